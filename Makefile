@@ -1,0 +1,84 @@
+# Needs Python 3.10 to 3.13 and make; everything else is installed into .venv* of this directory.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+VENV    := .venv
+OLDEST  := .venv-oldest
+BENCH   := .venv-benchmarks
+UV_VENV := .venv-uv
+UV      := $(UV_VENV)/bin/uv
+COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
+           --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+.PHONY: help demo test test-newest test-oldest lint bench soak docs lock clean browser
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Another Python: make PYTHON=python3.12 ... (after make clean). More for pytest: make test PYTEST_ARGS='-k quota'"
+
+demo: $(VENV)/.ready ## a local Toggl, a real Airflow, and a workspace landed in DuckDB; DEMO_EXIT=1 ends when it is done
+	@exec $(VENV)/bin/python scripts/demo.py
+
+test: lint test-newest test-oldest docs ## everything: lint, types, tests on the newest and the oldest Airflow, docs
+	@$(MAKE) --no-print-directory browser
+
+test-newest: $(VENV)/.ready browser
+	$(VENV)/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+
+test-oldest: $(OLDEST)/.ready browser
+	$(OLDEST)/bin/python -m pytest -n 2 -m airflow $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready ## style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.ready $(BENCH)/.ready ## the benchmarks, each printing JSON
+	@for program in $(sort $(wildcard benchmarks/*.py)); do $(VENV)/bin/python $$program || exit 1; done
+
+soak: $(VENV)/.ready ## the tests marked slow, again and again in random order, for SOAK_ROUNDS rounds (10)
+	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
+	  $(VENV)/bin/python -m pytest -n 2 -q -m slow $(PYTEST_ARGS) || exit 1; done
+
+docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
+	$(VENV)/bin/mkdocs build --quiet --strict
+
+lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
+	$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) pyproject.toml --extra polars --extra sandbox requirements/airflow-newest.in -o requirements/airflow-newest.txt
+	$(COMPILE) pyproject.toml --extra polars --extra sandbox requirements/airflow-oldest.in --exclude-newer 2026-07-01 \
+	  -o requirements/airflow-oldest.txt
+	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
+
+clean: ## remove every environment, cache and built file
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-uv .demo .cache build dist site
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+browser:
+	@scripts/find-browser.sh
+
+# Stamp files: an environment is made again only when its lock or the package's metadata is newer.
+$(UV): requirements/uv.txt
+	@scripts/make-venv.sh $(PYTHON) $(UV_VENV)
+	$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.ready: requirements/airflow-newest.txt pyproject.toml | $(UV)
+	@scripts/make-venv.sh $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes -r $<
+	$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
+	@scripts/make-venv.sh $(PYTHON) $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --require-hashes -r $<
+	$(UV) pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH)/.ready: requirements/benchmarks.txt | $(UV)
+	@scripts/make-venv.sh $(PYTHON) $(BENCH)
+	$(UV) pip install --quiet --python $(BENCH)/bin/python --require-hashes -r $<
+	@touch $@

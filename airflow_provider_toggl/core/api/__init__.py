@@ -1,0 +1,1 @@
+"""The client of Toggl Track: one synchronous session that paces, budgets and explains itself."""

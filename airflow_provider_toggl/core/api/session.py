@@ -1,0 +1,200 @@
+"""The one way to ask Toggl anything: paced, budgeted, retried where that is safe, with errors that say what to do."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_toggl.core.api import quota
+from airflow_provider_toggl.core.api.answers import (
+    Answer,
+    error_of,
+    is_quota_refusal,
+    quota_error,
+    reset_seconds,
+    retry_after,
+    told_of,
+)
+from airflow_provider_toggl.core.api.book import HostBook, Refusal, Turn, Wait
+from airflow_provider_toggl.core.api.pacing import Pace
+from airflow_provider_toggl.core.api.retrying import RetryPolicy, may_repeat
+from airflow_provider_toggl.core.api.transport import Call, NotSent, Transport
+from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
+from airflow_provider_toggl.core.errors import ApiError, ConnectionTrouble, MalformedAnswer, RateLimited, ServerTrouble
+
+log = logging.getLogger(__name__)
+
+#: A 429 that asks for a longer wait is raised instead of slept through, so that a task can give its slot back.
+LONGEST_PATIENCE = 30.0
+
+
+class TogglSession:
+    """One token's requests, under the discipline of the whole host.
+
+    :param transport: what sends.
+    :param book: paces and quota shared with all processes of the host.
+    :param pace: how fast this token may ask.
+    :param reserve: requests of each lane kept back for people.
+    :param before_wait: called with the seconds before the session sleeps, so that a caller can let go of what others
+        wait for.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        book: HostBook,
+        *,
+        pace: Pace | None = None,
+        reserve: int = 2,
+        retry: RetryPolicy | None = None,
+        clock: Clock | None = None,
+        jitter: random.Random | None = None,
+        before_wait: Callable[[float], None] | None = None,
+    ) -> None:
+        self.pace = pace or Pace()
+        self.reserve = reserve
+        self.spent = 0
+        self.before_wait = before_wait
+        self._transport = transport
+        self._book = book
+        self._retry = retry or RetryPolicy()
+        self._clock = clock or SystemClock()
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._organizations: dict[int, int] = book.organizations()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        payload: Any = None,
+        idempotent: bool | None = None,
+    ) -> Answer:
+        """Ask Toggl and return its good answer.
+
+        :param path: below the base URL, for example ``/api/v9/me``.
+        :param payload: what to send as JSON.
+        :param idempotent: whether the request may be sent again when its effect is unknown. None: reads may (GET, and
+            POSTs to Reports, which are queries), writes may not.
+        :raises QuotaExhausted: the lane has nothing to spare; known before a request is wasted wherever Toggl told.
+        :raises ApiError: any other failure, typed.
+        """
+        call = Call(method.upper(), path, params or {}, payload)
+        started = self._clock.now()
+        failed = 0
+        while True:
+            try:
+                return self._attempt(call)
+            except (ConnectionTrouble, ServerTrouble, RateLimited) as error:
+                failed += 1
+                pause = self._retry.pause(failed, _asked_pause(error, self._clock.now()), self._jitter)
+                elapsed = self._clock.now() - started
+                if not self._may_retry(error, call, idempotent) or not self._retry.allows(failed, elapsed, pause):
+                    raise
+                log.warning("%s Trying again in %.1f s (%d of %d).", error, pause, failed, self._retry.tries - 1)
+                self._sleep(pause)
+
+    def estimate(self, requests: int, path: str) -> quota.Estimate:
+        """Return what so many requests to that path will cost from now on; asks nothing of Toggl."""
+        now = self._clock.now()
+        lane = self._book.lane(self.lane_of(path), now)
+        return quota.estimate(requests, lane, reserve=self.reserve, interval=self.pace.interval, now=now)
+
+    def lane_of(self, path: str) -> str:
+        """Return the lane that a request to that path is charged to."""
+        return quota.lane_of(path, self._organizations)
+
+    def quota_left(self, path: str) -> int | None:
+        """Return what is left in the lane of that path as last told, None while unknown."""
+        return self._book.lane(self.lane_of(path), self._clock.now()).remaining
+
+    def read_quota(self) -> dict[str, quota.Lane]:
+        """Ask Toggl what is left in each lane (``GET /me/quota``), and note it for the whole host."""
+        rows = self.request("GET", "/api/v9/me/quota").json()
+        now = self._clock.now()
+        lanes: dict[str, quota.Lane] = {}
+        try:
+            for row in rows:
+                organization = row.get("organization_id")
+                name = f"organization:{organization}" if organization else quota.USER_LANE
+                resets_at = now + float(row["resets_in_secs"]) + quota.RESET_GRACE_SECONDS
+                lanes[name] = quota.Lane(int(row["total"]), max(0, int(row["remaining"])), resets_at)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise MalformedAnswer(
+                f"GET /api/v9/me/quota: the answer has another shape than documented ({error})."
+            ) from None
+        for name, lane in lanes.items():
+            self._book.set_lane(name, lane)
+        return lanes
+
+    def organization_of(self, workspace_id: int) -> int:
+        """Return the organization of a workspace; asked once for each host, then remembered.
+
+        :raises MalformedAnswer: Toggl's answer names none.
+        """
+        known = self._organizations.get(workspace_id)
+        if known is not None:
+            return known
+        workspace = self.request("GET", f"/api/v9/workspaces/{workspace_id}").json()
+        organization = workspace.get("organization_id") if isinstance(workspace, dict) else None
+        if not isinstance(organization, int):
+            raise MalformedAnswer(f"GET /api/v9/workspaces/{workspace_id}: the answer names no organization.")
+        self.learn_organization(workspace_id, organization)
+        return organization
+
+    def learn_organization(self, workspace_id: int, organization_id: int) -> None:
+        """Note which organization a workspace belongs to."""
+        if self._organizations.get(workspace_id) != organization_id:
+            self._book.learn_organization(workspace_id, organization_id)
+            self._organizations[workspace_id] = organization_id
+
+    def _attempt(self, call: Call) -> Answer:
+        lane = self.lane_of(call.path)
+        turn = self._take_turn(lane)
+        self.spent += 1
+        try:
+            answer = self._transport.send(call)
+        except BaseException:
+            self._book.settle(turn, lane, None, self._clock.now())
+            raise
+        self._book.settle(turn, lane, told_of(answer), answer.received_at)
+        resets_at = None
+        if is_quota_refusal(answer):
+            resets_at = self._book.close_lane(lane, reset_seconds(answer), answer.received_at)
+        error = error_of(answer, lane=lane, resets_at=resets_at)
+        if isinstance(error, RateLimited):
+            # One process was refused: all of the host keep still.
+            self._book.hold_back(retry_after(answer) or self.pace.interval, answer.received_at)
+        if error is not None:
+            raise error
+        return answer
+
+    def _take_turn(self, lane: str) -> Turn:
+        while True:
+            outcome = self._book.ask_turn(lane, pace=self.pace, reserve=self.reserve, now=self._clock.now())
+            if isinstance(outcome, Refusal):
+                raise quota_error(lane, utc(outcome.resets_at), known_before=True)
+            if isinstance(outcome, Wait):
+                self._sleep(outcome.seconds)
+                continue
+            return outcome
+
+    def _sleep(self, seconds: float) -> None:
+        if self.before_wait is not None:
+            self.before_wait(seconds)
+        self._clock.sleep(seconds)
+
+    def _may_retry(self, error: ApiError, call: Call, idempotent: bool | None) -> bool:
+        if isinstance(error, RateLimited):
+            # Refused before it was looked at, so any request may come again; a long wait is for the caller to spend.
+            return (_asked_pause(error, self._clock.now()) or 0.0) <= LONGEST_PATIENCE
+        return isinstance(error, NotSent) or may_repeat(call.method, call.path, idempotent)
+
+
+def _asked_pause(error: ApiError, now: float) -> float | None:
+    if isinstance(error, RateLimited) and error.told:
+        return max(0.0, (error.retry_at - utc(now)).total_seconds())
+    return None

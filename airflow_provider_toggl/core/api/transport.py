@@ -1,0 +1,156 @@
+"""The seam to the network: one request out, one whole answer back, by requests."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from airflow_provider_toggl import __version__
+from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.clock import Clock, SystemClock
+from airflow_provider_toggl.core.errors import ConfigurationError, ConnectionTrouble
+
+DEFAULT_BASE_URL = "https://api.track.toggl.com"
+#: Seconds to connect, and between two bytes of an answer; large reports take Toggl a while.
+TIMEOUTS = (10.0, 120.0)
+MOST_REDIRECTS = 3
+USER_AGENT = (
+    f"airflow-provider-toggl/{__version__} (python {platform.python_version()}; requests {requests.__version__})"
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: ``path`` below the base URL, ``params`` of the query, ``payload`` the JSON body or None."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    payload: Any = None
+
+
+class NotSent(ConnectionTrouble):
+    """The request surely never reached Toggl, so any request may be tried again."""
+
+
+class Transport(Protocol):
+    """What can send."""
+
+    def send(self, call: Call) -> Answer:
+        """Send one request and read the answer to its end.
+
+        :raises ConnectionTrouble: no whole answer came; :class:`NotSent` where the request surely did not arrive.
+        """
+
+
+def checked_base_url(
+    url: str | None, *, allow_plain_http: bool = False, port: int | None = None, scheme: str | None = None
+) -> str:
+    """Return a base URL without a trailing slash, or Toggl's own.
+
+    :param url: an address, or only a host name; then ``port`` and ``scheme`` may stand apart, as in an Airflow URI.
+    :raises ConfigurationError: it is no web address, carries credentials, or would send the token in clear over a
+        network.
+    """
+    if not url:
+        return DEFAULT_BASE_URL
+    if "://" not in url:
+        host = f"{url}:{port}" if port else url
+        url = f"{scheme if scheme in ('http', 'https') else 'https'}://{host}"
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            "The connection's host must be a web address such as https://api.track.toggl.com, or empty."
+        )
+    if parts.username or parts.password or parts.query:
+        raise ConfigurationError(
+            "The connection's host must have no credentials and no query in it; the token is the password."
+        )
+    local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+    if parts.scheme == "http" and not local and not allow_plain_http:
+        raise ConfigurationError(
+            f"http://{parts.hostname} would carry the API token in clear. Use https, or set allow_plain_http in the "
+            "connection's extra if that network is yours."
+        )
+    return url.rstrip("/")
+
+
+class RequestsTransport:
+    """Sends with one ``requests.Session``: TLS checked, connections kept, the token as Basic user name."""
+
+    def __init__(self, base_url: str, token: str, clock: Clock | None = None) -> None:
+        self._base_url = base_url
+        self._clock = clock or SystemClock()
+        self._session = requests.Session()
+        # https://engineering.toggl.com/docs/authentication: the token is the user, the password the word api_token.
+        self._session.auth = (token, "api_token")
+        self._session.headers.update(
+            {"User-Agent": USER_AGENT, "Content-Type": "application/json", "Accept": "application/json"}
+        )
+
+    def send(self, call: Call) -> Answer:
+        """Send one request and read the answer to its end, following redirects only within the same host."""
+        url = self._base_url + call.path
+        answer = self._send_once(call, url, call.params)
+        for _ in range(MOST_REDIRECTS):
+            target = urljoin(url, answer.headers.get("location", ""))
+            follows = answer.status in (307, 308) or (answer.status in (301, 302, 303) and call.method == "GET")
+            if not follows or not self._is_same_host(target):
+                break
+            url = target
+            answer = self._send_once(call, url, {})
+        return answer
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._session.close()
+
+    def _is_same_host(self, url: str) -> bool:
+        ours, theirs = urlsplit(self._base_url), urlsplit(url)
+        return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+    def _send_once(self, call: Call, url: str, params: Mapping[str, Any]) -> Answer:
+        asked = f"{call.method} {call.path}"
+        try:
+            response = self._session.request(
+                call.method, url, params=dict(params), json=call.payload, timeout=TIMEOUTS, allow_redirects=False
+            )
+        except requests.exceptions.SSLError as error:
+            raise NotSent(
+                f"{asked}: the TLS connection to {self._host} was not trusted ({_reason(error)}). Is a proxy in "
+                "between? "
+                "Give its certificate in REQUESTS_CA_BUNDLE."
+            ) from None
+        except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
+            raise NotSent(f"{asked}: {self._host} could not be reached ({_reason(error)}).") from None
+        except requests.exceptions.ConnectionError as error:
+            kind = (
+                NotSent if "NewConnectionError" in repr(error) or "NameResolution" in repr(error) else ConnectionTrouble
+            )
+            raise kind(f"{asked}: the connection to {self._host} failed ({_reason(error)}).") from None
+        except requests.exceptions.RequestException as error:
+            raise ConnectionTrouble(f"{asked}: no whole answer came from {self._host} ({_reason(error)}).") from None
+        return Answer(
+            call.method,
+            call.path,
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            response.content,
+            self._clock.now(),
+        )
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._base_url).netloc
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong without the URL that requests puts into its texts."""
+    inner = error.args[0] if error.args else error
+    inner = getattr(inner, "reason", None) or inner
+    return type(inner).__name__ if isinstance(inner, Exception) else type(error).__name__

@@ -1,0 +1,145 @@
+"""Every error of the package, in one tree.
+
+::
+
+    TogglError
+    ├── ConfigurationError          the connection or the arguments are wrong; nothing was asked of Toggl
+    ├── ApiError                    Toggl was asked, and this is what came of it
+    │   ├── WrongCredentials        401, or 403 on a call that needs no rights: the token is not valid
+    │   ├── AccessDenied            403: the token is valid, this workspace or object is not its to see
+    │   ├── NotFound                404
+    │   ├── Gone                    410: never ask again
+    │   ├── PlanLacksFeature        402 without quota: the workspace's plan does not have it
+    │   ├── QuotaExhausted          402 of the hourly quota, or known beforehand; carries when it resets
+    │   ├── RateLimited             429; carries when to try again
+    │   ├── PayloadRefused          other 4xx: Toggl's own text says what it did not like
+    │   ├── ServerTrouble           5xx after all tries
+    │   ├── ConnectionTrouble       no answer after all tries: name, network, TLS, time-out
+    │   └── MalformedAnswer         an answer that is not what it should be: not JSON, cut, short, fields missing
+    └── WarehouseError              the database that rows land in
+        ├── WarehouseLocked         another process holds it, and waiting was not enough
+        ├── WarehouseReadOnly       it can be read, not written
+        ├── SchemaTooNew            its tables were made by a later version of this package
+        └── AbsenceRefused          too many rows would be marked absent at once
+
+No message of any of them contains a secret; URLs in them have no credentials and no query string.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class TogglError(Exception):
+    """Anything this package raises on purpose."""
+
+
+class ConfigurationError(TogglError):
+    """The connection or the arguments are wrong; nothing was asked of Toggl."""
+
+
+class ApiError(TogglError):
+    """Toggl was asked, and this is what came of it.
+
+    :param message: what happened, what it means and what to do.
+    :param status: the HTTP status, where there was an answer.
+    :param text: what Toggl said of it, shortened.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, text: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.text = text
+
+
+class WrongCredentials(ApiError):
+    """The API token is not valid (401 by observation, 403 by Toggl's documents)."""
+
+
+class AccessDenied(ApiError):
+    """The token is valid, but this workspace or object is not its to see (403)."""
+
+
+class NotFound(ApiError):
+    """There is nothing at that address (404)."""
+
+
+class Gone(ApiError):
+    """The address is retired and must never be asked again (410)."""
+
+
+class PlanLacksFeature(ApiError):
+    """The workspace's plan does not have this feature (402 that is not about the quota)."""
+
+
+class QuotaExhausted(ApiError):
+    """The hourly quota is used up, or would be cut into the reserve.
+
+    :param resets_at: when the window ends, in UTC, by this machine's clock.
+    :param lane: which budget it is: ``user`` or ``organization:<id>``.
+    :param known_before: True when no request was sent because the refusal was known beforehand.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        resets_at: datetime,
+        lane: str,
+        known_before: bool,
+        status: int | None = None,
+        text: str = "",
+    ) -> None:
+        super().__init__(message, status=status, text=text)
+        self.resets_at = resets_at
+        self.lane = lane
+        self.known_before = known_before
+
+
+class RateLimited(ApiError):
+    """Too many requests at once (429), still so after all tries.
+
+    :param retry_at: when to try again, in UTC, by this machine's clock.
+    :param told: whether Toggl said when (``Retry-After``), or it is a guess.
+    """
+
+    def __init__(self, message: str, *, retry_at: datetime, told: bool, status: int = 429, text: str = "") -> None:
+        super().__init__(message, status=status, text=text)
+        self.retry_at = retry_at
+        self.told = told
+
+
+class PayloadRefused(ApiError):
+    """Toggl refuses the request as it is; the same request must not be sent again (4xx)."""
+
+
+class ServerTrouble(ApiError):
+    """Toggl answered 5xx to every try."""
+
+
+class ConnectionTrouble(ApiError):
+    """No whole answer came to any try: name, network, TLS, time-out or a cut connection."""
+
+
+class MalformedAnswer(ApiError):
+    """An answer that is not what it should be: not JSON, short, or with fields missing."""
+
+
+class WarehouseError(TogglError):
+    """The database that rows land in could not do its part."""
+
+
+class WarehouseLocked(WarehouseError):
+    """Another process holds the warehouse, and waiting was not enough."""
+
+
+class WarehouseReadOnly(WarehouseError):
+    """The warehouse can be read but not written."""
+
+
+class SchemaTooNew(WarehouseError):
+    """The warehouse's tables were made by a later version of this package."""
+
+
+class AbsenceRefused(WarehouseError):
+    """A complete list lacks an unusual share of the known rows; nothing was marked absent."""

@@ -1,0 +1,1 @@
+"""What to ask Toggl for: windows, pages, and what changed since the last time."""

@@ -1,0 +1,117 @@
+"""How far a stream is read, as the JSON that is kept beside its rows. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, TypeVar
+
+import msgspec
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.extract.windows import SPAN_DAYS, Coverage, Window
+
+Order = Literal["date", "last_update"]
+
+
+@dataclass(frozen=True)
+class OpenWindow:
+    """A window that is being read, page by page.
+
+    :param order: ``date`` reads all of it, ``last_update`` from the newest change back to ``until``.
+    :param until: changes before this moment are known already; None when all of it is wanted.
+    :param mark: the watermark that its days have once it is read: when reading began, by Toggl's clock, less the lag.
+    :param next_row: number of the row to ask for next.
+    :param next_id: id that Toggl said comes next.
+    :param last_key: the order's key of the last row that was landed.
+    :param rows: rows landed so far.
+    :param stepped: the row from which the page before was asked for again, because rows had moved.
+    """
+
+    first: date
+    last: date
+    order: Order
+    until: datetime | None = None
+    mark: datetime | None = None
+    next_row: int = 1
+    next_id: int | None = None
+    last_key: datetime | None = None
+    rows: int = 0
+    stepped: int | None = None
+
+    @property
+    def window(self) -> Window:
+        """Its days."""
+        return Window(self.first, self.last)
+
+
+@dataclass(frozen=True)
+class EntriesCursor:
+    """How far time entries are read.
+
+    :param beginning: the first day of the history, None while it is being looked for.
+    :param span_days: days that a report may span.
+    :param page_size: rows that a page is asked for, 0 leaves it to Toggl.
+    """
+
+    version: int = 1
+    beginning: date | None = None
+    coverage: Coverage = ()
+    open: OpenWindow | None = None
+    span_days: int = SPAN_DAYS
+    page_size: int = 1000
+
+
+@dataclass(frozen=True)
+class OpenList:
+    """A list that is being read, page by page.
+
+    :param page: number of the page to ask for next.
+    :param mark: when reading began, by Toggl's clock.
+    :param since: only changes since then were asked for, None when all of it was.
+    """
+
+    page: int
+    mark: datetime
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ListCursor:
+    """How far a list of projects, clients, … is read.
+
+    :param read_at: when it was last read to its end, by this machine's clock.
+    """
+
+    version: int = 1
+    open: OpenList | None = None
+    read_at: datetime | None = None
+
+
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
+
+
+def load_entries(text: str | None) -> EntriesCursor:
+    """Return a cursor from its JSON, a new one where there is none."""
+    return _load(text, EntriesCursor) if text else EntriesCursor()
+
+
+def load_list(text: str | None) -> ListCursor:
+    """Return a cursor from its JSON, a new one where there is none."""
+    return _load(text, ListCursor) if text else ListCursor()
+
+
+def dump(cursor: EntriesCursor | ListCursor) -> str:
+    """Return a cursor as JSON."""
+    return msgspec.json.encode(cursor).decode()
+
+
+def _load(text: str, kind: type[_Cursor]) -> _Cursor:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(
+            f"The cursor kept in sync_state cannot be read ({error}). It was changed by hand, or written by a later "
+            "version; "
+            "deleting the stream's row there makes the next run a first load, which repeats no row."
+        ) from None

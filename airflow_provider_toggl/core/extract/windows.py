@@ -1,0 +1,216 @@
+"""Which days of a workspace to ask reports for, and how far each is known to be read. Pure.
+
+Reports speak of at most 365 days at a time, so a history is read in windows. Every run looks for changes by last
+update in windows that slide with today; what is known is therefore kept by day: for each day the watermark, the moment
+of
+Toggl's clock up to which every change of its entries has been landed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, timezone
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+
+#: 1 January to 1 January of the next year: 365 days apart. Narrowed when Toggl counts otherwise and refuses.
+SPAN_DAYS = 366
+#: The days after tomorrow hold only planned entries: they are looked at once a day unless there is budget for more.
+AHEAD_EVERY = timedelta(hours=24)
+DAY = timedelta(days=1)
+#: Toggl's own first day; no entry is older.
+EARLIEST = date(2006, 1, 1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The days ``first`` to ``last``, both included, in the token owner's zone."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.last - self.first).days + 1
+
+    def __str__(self) -> str:
+        return f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring days that are known equally well.
+
+    :param watermark: every change up to then, by Toggl's clock, has been landed.
+    :param read_at: when they were last looked at, by this machine's clock.
+    """
+
+    first: date
+    last: date
+    watermark: datetime
+    read_at: datetime
+
+
+Coverage = tuple[Span, ...]
+
+
+def cover(coverage: Coverage, window: Window, watermark: datetime, read_at: datetime) -> Coverage:
+    """Return the coverage after a window was read to its end; a watermark never moves back."""
+    spans: list[Span] = []
+    for span in coverage:
+        if span.last < window.first or span.first > window.last:
+            spans.append(span)
+            continue
+        if span.first < window.first:
+            spans.append(replace(span, last=window.first - DAY))
+        if span.last > window.last:
+            spans.append(replace(span, first=window.last + DAY))
+        inside = Window(max(span.first, window.first), min(span.last, window.last))
+        spans.append(Span(inside.first, inside.last, max(span.watermark, watermark), read_at))
+    spans += [Span(gap.first, gap.last, watermark, read_at) for gap in gaps(coverage, window)]
+    return _joined(spans)
+
+
+def gaps(coverage: Coverage, window: Window) -> list[Window]:
+    """Return the days of a window that were never read."""
+    found: list[Window] = []
+    day = window.first
+    for span in coverage:
+        if span.last < day:
+            continue
+        if span.first > window.last:
+            break
+        if span.first > day:
+            found.append(Window(day, span.first - DAY))
+        day = span.last + DAY
+    if day <= window.last:
+        found.append(Window(day, window.last))
+    return found
+
+
+def watermark_of(coverage: Coverage, window: Window) -> datetime | None:
+    """Return the moment up to which every day of a window is known, None when some day was never read."""
+    if gaps(coverage, window):
+        return None
+    return min(span.watermark for span in _inside(coverage, window))
+
+
+def read_at_of(coverage: Coverage, window: Window) -> datetime | None:
+    """Return when the least recently read day of a window was looked at, None when some day never was."""
+    if gaps(coverage, window):
+        return None
+    return min(span.read_at for span in _inside(coverage, window))
+
+
+def history(beginning: date, today: date, span_days: int = SPAN_DAYS) -> list[Window]:
+    """Return the windows from tomorrow back to the beginning, newest first."""
+    windows: list[Window] = []
+    last = today + DAY
+    while last >= beginning:
+        first = max(beginning, last - (span_days - 1) * DAY)
+        windows.append(Window(first, last))
+        last = first - DAY
+    return windows
+
+
+def split(window: Window, span_days: int = SPAN_DAYS) -> list[Window]:
+    """Return a window in parts that a report may span, newest first."""
+    return history(window.first, window.last - DAY, span_days)
+
+
+def ahead(today: date, span_days: int = SPAN_DAYS) -> Window:
+    """Return the window of planned entries: from the day after tomorrow to the end of a month about a year on.
+
+    The end of a month, so that only once a month there are days in it that were never read.
+    """
+    furthest = today + (span_days + 1) * DAY
+    return Window(today + 2 * DAY, furthest.replace(day=1) - DAY)
+
+
+def choose(
+    coverage: Coverage,
+    windows: Sequence[Window],
+    planned: Window,
+    *,
+    budget: int,
+    run_started: datetime,
+    now: datetime,
+) -> list[Window]:
+    """Return the windows that a run reads, in order.
+
+    Days that were never read come whatever they cost. The newest window comes in every run; the others take turns, the
+    least
+    recently read first, as far as the budget goes. A window that was read since the run started is done.
+
+    :param windows: the history, newest first.
+    :param planned: the window ahead; it yields to the others unless it has not been looked at for a day.
+    :param budget: how many windows a run may read that were read before.
+    """
+    every = [*windows, planned]
+    unread = [gap for window in every for gap in gaps(coverage, window)]
+    known = [window for window in every if not gaps(coverage, window)]
+
+    def turn(window: Window) -> tuple[bool, bool, datetime]:
+        read_at = read_at_of(coverage, window) or run_started
+        yields = window == planned and now - read_at < AHEAD_EVERY
+        return (window != windows[0], yields, read_at)
+
+    chosen = sorted(known, key=turn)
+    overdue = [window for window in chosen[budget:] if window == planned and not turn(window)[1]]
+    chosen = [*chosen[:budget], *overdue]
+    done = {window for window in chosen if (read_at_of(coverage, window) or run_started) > run_started}
+    return [*unread, *(window for window in chosen if window not in done)]
+
+
+def parse_day(value: str | date | datetime, name: str, today: date) -> date:
+    """Return the day that a user means.
+
+    A date is that day in the token owner's zone. A moment must have a zone; the day before its UTC day is taken, so
+    that it
+    is covered wherever the owner lives.
+
+    :param name: what the value is called, for the error.
+    :raises ConfigurationError: it is neither, has no zone, or lies in the future.
+    """
+    day = _as_day(value, name)
+    if day > today + DAY:
+        raise ConfigurationError(f"{name} is {value}, which is in the future (today is {today}).")
+    if day < EARLIEST:
+        raise ConfigurationError(f"{name} is {value}; Toggl has no entries before {EARLIEST}.")
+    return day
+
+
+def _as_day(value: str | date | datetime, name: str) -> date:
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            raise ConfigurationError(
+                f"{name} is {text!r}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
+            ) from None
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise ConfigurationError(
+            f"{name} is {value.isoformat()}, a moment without a zone: add one, or give a day (2026-01-31)."
+        )
+    return value.astimezone(timezone.utc).date() - DAY
+
+
+def _inside(coverage: Coverage, window: Window) -> list[Span]:
+    return [span for span in coverage if span.last >= window.first and span.first <= window.last]
+
+
+def _joined(spans: list[Span]) -> Coverage:
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda item: item.first):
+        previous = joined[-1] if joined else None
+        same = previous is not None and (previous.watermark, previous.read_at) == (span.watermark, span.read_at)
+        if previous is not None and same and previous.last + DAY == span.first:
+            joined[-1] = replace(previous, last=span.last)
+        else:
+            joined.append(span)
+    return tuple(joined)

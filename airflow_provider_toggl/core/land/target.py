@@ -1,0 +1,109 @@
+"""What a warehouse must be able to do for landing, and the values that go in and come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.land.records import Batch
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stream has come; stored in the transaction of the rows it speaks of.
+
+    :param stream: name of the stream.
+    :param scope: what of the stream, for example a workspace's id.
+    :param watermark: everything changed before this instant (UTC, Toggl's clock) is landed; None while not known.
+    :param cursor: opaque JSON text that says where to go on.
+    :param requests_spent: requests that these rows took; added to the stored total.
+    :param ran_at: when, in UTC.
+    """
+
+    stream: str
+    scope: str
+    watermark: datetime | None
+    cursor: str
+    requests_spent: int
+    ran_at: datetime
+
+
+@dataclass(frozen=True)
+class SyncState:
+    """A stored progress; ``requests_spent`` is the total so far. Times are aware, in UTC."""
+
+    stream: str
+    scope: str
+    watermark: datetime | None
+    cursor: str
+    last_run_at: datetime
+    requests_spent: int
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A complete list of a stream was read: what the warehouse has and the list had not is absent.
+
+    The stream is that of the progress or, without one, of the batches.
+
+    :param workspace_id: whose list.
+    :param complete_at: Toggl's clock when its reading began (UTC): each row on it has ``seen_at`` at or after this.
+    :param limit_share: largest share (0 to 1) of the live rows that may vanish at once.
+    :param limit_rows: so many rows may vanish at once whatever their share.
+    """
+
+    workspace_id: int
+    complete_at: datetime
+    limit_share: float = 0.2
+    limit_rows: int = 20
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a landing did: rows inserted, rewritten, found unchanged, rejected, and marked absent by a sweep."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    absent: int = 0
+
+
+class Target(Protocol):
+    """A warehouse that rows land in; every method may wait for others and raises ``errors.WarehouseError``."""
+
+    def prepare(self) -> None:
+        """Make or upgrade schema, tables and views; costs one query where nothing is to do.
+
+        :raises SchemaTooNew: a later version of this package made the tables.
+        """
+
+    def find_state(self, stream: str, scope: str) -> SyncState | None:
+        """Return how far the stream has come in that scope, None when it was never landed."""
+
+    def land(self, batches: Sequence[Batch], progress: Progress | None = None, sweep: Sweep | None = None) -> Landed:
+        """Merge rows, keep rejected records, store progress and mark what is absent, in one transaction.
+
+        :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
+        """
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows in each stream's table, deleted and absent ones among them."""
+
+    def release(self) -> None:
+        """Let other processes at the warehouse; the next call takes it again."""
+
+    def close(self) -> None:
+        """Give back everything."""
+
+    def __enter__(self) -> Target:
+        """Return itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""

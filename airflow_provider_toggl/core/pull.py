@@ -1,0 +1,315 @@
+"""One run of one stream: pages from Toggl, landed one by one, each with the progress that it stands for.
+
+The only place where extract and land meet. Whatever stops a run, what was landed stays, and the next run goes on from
+the
+page after it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.extract import cursor as cursors
+from airflow_provider_toggl.core.extract import windows
+from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
+from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
+from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, Target
+from airflow_provider_toggl.core.streams import get_stream
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.land.records import Batch
+
+log = logging.getLogger(__name__)
+
+#: People read progress; more often than this it is noise.
+LOG_EVERY = 5.0
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """What to bring, and from when.
+
+    :param since: first day of the history, or of the days to read when ``incremental`` is False. A day is one of the
+        token owner's zone.
+    :param until: last day to read; only when ``incremental`` is False.
+    :param run_started: what was read since then (this machine's clock) is done; the same over deferrals and retries.
+    :param incremental: read what changed since the last run; False reads the given days, or the whole list, again.
+    :param page_size: entries to ask for in a page.
+    :param lag: how long a change may take to show in reports.
+    :param windows_per_run: years of history that a run may look through for changes.
+    :param absent_share: a complete list that lacks more than this share of the known rows, and more than
+        ``absent_rows``, is
+        not believed.
+    """
+
+    stream: str
+    workspace_id: int
+    run_started: datetime
+    since: str | date | datetime | None = None
+    until: str | date | datetime | None = None
+    incremental: bool = True
+    page_size: int = 1000
+    lag: timedelta = timedelta(minutes=5)
+    windows_per_run: int = 3
+    absent_share: float = 0.2
+    absent_rows: int = 20
+
+    def __post_init__(self) -> None:
+        stream = get_stream(self.stream)
+        if self.workspace_id <= 0:
+            raise ConfigurationError(f"workspace_id is {self.workspace_id}; it is a positive number.")
+        if not 0 < self.page_size <= 10_000:
+            raise ConfigurationError(f"page_size is {self.page_size}; it must be from 1 to 10000.")
+        if self.windows_per_run < 1 or self.lag < timedelta(0):
+            raise ConfigurationError("windows_per_run must be at least 1, and report_lag not negative.")
+        if stream.listing != "report" and (self.since is not None or self.until is not None):
+            raise ConfigurationError(
+                f"since and until are for time_entries; {self.stream} is read by what changed, or whole."
+            )
+        if self.until is not None and self.incremental:
+            raise ConfigurationError("until ends a fixed range of days: set incremental=False with it.")
+        if not self.incremental and stream.listing == "report" and self.since is None:
+            raise ConfigurationError(
+                "incremental=False reads a fixed range of days: give since (and until, else it is today)."
+            )
+
+
+@dataclass
+class Summary:
+    """What a run did; all numbers of this run, over its deferrals.
+
+    :param requests: requests sent, refused ones included.
+    :param quota_left: requests left in the lane as last told, None where Toggl does not tell.
+    :param watermark: every change up to then, by Toggl's clock, is landed; None while the first load goes on.
+    """
+
+    stream: str
+    workspace_id: int
+    pages: int = 0
+    rows: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    absent: int = 0
+    requests: int = 0
+    quota_left: int | None = None
+    watermark: str | None = None
+    deferrals: int = 0
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as XCom can hold it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.stream} of workspace {self.workspace_id}: {self.rows:,} rows in {self.pages} pages",
+            f"{self.inserted:,} new, {self.updated:,} changed, {self.unchanged:,} as before",
+        ]
+        parts += [f"{self.rejected:,} rejected (see rejected_records)"] if self.rejected else []
+        parts += [f"{self.absent:,} gone"] if self.absent else []
+        parts.append(f"{self.requests} requests" + ("" if self.quota_left is None else f", {self.quota_left} left"))
+        parts += [f"{self.deferrals} waits for the quota"] if self.deferrals else []
+        parts.append("still on the first load" if self.watermark is None else f"complete up to {self.watermark}")
+        return "; ".join(parts) + "."
+
+
+class Pull:
+    """Brings one stream of one workspace into a warehouse.
+
+    :param summary: what earlier parts of the same run did, when it goes on after a deferral.
+    """
+
+    def __init__(
+        self,
+        session: TogglSession,
+        target: Target,
+        request: PullRequest,
+        *,
+        summary: Summary | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._session = session
+        self._target = target
+        self._request = request
+        self._clock = clock or SystemClock()
+        self._stream = get_stream(request.stream)
+        self._only = _only_window(request, utc(self._clock.now()).date())
+        self.summary = summary or Summary(request.stream, request.workspace_id)
+
+    @property
+    def scope(self) -> str:
+        """What the stream's row in ``sync_state`` is kept under: the workspace, and the days of a fixed range."""
+        workspace = str(self._request.workspace_id)
+        return workspace if self._only is None else f"{workspace}/{self._only.first}..{self._only.last}"
+
+    def run(self) -> Summary:
+        """Read and land until nothing is left to read.
+
+        :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
+        """
+        started = self._clock.now()
+        spent = self._session.spent
+        earlier = self.summary.requests, self.summary.seconds
+        self._session.before_wait = self._let_go
+        try:
+            self._land_all()
+        finally:
+            self._session.before_wait = None
+            self.summary.requests = earlier[0] + self._session.spent - spent
+            self.summary.seconds = round(earlier[1] + self._clock.now() - started, 3)
+            self.summary.quota_left = self._session.quota_left(self._path())
+            self._target.release(force=True)
+        log.info("%s", self.summary)
+        return self.summary
+
+    def _land_all(self) -> None:
+        state = self._target.find_state(self._stream.name, self.scope)
+        watermark = state.watermark if state else None
+        self.summary.watermark = _iso(watermark) or self.summary.watermark
+        reader = self._reader(state.cursor if state else None, watermark)
+        if isinstance(reader, EntriesReader):
+            self._log_plan(reader)
+        logged = started = self._clock.now()
+        self._target.release()
+        for page in reader.pages():
+            self._land(page)
+            now = self._clock.now()
+            if now - logged >= LOG_EVERY or self.summary.pages == 1:
+                logged = now
+                self._log_progress(page, now - started)
+            self._target.release()
+
+    def _reader(self, cursor: str | None, watermark: datetime | None) -> EntriesReader | ListReader:
+        return build_reader(self._session, self._request, cursor, watermark, self._clock)
+
+    def _land(self, page: Page) -> None:
+        # Imported here: reading pages needs pyarrow, and importing this module must not.
+        from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+
+        request, summary = self._request, self.summary
+        batch: Batch = decode_page(page.stream, page.body, Observation(request.workspace_id, page.observed_at))
+        sweep = None
+        if page.complete_at is not None:
+            sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
+        progress = Progress(
+            stream=page.stream,
+            scope=self.scope,
+            watermark=page.watermark,
+            cursor=page.cursor,
+            requests_spent=page.requests,
+            ran_at=utc(self._clock.now()),
+        )
+        landed: Landed = self._target.land([batch], progress, sweep)
+        summary.pages += 1
+        summary.rows += page.rows
+        summary.inserted += landed.inserted
+        summary.updated += landed.updated
+        summary.unchanged += landed.unchanged
+        summary.rejected += landed.rejected
+        summary.absent += landed.absent
+        summary.watermark = _iso(page.watermark) or summary.watermark
+
+    def _path(self) -> str:
+        """A path of the lane that this stream is charged to."""
+        return f"/api/v9/workspaces/{self._request.workspace_id}"
+
+    def _let_go(self, seconds: float) -> None:
+        """Let others at the warehouse during a wait that is long enough for it."""
+        self._target.release(force=seconds > 2.0)
+
+    def _log_plan(self, reader: EntriesReader) -> None:
+        due = reader.plan()
+        opened = reader.cursor.open
+        names = [f"{opened.window} (from row {opened.next_row})"] if opened else []
+        names += [str(window) for window in due if opened is None or window != opened.window]
+        if not names:
+            log.info(
+                "%s of workspace %s: nothing left to read in this run.", self._stream.name, self._request.workspace_id
+            )
+            return
+        log.info(
+            "%s of workspace %s: %s. At least %s, and one request more for each further %s entries.",
+            self._stream.name,
+            self._request.workspace_id,
+            ", ".join(names),
+            self._session.estimate(len(names), self._path()),
+            self._request.page_size,
+        )
+
+    def _log_progress(self, page: Page, elapsed: float) -> None:
+        left = self._session.quota_left(self._path())
+        to_go = ""
+        if page.share is not None and 0 < page.share < 1:
+            to_go = f", {page.share:.0%}, about {elapsed / page.share - elapsed:.0f} s to go"
+        log.info(
+            "%s, %s: %s rows in %d pages%s; %s requests left.",
+            self._stream.name,
+            page.where,
+            f"{self.summary.rows:,}",
+            self.summary.pages,
+            to_go,
+            "unknown" if left is None else left,
+        )
+
+
+def build_reader(
+    session: TogglSession, request: PullRequest, cursor: str | None, watermark: datetime | None, clock: Clock
+) -> EntriesReader | ListReader:
+    """Return what reads a stream from where a cursor says, from the start without one."""
+    stream = get_stream(request.stream)
+    if stream.listing != "report":
+        options = ListOptions(request.workspace_id, request.run_started, request.incremental)
+        return ListReader(session, stream, options, cursors.load_list(cursor), watermark=watermark, clock=clock)
+    today = utc(clock.now()).date()
+    only = _only_window(request, today)
+    wanted = EntriesOptions(
+        workspace_id=request.workspace_id,
+        run_started=request.run_started,
+        beginning=None if request.since is None or only else windows.parse_day(request.since, "since", today),
+        only=only,
+        page_size=request.page_size,
+        lag=request.lag,
+        windows_per_run=request.windows_per_run,
+    )
+    return EntriesReader(session, wanted, cursors.load_entries(cursor), clock)
+
+
+def read_pages(session: TogglSession, request: PullRequest) -> Iterator[Page]:
+    """Yield the pages of a request from its start, for those who want rows and no warehouse."""
+    return build_reader(session, request, None, None, SystemClock()).pages()
+
+
+def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[Batch]:
+    """Decode pages as they come, for those who want rows and no warehouse."""
+    from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+
+    for page in pages:
+        yield decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))
+
+
+def _only_window(request: PullRequest, today: date) -> windows.Window | None:
+    if request.incremental or request.since is None:
+        return None
+    first = windows.parse_day(request.since, "since", today)
+    last = (
+        today + windows.DAY
+        if request.until is None
+        else windows.parse_day(request.until, "until", today + 366 * windows.DAY)
+    )
+    if last < first:
+        raise ConfigurationError(f"until ({last}) is before since ({first}).")
+    return windows.Window(first, last)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

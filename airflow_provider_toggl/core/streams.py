@@ -1,0 +1,57 @@
+"""The table of streams: what can be pulled, where from, and how it tells what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+
+Listing = Literal["report", "paged", "since", "whole"]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind of record that a workspace has.
+
+    :param name: name of the stream and of its table.
+    :param path: path below the API's root; ``{workspace_id}`` and ``{organization_id}`` are filled in.
+    :param listing: how it is read. ``report``: by windows, newest change first. ``since``: pages, and changes since a
+        time with deletions told. ``paged``: always all pages. ``whole``: always one answer with everything.
+    :param params: query parameters that are always sent.
+    :param per_page: rows to ask for a page, 0 where the endpoint has no pages.
+    """
+
+    name: str
+    path: str
+    listing: Listing
+    params: tuple[tuple[str, str], ...] = ()
+    per_page: int = 0
+
+
+# Paths and parameters: Toggl's v9 and Reports v3 documentation, engineering.toggl.com/docs.
+STREAMS: dict[str, Stream] = {
+    stream.name: stream
+    for stream in (
+        Stream("time_entries", "/reports/api/v3/workspace/{workspace_id}/search/time_entries", "report"),
+        # Without active=both archived projects are left out; 200 is the documented maximum.
+        Stream("projects", "/api/v9/workspaces/{workspace_id}/projects", "since", (("active", "both"),), 200),
+        Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),)),
+        Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200),
+        Stream("tasks", "/api/v9/workspaces/{workspace_id}/tasks", "since", (("active", "both"),), 200),
+        Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole"),
+        Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole"),
+        Stream("groups", "/api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups", "whole"),
+    )
+}
+
+
+def get_stream(name: str) -> Stream:
+    """Return the stream of that name.
+
+    :raises ConfigurationError: there is none; the message lists those there are.
+    """
+    try:
+        return STREAMS[name]
+    except KeyError:
+        raise ConfigurationError(f"There is no stream {name!r}. Streams: {', '.join(STREAMS)}.") from None

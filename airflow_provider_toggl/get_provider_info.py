@@ -1,0 +1,135 @@
+"""What Airflow is told of this package without importing any of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INTEGRATION = "Toggl Track"
+
+_CONNECTION_FIELDS: dict[str, Any] = {
+    "workspace_id": {
+        "label": "Workspace ID",
+        "description": "The workspace that is read unless a task names another. It is the number in the address of "
+        "Toggl's pages: track.toggl.com/<number>/...; empty: the token owner's default workspace.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "organization_id": {
+        "label": "Organization ID",
+        "description": "The organization whose hourly quota is charged and whose groups are read; empty: the one that "
+        "the workspace belongs to.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "webhook_secret": {
+        "label": "Webhook secret",
+        "description": "Signs the deliveries of this connection's webhook subscriptions. Choose it yourself, long and "
+        "random, before the subscription is made.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "previous_webhook_secret": {
+        "label": "Previous webhook secret",
+        "description": "Still accepted while a secret is being changed. Empty it when no delivery is signed with it "
+        "any more.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "webhook_callback_url": {
+        "label": "Webhook callback URL",
+        "description": "The public https address that Toggl delivers events to.",
+        "schema": {"type": ["string", "null"], "format": "url"},
+    },
+    "event_store_conn_id": {
+        "label": "Event store connection",
+        "description": "Connection ID of the database that keeps received events; empty: a SQLite file on this host.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "quota_reserve": {
+        "label": "Quota reserve",
+        "description": "Requests of each hourly quota that tasks leave to people and to other tools.",
+        "schema": {"type": ["integer", "null"], "minimum": 0, "default": 2},
+    },
+    "requests_per_second": {
+        "label": "Requests per second",
+        "description": "Pace of all processes on one host that share this token. Toggl asks for 1.",
+        "schema": {"type": ["number", "null"], "minimum": 0.01, "default": 1},
+    },
+}
+
+_CONNECTION_TYPE: dict[str, Any] = {
+    "connection-type": "toggl",
+    "hook-class-name": "airflow_provider_toggl.hooks.toggl.TogglHook",
+    "hook-name": INTEGRATION,
+    "ui-field-behaviour": {
+        "hidden-fields": ["login", "schema", "port"],
+        "relabeling": {"password": "API token", "host": "Base URL"},
+        "placeholders": {
+            "password": "from the foot of track.toggl.com/profile",
+            "host": "https://api.track.toggl.com",
+        },
+    },
+    "conn-fields": _CONNECTION_FIELDS,
+}
+
+_CONFIG: dict[str, Any] = {
+    "toggl": {
+        "description": "Settings of the Toggl Track provider that belong to a host and not to a connection.",
+        "options": {
+            "state_dir": {
+                "description": "Directory of the files by which all processes of this host share one pace and one "
+                "quota book a token. It must be on a local disk and writable by every process that runs tasks.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "/var/lib/airflow/toggl",
+                "default": "{AIRFLOW_HOME}/toggl",
+            },
+            "warehouse_path": {
+                "description": "DuckDB file that rows land in when the warehouse connection does not exist.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "/var/lib/airflow/warehouse.duckdb",
+                "default": "{AIRFLOW_HOME}/toggl/warehouse.duckdb",
+            },
+            "warehouse_lock_timeout": {
+                "description": "Seconds that a task waits for a DuckDB file that another process is writing.",
+                "version_added": "0.1.0",
+                "type": "integer",
+                "example": "60",
+                "default": "300",
+            },
+            "report_lag": {
+                "description": "Seconds that Toggl's reports may lag behind its writes. What changed within the last "
+                "so many seconds is read again by the next run.",
+                "version_added": "0.1.0",
+                "type": "integer",
+                "example": "600",
+                "default": "300",
+            },
+        },
+    }
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata, as Airflow's ``provider_info.schema.json`` wants it."""
+    return {
+        "package-name": "airflow-provider-toggl",
+        "name": INTEGRATION,
+        "description": "`Toggl Track <https://toggl.com/track/>`__: whole workspaces in the warehouse, within the "
+        "API quota.",
+        "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://engineering.toggl.com/docs/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": INTEGRATION, "python-modules": ["airflow_provider_toggl.hooks.toggl"]}],
+        "transfers": [
+            {
+                "source-integration-name": INTEGRATION,
+                # The integration of the provider `common.sql`, which every SQL database's hook stands on.
+                "target-integration-name": "Common SQL",
+                "python-module": "airflow_provider_toggl.transfers.toggl_to_sql",
+            }
+        ],
+        "connection-types": [_CONNECTION_TYPE],
+        "config": _CONFIG,
+    }

@@ -1,0 +1,296 @@
+"""The Toggl Track connection of Airflow: who asks, where, and under which discipline."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import BaseHook, conf
+
+from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.api.book import HostBook, token_digest
+from airflow_provider_toggl.core.api.pacing import Pace
+from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url
+from airflow_provider_toggl.core.clock import SystemClock, utc
+from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
+from airflow_provider_toggl.core.pull import PullRequest, build_batches, read_pages
+from airflow_provider_toggl.core.streams import get_stream
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_toggl.core.extract.pages import Page
+
+Day = str | date | datetime
+DataFrameType = Literal["pandas", "polars", "arrow"]
+
+#: What time entries are read of when nobody says from when.
+DEFAULT_DAYS = timedelta(days=30)
+
+
+class TogglHook(BaseHook):
+    """Interact with Toggl Track: API v9 and Reports v3.
+
+    Every request is paced and charged to the hourly quota together with those of all other processes of the host.
+
+    :param toggl_conn_id: the connection. Password: API token. Host: base URL, empty for Toggl's own. Extra:
+        ``workspace_id``, ``organization_id``, ``quota_reserve``, ``requests_per_second``, ``allow_plain_http``.
+    """
+
+    conn_name_attr = "toggl_conn_id"
+    default_conn_name = "toggl_default"
+    conn_type = "toggl"
+    hook_name = "Toggl Track"
+
+    def __init__(self, toggl_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.toggl_conn_id = toggl_conn_id
+        self._session: TogglSession | None = None
+        self._extra: dict[str, Any] = {}
+
+    def get_conn(self) -> TogglSession:
+        """Return the session of the connection.
+
+        :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
+        """
+        if self._session is None:
+            connection = self.get_connection(self.toggl_conn_id)
+            self._extra = dict(connection.extra_dejson)
+            self._session = self._build_session(connection)
+        return self._session
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        payload: Any = None,
+        idempotent: bool | None = None,
+    ) -> Answer:
+        """Ask Toggl for anything that has no method here, under the same discipline.
+
+        :param path: below the base URL, for example ``/api/v9/me``.
+        :param payload: what to send as JSON.
+        :param idempotent: whether it may be sent again when its effect is unknown; None: reads may, writes may not.
+        :return: the good answer; ``.json()`` decodes it.
+        :raises ApiError: anything else, typed.
+        """
+        return self.get_conn().request(method, path, params=params, payload=payload, idempotent=idempotent)
+
+    def get_workspace_id(self, workspace_id: int | str | None = None) -> int:
+        """Return the workspace to work on: the given one, or the connection's.
+
+        :raises ConfigurationError: there is none; the message lists those that the token can see (one request).
+        """
+        session = self.get_conn()
+        value = self._extra.get("workspace_id") if workspace_id in (None, "") else workspace_id
+        if value not in (None, ""):
+            return _whole("workspace_id", value)
+        rows = session.request("GET", "/api/v9/me/workspaces").json() or []
+        seen = ", ".join(f"{row.get('id')} ({row.get('name')})" for row in rows[:20] if isinstance(row, dict))
+        raise ConfigurationError(
+            f"No workspace is given: set workspace_id in connection {self.toggl_conn_id!r}, or in the task. "
+            f"The token can see: {seen or 'no workspace'}."
+        )
+
+    def pages(
+        self,
+        stream: str,
+        *,
+        workspace_id: int | str | None = None,
+        since: Day | None = None,
+        until: Day | None = None,
+        page_size: int = 1000,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the pages of a stream as Toggl gives them, each asked for when it is wanted.
+
+        :param stream: ``time_entries``, ``projects``, ``clients``, ``tags``, ``tasks``, ``users``, ``project_users``
+            or ``groups``.
+        :param since: first day of time entries, in the token owner's zone; 30 days ago by default.
+        :param until: last day of time entries; tomorrow by default.
+        :param page_size: entries to ask for in a page.
+        """
+        for page in self._read(stream, workspace_id, since, until, page_size):
+            yield _rows_of(page)
+
+    def time_entries(
+        self, *, since: Day | None = None, until: Day | None = None, **more: Any
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the detailed report: the entries of all users of the workspace."""
+        return self.pages("time_entries", since=since, until=until, **more)
+
+    def projects(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of projects, archived ones included."""
+        return self.pages("projects", **more)
+
+    def clients(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of clients, archived ones included."""
+        return self.pages("clients", **more)
+
+    def tags(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of tags."""
+        return self.pages("tags", **more)
+
+    def tasks(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of tasks, done ones included."""
+        return self.pages("tasks", **more)
+
+    def users(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of the workspace's users."""
+        return self.pages("users", **more)
+
+    def project_users(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of project memberships."""
+        return self.pages("project_users", **more)
+
+    def groups(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
+        """Yield pages of user groups."""
+        return self.pages("groups", **more)
+
+    def get_df(
+        self,
+        stream: str,
+        *,
+        workspace_id: int | str | None = None,
+        since: Day | None = None,
+        until: Day | None = None,
+        df_type: DataFrameType = "pandas",
+    ) -> Any:
+        """Return a stream as a data frame, with the names and types of the landed tables.
+
+        :param df_type: ``pandas``, ``polars`` (must be installed) or ``arrow`` (a ``pyarrow.Table``).
+        """
+        import pyarrow as pa
+
+        from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
+
+        if df_type not in ("pandas", "polars", "arrow"):
+            raise ConfigurationError(f"df_type is {df_type!r}; it is pandas, polars or arrow.")
+        workspace = self.get_workspace_id(workspace_id)
+        batches = build_batches(self._read(stream, workspace, since, until, 1000), workspace)
+        nothing = decode_page(stream, b"[]", Observation(workspace, utc(SystemClock().now())))
+        table = pa.concat_tables([nothing.table, *(batch.table for batch in batches)])
+        if df_type == "arrow":
+            return table
+        if df_type == "polars":
+            import polars as pl
+
+            return pl.from_arrow(table)
+        return table.to_pandas()
+
+    def estimate(self, stream: str, *, requests: int | None = None, rows: int | None = None) -> Estimate:
+        """Return what a job will cost before it starts; asks nothing of Toggl.
+
+        :param requests: how many requests it is; else it is worked out from ``rows`` at 1,000 a page, and is at least
+            1.
+        """
+        pages = requests or max(1, -(-(rows or 0) // 1000))
+        workspace = self.get_workspace_id()
+        get_stream(stream)
+        return self.get_conn().estimate(pages, f"/api/v9/workspaces/{workspace}")
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Return whether the connection works, and who it is, or exactly what is wrong with it."""
+        try:
+            return True, self._who_am_i()
+        except (TogglError, ValueError) as error:
+            return False, str(error)
+
+    def _who_am_i(self) -> str:
+        session = self.get_conn()
+        me = session.request("GET", "/api/v9/me").json()
+        words = [f"{me.get('fullname')} ({me.get('timezone')})"]
+        configured = self._extra.get("workspace_id")
+        if configured in (None, ""):
+            words.append(f"no workspace_id set; the default one is {me.get('default_workspace_id')}")
+        else:
+            workspace = session.request("GET", f"/api/v9/workspaces/{_whole('workspace_id', configured)}").json()
+            plan = "Premium" if workspace.get("business_ws") else "Starter" if workspace.get("premium") else "Free"
+            words.append(f"workspace {workspace.get('name')!r}, plan {plan}")
+        lanes = session.read_quota()
+        left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
+        words.append("requests left this hour: " + (", ".join(left) or f"not told for {USER_LANE}"))
+        return "; ".join(words) + "."
+
+    def _read(
+        self, stream: str, workspace_id: int | str | None, since: Day | None, until: Day | None, page_size: int
+    ) -> Iterator[Page]:
+        now = utc(SystemClock().now())
+        report = get_stream(stream).listing == "report"
+        request = PullRequest(
+            stream=stream,
+            workspace_id=self.get_workspace_id(workspace_id),
+            run_started=now,
+            since=since or (now - DEFAULT_DAYS).date() if report else since,
+            until=until,
+            incremental=False,
+            page_size=page_size,
+        )
+        return read_pages(self.get_conn(), request)
+
+    def _build_session(self, connection: Connection) -> TogglSession:
+        token = connection.password
+        if not token:
+            raise ConfigurationError(
+                f"Connection {self.toggl_conn_id!r} has no API token: put it into the password (Toggl: Profile "
+                "settings, API token)."
+            )
+        plain = str(self._extra.get("allow_plain_http", "")).lower() in ("1", "true", "yes")
+        base_url = checked_base_url(
+            connection.host, allow_plain_http=plain, port=connection.port, scheme=connection.schema
+        )
+        book = HostBook(state_dir() / "quota.sqlite", token_digest(base_url, token))
+        session = TogglSession(
+            RequestsTransport(base_url, token),
+            book,
+            pace=Pace(_number("requests_per_second", self._extra.get("requests_per_second"), 1.0)),
+            reserve=_whole("quota_reserve", self._extra.get("quota_reserve"), 2),
+        )
+        workspace, organization = (self._extra.get(name) for name in ("workspace_id", "organization_id"))
+        if workspace not in (None, "") and organization not in (None, ""):
+            session.learn_organization(_whole("workspace_id", workspace), _whole("organization_id", organization))
+        return session
+
+
+def state_dir() -> Path:
+    """Return the folder that processes of this host share (``[toggl] state_dir``)."""
+    return Path(conf.get("toggl", "state_dir", fallback=None) or Path(airflow_home()) / "toggl")
+
+
+def airflow_home() -> str:
+    """Return Airflow's home folder."""
+    return os.path.expandvars(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser())
+
+
+def _rows_of(page: Page) -> list[dict[str, Any]]:
+    decoded = json.loads(page.body) if page.body else []
+    rows = decoded.get("data") if isinstance(decoded, dict) else decoded
+    return rows or []
+
+
+def _whole(name: str, value: Any, default: int | None = None) -> int:
+    if value in (None, "") and default is not None:
+        return default
+    try:
+        number = int(str(value).strip())
+    except ValueError:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number.") from None
+    if number < 0:
+        raise ConfigurationError(f"{name} is {number}; it must not be negative.")
+    return number
+
+
+def _number(name: str, value: Any, default: float) -> float:
+    if value in (None, ""):
+        return default
+    try:
+        return float(str(value).strip())
+    except ValueError:
+        raise ConfigurationError(f"{name} is {value!r}; it must be a number.") from None

@@ -1,0 +1,70 @@
+"""The Airflow connection that rows land in, and the engine that it stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.toggl import airflow_home
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_toggl.core.land.target import Target
+
+DEFAULT_CONN_ID = "duckdb_default"
+
+
+def open_target(conn_id: str, *, schema: str, facts_timezone: str = "UTC") -> Target:
+    """Return the warehouse behind an Airflow connection, its tables made where they are missing.
+
+    :param conn_id: a connection of type ``duckdb`` (host: the file). ``duckdb_default`` may be missing: then the file
+        is
+        ``[toggl] warehouse_path``, below Airflow's home.
+    :param schema: the schema of the tables.
+    :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``.
+    :raises ConfigurationError: there is no such connection, or it is of a type that nothing here can land in.
+    """
+    # Imported here: DuckDB is heavy, and importing an operator must not load it.
+    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - heavy; importing an operator must not load it
+
+    path = _path_of(conn_id)
+    timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
+    target = DuckdbTarget(path, schema=schema, lock_timeout=timeout)
+    target.prepare()
+    target.set_timezone(facts_timezone)
+    return target
+
+
+def _path_of(conn_id: str) -> Path:
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        if conn_id != DEFAULT_CONN_ID:
+            raise ConfigurationError(f"There is no connection {conn_id!r} to land in.") from None
+        return default_path()
+    if connection.conn_type != "duckdb":
+        raise ConfigurationError(
+            f"Connection {conn_id!r} is of type {connection.conn_type!r}; rows can land in duckdb (host: the file's "
+            "path)."
+        )
+    return _duckdb_path(conn_id, connection)
+
+
+def _duckdb_path(conn_id: str, connection: Connection) -> Path:
+    if connection.host:
+        return Path(connection.host)
+    if connection.schema and connection.schema.endswith((".duckdb", ".db")):
+        # duckdb:///folder/file.duckdb, written as a URI, has its path in the schema.
+        return Path("/", connection.schema)
+    raise ConfigurationError(f"Connection {conn_id!r} names no file: put the path of the DuckDB file into its host.")
+
+
+def default_path() -> Path:
+    """Return the file that is used where no DuckDB connection exists (``[toggl] warehouse_path``)."""
+    return Path(
+        conf.get("toggl", "warehouse_path", fallback=None) or Path(airflow_home()) / "toggl" / "warehouse.duckdb"
+    )

@@ -1,0 +1,1 @@
+"""A faithful local Toggl Track, over real HTTP, with nothing of Airflow."""

@@ -1,0 +1,352 @@
+"""The ASGI app: every request's way through bucket, sign-in, quota, faults and endpoint, and how it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Scope, Send
+
+from airflow_provider_toggl.sandbox import control, reports, v9
+from airflow_provider_toggl.sandbox.calls import NOTHING, Answer, Call, Nothing, Route, Routes
+from airflow_provider_toggl.sandbox.faults import Fault, change_body, rows_of
+from airflow_provider_toggl.sandbox.gate import QuotaState
+from airflow_provider_toggl.sandbox.model import User
+from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.state import Sandbox
+from airflow_provider_toggl.sandbox.world import Refused, World
+
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+HTML = "text/html"
+NO_CACHE = "no-cache, private, no-store, must-revalidate, max-stale=0, post-check=0, pre-check=0"
+NGINX_PAGE = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+    "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+REPORTS = "/reports/"
+
+
+def build_app(world: World, settings: Settings | None = None) -> Starlette:
+    """Build the app that serves a world.
+
+    :param world: what it answers from; changed by writes and by the control API
+    :param settings: the switches; the world's own by default
+    """
+    sandbox = Sandbox.around(world, settings or world.settings)
+    front = Front(sandbox)
+    app = Starlette(
+        routes=[*control.routes(sandbox), StarletteRoute("/{path:path}", front.serve, methods=METHODS)],
+    )
+    app.state.sandbox = sandbox
+    return app
+
+
+@dataclass
+class Exchange:
+    """One request on its way, and what has been found out about it."""
+
+    request: Request
+    raw_body: bytes
+    path: str
+    endpoint: str
+    route: Route | None
+    names: dict[str, str]
+    path_known: bool
+    lane: str = "none"
+    token: str = ""
+    quota: QuotaState | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+class Front:
+    """Takes each request for Toggl through its stations, in Toggl's order as far as it is known."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._routes = Routes([*v9.ROUTES, *reports.ROUTES])
+
+    async def serve(self, request: Request) -> Response:
+        """Answer one request, late or broken if that was ordered, and log it."""
+        path = request.url.path
+        route, names, known = self._routes.find(request.method, path)
+        shown = route.shown if route else "unknown"
+        exchange = Exchange(
+            request, await request.body(), path, f"{request.method} {shown}", route, names, known,
+            token=_token(request),
+        )  # fmt: skip
+        response = self._respond(exchange)
+        self._log(exchange, response.status_code)
+        late = sum(fault.options["seconds"] for fault in exchange.faults if fault.kind == "slow")
+        if late:
+            await asyncio.sleep(late)
+        for fault in exchange.faults:
+            if fault.kind == "cut":
+                return CutResponse(response, fault.options["fraction"])
+        return response
+
+    def _respond(self, exchange: Exchange) -> Response:
+        faults, method = self._sandbox.faults, exchange.request.method
+        exchange.lane = exchange.route.lane if exchange.route else "none"
+        early = faults.strike(method, exchange.path, before_quota=True)
+        if early:
+            return self._write_ordered(exchange, early[0])
+        refusal = self._refuse_at_gate(exchange)
+        if refusal is not None:
+            return refusal
+        exchange.faults = faults.strike(method, exchange.path, before_quota=False)
+        ordered = [fault for fault in exchange.faults if fault.kind in ("status", "not_json")]
+        if ordered and not ordered[0].options.get("takes_effect"):
+            return self._write_ordered(exchange, ordered[0])
+        answer = self._carry_out(exchange)
+        if ordered:
+            return self._write_ordered(exchange, ordered[0])
+        answer.body = _shorten(change_body(answer.body, exchange.faults), exchange)
+        return self._write(exchange, answer)
+
+    def _refuse_at_gate(self, exchange: Exchange) -> Response | None:
+        """Answer what bucket, sign-in or quota refuse, in this order: a 429 costs no quota, a wrong token neither."""
+        gate, settings, world = self._sandbox.gate, self._sandbox.settings, self._sandbox.world
+        address = exchange.request.client.host if exchange.request.client else ""
+        bucket = (exchange.token, address)
+        if not gate.admit(bucket):
+            wait = {"retry-after": str(math.ceil(gate.seconds_until_admitted(bucket)))} if settings.retry_after else {}
+            return self._page(exchange, "429 Too Many Requests", 429, wait)
+        if exchange.route is not None and exchange.route.open_to_all:
+            return None
+        actor = _find_actor(exchange.request, world, settings)
+        if actor is None:
+            return self._refuse_sign_in(exchange)
+        exchange.request.state.actor = actor
+        if exchange.lane == "none" or not self._concerns_us(exchange):
+            return None
+        if exchange.endpoint == v9.QUOTA_ENDPOINT and not settings.quota_request_counts:
+            return None
+        admitted, state = gate.charge(exchange.lane, self._lane_key(exchange.lane, actor))
+        if settings.quota_enforced:
+            exchange.quota = state
+        if admitted:
+            return None
+        text = settings.quota_text.replace("{seconds}", str(state.resets_in_seconds))
+        return self._finish(exchange, text.encode(), 402, {"content-type": TEXT})
+
+    def _concerns_us(self, exchange: Exchange) -> bool:
+        world, names = self._sandbox.world, exchange.names
+        return int(names.get("workspace_id", world.workspace.id)) == world.workspace.id and (
+            int(names.get("organization_id", world.organization.id)) == world.organization.id
+        )
+
+    def _refuse_sign_in(self, exchange: Exchange) -> Response:
+        if exchange.path.startswith(REPORTS):
+            text = b"Incorrect username and/or password"
+            return self._finish(exchange, text, 403, {"content-type": TEXT})
+        status = self._sandbox.settings.wrong_token_status
+        if status == 401:
+            return self._finish(exchange, b"", 401, {})
+        return self._write(exchange, Answer("Incorrect username and/or password", status))
+
+    def _lane_key(self, lane: str, actor: User) -> tuple[int, ...]:
+        return (actor.id,) if lane == "user" else (actor.id, self._sandbox.world.organization.id)
+
+    def _carry_out(self, exchange: Exchange) -> Answer:
+        route = exchange.route
+        if route is None:
+            return Answer("Method Not Allowed", 405) if exchange.path_known else Answer("Not Found", 404)
+        try:
+            self._check_scope(exchange)
+            return route.handler(self._call(exchange))
+        except Refused as refusal:
+            return Answer(refusal.text, refusal.status)
+
+    def _check_scope(self, exchange: Exchange) -> None:
+        request = exchange.request
+        is_json = request.headers.get("content-type", "").lower().startswith("application/json")
+        if exchange.raw_body and request.method in ("POST", "PUT", "PATCH") and not is_json:
+            raise Refused(400, "Content-Type must be application/json")
+        if not self._concerns_us(exchange):
+            if exchange.path.startswith(REPORTS):
+                raise Refused(403, "Workspace not found/accessible")
+            if exchange.endpoint == v9.ORGANIZATION_ENDPOINT:
+                raise Refused(404, "Invalid organization ID")
+            raise Refused(403, "User does not have access to this resource.")
+
+    def _call(self, exchange: Exchange) -> Call:
+        sandbox, request = self._sandbox, exchange.request
+        query: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            query.setdefault(name, []).append(value)
+        lag = [fault.options["seconds"] for fault in exchange.faults if fault.kind == "reports_lag"]
+        actor = getattr(request.state, "actor", sandbox.world.owner)
+        return Call(
+            sandbox.world, sandbox.settings, actor, exchange.names, query, exchange.raw_body,
+            request={"method": request.method, "path": exchange.path, "body": _logged_body(exchange.raw_body)},
+            lag_seconds=max(lag, default=0.0),
+            drop_rows=_rows_to_drop(exchange.faults, keep_next=False),
+            caches=sandbox.caches,
+            quota_rows=lambda: self._quota_rows(actor),
+        )  # fmt: skip
+
+    def _quota_rows(self, actor: User) -> list[dict[str, Any]]:
+        rows: list[tuple[int | None, str]] = [(self._sandbox.world.organization.id, "organization"), (None, "user")]
+        answer = []
+        for organization_id, lane in rows:
+            state = self._sandbox.gate.state(lane, self._lane_key(lane, actor))
+            answer.append(
+                {
+                    "organization_id": organization_id,
+                    "remaining": state.remaining,
+                    "resets_in_secs": state.resets_in_seconds,
+                    "total": state.total,
+                }
+            )
+        return answer
+
+    def _write(self, exchange: Exchange, answer: Answer) -> Response:
+        body = b"" if isinstance(answer.body, Nothing) else msgspec.json.encode(answer.body)
+        return self._finish(exchange, body, answer.status, {"content-type": JSON, **answer.headers})
+
+    def _write_ordered(self, exchange: Exchange, fault: Fault) -> Response:
+        """Answer what a fault says."""
+        options = fault.options
+        if fault.kind == "not_json":
+            return self._finish(exchange, options["body"].encode(), 200, {"content-type": options["content_type"]})
+        if options["body"] is None:
+            return self._page(exchange, _status_line(options["status"]), options["status"], options["headers"])
+        if isinstance(options["body"], str):
+            headers = {"content-type": TEXT, **_lower(options["headers"])}
+            return self._finish(exchange, options["body"].encode(), options["status"], headers)
+        headers = {"content-type": JSON, **_lower(options["headers"])}
+        return self._finish(exchange, msgspec.json.encode(options["body"]), options["status"], headers)
+
+    def _page(self, exchange: Exchange, title: str, status: int, headers: dict[str, str]) -> Response:
+        page = NGINX_PAGE.format(title).encode()
+        return self._finish(exchange, page, status, {"content-type": HTML, **_lower(headers)})
+
+    def _finish(self, exchange: Exchange, body: bytes, status: int, headers: dict[str, str]) -> Response:
+        common = {"date": _http_date(self._sandbox.world.now()), "server": "nginx"}
+        if not exchange.path.startswith(REPORTS):
+            common["cache-control"] = NO_CACHE
+        if status < 400:
+            common["x-service-level"] = "GREEN"
+        if exchange.quota is not None:
+            common["x-toggl-quota-remaining"] = str(exchange.quota.remaining)
+            common["x-toggl-quota-resets-in"] = str(exchange.quota.resets_in_seconds)
+        return Response(body, status, {**common, **headers})
+
+    def _log(self, exchange: Exchange, status: int) -> None:
+        request = exchange.request
+        self._sandbox.log.add(
+            exchange.endpoint,
+            {
+                "at": self._sandbox.world.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+                "method": request.method,
+                "path": exchange.path,
+                "query": request.url.query,
+                "body": _logged_body(exchange.raw_body),
+                "lane": exchange.lane,
+                "status": status,
+                "token_digest": hashlib.sha256(exchange.token.encode()).hexdigest()[:12] if exchange.token else None,
+            },
+        )
+
+
+class CutResponse(Response):
+    """A response that promises its whole length and then stops in the middle."""
+
+    def __init__(self, whole: Response, fraction: float) -> None:
+        self._whole = whole
+        self._part = bytes(whole.body)[: int(len(whole.body) * fraction)]
+        super().__init__(status_code=whole.status_code)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the start and a part; the server closes a connection whose body is not finished."""
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self._whole.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self._part, "more_body": True})
+
+
+def _shorten(body: Any, exchange: Exchange) -> Any:
+    """Leave rows out of a page that has not been made shorter by the endpoint itself."""
+    shortens_itself = exchange.endpoint == reports.SEARCH_ENDPOINT
+    count = _rows_to_drop(exchange.faults, keep_next=True)
+    if not shortens_itself:
+        count += _rows_to_drop(exchange.faults, keep_next=False)
+    rows = rows_of(body)
+    if not count or rows is None:
+        return body
+    kept = rows[: max(0, len(rows) - count)]
+    return kept if isinstance(body, list) else {**body, **{name: kept for name in body if body[name] is rows}}
+
+
+def _rows_to_drop(faults: Iterable[Fault], *, keep_next: bool) -> int:
+    short = [fault.options for fault in faults if fault.kind == "short_page"]
+    return sum(options["drop_rows"] for options in short if options["keep_next"] is keep_next)
+
+
+def _credentials(request: Request) -> tuple[str, str] | None:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, word = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (name, word) if colon else None
+
+
+def _token(request: Request) -> str:
+    """Return what the request is counted under: its token, or its e-mail address."""
+    credentials = _credentials(request)
+    return credentials[0] if credentials else ""
+
+
+def _find_actor(request: Request, world: World, settings: Settings) -> User | None:
+    """Return who asks: by token with the word ``api_token``, or by e-mail address and the sandbox's password."""
+    credentials = _credentials(request)
+    if credentials is None:
+        return None
+    name, word = credentials
+    if word == "api_token":
+        return world.user_by_token(name)
+    if word != settings.password:
+        return None
+    return next((user for user in world.users.values() if user.email == name and user.deleted_at is None), None)
+
+
+def _http_date(now: datetime) -> str:
+    return format_datetime(now.replace(microsecond=0), usegmt=True)
+
+
+def _status_line(status: int) -> str:
+    titles = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Temporarily Unavailable"}
+    titles |= {429: "Too Many Requests", 504: "Gateway Time-out", 410: "Gone"}
+    return f"{status} {titles.get(status, '')}".strip()
+
+
+def _lower(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _logged_body(raw_body: bytes) -> Any:
+    try:
+        return json.loads(raw_body) if raw_body else None
+    except ValueError:
+        return raw_body.decode(errors="replace")
+
+
+__all__ = ["JSON", "NOTHING", "CutResponse", "Front", "build_app"]

@@ -1,0 +1,185 @@
+"""The control API: read the truth, change the world, move the clock, order faults, switch settings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from airflow_provider_toggl.sandbox.faults import FaultError
+from airflow_provider_toggl.sandbox.mutate import mutate
+from airflow_provider_toggl.sandbox.settings import SettingError
+from airflow_provider_toggl.sandbox.state import Sandbox
+from airflow_provider_toggl.sandbox.truth import UnknownStream, truth
+
+#: More changes in one request would keep everybody else waiting.
+MOST_MUTATIONS = 100_000
+
+
+class ControlError(ValueError):
+    """A request to the control API that cannot be understood."""
+
+
+Action = Callable[[Request, Any], Any]
+
+
+def routes(sandbox: Sandbox) -> list[Route]:
+    """Build the routes of the control API of a sandbox."""
+    control = Control(sandbox)
+    table: list[tuple[str, str, Action]] = [
+        ("GET", "/sandbox/health", control.read_health),
+        ("GET", "/sandbox/truth/{stream}", control.read_truth),
+        ("POST", "/sandbox/mutate", control.mutate),
+        ("GET", "/sandbox/clock", control.read_clock),
+        ("POST", "/sandbox/clock", control.move_clock),
+        ("GET", "/sandbox/requests", control.read_requests),
+        ("POST", "/sandbox/requests/reset", control.reset_requests),
+        ("GET", "/sandbox/faults", control.read_faults),
+        ("POST", "/sandbox/faults", control.arm_fault),
+        ("DELETE", "/sandbox/faults", control.clear_faults),
+        ("GET", "/sandbox/settings", control.read_settings),
+        ("PATCH", "/sandbox/settings", control.change_settings),
+        ("PATCH", "/sandbox/workspace", control.change_workspace),
+        ("POST", "/sandbox/quota/reset", control.reset_quota),
+    ]
+    return [Route(path, _endpoint(action), methods=[method]) for method, path, action in table]
+
+
+class Control:
+    """What the control API does, one method each."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def read_health(self, request: Request, body: Any) -> Any:
+        """Say that the sandbox is up, and whose token it takes."""
+        world = self._sandbox.world
+        live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
+        return {
+            "status": "ok",
+            "workspace_id": world.workspace.id,
+            "organization_id": world.organization.id,
+            "token": world.owner.token,
+            "time_entries": live,
+        }
+
+    def read_truth(self, request: Request, body: Any) -> Any:
+        """Return what is true now of a stream, deleted ones included and marked."""
+        return truth(self._sandbox.world, request.path_params["stream"])
+
+    def mutate(self, request: Request, body: Any) -> Any:
+        """Change the world at random, and return what was done."""
+        seed, n, kinds = body.get("seed", 0), body.get("n", 1), body.get("kinds")
+        _only(body, {"seed", "n", "kinds"})
+        if not _is_whole(seed) or not _is_whole(n) or not 0 <= n <= MOST_MUTATIONS:
+            raise ControlError(f"seed and n must be whole numbers, n from 0 to {MOST_MUTATIONS}.")
+        if kinds is not None and not (isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)):
+            raise ControlError("kinds must be a list of texts.")
+        return mutate(self._sandbox.world, seed=seed, n=n, kinds=kinds)
+
+    def read_clock(self, request: Request, body: Any) -> Any:
+        """Return the sandbox's time."""
+        world = self._sandbox.world
+        return {"now": world.now().isoformat().replace("+00:00", "Z"), "offset_seconds": world.offset}
+
+    def move_clock(self, request: Request, body: Any) -> Any:
+        """Move the clock forward."""
+        _only(body, {"advance_seconds"})
+        seconds = body.get("advance_seconds")
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not math.isfinite(seconds):
+            raise ControlError("advance_seconds must be a number.")
+        if not 0 <= seconds <= 1e9:
+            raise ControlError("advance_seconds must be from 0 to 1e9: Toggl's clock does not go back.")
+        self._sandbox.world.advance(float(seconds))
+        return self.read_clock(request, body)
+
+    def read_requests(self, request: Request, body: Any) -> Any:
+        """Return the counts of requests, and the last ones."""
+        return self._sandbox.log.as_dict()
+
+    def reset_requests(self, request: Request, body: Any) -> Any:
+        """Forget the requests so far; quota windows stay."""
+        self._sandbox.log.reset()
+        return {"total": 0}
+
+    def read_faults(self, request: Request, body: Any) -> Any:
+        """Return the armed faults."""
+        return self._sandbox.faults.as_list()
+
+    def arm_fault(self, request: Request, body: Any) -> Any:
+        """Order a fault."""
+        return self._sandbox.faults.arm(body).as_dict()
+
+    def clear_faults(self, request: Request, body: Any) -> Any:
+        """Disarm all faults."""
+        return {"cleared": self._sandbox.faults.clear()}
+
+    def read_settings(self, request: Request, body: Any) -> Any:
+        """Return all settings."""
+        return self._sandbox.settings.as_dict()
+
+    def change_settings(self, request: Request, body: Any) -> Any:
+        """Change settings by name, all or none."""
+        self._sandbox.settings.update(body)
+        self._sandbox.caches.clear()
+        return self._sandbox.settings.as_dict()
+
+    def change_workspace(self, request: Request, body: Any) -> Any:
+        """Change what the workspace rounds to, as its owner would in Toggl's settings page."""
+        _only(body, {"rounding", "rounding_minutes"})
+        workspace = self._sandbox.world.workspace
+        rounding, minutes = body.get("rounding", workspace.rounding), body.get("rounding_minutes")
+        minutes = workspace.rounding_minutes if minutes is None else minutes
+        if rounding not in (-1, 0, 1) or minutes not in (0, 1, 5, 6, 10, 12, 15, 30, 60, 240):
+            raise ControlError("rounding is -1, 0 or 1; rounding_minutes is 0, 1, 5, 6, 10, 12, 15, 30, 60 or 240.")
+        workspace.rounding, workspace.rounding_minutes = rounding, minutes
+        self._sandbox.caches.clear()
+        return {"rounding": workspace.rounding, "rounding_minutes": workspace.rounding_minutes}
+
+    def reset_quota(self, request: Request, body: Any) -> Any:
+        """Empty all quota windows and buckets."""
+        self._sandbox.gate.forget()
+        return {"reset": True}
+
+
+def _endpoint(action: Action) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return _json(action(request, await _body(request)))
+        except (ControlError, FaultError, SettingError, UnknownStream) as problem:
+            return _json({"error": str(problem)}, 400)
+
+    return endpoint
+
+
+async def _body(request: Request) -> Any:
+    raw = await request.body()
+    if request.method not in ("POST", "PATCH") or not raw:
+        return {}
+    try:
+        body = json.loads(raw)
+    except ValueError as problem:
+        raise ControlError("The body is not JSON.") from problem
+    if not isinstance(body, dict):
+        raise ControlError("The body must be a JSON object.")
+    return body
+
+
+def _only(body: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(body) - known)
+    if unknown:
+        raise ControlError(f"Not known here: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, {"content-type": "application/json; charset=utf-8"})

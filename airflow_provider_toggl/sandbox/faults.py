@@ -1,0 +1,242 @@
+"""Faults that can be ordered: what goes wrong, for which requests, and how often."""
+
+from __future__ import annotations
+
+import copy
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class FaultError(ValueError):
+    """An order for a fault that cannot be understood."""
+
+
+#: What each kind can be told, with its defaults; a value of ``...`` must be given.
+KINDS: dict[str, dict[str, Any]] = {
+    # Answer with this status. before_quota: nothing is charged; takes_effect: the request is carried out first.
+    "status": {"status": ..., "body": None, "headers": {}, "before_quota": False, "takes_effect": False},
+    # Answer so many (real) seconds late.
+    "slow": {"seconds": ...},
+    # Send this part of the body, then drop the connection.
+    "cut": {"fraction": 0.5},
+    # Leave out the last rows. keep_next: the X-Next headers still tell of the full page, so the rows are lost.
+    "short_page": {"drop_rows": 1, "keep_next": False},
+    # Reports show time entries as they were so many seconds ago.
+    "reports_lag": {"seconds": ...},
+    # A body that is not JSON, under a 200.
+    "not_json": {"body": "<html><body>Bad gateway</body></html>", "content_type": "application/json; charset=utf-8"},
+    # Take a field out of every row, or of row number `row` (from 0). "time_entries.seconds" goes down.
+    "drop_field": {"field": ..., "row": None},
+    # Give a field another value, or add one, likewise.
+    "set_field": {"field": ..., "value": ..., "row": None},
+}
+
+_COMMON = {"kind", "match", "times", "probability", "seed"}
+
+
+@dataclass
+class Fault:
+    """One ordered fault.
+
+    ``left`` None means until it is cleared; ``probability`` None means every matching request.
+    """
+
+    id: int
+    kind: str
+    options: dict[str, Any]
+    method: str | None = None
+    path: re.Pattern[str] | None = None
+    left: int | None = 1
+    probability: float | None = None
+    seed: int = 0
+    hits: int = 0
+    dice: random.Random = field(default_factory=random.Random, repr=False)
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Decide about one request, and count it when it is hit."""
+        if self.left == 0 or (self.method and self.method != method) or (self.path and not self.path.search(path)):
+            return False
+        if self.probability is not None and self.dice.random() >= self.probability:
+            return False
+        self.hits += 1
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the order as it stands now, as JSON can hold it."""
+        match = {"method": self.method, "path": self.path.pattern if self.path else None}
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            **self.options,
+            "match": {name: value for name, value in match.items() if value is not None},
+            "times": self.left,
+            "probability": self.probability,
+            "seed": self.seed,
+            "hits": self.hits,
+        }
+
+
+class FaultBook:
+    """The faults that are armed."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._next_id = 1
+
+    def arm(self, order: Any) -> Fault:
+        """Take an order.
+
+        Without ``times`` and ``probability`` it hits the next matching request only; with ``times`` null, or with a
+        ``probability`` and no ``times``, it stays until it is cleared.
+
+        :raises FaultError: the order is not understood; nothing was armed.
+        """
+        fault = _read(order, self._next_id)
+        self._faults.append(fault)
+        self._next_id += 1
+        return fault
+
+    def strike(self, method: str, path: str, *, before_quota: bool) -> list[Fault]:
+        """Return the faults that hit this request, of those that strike before the quota or of the others."""
+        early = [fault for fault in self._faults if bool(fault.options.get("before_quota")) is before_quota]
+        struck = [fault for fault in early if fault.strikes(method, path)]
+        self._faults = [fault for fault in self._faults if fault.left != 0]
+        return struck
+
+    def clear(self) -> int:
+        """Disarm all; answers how many there were."""
+        count = len(self._faults)
+        self._faults.clear()
+        return count
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return what is armed."""
+        return [fault.as_dict() for fault in self._faults]
+
+
+def change_body(body: Any, faults: Iterable[Fault]) -> Any:
+    """Return the JSON body with the ordered fields dropped or set; the body given is not touched."""
+    for fault in faults:
+        if fault.kind in ("drop_field", "set_field"):
+            body = copy.deepcopy(body)
+            rows = rows_of(body)
+            row = fault.options["row"]
+            for one in rows if rows is not None else [body]:
+                if row is None or (rows is not None and row < len(rows) and one is rows[row]):
+                    _change_field(one, fault.options["field"].split("."), fault)
+    return body
+
+
+def rows_of(body: Any) -> list[Any] | None:
+    """Return the rows of a page: the body itself, or what an envelope holds; None when there are none."""
+    if isinstance(body, list):
+        return body
+    if isinstance(body, dict):
+        for name in ("data", "groups"):
+            if isinstance(body.get(name), list):
+                rows: list[Any] = body[name]
+                return rows
+    return None
+
+
+def _change_field(value: Any, names: list[str], fault: Fault) -> None:
+    if isinstance(value, list):
+        for one in value:
+            _change_field(one, names, fault)
+    elif isinstance(value, dict):
+        if len(names) > 1:
+            _change_field(value.get(names[0]), names[1:], fault)
+        elif fault.kind == "drop_field":
+            value.pop(names[0], None)
+        else:
+            value[names[0]] = copy.deepcopy(fault.options["value"])
+
+
+def _read(order: Any, id_: int) -> Fault:
+    if not isinstance(order, dict):
+        raise FaultError("A fault is a JSON object.")
+    kind = order.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise FaultError(f"kind must be one of {', '.join(KINDS)}.")
+    unknown = sorted(set(order) - _COMMON - set(KINDS[kind]))
+    if unknown:
+        raise FaultError(f"A fault of kind {kind} knows no {', '.join(unknown)}; it knows {', '.join(KINDS[kind])}.")
+    options = {name: order.get(name, default) for name, default in KINDS[kind].items()}
+    missing = [name for name, value in options.items() if value is ...]
+    if missing:
+        raise FaultError(f"A fault of kind {kind} needs {', '.join(missing)}.")
+    _check_options(options)
+    method, path = _read_match(order.get("match"))
+    probability, seed = _read_probability(order)
+    return Fault(
+        id_, kind, options, method, path, _read_times(order), probability, seed, dice=random.Random(f"fault:{seed}")
+    )
+
+
+def _read_times(order: dict[str, Any]) -> int | None:
+    times = order.get("times", None if "times" in order or order.get("probability") is not None else 1)
+    if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
+        raise FaultError("times must be a whole number from 1 on, or null for until it is cleared.")
+    return times
+
+
+def _read_probability(order: dict[str, Any]) -> tuple[float | None, int]:
+    probability, seed = order.get("probability"), order.get("seed", 0)
+    if probability is not None and not (_is_number(probability) and 0 <= probability <= 1):
+        raise FaultError("probability must be a number from 0 to 1.")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise FaultError("seed must be a whole number.")
+    return probability, seed
+
+
+def _read_match(match: Any) -> tuple[str | None, re.Pattern[str] | None]:
+    match = {} if match is None else match
+    if not isinstance(match, dict) or set(match) - {"method", "path"}:
+        raise FaultError("match is an object of method and path, a regular expression searched in the path.")
+    method, path = match.get("method"), match.get("path")
+    if not all(value is None or isinstance(value, str) for value in (method, path)):
+        raise FaultError("match.method and match.path are texts.")
+    try:
+        return (method.upper() if method else None), (re.compile(path) if path else None)
+    except re.error as problem:
+        raise FaultError(f"match.path is not a regular expression: {problem}.") from problem
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    checks: dict[str, tuple[Any, str]] = {
+        "status": (lambda v: _is_whole(v) and 200 <= v <= 599, "a whole number from 200 to 599"),
+        "headers": (_is_headers, "an object of texts"),
+        "before_quota": (_is_bool, "true or false"),
+        "takes_effect": (_is_bool, "true or false"),
+        "keep_next": (_is_bool, "true or false"),
+        "seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
+        "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
+        "drop_rows": (lambda v: _is_whole(v) and v >= 1, "a whole number from 1 on"),
+        "content_type": (lambda v: isinstance(v, str), "a text"),
+        "field": (lambda v: isinstance(v, str) and bool(v), "a field's name"),
+        "row": (lambda v: v is None or (_is_whole(v) and v >= 0), "a row's number from 0 on, or null for all"),
+    }
+    for name, value in options.items():
+        if name in checks and not checks[name][0](value):
+            raise FaultError(f"{name} must be {checks[name][1]}.")
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_headers(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair)

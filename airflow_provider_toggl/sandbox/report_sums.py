@@ -1,0 +1,222 @@
+"""Reports v3: sums. Totals with their graph, the summary by groups, and the summaries of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow_provider_toggl.sandbox.calls import Answer, Call
+from airflow_provider_toggl.sandbox.model import Project, TimeEntry
+from airflow_provider_toggl.sandbox.report_query import NEEDS_PLAN, Query, find_entries, read_choice, read_query
+from airflow_provider_toggl.sandbox.report_rows import amount_cents, color_number, rate_of, report_seconds
+from airflow_provider_toggl.sandbox.world import Refused, World
+
+RESOLUTIONS = ("day", "week", "month")
+GROUPINGS = ("projects", "users", "clients")
+SUB_GROUPINGS = ("time_entries", "users", "clients", "projects", "tasks")
+
+
+def total(call: Call) -> Answer:
+    """Answer the sums of a detailed report, by day, week or month if asked for."""
+    query = read_query(call)
+    return Answer(_total(call, query), headers=query.range_headers)
+
+
+def summarize_project(call: Call) -> Answer:
+    """Answer the sums of one project; the plan must be a paid one."""
+    if call.settings.plan == "free":
+        raise Refused(402, NEEDS_PLAN)
+    project = call.world.projects.get(call.path_id("project_id"))
+    if project is None or project.deleted_at is not None:
+        raise Refused(403, "project not found or not accessible")
+    query = read_query(call)
+    if query.body.get("start_date") is None:
+        raise Refused(400, "The start_date parameter is required")
+    return Answer(_total(call, query, project.id), headers=query.range_headers)
+
+
+def summarize_projects(call: Call) -> Answer:
+    """Answer the seconds of each user in each project."""
+    query = read_query(call)
+    sums: dict[tuple[int, int], list[int]] = {}
+    paid = call.settings.plan != "free"
+    for entry in find_entries(call, query):
+        if entry.project_id is None:
+            continue
+        row = sums.setdefault((entry.user_id, entry.project_id), [0, 0])
+        seconds = _seconds(call.world, query, entry)
+        row[0] += seconds
+        row[1] += seconds if entry.billable and paid else 0
+    return Answer(
+        [
+            {"user_id": user_id, "project_id": project_id, "tracked_seconds": tracked, "billable_seconds": billable}
+            for (user_id, project_id), (tracked, billable) in sorted(sums.items())
+        ],
+        headers=query.range_headers,
+    )
+
+
+def summarize(call: Call) -> Answer:
+    """Answer the sums of a range by group and sub-group, with the ids of their time entries if asked for."""
+    query = read_query(call)
+    summary = Summary(
+        call,
+        query,
+        grouping=read_choice(query.body, "grouping", GROUPINGS, "projects"),
+        sub_grouping=read_choice(query.body, "sub_grouping", SUB_GROUPINGS, "time_entries"),
+        distinguish_rates=bool(query.body.get("distinguish_rates")),
+        tells_ids=bool(query.body.get("include_time_entry_ids")) and call.settings.summary_gives_ids,
+    )
+    headers = {"x-grouping": summary.grouping, "x-sub-grouping": summary.sub_grouping, **query.range_headers}
+    return Answer({"groups": summary.write()}, headers=headers)
+
+
+def _seconds(world: World, query: Query, entry: TimeEntry) -> int:
+    """Return what an entry adds to a sum; a running one that reports show as negative adds nothing."""
+    return max(0, report_seconds(world, entry, query.rounding, query.rounding_minutes))
+
+
+def _total(call: Call, query: Query, project_id: int | None = None) -> dict[str, Any]:
+    default = _default_resolution(query)
+    resolution = read_choice(query.body, "granularity", RESOLUTIONS, None) or read_choice(
+        query.body, "resolution", RESOLUTIONS, default
+    )
+    entries = [entry for entry in find_entries(call, query) if project_id is None or entry.project_id == project_id]
+    points: dict[date, list[TimeEntry]] = {day: [] for day in _points(query, resolution)}
+    days = set()
+    for entry in entries:
+        day = entry.start.astimezone(query.zone).date()
+        days.add(day)
+        points[_point(day, resolution)].append(entry)
+    sums = _sums(call, query, entries)
+    rates = sums.pop("by_rate")
+    return {
+        **sums,
+        "tracked_days": len(days),
+        "rates": [
+            {"billable_seconds": seconds, "currency": call.world.workspace.default_currency,
+             "hourly_rate_in_cents": int(rate)}
+            for rate, seconds in rates.items()
+        ],
+        "resolution": resolution,
+        "graph": [_sums(call, query, found) for found in points.values()] if query.body.get("with_graph") else [],
+    }  # fmt: skip
+
+
+def _sums(call: Call, query: Query, entries: Iterable[TimeEntry]) -> dict[str, Any]:
+    seconds = amount = 0
+    by_rate: dict[str, int] = {}
+    for entry in entries:
+        own = _seconds(call.world, query, entry)
+        seconds += own
+        rate = rate_of(call.world, entry)
+        if rate is not None:
+            amount += amount_cents(own, rate)
+            by_rate[str(rate)] = by_rate.get(str(rate), 0) + own
+    free = call.settings.plan == "free"
+    return {
+        "seconds": seconds,
+        "billable_amount_in_cents": None if free else amount,
+        "labour_cost_in_cents": None,
+        "by_rate": dict(sorted(by_rate.items(), key=lambda pair: int(pair[0]))),
+    }
+
+
+def _default_resolution(query: Query) -> str:
+    days = (query.end - query.start).days
+    return "day" if days <= 31 else "week" if days <= 183 else "month"
+
+
+def _point(day: date, resolution: str) -> date:
+    if resolution == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if resolution == "month" else day
+
+
+def _points(query: Query, resolution: str) -> list[date]:
+    """Return the first days of all days, weeks or months of the range, empty ones too."""
+    days = (query.start + timedelta(days=number) for number in range((query.end - query.start).days + 1))
+    return list(dict.fromkeys(_point(day, resolution) for day in days))
+
+
+def _member(world: World, grouping: str, entry: TimeEntry) -> int | None:
+    if grouping == "users":
+        return entry.user_id
+    if grouping == "tasks":
+        return entry.task_id
+    if grouping == "clients":
+        return None if entry.project_id is None else world.projects[entry.project_id].client_id
+    return entry.project_id
+
+
+def _title(world: World, grouping: str, id_: int | None) -> str | None:
+    if id_ is None:
+        return None
+    if grouping == "users":
+        return world.users[id_].fullname
+    tables: dict[str, Any] = {"tasks": world.tasks, "clients": world.clients, "projects": world.projects}
+    name: str = tables[grouping][id_].name
+    return name
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One summary report, and how its groups are written."""
+
+    call: Call
+    query: Query
+    grouping: str
+    sub_grouping: str
+    distinguish_rates: bool
+    tells_ids: bool
+
+    def write(self) -> list[dict[str, Any]]:
+        """Return the groups, by name; the one of entries without (project, client) comes first."""
+        world = self.call.world
+        groups: dict[int | None, list[TimeEntry]] = {}
+        for entry in find_entries(self.call, self.query):
+            groups.setdefault(_member(world, self.grouping, entry), []).append(entry)
+        ids = sorted(groups, key=lambda id_: (_title(world, self.grouping, id_) or "", id_ or 0))
+        return [self._write_group(id_, groups[id_]) for id_ in ids]
+
+    def _write_group(self, id_: int | None, entries: list[TimeEntry]) -> dict[str, Any]:
+        world, by_text = self.call.world, self.sub_grouping == "time_entries"
+        parts: dict[Any, list[TimeEntry]] = {}
+        for entry in entries:
+            own = entry.description or "" if by_text else _member(world, self.sub_grouping, entry)
+            rate = rate_of(world, entry) if self.distinguish_rates else None
+            parts.setdefault((own, rate), []).append(entry)
+        project = world.projects[id_] if self.grouping == "projects" and id_ is not None else None
+        written = [self._write_part(own, found, project) for (own, _), found in parts.items()]
+        return {"id": id_, "sub_groups": written, **_colors(project)}
+
+    def _write_part(self, own: Any, entries: list[TimeEntry], project: Project | None) -> dict[str, Any]:
+        """Write a sub-group; by time entries it has a title and no id."""
+        world, by_text = self.call.world, self.sub_grouping == "time_entries"
+        if project is None and self.sub_grouping == "projects" and own is not None:
+            project = world.projects[own]
+        return {
+            "id": None if by_text else own,
+            "title": own if by_text else _title(world, self.sub_grouping, own),
+            **({"ids": [entry.id for entry in entries]} if self.tells_ids else {}),
+            "seconds": sum(_seconds(world, self.query, entry) for entry in entries),
+            "local_start": _local_start(min(entry.start for entry in entries), self.query),
+            **_colors(project),
+            "ForExport": False,
+            "DistinguishRates": self.distinguish_rates,
+            "Grouping": self.grouping,
+            "SubGrouping": self.sub_grouping,
+        }
+
+
+def _colors(project: Project | None) -> dict[str, str]:
+    if project is None:
+        return {}
+    return {"project_color": color_number(project.color), "project_hex_color": project.color}
+
+
+def _local_start(start: datetime, query: Query) -> str:
+    """Write a start as Toggl does here: the wall clock of who asks, with a Z that is not true."""
+    return start.astimezone(query.zone).strftime("%Y-%m-%dT%H:%M:%SZ")

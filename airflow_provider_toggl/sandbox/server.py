@@ -1,0 +1,258 @@
+"""Running the sandbox: in the foreground, in a thread of a test, or in a process of its own; and speaking to it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from airflow_provider_toggl.sandbox.app import build_app
+from airflow_provider_toggl.sandbox.seed import build_world
+from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.world import World
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: How long a sandbox may take until it answers, data included.
+READY_SECONDS = 60.0
+
+
+class NotStarted(RuntimeError):
+    """The sandbox did not start."""
+
+
+class ControlRefused(RuntimeError):
+    """The control API refused what it was asked."""
+
+
+class Remote:
+    """The control API of a sandbox at an address, as methods."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def health(self) -> dict[str, Any]:
+        """Return that it is up, with its token and ids."""
+        answer: dict[str, Any] = self.control("GET", "health")
+        return answer
+
+    def truth(self, stream: str) -> list[dict[str, Any]]:
+        """Return what is true now of a stream, deleted ones marked."""
+        answer: list[dict[str, Any]] = self.control("GET", f"truth/{stream}")
+        return answer
+
+    def mutate(self, *, seed: int, n: int, kinds: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """Make n random changes, and return them."""
+        order = {"seed": seed, "n": n, **({"kinds": list(kinds)} if kinds is not None else {})}
+        answer: list[dict[str, Any]] = self.control("POST", "mutate", order)
+        return answer
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock forward."""
+        self.control("POST", "clock", {"advance_seconds": seconds})
+
+    def requests(self) -> dict[str, Any]:
+        """Return the counts of requests, and the last ones."""
+        answer: dict[str, Any] = self.control("GET", "requests")
+        return answer
+
+    def reset_requests(self) -> None:
+        """Forget the requests so far."""
+        self.control("POST", "requests/reset")
+
+    def fault(self, kind: str, **order: Any) -> dict[str, Any]:
+        """Order a fault."""
+        answer: dict[str, Any] = self.control("POST", "faults", {"kind": kind, **order})
+        return answer
+
+    def clear_faults(self) -> None:
+        """Disarm all faults."""
+        self.control("DELETE", "faults")
+
+    def set(self, **settings: Any) -> dict[str, Any]:
+        """Change settings, and return all of them."""
+        answer: dict[str, Any] = self.control("PATCH", "settings", settings)
+        return answer
+
+    def reset_quota(self) -> None:
+        """Empty all quota windows and buckets."""
+        self.control("POST", "quota/reset")
+
+    def control(self, method: str, name: str, body: Any = None) -> Any:
+        """Ask the control API.
+
+        :raises ControlRefused: it answered an error, whose text this has.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address is the caller's own sandbox
+            f"{self.url}/sandbox/{name}", data, {"Content-Type": "application/json"}, method=method
+        )
+        # A proxy of the environment has no business between a test and its own machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=READY_SECONDS) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ControlRefused(f"{error.code}: {error.read().decode(errors='replace')}") from None
+
+
+class RunningSandbox(Remote):
+    """A sandbox served by a thread of this process, for tests: its world can be reached directly.
+
+    Use as a context manager, or call ``close``.
+    """
+
+    def __init__(self, world: World, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.world = world
+        self.app = build_app(world)
+        self._socket = listen(host, port)
+        super().__init__(f"http://{host}:{self._socket.getsockname()[1]}")
+        self._server = uvicorn.Server(server_config(self.app))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="sandbox", daemon=True)
+        self._thread.start()
+        wait_until_ready(self, alive=self._thread.is_alive)
+
+    @property
+    def token(self) -> str:
+        """Return the API token that it accepts."""
+        return self.world.owner.token
+
+    @property
+    def workspace_id(self) -> int:
+        """Return the id of its one workspace."""
+        return self.world.workspace.id
+
+    def close(self) -> None:
+        """Stop it, and wait until its port is free."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SandboxProcess(Remote):
+    """A sandbox in a process of its own. Use as a context manager, or call ``close``."""
+
+    def __init__(self, arguments: Iterable[str] = (), *, host: str = "127.0.0.1", port: int = 0) -> None:
+        port = port or free_port(host)
+        super().__init__(f"http://{host}:{port}")
+        command = [sys.executable, "-m", "airflow_provider_toggl.sandbox", "--host", host, "--port", str(port)]
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this package
+            [*command, *arguments], stdout=subprocess.DEVNULL
+        )
+        try:
+            health = wait_until_ready(self, alive=lambda: self._process.poll() is None)
+        except BaseException:
+            self.close()
+            raise
+        self.token: str = health["token"]
+        self.workspace_id: int = health["workspace_id"]
+
+    def close(self) -> None:
+        """Stop it."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def start_sandbox(*, port: int = 0, settings: Settings | None = None, **world: Any) -> RunningSandbox:
+    """Start a sandbox in a thread.
+
+    :param port: 0 for a free one
+    :param settings: its switches
+    :param world: what ``build_world`` takes: ``seed``, ``entries``, ``plan``, ``token``, ``days``, ``timezone``, …
+    """
+    return RunningSandbox(build_world(settings=settings, **world), port=port)
+
+
+def serve(world: World, *, listening: socket.socket) -> None:
+    """Serve a world in the foreground until the process is told to stop."""
+    # The world is large and stays: without this the collector walks through all of it again and again.
+    gc.collect()
+    gc.freeze()
+    uvicorn.Server(server_config(build_app(world))).run([listening])
+
+
+def server_config(app: Any) -> uvicorn.Config:
+    """Return how the app is served: its own Date and Server headers, no access log."""
+    # Connections that a fault cuts are what was ordered: no log line for them.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen before anything else is done, so that a port in use is told at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def free_port(host: str) -> int:
+    """Return a port that nobody listens at now."""
+    with listen(host, 0) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def wait_until_ready(remote: Remote, *, alive: Any) -> dict[str, Any]:
+    """Wait until the sandbox answers, and return its health.
+
+    :raises NotStarted: it ended, or did not answer in time.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            return remote.health()
+        except (OSError, ControlRefused):
+            if not alive():
+                raise NotStarted(f"The sandbox at {remote.url} ended before it answered.") from None
+            time.sleep(0.02)
+    raise NotStarted(f"The sandbox at {remote.url} did not answer in {READY_SECONDS:.0f} s.")

@@ -1,0 +1,169 @@
+"""Everything about the sandbox that can be switched, with what is Toggl's and what is invented."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+Plan = Literal["free", "starter", "premium", "enterprise"]
+
+#: Organization requests per window by plan (Toggl's help centre, "API & webhook limits"); `/me`: 30 on each plan.
+ORGANIZATION_QUOTA: dict[str, int] = {"free": 30, "starter": 240, "premium": 600, "enterprise": 10_000}
+USER_QUOTA = 30
+
+
+class SettingError(ValueError):
+    """A setting that does not exist, or a value it cannot have."""
+
+
+@dataclass
+class Settings:
+    """The switches.
+
+    Those under "invented" stand for what Toggl leaves undocumented: a client must survive each of their values.
+    """
+
+    plan: Plan = "free"
+    #: None: what the plan gives. 0 or less is refused.
+    organization_quota: int | None = None
+    user_quota: int | None = None
+    #: False: no quota at all (no 402, no headers).
+    quota_enforced: bool = True
+    quota_window_seconds: float = 3600.0
+    #: "fixed": opened by the first request, then reset at once; "sliding": each request leaves the window on its own.
+    quota_kind: Literal["fixed", "sliding"] = "fixed"
+    #: Leaky bucket per token and address: requests a second, and how many may stand in it. rate 0: none.
+    bucket_rate: float = 1.0
+    bucket_capacity: float = 1.0
+    bucket_enforced: bool = False
+    #: Rows that a report page can have at most, whatever is asked for.
+    largest_page_size: int = 1000
+    #: Days that a report may span at most (observed).
+    report_range_days: int = 365
+
+    # invented: nobody documents these
+    #: What a report does with a page_size over the largest: "cap" it, or "refuse" with 400.
+    page_size_over_largest: Literal["cap", "refuse"] = "cap"
+    #: "difference": 1 January to 1 January of the next year is 365 days; "inclusive": it is 366.
+    report_range_counts: Literal["difference", "inclusive"] = "difference"
+    report_includes_running: bool = True
+    #: Whether reports give "" for an entry that has no description (null in v9), or null.
+    report_no_description_is_empty: bool = False
+    #: seconds of a running entry in reports: "negative" as v9's duration, or "elapsed" until now.
+    report_running_seconds: Literal["negative", "elapsed"] = "negative"
+    #: What rounding 0 with rounding minutes does: to the "nearest" (v9's workspace), or "none" (shared reports' text).
+    report_rounding_zero: Literal["nearest", "none"] = "nearest"
+    #: start and stop in reports: in the token owner's zone with its offset (recorded), or in UTC.
+    report_times: Literal["user", "utc"] = "user"
+    #: Whether summaries give entry ids when asked for.
+    summary_gives_ids: bool = True
+    #: at of v9 time entries: microseconds with Z (December 2024), or whole seconds with +00:00 and with that
+    #: "permissions": null (April 2024).
+    v9_at: Literal["micros", "seconds"] = "micros"
+    #: duration of a running entry in v9: minus its unix start (recorded), or -1 (what the documents prefer).
+    running_duration: Literal["minus_start", "minus_one"] = "minus_start"
+    #: Reads of no tags: [] (recorded) or null.
+    no_tags: Literal["empty", "null"] = "empty"
+    current_when_idle: Literal["null", "404"] = "null"
+    wrong_token_status: Literal[401, 403] = 401
+    #: Whether a tag's deletion moves the at of the entries that had it (it does not, as far as anybody saw).
+    tag_deletion_moves_at: bool = False
+    #: Whether a task's deletion moves the at of the entries that had it.
+    task_deletion_moves_at: bool = True
+    #: Whether a deleted client is marked server_deleted_at where it is listed (the definition has no such field).
+    clients_tell_deletion: bool = True
+    #: Whether a time entry can be created without created_with (documented as a must).
+    created_with_needed: bool = True
+    #: Days back that since and start_date of /me/time_entries reach.
+    me_entries_horizon_days: int = 90
+    #: Days back that /me/time_entries reaches when nothing is asked (v8's documents said nine days).
+    me_entries_default_days: int = 9
+    #: Making an entry billable on the free plan answers 402 (Toggl's own apps know the text; the status is a guess).
+    billable_needs_paid_plan: bool = True
+    #: POST of tasks on the free plan answers 402.
+    tasks_need_paid_plan: bool = True
+    tags_largest_per_page: int = 200
+    #: Whether GET /workspaces/{id}/users gives those who left too, unless asked to exclude_deleted; nothing marks them.
+    users_list_deleted: bool = True
+    #: Whether report filters of paid plans (billable, durations) are refused with 402 on the free plan.
+    report_paid_filters_refused: bool = True
+    #: Rows of a page of the lists of reports (filters/*, search/*); documented for projects only.
+    report_lists_page_size: int = 201
+    #: Whether GET /me/quota itself takes a request of the user lane.
+    quota_request_counts: bool = True
+    #: What X-Toggl-Quota-Resets-In and /me/quota say of a window nobody opened: 0, or the whole window.
+    unused_quota_resets_in: Literal["zero", "window"] = "zero"
+    #: Whether a 429 has a Retry-After header.
+    retry_after: bool = False
+    #: first_id without first_timestamp in a detailed report gives no rows at all (observed by one client).
+    first_id_needs_timestamp: bool = True
+    #: POST and PUT of a tag answer one object (observed) or an array (documented).
+    tag_write_answer: Literal["object", "array"] = "object"
+    #: The password that goes with each user's e-mail, where Toggl takes e-mail and password.
+    password: str = "sandbox-password"  # noqa: S105 - made up, and meant to be known
+    quota_text: str = "You have hit your hourly limit for API calls. Your quota will reset in {seconds} seconds."
+
+    def lane_quota(self, lane: str) -> int:
+        """Return how many requests a window has in that lane (``user`` or ``organization``)."""
+        if lane == "user":
+            return USER_QUOTA if self.user_quota is None else self.user_quota
+        return ORGANIZATION_QUOTA[self.plan] if self.organization_quota is None else self.organization_quota
+
+    def update(self, changes: dict[str, Any]) -> None:
+        """Change settings by name, all or none.
+
+        :raises SettingError: a name is unknown or a value is not one it can have; nothing was changed.
+        """
+        known = {item.name for item in fields(self)}
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise SettingError(f"No such setting: {', '.join(unknown)}. Settings: {', '.join(sorted(known))}.")
+        types = get_type_hints(type(self))
+        for name, value in changes.items():
+            _check(name, value, types[name])
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all settings as JSON can hold them."""
+        return asdict(self)
+
+
+#: The least value of each number; what is not here must be more than 0.
+_LEAST: dict[str, float] = {"bucket_rate": 0, "bucket_capacity": 1, "tags_largest_per_page": 1, "largest_page_size": 1}
+
+
+def _check(name: str, value: Any, wanted: Any) -> None:
+    if not _fits(value, wanted):
+        raise SettingError(f"{name} is {_said(wanted)}, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or get_origin(wanted) is Literal:
+        return
+    least = _LEAST.get(name)
+    if not math.isfinite(value) or (value <= 0 if least is None else value < least):
+        raise SettingError(f"{name} must be {'more than 0' if least is None else f'{least} or more'}, not {value!r}.")
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    origin = get_origin(wanted)
+    if origin is Literal:
+        return any(value == allowed and type(value) is type(allowed) for allowed in get_args(wanted))
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(wanted))
+    if wanted is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, wanted)
+
+
+def _said(wanted: Any) -> str:
+    """Name a type the way a person would."""
+    origin = get_origin(wanted)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(allowed) for allowed in get_args(wanted))
+    if origin in (Union, UnionType):
+        return " or ".join(_said(one) for one in get_args(wanted))
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
+    return names[wanted]

@@ -1,0 +1,185 @@
+"""REST v9, what changes things: time entries, projects, clients, tags, tasks and memberships."""
+
+from __future__ import annotations
+
+from airflow_provider_toggl.sandbox import writes
+from airflow_provider_toggl.sandbox.calls import NOTHING, Answer, Call, Route
+from airflow_provider_toggl.sandbox.model import Tag
+from airflow_provider_toggl.sandbox.shapes import v9_client, v9_entry, v9_project, v9_project_user, v9_tag, v9_task
+from airflow_provider_toggl.sandbox.world import Refused
+
+BASE = "/api/v9/workspaces/{workspace_id}"
+
+
+def create_entry(call: Call) -> Answer:
+    """Create a time entry."""
+    entry = writes.create_entry(call.world, call.actor, call.json_object(), request=call.request)
+    return Answer(v9_entry(call.world, entry, created=True, meta=bool(call.truth("meta"))))
+
+
+def update_entry(call: Call) -> Answer:
+    """Change a time entry."""
+    entry = writes.update_entry(
+        call.world, call.actor, call.path_id("time_entry_id"), call.json_object(), request=call.request
+    )
+    return Answer(v9_entry(call.world, entry, fresh_write=True, meta=bool(call.truth("meta"))))
+
+
+def stop_entry(call: Call) -> Answer:
+    """Stop a running time entry."""
+    entry = writes.stop_entry(call.world, call.actor, call.path_id("time_entry_id"), request=call.request)
+    return Answer(v9_entry(call.world, entry, fresh_write=True))
+
+
+def delete_entry(call: Call) -> Answer:
+    """Delete a time entry; the answer is empty."""
+    writes.delete_entry(call.world, call.actor, call.path_id("time_entry_id"), request=call.request)
+    return Answer(NOTHING)
+
+
+def patch_entries(call: Call) -> Answer:
+    """Change several time entries; each succeeds or fails on its own."""
+    return Answer(writes.bulk_patch_entries(call.world, call.actor, _bulk_ids(call), call.json(), request=call.request))
+
+
+def create_project(call: Call) -> Answer:
+    """Create a project."""
+    project = writes.create_project(call.world, call.actor, call.json_object(), request=call.request)
+    return Answer(v9_project(call.world, project, created=True))
+
+
+def update_project(call: Call) -> Answer:
+    """Change a project."""
+    project = writes.update_project(
+        call.world, call.actor, call.path_id("project_id"), call.json_object(), request=call.request
+    )
+    return Answer(v9_project(call.world, project, fresh_write=True))
+
+
+def delete_project(call: Call) -> Answer:
+    """Delete a project and, as told, its time entries or only their assignment."""
+    id_ = call.path_id("project_id")
+    writes.delete_project(call.world, call.actor, id_, call.text("teDeletionMode"), request=call.request)
+    return Answer(id_)
+
+
+def patch_projects(call: Call) -> Answer:
+    """Change several projects."""
+    return Answer(
+        writes.bulk_patch_projects(call.world, call.actor, _bulk_ids(call), call.json(), request=call.request)
+    )
+
+
+def create_client(call: Call) -> Answer:
+    """Create a client."""
+    return Answer(
+        v9_client(call.world, writes.create_client(call.world, call.actor, call.json_object(), request=call.request))
+    )
+
+
+def update_client(call: Call) -> Answer:
+    """Change a client."""
+    client = writes.update_client(
+        call.world, call.actor, call.path_id("client_id"), call.json_object(), request=call.request
+    )
+    return Answer(v9_client(call.world, client))
+
+
+def delete_client(call: Call) -> Answer:
+    """Delete a client; its projects stay, without one."""
+    writes.delete_client(call.world, call.actor, call.path_id("client_id"), request=call.request)
+    return Answer(call.path_id("client_id"))
+
+
+def archive_client(call: Call) -> Answer:
+    """Archive a client and its projects; answers the ids of those projects."""
+    return Answer(writes.archive_client(call.world, call.actor, call.path_id("client_id"), request=call.request))
+
+
+def restore_client(call: Call) -> Answer:
+    """Restore an archived client and its projects, or those asked for."""
+    payload = call.json_object() if call.raw_body else {}
+    client = writes.restore_client(call.world, call.actor, call.path_id("client_id"), payload, request=call.request)
+    return Answer(v9_client(call.world, client))
+
+
+def create_tag(call: Call) -> Answer:
+    """Create a tag."""
+    return _tag(call, writes.create_tag(call.world, call.actor, call.json_object(), request=call.request))
+
+
+def update_tag(call: Call) -> Answer:
+    """Rename a tag."""
+    return _tag(
+        call,
+        writes.update_tag(call.world, call.actor, call.path_id("tag_id"), call.json_object(), request=call.request),
+    )
+
+
+def delete_tag(call: Call) -> Answer:
+    """Delete a tag; entries lose it."""
+    writes.delete_tag(call.world, call.actor, call.path_id("tag_id"), request=call.request)
+    return Answer(NOTHING)
+
+
+def create_task(call: Call) -> Answer:
+    """Create a task."""
+    task = writes.create_task(
+        call.world, call.actor, call.path_id("project_id"), call.json_object(), request=call.request
+    )
+    return Answer(v9_task(call.world, task))
+
+
+def update_task(call: Call) -> Answer:
+    """Change a task."""
+    task = writes.update_task(call.world, call.actor, call.path_id("task_id"), call.json_object(), request=call.request)
+    return Answer(v9_task(call.world, task))
+
+
+def delete_task(call: Call) -> Answer:
+    """Delete a task."""
+    writes.delete_task(call.world, call.actor, call.path_id("task_id"), request=call.request)
+    return Answer(call.path_id("task_id"))
+
+
+def create_project_user(call: Call) -> Answer:
+    """Make a user a member of a project."""
+    member = writes.create_project_user(call.world, call.actor, call.json_object(), request=call.request)
+    return Answer(v9_project_user(call.world, member))
+
+
+def _tag(call: Call, tag: Tag) -> Answer:
+    written = v9_tag(call.world, tag)
+    return Answer([written] if call.settings.tag_write_answer == "array" else written)
+
+
+def _bulk_ids(call: Call) -> list[int]:
+    texts = call.path["ids"].split(",")
+    if not all(text.isdecimal() and len(text) <= 18 for text in texts):
+        raise Refused(400, "Invalid or missing ids")
+    return [int(text) for text in texts]
+
+
+ROUTES = [
+    Route("POST", f"{BASE}/time_entries", create_entry, "organization"),
+    Route("PUT", f"{BASE}/time_entries/{{time_entry_id}}", update_entry, "organization"),
+    Route("PATCH", f"{BASE}/time_entries/{{time_entry_id}}/stop", stop_entry, "organization"),
+    Route("DELETE", f"{BASE}/time_entries/{{time_entry_id}}", delete_entry, "organization"),
+    Route("PATCH", f"{BASE}/time_entries/{{ids:any}}", patch_entries, "organization"),
+    Route("POST", f"{BASE}/projects", create_project, "organization"),
+    Route("PUT", f"{BASE}/projects/{{project_id}}", update_project, "organization"),
+    Route("DELETE", f"{BASE}/projects/{{project_id}}", delete_project, "organization"),
+    Route("PATCH", f"{BASE}/projects/{{ids:any}}", patch_projects, "organization"),
+    Route("POST", f"{BASE}/projects/{{project_id}}/tasks", create_task, "organization"),
+    Route("PUT", f"{BASE}/projects/{{project_id}}/tasks/{{task_id}}", update_task, "organization"),
+    Route("DELETE", f"{BASE}/projects/{{project_id}}/tasks/{{task_id}}", delete_task, "organization"),
+    Route("POST", f"{BASE}/project_users", create_project_user, "organization"),
+    Route("POST", f"{BASE}/clients", create_client, "organization"),
+    Route("PUT", f"{BASE}/clients/{{client_id}}", update_client, "organization"),
+    Route("DELETE", f"{BASE}/clients/{{client_id}}", delete_client, "organization"),
+    Route("POST", f"{BASE}/clients/{{client_id}}/archive", archive_client, "organization"),
+    Route("POST", f"{BASE}/clients/{{client_id}}/restore", restore_client, "organization"),
+    Route("POST", f"{BASE}/tags", create_tag, "organization"),
+    Route("PUT", f"{BASE}/tags/{{tag_id}}", update_tag, "organization"),
+    Route("DELETE", f"{BASE}/tags/{{tag_id}}", delete_tag, "organization"),
+]

@@ -1,0 +1,1 @@
+"""From Toggl into a warehouse."""

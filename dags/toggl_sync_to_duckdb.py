@@ -1,0 +1,32 @@
+"""Keep a Toggl workspace in DuckDB: everything at first, then every hour what changed.
+
+Needs one connection, ``toggl_default``, with the API token and ``workspace_id``. Rows land in the file behind connection
+``duckdb_default``, or in ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG
+
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
+
+STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
+
+with DAG(
+    dag_id="toggl_sync_to_duckdb",
+    description="All streams of a Toggl workspace in DuckDB, within the hourly quota.",
+    schedule="@hourly",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    # A run that waits for the quota is still that run; the next one would only wait behind it.
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
+    tags=["toggl"],
+):
+    # [START howto_toggl_to_sql]
+    for stream in STREAMS:
+        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream)
+    # [END howto_toggl_to_sql]

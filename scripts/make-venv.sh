@@ -1,0 +1,17 @@
+#!/bin/sh
+# Make an empty virtual environment, or say what the machine lacks.
+# usage: make-venv.sh PYTHON DIRECTORY
+set -eu
+python=$1
+directory=$2
+
+if ! "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))'; then
+    echo "Python 3.10 to 3.13 is needed, and '$python' is not. Name one: make PYTHON=python3.12 ..." >&2
+    exit 1
+fi
+if ! "$python" -c 'import ensurepip, venv'; then
+    echo "'$python' cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2
+    exit 1
+fi
+echo "making $directory with $("$python" --version)"
+"$python" -m venv --clear "$directory"

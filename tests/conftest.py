@@ -1,0 +1,33 @@
+"""What every test stands on: an Airflow home that is not the user's, one for each test process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# Airflow reads its home when it is imported, which is before any fixture runs.
+HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[name]
+os.environ |= {
+    "AIRFLOW_HOME": str(HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
+}
+
+
+@pytest.fixture(scope="session")
+def metadata_database() -> Path:
+    """Airflow's metadata database of this test process, for what needs one, such as ``dag.test()``."""
+    from support.airflow_home import create_metadata_database
+
+    database = HOME / "airflow.db"
+    create_metadata_database(database, os.environ)
+    return database

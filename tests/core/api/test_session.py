@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from support.fakes import START, FakeClock, FakeTransport, answer, quota_headers, replies
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.api.book import HostBook
+from airflow_provider_toggl.core.api.pacing import Pace
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.transport import Call, NotSent
+
+ENTRIES = "/api/v9/workspaces/7/time_entries"
+REPORT = "/reports/api/v3/workspace/7/search/time_entries"
+
+
+def build(reply, *, clock=None, book=None, reserve=0, rate=1.0):
+    clock = clock or FakeClock()
+    transport = FakeTransport(reply)
+    session = TogglSession(
+        transport,
+        book or HostBook(None, "t"),
+        pace=Pace(rate),
+        reserve=reserve,
+        clock=clock,
+        jitter=random.Random(5),
+    )
+    return session, transport, clock
+
+
+def test_requests_keep_the_pace():
+    session, _, clock = build(replies(answer()))
+    for _ in range(5):
+        session.request("GET", "/api/v9/me")
+    assert 4.0 < clock.time - START < 4.5
+
+
+def test_two_sessions_of_one_book_share_the_pace():
+    clock, book = FakeClock(), HostBook(None, "t")
+    one, _, _ = build(replies(answer()), clock=clock, book=book)
+    two, _, _ = build(replies(answer()), clock=clock, book=book)
+    one.request("GET", "/api/v9/me")
+    two.request("GET", "/api/v9/me")
+    assert clock.slept
+
+
+def test_a_refusal_that_the_headers_announced_costs_no_request():
+    session, transport, _ = build(replies(answer(headers=quota_headers(0, 100))))
+    session.request("GET", ENTRIES)
+    with pytest.raises(errors.QuotaExhausted) as caught:
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+    assert caught.value.known_before
+    assert 100 <= caught.value.resets_at.timestamp() - START <= 102
+
+
+def test_the_reserve_is_kept_for_people():
+    session, transport, _ = build(replies(answer(headers=quota_headers(5, 100))), reserve=5)
+    session.request("GET", ENTRIES)
+    with pytest.raises(errors.QuotaExhausted):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_after_the_reset_requests_go_on():
+    session, transport, clock = build(replies(answer(headers=quota_headers(0, 100))))
+    session.request("GET", ENTRIES)
+    clock.time += 101
+    session.request("GET", ENTRIES)
+    assert len(transport.calls) == 2
+
+
+def test_lanes_are_counted_apart():
+    session, transport, _ = build(replies(answer(headers=quota_headers(0, 100))))
+    session.request("GET", ENTRIES)
+    session.request("GET", "/api/v9/me")
+    assert len(transport.calls) == 2
+
+
+def test_a_refused_quota_is_raised_and_remembered_by_all():
+    text = b"You have hit your hourly limit for API calls. Your quota will reset in 60 seconds."
+    session, transport, clock = build(replies(answer(402, text)))
+    with pytest.raises(errors.QuotaExhausted) as caught:
+        session.request("GET", ENTRIES)
+    assert not caught.value.known_before
+    with pytest.raises(errors.QuotaExhausted):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+    clock.time += 61
+    with pytest.raises(errors.QuotaExhausted):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_read_is_tried_again_when_toggl_has_trouble(status):
+    session, transport, _ = build(replies(answer(status, b""), answer(status, b""), answer(200, [1])))
+    assert session.request("GET", ENTRIES).json() == [1]
+    assert len(transport.calls) == 3
+
+
+def test_a_report_is_a_read_although_it_is_posted():
+    session, transport, _ = build(replies(errors.ConnectionTrouble("cut"), answer(200, [])))
+    session.request("POST", REPORT, payload={})
+    assert len(transport.calls) == 2
+
+
+def test_a_write_whose_effect_is_unknown_is_not_sent_again():
+    session, transport, _ = build(replies(errors.ConnectionTrouble("cut"), answer(200, {})))
+    with pytest.raises(errors.ConnectionTrouble):
+        session.request("POST", ENTRIES, payload={})
+    assert len(transport.calls) == 1
+
+
+def test_a_write_that_never_left_is_sent_again():
+    session, transport, _ = build(replies(NotSent("no route"), answer(200, {})))
+    session.request("POST", ENTRIES, payload={})
+    assert len(transport.calls) == 2
+
+
+def test_a_write_that_the_caller_calls_idempotent_is_sent_again():
+    session, transport, _ = build(replies(answer(500, b""), answer(200, {})))
+    session.request("PUT", ENTRIES + "/5", payload={}, idempotent=True)
+    assert len(transport.calls) == 2
+
+
+def test_a_rate_limit_is_waited_for_and_even_a_write_comes_again():
+    session, transport, clock = build(replies(answer(429, b"", headers={"retry-after": "3"}), answer(200, {})))
+    session.request("POST", ENTRIES, payload={})
+    assert len(transport.calls) == 2
+    assert clock.time - START >= 3
+
+
+def test_a_long_rate_limit_is_the_callers_to_wait_for():
+    session, transport, _ = build(replies(answer(429, b"", headers={"retry-after": "600"})))
+    with pytest.raises(errors.RateLimited):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_tries_end():
+    session, transport, _ = build(replies(answer(500, b"")))
+    with pytest.raises(errors.ServerTrouble):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 5
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_what_will_not_change_is_not_asked_twice(status):
+    session, transport, _ = build(replies(answer(status, b'"no"')))
+    with pytest.raises(errors.ApiError):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_the_quota_can_be_asked_for():
+    rows = [
+        {"organization_id": None, "remaining": 29, "resets_in_secs": 3600, "total": 30},
+        {"organization_id": 3, "remaining": -1, "resets_in_secs": 10, "total": 240},
+    ]
+    session, _, _ = build(replies(answer(200, rows)))
+    lanes = session.read_quota()
+    assert lanes["user"].remaining == 29
+    assert lanes["organization:3"].remaining == 0
+
+
+def test_the_organization_of_a_workspace_is_asked_for_once():
+    session, transport, _ = build(replies(answer(200, {"id": 7, "organization_id": 3})))
+    assert session.organization_of(7) == 3
+    assert session.organization_of(7) == 3
+    assert len(transport.calls) == 1
+    assert session.lane_of(ENTRIES) == "organization:3"
+
+
+def test_what_a_workspace_was_charged_moves_to_its_organization():
+    session, transport, _ = build(replies(answer(200, {"organization_id": 3}, headers=quota_headers(1, 100))), reserve=1)
+    session.organization_of(7)
+    with pytest.raises(errors.QuotaExhausted, match="organization:3"):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_a_caller_hears_of_a_wait_before_it():
+    session, _, _ = build(replies(answer()))
+    heard: list[float] = []
+    session.before_wait = heard.append
+    session.request("GET", "/api/v9/me")
+    session.request("GET", "/api/v9/me")
+    assert heard
+
+
+def test_an_estimate_asks_nothing():
+    session, transport, _ = build(replies(answer()))
+    assert session.estimate(12, ENTRIES).requests == 12
+    assert transport.calls == []
+
+
+def test_a_call_has_what_was_asked():
+    session, transport, _ = build(replies(answer()))
+    session.request("get", "/api/v9/me", params={"since": 5})
+    assert transport.calls == [Call("GET", "/api/v9/me", {"since": 5}, None)]

@@ -1,0 +1,290 @@
+"""A real Airflow for tests: a home of its own, real processes, and the public REST API to talk to it.
+
+::
+
+    with AirflowHome(tmp_path / "airflow", dags=DAGS) as home:
+        home.set_connection("toggl_default", {"conn_type": "toggl", "password": "..."})
+        home.start()                                  # API server, scheduler, DAG processor, triggerer
+        run_id = home.trigger("toggl_sync")
+        assert home.wait_for_run("toggl_sync", run_id, timeout=120) == "success"
+
+It is the Airflow of the interpreter that runs the tests, so the same test runs on each supported version. Homes do not
+share ports, files or variables, so tests may run in parallel. Nothing outlives the ``with`` block.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import requests
+
+from support.sessions import end_session
+
+EXECUTABLES = Path(sys.executable).parent
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# The names that the health endpoint has for those of them that send heartbeats.
+_HEARTBEATS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+
+T = TypeVar("T")
+
+
+class AirflowHome:
+    """One Airflow installation with a SQLite metadata database.
+
+    :param path: its directory, made if missing.
+    :param dags: the folder of DAG files; without it, an empty one inside ``path``.
+    :param env: more environment variables for every process, such as ``AIRFLOW__TOGGL__STATE_DIR``.
+    """
+
+    def __init__(self, path: Path, *, dags: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self.dags = dags or path / "dags"
+        self.logs = path / "process-logs"
+        for directory in (self.path, self.dags, self.logs):
+            directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.env = self._build_env() | dict(env or {})
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._token: str | None = None
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy of the machine is not for localhost
+
+    def __enter__(self) -> AirflowHome:
+        self.migrate()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+        self._http.close()
+
+    # -- setting up ---------------------------------------------------------------------------------------------------
+
+    def migrate(self) -> None:
+        """Create the metadata database where it is missing."""
+        create_metadata_database(self.path / "airflow.db", self.env)
+
+    def cli(self, *args: str, timeout: float = 120) -> str:
+        """Run ``airflow <args>`` and return what it printed; its errors are in the exception.
+
+        :param timeout: in seconds.
+        :raises RuntimeError: it did not exit with 0.
+        """
+        done = subprocess.run(
+            [EXECUTABLES / "airflow", *args],
+            env=self.env,
+            cwd=self.path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(args)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def set_connection(self, conn_id: str, fields: Mapping[str, Any]) -> None:
+        """Give every process that is started from now on a connection, by an environment variable.
+
+        :param fields: as in Airflow's JSON form: ``conn_type``, ``host``, ``password``, ``extra`` (a dict), ...
+        """
+        self.env[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(dict(fields))
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def start(self, *components: str, timeout: float = 120) -> None:
+        """Start components and wait until each is ready; without names, all of them.
+
+        :param components: of ``COMPONENTS``. The API server must be among those running, to ask it for the others.
+        :param timeout: in seconds.
+        """
+        started = components or COMPONENTS
+        for component in started:
+            with (self.logs / f"{component}.log").open("ab") as log:
+                self.processes[component] = subprocess.Popen(
+                    [EXECUTABLES / "airflow", component],
+                    env=self.env,
+                    cwd=self.path,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        self.wait_until(lambda: self._is_ready(started), timeout=timeout, what=f"{', '.join(started)} to be ready")
+
+    def stop(self, *components: str, timeout: float = 5) -> None:
+        """End components with everything they started; without names, all of them.
+
+        :param timeout: seconds they have to end by themselves before they are killed (a triggerer wants 12); 0 kills
+            at once.
+        """
+        names = components or tuple(self.processes)
+        end_session([self.processes.pop(name) for name in names], timeout=timeout)
+
+    def log(self, component: str) -> str:
+        """Return what a component has printed so far."""
+        return (self.logs / f"{component}.log").read_text(errors="replace")
+
+    def wait_until(self, condition: Callable[[], T], *, timeout: float, what: str) -> T:
+        """Ask until the answer is truthy, and return it.
+
+        :param timeout: in seconds.
+        :param what: what is waited for, for the error.
+        :raises TimeoutError: it did not come; the ends of the processes' logs are in the message.
+        :raises RuntimeError: a process ended meanwhile.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            if answer := condition():
+                return answer
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            if ended:
+                raise RuntimeError(f"{', '.join(ended)} ended while waiting for {what}.\n{self._log_ends()}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Waited {timeout:g} s for {what}.\n{self._log_ends()}")
+            time.sleep(0.2)
+
+    # -- the REST API -------------------------------------------------------------------------------------------------
+
+    def api(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Call the public API as an administrator and return the JSON of its answer, ``None`` where there is none.
+
+        :param path: below ``/api/v2``, as ``/dags/x/dagRuns``.
+        :param kwargs: for ``requests``: ``json``, ``params``, ...
+        :raises requests.HTTPError: any answer but 2xx; Airflow's text is in the message.
+        """
+        if self._token is None:
+            self._token = self._http.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+        answer = self._http.request(
+            method,
+            f"{self.url}/api/v2{path}",
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=30,
+            **kwargs,
+        )
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}", response=answer)
+        return answer.json() if answer.content else None
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout: float = 60) -> str:
+        """Wait until the DAG is parsed, switch it on, start a run and return its id.
+
+        :param timeout: seconds for the DAG to be parsed.
+        """
+        self.wait_until(lambda: self._is_parsed(dag_id), timeout=timeout, what=f"DAG {dag_id} to be parsed")
+        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        run = self.api("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
+        return str(run["dag_run_id"])
+
+    def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float) -> str:
+        """Return ``success`` or ``failed`` once the run has ended.
+
+        :param timeout: in seconds.
+        """
+
+        def ended() -> str:
+            state = str(self.api("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
+            return state if state in ("success", "failed") else ""
+
+        return self.wait_until(ended, timeout=timeout, what=f"run {run_id} of DAG {dag_id} to end")
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the run's task instances as the API gives them: ``task_id``, ``state``, ``try_number``, ..."""
+        answer = self.api("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances")
+        return list(answer["task_instances"])
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _build_env(self) -> dict[str, str]:
+        env = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+        return env | {
+            "PATH": f"{EXECUTABLES}{os.pathsep}{env.get('PATH', '')}",
+            "NO_PROXY": "localhost,127.0.0.1",
+            "AIRFLOW_HOME": str(self.path),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            # Otherwise 32 worker processes are made at once.
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            # A new or changed DAG file is seen within a second or two.
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "1",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.path / 'airflow.db'}",
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        }
+
+    def _is_ready(self, components: tuple[str, ...]) -> bool:
+        try:
+            answer = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=10)
+        except requests.ConnectionError:
+            return False
+        if not answer.ok:
+            return False
+        health = answer.json()
+        return all(health[name]["status"] == "healthy" for c, name in _HEARTBEATS.items() if c in components)
+
+    def _is_parsed(self, dag_id: str) -> bool:
+        try:
+            self.api("GET", f"/dags/{dag_id}")
+        except requests.HTTPError as refusal:
+            if refusal.response is not None and refusal.response.status_code == 404:
+                return False
+            raise
+        return True
+
+    def _log_ends(self, lines: int = 30) -> str:
+        return "\n".join(f"--- {name}\n" + "\n".join(self.log(name).splitlines()[-lines:]) for name in self.processes)
+
+
+def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:
+    """Create Airflow's metadata database at that path, unless it is there.
+
+    The first one of a user and an Airflow version is kept in the temporary directory and copied from then on: migrating
+    takes 10 s, copying 10 ms.
+
+    :param env: the environment of ``airflow db migrate``; its metadata database must be this one.
+    """
+    if database.exists():
+        return
+    kept = Path(tempfile.gettempdir()) / f"airflow-{version('apache-airflow-core')}-migrated-{os.getuid()}.db"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run in parallel; one of them migrates
+        if not kept.exists():
+            migrate = [EXECUTABLES / "airflow", "db", "migrate"]
+            subprocess.run(migrate, env=dict(env), check=True, capture_output=True, timeout=120)
+            shutil.copyfile(database, kept.with_suffix(".part"))
+            kept.with_suffix(".part").rename(kept)
+    if not database.exists():
+        shutil.copyfile(kept, database)
+
+
+def free_port() -> int:
+    """Return a TCP port of localhost that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,74 @@
+"""The seams of the client, for tests: a clock that only moves when told, and a transport that answers from a function."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any
+
+from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.api.transport import Call
+
+START = 1_780_000_000.0
+
+
+class FakeClock:
+    """A clock that sleeping moves."""
+
+    def __init__(self, now: float = START) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+def answer(
+    status: int = 200,
+    body: Any = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    call: Call | None = None,
+    at: float = START,
+) -> Answer:
+    """Return an answer; a body that is not bytes is sent as JSON."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {"date": formatdate(at, usegmt=True), "content-type": "application/json; charset=utf-8"}
+    call = call or Call("GET", "/api/v9/me")
+    return Answer(call.method, call.path, status, {**named, **(headers or {})}, raw, at)
+
+
+def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
+    """Return the quota headers of Toggl."""
+    return {"x-toggl-quota-remaining": str(remaining), "x-toggl-quota-resets-in": str(resets_in)}
+
+
+@dataclass
+class FakeTransport:
+    """Answers every call with what ``reply`` returns or raises."""
+
+    reply: Callable[[Call], Answer]
+    calls: list[Call] = field(default_factory=list)
+
+    def send(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return self.reply(call)
+
+
+def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
+    """Return a reply that goes through a script, and repeats its last line."""
+    lines = list(script)
+
+    def reply(_: Call) -> Answer:
+        line = lines.pop(0) if len(lines) > 1 else lines[0]
+        if isinstance(line, Exception):
+            raise line
+        return line
+
+    return reply
