@@ -26,10 +26,10 @@ test: lint test-newest test-oldest docs ## everything: lint, types, tests on the
 	@$(MAKE) --no-print-directory browser
 
 test-newest: $(VENV)/.ready browser
-	$(VENV)/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
-	$(OLDEST)/bin/python -m pytest -n 2 -m airflow $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m airflow $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready ## style and types
 	$(VENV)/bin/ruff check .

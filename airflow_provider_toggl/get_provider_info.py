@@ -9,8 +9,8 @@ INTEGRATION = "Toggl Track"
 _CONNECTION_FIELDS: dict[str, Any] = {
     "workspace_id": {
         "label": "Workspace ID",
-        "description": "The workspace that is read unless a task names another. It is the number in the address of "
-        "Toggl's pages: track.toggl.com/<number>/...; empty: the token owner's default workspace.",
+        "description": "The workspace that is read unless a task names another. When it is empty, the error of a task "
+        "that names none lists the workspaces that the token can see.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "organization_id": {
@@ -50,6 +50,12 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "label": "Requests per second",
         "description": "Pace of all processes on one host that share this token. Toggl asks for 1.",
         "schema": {"type": ["number", "null"], "minimum": 0.01, "default": 1},
+    },
+    "allow_plain_http": {
+        "label": "Allow plain HTTP",
+        "description": "Send the API token unencrypted to a base URL that begins with http:// and is not of this host. "
+        "For a sandbox inside a private network only.",
+        "schema": {"type": ["boolean", "null"], "default": False},
     },
 }
 

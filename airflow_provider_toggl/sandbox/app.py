@@ -22,12 +22,12 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_toggl.sandbox import control, reports, v9
-from airflow_provider_toggl.sandbox.calls import NOTHING, Answer, Call, Nothing, Route, Routes
+from airflow_provider_toggl.sandbox.calls import Answer, Call, Nothing, Route, Routes
+from airflow_provider_toggl.sandbox.control import Sandbox
 from airflow_provider_toggl.sandbox.faults import Fault, change_body, rows_of
 from airflow_provider_toggl.sandbox.gate import QuotaState
 from airflow_provider_toggl.sandbox.model import User
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.state import Sandbox
 from airflow_provider_toggl.sandbox.world import Refused, World
 
 JSON = "application/json; charset=utf-8"
@@ -347,6 +347,3 @@ def _logged_body(raw_body: bytes) -> Any:
         return json.loads(raw_body) if raw_body else None
     except ValueError:
         return raw_body.decode(errors="replace")
-
-
-__all__ = ["JSON", "NOTHING", "CutResponse", "Front", "build_app"]

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
             now=args.now, days=args.days, timezone=args.timezone, settings=settings,
         )  # fmt: skip
     except ValueError as problem:
+        listening.close()
         return _complain(str(problem), 2)
     sys.stdout.write(greeting(world, f"http://{_shown_host(args.host)}:{listening.getsockname()[1]}") + "\n")
     sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,14 +13,33 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_toggl.sandbox.faults import FaultError
-from airflow_provider_toggl.sandbox.mutate import mutate
-from airflow_provider_toggl.sandbox.settings import SettingError
-from airflow_provider_toggl.sandbox.state import Sandbox
+from airflow_provider_toggl.sandbox.faults import FaultBook, FaultError
+from airflow_provider_toggl.sandbox.gate import Gate
+from airflow_provider_toggl.sandbox.mutate import UnknownKind, mutate
+from airflow_provider_toggl.sandbox.requests_log import RequestsLog
+from airflow_provider_toggl.sandbox.settings import SettingError, Settings
 from airflow_provider_toggl.sandbox.truth import UnknownStream, truth
+from airflow_provider_toggl.sandbox.world import World
 
 #: More changes in one request would keep everybody else waiting.
 MOST_MUTATIONS = 100_000
+
+
+@dataclass
+class Sandbox:
+    """One sandbox: its world, settings, gate, faults, log, and what the reports keep between pages."""
+
+    world: World
+    settings: Settings
+    gate: Gate
+    faults: FaultBook = field(default_factory=FaultBook)
+    log: RequestsLog = field(default_factory=RequestsLog)
+    caches: dict[Any, Any] = field(default_factory=dict)
+
+    @classmethod
+    def around(cls, world: World, settings: Settings) -> Sandbox:
+        """Build a sandbox around a world."""
+        return cls(world, settings, Gate(settings, lambda: world.now().timestamp()))
 
 
 class ControlError(ValueError):
@@ -152,7 +172,7 @@ def _endpoint(action: Action) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             return _json(action(request, await _body(request)))
-        except (ControlError, FaultError, SettingError, UnknownStream) as problem:
+        except (ControlError, FaultError, SettingError, UnknownKind, UnknownStream) as problem:
             return _json({"error": str(problem)}, 400)
 
     return endpoint

@@ -208,6 +208,8 @@ ROUTES = [
     Route("GET", "/api/v9/me/quota", read_quota, "user"),
     Route("GET", "/api/v9/me/organizations", list_organizations, "user"),
     Route("GET", "/api/v9/me/workspaces", list_workspaces, "user"),
+    # Not in the published definitions, but in the documents, and used by many clients.
+    Route("GET", "/api/v9/workspaces", list_workspaces, "user"),
     Route("GET", "/api/v9/me/time_entries", list_time_entries, "user"),
     Route("GET", "/api/v9/me/time_entries/current", read_current, "user"),
     Route("GET", "/api/v9/me/time_entries/{time_entry_id}", read_time_entry, "user"),

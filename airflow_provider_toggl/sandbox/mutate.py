@@ -18,7 +18,7 @@ from airflow_provider_toggl.sandbox.model import (
     TimeEntry,
     User,
 )
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.world import STREAM_OF, Change, World
 
 DAY = 86_400
 #: Redraws of a time entry until one fits.
@@ -39,8 +39,9 @@ def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -
 
     :param n: how many; fewer are made only when no kind has anything left to change.
     :param kinds: of these kinds only (``KINDS``); default all, those of time entries more often.
-    :returns: what was done, in order: ``kind``, ``stream``, ``ids`` (of that stream, all that changed), ``id`` where it
-        is one, and with some kinds ``entry_ids`` of the time entries that changed with it.
+    :returns: what was done, in order: ``kind``, ``stream``, ``ids`` (of that stream, what it was about), ``id`` where
+        that is one, ``changed`` (stream to ids: everything that was made, altered or deleted by it), and what else
+        there is to say of a kind.
     :raises UnknownKind: a kind does not exist; nothing was changed.
     """
     unknown = sorted(set(kinds or ()) - set(KINDS))
@@ -63,13 +64,31 @@ def _one(mutator: _Mutator, kinds: list[str]) -> Outcome | None:
     left = list(kinds)
     while left:
         kind = mutator.rng.choices(left, [KINDS[name][0] for name in left])[0]
-        stream = KINDS[kind][1]
-        outcome = KINDS[kind][2](mutator)
+        _, stream, make = KINDS[kind]
+        outcome, changed = _watched(mutator, make)
         if outcome is not None:
             ids = outcome["ids"]
-            return {"kind": kind, "stream": stream, **({"id": ids[0]} if len(ids) == 1 else {}), **outcome}
+            one = {"id": ids[0]} if len(ids) == 1 else {}
+            return {"kind": kind, "stream": stream, **one, **outcome, "changed": changed}
         left.remove(kind)
     return None
+
+
+def _watched(
+    mutator: _Mutator, make: Callable[[_Mutator], Outcome | None]
+) -> tuple[Outcome | None, dict[str, list[int]]]:
+    """Make a change and note everything that changed with it, by stream."""
+    noted: dict[str, set[int]] = {}
+
+    def note(change: Change) -> None:
+        noted.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
+
+    mutator.world.listeners.append(note)
+    try:
+        outcome = make(mutator)
+    finally:
+        mutator.world.listeners.remove(note)
+    return outcome, {stream: sorted(ids) for stream, ids in noted.items()}
 
 
 class _Mutator:
@@ -240,13 +259,11 @@ class _Mutator:
         user = self.person()
         if user is None:
             return None
-        changed = []
         running = self.world.running_entry(user.id)
         start = self.seconds() - self.rng.randrange(600)
         if running is not None:
             writes.stop_entry(self.world, user, running.id)
-            changed = [running.id]
-        return {"ids": [self.now_store(self._new(user, start, None)).id, *changed]}
+        return {"ids": [self.now_store(self._new(user, start, None)).id]}
 
     def stop(self) -> Outcome | None:
         """Stop an entry that runs."""
@@ -305,13 +322,8 @@ class _Mutator:
         if project is None:
             return None
         mode = self.rng.choice(("delete", "unassign"))
-        own = [
-            entry.id
-            for entry in self.world.time_entries.values()
-            if entry.project_id == project.id and entry.deleted_at is None
-        ]
         writes.delete_project(self.world, self.world.owner, project.id, mode)
-        return {"ids": [project.id], "entry_ids": own, "mode": mode}
+        return {"ids": [project.id], "mode": mode}
 
     def delete_client(self) -> Outcome | None:
         """Delete a client; its projects have none then."""
@@ -325,14 +337,16 @@ class _Mutator:
         tag = self.any_of(self.world.tags.values())
         if tag is None:
             return None
-        return {"ids": [tag.id], "entry_ids": writes.delete_tag(self.world, self.world.owner, tag.id)}
+        writes.delete_tag(self.world, self.world.owner, tag.id)
+        return {"ids": [tag.id]}
 
     def delete_task(self) -> Outcome | None:
         """Delete a task; its entries have none then."""
         task = self.any_of(self.world.tasks.values())
         if task is None:
             return None
-        return {"ids": [task.id], "entry_ids": writes.delete_task(self.world, self.world.owner, task.id)}
+        writes.delete_task(self.world, self.world.owner, task.id)
+        return {"ids": [task.id]}
 
     def add_member(self) -> Outcome | None:
         """Make somebody a member of a project who is none."""

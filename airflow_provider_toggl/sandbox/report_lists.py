@@ -230,7 +230,7 @@ def _body(call: Call, *, needs_one: bool = False) -> dict[str, Any]:
 
 def _ids(body: dict[str, Any], name: str, most: int) -> set[int | None] | None:
     value = body.get(name)
-    if value is None:
+    if value is None or value == []:
         return None
     if not isinstance(value, list) or not all(one is None or type(one) is int for one in value):
         raise Refused(400, f"Invalid '{name}' value")

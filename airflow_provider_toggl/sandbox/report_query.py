@@ -86,7 +86,9 @@ def find_entries(call: Call, query: Query) -> list[TimeEntry]:
         kept: list[TimeEntry] = call.caches[key]
         return kept
     first, after = query.instants()
-    tests = [_FILTERS[name](world, query.body[name]) for name in _FILTERS if query.body.get(name) is not None]
+    # An empty list is no filter: clients send all the lists they know.
+    asked = [name for name in _FILTERS if query.body.get(name) not in (None, [], "")]
+    tests = [_FILTERS[name](world, query.body[name]) for name in asked]
     found = [
         entry
         for entry in call.entries().values()

@@ -85,6 +85,8 @@ class Settings:
     #: POST of tasks on the free plan answers 402.
     tasks_need_paid_plan: bool = True
     tags_largest_per_page: int = 200
+    #: Keys that the definitions and clients of 2026 have and the recordings of 2024 have not.
+    newer_keys: bool = True
     #: Whether GET /workspaces/{id}/users gives those who left too, unless asked to exclude_deleted; nothing marks them.
     users_list_deleted: bool = True
     #: Whether report filters of paid plans (billable, durations) are refused with 402 on the free plan.

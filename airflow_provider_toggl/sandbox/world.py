@@ -38,6 +38,17 @@ KIND_OF: dict[type, str] = {
     Group: "group",
     TimeEntry: "time_entry",
 }
+#: The stream that holds things of a kind, which is also the name of their dict in the world.
+STREAM_OF: dict[str, str] = {
+    "user": "users",
+    "client": "clients",
+    "project": "projects",
+    "tag": "tags",
+    "task": "tasks",
+    "project_user": "project_users",
+    "group": "groups",
+    "time_entry": "time_entries",
+}
 #: The last id that was taken before the first one of each kind. They look like Toggl's of 2026.
 FIRST_IDS: dict[str, int] = {
     "user": 10_650_000,
@@ -280,14 +291,5 @@ class World:
             self._running[entry.user_id] = entry.id
 
     def _table(self, obj: Entity) -> dict[int, Any]:
-        tables: dict[type, dict[int, Any]] = {
-            User: self.users,
-            Client: self.clients,
-            Project: self.projects,
-            Tag: self.tags,
-            Task: self.tasks,
-            ProjectUser: self.project_users,
-            Group: self.groups,
-            TimeEntry: self.time_entries,
-        }
-        return tables[type(obj)]
+        table: dict[int, Any] = getattr(self, STREAM_OF[KIND_OF[type(obj)]])
+        return table

@@ -32,7 +32,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
-
 from support.sessions import end_session
 
 EXECUTABLES = Path(sys.executable).parent

@@ -112,7 +112,7 @@ class DuckdbFile:
                 if not said and self._clock.now() - started >= _SAY_AFTER:
                     logger.info("Waiting for %s. DuckDB says: %s", self.path, error)
                     said = True
-            self._clock.sleep(min(pause * random.uniform(0.5, 1.0), left))
+            self._clock.sleep(min(pause * random.uniform(0.5, 1.0), left))  # noqa: S311 - spreads tries, keeps no secret
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _locked(self, words: str) -> WarehouseLocked:

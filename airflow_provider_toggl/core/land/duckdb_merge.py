@@ -56,7 +56,7 @@ def merge_batches(connection: duckdb.DuckDBPyConnection, stream: str, batches: S
             run(connection, merge.insert_new(table, DIALECT))
             inserted, updated = rows.num_rows, 0
         else:
-            inserted, updated = _merge_rivals(connection, table)
+            inserted, updated = _merge_with_stored(connection, table, is_unique=keys == rows.num_rows)
         if run(connection, load_queries("landing")["find_complete_list"], [stream])[0][0]:
             run(connection, merge.mark_absent(table, only_incoming=True), [stream])
     finally:
@@ -64,13 +64,17 @@ def merge_batches(connection: duckdb.DuckDBPyConnection, stream: str, batches: S
     return Landed(inserted, updated, rows.num_rows - inserted - updated, rejected)
 
 
-def _merge_rivals(connection: duckdb.DuckDBPyConnection, table: TableSchema) -> tuple[int, int]:
-    run(connection, merge.collect_rivals(table, DIALECT))
-    run(connection, merge.pick_winners(table, DIALECT))
+def _merge_with_stored(connection: duckdb.DuckDBPyConnection, table: TableSchema, is_unique: bool) -> tuple[int, int]:
+    source = merge.INCOMING
+    if not is_unique:
+        run(connection, merge.pick_unique(table, DIALECT))
+        source = merge.UNIQUE
+    run(connection, merge.copy_stored(table, source))
+    run(connection, merge.merge_with_stored(table, DIALECT, source))
     # Out and in again: a tenth of the time that DuckDB takes to update rows that have a list in them.
     updated = run(connection, merge.delete_merged(table))[0][0]
     written = run(connection, merge.insert_merged(table))[0][0]
-    for name in (merge.RIVALS, merge.MERGED):
+    for name in merge.TEMPORARY:
         run(connection, merge.drop_temporary(name))
     return written - updated, updated
 

@@ -59,15 +59,18 @@ class FileLock:
     def _take(self, path: Path, deadline: float, pause: float) -> int:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            while not _try_lock(file):
-                left = deadline - self._clock.now()
-                if left <= 0:
-                    raise LockTimeout(self._read_holder())
-                self._clock.sleep(min(pause, left))
+            self._wait_for(file, deadline, pause)
         except BaseException:
             os.close(file)
             raise
         return file
+
+    def _wait_for(self, file: int, deadline: float, pause: float) -> None:
+        while not _try_lock(file):
+            left = deadline - self._clock.now()
+            if left <= 0:
+                raise LockTimeout(self._read_holder())
+            self._clock.sleep(min(pause, left))
 
     @staticmethod
     def _write_holder(file: int) -> None:

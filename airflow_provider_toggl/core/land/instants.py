@@ -21,8 +21,7 @@ def parse_instant(text: str) -> datetime:
     day, clock, fraction, _, sign, hours, minutes = match.groups()
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     try:
-        instant = datetime.strptime(f"{day}T{clock}", "%Y-%m-%dT%H:%M:%S")
-        local = instant.replace(tzinfo=timezone(-offset if sign == "-" else offset))
-        return (local + timedelta(microseconds=int(f"{fraction or '0':0<6.6}"))).astimezone(timezone.utc)
+        local = datetime.fromisoformat(f"{day}T{clock}+00:00") + timedelta(microseconds=int(f"{fraction or '0':0<6.6}"))
+        return (local + offset if sign == "-" else local - offset).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise ValueError(f"no such date and time: {text[:40]!r}") from None

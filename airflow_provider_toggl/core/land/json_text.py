@@ -37,7 +37,7 @@ def repair_surrogates(stream: str, body: bytes) -> bytes:
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
         text = json.dumps(_without_surrogates(value), ensure_ascii=False)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MalformedAnswer(
             f"The answer for {stream} is not JSON ({error}): {len(body)} bytes beginning {begin_of(body)}"
         ) from None

@@ -3,11 +3,12 @@
 The rule: of all that was ever observed of a row, its own fields come from the observation with the greatest
 ``(updated_at, observed_at)``, and of equal ones from that whose content has the greatest digest; ``seen_at``,
 ``deleted_at`` and ``absent_at`` are maxima. A maximum does not ask in which order or how often things came, so what is
-stored is treated as one more rival of what comes in: there is one rule, and no "update" that could differ from it.
+stored is one more rival of what comes in, and winning over it is the same comparison.
 
 Names are not qualified: a target makes its schema the current one.
 """
 
+# ruff: noqa: S608 - the only names put into these statements are quoted ones of ``schemas`` and constants of this module
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ from airflow_provider_toggl.core.land.schemas import KEY, MAXIMA, VERSION, Colum
 INCOMING = "toggl_incoming"
 """The name that a target gives to the rows to be merged."""
 
-RIVALS = "toggl_rivals"
+UNIQUE = "toggl_unique"
+"""Where one row a key is kept of incoming rows that have keys twice."""
+
+STORED = "toggl_stored"
 MERGED = "toggl_merged"
+TEMPORARY = (UNIQUE, STORED, MERGED)
 
 
 @dataclass(frozen=True)
@@ -78,52 +83,80 @@ def insert_new(table: TableSchema, dialect: Dialect) -> str:
     return f"insert into {quote(table.name)} ({_names(table.columns)}) select {_typed(table, dialect)} from {INCOMING}"
 
 
-def collect_rivals(table: TableSchema, dialect: Dialect) -> str:
-    """Return the statement that puts together what comes in and what is stored under the same keys."""
-    return (
-        f"create temporary table {RIVALS} as select {_typed(table, dialect)}, false as is_stored from {INCOMING} "
-        f"union all select {_names(table.columns)}, true from {quote(table.name)} "
-        f"where {KEY} in (select {KEY} from {INCOMING})"
-    )
-
-
-def pick_winners(table: TableSchema, dialect: Dialect) -> str:
-    """Return the statement that keeps one row a key, by the rule, where it differs from what is stored."""
+def pick_unique(table: TableSchema, dialect: Dialect) -> str:
+    """Return the statement that keeps one row a key of incoming rows that have keys twice."""
     updated, observed = VERSION
-    own = (*(column for column in table.columns if column.name not in MAXIMA),)
-    maxima = ", ".join(f"max({name}) over same_key as {name}" for name in MAXIMA)
+    carried = ", ".join(quote(column.name) for column in table.columns if column.name not in MAXIMA)
+    maxima = ", ".join(f"max({name}) over (partition by {KEY}) as {name}" for name in MAXIMA)
     return f"""
-create temporary table {MERGED} as
-select {_names(table.columns)}, was_stored
+create temporary table {UNIQUE} as
+select {_names(table.columns)}
 from (
-    select {_names(own)}, {maxima},
-        {", ".join(f"max(case when is_stored then {name} end) over same_key as was_{name}" for name in MAXIMA)},
-        row_number() over (
-            partition by {KEY} order by {updated} desc nulls last, {observed} desc, digest desc, is_stored desc
-        ) as place,
-        is_stored,
-        bool_or(is_stored) over same_key as was_stored
+    select {carried}, {maxima}, row_number() over (
+        partition by {KEY} order by {updated} desc nulls last, {observed} desc, digest desc
+    ) as place
     from (
         select *, case when count(*) over (partition by {KEY}, {updated}, {observed}) > 1
             then {digest(table, dialect)} end as digest
-        from {RIVALS}
+        from {INCOMING}
     ) as digested
-    window same_key as (partition by {KEY})
 ) as placed
-where place = 1 and not (
-    is_stored and {" and ".join(f"{name} is not distinct from was_{name}" for name in MAXIMA)}
-)
+where place = 1
 """
 
 
-def digest(table: TableSchema, dialect: Dialect) -> str:
+def copy_stored(table: TableSchema, source: str) -> str:
+    """Return the statement that copies the stored rows whose keys are in the source."""
+    return (
+        f"create temporary table {STORED} as select {_names(table.columns)} from {quote(table.name)} "
+        f"where {KEY} in (select {KEY} from {source})"
+    )
+
+
+def merge_with_stored(table: TableSchema, dialect: Dialect, source: str) -> str:
+    """Return the statement that makes the merged rows: those that are new, or not as they are stored."""
+    won = ", ".join(
+        f"cast(case when wins then (i).{name} else (s).{name} end as {dialect.types[column.type]}) as {name}"
+        for column in table.columns
+        if column.name not in MAXIMA
+        for name in (quote(column.name),)
+    )
+    maxima = ", ".join(f"greatest((i).{name}, (s).{name}) as {name}" for name in MAXIMA)
+    moved = " or ".join(
+        f"((i).{name} is not null and ((s).{name} is null or (i).{name} > (s).{name}))" for name in MAXIMA
+    )
+    return f"""
+create temporary table {MERGED} as
+select {won}, {maxima}, is_stored
+from (
+    select i, s, s.{KEY} is not null as is_stored, s.{KEY} is null or ({_wins(table, dialect)}) as wins
+    from {source} as i left join {STORED} as s on s.{KEY} = i.{KEY}
+) as compared
+where wins or {moved}
+"""
+
+
+def _wins(table: TableSchema, dialect: Dialect) -> str:
+    """Return the condition under which ``i`` wins over ``s``; the digest is taken of true ties only."""
+    updated, observed = VERSION
+    same = " and ".join(f"i.{quote(column.name)} is not distinct from s.{quote(column.name)}" for column in table.own)
+    return (
+        f"case when i.{updated} is distinct from s.{updated} "
+        f"then s.{updated} is null or coalesce(i.{updated} > s.{updated}, false) "
+        f"when i.{observed} <> s.{observed} then i.{observed} > s.{observed} "
+        f"when {same} then false "
+        f"else {digest(table, dialect, 'i')} > {digest(table, dialect, 's')} end"
+    )
+
+
+def digest(table: TableSchema, dialect: Dialect, alias: str = "") -> str:
     """Return the expression of a digest of a row's own fields, the same wherever the row is.
 
     Each value has its length before it, so that no two contents run together to the same text.
     """
     texts = []
     for column in table.own:
-        value = quote(column.name)
+        value = f"{alias}.{quote(column.name)}" if alias else quote(column.name)
         text = dialect.epoch.format(value) if column.type == "timestamp" else value
         text = f"cast({text} as {dialect.types['text']})"
         texts.append(f"coalesce(cast(length({text}) as {dialect.types['text']}) || ':' || {text}, '-')")
@@ -132,7 +165,7 @@ def digest(table: TableSchema, dialect: Dialect) -> str:
 
 def delete_merged(table: TableSchema) -> str:
     """Return the statement that takes out the stored rows that winners replace."""
-    return f"delete from {quote(table.name)} where {KEY} in (select {KEY} from {MERGED} where was_stored)"
+    return f"delete from {quote(table.name)} where {KEY} in (select {KEY} from {MERGED} where is_stored)"
 
 
 def insert_merged(table: TableSchema) -> str:

@@ -90,6 +90,13 @@ def decode_page(stream: str, body: bytes, observation: Observation) -> Batch:
     if stream not in TABLES:
         raise ConfigurationError(f"There is no stream {stream!r}. Streams: {', '.join(TABLES)}.")
     try:
+        return _decode_repaired(stream, body, observation)
+    except RecursionError:
+        raise MalformedAnswer(f"The answer for {stream} is nested without end: {begin_of(body)}") from None
+
+
+def _decode_repaired(stream: str, body: bytes, observation: Observation) -> Batch:
+    try:
         return _decode(stream, unwrap_list(stream, body), observation)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode(stream, unwrap_list(stream, repair_surrogates(stream, body)), observation)
@@ -113,7 +120,7 @@ def _read_page(stream: str, body: bytes) -> dict[str, Any]:
     # No quoted string can contain these bytes: within one, its quotes would be escaped.
     if stream == "time_entries" and b'"time_entries"' in body:
         rows = _REPORT_ROWS.decode(body)
-        if not all(row.time_entries for row in rows):
+        if 0 in {len(row.time_entries) for row in rows}:
             raise Unreadable("time_entries: empty")
         return report_columns(rows)
     objects = _OBJECT_ROWS[stream].decode(body)

@@ -105,7 +105,9 @@ _REQUIRED = {
 
 
 def _optional(column: Column) -> tuple[str, Any, None]:
-    return (column.name, _TYPES[column.type] | None, None)
+    # Raw takes null too, and msgspec lets it share its place with no other type.
+    type_ = _TYPES[column.type]
+    return (column.name, type_ if column.type == "json" else type_ | None, None)
 
 
 def _build_shape(stream: str) -> Shape:

@@ -94,8 +94,11 @@ class Target(Protocol):
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each stream's table, deleted and absent ones among them."""
 
-    def release(self) -> None:
-        """Let other processes at the warehouse; the next call takes it again."""
+    def release(self, force: bool = False) -> None:
+        """Let other processes at the warehouse; the next call takes it again.
+
+        :param force: at once; else only when it was held for a while, since giving and taking have their cost.
+        """
 
     def close(self) -> None:
         """Give back everything."""

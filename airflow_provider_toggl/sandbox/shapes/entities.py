@@ -124,6 +124,7 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         **({} if created else {"status": status}),
         "wid": project.workspace_id,
         "cid": project.client_id,
+        **({"can_track_time": project.active} if world.settings.newer_keys else {}),
         "permissions": None,
     }
 

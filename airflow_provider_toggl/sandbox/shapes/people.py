@@ -117,6 +117,7 @@ def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = Fal
         "only_admins_see_team_dashboard": False,
         "projects_billable_by_default": True,
         "projects_private_by_default": True,
+        **(_NEWER_WORKSPACE_KEYS if world.settings.newer_keys else {}),
         "last_modified": seconds_z(world.now().replace(hour=0, minute=0, second=0)) if listed else None,
         "reports_collapse": True,
         "rounding": workspace.rounding,
@@ -132,6 +133,16 @@ def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = Fal
         "working_hours_in_minutes": None,
         "permissions": None,
     }
+
+
+#: What the definitions of 2026 have beside what was recorded in 2024.
+_NEWER_WORKSPACE_KEYS: Json = {
+    "projects_enforce_billable": False,
+    "limit_public_project_data": False,
+    "disable_approvals": True,
+    "disable_expenses": True,
+    "disable_timesheet_view": True,
+}
 
 
 def v9_organization(world: World, viewer: User | None = None, *, single_read: bool = False) -> Json:

@@ -44,9 +44,16 @@ def int_of(payload: Payload, *names: str) -> int | None:
 def text_of(payload: Payload, *names: str) -> str | None:
     """Return a text or None; refused (400) when it is anything else."""
     value = value_of(payload, *names)
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _without_lone_surrogates(value)
     raise Refused(400, MALFORMED)
+
+
+def _without_lone_surrogates(text: str) -> str:
+    r"""Replace what JSON can say (``"\ud800"``) and UTF-8 cannot, as Go does; else no answer could hold it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def flag_of(payload: Payload, name: str, default: bool = False) -> bool:
@@ -65,7 +72,7 @@ def list_of(payload: Payload, name: str, kind: type) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, list) and all(isinstance(item, kind) and not isinstance(item, bool) for item in value):
-        return value
+        return [_without_lone_surrogates(item) if isinstance(item, str) else item for item in value]
     raise Refused(400, MALFORMED)
 
 
@@ -91,8 +98,12 @@ def time_of(payload: Payload, name: str) -> datetime | None:
 def date_of(payload: Payload, name: str) -> date | None:
     """Return a day or None; refused (400) when it is not YYYY-MM-DD."""
     text = text_of(payload, name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise Refused(400, f"Invalid {name}: {text}")
     try:
-        return None if text is None else date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         raise Refused(400, f"Invalid {name}: {text}") from None
 

@@ -33,6 +33,8 @@ PREMIUM_FIELDS = (
     "recurring_parameters",
     "template",
 )
+#: Per hour, in units of the currency: only there to keep sums within 64 bits.
+LARGEST_RATE = 1_000_000
 PATCHABLE = ("name", "active", "is_private", "color", "client_id", "cid", "billable", "rate", "start_date")
 
 
@@ -258,6 +260,7 @@ def _cents(payload: Payload) -> int | None:
     rate = payload.get("rate")
     if rate is None:
         return None
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+    # The comparison refuses NaN and infinity too, which Python's JSON reads.
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= LARGEST_RATE:
         raise Refused(400, MALFORMED)
     return round(rate * 100)

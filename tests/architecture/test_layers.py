@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+
+import pytest
+from support.package_sources import PACKAGE, Module, package_modules
+
+BASE = {"core.errors", "core.clock", "core.streams"}
+CORE = BASE | {"core.api", "core.events", "core.delivery", "core.extract", "core.land", "core.pull"}
+
+# Which part of the package may import which others, besides itself and the package's version.
+MAY_IMPORT: dict[str, set[str]] = {
+    "core.errors": set(),
+    "core.clock": set(),
+    "core.streams": {"core.errors"},
+    "core.api": BASE,
+    "core.events": BASE,
+    "core.land": BASE,
+    "core.delivery": BASE | {"core.events"},
+    "core.extract": BASE | {"core.api"},
+    "core.pull": BASE | {"core.api", "core.extract", "core.land"},
+    "hooks": CORE,
+    "triggers": BASE | {"core.events", "hooks"},
+    "sensors": CORE | {"hooks", "triggers"},
+    "operators": CORE | {"hooks", "triggers"},
+    "transfers": CORE | {"hooks", "triggers"},
+    "plugin": BASE | {"core.delivery", "hooks"},
+    "cli": CORE | {"hooks"},
+    "sandbox": set(),
+    # These name other modules in strings and import none.
+    "get_provider_info": set(),
+    "__main__": set(),
+}
+
+
+def part_of(dotted: str) -> str:
+    """Return the part that a dotted name of the package is in, an empty string for what is in none."""
+    inner = dotted.removeprefix(PACKAGE).removeprefix(".")
+    fitting = [part for part in MAY_IMPORT if inner == part or inner.startswith(part + ".")]
+    return max(fitting, key=len, default="")
+
+
+def is_empty_package(module: Module) -> bool:
+    return module.path.name == "__init__.py" and not module.imports() - {"__future__.annotations"}
+
+
+@pytest.mark.parametrize("module", package_modules(), ids=lambda module: module.name)
+def test_a_module_is_in_a_part_and_imports_only_what_its_part_may(module: Module) -> None:
+    part = part_of(module.name)
+    assert part or is_empty_package(module), "it is in no part: give it a row in the table"
+    ours = {name for name in module.imports() if name.split(".")[0] == PACKAGE and name != f"{PACKAGE}.__version__"}
+    unknown = {name for name in ours if not part_of(name)}
+    assert not unknown
+    assert {part_of(name) for name in ours} - {part} <= MAY_IMPORT.get(part, set())
+
+
+def test_the_parts_have_an_order() -> None:
+    assert list(TopologicalSorter(MAY_IMPORT).static_order())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [module for module in package_modules() if part_of(module.name).startswith(("core", "sandbox"))],
+    ids=lambda module: module.name,
+)
+def test_core_and_sandbox_name_nothing_of_airflow(module: Module) -> None:
+    assert not [name for name in module.imports() if name.split(".")[0] == "airflow"]
+
+
+@pytest.mark.parametrize("folder", ["core", "sandbox", "__main__"])
+def test_importing_all_of_it_loads_nothing_of_airflow(folder: str) -> None:
+    names = [m.name for m in package_modules() if f"{m.name}.".startswith(f"{PACKAGE}.{folder}.")]
+    # Running sandbox/__main__ serves; what it imports is in the others.
+    names = [name for name in names if not name.endswith("sandbox.__main__")]
+    program = f"""
+import importlib, sys
+for name in {names!r}:
+    importlib.import_module(name)
+print(sorted(name for name in sys.modules if name.split(".")[0] == "airflow"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.observations import WORKSPACE, at, decode, tags, v9_entry
+
+from airflow_provider_toggl.core.land import merge
+from airflow_provider_toggl.core.land.duckdb_file import run
+from airflow_provider_toggl.core.land.duckdb_merge import DIALECT
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.records import Batch
+from airflow_provider_toggl.core.land.schemas import TABLES, Column, TableSchema
+from airflow_provider_toggl.core.land.target import Sweep
+
+LOWEST = datetime.min.replace(tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+ENTRIES = TABLES["time_entries"]
+ORDERED = "select * replace ({}) from time_entries order by id"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One observation of one entry: equal numbers and few values, so that ties and silent changes are common."""
+
+    id: int
+    updated: int | None
+    observed: int
+    description: str | None
+    tag_ids: tuple[int, ...]
+    deleted: int | None
+
+    def batch(self) -> Batch:
+        changed = None if self.updated is None else at(self.updated).isoformat()
+        deleted = None if self.deleted is None else at(self.deleted).isoformat()
+        row = v9_entry(self.id, description=self.description, tag_ids=list(self.tag_ids), at=changed)
+        row["server_deleted_at"] = deleted
+        return decode("time_entries", row, seconds=self.observed)
+
+
+@st.composite
+def sightings(draw: st.DrawFn) -> Seen:
+    deleted = draw(st.none() | st.none() | st.integers(0, 6))
+    # Only a deleted one may lack the time of its last update: without it a living entry is not landed at all.
+    updated = draw(st.integers(0, 3) if deleted is None else st.none() | st.integers(0, 3))
+    return Seen(
+        id=draw(st.integers(1, 3)),
+        updated=updated,
+        observed=draw(st.integers(0, 6)),
+        description=draw(st.none() | st.sampled_from(["", "a", "b", "a|b", "1:a"])),
+        tag_ids=draw(st.sampled_from([(), (1,), (1, 2)])),
+        deleted=deleted,
+    )
+
+
+def model(batches: Iterable[Batch]) -> list[dict[str, Any]]:
+    """Return what the rule makes of observations, without a database."""
+    rows: dict[int, dict[str, Any]] = {}
+    for batch in batches:
+        for new in batch.table.to_pylist():
+            old = rows.setdefault(new["id"], new)
+            best = max((old, new), key=lambda row: (row["updated_at"] or LOWEST, row["observed_at"], digest(row)))
+            known = {name: [row[name] for row in (old, new) if row[name]] for name in ("seen_at", "deleted_at")}
+            rows[new["id"]] = {**best, **{name: max(values, default=None) for name, values in known.items()}}
+    return [rows[id_] for id_ in sorted(rows)]
+
+
+def digest(row: dict[str, Any]) -> str:
+    texts = (text_of(row[column.name], column.type) for column in ENTRIES.own)
+    return hashlib.md5("".join("-" if text is None else f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
+
+
+def text_of(value: Any, type_: str) -> str | None:
+    if value is None:
+        return None
+    if type_ == "timestamp":
+        return str(round((value - EPOCH).total_seconds() * 1_000_000))
+    return str(value).lower() if type_ == "boolean" else str(value)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckdbTarget]:
+    with DuckdbTarget(tmp_path_factory.mktemp("merge") / "shared.duckdb", hold_seconds=3600) as target:
+        yield target
+
+
+def land_afresh(target: DuckdbTarget, groups: Iterable[list[Batch]]) -> list[dict[str, Any]]:
+    connection = target._file.open() if target._file.is_open else prepared(target)
+    run(connection, "delete from time_entries")
+    for group in groups:
+        target.land(group)
+    return stored(target)
+
+
+def prepared(target: DuckdbTarget) -> Any:
+    target.prepare()
+    return target._file.open()
+
+
+def stored(target: DuckdbTarget) -> list[dict[str, Any]]:
+    instants = [column.name for column in ENTRIES.columns if column.type == "timestamp"]
+    names = [column.name for column in ENTRIES.columns]
+    replaced = ", ".join(f'epoch_us("{name}") as "{name}"' for name in instants)
+    rows = run(target._file.open(), ORDERED.format(replaced))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def in_microseconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            name: round((value - EPOCH).total_seconds() * 1_000_000) if isinstance(value, datetime) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
+def test_any_order_grouping_and_repetition_of_observations_gives_what_the_rule_says(
+    shared: DuckdbTarget, data: st.DataObject, history: list[Seen]
+) -> None:
+    batches = [seen.batch() for seen in history]
+    repeated = batches + data.draw(st.lists(st.sampled_from(batches), max_size=3), label="repeated")
+    order = data.draw(st.permutations(repeated), label="order")
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(order))), label="cuts") | {len(order)})
+    groups = [order[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)]
+    assert land_afresh(shared, groups) == in_microseconds(model(batches))
+
+
+@settings(max_examples=30, deadline=None)
+@given(history=st.lists(sightings(), min_size=1, max_size=6))
+def test_landing_the_same_again_changes_no_row(shared: DuckdbTarget, history: list[Seen]) -> None:
+    batches = [seen.batch() for seen in history]
+    before = land_afresh(shared, [batches])
+    again = shared.land(batches)
+    assert (again.inserted, again.updated, again.unchanged) == (0, 0, len(batches))
+    assert stored(shared) == before
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_late_news_and_complete_lists_in_any_order_leave_the_same_rows_alive(
+    shared: DuckdbTarget, data: st.DataObject
+) -> None:
+    sightings_ = st.tuples(st.integers(1, 3), st.integers(0, 5)).map(lambda pair: tags(pair[0], seconds=pair[1]))
+    # Half seconds: of two things in one and the same second nobody can say which was first.
+    lists = st.integers(0, 5).map(lambda second: Sweep(WORKSPACE, at(second + 0.5)))
+    steps = data.draw(st.lists(sightings_ | lists, min_size=1, max_size=6), label="steps")
+    other = data.draw(st.permutations(steps), label="another order")
+    assert live_tags_after(shared, steps) == live_tags_after(shared, other)
+
+
+def live_tags_after(target: DuckdbTarget, steps: list[Batch | Sweep]) -> list[tuple[Any, ...]]:
+    connection = prepared(target)
+    for table in ("tags", "complete_lists"):
+        run(connection, f"delete from {table}")
+    for step in steps:
+        if isinstance(step, Sweep):
+            target.land([tags()], None, step)
+        else:
+            target.land([step])
+    return run(connection, f"select id, name from tags where {merge.is_live()} order by id")
+
+
+def test_an_older_page_that_comes_late_takes_nothing_back(target: DuckdbTarget) -> None:
+    new, old = Seen(1, 2, 5, "new", (), None).batch(), Seen(1, 1, 3, "old", (), None).batch()
+    assert target.land([new]).inserted == 1
+    assert target.land([old]).unchanged == 1
+
+
+def test_a_silent_change_is_told_by_when_it_was_observed(shared: DuckdbTarget) -> None:
+    first, later = Seen(1, 1, 3, "a", (1, 2), None).batch(), Seen(1, 1, 4, "a", (1,), None).batch()
+    assert land_afresh(shared, [[later], [first]])[0]["tag_ids"] == [1]
+
+
+def test_a_restored_entry_comes_back_by_being_seen(shared: DuckdbTarget) -> None:
+    deleted, restored = Seen(1, 1, 3, "a", (), 3).batch(), Seen(1, 2, 4, "a", (), None).batch()
+    land_afresh(shared, [[restored], [deleted]])
+    assert run(prepared(shared), f"select id from time_entries where {merge.is_live()}") == [(1,)]
+
+
+def test_two_contents_never_have_the_same_text_under_the_digest(shared: DuckdbTarget) -> None:
+    table = TableSchema("t", (Column("id", "bigint"), Column("a", "text"), Column("b", "text"), *ENTRIES.columns[-5:]))
+    rows = [("x", "yz"), ("xy", "z"), ("", None), (None, ""), ("-", None), ("1:x", ""), ("1", ":x")]
+    values = ", ".join("(1, " + ", ".join("null" if v is None else f"'{v}'" for v in row) + ")" for row in rows)
+    sql = f"select count(distinct {merge.digest(table, DIALECT)}) from (values {values}) as v(id, a, b)"
+    assert run(prepared(shared), sql) == [(len(rows),)]
+
+
+def test_identifiers_are_quoted_whatever_is_in_them() -> None:
+    assert merge.quote('at "noon"') == '"at ""noon"""'
+
+
+def test_statements_name_each_column_of_their_table(tmp_path: Path) -> None:
+    for table in TABLES.values():
+        statement = merge.merge_with_stored(table, DIALECT, merge.INCOMING)
+        assert all(merge.quote(column.name) in statement for column in table.own)

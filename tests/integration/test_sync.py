@@ -1,0 +1,83 @@
+"""A workspace in the warehouse, through scheduler, workers and triggerer."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.airflow_home import AirflowHome
+from support.truth import differences, entry_differences, rows
+
+from support.landing import connect
+
+pytestmark = pytest.mark.airflow
+
+SPENT = "SELECT requests_spent FROM toggl.sync_state WHERE stream = 'time_entries'"
+
+
+def report_calls(toggl: Any) -> list[dict[str, Any]]:
+    """Return the bodies of all requests for time entries that were answered well, in order."""
+    calls = toggl.requests()["calls"]
+    return [call["body"] for call in calls if call["path"].endswith("/search/time_entries") and call["status"] == 200]
+
+
+def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(sandbox, airflow: AirflowHome):
+    toggl = sandbox("--entries", "20000", "--plan", "free", "--seed", "11")
+    toggl.set(quota_window_seconds=12, largest_page_size=200)
+    warehouse = connect(airflow, toggl)
+    airflow.start()
+    run = airflow.trigger("land_all")
+    waits = 0
+
+    def ended() -> str:
+        nonlocal waits
+        states = {task["state"] for task in airflow.task_instances("land_all", run)}
+        pool = airflow.api("GET", "/pools/default_pool")
+        # Nothing runs while everything that is left waits for the quota.
+        if states <= {"deferred", "success"} and "deferred" in states and not pool["running_slots"]:
+            waits += 1
+        state = str(airflow.api("GET", f"/dags/land_all/dagRuns/{run}")["state"])
+        return state if state in ("success", "failed") else ""
+
+    assert airflow.wait_until(ended, timeout=240, what="the run to end") == "success"
+    assert differences(warehouse, toggl.url) == []
+    assert waits > 0
+    assert toggl.requests()["by_status"].get("402", 0) == 0
+
+
+@pytest.mark.parametrize("kills", [pytest.param(3, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
+def test_a_killed_worker_goes_on_at_the_next_page(sandbox, airflow: AirflowHome, tmp_path: Path, kills: int):
+    toggl = sandbox("--entries", "20000", "--plan", "enterprise", "--seed", "12")
+    toggl.set(largest_page_size=200)
+    toggl.fault("slow", seconds=0.08, probability=1.0, seed=1, match={"path": "search/time_entries"})
+    warehouse = connect(airflow, toggl)
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    airflow.env["TEST_PIDS"] = str(pids)
+    airflow.start()
+    run = airflow.trigger("land_entries")
+    chance = random.Random(kills)
+    for attempt in range(1, kills + 1):
+        name = airflow.wait_until(functools.partial(_find, pids, attempt), timeout=90, what=f"try {attempt}")
+        wanted = len(report_calls(toggl)) + chance.randint(1, max(1, 60 // kills))
+        airflow.wait_until(lambda: len(report_calls(toggl)) >= wanted, timeout=60, what="pages")  # noqa: B023
+        os.kill(int(name.suffix[1:]), signal.SIGKILL)
+    toggl.clear_faults()
+    assert airflow.wait_for_run("land_entries", run, timeout=120) == "success"
+    assert entry_differences(warehouse, toggl.url) == []
+    asked = [(call["start_date"], call["first_row_number"]) for call in report_calls(toggl)]
+    # Never back to an earlier page of a window, and what a kill left unlanded is all that was asked for twice.
+    by_window = {first: [row for start, row in asked if start == first] for first, _ in asked}
+    assert all(numbers == sorted(numbers) for numbers in by_window.values())
+    assert rows(warehouse, SPENT)[0]["requests_spent"] == len(set(asked))
+    assert len(asked) - len(set(asked)) <= kills
+
+
+def _find(pids: Path, attempt: int) -> Path | None:
+    """Return the trace of a try of the task, once it runs."""
+    return next(pids.glob(f"time_entries.{attempt}.*"), None)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.sandboxes import Caller
+
+from airflow_provider_toggl.sandbox.server import ControlRefused
+from airflow_provider_toggl.sandbox.truth import STREAMS
+
+
+@pytest.mark.parametrize("stream", sorted(STREAMS))
+def test_the_truth_of_each_stream_is_one_array_with_deleted_ones_marked(toggl: Caller, stream: str) -> None:
+    rows = toggl.sandbox.truth(stream)
+    assert [row["id"] for row in rows] == sorted(getattr(toggl.world, stream))
+    assert all("deleted_at" in row for row in rows)
+
+
+def test_the_truth_of_an_unknown_stream_is_an_error_that_names_the_streams(toggl: Caller) -> None:
+    with pytest.raises(ControlRefused, match=r"400: .*No such stream: invoices\. Streams: time_entries"):
+        toggl.sandbox.truth("invoices")
+
+
+def test_mutations_are_done_told_and_seen_in_the_truth(toggl: Caller) -> None:
+    before = toggl.sandbox.truth("time_entries")
+    done = toggl.sandbox.mutate(seed=5, n=20, kinds=["late_edit", "delete_entry"])
+    assert len(done) == 20
+    assert {one["kind"] for one in done} <= {"late_edit", "delete_entry"}
+    assert toggl.sandbox.truth("time_entries") != before
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"seed": 1, "n": -1}, "n from 0"),
+        ({"seed": "x", "n": 1}, "whole numbers"),
+        ({"n": 1, "kinds": "late_edit"}, "list of texts"),
+        ({"n": 1, "kinds": ["no such kind"]}, "no such kind"),
+        ({"n": 1, "count": 3}, "Not known here: count"),
+        ([1], "must be a JSON object"),
+    ],
+)
+def test_a_mutation_that_is_not_understood_says_why(toggl: Caller, body: Any, said: str) -> None:
+    with pytest.raises(ControlRefused, match=said):
+        toggl.sandbox.control("POST", "mutate", body)
+
+
+def test_the_clock_moves_forward_by_as_much_as_told(toggl: Caller) -> None:
+    assert toggl.sandbox.control("POST", "clock", {"advance_seconds": 60.5})["now"] == "2026-03-10T12:01:00.750000Z"
+    assert toggl.sandbox.control("GET", "clock")["offset_seconds"] == 60.5
+
+
+@pytest.mark.parametrize("seconds", [-1, "1", None, True, 1e12])
+def test_the_clock_takes_nothing_else(toggl: Caller, seconds: Any) -> None:
+    with pytest.raises(ControlRefused, match="advance_seconds"):
+        toggl.sandbox.control("POST", "clock", {"advance_seconds": seconds})
+
+
+def test_the_control_api_s_own_requests_are_not_counted(toggl: Caller) -> None:
+    toggl.sandbox.health()
+    toggl.sandbox.truth("tags")
+    assert toggl.sandbox.requests()["total"] == 0
+
+
+def test_resetting_the_counts_leaves_the_quota_and_resetting_the_quota_the_counts(toggl: Caller) -> None:
+    toggl.sandbox.set(quota_enforced=True)
+    toggl.get("/me")
+    toggl.sandbox.reset_requests()
+    assert toggl.get("/me").headers["X-Toggl-Quota-Remaining"] == "28"
+    toggl.sandbox.reset_quota()
+    assert toggl.get("/me").headers["X-Toggl-Quota-Remaining"] == "29"
+    assert toggl.sandbox.requests()["total"] == 2
+
+
+def test_faults_are_armed_listed_and_cleared(toggl: Caller) -> None:
+    armed = toggl.sandbox.fault("slow", seconds=1, times=3)
+    assert toggl.sandbox.control("GET", "faults") == [armed]
+    toggl.sandbox.clear_faults()
+    assert toggl.sandbox.control("GET", "faults") == []
+
+
+def test_a_fault_that_is_not_understood_says_why(toggl: Caller) -> None:
+    with pytest.raises(ControlRefused, match="kind must be one of"):
+        toggl.sandbox.fault("fire")
+
+
+def test_settings_are_read_and_changed_all_or_none(toggl: Caller) -> None:
+    assert toggl.sandbox.control("GET", "settings")["plan"] == "free"
+    assert toggl.sandbox.set(plan="premium", largest_page_size=5)["largest_page_size"] == 5
+    with pytest.raises(ControlRefused, match="plan is one of"):
+        toggl.sandbox.set(largest_page_size=9, plan="gold")
+    assert toggl.sandbox.control("GET", "settings")["largest_page_size"] == 5
+
+
+def test_a_changed_setting_counts_for_a_report_that_was_asked_before(toggl: Caller) -> None:
+    running = [row for row in toggl.search_all() if row["time_entries"][0]["stop"] is None]
+    toggl.sandbox.set(report_includes_running=False)
+    left = [row for row in toggl.search_all() if row["time_entries"][0]["stop"] is None]
+    assert len(left) < len(running)
+
+
+def test_the_rounding_of_the_workspace_can_be_changed(toggl: Caller) -> None:
+    toggl.sandbox.control("PATCH", "workspace", {"rounding": 1, "rounding_minutes": 15})
+    seconds = [one["seconds"] for row in toggl.search_all() for one in row["time_entries"] if one["stop"]]
+    assert all(value % 900 == 0 for value in seconds)
+    with pytest.raises(ControlRefused, match="rounding is"):
+        toggl.sandbox.control("PATCH", "workspace", {"rounding_minutes": 7})
+
+
+def test_a_body_that_is_not_json_is_told_so(toggl: Caller) -> None:
+    answer = toggl.session.post(toggl.url + "/sandbox/mutate", data=b"{", timeout=30)
+    assert (answer.status_code, answer.json()) == (400, {"error": "The body is not JSON."})
+
+
+def test_its_health_says_whose_token_it_takes(toggl: Caller) -> None:
+    health = toggl.sandbox.health()
+    assert (health["status"], health["token"]) == ("ok", toggl.world.owner.token)
+    assert health["time_entries"] == 300

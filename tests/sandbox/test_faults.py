@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_toggl.sandbox.faults import KINDS, FaultBook, FaultError, change_body, rows_of
+
+
+@pytest.fixture
+def book() -> FaultBook:
+    return FaultBook()
+
+
+def hits(book: FaultBook, times: int, method: str = "GET", path: str = "/api/v9/me") -> list[int]:
+    return [len(book.strike(method, path, before_quota=False)) for _ in range(times)]
+
+
+def test_an_order_without_a_number_hits_the_next_request_only(book: FaultBook) -> None:
+    book.arm({"kind": "status", "status": 500})
+    assert hits(book, 3) == [1, 0, 0]
+    assert book.as_list() == []
+
+
+def test_times_is_how_many_matching_requests_are_hit(book: FaultBook) -> None:
+    book.arm({"kind": "slow", "seconds": 1, "times": 2})
+    assert hits(book, 3) == [1, 1, 0]
+
+
+def test_times_null_stays_until_it_is_cleared(book: FaultBook) -> None:
+    book.arm({"kind": "slow", "seconds": 1, "times": None})
+    assert hits(book, 50) == [1] * 50
+    assert book.clear() == 1
+    assert hits(book, 1) == [0]
+
+
+def test_a_probability_repeats_with_its_seed(book: FaultBook) -> None:
+    order = {"kind": "status", "status": 502, "probability": 0.4, "seed": 11}
+    book.arm(order)
+    first = hits(book, 200)
+    book.clear()
+    book.arm(order)
+    assert hits(book, 200) == first
+    assert 50 < sum(first) < 110
+
+
+def test_a_probability_can_be_limited_in_times(book: FaultBook) -> None:
+    book.arm({"kind": "status", "status": 502, "probability": 1, "times": 3})
+    assert sum(hits(book, 10)) == 3
+
+
+def test_only_matching_requests_are_hit_and_counted(book: FaultBook) -> None:
+    book.arm({"kind": "status", "status": 500, "match": {"method": "post", "path": r"/search/time_entries$"}})
+    assert hits(book, 2, "GET", "/x/search/time_entries") == [0, 0]
+    assert hits(book, 2, "POST", "/x/search/users") == [0, 0]
+    assert hits(book, 2, "POST", "/x/search/time_entries") == [1, 0]
+
+
+def test_several_faults_hit_one_request(book: FaultBook) -> None:
+    book.arm({"kind": "slow", "seconds": 1})
+    book.arm({"kind": "cut"})
+    assert [fault.kind for fault in book.strike("GET", "/", before_quota=False)] == ["slow", "cut"]
+
+
+def test_what_strikes_before_the_quota_is_asked_for_by_itself(book: FaultBook) -> None:
+    book.arm({"kind": "status", "status": 503, "before_quota": True})
+    assert hits(book, 1) == [0]
+    assert len(book.strike("GET", "/", before_quota=True)) == 1
+
+
+def test_the_list_says_what_was_ordered_what_is_left_and_what_was_hit(book: FaultBook) -> None:
+    book.arm({"kind": "short_page", "drop_rows": 3, "match": {"path": "clients"}, "times": 5})
+    hits(book, 2, path="/clients")
+    assert book.as_list() == [
+        {
+            "id": 1,
+            "kind": "short_page",
+            "drop_rows": 3,
+            "keep_next": False,
+            "match": {"path": "clients"},
+            "times": 3,
+            "probability": None,
+            "seed": 0,
+            "hits": 2,
+        }
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_can_be_ordered(book: FaultBook, kind: str) -> None:
+    needed: dict[str, Any] = {"status": 500, "seconds": 1, "field": "id", "value": None}
+    order = {name: needed[name] for name, default in KINDS[kind].items() if default is ...}
+    assert book.arm({"kind": kind, **order}).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ([], "JSON object"),
+        ({}, "kind must be one of"),
+        ({"kind": "fire"}, "kind must be one of"),
+        ({"kind": "slow"}, "needs seconds"),
+        ({"kind": "slow", "seconds": -1}, "seconds must be"),
+        ({"kind": "slow", "seconds": True}, "seconds must be"),
+        ({"kind": "slow", "seconds": 1, "status": 500}, "knows no status"),
+        ({"kind": "status", "status": 99}, "status must be"),
+        ({"kind": "status", "status": 500, "headers": {"a": 1}}, "headers must be"),
+        ({"kind": "status", "status": 500, "before_quota": 1}, "before_quota must be"),
+        ({"kind": "cut", "fraction": 1}, "fraction must be"),
+        ({"kind": "short_page", "drop_rows": 0}, "drop_rows must be"),
+        ({"kind": "drop_field", "field": ""}, "field must be"),
+        ({"kind": "drop_field", "field": "id", "row": -1}, "row must be"),
+        ({"kind": "cut", "times": 0}, "times must be"),
+        ({"kind": "cut", "probability": 2}, "probability must be"),
+        ({"kind": "cut", "seed": "a"}, "seed must be"),
+        ({"kind": "cut", "match": {"status": 1}}, "match is"),
+        ({"kind": "cut", "match": {"path": 1}}, "are texts"),
+        ({"kind": "cut", "match": {"path": "("}}, "not a regular expression"),
+    ],
+)
+def test_an_order_that_is_not_understood_says_why_and_arms_nothing(book: FaultBook, order: Any, said: str) -> None:
+    with pytest.raises(FaultError, match=said):
+        book.arm(order)
+    assert book.as_list() == []
+
+
+def test_a_field_can_be_dropped_from_all_rows_or_from_one(book: FaultBook) -> None:
+    body = [{"id": 1, "at": "x"}, {"id": 2, "at": "y"}]
+    everywhere = book.arm({"kind": "drop_field", "field": "at"})
+    once = book.arm({"kind": "drop_field", "field": "at", "row": 1})
+    assert change_body(body, [everywhere]) == [{"id": 1}, {"id": 2}]
+    assert change_body(body, [once]) == [{"id": 1, "at": "x"}, {"id": 2}]
+    assert body[0] == {"id": 1, "at": "x"}
+
+
+def test_a_field_can_be_set_added_and_reached_below_a_list(book: FaultBook) -> None:
+    body = {"data": [{"time_entries": [{"id": 1, "stop": "x"}, {"id": 2}]}]}
+    deep = book.arm({"kind": "set_field", "field": "time_entries.stop", "value": None})
+    added = book.arm({"kind": "set_field", "field": "colour", "value": "red"})
+    assert change_body(body, [deep, added]) == {
+        "data": [{"time_entries": [{"id": 1, "stop": None}, {"id": 2, "stop": None}], "colour": "red"}]
+    }
+
+
+def test_a_single_thing_counts_as_its_own_row(book: FaultBook) -> None:
+    assert change_body({"id": 1, "at": "x"}, [book.arm({"kind": "drop_field", "field": "at"})]) == {"id": 1}
+
+
+def test_rows_are_the_list_or_what_an_envelope_holds() -> None:
+    assert rows_of([1]) == [1]
+    assert rows_of({"data": [2], "page": 1}) == [2]
+    assert rows_of({"groups": [3]}) == [3]
+    assert rows_of({"id": 1}) is None
+    assert rows_of("text") is None

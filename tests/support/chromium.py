@@ -1,0 +1,71 @@
+"""A real Chromium of this machine, without a window and with a profile of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.support.ui import WebDriverWait
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",  # the sandbox refuses to run as root, which containers do
+    "--disable-dev-shm-usage",  # containers have a small /dev/shm
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,1800",
+)
+
+T = TypeVar("T")
+
+
+def find_chromium() -> tuple[str, str] | None:
+    """Return the paths of the browser and of its driver, or ``None`` where one of them is missing."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    return (browser, driver) if browser and driver else None
+
+
+@contextmanager
+def open_chromium(profile: Path) -> Iterator[Chrome]:
+    """Yield the browser, and end it afterwards.
+
+    The test is skipped where the machine has no Chromium, and fails there with ``REQUIRE_BROWSER=1``.
+
+    :param profile: a new directory for what the browser stores.
+    """
+    found = find_chromium()
+    if found is None:
+        message = "this machine has no Chromium with chromedriver: apt-get install chromium chromium-driver"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    options = ChromeOptions()
+    options.binary_location = found[0]
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    chrome = Chrome(options=options, service=ChromeService(found[1]))
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+def wait_until(chrome: Chrome, condition: Callable[[Chrome], T], what: str, timeout: float = 30) -> T:
+    """Ask until the answer is truthy, and return it; a page that is just changing counts as a no.
+
+    :param what: what is waited for, for the error.
+    :param timeout: in seconds.
+    """
+    patience = WebDriverWait(chrome, timeout, poll_frequency=0.1, ignored_exceptions=[WebDriverException])
+    return patience.until(condition, f"waited for {what}")

@@ -1,0 +1,101 @@
+"""Rows as Toggl writes them, pages of them, and a look into the warehouse that they land in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from airflow_provider_toggl.core.land.records import Batch, Observation, decode_page
+
+WORKSPACE = 7
+NOON = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)
+
+
+def at(seconds: float) -> datetime:
+    """Return the instant so many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def report_row(id_: int = 1, **fields: Any) -> dict[str, Any]:
+    """Return a row of the detailed report with one entry; fields of the entry are given like those of the row."""
+    entry = {
+        "id": id_,
+        "seconds": 2700,
+        "start": "2025-05-01T00:00:00-08:00",
+        "stop": "2025-05-01T00:45:00-08:00",
+        "at": "2025-05-02T17:03:50+00:00",
+    }
+    row: dict[str, Any] = {
+        "user_id": 10,
+        "username": "A Person",
+        "project_id": 20,
+        "task_id": None,
+        "billable": False,
+        "description": "Work",
+        "tag_ids": [],
+        "billable_amount_in_cents": None,
+        "hourly_rate_in_cents": None,
+        "currency": "USD",
+        "time_entries": [entry],
+        "row_number": 1,
+    }
+    for name, value in fields.items():
+        (entry if name in entry else row)[name] = value
+    return row
+
+
+def v9_entry(id_: int = 1, **fields: Any) -> dict[str, Any]:
+    """Return a time entry as v9 and webhooks write it."""
+    return {
+        "id": id_,
+        "workspace_id": WORKSPACE,
+        "project_id": 20,
+        "task_id": None,
+        "billable": False,
+        "start": "2025-05-01T08:00:00+00:00",
+        "stop": "2025-05-01T08:45:00+00:00",
+        "duration": 2700,
+        "description": "Work",
+        "tags": [],
+        "tag_ids": [],
+        "duronly": True,
+        "at": "2025-05-02T17:03:50.123456Z",
+        "server_deleted_at": None,
+        "user_id": 10,
+        "uid": 10,
+        "wid": WORKSPACE,
+        **fields,
+    }
+
+
+def page(*rows: Any) -> bytes:
+    """Return an answer's body."""
+    return json.dumps(list(rows)).encode()
+
+
+def decode(stream: str, *rows: Any, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> Batch:
+    """Return the batch of rows observed so many seconds after noon."""
+    return decode_page(stream, page(*rows), Observation(workspace_id, at(seconds)))
+
+
+def entries(*ids: int, seconds: float = 0.0, **fields: Any) -> Batch:
+    """Return a batch of report rows that are alike but for their ids."""
+    return decode("time_entries", *(report_row(id_, **fields) for id_ in ids), seconds=seconds)
+
+
+def tags(*ids: int, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> Batch:
+    """Return a batch of tags."""
+    rows = [{"id": id_, "name": f"tag {id_}", "at": "2025-05-02T17:03:50+00:00"} for id_ in ids]
+    return decode("tags", *rows, seconds=seconds, workspace_id=workspace_id)
+
+
+def query(path: Path, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a query as an analyst would, in a connection of its own and with our schema as the current one."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("set schema = 'toggl'").fetchall()
+        return connection.execute(sql, list(parameters)).fetchall()

@@ -1,0 +1,115 @@
+"""A sandbox whose clock stands still, and a caller that speaks HTTP to it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timezone
+from typing import Any
+
+import requests
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_toggl.sandbox.app import build_app
+from airflow_provider_toggl.sandbox.seed import build_world
+from airflow_provider_toggl.sandbox.server import Remote, listen, server_config, wait_until_ready
+from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.world import World
+
+NOON = datetime(2026, 3, 10, 12, 0, 0, 250_000, tzinfo=timezone.utc)
+
+
+def build_still_world(*, entries: int = 300, days: int = 60, now: datetime = NOON, **settings: Any) -> World:
+    """Build a world whose time moves only when its control API is told to; without quota unless settings say so."""
+    own = Settings()
+    own.update({"quota_enforced": False, **settings})
+    return build_world(seed=3, entries=entries, days=days, now=now, plan=own.plan, settings=own, clock=lambda: now)
+
+
+class Host:
+    """One server for all tests of a process: starting one for each would take longer than most tests."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp = build_app(build_still_world(entries=0))
+        self._socket = listen("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(server_config(self))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        self._thread.start()
+        wait_until_ready(Remote(self.url), alive=self._thread.is_alive)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def serve(self, world: World) -> HostedSandbox:
+        """Serve this world from now on."""
+        self._app = build_app(world)
+        return HostedSandbox(self.url, world)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+
+
+class HostedSandbox(Remote):
+    """A sandbox of one test."""
+
+    def __init__(self, url: str, world: World) -> None:
+        super().__init__(url)
+        self.world = world
+        self.token = world.owner.token
+        self.workspace_id = world.workspace.id
+
+
+class Caller:
+    """Speaks to a sandbox as one user."""
+
+    def __init__(self, sandbox: HostedSandbox, token: str | None = None) -> None:
+        self.sandbox = sandbox
+        self.world = sandbox.world
+        self.url = sandbox.url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.auth = (token or sandbox.token, "api_token")
+        self.session.headers["Content-Type"] = "application/json"
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+        """Send any request."""
+        return self.session.request(method, self.url + path, json=body, timeout=30, **options)
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        """GET below /api/v9; ``{ws}`` and ``{org}`` are filled in."""
+        return self.call("GET", "/api/v9" + self.fill(path), params=query)
+
+    def write(self, method: str, path: str, body: Any = None, **query: Any) -> requests.Response:
+        """Send a write below /api/v9."""
+        return self.call(method, "/api/v9" + self.fill(path), body, params=query)
+
+    def report(self, name: str, body: Any = None, **options: Any) -> requests.Response:
+        """POST a report."""
+        return self.call("POST", f"/reports/api/v3/workspace/{self.sandbox.workspace_id}/{name}", body, **options)
+
+    def search(self, **body: Any) -> requests.Response:
+        """POST a detailed report of the last 60 days unless told otherwise."""
+        return self.report("search/time_entries", {"start_date": "2026-01-09", "end_date": "2026-03-10", **body})
+
+    def search_all(self, **body: Any) -> list[dict[str, Any]]:
+        """Return the rows of all pages of a detailed report."""
+        rows: list[dict[str, Any]] = []
+        first: str | None = "1"
+        while first:
+            page = self.search(first_row_number=int(first), **body)
+            assert page.status_code == 200, page.text
+            rows.extend(page.json())
+            first = page.headers.get("X-Next-Row-Number")
+        return rows
+
+    def fill(self, path: str) -> str:
+        """Put the ids of workspace and organization into a path."""
+        return path.format(ws=self.sandbox.workspace_id, org=self.world.organization.id)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.session.close()

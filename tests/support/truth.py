@@ -1,0 +1,103 @@
+"""Compare a warehouse with what is true in the sandbox."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import requests
+
+STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
+_ENTRY_FIELDS = ("workspace_id", "user_id", "project_id", "task_id", "billable")
+
+
+def truth(url: str, stream: str) -> dict[int, dict[str, Any]]:
+    """Return what the sandbox holds for true, by id, deleted ones included."""
+    return {row["id"]: row for row in requests.get(f"{url}/sandbox/truth/{stream}", timeout=60).json()}
+
+
+def rows(path: Path, query: str) -> list[dict[str, Any]]:
+    """Return a query's rows from a DuckDB file, with times in UTC."""
+    with duckdb.connect(str(path), read_only=True) as db:
+        db.execute("SET TimeZone = 'UTC'")
+        cursor = db.execute(query)
+        names = [column[0] for column in cursor.description or []]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def live(path: Path, stream: str, schema: str = "toggl") -> dict[int, dict[str, Any]]:
+    """Return the live rows of a stream's table, by id."""
+    is_live = (
+        "seen_at IS NOT NULL AND (deleted_at IS NULL OR seen_at > deleted_at) "
+        "AND (absent_at IS NULL OR seen_at > absent_at)"
+    )
+    return {row["id"]: row for row in rows(path, f'SELECT * FROM "{schema}"."{stream}" WHERE {is_live}')}
+
+
+def entry_differences(path: Path, url: str, *, with_deletions: bool = True) -> list[str]:
+    """Return how the landed time entries differ from the truth, in words; empty when they are equal.
+
+    :param with_deletions: False passes over entries that were deleted in Toggl and are still in the table.
+    """
+    wanted = {key: row for key, row in truth(url, "time_entries").items() if not row["deleted_at"]}
+    found = live(path, "time_entries")
+    words = [f"entry {key} is missing" for key in wanted.keys() - found.keys()]
+    if with_deletions:
+        words += [f"entry {key} should be gone" for key in found.keys() - wanted.keys()]
+    gone_tags = {key for key, row in truth(url, "tags").items() if row["deleted_at"]}
+    for key in wanted.keys() & found.keys():
+        words += _entry_differences(wanted[key], found[key], gone_tags)
+    return words
+
+
+def entity_differences(path: Path, url: str, stream: str) -> list[str]:
+    """Return how a table of entities differs from the truth, by ids and names."""
+    wanted = {key: row for key, row in truth(url, stream).items() if not row.get("deleted_at")}
+    # Nothing in the list of users says who has left.
+    found = live(path, stream)
+    if stream == "users":
+        found = {key: row for key, row in found.items() if key in wanted}
+    words = [f"{stream} {key} is missing" for key in wanted.keys() - found.keys()]
+    words += [f"{stream} {key} should be gone" for key in found.keys() - wanted.keys()]
+    for key in wanted.keys() & found.keys():
+        name = "fullname" if stream == "users" else "name"
+        if wanted[key].get(name) != found[key].get(name):
+            words.append(f"{stream} {key} is called {found[key].get(name)!r}, not {wanted[key].get(name)!r}")
+    return words
+
+
+def differences(path: Path, url: str, *, with_deletions: bool = True) -> list[str]:
+    """Return how the whole warehouse differs from the truth."""
+    words = entry_differences(path, url, with_deletions=with_deletions)
+    for stream in STREAMS[1:]:
+        words += entity_differences(path, url, stream)
+    return words
+
+
+def _entry_differences(wanted: dict[str, Any], found: dict[str, Any], gone_tags: set[int]) -> list[str]:
+    expected = {field: wanted[field] for field in _ENTRY_FIELDS} | {
+        "description": wanted["description"] or None,
+        # A deleted tag leaves entries without moving their `at`, so no change tells of it.
+        "tag_ids": set(wanted["tag_ids"]) - gone_tags,
+        "start": wanted["start"],
+        "stop": wanted["stop"],
+        "duration": None if wanted["running"] else wanted["duration"],
+    }
+    actual = {field: found[field] for field in _ENTRY_FIELDS} | {
+        "description": found["description"] or None,
+        "tag_ids": set(found["tag_ids"] or []) - gone_tags,
+        "start": _text(found["start"]),
+        "stop": _text(found["stop"]),
+        "duration": found["duration"],
+    }
+    return [
+        f"entry {wanted['id']}: {field} is {actual[field]!r}, not {value!r}"
+        for field, value in expected.items()
+        if actual[field] != value
+    ]
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
