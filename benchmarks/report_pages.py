@@ -7,10 +7,7 @@ import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
-_WORDS = (
-    "review design meeting invoice call fix planning support release notes customer import mapping "
-    "größere Änderung test data interview follow-up"
-).split()
+_WORDS = ["review", "design", "meeting", "invoice", "call", "fix", "planning", "support", "notes", "größere Änderung"]
 _ZONE = timezone(timedelta(hours=-8))
 _BEGIN = datetime(2024, 1, 1, tzinfo=_ZONE)
 

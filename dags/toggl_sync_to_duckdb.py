@@ -1,6 +1,7 @@
 """Keep a Toggl workspace in DuckDB: everything at first, then every hour what changed.
 
-Needs one connection, ``toggl_default``, with the API token and ``workspace_id``. Rows land in the file behind connection
+Needs one connection, ``toggl_default``, with the API token and ``workspace_id``. Rows land in the file behind
+connection
 ``duckdb_default``, or in ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
 """
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from support.package_sources import package_modules
 
 import airflow_provider_toggl
 from airflow_provider_toggl.get_provider_info import get_provider_info
@@ -63,10 +65,23 @@ def test_every_module_and_class_that_is_named_exists(info: dict[str, Any]) -> No
         assert isinstance(getattr(importlib.import_module(module), name), type)
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers", "transfers"])
-def test_every_module_of_an_airflow_folder_is_named(info: dict[str, Any], kind: str) -> None:
-    folder = ROOT / "airflow_provider_toggl" / kind
-    there = {f"airflow_provider_toggl.{kind}.{path.stem}" for path in folder.glob("[!_]*.py")}
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        ("hooks", "Hook"),
+        ("operators", "Operator"),
+        ("sensors", "Sensor"),
+        ("triggers", "Trigger"),
+        ("transfers", "Operator"),
+    ],
+)
+def test_every_module_with_a_class_for_dag_authors_is_named(info: dict[str, Any], kind: str, suffix: str) -> None:
+    there = {
+        module.name
+        for module in package_modules()
+        if module.name.startswith(f"airflow_provider_toggl.{kind}.")
+        and any(isinstance(node, ast.ClassDef) and node.name.endswith(suffix) for node in module.tree.body)
+    }
     entries = info.get(kind, [])
     named = {name for e in entries for name in e.get("python-modules", [e.get("python-module")])}
     assert named == there

@@ -23,6 +23,7 @@ from airflow_provider_toggl.core.pull import PullRequest, build_batches, read_pa
 from airflow_provider_toggl.core.streams import get_stream
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_toggl.core.extract.pages import Page
@@ -171,19 +172,11 @@ class TogglHook(BaseHook):
 
         from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
 
-        if df_type not in ("pandas", "polars", "arrow"):
-            raise ConfigurationError(f"df_type is {df_type!r}; it is pandas, polars or arrow.")
         workspace = self.get_workspace_id(workspace_id)
         batches = build_batches(self._read(stream, workspace, since, until, 1000), workspace)
         nothing = decode_page(stream, b"[]", Observation(workspace, utc(SystemClock().now())))
         table = pa.concat_tables([nothing.table, *(batch.table for batch in batches)])
-        if df_type == "arrow":
-            return table
-        if df_type == "polars":
-            import polars as pl
-
-            return pl.from_arrow(table)
-        return table.to_pandas()
+        return as_frame(table, df_type)
 
     def estimate(self, stream: str, *, requests: int | None = None, rows: int | None = None) -> Estimate:
         """Return what a job will cost before it starts; asks nothing of Toggl.
@@ -257,6 +250,24 @@ class TogglHook(BaseHook):
         if workspace not in (None, "") and organization not in (None, ""):
             session.learn_organization(_whole("workspace_id", workspace), _whole("organization_id", organization))
         return session
+
+
+def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
+    """Return an Arrow table as the data frame that was asked for.
+
+    :raises ConfigurationError: there is no such kind, or it is not installed.
+    """
+    if df_type == "arrow":
+        return table
+    if df_type == "pandas":
+        return table.to_pandas()
+    if df_type != "polars":
+        raise ConfigurationError(f"df_type is {df_type!r}; it is pandas, polars or arrow.")
+    try:
+        import polars as pl
+    except ImportError:
+        raise ConfigurationError("df_type is polars, which is not installed: pip install polars.") from None
+    return pl.from_arrow(table)
 
 
 def state_dir() -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks.toggl import airflow_home
+from airflow_provider_toggl.hooks.toggl import DataFrameType, airflow_home, as_frame
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "duckdb_default"
 
 
-def open_target(conn_id: str, *, schema: str, facts_timezone: str = "UTC") -> Target:
+def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None) -> Target:
     """Return the warehouse behind an Airflow connection, its tables made where they are missing.
 
     :param conn_id: a connection of type ``duckdb`` (host: the file). ``duckdb_default`` may be missing: then the file
         is
         ``[toggl] warehouse_path``, below Airflow's home.
     :param schema: the schema of the tables.
-    :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``.
+    :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
+        is UTC at first.
     :raises ConfigurationError: there is no such connection, or it is of a type that nothing here can land in.
     """
     # Imported here: DuckDB is heavy, and importing an operator must not load it.
@@ -34,8 +36,7 @@ def open_target(conn_id: str, *, schema: str, facts_timezone: str = "UTC") -> Ta
     path = _path_of(conn_id)
     timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
     target = DuckdbTarget(path, schema=schema, lock_timeout=timeout)
-    target.prepare()
-    target.set_timezone(facts_timezone)
+    target.prepare(facts_timezone)
     return target
 
 
@@ -68,3 +69,23 @@ def default_path() -> Path:
     return Path(
         conf.get("toggl", "warehouse_path", fallback=None) or Path(airflow_home()) / "toggl" / "warehouse.duckdb"
     )
+
+
+def read_df(
+    query: str,
+    *,
+    warehouse_conn_id: str = DEFAULT_CONN_ID,
+    schema: str = "toggl",
+    parameters: Sequence[Any] = (),
+    df_type: DataFrameType = "pandas",
+) -> Any:
+    """Return what a query finds in the warehouse as a data frame.
+
+    Waits while a task lands, as another landing would. Names without a schema are looked up in ``schema``.
+
+    :param parameters: values for the query's ``?``.
+    :param df_type: ``pandas``, ``polars`` (must be installed) or ``arrow`` (a ``pyarrow.Table``).
+    :raises WarehouseLocked: the warehouse stayed locked for ``[toggl] warehouse_lock_timeout`` seconds.
+    """
+    with open_target(warehouse_conn_id, schema=schema) as target:
+        return as_frame(target.query(query, parameters), df_type)

@@ -137,9 +137,9 @@ def update_task(call: Call) -> Answer:
 
 
 def delete_task(call: Call) -> Answer:
-    """Delete a task."""
+    """Delete a task; the answer is a text, as its definition says."""
     writes.delete_task(call.world, call.actor, call.path_id("task_id"), request=call.request)
-    return Answer(call.path_id("task_id"))
+    return Answer(call.path["task_id"])
 
 
 def create_project_user(call: Call) -> Answer:

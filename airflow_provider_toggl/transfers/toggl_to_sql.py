@@ -50,7 +50,7 @@ class TogglToSqlOperator(BaseOperator):
         ``absent_rows``)
         fails the task instead of marking them absent.
     :param absent_rows: so many rows may be gone at once whatever their share.
-    :param facts_timezone: zone of the local dates in view ``time_entry_facts``. (templated)
+    :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     """
 
@@ -81,7 +81,7 @@ class TogglToSqlOperator(BaseOperator):
         windows_per_run: int = 3,
         absent_share: float = 0.2,
         absent_rows: int = 20,
-        facts_timezone: str = "UTC",
+        facts_timezone: str | None = None,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:

@@ -125,7 +125,7 @@ def test_a_task_is_made_changed_and_deleted_where_the_plan_has_tasks(toggl: Call
     toggl.sandbox.set(plan="starter")
     made = toggl.write("POST", path, {"name": "Brand new"}).json()
     assert toggl.write("PUT", f"{path}/{made['id']}", {"active": False}).json()["active"] is False
-    assert toggl.write("DELETE", f"{path}/{made['id']}").json() == made["id"]
+    assert toggl.write("DELETE", f"{path}/{made['id']}").json() == str(made["id"])
 
 
 def test_a_user_is_made_a_member_of_a_project_once(toggl: Caller) -> None:

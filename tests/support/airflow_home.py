@@ -185,7 +185,7 @@ class AirflowHome:
 
         :param timeout: seconds for the DAG to be parsed.
         """
-        self.wait_until(lambda: self._is_parsed(dag_id), timeout=timeout, what=f"DAG {dag_id} to be parsed")
+        self.wait_until(lambda: self.is_parsed(dag_id), timeout=timeout, what=f"DAG {dag_id} to be parsed")
         self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
         run = self.api("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": dict(conf or {})})
         return str(run["dag_run_id"])
@@ -247,7 +247,8 @@ class AirflowHome:
         health = answer.json()
         return all(health[name]["status"] == "healthy" for c, name in _HEARTBEATS.items() if c in components)
 
-    def _is_parsed(self, dag_id: str) -> bool:
+    def is_parsed(self, dag_id: str) -> bool:
+        """Whether the DAG is known already."""
         try:
             self.api("GET", f"/dags/{dag_id}")
         except requests.HTTPError as refusal:

@@ -1,0 +1,208 @@
+"""How fast JSON pages become rows of DuckDB, and in how much memory; and dlt on the same pages.
+
+Prints one JSON object. Everything is pinned to one core. dlt is run by the interpreter of an environment of its own
+(``--dlt-python``, by default that of ``.venv-benchmarks``), since it is no dependency of the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from report_pages import make_pages
+
+ROOT = Path(__file__).parents[1]
+GROUP = 20
+MEMORY_ENTRIES = 1_000_000
+
+
+def main() -> None:
+    """Run the part that is asked for, without one all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=200_000)
+    parser.add_argument("--dlt-entries", type=int, default=50_000)
+    parser.add_argument("--dlt-python", default=str(ROOT / ".venv-benchmarks" / "bin" / "python"))
+    parser.add_argument("--part", choices=["all", "ours", "memory", "dlt"], default="all")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    parts = {"ours": lambda: measure_ours(options.entries), "memory": measure_memory}
+    parts["dlt"] = lambda: measure_dlt(options.dlt_entries)
+    if options.part != "all":
+        print(json.dumps(parts[options.part]()))
+        return
+    print(json.dumps(measure_all(options), indent=2))
+
+
+def measure_all(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure every part in a process of its own, so that none warms another up or fills its memory."""
+    ours = run_part(sys.executable, "ours", options)
+    same_pages = argparse.Namespace(**{**vars(options), "entries": options.dlt_entries})
+    compared, dlt = run_part(sys.executable, "ours", same_pages), run_part(options.dlt_python, "dlt", options)
+    return {
+        "benchmark": "landing",
+        "cores": os.cpu_count(),
+        "cores_used": 1,
+        **ours,
+        "memory": run_part(sys.executable, "memory", options),
+        "dlt": {
+            **dlt,
+            "ours_rows_per_second": compared["rows_per_second"]["decode_and_land_grouped"],
+            "ratio": round(compared["rows_per_second"]["decode_and_land_grouped"] / dlt["rows_per_second"], 1),
+        },
+    }
+
+
+def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one part in another process and return what it printed."""
+    command = [python, __file__, "--part", part, "--entries", str(options.entries)]
+    done = subprocess.run([*command, "--dlt-entries", str(options.dlt_entries)], stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def measure_ours(entries: int) -> dict[str, Any]:
+    """Return rows per second of decoding, and of decoding and landing in several ways."""
+    import duckdb
+    import msgspec
+    import pyarrow as pa
+
+    pages = list(make_pages(entries))
+    decode(pages[:5])
+    watch = Stopwatch(entries)
+    with watch.lap("decode"):
+        decode(pages)
+    with tempfile.TemporaryDirectory() as folder:
+        with watch.lap("decode_and_land_grouped"):
+            land(pages, Path(folder) / "grouped.duckdb", GROUP)
+        with watch.lap("decode_and_land_again_all_newer"):
+            land(pages, Path(folder) / "grouped.duckdb", GROUP, day=2)
+        with watch.lap("decode_and_land_page_by_page"):
+            land(pages, Path(folder) / "paged.duckdb", 1)
+    return {
+        "entries": entries,
+        "bytes_per_row": round(sum(map(len, pages)) / entries),
+        "rows_per_second": watch.per_second,
+        "rows_per_cpu_second": watch.per_cpu_second,
+        "versions": {
+            "python": sys.version.split()[0],
+            **{module.__name__: module.__version__ for module in (duckdb, msgspec, pa)},
+        },
+    }
+
+
+class Stopwatch:
+    """Rows per second of laps, by the wall's clock and by the processor's."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self.per_second: dict[str, int] = {}
+        self.per_cpu_second: dict[str, int] = {}
+
+    @contextmanager
+    def lap(self, name: str) -> Iterator[None]:
+        """Measure the block."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.per_second[name] = round(self._rows / (time.perf_counter() - wall))
+        self.per_cpu_second[name] = round(self._rows / (time.process_time() - cpu))
+
+
+def decode(pages: list[bytes], day: int = 1) -> Iterator[Any] | None:
+    """Decode all pages and forget them."""
+    for page in pages:
+        decode_one(page, day)
+    return None
+
+
+def decode_one(page: bytes, day: int) -> Any:
+    """Decode a page as observed on a day."""
+    from airflow_provider_toggl.core.land.records import Observation, decode_page
+
+    return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
+
+
+def land(pages: list[bytes] | Iterator[bytes], path: Path, group: int, day: int = 1) -> None:
+    """Decode pages and land so many in each transaction, with progress as a sync stores it."""
+    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+    from airflow_provider_toggl.core.land.target import Progress
+
+    now = datetime(2025, 6, day, tzinfo=timezone.utc)
+    batches = []
+    with DuckdbTarget(path) as target:
+        for number, page in enumerate(pages, start=1):
+            batches.append(decode_one(page, day))
+            if len(batches) == group:
+                target.land(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', group, now))
+                batches = []
+        target.land(batches)
+
+
+def measure_memory() -> dict[str, Any]:
+    """Return the peak memory of a process that lands a million entries in one go, pages made as they are read."""
+    import duckdb  # noqa: F401
+    import pyarrow as pa  # noqa: F401
+
+    before = peak_megabytes()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "million.duckdb"
+        land(make_pages(MEMORY_ENTRIES), path, GROUP)
+        size = path.stat().st_size
+    return {
+        "entries": MEMORY_ENTRIES,
+        "peak_megabytes": peak_megabytes(),
+        "megabytes_after_imports": before,
+        "file_megabytes": round(size / 1e6),
+    }
+
+
+def peak_megabytes() -> int:
+    """Return this process's peak memory; ``ru_maxrss`` would also count what its parent had at its start."""
+    status = Path("/proc/self/status").read_text()
+    return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+
+
+def measure_dlt(entries: int) -> dict[str, Any]:
+    """Return rows per second of dlt's merge of the same pages into DuckDB, tags as JSON and not as a child table."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    import dlt
+
+    pages = list(make_pages(entries))
+
+    @dlt.resource(name="time_entries", primary_key="id", write_disposition="merge", max_table_nesting=0)
+    def time_entries() -> Iterator[list[dict[str, Any]]]:
+        for page in pages:
+            yield [{**row, **row.pop("time_entries")[0]} for row in json.loads(page)]
+
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = dlt.pipeline(
+            "landing",
+            pipelines_dir=str(Path(folder) / "state"),
+            destination=dlt.destinations.duckdb(str(Path(folder) / "dlt.duckdb")),
+            dataset_name="toggl",
+        )
+        watch = Stopwatch(entries)
+        with watch.lap("merge"):
+            pipeline.run(time_entries())
+        with pipeline.sql_client() as client:
+            stored = client.execute_sql("select count(*) from time_entries")[0][0]
+    assert stored == entries, stored
+    return {
+        "entries": entries,
+        "rows_per_second": watch.per_second["merge"],
+        "rows_per_cpu_second": watch.per_cpu_second["merge"],
+        "version": dlt.__version__,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import requests
+from support.package_sources import ROOT
+from support.sandboxes import Caller, Host, build_still_world
+
+from airflow_provider_toggl.sandbox import reports, v9
+
+FOLDER = Path(os.environ.get("TOGGL_CONTRACTS") or ROOT.parent / "shared" / "toggl-swagger")
+TRACK, REPORTS = "toggl-track-api-v9.json", "toggl-reports-v3.json"
+
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no swagger files of Toggl at {FOLDER}")
+
+# Null where the definitions do not say so. "doc": their own description or Toggl's documents say it can be absent or
+# null; "rec": recorded exchanges have it; "plan": money on a plan without rates, by analogy with what was recorded.
+NULLS: dict[str, dict[str, str]] = {
+    "models.TimeEntry": {"stop": "doc", "tags": "doc", "tag_ids": "doc", "task_id": "rec", "permissions": "rec"},
+    "models.Project": {
+        "rate": "rec",
+        "fixed_fee": "rec",
+        "recurring_parameters": "rec",
+        "permissions": "rec",
+        "template_id": "rec",
+        "cid": "rec",
+    },
+    "models.Task": {"permissions": "rec", "rate": "plan"},
+    "models.ProjectUser": {
+        "group_id": "doc",
+        "gid": "doc",
+        "rate_last_updated": "plan",
+        "labor_cost_last_updated": "plan",
+    },
+    "models.WorkspaceUser": {
+        "rate": "plan",
+        "rate_last_updated": "plan",
+        "labor_cost": "plan",
+        "labor_cost_last_updated": "plan",
+        "working_hours_in_minutes": "plan",
+    },
+    "models.Workspace": {
+        "suspended_at": "rec",
+        "default_hourly_rate": "rec",
+        "rate_last_updated": "rec",
+        "last_modified": "rec",
+        "csv_upload": "rec",
+        "subscription": "rec",
+        "working_hours_in_minutes": "rec",
+        "permissions": "rec",
+    },
+    "models.MeOrganization": {"suspended_at": "rec", "permissions": "rec"},
+    "models.TrialInfo": {"last_pricing_plan_id": "rec", "trial_plan_id": "rec"},
+    "models.OrgUser": {"invitation_id": "doc"},
+    "me.GetQuotaResult": {"organization_id": "doc"},
+    "related.UserWithRelated": {"openid_email": "rec", "country_id": "rec"},
+    "detailed.GroupedTimeEntry": {
+        "project_id": "rec",
+        "task_id": "rec",
+        "billable_amount_in_cents": "rec",
+        "hourly_rate_in_cents": "rec",
+        "description": "doc",
+        "project_name": "doc",
+        "project_color": "doc",
+        "project_hex": "doc",
+        "client_name": "doc",
+        "task_name": "doc",
+    },
+    "detailed.SingleTimeEntry": {"stop": "doc"},
+    "totals.ReportData": {"billable_amount_in_cents": "plan", "labour_cost_in_cents": "plan"},
+    "totals.Graph": {"billable_amount_in_cents": "plan", "labour_cost_in_cents": "plan"},
+    "summary.GroupData": {"id": "doc"},
+    "dto.UserFilterResponse": {"deleted_at": "doc"},
+    "model.User": {"deleted_at": "doc"},
+    "dto.ProjectFilterResponse": {"client_id": "doc", "billable": "plan", "currency": "plan"},
+    "dto.ProjectUserResponse": {"group_id": "doc", "hourly_rate": "plan", "labour_cost": "plan"},
+    "dto.ProjectStatusResponse": {"billable_amount": "plan", "estimated_seconds": "doc"},
+    "tasks.TaskStatus": {"estimated_seconds": "doc"},
+}
+# Keys that are sent (recorded, or read by public clients) and that the definitions do not have.
+EXTRA: dict[str, set[str]] = {
+    "models.TimeEntry": {"server_deleted_at"},
+    "models.Project": {"server_deleted_at"},
+    "models.Task": {"server_deleted_at"},
+    "models.Client": {"server_deleted_at"},
+    "models.Workspace": {"profile", "server_deleted_at", "only_admins_see_billable_rates"},
+    "models.MeOrganization": {"server_deleted_at"},
+    "related.UserWithRelated": {"toggl_accounts_id"},
+}
+# The same thing under several names.
+SAME = {"related.TimeEntry": "models.TimeEntry", "workspace.WithActiveProjectCount": "models.Workspace"}
+
+# Endpoints whose answer the file does not describe, or describes as a text, and what it is.
+ANSWERS: dict[str, Any] = {
+    "POST search/time_entries": {"type": "array", "items": {"$ref": "#/definitions/detailed.GroupedTimeEntry"}},
+    "POST search/time_entries/totals": {"$ref": "#/definitions/totals.ReportData"},
+    "POST summary/time_entries": {"$ref": "#/definitions/summary.ReportData"},
+    # Observed: one object where the file has an array. Both are given, by a setting.
+    "POST /workspaces/{}/tags": {"$ref": "#/definitions/models.Tag"},
+    "PUT /workspaces/{}/tags/{}": {"$ref": "#/definitions/models.Tag"},
+}
+# Answered with nothing at all: "status only", or a text that nobody recorded.
+EMPTY = {"GET /me/logged", "DELETE /workspaces/{}/time_entries/{}", "DELETE /workspaces/{}/tags/{}"}
+# In Toggl's documents and not in the file.
+NOT_IN_THE_FILE = {"GET /workspaces"}
+
+
+@cache
+def contract(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((FOLDER / name).read_text())
+    return loaded
+
+
+def short(name: str) -> str:
+    """Return a definition's name without the path of Toggl's own code."""
+    name = re.sub(r"^github_com_toggl_toggl_api_internal_(\w+)\.", r"models.", name)
+    return SAME.get(name, name)
+
+
+@cache
+def schema_of(file: str, definition: str) -> dict[str, Any]:
+    return strict(file, contract(file)["definitions"][definition], short(definition))
+
+
+def strict(file: str, schema: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """Turn a swagger schema into a JSON schema that knows no other keys and only the nulls that are written down."""
+    if schema.get("$ref", "").endswith("/indexed.Indexed-summary_SubGroupData-string"):
+        # An opaque object in the file; recorded, it is an array of objects.
+        return {"type": "array", "items": {"type": "object"}}
+    if "$ref" in schema:
+        return schema_of(file, schema["$ref"].rsplit("/", 1)[1])
+    if "allOf" in schema:
+        return strict(file, schema["allOf"][0], name)
+    if schema.get("type") == "array":
+        return {"type": "array", "items": strict(file, schema["items"], name)}
+    if "properties" not in schema:
+        return {key: schema[key] for key in ("type", "enum", "format", "additionalProperties") if key in schema}
+    properties = {}
+    for key, value in schema["properties"].items():
+        own = strict(file, value)
+        nullable = value.get("x-nullable") or key in NULLS.get(name, {})
+        properties[key] = {"anyOf": [own, {"type": "null"}]} if nullable else own
+    extra: dict[str, Any] = {key: {} for key in EXTRA.get(name, ())}
+    return {"type": "object", "properties": {**extra, **properties}, "additionalProperties": False}
+
+
+FORMATS = jsonschema.FormatChecker(formats=())
+
+
+@FORMATS.checks("date-time")
+def is_time(value: object) -> bool:
+    return not isinstance(value, str) or bool(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", value)
+    )
+
+
+def without_names(template: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", template)
+
+
+def operations(file: str) -> dict[str, Any]:
+    """Return the operations of a file by method and path without names."""
+    return {
+        f"{method.upper()} {without_names(path)}": operation
+        for path, methods in contract(file)["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def endpoint_in_file(endpoint: str) -> tuple[str, str]:
+    """Return which file an endpoint of the sandbox is in, and what it is called there."""
+    method, path = endpoint.split(" ")
+    if path.startswith("/reports/"):
+        name = path.replace("filters/tasks", "{}/tasks").replace("search/tasks", "{}/tasks")
+        return REPORTS, f"{method} {without_names(path if path.endswith('/status') else name)}"
+    return TRACK, f"{method} {without_names(path.removeprefix('/api/v9'))}"
+
+
+def answer_schema(endpoint: str, status: int) -> dict[str, Any] | None:
+    file, name = endpoint_in_file(endpoint)
+    if status >= 400:
+        return {"type": "string"}
+    brief = name.replace("/reports/api/v3/workspace/{}/", "")
+    if name in EMPTY:
+        return None
+    if brief in ANSWERS:
+        return strict(file, ANSWERS[brief])
+    schema = operations(file)[name]["responses"]["200"].get("schema")
+    if schema is None:
+        return None
+    # Recorded: null when nothing runs.
+    return {"anyOf": [strict(file, schema), {"type": "null"}]} if name.endswith("/current") else strict(file, schema)
+
+
+class Checked:
+    """A caller whose every answer is checked against the contract."""
+
+    def __init__(self, toggl: Caller) -> None:
+        self.toggl = toggl
+        self.problems: list[str] = []
+        self.world = toggl.world
+
+    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Ask, check, and return the JSON of the answer."""
+        base = "/api/v9"
+        if path.startswith("report/"):
+            base, path = "/reports/api/v3/workspace/{ws}/", path.removeprefix("report/")
+        self.toggl.sandbox.reset_requests()
+        answer = self.toggl.call(method, self.toggl.fill(base + path), body, params=query)
+        (endpoint,) = self.toggl.sandbox.requests()["by_endpoint"]
+        self.check(endpoint, answer)
+        SEEN.add(endpoint)
+        return answer.json() if answer.content else None
+
+    def check(self, endpoint: str, answer: requests.Response) -> None:
+        schema = answer_schema(endpoint, answer.status_code) if endpoint.split()[1] not in ("unknown",) else None
+        if schema is None:
+            if answer.content:
+                self.problems.append(f"{endpoint} answers {answer.text[:80]}, where nothing is described")
+            return
+        validator = jsonschema.Draft7Validator(schema, format_checker=FORMATS)
+        for error in list(validator.iter_errors(answer.json()))[:5]:
+            self.problems.append(f"{endpoint} {answer.status_code} {error.json_path}: {error.message[:200]}")
+
+
+SEEN: set[str] = set()
+
+RANGE = {"start_date": "2026-01-09", "end_date": "2026-03-10"}
+
+
+def read_everything(to: Checked) -> None:
+    world = to.world
+    project = next(iter(one.id for one in world.projects.values() if one.deleted_at is None))
+    client = next(iter(one.id for one in world.clients.values() if one.deleted_at is None))
+    entry = next(one.id for one in world.time_entries.values() if one.user_id == world.owner.id and not one.deleted_at)
+    since = int(world.now().timestamp()) - 80 * 86_400
+    for path in ("", "/id", "/logged", "/quota", "/organizations", "/workspaces", "/time_entries/current"):
+        to.ask("GET", "/me" + path)
+    to.ask("GET", "/status")
+    to.ask("GET", "/workspaces") if "GET /workspaces" not in NOT_IN_THE_FILE else None
+    to.ask("GET", "/me", with_related_data="true")
+    for name in ("time_entries", "projects", "projects/paginated", "clients", "tags", "tasks"):
+        to.ask("GET", f"/me/{name}")
+        to.ask("GET", f"/me/{name}", since=since)
+    to.ask("GET", "/me/time_entries", meta="true", since=since)
+    to.ask("GET", "/me/tasks", meta="true", include_not_active="true")
+    to.ask("GET", f"/me/time_entries/{entry}")
+    to.ask("GET", f"/me/time_entries/{entry}", meta="true")
+    for path in ("", "/users", "/workspace_users", "/groups", "/statistics", "/clients", "/tags", "/projects"):
+        to.ask("GET", "/workspaces/{ws}" + path)
+    to.ask("GET", "/workspaces/{ws}/projects", since=0)
+    to.ask("GET", f"/workspaces/{{ws}}/projects/{project}")
+    to.ask("GET", f"/workspaces/{{ws}}/projects/{project}/tasks")
+    to.ask("GET", f"/workspaces/{{ws}}/clients/{client}")
+    to.ask("GET", "/workspaces/{ws}/clients", status="both")
+    to.ask("GET", "/workspaces/{ws}/tasks", since=0)
+    to.ask("GET", "/workspaces/{ws}/tasks/basic", active="both")
+    to.ask("GET", "/workspaces/{ws}/project_users")
+    to.ask("POST", "/workspaces/{ws}/users/data", {"user_ids": [world.owner.id]})
+    to.ask("POST", "/workspaces/{ws}/clients/data", {"client_ids": [client]})
+    for path in ("", "/users", "/users/detailed", "/groups", "/workspaces/{ws}/groups", "/workspaces/{ws}/workspace_users"):
+        to.ask("GET", "/organizations/{org}" + path)
+
+
+def read_reports(to: Checked) -> None:
+    project = next(iter(one.id for one in to.world.projects.values() if one.deleted_at is None))
+    for more in ({}, {"enrich_response": True}, {"grouped": True}, {"hide_amounts": True}, {"order_by": "duration"}):
+        to.ask("POST", "report/search/time_entries", {**RANGE, "page_size": 1000, **more})
+    for more in ({}, {"with_graph": True}, {"with_graph": True, "granularity": "month"}):
+        to.ask("POST", "report/search/time_entries/totals", {**RANGE, **more})
+    for grouping in ("projects", "users", "clients"):
+        for sub_grouping in ("time_entries", "users", "projects", "tasks"):
+            body = {**RANGE, "grouping": grouping, "sub_grouping": sub_grouping, "include_time_entry_ids": True}
+            to.ask("POST", "report/summary/time_entries", body)
+    to.ask("POST", "report/projects/summary", RANGE)
+    to.ask("POST", f"report/projects/{project}/summary", {**RANGE, "with_graph": True})
+    for name in ("users", "projects", "clients", "tasks"):
+        to.ask("POST", f"report/filters/{name}", {})
+        to.ask("POST", f"report/search/{name}", {"start": 0})
+    to.ask("POST", "report/search/users", {"ids": list(to.world.users)})
+    to.ask("POST", "report/filters/project_users", {"project_ids": list(to.world.projects)})
+    to.ask("POST", "report/filters/project_groups", {"project_ids": [project]})
+    to.ask("POST", "report/filters/projects/status", {})
+    to.ask("POST", "report/filters/tasks/status", {"ids": list(to.world.tasks)})
+
+
+def write_everything(to: Checked) -> None:
+    ws = to.world.workspace.id
+    base = {"created_with": "test", "workspace_id": ws, "start": "2026-03-10T09:00:00Z"}
+    project = to.ask("POST", "/workspaces/{ws}/projects", {"name": "Brand new", "active": True})["id"]
+    one = to.ask("POST", "/workspaces/{ws}/time_entries", {**base, "duration": 60, "project_id": project})["id"]
+    two = to.ask("POST", "/workspaces/{ws}/time_entries", {**base, "duration": -1, "tags": ["x"]}, meta="true")["id"]
+    to.ask("POST", "/workspaces/{ws}/time_entries", base)
+    to.ask("PUT", f"/workspaces/{{ws}}/time_entries/{one}", {"description": "changed"})
+    to.ask("PATCH", f"/workspaces/{{ws}}/time_entries/{two}/stop")
+    change = [{"op": "replace", "path": "/description", "value": "both"}]
+    to.ask("PATCH", f"/workspaces/{{ws}}/time_entries/{one},{two},5", change)
+    to.ask("DELETE", f"/workspaces/{{ws}}/time_entries/{two}")
+    to.ask("PUT", f"/workspaces/{{ws}}/projects/{project}", {"name": "Newer"})
+    to.ask("PATCH", f"/workspaces/{{ws}}/projects/{project}", [{"op": "replace", "path": "/name", "value": "Newest"}])
+    user = next(one.id for one in to.world.users.values() if one.id != to.world.owner.id)
+    to.ask("POST", "/workspaces/{ws}/project_users", {"project_id": project, "user_id": user})
+    tasks = f"/workspaces/{{ws}}/projects/{project}/tasks"
+    task = to.ask("POST", tasks, {"name": "Brand new"})
+    task_id = task["id"] if isinstance(task, dict) else 5
+    to.ask("PUT", f"{tasks}/{task_id}", {"name": "Newer"})
+    to.ask("DELETE", f"{tasks}/{task_id}")
+    client = to.ask("POST", "/workspaces/{ws}/clients", {"name": "Brand new"})["id"]
+    to.ask("PUT", f"/workspaces/{{ws}}/clients/{client}", {"notes": "x"})
+    to.ask("POST", f"/workspaces/{{ws}}/clients/{client}/archive")
+    to.ask("POST", f"/workspaces/{{ws}}/clients/{client}/restore", {})
+    to.ask("DELETE", f"/workspaces/{{ws}}/clients/{client}")
+    tag = to.ask("POST", "/workspaces/{ws}/tags", {"name": "brand new"})["id"]
+    to.ask("PUT", f"/workspaces/{{ws}}/tags/{tag}", {"name": "newer"})
+    to.ask("DELETE", f"/workspaces/{{ws}}/tags/{tag}")
+    to.ask("DELETE", f"/workspaces/{{ws}}/projects/{project}", teDeletionMode="unassign")
+    to.ask("POST", "/organizations", {"name": "New", "workspace_name": "First"})
+
+
+def be_refused(to: Checked) -> None:
+    to.ask("GET", "/me/time_entries", since="x")
+    to.ask("GET", "/me/time_entries/5")
+    to.ask("GET", "/workspaces/{ws}/projects/5")
+    to.ask("GET", "/workspaces/{ws}/clients/5")
+    to.ask("GET", "/workspaces/1")
+    to.ask("GET", "/organizations/1")
+    to.ask("PUT", "/workspaces/{ws}/time_entries/5", {"description": "x"})
+    to.ask("PUT", "/workspaces/{ws}/tags/5", {"name": "x"})
+    to.ask("POST", "/workspaces/{ws}/projects", {})
+    to.ask("POST", "report/search/time_entries", {})
+    to.ask("POST", "report/search/time_entries", {"start_date": "2020-01-01", "end_date": "2026-01-01"})
+    to.ask("POST", "report/filters/users", {"ids": list(range(200))})
+
+
+@pytest.fixture
+def checked(sandbox_host: Host) -> Iterator[Checked]:
+    callers: list[Caller] = []
+    caller = Caller(sandbox_host.serve(build_still_world()))
+    callers.append(caller)
+    yield Checked(caller)
+    for one in callers:
+        one.close()
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"plan": "premium"},
+    {"no_tags": "null", "v9_at": "seconds", "report_times": "utc", "newer_keys": False},
+    {"plan": "enterprise", "current_when_idle": "404", "running_duration": "minus_one"},
+]
+
+
+@pytest.mark.parametrize("settings", VARIANTS, ids=lambda settings: ",".join(settings) or "default")
+def test_every_answer_validates_against_toggl_s_own_definitions(
+    checked: Checked, settings: dict[str, Any]
+) -> None:
+    checked.toggl.sandbox.set(**settings)
+    checked.toggl.sandbox.mutate(seed=4, n=60)
+    read_everything(checked)
+    read_reports(checked)
+    write_everything(checked)
+    read_everything(checked)
+    be_refused(checked)
+    assert checked.problems == []
+    named = {f"{route.method} {route.shown}" for route in (*v9.ROUTES, *reports.ROUTES)}
+    missed = {endpoint_in_file(endpoint)[1] for endpoint in named - SEEN}
+    assert missed == NOT_IN_THE_FILE
+
+
+def test_every_endpoint_of_the_sandbox_is_one_of_toggl_s() -> None:
+    named = {f"{route.method} {route.shown}" for route in (*v9.ROUTES, *reports.ROUTES)}
+    unknown = {name for file, name in map(endpoint_in_file, named) if name not in operations(file)}
+    assert unknown == NOT_IN_THE_FILE
