@@ -6,6 +6,7 @@ LOCK_ARGS ?=
 VENV    := .venv
 OLDEST  := .venv-oldest
 BENCH   := .venv-benchmarks
+CLIENTS := .venv-clients
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
@@ -25,8 +26,8 @@ demo: $(VENV)/.ready ## a local Toggl, a real Airflow, and a workspace landed in
 test: lint test-newest test-oldest docs ## everything: lint, types, tests on the newest and the oldest Airflow, docs
 	@$(MAKE) --no-print-directory browser
 
-test-newest: $(VENV)/.ready browser
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser
+	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m airflow $(PYTEST_ARGS)
@@ -44,7 +45,7 @@ soak: $(VENV)/.ready ## the tests marked slow, again and again in random order, 
 	  $(VENV)/bin/python -m pytest -n 2 -q -m slow $(PYTEST_ARGS) || exit 1; done
 
 docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
-	$(VENV)/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
@@ -52,9 +53,10 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	$(COMPILE) pyproject.toml --extra polars --extra sandbox requirements/airflow-oldest.in --exclude-newer 2026-07-01 \
 	  -o requirements/airflow-oldest.txt
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
+	$(COMPILE) requirements/clients.in -o requirements/clients.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -78,7 +80,7 @@ $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(BENCH)/.ready: requirements/benchmarks.txt | $(UV)
-	@scripts/make-venv.sh $(PYTHON) $(BENCH)
-	$(UV) pip install --quiet --python $(BENCH)/bin/python --require-hashes -r $<
+$(BENCH)/.ready $(CLIENTS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+	@scripts/make-venv.sh $(PYTHON) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	@touch $@

@@ -15,7 +15,7 @@ from airflow_provider_toggl.hooks.warehouse import read_df
 
 log = logging.getLogger(__name__)
 
-# [START howto_read_df]
+# --8<-- [start:read_df]
 QUERY = """
     SELECT client_name, project_name, hours, amount, currency
     FROM time_entry_facts
@@ -56,4 +56,4 @@ def toggl_hours_report() -> None:
 
 
 toggl_hours_report()
-# [END howto_read_df]
+# --8<-- [end:read_df]

@@ -27,7 +27,5 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     tags=["toggl"],
 ):
-    # [START howto_toggl_to_sql]
     for stream in STREAMS:
         TogglToSqlOperator(task_id=f"land_{stream}", stream=stream)
-    # [END howto_toggl_to_sql]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.api.session import TogglSession
@@ -86,6 +86,8 @@ class PullRequest:
 class Summary:
     """What a run did; all numbers of this run, over its deferrals.
 
+    :param odd_durations: entries whose duration is not from start to stop, or that stop before they start; they are
+        landed as Toggl gives them.
     :param requests: requests sent, refused ones included.
     :param quota_left: requests left in the lane as last told, None where Toggl does not tell.
     :param watermark: every change up to then, by Toggl's clock, is landed; None while the first load goes on.
@@ -99,6 +101,7 @@ class Summary:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    odd_durations: int = 0
     absent: int = 0
     requests: int = 0
     quota_left: int | None = None
@@ -116,6 +119,7 @@ class Summary:
             f"{self.inserted:,} new, {self.updated:,} changed, {self.unchanged:,} as before",
         ]
         parts += [f"{self.rejected:,} rejected (see rejected_records)"] if self.rejected else []
+        parts += [f"{self.odd_durations:,} with odd durations"] if self.odd_durations else []
         parts += [f"{self.absent:,} gone"] if self.absent else []
         parts.append(f"{self.requests} requests" + ("" if self.quota_left is None else f", {self.quota_left} left"))
         parts += [f"{self.deferrals} waits for the quota"] if self.deferrals else []
@@ -143,7 +147,7 @@ class Pull:
         self._request = request
         self._clock = clock or SystemClock()
         self._stream = get_stream(request.stream)
-        self._only = _only_window(request, utc(self._clock.now()).date())
+        self._only = _only_window(request)
         self.summary = summary or Summary(request.stream, request.workspace_id)
 
     @property
@@ -210,12 +214,14 @@ class Pull:
             ran_at=utc(self._clock.now()),
         )
         landed: Landed = self._target.land([batch], progress, sweep)
+        _log_doubts(batch, page.where)
         summary.pages += 1
         summary.rows += page.rows
         summary.inserted += landed.inserted
         summary.updated += landed.updated
         summary.unchanged += landed.unchanged
         summary.rejected += landed.rejected
+        summary.odd_durations += batch.odd_durations
         summary.absent += landed.absent
         summary.watermark = _iso(page.watermark) or summary.watermark
 
@@ -270,12 +276,11 @@ def build_reader(
     if stream.listing != "report":
         options = ListOptions(request.workspace_id, request.run_started, request.incremental)
         return ListReader(session, stream, options, cursors.load_list(cursor), watermark=watermark, clock=clock)
-    today = utc(clock.now()).date()
-    only = _only_window(request, today)
+    only = _only_window(request)
     wanted = EntriesOptions(
         workspace_id=request.workspace_id,
         run_started=request.run_started,
-        beginning=None if request.since is None or only else windows.parse_day(request.since, "since", today),
+        beginning=None if request.since is None or only else windows.parse_day(request.since, "since", _today(request)),
         only=only,
         page_size=request.page_size,
         lag=request.lag,
@@ -294,21 +299,45 @@ def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[Batch]:
     from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
     for page in pages:
-        yield decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))
+        batch = decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))
+        _log_doubts(batch, page.where)
+        yield batch
 
 
-def _only_window(request: PullRequest, today: date) -> windows.Window | None:
+def _only_window(request: PullRequest) -> windows.Window | None:
     if request.incremental or request.since is None:
         return None
+    today = _today(request)
     first = windows.parse_day(request.since, "since", today)
-    last = (
-        today + windows.DAY
-        if request.until is None
-        else windows.parse_day(request.until, "until", today + 366 * windows.DAY)
-    )
+    last = today + windows.DAY if request.until is None else windows.parse_last_day(request.until, "until", today)
     if last < first:
         raise ConfigurationError(f"until ({last}) is before since ({first}).")
     return windows.Window(first, last)
+
+
+def _today(request: PullRequest) -> date:
+    """Return the day that the run started on: a range that ends today stays the same over deferrals and retries."""
+    return request.run_started.astimezone(timezone.utc).date()
+
+
+def _log_doubts(batch: Batch, where: str) -> None:
+    """Say what is wrong with a page that was landed nevertheless."""
+    if batch.rejected:
+        log.warning(
+            "%s, %s: %d records cannot be landed and are kept in rejected_records; the first: %s",
+            batch.stream,
+            where,
+            len(batch.rejected),
+            batch.rejected[0].reason,
+        )
+    if batch.odd_durations:
+        log.warning(
+            "%s, %s: %d entries have a duration that is not from start to stop, or stop before they start; they are "
+            "landed as Toggl gives them.",
+            batch.stream,
+            where,
+            batch.odd_durations,
+        )
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -87,7 +87,7 @@ def list_time_entries(call: Call) -> Answer:
 def _in_range(
     call: Call, own: Iterable[TimeEntry], start: str | None, end: str | None, before: str | None
 ) -> list[TimeEntry]:
-    """Return the live entries of a range; with nothing given, those of the last nine days (as v8 did)."""
+    """Return the live entries of a range; with nothing given, those of the last days."""
     first = after = None
     if start is not None and end is not None:
         first, after = _moment(call, "start_date", start), _moment(call, "end_date", end)

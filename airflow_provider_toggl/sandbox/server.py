@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import logging
@@ -203,7 +204,8 @@ def serve(world: World, *, listening: socket.socket) -> None:
     # The world is large and stays: without this the collector walks through all of it again and again.
     gc.collect()
     gc.freeze()
-    uvicorn.Server(server_config(build_app(world))).run([listening])
+    with contextlib.suppress(KeyboardInterrupt):  # the server has ended by then: it only passes the signal on
+        uvicorn.Server(server_config(build_app(world))).run([listening])
 
 
 def server_config(app: Any) -> uvicorn.Config:

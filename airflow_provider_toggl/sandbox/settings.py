@@ -78,8 +78,8 @@ class Settings:
     created_with_needed: bool = True
     #: Days back that since and start_date of /me/time_entries reach.
     me_entries_horizon_days: int = 90
-    #: Days back that /me/time_entries reaches when nothing is asked (v8's documents said nine days).
-    me_entries_default_days: int = 9
+    #: Days back that /me/time_entries reaches when nothing is asked (recorded: at least 15).
+    me_entries_default_days: int = 90
     #: Making an entry billable on the free plan answers 402 (Toggl's own apps know the text; the status is a guess).
     billable_needs_paid_plan: bool = True
     #: POST of tasks on the free plan answers 402.

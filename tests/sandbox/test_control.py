@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.sandboxes import Caller
+from support.sandboxes import Caller, build_still_world
 
 from airflow_provider_toggl.sandbox.server import ControlRefused
 from airflow_provider_toggl.sandbox.truth import STREAMS
@@ -116,3 +116,17 @@ def test_its_health_says_whose_token_it_takes(toggl: Caller) -> None:
     health = toggl.sandbox.health()
     assert (health["status"], health["token"]) == ("ok", toggl.world.owner.token)
     assert health["time_entries"] == 300
+
+
+def test_the_documents_name_every_kind_of_mutation_and_fault_and_every_path() -> None:
+    from support.package_sources import ROOT
+
+    from airflow_provider_toggl.sandbox.control import Sandbox, routes
+    from airflow_provider_toggl.sandbox.faults import KINDS as FAULTS
+    from airflow_provider_toggl.sandbox.mutate import KINDS as MUTATIONS
+
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    world = build_still_world(entries=0)
+    paths = {route.path for route in routes(Sandbox.around(world, world.settings))}
+    assert [name for name in (*MUTATIONS, *FAULTS) if f"`{name}`" not in text] == []
+    assert [path for path in paths if path not in text] == []

@@ -76,7 +76,9 @@ def test_a_sliding_window_gives_each_request_back_by_itself(gate: Gate, settings
 
 
 @pytest.mark.parametrize("kind", ["fixed", "sliding"])
-def test_refused_requests_do_not_make_the_window_longer(gate: Gate, settings: Settings, clock: Clock, kind: str) -> None:
+def test_refused_requests_do_not_make_the_window_longer(
+    gate: Gate, settings: Settings, clock: Clock, kind: str
+) -> None:
     settings.update({"quota_kind": kind})
     spend(gate, 3)
     for _ in range(59):

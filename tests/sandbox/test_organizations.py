@@ -25,7 +25,9 @@ def test_the_people_of_the_organization_come_by_pages_that_headers_count(toggl: 
     }
     names = [row["name"] for row in toggl.get("/organizations/{org}/users").json()]
     assert names == sorted(names, key=str.casefold)
-    assert [row["name"] for row in toggl.get("/organizations/{org}/users/detailed", sort_dir="desc").json()] == names[::-1]
+    assert [row["name"] for row in toggl.get("/organizations/{org}/users/detailed", sort_dir="desc").json()] == names[
+        ::-1
+    ]
 
 
 def test_people_are_selected_by_each_filter(toggl: Caller) -> None:

@@ -59,9 +59,7 @@ def test_a_day_with_a_change_of_clocks_is_as_long_as_it_is(day: str, hours: int)
         ("2026-03-01", "inclusive", 400),
     ],
 )
-def test_a_report_spans_365_days_at_most_counted_either_way(
-    toggl: Caller, end: str, counts: str, status: int
-) -> None:
+def test_a_report_spans_365_days_at_most_counted_either_way(toggl: Caller, end: str, counts: str, status: int) -> None:
     toggl.sandbox.set(report_range_counts=counts)
     answer = toggl.report("search/time_entries", {"start_date": "2025-03-01", "end_date": end})
     assert answer.status_code == status

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -27,6 +29,21 @@ def test_a_sandbox_in_a_thread_answers_over_http_and_frees_its_port() -> None:
         requests.get(f"{sandbox.url}/api/v9/me", timeout=30)
 
 
+# --8<-- [start:own-test]
+def test_an_edit_is_seen_after_a_server_error() -> None:
+    with start_sandbox(entries=50, seed=7) as toggl:
+        auth = (toggl.token, "api_token")
+        done = toggl.mutate(seed=1, n=1, kinds=["rename_project"])
+        toggl.fault("status", status=503, match={"path": "/projects"}, times=1)
+        url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/projects/{done[0]['id']}"
+        assert requests.get(url, auth=auth, timeout=30).status_code == 503
+        renamed = requests.get(url, auth=auth, timeout=30).json()
+        names = {row["id"]: row["name"] for row in toggl.truth("projects")}
+        assert renamed["name"] == names[done[0]["id"]]
+        assert toggl.requests()["by_status"] == {"200": 1, "503": 1}
+
+
+# --8<-- [end:own-test]
 def test_several_sandboxes_run_side_by_side() -> None:
     with start_sandbox(entries=5) as one, start_sandbox(entries=7) as other:
         assert (one.health()["time_entries"], other.health()["time_entries"]) == (5, 7)
@@ -38,6 +55,16 @@ def test_a_sandbox_in_a_process_of_its_own_is_ready_when_it_is_there() -> None:
         assert sandbox.control("GET", "settings")["plan"] == "starter"
         auth = (sandbox.token, "api_token")
         assert requests.get(f"{sandbox.url}/api/v9/me", auth=auth, timeout=30).status_code == 200
+
+
+def test_ctrl_c_ends_it_without_a_traceback() -> None:
+    port = free_port("127.0.0.1")
+    command = [sys.executable, "-m", "airflow_provider_toggl.sandbox", "--port", str(port), "--entries", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        wait_until_ready(Remote(f"http://127.0.0.1:{port}"), alive=lambda: process.poll() is None)
+        process.send_signal(signal.SIGINT)
+        _, problem = process.communicate(timeout=30)
+    assert (process.returncode, problem) == (0, b"")
 
 
 def test_a_process_that_ends_at_once_is_told(capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +94,7 @@ def test_it_listens_at_an_ipv6_address_too() -> None:
 
 
 def test_the_control_api_s_errors_come_with_their_text() -> None:
-    with start_sandbox(entries=1) as sandbox, pytest.raises(ControlRefused, match="400: .*No such stream"):
+    with start_sandbox(entries=1) as sandbox, pytest.raises(ControlRefused, match=r"400: .*No such stream"):
         sandbox.truth("nothing")
 
 

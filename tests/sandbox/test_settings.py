@@ -8,9 +8,7 @@ import pytest
 from airflow_provider_toggl.sandbox.settings import SettingError, Settings
 
 
-@pytest.mark.parametrize(
-    ("plan", "quota"), [("free", 30), ("starter", 240), ("premium", 600), ("enterprise", 10_000)]
-)
+@pytest.mark.parametrize(("plan", "quota"), [("free", 30), ("starter", 240), ("premium", 600), ("enterprise", 10_000)])
 def test_the_plan_gives_the_quota_of_the_organization_and_not_that_of_a_user(plan: Any, quota: int) -> None:
     settings = Settings(plan=plan)
     assert (settings.lane_quota("organization"), settings.lane_quota("user")) == (quota, 30)

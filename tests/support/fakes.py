@@ -56,8 +56,9 @@ class FakeTransport:
     reply: Callable[[Call], Answer]
     calls: list[Call] = field(default_factory=list)
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
         self.calls.append(call)
+        departing()
         return self.reply(call)
 
 

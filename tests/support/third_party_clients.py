@@ -75,7 +75,9 @@ def read_with_toggl_api_wrapper(url: str, token: str, workspace_id: int) -> dict
     workspaces = endpoint(WorkspaceEndpoint, 8000001)
     users = endpoint(UserEndpoint, workspace_id)
     since = datetime.now(timezone.utc) - timedelta(days=80)
-    reports = type("Reports", (DetailedReportEndpoint,), {"BASE_ENDPOINT": f"{url}/reports/api/v3/"})(workspace_id, auth)
+    reports = type("Reports", (DetailedReportEndpoint,), {"BASE_ENDPOINT": f"{url}/reports/api/v3/"})(
+        workspace_id, auth
+    )
     today = datetime.now(timezone.utc).date()
     body = ReportBody(start_date=today - timedelta(days=20), end_date=today)
     rows: list[Any] = []

@@ -1,29 +1,27 @@
 """The host's book: turns, lanes and what was learned, shared by every process of a host that uses a token.
 
-A small SQLite file. It holds hints, never data: losing it costs at most one refused request. Tokens are in it only as
+A small SQLite database. It holds hints, never data: losing it costs at most one refused request. Tokens are in it only as
 digests.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
-import os
 import sqlite3
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from airflow_provider_toggl.core.api import pacing, quota
-
-log = logging.getLogger(__name__)
+from airflow_provider_toggl.core.api.book_file import BookFile
 
 #: A request that has not been answered after this long belongs to a process that died.
 LEASE_SECONDS = 180.0
+#: While a lane's window is unknown, one request at a time finds out; so long at most is it waited for.
+PROBE_SECONDS = 10.0
 
-_SCHEMA = Path(__file__).with_name("book.sql").read_text(encoding="utf-8")
+#: Two tellings of one reset differ by the rounding to seconds and the way of the answers.
+SAME_RESET_SECONDS = 3.0
 
 
 def token_digest(base_url: str, token: str) -> str:
@@ -40,7 +38,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Wait:
-    """Not yet: the bucket is full for so many seconds."""
+    """Not yet: ask again in so many seconds."""
 
     seconds: float
 
@@ -52,6 +50,15 @@ class Refusal:
     resets_at: float
 
 
+@dataclass(frozen=True)
+class _Noted:
+    """A lane as it is in the book: when it was told, and which lease was the last one given then."""
+
+    lane: quota.Lane
+    told_at: float
+    told_turn: int
+
+
 class HostBook:
     """Paces and quota of one token on this host.
 
@@ -61,149 +68,166 @@ class HostBook:
 
     def __init__(self, path: Path | None, token: str) -> None:
         self._token = token
-        self._path = _usable(path)
-        self._lock = threading.Lock()
-        self._memory = self._connect(":memory:")
+        self._file = BookFile(path)
 
     def ask_turn(self, lane: str, *, pace: pacing.Pace, reserve: int, now: float) -> Turn | Wait | Refusal:
-        """Charge one request to a lane and take a turn, or say why not."""
-        with self._transaction() as db:
+        """Charge one request to a lane and take a turn, or say why not.
+
+        Whoever takes a turn sends at once, says so by :meth:`depart`, and calls :meth:`settle` whatever comes of it.
+        """
+        with self._file.transaction() as db:
+            lane = self._known_lane(db, lane)
             db.execute("DELETE FROM lease WHERE taken_at < ? OR taken_at > ?", (now - LEASE_SECONDS, now + 60))
-            state = quota.current(self._lane(db, lane), now)
+            noted = self._find_lane(db, lane, now)
+            state = quota.current(noted.lane, now) if noted else quota.Lane()
             can = quota.spare(state, self._in_flight(db, lane), reserve)
             if can is not None and can <= 0 and state.resets_at is not None:
                 return Refusal(state.resets_at)
-            seconds = pacing.wait_for_turn(self._mark(db), now)
+            mark = self._mark(db)
+            seconds = pacing.wait_for_turn(mark, pace, now)
+            if seconds <= 0 and self._is_probed(db, lane, noted, now):
+                seconds = pacing.LOOK_EVERY
             if seconds > 0:
                 return Wait(seconds)
-            self._set_mark(db, pacing.take_turn(pace, now))
             cursor = db.execute("INSERT INTO lease (token, lane, taken_at) VALUES (?, ?, ?)", (self._token, lane, now))
-            return Turn(int(cursor.lastrowid or 0))
+            turn = Turn(int(cursor.lastrowid or 0))
+            self._set_mark(db, pacing.take_turn(mark, pace, now), turn.lease)
+            return turn
+
+    def depart(self, turn: Turn, clock: Callable[[], float]) -> None:
+        """Note that the request of a turn leaves now; until then nobody else gets one.
+
+        :param clock: read only once the book is this process's, because it may have to wait for it.
+        """
+        with self._file.transaction() as db:
+            if self._last_lease(db) == turn.lease:
+                self._set_mark(db, pacing.depart(self._mark(db), clock()), turn.lease)
 
     def settle(self, turn: Turn, lane: str, told: quota.Told | None, now: float) -> None:
         """Close a charged request with what its answer told, None where it told nothing."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
+            lane = self._known_lane(db, lane)
             db.execute("DELETE FROM lease WHERE id = ?", (turn.lease,))
+            if self._last_lease(db) == turn.lease:
+                self._set_mark(db, pacing.settle(self._mark(db), now), turn.lease)
+            noted = self._find_lane(db, lane, now)
+            state = noted.lane if noted else quota.Lane()
             if told is not None:
-                state = quota.learn(self._lane(db, lane), told, self._in_flight(db, lane), now)
-                self._set_lane(db, lane, state)
-                return
-            state = quota.current(self._lane(db, lane), now)
-            if state.remaining is not None:
+                overtaken = noted is not None and noted.told_turn >= turn.lease
+                state = quota.learn(state, told, overtaken=overtaken, now=now)
+            elif state.remaining is not None:
                 # No answer says whether Toggl counted it: assume so.
-                self._set_lane(db, lane, quota.Lane(state.total, max(0, state.remaining - 1), state.resets_at))
+                state = quota.current(state, now)
+                state = quota.Lane(state.total, max(0, (state.remaining or 0) - 1), state.resets_at)
+            self._set_lane(db, lane, state, now)
 
     def close_lane(self, lane: str, resets_in: float | None, now: float) -> float:
         """Note a refusal for quota; return when the lane resets, in seconds since the epoch."""
-        with self._transaction() as db:
-            state = quota.close(self._lane(db, lane), resets_in, now)
-            self._set_lane(db, lane, state)
+        with self._file.transaction() as db:
+            lane = self._known_lane(db, lane)
+            noted = self._find_lane(db, lane, now)
+            state = quota.close(noted.lane if noted else quota.Lane(), resets_in, now)
+            self._set_lane(db, lane, state, now)
             return state.resets_at or now
 
-    def set_lane(self, lane: str, state: quota.Lane) -> None:
+    def set_lane(self, lane: str, state: quota.Lane, now: float) -> None:
         """Note what was asked for explicitly (``GET /me/quota``)."""
-        with self._transaction() as db:
-            self._set_lane(db, lane, state)
+        with self._file.transaction() as db:
+            lane = self._known_lane(db, lane)
+            noted = self._find_lane(db, lane, now)
+            if noted is not None and noted.lane.remaining is not None and state.remaining is not None:
+                # The headers of other answers may be newer: within one window the lower number holds.
+                same = abs((noted.lane.resets_at or 0.0) - (state.resets_at or 0.0)) < SAME_RESET_SECONDS
+                left = min(noted.lane.remaining, state.remaining) if same else state.remaining
+                state = quota.Lane(state.total, left, state.resets_at)
+            self._set_lane(db, lane, state, now)
 
     def lane(self, lane: str, now: float) -> quota.Lane:
         """Return what is known of a lane."""
-        with self._transaction() as db:
-            return quota.current(self._lane(db, lane), now)
+        with self._file.transaction() as db:
+            noted = self._find_lane(db, self._known_lane(db, lane), now)
+            return quota.current(noted.lane, now) if noted else quota.Lane()
 
     def hold_back(self, seconds: float, now: float) -> None:
         """Let no process of this host send for this token for so long (429)."""
-        with self._transaction() as db:
-            self._set_mark(db, pacing.hold_back(self._mark(db), seconds, now))
+        with self._file.transaction() as db:
+            self._set_mark(db, pacing.hold_back(self._mark(db), seconds, now), self._last_lease(db))
 
     def organizations(self) -> dict[int, int]:
         """Return which organization each known workspace belongs to."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             rows = db.execute("SELECT workspace_id, organization_id FROM workspace WHERE token = ?", (self._token,))
             return dict(rows.fetchall())
 
     def learn_organization(self, workspace_id: int, organization_id: int) -> None:
         """Note which organization a workspace belongs to; what was charged to the workspace's own lane moves there."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO workspace VALUES (?, ?, ?)", (self._token, workspace_id, organization_id)
             )
             own = (self._token, f"workspace:{workspace_id}")
             moved = (f"organization:{organization_id}", *own)
-            db.execute("UPDATE OR IGNORE lane SET lane = ? WHERE token = ? AND lane = ?", moved)
-            db.execute("DELETE FROM lane WHERE token = ? AND lane = ?", own)
+            db.execute("UPDATE OR IGNORE told_lane SET lane = ? WHERE token = ? AND lane = ?", moved)
+            db.execute("DELETE FROM told_lane WHERE token = ? AND lane = ?", own)
+            db.execute("UPDATE lease SET lane = ? WHERE token = ? AND lane = ?", moved)
 
-    def _lane(self, db: sqlite3.Connection, lane: str) -> quota.Lane:
+    def _known_lane(self, db: sqlite3.Connection, lane: str) -> str:
+        """The lane that a request really counts in: another process may have learned a workspace's organization."""
+        kind, _, number = lane.partition(":")
+        if kind != "workspace":
+            return lane
         row = db.execute(
-            "SELECT total, remaining, resets_at FROM lane WHERE token = ? AND lane = ?", (self._token, lane)
+            "SELECT organization_id FROM workspace WHERE token = ? AND workspace_id = ?", (self._token, int(number))
         ).fetchone()
-        return quota.Lane(*row) if row else quota.Lane()
+        return f"organization:{row[0]}" if row else lane
 
-    def _set_lane(self, db: sqlite3.Connection, lane: str, state: quota.Lane) -> None:
+    def _find_lane(self, db: sqlite3.Connection, lane: str, now: float) -> _Noted | None:
+        row = db.execute(
+            "SELECT total, remaining, resets_at, told_at, told_turn FROM told_lane WHERE token = ? AND lane = ?",
+            (self._token, lane),
+        ).fetchone()
+        if row is None:
+            return None
+        *values, told_at, told_turn = row
+        if now < told_at - pacing.TURNED_BACK:
+            # The clock was turned back since: when the lane resets is not known any more.
+            return None
+        return _Noted(quota.Lane(*values), told_at, told_turn)
+
+    def _set_lane(self, db: sqlite3.Connection, lane: str, state: quota.Lane, now: float) -> None:
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'lease'").fetchone()
         db.execute(
-            "INSERT OR REPLACE INTO lane VALUES (?, ?, ?, ?, ?)",
-            (self._token, lane, state.total, state.remaining, state.resets_at),
+            "INSERT OR REPLACE INTO told_lane VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self._token, lane, *astuple(state), now, row[0] if row else 0),
         )
 
-    def _in_flight(self, db: sqlite3.Connection, lane: str) -> int:
-        row = db.execute("SELECT count(*) FROM lease WHERE token = ? AND lane = ?", (self._token, lane)).fetchone()
+    def _in_flight(self, db: sqlite3.Connection, lane: str, since: float = 0.0) -> int:
+        row = db.execute(
+            "SELECT count(*) FROM lease WHERE token = ? AND lane = ? AND taken_at >= ?", (self._token, lane, since)
+        ).fetchone()
         return int(row[0])
 
+    def _is_probed(self, db: sqlite3.Connection, lane: str, noted: _Noted | None, now: float) -> bool:
+        """Whether a request is under way whose answer will tell how much a window has that nobody knows yet."""
+        since = now - PROBE_SECONDS
+        if noted is not None:
+            resets_at = noted.lane.resets_at
+            if resets_at is None or now < resets_at:
+                return False
+            since = max(since, resets_at)
+        return self._in_flight(db, lane, since) > 0
+
     def _mark(self, db: sqlite3.Connection) -> pacing.Mark:
-        row = db.execute("SELECT free_at, set_at FROM pace WHERE token = ?", (self._token,)).fetchone()
+        row = db.execute(
+            "SELECT taken_at, left_at, answered_at, closed_until, care FROM last_turn WHERE token = ?", (self._token,)
+        ).fetchone()
         return pacing.Mark(*row) if row else pacing.Mark()
 
-    def _set_mark(self, db: sqlite3.Connection, mark: pacing.Mark) -> None:
-        db.execute("INSERT OR REPLACE INTO pace VALUES (?, ?, ?)", (self._token, mark.free_at, mark.set_at))
+    def _last_lease(self, db: sqlite3.Connection) -> int:
+        row = db.execute("SELECT lease FROM last_turn WHERE token = ?", (self._token,)).fetchone()
+        return int(row[0]) if row else 0
 
-    @staticmethod
-    def _connect(target: str) -> sqlite3.Connection:
-        db = sqlite3.connect(target, timeout=60, isolation_level=None, check_same_thread=False)
-        # Nothing here must survive a power cut.
-        db.execute("PRAGMA synchronous = OFF")
-        db.executescript(_SCHEMA)
-        return db
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            # A connection must not be carried over a fork, and Airflow forks: one a transaction.
-            db = self._memory if self._path is None else self._open(self._path)
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                except BaseException:
-                    db.execute("ROLLBACK")
-                    raise
-                db.execute("COMMIT")
-            finally:
-                if self._path is not None:
-                    db.close()
-
-    def _open(self, path: Path) -> sqlite3.Connection:
-        try:
-            return self._connect(str(path))
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            log.warning("The quota book %s is damaged and is begun anew: %s", path, error)
-            path.unlink(missing_ok=True)
-            return self._connect(str(path))
-
-
-def _usable(path: Path | None) -> Path | None:
-    """Return the path if a book can be kept there, else None with a warning."""
-    if path is None:
-        return None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        log.warning(
-            "The quota book %s cannot be written (%s): paces and quota are not shared with other processes of this "
-            "host.",
-            path,
-            error.strerror,
+    def _set_mark(self, db: sqlite3.Connection, mark: pacing.Mark, lease: int) -> None:
+        db.execute(
+            "INSERT OR REPLACE INTO last_turn VALUES (?, ?, ?, ?, ?, ?, ?)", (self._token, lease, *astuple(mark))
         )
-        return None
-    return path

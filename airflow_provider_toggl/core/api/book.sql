@@ -1,23 +1,31 @@
 -- The host's book. Times are seconds since the epoch by this machine's clock; token is a digest.
+-- Processes of two versions may share the file: a table whose columns change gets another name.
 
--- Leaky bucket: from when the next request of a token may be sent.
-CREATE TABLE IF NOT EXISTS pace (
+-- Leaky bucket: the last request of a token, see pacing.Mark.
+CREATE TABLE IF NOT EXISTS last_turn (
     token TEXT PRIMARY KEY,
-    free_at REAL NOT NULL,
-    set_at REAL NOT NULL
+    lease INTEGER NOT NULL,
+    taken_at REAL NOT NULL,
+    left_at REAL,
+    answered_at REAL,
+    closed_until REAL NOT NULL,
+    care REAL NOT NULL
 );
 
--- What is left of each quota lane, as last told.
-CREATE TABLE IF NOT EXISTS lane (
+-- What is left of each quota lane, as last told; remaining is null where answers tell nothing.
+-- told_turn is the lease that was given last when it was told.
+CREATE TABLE IF NOT EXISTS told_lane (
     token TEXT NOT NULL,
     lane TEXT NOT NULL,
     total INTEGER,
     remaining INTEGER,
     resets_at REAL,
+    told_at REAL NOT NULL,
+    told_turn INTEGER NOT NULL,
     PRIMARY KEY (token, lane)
 );
 
--- Requests that were sent and not answered yet.
+-- Requests that were sent and not answered yet. Ids grow in the order of turns and are never used again.
 CREATE TABLE IF NOT EXISTS lease (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     token TEXT NOT NULL,

@@ -1,19 +1,30 @@
 """The leaky bucket: when the next request of a token may leave this host.
 
 Toggl counts a bucket per API token and address and calls one request a second safe
-(https://engineering.toggl.com/docs/#api-rate-limiting). Turns are taken from one shared mark, the moment from which a
-request may be sent; whoever finds it in the past sends and moves it on.
+(https://engineering.toggl.com/docs/#api-rate-limiting). What counts there is when requests arrive, and that is known
+only roughly here: a request arrives after it has left and before its answer is back. So the next one leaves a whole
+interval after the last one left, its connection being open, and a little more; and where an answer is late, so that
+the request may have arrived late too, a whole interval after the answer, as long as that costs little of the rate.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 
-#: Requests leave this much further apart than the rate says, so that jitter on the way does not bring two of them
-#: closer together than the bucket allows. With it at most 96 % of the rate is used.
-MARGIN = 0.04
+#: Requests leave this much further apart than the rate says, whatever their answers do.
+MARGIN = 0.02
+#: Beyond it, this share of the time may go into waiting for late answers, and at most so many seconds at once.
+#: With both, at least 94 % of the rate is left.
+CARE = 0.04
+MOST_CARE = 0.5
+#: A request that has not left so long after its turn was taken (its connection did not open) loses the turn.
+LONGEST_DEPARTURE = 15.0
+#: How often to look whether the last request has left, or is answered, in seconds.
+LOOK_EVERY = 0.02
+#: Readings of one clock by several processes come in a little out of order; only this far back is a clock turned back.
+TURNED_BACK = 30.0
 
 
 @dataclass(frozen=True)
@@ -39,28 +50,75 @@ class Pace:
 
 @dataclass(frozen=True)
 class Mark:
-    """The shared mark of a token.
+    """The last request of a token from this host; all times in seconds since the epoch.
 
-    :param free_at: from when the next request may be sent, in seconds since the epoch.
-    :param set_at: when the mark was set; a clock that is now before it was turned back, and the mark means nothing.
+    :param taken_at: when its turn was taken, 0 before the first one.
+    :param left_at: when it left, None while its connection is being opened.
+    :param answered_at: when its answer, or the news that there will be none, was there.
+    :param closed_until: until when Toggl wants to hear nothing (429).
+    :param care: seconds that may still be spent on late answers.
     """
 
-    free_at: float = 0.0
-    set_at: float = 0.0
+    taken_at: float = 0.0
+    left_at: float | None = None
+    answered_at: float | None = None
+    closed_until: float = 0.0
+    care: float = MOST_CARE
 
 
-def wait_for_turn(mark: Mark, now: float) -> float:
-    """Return for how many seconds the bucket is still full, 0 when a request may leave now."""
-    if now < mark.set_at:
+def wait_for_turn(mark: Mark, pace: Pace, now: float) -> float:
+    """Return for how many seconds no request may leave, 0 when one may leave now; ask again after them."""
+    if _is_turned_back(mark, now):
         return 0.0
-    return max(0.0, mark.free_at - now)
+    return max(0.0, mark.closed_until - now, _wait_for_last(mark, pace, now))
 
 
-def take_turn(pace: Pace, now: float) -> Mark:
-    """Return the mark after a request that leaves now."""
-    return Mark(free_at=now + pace.interval, set_at=now)
+def take_turn(mark: Mark, pace: Pace, now: float) -> Mark:
+    """Return the mark once a request has the turn; nobody else's has it until this one left."""
+    if _is_turned_back(mark, now):
+        return Mark(taken_at=now)
+    spent = max(0.0, min(now, _surely_free_at(mark, pace, now)) - _free_at(mark, pace))
+    care = min(MOST_CARE, max(0.0, mark.care - spent) + CARE * (now - mark.taken_at))
+    return Mark(taken_at=now, closed_until=mark.closed_until, care=max(0.0, care))
+
+
+def depart(mark: Mark, now: float) -> Mark:
+    """Return the mark once the request that has the turn leaves; it may leave again, to where it was redirected."""
+    return replace(mark, left_at=now)
+
+
+def settle(mark: Mark, now: float) -> Mark:
+    """Return the mark once the request is answered, or has failed."""
+    return replace(mark, left_at=mark.taken_at if mark.left_at is None else mark.left_at, answered_at=now)
 
 
 def hold_back(mark: Mark, seconds: float, now: float) -> Mark:
     """Return the mark after Toggl asked this token to wait (429), for all processes of the host."""
-    return Mark(free_at=max(mark.free_at if now >= mark.set_at else 0.0, now + seconds), set_at=now)
+    if _is_turned_back(mark, now):
+        return Mark(taken_at=now, left_at=now, answered_at=now, closed_until=now + seconds)
+    return replace(mark, closed_until=max(mark.closed_until, now + seconds))
+
+
+def _wait_for_last(mark: Mark, pace: Pace, now: float) -> float:
+    if mark.left_at is None and now < mark.taken_at + LONGEST_DEPARTURE:
+        return max(_free_at(mark, pace) - now, LOOK_EVERY)
+    if now < _free_at(mark, pace):
+        return _free_at(mark, pace) - now
+    left = min(_surely_free_at(mark, pace, now), _free_at(mark, pace) + mark.care) - now
+    return left if mark.answered_at is not None else min(left, LOOK_EVERY)
+
+
+def _free_at(mark: Mark, pace: Pace) -> float:
+    """From when the bucket has room if the last request arrived at once."""
+    return (mark.taken_at if mark.left_at is None else mark.left_at) + pace.interval
+
+
+def _surely_free_at(mark: Mark, pace: Pace, now: float) -> float:
+    """From when the bucket has room even if the last request arrived only just before its answer left."""
+    arrived = now if mark.answered_at is None else mark.answered_at
+    return max(_free_at(mark, pace), arrived + 1 / pace.requests_per_second)
+
+
+def _is_turned_back(mark: Mark, now: float) -> bool:
+    """Whether the clock was turned back since, so that the mark means nothing."""
+    return now < mark.taken_at - TURNED_BACK

@@ -86,17 +86,16 @@ def spare(lane: Lane, in_flight: int, reserve: int) -> int | None:
     return lane.remaining - in_flight - kept
 
 
-def learn(lane: Lane, told: Told, others_in_flight: int, now: float) -> Lane:
+def learn(lane: Lane, told: Told, *, overtaken: bool, now: float) -> Lane:
     """Return the lane after an answer told what is left.
 
-    While other requests are under way, answers may come back in another order than Toggl counted them in: then
-    only a lower number is believed, unless the window has changed.
+    :param overtaken: whether another answer was learned while this one was under way. Toggl may have counted the
+        two in the other order, so of both the lower number holds until the window is over.
     """
     lane = current(lane, now)
     resets_at = lane.resets_at if told.resets_in is None else now + told.resets_in + RESET_GRACE_SECONDS
     remaining = max(0, told.remaining)
-    same_window = lane.resets_at is not None and lane.remaining is not None
-    if same_window and others_in_flight and lane.remaining is not None:
+    if overtaken and lane.remaining is not None and lane.resets_at is not None:
         remaining = min(remaining, lane.remaining)
     total = max(lane.total or 0, remaining + 1)
     return Lane(total=total, remaining=remaining, resets_at=resets_at)

@@ -127,7 +127,7 @@ class TogglSession:
                 f"GET /api/v9/me/quota: the answer has another shape than documented ({error})."
             ) from None
         for name, lane in lanes.items():
-            self._book.set_lane(name, lane)
+            self._book.set_lane(name, lane, now)
         return lanes
 
     def organization_of(self, workspace_id: int) -> int:
@@ -156,7 +156,7 @@ class TogglSession:
         turn = self._take_turn(lane)
         self.spent += 1
         try:
-            answer = self._transport.send(call)
+            answer = self._transport.send(call, lambda: self._book.depart(turn, self._clock.now))
         except BaseException:
             self._book.settle(turn, lane, None, self._clock.now())
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
@@ -12,6 +12,7 @@ import requests
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.api.departures import AnnouncingAdapter, watched
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, ConnectionTrouble
 
@@ -41,9 +42,10 @@ class NotSent(ConnectionTrouble):
 class Transport(Protocol):
     """What can send."""
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
         """Send one request and read the answer to its end.
 
+        :param departing: called when the connection is open and the request is about to leave.
         :raises ConnectionTrouble: no whole answer came; :class:`NotSent` where the request surely did not arrive.
         """
 
@@ -87,23 +89,25 @@ class RequestsTransport:
         self._base_url = base_url
         self._clock = clock or SystemClock()
         self._session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, AnnouncingAdapter())
         # https://engineering.toggl.com/docs/authentication: the token is the user, the password the word api_token.
         self._session.auth = (token, "api_token")
         self._session.headers.update(
             {"User-Agent": USER_AGENT, "Content-Type": "application/json", "Accept": "application/json"}
         )
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
         """Send one request and read the answer to its end, following redirects only within the same host."""
         url = self._base_url + call.path
-        answer = self._send_once(call, url, call.params)
+        answer = self._send_once(call, url, call.params, departing)
         for _ in range(MOST_REDIRECTS):
             target = urljoin(url, answer.headers.get("location", ""))
             follows = answer.status in (307, 308) or (answer.status in (301, 302, 303) and call.method == "GET")
             if not follows or not self._is_same_host(target):
                 break
             url = target
-            answer = self._send_once(call, url, {})
+            answer = self._send_once(call, url, {}, departing)
         return answer
 
     def close(self) -> None:
@@ -114,27 +118,15 @@ class RequestsTransport:
         ours, theirs = urlsplit(self._base_url), urlsplit(url)
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
-    def _send_once(self, call: Call, url: str, params: Mapping[str, Any]) -> Answer:
-        asked = f"{call.method} {call.path}"
-        try:
-            response = self._session.request(
-                call.method, url, params=dict(params), json=call.payload, timeout=TIMEOUTS, allow_redirects=False
-            )
-        except requests.exceptions.SSLError as error:
-            raise NotSent(
-                f"{asked}: the TLS connection to {self._host} was not trusted ({_reason(error)}). Is a proxy in "
-                "between? "
-                "Give its certificate in REQUESTS_CA_BUNDLE."
-            ) from None
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as error:
-            raise NotSent(f"{asked}: {self._host} could not be reached ({_reason(error)}).") from None
-        except requests.exceptions.ConnectionError as error:
-            kind = (
-                NotSent if "NewConnectionError" in repr(error) or "NameResolution" in repr(error) else ConnectionTrouble
-            )
-            raise kind(f"{asked}: the connection to {self._host} failed ({_reason(error)}).") from None
-        except requests.exceptions.RequestException as error:
-            raise ConnectionTrouble(f"{asked}: no whole answer came from {self._host} ({_reason(error)}).") from None
+    def _send_once(self, call: Call, url: str, params: Mapping[str, Any], departing: Callable[[], None]) -> Answer:
+        with watched(departing) as departure:
+            try:
+                response = self._session.request(
+                    call.method, url, params=dict(params), json=call.payload, timeout=TIMEOUTS, allow_redirects=False
+                )
+            except requests.exceptions.RequestException as error:
+                kind = ConnectionTrouble if departure.has_left else NotSent
+                raise kind(f"{call.method} {call.path}: {self._what_failed(error)}") from None
         return Answer(
             call.method,
             call.path,
@@ -144,9 +136,18 @@ class RequestsTransport:
             self._clock.now(),
         )
 
-    @property
-    def _host(self) -> str:
-        return urlsplit(self._base_url).netloc
+    def _what_failed(self, error: requests.exceptions.RequestException) -> str:
+        host, reason = urlsplit(self._base_url).netloc, _reason(error)
+        if isinstance(error, requests.exceptions.SSLError):
+            return (
+                f"the TLS connection to {host} was not trusted or broke ({reason}). Is a proxy in between? Give its "
+                "certificate in REQUESTS_CA_BUNDLE."
+            )
+        if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+            return f"{host} could not be reached ({reason})."
+        if isinstance(error, requests.exceptions.ConnectionError):
+            return f"the connection to {host} failed ({reason})."
+        return f"no whole answer came from {host} ({reason})."
 
 
 def _reason(error: Exception) -> str:

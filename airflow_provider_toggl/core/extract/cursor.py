@@ -25,7 +25,8 @@ class OpenWindow:
     :param next_id: id that Toggl said comes next.
     :param last_key: the order's key of the last row that was landed.
     :param rows: rows landed so far.
-    :param stepped: the row from which the page before was asked for again, because rows had moved.
+    :param opened_at: when its reading began, by this machine's clock.
+    :param steps: how many times the page before was asked for again, because rows had moved.
     """
 
     first: date
@@ -37,7 +38,8 @@ class OpenWindow:
     next_id: int | None = None
     last_key: datetime | None = None
     rows: int = 0
-    stepped: int | None = None
+    opened_at: datetime | None = None
+    steps: int = 0
 
     @property
     def window(self) -> Window:
@@ -51,7 +53,8 @@ class EntriesCursor:
 
     :param beginning: the first day of the history, None while it is being looked for.
     :param span_days: days that a report may span.
-    :param page_size: rows that a page is asked for, 0 leaves it to Toggl.
+    :param page_size: most rows that a page is asked for, learned from a refusal; 0 leaves it to Toggl, None when Toggl
+        never refused.
     """
 
     version: int = 1
@@ -59,28 +62,38 @@ class EntriesCursor:
     coverage: Coverage = ()
     open: OpenWindow | None = None
     span_days: int = SPAN_DAYS
-    page_size: int = 1000
+    page_size: int | None = None
 
 
 @dataclass(frozen=True)
 class OpenList:
     """A list that is being read, page by page.
 
+    :param opened_at: when its reading began, by this machine's clock.
     :param page: number of the page to ask for next.
-    :param mark: when reading began, by Toggl's clock.
-    :param since: only changes since then were asked for, None when all of it was.
+    :param mark: when its reading began, by Toggl's clock; None before the first answer.
+    :param since: only changes since then are asked for, None when all of it is.
+    :param size: rows of a full page, as the first one showed.
+    :param rows: rows read so far.
+    :param rounds: how often it was begun anew, because it had changed meanwhile.
+    :param proof: all pages are read, and it is left to ask whether anything changed meanwhile.
     """
 
-    page: int
-    mark: datetime
+    opened_at: datetime
+    page: int = 1
+    mark: datetime | None = None
     since: datetime | None = None
+    size: int | None = None
+    rows: int = 0
+    rounds: int = 0
+    proof: bool = False
 
 
 @dataclass(frozen=True)
 class ListCursor:
     """How far a list of projects, clients, … is read.
 
-    :param read_at: when it was last read to its end, by this machine's clock.
+    :param read_at: when the last reading that came to its end began, by this machine's clock.
     """
 
     version: int = 1

@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.cursor import EntriesCursor, OpenWindow, dump
+from airflow_provider_toggl.core.extract.cursor import EntriesCursor, OpenWindow, Order, dump
 from airflow_provider_toggl.core.extract.pages import Page, ReportPage, inspect_report
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.streams import get_stream
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 STREAM = get_stream("time_entries")
 #: A malformed page is asked for once more: a proxy's hiccup should not fail a night's run.
 TRIES = 2
+#: Pages read again in one window because rows had moved; beyond it something else is wrong.
+MOST_STEPS = 100
 _RANGE_TEXT = re.compile(r"date range\D*(\d+) days", re.IGNORECASE)
 
 
@@ -65,9 +67,7 @@ class EntriesReader:
         self._session = session
         self._options = options
         self._clock = clock or SystemClock()
-        self.cursor = (
-            replace(cursor, page_size=min(cursor.page_size, options.page_size)) if cursor.page_size else cursor
-        )
+        self.cursor = cursor
         self._path = STREAM.path.format(workspace_id=options.workspace_id)
 
     def plan(self) -> list[Window]:
@@ -76,13 +76,13 @@ class EntriesReader:
         span = self.cursor.span_days
         if self._options.only is not None:
             wanted = windows.split(self._options.only, span)
-            return [window for window in wanted if self._is_due(window)]
+            return [w for w in wanted if not windows.is_done(self.cursor.coverage, w, self._options.run_started)]
         beginning = self._beginning()
         today = now.date()
         if beginning is None:
             # Look for it: one window further back than what is known, and so on until one is empty.
-            known = self.cursor.coverage[0].first if self.cursor.coverage else today + windows.DAY
-            beginning = max(windows.EARLIEST, known - span * windows.DAY + windows.DAY)
+            known = self.cursor.coverage[0].first if self.cursor.coverage else today + 2 * windows.DAY
+            beginning = max(windows.EARLIEST, known - span * windows.DAY)
         return windows.choose(
             self.cursor.coverage,
             windows.history(beginning, today, span),
@@ -112,13 +112,12 @@ class EntriesReader:
         known, wanted = self.cursor.beginning, self._options.beginning
         return wanted if known is None or (wanted is not None and wanted < known) else known
 
-    def _is_due(self, window: Window) -> bool:
-        read_at = windows.read_at_of(self.cursor.coverage, window)
-        return read_at is None or read_at <= self._options.run_started
-
     def _opened(self, window: Window) -> OpenWindow:
         until = None if self._options.only else windows.watermark_of(self.cursor.coverage, window)
-        return OpenWindow(window.first, window.last, "date" if until is None else "last_update", until)
+        # Not before the run started, whatever this machine's clock says: else what this run reads were never done.
+        opened_at = max(utc(self._clock.now()), self._options.run_started)
+        order: Order = "date" if until is None else "last_update"
+        return OpenWindow(window.first, window.last, order, until, opened_at=opened_at)
 
     def _next_page(self) -> Page | None:
         """Ask for the next page of the open window; None when the question had to be changed first."""
@@ -127,9 +126,9 @@ class EntriesReader:
         try:
             answer, looked = self._ask_whole(opened)
         except PayloadRefused as error:
-            self.cursor = _adapted(self.cursor, error)
+            self.cursor = _adapted(self.cursor, error, self._page_size())
             return None
-        if _has_moved(opened, looked):
+        if not _follows(opened, looked):
             log.info("Rows moved between two pages of %s; the page before is read again.", opened.window)
             self._keep(_stepped_back(opened, answer.header_int("x-page-size") or looked.rows))
             return None
@@ -150,7 +149,7 @@ class EntriesReader:
     def _ask_whole(self, opened: OpenWindow) -> tuple[Answer, ReportPage]:
         asked = f"POST {self._path} ({opened.window}, from row {opened.next_row})"
         for attempt in range(1, TRIES + 1):
-            answer = self._session.request("POST", self._path, payload=_query(opened, self.cursor.page_size))
+            answer = self._session.request("POST", self._path, payload=_query(opened, self._page_size()))
             try:
                 looked = inspect_report(
                     answer.body,
@@ -167,12 +166,18 @@ class EntriesReader:
                 return answer, looked
         raise MalformedAnswer(f"{asked}: no whole page came.")
 
+    def _page_size(self) -> int:
+        most = self.cursor.page_size
+        return self._options.page_size if most is None else min(most, self._options.page_size)
+
     def _keep(self, opened: OpenWindow) -> None:
         self.cursor = replace(self.cursor, open=opened)
 
     def _close(self, opened: OpenWindow) -> None:
         mark = opened.mark or utc(self._clock.now()) - self._options.lag
-        coverage = windows.cover(self.cursor.coverage, opened.window, mark, utc(self._clock.now()))
+        # What changed after reading began is for the next run, also where this one only ends what another began.
+        read_at = opened.opened_at or self._options.run_started
+        coverage = windows.cover(self.cursor.coverage, opened.window, mark, read_at)
         beginning = self.cursor.beginning
         if self._options.only is None and beginning is None:
             beginning = self._options.beginning
@@ -188,9 +193,17 @@ class EntriesReader:
         self.cursor = replace(self.cursor, coverage=coverage, open=None, beginning=beginning)
 
     def _watermark(self) -> datetime | None:
-        """The moment up to which the whole history is known: the least of its days'."""
-        spans = self.cursor.coverage
-        return min(span.watermark for span in spans) if spans else None
+        """The moment up to which all that is wanted is known, None while days of it are not read yet."""
+        wanted = self._options.only
+        if wanted is None:
+            beginning = self._beginning()
+            if beginning is None:
+                return None
+            # The days ahead are known when the first of them is.
+            wanted = Window(beginning, utc(self._clock.now()).date() + 2 * windows.DAY)
+        if windows.gaps(self.cursor.coverage, wanted):
+            return None
+        return min(span.watermark for span in self.cursor.coverage)
 
 
 def _query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
@@ -211,14 +224,15 @@ def _query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
     return query
 
 
-def _adapted(cursor: EntriesCursor, error: PayloadRefused) -> EntriesCursor:
+def _adapted(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCursor:
     """Return a cursor that asks for less where Toggl refused a page size or a range, both undocumented.
 
     :raises PayloadRefused: it was refused for something else.
     """
-    if "page_size" in error.text and cursor.page_size:
-        log.warning("Toggl refuses pages of %d (%s): its own size is used from now on.", cursor.page_size, error.text)
-        return replace(cursor, page_size=0)
+    if "page_size" in error.text and cursor.page_size != 0:
+        size = _largest_page(error.text, asked)
+        log.warning("Toggl refuses pages of %d (%s): %s from now on.", asked, error.text, size or "its own size")
+        return replace(cursor, page_size=size)
     found = _RANGE_TEXT.search(error.text)
     if found and 0 < int(found.group(1)) < cursor.span_days:
         log.warning("Toggl refuses a range of %d days (%s): shorter ones from now on.", cursor.span_days, error.text)
@@ -226,25 +240,40 @@ def _adapted(cursor: EntriesCursor, error: PayloadRefused) -> EntriesCursor:
     raise error
 
 
-def _has_moved(opened: OpenWindow, looked: ReportPage) -> bool:
-    """Whether rows that were not read yet may have moved up, before the row that was asked for.
+def _largest_page(text: str, asked: int) -> int:
+    """Return the largest page size that a refusal names, 0 where it names none."""
+    largest = max(map(int, re.findall(r"\d+", text)), default=0)
+    return largest if largest < asked else 0
 
-    A page must begin with the entry that the one before announced, or with one that was read already (rows were added
-    before it). Anything else: an entry that stood before it is gone, and one between may have been passed over.
+
+def _follows(opened: OpenWindow, looked: ReportPage) -> bool:
+    """Whether a page joins what was read before it, so that no row between was passed over.
+
+    It does when it begins with the entry that the page before announced, or with one that was read already (rows were
+    added
+    before it). Anything else: rows before it are gone, and others have moved up past the row that was asked for.
     """
-    if opened.next_id is None or looked.first_id is None or opened.stepped == opened.next_row:
-        return False
-    if looked.first_id == opened.next_id:
-        return False
+    if opened.next_row == 1 or (opened.next_id is None and not opened.steps):
+        return True
+    if looked.first_id is not None and looked.first_id == opened.next_id:
+        return True
     first, last = looked.first_key, opened.last_key
     if first is None or last is None:
-        return True
-    return not (first < last if opened.order == "date" else first > last)
+        return False
+    return first < last if opened.order == "date" else first > last
 
 
 def _stepped_back(opened: OpenWindow, page_size: int) -> OpenWindow:
+    """Return the window with the page before as the next one.
+
+    :raises MalformedAnswer: that happened too often.
+    """
+    if opened.steps >= MOST_STEPS:
+        raise MalformedAnswer(
+            f"Entries of {opened.window} are deleted faster than they can be read page by page; the next run goes on."
+        )
     back = max(1, opened.next_row - max(1, page_size))
-    return replace(opened, next_row=back, next_id=None, last_key=None, stepped=opened.next_row)
+    return replace(opened, next_row=back, next_id=None, steps=opened.steps + 1)
 
 
 def _advanced(opened: OpenWindow, answer: Answer, looked: ReportPage, lag: timedelta) -> tuple[OpenWindow, bool]:

@@ -27,6 +27,8 @@ OVERLAP = timedelta(seconds=60)
 SINCE_REACHES = timedelta(days=80)
 MOST_PAGES = 10_000
 TRIES = 2
+#: Times that a list is begun anew because it changes while its pages are read.
+MOST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class ListReader:
         self._options = options
         self._clock = clock or SystemClock()
         self._watermark = watermark
+        self._lack = ""
         self.cursor = cursor
 
     def pages(self) -> Iterator[Page]:
@@ -68,14 +71,20 @@ class ListReader:
 
         :raises ApiError: what was yielded stays good; nothing is lost by going on later from its cursor.
         """
-        done = self.cursor.read_at is not None and self.cursor.read_at > self._options.run_started
-        if done and self.cursor.open is None:
-            return
         for _ in range(MOST_PAGES):
-            yield self._next_page()
-            if self.cursor.open is None:
+            if self.cursor.open is None and self._is_done():
                 return
+            yield self._next_page()
+            if self._lack:
+                raise MalformedAnswer(self._lack)
         raise MalformedAnswer(f"The list of {self._stream.name} has no end: {MOST_PAGES} pages were read.")
+
+    def _is_done(self) -> bool:
+        return self.cursor.read_at is not None and self.cursor.read_at >= self._options.run_started
+
+    def _opened(self) -> OpenList:
+        # Not before the run started, whatever this machine's clock says: else what this run reads were never done.
+        return OpenList(max(utc(self._clock.now()), self._options.run_started), since=self._since())
 
     def _since(self) -> datetime | None:
         """From when changes are wanted, None for all of the list."""
@@ -86,23 +95,22 @@ class ListReader:
 
     def _next_page(self) -> Page:
         spent = self._session.spent
-        path = self._path()
-        opened = self.cursor.open
-        page, since = (opened.page, opened.since) if opened else (1, self._since())
-        answer, rows, total, since = self._ask(path, page, since)
-        mark = opened.mark if opened else answer.date
-        last = self._stream.per_page == 0 or is_last(
-            rows,
-            page=page,
-            asked_size=self._stream.per_page,
-            told_size=answer.header_int("x-page-size"),
-            total=total,
-        )
-        if last:
-            self._watermark = max(mark - OVERLAP, self._watermark or mark - OVERLAP)
-            self.cursor = replace(self.cursor, open=None, read_at=utc(self._clock.now()))
+        opened = self.cursor.open or self._opened()
+        asked = opened.mark if opened.proof else opened.since
+        answer, rows, total, since = self._ask(self._path(), opened.page, asked)
+        if not opened.proof:
+            opened = replace(opened, mark=opened.mark or answer.date, since=since)
+            following = self._following(opened, rows, total, answer.header_int("x-page-size"))
+        elif rows and since is not None:
+            log.info("The list of %s changed while its pages were read: it is read again.", self._stream.name)
+            following = self._begun_anew(opened)
         else:
-            self.cursor = replace(self.cursor, open=OpenList(page + 1, mark, since))
+            following = None
+        if following is None:
+            self._close(opened)
+        else:
+            self.cursor = replace(self.cursor, open=following)
+        done = following is None
         return Page(
             stream=self._stream.name,
             body=answer.body,
@@ -111,10 +119,42 @@ class ListReader:
             watermark=self._watermark,
             cursor=dump(self.cursor),
             requests=self._session.spent - spent,
-            complete_at=mark if last and since is None else None,
+            complete_at=opened.mark if done and opened.since is None else None,
             where="all" if since is None else f"changes since {since:%Y-%m-%d %H:%M:%S} UTC",
-            share=1.0 if last else (None if total is None else min(1.0, page * self._stream.per_page / max(1, total))),
+            share=1.0 if done else (None if total is None else min(1.0, (opened.rows + rows) / max(1, total))),
         )
+
+    def _following(self, opened: OpenList, rows: int, total: int | None, told_size: int | None) -> OpenList | None:
+        """Return what is left to ask after a page, None when the list is read.
+
+        :param total: rows of the whole list, where told.
+        """
+        if self._stream.per_page == 0:
+            return None
+        # Where more follow than came, the page was a full one, however few were asked for.
+        size = opened.size or told_size or (rows if total is not None and rows < total else None)
+        read = replace(opened, page=opened.page + 1, size=size, rows=opened.rows + rows)
+        if not is_last(rows, page=opened.page, asked_size=self._stream.per_page, told_size=size, total=total):
+            return read
+        if total is not None and read.rows < total:
+            lack = f"The list of {self._stream.name} has {read.rows} rows and says that it has {total}."
+            log.warning("%s It is read again.", lack)
+            following = self._begun_anew(opened)
+            self._lack = "" if following else f"{lack} What it has is landed; the next run reads it again."
+            return following or OpenList(opened.opened_at, since=opened.since)
+        # Pages are numbered: where a row was deleted or renamed between two of them, others moved past the border.
+        return replace(read, proof=True, page=1) if opened.page > 1 and self._stream.listing == "since" else None
+
+    def _begun_anew(self, opened: OpenList) -> OpenList | None:
+        """Return the list from its start, None when that was done too often already."""
+        if opened.rounds >= MOST_ROUNDS:
+            return None
+        return OpenList(opened.opened_at, since=opened.since, rounds=opened.rounds + 1)
+
+    def _close(self, opened: OpenList) -> None:
+        if opened.mark is not None:
+            self._watermark = max(opened.mark - OVERLAP, self._watermark or opened.mark - OVERLAP)
+        self.cursor = replace(self.cursor, open=None, read_at=opened.opened_at)
 
     def _path(self) -> str:
         workspace = self._options.workspace_id

@@ -104,6 +104,12 @@ def read_at_of(coverage: Coverage, window: Window) -> datetime | None:
     return min(span.read_at for span in _inside(coverage, window))
 
 
+def is_done(coverage: Coverage, window: Window, run_started: datetime) -> bool:
+    """Whether every day of a window was looked at since the run started."""
+    read_at = read_at_of(coverage, window)
+    return read_at is not None and read_at >= run_started
+
+
 def history(beginning: date, today: date, span_days: int = SPAN_DAYS) -> list[Window]:
     """Return the windows from tomorrow back to the beginning, newest first."""
     windows: list[Window] = []
@@ -144,9 +150,9 @@ def choose(
     least
     recently read first, as far as the budget goes. A window that was read since the run started is done.
 
-    :param windows: the history, newest first.
+    :param windows: the history, newest first; it has at least one.
     :param planned: the window ahead; it yields to the others unless it has not been looked at for a day.
-    :param budget: how many windows a run may read that were read before.
+    :param budget: how many windows a run may read that were read before, those among them that it has read already.
     """
     every = [*windows, planned]
     unread = [gap for window in every for gap in gaps(coverage, window)]
@@ -157,11 +163,10 @@ def choose(
         yields = window == planned and now - read_at < AHEAD_EVERY
         return (window != windows[0], yields, read_at)
 
-    chosen = sorted(known, key=turn)
-    overdue = [window for window in chosen[budget:] if window == planned and not turn(window)[1]]
-    chosen = [*chosen[:budget], *overdue]
-    done = {window for window in chosen if (read_at_of(coverage, window) or run_started) > run_started}
-    return [*unread, *(window for window in chosen if window not in done)]
+    due = sorted((window for window in known if not is_done(coverage, window, run_started)), key=turn)
+    left = budget - (len(known) - len(due))
+    owed = {windows[0]} | ({planned} if not turn(planned)[1] else set())
+    return [*unread, *(window for place, window in enumerate(due) if place < left or window in owed)]
 
 
 def parse_day(value: str | date | datetime, name: str, today: date) -> date:
@@ -174,15 +179,30 @@ def parse_day(value: str | date | datetime, name: str, today: date) -> date:
     :param name: what the value is called, for the error.
     :raises ConfigurationError: it is neither, has no zone, or lies in the future.
     """
-    day = _as_day(value, name)
+    day = _as_day(value, name, -DAY)
     if day > today + DAY:
         raise ConfigurationError(f"{name} is {value}, which is in the future (today is {today}).")
+    return _after_earliest(day, value, name)
+
+
+def parse_last_day(value: str | date | datetime, name: str, today: date) -> date:
+    """Return the last day that a user means, like :func:`parse_day`; of a moment the day after its UTC day.
+
+    :raises ConfigurationError: it is neither, has no zone, or is more than a year ahead.
+    """
+    day = _as_day(value, name, DAY)
+    if day > today + SPAN_DAYS * DAY:
+        raise ConfigurationError(f"{name} is {value}, which is more than a year ahead (today is {today}).")
+    return _after_earliest(day, value, name)
+
+
+def _after_earliest(day: date, value: str | date | datetime, name: str) -> date:
     if day < EARLIEST:
         raise ConfigurationError(f"{name} is {value}; Toggl has no entries before {EARLIEST}.")
     return day
 
 
-def _as_day(value: str | date | datetime, name: str) -> date:
+def _as_day(value: str | date | datetime, name: str, beside: timedelta) -> date:
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -197,7 +217,10 @@ def _as_day(value: str | date | datetime, name: str) -> date:
         raise ConfigurationError(
             f"{name} is {value.isoformat()}, a moment without a zone: add one, or give a day (2026-01-31)."
         )
-    return value.astimezone(timezone.utc).date() - DAY
+    try:
+        return value.astimezone(timezone.utc).date() + beside
+    except OverflowError:
+        raise ConfigurationError(f"{name} is {value.isoformat()}, which no calendar has.") from None
 
 
 def _inside(coverage: Coverage, window: Window) -> list[Span]:

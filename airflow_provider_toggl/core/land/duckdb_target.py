@@ -8,8 +8,10 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, SchemaTooNew
@@ -157,6 +159,14 @@ class DuckdbTarget:
         """Return the number of rows in each stream's table, deleted and absent ones among them."""
         with self._opened() as connection:
             return {name: run(connection, merge.count_rows(table))[0][0] for name, table in TABLES.items()}
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return what a query finds; names without a schema are looked up in this warehouse's.
+
+        :param parameters: values for the query's ``?``.
+        """
+        with self._opened() as connection:
+            return connection.sql(sql, params=list(parameters)).to_arrow_table()
 
     def release(self, force: bool = False) -> None:
         """Let other processes at the file; the next call opens it again.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import getpass
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from airflow_provider_toggl.core.clock import Clock
@@ -57,7 +58,7 @@ class FileLock:
             self._file = None
 
     def _take(self, path: Path, deadline: float, pause: float) -> int:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = _open(path)
         try:
             self._wait_for(file, deadline, pause)
         except BaseException:
@@ -74,14 +75,26 @@ class FileLock:
 
     @staticmethod
     def _write_holder(file: int) -> None:
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"PID {os.getpid()} by user {_user()}".encode(), 0)
+        # Only a courtesy to those who wait; the file may be another user's.
+        with suppress(OSError):
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"PID {os.getpid()} by user {_user()}".encode(), 0)
 
     def _read_holder(self) -> str:
         try:
             return self._path.read_text(errors="replace")[:200] or "a process that did not say who it is"
         except OSError:
             return "a process that cannot be told"
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError:
+        # Another user of a shared folder made it: locking needs no right to write.
+        with suppress(OSError):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        raise
 
 
 def _try_lock(file: int) -> bool:

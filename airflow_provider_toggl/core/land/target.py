@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from airflow_provider_toggl.core.land.records import Batch
 
 
@@ -76,9 +78,10 @@ class Landed:
 class Target(Protocol):
     """A warehouse that rows land in; every method may wait for others and raises ``errors.WarehouseError``."""
 
-    def prepare(self) -> None:
+    def prepare(self, timezone: str | None = None) -> None:
         """Make or upgrade schema, tables and views; costs one query where nothing is to do.
 
+        :param timezone: IANA name of the zone of local dates in the views; None leaves it as it is, UTC at first.
         :raises SchemaTooNew: a later version of this package made the tables.
         """
 
@@ -93,6 +96,9 @@ class Target(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each stream's table, deleted and absent ones among them."""
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return what a query finds; names without a schema are looked up in this warehouse's."""
 
     def release(self, force: bool = False) -> None:
         """Let other processes at the warehouse; the next call takes it again.

@@ -103,7 +103,7 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
         "is_private": project.is_private,
         "active": project.active,
         "at": seconds_offset(project.at),
-        "created_at": seconds_offset(project.created_at),
+        **({} if created and not world.settings.newer_keys else {"created_at": seconds_offset(project.created_at)}),
         "server_deleted_at": seconds_or_none(project.deleted_at),
         "color": project.color,
         "billable": project.billable if paid else None,

@@ -436,3 +436,13 @@ def test_killed_at_any_moment_rows_and_progress_agree(warehouse: Path, after_pag
         assert landed >= after_page
         assert target.counts()["time_entries"] == 200 * (landed + 1)
         assert state.requests_spent == landed + 1
+
+
+# Questions
+
+
+def test_a_query_finds_tables_and_views_without_their_schema(target: DuckdbTarget) -> None:
+    target.prepare()
+    target.land([entries(7)])
+    found = target.query("select id, ? as word from live_time_entries", ["seven"])
+    assert found.to_pylist() == [{"id": 7, "word": "seven"}]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -56,6 +57,34 @@ os.kill(os.getpid(), signal.SIGKILL)
     done = subprocess.run([sys.executable, "-c", program], check=False, env={"PYTHONPATH": ":".join(sys.path)})
     assert done.returncode == -9
     FileLock(tmp_path / "lock", clock).acquire(clock.now())
+
+
+def test_the_lock_file_may_be_another_user_s() -> None:
+    program = """
+import os, pathlib, sys
+from airflow_provider_toggl.core.clock import SystemClock
+from airflow_provider_toggl.core.land.file_lock import FileLock, LockTimeout
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    FileLock(pathlib.Path(sys.argv[1]), SystemClock()).acquire(0)
+    print("got it")
+except LockTimeout as error:
+    print(error)
+"""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lock = FileLock(folder / "lock", SystemClock())
+        lock.acquire(0)
+        folder.chmod(0o777)
+        for path in folder.iterdir():
+            path.chmod(0o444)
+        command = [sys.executable, "-c", program, str(folder / "lock")]
+        env = {"PYTHONPATH": ":".join(sys.path)}
+        held = subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
+        lock.release()
+        free = subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout
+    assert (held.startswith(f"PID {os.getpid()} by user "), free) == (True, "got it\n")
 
 
 def test_one_that_wants_it_again_at_once_lets_a_waiting_one_go_first(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.land.instants import parse_instant
 
-DAY = timedelta(days=1)
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
-@given(st.datetimes(datetime.min + DAY, datetime.max - DAY, timezones=offsets))
+@given(st.datetimes(timezones=offsets).filter(lambda instant: 1 < instant.year < 9999))
 def test_what_python_writes_is_read_as_the_same_instant(instant: datetime) -> None:
     assert parse_instant(instant.isoformat()) == instant
     assert parse_instant(instant.isoformat()).utcoffset() == timedelta(0)

@@ -30,7 +30,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 
 def has(module: str) -> bool:
-    if PYTHON == sys.executable:
+    if sys.executable == PYTHON:
         return importlib.util.find_spec(module) is not None
     return subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
 

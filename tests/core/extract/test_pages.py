@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_toggl.core.errors import MalformedAnswer
+from airflow_provider_toggl.core.extract.pages import count_rows, inspect_report, is_last, moment
+
+
+def report(count: int, first_row: int = 1, **fields: object) -> list[dict]:
+    return [
+        {
+            "row_number": first_row + index,
+            "time_entries": [
+                {"id": 10 + index, "at": f"2026-01-01T00:00:{59 - index % 60:02}+00:00", "start": "2026-01-01T00:00:00Z"}
+                | fields
+            ],
+        }
+        for index in range(count)
+    ]
+
+
+def look(rows, *, first_row=1, next_row=None, key="at"):
+    body = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
+    return inspect_report(body, first_row=first_row, next_row=next_row, key=key, asked="POST /x")
+
+
+def test_a_whole_page_is_counted_and_its_ends_are_known():
+    page = look(report(3), next_row=4)
+    assert (page.rows, page.first_id) == (3, 10)
+    assert page.first_key == datetime(2026, 1, 1, 0, 0, 59, tzinfo=timezone.utc)
+    assert page.last_key == datetime(2026, 1, 1, 0, 0, 57, tzinfo=timezone.utc)
+
+
+def test_an_empty_page_is_whole():
+    assert look([]).rows == 0
+    assert look(b"null").rows == 0
+
+
+def test_a_page_that_ends_before_the_next_begins_lacks_rows():
+    with pytest.raises(MalformedAnswer, match="2 came"):
+        look(report(2), next_row=4)
+
+
+def test_a_page_with_a_row_missing_in_the_middle_lacks_it():
+    rows = report(4)
+    del rows[2]
+    with pytest.raises(MalformedAnswer, match="missing"):
+        look(rows)
+
+
+def test_a_page_that_starts_elsewhere_than_asked_is_not_the_page():
+    with pytest.raises(MalformedAnswer):
+        look(report(3, first_row=51), first_row=101)
+
+
+def test_a_next_page_after_an_empty_one_would_never_end():
+    with pytest.raises(MalformedAnswer):
+        look([], first_row=5, next_row=5)
+
+
+def test_rows_without_numbers_are_taken_as_they_are():
+    rows = report(3)
+    for row in rows:
+        del row["row_number"]
+    assert look(rows).rows == 3
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"a": 1}', b'[{"row_number": 1', b"\xff\xfe"])
+def test_what_is_not_a_list_is_refused(body):
+    with pytest.raises(MalformedAnswer):
+        look(body)
+
+
+def test_a_row_of_another_shape_is_left_for_landing_to_set_aside():
+    rows = report(3)
+    rows[1]["time_entries"] = "none"
+    assert look(rows).rows == 3
+
+
+def test_order_is_judged_by_the_second():
+    rows = report(2)
+    rows[0]["time_entries"][0]["at"] = "2026-01-01T00:00:05.100000Z"
+    rows[1]["time_entries"][0]["at"] = "2026-01-01T00:00:05.900000Z"
+    assert look(rows).is_ordered(descending=True)
+
+
+def test_a_broken_order_is_seen():
+    rows = list(reversed(report(3)))
+    for number, row in enumerate(rows, start=1):
+        row["row_number"] = number
+    assert not look(rows).is_ordered(descending=True)
+
+
+def test_the_envelope_of_tasks_tells_the_total():
+    assert count_rows(b'{"data": [{}, {}], "total_count": 52, "page": 1}', "x") == (2, 52)
+
+
+@pytest.mark.parametrize(("body", "rows"), [(b"[]", 0), (b"null", 0), (b"", 0), (b"[1, 2]", 2), (b'{"data": null}', 0)])
+def test_lists_are_counted(body, rows):
+    assert count_rows(body, "x")[0] == rows
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1,", b"7", b'"no"'])
+def test_what_is_no_list_is_refused_by_name(body):
+    with pytest.raises(MalformedAnswer, match="GET /tags"):
+        count_rows(body, "GET /tags")
+
+
+@pytest.mark.parametrize(
+    ("rows", "page", "told", "total", "last"),
+    [
+        (0, 3, None, None, True),
+        (12, 1, None, None, True),
+        (200, 1, None, None, False),
+        (50, 1, None, None, False),
+        (151, 1, 151, None, False),
+        (150, 1, 151, None, False),
+        (149, 1, 151, None, True),
+        (50, 1, 50, 120, False),
+        (20, 3, 50, 120, True),
+        (200, 1, None, 200, True),
+    ],
+)
+def test_the_last_page_is_known_by_what_toggl_gives_away(rows, page, told, total, last):
+    assert is_last(rows, page=page, asked_size=200, told_size=told, total=total) is last
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-01T10:00:00Z", "2026-01-01T10:00:00+00:00", "2026-01-01T02:00:00-08:00", "2026-01-01T10:00:00.000000001Z"],
+)
+def test_every_form_of_a_time_is_one_moment(text):
+    found = moment(text)
+    assert found is not None
+    assert found.replace(microsecond=0) == datetime(2026, 1, 1, 10, tzinfo=timezone.utc)
+
+
+@given(st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.lists(st.text())))
+def test_what_is_no_time_is_none(value):
+    found = moment(value)
+    assert found is None or found.tzinfo is timezone.utc
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_page_or_a_typed_error(body):
+    try:
+        look(body)
+        count_rows(body, "x")
+    except MalformedAnswer:
+        pass

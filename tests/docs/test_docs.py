@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.package_sources import ROOT
+
+from airflow_provider_toggl.get_provider_info import get_provider_info
+
+pytest.importorskip("mkdocs")  # in the environment of the newest Airflow only
+
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+
+
+def test_the_documentation_builds_without_a_warning_and_fetches_nothing_when_read(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(
+        build, cwd=ROOT, env={"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    fetched = re.compile(r'<(?:script|img|iframe)[^>]+src="https?://|<link[^>]+rel="stylesheet"[^>]+href="https?://')
+    assert [page.name for page in tmp_path.rglob("*.html") if fetched.search(page.read_text())] == []
+
+
+def test_every_connection_field_and_every_setting_is_documented() -> None:
+    page = (ROOT / "docs" / "connection.md").read_text()
+    info = get_provider_info()
+    for name, field in info["connection-types"][0]["conn-fields"].items():
+        assert f"| {field['label']} | `{name}` |" in page
+    for label in info["connection-types"][0]["ui-field-behaviour"]["relabeling"].values():
+        assert f"| {label} |" in page
+    for name, option in info["config"]["toggl"]["options"].items():
+        assert f"| `{name}` | `{option['default']}` |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_code_of_more_than_three_lines_is_included_from_a_file(page: Path) -> None:
+    blocks = re.findall(r"^ *```(?:python|sql|json|yaml|toml)\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert [block for block in blocks if len(block.splitlines()) > 3 and "--8<--" not in block] == []
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
+def test_a_link_to_a_file_of_the_repository_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_example_connection_is_one_that_the_hook_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_toggl.hooks.toggl import TogglHook
+
+    ((conn_id, connection),) = json.loads((ROOT / "docs" / "examples" / "connections.json").read_text()).items()
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+    hook = TogglHook(conn_id)
+    assert hook.get_workspace_id() == 4502339761

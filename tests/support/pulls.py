@@ -1,0 +1,141 @@
+"""Pull a sandbox's workspace into a DuckDB file, each time as a new run would, and compare it with the truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from support import truth
+from support.sandboxes import Host, HostedSandbox
+
+from airflow_provider_toggl.core.api.book import HostBook
+from airflow_provider_toggl.core.api.pacing import Pace
+from airflow_provider_toggl.core.api.retrying import RetryPolicy
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.pull import Pull, PullRequest, Summary
+from airflow_provider_toggl.sandbox.seed import build_world
+from airflow_provider_toggl.sandbox.settings import Settings
+
+STREAMS = truth.STREAMS
+QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
+
+
+def build_workspace(host: Host, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
+    """Serve a new world, without a quota unless settings say so; its clock goes.
+
+    :param path: the warehouse.
+    :param more: what ``build_world`` takes; any other name is one of the sandbox's settings.
+    """
+    world = {name: more.pop(name) for name in list(more) if name in ("seed", "users", "projects", "tags", "tasks")}
+    settings = Settings()
+    settings.update({"quota_enforced": False, **more})
+    return Workspace(host.serve(build_world(entries=entries, days=days, settings=settings, **world)), path)
+
+
+class Workspace:
+    """A workspace of the sandbox, and the warehouse that it is pulled into."""
+
+    def __init__(self, toggl: HostedSandbox, path: Path) -> None:
+        self.toggl = toggl
+        self.path = path
+        self.id = toggl.workspace_id
+
+    def session(self, *, before_call: Any = None, book: HostBook | None = None) -> TogglSession:
+        """Return a session that hardly paces and hardly waits between tries.
+
+        :param before_call: called with every call before it is sent.
+        """
+        transport = RequestsTransport(self.toggl.url, self.toggl.token)
+        if before_call is not None:
+            transport = _Watched(transport, before_call)
+        return TogglSession(transport, book or HostBook(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
+
+    def request(self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any) -> PullRequest:
+        """Return the request of a run that starts now, or when it is told to have."""
+        started = run_started or datetime.now(timezone.utc)
+        return PullRequest(stream=stream, workspace_id=self.id, run_started=started, **options)
+
+    def pull(
+        self,
+        stream: str = "time_entries",
+        *,
+        before_call: Any = None,
+        session: TogglSession | None = None,
+        summary: Summary | None = None,
+        **options: Any,
+    ) -> Summary:
+        """Pull one stream."""
+        session = session or self.session(before_call=before_call)
+        with DuckdbTarget(self.path, lock_timeout=0.2) as target:
+            return Pull(session, target, self.request(stream, **options), summary=summary).run()
+
+    def pull_all(self, **entries: Any) -> dict[str, Summary]:
+        """Pull every stream; options are for the time entries."""
+        return {name: self.pull(name, **(entries if name == "time_entries" else {})) for name in STREAMS}
+
+    def wrong(self, *streams: str, with_deletions: bool = True) -> list[str]:
+        """Return how the warehouse differs from the truth, in those streams or in all.
+
+        :param with_deletions: False passes over time entries that were deleted in Toggl and are still in the table.
+        """
+        words: list[str] = []
+        for stream in streams or STREAMS:
+            if stream == "time_entries":
+                words += truth.entry_differences(self.path, self.toggl.url, with_deletions=with_deletions)
+            else:
+                words += truth.entity_differences(self.path, self.toggl.url, stream)
+        return words
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return what a query finds in the warehouse."""
+        return truth.rows(self.path, query)
+
+    def content(self, stream: str = "time_entries") -> list[dict[str, Any]]:
+        """Return a table's rows without the times at which they were seen."""
+        seen = {"observed_at", "seen_at"}
+        found = self.rows(f"SELECT * FROM toggl.{stream} ORDER BY id") if self.path.exists() else []
+        return [{name: value for name, value in row.items() if name not in seen} for row in found]
+
+    def state(self, stream: str = "time_entries", scope: str | None = None) -> dict[str, Any] | None:
+        """Return the stream's row in ``sync_state``."""
+        found = self.rows(f"SELECT * FROM toggl.sync_state WHERE stream = '{stream}'") if self.path.exists() else []
+        return next((row for row in found if row["scope"] == (scope or str(self.id))), None)
+
+    def calls(self, path: str = "") -> list[dict[str, Any]]:
+        """Return the sandbox's log of requests whose path contains this."""
+        return [call for call in self.toggl.requests()["calls"] if path in call["path"]]
+
+    def pages(self) -> list[dict[str, Any]]:
+        """Return the bodies of the requests for time entries that were answered well."""
+        return [call["body"] for call in self.calls("/search/time_entries") if call["status"] == 200]
+
+
+class _Watched:
+    """A transport that tells of each call before it sends it."""
+
+    def __init__(self, transport: RequestsTransport, before_call: Any) -> None:
+        self._transport = transport
+        self._before_call = before_call
+
+    def send(self, call: Call, departing: Any) -> Any:
+        self._before_call(call)
+        return self._transport.send(call, departing)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be a user whom permissions bind: root may write anything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
