@@ -15,6 +15,7 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
 .PHONY: help demo test test-newest test-oldest lint bench soak docs lock clean browser
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,17 +71,15 @@ $(UV): requirements/uv.txt
 
 $(VENV)/.ready: requirements/airflow-newest.txt pyproject.toml | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes -r $<
-	$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --no-build-isolation --editable .
+	@scripts/install-lock.sh $(UV) $(VENV) $< --with-package
 	@touch $@
 
 $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(OLDEST)
-	$(UV) pip install --quiet --python $(OLDEST)/bin/python --require-hashes -r $<
-	$(UV) pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation --editable .
+	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
 $(BENCH)/.ready $(CLIENTS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
-	$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
+	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@

@@ -203,7 +203,8 @@ class Pull:
         request, summary = self._request, self.summary
         batch: Batch = decode_page(page.stream, page.body, Observation(request.workspace_id, page.observed_at))
         sweep = None
-        if page.complete_at is not None:
+        # A row that could not be read is not known to be on the list, nor to be missing from it.
+        if page.complete_at is not None and not summary.rejected and not batch.rejected:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
         progress = Progress(
             stream=page.stream,

@@ -56,7 +56,9 @@ class Workspace:
             transport = _Watched(transport, before_call)
         return TogglSession(transport, book or HostBook(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
 
-    def request(self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any) -> PullRequest:
+    def request(
+        self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any
+    ) -> PullRequest:
         """Return the request of a run that starts now, or when it is told to have."""
         started = run_started or datetime.now(timezone.utc)
         return PullRequest(stream=stream, workspace_id=self.id, run_started=started, **options)

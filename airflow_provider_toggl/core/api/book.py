@@ -1,7 +1,6 @@
 """The host's book: turns, lanes and what was learned, shared by every process of a host that uses a token.
 
-A small SQLite database. It holds hints, never data: losing it costs at most one refused request. Tokens are in it only as
-digests.
+It holds hints, never data: losing it costs at most one refused request. Tokens are in it only as digests.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from airflow_provider_toggl.core.api.book_file import BookFile
 LEASE_SECONDS = 180.0
 #: While a lane's window is unknown, one request at a time finds out; so long at most is it waited for.
 PROBE_SECONDS = 10.0
-
 #: Two tellings of one reset differ by the rounding to seconds and the way of the answers.
 SAME_RESET_SECONDS = 3.0
 

@@ -178,19 +178,22 @@ class EntriesReader:
         # What changed after reading began is for the next run, also where this one only ends what another began.
         read_at = opened.opened_at or self._options.run_started
         coverage = windows.cover(self.cursor.coverage, opened.window, mark, read_at)
-        beginning = self.cursor.beginning
-        if self._options.only is None and beginning is None:
-            beginning = self._options.beginning
-            today = utc(self._clock.now()).date()
-            if beginning is None and opened.rows == 0 and opened.until is None and opened.last <= today + windows.DAY:
-                beginning = opened.first
-                log.info(
-                    "No entries in %s: taken as the time before the first one. Set since to read further back.",
-                    opened.window,
-                )
-        elif self._options.beginning is not None and beginning is not None:
-            beginning = min(beginning, self._options.beginning)
+        beginning = self._beginning()
+        if beginning is None and self._options.only is None and self._is_before_the_first(opened):
+            beginning = opened.first
+            log.info(
+                "No entries in %s: taken as the time before the first one. Set since to read further back.",
+                opened.window,
+            )
         self.cursor = replace(self.cursor, coverage=coverage, open=None, beginning=beginning)
+
+    def _is_before_the_first(self, opened: OpenWindow) -> bool:
+        """Whether a window shows that there are no earlier entries: a whole year, the oldest one read, without any."""
+        if opened.first == windows.EARLIEST:
+            return True
+        # Where the windows moved on with the days since the last run, what is left of a year is a little shorter.
+        is_year = opened.window.days >= self.cursor.span_days - 1
+        return is_year and opened.rows == 0 and all(opened.first < span.first for span in self.cursor.coverage)
 
     def _watermark(self) -> datetime | None:
         """The moment up to which all that is wanted is known, None while days of it are not read yet."""

@@ -72,11 +72,12 @@ def _merge_with_stored(connection: duckdb.DuckDBPyConnection, table: TableSchema
     run(connection, merge.copy_stored(table, source))
     run(connection, merge.merge_with_stored(table, DIALECT, source))
     # Out and in again: a tenth of the time that DuckDB takes to update rows that have a list in them.
-    updated = run(connection, merge.delete_merged(table))[0][0]
-    written = run(connection, merge.insert_merged(table))[0][0]
+    ((inserted, updated),) = run(connection, merge.count_merged())
+    run(connection, merge.delete_merged(table))
+    run(connection, merge.insert_merged(table))
     for name in merge.TEMPORARY:
         run(connection, merge.drop_temporary(name))
-    return written - updated, updated
+    return inserted, updated
 
 
 def keep_rejected(connection: duckdb.DuckDBPyConnection, records: Iterable[Rejected], landed_at: datetime) -> None:

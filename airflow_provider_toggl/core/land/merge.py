@@ -8,7 +8,8 @@ stored is one more rival of what comes in, and winning over it is the same compa
 Names are not qualified: a target makes its schema the current one.
 """
 
-# ruff: noqa: S608 - the only names put into these statements are quoted ones of ``schemas`` and constants of this module
+# ruff: noqa: S608 - the only names put into these statements are quoted ones of ``schemas`` and constants of this
+# module
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -114,7 +115,10 @@ def copy_stored(table: TableSchema, source: str) -> str:
 
 
 def merge_with_stored(table: TableSchema, dialect: Dialect, source: str) -> str:
-    """Return the statement that makes the merged rows: those that are new, or not as they are stored."""
+    """Return the statement that makes the merged rows: those that are new, or not as they are stored.
+
+    A row that is only seen again is merged too, but not ``is_changed``: nothing that a person would call a change.
+    """
     won = ", ".join(
         f"cast(case when wins then (i).{name} else (s).{name} end as {dialect.types[column.type]}) as {name}"
         for column in table.columns
@@ -122,14 +126,14 @@ def merge_with_stored(table: TableSchema, dialect: Dialect, source: str) -> str:
         for name in (quote(column.name),)
     )
     maxima = ", ".join(f"greatest((i).{name}, (s).{name}) as {name}" for name in MAXIMA)
-    moved = " or ".join(
-        f"((i).{name} is not null and ((s).{name} is null or (i).{name} > (s).{name}))" for name in MAXIMA
-    )
+    later = {name: f"((i).{name} is not null and ((s).{name} is null or (i).{name} > (s).{name}))" for name in MAXIMA}
+    moved, deleted = " or ".join(later.values()), later["deleted_at"]
     return f"""
 create temporary table {MERGED} as
-select {won}, {maxima}, is_stored
+select {won}, {maxima}, is_stored, (wins and is_other) or {deleted} as is_changed
 from (
-    select i, s, s.{KEY} is not null as is_stored, s.{KEY} is null or ({_wins(table, dialect)}) as wins
+    select i, s, s.{KEY} is not null as is_stored, s.{KEY} is null or ({_wins(table, dialect)}) as wins,
+        not ({_same(table)} and i.{VERSION[0]} is not distinct from s.{VERSION[0]}) as is_other
     from {source} as i left join {STORED} as s on s.{KEY} = i.{KEY}
 ) as compared
 where wins or {moved}
@@ -139,13 +143,24 @@ where wins or {moved}
 def _wins(table: TableSchema, dialect: Dialect) -> str:
     """Return the condition under which ``i`` wins over ``s``; the digest is taken of true ties only."""
     updated, observed = VERSION
-    same = " and ".join(f"i.{quote(column.name)} is not distinct from s.{quote(column.name)}" for column in table.own)
     return (
         f"case when i.{updated} is distinct from s.{updated} "
         f"then s.{updated} is null or coalesce(i.{updated} > s.{updated}, false) "
         f"when i.{observed} <> s.{observed} then i.{observed} > s.{observed} "
-        f"when {same} then false "
+        f"when {_same(table)} then false "
         f"else {digest(table, dialect, 'i')} > {digest(table, dialect, 's')} end"
+    )
+
+
+def _same(table: TableSchema) -> str:
+    """Return the condition under which ``i`` and ``s`` say the same in their own fields."""
+    return " and ".join(f"i.{quote(column.name)} is not distinct from s.{quote(column.name)}" for column in table.own)
+
+
+def count_merged() -> str:
+    """Return the query of how many merged rows are new, and how many of the others are changed."""
+    return (
+        f"select count(*) filter (where not is_stored), count(*) filter (where is_stored and is_changed) from {MERGED}"
     )
 
 

@@ -24,8 +24,11 @@ from airflow_provider_toggl.core.land.shapes import OBJECTS, ReportRow
 
 logger = logging.getLogger(__name__)
 
-RAW_LIMIT = 65_536
+RAW_LIMIT = 4_194_304
 """Characters kept of a rejected record."""
+
+MANY_REJECTED = 10
+"""From so many unreadable rows on, and when they are most of an answer, it is the answer that is wrong."""
 
 _REPORT_ROWS = msgspec.json.Decoder(list[ReportRow])
 _OBJECT_ROWS: dict[str, Any] = {stream: msgspec.json.Decoder(list[shape.struct]) for stream, shape in OBJECTS.items()}  # type: ignore[name-defined]
@@ -145,7 +148,7 @@ def _decode_row_by_row(stream: str, body: bytes, observation: Observation) -> tu
             rejected.append(
                 Rejected(stream, observation.workspace_id, text, read_reason(error), observation.observed_at)
             )
-    if len(rejected) * 2 > len(rows):
+    if len(rejected) >= MANY_REJECTED and len(rejected) * 2 > len(rows):
         raise MalformedAnswer(
             f"{len(rejected)} of {len(rows)} rows of {stream} cannot be read; the first: {rejected[0].reason}. "
             "Nothing of this answer was landed."

@@ -66,7 +66,12 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Landed:
-    """What a landing did: rows inserted, rewritten, found unchanged, rejected, and marked absent by a sweep."""
+    """What a landing did.
+
+    Rows that are new, that changed, that are as before (seen again at most), rejected ones, and those that a sweep
+    marked
+    absent.
+    """
 
     inserted: int = 0
     updated: int = 0

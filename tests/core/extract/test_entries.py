@@ -69,7 +69,7 @@ def test_a_first_load_reads_everything_and_finds_the_beginning():
     toggl.add_history(95)
     assert toggl.run() == 10 + 1 + 1
     assert toggl.rows == toggl.truth
-    assert load_entries(toggl.cursor).beginning == TODAY - timedelta(days=729)
+    assert load_entries(toggl.cursor).beginning == TODAY - timedelta(days=730)
 
 
 def test_a_workspace_without_entries_is_done_in_two_requests():

@@ -9,6 +9,7 @@ from support.observations import entries, query, tags
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.land import duckdb_merge
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.target import Landed
 
 
 def test_a_failure_at_the_last_step_takes_back_all_steps(
@@ -25,7 +26,7 @@ def test_a_failure_at_the_last_step_takes_back_all_steps(
             target.land([entries(1, 2, seconds=5), tags(1)])
     assert query(warehouse, "select id, second(seen_at) from time_entries") == [(1, 0)]
     assert target.counts()["tags"] == 0
-    assert target.land([entries(1, 2, seconds=5)]).updated == 1
+    assert target.land([entries(1, 2, seconds=5)]) == Landed(inserted=1, unchanged=1)
 
 
 def test_a_landing_leaves_no_temporary_tables_behind(target: DuckdbTarget, warehouse: Path) -> None:

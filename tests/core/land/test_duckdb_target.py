@@ -124,7 +124,7 @@ def test_what_a_landing_did_is_told(target: DuckdbTarget) -> None:
     assert target.land([]) == Landed()
     assert target.land([entries(1, 2), entries(3)]) == Landed(inserted=3)
     assert target.land([entries(1, 2)]) == Landed(unchanged=2)
-    assert target.land([entries(2, 4, seconds=1)]) == Landed(inserted=1, updated=1)
+    assert target.land([entries(2, 4, seconds=1)]) == Landed(inserted=1, unchanged=1)
     assert target.land([entries(5, 5)]) == Landed(inserted=1, unchanged=1)
     assert target.counts()["time_entries"] == 5
 
@@ -208,7 +208,7 @@ def is_live(warehouse: Path) -> list[int]:
 
 def test_what_a_complete_list_has_not_is_absent_until_it_is_seen_again(target: DuckdbTarget, warehouse: Path) -> None:
     target.land([tags(1, 2, 3)])
-    assert target.land([tags(1, 3, seconds=10)], None, Sweep(WORKSPACE, at(10))) == Landed(updated=2, absent=1)
+    assert target.land([tags(1, 3, seconds=10)], None, Sweep(WORKSPACE, at(10))) == Landed(unchanged=2, absent=1)
     assert is_live(warehouse) == [1, 3]
     target.land([tags(2, seconds=20)])
     assert is_live(warehouse) == [1, 2, 3]

@@ -306,9 +306,13 @@ def test_what_is_kept_of_a_rejected_row_is_capped() -> None:
 
 def test_half_of_the_rows_may_be_bad_and_more_may_not() -> None:
     good, bad = {"id": 1, "name": "x"}, {"id": 2}
-    assert len(decode("tags", good, bad).rejected) == 1
-    with pytest.raises(MalformedAnswer, match=r"2 of 3 rows of tags cannot be read; the first: name: missing"):
-        decode("tags", good, bad, bad)
+    assert len(decode("tags", *[good, bad] * 12).rejected) == 12
+    with pytest.raises(MalformedAnswer, match=r"12 of 20 rows of tags cannot be read; the first: name: missing"):
+        decode("tags", *[good] * 8, *[bad] * 12)
+
+
+def test_a_few_bad_rows_are_set_aside_even_when_there_are_no_others() -> None:
+    assert len(decode("tags", {"id": 2}).rejected) == 1
 
 
 @pytest.mark.parametrize(

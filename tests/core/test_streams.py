@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.streams import STREAMS, Stream, get_stream
+
+
+def test_the_streams_are_those_that_the_tables_are_named_for() -> None:
+    assert list(STREAMS) == ["time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups"]
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda stream: stream.name)
+def test_a_path_is_below_the_base_url_and_needs_nothing_but_workspace_and_organization(stream: Stream) -> None:
+    wanted = {name for _, name, _, _ in string.Formatter().parse(stream.path) if name}
+    assert "workspace_id" in wanted
+    assert wanted <= {"workspace_id", "organization_id"}
+    assert stream.path.startswith(("/api/v9/", "/reports/api/v3/"))
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda stream: stream.name)
+def test_what_is_paged_says_how_many_rows_a_page_has(stream: Stream) -> None:
+    assert (stream.per_page > 0) == (stream.listing in ("paged", "since"))
+
+
+def test_a_stream_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"no stream 'entries'.*time_entries.*groups"):
+        get_stream("entries")
+    assert get_stream("tags") is STREAMS["tags"]
