@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 
@@ -64,8 +65,8 @@ def checked_base_url(
     if "://" not in url:
         host = f"{url}:{port}" if port else url
         url = f"{scheme if scheme in ('http', 'https') else 'https'}://{host}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
             "The connection's host must be a web address such as https://api.track.toggl.com, or empty."
         )
@@ -73,13 +74,31 @@ def checked_base_url(
         raise ConfigurationError(
             "The connection's host must have no credentials and no query in it; the token is the password."
         )
-    local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+    local = _is_this_machine(parts.hostname)
     if parts.scheme == "http" and not local and not allow_plain_http:
         raise ConfigurationError(
             f"http://{parts.hostname} would carry the API token in clear. Use https, or set allow_plain_http in the "
             "connection's extra if that network is yours."
         )
     return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of an address, None where it is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether what is sent there leaves no machine; a name that only looks like a number does not count."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class RequestsTransport:
@@ -127,6 +146,8 @@ class RequestsTransport:
             except requests.exceptions.RequestException as error:
                 kind = ConnectionTrouble if departure.has_left else NotSent
                 raise kind(f"{call.method} {call.path}: {self._what_failed(error)}") from None
+        if not _is_whole(response):
+            raise ConnectionTrouble(f"{call.method} {call.path}: the answer broke off in its headers.")
         return Answer(
             call.method,
             call.path,
@@ -148,6 +169,17 @@ class RequestsTransport:
         if isinstance(error, requests.exceptions.ConnectionError):
             return f"the connection to {host} failed ({reason})."
         return f"no whole answer came from {host} ({reason})."
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether a good answer without a body was meant to have none.
+
+    A connection that is cut within the headers looks like the end of an answer that tells no length; taken for an
+    empty list, it would say that all is gone.
+    """
+    if response.content or response.status_code != 200 or response.request.method == "HEAD":
+        return True
+    return response.headers.get("content-length") == "0" or "transfer-encoding" in response.headers
 
 
 def _reason(error: Exception) -> str:

@@ -26,7 +26,8 @@ class OpenWindow:
     :param last_key: the order's key of the last row that was landed.
     :param rows: rows landed so far.
     :param opened_at: when its reading began, by this machine's clock.
-    :param steps: how many times the page before was asked for again, because rows had moved.
+    :param steps: how many times in a row earlier rows were asked for again, because rows had moved.
+    :param stepped: the row from which they were last.
     """
 
     first: date
@@ -40,6 +41,7 @@ class OpenWindow:
     rows: int = 0
     opened_at: datetime | None = None
     steps: int = 0
+    stepped: int | None = None
 
     @property
     def window(self) -> Window:

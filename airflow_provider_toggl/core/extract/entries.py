@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 STREAM = get_stream("time_entries")
 #: A malformed page is asked for once more: a proxy's hiccup should not fail a night's run.
 TRIES = 2
-#: Pages read again in one window because rows had moved; beyond it something else is wrong.
-MOST_STEPS = 100
 _RANGE_TEXT = re.compile(r"date range\D*(\d+) days", re.IGNORECASE)
 
 
@@ -129,8 +127,8 @@ class EntriesReader:
             self.cursor = _adapted(self.cursor, error, self._page_size())
             return None
         if not _follows(opened, looked):
-            log.info("Rows moved between two pages of %s; the page before is read again.", opened.window)
-            self._keep(_stepped_back(opened, answer.header_int("x-page-size") or looked.rows))
+            log.info("Rows of %s are gone before row %d: those before it are read again.", opened.window, opened.next_row)
+            self._keep(_stepped_back(opened, looked, answer.header_int("x-page-size") or looked.rows))
             return None
         opened, done = _advanced(opened, answer, looked, self._options.lag)
         self._close(opened) if done else self._keep(opened)
@@ -253,12 +251,9 @@ def _follows(opened: OpenWindow, looked: ReportPage) -> bool:
     """Whether a page joins what was read before it, so that no row between was passed over.
 
     It does when it begins with the entry that the page before announced, or with one that was read already (rows were
-    added
-    before it). Anything else: rows before it are gone, and others have moved up past the row that was asked for.
+    added before it). Anything else: rows before it are gone, and others have moved up past the row that was asked for.
     """
-    if opened.next_row == 1 or (opened.next_id is None and not opened.steps):
-        return True
-    if looked.first_id is not None and looked.first_id == opened.next_id:
+    if opened.next_row == 1 or opened.next_id is None or looked.first_id == opened.next_id:
         return True
     first, last = looked.first_key, opened.last_key
     if first is None or last is None:
@@ -266,17 +261,19 @@ def _follows(opened: OpenWindow, looked: ReportPage) -> bool:
     return first < last if opened.order == "date" else first > last
 
 
-def _stepped_back(opened: OpenWindow, page_size: int) -> OpenWindow:
-    """Return the window with the page before as the next one.
+def _stepped_back(opened: OpenWindow, looked: ReportPage, page_size: int) -> OpenWindow:
+    """Return the window some rows back: half a page, so that the next one gets on; twice as far where that is too near.
 
-    :raises MalformedAnswer: that happened too often.
+    :raises MalformedAnswer: Toggl announced rows and then had none, twice.
     """
-    if opened.steps >= MOST_STEPS:
+    if not looked.rows and opened.stepped == opened.next_row and not opened.steps:
         raise MalformedAnswer(
-            f"Entries of {opened.window} are deleted faster than they can be read page by page; the next run goes on."
+            f"Toggl says that entries of {opened.window} go on at row {opened.next_row}, and then gives none. What was "
+            "landed before stays, and the next run asks again."
         )
-    back = max(1, opened.next_row - max(1, page_size))
-    return replace(opened, next_row=back, next_id=None, steps=opened.steps + 1)
+    back = max(1, page_size // 2) * 2**opened.steps
+    stepped = opened.stepped if opened.steps else opened.next_row
+    return replace(opened, next_row=max(1, opened.next_row - back), steps=opened.steps + 1, stepped=stepped)
 
 
 def _advanced(opened: OpenWindow, answer: Answer, looked: ReportPage, lag: timedelta) -> tuple[OpenWindow, bool]:
@@ -296,6 +293,7 @@ def _advanced(opened: OpenWindow, answer: Answer, looked: ReportPage, lag: timed
         next_row=next_row or opened.next_row,
         next_id=answer.header_int("x-next-id"),
         last_key=last_key,
+        steps=0,
         rows=opened.rows + looked.rows,
     )
     return advanced, next_row is None or known
