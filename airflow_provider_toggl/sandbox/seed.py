@@ -79,6 +79,17 @@ TAG_NAMES = ("meeting", "deep work", "café", "bug", "review", "🚀 release", "
 TASK_NAMES = ("Design", "Build", "Test", "Write down", "Call", "Fix", "Release", "Überprüfen")
 
 
+def _empty_world(
+    owner: User, founded: datetime, settings: Settings, *, offset: float, clock: Callable[[], datetime]
+) -> World:
+    organization = Organization(8_000_001, "Sandbox organization", founded)
+    workspace = Workspace(7_000_001, organization.id, "Sandbox workspace", founded)
+    world = World(organization, workspace, owner, settings, offset=offset, clock=clock)
+    world.start_ids_after("user", owner.id)
+    world.start_ids_after("workspace_user", owner.workspace_user_id)
+    return world
+
+
 def build_world(
     *,
     seed: int = 7,
@@ -120,19 +131,9 @@ def build_world(
     real_now = clock()
     moment = real_now if now is None else now
     founded = moment.astimezone(UTC) - timedelta(days=days + 30)
-    organization = Organization(8_000_001, "Sandbox organization", founded)
-    workspace = Workspace(7_000_001, organization.id, "Sandbox workspace", founded)
     owner = _person(0, owner_zone, token, founded, workspace_user_id=12_180_003, user_id=10_650_006)
-    world = World(
-        organization,
-        workspace,
-        owner,
-        settings if settings is not None else Settings(plan=plan),
-        offset=(moment - real_now).total_seconds(),
-        clock=clock,
-    )
-    world.start_ids_after("user", owner.id)
-    world.start_ids_after("workspace_user", owner.workspace_user_id)
+    kept = settings if settings is not None else Settings(plan=plan)
+    world = _empty_world(owner, founded, kept, offset=(moment - real_now).total_seconds(), clock=clock)
     builder = _Builder(world, rng, founded, moment.astimezone(UTC))
     builder.add_users(users)
     builder.add_clients(clients)

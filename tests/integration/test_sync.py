@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from support.airflow_home import AirflowHome
-from support.truth import differences, entry_differences, rows
-
 from support.landing import connect
+from support.truth import differences, entry_differences, rows
 
 pytestmark = pytest.mark.airflow
 

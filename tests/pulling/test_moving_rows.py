@@ -45,6 +45,7 @@ def live_ids(workspace: Workspace, *, by: str) -> list[int]:
 def test_what_changes_during_a_first_load_is_in_after_the_next_run(workspace: Workspace, seed: int):
     change = between_pages(workspace, lambda number: workspace.toggl.mutate(seed=seed * 100 + number, n=12))
     workspace.pull(page_size=30, before_call=change)
+    workspace.toggl.advance(2)
     workspace.pull()
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
@@ -56,6 +57,7 @@ def test_what_changes_during_a_later_run_is_in_after_the_next_one(workspace: Wor
     workspace.toggl.mutate(seed=seed, n=150)
     change = between_pages(workspace, lambda number: workspace.toggl.mutate(seed=seed * 100 + number, n=12))
     workspace.pull(page_size=20, before_call=change)
+    workspace.toggl.advance(2)
     workspace.pull()
     assert workspace.wrong("time_entries", with_deletions=False) == []
 

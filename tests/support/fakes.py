@@ -1,4 +1,5 @@
-"""The seams of the client, for tests: a clock that only moves when told, and a transport that answers from a function."""
+"""The seams of the client, for tests: a clock that only moves when told, and a transport that answers from a
+function."""
 
 from __future__ import annotations
 

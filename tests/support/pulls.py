@@ -104,6 +104,13 @@ class Workspace:
         found = self.rows(f"SELECT * FROM toggl.{stream} ORDER BY id") if self.path.exists() else []
         return [{name: value for name, value in row.items() if name not in seen} for row in found]
 
+    def fingerprint(self, stream: str = "time_entries") -> tuple[Any, ...]:
+        """Return what is the same as long as nothing of a stream's table and progress has changed."""
+        table = f"SELECT * EXCLUDE (observed_at, seen_at) FROM toggl.{stream}"
+        state = f"SELECT * FROM toggl.sync_state WHERE stream = '{stream}'"
+        parts = (f"(SELECT [count(*), bit_xor(hash(t))] FROM ({query}) AS t)" for query in (table, state))
+        return tuple(self.rows(f"SELECT {', '.join(parts)}")[0].values())
+
     def state(self, stream: str = "time_entries", scope: str | None = None) -> dict[str, Any] | None:
         """Return the stream's row in ``sync_state``."""
         found = self.rows(f"SELECT * FROM toggl.sync_state WHERE stream = '{stream}'") if self.path.exists() else []

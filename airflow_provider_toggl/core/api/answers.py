@@ -69,7 +69,7 @@ class Answer:
         """
         try:
             return json.loads(self.body) if self.body else None
-        except ValueError:
+        except (ValueError, RecursionError):
             kind = self.headers.get("content-type", "no content type")
             raise MalformedAnswer(
                 f"{self.method} {self.path} was answered {self.status} with {len(self.body)} bytes that are not JSON "

@@ -24,6 +24,7 @@ class OpenWindow:
     :param next_row: number of the row to ask for next.
     :param next_id: id that Toggl said comes next.
     :param last_key: the order's key of the last row that was landed.
+    :param last_id: its id.
     :param rows: rows landed so far.
     :param opened_at: when its reading began, by this machine's clock.
     :param steps: how many times in a row earlier rows were asked for again, because rows had moved.
@@ -38,6 +39,7 @@ class OpenWindow:
     next_row: int = 1
     next_id: int | None = None
     last_key: datetime | None = None
+    last_id: int | None = None
     rows: int = 0
     opened_at: datetime | None = None
     steps: int = 0

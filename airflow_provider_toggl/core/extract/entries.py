@@ -127,7 +127,9 @@ class EntriesReader:
             self.cursor = _adapted(self.cursor, error, self._page_size())
             return None
         if not _follows(opened, looked):
-            log.info("Rows of %s are gone before row %d: those before it are read again.", opened.window, opened.next_row)
+            log.info(
+                "Rows of %s are gone before row %d: those before it are read again.", opened.window, opened.next_row
+            )
             self._keep(_stepped_back(opened, looked, answer.header_int("x-page-size") or looked.rows))
             return None
         opened, done = _advanced(opened, answer, looked, self._options.lag)
@@ -155,6 +157,7 @@ class EntriesReader:
                     next_row=answer.header_int("x-next-row-number"),
                     key="start" if opened.order == "date" else "at",
                     asked=asked,
+                    anchor=opened.last_id,
                 )
             except MalformedAnswer as error:
                 if attempt == TRIES:
@@ -251,11 +254,14 @@ def _follows(opened: OpenWindow, looked: ReportPage) -> bool:
     """Whether a page joins what was read before it, so that no row between was passed over.
 
     It does when it begins with the entry that the page before announced, or with one that was read already (rows were
-    added before it). Anything else: rows before it are gone, and others have moved up past the row that was asked for.
+    added before it), or has the last one that was read where it was. Anything else: rows before it are gone, and
+    others have moved up past the row that was asked for.
     """
     if opened.next_row == 1 or opened.next_id is None or looked.first_id == opened.next_id:
         return True
     first, last = looked.first_key, opened.last_key
+    if last is not None and looked.anchor_key == last:
+        return True
     if first is None or last is None:
         return False
     return first < last if opened.order == "date" else first > last
@@ -293,6 +299,7 @@ def _advanced(opened: OpenWindow, answer: Answer, looked: ReportPage, lag: timed
         next_row=next_row or opened.next_row,
         next_id=answer.header_int("x-next-id"),
         last_key=last_key,
+        last_id=looked.last_id or opened.last_id,
         steps=0,
         rows=opened.rows + looked.rows,
     )

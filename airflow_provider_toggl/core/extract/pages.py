@@ -40,13 +40,13 @@ class Page:
     share: float | None = None
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, gc=False):
     id: Any = None
     at: Any = None
     start: Any = None
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, gc=False):
     time_entries: list[_Entry] = []
     row_number: Any = None
 
@@ -57,11 +57,15 @@ class ReportPage:
 
     :param keys: the times that the page is ordered by, row by row, None where a row has none.
     :param first_id: id of its first entry, None when it is empty.
+    :param last_id: id of its last entry.
+    :param anchor_key: the order's key of the entry that was looked for, None when it is not there.
     """
 
     rows: int
     keys: tuple[datetime | None, ...]
     first_id: int | None
+    last_id: int | None = None
+    anchor_key: datetime | None = None
 
     @property
     def first_key(self) -> datetime | None:
@@ -91,26 +95,39 @@ class _Envelope(msgspec.Struct):
 _LIST = msgspec.json.Decoder(list[msgspec.Raw] | _Envelope | None)
 
 
-def inspect_report(body: bytes, *, first_row: int, next_row: int | None, key: str, asked: str) -> ReportPage:
+def inspect_report(
+    body: bytes, *, first_row: int, next_row: int | None, key: str, asked: str, anchor: int | None = None
+) -> ReportPage:
     """Look through a page of the detailed report.
 
     :param first_row: number of the first row that was asked for.
     :param next_row: what ``X-Next-Row-Number`` says, None on the last page.
     :param key: the field that the page is ordered by: ``at`` or ``start``.
     :param asked: what was asked, for the error.
+    :param anchor: id of an entry to look for.
     :raises MalformedAnswer: it is not a list of rows, or rows are missing in it.
     """
     try:
         rows = _ROWS.decode(body) or []
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         # The wrong shape of one row is for landing to set aside; that of the whole page is not.
         rows = [_Row() for _ in _raw_rows(body, asked, error)]
     numbers = [row.row_number for row in rows if isinstance(row.row_number, int)]
     _check_whole(numbers, len(rows), first_row, next_row, asked)
     entries = [entry for row in rows for entry in row.time_entries[:1]]
     keys = tuple(moment(getattr(entry, key)) for entry in entries) if key == "at" else _ends(entries, key)
-    first = entries[0].id if entries else None
-    return ReportPage(len(rows), keys, first if isinstance(first, int) else None)
+    found = next((entry for entry in entries if anchor is not None and entry.id == anchor), None)
+    return ReportPage(
+        rows=len(rows),
+        keys=keys,
+        first_id=_id_of(entries[:1]),
+        last_id=_id_of(entries[-1:]),
+        anchor_key=None if found is None else moment(getattr(found, key)),
+    )
+
+
+def _id_of(entries: list[_Entry]) -> int | None:
+    return next((entry.id for entry in entries if isinstance(entry.id, int)), None)
 
 
 def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:
@@ -120,7 +137,7 @@ def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:
     """
     try:
         decoded = _LIST.decode(body) if body.strip() else None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _malformed(body, asked, error) from None
     if isinstance(decoded, _Envelope):
         return len(decoded.data or []), decoded.total_count
@@ -141,8 +158,9 @@ def is_last(rows: int, *, page: int, asked_size: int, told_size: int | None, tot
     size = told_size or asked_size
     if total is not None:
         return page * size >= total
-    # An endpoint with a smaller maximum than was asked for gives full pages of some round number and says nothing.
-    return rows < size and rows % 50 != 0
+    # An endpoint with a smaller maximum than was asked for gives full pages and says nothing. Toggl's sizes are round,
+    # or one more (151, 201).
+    return rows < size and (rows < 50 or rows % 50 > 1)
 
 
 def moment(value: Any) -> datetime | None:
@@ -178,7 +196,7 @@ def _check_whole(numbers: list[int], rows: int, first_row: int, next_row: int | 
 def _raw_rows(body: bytes, asked: str, error: Exception) -> Iterator[msgspec.Raw]:
     try:
         return iter(_RAW.decode(body) or [])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise _malformed(body, asked, error) from None
 
 

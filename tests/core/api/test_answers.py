@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import answer, quota_headers
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.api.answers import (
@@ -16,7 +17,6 @@ from airflow_provider_toggl.core.api.answers import (
     told_of,
 )
 from airflow_provider_toggl.core.api.transport import Call
-from support.fakes import answer, quota_headers
 
 QUOTA_TEXTS = [
     b"You have hit your hourly limit for API calls. Your quota will reset in 1838 seconds.",

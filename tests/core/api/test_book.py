@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.api.book import (
@@ -289,6 +290,7 @@ class Host:
             client.turn = None
 
 
+@hypothesis_settings(deadline=None)
 @given(
     kind=st.sampled_from(["fixed", "sliding"]),
     total=st.integers(1, 12),

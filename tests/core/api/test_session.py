@@ -174,7 +174,9 @@ def test_the_organization_of_a_workspace_is_asked_for_once():
 
 
 def test_what_a_workspace_was_charged_moves_to_its_organization():
-    session, transport, _ = build(replies(answer(200, {"organization_id": 3}, headers=quota_headers(1, 100))), reserve=1)
+    session, transport, _ = build(
+        replies(answer(200, {"organization_id": 3}, headers=quota_headers(1, 100))), reserve=1
+    )
     session.organization_of(7)
     with pytest.raises(errors.QuotaExhausted, match="organization:3"):
         session.request("GET", ENTRIES)

@@ -204,7 +204,9 @@ def test_changes_while_pages_are_read_are_landed_by_the_next_run_at_the_latest(s
         for _ in range(chance.randint(0, 3)):
             number = chance.choice([*toggl.report.entries, 1000 + chance.randint(0, 99)])
             day = TODAY - timedelta(days=chance.randint(1, 300))
-            toggl.report.add(number, day=day, at=toggl.report.now - chance.randint(0, 10), seconds=chance.randint(1, 99))
+            toggl.report.add(
+                number, day=day, at=toggl.report.now - chance.randint(0, 10), seconds=chance.randint(1, 99)
+            )
         if chance.random() < 0.5:
             toggl.report.entries.pop(chance.choice([*toggl.report.entries]))
 

@@ -16,7 +16,11 @@ def report(count: int, first_row: int = 1, **fields: object) -> list[dict]:
         {
             "row_number": first_row + index,
             "time_entries": [
-                {"id": 10 + index, "at": f"2026-01-01T00:00:{59 - index % 60:02}+00:00", "start": "2026-01-01T00:00:00Z"}
+                {
+                    "id": 10 + index,
+                    "at": f"2026-01-01T00:00:{59 - index % 60:02}+00:00",
+                    "start": "2026-01-01T00:00:00Z",
+                }
                 | fields
             ],
         }
@@ -121,6 +125,8 @@ def test_what_is_no_list_is_refused_by_name(body):
         (151, 1, 151, None, False),
         (150, 1, 151, None, False),
         (149, 1, 151, None, True),
+        (151, 1, None, None, False),
+        (1, 1, None, None, True),
         (50, 1, 50, 120, False),
         (20, 3, 50, 120, True),
         (200, 1, None, 200, True),
@@ -132,7 +138,12 @@ def test_the_last_page_is_known_by_what_toggl_gives_away(rows, page, told, total
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-01-01T10:00:00Z", "2026-01-01T10:00:00+00:00", "2026-01-01T02:00:00-08:00", "2026-01-01T10:00:00.000000001Z"],
+    [
+        "2026-01-01T10:00:00Z",
+        "2026-01-01T10:00:00+00:00",
+        "2026-01-01T02:00:00-08:00",
+        "2026-01-01T10:00:00.000000001Z",
+    ],
 )
 def test_every_form_of_a_time_is_one_moment(text):
     found = moment(text)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -70,7 +71,7 @@ def test_coverage_is_ordered_and_has_no_day_twice(readings):
     coverage = ()
     for first, length, watermark, read_at in readings:
         coverage = cover(coverage, Window(day(first), day(first + length)), moment(watermark), moment(read_at))
-        assert all(a.last < b.first for a, b in zip(coverage, coverage[1:], strict=False))
+        assert all(a.last < b.first for a, b in itertools.pairwise(coverage))
         assert all(span.first <= span.last for span in coverage)
 
 
@@ -79,7 +80,7 @@ def test_windows_cover_the_history_without_gap_or_overlap(beginning, span):
     windows = history(day(beginning), TODAY, span)
     assert windows[0].last == TODAY + DAY
     assert windows[-1].first == day(beginning)
-    assert all(older.last + DAY == newer.first for newer, older in zip(windows, windows[1:], strict=False))
+    assert all(older.last + DAY == newer.first for newer, older in itertools.pairwise(windows))
     assert all(window.days <= span for window in windows)
 
 
@@ -105,9 +106,7 @@ def test_a_range_is_split_into_what_a_report_may_span():
 
 
 def chosen(coverage, beginning, *, budget=3, started=NOW, now=NOW):
-    return choose(
-        coverage, history(beginning, TODAY), ahead(TODAY), budget=budget, run_started=started, now=now
-    )
+    return choose(coverage, history(beginning, TODAY), ahead(TODAY), budget=budget, run_started=started, now=now)
 
 
 def test_at_first_everything_is_read_newest_first():

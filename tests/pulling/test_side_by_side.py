@@ -1,0 +1,125 @@
+"""Several processes at one file, and several workspaces and schemas beside each other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from support.pulls import STREAMS, Workspace, build_workspace
+from support.sandboxes import Host
+
+from airflow_provider_toggl.core.errors import WarehouseLocked
+
+
+def pull_in_a_process(url: str, token: str, workspace_id: int, stream: str, folder: str) -> tuple[str, int]:
+    """Pull a stream as a worker does: with the host's book, waiting for others at the file."""
+    from airflow_provider_toggl.core.api.book import HostBook
+    from airflow_provider_toggl.core.api.pacing import Pace
+    from airflow_provider_toggl.core.api.session import TogglSession
+    from airflow_provider_toggl.core.api.transport import RequestsTransport
+    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+    from airflow_provider_toggl.core.pull import Pull, PullRequest
+
+    session = TogglSession(RequestsTransport(url, token), HostBook(Path(folder, "book"), "test"), pace=Pace(50))
+    request = PullRequest(stream, workspace_id, datetime.now(timezone.utc), page_size=50)
+    with DuckdbTarget(Path(folder, "warehouse.duckdb"), lock_timeout=60, hold_seconds=0.05) as target:
+        return stream, Pull(session, target, request).run().rows
+
+
+def test_eight_streams_landing_at_once_in_eight_processes_wait_for_each_other(workspace: Workspace):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["duckdb", "pyarrow.compute", "airflow_provider_toggl.core.land.duckdb_target"])
+    toggl, folder = workspace.toggl, str(workspace.path.parent)
+    with context.Pool(len(STREAMS)) as pool:
+        tasks = [(toggl.url, toggl.token, workspace.id, stream, folder) for stream in STREAMS]
+        rows = dict(pool.starmap(pull_in_a_process, tasks, chunksize=1))
+    assert workspace.wrong() == []
+    assert rows["time_entries"] == 240
+
+
+def test_a_pull_lets_others_at_the_file_while_it_waits_for_toggl(workspace: Workspace):
+    seen = []
+
+    def look(call: object) -> None:
+        if not seen:
+            seen.append(workspace.rows("SELECT count(*) AS n FROM toggl.time_entries")[0]["n"])
+
+    session = workspace.session(before_call=look)
+    session._clock = LongSleeper()
+    session._book.hold_back(3.0, session._clock.now())
+    workspace.pull(session=session)
+    assert seen == [0]
+
+
+class LongSleeper:
+    """A clock on which every wait is over at once."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return datetime.now(timezone.utc).timestamp() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+
+
+HOLD = "import sys, duckdb; db = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def analyst(workspace: Workspace):
+    """Another program that has the warehouse open."""
+    workspace.pull("tags")
+    command = [sys.executable, "-c", HOLD, str(workspace.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        yield process
+        process.kill()
+
+
+def test_a_session_that_keeps_the_file_open_is_named_and_nothing_is_lost(
+    workspace: Workspace, analyst: subprocess.Popen[bytes]
+):
+    with pytest.raises(WarehouseLocked) as caught:
+        workspace.pull()
+    assert f"PID {analyst.pid}" in str(caught.value)
+    assert str(workspace.path) in str(caught.value)
+    assert workspace.calls("/search/") == []
+    analyst.kill()
+    analyst.wait()
+    workspace.pull()
+    assert workspace.wrong("time_entries", "tags") == []
+
+
+def test_two_workspaces_in_one_warehouse_keep_apart(pull_host: Host, workspace: Workspace):
+    workspace.pull_all()
+    before = workspace.content("time_entries"), workspace.state("tags")
+    other = build_workspace(pull_host, workspace.path, seed=9, entries=30)
+    renumber(other)
+    other.pull("time_entries")
+    other.pull("tags")
+    mine = [row for row in workspace.content("time_entries") if row["workspace_id"] == workspace.id]
+    assert (mine, workspace.state("tags")) == before
+    assert len(workspace.content("time_entries")) == len(mine) + 30
+    assert other.state("tags", str(other.id)) is not None
+
+
+def renumber(workspace: Workspace) -> None:
+    """Give a world ids that no other world has."""
+    world = workspace.toggl.world
+    world.workspace.id = workspace.id = 7_000_002
+    for table in (world.time_entries, world.tags):
+        things = list(table.values())
+        table.clear()
+        for thing in things:
+            thing.id += 500_000_000_000
+            thing.workspace_id = world.workspace.id
+            table[thing.id] = thing
+    for entry in world.time_entries.values():
+        entry.tag_ids = []
