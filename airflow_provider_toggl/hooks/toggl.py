@@ -15,11 +15,11 @@ from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.book import HostBook, token_digest
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
+from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url
 from airflow_provider_toggl.core.clock import SystemClock, utc
-from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
-from airflow_provider_toggl.core.pull import PullRequest, build_batches, read_pages
+from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Day = str | date | datetime
 DataFrameType = Literal["pandas", "polars", "arrow"]
 
+#: Somebody waits for the test of a connection: it tries twice, and not for minutes.
+SOON = RetryPolicy(tries=2, longest=20.0)
 #: What time entries are read of when nobody says from when.
 DEFAULT_DAYS = timedelta(days=30)
 
@@ -61,9 +63,7 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
         """
         if self._session is None:
-            connection = self.get_connection(self.toggl_conn_id)
-            self._extra = dict(connection.extra_dejson)
-            self._session = self._build_session(connection)
+            self._session = self._build_session(self.get_connection(self.toggl_conn_id))
         return self._session
 
     def request(
@@ -81,8 +81,11 @@ class TogglHook(BaseHook):
         :param payload: what to send as JSON.
         :param idempotent: whether it may be sent again when its effect is unknown; None: reads may, writes may not.
         :return: the good answer; ``.json()`` decodes it.
+        :raises ConfigurationError: the path does not begin with a slash, so its begin would be part of the host name.
         :raises ApiError: anything else, typed.
         """
+        if not path.startswith("/"):
+            raise ConfigurationError(f"The path must begin with a slash, as /api/v9/me does; it is {path!r}.")
         return self.get_conn().request(method, path, params=params, payload=payload, idempotent=idempotent)
 
     def get_workspace_id(self, workspace_id: int | str | None = None) -> int:
@@ -166,17 +169,23 @@ class TogglHook(BaseHook):
     ) -> Any:
         """Return a stream as a data frame, with the names and types of the landed tables.
 
+        A row that moved from one page to the next while they were read is in it once.
+
         :param df_type: ``pandas``, ``polars`` (must be installed) or ``arrow`` (a ``pyarrow.Table``).
         """
         import pyarrow as pa
 
         from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
+        from airflow_provider_toggl.core.pull import build_batches  # noqa: PLC0415 - only who reads pages pays
 
         workspace = self.get_workspace_id(workspace_id)
-        batches = build_batches(self._read(stream, workspace, since, until, 1000), workspace)
+        get_stream(stream)
         nothing = decode_page(stream, b"[]", Observation(workspace, utc(SystemClock().now())))
+        # Before anything is spent on what could not be given.
+        as_frame(nothing.table, df_type)
+        batches = build_batches(self._read(stream, workspace, since, until, 1000), workspace)
         table = pa.concat_tables([nothing.table, *(batch.table for batch in batches)])
-        return as_frame(table, df_type)
+        return as_frame(_last_of_each(table), df_type)
 
     def estimate(self, stream: str, *, requests: int | None = None, rows: int | None = None) -> Estimate:
         """Return what a job will cost before it starts; asks nothing of Toggl.
@@ -197,16 +206,15 @@ class TogglHook(BaseHook):
             return False, str(error)
 
     def _who_am_i(self) -> str:
-        session = self.get_conn()
-        me = session.request("GET", "/api/v9/me").json()
+        session = self._build_session(self.get_connection(self.toggl_conn_id), SOON)
+        me = _object(session.request("GET", "/api/v9/me"))
         words = [f"{me.get('fullname')} ({me.get('timezone')})"]
         configured = self._extra.get("workspace_id")
         if configured in (None, ""):
             words.append(f"no workspace_id set; the default one is {me.get('default_workspace_id')}")
         else:
-            workspace = session.request("GET", f"/api/v9/workspaces/{_whole('workspace_id', configured)}").json()
-            plan = "Premium" if workspace.get("business_ws") else "Starter" if workspace.get("premium") else "Free"
-            words.append(f"workspace {workspace.get('name')!r}, plan {plan}")
+            workspace = _object(session.request("GET", f"/api/v9/workspaces/{_whole('workspace_id', configured)}"))
+            words.append(f"workspace {workspace.get('name')!r}, plan {_plan_of(session, workspace)}")
         lanes = session.read_quota()
         left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
         words.append("requests left this hour: " + (", ".join(left) or f"not told for {USER_LANE}"))
@@ -215,6 +223,8 @@ class TogglHook(BaseHook):
     def _read(
         self, stream: str, workspace_id: int | str | None, since: Day | None, until: Day | None, page_size: int
     ) -> Iterator[Page]:
+        from airflow_provider_toggl.core.pull import PullRequest, read_pages  # noqa: PLC0415 - only who reads pages pays
+
         now = utc(SystemClock().now())
         report = get_stream(stream).listing == "report"
         request = PullRequest(
@@ -228,7 +238,8 @@ class TogglHook(BaseHook):
         )
         return read_pages(self.get_conn(), request)
 
-    def _build_session(self, connection: Connection) -> TogglSession:
+    def _build_session(self, connection: Connection, retry: RetryPolicy | None = None) -> TogglSession:
+        self._extra = dict(connection.extra_dejson)
         token = connection.password
         if not token:
             raise ConfigurationError(
@@ -245,6 +256,7 @@ class TogglHook(BaseHook):
             book,
             pace=Pace(_number("requests_per_second", self._extra.get("requests_per_second"), 1.0)),
             reserve=_whole("quota_reserve", self._extra.get("quota_reserve"), 2),
+            retry=retry,
         )
         workspace, organization = (self._extra.get(name) for name in ("workspace_id", "organization_id"))
         if workspace not in (None, "") and organization not in (None, ""):
@@ -260,7 +272,7 @@ def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
     if df_type == "arrow":
         return table
     if df_type == "pandas":
-        return table.to_pandas()
+        return _as_pandas(table)
     if df_type != "polars":
         raise ConfigurationError(f"df_type is {df_type!r}; it is pandas, polars or arrow.")
     try:
@@ -268,6 +280,25 @@ def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
     except ImportError:
         raise ConfigurationError("df_type is polars, which is not installed: pip install polars.") from None
     return pl.from_arrow(table)
+
+
+def _as_pandas(table: pa.Table) -> Any:
+    """Return a pandas frame whose whole numbers stay whole where some are missing: as floats, long ids would change."""
+    import pandas as pd
+    import pyarrow as pa
+
+    kept = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
+    return table.to_pandas(types_mapper=kept.get)
+
+
+def _last_of_each(table: pa.Table) -> pa.Table:
+    """Return the rows of which no later one has the same id."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    placed = table.select(["id"]).append_column("place", pa.array(range(table.num_rows), pa.int64()))
+    places = placed.group_by("id").aggregate([("place", "max")])["place_max"]
+    return table if len(places) == table.num_rows else table.take(pc.take(places, pc.sort_indices(places)))
 
 
 def state_dir() -> Path:
@@ -278,6 +309,32 @@ def state_dir() -> Path:
 def airflow_home() -> str:
     """Return Airflow's home folder."""
     return os.path.expandvars(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser())
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    """Return an answer that must be a JSON object.
+
+    :raises MalformedAnswer: it is something else: whoever answers is not Toggl.
+    """
+    decoded = answer.json()
+    if not isinstance(decoded, dict):
+        raise MalformedAnswer(
+            f"{answer.method} {answer.path} was answered with something else than Toggl answers: check the base URL in "
+            "the connection's host.",
+            status=answer.status,
+        )
+    return decoded
+
+
+def _plan_of(session: TogglSession, workspace: dict[str, Any]) -> str:
+    """Return the plan of a workspace; where its own flags leave two, one more request tells which."""
+    if not workspace.get("business_ws"):
+        return "Starter" if workspace.get("premium") else "Free"
+    organizations = session.request("GET", "/api/v9/me/organizations").json()
+    for row in organizations if isinstance(organizations, list) else []:
+        if isinstance(row, dict) and row.get("id") == workspace.get("organization_id"):
+            return str(row.get("pricing_plan_name") or "Premium")
+    return "Premium or Enterprise"
 
 
 def _rows_of(page: Page) -> list[dict[str, Any]]:

@@ -8,16 +8,16 @@ from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, conf
-from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from airflow_provider_toggl.core.errors import ConfigurationError, PlanLacksFeature, QuotaExhausted, RateLimited
-from airflow_provider_toggl.core.pull import Pull, PullRequest, Summary
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_toggl.core.pull import PullRequest, Summary
 
 #: Tasks that wait for the same reset come back within this many seconds of each other, not all at once.
 SPREAD_SECONDS = 2.0
@@ -111,9 +111,13 @@ class TogglToSqlOperator(BaseOperator):
         self, context: Context, event: Any = None, *, run_started: str, summary: dict[str, Any]
     ) -> dict[str, Any]:
         """Go on after a wait for the quota, from the page after the last one that was landed."""
+        from airflow_provider_toggl.core.pull import Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
+
         return self._pull(datetime.fromisoformat(run_started), Summary(**summary))
 
     def _pull(self, run_started: datetime, earlier: Summary | None) -> dict[str, Any]:
+        from airflow_provider_toggl.core.pull import Pull  # noqa: PLC0415 - who only parses a DAG runs nothing
+
         stop: QuotaExhausted | RateLimited
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, run_started)
@@ -132,6 +136,8 @@ class TogglToSqlOperator(BaseOperator):
         return self._defer_until(until, stop, run_started, pull.summary)
 
     def _request(self, hook: TogglHook, run_started: datetime) -> PullRequest:
+        from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
+
         lag = self.report_lag if self.report_lag is not None else float(conf.get("toggl", "report_lag", fallback="300"))
         return PullRequest(
             stream=self.stream,
@@ -152,6 +158,8 @@ class TogglToSqlOperator(BaseOperator):
     ) -> NoReturn:
         if not self.deferrable:
             raise stop
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - few tasks wait
+
         summary.deferrals += 1
         spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
         moment = until + timedelta(seconds=spread)

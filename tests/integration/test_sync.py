@@ -14,7 +14,8 @@ from support.airflow_home import AirflowHome
 from support.landing import connect
 from support.truth import differences, entry_differences, rows
 
-pytestmark = pytest.mark.airflow
+# Whole runs of a real Airflow, on machines that may do other things meanwhile.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 
 SPENT = "SELECT requests_spent FROM toggl.sync_state WHERE stream = 'time_entries'"
 

@@ -23,6 +23,7 @@ from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
 
 STREAMS = truth.STREAMS
+WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone")
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
@@ -32,7 +33,7 @@ def build_workspace(host: Host, path: Path, *, entries: int = 240, days: int = 6
     :param path: the warehouse.
     :param more: what ``build_world`` takes; any other name is one of the sandbox's settings.
     """
-    world = {name: more.pop(name) for name in list(more) if name in ("seed", "users", "projects", "tags", "tasks")}
+    world = {name: more.pop(name) for name in list(more) if name in WORLD}
     settings = Settings()
     settings.update({"quota_enforced": False, **more})
     return Workspace(host.serve(build_world(entries=entries, days=days, settings=settings, **world)), path)

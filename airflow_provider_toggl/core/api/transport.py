@@ -6,24 +6,23 @@ import ipaddress
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
-
-import requests
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.departures import AnnouncingAdapter, watched
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, ConnectionTrouble
+
+# requests takes longer to import than all of this package, and a scheduler that parses a DAG sends nothing: it is
+# imported by those who send.
+if TYPE_CHECKING:
+    import requests
 
 DEFAULT_BASE_URL = "https://api.track.toggl.com"
 #: Seconds to connect, and between two bytes of an answer; large reports take Toggl a while.
 TIMEOUTS = (10.0, 120.0)
 MOST_REDIRECTS = 3
-USER_AGENT = (
-    f"airflow-provider-toggl/{__version__} (python {platform.python_version()}; requests {requests.__version__})"
-)
 
 
 @dataclass(frozen=True)
@@ -107,13 +106,22 @@ class RequestsTransport:
     def __init__(self, base_url: str, token: str, clock: Clock | None = None) -> None:
         self._base_url = base_url
         self._clock = clock or SystemClock()
+        import requests  # noqa: PLC0415 - see above
+
+        from airflow_provider_toggl.core.api.departures import AnnouncingAdapter  # noqa: PLC0415 - imports requests
+
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, AnnouncingAdapter())
         # https://engineering.toggl.com/docs/authentication: the token is the user, the password the word api_token.
         self._session.auth = (token, "api_token")
+        versions = f"python {platform.python_version()}; requests {requests.__version__}"
         self._session.headers.update(
-            {"User-Agent": USER_AGENT, "Content-Type": "application/json", "Accept": "application/json"}
+            {
+                "User-Agent": f"airflow-provider-toggl/{__version__} ({versions})",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+            }
         )
 
     def send(self, call: Call, departing: Callable[[], None]) -> Answer:
@@ -138,12 +146,16 @@ class RequestsTransport:
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
     def _send_once(self, call: Call, url: str, params: Mapping[str, Any], departing: Callable[[], None]) -> Answer:
+        from requests.exceptions import RequestException  # noqa: PLC0415 - see above
+
+        from airflow_provider_toggl.core.api.departures import watched  # noqa: PLC0415 - imports requests
+
         with watched(departing) as departure:
             try:
                 response = self._session.request(
                     call.method, url, params=dict(params), json=call.payload, timeout=TIMEOUTS, allow_redirects=False
                 )
-            except requests.exceptions.RequestException as error:
+            except RequestException as error:
                 kind = ConnectionTrouble if departure.has_left else NotSent
                 raise kind(f"{call.method} {call.path}: {self._what_failed(error)}") from None
         if not _is_whole(response):
@@ -157,16 +169,18 @@ class RequestsTransport:
             self._clock.now(),
         )
 
-    def _what_failed(self, error: requests.exceptions.RequestException) -> str:
+    def _what_failed(self, error: requests.RequestException) -> str:
+        from requests import exceptions  # noqa: PLC0415 - see above
+
         host, reason = urlsplit(self._base_url).netloc, _reason(error)
-        if isinstance(error, requests.exceptions.SSLError):
+        if isinstance(error, exceptions.SSLError):
             return (
                 f"the TLS connection to {host} was not trusted or broke ({reason}). Is a proxy in between? Give its "
                 "certificate in REQUESTS_CA_BUNDLE."
             )
-        if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        if isinstance(error, exceptions.ConnectTimeout | exceptions.ProxyError):
             return f"{host} could not be reached ({reason})."
-        if isinstance(error, requests.exceptions.ConnectionError):
+        if isinstance(error, exceptions.ConnectionError):
             return f"the connection to {host} failed ({reason})."
         return f"no whole answer came from {host} ({reason})."
 

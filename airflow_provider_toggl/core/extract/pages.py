@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class ReportPage:
 
 
 _ROWS = msgspec.json.Decoder(list[_Row] | None)
-_RAW = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 class _Envelope(msgspec.Struct):
@@ -108,7 +111,7 @@ def inspect_report(
     :raises MalformedAnswer: it is not a list of rows, or rows are missing in it.
     """
     try:
-        rows = _ROWS.decode(body) or []
+        rows = _decode(body, _ROWS) or []
     except (msgspec.DecodeError, RecursionError) as error:
         # The wrong shape of one row is for landing to set aside; that of the whole page is not.
         rows = [_Row() for _ in _raw_rows(body, asked, error)]
@@ -136,7 +139,7 @@ def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:
     :raises MalformedAnswer: it is no list.
     """
     try:
-        decoded = _LIST.decode(body) if body.strip() else None
+        decoded = _decode(body, _LIST) if body.strip() else None
     except (msgspec.DecodeError, RecursionError) as error:
         raise _malformed(body, asked, error) from None
     if isinstance(decoded, _Envelope):
@@ -193,9 +196,23 @@ def _check_whole(numbers: list[int], rows: int, first_row: int, next_row: int | 
         )
 
 
+def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        # JSON may have half of a surrogate pair in an escape, which msgspec does not read.
+        try:
+            plain = json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
+        except (ValueError, RecursionError):
+            raise error from None
+        return decoder.decode(plain)
+
+
 def _raw_rows(body: bytes, asked: str, error: Exception) -> Iterator[msgspec.Raw]:
     try:
-        return iter(_RAW.decode(body) or [])
+        return iter(_decode(body, _ITEMS) or [])
     except (msgspec.DecodeError, RecursionError):
         raise _malformed(body, asked, error) from None
 

@@ -1,0 +1,111 @@
+"""What importing a hook, operator, sensor, trigger or transfer costs over importing Airflow itself.
+
+The scheduler, the DAG processor and every worker import them. Each is imported several times, each time by a new
+interpreter that has imported Airflow's own base classes before; bytecode is compiled beforehand, as in an installation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import airflow_provider_toggl
+
+PACKAGE = airflow_provider_toggl.__name__
+FOLDERS = ("hooks", "operators", "sensors", "transfers", "triggers")
+HEAVY = ("duckdb", "pandas", "polars", "pyarrow", f"{PACKAGE}.sandbox")
+MOST_SECONDS = 0.05
+
+_PROGRAM = """
+import importlib, json, sys, time
+begin = time.perf_counter()
+# Airflow's classes are loaded when they are first named; any provider names these.
+from airflow.sdk import BaseHook, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseHook, BaseOperator, conf
+airflow = time.perf_counter()
+before = set(sys.modules)
+start, start_cpu = time.perf_counter(), time.process_time()
+importlib.import_module(sys.argv[1])
+end, end_cpu = time.perf_counter(), time.process_time()
+print(json.dumps({
+    "airflow": airflow - begin, "seconds": end - start, "cpu": end_cpu - start_cpu,
+    "loaded": sorted(set(sys.modules) - before),
+}))
+"""
+
+
+def find_modules() -> list[str]:
+    """Return the names of all modules that a DAG may import."""
+    root = Path(airflow_provider_toggl.__file__).parent
+    paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py")) if path.stem != "__init__"]
+    return [".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)) for path in paths]
+
+
+def measure(module: str, runs: int, cache: str) -> dict[str, Any]:
+    """Import a module again and again, and return medians in milliseconds.
+
+    :param cache: folder of the bytecode.
+    """
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = cache
+    # The first run compiles, and fills the disk cache.
+    samples = [_import_once(module, environment) for _ in range(runs + 1)][1:]
+    seconds, airflow = (statistics.median(sample[name] for sample in samples) for name in ("seconds", "airflow"))
+    heavy = sorted({name for sample in samples for name in sample["loaded"] if _is_heavy(name)})
+    return {
+        "module": module.removeprefix(f"{PACKAGE}."),
+        "milliseconds": round(seconds * 1000, 1),
+        "cpu_milliseconds": round(statistics.median(sample["cpu"] for sample in samples) * 1000, 1),
+        "airflow_milliseconds": round(airflow * 1000, 1),
+        "ratio_to_airflow": round(1 + seconds / airflow, 4),
+        "heavy": heavy,
+        "ok": seconds <= MOST_SECONDS and not heavy,
+    }
+
+
+def _import_once(module: str, environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, module], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    sample: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return sample
+
+
+def _is_heavy(name: str) -> bool:
+    return any(name == heavy or name.startswith(heavy + ".") for heavy in HEAVY)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure every module, print JSON, and return 1 when one is too slow or loads too much."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=9, help="of each module (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryDirectory() as home:
+        os.environ["AIRFLOW_HOME"] = home
+        modules = [measure(module, options.runs, cache) for module in find_modules()]
+    result = {
+        "benchmark": "imports",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "airflow": version("apache-airflow"),
+        "runs": options.runs,
+        "limits": {"milliseconds": MOST_SECONDS * 1000, "heavy": []},
+        "modules": modules,
+        "ok": all(module["ok"] for module in modules),
+    }
+    print(json.dumps(result, indent=2))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

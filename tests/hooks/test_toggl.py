@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import json
+import traceback
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from support.connections import WEBHOOK_SECRET, Connections, all_logs
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.hooks.toggl import TogglHook, state_dir
+from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
+
+pytestmark = pytest.mark.airflow
+
+TODAY = datetime.now(timezone.utc).date()
+
+
+@pytest.fixture
+def hook(sandbox: RunningSandbox, connections: Connections) -> TogglHook:
+    """The hook of a connection to the sandbox."""
+    connections.toggl(sandbox)
+    return TogglHook()
+
+
+def asked(sandbox: RunningSandbox) -> list[str]:
+    """Return what was asked of the sandbox, in order."""
+    return [f"{call['method']} {call['path']}" for call in sandbox.requests()["calls"]]
+
+
+# -- the test of a connection ------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_works_says_who_where_which_plan_and_what_is_left(connections: Connections):
+    with start_sandbox(entries=10, days=5) as sandbox:
+        connections.toggl(sandbox)
+        done, words = TogglHook().test_connection()
+    assert (done, words) == (
+        True,
+        "Ada Lindqvist (Europe/Berlin); workspace 'Sandbox workspace', plan Free; "
+        "requests left this hour: 29 of 30 for organization:8000001, 28 of 30 for user.",
+    )
+
+
+@pytest.mark.parametrize("plan", ["Free", "Starter", "Premium", "Enterprise"])
+def test_the_plan_is_told_by_its_name(sandbox: RunningSandbox, hook: TogglHook, plan: str):
+    sandbox.set(plan=plan.lower())
+    assert f"plan {plan};" in hook.test_connection()[1]
+
+
+def test_a_connection_without_a_workspace_works_and_says_which_is_the_default(
+    sandbox: RunningSandbox, connections: Connections
+):
+    connections.toggl(sandbox, workspace_id=None)
+    done, words = TogglHook().test_connection()
+    assert done
+    assert f"no workspace_id set; the default one is {sandbox.workspace_id}" in words
+
+
+NOT_VALID = (
+    "GET /api/v9/me was answered {0}. The API token is not valid: copy it again from your Toggl profile into the "
+    "connection's password."
+)
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "401"), (403, "403: Incorrect username and/or password")])
+def test_a_wrong_token_is_said(sandbox: RunningSandbox, connections: Connections, status: int, said: str):
+    sandbox.set(wrong_token_status=status)
+    connections.toggl(sandbox, token="0" * 32)
+    assert TogglHook().test_connection() == (False, NOT_VALID.format(said))
+
+
+def test_a_missing_token_is_said(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, token="")
+    assert TogglHook().test_connection() == (
+        False,
+        "Connection 'toggl_default' has no API token: put it into the password (Toggl: Profile settings, API token).",
+    )
+    assert asked(sandbox) == []
+
+
+def test_a_workspace_that_the_token_does_not_see_is_said(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, workspace_id=42)
+    assert TogglHook().test_connection() == (
+        False,
+        "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is valid "
+        "but may not see this: check the workspace id, and that the token's owner is a member with the rights for it.",
+    )
+
+
+def test_a_host_that_cannot_be_reached_is_said(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, host="http://127.0.0.1:9")
+    done, words = TogglHook().test_connection()
+    assert not done
+    assert words.startswith("GET /api/v9/me: the connection to 127.0.0.1:9 failed (")
+
+
+def test_a_host_without_a_name_in_the_net_is_said(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, host="https://toggl.invalid")
+    done, words = TogglHook().test_connection()
+    assert not done
+    assert words.startswith("GET /api/v9/me: ")
+    assert "toggl.invalid" in words
+
+
+@pytest.mark.parametrize("body", ["[]", '"hello"', "null", "<html>a proxy</html>"])
+def test_a_host_that_is_not_toggl_is_said(sandbox: RunningSandbox, hook: TogglHook, body: str):
+    sandbox.fault("not_json", body=body, times=None)
+    done, words = hook.test_connection()
+    assert not done
+    assert words.startswith("GET /api/v9/me was answered ")
+
+
+def test_a_used_up_quota_is_said_with_its_end(connections: Connections):
+    with start_sandbox(entries=10, days=5) as sandbox:
+        sandbox.set(organization_quota=1)
+        connections.toggl(sandbox)
+        assert TogglHook().test_connection()[0]
+        done, words = TogglHook().test_connection()
+    assert not done
+    assert "is used up until" in words
+
+
+BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"workspace_id": "seven"}, "workspace_id is 'seven'; it must be a whole number."),
+    ({"workspace_id": -7}, "workspace_id is -7; it must not be negative."),
+    ({"quota_reserve": "some"}, "quota_reserve is 'some'; it must be a whole number."),
+    ({"requests_per_second": "fast"}, "requests_per_second is 'fast'; it must be a number."),
+    ({"requests_per_second": 0}, "requests_per_second is 0.0; it must be more than 0 and at most 1000."),
+    ({"organization_id": "x"}, "organization_id is 'x'; it must be a whole number."),
+    ({"host": "ftp://example.com"}, "The connection's host must be a web address such as https://api.track.toggl.com"),
+    ({"host": "https://me:secret@example.com"}, "The connection's host must have no credentials"),
+    ({"host": "http://example.com"}, "http://example.com would carry the API token in clear. Use https"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), BAD_FIELDS)
+def test_a_field_that_cannot_be_is_said_by_its_name(
+    sandbox: RunningSandbox, connections: Connections, fields: dict[str, Any], words: str
+):
+    connections.toggl(sandbox, **fields)
+    done, said = TogglHook().test_connection()
+    assert not done
+    assert said.startswith(words)
+    assert "secret" not in said
+    assert sandbox.token not in said
+
+
+def test_fields_of_a_form_that_were_left_empty_are_as_not_given(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, quota_reserve="", requests_per_second="", organization_id="", workspace_id="")
+    hook = TogglHook()
+    assert (hook.get_conn().reserve, hook.get_conn().pace.requests_per_second) == (2, 1.0)
+    with pytest.raises(errors.ConfigurationError, match="No workspace is given"):
+        hook.get_workspace_id()
+
+
+def test_fields_of_a_form_may_be_texts(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, quota_reserve=" 5 ", requests_per_second="0.5", workspace_id=f" {sandbox.workspace_id} ")
+    hook = TogglHook()
+    assert (hook.get_conn().reserve, hook.get_conn().pace.requests_per_second) == (5, 0.5)
+    assert hook.get_workspace_id() == sandbox.workspace_id
+
+
+def test_a_connection_that_does_not_exist_is_said_by_its_name(connections: Connections):
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    with pytest.raises(AirflowNotFoundException, match="nowhere_at_all"):
+        TogglHook("nowhere_at_all").get_conn()
+
+
+def test_a_connection_written_as_a_uri_works(
+    sandbox: RunningSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch
+):
+    port = sandbox.url.rsplit(":", 1)[1]
+    uri = f"toggl://:{sandbox.token}@127.0.0.1:{port}/http?workspace_id={sandbox.workspace_id}&requests_per_second=200"
+    monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", uri)
+    assert TogglHook().test_connection()[0]
+
+
+# -- workspaces --------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_workspace_is_an_error_that_lists_those_there_are(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, workspace_id=None)
+    hook = TogglHook()
+    with pytest.raises(errors.ConfigurationError) as caught:
+        hook.get_workspace_id()
+    assert str(caught.value) == (
+        "No workspace is given: set workspace_id in connection 'toggl_default', or in the task. "
+        f"The token can see: {sandbox.workspace_id} (Sandbox workspace)."
+    )
+    assert hook.get_workspace_id(7) == 7
+    assert hook.get_workspace_id("7") == 7
+    with pytest.raises(errors.ConfigurationError, match="workspace_id is 'x'"):
+        hook.get_workspace_id("x")
+
+
+def test_the_connections_workspace_yields_to_a_given_one(hook: TogglHook, sandbox: RunningSandbox):
+    assert hook.get_workspace_id() == sandbox.workspace_id
+    assert hook.get_workspace_id(None) == hook.get_workspace_id("") == sandbox.workspace_id
+    assert hook.get_workspace_id(8) == 8
+
+
+def test_several_connections_work_side_by_side(sandbox: RunningSandbox, connections: Connections):
+    with start_sandbox(seed=8, entries=40, days=20, token="f" * 32) as other:
+        connections.toggl(sandbox, "toggl_one")
+        connections.toggl(other, "toggl_two")
+        one, two = TogglHook("toggl_one"), TogglHook(toggl_conn_id="toggl_two")
+        rows = {
+            name: sum(len(page) for page in hook.time_entries(since=TODAY - timedelta(days=40)))
+            for name, hook in {"one": one, "two": two}.items()
+        }
+        assert rows == {"one": 120, "two": 40}
+        assert one.get_conn() is not two.get_conn()
+        assert set(asked(other)) == {f"POST /reports/api/v3/workspace/{other.workspace_id}/search/time_entries"}
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_stream_is_asked_for_page_by_page_when_pages_are_wanted(
+    hook: TogglHook, sandbox: RunningSandbox, stream: str
+):
+    pages = getattr(hook, stream)()
+    assert asked(sandbox) == []
+    first = next(pages)
+    assert isinstance(first, list)
+    assert isinstance(first[0], dict)
+    assert [call for call in asked(sandbox) if stream in call] == asked(sandbox)[-1:]
+    rows = [*first, *(row for page in pages for row in page)]
+    live = [row for row in sandbox.truth(stream) if not row["deleted_at"] or stream == "users"]
+    assert len(rows) == len(live)
+
+
+def test_pages_are_as_large_as_they_are_asked_for(hook: TogglHook, sandbox: RunningSandbox):
+    pages = hook.time_entries(page_size=50)
+    assert len(next(pages)) == 50
+    assert len(asked(sandbox)) == 1
+    assert [len(page) for page in pages] == [50, 20]
+
+
+def test_time_entries_are_those_of_the_days_asked_for(hook: TogglHook):
+    first, last = TODAY - timedelta(days=9), TODAY - timedelta(days=5)
+    rows = [row for page in hook.time_entries(since=first, until=last) for row in page]
+    days = {date.fromisoformat(row["time_entries"][0]["start"][:10]) for row in rows}
+    assert min(days) >= first
+    assert max(days) <= last
+    assert rows
+
+
+def test_a_stream_that_does_not_exist_is_said_with_those_that_do(hook: TogglHook, sandbox: RunningSandbox):
+    for ask in (lambda: next(hook.pages("timers")), lambda: hook.get_df("timers"), lambda: hook.estimate("timers")):
+        with pytest.raises(errors.ConfigurationError, match=r"There is no stream 'timers'\. Streams: time_entries"):
+            ask()
+    assert asked(sandbox) == []
+
+
+def test_anything_else_is_asked_for_under_the_same_discipline(hook: TogglHook, sandbox: RunningSandbox):
+    answer = hook.request("get", "/api/v9/me", params={"with_related_data": "false"})
+    assert answer.json()["fullname"] == "Ada Lindqvist"
+    assert hook.get_conn().spent == 1
+    with pytest.raises(errors.NotFound):
+        hook.request("GET", "/api/v9/nothing")
+    with pytest.raises(errors.PayloadRefused):
+        hook.request("POST", f"/api/v9/workspaces/{sandbox.workspace_id}/tags", payload={"name": ""})
+    made = hook.request("POST", f"/api/v9/workspaces/{sandbox.workspace_id}/tags", payload={"name": "from a task"})
+    assert made.status == 200
+    assert [tag["name"] for tag in sandbox.truth("tags")].count("from a task") == 1
+
+
+def test_a_write_whose_effect_is_unknown_is_not_sent_again(hook: TogglHook, sandbox: RunningSandbox):
+    sandbox.fault("status", status=500, takes_effect=True, times=None)
+    with pytest.raises(errors.ServerTrouble):
+        hook.request("POST", f"/api/v9/workspaces/{sandbox.workspace_id}/tags", payload={"name": "once"})
+    assert [tag["name"] for tag in sandbox.truth("tags")].count("once") == 1
+
+
+@pytest.mark.parametrize("path", ["api/v9/me", ".example.com/api/v9/me", "@example.com/me", "", "https://example.com/"])
+def test_a_path_cannot_send_the_token_elsewhere(hook: TogglHook, sandbox: RunningSandbox, path: str):
+    with pytest.raises(errors.ConfigurationError, match="The path must begin with a slash"):
+        hook.request("GET", path)
+    assert asked(sandbox) == []
+
+
+def test_two_hooks_of_a_token_share_what_is_known_of_its_quota(connections: Connections):
+    with start_sandbox(entries=10, days=5) as sandbox:
+        sandbox.set(user_quota=3)
+        connections.toggl(sandbox)
+        for _ in range(3):
+            TogglHook().request("GET", "/api/v9/me")
+        with pytest.raises(errors.QuotaExhausted) as caught:
+            TogglHook().request("GET", "/api/v9/me")
+        assert caught.value.known_before
+        assert sandbox.requests()["by_status"] == {"200": 3}
+
+
+def test_what_is_kept_for_people_is_left(connections: Connections):
+    with start_sandbox(entries=10, days=5) as sandbox:
+        connections.toggl(sandbox, quota_reserve=28)
+        hook = TogglHook()
+        for _ in range(2):
+            hook.request("GET", "/api/v9/me")
+        with pytest.raises(errors.QuotaExhausted):
+            hook.request("GET", "/api/v9/me")
+
+
+def test_an_estimate_says_what_a_job_costs_and_asks_nothing(connections: Connections):
+    with start_sandbox(entries=10, days=5) as sandbox:
+        connections.toggl(sandbox)
+        hook = TogglHook()
+        next(hook.tags())
+        sandbox.reset_requests()
+        estimate = hook.estimate("time_entries", rows=100_500)
+        assert (estimate.requests, estimate.spare, estimate.waits) == (101, 29, 3)
+        assert hook.estimate("time_entries", requests=4).waits == 0
+        assert hook.estimate("time_entries").requests == 1
+        assert asked(sandbox) == []
+
+
+# -- frames ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_frame_has_the_names_and_types_of_the_landed_table(hook: TogglHook, sandbox: RunningSandbox, stream: str):
+    table = hook.get_df(stream, df_type="arrow")
+    assert table.schema.equals(ARROW_SCHEMAS[stream])
+    live = {row["id"] for row in sandbox.truth(stream) if not row["deleted_at"] or stream == "users"}
+    assert set(table["id"].to_pylist()) == live
+
+
+def test_a_pandas_frame_keeps_whole_numbers_whole_and_times_in_utc(hook: TogglHook):
+    frame = hook.get_df("time_entries")
+    types = {name: str(kind) for name, kind in frame.dtypes.items()}
+    assert list(types) == list(ARROW_SCHEMAS["time_entries"].names)
+    assert frame["project_id"].isna().any()
+    assert {types[name] for name in ("id", "project_id", "task_id", "duration")} == {"Int64"}
+    assert types["billable"] == "boolean"
+    assert {types[name] for name in ("start", "stop", "updated_at", "seen_at")} == {"datetime64[us, UTC]"}
+    assert frame["duration"].sum() > 0
+
+
+def test_a_polars_frame_has_the_same_rows(hook: TogglHook):
+    import polars as pl
+
+    frame = hook.get_df("time_entries", df_type="polars")
+    assert isinstance(frame, pl.DataFrame)
+    assert frame.columns == ARROW_SCHEMAS["time_entries"].names
+    assert (frame["id"].dtype, frame["tag_ids"].dtype) == (pl.Int64, pl.List(pl.Int64))
+    assert frame["start"].dtype == pl.Datetime("us", "UTC")
+    assert frame.height == 120
+
+
+@pytest.mark.parametrize("df_type", ["pandas", "polars", "arrow"])
+def test_an_empty_workspace_gives_an_empty_frame_of_the_same_form(connections: Connections, df_type: Any):
+    with start_sandbox(entries=0, users=1, projects=0, clients=0, tags=0, tasks=0, groups=0, days=5) as sandbox:
+        connections.toggl(sandbox)
+        for stream in ("time_entries", "projects", "groups"):
+            frame = TogglHook().get_df(stream, df_type=df_type)
+            assert len(frame) == 0
+            names = frame.column_names if isinstance(frame, pa.Table) else list(frame.columns)
+            assert names == ARROW_SCHEMAS[stream].names
+
+
+def test_a_kind_of_frame_that_does_not_exist_is_said_before_anything_is_asked(hook: TogglHook, sandbox: RunningSandbox):
+    with pytest.raises(errors.ConfigurationError, match="df_type is 'excel'; it is pandas, polars or arrow"):
+        hook.get_df("tags", df_type="excel")  # type: ignore[arg-type]
+    assert asked(sandbox) == []
+
+
+def test_a_frame_has_each_entry_once_also_when_rows_move_while_pages_are_read(
+    hook: TogglHook, sandbox: RunningSandbox
+):
+    sandbox.set(largest_page_size=50)
+    world = sandbox.world
+    oldest = min((entry for entry in world.time_entries.values() if not entry.deleted_at), key=lambda entry: entry.start)
+    session = hook.get_conn()
+    send = session._transport.send
+
+    def moving(*arguments: Any) -> Any:
+        answer = send(*arguments)
+        world.store(type(oldest)(**{**vars(oldest), "id": world.next_id("time_entry")}))
+        return answer
+
+    session._transport.send = moving
+    ids = hook.get_df("time_entries", df_type="arrow")["id"].to_pylist()
+    assert len(ids) == len(set(ids)) >= 120
+
+
+def test_what_a_frame_cannot_have_is_said(hook: TogglHook, sandbox: RunningSandbox):
+    sandbox.fault("drop_field", field="user_id", row=3)
+    with all_logs() as lines:
+        assert len(hook.get_df("time_entries")) == 119
+    assert any("user_id: missing" in line for line in lines)
+
+
+# -- secrets and places ------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_any_log_error_or_representation(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox)
+    hook, texts = TogglHook(), []
+    with all_logs() as lines:
+        hook.test_connection()
+        for stream in STREAMS:
+            list(hook.pages(stream))
+        hook.get_df("time_entries")
+        for order in ({"kind": "status", "status": 403, "body": "no"}, {"kind": "cut"}, {"kind": "not_json"}):
+            sandbox.fault(**order, times=None)
+            try:
+                hook.request("POST", "/api/v9/me", idempotent=False)
+                hook.request("GET", "/api/v9/me").json()
+            except errors.TogglError as error:
+                texts += [repr(error), str(error), "".join(traceback.format_exception(error))]
+            sandbox.clear_faults()
+        texts.append(hook.test_connection()[1])
+    texts += [repr(hook), repr(hook.get_conn()), repr(vars(hook)["_session"]), *lines]
+    assert len(lines) > 20
+    assert len(texts) > len(lines) + 6
+    for secret in (sandbox.token, WEBHOOK_SECRET):
+        assert [text for text in texts if secret in text] == []
+
+
+def test_the_book_of_the_host_knows_no_token(hook: TogglHook, sandbox: RunningSandbox, tmp_path: Path):
+    list(hook.tags())
+    files = [path for path in (tmp_path / "state").iterdir() if path.is_file()]
+    assert files
+    assert [path for path in files if sandbox.token.encode() in path.read_bytes()] == []
+
+
+def test_without_an_option_the_hosts_files_are_below_airflows_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    assert state_dir() in (tmp_path / "toggl", Path(__import__("os").environ["AIRFLOW_HOME"]) / "toggl")
+
+
+def test_the_hook_is_what_the_provider_says(hook: TogglHook):
+    from airflow_provider_toggl.get_provider_info import get_provider_info
+
+    (kind,) = get_provider_info()["connection-types"]
+    assert (TogglHook.conn_type, TogglHook.hook_name) == (kind["connection-type"], kind["hook-name"])
+    assert f"{TogglHook.__module__}.{TogglHook.__name__}" == kind["hook-class-name"]
+    assert (TogglHook.conn_name_attr, TogglHook.default_conn_name) == ("toggl_conn_id", "toggl_default")
+    assert json.dumps(TogglHook.default_conn_name)

@@ -1,0 +1,116 @@
+"""A warehouse that cannot be written, is no database, or was made by a later version."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from support.pulls import Workspace, unprivileged
+
+from airflow_provider_toggl.core.errors import ConfigurationError, SchemaTooNew, WarehouseError, WarehouseReadOnly
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every user may reach, unlike that of the test."""
+    path = Path(tempfile.mkdtemp(prefix="warehouse-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def landed(workspace: Workspace, folder: Path) -> Workspace:
+    """A workspace whose tags are landed in that folder."""
+    workspace.path = folder / "warehouse.duckdb"
+    with unprivileged():
+        workspace.pull("tags")
+    return workspace
+
+
+def test_a_file_that_cannot_be_written_is_said_and_kept(landed: Workspace):
+    before = landed.content("tags")
+    landed.path.chmod(0o444)
+    with (
+        unprivileged(),
+        pytest.raises(WarehouseReadOnly, match=r"warehouse\.duckdb cannot be written: .*needs to write"),
+    ):
+        landed.pull()
+    assert landed.content("tags") == before
+    landed.path.chmod(0o666)
+    with unprivileged():
+        landed.pull()
+    assert landed.wrong("time_entries", "tags") == []
+
+
+def test_a_folder_that_cannot_be_written_is_said(landed: Workspace, folder: Path):
+    for leftover in folder.glob("*.lock*"):
+        leftover.unlink()
+    folder.chmod(0o555)
+    with unprivileged(), pytest.raises(WarehouseReadOnly, match="the directory it is in"):
+        landed.pull()
+    folder.chmod(0o777)
+    with unprivileged():
+        landed.pull()
+    assert landed.wrong("time_entries", "tags") == []
+
+
+def test_nothing_is_asked_of_toggl_where_nothing_can_be_landed(landed: Workspace):
+    landed.toggl.reset_requests()
+    landed.path.chmod(0o444)
+    with unprivileged(), pytest.raises(WarehouseReadOnly):
+        landed.pull()
+    assert landed.calls() == []
+
+
+def test_a_file_that_is_no_database_is_said_and_left_alone(workspace: Workspace):
+    workspace.path.write_text("id,description\n1,not a database\n" * 1000)
+    before = workspace.path.read_bytes()
+    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb"):
+        workspace.pull()
+    assert workspace.path.read_bytes() == before
+
+
+def test_a_folder_in_place_of_the_file_is_said(workspace: Workspace):
+    workspace.path.mkdir()
+    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb"):
+        workspace.pull()
+
+
+def test_tables_of_a_later_version_are_left_alone(workspace: Workspace):
+    workspace.pull("tags")
+    with duckdb.connect(str(workspace.path)) as db:
+        (table,) = db.execute(
+            "SELECT table_name FROM information_schema.columns WHERE column_name = 'version'"
+        ).fetchone()
+        db.execute(f'INSERT INTO toggl."{table}" VALUES (1000, now())')
+    before = workspace.content("tags")
+    with pytest.raises(SchemaTooNew, match="Upgrade the package"):
+        workspace.pull("tags")
+    assert workspace.content("tags") == before
+
+
+def test_a_cursor_that_cannot_be_read_is_said_with_the_way_out(workspace: Workspace):
+    workspace.pull()
+    for cursor in ("gone", '{"coverage": 7}', "[]"):
+        with duckdb.connect(str(workspace.path)) as db:
+            db.execute("UPDATE toggl.sync_state SET cursor = ?", [cursor])
+        with pytest.raises(ConfigurationError, match="deleting the stream's row there makes the next run a first load"):
+            workspace.pull()
+    with duckdb.connect(str(workspace.path)) as db:
+        db.execute("DELETE FROM toggl.sync_state")
+    workspace.pull()
+    assert workspace.wrong("time_entries") == []
+
+
+def test_rows_that_were_taken_away_by_hand_come_back_with_a_first_load(workspace: Workspace):
+    workspace.pull()
+    with duckdb.connect(str(workspace.path)) as db:
+        db.execute("DELETE FROM toggl.time_entries")
+        db.execute("DELETE FROM toggl.sync_state")
+    workspace.pull()
+    assert workspace.wrong("time_entries") == []
