@@ -219,6 +219,7 @@ def server_config(app: Any) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         lifespan="off",
+        ws="none",  # Toggl speaks none here, and loading them warns with some versions
         timeout_graceful_shutdown=1,
     )
 

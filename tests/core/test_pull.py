@@ -455,7 +455,11 @@ def test_a_request_that_cannot_be_is_refused_with_its_name(options: dict[str, An
         PullRequest(**{"stream": "time_entries", "workspace_id": 7, "run_started": NOW, **options})
 
 
-@pytest.mark.parametrize("moment", [date(2026, 1, 1), "2026-01-01", NOW - 300 * DAY, str(NOW - 300 * DAY)])
+@pytest.mark.parametrize(
+    "moment",
+    [date(2026, 1, 1), "2026-01-01", NOW - 300 * DAY, str(NOW - 300 * DAY)],
+    ids=["date", "day", "moment", "moment in words"],
+)
 def test_a_day_or_a_moment_with_a_zone_is_a_beginning(workspace: Workspace, moment: Any):
     workspace.pull(since=moment)
     assert workspace.pages()

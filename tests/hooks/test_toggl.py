@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import os
 import traceback
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -42,8 +42,10 @@ def test_a_connection_that_works_says_who_where_which_plan_and_what_is_left(conn
         done, words = TogglHook().test_connection()
     assert (done, words) == (
         True,
-        "Ada Lindqvist (Europe/Berlin); workspace 'Sandbox workspace', plan Free; "
-        "requests left this hour: 29 of 30 for organization:8000001, 28 of 30 for user.",
+        (
+            "Ada Lindqvist (Europe/Berlin); workspace 'Sandbox workspace', plan Free; "
+            "requests left this hour: 29 of 30 for organization:8000001, 28 of 30 for user."
+        ),
     )
 
 
@@ -88,8 +90,10 @@ def test_a_workspace_that_the_token_does_not_see_is_said(sandbox: RunningSandbox
     connections.toggl(sandbox, workspace_id=42)
     assert TogglHook().test_connection() == (
         False,
-        "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is valid "
-        "but may not see this: check the workspace id, and that the token's owner is a member with the rights for it.",
+        (
+            "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is valid "
+            "but may not see this: check the workspace id, and that the token's owner is a member with the rights for it."
+        ),
     )
 
 
@@ -373,12 +377,12 @@ def test_a_kind_of_frame_that_does_not_exist_is_said_before_anything_is_asked(ho
     assert asked(sandbox) == []
 
 
-def test_a_frame_has_each_entry_once_also_when_rows_move_while_pages_are_read(
-    hook: TogglHook, sandbox: RunningSandbox
-):
+def test_a_frame_has_each_entry_once_also_when_rows_move_while_pages_are_read(hook: TogglHook, sandbox: RunningSandbox):
     sandbox.set(largest_page_size=50)
     world = sandbox.world
-    oldest = min((entry for entry in world.time_entries.values() if not entry.deleted_at), key=lambda entry: entry.start)
+    oldest = min(
+        (entry for entry in world.time_entries.values() if not entry.deleted_at), key=lambda entry: entry.start
+    )
     session = hook.get_conn()
     send = session._transport.send
 
@@ -433,9 +437,8 @@ def test_the_book_of_the_host_knows_no_token(hook: TogglHook, sandbox: RunningSa
     assert [path for path in files if sandbox.token.encode() in path.read_bytes()] == []
 
 
-def test_without_an_option_the_hosts_files_are_below_airflows_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    assert state_dir() in (tmp_path / "toggl", Path(__import__("os").environ["AIRFLOW_HOME"]) / "toggl")
+def test_without_an_option_the_hosts_files_are_below_airflows_home():
+    assert state_dir() == Path(os.environ["AIRFLOW_HOME"], "toggl")
 
 
 def test_the_hook_is_what_the_provider_says(hook: TogglHook):
@@ -445,4 +448,3 @@ def test_the_hook_is_what_the_provider_says(hook: TogglHook):
     assert (TogglHook.conn_type, TogglHook.hook_name) == (kind["connection-type"], kind["hook-name"])
     assert f"{TogglHook.__module__}.{TogglHook.__name__}" == kind["hook-class-name"]
     assert (TogglHook.conn_name_attr, TogglHook.default_conn_name) == ("toggl_conn_id", "toggl_default")
-    assert json.dumps(TogglHook.default_conn_name)

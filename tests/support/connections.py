@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 #: What no text may have besides the token.
-WEBHOOK_SECRET = "whsec-7d1f0c9b2a"  # noqa: S105 - made up, to be looked for
+WEBHOOK_SECRET = "whsec-7d1f0c9b2a"
 
 
 class Connections:

@@ -158,7 +158,7 @@ def error_of(answer: Answer, *, lane: str, resets_at: float | None = None) -> Ap
         return quota_error(lane, moment, known_before=False, text=text_of(answer))
     text = text_of(answer)
     asked = f"{answer.method} {answer.path} was answered {status}"
-    said = f": {text}" if text else ""
+    said = f": {text.rstrip('.')}" if text else ""
     if status == 429:
         wait = retry_after(answer)
         again = utc(answer.received_at + (RATE_LIMIT_SECONDS if wait is None else wait))

@@ -96,7 +96,7 @@ def _usable(path: Path | None) -> Path | None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        if not os.access(path.parent, os.W_OK):
+        if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             # SQLite makes its journal beside the file.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:

@@ -4,10 +4,12 @@ import gc
 import logging
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.pulls import unprivileged
 
 from airflow_provider_toggl.core.api.book_file import BookFile
 
@@ -100,14 +102,16 @@ def test_where_no_file_can_be_the_book_is_this_process_s_alone(
     assert read(BookFile(None)) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_has_no_room_for_the_journal(path: Path) -> None:
-    write(BookFile(path))
-    path.parent.chmod(0o500)
-    try:
-        assert BookFile(path).path is None
-    finally:
-        path.parent.chmod(0o700)
+def test_a_folder_that_cannot_be_written_has_no_room_for_the_journal() -> None:
+    # Not in tmp_path, which only its owner may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "quota.sqlite"
+        path.touch()
+        path.chmod(0o666)
+        Path(folder).chmod(0o555)
+        with unprivileged():
+            assert BookFile(path).path is None
+        Path(folder).chmod(0o700)
 
 
 def test_a_file_of_another_version_keeps_what_is_its_own(path: Path) -> None:

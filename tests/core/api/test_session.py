@@ -45,6 +45,31 @@ def test_two_sessions_of_one_book_share_the_pace():
     assert clock.slept
 
 
+def test_the_pace_counts_from_when_a_request_leaves_and_not_from_when_its_connection_is_opened():
+    clock, book = FakeClock(), HostBook(None, "t")
+    slow, _, _ = build(replies(answer()), clock=clock, book=book)
+    quick, _, _ = build(replies(answer()), clock=clock, book=book)
+    left: list[float] = []
+
+    def send(call: Call, departing):
+        clock.time += 0.4
+        departing()
+        left.append(clock.time)
+        return answer(at=clock.time)
+
+    slow._transport.send = send
+    slow.request("GET", "/api/v9/me")
+    quick.request("GET", "/api/v9/me")
+    assert clock.time - left[0] > 1.0
+
+
+def test_a_request_that_could_not_leave_lets_the_next_one_go():
+    clock, book = FakeClock(), HostBook(None, "t")
+    one, _, _ = build(replies(NotSent("no route"), answer()), clock=clock, book=book)
+    one.request("GET", "/api/v9/me")
+    assert clock.time - START < 5.0
+
+
 def test_a_refusal_that_the_headers_announced_costs_no_request():
     session, transport, _ = build(replies(answer(headers=quota_headers(0, 100))))
     session.request("GET", ENTRIES)
