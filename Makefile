@@ -28,10 +28,10 @@ test: lint test-newest test-oldest docs ## everything: lint, types, tests on the
 	@$(MAKE) --no-print-directory browser
 
 test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser
-	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m "not soak" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m airflow $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m "airflow and not soak" $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready ## style and types
 	$(VENV)/bin/ruff check .
@@ -41,9 +41,9 @@ lint: $(VENV)/.ready ## style and types
 bench: $(VENV)/.ready $(BENCH)/.ready ## the benchmarks, each printing JSON
 	@for program in $(sort $(wildcard benchmarks/*.py)); do $(VENV)/bin/python $$program || exit 1; done
 
-soak: $(VENV)/.ready ## the tests marked slow, again and again in random order, for SOAK_ROUNDS rounds (10)
+soak: $(VENV)/.ready ## the long fault runs, again and again in random order, for SOAK_ROUNDS rounds (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
-	  $(VENV)/bin/python -m pytest -n 2 -q -m slow $(PYTEST_ARGS) || exit 1; done
+	  $(VENV)/bin/python -m pytest -n 2 -q -m soak $(PYTEST_ARGS) || exit 1; done
 
 docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict

@@ -279,6 +279,32 @@ def test_a_used_up_quota_is_known_before_a_request_is_wasted_and_pages_stay(buil
     assert workspace.wrong("time_entries") == []
 
 
+def test_a_quota_that_slides_is_waited_for_again_and_again_and_never_overdrawn(build):
+    quota = {"quota_enforced": True, "quota_kind": "sliding", "organization_quota": 3, "quota_window_seconds": 90}
+    workspace: Workspace = build(**quota)
+    started, waits = datetime.now(timezone.utc), 0
+    while waits < 20:
+        try:
+            workspace.pull(page_size=30, run_started=started)
+            break
+        except QuotaExhausted as error:
+            waits += 1
+            left = error.resets_at - datetime.now(timezone.utc)
+            # The other end's clock is moved on, and this host's book is a new one each time.
+            workspace.toggl.advance(left.total_seconds())
+    assert workspace.wrong("time_entries") == []
+    assert 2 <= waits <= 8
+    assert workspace.toggl.requests()["by_status"] == {"200": 10}
+
+
+@pytest.mark.parametrize("stream", ["time_entries", "tags"])
+def test_a_run_that_was_started_by_a_clock_ahead_of_ours_ends(workspace: Workspace, stream: str):
+    started = datetime.now(timezone.utc) + timedelta(seconds=40)
+    assert workspace.pull(stream, run_started=started).requests <= 3
+    assert workspace.pull(stream, run_started=started).requests == 0
+    assert workspace.wrong(stream) == []
+
+
 # -- fixed ranges ------------------------------------------------------------------------------------------------------
 
 
@@ -417,6 +443,7 @@ def test_the_log_says_the_cost_before_the_progress_and_the_end(build, caplog: py
     workspace = build(quota_enforced=True)
     workspace.pull("tags")
     caplog.set_level(logging.INFO, "airflow_provider_toggl.core.pull")
+    caplog.clear()
     workspace.pull()
     lines = [record.getMessage() for record in caplog.records if record.name.endswith("core.pull")]
     assert "about" in lines[0]

@@ -91,8 +91,9 @@ def test_a_workspace_that_the_token_does_not_see_is_said(sandbox: RunningSandbox
     assert TogglHook().test_connection() == (
         False,
         (
-            "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is valid "
-            "but may not see this: check the workspace id, and that the token's owner is a member with the rights for it."
+            "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is "
+            "valid but may not see this: check the workspace id, and that the token's owner is a member with the "
+            "rights for it."
         ),
     )
 

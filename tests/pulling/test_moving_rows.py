@@ -173,12 +173,16 @@ def test_a_list_that_changes_between_its_pages_is_right_after_the_next_run(build
     assert workspace.wrong(stream) == []
 
 
-def test_a_list_that_never_keeps_still_is_read_a_few_times_only(build):
+def test_a_list_that_never_keeps_still_is_read_a_few_times_only_and_nothing_is_taken_for_gone(build):
     workspace = build(entries=20, projects=430)
+    workspace.pull("projects")
+    kinds = ["rename_project", "delete_project", "create_project"]
     change = between_pages(
-        workspace, lambda number: workspace.toggl.mutate(seed=number, n=1, kinds=["rename_project"]), path="/projects"
+        workspace, lambda number: workspace.toggl.mutate(seed=number, n=3, kinds=kinds), path="/projects"
     )
-    assert workspace.pull("projects", before_call=change).requests <= 20
+    workspace.toggl.advance(120)
+    summary = workspace.pull("projects", before_call=change, incremental=False)
+    assert (summary.requests <= 20, summary.absent) == (True, 0)
     workspace.toggl.advance(120)
     workspace.pull("projects")
     assert workspace.wrong("projects") == []

@@ -18,6 +18,8 @@ from airflow_provider_toggl.core.api.book_file import BookFile
 LEASE_SECONDS = 180.0
 #: While a lane's window is unknown, one request at a time finds out; so long at most is it waited for.
 PROBE_SECONDS = 10.0
+#: Who asks again later than this after the promised time has lost the place in the line: it may have died.
+LATE_SECONDS = 2.0
 #: Two tellings of one reset differ by the rounding to seconds and the way of the answers.
 SAME_RESET_SECONDS = 3.0
 
@@ -36,9 +38,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Wait:
-    """Not yet: ask again in so many seconds."""
+    """Not yet: ask again in so many seconds, with the ticket that keeps the place in the line."""
 
     seconds: float
+    ticket: int
 
 
 @dataclass(frozen=True)
@@ -68,25 +71,31 @@ class HostBook:
         self._token = token
         self._file = BookFile(path)
 
-    def ask_turn(self, lane: str, *, pace: pacing.Pace, reserve: int, now: float) -> Turn | Wait | Refusal:
+    def ask_turn(
+        self, lane: str, *, pace: pacing.Pace, reserve: int, now: float, ticket: int = 0
+    ) -> Turn | Wait | Refusal:
         """Charge one request to a lane and take a turn, or say why not.
 
         Whoever takes a turn sends at once, says so by :meth:`depart`, and calls :meth:`settle` whatever comes of it.
+
+        :param ticket: of the last :class:`Wait`, 0 for who has not waited yet.
         """
         with self._file.transaction() as db:
             lane = self._known_lane(db, lane)
-            db.execute("DELETE FROM lease WHERE taken_at < ? OR taken_at > ?", (now - LEASE_SECONDS, now + 60))
+            self._forget_the_dead(db, now)
             noted = self._find_lane(db, lane, now)
             state = quota.current(noted.lane, now) if noted else quota.Lane()
             can = quota.spare(state, self._in_flight(db, lane), reserve)
             if can is not None and can <= 0 and state.resets_at is not None:
+                db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
                 return Refusal(state.resets_at)
             mark = self._mark(db)
             seconds = pacing.wait_for_turn(mark, pace, now)
             if seconds <= 0 and self._is_probed(db, lane, noted, now):
                 seconds = pacing.LOOK_EVERY
-            if seconds > 0:
-                return Wait(seconds)
+            if seconds > 0 or self._has_earlier(db, ticket, now):
+                return self._line_up(db, ticket, seconds, pace, now)
+            db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
             cursor = db.execute("INSERT INTO lease (token, lane, taken_at) VALUES (?, ?, ?)", (self._token, lane, now))
             turn = Turn(int(cursor.lastrowid or 0))
             self._set_mark(db, pacing.take_turn(mark, pace, now), turn.lease)
@@ -168,6 +177,36 @@ class HostBook:
             db.execute("UPDATE OR IGNORE told_lane SET lane = ? WHERE token = ? AND lane = ?", moved)
             db.execute("DELETE FROM told_lane WHERE token = ? AND lane = ?", own)
             db.execute("UPDATE lease SET lane = ? WHERE token = ? AND lane = ?", moved)
+
+    @staticmethod
+    def _forget_the_dead(db: sqlite3.Connection, now: float) -> None:
+        """Forget requests and waiters of processes that died, and those from before a clock was turned back."""
+        db.execute("DELETE FROM lease WHERE taken_at < ? OR taken_at > ?", (now - LEASE_SECONDS, now + 60))
+        db.execute("DELETE FROM waiter WHERE back_at < ? OR back_at > ?", (now - LATE_SECONDS, now + 3600))
+
+    def _has_earlier(self, db: sqlite3.Connection, ticket: int, now: float) -> bool:
+        """Whether somebody who came earlier is just about to ask again; who oversleeps has to wait for the next."""
+        row = db.execute(
+            "SELECT count(*) FROM waiter WHERE token = ? AND (id < ? OR ? = 0) AND back_at BETWEEN ? AND ?",
+            (self._token, ticket, ticket, now - pacing.LOOK_EVERY, now),
+        ).fetchone()
+        return bool(row[0])
+
+    def _line_up(self, db: sqlite3.Connection, ticket: int, seconds: float, pace: pacing.Pace, now: float) -> Wait:
+        """Send the asker to sleep until shortly before its turn, so that not everybody wakes for everybody's.
+
+        The second in line wakes just after the first, and goes where that one oversleeps.
+        """
+        (ahead,) = db.execute(
+            "SELECT count(*) FROM waiter WHERE token = ? AND (id < ? OR ? = 0)", (self._token, ticket, ticket)
+        ).fetchone()
+        seconds = max(0.0, seconds)
+        if ahead:
+            seconds += (ahead - 1) * pace.interval + pacing.LOOK_EVERY
+        cursor = db.execute(
+            "INSERT OR REPLACE INTO waiter VALUES (?, ?, ?)", (ticket or None, self._token, now + seconds)
+        )
+        return Wait(seconds, ticket or int(cursor.lastrowid or 0))
 
     def _known_lane(self, db: sqlite3.Connection, lane: str) -> str:
         """The lane that a request really counts in: another process may have learned a workspace's organization."""

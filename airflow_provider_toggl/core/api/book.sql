@@ -33,6 +33,13 @@ CREATE TABLE IF NOT EXISTS lease (
     taken_at REAL NOT NULL
 );
 
+-- Who waits for a turn, in the order of coming, and when they said that they would ask again.
+CREATE TABLE IF NOT EXISTS waiter (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    token TEXT NOT NULL,
+    back_at REAL NOT NULL
+);
+
 -- Which organization a workspace belongs to.
 CREATE TABLE IF NOT EXISTS workspace (
     token TEXT NOT NULL,

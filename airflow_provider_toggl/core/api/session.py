@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.api.answers import (
     retry_after,
     told_of,
 )
-from airflow_provider_toggl.core.api.book import HostBook, Refusal, Turn, Wait
+from airflow_provider_toggl.core.api.book import HostBook, Refusal, Turn
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.retrying import RetryPolicy, may_repeat
 from airflow_provider_toggl.core.api.transport import Call, NotSent, Transport
@@ -173,14 +173,16 @@ class TogglSession:
         return answer
 
     def _take_turn(self, lane: str) -> Turn:
+        ticket = 0
         while True:
-            outcome = self._book.ask_turn(lane, pace=self.pace, reserve=self.reserve, now=self._clock.now())
+            now = self._clock.now()
+            outcome = self._book.ask_turn(lane, pace=self.pace, reserve=self.reserve, now=now, ticket=ticket)
             if isinstance(outcome, Refusal):
                 raise quota_error(lane, utc(outcome.resets_at), known_before=True)
-            if isinstance(outcome, Wait):
-                self._sleep(outcome.seconds)
-                continue
-            return outcome
+            if isinstance(outcome, Turn):
+                return outcome
+            ticket = outcome.ticket
+            self._sleep(outcome.seconds)
 
     def _sleep(self, seconds: float) -> None:
         if self.before_wait is not None:

@@ -98,14 +98,12 @@ class ListReader:
         opened = self.cursor.open or self._opened()
         asked = opened.mark if opened.proof else opened.since
         answer, rows, total, since = self._ask(self._path(), opened.page, asked)
+        has_changed = opened.proof and rows > 0 and since is not None
         if not opened.proof:
             opened = replace(opened, mark=opened.mark or answer.date, since=since)
             following = self._following(opened, rows, total, answer.header_int("x-page-size"))
-        elif rows and since is not None:
-            log.info("The list of %s changed while its pages were read: it is read again.", self._stream.name)
-            following = self._begun_anew(opened)
         else:
-            following = None
+            following = self._begun_anew(opened) if has_changed else None
         if following is None:
             self._close(opened)
         else:
@@ -119,7 +117,8 @@ class ListReader:
             watermark=self._watermark,
             cursor=dump(self.cursor),
             requests=self._session.spent - spent,
-            complete_at=opened.mark if done and opened.since is None else None,
+            # What changed to the last is not known to be complete.
+            complete_at=opened.mark if done and opened.since is None and not has_changed else None,
             where="all" if since is None else f"changes since {since:%Y-%m-%d %H:%M:%S} UTC",
             share=1.0 if done else (None if total is None else min(1.0, (opened.rows + rows) / max(1, total))),
         )
@@ -137,10 +136,12 @@ class ListReader:
         if not is_last(rows, page=opened.page, asked_size=self._stream.per_page, told_size=size, total=total):
             return read
         if total is not None and read.rows < total:
-            lack = f"The list of {self._stream.name} has {read.rows} rows and says that it has {total}."
-            log.warning("%s It is read again.", lack)
             following = self._begun_anew(opened)
-            self._lack = "" if following else f"{lack} What it has is landed; the next run reads it again."
+            if following is None:
+                self._lack = (
+                    f"The list of {self._stream.name} has {read.rows} rows and says that it has {total}. What it has "
+                    "is landed; the next run reads it again."
+                )
             return following or OpenList(opened.opened_at, since=opened.since)
         # Pages are numbered: where a row was deleted or renamed between two of them, others moved past the border.
         return replace(read, proof=True, page=1) if opened.page > 1 and self._stream.listing == "since" else None
@@ -149,6 +150,7 @@ class ListReader:
         """Return the list from its start, None when that was done too often already."""
         if opened.rounds >= MOST_ROUNDS:
             return None
+        log.info("The list of %s changed while its pages were read: it is read again.", self._stream.name)
         return OpenList(opened.opened_at, since=opened.since, rounds=opened.rounds + 1)
 
     def _close(self, opened: OpenList) -> None:

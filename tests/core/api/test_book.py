@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.api.book import (
+    LATE_SECONDS,
     LEASE_SECONDS,
     PROBE_SECONDS,
     HostBook,
@@ -23,7 +24,7 @@ from airflow_provider_toggl.core.api.book import (
     Wait,
     token_digest,
 )
-from airflow_provider_toggl.core.api.pacing import LONGEST_DEPARTURE, Pace
+from airflow_provider_toggl.core.api.pacing import LONGEST_DEPARTURE, LOOK_EVERY, Pace
 from airflow_provider_toggl.core.api.quota import Lane, Told
 from airflow_provider_toggl.sandbox.gate import Gate
 from airflow_provider_toggl.sandbox.server import start_sandbox
@@ -32,10 +33,13 @@ from airflow_provider_toggl.sandbox.settings import Settings
 T = 1_780_000_000.0
 LANE = "organization:3"
 FAST = Pace(1000.0)
+SLOW = Pace(1.0)
 
 
-def ask(book: HostBook, now: float, *, lane: str = LANE, reserve: int = 0, pace: Pace = FAST) -> Turn | Wait | Refusal:
-    return book.ask_turn(lane, pace=pace, reserve=reserve, now=now)
+def ask(
+    book: HostBook, now: float, *, lane: str = LANE, reserve: int = 0, pace: Pace = FAST, ticket: int = 0
+) -> Turn | Wait | Refusal:
+    return book.ask_turn(lane, pace=pace, reserve=reserve, now=now, ticket=ticket)
 
 
 def take(book: HostBook, now: float, **options: object) -> Turn:
@@ -68,8 +72,9 @@ def test_what_one_learned_the_other_knows(books: tuple[HostBook, HostBook]) -> N
 def test_the_turn_of_one_is_not_the_others(books: tuple[HostBook, HostBook]) -> None:
     one, other = books
     spend(one, T, None)
-    assert isinstance(ask(other, T + 0.5, pace=Pace(1.0)), Wait)
-    assert isinstance(ask(other, T + 1.1, pace=Pace(1.0)), Turn)
+    waiting = ask(other, T + 0.5, pace=Pace(1.0))
+    assert isinstance(waiting, Wait)
+    assert isinstance(ask(other, T + 0.5 + waiting.seconds, pace=Pace(1.0), ticket=waiting.ticket), Turn)
 
 
 def test_a_request_under_way_is_not_spare(books: tuple[HostBook, HostBook]) -> None:
@@ -240,7 +245,80 @@ def test_a_session_that_was_told_to_wait_holds_all_back(books: tuple[HostBook, H
     one, other = books
     spend(one, T, None)
     one.hold_back(60.0, T)
-    assert ask(other, T + 10) == Wait(50.0)
+    waiting = ask(other, T + 10)
+    assert isinstance(waiting, Wait)
+    assert waiting.seconds == pytest.approx(50.0)
+
+
+def wait(book: HostBook, now: float, **options: object) -> Wait:
+    """Ask for a turn that must not be there yet."""
+    waiting = ask(book, now, pace=SLOW, **options)  # type: ignore[arg-type]
+    assert isinstance(waiting, Wait)
+    return waiting
+
+
+def test_who_came_first_goes_first() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, None)
+    one, other = wait(book, T + 0.1), wait(book, T + 0.2)
+    # Both and a newcomer ask at the moment when there is room.
+    now = T + 0.1 + one.seconds
+    wait(book, now)
+    wait(book, now, ticket=other.ticket)
+    assert isinstance(ask(book, now, pace=SLOW, ticket=one.ticket), Turn)
+
+
+def test_the_further_back_in_the_line_the_longer_is_the_sleep() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, None)
+    sleeps = [wait(book, T).seconds for _ in range(5)]
+    assert sleeps[1] - sleeps[0] == pytest.approx(LOOK_EVERY)
+    assert [b - a for a, b in pairwise(sleeps[1:])] == pytest.approx([SLOW.interval] * 3)
+
+
+def test_when_the_first_in_line_oversleeps_the_second_goes_and_the_first_is_next() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, None)
+    one, other, third = wait(book, T), wait(book, T), wait(book, T)
+    now = T + other.seconds + 0.001
+    assert isinstance(ask(book, now, pace=SLOW, ticket=other.ticket), Turn)
+    again = wait(book, now + 0.1, ticket=one.ticket)
+    assert again.ticket == one.ticket
+    assert again.seconds < third.seconds
+
+
+def test_a_turn_that_nobody_is_awake_for_is_taken_by_who_asks() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, None)
+    first = wait(book, T)
+    wait(book, T)
+    # Both in the line died.
+    assert isinstance(ask(book, T + first.seconds + 0.1, pace=SLOW), Turn)
+
+
+def test_who_died_in_the_line_makes_others_wait_no_longer() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, None)
+    first = wait(book, T)
+    later = T + first.seconds + LATE_SECONDS + 0.1
+    spend(book, later, None)
+    assert wait(book, later).seconds == pytest.approx(SLOW.interval, abs=0.01)
+
+
+def test_who_is_refused_for_quota_leaves_the_line() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, Told(1, 100.0))
+    one = wait(book, T)
+    book.close_lane(LANE, 100.0, T)
+    assert isinstance(ask(book, T + one.seconds, pace=SLOW, ticket=one.ticket), Refusal)
+    assert isinstance(ask(book, T + one.seconds, lane="user", pace=SLOW), Turn)
+
+
+def test_a_line_from_before_the_clock_was_turned_back_holds_nobody_up() -> None:
+    book = HostBook(None, "t")
+    spend(book, T, None)
+    ask(book, T, pace=Pace(0.01))
+    assert isinstance(ask(book, T - 86_400), Turn)
 
 
 @dataclass
@@ -250,6 +328,7 @@ class Client:
     turn: Turn | None = None
     told: Told | None = None
     since: float = 0.0
+    ticket: int = 0
 
 
 class Host:
@@ -276,7 +355,8 @@ class Host:
 
     def advance(self, client: Client) -> None:
         if client.turn is None:
-            turn = ask(self.book, self.now)
+            turn = self.book.ask_turn(LANE, pace=FAST, reserve=0, now=self.now, ticket=client.ticket)
+            client.ticket = turn.ticket if isinstance(turn, Wait) else 0
             if isinstance(turn, Turn):
                 self.book.depart(turn, lambda: self.now)
                 client.turn, client.told, client.since = turn, None, self.now
@@ -319,12 +399,14 @@ from pathlib import Path
 from airflow_provider_toggl.core.api.book import HostBook, Turn
 from airflow_provider_toggl.core.api.pacing import Pace
 path, rate, count = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-book, left = HostBook(path, "t"), []
+book, left, ticket = HostBook(path, "t"), [], 0
 while len(left) < count:
-    turn = book.ask_turn("user", pace=Pace(rate), reserve=0, now=time.time())
+    turn = book.ask_turn("user", pace=Pace(rate), reserve=0, now=time.time(), ticket=ticket)
     if not isinstance(turn, Turn):
+        ticket = turn.ticket
         time.sleep(turn.seconds)
         continue
+    ticket = 0
     book.depart(turn, lambda: left.append(time.time()) or left[-1])
     book.settle(turn, "user", None, time.time())
 print(json.dumps(left))

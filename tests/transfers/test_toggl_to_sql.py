@@ -1,0 +1,381 @@
+from __future__ import annotations
+
+import json
+import os
+import runpy
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import TaskDeferred
+from support.connections import WEBHOOK_SECRET, Connections, all_logs
+from support.truth import STREAMS, differences, entity_differences, entry_differences, live, rows
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def warehouse(sandbox: RunningSandbox, connections: Connections) -> Path:
+    """The warehouse of the default connections, which are set."""
+    connections.toggl(sandbox)
+    return connections.duckdb()
+
+
+def context(**more: Any) -> Any:
+    """Return what a task gets: here it needs its run's start only."""
+    return {"dag_run": SimpleNamespace(start_date=datetime.now(timezone.utc)), **more}
+
+
+def land(stream: str = "time_entries", **options: Any) -> dict[str, Any]:
+    """Run a task of a new run to its end."""
+    return TogglToSqlOperator(task_id="land", stream=stream, **options).execute(context())
+
+
+def defer(operator: TogglToSqlOperator, run: Callable[[], Any]) -> TaskDeferred:
+    """Run a task until it defers."""
+    with pytest.raises(TaskDeferred) as caught:
+        run()
+    return caught.value
+
+
+# -- the operator ------------------------------------------------------------------------------------------------------
+
+
+def test_every_stream_is_landed(sandbox: RunningSandbox, warehouse: Path):
+    for stream in STREAMS:
+        land(stream)
+    assert differences(warehouse, sandbox.url) == []
+
+
+def test_the_same_run_twice_changes_nothing(sandbox: RunningSandbox, warehouse: Path):
+    first = {stream: land(stream) for stream in STREAMS}
+    before = {stream: live(warehouse, stream) for stream in STREAMS}
+    second = {stream: land(stream) for stream in STREAMS}
+    assert all(summary["inserted"] == summary["rows"] for summary in first.values())
+    assert {name: (summary["inserted"], summary["updated"]) for name, summary in second.items()} == dict.fromkeys(
+        STREAMS, (0, 0)
+    )
+    seen = ("seen_at", "observed_at")
+    for stream in STREAMS:
+        after = live(warehouse, stream)
+        assert {key: {**row, **dict.fromkeys(seen)} for key, row in after.items()} == {
+            key: {**row, **dict.fromkeys(seen)} for key, row in before[stream].items()
+        }
+
+
+def test_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Path):
+    summary = land(page_size=50)
+    assert json.loads(json.dumps(summary)) == summary
+    wanted = {"stream": "time_entries", "workspace_id": sandbox.workspace_id, "rows": 120, "inserted": 120, "pages": 5}
+    assert summary | wanted == summary
+    assert summary["deferrals"] == 0
+    assert summary["watermark"].endswith("Z")
+
+
+def test_its_fields_are_templates(warehouse: Path):
+    assert set(TogglToSqlOperator.template_fields) == {
+        "toggl_conn_id",
+        "workspace_id",
+        "warehouse_conn_id",
+        "schema",
+        "since",
+        "until",
+        "facts_timezone",
+    }
+    operator = TogglToSqlOperator(
+        task_id="land",
+        stream="time_entries",
+        toggl_conn_id="toggl_{{ name }}",
+        workspace_id="{{ number }}",
+        warehouse_conn_id="{{ 'duck' ~ 'db_default' }}",
+        schema="{{ name }}",
+        since="{{ day }}",
+        until="{{ '' }}",
+        facts_timezone="{{ 'Europe/' ~ 'Berlin' }}",
+    )
+    operator.render_template_fields({"name": "default", "number": 7, "day": "2026-01-01"})
+    rendered = {name: getattr(operator, name) for name in operator.template_fields}
+    assert rendered == {
+        "toggl_conn_id": "toggl_default",
+        "workspace_id": "7",
+        "warehouse_conn_id": "duckdb_default",
+        "schema": "default",
+        "since": "2026-01-01",
+        "until": "",
+        "facts_timezone": "Europe/Berlin",
+    }
+
+
+def test_rendered_texts_are_understood(sandbox: RunningSandbox, warehouse: Path):
+    day = (datetime.now(timezone.utc) - timedelta(days=30)).isoformat(sep=" ")
+    options = {"workspace_id": str(sandbox.workspace_id), "since": day, "until": "", "schema": "other"}
+    land(**options, facts_timezone="Asia/Tokyo")
+    assert len(live(warehouse, "time_entries", "other")) == 120
+
+
+def test_a_stream_that_does_not_exist_is_refused_where_the_dag_is_written():
+    with pytest.raises(errors.ConfigurationError, match=r"There is no stream 'timers'\. Streams: time_entries"):
+        TogglToSqlOperator(task_id="land", stream="timers")
+
+
+def test_a_task_without_a_workspace_says_which_there_are(sandbox: RunningSandbox, connections: Connections):
+    connections.toggl(sandbox, workspace_id=None)
+    connections.duckdb()
+    with pytest.raises(errors.ConfigurationError, match=f"The token can see: {sandbox.workspace_id} "):
+        land()
+    assert land(workspace_id=sandbox.workspace_id)["rows"] == 120
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"since": "2026-01-01T00:00"}, "since is .* without a zone"),
+        ({"since": "2099-01-01"}, "in the future"),
+        ({"page_size": 0}, "page_size is 0"),
+        ({"stream": "tags", "since": "2026-01-01"}, "since and until are for time_entries"),
+        ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all' to land in"),
+        ({"facts_timezone": "Mars/Olympus"}, "There is no time zone 'Mars/Olympus'"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused_before_anything_is_asked(
+    sandbox: RunningSandbox, warehouse: Path, options: dict[str, Any], words: str
+):
+    with pytest.raises(errors.ConfigurationError, match=words):
+        land(**options)
+    assert sandbox.requests()["total"] == 0
+
+
+def test_a_fixed_range_is_landed(warehouse: Path):
+    today = datetime.now(timezone.utc).date()
+    summary = land(incremental=False, since=today - timedelta(days=9), until=today - timedelta(days=5))
+    assert 0 < summary["rows"] < 120
+
+
+def test_how_long_reports_may_lag_is_an_option(sandbox: RunningSandbox, warehouse: Path, connections: Connections):
+    connections.set_option("report_lag", "1000")
+    marks = [land(schema="one")["watermark"], land(schema="two", report_lag=10)["watermark"]]
+    one, two = (datetime.fromisoformat(mark.replace("Z", "+00:00")) for mark in marks)
+    assert 980 < (two - one).total_seconds() < 1060
+
+
+def test_two_tasks_with_connections_of_their_own_do_not_meet(
+    sandbox: RunningSandbox, connections: Connections, tmp_path: Path
+):
+    for name in ("one", "two"):
+        connections.toggl(sandbox, f"toggl_{name}")
+        path = connections.duckdb(f"duck_{name}", tmp_path / f"{name}.duckdb")
+        land("tags", toggl_conn_id=f"toggl_{name}", warehouse_conn_id=f"duck_{name}")
+        assert entity_differences(path, sandbox.url, "tags") == []
+
+
+# -- waiting for the quota ---------------------------------------------------------------------------------------------
+
+
+def test_a_used_up_quota_defers_until_it_resets_and_goes_on_at_the_next_page(
+    sandbox: RunningSandbox, warehouse: Path, connections: Connections
+):
+    sandbox.set(quota_enforced=True, organization_quota=5, quota_window_seconds=1800)
+    before = datetime.now(timezone.utc)
+    operator, run = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20), context()
+    deferred = defer(operator, lambda: operator.execute(run))
+    assert isinstance(deferred.trigger, DateTimeTrigger)
+    assert before + timedelta(seconds=1799) <= deferred.trigger.moment <= before + timedelta(seconds=1860)
+    assert deferred.method_name == "resume"
+    assert json.loads(json.dumps(deferred.kwargs)) == deferred.kwargs
+    assert (deferred.kwargs["summary"]["rows"], deferred.kwargs["summary"]["deferrals"]) == (100, 1)
+    assert rows(warehouse, "SELECT count(*) AS n FROM toggl.time_entries") == [{"n": 100}]
+    assert sandbox.requests()["by_status"] == {"200": 5}
+    # Half an hour later, maybe on another worker.
+    sandbox.reset_quota()
+    connections.set_option("state_dir", str(warehouse.parent / "another host"))
+    another = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
+    kwargs = json.loads(json.dumps(deferred.kwargs))
+    summary = another.resume_execution(deferred.method_name, {**kwargs, "event": {"moment": "then"}}, run)
+    assert (summary["rows"], summary["requests"], summary["deferrals"]) == (120, 8, 1)
+    assert entry_differences(warehouse, sandbox.url) == []
+    asked = [(call["body"]["start_date"], call["body"]["first_row_number"]) for call in sandbox.requests()["calls"]]
+    assert len(asked) == len(set(asked))
+
+
+def test_a_task_that_waits_has_let_the_warehouse_go(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.set(quota_enforced=True, organization_quota=2)
+    operator = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
+    defer(operator, lambda: operator.execute(context()))
+    assert len(live(warehouse, "time_entries")) == 40
+
+
+def test_what_is_known_to_be_used_up_defers_without_a_request(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.set(quota_enforced=True, organization_quota=1)
+    land("tags")
+    for stream in ("projects", "time_entries", "groups"):
+        operator = TogglToSqlOperator(task_id="land", stream=stream)
+        deferred = defer(operator, lambda operator=operator: operator.execute(context()))
+        assert deferred.kwargs["summary"]["requests"] == 0
+    assert sandbox.requests()["total"] == 1
+
+
+def test_tasks_that_wait_for_the_same_reset_do_not_come_back_all_at_once(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.set(quota_enforced=True, organization_quota=1)
+    land("tags")
+    moments = []
+    for _ in range(4):
+        operator = TogglToSqlOperator(task_id="land", stream="clients")
+        moments.append(defer(operator, lambda operator=operator: operator.execute(context())).trigger.moment)
+    assert len(set(moments)) == 4
+    assert max(moments) - min(moments) < timedelta(seconds=2)
+
+
+def test_a_refusal_for_quota_that_nothing_announced_defers_too(sandbox: RunningSandbox, warehouse: Path):
+    text = "You have hit your hourly limit for API calls. Your quota will reset in 600 seconds."
+    sandbox.fault("status", status=402, body=text)
+    operator, before = TogglToSqlOperator(task_id="land", stream="tags"), datetime.now(timezone.utc)
+    moment = defer(operator, lambda: operator.execute(context())).trigger.moment
+    assert timedelta(seconds=599) < moment - before < timedelta(seconds=660)
+
+
+def test_a_long_retry_after_defers_until_then(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.fault("status", status=429, headers={"Retry-After": "240"}, times=None)
+    operator, before = TogglToSqlOperator(task_id="land", stream="tags"), datetime.now(timezone.utc)
+    deferred = defer(operator, lambda: operator.execute(context()))
+    assert timedelta(seconds=238) < deferred.trigger.moment - before < timedelta(seconds=300)
+    assert sandbox.requests()["total"] == 1
+
+
+def test_a_short_retry_after_is_waited_for(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.fault("status", status=429, headers={"Retry-After": "0"})
+    assert land("tags")["requests"] == 2
+
+
+@pytest.mark.parametrize(
+    "order", [{"status": 429, "headers": {"Retry-After": "240"}}, {"status": 402, "body": "quota"}]
+)
+def test_a_task_that_may_not_defer_fails_instead(sandbox: RunningSandbox, warehouse: Path, order: dict[str, Any]):
+    sandbox.fault("status", **order, times=None)
+    with pytest.raises((errors.QuotaExhausted, errors.RateLimited)):
+        land("tags", deferrable=False)
+
+
+def test_a_task_that_failed_goes_on_at_its_next_try(sandbox: RunningSandbox, warehouse: Path):
+    run = context()
+    operator = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=50)
+    sandbox.set(quota_enforced=True, organization_quota=1)
+    defer(operator, lambda: operator.execute(run))
+    sandbox.set(quota_enforced=False)
+    sandbox.fault("status", status=400, body="no", times=1)
+    again = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=50, toggl_conn_id="toggl_default")
+    (warehouse.parent / "state" / "quota.sqlite").unlink(missing_ok=True)
+    with pytest.raises(errors.PayloadRefused):
+        again.execute(run)
+    assert again.execute(run)["rows"] == 70
+    assert entry_differences(warehouse, sandbox.url) == []
+
+
+# -- plans -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_the_plan_has_not_is_skipped(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.fault("status", status=402, body="Tasks are a premium feature", match={"path": "/tasks$"}, times=None)
+    with pytest.raises(AirflowSkipException, match=r"^tasks is not part of the workspace's plan\. .*premium feature"):
+        land("tasks")
+
+
+def test_time_entries_that_the_plan_has_not_are_an_error(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.fault("status", status=402, body="Workspace needs to have this feature enabled", times=None)
+    with pytest.raises(errors.PlanLacksFeature):
+        land()
+
+
+# -- in a real run -----------------------------------------------------------------------------------------------------
+
+
+WAITS = """
+from airflow.sdk import DAG
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
+
+with DAG("waits", schedule=None) as dag:
+    TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
+"""
+
+
+@pytest.fixture
+def waits(metadata_database: Path) -> Iterator[Any]:
+    """A DAG of one task, in the folder that Airflow reads."""
+    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "waits.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(WAITS)
+    yield runpy.run_path(str(path))["dag"]
+    path.unlink()
+
+
+# Airflow warns of itself.
+@pytest.mark.filterwarnings("default")
+def test_a_dag_run_without_a_scheduler_waits_for_a_quota_by_itself_and_leaves_its_summary(
+    sandbox: RunningSandbox, warehouse: Path, waits: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("airflow_provider_toggl.transfers.toggl_to_sql.SPREAD_SECONDS", 0.1)
+    text = "You have hit your hourly limit for API calls. Your quota will reset in 1 seconds."
+    sandbox.fault("status", status=402, body=text)
+    with all_logs() as lines:
+        run = waits.test()
+    assert run.state == "success"
+    (task,) = run.get_task_instances()
+    summary = task.xcom_pull(task_ids="land")
+    assert summary["rows"] == 120
+    # Such a run loses what a task leaves for itself when it waits.
+    assert summary["deferrals"] == 0
+    assert sandbox.requests()["by_status"] == {"200": 8, "402": 1}
+    assert entry_differences(warehouse, sandbox.url) == []
+    for secret in (sandbox.token, WEBHOOK_SECRET):
+        assert [line for line in lines if secret in line] == []
+        assert secret not in json.dumps(summary)
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_what_a_task_leaves_behind(
+    sandbox: RunningSandbox, warehouse: Path, capsys: pytest.CaptureFixture[str]
+):
+    sandbox.set(quota_enforced=True, organization_quota=3)
+    operator = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
+    operator.render_template_fields({})
+    with all_logs() as lines:
+        deferred = defer(operator, lambda: operator.execute(context()))
+    # A task's own logger writes there.
+    lines += capsys.readouterr()
+    left = [
+        repr(operator),
+        repr(deferred.trigger.serialize()),
+        repr(deferred.kwargs),
+        repr({name: getattr(operator, name) for name in operator.template_fields}),
+        *lines,
+    ]
+    for secret in (sandbox.token, WEBHOOK_SECRET):
+        assert [text for text in left if secret in text] == []
+        assert secret.encode() not in warehouse.read_bytes()
+
+
+def test_the_log_says_until_when_a_task_waits_and_what_is_done(
+    sandbox: RunningSandbox, warehouse: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+):
+    sandbox.set(quota_enforced=True, organization_quota=3)
+    operator = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
+    defer(operator, lambda: operator.execute(context()))
+    said = caplog.text + capsys.readouterr().out
+    assert "is used up until" in said
+    assert "and holds no worker slot until then. So far: time_entries of workspace" in said
+    assert "60 rows in 3 pages" in said
+
+
+def test_the_options_of_the_provider_are_known_to_airflow():
+    assert conf.get("toggl", "report_lag") == "300"
+    assert conf.get("toggl", "warehouse_lock_timeout") == "300"
