@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.pulls import Workspace, build_workspace
 from support.sandboxes import Host
+
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +19,20 @@ def pull_host() -> Iterator[Host]:
     host.close()
 
 
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with its tables, to be copied: making them takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
+    with DuckdbTarget(path) as target:
+        target.prepare()
+    return path
+
+
 @pytest.fixture
-def build(pull_host: Host, tmp_path: Path) -> Callable[..., Workspace]:
+def build(pull_host: Host, empty_warehouse: Path, tmp_path: Path) -> Callable[..., Workspace]:
     """Make the test's workspace as told."""
-    return lambda **world: build_workspace(pull_host, tmp_path / "warehouse.duckdb", **world)
+    path = shutil.copy(empty_warehouse, tmp_path / "warehouse.duckdb")
+    return lambda **world: build_workspace(pull_host, path, **world)
 
 
 @pytest.fixture

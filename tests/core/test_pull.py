@@ -98,19 +98,12 @@ def test_the_watermark_is_not_told_before_the_whole_history_is_read(build):
     assert workspace.pull().watermark is not None
 
 
-def test_what_the_first_load_of_a_large_workspace_costs(build):
-    workspace = build(entries=2_000, days=365)
-    summary = workspace.pull()
-    assert summary.requests == len(workspace.pages()) <= 5
-    assert workspace.wrong("time_entries") == []
-
-
 # -- later runs --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_one_run_after_500_changes_of_every_kind_ends_with_the_truth(build, seed: int):
-    workspace = build(seed=seed, entries=600)
+    workspace = build(seed=seed, entries=400)
     workspace.pull_all()
     workspace.toggl.advance(3600)
     assert len(workspace.toggl.mutate(seed=seed, n=500)) == 500
@@ -118,9 +111,9 @@ def test_one_run_after_500_changes_of_every_kind_ends_with_the_truth(build, seed
     assert workspace.wrong(with_deletions=False) == []
 
 
-def test_a_run_after_scattered_changes_takes_few_requests(build):
+def test_a_first_load_and_a_run_after_scattered_changes_take_few_requests(build):
     workspace = build(entries=2_000, days=365)
-    workspace.pull_all()
+    assert workspace.pull_all()["time_entries"].requests <= 5
     workspace.toggl.advance(3600)
     workspace.toggl.mutate(seed=5, n=100)
     summaries = workspace.pull_all()
@@ -137,11 +130,11 @@ def test_the_same_run_twice_changes_nothing(workspace: Workspace):
     assert all(summary.inserted == summary.absent == summary.rejected == 0 for summary in summaries.values())
 
 
-@pytest.mark.parametrize("stream", STREAMS)
-def test_a_retry_of_a_run_that_had_ended_asks_nothing(workspace: Workspace, stream: str):
+def test_a_retry_of_a_run_that_had_ended_asks_nothing(workspace: Workspace):
     started = datetime.now(timezone.utc)
-    workspace.pull(stream, run_started=started)
-    assert workspace.pull(stream, run_started=started).requests == 0
+    for stream in STREAMS:
+        workspace.pull(stream, run_started=started)
+        assert workspace.pull(stream, run_started=started).requests == 0
 
 
 def test_an_edit_of_an_entry_of_three_years_ago_is_found_by_one_run(build):
@@ -207,7 +200,7 @@ def test_a_larger_page_size_than_usual_is_asked_for(workspace: Workspace):
 # -- interrupted runs --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("page", [1, 3, 6])
 def test_a_run_that_fails_at_any_page_goes_on_there(workspace: Workspace, page: int):
     started = datetime.now(timezone.utc)
     with pytest.raises(AccessDenied):
@@ -219,7 +212,7 @@ def test_a_run_that_fails_at_any_page_goes_on_there(workspace: Workspace, page: 
     assert len(asked) == len(set(asked))
 
 
-@pytest.mark.parametrize("page", [2, 3, 5])
+@pytest.mark.parametrize("page", [2, 5])
 def test_a_new_run_after_a_broken_first_load_brings_what_changed_meanwhile(workspace: Workspace, page: int):
     with pytest.raises(AccessDenied):
         workspace.pull(page_size=60, before_call=fail_from_page(page))
@@ -229,13 +222,12 @@ def test_a_new_run_after_a_broken_first_load_brings_what_changed_meanwhile(works
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
 
-@pytest.mark.parametrize("page", [2, 3])
-def test_a_new_run_after_a_broken_later_one_brings_what_changed_meanwhile(workspace: Workspace, page: int):
+def test_a_new_run_after_a_broken_later_one_brings_what_changed_meanwhile(workspace: Workspace):
     workspace.pull(page_size=60)
     workspace.toggl.advance(3600)
     workspace.toggl.mutate(seed=1, n=150)
     with pytest.raises(AccessDenied):
-        workspace.pull(page_size=20, before_call=fail_from_page(page))
+        workspace.pull(page_size=20, before_call=fail_from_page(3))
     workspace.toggl.advance(3600)
     workspace.toggl.mutate(seed=2, n=60)
     workspace.pull(page_size=20)

@@ -68,16 +68,18 @@ def test_nothing_is_asked_of_toggl_where_nothing_can_be_landed(landed: Workspace
 
 
 def test_a_file_that_is_no_database_is_said_and_left_alone(workspace: Workspace):
+    workspace.path = workspace.path.with_name("other.duckdb")
     workspace.path.write_text("id,description\n1,not a database\n" * 1000)
     before = workspace.path.read_bytes()
-    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb"):
+    with pytest.raises(WarehouseError, match=r"other\.duckdb"):
         workspace.pull()
     assert workspace.path.read_bytes() == before
 
 
 def test_a_folder_in_place_of_the_file_is_said(workspace: Workspace):
+    workspace.path = workspace.path.with_name("other.duckdb")
     workspace.path.mkdir()
-    with pytest.raises(WarehouseError, match=r"warehouse\.duckdb"):
+    with pytest.raises(WarehouseError, match=r"other\.duckdb"):
         workspace.pull()
 
 

@@ -41,7 +41,7 @@ def live_ids(workspace: Workspace, *, by: str) -> list[int]:
     return [row["id"] for row in sorted(live, key=lambda row: (row[by], row["id"]), reverse=by == "at")]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_what_changes_during_a_first_load_is_in_after_the_next_run(workspace: Workspace, seed: int):
     change = between_pages(workspace, lambda number: workspace.toggl.mutate(seed=seed * 100 + number, n=12))
     workspace.pull(page_size=30, before_call=change)
@@ -50,7 +50,7 @@ def test_what_changes_during_a_first_load_is_in_after_the_next_run(workspace: Wo
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_what_changes_during_a_later_run_is_in_after_the_next_one(workspace: Workspace, seed: int):
     workspace.pull()
     workspace.toggl.advance(3600)
@@ -62,7 +62,7 @@ def test_what_changes_during_a_later_run_is_in_after_the_next_one(workspace: Wor
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
 
-@pytest.mark.parametrize("count", [1, 3, 30, 31, 65])
+@pytest.mark.parametrize("count", [1, 31, 65])
 def test_deleting_entries_that_were_read_skips_none_that_was_not(workspace: Workspace, count: int):
     # After the third page of 30: so many of the first 90 are gone, and as many move up unread.
     ids = live_ids(workspace, by="start")
@@ -92,7 +92,7 @@ def test_deleting_all_that_were_read_and_more_skips_none(workspace: Workspace):
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
 
-@pytest.mark.parametrize("count", [1, 20, 45])
+@pytest.mark.parametrize("count", [1, 45])
 def test_deleting_changes_that_were_read_skips_none_that_was_not(workspace: Workspace, count: int):
     workspace.pull()
     workspace.toggl.advance(3600)
@@ -143,9 +143,8 @@ def stop_before(session: Any, number: int) -> Any:
     return session
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_day_of_restless_work_ends_with_the_truth_once_it_is_quiet(workspace: Workspace, seed: int):
-    rng = random.Random(seed)
+def test_a_day_of_restless_work_ends_with_the_truth_once_it_is_quiet(workspace: Workspace):
+    rng = random.Random(1)
     for run in range(4):
         change = between_pages(workspace, lambda number, run=run: workspace.toggl.mutate(seed=run * 50 + number, n=8))
         workspace.pull(page_size=rng.choice([15, 40, 100]), before_call=change)
@@ -154,18 +153,23 @@ def test_a_day_of_restless_work_ends_with_the_truth_once_it_is_quiet(workspace: 
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
 
-LISTS = {"projects": "project", "tasks": "task", "tags": "tag"}
-
-
-@pytest.mark.parametrize("stream", LISTS)
-@pytest.mark.parametrize("kind", ["rename", "delete", "create"])
+@pytest.mark.parametrize(
+    ("stream", "kind"),
+    [
+        ("projects", "rename_project"),
+        ("projects", "delete_project"),
+        ("projects", "create_project"),
+        ("tasks", "rename_task"),
+        ("tasks", "delete_task"),
+        ("tags", "delete_tag"),
+    ],
+)
 def test_a_list_that_changes_between_its_pages_is_right_after_the_next_run(build, stream: str, kind: str):
-    workspace = build(entries=20, projects=430, tasks=430, tags=430)
-    names = [f"{kind}_{LISTS[stream]}"]
+    workspace = build(entries=0, **{"projects": 1, stream: 430})
 
     def change(number: int) -> None:
         if number in (2, 3):
-            workspace.toggl.mutate(seed=number, n=15, kinds=names)
+            workspace.toggl.mutate(seed=number, n=15, kinds=[kind])
 
     workspace.pull(stream, before_call=between_pages(workspace, change, path=f"/{stream}"))
     workspace.toggl.advance(120)

@@ -11,14 +11,13 @@ from support.pulls import Workspace
 from airflow_provider_toggl.sandbox.settings import Settings
 
 ENTRIES = ("time_entries",)
-LISTS = ("projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 WITHIN_PAGES = {"page_size": 70}
 
 # Each value of each switch that the sandbox does not begin with, and the streams that it may touch.
 SWITCHES: list[Any] = [
-    ({"plan": "starter"}, ENTRIES + LISTS),
-    ({"plan": "premium"}, ("time_entries", "projects", "tasks")),
-    ({"plan": "enterprise"}, ("time_entries", "projects")),
+    ({"plan": "starter"}, ("time_entries", "projects", "tasks", "project_users")),
+    ({"plan": "premium"}, ("time_entries", "projects")),
+    ({"plan": "enterprise"}, ("projects",)),
     ({"largest_page_size": 50}, ENTRIES),
     ({"largest_page_size": 50, "page_size_over_largest": "refuse"}, ENTRIES),
     ({"largest_page_size": 20, "page_size_over_largest": "refuse"}, ENTRIES),
@@ -45,9 +44,9 @@ SWITCHES: list[Any] = [
     # Such a maximum is told nowhere; one of no usual size could not be told from the end of the list.
     ({"tags_largest_per_page": 50}, ("tags",)),
     ({"tags_largest_per_page": 151}, ("tags",)),
-    ({"newer_keys": False}, ENTRIES + LISTS),
+    ({"newer_keys": False}, ("projects", "clients", "tags", "tasks", "users", "project_users", "groups")),
     ({"users_list_deleted": False}, ("users",)),
-    ({"quota_enforced": True, "quota_kind": "sliding", "organization_quota": 500}, ENTRIES + LISTS),
+    ({"quota_enforced": True, "quota_kind": "sliding", "organization_quota": 500}, ("time_entries", "clients")),
     ({"quota_enforced": True, "unused_quota_resets_in": "window", "organization_quota": 500}, ("time_entries", "tags")),
     ({"bucket_enforced": True, "bucket_rate": 150.0, "bucket_capacity": 1.0}, ("time_entries", "tags")),
     ({"bucket_enforced": True, "bucket_rate": 50.0, "bucket_capacity": 3.0, "retry_after": True}, ("tags", "clients")),
