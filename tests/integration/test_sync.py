@@ -44,7 +44,7 @@ def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(s
         state = str(airflow.api("GET", f"/dags/land_all/dagRuns/{run}")["state"])
         return state if state in ("success", "failed") else ""
 
-    assert airflow.wait_until(ended, timeout=240, what="the run to end") == "success"
+    assert airflow.wait_until(ended, timeout=600, what="the run to end") == "success"
     assert differences(warehouse, toggl.url) == []
     assert waits > 0
     assert toggl.requests()["by_status"].get("402", 0) == 0
@@ -63,12 +63,12 @@ def test_a_killed_worker_goes_on_at_the_next_page(sandbox, airflow: AirflowHome,
     run = airflow.trigger("land_entries")
     chance = random.Random(kills)
     for attempt in range(1, kills + 1):
-        name = airflow.wait_until(functools.partial(_find, pids, attempt), timeout=90, what=f"try {attempt}")
+        name = airflow.wait_until(functools.partial(_find, pids, attempt), timeout=240, what=f"try {attempt}")
         wanted = len(report_calls(toggl)) + chance.randint(1, max(1, 60 // kills))
-        airflow.wait_until(lambda: len(report_calls(toggl)) >= wanted, timeout=60, what="pages")  # noqa: B023
+        airflow.wait_until(lambda: len(report_calls(toggl)) >= wanted, timeout=180, what="pages")  # noqa: B023
         os.kill(int(name.suffix[1:]), signal.SIGKILL)
     toggl.clear_faults()
-    assert airflow.wait_for_run("land_entries", run, timeout=120) == "success"
+    assert airflow.wait_for_run("land_entries", run, timeout=300) == "success"
     assert entry_differences(warehouse, toggl.url) == []
     asked = [(call["start_date"], call["first_row_number"]) for call in report_calls(toggl)]
     # Never back to an earlier page of a window, and what a kill left unlanded is all that was asked for twice.

@@ -6,37 +6,22 @@ import multiprocessing
 import subprocess
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 
 import pytest
+from support.pull_process import pull_stream
 from support.pulls import STREAMS, Workspace, build_workspace
 from support.sandboxes import Host
 
 from airflow_provider_toggl.core.errors import WarehouseLocked
 
 
-def pull_in_a_process(url: str, token: str, workspace_id: int, stream: str, folder: str) -> tuple[str, int]:
-    """Pull a stream as a worker does: with the host's book, waiting for others at the file."""
-    from airflow_provider_toggl.core.api.book import HostBook
-    from airflow_provider_toggl.core.api.pacing import Pace
-    from airflow_provider_toggl.core.api.session import TogglSession
-    from airflow_provider_toggl.core.api.transport import RequestsTransport
-    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-    from airflow_provider_toggl.core.pull import Pull, PullRequest
-
-    session = TogglSession(RequestsTransport(url, token), HostBook(Path(folder, "book"), "test"), pace=Pace(50))
-    request = PullRequest(stream, workspace_id, datetime.now(timezone.utc), page_size=50)
-    with DuckdbTarget(Path(folder, "warehouse.duckdb"), lock_timeout=60, hold_seconds=0.05) as target:
-        return stream, Pull(session, target, request).run().rows
-
-
 def test_eight_streams_landing_at_once_in_eight_processes_wait_for_each_other(workspace: Workspace):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["duckdb", "pyarrow.compute", "airflow_provider_toggl.core.land.duckdb_target"])
-    toggl, folder = workspace.toggl, str(workspace.path.parent)
+    context.set_forkserver_preload(["pytest", "support.pull_process"])
+    toggl = workspace.toggl
+    tasks = [(toggl.url, toggl.token, workspace.id, stream, str(workspace.path)) for stream in STREAMS]
     with context.Pool(len(STREAMS)) as pool:
-        tasks = [(toggl.url, toggl.token, workspace.id, stream, folder) for stream in STREAMS]
-        rows = dict(pool.starmap(pull_in_a_process, tasks, chunksize=1))
+        rows = dict(pool.starmap(pull_stream, tasks, chunksize=1))
     assert workspace.wrong() == []
     assert rows["time_entries"] == 240
 
