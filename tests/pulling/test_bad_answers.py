@@ -89,8 +89,8 @@ def test_an_answer_that_is_no_use_is_a_typed_error_and_nothing_is_lost(workspace
             workspace.pull(page_size=60)
         assert type(caught.value) is error
         assert workspace.toggl.token not in repr(caught.value)
-        assert workspace.fingerprint() == before, order
         workspace.toggl.clear_faults()
+    assert workspace.fingerprint() == before
     workspace.pull(page_size=60)
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
@@ -205,8 +205,8 @@ def test_a_list_that_is_no_use_is_a_typed_error_and_nothing_is_lost(workspace: W
         workspace.toggl.fault(**order, match={"path": f"/{stream}$"}, times=None)
         with pytest.raises(error):
             workspace.pull(stream)
-        assert workspace.fingerprint(stream) == before, order
         workspace.toggl.clear_faults()
+    assert workspace.fingerprint(stream) == before
     workspace.pull(stream)
     assert workspace.wrong(stream) == []
 
@@ -264,7 +264,6 @@ def test_single_rows_that_lack_a_field_are_kept_aside_with_the_reason(
     assert workspace.wrong("time_entries") == []
 
 
-@pytest.mark.xfail(strict=True, reason="a report row without the key lands as null, over what was landed before")
 def test_a_page_that_lacks_a_field_of_every_report_changes_no_row(workspace: Workspace):
     workspace.pull()
     before = workspace.content()

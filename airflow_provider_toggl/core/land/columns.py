@@ -130,10 +130,10 @@ def _workspaces(given: pa.Array, workspace_id: int) -> pa.Array:
 
 
 def _known_durations(duration: pa.Array, stop: pa.Array) -> pa.Array:
-    """Leave out the negative number that stands for a duration while an entry is running."""
+    """Leave out what stands for a duration while an entry is running: a negative number, or the seconds until now."""
     if not stop.null_count:
         return duration
-    running = pc.and_(stop.is_null(), pc.less(duration, 0))
+    running = pc.and_(stop.is_null(), pc.not_equal(duration, 0))
     return pc.if_else(running, pa.scalar(None, pa.int64()), duration)
 
 

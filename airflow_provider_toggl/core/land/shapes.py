@@ -51,15 +51,19 @@ class ReportEntry(msgspec.Struct, gc=False):
 
 
 class ReportRow(msgspec.Struct, gc=False):
-    """A row of the detailed report: what its entries share, and the entries."""
+    """A row of the detailed report: what its entries share, and the entries.
+
+    Keys that every row has are required, though they may be null: a row without one is cut short, and would put null
+    over what is known.
+    """
 
     user_id: Int64
     time_entries: list[ReportEntry]
-    project_id: Int64 | None = None
-    task_id: Int64 | None = None
-    billable: bool | None = None
-    description: str | None = None
-    tag_ids: list[Int64] | None = None
+    project_id: Int64 | None
+    task_id: Int64 | None
+    billable: bool | None
+    description: str | None
+    tag_ids: list[Int64] | None
     billable_amount_in_cents: Int64 | None = None
     hourly_rate_in_cents: Int64 | None = None
     currency: str | None = None

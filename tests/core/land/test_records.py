@@ -187,8 +187,9 @@ def test_an_entry_made_without_a_duration_is_not_running() -> None:
 
 
 def test_running_and_stopped_entries_do_not_mix_their_durations() -> None:
-    rows = decode("time_entries", v9_entry(1), v9_entry(2, stop=None, duration=-1), v9_entry(3, stop=None, duration=5))
-    assert rows.table["duration"].to_pylist() == [2700, None, 5]
+    running = [v9_entry(2, stop=None, duration=-1), v9_entry(3, stop=None, duration=5)]
+    rows = decode("time_entries", v9_entry(1), *running, v9_entry(4, stop=None, duration=0))
+    assert rows.table["duration"].to_pylist() == [2700, None, None, 0]
     assert rows.odd_durations == 0
 
 
