@@ -7,13 +7,14 @@ from graphlib import TopologicalSorter
 import pytest
 from support.package_sources import PACKAGE, Module, package_modules
 
-BASE = {"core.errors", "core.clock", "core.streams"}
-CORE = BASE | {"core.api", "core.events", "core.delivery", "core.extract", "core.land", "core.pull"}
+BASE = {"core.errors", "core.clock", "core.instants", "core.streams"}
+CORE = BASE | {"core.api", "core.events", "core.delivery", "core.extract", "core.land", "core.pull", "core.drain"}
 
 # Which part of the package may import which others, besides itself and the package's version.
 MAY_IMPORT: dict[str, set[str]] = {
     "core.errors": set(),
     "core.clock": set(),
+    "core.instants": set(),
     "core.streams": {"core.errors"},
     "core.api": BASE,
     "core.events": BASE,
@@ -21,11 +22,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.delivery": BASE | {"core.events"},
     "core.extract": BASE | {"core.api"},
     "core.pull": BASE | {"core.api", "core.extract", "core.land"},
+    "core.drain": BASE | {"core.events", "core.land"},
     "hooks": CORE,
     "triggers": BASE | {"core.events", "hooks"},
     "sensors": CORE | {"hooks", "triggers"},
     "operators": CORE | {"hooks", "triggers"},
     "transfers": CORE | {"hooks", "triggers"},
+    "assets": BASE,
     "plugin": BASE | {"core.delivery", "hooks"},
     "cli": CORE | {"hooks"},
     "sandbox": set(),

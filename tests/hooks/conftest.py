@@ -1,23 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from support.connection_fixtures import connections, sandbox
 
-import pytest
-from support.connections import Connections
-
-from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
-from airflow_provider_toggl.sandbox.settings import Settings
-
-
-@pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
-    """A workspace of 120 entries in 20 days, without a quota."""
-    with start_sandbox(entries=120, days=20, settings=Settings(quota_enforced=False)) as running:
-        yield running
-
-
-@pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
-    """Where the test sets its connections."""
-    return Connections(monkeypatch, tmp_path)
+__all__ = ["connections", "sandbox"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_toggl.core.land.instants import parse_instant
+from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.land.shapes import OBJECTS, REPORT_TIMES, ReportRow
 
 

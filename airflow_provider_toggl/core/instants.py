@@ -1,4 +1,4 @@
-"""Instants as Toggl writes them, for the few that the vectorised parser does not take."""
+"""Instants as Toggl writes them."""
 
 from __future__ import annotations
 
