@@ -28,6 +28,7 @@ from airflow_provider_toggl.sandbox.faults import Fault, change_body, rows_of
 from airflow_provider_toggl.sandbox.gate import QuotaState
 from airflow_provider_toggl.sandbox.model import User
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.webhooks.api import Webhooks
 from airflow_provider_toggl.sandbox.world import Refused, World
 
 JSON = "application/json; charset=utf-8"
@@ -40,6 +41,7 @@ NGINX_PAGE = (
 )
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 REPORTS = "/reports/"
+WEBHOOKS = "/webhooks/"
 
 
 def build_app(world: World, settings: Settings | None = None) -> Starlette:
@@ -79,7 +81,8 @@ class Front:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._routes = Routes([*v9.ROUTES, *reports.ROUTES])
+        webhooks = Webhooks(sandbox.book, sandbox.engine)
+        self._routes = Routes([*v9.ROUTES, *reports.ROUTES, *webhooks.routes()])
 
     async def serve(self, request: Request) -> Response:
         """Answer one request, late or broken if that was ordered, and log it."""
@@ -90,7 +93,7 @@ class Front:
             request, await request.body(), path, f"{request.method} {shown}", route, names, known,
             token=_token(request),
         )  # fmt: skip
-        response = self._respond(exchange)
+        response = await self._respond(exchange)
         self._log(exchange, response.status_code)
         late = sum(fault.options["seconds"] for fault in exchange.faults if fault.kind == "slow")
         if late:
@@ -100,9 +103,11 @@ class Front:
                 return CutResponse(response, fault.options["fraction"])
         return response
 
-    def _respond(self, exchange: Exchange) -> Response:
+    async def _respond(self, exchange: Exchange) -> Response:
         faults, method = self._sandbox.faults, exchange.request.method
         exchange.lane = exchange.route.lane if exchange.route else "none"
+        if exchange.path.startswith(WEBHOOKS) and not self._sandbox.settings.webhook_calls_count:
+            exchange.lane = "none"
         early = faults.strike(method, exchange.path, before_quota=True)
         if early:
             return self._write_ordered(exchange, early[0])
@@ -113,7 +118,7 @@ class Front:
         ordered = [fault for fault in exchange.faults if fault.kind in ("status", "not_json")]
         if ordered and not ordered[0].options.get("takes_effect"):
             return self._write_ordered(exchange, ordered[0])
-        answer = self._carry_out(exchange)
+        answer = await self._carry_out(exchange)
         if ordered:
             return self._write_ordered(exchange, ordered[0])
         answer.body = _shorten(change_body(answer.body, exchange.faults), exchange)
@@ -130,7 +135,8 @@ class Front:
         if exchange.route is not None and exchange.route.open_to_all:
             return None
         actor = _find_actor(exchange.request, world, settings)
-        if actor is None:
+        by_password = actor is not None and exchange.token != actor.token
+        if actor is None or (by_password and exchange.path.startswith(WEBHOOKS)):
             return self._refuse_sign_in(exchange)
         exchange.request.state.actor = actor
         if exchange.lane == "none" or not self._concerns_us(exchange):
@@ -163,13 +169,14 @@ class Front:
     def _lane_key(self, lane: str, actor: User) -> tuple[int, ...]:
         return (actor.id,) if lane == "user" else (actor.id, self._sandbox.world.organization.id)
 
-    def _carry_out(self, exchange: Exchange) -> Answer:
+    async def _carry_out(self, exchange: Exchange) -> Answer:
         route = exchange.route
         if route is None:
             return Answer("Method Not Allowed", 405) if exchange.path_known else Answer("Not Found", 404)
         try:
             self._check_scope(exchange)
-            return route.handler(self._call(exchange))
+            call = self._call(exchange)
+            return await asyncio.to_thread(route.handler, call) if route.blocks else route.handler(call)
         except Refused as refusal:
             return Answer(refusal.text, refusal.status)
 
@@ -178,9 +185,11 @@ class Front:
         is_json = request.headers.get("content-type", "").lower().startswith("application/json")
         if exchange.raw_body and request.method in ("POST", "PUT", "PATCH") and not is_json:
             raise Refused(400, "Content-Type must be application/json")
-        if not self._concerns_us(exchange):
+        if not self._concerns_us(exchange) and not (exchange.route and exchange.route.open_to_all):
             if exchange.path.startswith(REPORTS):
                 raise Refused(403, "Workspace not found/accessible")
+            if exchange.path.startswith(WEBHOOKS):
+                raise Refused(403, "User not found/accessible for workspace")
             if exchange.endpoint == v9.ORGANIZATION_ENDPOINT:
                 raise Refused(404, "Invalid organization ID")
             raise Refused(403, "User does not have access to this resource.")
@@ -194,7 +203,13 @@ class Front:
         actor = getattr(request.state, "actor", sandbox.world.owner)
         return Call(
             sandbox.world, sandbox.settings, actor, exchange.names, query, exchange.raw_body,
-            request={"method": request.method, "path": exchange.path, "body": _logged_body(exchange.raw_body)},
+            request={
+                "method": request.method,
+                "path": exchange.path,
+                "body": _logged_body(exchange.raw_body),
+                "text": exchange.raw_body.decode(errors="replace"),
+            },
+            site=str(request.base_url).rstrip("/"),
             lag_seconds=max(lag, default=0.0),
             drop_rows=_rows_to_drop(exchange.faults, keep_next=False),
             caches=sandbox.caches,
@@ -217,6 +232,9 @@ class Front:
         return answer
 
     def _write(self, exchange: Exchange, answer: Answer) -> Response:
+        as_text = self._sandbox.settings.webhook_errors == "text" and isinstance(answer.body, str)
+        if as_text and answer.status >= 400 and exchange.path.startswith(WEBHOOKS):
+            return self._finish(exchange, answer.body.encode(), answer.status, {"content-type": TEXT})
         body = b"" if isinstance(answer.body, Nothing) else msgspec.json.encode(answer.body)
         return self._finish(exchange, body, answer.status, {"content-type": JSON, **answer.headers})
 

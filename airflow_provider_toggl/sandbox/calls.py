@@ -35,8 +35,9 @@ class Answer:
 class Call:
     """One request that has passed the gate.
 
-    ``request`` says what was asked, for those who listen to changes. Under ``lag_seconds`` reports show time entries as
-    they were so long ago. ``drop_rows`` is how many rows a page is to be short of.
+    ``request`` says what was asked, for those who listen to changes, and ``site`` where (without a slash at its end).
+    Under ``lag_seconds`` reports show time entries as they were so long ago. ``drop_rows`` is how many rows a page is
+    to be short of.
     """
 
     world: World
@@ -46,6 +47,7 @@ class Call:
     query: Mapping[str, list[str]]
     raw_body: bytes
     request: dict[str, Any] = field(default_factory=dict)
+    site: str = ""
     lag_seconds: float = 0.0
     drop_rows: int = 0
     caches: dict[Any, Any] = field(default_factory=dict)
@@ -129,13 +131,17 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint. ``template`` has ``{name}`` for a number and ``{name:any}`` for anything but a slash."""
+    """One endpoint. ``template`` has ``{name}`` for a number and ``{name:any}`` for anything but a slash.
+
+    One that ``blocks`` waits for somebody else, so it must not run in the server's loop.
+    """
 
     method: str
     template: str
     handler: Handler
     lane: Lane
     open_to_all: bool = False
+    blocks: bool = False
 
     @property
     def shown(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,10 @@ from airflow_provider_toggl.sandbox.mutate import UnknownKind, mutate
 from airflow_provider_toggl.sandbox.requests_log import RequestsLog
 from airflow_provider_toggl.sandbox.settings import SettingError, Settings
 from airflow_provider_toggl.sandbox.truth import UnknownStream, truth
+from airflow_provider_toggl.sandbox.webhooks.book import Book
+from airflow_provider_toggl.sandbox.webhooks.control import WebhookControl
+from airflow_provider_toggl.sandbox.webhooks.engine import Engine
+from airflow_provider_toggl.sandbox.webhooks.mischief import MischiefError
 from airflow_provider_toggl.sandbox.world import World
 
 #: More changes in one request would keep everybody else waiting.
@@ -32,6 +37,8 @@ class Sandbox:
     world: World
     settings: Settings
     gate: Gate
+    book: Book
+    engine: Engine
     faults: FaultBook = field(default_factory=FaultBook)
     log: RequestsLog = field(default_factory=RequestsLog)
     caches: dict[Any, Any] = field(default_factory=dict)
@@ -39,7 +46,10 @@ class Sandbox:
     @classmethod
     def around(cls, world: World, settings: Settings) -> Sandbox:
         """Build a sandbox around a world."""
-        return cls(world, settings, Gate(settings, lambda: world.now().timestamp()))
+        book = Book(world)
+        engine = Engine(book)
+        world.listeners.append(engine.on_change)
+        return cls(world, settings, Gate(settings, lambda: world.now().timestamp()), book, engine)
 
 
 class ControlError(ValueError):
@@ -51,7 +61,7 @@ Action = Callable[[Request, Any], Any]
 
 def routes(sandbox: Sandbox) -> list[Route]:
     """Build the routes of the control API of a sandbox."""
-    control = Control(sandbox)
+    control, webhooks = Control(sandbox), WebhookControl(sandbox.book, sandbox.engine)
     table: list[tuple[str, str, Action]] = [
         ("GET", "/sandbox/health", control.read_health),
         ("GET", "/sandbox/truth/{stream}", control.read_truth),
@@ -67,8 +77,16 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("PATCH", "/sandbox/settings", control.change_settings),
         ("PATCH", "/sandbox/workspace", control.change_workspace),
         ("POST", "/sandbox/quota/reset", control.reset_quota),
+        ("GET", "/sandbox/webhooks/deliveries", webhooks.read_deliveries),
+        ("GET", "/sandbox/webhooks/events", webhooks.read_events),
+        ("GET", "/sandbox/webhooks/faults", webhooks.read_faults),
+        ("POST", "/sandbox/webhooks/faults", webhooks.arm),
+        ("DELETE", "/sandbox/webhooks/faults", webhooks.clear),
+        ("POST", "/sandbox/webhooks/redeliver", webhooks.redeliver),
+        ("POST", "/sandbox/webhooks/flush", webhooks.flush),
     ]
-    return [Route(path, _endpoint(action), methods=[method]) for method, path, action in table]
+    blocking = {webhooks.flush}
+    return [Route(path, _endpoint(action, action in blocking), methods=[method]) for method, path, action in table]
 
 
 class Control:
@@ -168,11 +186,14 @@ class Control:
         return {"reset": True}
 
 
-def _endpoint(action: Action) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(action: Action, blocks: bool) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            return _json(action(request, await _body(request)))
-        except (ControlError, FaultError, SettingError, UnknownKind, UnknownStream) as problem:
+            body = await _body(request)
+            if blocks:
+                return _json(await asyncio.to_thread(action, request, body))
+            return _json(action(request, body))
+        except (ControlError, FaultError, MischiefError, SettingError, UnknownKind, UnknownStream) as problem:
             return _json({"error": str(problem)}, 400)
 
     return endpoint

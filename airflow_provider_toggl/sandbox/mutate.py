@@ -82,6 +82,8 @@ def _watched(
 
     def note(change: Change) -> None:
         noted.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
+        if isinstance(change.obj, TimeEntry):
+            (mutator.gone.discard if change.obj.deleted_at is None else mutator.gone.add)(change.obj.id)
 
     mutator.world.listeners.append(note)
     try:
@@ -99,6 +101,7 @@ class _Mutator:
         self.rng = rng
         #: All ids once, in a stable order: a scan of 100,000 entries for each change would take seconds.
         self.entry_ids = sorted(world.time_entries)
+        self.gone = {entry.id for entry in world.time_entries.values() if entry.deleted_at is not None}
 
     # drawing
 
@@ -136,6 +139,10 @@ class _Mutator:
         self.world.store(entry, self.world.users[entry.user_id])
         self.entry_ids.append(entry.id)
         return entry
+
+    def _request(self, method: str, name: str, what: int | str = "") -> dict[str, Any]:
+        """Return what listeners are told where one request changes several things."""
+        return {"method": method, "path": f"/api/v9/workspaces/{self.world.workspace.id}/{name}/{what}".rstrip("/")}
 
     # time entries
 
@@ -222,10 +229,9 @@ class _Mutator:
 
     def restore_entry(self) -> Outcome | None:
         """Bring a deleted entry back."""
-        gone = [entry for entry in self.world.time_entries.values() if entry.deleted_at is not None]
-        if not gone:
+        if not self.gone:
             return None
-        entry = self.rng.choice(sorted(gone, key=lambda thing: thing.id))
+        entry = self.world.time_entries[self.rng.choice(sorted(self.gone))]
         fields: dict[str, Any] = {"deleted_at": None, **self._live_references(entry)}
         if entry.is_running:
             # Somebody may have started another one meanwhile.
@@ -251,7 +257,8 @@ class _Mutator:
         if not ids:
             return None
         ops = [{"op": "replace", "path": "/description", "value": self.word()}]
-        writes.bulk_patch_entries(self.world, self.world.owner, ids, ops)
+        request = self._request("PATCH", "time_entries", ",".join(map(str, ids)))
+        writes.bulk_patch_entries(self.world, self.world.owner, ids, ops, request=request)
         return {"ids": ids}
 
     def start(self) -> Outcome | None:
@@ -259,10 +266,9 @@ class _Mutator:
         user = self.person()
         if user is None:
             return None
-        running = self.world.running_entry(user.id)
         start = self.seconds() - self.rng.randrange(600)
-        if running is not None:
-            writes.stop_entry(self.world, user, running.id)
+        if (running := self.world.running_entry(user.id)) is not None:
+            writes.stop_entry(self.world, user, running.id, request=self._request("POST", "time_entries"))
         return {"ids": [self.now_store(self._new(user, start, None)).id]}
 
     def stop(self) -> Outcome | None:
@@ -298,7 +304,8 @@ class _Mutator:
         payload: dict[str, Any] = {"name": self.word(), "active": True, "color": self.rng.choice(PALETTE)}
         if client is not None:
             payload["client_id"] = client.id
-        return {"ids": [writes.create_project(self.world, self.world.owner, payload).id]}
+        request = self._request("POST", "projects")
+        return {"ids": [writes.create_project(self.world, self.world.owner, payload, request=request).id]}
 
     def create_client(self) -> Outcome | None:
         """Make a client."""
@@ -322,7 +329,8 @@ class _Mutator:
         if project is None:
             return None
         mode = self.rng.choice(("delete", "unassign"))
-        writes.delete_project(self.world, self.world.owner, project.id, mode)
+        request = self._request("DELETE", "projects", project.id)
+        writes.delete_project(self.world, self.world.owner, project.id, mode, request=request)
         return {"ids": [project.id], "mode": mode}
 
     def delete_client(self) -> Outcome | None:
@@ -330,14 +338,15 @@ class _Mutator:
         client = self.any_of(self.world.clients.values())
         if client is None:
             return None
-        return {"ids": [writes.delete_client(self.world, self.world.owner, client.id)]}
+        request = self._request("DELETE", "clients", client.id)
+        return {"ids": [writes.delete_client(self.world, self.world.owner, client.id, request=request)]}
 
     def delete_tag(self) -> Outcome | None:
         """Delete a tag; it disappears from its entries."""
         tag = self.any_of(self.world.tags.values())
         if tag is None:
             return None
-        writes.delete_tag(self.world, self.world.owner, tag.id)
+        writes.delete_tag(self.world, self.world.owner, tag.id, request=self._request("DELETE", "tags", tag.id))
         return {"ids": [tag.id]}
 
     def delete_task(self) -> Outcome | None:
@@ -345,7 +354,8 @@ class _Mutator:
         task = self.any_of(self.world.tasks.values())
         if task is None:
             return None
-        writes.delete_task(self.world, self.world.owner, task.id)
+        request = self._request("DELETE", f"projects/{task.project_id}/tasks", task.id)
+        writes.delete_task(self.world, self.world.owner, task.id, request=request)
         return {"ids": [task.id]}
 
     def add_member(self) -> Outcome | None:

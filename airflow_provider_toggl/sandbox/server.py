@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import json
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from airflow_provider_toggl.sandbox.app import build_app
 from airflow_provider_toggl.sandbox.seed import build_world
@@ -92,6 +94,36 @@ class Remote:
         """Empty all quota windows and buckets."""
         self.control("POST", "quota/reset")
 
+    def webhook_events(self, after: int = 0) -> list[dict[str, Any]]:
+        """Return the events that were made for subscriptions, oldest first, without the first ``after``."""
+        answer: list[dict[str, Any]] = self.control("GET", f"webhooks/events?after={after}")
+        return answer
+
+    def webhook_deliveries(self) -> dict[str, Any]:
+        """Return counts of outcomes, what is pending, and the last attempts."""
+        answer: dict[str, Any] = self.control("GET", "webhooks/deliveries")
+        return answer
+
+    def webhook_fault(self, kind: str, **order: Any) -> dict[str, Any]:
+        """Order something to go wrong with deliveries."""
+        answer: dict[str, Any] = self.control("POST", "webhooks/faults", {"kind": kind, **order})
+        return answer
+
+    def clear_webhook_faults(self) -> None:
+        """Take all orders for deliveries back."""
+        self.control("DELETE", "webhooks/faults")
+
+    def redeliver_webhooks(self, event_ids: Iterable[int] | None = None) -> int:
+        """Send events once more, all by default; return how many."""
+        ids: Any = "all" if event_ids is None else list(event_ids)
+        answer: dict[str, int] = self.control("POST", "webhooks/redeliver", {"event_ids": ids})
+        return answer["sent"]
+
+    def flush_webhooks(self, timeout: float = 30.0) -> int:
+        """Wait until nothing is to be delivered, or so many seconds; return what still is."""
+        answer: dict[str, int] = self.control("POST", "webhooks/flush", {"timeout": timeout})
+        return answer["pending"]
+
     def control(self, method: str, name: str, body: Any = None) -> Any:
         """Ask the control API.
 
@@ -122,7 +154,7 @@ class RunningSandbox(Remote):
         self.app = build_app(world)
         self._socket = listen(host, port)
         super().__init__(f"http://{host}:{self._socket.getsockname()[1]}")
-        self._server = uvicorn.Server(server_config(self.app))
+        self._server = _Server(self.app)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="sandbox", daemon=True)
         self._thread.start()
         wait_until_ready(self, alive=self._thread.is_alive)
@@ -205,7 +237,20 @@ def serve(world: World, *, listening: socket.socket) -> None:
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):  # the server has ended by then: it only passes the signal on
-        uvicorn.Server(server_config(build_app(world))).run([listening])
+        _Server(build_app(world)).run([listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends what the sandbox does in the background before it ends itself."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(server_config(app))
+        self._engine = app.state.sandbox.engine
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop serving; requests that wait for deliveries would otherwise hold that up."""
+        await asyncio.to_thread(self._engine.close)
+        await super().shutdown(sockets)
 
 
 def server_config(app: Any) -> uvicorn.Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -105,6 +106,54 @@ class Settings:
     tag_write_answer: Literal["object", "array"] = "object"
     #: The password that goes with each user's e-mail, where Toggl takes e-mail and password.
     password: str = "sandbox-password"  # noqa: S105 - made up, and meant to be known
+
+    # What webhooks send.
+    #: What a delete tells: the whole object ("full"), its ids alone ("ids"), or nothing ("null"). Nobody has shown one.
+    webhook_deleted_payload: Literal["full", "ids", "null"] = "full"
+    #: Where metadata have the id: "named" (time_entry_id, captured 2023), "entity_id" (required by a client of 2025).
+    webhook_id_key: Literal["named", "entity_id", "both"] = "named"
+    #: Payload keys: with the legacy ones (wid, uid, pid; captured 2023), or without.
+    webhook_keys: Literal["legacy", "newer"] = "legacy"
+    #: No tags: tags [] beside tag_ids null ("captured", 2023), both [] ("empty"), both null ("null").
+    webhook_no_tags: Literal["captured", "empty", "null"] = "captured"
+    #: Whether < > & are escaped, as Go's encoder does by default.
+    webhook_escape_html: bool = True
+    #: Id of the first event. Those of 2023 were 8.2e15 and grew; the default soon passes 2^53.
+    webhook_first_event_id: int = 2**53 - 100
+    #: The User-Agent of deliveries; nobody prints it.
+    webhook_user_agent: str = "Go-http-client/1.1"
+    #: Whether each entry of a bulk edit gives an event.
+    webhook_bulk_events: bool = True
+    #: Whether what a request changes besides what it names (a timer that is stopped by another) gives events.
+    webhook_side_effect_events: bool = True
+    # How webhooks are delivered; all of it is invented.
+    #: Real seconds without a sign of the callback after which an attempt has failed.
+    webhook_timeout_seconds: float = 10.0
+    #: Real seconds until each further attempt, between commas; after the last one an event is given up.
+    webhook_retry_seconds: str = "0.5,1,5,30,300"
+    #: So many events given up in a row disable a subscription; 0: never.
+    webhook_disable_after: int = 0
+    #: Whether each attempt has a new timestamp (documented), or that of the first.
+    webhook_timestamp_renewed: bool = True
+    #: Deliveries of one subscription that are under way at once; from 2 on, order is by chance.
+    webhook_parallel: int = 1
+    # What the API of webhooks does.
+    #: Whether a validation in the PING of the creation shows in its answer.
+    webhook_validated_in_answer: bool = True
+    #: Whether a changed URL must be validated again.
+    webhook_url_change_unvalidates: bool = True
+    #: Whether lists tell the secret to its creator (clients read it there; a later sample of the documents lacks it).
+    webhook_list_tells_secret: bool = True
+    #: Whether the log of events is served; it is absent from the current definition.
+    webhook_events_log: bool = True
+    webhook_events_page: int = 50
+    #: How a filter with * counts against the events of a webhook: as one row, or as all that it lets through.
+    webhook_star_counts: Literal["row", "events"] = "row"
+    #: Whether these calls take requests of the organization's quota.
+    webhook_calls_count: bool = False
+    #: Errors as a JSON string, or as plain text.
+    webhook_errors: Literal["json", "text"] = "json"
+
     quota_text: str = "You have hit your hourly limit for API calls. Your quota will reset in {seconds} seconds."
 
     def lane_quota(self, lane: str) -> int:
@@ -112,6 +161,10 @@ class Settings:
         if lane == "user":
             return USER_QUOTA if self.user_quota is None else self.user_quota
         return ORGANIZATION_QUOTA[self.plan] if self.organization_quota is None else self.organization_quota
+
+    def retry_seconds(self) -> list[float]:
+        """Return how long to wait before each further attempt to deliver an event."""
+        return [float(text) for text in self.webhook_retry_seconds.split(",") if text]
 
     def update(self, changes: dict[str, Any]) -> None:
         """Change settings by name, all or none.
@@ -133,13 +186,23 @@ class Settings:
         return asdict(self)
 
 
+_SECONDS = r"[0-9]{1,6}(\.[0-9]{1,6})?"
+_RETRY_SECONDS = re.compile(rf"({_SECONDS}(,{_SECONDS})*)?")
 #: The least value of each number; what is not here must be more than 0.
-_LEAST: dict[str, float] = {"bucket_rate": 0, "bucket_capacity": 1, "tags_largest_per_page": 1, "largest_page_size": 1}
+_LEAST: dict[str, float] = {
+    "bucket_rate": 0,
+    "bucket_capacity": 1,
+    "tags_largest_per_page": 1,
+    "largest_page_size": 1,
+    "webhook_disable_after": 0,
+}
 
 
 def _check(name: str, value: Any, wanted: Any) -> None:
     if not _fits(value, wanted):
         raise SettingError(f"{name} is {_said(wanted)}, not {value!r}.")
+    if name == "webhook_retry_seconds" and not _RETRY_SECONDS.fullmatch(value):
+        raise SettingError(f"{name} is numbers of seconds between commas, or empty, not {value!r}.")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or get_origin(wanted) is Literal:
         return
     least = _LEAST.get(name)

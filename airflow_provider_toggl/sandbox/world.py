@@ -133,7 +133,8 @@ class World:
         self._clock = clock
         self._last_ids = dict(FIRST_IDS)
         self._running: dict[int, int] = {}
-        self._tracked: tuple[int, dict[int, int], dict[int, int]] | None = None
+        #: Kept up to date from the first question on: to sum up again after each change would take too long.
+        self._tracked: tuple[dict[int, int], dict[int, int]] | None = None
         self.load(owner)
 
     # time
@@ -170,18 +171,12 @@ class World:
         return next((tag for tag in self.tags.values() if tag.name == name and tag.deleted_at is None), None)
 
     def tracked_seconds(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Return seconds tracked by project id and by task id, of live stopped entries."""
-        if self._tracked is None or self._tracked[0] != self.version:
-            projects: dict[int, int] = {}
-            tasks: dict[int, int] = {}
+        """Return seconds tracked by project id and by task id, of live stopped entries; read it, do not keep it."""
+        if self._tracked is None:
+            self._tracked = ({}, {})
             for entry in self.time_entries.values():
-                if entry.project_id is None or entry.deleted_at is not None or entry.duration <= 0:
-                    continue
-                projects[entry.project_id] = projects.get(entry.project_id, 0) + entry.duration
-                if entry.task_id is not None:
-                    tasks[entry.task_id] = tasks.get(entry.task_id, 0) + entry.duration
-            self._tracked = (self.version, projects, tasks)
-        return self._tracked[1], self._tracked[2]
+                self._track(entry, 1)
+        return self._tracked
 
     def entries_as_of(self, lag_seconds: float) -> Mapping[int, TimeEntry]:
         """Return the time entries as they were that many seconds ago, by the world's clock.
@@ -223,6 +218,7 @@ class World:
         self._table(obj)[obj.id] = obj
         if isinstance(obj, TimeEntry):
             self._note_running(obj)
+            self._track(obj, 1)
 
     def store(self, obj: EntityT, actor: User | None = None, request: Mapping[str, Any] | None = None) -> EntityT:
         """Add a new record and tell listeners that it was created."""
@@ -277,12 +273,26 @@ class World:
         now = self.now()
         if isinstance(obj, TimeEntry):
             self.history.append((now.timestamp(), obj.id, copy.copy(obj)))
+            self._track(obj, -1)
         for name, value in fields.items():
             setattr(obj, name, value)
         if moves_at:
             obj.at = now
         if isinstance(obj, TimeEntry):
             self._note_running(obj)
+            self._track(obj, 1)
+
+    def _track(self, entry: TimeEntry, sign: int) -> None:
+        if self._tracked is None or entry.project_id is None or entry.deleted_at is not None or entry.duration <= 0:
+            return
+        for sums, id_ in zip(self._tracked, (entry.project_id, entry.task_id), strict=True):
+            if id_ is None:
+                continue
+            left = sums.get(id_, 0) + sign * entry.duration
+            if left:
+                sums[id_] = left
+            else:
+                del sums[id_]
 
     def _note_running(self, entry: TimeEntry) -> None:
         for user_id in [user for user, entry_id in self._running.items() if entry_id == entry.id]:

@@ -11,13 +11,16 @@ from typing import Any
 import jsonschema
 import pytest
 import requests
+from support.callbacks import open_callback
 from support.package_sources import ROOT
 from support.sandboxes import Caller, Host, build_still_world
 
 from airflow_provider_toggl.sandbox import reports, v9
+from airflow_provider_toggl.sandbox.control import Sandbox
+from airflow_provider_toggl.sandbox.webhooks.api import Webhooks
 
 FOLDER = Path(os.environ.get("TOGGL_CONTRACTS") or ROOT.parent / "shared" / "toggl-swagger")
-TRACK, REPORTS = "toggl-track-api-v9.json", "toggl-reports-v3.json"
+TRACK, REPORTS, WEBHOOKS = "toggl-track-api-v9.json", "toggl-reports-v3.json", "toggl-webhooks-v1.json"
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no swagger files of Toggl at {FOLDER}")
 
@@ -84,6 +87,7 @@ NULLS: dict[str, dict[str, str]] = {
     "dto.ProjectUserResponse": {"group_id": "doc", "hourly_rate": "plan", "labour_cost": "plan"},
     "dto.ProjectStatusResponse": {"billable_amount": "plan", "estimated_seconds": "doc"},
     "tasks.TaskStatus": {"estimated_seconds": "doc"},
+    "models.WebhookSubscription": {"validated_at": "doc"},
 }
 # Keys that are sent (recorded, or read by public clients) and that the definitions do not have.
 EXTRA: dict[str, set[str]] = {
@@ -106,11 +110,15 @@ ANSWERS: dict[str, Any] = {
     # Observed: one object where the file has an array. Both are given, by a setting.
     "POST /workspaces/{}/tags": {"$ref": "#/definitions/models.Tag"},
     "PUT /workspaces/{}/tags/{}": {"$ref": "#/definitions/models.Tag"},
+    # Captured: nine entities, where the file names three.
+    "GET /event_filters": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
 }
 # Answered with nothing at all: "status only", or a text that nobody recorded.
 EMPTY = {"GET /me/logged", "DELETE /workspaces/{}/time_entries/{}", "DELETE /workspaces/{}/tags/{}"}
 # In Toggl's documents and not in the file.
 NOT_IN_THE_FILE = {"GET /workspaces"}
+# Documented in 2024, with no definition since.
+NO_LONGER_IN_THE_FILE = {"GET /subscriptions/{}/{}/events"}
 
 
 @cache
@@ -178,6 +186,8 @@ def operations(file: str) -> dict[str, Any]:
 def endpoint_in_file(endpoint: str) -> tuple[str, str]:
     """Return which file an endpoint of the sandbox is in, and what it is called there."""
     method, path = endpoint.split(" ")
+    if path.startswith("/webhooks/"):
+        return WEBHOOKS, f"{method} {without_names(path.removeprefix('/webhooks/api/v1'))}"
     if path.startswith("/reports/"):
         name = path.replace("filters/tasks", "{}/tasks").replace("search/tasks", "{}/tasks")
         return REPORTS, f"{method} {without_names(path if path.endswith('/status') else name)}"
@@ -211,7 +221,9 @@ class Checked:
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Ask, check, and return the JSON of the answer."""
         base = "/api/v9"
-        if path.startswith("report/"):
+        if path.startswith("webhooks/"):
+            base, path = "/webhooks/api/v1/", path.removeprefix("webhooks/")
+        elif path.startswith("report/"):
             base, path = "/reports/api/v3/workspace/{ws}/", path.removeprefix("report/")
         self.toggl.sandbox.reset_requests()
         answer = self.toggl.call(method, self.toggl.fill(base + path), body, params=query)
@@ -384,3 +396,86 @@ def test_every_endpoint_of_the_sandbox_is_one_of_toggl_s() -> None:
     named = {f"{route.method} {route.shown}" for route in (*v9.ROUTES, *reports.ROUTES)}
     unknown = {name for file, name in map(endpoint_in_file, named) if name not in operations(file)}
     assert unknown == NOT_IN_THE_FILE
+
+
+def webhook_endpoints() -> set[str]:
+    world = build_still_world(entries=0)
+    sandbox = Sandbox.around(world, world.settings)
+    return {f"{route.method} {route.shown}" for route in Webhooks(sandbox.book, sandbox.engine).routes()}
+
+
+def documented_texts(endpoint: str, status: int) -> list[re.Pattern[str]]:
+    """Return what an endpoint may say with a status, with anything where its description has a name in braces."""
+    file, name = endpoint_in_file(endpoint)
+    description = operations(file)[name]["responses"][str(status)]["description"]
+    texts = re.findall(r"<li>(.*?)</li>", description) or [description]
+    parts = [re.split(r"\{[^}]*\}", text) for text in texts]
+    return [re.compile(".+".join(map(re.escape, part))) for part in parts]
+
+
+def use_webhooks(to: Checked, url: str) -> None:
+    subscription = {"description": "a", "url_callback": url, "event_filters": [{"entity": "*", "action": "*"}]}
+    for path in ("event_filters", "status", "limits/{ws}"):
+        to.ask("GET", f"webhooks/{path}")
+    one = to.ask("POST", "webhooks/subscriptions/{ws}", {**subscription, "enabled": True, "secret": "s"})
+    id_ = one["subscription_id"]
+    to.world.mark_deleted(next(tag for tag in to.world.tags.values() if tag.deleted_at is None), to.world.owner)
+    to.ask("PUT", f"webhooks/subscriptions/{{ws}}/{id_}", {**subscription, "description": "b", "enabled": True})
+    to.ask("PATCH", f"webhooks/subscriptions/{{ws}}/{id_}", {"enabled": False})
+    to.ask("POST", f"webhooks/ping/{{ws}}/{id_}")
+    to.ask("GET", "webhooks/subscriptions/{ws}")
+    to.ask("DELETE", f"webhooks/subscriptions/{{ws}}/{id_}")
+
+
+def be_refused_webhooks(to: Checked, url: str) -> None:
+    for path in ("subscriptions/1", "subscriptions/{ws}/5"):
+        to.ask("DELETE" if path.endswith("5") else "GET", f"webhooks/{path}")
+    to.ask("PATCH", "webhooks/subscriptions/{ws}/5", {"enabled": True})
+    to.ask("PUT", "webhooks/subscriptions/{ws}/5", {})
+    to.ask("GET", "webhooks/validate/{ws}/5/abc")
+    good = {"description": "a", "url_callback": url, "event_filters": [{"entity": "tag", "action": "*"}]}
+    row = good["event_filters"][0]  # type: ignore[index]
+    wrong: list[dict[str, Any]] = [{"description": ""}, {"url_callback": "ftp://x"}, {"event_filters": []}]
+    rows = [[row, row], [{**row, "entity": ""}], [{**row, "entity": "a-b"}], [{**row, "action": ""}]]
+    rows += [[{**row, "action": "a-b"}], [{**row, "action": "removed"}], [{**row, "action": str(n)} for n in range(4)]]
+    rows += [[{**row, "entity": str(n)} for n in range(30)]]
+    for fields in [*wrong, *({"event_filters": one} for one in rows)]:
+        to.ask("POST", "webhooks/subscriptions/{ws}", {**good, **fields})
+
+
+@pytest.mark.parametrize("settings", [{}, {"webhook_list_tells_secret": False}], ids=["default", "no secrets in lists"])
+def test_every_answer_of_webhooks_validates_too_and_refuses_in_documented_words(
+    checked: Checked, settings: dict[str, Any]
+) -> None:
+    checked.toggl.sandbox.set(**settings)
+    said: list[tuple[str, int, str]] = []
+    check = checked.check
+
+    def listen(endpoint: str, answer: requests.Response) -> None:
+        check(endpoint, answer)
+        if answer.status_code >= 400:
+            said.append((endpoint, answer.status_code, answer.json()))
+
+    checked.check = listen  # type: ignore[method-assign]
+    with open_callback(echoes=False) as callback:
+        use_webhooks(checked, callback.url)
+        made = checked.ask(
+            "POST",
+            "webhooks/subscriptions/{ws}",
+            {"description": "a", "url_callback": callback.url, "event_filters": [{"entity": "*", "action": "*"}]},
+        )
+        code = callback.codes[made["subscription_id"]]
+        for _ in range(2):
+            checked.ask("GET", f"webhooks/validate/{{ws}}/{made['subscription_id']}/{code}")
+        be_refused_webhooks(checked, callback.url)
+    assert checked.problems == []
+    assert len(said) == 17
+    strange = [(endpoint, status, text) for endpoint, status, text in said
+               if not any(one.fullmatch(text) for one in documented_texts(endpoint, status))]  # fmt: skip
+    assert strange == []
+    assert {endpoint_in_file(one)[1] for one in webhook_endpoints() - SEEN} == NO_LONGER_IN_THE_FILE
+
+
+def test_every_endpoint_of_webhooks_is_one_of_toggl_s() -> None:
+    unknown = {name for file, name in map(endpoint_in_file, webhook_endpoints()) if name not in operations(file)}
+    assert unknown == NO_LONGER_IN_THE_FILE

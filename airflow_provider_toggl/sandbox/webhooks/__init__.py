@@ -1,0 +1,1 @@
+"""Webhooks v1: subscriptions to changes of the world, and the engine that delivers them."""
