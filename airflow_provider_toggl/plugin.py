@@ -1,0 +1,39 @@
+"""Serves the receiver in Airflow's API server, below ``/toggl``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowPlugin
+
+
+class LateReceiver:
+    """Builds the receiver when the first request comes: every component of Airflow imports plugins, one serves them.
+
+    Where ``[toggl] receiver_connections`` is empty, everything is answered 404.
+    """
+
+    def __init__(self) -> None:
+        self._receiver: Callable[..., Awaitable[None]] | None = None
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Serve one request."""
+        if self._receiver is None:
+            from airflow_provider_toggl.hooks.receiver import build_receiver, receiver_connections  # noqa: PLC0415
+
+            self._receiver = build_receiver(receiver_connections())
+        await self._receiver(scope, receive, send)
+
+
+class TogglPlugin(AirflowPlugin):
+    """What the provider adds to the API server. Its endpoint has no login: a signature proves each sender."""
+
+    name = "toggl"
+    # Airflow declares it as a variable of each plugin.
+    fastapi_apps: list[Any] = [{"app": LateReceiver(), "url_prefix": "/toggl", "name": "Toggl receiver"}]  # noqa: RUF012

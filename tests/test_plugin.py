@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from support.airflow_home import AirflowHome
+from support.connections import Connections
+from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, ask, event_body, sign
+
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.plugin import LateReceiver, TogglPlugin
+
+pytestmark = pytest.mark.airflow
+
+
+def test_without_connections_everything_is_404() -> None:
+    assert asyncio.run(ask(LateReceiver(), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+
+
+def test_the_option_is_read_with_the_first_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    connections = Connections(monkeypatch, tmp_path)
+    app = LateReceiver()
+    connections.set_option("receiver_connections", "toggl_default")
+    connections.set("toggl_default", conn_type="toggl", extra={"webhook_secret": SECRET})
+    assert asyncio.run(ask(app, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+
+
+def test_it_is_one_application_below_toggl() -> None:
+    (app,) = TogglPlugin.fastapi_apps
+    assert app["url_prefix"] == "/toggl"
+    assert set(app) == {"app", "url_prefix", "name"}
+
+
+def test_importing_it_loads_nothing_of_the_receiver() -> None:
+    program = (
+        "import sys, airflow_provider_toggl.plugin; "
+        "print([name for name in sys.modules if name.startswith(('airflow_provider_toggl.core', "
+        "'airflow_provider_toggl.hooks'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_the_api_server_serves_it_with_several_workers_and_ends_in_peace(tmp_path: Path) -> None:
+    home = AirflowHome(
+        tmp_path / "airflow",
+        env={"AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default", "AIRFLOW__API__WORKERS": "2"},
+    )
+    fields = {"conn_type": "toggl", "extra": {"webhook_secret": SECRET}}
+    with home, requests.Session() as http:
+        home.set_connection("toggl_default", fields)
+        home.start("api-server")
+        url = f"{home.url}/toggl/webhooks/toggl_default"
+        http.trust_env = False
+        assert http.post(url, data=STARTED_ENTRY, timeout=30).status_code == 401
+        assert http.post(f"{home.url}/toggl/webhooks/other", data=STARTED_ENTRY, timeout=30).status_code == 404
+        ping = http.post(url, data=VALIDATION_PING, headers={HEADER: sign(VALIDATION_PING)}, timeout=30)
+        assert (ping.status_code, ping.json()) == (200, {"validation_code": CODE})
+        bodies = [event_body(number) for number in range(1, 101)]
+        for body in bodies:
+            # A connection each, so that both workers get some.
+            answered = requests.post(url, data=body, headers={HEADER: sign(body), "Connection": "close"}, timeout=30)
+            assert answered.status_code == 200, answered.text
+        with SqliteEventStore(home.path / "toggl" / "events.sqlite") as store:
+            assert sorted(one.event.body for one in store.read(0)) == sorted(bodies)
+        assert json.dumps(fields) not in home.log("api-server")
+        assert SECRET not in home.log("api-server")
