@@ -32,7 +32,8 @@ class Call:
     method: str
     path: str
     params: Mapping[str, Any] = field(default_factory=dict)
-    payload: Any = None
+    # A subscription's has its secret.
+    payload: Any = field(default=None, repr=False)
 
 
 class NotSent(ConnectionTrouble):

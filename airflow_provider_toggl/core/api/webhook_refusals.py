@@ -1,0 +1,94 @@
+"""What Toggl's refusals of webhook requests mean, and what to do about each.
+
+The texts are those of Toggl's description of its Webhooks API
+(https://engineering.toggl.com/docs/webhooks/subscriptions), compared without regard to case.
+"""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_toggl.core.errors import AccessDenied, PayloadRefused
+
+_DESCRIPTION_IN_USE = re.compile(r"description .* is already in use", re.IGNORECASE)
+_ALREADY_VALIDATED = re.compile(r"has already been validated", re.IGNORECASE)
+_NO_SUBSCRIPTION = re.compile(r"subscription \d+ for workspace \d+ .*was not found", re.IGNORECASE)
+_ANSWERED = re.compile(r"url endpoint .* responded with status\D*(\d{3})", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s?#'\"]+)[?#][^\s'\"]*")
+
+_OF_STATUS = {
+    "401": "The receiver is there but has another secret: it must read the same connection, with the same "
+    "webhook_secret.",
+    "403": "Something before the receiver refused it: a firewall or a filter by country; Toggl publishes no addresses "
+    "to let through.",
+    "404": "The receiver does not know that address: the connection must be in [toggl] receiver_connections, and the "
+    "path must be /toggl/webhooks/<connection ID>.",
+    "503": "The receiver's event store cannot be written; its log says why.",
+}
+_UNREACHED = (
+    "Toggl posts a PING to the callback before it answers, and could not reach it: the receiver must be up, its name "
+    "public, its certificate trusted, and nothing may block it."
+)
+_TOO_MANY = (
+    "Disable or delete another subscription, or put the filters of several into one: `python -m "
+    "airflow_provider_toggl subscriptions list` shows them. Other users' subscriptions may count too."
+)
+_IN_USE = (
+    "Another subscription of the workspace has it, perhaps one of another user that this token cannot see: choose "
+    "another description."
+)
+_ADVICE = (
+    ("request failed with error", _UNREACHED),
+    ("already reached the limit of", _TOO_MANY),
+    (_DESCRIPTION_IN_USE.pattern, _IN_USE),
+    ("description must not be empty", "Give the subscription a description."),
+    ("list of event filters must not be empty", "Give at least one event filter."),
+    ("limit of .* event filters", "Drop filters, or let *:* stand for all of them."),
+    ("appears more than once", "Name each event filter once."),
+    ("invalid value|can only contain letters|must be non-empty", "Toggl does not know such an event filter."),
+)
+
+
+def explained(error: PayloadRefused) -> PayloadRefused:
+    """Return the refusal with what it means and what to do; addresses in it lose their queries."""
+    said = _QUERY.sub(r"\1", error.text)
+    advice = _advice(said)
+    if not advice:
+        return error
+    return PayloadRefused(
+        f"Toggl refused ({error.status}): {said.rstrip('.')}. {advice}", status=error.status, text=said
+    )
+
+
+def explained_denial(error: AccessDenied) -> AccessDenied:
+    """Return the denial with what it may mean here, where Toggl does not tell a wrong token from a missing right."""
+    said = f" ({error.text.rstrip('.')})" if error.text else ""
+    return AccessDenied(
+        f"Toggl denies this token the webhooks of the workspace{said}. Check the workspace id; check with `quota` that "
+        "the API token is valid (webhooks take no other credentials); its owner may have to be an admin.",
+        status=error.status,
+        text=error.text,
+    )
+
+
+def is_description_in_use(error: PayloadRefused) -> bool:
+    """Whether a subscription of that description is there already."""
+    return bool(_DESCRIPTION_IN_USE.search(error.text))
+
+
+def is_already_validated(error: PayloadRefused) -> bool:
+    """Whether there is nothing left to validate."""
+    return bool(_ALREADY_VALIDATED.search(error.text))
+
+
+def is_no_subscription(text: str) -> bool:
+    """Whether it is the subscription that is missing, and not the address."""
+    return bool(_NO_SUBSCRIPTION.search(text))
+
+
+def _advice(said: str) -> str:
+    answered = _ANSWERED.search(said)
+    if answered:
+        meaning = _OF_STATUS.get(answered.group(1), "Look into the log of what answers there.")
+        return f"Toggl posted a PING to the callback and was not answered 2xx. {meaning}"
+    return next((advice for pattern, advice in _ADVICE if re.search(pattern, said, re.IGNORECASE)), "")

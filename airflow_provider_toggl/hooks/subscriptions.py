@@ -1,0 +1,97 @@
+"""What webhook subscriptions take from a Toggl connection: the secret, the callback, the codes that came to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreError
+from airflow_provider_toggl.hooks.toggl import TogglHook
+
+log = logging.getLogger(__name__)
+
+
+def open_webhooks(toggl_conn_id: str, workspace_id: int | str | None = None) -> Webhooks:
+    """Return the webhooks of a workspace: the given one, or the connection's."""
+    hook = TogglHook(toggl_conn_id)
+    return Webhooks(hook.get_conn(), hook.get_workspace_id(workspace_id))
+
+
+def get_webhook_secret(toggl_conn_id: str) -> str:
+    """Return the secret that the connection's deliveries are signed with.
+
+    :raises ConfigurationError: there is none.
+    """
+    secret = _extra(toggl_conn_id).get("webhook_secret")
+    if not secret:
+        raise ConfigurationError(
+            f"Connection {toggl_conn_id!r} has no webhook secret: put a long random text into webhook_secret of its "
+            "extra. Toggl posts a PING while the subscription is being made, so the receiver must know it before."
+        )
+    return str(secret)
+
+
+def get_callback_url(toggl_conn_id: str, callback_url: str | None = None) -> str:
+    """Return where Toggl is to deliver to: the given address, or the connection's.
+
+    One without a path gets the receiver's.
+
+    :raises ConfigurationError: there is none, or it must not be used.
+    """
+    extra = _extra(toggl_conn_id)
+    url = str(callback_url or extra.get("webhook_callback_url") or "").strip()
+    if not url:
+        raise ConfigurationError(
+            f"No callback is given: set webhook_callback_url in the extra of connection {toggl_conn_id!r}, or "
+            "callback_url in the task, to the public address of the receiver."
+        )
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError("The callback must be a web address, such as https://airflow.example.org.")
+    if parts.username or parts.password or parts.fragment:
+        raise ConfigurationError(
+            "The callback must have no credentials and no # in it; what proves Toggl is the secret."
+        )
+    if parts.scheme == "http" and not _allows_plain_http(extra) and not _is_this_machine(parts.hostname):
+        raise ConfigurationError(
+            f"The callback http://{parts.hostname} would let everybody on the way read the events. Use https, or set "
+            "allow_plain_http in the connection's extra if that network is yours."
+        )
+    if parts.path in ("", "/"):
+        parts = parts._replace(path=f"/toggl/webhooks/{toggl_conn_id}")
+    return urlunsplit(parts)
+
+
+def find_validation_code(toggl_conn_id: str, subscription_id: int) -> str | None:
+    """Return the code that the last validation PING brought to the receiver, None where it kept none."""
+    from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - few subscriptions need it
+
+    try:
+        with open_event_store(toggl_conn_id) as store:
+            handshake = store.find_handshake(subscription_id)
+    except EventStoreError as error:
+        log.warning("Whether the receiver keeps a validation code is not known: %s", error)
+        return None
+    return handshake.validation_code if handshake else None
+
+
+def _extra(toggl_conn_id: str) -> dict[str, Any]:
+    return dict(TogglHook.get_connection(toggl_conn_id).extra_dejson)
+
+
+def _allows_plain_http(extra: dict[str, Any]) -> bool:
+    return str(extra.get("allow_plain_http", "")).lower() in ("1", "true", "yes")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,59 @@
+"""Move a named consumer of the event store on, after its work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.toggl import TogglHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class TogglCommitEventsOperator(BaseOperator):
+    """Note that a consumer has done its work for every event up to one.
+
+    A sensor with that ``consumer`` begins after it the next time. Never moves it back, so that a task that runs again
+    changes nothing. Events that a consumer has not committed are kept.
+
+    :param consumer: its name. (templated)
+    :param seq: the last event that is done, for example ``{{ ti.xcom_pull("wait")["seq"] }}``. (templated)
+    :param toggl_conn_id: the connection whose extra names the event store. (templated)
+    :param event_store_conn_id: the event store's connection, where it is another. (templated)
+    """
+
+    template_fields: Sequence[str] = ("consumer", "seq", "toggl_conn_id", "event_store_conn_id")
+    ui_color = "#f5e1f0"
+
+    def __init__(
+        self,
+        *,
+        consumer: str,
+        seq: int | str,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        event_store_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.consumer = consumer
+        self.seq = seq
+        self.toggl_conn_id = toggl_conn_id
+        self.event_store_conn_id = event_store_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Commit, and return where the consumer is now."""
+        try:
+            seq = int(self.seq)
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"seq is {self.seq!r}; it is the place of an event in the store, as in a sensor's result."
+            ) from None
+        with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
+            consumer = store.commit(self.consumer, seq)
+        self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
+        return {"consumer": consumer.name, "seq": consumer.seq}

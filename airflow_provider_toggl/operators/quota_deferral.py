@@ -1,0 +1,61 @@
+"""Tasks that give their slot back while they wait for Toggl's quota."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+#: Tasks that wait for the same reset come back within this many seconds of each other, not all at once.
+SPREAD_SECONDS = 2.0
+
+
+class QuotaDeferral(BaseOperator):
+    """Does its work again after the quota's reset, which it waits for without a worker slot.
+
+    :param deferrable: False fails with ``QuotaExhausted`` or ``RateLimited`` instead of deferring.
+    """
+
+    def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+
+    def work(self, progress: dict[str, Any]) -> Any:
+        """Do it, from the begin or from the progress that an earlier attempt noted there, and return the result."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Any:
+        """Do the work, or defer until the quota allows it."""
+        return self._attempt({})
+
+    def resume(self, context: Context, event: Any = None, *, progress: dict[str, Any] | None = None) -> Any:
+        """Go on after the wait."""
+        return self._attempt(progress or {})
+
+    def _attempt(self, progress: dict[str, Any]) -> Any:
+        stop: QuotaExhausted | RateLimited
+        try:
+            return self.work(progress)
+        except QuotaExhausted as error:
+            stop, until = error, error.resets_at
+        except RateLimited as error:
+            stop, until = error, error.retry_at
+        if not self.deferrable:
+            raise stop
+        return self._defer_until(until, stop, progress)
+
+    def _defer_until(self, until: datetime, stop: Exception, progress: dict[str, Any]) -> NoReturn:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - few tasks wait
+
+        spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
+        moment = until + timedelta(seconds=spread)
+        self.log.info("%s The task goes on at %s and holds no worker slot until then.", stop, moment)
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume", kwargs={"progress": progress})
+        raise ConfigurationError("The task could not be deferred.")

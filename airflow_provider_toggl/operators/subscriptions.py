@@ -1,0 +1,309 @@
+"""Webhook subscriptions from a DAG: declared, looked at, checked, and caught up with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from airflow_provider_toggl.core.api.ensure import Ensured, ensure, ensure_validated
+from airflow_provider_toggl.core.api.subscriptions import Found, Wanted, parse_filters
+from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
+from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
+from airflow_provider_toggl.hooks.subscriptions import (
+    find_validation_code,
+    get_callback_url,
+    get_webhook_secret,
+    open_webhooks,
+)
+from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
+from airflow_provider_toggl.operators.replay import Replay, replay_log
+
+_COLOR = "#f5e1f0"
+
+
+class TogglEnsureSubscriptionOperator(QuotaDeferral):
+    """See to it that a webhook subscription is as declared: create, replace, enable, validate it, or do nothing.
+
+    One request when nothing is to do. One of the same description is taken for it; without that, one that delivers to
+    the same callback and lets the same events through, more or fewer. The plan's limits are checked before anything is
+    asked. Deliveries are signed with ``webhook_secret`` of the connection, and nothing else has it.
+
+    :param description: name of the subscription, unique in the workspace. (templated)
+    :param filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``. (templated)
+    :param callback_url: where Toggl delivers to; by default the connection's ``webhook_callback_url``. Without a path
+        it gets the receiver's. (templated)
+    :param enabled: False keeps the subscription and stops its deliveries.
+    :param toggl_conn_id: the Toggl connection. (templated)
+    :param workspace_id: the workspace; the connection's by default. (templated)
+    :param validate: see to it that it is validated; Toggl delivers nothing to one that is not.
+    :param rotate_secret: send the connection's secret also where Toggl does not show which one it has; for one run
+        after the secret was changed.
+    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    """
+
+    template_fields: Sequence[str] = ("description", "filters", "callback_url", "toggl_conn_id", "workspace_id")
+    ui_color = _COLOR
+
+    def __init__(
+        self,
+        *,
+        description: str,
+        filters: str | Sequence[str | Mapping[str, str]] = ("*:*",),
+        callback_url: str | None = None,
+        enabled: bool = True,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        workspace_id: int | str | None = None,
+        validate: bool = True,
+        rotate_secret: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.description = description
+        self.filters = filters
+        self.callback_url = callback_url
+        self.enabled = enabled
+        self.toggl_conn_id = toggl_conn_id
+        self.workspace_id = workspace_id
+        self.validate = validate
+        self.rotate_secret = rotate_secret
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Compare and do the least; return what was done and what the subscription is now."""
+        wanted = self._wanted()
+        webhooks = open_webhooks(self.toggl_conn_id, self.workspace_id)
+        ensured = ensure(
+            webhooks,
+            wanted,
+            rotate_secret=self.rotate_secret,
+            validate=self.validate,
+            find_code=lambda number: find_validation_code(self.toggl_conn_id, number),
+        )
+        self._tell(ensured)
+        return {
+            "action": ensured.plan.action,
+            "adopted": ensured.plan.adopts,
+            "differences": list(ensured.plan.differences),
+            "requests": webhooks.session.spent,
+            **ensured.subscription.as_dict(),
+        }
+
+    def _wanted(self) -> Wanted:
+        description = str(self.description or "").strip()
+        if not description:
+            raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
+        return Wanted(
+            description=description,
+            filters=parse_filters(self.filters, entities=ENTITIES, actions=ACTIONS),
+            callback_url=get_callback_url(self.toggl_conn_id, self.callback_url),
+            secret=get_webhook_secret(self.toggl_conn_id),
+            enabled=self.enabled,
+        )
+
+    def _tell(self, ensured: Ensured) -> None:
+        one = ensured.subscription
+        self.log.info(
+            "Subscription %d (%r): %s; %s, %s.",
+            one.subscription_id,
+            one.description,
+            "nothing was to do" if ensured.plan.action == "nothing" else ensured.plan.action,
+            "enabled" if one.enabled else "disabled",
+            "validated" if one.validated else "not validated",
+        )
+
+
+class _OneSubscriptionOperator(QuotaDeferral):
+    """Of one subscription that is there.
+
+    :param description: its name; costs one request more than its id. (templated)
+    :param subscription_id: Toggl's id of it, instead of the description. (templated)
+    :param toggl_conn_id: the Toggl connection. (templated)
+    :param workspace_id: the workspace; the connection's by default. (templated)
+    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    """
+
+    template_fields: Sequence[str] = ("description", "subscription_id", "toggl_conn_id", "workspace_id")
+    ui_color = _COLOR
+
+    def __init__(
+        self,
+        *,
+        description: str | None = None,
+        subscription_id: int | str | None = None,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        workspace_id: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.description = description
+        self.subscription_id = subscription_id
+        self.toggl_conn_id = toggl_conn_id
+        self.workspace_id = workspace_id
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Do it, and return what came of it."""
+        raise NotImplementedError
+
+    def _webhooks(self) -> Webhooks:
+        return open_webhooks(self.toggl_conn_id, self.workspace_id)
+
+    def _get_id(self, webhooks: Webhooks) -> int:
+        """Return the id of the subscription.
+
+        :raises NotFound: there is none of that description.
+        """
+        if self.subscription_id not in (None, ""):
+            try:
+                return int(str(self.subscription_id).strip())
+            except ValueError:
+                raise ConfigurationError(
+                    f"subscription_id is {self.subscription_id!r}; it must be a whole number."
+                ) from None
+        return self._get(webhooks).subscription_id
+
+    def _get(self, webhooks: Webhooks) -> Found:
+        if not self.subscription_id and not self.description:
+            raise ConfigurationError("Which subscription? Give its description or its subscription_id.")
+        number = self._get_id(webhooks) if self.subscription_id else None
+        there = webhooks.subscriptions()
+        for one in there:
+            if one.subscription_id == number if number is not None else one.description == self.description:
+                return one
+        listed = ", ".join(f"{one.subscription_id} ({one.description!r})" for one in there)
+        raise NotFound(
+            f"There is no subscription {number or repr(self.description)} in the workspace. There are: "
+            f"{listed or 'none'}.",
+            status=404,
+        )
+
+
+class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
+    """Enable or disable a webhook subscription; Toggl posts a PING to the callback of one that is enabled.
+
+    :param enabled: which of both.
+    """
+
+    def __init__(self, *, enabled: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.enabled = enabled
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Do it; return what the subscription is now."""
+        webhooks = self._webhooks()
+        return webhooks.set_enabled(self._get_id(webhooks), self.enabled).as_dict()
+
+
+class TogglPingSubscriptionOperator(_OneSubscriptionOperator):
+    """Let Toggl post a PING to a subscription's callback, which shows that it can be reached."""
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Ping; return what Toggl says of it."""
+        webhooks = self._webhooks()
+        number = self._get_id(webhooks)
+        return {"subscription_id": number, "status": webhooks.ping(number)}
+
+
+class TogglValidateSubscriptionOperator(_OneSubscriptionOperator):
+    """Validate a webhook subscription, without which Toggl delivers nothing to it.
+
+    :param validation_code: of a PING, where the receiver is not this package's; by default the code that the receiver
+        has kept, else a new PING brings one. (templated)
+    """
+
+    template_fields: Sequence[str] = (*_OneSubscriptionOperator.template_fields, "validation_code")
+
+    def __init__(self, *, validation_code: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validation_code = validation_code
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Validate it; return what the subscription is now."""
+        webhooks = self._webhooks()
+        one = self._get(webhooks)
+        if one.validated:
+            return one.as_dict()
+        given = self.validation_code
+        validated = ensure_validated(
+            webhooks,
+            one,
+            fresh=False,
+            find_code=lambda number: given or find_validation_code(self.toggl_conn_id, number),
+        )
+        return validated.as_dict()
+
+
+class TogglDeleteSubscriptionOperator(_OneSubscriptionOperator):
+    """Delete a webhook subscription; one that is not there is as good."""
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Delete it; return whether it was there."""
+        webhooks = self._webhooks()
+        try:
+            number: int | None = self._get_id(webhooks)
+        except NotFound as error:
+            self.log.info("%s", error)
+            number = None
+        return {"subscription_id": number, "deleted": number is not None and webhooks.delete(number)}
+
+
+class TogglListSubscriptionsOperator(QuotaDeferral):
+    """List the webhook subscriptions of a workspace that the token can see.
+
+    :param toggl_conn_id: the Toggl connection. (templated)
+    :param workspace_id: the workspace; the connection's by default. (templated)
+    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    """
+
+    template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
+    ui_color = _COLOR
+
+    def __init__(
+        self,
+        *,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        workspace_id: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.toggl_conn_id = toggl_conn_id
+        self.workspace_id = workspace_id
+
+    def work(self, progress: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return them, without their secrets."""
+        return [one.as_dict() for one in open_webhooks(self.toggl_conn_id, self.workspace_id).subscriptions()]
+
+
+class TogglReplayEventsOperator(_OneSubscriptionOperator):
+    """Fetch what Toggl attempted to deliver in the last week and append what the event store lacks.
+
+    Toggl may no longer serve that log; then the task says so and succeeds, and the incremental pull
+    (:class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator`) finds what was missed.
+    """
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Fetch and append; return the counts."""
+        from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - who only parses a DAG opens none
+
+        webhooks = self._webhooks()
+        state = Replay(**progress.get("state", {}))
+        number = progress.get("subscription_id") or self._get_id(webhooks)
+        try:
+            with open_event_store(self.toggl_conn_id) as store:
+                replay_log(webhooks, store, number, conn_id=self.toggl_conn_id, state=state)
+        finally:
+            progress.update({"subscription_id": number, "state": asdict(state)})
+        if not state.served:
+            self.log.warning(
+                "Toggl does not serve the log of events here. The incremental pull (TogglToSqlOperator) finds what was "
+                "created and changed meanwhile; of several changes to one entry it sees the last."
+            )
+        elif not state.is_complete:
+            self.log.warning(
+                "%d different events came of %d that the log had: it moved while it was read. Run this again; what is "
+                "stored is not stored twice.",
+                state.distinct,
+                state.total,
+            )
+        return {"subscription_id": number, **state.as_dict()}

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.changes import change
+from support.host_store import store
+
+from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
+
+pytestmark = pytest.mark.airflow
+
+__all__ = ["store"]
+
+
+def commit(seq: Any) -> dict[str, Any]:
+    return TogglCommitEventsOperator(task_id="commit", consumer="report", seq=seq).execute({})
+
+
+def test_a_consumer_is_moved_on_and_never_back(store: SqliteEventStore):
+    store.append([change(number) for number in range(1, 6)])
+    assert commit("4") == {"consumer": "report", "seq": 4}
+    assert commit(2) == {"consumer": "report", "seq": 4}
+    consumer = store.find_consumer("report")
+    assert consumer
+    assert consumer.seq == 4
+
+
+def test_what_was_never_stored_is_not_done(store: SqliteEventStore):
+    with pytest.raises(EventNotFound):
+        commit(1)
+
+
+@pytest.mark.parametrize("seq", ["", "None", None])
+def test_what_is_no_place_is_refused(seq: Any):
+    with pytest.raises(ConfigurationError, match="seq"):
+        commit(seq)

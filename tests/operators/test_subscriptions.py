@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from support.callbacks import Callback, open_callback
+from support.connections import WEBHOOK_SECRET, Connections, all_logs
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.events.store import Handshake
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.operators import subscriptions
+from airflow_provider_toggl.operators.subscriptions import (
+    TogglDeleteSubscriptionOperator,
+    TogglEnsureSubscriptionOperator,
+    TogglListSubscriptionsOperator,
+    TogglPingSubscriptionOperator,
+    TogglReplayEventsOperator,
+    TogglSetSubscriptionEnabledOperator,
+    TogglValidateSubscriptionOperator,
+)
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+
+pytestmark = pytest.mark.airflow
+
+OPERATORS = [one for name, one in vars(subscriptions).items() if name.startswith("Toggl") and name.endswith("Operator")]
+
+
+@pytest.fixture
+def callback(sandbox: RunningSandbox, connections: Connections) -> Iterator[Callback]:
+    """Where the default connection lets Toggl deliver to."""
+    with open_callback() as running:
+        connections.toggl(sandbox, webhook_callback_url=running.server.url)
+        yield running
+
+
+def ensure(**options: Any) -> dict[str, Any]:
+    fields = {"description": "airflow", "filters": ["time_entry"], **options}
+    return TogglEnsureSubscriptionOperator(task_id="ensure", **fields).execute({})
+
+
+def listed() -> list[dict[str, Any]]:
+    return TogglListSubscriptionsOperator(task_id="list").execute({})
+
+
+# -- ensure ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_declared_subscription_is_made_validated_and_then_left_alone(callback: Callback):
+    result = ensure()
+    assert (result["action"], result["enabled"], result["validated"], result["adopted"]) == (
+        "create",
+        True,
+        True,
+        False,
+    )
+    assert (result["filters"], result["callback_url"]) == (["time_entry:*"], callback.url)
+    again = ensure()
+    assert (again["action"], again["requests"], again["differences"]) == ("nothing", 1, [])
+    assert again["subscription_id"] == result["subscription_id"]
+
+
+def test_what_is_declared_otherwise_is_changed(callback: Callback):
+    first = ensure()
+    second = ensure(filters="project,tag:created")
+    assert (second["action"], second["differences"]) == ("replace", ["filters"])
+    assert second["filters"] == ["project:*", "tag:created"]
+    assert second["subscription_id"] == first["subscription_id"]
+    assert ensure(filters="project,tag:created", enabled=False)["action"] == "disable"
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"filters": ["time_entries"]}, "Known are client, project"),
+        ({"filters": []}, "at least one"),
+        ({"filters": ["time_entry:done"]}, "Known are created, updated, deleted"),
+        ({"description": " "}, "needs a description"),
+        ({"callback_url": "http://airflow.example.org/"}, "Use https"),
+    ],
+    ids=str,
+)
+def test_what_is_declared_wrongly_is_refused_before_anything_is_asked(
+    callback: Callback, sandbox: RunningSandbox, options: dict[str, Any], word: str
+):
+    sandbox.reset_requests()
+    with pytest.raises(errors.ConfigurationError, match=word):
+        ensure(**options)
+    assert sandbox.requests()["total"] == 0
+
+
+def test_a_connection_without_a_secret_is_refused_before_anything_is_asked(
+    sandbox: RunningSandbox, connections: Connections
+):
+    connections.toggl(sandbox, webhook_secret=None, webhook_callback_url="https://airflow.example.org")
+    sandbox.reset_requests()
+    with pytest.raises(errors.ConfigurationError, match="webhook_secret"):
+        ensure()
+    assert sandbox.requests()["total"] == 0
+
+
+def test_no_secret_is_in_a_log_a_result_a_template_or_an_error(callback: Callback, sandbox: RunningSandbox, capsys):
+    operator = TogglEnsureSubscriptionOperator(task_id="ensure", description="airflow")
+    with all_logs() as lines:
+        results = [operator.execute({}), listed()]
+        results.append(TogglPingSubscriptionOperator(task_id="ping", description="airflow").execute({}))
+        callback.status = 500
+        with pytest.raises(errors.PayloadRefused) as caught:
+            ensure(filters="tag")
+        callback.status = 200
+    printed = capsys.readouterr()
+    templates = {name: str(getattr(operator, name)) for name in operator.template_fields}
+    for text in (
+        *lines,
+        printed.out,
+        printed.err,
+        json.dumps(results),
+        str(caught.value),
+        repr(caught.value),
+        str(templates),
+    ):
+        assert WEBHOOK_SECRET not in text
+        assert sandbox.token not in text
+
+
+def test_results_are_small_and_plain(callback: Callback):
+    results = [ensure(), listed()]
+    assert json.loads(json.dumps(results)) == results
+    assert len(json.dumps(results)) < 2000
+
+
+def test_a_code_that_the_receiver_kept_validates(callback: Callback):
+    callback.echoes = False
+    number = ensure(validate=False)["subscription_id"]
+    code = callback.find_code(number)
+    assert code is not None
+    with open_event_store("toggl_default") as store:
+        store.keep_handshake(Handshake(number, "toggl_default", code, datetime.now(timezone.utc)))
+    result = ensure()
+    assert (result["action"], result["validated"]) == ("nothing", True)
+    assert listed()[0]["validated"]
+
+
+def test_a_used_up_quota_is_waited_for_without_a_slot(callback: Callback, sandbox: RunningSandbox):
+    text = "You have hit your hourly limit for API calls. Your quota will reset in 600 seconds."
+    sandbox.fault("status", status=402, body=text)
+    operator = TogglEnsureSubscriptionOperator(task_id="ensure", description="airflow")
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+    sandbox.clear_faults()
+    assert deferred.value.method_name == "resume"
+    assert WEBHOOK_SECRET not in json.dumps(deferred.value.kwargs)
+
+
+# -- the others --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["description", "subscription_id"])
+def test_one_is_disabled_enabled_pinged_and_deleted(callback: Callback, by: str):
+    which = {by: ensure()[by]}
+    off = TogglSetSubscriptionEnabledOperator(task_id="off", enabled=False, **which)
+    assert off.execute({})["enabled"] is False
+    on = TogglSetSubscriptionEnabledOperator(task_id="on", enabled=True, **which)
+    assert on.execute({})["enabled"] is True
+    pings = callback.pings
+    number = listed()[0]["subscription_id"]
+    assert TogglPingSubscriptionOperator(task_id="ping", **which).execute({})["subscription_id"] == number
+    assert callback.pings > pings
+    delete = TogglDeleteSubscriptionOperator(task_id="delete", **which)
+    assert delete.execute({}) == {"subscription_id": number, "deleted": True}
+    assert delete.execute({})["deleted"] is False
+    assert listed() == []
+
+
+def test_one_is_validated_by_a_given_code_or_by_a_ping(callback: Callback):
+    callback.echoes = False
+    number = ensure(validate=False)["subscription_id"]
+    code = callback.find_code(number)
+    by_code = TogglValidateSubscriptionOperator(task_id="validate", subscription_id=number, validation_code=code)
+    assert by_code.execute({})["validated"] is True
+    TogglDeleteSubscriptionOperator(task_id="delete", subscription_id=number).execute({})
+    ensure(validate=False)
+    callback.echoes = True
+    by_ping = TogglValidateSubscriptionOperator(task_id="validate", description="airflow")
+    assert by_ping.execute({})["validated"] is True
+    assert by_ping.execute({})["validated"] is True
+
+
+def test_one_that_is_not_there_is_told_with_those_that_are(callback: Callback):
+    number = ensure()["subscription_id"]
+    with pytest.raises(errors.NotFound, match=rf"'other'.*{number} \('airflow'\)"):
+        TogglPingSubscriptionOperator(task_id="ping", description="other").execute({})
+    with pytest.raises(errors.NotFound, match=f"{number}"):
+        TogglValidateSubscriptionOperator(task_id="validate", subscription_id=number + 1).execute({})
+
+
+def test_which_one_must_be_told(callback: Callback):
+    with pytest.raises(errors.ConfigurationError, match="Which subscription"):
+        TogglPingSubscriptionOperator(task_id="ping").execute({})
+    with pytest.raises(errors.ConfigurationError, match="whole number"):
+        TogglPingSubscriptionOperator(task_id="ping", subscription_id="three").execute({})
+
+
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
+def test_every_templated_field_is_an_attribute(operator: Any):
+    needed = {"description": "airflow"} if operator is not TogglListSubscriptionsOperator else {}
+    enabled = {"enabled": True} if operator is TogglSetSubscriptionEnabledOperator else {}
+    task = operator(task_id="task", **needed, **enabled)
+    assert {"toggl_conn_id", "workspace_id"} <= set(task.template_fields)
+    assert [name for name in task.template_fields if not hasattr(task, name)] == []
+
+
+# -- replay ------------------------------------------------------------------------------------------------------------
+
+
+def replay() -> TogglReplayEventsOperator:
+    return TogglReplayEventsOperator(task_id="replay", description="airflow")
+
+
+@pytest.fixture
+def missed(callback: Callback, sandbox: RunningSandbox) -> list[int]:
+    """The ids of events that Toggl attempted to deliver and nobody took."""
+    sandbox.set(webhook_events_page=7, webhook_retry_seconds="0.01")
+    ensure(filters="*:*")
+    callback.status = 503
+    sandbox.mutate(seed=4, n=25, kinds=["create", "late_edit", "delete_entry", "rename_project"])
+    assert sandbox.flush_webhooks() == 0
+    return sorted(event["event_id"] for event in sandbox.webhook_events())
+
+
+def stored() -> list[int]:
+    with open_event_store("toggl_default") as store:
+        return sorted(event.event.event_id for event in store.read(0))
+
+
+def test_what_was_attempted_in_vain_is_fetched_once(missed: list[int]):
+    assert len(missed) >= 20
+    result = replay().execute({})
+    assert (result["appended"], result["duplicates"], result["unusable"]) == (len(missed), 0, 0)
+    assert (result["served"], result["complete"]) == (True, True)
+    assert stored() == missed
+    assert replay().execute({})["appended"] == 0
+    assert stored() == missed
+
+
+def test_progress_is_in_the_log_and_payloads_are_not(missed: list[int], sandbox: RunningSandbox, capsys):
+    with all_logs() as lines:
+        replay().execute({})
+    lines.append(capsys.readouterr().out)
+    assert f"of {len(missed)} events read" in "\n".join(lines)
+    descriptions = {row["description"] for row in sandbox.truth("time_entries") if len(row["description"] or "") > 8}
+    assert not [line for line in lines if any(text in line for text in descriptions)]
+
+
+def test_a_log_that_is_withdrawn_ends_well_and_says_what_covers_it(missed: list[int], sandbox: RunningSandbox, capsys):
+    sandbox.set(webhook_events_log=False)
+    result = replay().execute({})
+    assert (result["served"], result["complete"], result["appended"]) == (False, False, 0)
+    assert "The incremental pull (TogglToSqlOperator) finds" in capsys.readouterr().out
+
+
+def test_a_replay_that_the_quota_stops_goes_on_after_the_reset(missed: list[int], sandbox: RunningSandbox):
+    text = "You have hit your hourly limit for API calls. Your quota will reset in 0 seconds."
+    sandbox.fault("status", status=402, body=text, match={"path": "/events"})
+    operator = replay()
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+    kwargs = json.loads(json.dumps(deferred.value.kwargs))
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TaskDeferred):
+            assert operator.resume({}, None, **kwargs)["appended"] == len(missed)
+            break
+    assert stored() == missed
