@@ -98,18 +98,27 @@ def build_table(stream: str, columns: Columns, workspace_id: int, observed_at: d
         return schema.empty_table()
     size = len(columns["id"])
     now = pa.repeat(pa.scalar(observed_at, INSTANT), size)
-    arrays = {column.name: _array(columns, column.name, column.type, size) for column in TABLES[stream].own}
+    arrays = own_arrays(stream, columns, size)
     arrays["workspace_id"] = _workspaces(arrays["workspace_id"], workspace_id)
-    arrays["updated_at"] = _whole_seconds(columns.get("at"), size)
+    arrays["updated_at"] = whole_seconds(columns.get("at"), size)
     arrays["observed_at"] = now
-    deleted_at = arrays["deleted_at"] = _instants(columns.get("deleted_at"), size)
+    deleted_at = arrays["deleted_at"] = instants(columns.get("deleted_at"), size)
     arrays["seen_at"] = (
         now if deleted_at.null_count == size else pc.if_else(deleted_at.is_null(), now, pa.scalar(None, INSTANT))
     )
     arrays["absent_at"] = pa.nulls(size, INSTANT)
+    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+
+def own_arrays(stream: str, columns: Columns, size: int) -> dict[str, pa.Array]:
+    """Return the columns that Toggl fills as Arrow arrays, nulls where nothing is given.
+
+    :raises pyarrow.ArrowInvalid: an instant is in a form that the vectorised parser does not take.
+    """
+    arrays = {column.name: _array(columns, column.name, column.type, size) for column in TABLES[stream].own}
     if stream == "time_entries":
         arrays["duration"] = _known_durations(arrays["duration"], arrays["stop"])
-    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
+    return arrays
 
 
 def count_odd_durations(table: pa.Table) -> int:
@@ -137,7 +146,7 @@ def _known_durations(duration: pa.Array, stop: pa.Array) -> pa.Array:
     return pc.if_else(running, pa.scalar(None, pa.int64()), duration)
 
 
-def _whole_seconds(values: Sequence[str | None] | None, size: int) -> pa.Array:
+def whole_seconds(values: Sequence[str | None] | None, size: int) -> pa.Array:
     """Cut instants to whole seconds, which is all that reports tell of the same change."""
     if values is None:
         return pa.nulls(size, INSTANT)
@@ -160,7 +169,8 @@ def _plain(arrow_type: pa.DataType) -> Callable[[Sequence[Any] | None, int], pa.
     return convert
 
 
-def _instants(values: Sequence[str | None] | None, size: int) -> pa.Array:
+def instants(values: Sequence[str | None] | None, size: int) -> pa.Array:
+    """Parse texts of instants, all at once."""
     if values is None:
         return pa.nulls(size, INSTANT)
     return pa.array(values, pa.string(), size=size).cast(INSTANT)
@@ -184,7 +194,7 @@ def _json(values: Sequence[bytes | None] | None, size: int) -> pa.Array:
 
 _CONVERSIONS: dict[str, Callable[[Any, int], pa.Array]] = {
     **{type_: _plain(_ARROW[type_]) for type_ in ("bigint", "boolean", "text", "double")},
-    "timestamp": _instants,
+    "timestamp": instants,
     "date": _dates,
     "bigint_list": _lists,
     "json": _json,

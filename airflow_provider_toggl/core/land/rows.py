@@ -48,9 +48,18 @@ def read_object(stream: str, raw: msgspec.Raw) -> msgspec.Struct:
     :raises Unreadable: a field is missing, or a time is none.
     :raises msgspec.ValidationError: a field is of another type.
     """
-    shape = OBJECTS[stream]
-    row: msgspec.Struct = msgspec.json.decode(raw, type=shape.struct)
+    row: msgspec.Struct = msgspec.json.decode(raw, type=OBJECTS[stream].struct)
     check_object(stream, row)
+    tidy_object(stream, row)
+    return row
+
+
+def tidy_object(stream: str, row: msgspec.Struct) -> None:
+    """Bring the instants of an object to one form.
+
+    :raises Unreadable: an instant or a date is none.
+    """
+    shape = OBJECTS[stream]
     _tidy_instants(row, shape.times)
     for name in shape.dates:
         day = getattr(row, name)
@@ -58,7 +67,6 @@ def read_object(stream: str, raw: msgspec.Raw) -> msgspec.Struct:
             date.fromisoformat((day or "2000-01-01")[:10])
         except ValueError:
             raise Unreadable(f"{name}: not a date: {day[:40]!r}") from None
-    return row
 
 
 def _tidy_instants(row: msgspec.Struct, names: tuple[str, ...], path: str = "") -> None:

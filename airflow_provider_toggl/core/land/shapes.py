@@ -99,8 +99,8 @@ class Envelope(msgspec.Struct, gc=False):
 REPORT_TIMES = ("start", "stop", "at")
 
 _LEGACY = (("wid", Int64), ("uid", Int64))
-_CHANGES = (("at", str), ("server_deleted_at", str), ("deleted_at", str))
-_NOT_IN_V9 = {"time_entries": {"hourly_rate_cents", "billable_amount_cents", "currency"}}
+CHANGES = (("at", str), ("server_deleted_at", str), ("deleted_at", str))
+NOT_IN_V9 = {"time_entries": {"hourly_rate_cents", "billable_amount_cents", "currency"}}
 _REQUIRED = {
     "time_entries": ("start", "duration", "at"),
     "users": (),
@@ -108,21 +108,22 @@ _REQUIRED = {
 }
 
 
-def _optional(column: Column) -> tuple[str, Any, None]:
+def optional_field(column: Column) -> tuple[str, Any, None]:
+    """Return a column as a field that may be null or missing, as ``msgspec.defstruct`` takes it."""
     # Raw takes null too, and msgspec lets it share its place with no other type.
     type_ = _TYPES[column.type]
     return (column.name, type_ if column.type == "json" else type_ | None, None)
 
 
 def _build_shape(stream: str) -> Shape:
-    own = [column for column in TABLES[stream].own if column.name not in _NOT_IN_V9.get(stream, ())]
-    times = (*(column.name for column in own if column.type == "timestamp"), *(name for name, _ in _CHANGES))
+    own = [column for column in TABLES[stream].own if column.name not in NOT_IN_V9.get(stream, ())]
+    times = (*(column.name for column in own if column.type == "timestamp"), *(name for name, _ in CHANGES))
     dates = tuple(column.name for column in own if column.type == "date")
     required = _REQUIRED.get(stream, ("name",))
     if stream == "groups":
         return Shape(Group, required, times, dates)
-    fields: list[Any] = [("id", Int64), *(_optional(column) for column in own if column.name != "id")]
-    fields += [(name, type_ | None, None) for name, type_ in (*_LEGACY, *_CHANGES)]
+    fields: list[Any] = [("id", Int64), *(optional_field(column) for column in own if column.name != "id")]
+    fields += [(name, type_ | None, None) for name, type_ in (*_LEGACY, *CHANGES)]
     return Shape(msgspec.defstruct(f"{stream}_v9", fields, gc=False), required, times, dates)
 
 

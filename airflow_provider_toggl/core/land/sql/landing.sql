@@ -26,3 +26,9 @@ select count(*) from complete_lists where stream = ?;
 -- name: upsert_setting: change what views ask
 insert into settings ("key", "value") values (?, ?)
 on conflict ("key") do update set "value" = excluded."value" where settings."value" <> excluded."value";
+
+-- name: find_days: on which local days entries began, deleted ones too; the zone is that of time_entry_facts
+select distinct entry.workspace_id, cast(timezone(zone."value", entry."start") as date) as local_date
+from time_entries as entry
+    cross join (select coalesce(max("value"), 'UTC') as "value" from settings where "key" = 'timezone') as zone
+where entry."start" is not null and entry.id in (select unnest(cast(? as bigint[])));

@@ -1,0 +1,140 @@
+"""Bring what Toggl's webhooks told into a SQL database, without a request to Toggl."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
+from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_toggl.core.drain import DrainRequest
+    from airflow_provider_toggl.core.land.changes import Changes
+
+_ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
+
+
+class TogglEventsToSqlOperator(BaseOperator):
+    """Land the events of the event store that are not landed yet, of all streams that have events.
+
+    Rows merge with those that :class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator` lands, into
+    the same tables, in any order. Each batch is one transaction of rows and cursor, so a run that dies goes on behind
+    the last one, and the same events twice change nothing. Retention keeps what is not landed yet.
+
+    An outlet asset ``toggl://{workspace_id}/{stream}`` gets what was touched into its asset event's extra: ``ids``,
+    ``days`` (of time entries, in the zone of ``time_entry_facts``), ``observations`` and ``is_complete``; that of
+    ``toggl://{workspace_id}/events`` gets these of each stream, under ``streams``.
+
+    :param toggl_conn_id: the Toggl connection, whose event store is read. (templated)
+    :param event_store_conn_id: the event store, where it is not that of the Toggl connection. (templated)
+    :param warehouse_conn_id: where rows land. (templated)
+    :param schema: schema of the tables. (templated)
+    :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param only_conn_id: only events that came for this connection, of a store that several share. (templated)
+    :param only_workspace_id: only events of this workspace. (templated)
+    :param max_events: look at so many events at most; the next run goes on.
+    :param consumer: the name under which the store knows this reader and keeps what it has not landed; by default
+        ``warehouse_conn_id.schema``. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "toggl_conn_id",
+        "event_store_conn_id",
+        "warehouse_conn_id",
+        "schema",
+        "facts_timezone",
+        "only_conn_id",
+        "only_workspace_id",
+        "consumer",
+    )
+    ui_color = "#f5e1f0"
+
+    def __init__(
+        self,
+        *,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        event_store_conn_id: str | None = None,
+        warehouse_conn_id: str = DEFAULT_CONN_ID,
+        schema: str = "toggl",
+        facts_timezone: str | None = None,
+        only_conn_id: str | None = None,
+        only_workspace_id: int | str | None = None,
+        max_events: int | None = None,
+        consumer: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if max_events is not None and max_events < 1:
+            raise ConfigurationError(f"max_events is {max_events}; it must be 1 or more.")
+        self.toggl_conn_id = toggl_conn_id
+        self.event_store_conn_id = event_store_conn_id
+        self.warehouse_conn_id = warehouse_conn_id
+        self.schema = schema
+        self.facts_timezone = facts_timezone
+        self.only_conn_id = only_conn_id
+        self.only_workspace_id = only_workspace_id
+        self.max_events = max_events
+        self.consumer = consumer
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land until nothing is left that was there at the start; return the summary."""
+        from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
+
+        assets = self._outlet_assets()
+        with (
+            open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id or None) as store,
+            open_target(
+                self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone or None
+            ) as target,
+        ):
+            drain = Drain(store, target, self._request(note_changes=bool(assets)))
+            summary = drain.run()
+        _tell(context, assets, drain.changes)
+        return summary.as_dict()
+
+    def _request(self, *, note_changes: bool) -> DrainRequest:
+        from airflow_provider_toggl.core.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
+
+        only = self.only_workspace_id
+        return DrainRequest(
+            store=self.event_store_conn_id or resolve_store_conn_id(self.toggl_conn_id) or "default",
+            consumer=self.consumer or f"{self.warehouse_conn_id}.{self.schema}",
+            conn_id=self.only_conn_id or None,
+            workspace_id=_workspace_id(only) if only else None,
+            max_events=self.max_events,
+            note_changes=note_changes,
+        )
+
+    def _outlet_assets(self) -> list[tuple[Any, int, str]]:
+        """Return outlets that are of Toggl, each with workspace and stream."""
+        found = []
+        for outlet in self.outlets or ():
+            match = _ASSET.fullmatch(getattr(outlet, "uri", ""))
+            if match:
+                found.append((outlet, int(match[1]), match[2]))
+        return found
+
+
+def _tell(context: Context, assets: list[tuple[Any, int, str]], changes: Changes) -> None:
+    for asset, workspace_id, stream in assets:
+        extra: Any = context["outlet_events"][asset].extra
+        if stream in STREAMS:
+            extra.update(changes.told(workspace_id, stream))
+        else:
+            extra["streams"] = changes.told_by_stream(workspace_id)
+
+
+def _workspace_id(value: int | str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ConfigurationError(f"only_workspace_id is {value!r}; it must be a number.") from None

@@ -1,0 +1,143 @@
+"""How fast stored events become rows of DuckDB: the whole drain, from reading SQLite to merged rows and moved cursor.
+
+Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+from event_bodies import make_bodies
+
+from airflow_provider_toggl.core.drain import BATCH_EVENTS, Drain, DrainRequest
+from airflow_provider_toggl.core.events.message import parse_message
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.events import decode_events
+
+PER_ENTRY = 3
+REQUEST = DrainRequest(store="default", consumer="benchmark")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000)
+    options = parser.parse_args()
+    print(json.dumps(measure(options.events), indent=2))
+
+
+def measure(count: int) -> dict[str, Any]:
+    """Fill a store, drain it into a new warehouse, and once more into the same one with the cursor taken back."""
+    with tempfile.TemporaryDirectory() as folder:
+        store_path, warehouse = Path(folder) / "events.sqlite", Path(folder) / "warehouse.duckdb"
+        with SqliteEventStore(store_path) as store:
+            store.prepare()
+            fill(store, count)
+            events = store.read(0, min(count, BATCH_EVENTS))
+            decode_events(stored.event for stored in events)
+            parts = {
+                "read": per_second(count, lambda: read_all(store)),
+                "decode": per_second(len(events), lambda: decode_events(stored.event for stored in events)),
+            }
+            with DuckdbTarget(warehouse) as target:
+                target.prepare()
+                first = drain(store, target, count)
+            with duckdb.connect(str(warehouse)) as connection:
+                connection.execute("delete from toggl.sync_state").fetchall()
+                rows = connection.execute("select count(*) from toggl.time_entries").fetchall()[0][0]
+            with DuckdbTarget(warehouse) as target:
+                again = drain(store, target, count)
+        if rows != -(-count // PER_ENTRY):
+            raise SystemExit(f"{rows} rows of {count} events")
+        return {
+            "benchmark": "draining",
+            "cores": os.cpu_count(),
+            "events": count,
+            "events_an_entry": PER_ENTRY,
+            "bytes_an_event": round(store_path.stat().st_size / count),
+            "events_a_transaction": BATCH_EVENTS,
+            "events_per_second": {"drain": first, "drain_again_nothing_newer": again, **parts},
+            "peak_megabytes": peak_megabytes(),
+            "versions": {
+                "python": sys.version.split()[0],
+                "sqlite": sqlite3.sqlite_version,
+                **{module.__name__: module.__version__ for module in (duckdb, msgspec, pa)},
+            },
+        }
+
+
+def fill(store: SqliteEventStore, count: int) -> None:
+    """Append events as a receiver does, many in a transaction."""
+    batch: list[NewEvent] = []
+    for body in make_bodies(count, per_entry=PER_ENTRY):
+        batch.append(received(body))
+        if len(batch) == 5_000:
+            store.append(batch)
+            batch = []
+    if batch:
+        store.append(batch)
+
+
+def received(body: bytes) -> NewEvent:
+    """Return what a receiver appends for a body."""
+    message = parse_message(body)
+    return NewEvent(
+        subscription_id=message.subscription_id,
+        event_id=message.event_id,
+        body=body,
+        received_at=datetime.now(timezone.utc),
+        conn_id="toggl_default",
+        workspace_id=message.workspace_id,
+        entity=message.entity,
+        action=message.action,
+        entity_id=message.entity_id,
+        created_at=message.created_at,
+        oddity=message.oddity,
+    )
+
+
+def drain(store: SqliteEventStore, target: DuckdbTarget, count: int) -> int:
+    """Drain everything and return events per second."""
+    begin = time.perf_counter()
+    summary = Drain(store, target, REQUEST).run()
+    if summary.events != count or summary.rejected:
+        raise SystemExit(f"not everything was landed: {summary}")
+    return round(count / (time.perf_counter() - begin))
+
+
+def read_all(store: SqliteEventStore) -> None:
+    """Read the store from its beginning."""
+    after = 0
+    while found := store.read(after, 500):
+        after = found[-1].seq
+
+
+def per_second(count: int, work: Any) -> int:
+    """Return so many per second."""
+    begin = time.perf_counter()
+    work()
+    return round(count / (time.perf_counter() - begin))
+
+
+def peak_megabytes() -> int:
+    """Return this process's peak memory."""
+    status = Path("/proc/self/status").read_text()
+    return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.observations import WORKSPACE, at, decode, entries, report_row, tags
+
+from airflow_provider_toggl.core.land import changes
+from airflow_provider_toggl.core.land.changes import Changes
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+
+
+def test_nothing_is_told_as_nothing() -> None:
+    assert Changes().told(1, "tags") == {"observations": 0, "ids": [], "days": [], "is_complete": True}
+
+
+def test_entities_are_told_by_workspace_and_stream() -> None:
+    noted = Changes()
+    noted.note([tags(3, 1, 1), tags(4, workspace_id=8), entries(9)])
+    noted.note([tags(2)])
+    assert noted.told(WORKSPACE, "tags") == {"observations": 4, "ids": [1, 2, 3], "days": [], "is_complete": True}
+    assert noted.told(8, "tags")["ids"] == [4]
+    assert noted.told(WORKSPACE, "time_entries")["ids"] == [9]
+    assert set(noted.told_by_stream(WORKSPACE)) == {"tags", "time_entries"}
+    assert noted.told_by_stream(8) == {"tags": noted.told(8, "tags")}
+    assert json.loads(json.dumps(noted.told(8, "tags"))) == noted.told(8, "tags")
+
+
+def test_an_entry_that_moves_touches_the_day_that_it_leaves_too(target: DuckdbTarget) -> None:
+    target.prepare("America/Los_Angeles")
+    first = entries(1, start="2025-05-01T00:30:00-07:00", stop="2025-05-01T01:00:00-07:00", seconds=1)
+    target.land([first, entries(2, start="2025-01-01T00:00:00Z", stop="2025-01-01T01:00:00Z")])
+    moved = entries(1, start="2025-05-03T00:30:00Z", stop="2025-05-03T01:00:00Z", seconds=2)
+    noted = Changes()
+    noted.note_days(target, [moved, tags(2)])
+    target.land([moved])
+    noted.note_days(target, [moved])
+    # By the zone of the view: an evening in Los Angeles.
+    assert noted.told(WORKSPACE, "time_entries")["days"] == ["2025-05-01", "2025-05-02"]
+    days = target.query("select local_date from time_entry_facts where time_entry_id = 1")[0].to_pylist()
+    assert [str(day) for day in days] == ["2025-05-02"]
+
+
+def test_what_is_told_has_an_end(target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_IDS", 2)
+    monkeypatch.setattr(changes, "MOST_DAYS", 2)
+    noted = Changes()
+    noted.note([tags(1, 2, 2)])
+    assert noted.told(WORKSPACE, "tags")["is_complete"]
+    noted.note([tags(3)])
+    told = noted.told(WORKSPACE, "tags")
+    assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 4, False)
+    rows = [report_row(day, start=f"2025-05-0{day}T00:00:00Z", at=at(day).isoformat()) for day in (1, 2, 3)]
+    batch = decode("time_entries", *rows)
+    target.land([batch])
+    noted.note_days(target, [batch])
+    told = noted.told(WORKSPACE, "time_entries")
+    assert (told["days"], told["is_complete"]) == (["2025-05-02", "2025-05-03"], False)
