@@ -1,0 +1,265 @@
+"""Wait for an event of Toggl in the middle of a DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.triggers.base import BaseEventTrigger, StartTriggerArgs
+
+from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound, EventStoreUnavailable
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.search import EventQuery, search
+from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
+from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.triggers.events import TogglEventTrigger, is_template
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+Ids = int | str | Sequence[int | str] | None
+Words = str | Sequence[str] | None
+
+DATA_INTERVAL = "data_interval"
+_INTERVAL_START = (
+    "{{ data_interval_start if data_interval_start is defined and data_interval_start else dag_run.start_date }}"
+)
+TRIGGERER_RENDERS = hasattr(BaseEventTrigger, "shared_stream_key")
+"""Airflow 3.3 and later: the triggerer fills in the templates of a task that starts there."""
+
+
+class TogglEventSensor(BaseSensorOperator):
+    """Wait until Toggl tells of an event that counts, also of one that came before the sensor began.
+
+    It looks into the event store first, and waits in the triggerer only when there is nothing yet, where all waiting
+    sensors together cost one reader. Every try begins at the same place, so that a retry misses nothing. The result is
+    the first event that counts, the same on every path: ``seq``, ``event_id`` (text), ``entity``, ``action``,
+    ``entity_id``, ``workspace_id``, ``created_at``, ``received_at`` (RFC 3339), ``count`` (how many counted when it was
+    found) and ``last_seq`` (the last of those).
+
+    :param entity: ``time_entry``, ``project``, ...; one or several. (templated)
+    :param action: ``created``, ``updated`` or ``deleted``; one or several. (templated)
+    :param workspace_id: one or several; any by default. Likewise ``project_id``, ``user_id``, ``client_id`` and
+        ``tag_id``: what the event belongs to, or is about. (templated)
+    :param where: conditions on the payload, as ``{"billable": True, "duration": {"gte": 3600}}``. (templated)
+    :param look_back: from when on events count, by Toggl's clock. ``"data_interval"``: from the begin of the run's data
+        interval, or of the run where it has none. A ``timedelta``: so long before the run began. A ``datetime`` or RFC
+        3339 text: from then. None: from when the try begins, so that a retry does not see what came before it.
+        (templated)
+    :param consumer: begin after what this consumer has committed, instead; ``look_back`` tells where to begin until it
+        has. (templated)
+    :param toggl_conn_id: the connection whose extra names the event store. (templated)
+    :param event_store_conn_id: the event store's connection, where it is another. (templated)
+    :param deferrable: False keeps a worker (``mode="poke"``) or comes back to one (``mode="reschedule"``).
+    :param start_from_trigger: go to the triggerer at once, without a worker. Needs Airflow 3.3 and a ``look_back``;
+        without them the task goes by a worker.
+    :param end_from_trigger: end there as well. None: where no plugin listens to tasks, which only workers tell of.
+        A task with outlets ends on a worker in any case: only there do they get their events.
+    """
+
+    template_fields: Sequence[str] = (
+        "entity",
+        "action",
+        "workspace_id",
+        "project_id",
+        "user_id",
+        "client_id",
+        "tag_id",
+        "where",
+        "look_back",
+        "consumer",
+        "toggl_conn_id",
+        "event_store_conn_id",
+    )
+    ui_color = "#f5e1f0"
+    start_from_trigger = False
+
+    def __init__(
+        self,
+        *,
+        entity: Words = None,
+        action: Words = None,
+        workspace_id: Ids = None,
+        project_id: Ids = None,
+        user_id: Ids = None,
+        client_id: Ids = None,
+        tag_id: Ids = None,
+        where: Mapping[str, Any] | None = None,
+        look_back: str | datetime | timedelta | None = DATA_INTERVAL,
+        consumer: str | None = None,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        event_store_conn_id: str | None = None,
+        deferrable: bool = True,
+        start_from_trigger: bool = False,
+        end_from_trigger: bool | None = None,
+        poke_interval: timedelta | float = 10.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.entity = entity
+        self.action = action
+        self.workspace_id = workspace_id
+        self.project_id = project_id
+        self.user_id = user_id
+        self.client_id = client_id
+        self.tag_id = tag_id
+        self.where = where
+        self.look_back = look_back
+        self.consumer = consumer
+        self.toggl_conn_id = toggl_conn_id
+        self.event_store_conn_id = event_store_conn_id
+        self.deferrable = deferrable
+        self.end_from_trigger = end_from_trigger
+        self._query = EventQuery(EventFilter())
+        self._reached: int | None = None
+        if not is_template(*self._wanted().values(), look_back):
+            EventFilter.from_dict(self._wanted())
+            _since(look_back, {})
+        # Before Airflow 3.3 nothing fills in the templates there, and where to begin is one. Without a look-back only
+        # a worker can tell it, once for all restarts of the triggerer.
+        self.start_from_trigger = start_from_trigger and deferrable and TRIGGERER_RENDERS and look_back is not None
+        if self.start_from_trigger:
+            self.start_trigger_args = self._start_args()
+
+    def execute(self, context: Context) -> Any:
+        """Look, and wait if there is nothing yet; return the first event that counts."""
+        if not self.deferrable:
+            return super().execute(context)
+        try:
+            if result := self._look(context):
+                return result
+        except EventStoreUnavailable as error:
+            self.log.warning("The triggerer looks as soon as the event store can be asked: %s", error)
+        self.log.info("No such event yet; waiting in the triggerer for one after %s.", self._reached)
+        self.defer(
+            trigger=TogglEventTrigger(
+                toggl_conn_id=self.toggl_conn_id,
+                event_store_conn_id=self._store_conn_id(),
+                event_filter=self._query.wanted,
+                since=self._query.since,
+                after=self._reached,
+                consumer=self.consumer,
+                once=True,
+                end_from_trigger=self._ends_there(),
+            ),
+            method_name="resume",
+            timeout=timedelta(seconds=self.timeout),
+        )
+        raise ConfigurationError("The task could not be deferred.")
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once for what came since the last time."""
+        result = self._look(context)
+        return PokeReturnValue(is_done=result is not None, xcom_value=result)
+
+    def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Return what the trigger found.
+
+        ``dag.test()`` resumes also a task that was ended in the triggerer, without what was found: it is looked for.
+        """
+        result = event if isinstance(event, dict) else self._look(context)
+        if result is None:
+            raise EventNotFound("The trigger fired, but the event store has no such event any more.")
+        return result
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a wait; when it ended without an event, look a last time before it is a failure."""
+        if next_method == "__fail__" and (result := self._look(context)):
+            return result
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def _look(self, context: Context) -> dict[str, Any] | None:
+        """Return the first event that counts of those that were not looked at yet."""
+        if self._reached is None:
+            self._query = EventQuery(EventFilter.from_dict(self._wanted()), _since(self.look_back, context))
+        with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
+            if self._reached is None:
+                self._query, self._reached = self._query.begin(store, self.consumer)
+            found, self._reached = search(store, self._query, self._reached)
+        return found.as_dict() if found else None
+
+    def _wanted(self) -> dict[str, Any]:
+        given = {
+            "entities": self.entity,
+            "actions": self.action,
+            "workspace_ids": self.workspace_id,
+            "project_ids": self.project_id,
+            "user_ids": self.user_id,
+            "client_ids": self.client_id,
+            "tag_ids": self.tag_id,
+            "where": self.where,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _store_conn_id(self) -> str:
+        """Return the event store's connection, so that the triggerer need not read the one with the API token."""
+        return (
+            resolve_store_conn_id(self.toggl_conn_id) if self.event_store_conn_id is None else self.event_store_conn_id
+        )
+
+    def _ends_there(self) -> bool:
+        if self.outlets:
+            return False
+        if self.end_from_trigger is None:
+            from airflow.sdk.listener import get_listener_manager  # noqa: PLC0415 - loads all plugins
+
+            return not get_listener_manager().has_listeners
+        return self.end_from_trigger
+
+    def _start_args(self) -> StartTriggerArgs:
+        """Return what the triggerer begins with; the templates in it are filled in there."""
+        since: Any = self.look_back
+        if since == DATA_INTERVAL:
+            since = _INTERVAL_START
+        elif isinstance(since, timedelta):
+            since = f"{{{{ dag_run.start_date - macros.timedelta(seconds={since.total_seconds()}) }}}}"
+        elif isinstance(since, datetime):
+            since = since.isoformat()
+        return StartTriggerArgs(
+            trigger_cls=f"{TogglEventTrigger.__module__}.{TogglEventTrigger.__qualname__}",
+            trigger_kwargs={
+                "toggl_conn_id": self.toggl_conn_id,
+                "event_store_conn_id": self.event_store_conn_id,
+                "event_filter": self._wanted(),
+                "consumer": self.consumer,
+                "since": since,
+                "once": True,
+                "end_from_trigger": self._ends_there(),
+            },
+            next_method="resume",
+            timeout=timedelta(seconds=self.timeout),
+        )
+
+
+def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, Any]) -> datetime:
+    """Return from when on events count; the same for every try of a run, but for None.
+
+    :param context: empty to check only what is given.
+    """
+    if look_back is None:
+        return _try_began(context.get("ti"), context)
+    if look_back == DATA_INTERVAL or isinstance(look_back, timedelta):
+        run: datetime = getattr(context.get("dag_run"), "start_date", None) or datetime.now(timezone.utc)
+        if isinstance(look_back, timedelta):
+            return run - look_back
+        start: datetime = context.get("data_interval_start") or run
+        return start
+    try:
+        moment = look_back if isinstance(look_back, datetime) else parse_instant(look_back)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"look_back is {error}. It may also be {DATA_INTERVAL!r}, a timedelta or None."
+        ) from None
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"look_back is {look_back}, which has no time zone.")
+    return moment
+
+
+def _try_began(ti: Any, context: Mapping[str, Any]) -> datetime:
+    """Return when a try began, also one that was rescheduled since."""
+    rescheduled: datetime | None = ti.get_first_reschedule_date(context) if ti else None
+    began: datetime | None = rescheduled or getattr(ti, "start_date", None)
+    return began or datetime.now(timezone.utc)

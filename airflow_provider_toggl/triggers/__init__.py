@@ -1,0 +1,1 @@
+"""Waiting for events in the triggerer."""

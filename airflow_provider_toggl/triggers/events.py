@@ -1,0 +1,246 @@
+"""Waiting for events of Toggl in the triggerer: one reader of the store, however many wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.bursts import Debounce
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.search import EventQuery, Found
+from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.tail import tail_of
+from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
+from airflow_provider_toggl.triggers.crowd import crowd_of
+from airflow_provider_toggl.triggers.reading import patiently
+from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+HANDOVER_SECONDS = 30.0
+"""Airflow 3.2 does not tell when it has stored an event, which takes it about two seconds: by then it has."""
+
+
+class TogglEventTrigger(BaseEventTrigger):
+    """Fire when events of Toggl come into the event store.
+
+    For an ``AssetWatcher`` it fires for each burst of them, for ever, at least once, beginning where it was when it
+    was stopped. With ``once`` it is for ``self.defer()``: the first event that counts ends it.
+
+    :param toggl_conn_id: the connection whose extra names the event store.
+    :param event_store_conn_id: the event store's connection, where it is another; empty: the file on this host.
+    :param event_filter: which events count, see ``core.events.filters.EventFilter``; None: all.
+    :param consumer: the name under which the store keeps how far it was handed over; by default one that is made of
+        the filter and the store. With ``once``: where to begin, and the trigger does not move it.
+    :param since: only what was created then or later, RFC 3339, and the place to begin where neither ``after`` nor the
+        consumer says another. None: with what comes from now on.
+    :param after: begin after this ``seq``.
+    :param quiet_seconds: a burst is told when so long no more came.
+    :param max_wait_seconds: a burst is told at the latest so long after its first event.
+    :param max_events: a burst is told at the latest when it has so many.
+    :param once: end with the first event that counts.
+    :param end_from_trigger: with ``once``, end the task with it as well, without a worker.
+    """
+
+    def __init__(
+        self,
+        *,
+        toggl_conn_id: str = "toggl_default",
+        event_store_conn_id: str | None = None,
+        event_filter: EventFilter | Mapping[str, Any] | str | None = None,
+        consumer: str | None = None,
+        since: datetime | str | None = None,
+        after: int | None = None,
+        quiet_seconds: float = 0.05,
+        max_wait_seconds: float = 30.0,
+        max_events: int = 10_000,
+        once: bool = False,
+        end_from_trigger: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.toggl_conn_id = toggl_conn_id
+        self.event_store_conn_id = event_store_conn_id
+        self.event_filter = event_filter
+        self.consumer = consumer
+        # Whoever waits once and says nothing of where to begin begins now, also when the triggerer starts again.
+        now = once and not (since or consumer) and after is None
+        self.since = datetime.now(timezone.utc) if now else since
+        self.after = after
+        self.quiet_seconds = quiet_seconds
+        self.max_wait_seconds = max_wait_seconds
+        self.max_events = max_events
+        self.once = once
+        self.end_from_trigger = end_from_trigger
+        # Templates are filled in for a task that starts in the triggerer, and never for a watcher.
+        if not (once and is_template(event_filter, since)):
+            self._query()
+        self._debounce()
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and its arguments; there is no secret among them."""
+        given = self.event_filter
+        plain = given if is_template(given) else json.dumps(_filter_of(given).to_dict(), sort_keys=True)
+        return (
+            f"{TogglEventTrigger.__module__}.{TogglEventTrigger.__qualname__}",
+            {
+                "toggl_conn_id": self.toggl_conn_id,
+                "event_store_conn_id": self.event_store_conn_id,
+                "event_filter": plain,
+                "consumer": self.consumer,
+                "since": self.since.isoformat() if isinstance(self.since, datetime) else self.since,
+                "after": self.after,
+                "quiet_seconds": self.quiet_seconds,
+                "max_wait_seconds": self.max_wait_seconds,
+                "max_events": self.max_events,
+                "once": self.once,
+                "end_from_trigger": self.end_from_trigger,
+            },
+        )
+
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """Fill in the templates of a task that starts in the triggerer."""
+        self.template_fields = ("toggl_conn_id", "event_store_conn_id", "event_filter", "consumer", "since")
+        super().render_template_fields(context, jinja_env)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the events of this trigger."""
+        if self.once:
+            found = await self._wait()
+            yield await self._ending(found.as_dict())
+            return
+        async with self.open_watch() as watch, contextlib.aclosing(watch.bursts()) as bursts:
+            async for burst in bursts:
+                yield _event(burst.as_dict())
+                watch.hand_over(burst.last_seq, safe_in=HANDOVER_SECONDS)
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Return what tells watchers apart: each is a stream of its own, whose events Airflow acknowledges.
+
+        They all read by the one tail of their store. Who waits once needs no acknowledgement: he begins where he began.
+        """
+        return None if self.once else ("toggl", json.dumps(self.serialize()[1], sort_keys=True))
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> Any:
+        """Return what produces the bursts and moves the consumer when they are stored."""
+        return BurstProducer(cls(**kwargs).open_watch)
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        """Yield each burst as an event."""
+        async for burst in shared_stream:
+            yield _event(burst)
+
+    async def _wait(self) -> Found:
+        """Return the first event that counts, whenever it comes."""
+        key = await self._store_key()
+        query, after = await patiently(lambda: self._begin(key))
+        with tail_of(key, lambda: _open_store(key)) as tail:
+            async with crowd_of(key, tail, after) as crowd:
+                return await crowd.wait(query, after)
+
+    def _begin(self, key: str) -> tuple[EventQuery, int]:
+        """Return what to look for, and after which place; the store is asked only where it must be."""
+        query = self._query()
+        if self.after is not None:
+            return query, self.after
+        with _open_store(key) as store:
+            return query.begin(store, self.consumer if self.once else None)
+
+    async def _ending(self, result: dict[str, Any]) -> TriggerEvent:
+        """Return what ends the waiting with this result.
+
+        An XCom that is given to ``TaskSuccessEvent`` is encoded twice (Airflow 3.2.2 and 3.3.2), so that who pulls it
+        gets a text. So it is pushed the way that a task pushes.
+        """
+        ti = self.task_instance
+        if not self.end_from_trigger or ti is None:
+            return _event(result)
+        from airflow.sdk.execution_time.xcom import XCom  # noqa: PLC0415 - only here is there somebody to take it
+
+        await asyncio.to_thread(
+            XCom.set,
+            "return_value",
+            result,
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            map_index=ti.map_index,
+        )
+        return TaskSuccessEvent()
+
+    @contextlib.asynccontextmanager
+    async def open_watch(self) -> AsyncGenerator[Watch, None]:
+        """Read for the consumer of this trigger."""
+        key = await self._store_key()
+        query, start = await patiently(lambda: self._begin(key))
+        store = await patiently(lambda: _open_store(key))
+        with store, tail_of(key, lambda: _open_store(key)) as tail:
+            yield Watch(
+                store,
+                tail,
+                query,
+                consumer=self.consumer or self._own_name(),
+                debounce=self._debounce(),
+                start=start,
+            )
+
+    async def _store_key(self) -> str:
+        """Return the connection of the store, by which all triggers of this process share one tail."""
+        if self.event_store_conn_id is not None:
+            return self.event_store_conn_id
+        return await asyncio.to_thread(resolve_store_conn_id, self.toggl_conn_id)
+
+    def _query(self) -> EventQuery:
+        since = self.since
+        if isinstance(since, str):
+            try:
+                since = parse_instant(since)
+            except ValueError as error:
+                raise ConfigurationError(f"since is {error}.") from None
+        if since is not None and since.tzinfo is None:
+            raise ConfigurationError(f"since is {since}, which has no time zone.")
+        return EventQuery(_filter_of(self.event_filter), since)
+
+    def _debounce(self) -> Debounce:
+        return Debounce(self.quiet_seconds, self.max_wait_seconds, self.max_events)
+
+    def _own_name(self) -> str:
+        """Return a name that no other watcher has, unless it is the very same."""
+        return "watcher:" + hashlib.sha256(json.dumps(self.serialize()[1], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _open_store(conn_id: str) -> EventStore:
+    return open_event_store(event_store_conn_id=conn_id)
+
+
+def _event(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+
+def _filter_of(given: EventFilter | Mapping[str, Any] | str | None) -> EventFilter:
+    if isinstance(given, EventFilter):
+        return given
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise ConfigurationError("event_filter is a text but not JSON.") from None
+    if not isinstance(given, Mapping | None):
+        raise ConfigurationError(f"event_filter is a {type(given).__name__}; it is an object.")
+    return EventFilter.from_dict(given)
+
+
+def is_template(*values: Any) -> bool:
+    """Whether values are still to be filled in, which the triggerer does before it runs a trigger."""
+    return any(sign in str(value) for value in values for sign in ("{{", "{%") if not isinstance(value, EventFilter))

@@ -1,0 +1,43 @@
+"""Bring every change of Toggl into the warehouse within seconds: webhook, event, DAG, row.
+
+Needs webhooks (a subscription and the receiver) and one connection, ``toggl_default``. Asks nothing of Toggl, so it
+costs no request. Rows land in the file behind connection ``duckdb_default``, or in
+``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG, AssetWatcher
+
+from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+# --8<-- [start:watcher]
+changes = toggl_asset(
+    os.environ.get("TOGGL_WORKSPACE_ID", "1"),
+    watchers=[
+        AssetWatcher(
+            name="toggl_on_change",
+            trigger=TogglEventTrigger(consumer="watcher:toggl_on_change"),
+        )
+    ],
+)
+
+with DAG(
+    dag_id="toggl_on_change",
+    description="Every change of Toggl in DuckDB within seconds.",
+    schedule=[changes],
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    # One run drains all that there is; what comes meanwhile is for the next one.
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
+    tags=["toggl"],
+):
+    TogglEventsToSqlOperator(task_id="land_events")
+# --8<-- [end:watcher]

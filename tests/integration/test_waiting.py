@@ -1,0 +1,151 @@
+"""Sensors and a watcher that wait for events, through scheduler, workers and triggerer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.airflow_home import AirflowHome
+from support.changes import change
+
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+
+# Whole runs of a real Airflow, on machines that may do other things meanwhile.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def home(airflow: AirflowHome, tmp_path: Path) -> AirflowHome:
+    """An Airflow that soon takes over what a triggerer left that was killed."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    airflow.env |= {
+        "TEST_NOTES": str(notes),
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "4",
+    }
+    airflow.set_connection("toggl_default", {"conn_type": "toggl", "password": "a-secret-token"})
+    return airflow
+
+
+@pytest.fixture
+def store(airflow: AirflowHome) -> Iterator[SqliteEventStore]:
+    with SqliteEventStore(airflow.path / "toggl" / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
+
+
+def states(home: AirflowHome, dag_id: str, run_id: str) -> dict[str, str]:
+    return {task["task_id"]: task["state"] for task in home.task_instances(dag_id, run_id)}
+
+
+def pulled(home: AirflowHome, dag_id: str, run_id: str, task_id: str) -> Any:
+    path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+    return home.api("GET", path, params={"deserialize": "true"})["value"]
+
+
+def notes(home: AirflowHome) -> list[dict[str, Any]]:
+    return [burst for path in Path(home.env["TEST_NOTES"]).iterdir() for burst in json.loads(path.read_text())]
+
+
+def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store: SqliteEventStore):
+    home.start()
+    run = home.trigger("wait_each_way")
+    vain = home.trigger("wait_in_vain")
+
+    def all_wait() -> bool:
+        found = states(home, "wait_each_way", run)
+        return (
+            set(found.values()) - {None} <= {"deferred", "running", "up_for_reschedule"}
+            and len([state for state in found.values() if state == "deferred"]) == 3
+        )
+
+    home.wait_until(all_wait, timeout=120, what="all sensors to wait")
+    store.append([change(1, project_id=8), change(2, entity="project")])
+    store.append([change(3, project_id=9)])
+    assert home.wait_for_run("wait_each_way", run, timeout=120) == "success"
+    results = pulled(home, "wait_each_way", run, "pull")
+    assert len(results) == 5
+    assert {json.dumps(result, sort_keys=True) for result in results.values()} == {
+        json.dumps(results["deferred"], sort_keys=True)
+    }
+    assert (results["deferred"]["seq"], results["deferred"]["event_id"]) == (3, "3")
+    # A task that is ended in the triggerer has not gone back to a worker, so it ran on one for a moment only, or never.
+    assert home.wait_for_run("wait_in_vain", vain, timeout=60) == "failed"
+    assert states(home, "wait_in_vain", vain) == {"fails": "failed", "is_skipped": "skipped"}
+    assert {task["try_number"] for task in home.task_instances("wait_in_vain", vain)} == {1}
+
+
+def told(home: AirflowHome) -> list[dict[str, Any]]:
+    """Return what the watcher's asset events say; nothing where Airflow cannot tell.
+
+    Airflow 3.2 answers 500 while a run that an event has made has not started.
+    """
+    try:
+        found = home.api("GET", "/assets/events", params={"order_by": "timestamp"})["asset_events"]
+    except requests.HTTPError as error:
+        if error.response is None or error.response.status_code != 500:
+            raise
+        return []
+    return [event["extra"]["payload"] for event in found]
+
+
+def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
+    home: AirflowHome, store: SqliteEventStore
+):
+    home.start()
+    home.wait_until(lambda: home.is_parsed("watch"), timeout=60, what="the DAG")
+    home.api("PATCH", "/dags/watch", json={"is_paused": False})
+    home.wait_until(lambda: store.find_consumer("watcher:test"), timeout=60, what="the watcher")
+    store.append([change(number, entity="project") for number in range(1, 1001)])
+    home.wait_until(lambda: sum(burst["count"] for burst in told(home)) >= 1000, timeout=60, what="the asset events")
+    home.wait_until(lambda: notes(home), timeout=60, what="the run")
+    assert len(home.wait_until(lambda: told(home), timeout=60, what="the asset events")) <= 3
+    home.stop("triggerer", timeout=0)
+    store.append([change(1001, entity="project")])
+    home.start("triggerer")
+    home.wait_until(lambda: any(burst["last_seq"] == 1001 for burst in notes(home)), timeout=90, what="the last run")
+
+
+@pytest.mark.parametrize(
+    ("sensors", "kills"),
+    [pytest.param(10, 2, id="few"), pytest.param(100, 10, id="many", marks=pytest.mark.soak)],
+)
+def test_killed_triggerers_lose_no_event_of_any_sensor(
+    home: AirflowHome, store: SqliteEventStore, sensors: int, kills: int
+):
+    home.env["TEST_SENSORS"] = str(sensors)
+    home.start()
+    run = home.trigger("wait_many")
+    home.wait_until(
+        lambda: set(states(home, "wait_many", run).values()) == {"deferred"}, timeout=600, what="all sensors to wait"
+    )
+    chance = random.Random(sensors)
+    numbers, first = itertools.count(1), {}
+    for turn in range(kills):
+        for project in range(turn, sensors, kills):
+            store.append([change(next(numbers), project_id=sensors + 1) for _ in range(chance.randint(0, 3))])
+            # Now and then while no triggerer is there.
+            if "triggerer" in home.processes and chance.random() < 3 * kills / sensors:
+                home.stop("triggerer", timeout=0)
+            (told,) = store.append([change(next(numbers), project_id=project)])
+            store.append([change(next(numbers), project_id=project)])
+            first[f"wait_{project}"] = told.seq
+        time.sleep(chance.random() * 2)  # at any moment of what follows on an event
+        if "triggerer" in home.processes:
+            home.stop("triggerer", timeout=0)
+        home.start("triggerer")
+    assert home.wait_for_run("wait_many", run, timeout=300) == "success"
+    tasks = home.task_instances("wait_many", run)
+    assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == dict.fromkeys(
+        first, ("success", tasks[0]["try_number"])
+    )
+    assert {name: pulled(home, "wait_many", run, name)["seq"] for name in first} == first

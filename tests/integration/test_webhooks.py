@@ -1,0 +1,89 @@
+"""From a change in Toggl to a DAG and a row, through receiver, event store, triggerer and scheduler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import requests
+from support.airflow_home import AirflowHome
+from support.landing import connect
+from support.truth import rows
+
+DAGS = Path(__file__).parents[2] / "dags"
+SECRET = "whsec-0f6b3a7d9c"
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def airflow(tmp_path: Path) -> Any:
+    with AirflowHome(tmp_path / "airflow", dags=DAGS) as home:
+        yield home
+
+
+def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: AirflowHome):
+    toggl = sandbox("--entries", "300", "--plan", "free", "--seed", "14")
+    warehouse = connect(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
+    airflow.env |= {
+        "AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default",
+        "TOGGL_WORKSPACE_ID": str(toggl.workspace_id),
+    }
+    project = next(row for row in toggl.truth("projects") if row["active"] and not row["deleted_at"])
+    airflow.start()
+
+    ensured = airflow.trigger("toggl_subscription")
+    assert airflow.wait_for_run("toggl_subscription", ensured, timeout=90) == "success"
+    # Made, probed and validated in one go: the receiver was there to answer Toggl's PING.
+    assert toggl.webhook_deliveries()["outcomes"] == {"ping_delivered": 1}
+
+    airflow.wait_until(lambda: airflow.is_parsed("toggl_on_change"), timeout=60, what="the DAG")
+    airflow.api("PATCH", "/dags/toggl_on_change", json={"is_paused": False})
+    waiting = airflow.trigger("toggl_wait_for_project", {"project_id": project["id"]})
+    airflow.wait_until(lambda: _state(airflow, waiting, "wait") == "deferred", timeout=90, what="the wait to begin")
+
+    other = start_and_stop(toggl, None)
+    airflow.wait_until(lambda: landed(warehouse, other), timeout=90, what="the row")
+    assert _state(airflow, waiting, "wait") == "deferred"
+
+    wanted = start_and_stop(toggl, project["id"])
+    assert airflow.wait_for_run("toggl_wait_for_project", waiting, timeout=90) == "success"
+    airflow.wait_until(lambda: landed(warehouse, wanted), timeout=90, what="the row")
+    found = airflow.api(
+        "GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/xcomEntries/return_value"
+    )
+    assert found["value"]["entity_id"] == wanted or str(wanted) in str(found["value"])
+    assert toggl.requests()["by_status"] == {"200": toggl.requests()["total"]}
+    assert SECRET not in "".join(airflow.log(component) for component in airflow.processes)
+
+
+def start_and_stop(toggl: Any, project_id: int | None) -> int:
+    """Track an hour; return the id of the entry."""
+    entry = {
+        "created_with": "test",
+        "description": "by webhook",
+        "workspace_id": toggl.workspace_id,
+        "project_id": project_id,
+        "start": "2026-11-20T08:00:00Z",
+        "stop": "2026-11-20T09:00:00Z",
+        "duration": 3600,
+    }
+    url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/time_entries"
+    answer = requests.post(url, json=entry, auth=(toggl.token, "api_token"), timeout=30)
+    answer.raise_for_status()
+    return int(answer.json()["id"])
+
+
+def landed(warehouse: Path, entry_id: int) -> bool:
+    """Whether the entry is a live row; a file that a task is writing, or has not made yet, cannot be asked."""
+    try:
+        return bool(rows(warehouse, f"SELECT id FROM toggl.live_time_entries WHERE id = {entry_id}"))
+    except (duckdb.IOException, duckdb.CatalogException):
+        return False
+
+
+def _state(airflow: AirflowHome, run: str, task: str) -> str | None:
+    states = {one["task_id"]: one["state"] for one in airflow.task_instances("toggl_wait_for_project", run)}
+    return states.get(task)

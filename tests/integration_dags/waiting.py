@@ -1,0 +1,65 @@
+"""Every way to wait for an event, many that wait, and a DAG that runs whenever something changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, AssetWatcher, task
+
+from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.sensors.events import TogglEventSensor
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+WAYS: dict[str, dict[str, Any]] = {
+    "deferred": {},
+    "ended_on_a_worker": {"end_from_trigger": False},
+    "in_the_triggerer": {"start_from_trigger": True},
+    "poked": {"deferrable": False, "poke_interval": 0.5},
+    "rescheduled": {"deferrable": False, "poke_interval": 2, "mode": "reschedule"},
+}
+
+with DAG(dag_id="wait_each_way", schedule=None, params={"project_id": 9}) as wait_each_way:
+
+    @task(trigger_rule="all_done")
+    def pull(ti: Any = None) -> dict[str, Any]:
+        """Return what is pulled of each sensor."""
+        return {way: ti.xcom_pull(task_ids=way) for way in WAYS}
+
+    sensors = [
+        TogglEventSensor(task_id=way, entity="time_entry", project_id="{{ params.project_id }}", timeout=300, **more)
+        for way, more in WAYS.items()
+    ]
+    sensors >> pull()
+
+with DAG(dag_id="wait_in_vain", schedule=None) as wait_in_vain:
+    # Airflow fails a task that is resumed before its scheduler has heard that it was deferred: not at once, then.
+    TogglEventSensor(task_id="fails", entity="tag", timeout=15, retries=2)
+    TogglEventSensor(task_id="is_skipped", entity="tag", timeout=15, soft_fail=True)
+
+with DAG(dag_id="wait_many", schedule=None, max_active_tasks=1000) as wait_many:
+    for number in range(int(os.environ.get("TEST_SENSORS", "0"))):
+        TogglEventSensor(task_id=f"wait_{number}", project_id=number, start_from_trigger=True)
+
+changes = toggl_asset(
+    7,
+    watchers=[
+        AssetWatcher(
+            name="changes",
+            trigger=TogglEventTrigger(consumer="watcher:test", event_filter={"entities": "project"}),
+        )
+    ],
+)
+
+with DAG(dag_id="watch", schedule=[changes], max_active_runs=1) as watch:
+
+    @task
+    def note(triggering_asset_events: Any = None, ti: Any = None) -> None:
+        """Write down what the run was started by."""
+        events = [event for some in triggering_asset_events.values() for event in some]
+        found = [event.extra["payload"] for event in events]
+        Path(os.environ["TEST_NOTES"], f"{ti.run_id}.json".replace("/", "_")).write_text(json.dumps(found))
+
+    note()

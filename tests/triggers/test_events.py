@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from support.changes import change
+from support.waiting import until
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.triggers import events
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+pytestmark = pytest.mark.airflow
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+
+
+def again(trigger: TogglEventTrigger) -> TogglEventTrigger:
+    """Return the trigger as a triggerer builds it of what is in the database."""
+    path, kwargs = trigger.serialize()
+    assert path == "airflow_provider_toggl.triggers.events.TogglEventTrigger"
+    return TogglEventTrigger(**json.loads(json.dumps(kwargs)))
+
+
+class Running:
+    """A trigger that runs as in a triggerer, and what it has fired."""
+
+    def __init__(self, trigger: TogglEventTrigger) -> None:
+        self.trigger = again(trigger)
+        self.fired: list[TriggerEvent] = []
+
+    async def __aenter__(self) -> Running:
+        self.task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    async def _run(self) -> None:
+        async for event in self.trigger.run():
+            self.fired.append(event)
+
+    def payloads(self) -> list[Any]:
+        if self.task.done():
+            self.task.result()
+        return [event.payload for event in self.fired]
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        TogglEventTrigger(),
+        TogglEventTrigger(
+            event_filter={"entities": "project", "where": {"active": True}}, consumer="c", since=LONG_AGO
+        ),
+        TogglEventTrigger(event_filter=EventFilter.from_dict({"tag_ids": [1, 2]}), quiet_seconds=3, max_events=7),
+        TogglEventTrigger(toggl_conn_id="a", event_store_conn_id="b", once=True, after=5, end_from_trigger=True),
+        TogglEventTrigger(event_filter={"project_ids": ["{{ params.project }}"]}, since="{{ ts }}", once=True),
+    ],
+)
+def test_a_trigger_survives_the_database(trigger: TogglEventTrigger):
+    assert again(trigger).serialize() == trigger.serialize()
+
+
+def test_airflow_takes_a_watcher_for_the_same_however_it_has_stored_it():
+    from airflow.serialization.encoders import encode_trigger
+
+    trigger = TogglEventTrigger(event_filter={"entities": "project", "where": {"active": True}}, since=LONG_AGO)
+    path, kwargs = trigger.serialize()
+    assert BaseEventTrigger.hash(path, encode_trigger(trigger)["kwargs"]) == BaseEventTrigger.hash(path, kwargs)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"event_filter": {"project": 1}},
+        {"event_filter": "{"},
+        {"event_filter": [1]},
+        {"since": "yesterday"},
+        {"since": datetime(2026, 1, 1)},  # noqa: DTZ001
+        {"max_events": 0},
+        {"event_filter": {"project_ids": "{{ params.project }}"}},
+    ],
+)
+def test_what_cannot_be_waited_for_is_refused_when_the_dag_is_parsed(wrong: dict[str, Any]):
+    with pytest.raises(ConfigurationError):
+        TogglEventTrigger(**wrong)
+
+
+def test_who_waits_once_and_says_nothing_of_the_begin_begins_now_for_good():
+    trigger = TogglEventTrigger(once=True)
+    assert isinstance(trigger.since, datetime)
+    assert again(trigger).since == trigger.serialize()[1]["since"]
+
+
+def test_what_is_there_already_is_told_at_once(store: SqliteEventStore):
+    store.append([change(1), change(2, project_id=9), change(3, project_id=9)])
+
+    async def main() -> None:
+        async with Running(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True)) as waiting:
+            await until(waiting.task.done)
+        (told,) = waiting.payloads()
+        assert (told["seq"], told["event_id"], told["count"], told["last_seq"]) == (2, "2", 2, 3)
+
+    run(main)
+
+
+def test_only_what_counts_ends_the_waiting(store: SqliteEventStore):
+    async def main() -> None:
+        async with Running(TogglEventTrigger(event_filter={"actions": "deleted"}, after=0, once=True)) as waiting:
+            await asyncio.to_thread(store.append, [change(1)])
+            await asyncio.to_thread(store.append, [change(2, created_at=LONG_AGO, action="deleted")])
+            await until(waiting.task.done)
+        assert [told["seq"] for told in waiting.payloads()] == [2]
+
+    run(main)
+
+
+def test_what_was_created_before_does_not_count(store: SqliteEventStore):
+    async def main() -> None:
+        since = datetime.now(timezone.utc) - timedelta(hours=1)
+        async with Running(TogglEventTrigger(since=since, once=True)) as waiting:
+            await asyncio.to_thread(store.append, [change(1, created_at=since - timedelta(seconds=1))])
+            await asyncio.to_thread(store.append, [change(2, created_at=since)])
+            await until(waiting.task.done)
+        assert [told["seq"] for told in waiting.payloads()] == [2]
+
+    run(main)
+
+
+def test_waiting_once_begins_after_its_consumer_and_moves_it_not(store: SqliteEventStore):
+    store.append([change(number) for number in range(1, 6)])
+    store.commit("report", 3)
+
+    async def main() -> None:
+        trigger = TogglEventTrigger(consumer="report", since=datetime.now(timezone.utc), once=True)
+        async with Running(trigger) as waiting:
+            await until(waiting.task.done)
+        assert [told["seq"] for told in waiting.payloads()] == [4]
+
+    run(main)
+    consumer = store.find_consumer("report")
+    assert consumer
+    assert consumer.seq == 3
+
+
+def test_many_wait_and_none_takes_anything_from_another(store: SqliteEventStore):
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            waiting = [
+                await stack.enter_async_context(
+                    Running(TogglEventTrigger(event_filter={"project_ids": number % 5}, after=0, once=True))
+                )
+                for number in range(50)
+            ]
+            for number in range(5):
+                await asyncio.to_thread(store.append, [change(number + 1, project_id=number)])
+            await until(lambda: all(one.task.done() for one in waiting))
+        assert [one.payloads()[0]["seq"] for one in waiting] == [number % 5 + 1 for number in range(50)]
+
+    run(main)
+
+
+def test_a_watcher_begins_with_what_comes_and_tells_a_flood_in_few_events(store: SqliteEventStore):
+    store.append([change(1)])
+
+    async def main() -> None:
+        async with Running(TogglEventTrigger(consumer="watcher:x")) as watching:
+            await until(lambda: store.find_consumer("watcher:x"))
+            for number in range(2, 1002, 4):
+                await asyncio.to_thread(store.append, [change(number + more) for more in range(4)])
+            await until(lambda: sum(told["count"] for told in watching.payloads()) >= 1000)
+            bursts = watching.payloads()
+        assert [bursts[0]["first_seq"], bursts[-1]["last_seq"]] == [2, 1001]
+        assert [burst["first_seq"] for burst in bursts[1:]] == [burst["last_seq"] + 1 for burst in bursts[:-1]]
+        assert len(bursts) <= 8
+
+    run(main)
+
+
+def test_a_watcher_that_was_stopped_before_its_event_was_safe_tells_it_again(store: SqliteEventStore):
+    async def main() -> None:
+        for fired in ([1], [1, 2]):
+            async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
+                await asyncio.to_thread(store.append, [change(len(fired))])
+                await until(lambda: sum(told["count"] for told in watching.payloads()) == len(fired))  # noqa: B023
+                assert watching.payloads()[0]["first_seq"] == 1
+
+    run(main)
+
+
+def test_a_watcher_goes_on_after_what_was_safe(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "HANDOVER_SECONDS", 0.0)
+
+    async def main() -> None:
+        for number in (1, 2, 3):
+            async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
+                await asyncio.to_thread(store.append, [change(number)])
+                await until(watching.payloads)
+                await until(lambda: store.find_consumer("watcher:x").seq == number)  # type: ignore[union-attr]  # noqa: B023
+                assert [told["first_seq"] for told in watching.payloads()] == [number]
+
+    run(main)
+
+
+def test_watchers_without_a_name_have_names_of_their_own(store: SqliteEventStore):
+    async def main() -> None:
+        one, other = TogglEventTrigger(event_filter={"entities": "tag"}), TogglEventTrigger()
+        async with Running(one), Running(other), Running(other):
+            await until(lambda: len(store.consumers()) == 2)
+
+    run(main)
+
+
+def test_waiting_once_shares_no_stream_and_a_watcher_has_its_own():
+    watcher = TogglEventTrigger(event_filter={"entities": "tag"})
+    assert TogglEventTrigger(once=True).shared_stream_key() is None
+    assert watcher.shared_stream_key() == again(watcher).shared_stream_key()
+    assert watcher.shared_stream_key() != TogglEventTrigger().shared_stream_key()
+
+
+class Acknowledging:
+    """A watcher in the shared streams of Airflow 3.3, which are told only by the test that an event was stored."""
+
+    def __init__(self, trigger: TogglEventTrigger, trigger_id: int = 1) -> None:
+        shared_stream = pytest.importorskip("airflow.triggers.shared_stream")
+        self.manager = shared_stream.SharedStreamManager(ack_timeout=60)
+        self.trigger = again(trigger)
+        self.trigger_id = trigger_id
+        self.key = trigger.shared_stream_key()
+        self.bound: list[int] = []
+        self.payloads: list[Any] = []
+
+    async def __aenter__(self) -> Acknowledging:
+        stream = self.manager.subscribe(trigger_id=self.trigger_id, trigger=self.trigger, key=self.key)
+        self.task = asyncio.create_task(self._run(self.trigger.filter_shared_stream(stream)))
+        return self
+
+    async def _run(self, fired: AsyncIterator[TriggerEvent]) -> None:
+        async for event in fired:
+            self.payloads.append(event.payload)
+            self.bound.append(self.manager.bind_pending_event(trigger_id=self.trigger_id, key=self.key))
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+        await self.manager.unsubscribe(self.trigger_id, self.key)
+
+
+def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: SqliteEventStore):
+    def place() -> int:
+        consumer = store.find_consumer("watcher:x")
+        assert consumer
+        return consumer.seq
+
+    async def main() -> None:
+        trigger = TogglEventTrigger(consumer="watcher:x", since=LONG_AGO, max_events=1)
+        async with Acknowledging(trigger) as watching:
+            await asyncio.to_thread(store.append, [change(1)])
+            await until(lambda: len(watching.bound) == 1)
+            await asyncio.to_thread(store.append, [change(2)])
+            await until(lambda: len(watching.bound) == 2)
+            assert place() == 0
+            watching.manager.confirm_persisted(watching.bound[:1])
+            await until(lambda: place() == 1)
+        # The second was not stored, so it comes again.
+        async with Acknowledging(trigger) as watching:
+            await until(lambda: watching.bound)
+            assert watching.payloads[0]["first_seq"] == 2
+            watching.manager.confirm_persisted(watching.bound)
+            await until(lambda: place() == 2)
+
+    run(main)

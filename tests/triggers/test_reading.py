@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from airflow_provider_toggl.core.errors import EventStoreUnavailable
+from airflow_provider_toggl.triggers import reading
+from airflow_provider_toggl.triggers.reading import patiently
+
+
+def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any):
+    monkeypatch.setattr(reading, "FIRST_PAUSE", 0.001)
+    failures = [EventStoreUnavailable("away")] * 3
+
+    def call() -> str:
+        if failures:
+            raise failures.pop()
+        return "there"
+
+    assert asyncio.run(patiently(call)) == "there"

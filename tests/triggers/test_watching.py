@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.changes import change
+from support.waiting import until
+
+from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
+from airflow_provider_toggl.core.events.bursts import Burst, Debounce
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.search import EventQuery
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.tail import Tail
+from airflow_provider_toggl.triggers import watching
+from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
+
+ONE_EACH = Debounce(max_events=1)
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Iterator[SqliteEventStore]:
+    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
+
+
+@pytest.fixture
+def tail(events: SqliteEventStore) -> Iterator[Tail]:
+    with Tail(events) as opened:
+        yield opened
+    opened.join()
+
+
+def watch(events: SqliteEventStore, tail: Tail, debounce: Debounce = ONE_EACH, **wanted: Any) -> Watch:
+    query = EventQuery(EventFilter.from_dict(wanted))
+    return Watch(events, tail, query, consumer="watcher:x", debounce=debounce, start=0)
+
+
+def place(events: SqliteEventStore) -> int:
+    consumer = events.find_consumer("watcher:x")
+    return consumer.seq if consumer else -1
+
+
+@contextlib.asynccontextmanager
+async def reading(one: Watch) -> AsyncIterator[list[Burst]]:
+    """Read in the background; yields where the bursts go."""
+    found: list[Burst] = []
+
+    async def read() -> None:
+        async with contextlib.aclosing(one.bursts()) as bursts:
+            async for burst in bursts:
+                found.append(burst)  # noqa: PERF401 - it never ends
+
+    task = asyncio.create_task(read())
+    try:
+        yield found
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def test_the_place_where_it_begins_is_fixed_before_anything_comes(events: SqliteEventStore, tail: Tail):
+    async def main() -> None:
+        async with reading(watch(events, tail)):
+            await until(lambda: place(events) == 0)
+
+    asyncio.run(main())
+
+
+def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
+    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+
+    async def main() -> None:
+        one = watch(events, tail)
+        async with reading(one) as found:
+            await asyncio.to_thread(events.append, [change(1)])
+            await until(lambda: len(found) == 1)
+            await asyncio.to_thread(events.append, [change(2)])
+            await until(lambda: len(found) == 2)
+            assert place(events) == 0
+            one.hand_over(1)
+            await until(lambda: place(events) == 1)
+            one.hand_over(2)
+            await until(lambda: place(events) == 2)
+
+    asyncio.run(main())
+
+
+def test_what_does_not_count_is_passed_over_without_being_handed_over(
+    events: SqliteEventStore, tail: Tail, monkeypatch: Any
+):
+    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+
+    async def main() -> None:
+        async with reading(watch(events, tail, entities="tag")) as found:
+            await asyncio.to_thread(events.append, [change(number) for number in range(1, 6)])
+            await until(lambda: place(events) == 5)
+        assert not found
+
+    asyncio.run(main())
+
+
+def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
+    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+
+    async def main() -> None:
+        async with reading(watch(events, tail, Debounce(quiet_seconds=60, max_events=4))) as found:
+            await asyncio.to_thread(events.append, [change(1), change(2), change(3)])
+            await asyncio.sleep(0.2)  # many times as long as it takes to pass over
+            assert place(events) == 0
+            await asyncio.to_thread(events.append, [change(4)])
+            await until(lambda: found)
+        assert (found[0].first_seq, found[0].count) == (1, 4)
+
+    asyncio.run(main())
+
+
+def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, tail: Tail):
+    async def main() -> None:
+        one = watch(events, tail)
+        async with reading(one) as found:
+            await asyncio.to_thread(events.append, [change(1)])
+            await until(lambda: found)
+            one.hand_over(1, safe_in=0.2)
+            await one.settle()
+            assert place(events) == 0
+            await asyncio.to_thread(events.append, [change(2)])  # lets it look at its clock
+            await until(lambda: place(events) == 1)
+
+    asyncio.run(main())
+
+
+def test_a_place_that_could_not_be_noted_is_noted_later(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
+    commit, failures = events.commit, [EventStoreUnavailable("away")] * 2
+
+    def fail_first(name: str, seq: int) -> Any:
+        if seq and failures:
+            raise failures.pop()
+        return commit(name, seq)
+
+    monkeypatch.setattr(events, "commit", fail_first)
+
+    async def main() -> None:
+        one = watch(events, tail)
+        async with reading(one) as found:
+            await asyncio.to_thread(events.append, [change(1)])
+            await until(lambda: found)
+            one.hand_over(1)
+            await one.settle()
+            await one.settle()
+            assert place(events) == 0
+            await one.settle()
+            assert place(events) == 1
+
+    asyncio.run(main())
+
+
+def outcome(**counts: int) -> SimpleNamespace:
+    return SimpleNamespace(is_clean=counts == {"acked": 1})
+
+
+def test_an_event_that_airflow_did_not_store_stops_the_stream_before_its_place_is_passed(
+    events: SqliteEventStore, tail: Tail
+):
+    @contextlib.asynccontextmanager
+    async def open_watch() -> AsyncIterator[Watch]:
+        yield watch(events, tail)
+
+    async def main() -> None:
+        producer = BurstProducer(open_watch)
+        events.append([change(1), change(2)])
+        async with contextlib.aclosing(producer.open_stream()) as stream:
+            told, committed = await anext(stream)
+            assert told["first_seq"] == 1
+            with pytest.raises(TogglError):
+                await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(failed=1))])
+            assert place(events) == 0
+            assert producer.get_advance_lane(committed) is None
+            await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(acked=1))])
+            assert place(events) == committed
+        await producer.aclose()
+
+    asyncio.run(main())
