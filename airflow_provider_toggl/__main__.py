@@ -45,6 +45,9 @@ COMMANDS: dict[str, Command] = {
     for command in (
         Command("sandbox", "airflow_provider_toggl.sandbox.cli", "serve a faithful local Toggl Track"),
         Command("quota", "airflow_provider_toggl.cli.quota", "show what is left of a token's hourly quota"),
+        Command("subscriptions", "airflow_provider_toggl.cli.subscriptions", "show and change webhook subscriptions"),
+        Command("receiver", "airflow_provider_toggl.cli.receiver", "take in webhook deliveries"),
+        Command("events", "airflow_provider_toggl.cli.events", "show what Toggl delivered"),
     )
 }
 

@@ -16,11 +16,17 @@
     │   ├── ServerTrouble           5xx after all tries
     │   ├── ConnectionTrouble       no answer after all tries: name, network, TLS, time-out
     │   └── MalformedAnswer         an answer that is not what it should be: not JSON, cut, short, fields missing
-    └── WarehouseError              the database that rows land in
-        ├── WarehouseLocked         another process holds it, and waiting was not enough
-        ├── WarehouseReadOnly       it can be read, not written
-        ├── SchemaTooNew            its tables were made by a later version of this package
-        └── AbsenceRefused          too many rows would be marked absent at once
+    ├── WarehouseError              the database that rows land in
+    │   ├── WarehouseLocked         another process holds it, and waiting was not enough
+    │   ├── WarehouseReadOnly       it can be read, not written
+    │   ├── SchemaTooNew            its tables were made by a later version of this package
+    │   └── AbsenceRefused          too many rows would be marked absent at once
+    ├── DeliveryRefused             a delivery that is not Toggl's, or is no event; carries the status to answer
+    └── EventStoreError             the database that keeps delivered events
+        ├── EventStoreUnavailable   it cannot be reached, is locked or full; what was not acknowledged comes again
+        ├── EventStoreDamaged       what it holds contradicts itself
+        ├── EventStoreTooNew        its tables were made by a later version of this package
+        └── EventNotFound           there is no event of that number
 
 No message of any of them contains a secret; URLs in them have no credentials and no query string.
 """
@@ -143,3 +149,36 @@ class SchemaTooNew(WarehouseError):
 
 class AbsenceRefused(WarehouseError):
     """A complete list lacks an unusual share of the known rows; nothing was marked absent."""
+
+
+class DeliveryRefused(TogglError):
+    """A delivery that is not Toggl's, or is no event.
+
+    :param outcome: the counter that it goes to.
+    :param status: the HTTP status to answer, 4xx.
+    """
+
+    def __init__(self, message: str, *, outcome: str, status: int) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.status = status
+
+
+class EventStoreError(TogglError):
+    """The database that keeps delivered events could not do its part."""
+
+
+class EventStoreUnavailable(EventStoreError):
+    """The event store cannot be reached, is locked, full or read-only; trying later may help."""
+
+
+class EventStoreDamaged(EventStoreError):
+    """What the event store holds contradicts itself."""
+
+
+class EventStoreTooNew(EventStoreError):
+    """The event store's tables were made by a later version of this package."""
+
+
+class EventNotFound(EventStoreError):
+    """There is no event of that number in the store."""

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from airflow_provider_toggl.core.errors import EventStoreError
-from airflow_provider_toggl.core.events.search import EventQuery, Found
 from airflow_provider_toggl.core.events.batch import Batch
+from airflow_provider_toggl.core.events.search import EventQuery, Found
 from airflow_provider_toggl.core.events.tail import Tail
 from airflow_provider_toggl.triggers.reading import read_on
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from airflow_provider_toggl.sandbox.app import build_app
 from airflow_provider_toggl.sandbox.seed import build_world
@@ -30,7 +30,7 @@ class Host:
     """One server for all tests of a process: starting one for each would take longer than most tests."""
 
     def __init__(self) -> None:
-        self._app: ASGIApp = build_app(build_still_world(entries=0))
+        self._app = build_app(build_still_world(entries=0))
         self._socket = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(server_config(self))
@@ -42,7 +42,8 @@ class Host:
         await self._app(scope, receive, send)
 
     def serve(self, world: World) -> HostedSandbox:
-        """Serve this world from now on."""
+        """Serve this world from now on, and let nothing of the one before go on."""
+        self._app.state.sandbox.engine.close()
         self._app = build_app(world)
         return HostedSandbox(self.url, world)
 

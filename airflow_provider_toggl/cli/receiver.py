@@ -1,0 +1,110 @@
+"""``receiver``: take in webhook deliveries without an API server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.delivery.app import Receiver
+
+DEFAULT_CONNECTION = "toggl_default"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8090, help="port, 0 for any free one (default: %(default)s)")
+    parser.add_argument(
+        "--connections",
+        help="comma separated IDs of the connections to receive for (default: [toggl] receiver_connections, else "
+        f"{DEFAULT_CONNECTION})",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log a line for each refused delivery")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Receive until told to stop; return the exit code."""
+    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from airflow_provider_toggl.hooks.receiver import build_receiver, receiver_connections  # noqa: PLC0415 - loads Airflow
+
+    given = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
+    conn_ids = given or receiver_connections() or (DEFAULT_CONNECTION,)
+    try:
+        check_ready(conn_ids)
+        listener = _listen(args.host, args.port)
+    except (TogglError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    _log_to_stderr(logging.DEBUG if args.verbose else logging.INFO)
+    with listener:
+        build_server(build_receiver(conn_ids), listener, conn_ids).run([listener])
+    return 0
+
+
+def check_ready(conn_ids: Sequence[str]) -> None:
+    """Return when deliveries can be taken in.
+
+    A store that is down is only warned of: deliveries are answered 503 until it is up.
+
+    :raises TogglError: a connection or a store is not as it must be, which waiting will not change.
+    """
+    from airflow_provider_toggl.hooks.receiver import get_receiving_connection, open_receiving_store  # noqa: PLC0415
+
+    for store_conn_id in sorted({get_receiving_connection(conn_id).store for conn_id in conn_ids}):
+        try:
+            open_receiving_store(store_conn_id).close()
+        except EventStoreUnavailable as error:
+            print(f"Deliveries will be answered 503 for now: {error}", file=sys.stderr)
+
+
+def build_server(receiver: Receiver, listener: socket.socket, conn_ids: Sequence[str]) -> uvicorn.Server:
+    """Return a server that says where it listens once it does."""
+    host, port = listener.getsockname()[:2]
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            paths = (f"{base}/toggl/webhooks/{conn_id}" for conn_id in conn_ids)
+            print("Receiving at", *paths, flush=True)
+
+    return Server(
+        uvicorn.Config(
+            receiver,
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            # Longer than reverse proxies keep theirs, so that it is they who hang up.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=10,
+        )
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    own = logging.getLogger("airflow_provider_toggl")
+    own.addHandler(handler)
+    own.setLevel(level)
+    own.propagate = False

@@ -1,0 +1,93 @@
+"""``subscriptions``: what Toggl holds of webhook subscriptions, and the small changes to them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from airflow_provider_toggl.core.api.subscriptions import Found
+from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.errors import TogglError
+
+Act = Callable[[Webhooks, int], "dict[str, Any]"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("action", choices=("list", *_ACTIONS), help="what to do")
+    parser.add_argument(
+        "subscription", nargs="?", help="the number or the description of the subscription, for all but list"
+    )
+    parser.add_argument("--conn-id", default="toggl_default", help="the Toggl connection (default: %(default)s)")
+    parser.add_argument("--workspace-id", type=int, help="the workspace (default: the connection's)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it and print the outcome; return the exit code: 2 where the arguments do not fit, 1 where Toggl says no."""
+    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
+
+    if (args.subscription is None) != (args.action == "list"):
+        print("list takes no subscription, and everything else takes one.", file=sys.stderr)
+        return 2
+    try:
+        webhooks = open_webhooks(args.conn_id, args.workspace_id)
+        if args.action == "list":
+            for line in (_json_lines if args.json else table)(webhooks.subscriptions()):
+                print(line)
+            return 0
+        number = _find(webhooks, args.subscription)
+        if number is None:
+            print(f"There is no subscription {args.subscription!r}; `subscriptions list` shows them.", file=sys.stderr)
+            return 1
+        outcome = {"subscription_id": number, **_ACTIONS[args.action](webhooks, number)}
+    except TogglError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(outcome) if args.json else ", ".join(f"{name}: {value}" for name, value in outcome.items()))
+    return 0
+
+
+def table(found: list[Found]) -> Iterator[str]:
+    """Yield a heading, and subscriptions as text, one a line, without their secrets."""
+    yield f"{'id':>10}  {'enabled':<8} {'validated':<9} {'description':<28} filters → callback"
+    for one in found:
+        words = (f"{'yes' if flag else 'no':<{width}}" for flag, width in ((one.enabled, 8), (one.validated, 9)))
+        filters, callback = " ".join(map(str, one.filters)), one.as_dict()["callback_url"]
+        yield f"{one.subscription_id:>10}  {' '.join(words)} {one.description:<28} {filters} → {callback}"
+
+
+def _json_lines(found: list[Found]) -> Iterator[str]:
+    for one in found:
+        yield json.dumps(one.as_dict())
+
+
+def _find(webhooks: Webhooks, wanted: str) -> int | None:
+    if wanted.isdecimal():
+        return int(wanted)
+    return next((one.subscription_id for one in webhooks.subscriptions() if one.description == wanted), None)
+
+
+def _enable(webhooks: Webhooks, number: int) -> dict[str, Any]:
+    return {"enabled": webhooks.set_enabled(number, True).enabled}
+
+
+def _disable(webhooks: Webhooks, number: int) -> dict[str, Any]:
+    return {"enabled": webhooks.set_enabled(number, False).enabled}
+
+
+def _delete(webhooks: Webhooks, number: int) -> dict[str, Any]:
+    return {"deleted": webhooks.delete(number)}
+
+
+def _ping(webhooks: Webhooks, number: int) -> dict[str, Any]:
+    return {"status": webhooks.ping(number)}
+
+
+_ACTIONS: dict[str, Act] = {"delete": _delete, "ping": _ping, "enable": _enable, "disable": _disable}

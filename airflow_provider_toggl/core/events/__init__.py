@@ -1,0 +1,1 @@
+"""The event store: what Toggl delivered, kept in the order in which it became visible."""

@@ -1,0 +1,258 @@
+"""Which events somebody waits for: declared as data, so that it can be stored, compared and sent elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.message import Message
+from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.instants import parse_instant
+
+Plain = str | int | float | bool | None
+
+# What the objects of Toggl call the things that they belong to; the second names are those of older bodies.
+_KEYS: dict[str, tuple[str, ...]] = {
+    "project": ("project_id", "pid"),
+    "user": ("user_id", "uid"),
+    "client": ("client_id", "cid"),
+    "tag": ("tag_ids",),
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on a field of the payload.
+
+    :param field: its name there.
+    :param op: ``eq``, ``ne``, ``gt``, ``gte``, ``lt``, ``lte``, ``in``, ``exists`` or ``contains``.
+    :param value: what it is compared with; several for ``in``.
+    """
+
+    field: str
+    op: str
+    value: Plain | tuple[Plain, ...]
+
+    def holds(self, payload: Mapping[str, Any]) -> bool:
+        """Whether the payload fulfils it; false where its field is of another kind."""
+        return _OPERATORS[self.op](payload.get(self.field), self.value)
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """What an event must be to count; what is not given does not matter. A PING never counts.
+
+    Of several values of one parameter any will do; of several parameters all must hold.
+
+    :param entities: Toggl's words: ``time_entry``, ``project``, ...
+    :param actions: ``created``, ``updated``, ``deleted``.
+    :param workspace_ids: of what changed.
+    :param project_ids: projects that it belongs to, or that are what changed. Likewise ``user_ids``, ``client_ids``
+        and ``tag_ids``. A ``deleted`` may name none of them.
+    :param where: conditions on the payload, all of which must hold.
+    """
+
+    entities: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    workspace_ids: tuple[int, ...] = ()
+    project_ids: tuple[int, ...] = ()
+    user_ids: tuple[int, ...] = ()
+    client_ids: tuple[int, ...] = ()
+    tag_ids: tuple[int, ...] = ()
+    where: tuple[Condition, ...] = field(default=())
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any] | None) -> EventFilter:
+        """Build a filter of plain data, as ``to_dict`` gives it.
+
+        Each parameter may be one value or several; ids may be texts of digits. ``where`` is an object of
+        ``{field: value}`` or ``{field: {operator: value, ...}}``.
+
+        :raises ConfigurationError: there is something in it that no event could be compared with.
+        """
+        given = dict(given or {})
+        unknown = sorted(set(given) - {one.name for one in fields(cls)})
+        if unknown:
+            known = ", ".join(one.name for one in fields(cls))
+            raise ConfigurationError(f"A filter has no {', '.join(map(str, unknown))}. It may have: {known}.")
+        where = given.pop("where", None)
+        values = {name: _several(name, value) for name, value in given.items()}
+        return cls(
+            **{name: tuple(sorted({_check(name, one) for one in some})) for name, some in values.items()},
+            where=_conditions(where),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data of which ``from_dict`` builds an equal filter; only what is given."""
+        found: dict[str, Any] = {
+            one.name: list(getattr(self, one.name))
+            for one in fields(self)
+            if one.name != "where" and getattr(self, one.name)
+        }
+        for condition in self.where:
+            value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
+            found.setdefault("where", {}).setdefault(condition.field, {})[condition.op] = value
+        return found
+
+    def may_match(self, event: NewEvent) -> bool:
+        """Whether a stored event can match, by what is beside its body; spares reading the body."""
+        return (
+            (not self.entities or event.entity in self.entities)
+            and (not self.actions or event.action in self.actions)
+            and (not self.workspace_ids or event.workspace_id in self.workspace_ids)
+        )
+
+    def matches(self, message: Message) -> bool:
+        """Whether an event counts; never raises, whatever the payload is."""
+        if message.is_ping or not (
+            (not self.entities or message.entity in self.entities)
+            and (not self.actions or message.action in self.actions)
+            and (not self.workspace_ids or message.workspace_id in self.workspace_ids)
+        ):
+            return False
+        for kind, wanted in self._belonging:
+            if not _names(message, kind, wanted):
+                return False
+        return all(condition.holds(message.payload) for condition in self.where)
+
+    @cached_property
+    def _belonging(self) -> tuple[tuple[str, frozenset[int]], ...]:
+        """What it must belong to, by kind. Kept: a thousand may wait, and each is asked of each event."""
+        given = (
+            ("project", self.project_ids),
+            ("user", self.user_ids),
+            ("client", self.client_ids),
+            ("tag", self.tag_ids),
+        )
+        return tuple((kind, frozenset(ids)) for kind, ids in given if ids)
+
+
+def _names(message: Message, kind: str, wanted: frozenset[int]) -> bool:
+    """Whether a message names one of these ids: as what the changed object belongs to, or as the object itself."""
+    if message.entity == kind and message.entity_id in wanted:
+        return True
+    for key in _KEYS[kind]:
+        for source in (message.payload, message.metadata):
+            value = source.get(key)
+            if value is None:
+                continue
+            if any(_find_id(one) in wanted for one in (value if isinstance(value, list) else (value,))):
+                return True
+    return False
+
+
+def _find_id(value: Any) -> int | None:
+    """Return a whole number, also one that is written as text as the metadata have it."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _several(name: str, value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(value)
+    if isinstance(value, str | int):
+        return [value]
+    raise ConfigurationError(f"{name} of a filter is {value!r}; give one value or a list.")
+
+
+def _check(name: str, value: Any) -> Any:
+    if name in ("entities", "actions"):
+        if isinstance(value, str) and value:
+            return value
+        raise ConfigurationError(f"{name} of a filter has {value!r}; they are words such as time_entry or updated.")
+    number = _find_id(value.strip() if isinstance(value, str) else value)
+    if number is None:
+        raise ConfigurationError(f"{name} of a filter has {value!r}; ids are whole numbers.")
+    return number
+
+
+def _conditions(where: Any) -> tuple[Condition, ...]:
+    if where is None:
+        return ()
+    if not isinstance(where, Mapping):
+        raise ConfigurationError(f"where of a filter is a {type(where).__name__}; it is an object of field: condition.")
+    found = [
+        _condition(name, op, value)
+        for name, wanted in where.items()
+        for op, value in (wanted.items() if isinstance(wanted, Mapping) else (("eq", wanted),))
+    ]
+    return tuple(sorted(found, key=lambda one: (one.field, one.op, json.dumps(one.value))))
+
+
+def _condition(name: Any, op: Any, value: Any) -> Condition:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"where of a filter has the field {name!r}; a field is a name.")
+    if op not in _OPERATORS:
+        raise ConfigurationError(f"where of a filter compares {name} by {op!r}; it may be: {', '.join(_OPERATORS)}.")
+    if op == "in":
+        if not isinstance(value, list | tuple | set | frozenset):
+            raise ConfigurationError(f"where of a filter compares {name} by in with {value!r}; give a list.")
+        return Condition(name, op, tuple(_plain(name, one) for one in value))
+    if op == "exists" and not isinstance(value, bool):
+        raise ConfigurationError(f"where of a filter asks whether {name} exists with {value!r}; it is true or false.")
+    if op in _ORDERS and (value is None or isinstance(value, bool)):
+        raise ConfigurationError(f"where of a filter compares {name} by {op} with {value!r}; nothing is greater.")
+    return Condition(name, op, _plain(name, value))
+
+
+def _plain(name: str, value: Any) -> Plain:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ConfigurationError(f"where of a filter compares {name} with a time without a zone.")
+        return value.isoformat()
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and value - value == 0):
+        return value
+    raise ConfigurationError(
+        f"where of a filter compares {name} with a {type(value).__name__}; it may be a text, a number, true, false or "
+        "null."
+    )
+
+
+def _equal(found: Any, wanted: Any) -> bool:
+    # True is 1 to Python, but not to whoever asks for `billable: true`.
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Return a comparison of numbers with numbers and texts with texts, of instants as instants."""
+
+    def holds(found: Any, wanted: Any) -> bool:
+        if isinstance(found, str) and isinstance(wanted, str):
+            try:
+                return compare(parse_instant(found), parse_instant(wanted))
+            except ValueError:
+                return compare(found, wanted)
+        numbers = isinstance(found, int | float) and isinstance(wanted, int | float)
+        return numbers and not isinstance(found, bool) and compare(found, wanted)
+
+    return holds
+
+
+def _contains(found: Any, wanted: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(wanted, str) and wanted in found
+    return isinstance(found, list) and any(_equal(one, wanted) for one in found)
+
+
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": _ordered(lambda found, wanted: bool(found > wanted)),
+    "gte": _ordered(lambda found, wanted: bool(found >= wanted)),
+    "lt": _ordered(lambda found, wanted: bool(found < wanted)),
+    "lte": _ordered(lambda found, wanted: bool(found <= wanted)),
+}
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": _equal,
+    "ne": lambda found, wanted: not _equal(found, wanted),
+    **_ORDERS,
+    "in": lambda found, wanted: any(_equal(found, one) for one in wanted),
+    "exists": lambda found, wanted: (found is not None) == wanted,
+    "contains": _contains,
+}

@@ -1,0 +1,218 @@
+"""What a webhook body says: looked for in every form that was seen, never guessed.
+
+Forms and fields: engineering.toggl.com/docs/webhooks_start, and bodies that receivers have published.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NoReturn
+
+from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.instants import parse_instant
+
+DEEPEST = 64
+"""Objects and arrays within each other; Toggl's bodies have 3."""
+
+ENTITIES = (
+    "client",
+    "project",
+    "project_group",
+    "project_user",
+    "tag",
+    "task",
+    "time_entry",
+    "workspace",
+    "workspace_user",
+)
+ACTIONS = ("created", "updated", "deleted")
+
+_WORD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+_DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A body, read. Times are aware, in UTC; ids have 64 bits, but for ``event_id`` and ``subscription_id``.
+
+    :param event_id: Toggl's id of the event, 0 for a PING.
+    :param is_ping: a PING tells no change.
+    :param validation_code: of a PING to a subscription that is not validated yet.
+    :param entity: Toggl's word for what changed, None where it is missing or no word.
+    :param entity_id: id of what changed, from the payload or else from the metadata.
+    :param created_at: when it happened, by Toggl's clock.
+    :param payload: the object that changed, empty where there is none (a ``deleted`` may lack it).
+    :param oddities: what is unusual, in a few words each; nothing of them stops an event.
+    """
+
+    event_id: int
+    subscription_id: int
+    is_ping: bool = False
+    validation_code: str | None = None
+    entity: str | None = None
+    action: str | None = None
+    entity_id: int | None = None
+    workspace_id: int | None = None
+    created_at: datetime | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any] = field(default_factory=dict)
+    oddities: tuple[str, ...] = ()
+
+    @property
+    def oddity(self) -> str | None:
+        """All oddities in one text, None where there are none."""
+        return "; ".join(self.oddities) or None
+
+
+def parse_message(body: bytes) -> Message:
+    """Read a body whose signature was right.
+
+    :raises DeliveryRefused: not JSON (``NaN`` is none), not an object, nested too deep, or without an integer
+        ``event_id`` and ``subscription_id``. Whatever else is wrong is an oddity of the message.
+    """
+    document, repeated = _decode(body)
+    event_id, subscription_id = (_identifier(document, name) for name in ("event_id", "subscription_id"))
+    odd = [f"{name} more than once" for name in sorted(repeated)]
+    if document.get("payload") == "ping":
+        code = document.get("validation_code")
+        if event_id != 0:
+            odd.append("a ping with an event_id")
+        return Message(
+            event_id,
+            subscription_id,
+            is_ping=True,
+            validation_code=code if isinstance(code, str) and code else None,
+            workspace_id=None,
+            created_at=_instant(document.get("created_at"), odd),
+            metadata=_object(document, "metadata", []),
+            oddities=tuple(odd),
+        )
+    if event_id <= 0:
+        odd.append("event_id is not positive")
+    metadata, payload = _object(document, "metadata", odd), _object(document, "payload", odd)
+    entity, action = _word(metadata, "model", ENTITIES, odd), _word(metadata, "action", ACTIONS, odd)
+    entity_id = _first_id(
+        (payload.get("id"), metadata.get(f"{entity}_id") if entity else None, metadata.get("entity_id"))
+    )
+    if entity_id is None:
+        odd.append("no id of what changed")
+    return Message(
+        event_id,
+        subscription_id,
+        entity=entity,
+        action=action,
+        entity_id=entity_id,
+        workspace_id=_first_id((payload.get("workspace_id"), payload.get("wid"), metadata.get("workspace_id"))),
+        created_at=_instant(document.get("created_at"), odd),
+        metadata=metadata,
+        payload=payload,
+        oddities=tuple(odd),
+    )
+
+
+def _decode(body: bytes) -> tuple[dict[str, Any], set[str]]:
+    """Return the object and the keys of its first level that are there more than once."""
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _check_depth(body)
+    pairs: list[tuple[str, Any]] = []
+
+    def build(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal pairs
+        pairs = found  # the outermost object is built last
+        return dict(found)
+
+    try:
+        document = json.loads(body.decode(), object_pairs_hook=build, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        # Not chained: the text of a JSON error has no place for it, but its document is the whole body.
+        raise _refused("The body is not JSON.") from None
+    if not isinstance(document, dict):
+        raise _refused("The body is JSON but not an object.")
+    names = [name for name, _ in pairs]
+    return document, {name for name in ("event_id", "subscription_id", "payload", "metadata") if names.count(name) > 1}
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse what is nested too deep; brackets in quoted texts do not count."""
+    depth, quoted, escaped = 0, False, False
+    for byte in body:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                quoted = False
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > DEEPEST:
+                raise _refused(f"The body is nested more than {DEEPEST} deep.")
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _refused(message: str) -> DeliveryRefused:
+    return DeliveryRefused(message, outcome="malformed", status=400)
+
+
+def _identifier(document: dict[str, Any], name: str) -> int:
+    value = document.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _refused(f"The body has no integer {name}.")
+    return value
+
+
+def _object(document: dict[str, Any], name: str, odd: list[str]) -> dict[str, Any]:
+    value = document.get(name)
+    if isinstance(value, dict):
+        return value
+    if value is not None:
+        odd.append(f"{name} is not an object")
+    elif name == "metadata":
+        odd.append("no metadata")
+    return {}
+
+
+def _word(metadata: dict[str, Any], name: str, known: tuple[str, ...], odd: list[str]) -> str | None:
+    value = metadata.get(name)
+    if not isinstance(value, str) or not _WORD.fullmatch(value):
+        odd.append(f"no {name}")
+        return None
+    if value not in known:
+        odd.append(f"unknown {name}")
+    return value
+
+
+def _first_id(values: Iterable[Any]) -> int | None:
+    """Return the first that is an id: a whole number of 64 bits, or its digits as metadata have it."""
+    for value in values:
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            number = int(value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            number = value
+        else:
+            continue
+        if number in _INT64:
+            return number
+    return None
+
+
+def _instant(value: Any, odd: list[str]) -> datetime | None:
+    if isinstance(value, str):
+        try:
+            return parse_instant(value)
+        except ValueError:
+            pass
+    odd.append("no created_at")
+    return None

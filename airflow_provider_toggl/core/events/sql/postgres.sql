@@ -1,0 +1,189 @@
+-- The event store in PostgreSQL; {schema} is its schema. Instants are microseconds since 1970, as in every engine; ids
+-- that may exceed 64 bits are texts.
+
+-- name: configure_session: durable, and each statement sees what was committed before it, whatever the role's defaults
+select
+    set_config(
+        'synchronous_commit',
+        case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end,
+        false
+    ),
+    set_config('default_transaction_isolation', 'read committed', false),
+    set_config('default_transaction_read_only', 'off', false),
+    set_config('lock_timeout', %s, false),
+    set_config('statement_timeout', %s, false),
+    set_config('idle_in_transaction_session_timeout', %s, false);
+
+-- name: find_tables: whether the schema is there, and whether its first table
+select to_regnamespace(%s) is not null, to_regclass(%s) is not null;
+
+-- name: find_version
+select version from {schema}.schema_version order by version desc limit 1;
+
+-- name: lock_for_migration: until the end of the transaction
+select pg_advisory_xact_lock(hashtextextended(%s, 0));
+
+-- name: allow_long_statements
+set local statement_timeout = 0;
+
+-- name: create_schema
+create schema {schema};
+
+-- name: insert_version
+insert into {schema}.schema_version (version, applied_at) values (%s, %s);
+
+-- name: migrate_1_schema_version
+create table {schema}.schema_version (
+    version integer primary key,
+    applied_at bigint not null
+);
+
+-- name: migrate_1_events
+create table {schema}.events (
+    seq bigint primary key,
+    event_key text not null unique,
+    subscription_id text not null,
+    event_id text not null,
+    conn_id text not null,
+    workspace_id bigint,
+    entity text,
+    "action" text,
+    entity_id bigint,
+    created_at bigint,
+    received_at bigint not null,
+    oddity text,
+    body_crc32 bigint not null,
+    body bytea not null
+);
+
+-- name: migrate_1_events_by_time: for look-back and retention
+create index events_received_at on {schema}.events (received_at);
+
+-- name: migrate_1_counter: one row: the greatest seq that was ever given; room for new versions of it on its page
+create table {schema}.counter (
+    id integer primary key check (id = 1),
+    last_seq bigint not null
+) with (fillfactor = 10);
+
+-- name: migrate_1_counter_row
+insert into {schema}.counter (id, last_seq) values (1, 0);
+
+-- name: migrate_1_handshakes
+create table {schema}.handshakes (
+    subscription_key text primary key,
+    conn_id text not null,
+    validation_code bytea not null,
+    received_at bigint not null
+);
+
+-- name: migrate_1_consumers
+create table {schema}.consumers (
+    name text collate "C" primary key,
+    seq bigint not null,
+    updated_at bigint not null
+);
+
+-- name: migrate_1_append: in the server, so that one statement is one transaction and one way there and back; a row at a
+-- time, because a plan for all rows at once was several times slower when the statistics of a growing table were old
+create function {schema}.append_events(events json, bodies bytea)
+returns table (seq bigint, duplicate boolean)
+language plpgsql as $$
+declare
+    event record;
+    known_last bigint;
+    drawn bigint;
+begin
+    -- Nobody else draws numbers before this transaction is visible; what the next statements see is what was
+    -- committed before they begin.
+    select last_seq into known_last from {schema}.counter for update;
+    drawn := known_last;
+    for event in
+        select * from json_to_recordset(events) as row (
+            event_key text, subscription_id text, event_id text, conn_id text, workspace_id bigint, entity text,
+            "action" text, entity_id bigint, created_at bigint, received_at bigint, oddity text, body_crc32 bigint,
+            body_start integer, body_length integer
+        )
+    loop
+        insert into {schema}.events (
+            seq, event_key, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at,
+            received_at, oddity, body_crc32, body
+        ) values (
+            drawn + 1, event.event_key, event.subscription_id, event.event_id, event.conn_id, event.workspace_id,
+            event.entity, event."action", event.entity_id, event.created_at, event.received_at, event.oddity,
+            event.body_crc32, substring(bodies from event.body_start for event.body_length)
+        ) on conflict (event_key) do nothing;
+        duplicate := not found;
+        if duplicate then
+            select known.seq into seq from {schema}.events as known where known.event_key = event.event_key;
+        else
+            drawn := drawn + 1;
+            seq := drawn;
+        end if;
+        return next;
+    end loop;
+    if drawn > known_last then
+        update {schema}.counter set last_seq = drawn;
+        perform pg_notify({channel_text}, drawn::text);
+    end if;
+end
+$$;
+
+-- name: append_events: bodies one after the other, so that no byte of them has to be written as text
+select seq, duplicate from {schema}.append_events(%s::json, %b::bytea);
+
+-- name: read_events
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, body_crc32, body
+from {schema}.events where seq > %s order by seq limit %s;
+
+-- name: find_event
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, body_crc32, body
+from {schema}.events where seq = %s;
+
+-- name: last_seq
+select last_seq from {schema}.counter;
+
+-- name: has_after
+select exists(select 1 from {schema}.events where seq > %s);
+
+-- name: count_events
+select count(*) from {schema}.events;
+
+-- name: seq_before: the place before the first of that time or later, or the last one where there is none
+select coalesce(
+    (select min(seq) - 1 from {schema}.events where received_at >= %s),
+    (select last_seq from {schema}.counter)
+);
+
+-- name: keep_handshake
+insert into {schema}.handshakes (subscription_key, conn_id, validation_code, received_at) values (%s, %s, %s, %s)
+on conflict (subscription_key) do update set
+    conn_id = excluded.conn_id, validation_code = excluded.validation_code, received_at = excluded.received_at;
+
+-- name: find_handshake
+select conn_id, validation_code, received_at from {schema}.handshakes where subscription_key = %s;
+
+-- name: find_consumer
+select name, seq, updated_at from {schema}.consumers where name = %s;
+
+-- name: list_consumers
+select name, seq, updated_at from {schema}.consumers order by name;
+
+-- name: move_consumer: never back
+insert into {schema}.consumers as known (name, seq, updated_at) values (%s, %s, %s)
+on conflict (name) do update set seq = greatest(known.seq, excluded.seq), updated_at = excluded.updated_at
+returning name, seq, updated_at;
+
+-- name: remove_consumer
+delete from {schema}.consumers where name = %s;
+
+-- name: prune_events: what is older and was read by every named reader, the oldest first
+delete from {schema}.events where seq in (
+    select seq from {schema}.events
+    where received_at < %s and seq <= coalesce((select min(seq) from {schema}.consumers), 9223372036854775807)
+    order by seq limit %s
+);
+
+-- name: listen
+listen {channel};

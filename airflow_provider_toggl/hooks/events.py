@@ -1,0 +1,144 @@
+"""The event store behind Airflow connections."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.hooks.toggl import state_dir
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+log = logging.getLogger(__name__)
+
+# What libpq takes from the extra of a connection; each by name, since an extra holds other things too.
+_LIBPQ = (
+    "channel_binding",
+    "connect_timeout",
+    "gssencmode",
+    "keepalives_idle",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+)
+_warned: set[str] = set()
+
+
+def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: str | None = None) -> EventStore:
+    """Return an event store, its tables made where they are missing. Blocks: look-ups, files, the network.
+
+    In a coroutine call it by ``asyncio.to_thread``; Airflow's triggerer looks connections up from any thread.
+
+    :param toggl_conn_id: the Toggl connection whose ``event_store_conn_id`` says where it is.
+    :param event_store_conn_id: what says so instead; an empty text is the default store.
+    :raises ConfigurationError: a connection is missing, or is none that can keep events.
+    :raises EventStoreError: the store cannot be used.
+    """
+    if event_store_conn_id is None:
+        event_store_conn_id = resolve_store_conn_id(toggl_conn_id) if toggl_conn_id else ""
+    store = _build_store(event_store_conn_id)
+    try:
+        store.prepare()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def resolve_store_conn_id(toggl_conn_id: str) -> str:
+    """Return the connection of the event store that a Toggl connection names, an empty text for the default store.
+
+    :raises ConfigurationError: there is no such Toggl connection. The default store is not taken then: Airflow says the
+        same where it cannot reach its own server for a moment, and events would be looked for in the wrong place.
+    """
+    return str(_get_connection(toggl_conn_id).extra_dejson.get("event_store_conn_id") or "")
+
+
+def default_store_path() -> Path:
+    """Return the file of the default store."""
+    return state_dir() / "events.sqlite"
+
+
+def _build_store(conn_id: str) -> EventStore:
+    if not conn_id:
+        path = default_store_path()
+        _warn_of_hosts(path)
+        return _sqlite_store(path)
+    connection = _get_connection(conn_id)
+    if connection.conn_type == "sqlite":
+        return _sqlite_store(_sqlite_path(conn_id, connection))
+    if connection.conn_type in ("postgres", "postgresql"):
+        return _postgres_store(connection)
+    raise ConfigurationError(
+        f"Connection {conn_id!r} is of type {connection.conn_type!r}; events can be kept in postgres, or in sqlite "
+        "(host: the file's path)."
+    )
+
+
+def _get_connection(conn_id: str) -> Connection:
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ConfigurationError(
+            f"There is no connection {conn_id!r}, or Airflow could not look it up just now."
+        ) from None
+
+
+def _sqlite_store(path: Path) -> EventStore:
+    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore  # noqa: PLC0415 - one engine is enough
+
+    return SqliteEventStore(path)
+
+
+def _sqlite_path(conn_id: str, connection: Connection) -> Path:
+    if connection.host:
+        return Path(connection.host)
+    if connection.schema:
+        # sqlite:///folder/file, written as a URI, has its path in the schema.
+        return Path("/", connection.schema)
+    raise ConfigurationError(f"Connection {conn_id!r} names no file: put the path of the SQLite file into its host.")
+
+
+def _postgres_store(connection: Connection) -> EventStore:
+    try:
+        from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra of the package
+
+        from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore  # noqa: PLC0415 - needs it
+    except ImportError as missing:
+        raise ConfigurationError(
+            f"An event store in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
+        ) from None
+    extra = connection.extra_dejson
+    parameters: dict[str, Any] = {
+        "host": connection.host,
+        "port": connection.port,
+        "user": connection.login,
+        "password": connection.password,
+        "dbname": connection.schema,
+        **{name: extra.get(name) for name in _LIBPQ},
+    }
+    return PostgresEventStore(make_conninfo(**{name: value for name, value in parameters.items() if value}))
+
+
+def _warn_of_hosts(path: Path) -> None:
+    """Say once a process that the default store is for one host, where Airflow's executor is for several."""
+    executors = [name.split(":")[-1].strip() for name in (conf.get("core", "executor") or "").split(",")]
+    distributed = ", ".join(name for name in executors if not name.endswith("LocalExecutor"))
+    if distributed and distributed not in _warned:
+        _warned.add(distributed)
+        log.warning(
+            "Events are kept in %s, a file of this host, but tasks run by %s: unless receiver, triggerer and workers "
+            "share that disk, they WILL NOT SEE the same events. Name a PostgreSQL connection in event_store_conn_id "
+            "of the Toggl connection's extra.",
+            path,
+            distributed,
+        )

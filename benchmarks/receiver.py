@@ -1,0 +1,322 @@
+"""How many deliveries a second become durable, beside the same receiver that only verifies them, and beside a peer.
+
+Prints one JSON object. 32 kept-alive connections each send the next signed event when the last one is answered. Every
+id that was answered 2xx is looked up afterwards. What is compared is measured in turns, so that what else the machine
+does meets all of them.
+
+The peer is ``airflow-provider-inbound-webhooks``, run in Airflow's API server by the interpreter of an environment of
+its own (``--peer-python``, by default that of ``.venv-peers``).
+"""
+
+# ruff: noqa: PLC0415 - each part runs in an environment that may not have what the others import
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SECRET = "a-secret-of-the-benchmark"  # noqa: S105 - nobody else's
+HEADER = "X-Webhook-Signature-256"
+CONNECTIONS = 32
+_FIRST_IDS = itertools.count(1_000_000, 1_000_000)
+
+# Mounted into the API server beside the receiver: the same application, less its last step.
+VERIFYING_PLUGIN = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from airflow.plugins_manager import AirflowPlugin
+from receiver import build_verifying
+class VerifyingPlugin(AirflowPlugin):
+    name = "verifying"
+    fastapi_apps = [{{"app": build_verifying(), "url_prefix": "/verifying", "name": "verifying"}}]
+"""
+
+
+def main() -> None:
+    """Run the part that is asked for, without one all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--peer-python", default=str(ROOT / ".venv-peers" / "bin" / "python"))
+    parser.add_argument("--part", choices=["all", "standalone", "api-server", "peer", "serve-verifying"], default="all")
+    parser.add_argument("--port", type=int, default=0, help="of serve-verifying")
+    options = parser.parse_args()
+    if options.part == "serve-verifying":
+        serve_verifying(options.port)
+        return
+    parts = {"standalone": measure_standalone, "api-server": measure_api_server, "peer": measure_peer}
+    if options.part != "all":
+        print(json.dumps(parts[options.part](options.seconds, options.turns)))
+        return
+    print(json.dumps(measure_all(options), indent=2))
+
+
+def measure_all(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure every part in a process of its own."""
+    standalone = run_part(sys.executable, "standalone", options)
+    api_server = run_part(sys.executable, "api-server", options)
+    result = {"benchmark": "receiver", "cores": os.cpu_count(), "connections": CONNECTIONS, "standalone": standalone}
+    result["api_server"] = api_server
+    if not Path(options.peer_python).exists():
+        return {**result, "peer": f"not measured: {options.peer_python} is not there"}
+    peer = run_part(options.peer_python, "peer", options)
+    for ours in (standalone, api_server):
+        ours["durable_times_peer"] = round(ours["durable"]["per_second"] / peer["durable"]["per_second"], 1)
+    return {**result, "peer": peer}
+
+
+def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run one part in another process and return what it printed."""
+    command = [python, __file__, "--part", part, "--seconds", str(options.seconds), "--turns", str(options.turns)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+# -- what is measured -------------------------------------------------------------------------------------------------
+
+
+def build_verifying() -> Any:
+    """Return the receiver less its last step: an event that was verified and read is answered, and not stored."""
+    from airflow_provider_toggl.core.clock import SystemClock
+    from airflow_provider_toggl.core.delivery.app import Receiver
+    from airflow_provider_toggl.core.delivery.connections import Connections
+    from airflow_provider_toggl.core.delivery.counters import Counters
+    from airflow_provider_toggl.core.delivery.desk import Desk, Limits, Reply, build_reply
+    from airflow_provider_toggl.core.delivery.receive import STORED, ReceivingConnection, read_delivery
+
+    answer = build_reply(STORED)
+    connection = ReceivingConnection("toggl_default", (SECRET,))
+
+    class VerifyingDesk(Desk):
+        async def keep(self, connection: ReceivingConnection, raw: bytes) -> Reply:
+            read_delivery(connection, raw, datetime.now(timezone.utc))
+            return answer
+
+    class VerifyingReceiver(Receiver):
+        def build_desk(self) -> Desk:
+            connections = Connections([connection.conn_id], lambda _: connection)
+            return VerifyingDesk(connections, open_nothing, Limits(), Counters(), SystemClock())
+
+    def open_nothing(store: str) -> Any:
+        raise NotImplementedError(store)
+
+    return VerifyingReceiver([connection.conn_id], lambda _: connection, open_nothing)
+
+
+def serve_verifying(port: int) -> None:
+    """Serve it as the command ``receiver`` serves the whole one."""
+    from airflow_provider_toggl.cli.receiver import build_server
+
+    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+    build_server(build_verifying(), listener, ["toggl_default"]).run([listener])
+
+
+def measure_standalone(seconds: float, turns: int) -> dict[str, Any]:
+    """Measure the command ``receiver``, and the same application that only verifies."""
+    with tempfile.TemporaryDirectory() as folder:
+        home, durable, verifying = Path(folder), free_port(), free_port()
+        commands = [
+            [sys.executable, "-m", "airflow_provider_toggl", "receiver", "--port", str(durable)],
+            [sys.executable, __file__, "--part", "serve-verifying", "--port", str(verifying)],
+        ]
+        with running(commands, environment(home), [durable, verifying]):
+            urls = {
+                "verifying": f"http://127.0.0.1:{verifying}/toggl/webhooks/toggl_default",
+                "durable": f"http://127.0.0.1:{durable}/toggl/webhooks/toggl_default",
+            }
+            turned, taken = take_turns(urls, seconds, turns)
+        return {**compare(turned), "looked_up": look_up(taken["durable"], ids_of_store(home))}
+
+
+def measure_api_server(seconds: float, turns: int) -> dict[str, Any]:
+    """Measure the receiver in Airflow's API server, and the same application there that only verifies."""
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = Path(folder) / "plugins"
+        plugins.mkdir()
+        (plugins / "verifying.py").write_text(VERIFYING_PLUGIN)
+        home = Path(folder) / "airflow"
+        env = {"AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins), **settings()}
+        with api_server(home, env) as url:
+            urls = {
+                "verifying": f"{url}/verifying/webhooks/toggl_default",
+                "durable": f"{url}/toggl/webhooks/toggl_default",
+            }
+            turned, taken = take_turns(urls, seconds, turns)
+        return {**compare(turned), "looked_up": look_up(taken["durable"], ids_of_store(home))}
+
+
+def measure_peer(seconds: float, turns: int) -> dict[str, Any]:
+    """Measure the peer in Airflow's API server; runs in its environment."""
+    from importlib.metadata import version
+
+    extra = {
+        "source_type": "hmac_json",
+        "signature_header": HEADER,
+        "signature_prefix": "sha256=",
+        "event_field": "metadata.action",
+        "delivery_id_field": "event_id",
+    }
+    connection = {"conn_type": "inbound_webhook", "password": SECRET, "extra": extra}
+    env = {
+        "AIRFLOW_CONN_WEBHOOK_TOGGL": json.dumps(connection),
+        "AIRFLOW__INBOUND_WEBHOOKS__WEBHOOK_NAMES": "toggl",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "airflow"
+        with api_server(home, env) as url:
+            turned, taken = take_turns({"durable": f"{url}/webhooks/toggl"}, seconds, turns)
+        with sqlite3.connect(home / "airflow.db") as db:
+            rows = db.execute("select delivery_id from inbound_webhooks_delivery").fetchall()
+        looked_up = look_up(taken["durable"], Counter(int(row[0]) for row in rows))
+    name = "airflow-provider-inbound-webhooks"
+    return {"name": name, "version": version(name), **compare(turned), "looked_up": looked_up}
+
+
+# -- how it is measured -----------------------------------------------------------------------------------------------
+
+
+def take_turns(
+    urls: dict[str, str], seconds: float, turns: int
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
+    """Send to each address in turn; return what was measured and which ids were answered 2xx, by name."""
+    turned: dict[str, list[dict[str, Any]]] = {name: [] for name in urls}
+    taken: dict[str, list[int]] = {name: [] for name in urls}
+    for turn in range(turns + 1):
+        for name, url in urls.items():
+            seen = send(url, seconds if turn else min(1.0, seconds))
+            taken[name] += seen.pop("taken")
+            if turn:  # the first one is to warm up
+                turned[name].append(seen)
+    return turned, taken
+
+
+def send(url: str, seconds: float) -> dict[str, Any]:
+    """Send for so many seconds and return what the sender saw."""
+    order = {
+        "url": url,
+        "secret": SECRET,
+        "connections": CONNECTIONS,
+        "first_id": next(_FIRST_IDS),
+        "seconds": seconds,
+        "header": HEADER,
+    }
+    program = [sys.executable, str(Path(__file__).with_name("webhook_load.py"))]
+    done = subprocess.run(program, input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def compare(turned: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the medians of each name's turns, and how the durable ones compare with the verifying ones."""
+    result: dict[str, Any] = {}
+    for name, turns in turned.items():
+        keys = ("per_second", "p50_ms", "p99_ms")
+        result[name] = {key: statistics.median(turn[key] for turn in turns) for key in keys}
+        result[name]["statuses"] = dict(sum((Counter(turn["statuses"]) for turn in turns), Counter()))
+    if "verifying" in result:
+        result["durable_of_verifying"] = round(
+            statistics.median(
+                durable["per_second"] / verifying["per_second"]
+                for durable, verifying in zip(turned["durable"], turned["verifying"], strict=True)
+            ),
+            3,
+        )
+    return result
+
+
+def look_up(taken: list[int], stored: Counter[int]) -> dict[str, int]:
+    """Return how many of the ids that were answered 2xx are there once, not at all, or more than once."""
+    times = Counter(min(stored[event_id], 2) for event_id in taken)
+    return {"answered_2xx": len(taken), "stored_once": times[1], "missing": times[0], "stored_again": times[2]}
+
+
+def ids_of_store(home: Path) -> Counter[int]:
+    """Return how often each event is in the event store of an Airflow home."""
+    with sqlite3.connect(home / "toggl" / "events.sqlite") as db:
+        return Counter(int(row[0]) for row in db.execute("select event_id from events"))
+
+
+# -- the servers ------------------------------------------------------------------------------------------------------
+
+
+def settings() -> dict[str, str]:
+    """Return the receiver's part of the environment."""
+    connection = {"conn_type": "toggl", "extra": {"webhook_secret": SECRET}}
+    return {
+        "AIRFLOW_CONN_TOGGL_DEFAULT": json.dumps(connection),
+        "AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default",
+    }
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment of a process with its own Airflow home."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return {**kept, "AIRFLOW_HOME": str(home), **settings()}
+
+
+@contextmanager
+def running(commands: list[list[str]], env: dict[str, str], ports: list[int]) -> Iterator[None]:
+    """Run processes within the block, which begins when all ports listen."""
+    processes = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for command in commands]
+    try:
+        for port in ports:
+            wait_for(port)
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(20)
+
+
+@contextmanager
+def api_server(home: Path, env: dict[str, str]) -> Iterator[str]:
+    """Run Airflow's API server, with one worker, within the block, and give its address."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from support.airflow_home import AirflowHome
+
+    with AirflowHome(home, env=env) as airflow:
+        airflow.cli("db", "migrate")  # the tables of other providers
+        airflow.start("api-server")
+        yield airflow.url.replace("localhost", "127.0.0.1")
+
+
+def free_port() -> int:
+    """Return a TCP port of this host that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, *, timeout: float = 60) -> None:
+    """Wait until something listens."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+from support.benchmark_programs import load_benchmark
+from support.package_sources import ROOT
+
+
+def test_every_stored_event_is_drained_and_the_result_says_on_how_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where Python finds what a program imports that lies beside it.
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    result = load_benchmark("draining").measure(600)
+    assert result["events"] == 600
+    assert result["cores"] >= 1
+    assert all(rate > 0 for rate in result["events_per_second"].values())

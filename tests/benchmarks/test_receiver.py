@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from support.benchmark_programs import load_benchmark
+
+receiver = load_benchmark("receiver")
+
+
+@pytest.mark.slow
+def test_every_id_that_was_answered_is_found_again() -> None:
+    run = receiver.measure_standalone(seconds=0.5, turns=1)
+    looked_up = run["looked_up"]
+    assert looked_up["answered_2xx"] == looked_up["stored_once"] > 100
+    assert looked_up["missing"] == looked_up["stored_again"] == 0
+    for name in ("verifying", "durable"):
+        assert set(run[name]["statuses"]) == {"200"}
+        assert run[name]["per_second"] > 0
+
+
+def test_ids_that_are_missing_or_doubled_are_told() -> None:
+    assert receiver.look_up([1, 2, 3, 4], Counter({1: 1, 2: 2, 4: 1, 9: 1})) == {
+        "answered_2xx": 4,
+        "stored_once": 2,
+        "missing": 1,
+        "stored_again": 1,
+    }

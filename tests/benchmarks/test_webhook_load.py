@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import json
+
+from support.benchmark_programs import load_benchmark
+from support.deliveries import HEADER, SECRET
+
+from airflow_provider_toggl.core.delivery.signature import verify
+
+load = load_benchmark("webhook_load")
+ORDER = {"url": "http://127.0.0.1:1/hook", "secret": SECRET, "header": HEADER, "first_id": 5, "requests": 3}
+
+
+def test_what_is_sent_is_signed_and_each_has_its_id() -> None:
+    sent = list(load.requests_of(ORDER))
+    assert [event_id for event_id, _ in sent] == [5, 6, 7]
+    for event_id, request in sent:
+        head, _, body = request.partition(b"\r\n\r\n")
+        headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        verify([SECRET], body, [headers[HEADER.encode()]])
+        assert int(headers[b"Content-Length"]) == len(body)
+        assert json.loads(body)["event_id"] == event_id

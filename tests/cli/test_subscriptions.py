@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+
+import pytest
+from support.callbacks import Callback, open_callback
+from support.connection_fixtures import connections, sandbox
+from support.connections import WEBHOOK_SECRET, Connections
+
+from airflow_provider_toggl.cli.subscriptions import add_arguments, run
+from airflow_provider_toggl.core.api.subscriptions import Filter, Wanted
+from airflow_provider_toggl.hooks.subscriptions import open_webhooks
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+
+__all__ = ["connections", "sandbox"]
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(autouse=True)
+def own_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command sets for its process is unset after each test."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+
+
+@pytest.fixture
+def callback(sandbox: RunningSandbox, connections: Connections) -> Iterator[Callback]:
+    """A callback with one subscription."""
+    connections.toggl(sandbox)
+    with open_callback() as running:
+        filters = (Filter("time_entry", "*"), Filter("project", "created"))
+        open_webhooks("toggl_default").create(Wanted("airflow", filters, running.url + "?key=k-19a2", WEBHOOK_SECRET))
+        yield running
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    capsys.readouterr()
+    assert call("list", "--json") == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_list_shows_what_toggl_holds_but_no_secret(callback: Callback, capsys):
+    assert call("list") == 0
+    printed = capsys.readouterr().out
+    assert "airflow" in printed
+    assert "project:created time_entry:*" in printed
+    assert callback.url in printed
+    (row,) = listed(capsys)
+    assert (row["description"], row["enabled"], row["validated"]) == ("airflow", True, True)
+    for text in (printed, str(row)):
+        assert WEBHOOK_SECRET not in text
+        assert "k-19a2" not in text
+
+
+def test_one_is_disabled_enabled_pinged_and_deleted(callback: Callback, capsys):
+    number = str(listed(capsys)[0]["subscription_id"])
+    assert call("disable", number) == 0
+    assert not listed(capsys)[0]["enabled"]
+    assert call("enable", "airflow", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"subscription_id": int(number), "enabled": True}
+    assert listed(capsys)[0]["enabled"]
+    pings = callback.pings
+    assert call("ping", number) == 0
+    assert callback.pings > pings
+    assert call("delete", number) == 0
+    assert f"subscription_id: {number}, deleted: True" in capsys.readouterr().out
+    assert listed(capsys) == []
+
+
+@pytest.mark.usefixtures("callback")
+def test_one_that_is_not_there_ends_with_1(capsys):
+    assert call("ping", "other") == 1
+    assert "There is no subscription 'other'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["list", "airflow"], ["ping"]])
+def test_arguments_that_do_not_fit_end_with_2(arguments: list[str]):
+    assert call(*arguments) == 2
+
+
+def test_a_wrong_token_says_so_and_ends_with_1(sandbox: RunningSandbox, connections: Connections, capsys):
+    connections.toggl(sandbox, token="f" * 32)
+    assert call("list") == 1
+    assert "API token" in capsys.readouterr().err

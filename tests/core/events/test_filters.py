@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.message import Message
+
+
+def entry(payload: dict[str, Any] | None = None, **fields: Any) -> Message:
+    values: dict[str, Any] = {"entity": "time_entry", "action": "updated", "entity_id": 5, "workspace_id": 7}
+    return Message(1, 2, **{**values, **fields}, payload=payload or {})
+
+
+def matches(wanted: dict[str, Any], message: Message) -> bool:
+    return EventFilter.from_dict(wanted).matches(message)
+
+
+def test_an_empty_filter_takes_every_change_and_no_ping():
+    assert matches({}, entry())
+    assert matches({}, Message(1, 2))
+    assert not matches({}, Message(0, 2, is_ping=True))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "counts"),
+    [
+        ({"entities": "time_entry"}, True),
+        ({"entities": ["project", "time_entry"], "actions": ["updated"]}, True),
+        ({"entities": ["project"]}, False),
+        ({"actions": "deleted"}, False),
+        ({"workspace_ids": 7}, True),
+        ({"workspace_ids": ["8"]}, False),
+    ],
+)
+def test_entity_action_and_workspace_are_compared(wanted: dict[str, Any], counts: bool):
+    assert matches(wanted, entry()) is counts
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"project_id": 9}, {"pid": 9}, {"project_id": None, "pid": 9}, {"project_id": "9"}],
+)
+def test_an_id_is_found_under_its_new_and_its_old_name(payload: dict[str, Any]):
+    assert matches({"project_ids": [9, 10]}, entry(payload))
+    assert not matches({"project_ids": [8]}, entry(payload))
+
+
+def test_every_kind_of_id_is_found():
+    payload = {"uid": 1, "cid": 2, "tag_ids": [3, 4], "project_id": 5}
+    assert matches({"user_ids": 1, "client_ids": 2, "tag_ids": 4, "project_ids": 5}, entry(payload))
+    assert not matches({"user_ids": 1, "client_ids": 2, "tag_ids": 5, "project_ids": 5}, entry(payload))
+
+
+def test_an_id_of_the_metadata_counts_where_the_payload_has_none():
+    assert matches({"project_ids": 9}, entry(metadata={"project_id": "9"}))
+
+
+def test_what_changed_counts_as_its_own_id():
+    assert matches({"project_ids": 5}, entry(entity="project"))
+    assert not matches({"project_ids": 5}, entry(entity="client"))
+
+
+@pytest.mark.parametrize(
+    ("where", "payload", "counts"),
+    [
+        ({"billable": True}, {"billable": True}, True),
+        ({"billable": True}, {"billable": 1}, False),
+        ({"duration": {"gte": 3600}}, {"duration": 3600}, True),
+        ({"duration": {"gt": 3600}}, {"duration": 3600}, False),
+        ({"duration": {"gt": 0, "lt": 10}}, {"duration": 5.5}, True),
+        ({"duration": {"gt": 0, "lt": 10}}, {"duration": 11}, False),
+        ({"duration": {"lt": 10}}, {"duration": True}, False),
+        ({"duration": {"lt": 10}}, {"duration": "5"}, False),
+        ({"duration": {"lt": 10}}, {}, False),
+        ({"start": {"gte": "2026-01-01T00:00:00Z"}}, {"start": "2026-01-01T01:00:00+01:00"}, True),
+        ({"start": {"gt": "2026-01-01T00:00:00Z"}}, {"start": "2026-01-01T01:00:00+01:00"}, False),
+        ({"name": {"lte": "m"}}, {"name": "a"}, True),
+        ({"stop": {"exists": True}}, {"stop": "2026-01-01T00:00:00Z"}, True),
+        ({"stop": {"exists": True}}, {"stop": None}, False),
+        ({"stop": {"exists": False}}, {}, True),
+        ({"description": {"contains": "cat"}}, {"description": "concatenate"}, True),
+        ({"description": {"contains": "cat"}}, {"description": None}, False),
+        ({"tags": {"contains": "x"}}, {"tags": ["x"]}, True),
+        ({"tags": {"contains": "x"}}, {"tags": ["xy"]}, False),
+        ({"tags": {"contains": 1}}, {"tags": "1"}, False),
+        ({"color": {"in": ["red", None]}}, {"color": None}, True),
+        ({"color": {"in": ["red"]}}, {"color": "blue"}, False),
+        ({"color": {"ne": "red"}}, {}, True),
+        ({"color": {"ne": "red"}}, {"color": "red"}, False),
+    ],
+)
+def test_conditions_on_the_payload(where: dict[str, Any], payload: dict[str, Any], counts: bool):
+    assert matches({"where": where}, entry(payload)) is counts
+
+
+def test_a_moment_may_be_given_as_one():
+    moment = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    assert matches({"where": {"start": {"gte": moment}}}, entry({"start": "2026-01-01T00:00:00Z"}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"project": 1},
+        {"project_ids": "x"},
+        {"project_ids": True},
+        {"project_ids": 1.5},
+        {"project_ids": {"a": 1}},
+        {"project_ids": ""},
+        {"entities": [1]},
+        {"actions": [""]},
+        {"where": []},
+        {"where": {"": 1}},
+        {"where": {"a": {"like": 1}}},
+        {"where": {"a": {"in": 1}}},
+        {"where": {"a": {"exists": 1}}},
+        {"where": {"a": {"gt": None}}},
+        {"where": {"a": {"gt": True}}},
+        {"where": {"a": [1]}},
+        {"where": {"a": float("nan")}},
+        {"where": {"a": datetime(2026, 1, 1)}},  # noqa: DTZ001
+    ],
+)
+def test_what_no_event_can_be_compared_with_is_refused(wrong: dict[str, Any]):
+    with pytest.raises(ConfigurationError, match="filter"):
+        EventFilter.from_dict(wrong)
+
+
+def test_what_is_beside_the_body_is_enough_to_pass_over_an_event():
+    from support.changes import WORKSPACE, change
+
+    event = change(1, entity="project", action="created")
+    assert EventFilter.from_dict({"entities": "project", "workspace_ids": WORKSPACE}).may_match(event)
+    assert not EventFilter.from_dict({"actions": "deleted"}).may_match(event)
+    assert not EventFilter.from_dict({"workspace_ids": 1}).may_match(event)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+ORDERED = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+IDS = st.lists(st.integers(1, 2**62), max_size=3)
+WORDS = st.lists(st.sampled_from(["time_entry", "project", "updated", "novel"]), max_size=3)
+CONDITION = (
+    PLAIN
+    | st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), ORDERED, min_size=1)
+    | st.fixed_dictionaries(
+        {"in": st.lists(PLAIN, max_size=3), "ne": PLAIN, "contains": PLAIN, "exists": st.booleans()}
+    )
+)
+FILTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "entities": WORDS,
+        "actions": WORDS,
+        "workspace_ids": IDS,
+        "project_ids": IDS,
+        "user_ids": IDS,
+        "client_ids": IDS,
+        "tag_ids": IDS,
+        "where": st.dictionaries(st.text(min_size=1, max_size=5), CONDITION, max_size=3),
+    },
+)
+JSON = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+PAYLOAD_KEYS = st.sampled_from(["project_id", "pid", "uid", "tag_ids", "cid", "id", "a"]) | st.text(max_size=5)
+PAYLOADS = st.dictionaries(PAYLOAD_KEYS, JSON, max_size=5)
+
+
+@given(FILTERS)
+def test_a_filter_survives_json(wanted: dict[str, Any]):
+    built = EventFilter.from_dict(wanted)
+    assert EventFilter.from_dict(json.loads(json.dumps(built.to_dict()))) == built
+    assert hash(built) == hash(EventFilter.from_dict(built.to_dict()))
+
+
+@given(FILTERS, PAYLOADS, PAYLOADS)
+def test_no_payload_makes_a_filter_fail(wanted: dict[str, Any], payload: dict[str, Any], metadata: dict[str, Any]):
+    assert EventFilter.from_dict(wanted).matches(entry(payload, metadata=metadata)) in (True, False)

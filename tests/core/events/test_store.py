@@ -1,0 +1,394 @@
+"""What every event store promises, asked of each engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
+from multiprocessing import get_context
+
+import pytest
+from support.event_stores import RECEIVED, StorePlace, new_event, writing
+from support.fakes import FakeClock
+from support.waiting import wait_until
+
+from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.errors import (
+    ConfigurationError,
+    EventNotFound,
+    EventStoreDamaged,
+    EventStoreUnavailable,
+)
+from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent, StoredEvent
+
+FULL = NewEvent(
+    subscription_id=10713,
+    event_id=8023169274704072,
+    body=b'{"event_id": 8023169274704072, "\xc3\xa4": "\\u0000"}\x00\xff',
+    received_at=RECEIVED,
+    conn_id="toggl_default",
+    workspace_id=7000001,
+    entity="time_entry",
+    action="created",
+    entity_id=2**63 - 1,
+    created_at=datetime(2023, 7, 17, 11, 43, 32, 827000, tzinfo=timezone.utc),
+    oddity='unknown model; "quoted", \\, {braces}, 100%',
+)
+
+
+# -- appending and reading ---------------------------------------------------------------------------------------------
+
+
+def test_a_new_store_is_empty(store: EventStore) -> None:
+    assert (store.count(), store.last_seq(), store.read(0), store.consumers()) == (0, 0, [], [])
+    assert store.append([]) == []
+
+
+def test_what_was_appended_is_read_as_it_was(store: EventStore) -> None:
+    events = [FULL, new_event(2), new_event(3, body=b"", created_at=datetime(1, 1, 1, tzinfo=timezone.utc))]
+    assert store.append(events) == [Appended(1, False), Appended(2, False), Appended(3, False)]
+    assert store.read(0) == [StoredEvent(seq, event) for seq, event in enumerate(events, 1)]
+    assert store.get(1).event == FULL
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63, 2**64 + 1, 10**60, 10**4000])
+def test_ids_of_any_size_are_kept_and_told_apart(store: EventStore, number: int) -> None:
+    events = [new_event(number, subscription_id=number), new_event(number + 1, subscription_id=number)]
+    assert [one.seq for one in store.append(events)] == [1, 2]
+    assert store.append(events) == [Appended(1, True), Appended(2, True)]
+    assert [stored.event for stored in store.read(0)] == events
+
+
+def test_reading_goes_on_after_a_number_up_to_a_limit(store: EventStore) -> None:
+    store.append([new_event(number) for number in range(1, 11)])
+    assert [stored.seq for stored in store.read(3, limit=4)] == [4, 5, 6, 7]
+    assert store.read(10) == []
+
+
+def test_an_event_that_is_not_there_is_said(store: EventStore) -> None:
+    with pytest.raises(EventNotFound, match="no event 1"):
+        store.get(1)
+
+
+def test_another_opening_sees_what_was_stored(place: StorePlace) -> None:
+    with place.open() as first:
+        first.append([FULL])
+    with place.open() as second:
+        assert second.read(0) == [StoredEvent(1, FULL)]
+        assert second.append([new_event(2)]) == [Appended(2, False)]
+
+
+# -- duplicates --------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_event_again_is_a_duplicate_and_the_first_body_stays(store: EventStore) -> None:
+    store.append([new_event(7, body=b"first"), new_event(8)])
+    again = [new_event(7, body=b"second"), new_event(9), new_event(9), new_event(8)]
+    assert store.append(again) == [Appended(1, True), Appended(3, False), Appended(3, True), Appended(2, True)]
+    assert store.get(1).event.body == b"first"
+    assert (store.count(), store.last_seq()) == (3, 3)
+
+
+def test_another_subscription_s_event_of_the_same_id_is_another(store: EventStore) -> None:
+    assert store.append([new_event(7), new_event(7, subscription_id=1), new_event(7, subscription_id=107)]) == [
+        Appended(1, False),
+        Appended(2, False),
+        Appended(3, False),
+    ]
+
+
+@pytest.mark.parametrize("event_id", [0, -1])
+def test_without_a_positive_id_the_body_decides_less_its_timestamp(store: EventStore, event_id: int) -> None:
+    def sent(timestamp: str, payload: str = "{}") -> NewEvent:
+        body = f'{{"event_id":{event_id},"payload":{payload},"timestamp":"{timestamp}"}}'
+        return new_event(event_id, body=body.encode())
+
+    assert [one.duplicate for one in store.append([sent("a"), sent("b"), sent("a", '{"id":1}'), sent("c")])] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+# -- places ------------------------------------------------------------------------------------------------------------
+
+
+def test_looking_back_finds_every_event_of_that_time_or_later(store: EventStore) -> None:
+    minutes = [0, 10, 5, 20, 15]  # two receivers' clocks, or their order of commits
+    for number, minute in enumerate(minutes, 1):
+        store.append([new_event(number, received_at=RECEIVED + timedelta(minutes=minute))])
+    for minute in range(-1, 22):
+        moment = RECEIVED + timedelta(minutes=minute)
+        found = {stored.seq for stored in store.read(store.seq_before(moment))}
+        assert {seq for seq, at in enumerate(minutes, 1) if at >= minute} <= found
+    assert store.seq_before(RECEIVED + timedelta(minutes=6)) == 1
+    assert store.seq_before(RECEIVED + timedelta(days=1)) == 5
+
+
+# -- handshakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["89627dd73f2044f2f73815d665bbce33", "", "\x00", "\ud800", "ä" * 5000])
+def test_the_last_validation_code_of_a_subscription_is_kept(store: EventStore, code: str) -> None:
+    assert store.find_handshake(10**30) is None
+    for each in ("an earlier one", code):
+        store.keep_handshake(Handshake(10**30, "toggl_default", each, RECEIVED))
+    assert store.find_handshake(10**30) == Handshake(10**30, "toggl_default", code, RECEIVED)
+    assert store.find_handshake(1) is None
+
+
+# -- named readers -----------------------------------------------------------------------------------------------------
+
+
+def test_a_consumer_moves_on_and_never_back(place: StorePlace) -> None:
+    clock = FakeClock()
+    with place.open(clock=clock) as store:
+        store.append([new_event(number) for number in range(1, 6)])
+        assert store.find_consumer("nightly") is None
+        assert store.commit("nightly", 3).seq == 3
+        clock.sleep(60)
+        assert store.commit("nightly", 2).seq == 3
+        consumer = store.find_consumer("nightly")
+    assert consumer is not None
+    assert (consumer.name, consumer.seq, consumer.updated_at) == ("nightly", 3, utc(clock.now()))
+
+
+@pytest.mark.parametrize("seq", [-1, 2, 10**12])
+def test_a_consumer_cannot_be_where_no_event_has_been(store: EventStore, seq: int) -> None:
+    store.append([new_event(1)])
+    with pytest.raises(EventNotFound, match=f"no place {seq}; its last is 1"):
+        store.commit("nightly", seq)
+    assert store.consumers() == []
+
+
+def test_consumers_are_listed_by_name_and_can_be_forgotten(store: EventStore) -> None:
+    for name in ("b", "a", "Z", "ä"):
+        store.commit(name, 0)
+    assert [consumer.name for consumer in store.consumers()] == ["Z", "a", "b", "ä"]
+    assert store.forget_consumer("a")
+    assert not store.forget_consumer("a")
+    assert [consumer.name for consumer in store.consumers()] == ["Z", "b", "ä"]
+
+
+@pytest.mark.parametrize("name", ["", "a\x00", "a\nb", "x" * 251])
+def test_what_is_no_name_is_refused(store: EventStore, name: str) -> None:
+    for ask in (store.find_consumer, store.forget_consumer, lambda each: store.commit(each, 0)):
+        with pytest.raises(ConfigurationError, match="printable"):
+            ask(name)
+
+
+# -- retention ---------------------------------------------------------------------------------------------------------
+
+LATER = RECEIVED + timedelta(days=1)
+
+
+def test_old_events_are_removed_and_numbers_go_on(store: EventStore) -> None:
+    store.append([new_event(number) for number in range(1, 6)])
+    store.append([new_event(6, received_at=LATER)])
+    assert store.prune(LATER) == 5
+    assert [stored.seq for stored in store.read(0)] == [6]
+    assert store.prune(LATER + timedelta(days=1)) == 1
+    assert (store.count(), store.last_seq()) == (0, 6)
+    assert store.seq_before(RECEIVED) == 6
+    assert store.append([new_event(7)]) == [Appended(7, False)]
+
+
+def test_what_a_named_reader_has_not_read_is_kept_however_old_it_is(store: EventStore) -> None:
+    store.append([new_event(number) for number in range(1, 6)])
+    store.commit("quick", 5)
+    store.commit("slow", 2)
+    assert store.prune(LATER) == 2
+    assert [stored.seq for stored in store.read(0)] == [3, 4, 5]
+    store.forget_consumer("slow")
+    assert store.prune(LATER) == 3
+
+
+def test_no_more_is_removed_at_once_than_allowed_the_oldest_first(store: EventStore) -> None:
+    store.append([new_event(number) for number in range(1, 6)])
+    assert store.prune(LATER, limit=2) == 2
+    assert [stored.seq for stored in store.read(0)] == [3, 4, 5]
+
+
+# -- waiting -----------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_ends_at_once_where_there_is_an_event(store: EventStore) -> None:
+    store.append([new_event(1)])
+    assert store.wait(0, 60)
+
+
+def test_waiting_ends_without_one_when_the_time_is_over(store: EventStore) -> None:
+    store.append([new_event(1)])
+    begin = time.monotonic()
+    assert not store.wait(1, 0.2)
+    assert 0.2 <= time.monotonic() - begin < 10
+
+
+def test_waiting_ends_soon_after_another_has_stored_something(place: StorePlace, store: EventStore) -> None:
+    delays = []
+    with place.open() as writer, ThreadPoolExecutor(1) as thread:
+        for number in range(1, 21):
+            waiting = thread.submit(lambda: (store.wait(store.last_seq(), 30), time.monotonic()))
+            time.sleep(0.02)  # it should be waiting by then; nothing breaks if not
+            writer.append([new_event(number)])
+            stored = time.monotonic()
+            found, ended = waiting.result()
+            assert found
+            delays.append(ended - stored)
+    assert sorted(delays)[10] < 0.05
+
+
+def test_waiting_does_not_end_for_events_that_were_removed(store: EventStore) -> None:
+    store.append([new_event(1), new_event(2)])
+    store.prune(LATER)
+    assert not store.wait(0, 0.05)
+
+
+def test_closing_ends_the_waiting_of_another_thread(store: EventStore) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(store.wait, 0, 60)
+        time.sleep(0.05)
+        begin = time.monotonic()
+        store.close()
+        assert waiting.result(10) is False
+    assert time.monotonic() - begin < 5
+
+
+def test_a_closed_store_says_so(store: EventStore) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(EventStoreUnavailable, match="closed"):
+        store.count()
+
+
+# -- several at once ---------------------------------------------------------------------------------------------------
+
+
+def test_threads_may_share_a_store(store: EventStore) -> None:
+    def work(worker: int) -> None:
+        for number in range(20):
+            store.append([new_event(1000 * worker + number + 1)])
+            store.read(store.last_seq() - 1)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert [stored.seq for stored in store.read(0)] == list(range(1, 81))
+
+
+def test_those_who_prepare_at_the_same_time_do_not_disturb_each_other(place: StorePlace) -> None:
+    barrier = threading.Barrier(4)
+
+    def work(number: int) -> int:
+        with place.build() as store:
+            barrier.wait()
+            store.prepare()
+            return store.append([new_event(number)])[0].seq
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(work, range(1, 5))) == [1, 2, 3, 4]
+
+
+def follow(store: EventStore, total: int, *, timeout: float) -> list[int]:
+    """Read at the end of a store until so many events came; return their numbers as they were found."""
+    seen: list[int] = []
+    deadline = time.monotonic() + timeout
+    while len(seen) < total:
+        assert time.monotonic() < deadline, f"{len(seen)} of {total} events came"
+        last = seen[-1] if seen else 0
+        if store.wait(last, 1):
+            seen += [stored.seq for stored in store.read(last, limit=200)]
+    return seen
+
+
+def check_nothing_is_skipped(place: StorePlace, writers: int, count: int, timeout: float) -> None:
+    with place.open() as store, ExitStack() as stack:
+        # Each writes half of what the next one writes too.
+        processes = [
+            stack.enter_context(writing(place, first=1 + number * count // 2, count=count)) for number in range(writers)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        drained = ThreadPoolExecutor(writers)
+        outputs = [drained.submit(process.stdout.read) for process in processes if process.stdout]
+        total = count + (writers - 1) * count // 2
+        seen = follow(store, total, timeout=timeout)
+        assert seen == list(range(1, total + 1))
+        told = [pair for output in outputs for line in output.result(60).splitlines() for pair in json.loads(line)]
+        assert len(told) == writers * count
+        by_id: dict[int, int] = dict(told)
+        assert len(by_id) == len(set(by_id.values())) == total
+        assert all(by_id[event_id] == seq for event_id, seq in told)
+        drained.shutdown()
+
+
+def test_a_reader_at_the_end_skips_nothing_of_several_writing_processes(place: StorePlace) -> None:
+    check_nothing_is_skipped(place, writers=3, count=1000, timeout=60)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a_reader_at_the_end_skips_nothing_in_200_000_events(place: StorePlace) -> None:
+    check_nothing_is_skipped(place, writers=2, count=133_334, timeout=600)
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_killing_a_writer_loses_nothing_that_it_was_told_of(place: StorePlace, round_: int) -> None:
+    with place.open() as store, writing(place, first=1, count=10**9, size=3 + round_) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        wait_until(lambda: store.last_seq() > 40 * (round_ + 1))
+        process.kill()
+        told = [pair for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")
+                for pair in json.loads(line)]  # fmt: skip
+        stored = {event.seq: event.event.event_id for event in store.read(0, limit=10**6)}
+        assert told
+        assert all(stored[seq] == event_id for event_id, seq in told)
+        assert list(stored) == list(range(1, len(stored) + 1))
+        # Others go on at once.
+        assert store.append([new_event(10**12)]) == [Appended(len(stored) + 1, False)]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_store_may_be_carried_over_a_fork(store: EventStore) -> None:
+    store.append([new_event(1)])
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(store.append, [new_event(2)]).result()
+
+    def child() -> None:
+        store.append([new_event(3)])
+        os._exit(0 if store.count() == 3 else 1)
+
+    process = get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
+    assert store.append([new_event(4)]) == [Appended(4, False)]
+    assert [stored.event.event_id for stored in store.read(0)] == [1, 2, 3, 4]
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_was_never_prepared_says_so(place: StorePlace, tmp_path) -> None:
+    if place.engine == "sqlite":
+        (tmp_path / "events.sqlite").touch()
+    with place.build() as store, pytest.raises(EventStoreDamaged, match="never"):
+        store.count()
+
+
+def test_no_text_of_a_store_shows_how_it_is_reached(place: StorePlace) -> None:
+    with place.build() as store:
+        assert "127.0.0.1" not in f"{store!r} {store}"

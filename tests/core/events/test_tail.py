@@ -1,0 +1,504 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.event_stores import RECEIVED, StorePlace, new_event
+from support.waiting import until, wait_until
+
+from airflow_provider_toggl.core.errors import EventStoreUnavailable
+from airflow_provider_toggl.core.events import tail as module
+from airflow_provider_toggl.core.events.batch import Batch
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.tail import QUEUE, Subscription, Tail, tail_of
+
+
+def event(number: int) -> NewEvent:
+    return new_event(number, body=b'{"event_id":%d,"subscription_id":10713}' % number)
+
+
+def append(store: EventStore, first: int, count: int) -> None:
+    store.append([event(number) for number in range(first, first + count)])
+
+
+async def collect(subscription: Subscription, last_seq: int, pause: float = 0) -> list[int]:
+    """Return the numbers of what comes, up to a last one."""
+    seen: list[int] = []
+    async for batch in subscription:
+        seen += [stored.seq for stored in batch.events]
+        if seen[-1] >= last_seq:
+            return seen
+        if pause:
+            await asyncio.sleep(pause)
+    return seen
+
+
+def run(work: Coroutine[Any, Any, Any], timeout: float = 60) -> Any:
+    return asyncio.run(asyncio.wait_for(work, timeout))
+
+
+@asynccontextmanager
+async def following(store: EventStore, after: int | None = 0) -> AsyncIterator[tuple[Tail, Subscription]]:
+    with Tail(store) as tail, tail.subscribe(after) as subscription:
+        yield tail, subscription
+    await asyncio.to_thread(tail.join, 30)
+
+
+class CountingStore(SqliteEventStore):
+    """Counts what is asked of it, and is out of order when told."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.asked: Counter[str] = Counter()
+        self.trouble: EventStoreUnavailable | None = None
+        self.broken_after: int | None = None
+
+    def read(self, after: int, limit: int = 500) -> list[StoredEvent]:
+        self.asked["read"] += 1
+        if after == self.broken_after:
+            raise EventStoreUnavailable("This part is broken.")
+        self._ask()
+        return super().read(after, limit)
+
+    def last_seq(self) -> int:
+        self.asked["last_seq"] += 1
+        self._ask()
+        return super().last_seq()
+
+    def wait(self, after: int, timeout: float) -> bool:
+        self.asked["wait"] += 1
+        self._ask()
+        return super().wait(after, timeout)
+
+    def _ask(self) -> None:
+        if self.trouble:
+            raise self.trouble
+
+
+@pytest.fixture
+def counting(tmp_path) -> Iterator[CountingStore]:
+    with CountingStore(str(tmp_path / "events.sqlite")) as store:
+        store.prepare()
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads end sooner, which is what most of these tests would wait for."""
+    monkeypatch.setattr(module, "WAIT", 0.2)
+
+
+# -- what comes --------------------------------------------------------------------------------------------------------
+
+
+def test_new_events_come_in_order_with_what_they_say(store: EventStore) -> None:
+    async def work() -> Batch:
+        async with following(store) as (_, subscription):
+            waiting = asyncio.ensure_future(subscription.__anext__())
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            append(store, 1, 3)
+            return await waiting
+
+    batch = run(work())
+    assert (batch.first_seq, batch.last_seq) == (1, 3)
+    assert [stored.event for stored in batch.events] == [event(1), event(2), event(3)]
+    assert [message.event_id for message in batch.messages] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("after", [0, 1, 700, 1199, 1200])
+def test_one_who_begins_earlier_gets_all_from_there_on_and_then_what_is_new(store: EventStore, after: int) -> None:
+    append(store, 1, 1200)
+
+    async def work() -> list[int]:
+        async with following(store, after) as (_, subscription):
+            collecting = asyncio.ensure_future(collect(subscription, 1300))
+            for first in range(1201, 1301, 20):
+                await asyncio.to_thread(append, store, first, 20)
+            return await collecting
+
+    assert run(work()) == list(range(after + 1, 1301))
+
+
+def test_one_who_gives_no_place_begins_at_the_end(store: EventStore) -> None:
+    append(store, 1, 5)
+
+    async def work() -> list[int]:
+        async with following(store, None) as (tail, subscription):
+            await until(lambda: tail._end is not None)
+            append(store, 6, 5)
+            return await collect(subscription, 10)
+
+    assert run(work()) == [6, 7, 8, 9, 10]
+
+
+def test_one_who_begins_later_than_the_end_gets_what_comes_after_that(store: EventStore) -> None:
+    async def work() -> list[int]:
+        async with following(store, 7) as (_, subscription):
+            for first in (1, 6):
+                append(store, first, 5)
+            return await collect(subscription, 10)
+
+    assert run(work()) == [8, 9, 10]
+
+
+def test_an_event_that_cannot_be_read_stops_nothing(store: EventStore) -> None:
+    store.append([new_event(1, body=b"{"), event(2)])
+
+    async def work() -> Batch:
+        async with following(store) as (_, subscription):
+            return await subscription.__anext__()
+
+    odd, good = run(work()).messages
+    assert odd.oddity == "unreadable: The body is not JSON."
+    assert good.event_id == 2
+
+
+def test_events_that_were_removed_before_they_were_read_are_passed_over(store: EventStore) -> None:
+    append(store, 1, 5)
+    store.prune(RECEIVED + timedelta(days=1))
+
+    async def work() -> list[int]:
+        async with following(store, 2) as (_, subscription):
+            collecting = asyncio.ensure_future(collect(subscription, 6))
+            await asyncio.sleep(0.1)
+            append(store, 6, 1)
+            return await collecting
+
+    assert run(work()) == [6]
+
+
+# -- many --------------------------------------------------------------------------------------------------------------
+
+
+def test_all_subscriptions_get_the_same_objects_and_the_store_is_asked_as_often_as_for_one(
+    counting: CountingStore,
+) -> None:
+    async def work(count: int) -> tuple[list[Batch], Counter[str]]:
+        place = counting.last_seq()
+        counting.asked.clear()
+        with Tail(counting) as tail, ExitStack() as stack:
+            subscriptions = [stack.enter_context(tail.subscribe(place)) for _ in range(count)]
+            waiting = [asyncio.ensure_future(one.__anext__()) for one in subscriptions]
+            await until(lambda: tail._end is not None)
+            append(counting, place + 1, 3)
+            batches = await asyncio.gather(*waiting)
+            asked = counting.asked.copy()
+        await asyncio.to_thread(tail.join, 30)
+        return batches, asked
+
+    _, asked_for_one = run(work(1))
+    batches, asked_for_many = run(work(1000))
+    assert all(batch is batches[0] for batch in batches)
+    assert asked_for_many["read"] == asked_for_one["read"] == 1
+    assert asked_for_many.total() <= asked_for_one.total() + 2
+
+
+def test_those_who_are_behind_are_served_together(counting: CountingStore) -> None:
+    append(counting, 1, 1000)
+
+    async def work() -> list[list[int]]:
+        with Tail(counting) as tail, ExitStack() as stack:
+            subscriptions = [stack.enter_context(tail.subscribe(place)) for place in range(0, 1000, 5)]
+            seen = await asyncio.gather(*(collect(one, 1000) for one in subscriptions))
+        await asyncio.to_thread(tail.join, 30)
+        return seen
+
+    assert run(work()) == [list(range(place + 1, 1001)) for place in range(0, 1000, 5)]
+    assert counting.asked["read"] < 60
+
+
+def test_one_who_is_slow_misses_nothing_holds_little_and_delays_nobody(store: EventStore) -> None:
+    total = 4000
+
+    async def work() -> tuple[list[int], list[int], int]:
+        with Tail(store) as tail, tail.subscribe(0) as slow, tail.subscribe(0) as quick:
+            most = 0
+            collecting = asyncio.ensure_future(collect(quick, total))
+            for first in range(1, total + 1, 100):
+                await asyncio.to_thread(append, store, first, 100)
+                most = max(most, len(slow.queue))
+            quickly = await collecting
+            slowly = await collect(slow, total, pause=0.001)
+        await asyncio.to_thread(tail.join, 30)
+        return quickly, slowly, most
+
+    quickly, slowly, most = run(work())
+    assert quickly == slowly == list(range(1, total + 1))
+    assert most <= QUEUE
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StorePlace, seed: int) -> None:
+    rng = random.Random(seed)
+    total = 1500
+
+    def write(store: EventStore) -> None:
+        number = 1
+        while number <= total:
+            count = min(rng.randint(1, 40), total + 1 - number)
+            append(store, number, count)
+            number += count
+            time.sleep(rng.random() * 0.004)
+
+    async def read(tail: Tail, later: float, after: int, pause: float) -> list[int]:
+        await asyncio.sleep(later)
+        with tail.subscribe(after) as subscription:
+            return await collect(subscription, total, pause)
+
+    async def work(tail: Tail) -> None:
+        plans = [(rng.random() * 0.3, rng.randrange(total // 2), rng.random() * 0.02) for _ in range(25)]
+        found = await asyncio.gather(*(read(tail, *plan) for plan in plans))
+        assert found == [list(range(after + 1, total + 1)) for _, after, _ in plans]
+
+    with place.open() as store:
+        writer = threading.Thread(target=write, args=(store,))
+        writer.start()
+        with Tail(place.open) as tail:
+            run(work(tail))
+        writer.join()
+        tail.join(30)
+
+
+# -- the event loop ----------------------------------------------------------------------------------------------------
+
+
+def test_the_loop_is_free_while_a_flood_comes_in(store: EventStore) -> None:
+    longest = 0.0
+
+    async def tick(stop: asyncio.Event) -> None:
+        nonlocal longest
+        while not stop.is_set():
+            begin = time.monotonic()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.monotonic() - begin)
+
+    async def work() -> None:
+        append(store, 1, 5000)
+        stop = asyncio.Event()
+        ticking = asyncio.ensure_future(tick(stop))
+        async with following(store) as (_, subscription):
+            assert await collect(subscription, 5000) == list(range(1, 5001))
+        stop.set()
+        await ticking
+
+    run(work())
+    assert longest < 2
+
+
+def test_being_cancelled_loses_nothing(store: EventStore) -> None:
+    async def work() -> list[int]:
+        async with following(store) as (_, subscription):
+            for _ in range(20):
+                waiting = asyncio.ensure_future(subscription.__anext__())
+                await asyncio.sleep(0.002)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+                assert waiting.cancelled()
+            append(store, 1, 1)
+            await until(lambda: bool(subscription.queue))
+            return await collect(subscription, 1)
+
+    assert run(work()) == [1]
+
+
+def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
+    tail = Tail(store)
+    left = tail.subscribe(0)
+
+    async def leave() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(left.__anext__(), 0.05)
+
+    async def stay() -> list[int]:
+        with tail.subscribe(0) as subscription:
+            append(store, 1, 3)
+            return await collect(subscription, 3)
+
+    run(leave())
+    assert run(stay()) == [1, 2, 3]
+    assert run(collect(left, 3)) == []
+    tail.close()
+    tail.join(30)
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("close", [lambda tail, _: tail.close(), lambda _, subscription: subscription.close()])
+def test_closing_ends_one_who_waits(store: EventStore, close: Callable[[Tail, Subscription], None]) -> None:
+    async def work() -> list[int]:
+        async with following(store) as (tail, subscription):
+            waiting = asyncio.ensure_future(collect(subscription, 1))
+            await asyncio.sleep(0.05)
+            close(tail, subscription)
+            return await waiting
+
+    assert run(work(), 10) == []
+
+
+def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: StorePlace) -> None:
+    before = threading.active_count()
+    with place.open() as store:
+        opened: list[EventStore] = []
+
+        def build() -> EventStore:
+            opened.append(place.open())
+            return opened[-1]
+
+        for source in (store, build):
+            tail = Tail(source)
+            tail.subscribe(0)
+            wait_until(lambda tail=tail: tail._end is not None)
+            tail.close()
+            tail.join(30)
+            assert tail.closed
+            assert threading.active_count() == before
+        assert store.count() == 0
+        with pytest.raises(EventStoreUnavailable, match="closed"):
+            opened[0].count()
+        assert run(collect(tail.subscribe(0), 1)) == []
+
+
+def test_closing_takes_no_time(store: EventStore) -> None:
+    tail = Tail(store)
+    tail.subscribe(0)
+    wait_until(lambda: tail._end is not None)
+    begin = time.monotonic()
+    tail.close()
+    assert time.monotonic() - begin < 0.3
+    tail.join(30)
+
+
+def test_an_unforeseen_error_is_raised_where_somebody_waits(counting: CountingStore) -> None:
+    def build() -> EventStore:
+        raise ZeroDivisionError
+
+    async def work() -> None:
+        tail = Tail(build)
+        with pytest.raises(ZeroDivisionError):
+            await tail.subscribe(0).__anext__()
+        await asyncio.to_thread(tail.join, 30)
+        assert tail.closed
+
+    run(work())
+
+
+# -- outages -----------------------------------------------------------------------------------------------------------
+
+
+def messages_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.name == module.__name__]
+
+
+def test_an_outage_is_said_once_and_what_came_meanwhile_is_not_missed(
+    counting: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> list[int]:
+        async with following(counting) as (_, subscription):
+            collecting = asyncio.ensure_future(collect(subscription, 6))
+            append(counting, 1, 3)
+            await until(lambda: not subscription.queue and subscription.place == 3)
+            counting.trouble = EventStoreUnavailable("It is down.")
+            await until(lambda: bool(messages_of(caplog)))
+            append(counting, 4, 3)
+            await asyncio.sleep(0.5)
+            counting.trouble = None
+            return await collecting
+
+    with caplog.at_level(logging.WARNING):
+        assert run(work()) == [1, 2, 3, 4, 5, 6]
+    assert messages_of(caplog)[:1] == ["New events cannot be read; trying again until they can: It is down."]
+    assert len(messages_of(caplog)) <= 2
+
+
+def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StorePlace) -> None:
+    tries = 0
+
+    def build() -> EventStore:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise EventStoreUnavailable("Not yet.")
+        return place.open()
+
+    async def work() -> list[int]:
+        with place.open() as store:
+            append(store, 1, 2)
+        with Tail(build) as tail, tail.subscribe(0) as subscription:
+            seen = await collect(subscription, 2)
+        await asyncio.to_thread(tail.join, 30)
+        return seen
+
+    assert run(work()) == [1, 2]
+    assert tries == 3
+
+
+def test_a_part_that_cannot_be_read_holds_up_only_those_who_want_it(counting: CountingStore) -> None:
+    append(counting, 1, 10)
+    counting.broken_after = 2
+
+    async def work() -> list[int]:
+        with Tail(counting) as tail, tail.subscribe(2), tail.subscribe(5) as other:
+            seen = await collect(other, 10)
+            append(counting, 11, 1)
+            seen += await collect(other, 11)
+        await asyncio.to_thread(tail.join, 30)
+        return seen
+
+    assert run(work()) == [6, 7, 8, 9, 10, 11]
+
+
+def test_a_store_that_was_begun_anew_is_followed_from_where_it_is(
+    counting: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(counting, 1, 5)
+
+    async def work() -> list[int]:
+        async with following(counting, 5) as (tail, subscription):
+            await until(lambda: tail._end == 5)
+            counting.trouble = EventStoreUnavailable("It is down.")
+            await until(lambda: bool(messages_of(caplog)))
+            for path in counting._file.path.parent.iterdir():
+                path.unlink()
+            with SqliteEventStore(counting._file.path) as new:
+                new.prepare()
+                append(new, 1, 1)
+            counting.trouble = None
+            await until(lambda: tail._end == 1)
+            append(counting, 2, 2)
+            return await collect(subscription, 3)
+
+    assert run(work()) == [2, 3]
+    assert any("it was replaced" in message for message in messages_of(caplog))
+
+
+# -- one for a process -------------------------------------------------------------------------------------------------
+
+
+def test_one_key_has_one_tail_until_all_have_closed_it(place: StorePlace) -> None:
+    first, second = tail_of("a", place.open), tail_of("a", place.open)
+    other = tail_of("b", place.open)
+    assert first is second
+    assert first is not other
+    first.close()
+    assert not first.closed
+    assert tail_of("a", place.open) is second
+    second.close()
+    second.close()
+    assert second.closed
+    third = tail_of("a", place.open)
+    assert third is not second
+    for tail in (third, other):
+        tail.close()
+    assert all(tail.closed for tail in (third, other))
