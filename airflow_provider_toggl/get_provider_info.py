@@ -41,6 +41,12 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "description": "Connection ID of the database that keeps received events; empty: a SQLite file on this host.",
         "schema": {"type": ["string", "null"]},
     },
+    "webhook_validation": {
+        "label": "Webhook validation",
+        "description": "How subscriptions are validated: synchronous, the receiver says the code of a signed PING "
+        "again; asynchronous, it keeps the code and a task validates with it.",
+        "schema": {"type": ["string", "null"], "enum": ["synchronous", "asynchronous", None], "default": "synchronous"},
+    },
     "quota_reserve": {
         "label": "Quota reserve",
         "description": "Requests of each hourly quota that tasks leave to people and to other tools.",
@@ -108,9 +114,21 @@ _CONFIG: dict[str, Any] = {
                 "example": "600",
                 "default": "300",
             },
+            "receiver_connections": {
+                "description": "Comma-separated IDs of the connections that the webhook receiver takes deliveries "
+                "for, at /toggl/webhooks/<connection ID> of the API server. Empty: it takes none.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "toggl_default",
+                "default": "",
+            },
         },
     }
 }
+
+
+def _named(*modules: str) -> list[dict[str, Any]]:
+    return [{"integration-name": INTEGRATION, "python-modules": [f"airflow_provider_toggl.{name}" for name in modules]}]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -119,7 +137,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-toggl",
         "name": INTEGRATION,
         "description": "`Toggl Track <https://toggl.com/track/>`__: whole workspaces in the warehouse, within the "
-        "API quota.",
+        "API quota, and every change within seconds.",
         "integrations": [
             {
                 "integration-name": INTEGRATION,
@@ -127,15 +145,20 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": INTEGRATION, "python-modules": ["airflow_provider_toggl.hooks.toggl"]}],
+        "hooks": _named("hooks.toggl"),
+        "operators": _named("operators.subscriptions", "operators.events"),
+        "sensors": _named("sensors.events"),
+        "triggers": _named("triggers.events"),
         "transfers": [
             {
                 "source-integration-name": INTEGRATION,
                 # The integration of the provider `common.sql`, which every SQL database's hook stands on.
                 "target-integration-name": "Common SQL",
-                "python-module": "airflow_provider_toggl.transfers.toggl_to_sql",
+                "python-module": f"airflow_provider_toggl.transfers.{module}",
             }
+            for module in ("toggl_to_sql", "events_to_sql")
         ],
+        "asset-uris": [{"schemes": ["toggl"], "handler": "airflow_provider_toggl.assets.sanitize_uri"}],
         "connection-types": [_CONNECTION_TYPE],
         "config": _CONFIG,
     }

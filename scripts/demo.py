@@ -1,18 +1,22 @@
-"""The whole way on one machine: a local Toggl, a real Airflow, and a workspace landed in DuckDB.
+"""The whole way on one machine: a local Toggl, a real Airflow, a workspace landed in DuckDB, and changes as they come.
 
 Run by ``make demo``. Ends on Ctrl-C, or by itself when ``DEMO_EXIT`` is set; ends with 1 when the tables do not equal
-what the
-sandbox holds for true.
+what the sandbox holds for true.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+
+import duckdb
+import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 # The demo starts Airflow and checks the tables as the tests do.
@@ -25,6 +29,8 @@ from airflow_provider_toggl.sandbox.server import SandboxProcess  # noqa: E402
 
 HOME = ROOT / ".demo"
 DAG_ID = "toggl_sync_to_duckdb"
+SUBSCRIPTION_DAG_ID = "toggl_subscription"
+CHANGES_DAG_ID = "toggl_on_change"
 ENTRIES = os.environ.get("DEMO_ENTRIES", "10000")
 HOURS = """
     SELECT coalesce(client_name, '(no client)') AS client, coalesce(project_name, '(no project)') AS project,
@@ -40,7 +46,8 @@ def main() -> int:
     warehouse = HOME / "warehouse.duckdb"
     for leftover in HOME.glob("warehouse.duckdb*"):
         leftover.unlink()
-    (HOME / "toggl" / "quota.sqlite").unlink(missing_ok=True)
+    for leftover in (*(HOME / "toggl").glob("quota.sqlite*"), *(HOME / "toggl").glob("events.sqlite*")):
+        leftover.unlink()
     say(f"Starting a local Toggl with {ENTRIES} time entries on the free plan ...")
     with (
         SandboxProcess(["--seed", "7", "--entries", ENTRIES, "--plan", "free"]) as toggl,
@@ -52,6 +59,8 @@ def main() -> int:
         say(f"Airflow is up at {airflow.url} ({time.monotonic() - started:.0f} s). Running DAG {DAG_ID} ...")
         state = airflow.wait_for_run(DAG_ID, first_run(airflow), timeout=150)
         code = report(state, warehouse, toggl)
+        if state == "success":
+            code = max(code, show_changes(airflow, toggl, warehouse))
         say(f"Done in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores.")
         if not os.environ.get("DEMO_EXIT"):
             say(f"The UI is at {airflow.url}, the local Toggl at {toggl.url}, the tables in {warehouse}. Ctrl-C ends.")
@@ -60,18 +69,30 @@ def main() -> int:
 
 
 def connect(airflow: AirflowHome, toggl: SandboxProcess, warehouse: Path) -> None:
-    """Give Airflow its two connections."""
-    extra = {"workspace_id": toggl.workspace_id, "requests_per_second": 5}
+    """Give Airflow its two connections, and switch the receiver in its API server on."""
+    extra = {
+        "workspace_id": toggl.workspace_id,
+        "requests_per_second": 5,
+        "webhook_secret": secrets.token_hex(20),
+        "webhook_callback_url": airflow.url,
+    }
     fields = {"conn_type": "toggl", "host": toggl.url, "password": toggl.token, "extra": extra}
     airflow.set_connection("toggl_default", fields)
     airflow.set_connection("duckdb_default", {"conn_type": "duckdb", "host": str(warehouse)})
+    airflow.env["AIRFLOW__TOGGL__RECEIVER_CONNECTIONS"] = "toggl_default"
+    airflow.env["TOGGL_WORKSPACE_ID"] = str(toggl.workspace_id)
 
 
-def first_run(airflow: AirflowHome) -> str:
+def switch_on(airflow: AirflowHome, dag_id: str) -> None:
+    """Unpause a DAG."""
+    airflow.wait_until(lambda: airflow.is_parsed(dag_id), timeout=60, what=f"DAG {dag_id} to be parsed")
+    airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+
+def first_run(airflow: AirflowHome, dag_id: str = DAG_ID) -> str:
     """Switch the DAG on and return the run that its schedule starts then."""
-    runs = f"/dags/{DAG_ID}/dagRuns"
-    airflow.wait_until(lambda: airflow.is_parsed(DAG_ID), timeout=60, what=f"DAG {DAG_ID} to be parsed")
-    airflow.api("PATCH", f"/dags/{DAG_ID}", json={"is_paused": False})
+    runs = f"/dags/{dag_id}/dagRuns"
+    switch_on(airflow, dag_id)
     started = airflow.wait_until(lambda: airflow.api("GET", runs)["dag_runs"], timeout=60, what="the scheduled run")
     return str(started[0]["dag_run_id"])
 
@@ -91,6 +112,61 @@ def report(state: str, warehouse: Path, toggl: SandboxProcess) -> int:
     print("  the tables equal the sandbox's truth" if not wrong else f"  {len(wrong)} differences: {wrong[:5]}")
     print()
     return 0 if state == "success" and not wrong else 1
+
+
+def show_changes(airflow: AirflowHome, toggl: SandboxProcess, warehouse: Path) -> int:
+    """Subscribe to changes, make some, and print how long each took to be a row; return 0 when all came."""
+    say(f"Declaring a webhook subscription (DAG {SUBSCRIPTION_DAG_ID}) ...")
+    state = airflow.wait_for_run(SUBSCRIPTION_DAG_ID, first_run(airflow, SUBSCRIPTION_DAG_ID), timeout=60)
+    switch_on(airflow, CHANGES_DAG_ID)
+    spent = toggl.requests()["by_lane"]["organization"]
+    came = 0
+    say(f"Changing entries in the local Toggl; DAG {CHANGES_DAG_ID} lands what its webhook tells ...\n")
+    for number in range(1, 4):
+        entry_id = track_an_hour(toggl, f"by webhook, {number}")
+        began = time.monotonic()
+        seen = seconds_until(lambda: has_row(warehouse, entry_id), began, 60)  # noqa: B023 - asked at once
+        came += seen is not None
+        words = "did not become a row" if seen is None else f"was a row after {seen:.1f} s"
+        say(f"  entry {entry_id} {words}")
+    events, more = toggl.webhook_events(), toggl.requests()["by_lane"]["organization"] - spent - 3
+    acknowledged = sum(event["acknowledged"] for event in events)
+    say(f"\n  events: {len(events)}, acknowledged: {acknowledged}; requests that landing them took: {more}")
+    wrong = differences(warehouse, toggl.url)
+    say("  the tables equal the sandbox's truth\n" if not wrong else f"  {len(wrong)} differences: {wrong[:5]}\n")
+    return 0 if state == "success" and came == 3 and not wrong else 1
+
+
+def track_an_hour(toggl: SandboxProcess, description: str) -> int:
+    """Add a time entry to the local Toggl as its own app would; return its id."""
+    entry = {
+        "created_with": "demo",
+        "description": description,
+        "workspace_id": toggl.workspace_id,
+        "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600)),
+        "duration": 3600,
+    }
+    url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/time_entries"
+    answer = requests.post(url, json=entry, auth=(toggl.token, "api_token"), timeout=30)
+    answer.raise_for_status()
+    return int(answer.json()["id"])
+
+
+def has_row(warehouse: Path, entry_id: int) -> bool:
+    """Whether an entry has landed; while a task writes the file, nobody can look."""
+    try:
+        return bool(rows(warehouse, f"SELECT id FROM toggl.live_time_entries WHERE id = {entry_id}"))  # noqa: S608
+    except duckdb.IOException:
+        return False
+
+
+def seconds_until(condition: Callable[[], bool], began: float, timeout: float) -> float | None:
+    """Return the seconds since then at which the condition held, None when it did not in time."""
+    while time.monotonic() - began < timeout:
+        if condition():
+            return time.monotonic() - began
+        time.sleep(0.05)
+    return None
 
 
 def say(text: str) -> None:

@@ -34,7 +34,8 @@ def test_every_connection_field_and_every_setting_is_documented() -> None:
     for label in info["connection-types"][0]["ui-field-behaviour"]["relabeling"].values():
         assert f"| {label} |" in page
     for name, option in info["config"]["toggl"]["options"].items():
-        assert f"| `{name}` | `{option['default']}` |" in page
+        default = f"`{option['default']}`" if option["default"] else "none"
+        assert f"| `{name}` | {default} |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
