@@ -7,6 +7,7 @@ VENV    := .venv
 OLDEST  := .venv-oldest
 BENCH   := .venv-benchmarks
 CLIENTS := .venv-clients
+PEERS   := .venv-peers
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
@@ -38,7 +39,7 @@ lint: $(VENV)/.ready ## style and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.ready $(BENCH)/.ready ## the benchmarks, each printing JSON
+bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready ## the benchmarks, each printing JSON
 	@for program in $(sort $(wildcard benchmarks/*.py)); do $(VENV)/bin/python $$program || exit 1; done
 
 soak: $(VENV)/.ready ## the long fault runs, again and again in random order, for SOAK_ROUNDS rounds (10)
@@ -55,9 +56,10 @@ lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upg
 	  -o requirements/airflow-oldest.txt
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
+	$(COMPILE) requirements/peers.in -o requirements/peers.txt
 
 clean: ## remove every environment, cache and built file
-	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-uv .demo .cache build dist site
+	rm -rf .venv .venv-oldest .venv-benchmarks .venv-clients .venv-peers .venv-uv .demo .cache build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 browser:
@@ -79,7 +81,7 @@ $(OLDEST)/.ready: requirements/airflow-oldest.txt pyproject.toml | $(UV)
 	@scripts/install-lock.sh $(UV) $(OLDEST) $< --with-package
 	@touch $@
 
-$(BENCH)/.ready $(CLIENTS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
+$(BENCH)/.ready $(CLIENTS)/.ready $(PEERS)/.ready: .venv-%/.ready: requirements/%.txt | $(UV)
 	@scripts/make-venv.sh $(PYTHON) $(@D)
 	@scripts/install-lock.sh $(UV) $(@D) $<
 	@touch $@
