@@ -147,6 +147,7 @@ def test_those_who_listen_are_told_who_changed_what_by_which_request(toggl: Call
         "method": "POST",
         "path": f"/api/v9/workspaces/{toggl.sandbox.workspace_id}/tags",
         "body": {"name": "brand new"},
+        "text": '{"name": "brand new"}',
     }
 
 
