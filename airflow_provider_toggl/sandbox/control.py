@@ -119,7 +119,8 @@ class Control:
             raise ControlError(f"seed and n must be whole numbers, n from 0 to {MOST_MUTATIONS}.")
         if kinds is not None and not (isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)):
             raise ControlError("kinds must be a list of texts.")
-        return mutate(self._sandbox.world, seed=seed, n=n, kinds=kinds)
+        with self._sandbox.engine.holding():
+            return mutate(self._sandbox.world, seed=seed, n=n, kinds=kinds)
 
     def read_clock(self, request: Request, body: Any) -> Any:
         """Return the sandbox's time."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_ping, encode, nanos_z, sign, write_event
@@ -36,6 +37,7 @@ class Engine:
         self._pinging: set[Courier] = set()
         self._closed = threading.Event()
         self._dice = random.Random(0)
+        self._held: dict[int, list[tuple[Errand, float]]] | None = None
         self._mischief: list[Mischief] = []
         self._outcomes: Counter[str] = Counter()
         self._attempts: deque[dict[str, Any]] = deque(maxlen=MOST_ATTEMPTS_TOLD)
@@ -61,22 +63,36 @@ class Engine:
         first = Errand(event, wrongly_signed="wrong_signature" in struck)
         if "duplicate" in struck:
             first.body = self._body_of(event, self._book.subscriptions[event.subscription_id])
-        lane = self._lane(event.subscription_id)
-        lane.add(first, late)
+        errands = [(first, late)]
         for kind in ("duplicate", "resend"):
-            for _ in range(struck.get(kind, {}).get("copies", 0)):
-                copy = Errand(event, body=first.body if kind == "duplicate" else None, extra=True)
-                lane.add(copy, late + struck[kind]["seconds"])
+            copy = Errand(event, body=first.body if kind == "duplicate" else None, extra=True)
+            errands += [(copy, late + struck[kind]["seconds"])] * struck[kind]["copies"] if kind in struck else []
+        if self._held is None:
+            self._lane(event.subscription_id).add_all(errands)
+        else:
+            self._held.setdefault(event.subscription_id, []).extend(errands)
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let the events of many changes go out when all are made: couriers would slow the changes down."""
+        self._held = {}
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            for id_, errands in held.items():
+                self._lane(id_).add_all(errands)
 
     def redeliver(self, events: Iterable[Event], copies: int = 1) -> int:
         """Send events once more, whatever became of them, and return how many."""
-        count = 0
+        again: dict[int, list[tuple[Errand, float]]] = {}
         for event in events:
             event.dropped = event.given_up = False
-            for _ in range(copies):
-                self._lane(event.subscription_id).add(Errand(event, extra=event.acknowledged))
-                count += 1
-        return count
+            errands = [(Errand(event, extra=event.acknowledged), 0.0) for _ in range(copies)]
+            again.setdefault(event.subscription_id, []).extend(errands)
+        for id_, errands in again.items():
+            self._lane(id_).add_all(errands)
+        return sum(map(len, again.values()))
 
     def ping(self, subscription: Subscription, *, site: str) -> Posted:
         """Post a PING and return what came of it; blocks. A right answer validates the subscription.

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from airflow_provider_toggl.sandbox.webhooks.book import Event
@@ -51,10 +51,16 @@ class Lane:
 
     def add(self, errand: Errand, late: float = 0.0) -> None:
         """Let an errand be made, so many seconds from now at the earliest."""
+        self.add_all([(errand, late)])
+
+    def add_all(self, errands: Iterable[tuple[Errand, float]]) -> None:
+        """Let errands be made, each so many seconds from now at the earliest."""
         with self._ready:
             if self._closed:
                 return
-            heapq.heappush(self._due, (time.monotonic() + late, next(self._order), errand))
+            now = time.monotonic()
+            for errand, late in errands:
+                heapq.heappush(self._due, (now + late, next(self._order), errand))
             self._call_one()
 
     def pending(self) -> int:
