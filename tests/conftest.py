@@ -23,6 +23,13 @@ os.environ |= {
 }
 
 
+@pytest.fixture(autouse=True)
+def process_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command tells Airflow about its process is forgotten with the test that ran the command in this one."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")
+    monkeypatch.delenv("_AIRFLOW_PROCESS_CONTEXT")
+
+
 @pytest.fixture(scope="session")
 def metadata_database() -> Path:
     """Airflow's metadata database of this test process, for what needs one, such as ``dag.test()``."""

@@ -201,7 +201,7 @@ class TogglEventSensor(BaseSensorOperator):
         )
 
     def _ends_there(self) -> bool:
-        if self.outlets:
+        if self.outlets or not self.do_xcom_push:
             return False
         if self.end_from_trigger is None:
             from airflow.sdk.listener import get_listener_manager  # noqa: PLC0415 - loads all plugins

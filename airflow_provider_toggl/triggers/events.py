@@ -41,8 +41,8 @@ class TogglEventTrigger(BaseEventTrigger):
     :param toggl_conn_id: the connection whose extra names the event store.
     :param event_store_conn_id: the event store's connection, where it is another; empty: the file on this host.
     :param event_filter: which events count, see ``core.events.filters.EventFilter``; None: all.
-    :param consumer: the name under which the store keeps how far it was handed over; by default one that is made of
-        the filter and the store. With ``once``: where to begin, and the trigger does not move it.
+    :param consumer: the name under which the store keeps how far it was handed over, one watcher's alone; by default
+        one that is made of these arguments. With ``once``: where to begin, and the trigger does not move it.
     :param since: only what was created then or later, RFC 3339, and the place to begin where neither ``after`` nor the
         consumer says another. None: with what comes from now on.
     :param after: begin after this ``seq``.
@@ -62,7 +62,7 @@ class TogglEventTrigger(BaseEventTrigger):
         consumer: str | None = None,
         since: datetime | str | None = None,
         after: int | None = None,
-        quiet_seconds: float = 0.05,
+        quiet_seconds: float = 0.02,
         max_wait_seconds: float = 30.0,
         max_events: int = 10_000,
         once: bool = False,
@@ -90,7 +90,7 @@ class TogglEventTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments; there is no secret among them."""
         given = self.event_filter
-        plain = given if is_template(given) else json.dumps(_filter_of(given).to_dict(), sort_keys=True)
+        plain = given if self.once and is_template(given) else json.dumps(_filter_of(given).to_dict(), sort_keys=True)
         return (
             f"{TogglEventTrigger.__module__}.{TogglEventTrigger.__qualname__}",
             {

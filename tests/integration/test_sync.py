@@ -26,6 +26,7 @@ def report_calls(toggl: Any) -> list[dict[str, Any]]:
     return [call["body"] for call in calls if call["path"].endswith("/search/time_entries") and call["status"] == 200]
 
 
+@pytest.mark.newest
 def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(sandbox, airflow: AirflowHome):
     toggl = sandbox("--entries", "20000", "--plan", "free", "--seed", "11")
     toggl.set(quota_window_seconds=12, largest_page_size=200)

@@ -269,7 +269,8 @@ def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:
 
     :param env: the environment of ``airflow db migrate``; its metadata database must be this one.
     """
-    if database.exists():
+    # Whoever looked for a connection in it before it was there has left an empty file.
+    if database.exists() and database.stat().st_size:
         return
     kept = Path(tempfile.gettempdir()) / f"airflow-{version('apache-airflow-core')}-migrated-{os.getuid()}.db"
     with kept.with_suffix(".lock").open("w") as lock:
@@ -279,7 +280,7 @@ def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:
             subprocess.run(migrate, env=dict(env), check=True, capture_output=True, timeout=120)
             shutil.copyfile(database, kept.with_suffix(".part"))
             kept.with_suffix(".part").rename(kept)
-    if not database.exists():
+    if not database.exists() or not database.stat().st_size:
         shutil.copyfile(kept, database)
 
 

@@ -31,7 +31,7 @@ class Debounce:
     :raises ConfigurationError: a burst would never be told, or not in time.
     """
 
-    quiet_seconds: float = 0.05
+    quiet_seconds: float = 0.02
     max_wait_seconds: float = 30.0
     max_events: int = 10_000
 
