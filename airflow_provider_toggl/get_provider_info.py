@@ -41,12 +41,6 @@ _CONNECTION_FIELDS: dict[str, Any] = {
         "description": "Connection ID of the database that keeps received events; empty: a SQLite file on this host.",
         "schema": {"type": ["string", "null"]},
     },
-    "webhook_validation": {
-        "label": "Webhook validation",
-        "description": "How subscriptions are validated: synchronous, the receiver says the code of a signed PING "
-        "again; asynchronous, it keeps the code and a task validates with it.",
-        "schema": {"type": ["string", "null"], "enum": ["synchronous", "asynchronous", None], "default": "synchronous"},
-    },
     "quota_reserve": {
         "label": "Quota reserve",
         "description": "Requests of each hourly quota that tasks leave to people and to other tools.",
@@ -158,7 +152,13 @@ def get_provider_info() -> dict[str, Any]:
             }
             for module in ("toggl_to_sql", "events_to_sql")
         ],
-        "asset-uris": [{"schemes": ["toggl"], "handler": "airflow_provider_toggl.assets.sanitize_uri"}],
+        "asset-uris": [
+            {
+                "schemes": ["toggl"],
+                "handler": "airflow_provider_toggl.assets.sanitize_uri",
+                "factory": "airflow_provider_toggl.assets.toggl_asset",
+            }
+        ],
         "connection-types": [_CONNECTION_TYPE],
         "config": _CONFIG,
     }

@@ -23,7 +23,8 @@ changes = toggl_asset(
     watchers=[
         AssetWatcher(
             name="toggl_on_change",
-            trigger=TogglEventTrigger(consumer="watcher:toggl_on_change"),
+            # after=0: what came before the watcher's first start is landed by the first run.
+            trigger=TogglEventTrigger(consumer="watcher:toggl_on_change", after=0),
         )
     ],
 )

@@ -41,7 +41,13 @@ def airflow(tmp_path: Path) -> Iterator[AirflowHome]:
 def test_every_example_is_a_dag_that_loads():
     bag = DagBag(DAGS)
     assert bag.import_errors == {}
-    assert set(bag.dag_ids) == {"toggl_sync_to_duckdb", "toggl_hours_report"}
+    assert set(bag.dag_ids) == {
+        "toggl_sync_to_duckdb",
+        "toggl_hours_report",
+        "toggl_subscription",
+        "toggl_on_change",
+        "toggl_wait_for_project",
+    }
 
 
 def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, toggl: SandboxProcess):

@@ -51,6 +51,7 @@ def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(s
     assert toggl.requests()["by_status"].get("402", 0) == 0
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("kills", [pytest.param(3, id="few"), pytest.param(20, id="many", marks=pytest.mark.soak)])
 def test_a_killed_worker_goes_on_at_the_next_page(sandbox, airflow: AirflowHome, tmp_path: Path, kills: int):
     toggl = sandbox("--entries", "20000", "--plan", "enterprise", "--seed", "12")

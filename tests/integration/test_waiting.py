@@ -121,6 +121,7 @@ def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home.wait_until(lambda: any(burst["last_seq"] == 1001 for burst in notes(home)), timeout=90, what="the last run")
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("sensors", "kills"),
     [pytest.param(10, 2, id="few"), pytest.param(100, 10, id="many", marks=pytest.mark.soak)],

@@ -60,6 +60,7 @@ SWITCHES: list[Any] = [
 
 # What no request of a run can notice, or what other tests are about.
 OF_NO_CONCERN = {
+    **{name: "of webhooks" for name in Settings().as_dict() if name.startswith("webhook_")},
     "user_quota": "of /me only, which no run asks",
     "quota_window_seconds": "runs that wait for a quota are the operator's",
     "created_with_needed": "of writes",
