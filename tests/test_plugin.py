@@ -46,6 +46,7 @@ def test_importing_it_loads_nothing_of_the_receiver() -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+@pytest.mark.newest
 @pytest.mark.slow
 def test_the_api_server_serves_it_with_several_workers_and_ends_in_peace(tmp_path: Path) -> None:
     home = AirflowHome(

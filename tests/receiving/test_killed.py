@@ -10,8 +10,6 @@ from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
-pytestmark = pytest.mark.airflow
-
 
 def ids_in(path: Path) -> Counter[int]:
     """How often each event is in the store."""

@@ -14,8 +14,6 @@ from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
 
-pytestmark = pytest.mark.airflow
-
 
 @pytest.fixture
 def postgres() -> Iterator[PostgresServer]:
