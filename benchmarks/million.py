@@ -22,11 +22,18 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
+import duckdb
 import msgspec
 import requests
 
+from airflow_provider_toggl.core.api import book, pacing
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.errors import QuotaExhausted
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 ENTRIES = 1_000_000
@@ -115,9 +122,9 @@ class _Load:
 
     def _run_one(self) -> tuple[int, str]:
         child = subprocess.Popen(self._command, stdout=subprocess.PIPE)
-        assert child.stdout is not None
+        output = cast("IO[bytes]", child.stdout)
         departures, said = [], ""
-        for line in child.stdout:
+        for line in output:
             if line != b"sent\n":
                 said = line.decode().strip()
                 continue
@@ -127,7 +134,7 @@ class _Load:
                 time.sleep(self._chance.uniform(0.0, 0.06))
                 child.kill()
                 break
-        child.stdout.close()
+        output.close()
         # Not wait(): the peak memory of one that was killed is known to nobody else.
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -141,22 +148,10 @@ class _Load:
 
 def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str) -> int:
     """Pull until all is read or the quota is used up; say when each request leaves."""
-    from airflow_provider_toggl.core.api import book, pacing
-    from airflow_provider_toggl.core.api.session import TogglSession
-    from airflow_provider_toggl.core.api.transport import RequestsTransport
-    from airflow_provider_toggl.core.errors import QuotaExhausted
-    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-    from airflow_provider_toggl.core.pull import Pull, PullRequest
-
-    class Telling(RequestsTransport):
-        def send(self, call: Any, departing: Any) -> Any:
-            print("sent", flush=True)
-            return super().send(call, departing)
-
     # An hour is two seconds here, so what is waited for requests of those that were killed is shortened too.
     book.LEASE_SECONDS, book.PROBE_SECONDS, pacing.LONGEST_DEPARTURE = 2.0, 0.5, 0.5
     host = book.HostBook(Path(folder) / "quota.sqlite", book.token_digest(url, token))
-    session = TogglSession(Telling(url, token), host, pace=pacing.Pace(1000.0))
+    session = TogglSession(_Telling(url, token), host, pace=pacing.Pace(1000.0))
     request = PullRequest("time_entries", int(workspace_id), datetime.fromisoformat(run_started))
     with DuckdbTarget(Path(folder) / "warehouse.duckdb") as target:
         try:
@@ -165,6 +160,15 @@ def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str)
             print(stop.resets_at.timestamp(), flush=True)
             return DEFERRED
     return DONE
+
+
+class _Telling(RequestsTransport):
+    """Says when a request is sent."""
+
+    def send(self, call: Call, departing: Any) -> Any:
+        """Send it."""
+        print("sent", flush=True)
+        return super().send(call, departing)
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -176,8 +180,6 @@ class _Entry(msgspec.Struct, gc=False):
 
 def _differences(sandbox: SandboxProcess, warehouse: Path) -> list[str]:
     """Return in which of count, ids, and seconds by day the warehouse differs from the truth."""
-    import duckdb
-
     body = requests.get(f"{sandbox.url}/sandbox/truth/time_entries", timeout=300).content
     count = ids = 0
     by_day: Counter[str] = Counter()

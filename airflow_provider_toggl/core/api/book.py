@@ -105,7 +105,7 @@ class HostBook:
             can = quota.spare(state, self._in_flight(db, lane), reserve)
             claims = Claims(db, self._token)
             claims.forget(now)
-            refusal = _refuse(claims, lane, claimant, can, state.resets_at, pace, now)
+            refusal = _refuse(claims, lane, claimant, can=can, resets_at=state.resets_at, pace=pace, now=now)
             if refusal is not None:
                 db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
                 return refusal
@@ -308,6 +308,7 @@ def _refuse(
     claims: Claims,
     lane: str,
     claimant: Claimant | None,
+    *,
     can: int | None,
     resets_at: float | None,
     pace: pacing.Pace,

@@ -120,9 +120,17 @@ class TogglSession:
         """Return the lane that a request to that path is charged to."""
         return quota.lane_of(path, self._organizations)
 
+    def lane(self, path: str) -> quota.Lane:
+        """Return what is known of the lane of that path."""
+        return self._book.lane(self.lane_of(path), self._clock.now())
+
+    def taken(self, path: str) -> int:
+        """Return how many requests of that lane's window were sent from this host."""
+        return self._book.taken(self.lane_of(path), self._clock.now())
+
     def quota_left(self, path: str) -> int | None:
         """Return what is left in the lane of that path as last told, None while unknown."""
-        return self._book.lane(self.lane_of(path), self._clock.now()).remaining
+        return self.lane(path).remaining
 
     @contextmanager
     def claiming(self, name: str) -> Iterator[None]:
@@ -168,6 +176,10 @@ class TogglSession:
         for name, lane in lanes.items():
             self._book.set_lane(name, lane, now)
         return lanes
+
+    def knows_organization(self, workspace_id: int) -> bool:
+        """Whether the organization of a workspace is known, so that nothing need be asked for it."""
+        return workspace_id in self._organizations
 
     def organization_of(self, workspace_id: int) -> int:
         """Return the organization of a workspace; asked once for each host, then remembered.

@@ -138,8 +138,10 @@ def test_after_a_window_in_which_all_were_seen_each_gets_its_share_of_the_next(
 ) -> None:
     window = Window(total)
     now = T
-    while not all([isinstance(window.ask(name, now := now + 0.1, reserve=reserve), Refusal) for name in names]):
-        pass
+    wanting = True
+    while wanting:
+        outcomes = [window.ask(name, now := now + 0.1, reserve=reserve) for name in names]
+        wanting = any(not isinstance(outcome, Refusal) for outcome in outcomes)
     # The first to come back after the reset takes what it can at once.
     now, had = window.resets_at + 2, Counter[str]()
     for name in sorted(names, key=lambda name: name != greedy):
