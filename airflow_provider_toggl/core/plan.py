@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_toggl.core.api import quota
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
+from airflow_provider_toggl.core.errors import QuotaExhausted
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.counting import EntriesCounter
@@ -18,6 +20,8 @@ from airflow_provider_toggl.core.streams import STREAMS, Stream
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.target import Target
+
+log = logging.getLogger(__name__)
 
 #: Requests an hour by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
 PLANS = {"Free": 30, "Starter": 240, "Premium": 600}
@@ -129,8 +133,8 @@ def build_plan(
 ) -> Plan:
     """Return the plan of a workspace's first load.
 
-    Takes a request for each year and three more at most, and one more for each year where Toggl's summaries give no
-    ids.
+    Takes a request for each year and three more at most, one more for each year where Toggl's summaries give no ids,
+    one to learn the organization where the token has several, and one of the user's lane.
 
     :param since: first day of the history; without it that ends at the first year that has no entries.
     :param target: what it has landed already is not planned again.
@@ -138,11 +142,13 @@ def build_plan(
     """
     clock = clock or SystemClock()
     asked, now = session.spent, clock.now()
+    beginning = None if since is None else windows.parse_day(since, "since", utc(now).date())
+    _learn_quota(session, workspace_id)
     state = target.find_state("time_entries", str(workspace_id)) if target else None
     cursor = cursors.load_entries(state.cursor if state else None)
     counter = EntriesCounter(session, workspace_id, page_size)
     years = _Years(counter, cursor, utc(now).date())
-    parts = years.parts(None if since is None else windows.parse_day(since, "since", utc(now).date()))
+    parts = years.parts(beginning)
     streams = _list_costs(session, workspace_id, target, years.projects)
     streams = {"time_entries": StreamCost(sum(part.requests for part in parts), all(p.exact for p in parts)), **streams}
     requests = sum(cost.requests for cost in streams.values())
@@ -177,6 +183,22 @@ def build_plan(
         each_run=min(years.number, windows_per_run) + sum(_pages_again(name, target) for name in STREAMS),
         each_reconciliation=RECONCILING_A_YEAR * years.number,
     )
+
+
+def _learn_quota(session: TogglSession, workspace_id: int) -> None:
+    """Ask how many requests a window has, which headers do not tell, and which organization's it is."""
+    try:
+        lanes = session.read_quota()
+    except QuotaExhausted as error:
+        log.info("%s What a window has is taken from what was told before.", error)
+        return
+    organizations = [int(name.partition(":")[2]) for name in lanes if name != quota.USER_LANE]
+    if session.knows_organization(workspace_id):
+        return
+    if len(organizations) == 1:
+        session.learn_organization(workspace_id, organizations[0])
+    else:
+        session.organization_of(workspace_id)
 
 
 class _Years:

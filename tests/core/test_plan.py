@@ -29,9 +29,9 @@ def workspace(build) -> Workspace:
 @pytest.mark.parametrize("gives_ids", [True, False], ids=["with ids", "without ids"])
 def test_the_planned_requests_are_those_that_the_load_takes(workspace: Workspace, gives_ids: bool):
     workspace.toggl.set(summary_gives_ids=gives_ids)
-    planned = plan(workspace, page_size=100)
-    workspace.toggl.reset_requests()
     session = workspace.session()
+    planned = plan(workspace, session=session, page_size=100)
+    workspace.toggl.reset_requests()
     for stream in STREAMS:
         workspace.pull(stream, session=session, **({"page_size": 100} if stream == "time_entries" else {}))
     spent = workspace.toggl.requests()["total"]
@@ -50,7 +50,11 @@ def test_a_plan_takes_a_request_or_two_for_each_year_and_few_more(workspace: Wor
     workspace.toggl.set(summary_gives_ids=gives_ids)
     planned = plan(workspace, page_size=100)
     years = 3
-    assert planned.asked == workspace.toggl.requests()["total"] <= 3 + a_year * years <= 2 + 2 * years + 1
+    log = workspace.toggl.requests()
+    assert planned.asked == log["total"]
+    assert log["by_lane"]["user"] == 1
+    assert log["by_lane"]["organization"] <= 3 + a_year * years
+    assert log["by_lane"]["organization"] <= 2 + 2 * years
     assert planned.each_reconciliation == 3 * years
     assert planned.each_run == years + 7
 
@@ -58,7 +62,7 @@ def test_a_plan_takes_a_request_or_two_for_each_year_and_few_more(workspace: Wor
 def test_since_ends_the_history_of_a_plan(workspace: Workspace):
     since = workspace.toggl.world.now().date() - timedelta(days=100)
     planned = plan(workspace, since=since)
-    assert planned.asked <= 3
+    assert planned.asked <= 4
     assert min(part.first for part in planned.parts) == since
     assert planned.rows < 300
 
@@ -87,7 +91,7 @@ def test_only_what_is_missing_in_the_warehouse_is_planned(workspace: Workspace):
 def test_of_a_warehouse_that_is_complete_nothing_is_left_to_load(workspace: Workspace):
     workspace.pull_all()
     planned = plan(workspace, with_warehouse=True)
-    assert (planned.requests, planned.rows, planned.asked) == (0, 0, 0)
+    assert (planned.requests, planned.rows, planned.asked) == (0, 0, 1)
     assert planned.each_run == 10
 
 
@@ -101,7 +105,25 @@ def test_what_others_used_of_the_quota_is_not_spare(build):
     planned = plan(workspace, session=session)
     assert (planned.total, planned.by_others) == (240, 10)
     assert planned.an_hour == 240 - 5 - 10
-    assert planned.spare == 240 - 5 - 10 - planned.asked
+    # What was asked of the user's lane is none of this one's.
+    assert planned.spare == 240 - 5 - 10 - (planned.asked - 1)
+
+
+def test_where_the_user_s_quota_is_used_up_a_plan_goes_by_what_was_told_before(build):
+    workspace = build(entries=50, quota_enforced=True, plan="starter")
+    session = workspace.session()
+    for _ in range(30):
+        session.request("GET", "/api/v9/me")
+    planned = plan(workspace, session=session)
+    assert planned.rows == 50
+    assert planned.total is not None
+
+
+def test_a_token_of_several_organizations_asks_for_the_workspace_s(workspace: Workspace):
+    session = workspace.session()
+    lanes = session.read_quota()
+    session.read_quota = lambda: {**lanes, "organization:77": lanes["user"]}  # type: ignore[method-assign]
+    assert plan(workspace, session=session).lane == f"organization:{workspace.toggl.world.organization.id}"
 
 
 def test_hours_are_told_for_each_plan_and_for_here(build):
@@ -111,8 +133,8 @@ def test_hours_are_told_for_each_plan_and_for_here(build):
     session.reserve = 2
     planned = plan(workspace, session=session)
     assert planned.page_size == 10
-    # 60 pages, a year without entries, the days ahead, eight of the lists: 70 in windows of 28.
-    assert planned.requests == 70
+    # 60 pages, a year without entries, the days ahead, seven lists: 69 in windows of 28.
+    assert planned.requests == 69
     assert planned.hours["Free"] == pytest.approx(2.0, abs=0.02)
     assert planned.hours["Starter"] < 0.1
     assert planned.hours_here == pytest.approx(2.0, abs=0.1)
