@@ -152,37 +152,57 @@ def build_plan(
     streams = _list_costs(session, workspace_id, target, years.projects)
     streams = {"time_entries": StreamCost(sum(part.requests for part in parts), all(p.exact for p in parts)), **streams}
     requests = sum(cost.requests for cost in streams.values())
-    path = f"/api/v9/workspaces/{workspace_id}"
-    now = clock.now()
-    lane, mine = session.lane(path), session.taken(path)
-    known = lane.total is not None and lane.remaining is not None
-    by_others = max(0, (lane.total or 0) - (lane.remaining or 0) - mine) if known else 0
-
-    def take(window: quota.Lane, others: int) -> float:
-        interval = session.pace.interval
-        return quota.estimate(
-            requests, window, reserve=session.reserve, interval=interval, now=now, others=others
-        ).seconds
-
-    here = take(lane, by_others)
-    left = quota.spare(lane, 0, session.reserve)
+    window = _Window(session, f"/api/v9/workspaces/{workspace_id}", clock.now())
+    here = window.seconds(requests)
     return Plan(
         workspace_id=workspace_id,
         parts=tuple(parts),
         streams=streams,
         page_size=counter.page_size,
         asked=session.spent - asked,
-        lane=session.lane_of(path),
-        total=lane.total,
+        lane=window.name,
+        total=window.lane.total,
         reserve=session.reserve,
-        by_others=by_others,
-        spare=None if left is None else max(0, left),
-        hours={name: round(take(quota.Lane(size, size), 0) / 3600, 2) for name, size in PLANS.items()},
+        by_others=window.by_others,
+        spare=window.spare,
+        hours={name: round(window.seconds_on(size, requests) / 3600, 2) for name, size in PLANS.items()},
         hours_here=round(here / 3600, 2),
-        ends_at=utc(now + here),
+        ends_at=utc(window.now + here),
         each_run=min(years.number, windows_per_run) + sum(_pages_again(name, target) for name in STREAMS),
         each_reconciliation=RECONCILING_A_YEAR * years.number,
     )
+
+
+class _Window:
+    """The quota's window as it is now, and what requests take in it and the next ones."""
+
+    def __init__(self, session: TogglSession, path: str, now: float) -> None:
+        self._session = session
+        self.now = now
+        self.name = session.lane_of(path)
+        self.lane = session.lane(path)
+        total, left = self.lane.total, self.lane.remaining
+        known = total is not None and left is not None
+        self.by_others = max(0, (total or 0) - (left or 0) - session.taken(path)) if known else 0
+
+    @property
+    def spare(self) -> int | None:
+        """Requests that are left to spend, None where Toggl does not tell."""
+        left = quota.spare(self.lane, 0, self._session.reserve)
+        return None if left is None else max(0, left)
+
+    def seconds(self, requests: int) -> float:
+        """Return how long requests take if others go on as in this window."""
+        return self._take(requests, self.lane, self.by_others)
+
+    def seconds_on(self, total: int, requests: int) -> float:
+        """Return how long they take where a window has so many, and nobody else uses it."""
+        return self._take(requests, quota.Lane(total, total), 0)
+
+    def _take(self, requests: int, lane: quota.Lane, others: int) -> float:
+        reserve, interval = self._session.reserve, self._session.pace.interval
+        found = quota.estimate(requests, lane, reserve=reserve, interval=interval, now=self.now, others=others)
+        return found.seconds
 
 
 def _learn_quota(session: TogglSession, workspace_id: int) -> None:
