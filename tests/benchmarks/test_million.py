@@ -10,7 +10,8 @@ def test_a_load_that_is_killed_three_times_brings_every_entry_once_through_many_
     result = million.measure(entries=20_000, kills=3, page_size=200, days=300)
     assert result["differences"] == []
     assert result["kills"] == 3
-    assert result["deferrals"] >= 1
+    # More than three windows have, and none was refused.
+    assert result["requests"] > 3 * 30
     assert result["pages_asked_twice"] <= 3
     assert result["refused_by_toggl"] == 0
     assert result["ok"]
