@@ -105,7 +105,7 @@ class TogglToSqlOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
-        return self._pull(_run_started(context), None)
+        return self._pull(_run_started(context), None, _claimant(context, self.task_id))
 
     def resume(
         self,
@@ -122,18 +122,20 @@ class TogglToSqlOperator(BaseOperator):
         from airflow_provider_toggl.core.pull import Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         started = datetime.fromisoformat(run_started) if run_started else _run_started(context)
-        return self._pull(started, Summary(**summary) if summary else None)
+        return self._pull(started, Summary(**summary) if summary else None, _claimant(context, self.task_id))
 
-    def _pull(self, run_started: datetime, earlier: Summary | None) -> dict[str, Any]:
+    def _pull(self, run_started: datetime, earlier: Summary | None, claimant: str) -> dict[str, Any]:
         from airflow_provider_toggl.core.pull import Pull  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         stop: QuotaExhausted | RateLimited
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, run_started)
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
-            pull = Pull(hook.get_conn(), target, request, summary=earlier)
+            session = hook.get_conn()
+            pull = Pull(session, target, request, summary=earlier)
             try:
-                return pull.run().as_dict()
+                with session.claiming(claimant):
+                    return pull.run().as_dict()
             except QuotaExhausted as error:
                 stop, until = error, error.resets_at
             except RateLimited as error:
@@ -188,3 +190,11 @@ def _run_started(context: Context) -> datetime:
     run = context.get("dag_run")
     started = getattr(run, "start_date", None)
     return started if isinstance(started, datetime) else datetime.now(timezone.utc)
+
+
+def _claimant(context: Context, task_id: str) -> str:
+    """Return the name under which a task shares the quota with others: the same over its deferrals and retries."""
+    ti = context.get("ti")
+    if ti is None:
+        return task_id
+    return f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
