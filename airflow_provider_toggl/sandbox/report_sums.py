@@ -67,10 +67,17 @@ def summarize(call: Call) -> Answer:
         grouping=read_choice(query.body, "grouping", GROUPINGS, "projects"),
         sub_grouping=read_choice(query.body, "sub_grouping", SUB_GROUPINGS, "time_entries"),
         distinguish_rates=bool(query.body.get("distinguish_rates")),
-        tells_ids=bool(query.body.get("include_time_entry_ids")) and call.settings.summary_gives_ids,
+        tells_ids=_ids_where(call) if query.body.get("include_time_entry_ids") else (),
     )
     headers = {"x-grouping": summary.grouping, "x-sub-grouping": summary.sub_grouping, **query.range_headers}
     return Answer({"groups": summary.write()}, headers=headers)
+
+
+def _ids_where(call: Call) -> tuple[str, ...]:
+    where = call.settings.summary_ids_where
+    if not call.settings.summary_gives_ids:
+        return ()
+    return ("groups", "sub_groups") if where == "both" else (where,)
 
 
 def _seconds(world: World, query: Query, entry: TimeEntry) -> int:
@@ -170,7 +177,8 @@ class Summary:
     grouping: str
     sub_grouping: str
     distinguish_rates: bool
-    tells_ids: bool
+    #: Where ids stand: "groups", "sub_groups", both or none.
+    tells_ids: tuple[str, ...]
 
     def write(self) -> list[dict[str, Any]]:
         """Return the groups, by name; the one of entries without (project, client) comes first."""
@@ -190,7 +198,8 @@ class Summary:
             parts.setdefault((own, rate), []).append(entry)
         project = world.projects[id_] if self.grouping == "projects" and id_ is not None else None
         written = [self._write_part(own, found, project) for (own, _), found in parts.items()]
-        return {"id": id_, "sub_groups": written, **_colors(project)}
+        ids = {"ids": [entry.id for entry in entries]} if "groups" in self.tells_ids else {}
+        return {"id": id_, **ids, "sub_groups": written, **_colors(project)}
 
     def _write_part(self, own: Any, entries: list[TimeEntry], project: Project | None) -> dict[str, Any]:
         """Write a sub-group; by time entries it has a title and no id."""
@@ -200,7 +209,7 @@ class Summary:
         return {
             "id": None if by_text else own,
             "title": own if by_text else _title(world, self.sub_grouping, own),
-            **({"ids": [entry.id for entry in entries]} if self.tells_ids else {}),
+            **({"ids": [entry.id for entry in entries]} if "sub_groups" in self.tells_ids else {}),
             "seconds": sum(_seconds(world, self.query, entry) for entry in entries),
             "local_start": _local_start(min(entry.start for entry in entries), self.query),
             **_colors(project),
