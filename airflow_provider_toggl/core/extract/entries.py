@@ -137,7 +137,7 @@ class EntriesReader:
         try:
             answer, looked = self._ask_whole(opened)
         except PayloadRefused as error:
-            self.cursor = _adapted(self.cursor, error, self._page_size())
+            self.cursor = adapt(self.cursor, error, self._page_size())
             return None
         if not _follows(opened, looked):
             log.info(
@@ -245,7 +245,7 @@ def build_query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
     return query
 
 
-def _adapted(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCursor:
+def adapt(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCursor:
     """Return a cursor that asks for less where Toggl refused a page size or a range, both undocumented.
 
     :raises PayloadRefused: it was refused for something else.

@@ -1,0 +1,18 @@
+import logging, pytest
+@pytest.mark.parametrize("ids",[True,False])
+def test_smoke(build, ids, caplog):
+    caplog.set_level(logging.INFO)
+    ws = build(entries=1000, days=300, summary_gives_ids=ids, plan="premium")
+    ws.pull_all()
+    n=len(ws.calls())
+    s=ws.reconcile()
+    print(s, ws.calls()[n:] and [(c["path"][-30:],c["status"]) for c in ws.calls()[n:]])
+    ws.toggl.mutate(seed=1,n=20,kinds=["delete_entry"])
+    ws.toggl.mutate(seed=2,n=20,kinds=["late_edit","move_day"])
+    n=len(ws.calls())
+    s=ws.reconcile()
+    print(s, ws.calls()[n:] and [(c["path"][-30:],c["status"]) for c in ws.calls()[n:]])
+    print(ws.wrong("time_entries"), ws.state(scope=f"{ws.id}/reconcile"))
+    n=len(ws.calls())
+    print(ws.reconcile(),len(ws.calls())-n)
+    print([r.getMessage() for r in caplog.records if "reconcile" in r.name])
