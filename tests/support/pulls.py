@@ -26,7 +26,7 @@ from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
 
 STREAMS = truth.STREAMS
-WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone")
+WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone", "now")
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 

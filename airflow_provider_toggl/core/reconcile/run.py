@@ -102,7 +102,7 @@ class Reconcile:
         self._seed()
         self._wanted = self._find_range(answer.date)
         self._target.release()
-        for part in self._wanted:
+        for part in self._looked_through():
             self._reading.read_changes(part, self._request.overlap)
         return self._prove_windows()
 
@@ -136,6 +136,17 @@ class Reconcile:
             wanted.append(Window(last + DAY, max(planned, windows.ahead(today, self._span).last)))
         return wanted
 
+    def _looked_through(self) -> list[Window]:
+        """Return the days to look through for changes: back to the first ones that the same requests can reach."""
+        first, *others = self._wanted
+        coverage = self._reading.cursor.changes.coverage
+        asked = -(-first.days // self._span) * self._span
+        reach = first.last - (asked - 1) * DAY
+        earlier = [span.first for span in coverage if span.first < first.first]
+        if earlier and not windows.gaps(coverage, Window(max(reach, earlier[0]), first.first - DAY)):
+            first = Window(max(reach, earlier[0]), first.last)
+        return [first, *others]
+
     def _first_known_day(self, first_start: datetime | None, today: date) -> date:
         state = self._target.find_state(STREAM, str(self._request.workspace_id))
         beginning = cursors.load_entries(state.cursor if state else None).beginning
@@ -155,7 +166,7 @@ class Reconcile:
 
     def _prove_windows(self) -> list[str]:
         request, reading = self._request, self._reading
-        dead = self._warehouse.dead_tags(reading.cursor.tags_mark)
+        tags, tasks = (self._warehouse.dead(stream, reading.cursor.dead_mark) for stream in ("tags", "tasks"))
         around = Surroundings(
             reading=reading,
             warehouse=self._warehouse,
@@ -164,7 +175,8 @@ class Reconcile:
             clock=self._clock,
             sight=lambda: self._sight,
             look_elsewhere=self._look_elsewhere,
-            dead_tags=dead.keys(),
+            dead_tags=tags.keys(),
+            dead_tasks=tasks.keys(),
         )
         done = {proof.window: proof for proof in reading.cursor.proofs if proof.done_at >= request.run_started}
         refusals: list[str] = []
@@ -194,7 +206,7 @@ class Reconcile:
         if not refusals:
             mark = min(proof.proved_at for proof in proved)
             reading.watermark = max(mark, reading.watermark or mark)
-            reading.keep(tags_mark=max([*dead.values(), reading.cursor.tags_mark or _EPOCH]))
+            reading.keep(dead_mark=max([*tags.values(), *tasks.values(), reading.cursor.dead_mark or _EPOCH]))
         reading.store()
         told = reading.watermark
         self.summary.watermark = None if told is None else told.isoformat().replace("+00:00", "Z")
@@ -222,7 +234,7 @@ class Reconcile:
         if self._reading.cursor.elsewhere_at >= self._request.run_started:
             return
         coverage = self._reading.cursor.changes.coverage
-        begin, end = self._wanted[0].first, self._wanted[-1].last
+        begin, end = self._looked_through()[0].first, self._wanted[-1].last
         ahead = windows.ahead(self._wanted[0].last - DAY, self._span).last
         if coverage and coverage[0].first < begin:
             self._reading.read_changes(Window(coverage[0].first, begin - DAY), self._request.overlap)

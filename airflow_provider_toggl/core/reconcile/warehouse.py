@@ -69,9 +69,9 @@ class Warehouse:
             return None
         return instant(_array(table, "first", 0)[0]), instant(_array(table, "last", 0)[0])
 
-    def dead_tags(self, since: datetime | None) -> dict[int, datetime]:
-        """Return tags that died after a moment, each with when."""
-        sql = "select id, seen_at, deleted_at, absent_at from tags where workspace_id = ?"
+    def dead(self, stream: str, since: datetime | None) -> dict[int, datetime]:
+        """Return the tags or tasks that died after a moment, each with when."""
+        sql = f"select id, seen_at, deleted_at, absent_at from {stream} where workspace_id = ?"  # noqa: S608 - a name of ours
         table = self._target.query(sql, [self._workspace_id])
         seen, deleted, absent = (_array(table, name, NEVER) for name in ("seen_at", "deleted_at", "absent_at"))
         died = np.maximum(deleted, absent)
@@ -88,6 +88,15 @@ class Warehouse:
         wanted = set(tag_ids)
         ids, tags = table["id"].to_pylist(), table["tag_ids"].to_pylist()
         return as_ids([id_ for id_, own in zip(ids, tags, strict=True) if not wanted.isdisjoint(_tag_ids(own))])
+
+    def of_tasks(self, begin: int, end: int, task_ids: Sequence[int]) -> Int64s:
+        """Return the ids of rows that start between two instants and have one of these tasks."""
+        if not task_ids:
+            return as_ids(())
+        sql = f"select id, task_id from live_time_entries {_OF} and task_id is not null"  # noqa: S608 - a constant of this module
+        table = self._target.query(sql, [self._workspace_id, instant(begin), instant(end)])
+        ids, tasks = _array(table, "id", 0), _array(table, "task_id", 0)
+        return ids[np.isin(tasks, as_ids(task_ids))]
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> Rows:
         table = self._target.query(sql, parameters)

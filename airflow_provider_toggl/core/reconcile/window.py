@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import date, tzinfo
+from datetime import date, timedelta, tzinfo
 
 import numpy as np
 
@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 NOT_FOUND = "told by the summary, and not found by the search"
 SUMS_DIFFER = "sums of seconds differ, though every entry was read again"
-WEIGHTLESS = "entries of no seconds, which are in no sum, where reports give no ids and take none"
+WEIGHTLESS = "of no seconds, and so in no sum: asked for once a week, where summaries give no ids"
+#: How long entries of no seconds are left alone where each look at them costs a request.
+WEIGHTLESS_EVERY = timedelta(days=7)
 CHANGING = "sums of seconds differ, and entries changed while they were compared"
 
 
@@ -36,7 +38,7 @@ class Surroundings:
 
     :param sight: tells what the token may see.
     :param look_elsewhere: lands what changed on all other days; an entry that is missing may have moved there.
-    :param dead_tags: tags that died since they were last looked for.
+    :param dead_tags: tags that died since they were last looked for; ``dead_tasks`` likewise.
     """
 
     reading: Reading
@@ -46,7 +48,8 @@ class Surroundings:
     clock: MachineClock
     sight: Callable[[], Sight]
     look_elsewhere: Callable[[], None]
-    dead_tags: Collection[int]
+    dead_tags: Collection[int] = ()
+    dead_tasks: Collection[int] = ()
 
 
 class WindowProof:
@@ -140,11 +143,9 @@ class WindowProof:
 
     def _prove_sums(self, rows: Rows, sums: Sums, clock: Clock) -> None:
         pending = set(self._open.pending)
-        # What has no seconds is in no sum.
-        weightless = rows.ids[(rows.seconds <= 0) & ~rows.running]
-        doubtful = np.union1d(self._doubtful(rows), weightless)
+        doubtful = np.union1d(self._doubtful(rows), self._weightless_due(rows))
         if len(doubtful):
-            pending |= self._reread(rows, doubtful, weightless)
+            pending |= self._reread(rows, doubtful)
         groups = compare.differing_groups(rows.where(~rows.among(pending)), sums, clock)
         if groups:
             log.info("%s: the seconds of %d groups of user and project differ.", self._window, len(groups))
@@ -158,14 +159,22 @@ class WindowProof:
         shown = np.concatenate([as_ids(()), *self._shown])
         self._hear(lambda fresh: fresh.where(fresh.among(ids)), lambda fresh: fresh.where(fresh.among(shown)), clock)
 
-    def _reread(self, rows: Rows, ids: Int64s, weightless: Int64s) -> set[int]:
+    def _weightless_due(self, rows: Rows) -> Int64s:
+        """Return the rows of no seconds when it is their turn; until then they are counted as not proved."""
+        weightless = rows.ids[(rows.seconds <= 0) & ~rows.running]
+        started, last = self._around.request.run_started, self._reading.cursor.weightless_at
+        is_due = last is None or last >= started or started - last >= WEIGHTLESS_EVERY
+        if not is_due or self._reading.cursor.takes_ids is False:
+            self._weightless = len(weightless)
+            return as_ids(())
+        self._reading.keep(weightless_at=started)
+        return weightless
+
+    def _reread(self, rows: Rows, ids: Int64s) -> set[int]:
         """Read entries again that sums prove nothing of; return the ids of those that were not shown."""
         already = len(self._shown)
         wanted = rows.where(rows.among(ids))
         if not self._read_ids(ids):
-            # Their days would be read in every run.
-            self._weightless = len(weightless)
-            wanted = wanted.where(~wanted.among(weightless))
             for window in self._join(self._days(wanted), rows):
                 self._read_window(window, wanted, sorted(set(wanted.users.tolist())))
         shown = np.concatenate([as_ids(()), *self._shown[already:]])
@@ -260,9 +269,11 @@ class WindowProof:
         return self._around.warehouse.rows(int(self._bounds[0]), int(self._bounds[-1]))
 
     def _doubtful(self, rows: Rows) -> Int64s:
-        """Return rows that have tags that are gone: Toggl takes them off entries without moving their ``at``."""
-        tags = sorted(self._around.dead_tags)
-        found = self._around.warehouse.tagged(int(self._bounds[0]), int(self._bounds[-1]), tags)
+        """Return rows that have a tag or task that is gone: Toggl takes it off them without moving their ``at``."""
+        begin, end = int(self._bounds[0]), int(self._bounds[-1])
+        warehouse = self._around.warehouse
+        tagged = warehouse.tagged(begin, end, sorted(self._around.dead_tags))
+        found = np.union1d(tagged, warehouse.of_tasks(begin, end, sorted(self._around.dead_tasks)))
         return found[np.isin(found, rows.ids)]
 
     def _note_running(self, shown: Rows) -> None:
