@@ -141,9 +141,9 @@ class Drain:
 
     def _drain(self, until: int, started: float) -> None:
         begin = self.summary.last_seq = self._find_begin(until)
-        if begin:
-            # A drain that was killed may have landed more than it told the store.
-            self._store.commit(self._request.reader, begin)
+        # A drain that was killed may have landed more than it told the store; and from its first moment on, retention
+        # must wait for one that has landed nothing yet.
+        self._store.commit(self._request.reader, begin)
         logged = started
         for events in _read_ahead(self._batches(begin, until)):
             self._land(events)

@@ -209,6 +209,22 @@ def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target:
     assert run(store, target).inserted == 2
 
 
+def test_retention_waits_for_a_first_drain_that_could_not_land_anything(
+    store: SqliteEventStore, target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, *told(1, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr(target, "land", _refuse)
+        with pytest.raises(WarehouseError):
+            run(store, target)
+    assert store.prune(LATER) == 0
+    assert run(store, target).inserted == 3
+
+
+def _refuse(*args: Any, **more: Any) -> None:
+    raise WarehouseError("the disk is full")
+
+
 def test_a_store_that_did_not_hear_of_the_last_landing_is_told_by_the_next(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
