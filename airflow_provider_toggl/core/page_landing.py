@@ -38,8 +38,11 @@ class PageLander:
         log_doubts(batch, page.where)
         return batch
 
-    def land(self, page: Page, batch: Batch, sweep: Sweep | None = None) -> Landed:
-        """Land what a page says together with its progress."""
+    def land(self, page: Page, batch: Batch, sweep: Sweep | None = None, *, note_days: bool = False) -> Landed:
+        """Land what a page says together with its progress.
+
+        :param note_days: find out which days and entries it changed.
+        """
         progress = Progress(
             stream=page.stream,
             scope=self.scope,
@@ -48,7 +51,7 @@ class PageLander:
             requests_spent=page.requests,
             ran_at=utc(self.clock.now()),
         )
-        return self.target.land([batch], progress, sweep)
+        return self.target.land([batch], progress, sweep, note_days=note_days)
 
 
 def log_doubts(batch: Batch, where: str) -> None:

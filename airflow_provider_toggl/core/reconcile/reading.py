@@ -23,6 +23,7 @@ from airflow_provider_toggl.core.extract.entries import TRIES, EntriesOptions, E
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.extract.sums import Int64s, Sums, ask_days, ask_summary, read_days, read_summary
 from airflow_provider_toggl.core.extract.windows import Window
+from airflow_provider_toggl.core.land.changes import Changes
 from airflow_provider_toggl.core.land.target import Progress, Target
 from airflow_provider_toggl.core.page_landing import PageLander
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
@@ -62,10 +63,7 @@ class Heard:
 
 
 class Reading:
-    """Asks, lands, and keeps the cursor.
-
-    :param on_landed: told of each batch before it is landed and, with True, after.
-    """
+    """Asks, lands, and keeps the cursor."""
 
     def __init__(
         self,
@@ -75,14 +73,14 @@ class Reading:
         *,
         summary: ReconcileSummary,
         clock: Clock,
-        on_landed: Callable[[Batch, bool], None],
+        changes: Changes,
     ) -> None:
         self._session = session
         self._target = target
         self._request = request
         self._clock = clock
         self._summary = summary
-        self._on_landed = on_landed
+        self._changes = changes
         self._lander = PageLander(target, request.workspace_id, request.scope, clock)
         self._accounted = session.spent
         self.newest_at: datetime | None = None
@@ -169,10 +167,9 @@ class Reading:
         from airflow_provider_toggl.core.land.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         batch = build_absences(STREAM, self._request.workspace_id, ids, absent_at)
-        self._on_landed(batch, False)
-        self._target.land([batch], self._progress())
-        self._on_landed(batch, True)
-        self._summary.deleted += len(ids)
+        landed = self._target.land([batch], self._progress(), note_days=self._request.note_changes)
+        self._changes.note_changed(self._request.workspace_id, landed)
+        self._summary.deleted += landed.updated
         self.landed += len(ids)
 
     def testify(self, heard: Heard, *, is_sound: bool) -> Testimony:
@@ -205,9 +202,8 @@ class Reading:
         if not self.cursor.shows_running and batch.table["duration"].null_count:
             self.keep(shows_running=True)
         page = replace(page, cursor=proofs.dump(self.cursor), watermark=self.watermark, requests=self._unaccounted())
-        self._on_landed(batch, False)
-        landed = self._lander.land(page, batch)
-        self._on_landed(batch, True)
+        landed = self._lander.land(page, batch, note_days=self._request.note_changes)
+        self._changes.note_changed(self._request.workspace_id, landed)
         self._summary.pages += 1
         self._summary.added += landed.inserted
         self._summary.edited += landed.updated

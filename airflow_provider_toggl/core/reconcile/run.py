@@ -6,7 +6,6 @@ import logging
 from dataclasses import replace
 from datetime import date, datetime, timezone, tzinfo
 from functools import cached_property
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.api.session import TogglSession
@@ -23,9 +22,6 @@ from airflow_provider_toggl.core.reconcile.reading import STREAM, Reading
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile.window import Surroundings, WindowProof
-
-if TYPE_CHECKING:
-    from airflow_provider_toggl.core.land.records import Batch
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +93,7 @@ class Reconcile:
             self._request,
             summary=self.summary,
             clock=self._clock,
-            on_landed=self._note,
+            changes=self.changes,
         )
         self._seed()
         self._wanted = self._find_range(answer.date)
@@ -241,14 +237,6 @@ class Reconcile:
         if ahead > end:
             self._reading.read_changes(Window(end + DAY, ahead), self._request.overlap)
         self._reading.keep(elsewhere_at=self._request.run_started)
-
-    def _note(self, batch: Batch, is_landed: bool) -> None:
-        if not self._request.note_changes:
-            return
-        if is_landed:
-            self.changes.note([batch])
-        # An entry that moved leaves the day that it was on.
-        self.changes.note_days(self._target, [batch])
 
 
 def _zone_of(me: object) -> tzinfo:

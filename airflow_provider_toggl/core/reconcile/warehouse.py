@@ -112,20 +112,9 @@ def joined(*parts: Rows) -> Rows:
 
 
 def _array(table: pa.Table, name: str, filler: int) -> Int64s:
-    column = table[name]
-    if str(column.type).startswith("timestamp"):
-        # Engines give instants in units of their own.
-        column = column.cast(column.type if "us" in str(column.type) else _micros_type(), safe=False).cast("int64")
-    elif str(column.type) != "int64":
-        column = column.cast("int64")
-    found: Int64s = column.fill_null(filler).to_numpy()
+    # Instants become microseconds.
+    found: Int64s = table[name].cast("int64").fill_null(filler).to_numpy()
     return found
-
-
-def _micros_type() -> Any:
-    import pyarrow as pa
-
-    return pa.timestamp("us", tz="UTC")
 
 
 def _tag_ids(value: Any) -> Sequence[int]:
