@@ -11,6 +11,7 @@ import pytest
 from support.pulls import Workspace
 from support.truth import live
 
+from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
 from airflow_provider_toggl.sandbox import writes
 from airflow_provider_toggl.sandbox.model import TimeEntry
 
@@ -242,4 +243,80 @@ def tags_are_right(workspace: Workspace) -> bool:
     return [set(row["tag_ids"] or ()) for _, row in found] == [set(entries[id_].tag_ids) for id_, _ in found]
 
 
-WEIGHTLESS = "of no seconds, and so in no sum: asked for once a week, where summaries give no ids"
+@pytest.mark.parametrize("gives_ids", [True, False], ids=["ids", "sums"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
+def test_entries_over_both_changes_of_clocks_of_the_owner_are_compared_on_their_days(build, zone: str, gives_ids: bool):
+    workspace: Workspace = build(
+        entries=60,
+        days=270,
+        timezone=zone,
+        summary_gives_ids=gives_ids,
+        now=datetime(2026, 11, 20, tzinfo=timezone.utc),
+    )
+    local = ZoneInfo(zone)
+    days = {"America/New_York": ((3, 8), (11, 1)), "Europe/Berlin": ((3, 29), (10, 25))}[zone]
+    made = [
+        create(workspace, midnight + hour * HOUR, midnight + (hour + 3) * HOUR, description="clocks change")
+        for month, day in days
+        for midnight in [datetime(2026, month, day, tzinfo=local).astimezone(timezone.utc)]
+        for hour in (-2, 0, 1, 2, 22, 23, 24)
+    ]
+    workspace.pull()
+    assert set(workspace.reconcile().unproved) <= {WEIGHTLESS}
+    workspace.toggl.advance(10)
+    delete(workspace, made[1], made[4], made[8], made[12])
+    workspace.toggl.world.change(made[6], {"start": made[6].start - HOUR}, workspace.toggl.world.owner)
+    workspace.pull()
+    summary = workspace.reconcile()
+    assert workspace.wrong("time_entries") == []
+    assert summary.deleted == 4
+
+
+def test_another_workspace_in_the_same_schema_is_left_alone(build):
+    workspace: Workspace = build(entries=60, days=30)
+    workspace.pull()
+    body = b"""[{"id": 77, "workspace_id": 8, "user_id": 5, "start": "%b", "duration": 60, "at": "2026-01-01T00:00:00Z"}]"""
+    body %= (workspace.toggl.world.now() - DAY).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    with DuckdbTarget(workspace.path) as target:
+        target.land([decode_page("time_entries", body, Observation(8, workspace.toggl.world.now()))])
+    workspace.toggl.advance(10)
+    delete(workspace, *entries_of(workspace)[10:13])
+    summary = workspace.reconcile()
+    assert (summary.deleted, summary.unproved) == (3, {})
+    assert 77 in live(workspace.path, "time_entries")
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clocks_that_are_an_hour_apart_change_nothing(build, hours: int):
+    """Toggl's clock is an hour off from that of this machine, which is the receiver's and the warehouse's."""
+    workspace: Workspace = build(entries=60, days=30, now=datetime.now(timezone.utc) + hours * HOUR)
+    workspace.pull()
+    workspace.toggl.advance(10)
+    workspace.toggl.mutate(seed=2, n=15, kinds=["move_day", "late_edit", "delete_entry", "create"])
+    workspace.pull()
+    workspace.reconcile()
+    assert workspace.wrong("time_entries") == []
+    started = datetime.now(timezone.utc)
+    assert workspace.reconcile(run_started=started).requests == 3
+    # The same run again: all its windows are done.
+    assert workspace.reconcile(run_started=started).requests == 1
+
+
+@pytest.mark.parametrize("gives_ids", [True, False], ids=["ids", "sums"])
+def test_changes_that_arrive_while_their_window_is_compared_are_there_after_the_next_run(build, gives_ids: bool):
+    workspace: Workspace = build(entries=90, days=30, summary_gives_ids=gives_ids)
+    workspace.pull()
+    workspace.toggl.advance(10)
+    delete(workspace, *entries_of(workspace)[10:13])
+
+    def before_call(call: Any) -> None:
+        workspace.toggl.mutate(seed=len(call.path), n=2, kinds=["move_day", "retime", "delete_entry", "create"])
+
+    workspace.reconcile(before_call=before_call)
+    gone = {entry.id for entry in workspace.toggl.world.time_entries.values() if entry.deleted_at is not None}
+    kept = {entry.id for entry in workspace.toggl.world.time_entries.values()} - gone
+    known = {row["id"] for row in workspace.rows("SELECT id FROM toggl.time_entries")}
+    assert kept & known <= set(live(workspace.path, "time_entries"))
+    workspace.toggl.advance(90_000)
+    workspace.reconcile()
+    assert workspace.wrong("time_entries") == []

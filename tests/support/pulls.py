@@ -17,8 +17,8 @@ from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.transport import Call, RequestsTransport
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.extract.belief import Rules
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.pull import Pull, PullRequest, Summary
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile

@@ -157,7 +157,7 @@ class Hearing:
     :param window: the days to ask for, padded so that no zone can put an entry outside.
     :param candidates: what is missing.
     :param witnesses: ids that the answer must show: the report has just shown them.
-    :param others: ids that may serve where there are no witnesses: the warehouse holds them for live.
+    :param others: ids that may prove more if they are shown: the warehouse holds them for live.
     """
 
     window: Window
@@ -171,7 +171,7 @@ class Hearing:
         return sorted({*self.candidates.ids.tolist(), *self.witnesses, *self.others})
 
     def is_satisfied(self, shown: Int64s) -> bool:
-        """Whether an answer shows who must be there, and somebody at all."""
+        """Whether an answer shows who must be there, and somebody else than who is missing at all."""
         found = set(shown.tolist())
         return set(self.witnesses) <= found and bool(self.witnesses or found & set(self.others))
 
@@ -213,7 +213,7 @@ class Court:
             padded = Window(window.first - DAY, window.last + DAY)
             inside = [rows.where(np.isin(rows.users, chunk.users)) for rows in (self.present, self.live)]
             witnesses, others = (choose_witnesses(chunk, self._inside(rows, padded), len(rows)) for rows in inside)
-            yield Hearing(padded, chunk, witnesses, () if witnesses else others)
+            yield Hearing(padded, chunk, witnesses, others)
 
     def _hearing(self, candidates: Rows, room: int) -> Hearing:
         days = self._days(candidates)
@@ -228,11 +228,9 @@ class Court:
                 day = day_of(start, self.zone)
                 wider = Window(min(window.first, day - DAY), max(window.last, day + DAY))
                 window = wider if wider.days <= self.span_days else window
-            witnesses = choose_witnesses(candidates, self._inside(rows, window), room)
-            if witnesses:
-                break
-        is_shown = len(self.present) > 0 and bool(self.present.among(witnesses).any())
-        return Hearing(window, candidates, witnesses if is_shown else (), () if is_shown else witnesses)
+        witnesses = choose_witnesses(candidates, self._inside(self.present, window), room)
+        others = choose_witnesses(candidates, self._inside(self.live, window), room - len(witnesses))
+        return Hearing(window, candidates, witnesses, tuple(id_ for id_ in others if id_ not in witnesses))
 
     def _days(self, rows: Rows) -> list[date]:
         return [day_of(start, self.zone) for start in rows.starts.tolist()]

@@ -227,7 +227,8 @@ class Reading:
 
     def _ask(self, name: str, payload: Mapping[str, Any], window: Window, read: Callable[[Answer, str], T]) -> T:
         path = f"{_REPORTS.format(self._request.workspace_id)}/{name}"
-        self._target.release()
+        # A year's sums may take Toggl a while.
+        self._target.release(force=True)
         for attempt in range(1, TRIES + 1):
             try:
                 return read(self._session.request("POST", path, payload=payload), f"POST {path} ({window})")
