@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from support.pulls import Workspace
 from support.truth import live
 
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
 from airflow_provider_toggl.sandbox import writes
 from airflow_provider_toggl.sandbox.model import TimeEntry
@@ -275,8 +278,9 @@ def test_entries_over_both_changes_of_clocks_of_the_owner_are_compared_on_their_
 def test_another_workspace_in_the_same_schema_is_left_alone(build):
     workspace: Workspace = build(entries=60, days=30)
     workspace.pull()
-    body = b"""[{"id": 77, "workspace_id": 8, "user_id": 5, "start": "%b", "duration": 60, "at": "2026-01-01T00:00:00Z"}]"""
-    body %= (workspace.toggl.world.now() - DAY).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+    start = (workspace.toggl.world.now() - DAY).isoformat()
+    entry = {"id": 77, "workspace_id": 8, "user_id": 5, "start": start, "duration": 60, "at": start}
+    body = json.dumps([entry]).encode()
     with DuckdbTarget(workspace.path) as target:
         target.land([decode_page("time_entries", body, Observation(8, workspace.toggl.world.now()))])
     workspace.toggl.advance(10)

@@ -47,6 +47,7 @@ class OpenProof:
 
     :param days: days that were read again.
     :param groups: groups that were read again, as (user, project).
+    :param reread: entries that sums prove nothing of were read again.
     :param pending: entries that were missing in them, not heard yet.
     :param unproved: entries whose absence was heard and not proved, by reason.
     """
@@ -56,6 +57,7 @@ class OpenProof:
     opened_at: datetime
     days: tuple[date, ...] = ()
     groups: tuple[tuple[int, int], ...] = ()
+    reread: bool = False
     pending: tuple[int, ...] = ()
     unproved: dict[str, tuple[int, ...]] = field(default_factory=dict)
 

@@ -224,6 +224,7 @@ class Reconcile:
     def _sight(self) -> Sight:
         """What the token may see; asked only when something is missing."""
         self._target.release(force=True)
+        self._target.release(force=True)
         return read_sight(self._session.request("GET", self._workspace_path).json(), self._me)
 
     def _look_elsewhere(self) -> None:

@@ -144,8 +144,9 @@ class WindowProof:
     def _prove_sums(self, rows: Rows, sums: Sums, clock: Clock) -> None:
         pending = set(self._open.pending)
         doubtful = np.union1d(self._doubtful(rows), self._weightless_due(rows))
-        if len(doubtful):
+        if len(doubtful) and not self._open.reread:
             pending |= self._reread(rows, doubtful)
+            self._keep(reread=True, pending=tuple(pending))
         groups = compare.differing_groups(rows.where(~rows.among(pending)), sums, clock)
         if groups:
             log.info("%s: the seconds of %d groups of user and project differ.", self._window, len(groups))
