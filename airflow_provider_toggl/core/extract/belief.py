@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
 
 import numpy as np
@@ -157,6 +157,7 @@ class Hearing:
     :param window: the days to ask for, padded so that no zone can put an entry outside.
     :param candidates: what is missing.
     :param witnesses: ids that the answer must show: the report has just shown them.
+    :param users: whose entries to ask for, where ids are no filter; everybody's where it is empty.
     :param others: ids that may prove more if they are shown: the warehouse holds them for live.
     """
 
@@ -164,6 +165,7 @@ class Hearing:
     candidates: Rows
     witnesses: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
+    users: tuple[int, ...] = ()
 
     @property
     def ids(self) -> list[int]:
@@ -202,7 +204,7 @@ class Court:
         begin = 0
         for end in range(1, len(days) + 1):
             if end == len(days) or end - begin >= room or (days[end] - days[begin]).days + 3 > self.span_days:
-                yield self._hearing(candidates.where(np.arange(begin, end)), self.page_size - (end - begin))
+                yield self.hear_around(candidates.where(np.arange(begin, end)), self.page_size - (end - begin))
                 begin = end
 
     def hear_by_days(self, candidates: Rows, windows: Iterable[Window]) -> Iterator[Hearing]:
@@ -210,12 +212,16 @@ class Court:
         days = np.array(self._days(candidates))
         for window in windows:
             chunk = candidates.where((days >= window.first) & (days <= window.last))
-            padded = Window(window.first - DAY, window.last + DAY)
-            inside = [rows.where(np.isin(rows.users, chunk.users)) for rows in (self.present, self.live)]
-            witnesses, others = (choose_witnesses(chunk, self._inside(rows, padded), len(rows)) for rows in inside)
-            yield Hearing(padded, chunk, witnesses, others)
+            present, live = (rows.where(np.isin(rows.users, chunk.users)) for rows in (self.present, self.live))
+            users = tuple(sorted(set(chunk.users.tolist())))
+            if not len(live):
+                # Nobody of them could be a witness.
+                present, live, users = self.present, self.live, ()
+            own = replace(self, present=present, live=live)
+            yield replace(own.hear_around(chunk, 2 * self.page_size), users=users)
 
-    def _hearing(self, candidates: Rows, room: int) -> Hearing:
+    def hear_around(self, candidates: Rows, room: int) -> Hearing:
+        """Return the hearing of some candidates with the witnesses that stand nearest around them."""
         days = self._days(candidates)
         window = Window(min(days) - DAY, max(days) + DAY)
         for rows in (self.present, self.live):

@@ -76,8 +76,6 @@ class ReconcileCursor:
     :param gives_ids: whether summaries give ids, None before the first.
     :param takes_ids: whether reports take ids as a filter, None before the first.
     :param shows_running: whether a report has ever shown a running entry.
-    :param weightless_at: when entries of no seconds were last asked for one by one, by this machine's clock.
-    :param dead_mark: entries with tags or tasks that were deleted up to then were looked at.
     :param proofs: the windows of the last run.
     """
 
@@ -87,8 +85,6 @@ class ReconcileCursor:
     gives_ids: bool | None = None
     takes_ids: bool | None = None
     shows_running: bool = False
-    weightless_at: datetime | None = None
-    dead_mark: datetime | None = None
     proofs: tuple[Proof, ...] = ()
     open: OpenProof | None = None
 

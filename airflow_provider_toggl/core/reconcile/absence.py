@@ -109,10 +109,9 @@ class Absence:
     def _hear_one(self, hearing: Hearing, *, by_ids: bool) -> bool:
         """Ask one question and judge by its answer; False where the answer is to another question."""
         candidates = hearing.candidates
-        if by_ids:
-            filters: dict[str, Sequence[int]] = {"time_entry_ids": hearing.ids}
-        else:
-            filters = {"user_ids": sorted(set(candidates.users.tolist()))}
+        filters: dict[str, Sequence[int]] = {"time_entry_ids": hearing.ids} if by_ids else {}
+        if hearing.users:
+            filters = {"user_ids": hearing.users}
         try:
             heard = self._reading.read(hearing.window, filters)
         except MalformedAnswer as error:

@@ -63,7 +63,10 @@ class Heard:
 
 
 class Reading:
-    """Asks, lands, and keeps the cursor."""
+    """Asks, lands, and keeps the cursor.
+
+    :param accounted: what the session had spent before this run.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Reading:
         summary: ReconcileSummary,
         clock: Clock,
         changes: Changes,
+        accounted: int,
     ) -> None:
         self._session = session
         self._target = target
@@ -82,7 +86,7 @@ class Reading:
         self._summary = summary
         self._changes = changes
         self._lander = PageLander(target, request.workspace_id, request.scope, clock)
-        self._accounted = session.spent
+        self._accounted = accounted
         self.newest_at: datetime | None = None
         self.landed = 0
         state = target.find_state(STREAM, request.scope)

@@ -84,6 +84,7 @@ class Reconcile:
 
     def _run(self) -> list[str]:
         # A setting of Toggl's that people change, and days are those of this zone: asked anew in every run.
+        accounted = self._session.spent
         answer = self._session.request("GET", "/api/v9/me")
         self._me = answer.json()
         self._zone = _zone_of(self._me)
@@ -94,6 +95,7 @@ class Reconcile:
             summary=self.summary,
             clock=self._clock,
             changes=self.changes,
+            accounted=accounted,
         )
         self._seed()
         self._wanted = self._find_range(answer.date)
@@ -162,7 +164,6 @@ class Reconcile:
 
     def _prove_windows(self) -> list[str]:
         request, reading = self._request, self._reading
-        tags, tasks = (self._warehouse.dead(stream, reading.cursor.dead_mark) for stream in ("tags", "tasks"))
         around = Surroundings(
             reading=reading,
             warehouse=self._warehouse,
@@ -171,8 +172,8 @@ class Reconcile:
             clock=self._clock,
             sight=lambda: self._sight,
             look_elsewhere=self._look_elsewhere,
-            dead_tags=tags.keys(),
-            dead_tasks=tasks.keys(),
+            dead_tags=self._warehouse.dead("tags"),
+            dead_tasks=self._warehouse.dead("tasks"),
         )
         done = {proof.window: proof for proof in reading.cursor.proofs if proof.done_at >= request.run_started}
         refusals: list[str] = []
@@ -202,7 +203,6 @@ class Reconcile:
         if not refusals:
             mark = min(proof.proved_at for proof in proved)
             reading.watermark = max(mark, reading.watermark or mark)
-            reading.keep(dead_mark=max([*tags.values(), *tasks.values(), reading.cursor.dead_mark or _EPOCH]))
         reading.store()
         told = reading.watermark
         self.summary.watermark = None if told is None else told.isoformat().replace("+00:00", "Z")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_toggl.core.extract.compare import NEVER, Rows, as_ids, build_rows, instant, micros
+from airflow_provider_toggl.core.extract.compare import NEVER, Rows, as_ids, build_rows, instant
 from airflow_provider_toggl.core.extract.sums import Int64s
 from airflow_provider_toggl.core.land.target import Target
 
@@ -69,15 +69,14 @@ class Warehouse:
             return None
         return instant(_array(table, "first", 0)[0]), instant(_array(table, "last", 0)[0])
 
-    def dead(self, stream: str, since: datetime | None) -> dict[int, datetime]:
-        """Return the tags or tasks that died after a moment, each with when."""
+    def dead(self, stream: str) -> list[int]:
+        """Return the tags or tasks that are gone."""
         sql = f"select id, seen_at, deleted_at, absent_at from {stream} where workspace_id = ?"  # noqa: S608 - a name of ours
         table = self._target.query(sql, [self._workspace_id])
         seen, deleted, absent = (_array(table, name, NEVER) for name in ("seen_at", "deleted_at", "absent_at"))
         died = np.maximum(deleted, absent)
-        dead = (died >= seen) & (died > NEVER) & (died > (NEVER if since is None else micros(since)))
-        ids = _array(table, "id", 0)
-        return {int(id_): instant(moment) for id_, moment in zip(ids[dead], died[dead], strict=True)}
+        found: list[int] = _array(table, "id", 0)[(died >= seen) & (died > NEVER)].tolist()
+        return found
 
     def tagged(self, begin: int, end: int, tag_ids: Sequence[int]) -> Int64s:
         """Return the ids of rows that start between two instants and have one of these tags."""
@@ -85,9 +84,18 @@ class Warehouse:
             return as_ids(())
         sql = f"select id, tag_ids from live_time_entries {_OF}"  # noqa: S608 - a constant of this module
         table = self._target.query(sql, [self._workspace_id, instant(begin), instant(end)])
-        wanted = set(tag_ids)
-        ids, tags = table["id"].to_pylist(), table["tag_ids"].to_pylist()
-        return as_ids([id_ for id_, own in zip(ids, tags, strict=True) if not wanted.isdisjoint(_tag_ids(own))])
+        wanted = as_ids(tag_ids)
+        found = [as_ids(())]
+        for batch in table.to_batches():
+            ids, own = batch.column(0).to_numpy(), batch.column(1)
+            if str(own.type).startswith("list"):
+                parents = own.value_parent_indices().to_numpy()[np.isin(own.flatten().to_numpy(), wanted)]
+                found.append(ids[np.unique(parents)])
+            else:
+                # An engine without lists keeps them as JSON.
+                kept = [not set(tag_ids).isdisjoint(json.loads(text or "[]") or ()) for text in own.to_pylist()]
+                found.append(ids[np.array(kept, np.bool_)])
+        return np.concatenate(found)
 
     def of_tasks(self, begin: int, end: int, task_ids: Sequence[int]) -> Int64s:
         """Return the ids of rows that start between two instants and have one of these tasks."""
@@ -115,12 +123,6 @@ def _array(table: pa.Table, name: str, filler: int) -> Int64s:
     # Instants become microseconds.
     found: Int64s = table[name].cast("int64").fill_null(filler).to_numpy()
     return found
-
-
-def _tag_ids(value: Any) -> Sequence[int]:
-    """Return tag ids, which an engine without lists keeps as JSON."""
-    found = json.loads(value) if isinstance(value, str) else value
-    return found or ()
 
 
 def _chunks(values: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import date, timedelta, tzinfo
+from datetime import date, tzinfo
 
 import numpy as np
 
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 NOT_FOUND = "told by the summary, and not found by the search"
 SUMS_DIFFER = "sums of seconds differ, though every entry was read again"
-WEIGHTLESS = "of no seconds, and so in no sum: asked for once a week, where summaries give no ids"
-#: How long entries of no seconds are left alone where each look at them costs a request.
-WEIGHTLESS_EVERY = timedelta(days=7)
+WEIGHTLESS = "running or of no seconds, and so in no sum, where reports neither give ids nor take them"
+#: So many pages of a window are read in one go at most.
+MOST_PAGES_AT_ONCE = 10
 CHANGING = "sums of seconds differ, and entries changed while they were compared"
 
 
@@ -38,7 +38,7 @@ class Surroundings:
 
     :param sight: tells what the token may see.
     :param look_elsewhere: lands what changed on all other days; an entry that is missing may have moved there.
-    :param dead_tags: tags that died since they were last looked for; ``dead_tasks`` likewise.
+    :param dead_tags: tags that are gone, of which entries may not know; ``dead_tasks`` likewise.
     """
 
     reading: Reading
@@ -120,6 +120,8 @@ class WindowProof:
                 self._window, len(found.missing), len(found.moved), some(wanted.tolist()),
             )  # fmt: skip
             if not self._read_ids(wanted):
+                # Where those are that are here is known, of the others only whose they are.
+                self._reread(rows, wanted[np.isin(wanted, rows.ids)])
                 users = set(sums.users[np.isin(ids, wanted)].tolist()) | set(rows.users[rows.among(wanted)].tolist())
                 here = rows.where(np.isin(rows.users, as_ids(users)) & ~found.gone)
                 self._read_days(here, sorted(users), clock)
@@ -143,8 +145,14 @@ class WindowProof:
 
     def _prove_sums(self, rows: Rows, sums: Sums, clock: Clock) -> None:
         pending = set(self._open.pending)
-        doubtful = np.union1d(self._doubtful(rows), self._weightless_due(rows))
-        if len(doubtful) and not self._open.reread:
+        # What has no seconds, or runs, is in no sum that could prove it.
+        weightless = rows.ids[(rows.seconds <= 0) | rows.running]
+        doubtful = self._doubtful(rows)
+        if not self._open.reread:
+            if len(weightless) and not self._read_ids(weightless):
+                self._weightless = len(weightless)
+            elif len(weightless):
+                pending |= set(np.setdiff1d(weightless, np.concatenate(self._shown)).tolist())
             pending |= self._reread(rows, doubtful)
             self._keep(reread=True, pending=tuple(pending))
         groups = compare.differing_groups(rows.where(~rows.among(pending)), sums, clock)
@@ -160,19 +168,10 @@ class WindowProof:
         shown = np.concatenate([as_ids(()), *self._shown])
         self._hear(lambda fresh: fresh.where(fresh.among(ids)), lambda fresh: fresh.where(fresh.among(shown)), clock)
 
-    def _weightless_due(self, rows: Rows) -> Int64s:
-        """Return the rows of no seconds when it is their turn; until then they are counted as not proved."""
-        weightless = rows.ids[(rows.seconds <= 0) & ~rows.running]
-        started, last = self._around.request.run_started, self._reading.cursor.weightless_at
-        is_due = last is None or last >= started or started - last >= WEIGHTLESS_EVERY
-        if not is_due or self._reading.cursor.takes_ids is False:
-            self._weightless = len(weightless)
-            return as_ids(())
-        self._reading.keep(weightless_at=started)
-        return weightless
-
     def _reread(self, rows: Rows, ids: Int64s) -> set[int]:
         """Read entries again that sums prove nothing of; return the ids of those that were not shown."""
+        if not len(ids):
+            return set()
         already = len(self._shown)
         wanted = rows.where(rows.among(ids))
         if not self._read_ids(ids):
@@ -191,11 +190,18 @@ class WindowProof:
         else:
             days = [every[number] for number in compare.differing_days(rows, self._bounds, told, clock)]
         lost: set[int] = set()
-        for window in self._join([day for day in days if day not in self._open.days], rows):
+        for window in self._fewest([day for day in days if day not in self._open.days], rows):
             lost |= self._read_window(window, rows, users)
             read = {day for day in days if window.first <= day <= window.last}
             self._keep(days=(*self._open.days, *sorted(read)), pending=tuple({*self._open.pending, *lost}))
         return lost
+
+    def _fewest(self, days: list[date], rows: Rows) -> list[Window]:
+        """Return what to read for some days: joined where a page holds them, or all of it where that is less."""
+        joined = self._join(days, rows)
+        pages = -(-len(rows) // self._reading.page_size)
+        # What is read whole is read again from its begin after a wait for the quota: not where it takes many pages.
+        return [self._window] if MOST_PAGES_AT_ONCE >= pages < len(joined) else joined
 
     def _read_window(self, window: Window, rows: Rows, users: list[int]) -> set[int]:
         heard = self._reading.read(window, {"user_ids": users})
