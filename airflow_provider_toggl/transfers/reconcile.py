@@ -15,8 +15,6 @@ from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import tell_outlets, toggl_outlets
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
 
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0", "none", ""}
@@ -98,16 +96,6 @@ class TogglReconcileOperator(RunDeferral):
         self.report_lag = report_lag
         self.facts_timezone = facts_timezone
 
-    def execute(self, context: Context) -> Any:
-        """Prove until every day is compared; return the summary."""
-        self._context = context
-        return super().execute(context)
-
-    def resume(self, context: Context, event: Any = None, **progress: Any) -> Any:
-        """Go on after a wait for the quota: what was compared since the DAG run started is not compared again."""
-        self._context = context
-        return super().resume(context, event, **progress)
-
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Prove until every day is compared; return the summary."""
         from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - who only parses a DAG runs nothing
@@ -118,16 +106,18 @@ class TogglReconcileOperator(RunDeferral):
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(assets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
-            run = Reconcile(hook.get_conn(), target, request, summary=earlier)
+            session = hook.get_conn()
+            run = Reconcile(session, target, request, summary=earlier)
             run.changes.restore(request.workspace_id, progress.get("told"))
             try:
-                summary = run.run()
+                with session.claiming(self.claimant):
+                    summary = run.run()
             except (QuotaExhausted, RateLimited):
                 run.summary.deferrals += 1
                 progress["summary"] = run.summary.as_dict()
                 progress["told"] = run.changes.told(request.workspace_id, "time_entries") if assets else None
                 raise
-        tell_outlets(self._context, assets, run.changes)
+        tell_outlets(self.run_context, assets, run.changes)
         return summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:

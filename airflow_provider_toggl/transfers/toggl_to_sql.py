@@ -104,9 +104,11 @@ class TogglToSqlOperator(RunDeferral):
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]))
         earlier = Summary(**progress["summary"]) if progress["summary"] else None
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
-            pull = Pull(hook.get_conn(), target, request, summary=earlier)
+            session = hook.get_conn()
+            pull = Pull(session, target, request, summary=earlier)
             try:
-                return pull.run().as_dict()
+                with session.claiming(self.claimant):
+                    return pull.run().as_dict()
             except (QuotaExhausted, RateLimited):
                 pull.summary.deferrals += 1
                 progress["summary"] = pull.summary.as_dict()

@@ -254,11 +254,17 @@ def adapt(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCu
         size = _largest_page(error.text, asked)
         log.warning("Toggl refuses pages of %d (%s): %s from now on.", asked, error.text, size or "its own size")
         return replace(cursor, page_size=size)
-    found = _RANGE_TEXT.search(error.text)
-    if found and 0 < int(found.group(1)) < cursor.span_days:
+    span = refused_span(error.text, cursor.span_days)
+    if span is not None:
         log.warning("Toggl refuses a range of %d days (%s): shorter ones from now on.", cursor.span_days, error.text)
-        return replace(cursor, span_days=int(found.group(1)), open=None)
+        return replace(cursor, span_days=span, open=None)
     raise error
+
+
+def refused_span(text: str, span_days: int) -> int | None:
+    """Return the days that a report may span by the text of a refusal, None where that is not what was refused."""
+    found = _RANGE_TEXT.search(text)
+    return int(found.group(1)) if found and 0 < int(found.group(1)) < span_days else None
 
 
 def _largest_page(text: str, asked: int) -> int:
