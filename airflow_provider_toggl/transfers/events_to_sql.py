@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.transfers.outlets import tell_outlets, toggl_outlets
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_toggl.core.drain import DrainRequest
-    from airflow_provider_toggl.core.land.changes import Changes
-
-_ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
 
 
 class TogglEventsToSqlOperator(BaseOperator):
@@ -89,7 +85,7 @@ class TogglEventsToSqlOperator(BaseOperator):
         """Land until nothing is left that was there at the start; return the summary."""
         from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        assets = self._outlet_assets()
+        assets = toggl_outlets(self.outlets)
         with (
             open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id or None) as store,
             open_target(
@@ -98,7 +94,7 @@ class TogglEventsToSqlOperator(BaseOperator):
         ):
             drain = Drain(store, target, self._request(note_changes=bool(assets)))
             summary = drain.run()
-        _tell(context, assets, drain.changes)
+        tell_outlets(context, assets, drain.changes)
         return summary.as_dict()
 
     def _request(self, *, note_changes: bool) -> DrainRequest:
@@ -113,24 +109,6 @@ class TogglEventsToSqlOperator(BaseOperator):
             max_events=self.max_events,
             note_changes=note_changes,
         )
-
-    def _outlet_assets(self) -> list[tuple[Any, int, str]]:
-        """Return outlets that are of Toggl, each with workspace and stream."""
-        found = []
-        for outlet in self.outlets or ():
-            match = _ASSET.fullmatch(getattr(outlet, "uri", ""))
-            if match:
-                found.append((outlet, int(match[1]), match[2]))
-        return found
-
-
-def _tell(context: Context, assets: list[tuple[Any, int, str]], changes: Changes) -> None:
-    for asset, workspace_id, stream in assets:
-        extra: Any = context["outlet_events"][asset].extra
-        if stream in STREAMS:
-            extra.update(changes.told(workspace_id, stream))
-        else:
-            extra["streams"] = changes.told_by_stream(workspace_id)
 
 
 def _workspace_id(value: int | str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.land.target import Landed
+from airflow_provider_toggl.core.land.target import MOST_CHANGED_IDS, Landed
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.records import Batch
@@ -56,6 +56,23 @@ class Changes:
         """Take note of the days of time entries that a landing really changed."""
         for workspace_id, day in landed.changed_days:
             self._of(workspace_id, "time_entries").days.add(day)
+
+    def note_changed(self, workspace_id: int, landed: Landed) -> None:
+        """Take note of the time entries that a landing really changed, and of their days."""
+        touched = self._of(workspace_id, "time_entries")
+        touched.add(landed.changed_ids)
+        # Told are no more than these.
+        touched.has_more_ids |= len(landed.changed_ids) >= MOST_CHANGED_IDS
+        self.note_days(landed)
+
+    def restore(self, workspace_id: int, told: Mapping[str, Any] | None) -> None:
+        """Take note of the time entries that an earlier part of the same run told."""
+        if not told:
+            return
+        touched = self._of(workspace_id, "time_entries")
+        touched.add(told["ids"])
+        touched.days |= {date.fromisoformat(day) for day in told["days"]}
+        touched.has_more_ids |= not told["is_complete"]
 
     def told(self, workspace_id: int, stream: str) -> dict[str, Any]:
         """Return what was touched of a workspace's stream, fit for JSON.
