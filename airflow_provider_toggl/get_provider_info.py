@@ -116,6 +116,15 @@ _CONFIG: dict[str, Any] = {
                 "example": "toggl_default",
                 "default": "",
             },
+            "receiver_freeze_startup_objects": {
+                "description": "Whether the API server's garbage collections pass over what it has loaded when the "
+                "first webhook delivery comes. Without it each full collection stops every request for as long as "
+                "that takes, about a second.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "False",
+                "default": "True",
+            },
         },
     }
 }
