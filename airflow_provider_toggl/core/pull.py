@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.land.changes import Changes
 from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, Target
 from airflow_provider_toggl.core.streams import get_stream
 
@@ -149,6 +150,10 @@ class Pull:
         self._stream = get_stream(request.stream)
         self._only = _only_window(request)
         self.summary = summary or Summary(request.stream, request.workspace_id)
+        self.changes = Changes()
+        if self.summary.inserted or self.summary.updated or self.summary.absent:
+            # What an earlier part landed is known only by its numbers.
+            self.changes.mark(request.workspace_id, request.stream)
 
     @property
     def scope(self) -> str:
@@ -214,7 +219,8 @@ class Pull:
             requests_spent=page.requests,
             ran_at=utc(self._clock.now()),
         )
-        landed: Landed = self._target.land([batch], progress, sweep)
+        landed: Landed = self._target.land([batch], progress, sweep, note_days=True)
+        self._note(batch, landed)
         _log_doubts(batch, page.where)
         summary.pages += 1
         summary.rows += page.rows
@@ -225,6 +231,12 @@ class Pull:
         summary.odd_durations += batch.odd_durations
         summary.absent += landed.absent
         summary.watermark = _iso(page.watermark) or summary.watermark
+
+    def _note(self, batch: Batch, landed: Landed) -> None:
+        if landed.inserted or landed.updated or landed.absent:
+            self.changes.mark(self._request.workspace_id, batch.stream)
+            self.changes.note([batch])
+            self.changes.note_days(landed)
 
     def _path(self) -> str:
         """A path of the lane that this stream is charged to."""

@@ -22,7 +22,7 @@ _GREYS = {OTHERS: "#9AA1A9", NO_CLIENT: "#D5D9DE"}
 _INK, _MUTED, _LINE = "#1F2933", "#6B7680", "#E4E7EB"
 _AMOUNT = "#52606D"
 _LONGEST_NAME = 26
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 9.5,
     "svg.fonttype": "none",
@@ -61,7 +61,7 @@ def show_note(report: WeeklyReport) -> str:
 
 
 def _save(report: WeeklyReport, where: Any, **options: Any) -> None:
-    from matplotlib import rc_context  # noqa: PLC0415 - an extra, and heavy
+    from matplotlib import rc_context
 
     with rc_context(_SETTINGS), warnings.catch_warnings():
         # A name in letters that the font does not have is drawn with boxes; the page has it as text.
@@ -70,7 +70,7 @@ def _save(report: WeeklyReport, where: Any, **options: Any) -> None:
 
 
 def _draw(report: WeeklyReport) -> Figure:
-    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and heavy
+    from matplotlib.figure import Figure
 
     currencies = sorted(report.cents)
     ratios = [3.4, *(1.0 for _ in currencies)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from functools import partial
 from html import escape
 
 from airflow_provider_toggl.report.chart import draw_svg, show_note
@@ -26,9 +26,10 @@ tfoot td, tfoot th, td:last-child { font-weight: 600; }
 
 def build_page(report: WeeklyReport, title: str = "Hours and amounts by week") -> str:
     """Return the report as HTML: the chart as inline SVG, then the figures."""
-    tables = [_table("Hours", report, lambda week, client: report.hours(week, client), "{:,.2f}")]
-    for currency in sorted(report.cents):
-        tables.append(_table(f"Amounts in {currency}", report, _amounts_of(report, currency), "{:,.2f}"))
+    tables = [_table("Hours", report, report.hours)]
+    tables += [
+        _table(f"Amounts in {currency}", report, partial(report.amount, currency)) for currency in sorted(report.cents)
+    ]
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
@@ -37,21 +38,21 @@ def build_page(report: WeeklyReport, title: str = "Hours and amounts by week") -
     )
 
 
-def _amounts_of(report: WeeklyReport, currency: str) -> Callable[[date, str | None], float]:
-    return lambda week, client: report.amount(currency, week, client)
-
-
-def _table(title: str, report: WeeklyReport, value: Callable[[date, str | None], float], form: str) -> str:
+def _table(title: str, report: WeeklyReport, value: Callable[..., float]) -> str:
     head = "".join(f"<th>W{week.isocalendar()[1]:02}<br>{week.isoformat()}</th>" for week in report.weeks)
     lines = []
     for client in report.clients:
         values = [value(week, client) for week in report.weeks]
         if any(values):
-            cells = "".join(f"<td>{form.format(one) if one else ''}</td>" for one in [*values, sum(values)])
+            cells = "".join(_cell(one) for one in [*values, sum(values)])
             lines.append(f"<tr><th>{escape(client)}</th>{cells}</tr>\n")
-    totals = [value(week, None) for week in report.weeks]
-    foot = "".join(f"<td>{form.format(one) if one else ''}</td>" for one in [*totals, sum(totals)])
+    totals = [value(week) for week in report.weeks]
+    foot = "".join(_cell(one) for one in [*totals, sum(totals)])
     return (
         f'<h2>{escape(title)}</h2>\n<div class="scroll"><table>\n<thead><tr><th>Client</th>{head}<th>all</th></tr>'
         f"</thead>\n<tbody>\n{''.join(lines)}</tbody>\n<tfoot><tr><th>all</th>{foot}</tr></tfoot>\n</table></div>\n"
     )
+
+
+def _cell(value: float) -> str:
+    return f"<td>{value:,.2f}</td>" if value else "<td></td>"

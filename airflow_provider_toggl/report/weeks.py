@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.core.land.days import Statements
+from airflow_provider_toggl.core.land.days import as_day, as_parameter
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.land.session import Session
+    from airflow_provider_toggl.core.land.target import Target
 
 NO_CLIENT = "(no client)"
 OTHERS = "others"
@@ -77,17 +82,17 @@ class WeeklyReport:
         return sum(self.cents.get(currency, {}).get((week, name), 0) for name in names) / 100
 
 
-def refresh_days(statements: Statements, workspace_id: int, days: Iterable[date]) -> int:
+def refresh_days(session: Session, workspace_id: int, days: Iterable[date]) -> int:
     """Compute days again, in the transaction that is open; return how many.
 
     Doing it again changes nothing.
     """
-    statements.run(_CREATE)
-    number = 0
-    for number, day in enumerate(days, 1):
-        statements.run(_DELETE, [workspace_id, day])
-        statements.run(_INSERT, [workspace_id, day])
-    return number
+    session.run(_CREATE)
+    wanted = list(days)
+    for day in wanted:
+        session.run(_DELETE, [workspace_id, as_parameter(session, day)])
+        session.run(_INSERT, [workspace_id, as_parameter(session, day)])
+    return len(wanted)
 
 
 def monday_of(day: date) -> date:
@@ -96,7 +101,7 @@ def monday_of(day: date) -> date:
 
 
 def read_weeks(
-    statements: Statements,
+    session: Session,
     workspace_id: int,
     last: date,
     weeks: int = 12,
@@ -113,13 +118,13 @@ def read_weeks(
     """
     end = monday_of(last) + _WEEK
     begin = end - weeks * _WEEK
-    statements.run(_CREATE)
+    session.run(_CREATE)
+    bounds = (as_parameter(session, begin), as_parameter(session, end))
     found = [
-        (date.fromisoformat(str(day)[:10]), client_id, name, currency, int(seconds), cents)
-        for day, client_id, name, currency, seconds, cents in statements.run(_FIND, [workspace_id, begin, end])
+        (as_day(day), client_id, name, currency, int(seconds), cents)
+        for day, client_id, name, currency, seconds, cents in session.run(_FIND, [workspace_id, *bounds])
     ]
-    zone = statements.run("""select "value" from settings where "key" = 'timezone'""")
-    report = WeeklyReport([begin + n * _WEEK for n in range(weeks)], zone=zone[0][0] if zone else "UTC", as_of=as_of)
+    report = WeeklyReport([begin + n * _WEEK for n in range(weeks)], zone=find_zone(session), as_of=as_of)
     names = _show_clients(found, most_clients)
     for day, client_id, _, currency, seconds, cents in found:
         key = (monday_of(day), names[client_id])
@@ -152,3 +157,20 @@ def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]
     if None in totals:
         shown[None] = NO_CLIENT
     return shown
+
+
+def build_report(target: Target, workspace_id: int, weeks: int = 12, last: date | None = None) -> WeeklyReport:
+    """Return the report of the latest weeks.
+
+    :param last: a day of the last week; today by default, in the zone of the facts.
+    """
+    state = target.find_state("time_entries", str(workspace_id))
+    with target.transaction() as session:
+        last = last or datetime.now(ZoneInfo(find_zone(session))).date()
+        return read_weeks(session, workspace_id, last, weeks, as_of=state.watermark if state else None)
+
+
+def find_zone(session: Session) -> str:
+    """Return the IANA name of the zone of the facts' days."""
+    found = session.run("""select "value" from settings where "key" = 'timezone'""")
+    return str(found[0][0]) if found else "UTC"

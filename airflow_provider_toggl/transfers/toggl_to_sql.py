@@ -13,6 +13,7 @@ from airflow_provider_toggl.core.errors import ConfigurationError, PlanLacksFeat
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -29,7 +30,8 @@ class TogglToSqlOperator(BaseOperator):
     The first run reads the whole history, each later one what changed since. Every page is one transaction of rows and
     progress, so a run that dies goes on from the next page. When the quota is used up the task defers until it resets,
     holding no worker
-    slot. The same run twice changes nothing.
+    slot. The same run twice changes nothing. Outlet assets ``toggl://{workspace_id}/{stream}`` and
+    ``toggl://{workspace_id}/days`` are told what changed; without a change there is no event.
 
     :param stream: ``time_entries`` (all users), ``projects``, ``clients``, ``tags``, ``tasks``, ``users``,
         ``project_users`` or
@@ -52,6 +54,7 @@ class TogglToSqlOperator(BaseOperator):
     :param absent_rows: so many rows may be gone at once whatever their share.
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
+    :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
     """
 
     template_fields: Sequence[str] = (
@@ -83,6 +86,7 @@ class TogglToSqlOperator(BaseOperator):
         absent_rows: int = 20,
         facts_timezone: str | None = None,
         deferrable: bool = True,
+        max_partitions: int = MOST_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -102,10 +106,11 @@ class TogglToSqlOperator(BaseOperator):
         self.absent_rows = absent_rows
         self.facts_timezone = facts_timezone
         self.deferrable = deferrable
+        self.max_partitions = check_partitions(max_partitions)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
-        return self._pull(_run_started(context), None)
+        return self._pull(context, _run_started(context), None)
 
     def resume(
         self,
@@ -122,18 +127,22 @@ class TogglToSqlOperator(BaseOperator):
         from airflow_provider_toggl.core.pull import Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         started = datetime.fromisoformat(run_started) if run_started else _run_started(context)
-        return self._pull(started, Summary(**summary) if summary else None)
+        return self._pull(context, started, Summary(**summary) if summary else None)
 
-    def _pull(self, run_started: datetime, earlier: Summary | None) -> dict[str, Any]:
+    def _pull(self, context: Context, run_started: datetime, earlier: Summary | None) -> dict[str, Any]:
         from airflow_provider_toggl.core.pull import Pull  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         stop: QuotaExhausted | RateLimited
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, run_started)
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
+            outlets = Outlets(self, context, self.max_partitions)
+            outlets.begin(target)
             pull = Pull(hook.get_conn(), target, request, summary=earlier)
             try:
-                return pull.run().as_dict()
+                pull.run()
+                outlets.tell(target, pull.changes)
+                return pull.summary.as_dict()
             except QuotaExhausted as error:
                 stop, until = error, error.resets_at
             except RateLimited as error:
