@@ -113,7 +113,7 @@ def _draw_hours(report: WeeklyReport, axis: Axes) -> None:
     _style(axis, "hours", max(floor, default=0))
     for place, total in zip(places, floor, strict=True):
         if total:
-            axis.annotate(f"{total:,.1f}", (place, total), (0, 3), textcoords="offset points", ha="center", size=8.5)
+            _label_bar(axis, place, total, f"{total:,.1f}")
     if not handles:
         axis.text(0.5, 0.5, "No hours in these weeks", transform=axis.transAxes, ha="center", color=_MUTED)
         return
@@ -141,9 +141,15 @@ def _draw_amounts(report: WeeklyReport, axis: Axes, currency: str) -> None:
     _style(axis, currency, max(amounts, default=0))
     for place, amount in zip(places, amounts, strict=True):
         if amount:
-            axis.annotate(f"{amount:,.0f}", (place, amount), (0, 3), textcoords="offset points", ha="center", size=8.5)
+            _label_bar(axis, place, amount, f"{amount:,.0f}")
     total = f"{sum(amounts):,.2f} {currency}\nbillable in all"
     axis.text(1.02, 0.92, total, transform=axis.transAxes, va="top", linespacing=1.4)
+
+
+def _label_bar(axis: Axes, place: int, height: float, text: str) -> None:
+    # White behind it, so that no line of the grid goes through.
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    axis.annotate(text, (place, height), (0, 3.5), textcoords="offset points", ha="center", size=8.5, bbox=behind)
 
 
 def _style(axis: Axes, unit: str, highest: float) -> None:

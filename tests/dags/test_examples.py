@@ -47,6 +47,7 @@ def test_every_example_is_a_dag_that_loads():
         "toggl_subscription",
         "toggl_on_change",
         "toggl_wait_for_project",
+        "toggl_weekly_report",
     }
 
 
