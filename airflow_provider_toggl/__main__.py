@@ -10,46 +10,12 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from airflow_provider_toggl import __version__
+from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule
 
-
-class CommandModule(Protocol):
-    """What the module of a command has."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the command's arguments."""
-
-    def run(self, args: argparse.Namespace) -> int:
-        """Do it and return the exit status."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that can be given.
-
-    :param name: the word on the command line.
-    :param module: where its ``add_arguments`` and ``run`` are.
-    :param summary: one line for ``--help``.
-    """
-
-    name: str
-    module: str
-    summary: str
-
-
-COMMANDS: dict[str, Command] = {
-    command.name: command
-    for command in (
-        Command("sandbox", "airflow_provider_toggl.sandbox.cli", "serve a faithful local Toggl Track"),
-        Command("quota", "airflow_provider_toggl.cli.quota", "show what is left of a token's hourly quota"),
-        Command("subscriptions", "airflow_provider_toggl.cli.subscriptions", "show and change webhook subscriptions"),
-        Command("receiver", "airflow_provider_toggl.cli.receiver", "take in webhook deliveries"),
-        Command("events", "airflow_provider_toggl.cli.events", "show what Toggl delivered"),
-    )
-}
+__all__ = ["COMMANDS", "Command", "build_parser", "main"]
 
 
 def build_parser() -> argparse.ArgumentParser:

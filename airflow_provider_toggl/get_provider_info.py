@@ -161,4 +161,5 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "connection-types": [_CONNECTION_TYPE],
         "config": _CONFIG,
+        "cli": ["airflow_provider_toggl.cli.definition.get_toggl_cli_commands"],
     }

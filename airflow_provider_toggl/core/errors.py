@@ -79,9 +79,9 @@ class PlanLacksFeature(ApiError):
 
 
 class QuotaExhausted(ApiError):
-    """The hourly quota is used up, or would be cut into the reserve.
+    """The hourly quota is used up, or what is left of it is kept for people or for other tasks.
 
-    :param resets_at: when the window ends, in UTC, by this machine's clock.
+    :param resets_at: when the window ends, or others can have used their share of it; in UTC, by this machine's clock.
     :param lane: which budget it is: ``user`` or ``organization:<id>``.
     :param known_before: True when no request was sent because the refusal was known beforehand.
     """

@@ -188,6 +188,9 @@ class Pull:
         reader = self._reader(state.cursor if state else None, watermark)
         if isinstance(reader, EntriesReader):
             self._log_plan(reader)
+        elif not self._stream.per_page:
+            # All of it in one answer; the paths of some need to know the organization first.
+            self._session.expect(2 if "{organization_id}" in self._stream.path else 1)
         logged = started = self._clock.now()
         self._target.release()
         for page in reader.pages():

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_toggl.sandbox import control, reports, v9
 from airflow_provider_toggl.sandbox.calls import Answer, Call, Nothing, Route, Routes
 from airflow_provider_toggl.sandbox.control import Sandbox
-from airflow_provider_toggl.sandbox.faults import Fault, change_body, rows_of
+from airflow_provider_toggl.sandbox.faults import Fault, change_body, hidings_of, rows_of
 from airflow_provider_toggl.sandbox.gate import QuotaState
 from airflow_provider_toggl.sandbox.model import User
 from airflow_provider_toggl.sandbox.settings import Settings
@@ -212,6 +212,7 @@ class Front:
             site=str(request.base_url).rstrip("/"),
             lag_seconds=max(lag, default=0.0),
             drop_rows=_rows_to_drop(exchange.faults, keep_next=False),
+            hidings=hidings_of(exchange.faults),
             caches=sandbox.caches,
             quota_rows=lambda: self._quota_rows(actor),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from airflow_provider_toggl.sandbox.faults import Hiding
 from airflow_provider_toggl.sandbox.model import TimeEntry, User
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.world import Refused, World
@@ -36,8 +37,8 @@ class Call:
     """One request that has passed the gate.
 
     ``request`` says what was asked, for those who listen to changes, and ``site`` where (without a slash at its end).
-    Under ``lag_seconds`` reports show time entries as they were so long ago. ``drop_rows`` is how many rows a page is
-    to be short of.
+    Under ``lag_seconds`` reports show time entries as they were so long ago, without those that ``hidings`` hide.
+    ``drop_rows`` is how many rows a page is to be short of.
     """
 
     world: World
@@ -50,6 +51,7 @@ class Call:
     site: str = ""
     lag_seconds: float = 0.0
     drop_rows: int = 0
+    hidings: tuple[Hiding, ...] = ()
     caches: dict[Any, Any] = field(default_factory=dict)
     quota_rows: Callable[[], list[dict[str, Any]]] = list
 

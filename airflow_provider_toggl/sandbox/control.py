@@ -76,6 +76,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("GET", "/sandbox/settings", control.read_settings),
         ("PATCH", "/sandbox/settings", control.change_settings),
         ("PATCH", "/sandbox/workspace", control.change_workspace),
+        ("PATCH", "/sandbox/users/{user_id}", control.change_user),
         ("POST", "/sandbox/quota/reset", control.reset_quota),
         ("GET", "/sandbox/webhooks/deliveries", webhooks.read_deliveries),
         ("GET", "/sandbox/webhooks/events", webhooks.read_events),
@@ -180,6 +181,22 @@ class Control:
         workspace.rounding, workspace.rounding_minutes = rounding, minutes
         self._sandbox.caches.clear()
         return {"rounding": workspace.rounding, "rounding_minutes": workspace.rounding_minutes}
+
+    def change_user(self, request: Request, body: Any) -> Any:
+        """Change the rights or the zone of a person, as an administrator or they themselves would in Toggl."""
+        _only(body, {"is_admin", "inactive", "timezone"})
+        world, name = self._sandbox.world, request.path_params["user_id"]
+        user = world.owner if name == "owner" else world.users.get(int(name) if name.isdecimal() else 0)
+        if user is None:
+            raise ControlError(f"No such user: {name}. It is an id, or owner.")
+        wanted = {"is_admin": bool, "inactive": bool, "timezone": str}
+        if not all(isinstance(value, wanted[field]) for field, value in body.items()):
+            raise ControlError("is_admin and inactive are true or false; timezone is a text.")
+        try:
+            world.change_user(user, **body)
+        except ValueError as problem:
+            raise ControlError(str(problem)) from problem
+        return next(row for row in truth(world, "users") if row["id"] == user.id)
 
     def reset_quota(self, request: Request, body: Any) -> Any:
         """Empty all quota windows and buckets."""

@@ -26,6 +26,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "short_page": {"drop_rows": 1, "keep_next": False},
     # Reports show time entries as they were so many seconds ago.
     "reports_lag": {"seconds": ...},
+    # Reports answer as if some time entries did not exist: of these ids (None: of all) this share, drawn by seed.
+    "hide_entries": {"ids": None, "share": 1.0},
     # A body that is not JSON, under a 200.
     "not_json": {"body": "<html><body>Bad gateway</body></html>", "content_type": "application/json; charset=utf-8"},
     # Take a field out of every row, or of row number `row` (from 0). "time_entries.seconds" goes down.
@@ -35,6 +37,27 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 _COMMON = {"kind", "match", "times", "probability", "seed"}
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """Which time entries a report leaves out: of ``ids`` (None: of all) a ``share`` (0 to 1) that ``seed`` draws."""
+
+    ids: frozenset[int] | None
+    share: float
+    seed: int
+
+    def hides(self, entry_id: int) -> bool:
+        """Whether an entry is left out: the same one by the same seed, whatever else there is."""
+        if self.ids is not None and entry_id not in self.ids:
+            return False
+        mixed = (entry_id * _ODD + (self.seed + 1) * _OTHER_ODD) & _WORD
+        mixed = ((mixed ^ mixed >> 30) * _OTHER_ODD) & _WORD
+        return (mixed ^ mixed >> 27) & _LOW < self.share * (_LOW + 1)
+
+
+#: Numbers that mix well, as SplitMix64 has them: a generator for each entry would take too long.
+_ODD, _OTHER_ODD, _WORD, _LOW = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 2**64 - 1, 2**32 - 1
 
 
 @dataclass
@@ -117,6 +140,13 @@ class FaultBook:
     def as_list(self) -> list[dict[str, Any]]:
         """Return what is armed."""
         return [fault.as_dict() for fault in self._faults]
+
+
+def hidings_of(faults: Iterable[Fault]) -> tuple[Hiding, ...]:
+    """Return what is to be left out of a report."""
+    hiding = [fault for fault in faults if fault.kind == "hide_entries"]
+    chosen = [(fault.options["ids"], fault.options["share"], fault.seed) for fault in hiding]
+    return tuple(Hiding(None if ids is None else frozenset(ids), share, seed) for ids, share, seed in chosen)
 
 
 def change_body(body: Any, faults: Iterable[Fault]) -> Any:
@@ -216,6 +246,8 @@ def _check_options(options: dict[str, Any]) -> None:
         "keep_next": (_is_bool, "true or false"),
         "seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
         "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
+        "ids": (_is_ids, "a list of whole numbers"),
+        "share": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
         "drop_rows": (lambda v: _is_whole(v) and v >= 1, "a whole number from 1 on"),
         "content_type": (lambda v: isinstance(v, str), "a text"),
         "field": (lambda v: isinstance(v, str) and bool(v), "a field's name"),
@@ -232,6 +264,10 @@ def _is_bool(value: Any) -> bool:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_ids(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(_is_whole(one) for one in value))
 
 
 def _is_number(value: Any) -> bool:

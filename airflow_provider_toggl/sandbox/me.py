@@ -74,6 +74,9 @@ def list_time_entries(call: Call) -> Answer:
     if (start is None) != (end is None):
         raise Refused(400, "'start_date' and 'end_date' must be present simultaneously")
     own = [entry for entry in call.world.time_entries.values() if entry.user_id == call.actor.id]
+    horizon = call.world.retention_horizon()
+    if horizon is not None:
+        own = [entry for entry in own if entry.start >= horizon]
     if since is not None:
         _check_horizon(call, "since", since)
         found = [entry for entry in own if entry.at.replace(microsecond=0) >= since]
@@ -141,7 +144,10 @@ def read_current(call: Call) -> Answer:
 def read_time_entry(call: Call) -> Answer:
     """Answer one time entry of who asks."""
     entry = call.world.time_entries.get(call.path_id("time_entry_id"))
+    horizon = call.world.retention_horizon()
     if entry is None or entry.deleted_at is not None or entry.user_id != call.actor.id:
+        raise Refused(404, NOT_FOUND)
+    if horizon is not None and entry.start < horizon:
         raise Refused(404, NOT_FOUND)
     return Answer(v9_entry(call.world, entry, single_read=True, meta=bool(call.truth("meta"))))
 

@@ -7,17 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import (
-    PALETTE,
-    Client,
-    Project,
-    ProjectUser,
-    Tag,
-    Task,
-    TimeEntry,
-    User,
-)
+from airflow_provider_toggl.sandbox import mutate_odd, writes
+from airflow_provider_toggl.sandbox.model import PALETTE, Client, Project, ProjectUser, Tag, Task, TimeEntry, User
 from airflow_provider_toggl.sandbox.world import STREAM_OF, Change, World
 
 DAY = 86_400
@@ -38,7 +29,7 @@ def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -
     The same seed makes the same changes in the same world at the same time. Nothing is moved into the future.
 
     :param n: how many; fewer are made only when no kind has anything left to change.
-    :param kinds: of these kinds only (``KINDS``); default all, those of time entries more often.
+    :param kinds: of these kinds only (``KINDS``); default the ordinary ones, those of time entries more often.
     :returns: what was done, in order: ``kind``, ``stream``, ``ids`` (of that stream, what it was about), ``id`` where
         that is one, ``changed`` (stream to ids: everything that was made, altered or deleted by it), and what else
         there is to say of a kind.
@@ -47,9 +38,9 @@ def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -
     unknown = sorted(set(kinds or ()) - set(KINDS))
     if unknown:
         raise UnknownKind(f"No such kind: {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
-    chosen = list(dict.fromkeys(kinds)) if kinds else list(KINDS)
+    chosen = list(dict.fromkeys(kinds)) if kinds else list(ORDINARY_KINDS)
     # The version makes a second call with the same seed another one: names it gave are taken.
-    mutator = _Mutator(world, random.Random(seed * 1_000_003 + world.version))
+    mutator = Mutator(world, random.Random(seed * 1_000_003 + world.version))
     done: list[Outcome] = []
     for _ in range(n):
         outcome = _one(mutator, chosen)
@@ -59,7 +50,7 @@ def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -
     return done
 
 
-def _one(mutator: _Mutator, kinds: list[str]) -> Outcome | None:
+def _one(mutator: Mutator, kinds: list[str]) -> Outcome | None:
     """Make one change of a kind that has something to change; None when none has."""
     left = list(kinds)
     while left:
@@ -75,7 +66,7 @@ def _one(mutator: _Mutator, kinds: list[str]) -> Outcome | None:
 
 
 def _watched(
-    mutator: _Mutator, make: Callable[[_Mutator], Outcome | None]
+    mutator: Mutator, make: Callable[[Mutator], Outcome | None]
 ) -> tuple[Outcome | None, dict[str, list[int]]]:
     """Make a change and note everything that changed with it, by stream."""
     noted: dict[str, set[int]] = {}
@@ -93,7 +84,7 @@ def _watched(
     return outcome, {stream: sorted(ids) for stream, ids in noted.items()}
 
 
-class _Mutator:
+class Mutator:
     """Draws what to change; each method makes one change, or returns None when there is nothing for it."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
@@ -152,9 +143,10 @@ class _Mutator:
         if user is None:
             return None
         stop = self.seconds() - int(self.rng.random() * 14 * DAY)
-        return {"ids": [self.now_store(self._new(user, stop - self.rng.randrange(60, 14_400), stop)).id]}
+        return {"ids": [self.now_store(self.new_entry(user, stop - self.rng.randrange(60, 14_400), stop)).id]}
 
-    def _new(self, user: User, start: int, stop: int | None) -> TimeEntry:
+    def new_entry(self, user: User, start: int, stop: int | None) -> TimeEntry:
+        """Draw all else of an entry between these unix times; without a stop it runs."""
         world, rng = self.world, self.rng
         project = self.active_project() if rng.random() < 0.8 else None
         tag = self.any_of(world.tags.values()) if rng.random() < 0.4 else None
@@ -210,7 +202,7 @@ class _Mutator:
 
     def retime(self) -> Outcome | None:
         """Let an entry start up to two hours earlier and stop at another time after that, not later than it did."""
-        entry = self.entry()
+        entry = self.entry(lambda one: one.duration >= 0)
         if entry is None or entry.stop is None:
             return None
         start = entry.start - timedelta(seconds=self.rng.randrange(1, 7_200))
@@ -269,7 +261,7 @@ class _Mutator:
         start = self.seconds() - self.rng.randrange(600)
         if (running := self.world.running_entry(user.id)) is not None:
             writes.stop_entry(self.world, user, running.id, request=self._request("POST", "time_entries"))
-        return {"ids": [self.now_store(self._new(user, start, None)).id]}
+        return {"ids": [self.now_store(self.new_entry(user, start, None)).id]}
 
     def stop(self) -> Outcome | None:
         """Stop an entry that runs."""
@@ -372,28 +364,30 @@ class _Mutator:
 
 
 #: Each kind of change: how often it is drawn, the stream it changes, and what makes it.
-KINDS: dict[str, tuple[float, str, Callable[[_Mutator], Outcome | None]]] = {
-    "create": (15, "time_entries", _Mutator.create),
-    "late_edit": (25, "time_entries", _Mutator.late_edit),
-    "move_day": (10, "time_entries", _Mutator.move_day),
-    "retime": (10, "time_entries", _Mutator.retime),
-    "delete_entry": (6, "time_entries", _Mutator.delete_entry),
-    "restore_entry": (2, "time_entries", _Mutator.restore_entry),
-    "bulk_edit": (3, "time_entries", _Mutator.bulk_edit),
-    "start": (5, "time_entries", _Mutator.start),
-    "stop": (4, "time_entries", _Mutator.stop),
+ORDINARY_KINDS: dict[str, tuple[float, str, Callable[[Mutator], Outcome | None]]] = {
+    "create": (15, "time_entries", Mutator.create),
+    "late_edit": (25, "time_entries", Mutator.late_edit),
+    "move_day": (10, "time_entries", Mutator.move_day),
+    "retime": (10, "time_entries", Mutator.retime),
+    "delete_entry": (6, "time_entries", Mutator.delete_entry),
+    "restore_entry": (2, "time_entries", Mutator.restore_entry),
+    "bulk_edit": (3, "time_entries", Mutator.bulk_edit),
+    "start": (5, "time_entries", Mutator.start),
+    "stop": (4, "time_entries", Mutator.stop),
     "rename_project": (3, "projects", lambda mutator: mutator.rename("projects")),
     "rename_client": (2, "clients", lambda mutator: mutator.rename("clients")),
     "rename_tag": (2, "tags", lambda mutator: mutator.rename("tags")),
     "rename_task": (2, "tasks", lambda mutator: mutator.rename("tasks")),
-    "archive_project": (1, "projects", _Mutator.archive_project),
-    "create_project": (1, "projects", _Mutator.create_project),
-    "create_client": (1, "clients", _Mutator.create_client),
-    "create_tag": (1, "tags", _Mutator.create_tag),
-    "create_task": (1, "tasks", _Mutator.create_task),
-    "delete_project": (0.2, "projects", _Mutator.delete_project),
-    "delete_client": (0.5, "clients", _Mutator.delete_client),
-    "delete_tag": (0.5, "tags", _Mutator.delete_tag),
-    "delete_task": (0.5, "tasks", _Mutator.delete_task),
-    "add_member": (1, "project_users", _Mutator.add_member),
+    "archive_project": (1, "projects", Mutator.archive_project),
+    "create_project": (1, "projects", Mutator.create_project),
+    "create_client": (1, "clients", Mutator.create_client),
+    "create_tag": (1, "tags", Mutator.create_tag),
+    "create_task": (1, "tasks", Mutator.create_task),
+    "delete_project": (0.2, "projects", Mutator.delete_project),
+    "delete_client": (0.5, "clients", Mutator.delete_client),
+    "delete_tag": (0.5, "tags", Mutator.delete_tag),
+    "delete_task": (0.5, "tasks", Mutator.delete_task),
+    "add_member": (1, "project_users", Mutator.add_member),
 }
+#: With those that happen only where they are asked for by name.
+KINDS = {**ORDINARY_KINDS, **mutate_odd.KINDS}

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from airflow_provider_toggl.sandbox.calls import Answer, Call
 from airflow_provider_toggl.sandbox.model import Client, Project, ProjectUser, Task, User
 from airflow_provider_toggl.sandbox.report_rows import amount_cents, rate_of
+from airflow_provider_toggl.sandbox.report_sight import sight_tests
 from airflow_provider_toggl.sandbox.shapes import seconds_offset, v9_task
 from airflow_provider_toggl.sandbox.world import Refused
 
@@ -200,9 +201,12 @@ def _tasks(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
 def _status(call: Call, ids: list[int], column: str) -> list[dict[str, Any]]:
     free = call.settings.plan == "free"
     sums = {id_: [0, 0, 0] for id_ in ids}
+    tests = sight_tests(call)
     for entry in call.entries().values():
         row = sums.get(getattr(entry, column))
         if row is None or entry.deleted_at is not None or entry.duration <= 0:
+            continue
+        if not all(test(entry) for test in tests):
             continue
         row[0] += entry.duration
         rate = rate_of(call.world, entry)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.calls import Call
 from airflow_provider_toggl.sandbox.model import TimeEntry
+from airflow_provider_toggl.sandbox.report_sight import Test, sight_key, sight_tests
 from airflow_provider_toggl.sandbox.shapes import zone_of
 from airflow_provider_toggl.sandbox.world import Refused, World
 
@@ -87,8 +88,8 @@ def find_entries(call: Call, query: Query) -> list[TimeEntry]:
         return kept
     first, after = query.instants()
     # An empty list is no filter: clients send all the lists they know.
-    asked = [name for name in _FILTERS if query.body.get(name) not in (None, [], "")]
-    tests = [_FILTERS[name](world, query.body[name]) for name in asked]
+    asked = [name for name in _filters(call) if query.body.get(name) not in (None, [], "")]
+    tests = [*sight_tests(call), *(_FILTERS[name](world, query.body[name]) for name in asked)]
     found = [
         entry
         for entry in call.entries().values()
@@ -103,9 +104,11 @@ def find_entries(call: Call, query: Query) -> list[TimeEntry]:
 
 def cache_key(call: Call, query: Query, *parts: Any) -> tuple[Any, ...]:
     """Return what a list of a report is kept under: the world's version first, then all that decides the list."""
-    filters = tuple((name, _frozen(query.body.get(name))) for name in _FILTERS)
+    filters = tuple((name, _frozen(query.body.get(name))) for name in _filters(call))
     running = call.settings.report_includes_running
-    return (call.world.version, query.start, query.end, query.zone.key, running, filters, *parts)
+    return (
+        call.world.version, query.start, query.end, query.zone.key, running, filters, sight_key(call), *parts
+    )  # fmt: skip
 
 
 def remember(call: Call, key: tuple[Any, ...], value: Any) -> None:
@@ -114,6 +117,11 @@ def remember(call: Call, key: tuple[Any, ...], value: Any) -> None:
     for old in stale or list(call.caches)[:-8]:
         del call.caches[old]
     call.caches[key] = value
+
+
+def _filters(call: Call) -> list[str]:
+    ignored = "time_entry_ids" if call.settings.report_time_entry_ids == "ignore" else None
+    return [name for name in _FILTERS if name != ignored]
 
 
 def _read_range(call: Call, body: Mapping[str, Any], zone: ZoneInfo) -> tuple[date, date]:
@@ -174,9 +182,6 @@ def _whole(value: Any) -> bool:
 
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-Test = Callable[[TimeEntry], bool]
 
 
 def _members_of(world: World, ids: list[Any]) -> set[Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from airflow_provider_toggl.sandbox.calls import Answer, Call
@@ -12,6 +13,8 @@ from airflow_provider_toggl.sandbox.model import Project, TimeEntry
 from airflow_provider_toggl.sandbox.report_query import NEEDS_PLAN, Query, find_entries, read_choice, read_query
 from airflow_provider_toggl.sandbox.report_rows import amount_cents, color_number, rate_of, report_seconds
 from airflow_provider_toggl.sandbox.world import Refused, World
+
+_start = attrgetter("start")
 
 RESOLUTIONS = ("day", "week", "month")
 GROUPINGS = ("projects", "users", "clients")
@@ -42,11 +45,12 @@ def summarize_projects(call: Call) -> Answer:
     query = read_query(call)
     sums: dict[tuple[int, int], list[int]] = {}
     paid = call.settings.plan != "free"
+    count = _counter(call, query)
     for entry in find_entries(call, query):
         if entry.project_id is None:
             continue
         row = sums.setdefault((entry.user_id, entry.project_id), [0, 0])
-        seconds = _seconds(call.world, query, entry)
+        seconds = count(entry)
         row[0] += seconds
         row[1] += seconds if entry.billable and paid else 0
     return Answer(
@@ -67,15 +71,34 @@ def summarize(call: Call) -> Answer:
         grouping=read_choice(query.body, "grouping", GROUPINGS, "projects"),
         sub_grouping=read_choice(query.body, "sub_grouping", SUB_GROUPINGS, "time_entries"),
         distinguish_rates=bool(query.body.get("distinguish_rates")),
-        tells_ids=bool(query.body.get("include_time_entry_ids")) and call.settings.summary_gives_ids,
+        tells_ids=_ids_where(call) if query.body.get("include_time_entry_ids") else (),
+        count=_counter(call, query),
     )
     headers = {"x-grouping": summary.grouping, "x-sub-grouping": summary.sub_grouping, **query.range_headers}
     return Answer({"groups": summary.write()}, headers=headers)
 
 
-def _seconds(world: World, query: Query, entry: TimeEntry) -> int:
-    """Return what an entry adds to a sum; a running one that reports show as negative adds nothing."""
-    return max(0, report_seconds(world, entry, query.rounding, query.rounding_minutes))
+def _ids_where(call: Call) -> tuple[str, ...]:
+    where = call.settings.summary_ids_where
+    if not call.settings.summary_gives_ids:
+        return ()
+    return ("groups", "sub_groups") if where == "both" else (where,)
+
+
+Count = Callable[[TimeEntry], int]
+
+
+def _counter(call: Call, query: Query) -> Count:
+    """Return what gives the seconds that an entry adds to a sum; one that reports show as negative adds nothing."""
+    world, rounding, minutes = call.world, query.rounding, query.rounding_minutes
+
+    def count(entry: TimeEntry) -> int:
+        # Most entries need no more than this, and sums of a million of them should not take longer.
+        if minutes == 0 and entry.duration >= 0:
+            return entry.duration
+        return max(0, report_seconds(world, entry, rounding, minutes))
+
+    return count
 
 
 def _total(call: Call, query: Query, project_id: int | None = None) -> dict[str, Any]:
@@ -108,14 +131,14 @@ def _total(call: Call, query: Query, project_id: int | None = None) -> dict[str,
 def _sums(call: Call, query: Query, entries: Iterable[TimeEntry]) -> dict[str, Any]:
     seconds = amount = 0
     by_rate: dict[str, int] = {}
+    count, world, free = _counter(call, query), call.world, call.settings.plan == "free"
     for entry in entries:
-        own = _seconds(call.world, query, entry)
+        own = count(entry)
         seconds += own
-        rate = rate_of(call.world, entry)
+        rate = None if free else rate_of(world, entry)
         if rate is not None:
             amount += amount_cents(own, rate)
             by_rate[str(rate)] = by_rate.get(str(rate), 0) + own
-    free = call.settings.plan == "free"
     return {
         "seconds": seconds,
         "billable_amount_in_cents": None if free else amount,
@@ -141,14 +164,16 @@ def _points(query: Query, resolution: str) -> list[date]:
     return list(dict.fromkeys(_point(day, resolution) for day in days))
 
 
-def _member(world: World, grouping: str, entry: TimeEntry) -> int | None:
-    if grouping == "users":
-        return entry.user_id
-    if grouping == "tasks":
-        return entry.task_id
+def _member(world: World, grouping: str) -> Callable[[TimeEntry], int | None]:
+    """Return what gives the id of the group that an entry is in."""
     if grouping == "clients":
-        return None if entry.project_id is None else world.projects[entry.project_id].client_id
-    return entry.project_id
+        clients = {project.id: project.client_id for project in world.projects.values()}
+        return lambda entry: None if entry.project_id is None else clients[entry.project_id]
+    return attrgetter({"users": "user_id", "tasks": "task_id", "projects": "project_id"}[grouping])
+
+
+def _text(entry: TimeEntry) -> str:
+    return entry.description or ""
 
 
 def _title(world: World, grouping: str, id_: int | None) -> str | None:
@@ -170,27 +195,31 @@ class Summary:
     grouping: str
     sub_grouping: str
     distinguish_rates: bool
-    tells_ids: bool
+    #: Where ids stand: "groups", "sub_groups", both or none.
+    tells_ids: tuple[str, ...]
+    count: Count
 
     def write(self) -> list[dict[str, Any]]:
         """Return the groups, by name; the one of entries without (project, client) comes first."""
         world = self.call.world
         groups: dict[int | None, list[TimeEntry]] = {}
+        member = _member(world, self.grouping)
         for entry in find_entries(self.call, self.query):
-            groups.setdefault(_member(world, self.grouping, entry), []).append(entry)
+            groups.setdefault(member(entry), []).append(entry)
         ids = sorted(groups, key=lambda id_: (_title(world, self.grouping, id_) or "", id_ or 0))
         return [self._write_group(id_, groups[id_]) for id_ in ids]
 
     def _write_group(self, id_: int | None, entries: list[TimeEntry]) -> dict[str, Any]:
         world, by_text = self.call.world, self.sub_grouping == "time_entries"
         parts: dict[Any, list[TimeEntry]] = {}
+        member = _text if by_text else _member(world, self.sub_grouping)
         for entry in entries:
-            own = entry.description or "" if by_text else _member(world, self.sub_grouping, entry)
             rate = rate_of(world, entry) if self.distinguish_rates else None
-            parts.setdefault((own, rate), []).append(entry)
+            parts.setdefault((member(entry), rate), []).append(entry)
         project = world.projects[id_] if self.grouping == "projects" and id_ is not None else None
         written = [self._write_part(own, found, project) for (own, _), found in parts.items()]
-        return {"id": id_, "sub_groups": written, **_colors(project)}
+        ids = {"ids": [entry.id for entry in entries]} if "groups" in self.tells_ids else {}
+        return {"id": id_, **ids, "sub_groups": written, **_colors(project)}
 
     def _write_part(self, own: Any, entries: list[TimeEntry], project: Project | None) -> dict[str, Any]:
         """Write a sub-group; by time entries it has a title and no id."""
@@ -200,9 +229,9 @@ class Summary:
         return {
             "id": None if by_text else own,
             "title": own if by_text else _title(world, self.sub_grouping, own),
-            **({"ids": [entry.id for entry in entries]} if self.tells_ids else {}),
-            "seconds": sum(_seconds(world, self.query, entry) for entry in entries),
-            "local_start": _local_start(min(entry.start for entry in entries), self.query),
+            **({"ids": [entry.id for entry in entries]} if "sub_groups" in self.tells_ids else {}),
+            "seconds": sum(map(self.count, entries)),
+            "local_start": _local_start(min(map(_start, entries)), self.query),
             **_colors(project),
             "ForExport": False,
             "DistinguishRates": self.distinguish_rates,

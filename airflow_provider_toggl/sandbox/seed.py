@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox import seed_entries
 from airflow_provider_toggl.sandbox.model import (
@@ -21,7 +20,7 @@ from airflow_provider_toggl.sandbox.model import (
     Workspace,
 )
 from airflow_provider_toggl.sandbox.settings import Plan, Settings
-from airflow_provider_toggl.sandbox.world import World, utc_now
+from airflow_provider_toggl.sandbox.world import World, check_zone, utc_now
 
 #: The owner's API token unless another is given: 32 hex digits as Toggl's, and plainly nobody's.
 DEFAULT_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - opens nothing but a sandbox
@@ -126,7 +125,7 @@ def build_world(
     :raises ValueError: a number that is too small, a ``now`` without zone, or no such zone.
     """
     _check(entries, users, days, now, (projects, clients, tags, tasks, groups))
-    owner_zone = _known_zone(timezone)
+    owner_zone = check_zone(timezone)
     rng = random.Random(seed)
     real_now = clock()
     moment = real_now if now is None else now
@@ -157,14 +156,6 @@ def _check(entries: int, users: int, days: int, now: datetime | None, others: tu
         raise ValueError("A world needs a user and a day.")
     if now is not None and now.tzinfo is None:
         raise ValueError("now needs a zone.")
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"No such time zone: {name}") from error
-    return name
 
 
 def _person(index: int, zone: str, token: str, founded: datetime, *, workspace_user_id: int, user_id: int) -> User:

@@ -78,6 +78,25 @@ def _give_ids(world: World, rng: random.Random, ordered: list[TimeEntry]) -> Non
     world.start_ids_after("time_entry", entry_id)
 
 
+def clock_changes(zone_name: str, first: int, now: int) -> list[int]:
+    """Return when summer time started or ended in that zone between these unix times, the last two days apart."""
+    zone = ZoneInfo(zone_name)
+    found = []
+    for low in range(first, now - DAY, DAY):
+        before = datetime.fromtimestamp(low, zone).utcoffset()
+        if before == datetime.fromtimestamp(low + DAY, zone).utcoffset():
+            continue
+        below, above = low, low + DAY
+        while above - below > 1:
+            middle = (below + above) // 2
+            if datetime.fromtimestamp(middle, zone).utcoffset() == before:
+                below = middle
+            else:
+                above = middle
+        found.append(above)
+    return found
+
+
 class _Maker:
     """Makes entries without ids, each with the unix microsecond of its creation."""
 
@@ -209,7 +228,7 @@ class _Maker:
             yield self.stopped(owner, start, min(start + length, self.now))
         for zone_name in self.midnights:
             user = next(user for user in self.world.users.values() if user.timezone == zone_name)
-            for change in self._clock_changes(zone_name):
+            for change in clock_changes(zone_name, self.first, self.now):
                 yield from self._at_clock_change(user, change)
 
     def _open(self, user: User, start: int, duration: int) -> tuple[int, TimeEntry]:
@@ -229,24 +248,6 @@ class _Maker:
         for start, stop in ((-2_700, 4_500), (-3_600, 0), (0, 3_600), (-1, 0), (0, 1)):
             if self.first <= midnight + start and midnight + stop <= self.now:
                 yield self.stopped(user, midnight + start, midnight + stop)
-
-    def _clock_changes(self, zone_name: str) -> list[int]:
-        """Return when summer time started or ended in that zone, within the days."""
-        zone = ZoneInfo(zone_name)
-        found = []
-        for low in range(self.first, self.now - DAY, DAY):
-            before = datetime.fromtimestamp(low, zone).utcoffset()
-            if before == datetime.fromtimestamp(low + DAY, zone).utcoffset():
-                continue
-            below, above = low, low + DAY
-            while above - below > 1:
-                middle = (below + above) // 2
-                if datetime.fromtimestamp(middle, zone).utcoffset() == before:
-                    below = middle
-                else:
-                    above = middle
-            found.append(above)
-        return found
 
     def _at_clock_change(self, user: User, change: int) -> Iterator[tuple[int, TimeEntry]]:
         """Across the change, and in the two hours around it, which have the same local time in autumn."""

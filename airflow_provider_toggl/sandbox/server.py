@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
@@ -88,6 +88,11 @@ class Remote:
     def set(self, **settings: Any) -> dict[str, Any]:
         """Change settings, and return all of them."""
         answer: dict[str, Any] = self.control("PATCH", "settings", settings)
+        return answer
+
+    def change_user(self, user_id: int | Literal["owner"] = "owner", **fields: Any) -> dict[str, Any]:
+        """Change ``is_admin``, ``inactive`` or ``timezone`` of a person, and return their truth."""
+        answer: dict[str, Any] = self.control("PATCH", f"users/{user_id}", fields)
         return answer
 
     def reset_quota(self) -> None:

@@ -45,6 +45,14 @@ class Settings:
     report_range_days: int = 365
 
     # invented: nobody documents these
+    #: Whose entries reports show to who is no administrator: their "own", or "all". Administrators see all.
+    report_shows_members: Literal["own", "all"] = "own"
+    #: On the free plan: entries that started more days ago are not in reports nor in /me/time_entries; None: no limit.
+    retention_days: int | None = None
+    #: Whether workspace and organization tell that as max_data_retention_days (0: none); else they have no such key.
+    retention_told: bool = False
+    #: Whether time_entry_ids is a filter of reports, or ignored: it is documented as kept for v2 only.
+    report_time_entry_ids: Literal["filter", "ignore"] = "filter"
     #: What a report does with a page_size over the largest: "cap" it, or "refuse" with 400.
     page_size_over_largest: Literal["cap", "refuse"] = "cap"
     #: "difference": 1 January to 1 January of the next year is 365 days; "inclusive": it is 366.
@@ -60,6 +68,8 @@ class Settings:
     report_times: Literal["user", "utc"] = "user"
     #: Whether summaries give entry ids when asked for.
     summary_gives_ids: bool = True
+    #: Where they stand as "ids": in the sub-groups, in the groups, or in both.
+    summary_ids_where: Literal["sub_groups", "groups", "both"] = "sub_groups"
     #: at of v9 time entries: microseconds with Z (December 2024), or whole seconds with +00:00 and with that
     #: "permissions": null (April 2024).
     v9_at: Literal["micros", "seconds"] = "micros"
@@ -73,6 +83,10 @@ class Settings:
     tag_deletion_moves_at: bool = False
     #: Whether a task's deletion moves the at of the entries that had it.
     task_deletion_moves_at: bool = True
+    #: Whether the deletion of a project moves the at of the entries that it leaves without one.
+    project_deletion_moves_at: bool = True
+    #: Whether a client's deletion moves the at of the projects that had it.
+    client_deletion_moves_at: bool = True
     #: Whether a deleted client is marked server_deleted_at where it is listed (the definition has no such field).
     clients_tell_deletion: bool = True
     #: Whether a time entry can be created without created_with (documented as a must).

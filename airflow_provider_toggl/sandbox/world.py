@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.model import (
     Client,
@@ -94,6 +95,18 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+def check_zone(name: str) -> str:
+    """Return the name of a time zone that exists.
+
+    :raises ValueError: it does not.
+    """
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"No such time zone: {name}") from error
+    return name
+
+
 class World:
     """One organization with one workspace, and all that is in it.
 
@@ -151,6 +164,13 @@ class World:
         if seconds < 0:
             raise ValueError("The sandbox's clock moves forward only.")
         self.offset += seconds
+
+    def retention_horizon(self) -> datetime | None:
+        """Return since when entries must have started for the plan to show them, to the minute; None: all are shown."""
+        days = self.settings.retention_days
+        if days is None or self.settings.plan != "free":
+            return None
+        return (self.now() - timedelta(days=days)).replace(second=0, microsecond=0)
 
     # finding
 
@@ -253,6 +273,24 @@ class World:
         obj.deleted_at = obj.at
         self.record_change(KIND_OF[type(obj)], "deleted", obj, actor, request)
         return obj
+
+    def change_user(
+        self,
+        user: User,
+        *,
+        is_admin: bool | None = None,
+        timezone: str | None = None,
+        inactive: bool | None = None,
+    ) -> User:
+        """Give a person of the workspace other rights or another zone, from the next request on.
+
+        :param timezone: an IANA name; who asks for reports does so in days of their zone
+        :raises ValueError: no such zone; nothing was changed.
+        """
+        asked = {"is_admin": is_admin, "timezone": timezone, "inactive": inactive}
+        if timezone is not None:
+            check_zone(timezone)
+        return self.change(user, {name: value for name, value in asked.items() if value is not None}, self.owner)
 
     def record_change(
         self,

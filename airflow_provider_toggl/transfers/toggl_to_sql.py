@@ -138,9 +138,11 @@ class TogglToSqlOperator(BaseOperator):
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
             outlets = Outlets(self, context, self.max_partitions)
             outlets.begin(target)
-            pull = Pull(hook.get_conn(), target, request, summary=earlier)
+            session = hook.get_conn()
+            pull = Pull(session, target, request, summary=earlier)
             try:
-                pull.run()
+                with session.claiming(_claimant(context, self.task_id)):
+                    pull.run()
                 outlets.tell(target, pull.changes)
                 return pull.summary.as_dict()
             except QuotaExhausted as error:
@@ -197,3 +199,11 @@ def _run_started(context: Context) -> datetime:
     run = context.get("dag_run")
     started = getattr(run, "start_date", None)
     return started if isinstance(started, datetime) else datetime.now(timezone.utc)
+
+
+def _claimant(context: Context, task_id: str) -> str:
+    """Return the name under which a task shares the quota with others: the same over its deferrals and retries."""
+    ti = context.get("ti")
+    if ti is None:
+        return task_id
+    return f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"

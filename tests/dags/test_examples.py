@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import operator
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +51,7 @@ def test_every_example_is_a_dag_that_loads():
         "toggl_on_change",
         "toggl_wait_for_project",
         "toggl_weekly_report",
+        "toggl_many_workspaces",
     }
 
 
@@ -59,3 +63,22 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     assert "Hours of the last 30 days" in report
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
     assert toggl.token not in report
+
+
+@pytest.mark.newest
+def test_workspaces_of_several_tokens_are_landed_by_mapped_tasks(airflow: AirflowHome, toggl: SandboxProcess):
+    warehouse = connect(airflow, toggl)
+    other_token = "c0ffee" * 5 + "00"
+    with SandboxProcess(["--entries", "400", "--seed", "6", "--token", other_token]) as other:
+        fields = {"conn_type": "toggl", "host": other.url, "password": other.token}
+        airflow.set_connection("toggl_other", {**fields, "extra": {"requests_per_second": 100}})
+        # The sandboxes' ids are the same, so each has its schema.
+        given = [
+            {"workspace_id": toggl.workspace_id},
+            {"toggl_conn_id": "toggl_other", "workspace_id": other.workspace_id, "schema": "other"},
+        ]
+        airflow.cli("dags", "test", "toggl_many_workspaces", "--conf", json.dumps({"workspaces": given}))
+        assert differences(warehouse, toggl.url, streams=("time_entries", "projects", "clients")) == []
+        live = [row for row in other.truth("time_entries") if not row["deleted_at"]]
+        found = rows(warehouse, 'SELECT count(*) AS n, bit_xor(id) AS ids FROM "other".time_entries')
+    assert found == [{"n": 400, "ids": functools.reduce(operator.xor, (row["id"] for row in live))}]

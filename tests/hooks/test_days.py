@@ -27,6 +27,23 @@ def land(path: Path, day: int, *ids: int, seconds: float = 0.0) -> None:
         target.land([entries(*ids, start=f"2025-05-{day:02}T10:00:00Z", seconds=seconds)])
 
 
+# --8<-- [start:compute]
+def compute_hours_by_user() -> None:
+    with compute_changed_days("hours_by_user", workspace_id=7) as changed:
+        run = changed.session.run
+        run('create table if not exists hours_by_user ("day" date, user_id bigint, hours double precision)')
+        for day in changed.days:
+            run('delete from hours_by_user where "day" = ?', [day])
+            run(
+                "insert into hours_by_user select local_date, user_id, sum(hours) from time_entry_facts "
+                "where local_date = ? group by local_date, user_id",
+                [day],
+            )
+
+
+# --8<-- [end:compute]
+
+
 def count(day: date, session: Any) -> None:
     session.run("delete from toggl.mine where day = ?", [day])
     session.run(
@@ -67,3 +84,12 @@ def test_a_reader_computes_what_changed_once_and_again_what_failed(warehouse: Pa
         {"day": MAY[0], "entries": 1},
         {"day": MAY[2], "entries": 1},
     ]
+
+
+def test_the_documented_example_computes(warehouse: Path) -> None:
+    for number in (1, 2):
+        land(warehouse, number, number)
+        compute_hours_by_user()
+        compute_hours_by_user()
+    found = rows(warehouse, 'select "day", user_id, hours from toggl.hours_by_user order by 1')
+    assert [(row["day"], row["user_id"], row["hours"]) for row in found] == [(MAY[0], 10, 0.75), (MAY[1], 10, 0.75)]

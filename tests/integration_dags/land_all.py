@@ -31,6 +31,7 @@ with DAG(dag_id="land_all", schedule=None) as land_all:
     for stream in STREAMS:
         TogglToSqlOperator(task_id=stream, stream=stream, page_size=200)
 
+# --8<-- [start:outlets]
 with DAG(dag_id="land_entries", schedule=None) as land_entries:
     TogglToSqlOperator(
         task_id="time_entries",
@@ -42,6 +43,7 @@ with DAG(dag_id="land_entries", schedule=None) as land_entries:
         retry_delay=timedelta(0),
         on_execute_callback=note_process,
     )
+# --8<-- [end:outlets]
 
 if hasattr(airflow.sdk, "PartitionedAssetTimetable"):  # Airflow 3.3
     # --8<-- [start:partitions]

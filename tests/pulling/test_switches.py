@@ -33,11 +33,20 @@ SWITCHES: list[Any] = [
         ENTRIES,
     ),
     ({"report_includes_running": False}, ENTRIES),
-    ({"report_running_seconds": "elapsed"}, ENTRIES),
-    ({"running_duration": "minus_one", "task_deletion_moves_at": False}, ("time_entries", "tasks")),
+    ({"report_running_seconds": "elapsed", "report_time_entry_ids": "ignore", "report_shows_members": "all"}, ENTRIES),
+    ({"retention_days": 60, "retention_told": True}, ENTRIES),
+    (
+        {"running_duration": "minus_one", "task_deletion_moves_at": False, "project_deletion_moves_at": False},
+        ("time_entries", "tasks"),
+    ),
     ({"tag_deletion_moves_at": True, "v9_at": "seconds"}, ("time_entries", "tags", "projects", "tasks")),
     (
-        {"newer_keys": False, "clients_tell_deletion": False, "users_list_deleted": False},
+        {
+            "newer_keys": False,
+            "clients_tell_deletion": False,
+            "users_list_deleted": False,
+            "client_deletion_moves_at": False,
+        },
         ("projects", "clients", "tags", "tasks", "users", "project_users", "groups"),
     ),
     # Such a maximum is told nowhere; one of no usual size could not be told from the end of the list.
@@ -77,6 +86,7 @@ OF_NO_CONCERN = {
     "report_paid_filters_refused": "of filters, which no run asks for",
     "report_lists_page_size": "of lists that no run asks for",
     "summary_gives_ids": "of summaries, which no run asks for",
+    "summary_ids_where": "of summaries, which no run asks for",
     "first_id_needs_timestamp": "of first_id, which no run sends",
 }
 
@@ -106,6 +116,9 @@ def differences(workspace: Workspace, settings: dict[str, Any], streams: tuple[s
     if settings.get("task_deletion_moves_at") is False:
         # Nothing tells of the entries that had the task.
         words = [word for word in words if "task_id" not in word]
+    if settings.get("project_deletion_moves_at") is False:
+        # Nor of those that had the project.
+        words = [word for word in words if "project_id" not in word]
     return words
 
 

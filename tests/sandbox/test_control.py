@@ -107,6 +107,32 @@ def test_the_rounding_of_the_workspace_can_be_changed(toggl: Caller) -> None:
         toggl.sandbox.control("PATCH", "workspace", {"rounding_minutes": 7})
 
 
+def test_rights_and_zone_of_a_person_can_be_changed(toggl: Caller) -> None:
+    user = next(one for one in toggl.world.users.values() if not one.is_admin)
+    told = toggl.sandbox.change_user(user.id, is_admin=True, timezone="Asia/Tokyo", inactive=True)
+    assert (told["id"], told["is_admin"], told["timezone"], told["inactive"]) == (user.id, True, "Asia/Tokyo", True)
+    assert toggl.sandbox.change_user(is_admin=False)["id"] == toggl.world.owner.id
+
+
+@pytest.mark.parametrize(
+    ("user_id", "fields", "said"),
+    [
+        (5, {"is_admin": True}, "No such user: 5"),
+        ("someone", {}, "No such user: someone"),
+        ("owner", {"timezone": "Mars/Olympus"}, "No such time zone: Mars/Olympus"),
+        ("owner", {"is_admin": 1}, "true or false"),
+        ("owner", {"name": "x"}, "Not known here: name"),
+    ],
+)
+def test_a_change_of_a_person_that_is_not_understood_says_why(
+    toggl: Caller, user_id: Any, fields: dict[str, Any], said: str
+) -> None:
+    version = toggl.world.version
+    with pytest.raises(ControlRefused, match=said):
+        toggl.sandbox.change_user(user_id, **fields)
+    assert toggl.world.version == version
+
+
 def test_a_body_that_is_not_json_is_told_so(toggl: Caller) -> None:
     answer = toggl.session.post(toggl.url + "/sandbox/mutate", data=b"{", timeout=30)
     assert (answer.status_code, answer.json()) == (400, {"error": "The body is not JSON."})

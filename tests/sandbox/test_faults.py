@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.sandbox.faults import KINDS, FaultBook, FaultError, change_body, rows_of
+from airflow_provider_toggl.sandbox.faults import KINDS, FaultBook, FaultError, change_body, hidings_of, rows_of
 
 
 @pytest.fixture
@@ -108,6 +108,8 @@ def test_every_kind_can_be_ordered(book: FaultBook, kind: str) -> None:
         ({"kind": "status", "status": 500, "before_quota": 1}, "before_quota must be"),
         ({"kind": "cut", "fraction": 1}, "fraction must be"),
         ({"kind": "short_page", "drop_rows": 0}, "drop_rows must be"),
+        ({"kind": "hide_entries", "share": 1.5}, "share must be"),
+        ({"kind": "hide_entries", "ids": [1, "2"]}, "ids must be"),
         ({"kind": "drop_field", "field": ""}, "field must be"),
         ({"kind": "drop_field", "field": "id", "row": -1}, "row must be"),
         ({"kind": "cut", "times": 0}, "times must be"),
@@ -152,3 +154,18 @@ def test_rows_are_the_list_or_what_an_envelope_holds() -> None:
     assert rows_of({"groups": [3]}) == [3]
     assert rows_of({"id": 1}) is None
     assert rows_of("text") is None
+
+
+def test_what_is_hidden_is_a_share_of_the_ids_whatever_else_there_is(book: FaultBook) -> None:
+    ids = list(range(4_294_000_000, 4_294_020_000, 7))
+    everything, some, named = hidings_of(
+        [
+            book.arm({"kind": "hide_entries"}),
+            book.arm({"kind": "hide_entries", "share": 0.25, "seed": 9}),
+            book.arm({"kind": "hide_entries", "ids": ids[:5]}),
+            book.arm({"kind": "slow", "seconds": 1}),
+        ]
+    )
+    assert all(map(everything.hides, ids))
+    assert 0.2 < sum(map(some.hides, ids)) / len(ids) < 0.3
+    assert list(filter(named.hides, ids)) == ids[:5]

@@ -208,3 +208,21 @@ def test_the_workspace_is_listed_if_it_changed_since(toggl: Caller, path: str) -
 
 def test_the_organization_is_listed(toggl: Caller) -> None:
     assert [row["id"] for row in toggl.get("/me/organizations").json()] == [toggl.world.organization.id]
+
+
+def test_what_lies_beyond_the_horizon_of_the_plan_is_not_given(toggl: Caller) -> None:
+    toggl.sandbox.set(retention_days=20)
+    since = toggl.world.now() - timedelta(days=20)
+    old = next(one for one in own_entries(toggl) if one.start < since - timedelta(minutes=1))
+    changed = toggl.get("/me/time_entries", since=unix(toggl.world.now() - timedelta(days=60))).json()
+    for rows in (changed, toggl.get("/me/time_entries").json(), related(toggl)):
+        assert rows
+        assert all(datetime.fromisoformat(row["start"].replace("Z", "+00:00")) >= since for row in rows)
+    assert toggl.get(f"/me/time_entries/{old.id}").status_code == 404
+    toggl.sandbox.set(plan="starter")
+    assert toggl.get(f"/me/time_entries/{old.id}").status_code == 200
+
+
+def related(toggl: Caller) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = toggl.get("/me", with_related_data="true").json()["time_entries"]
+    return rows

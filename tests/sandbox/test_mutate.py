@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.sandbox.mutate import KINDS, UnknownKind, mutate
+from airflow_provider_toggl.sandbox.mutate import KINDS, ORDINARY_KINDS, UnknownKind, mutate
 from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.truth import STREAMS, truth
 from airflow_provider_toggl.sandbox.world import World
@@ -72,13 +72,19 @@ def test_each_kind_changes_what_it_says_and_nothing_else(kind: str) -> None:
 
 def test_all_kinds_are_drawn_in_the_long_run() -> None:
     kinds = Counter(outcome["kind"] for outcome in mutate(fresh(), seed=2, n=1200))
+    assert set(kinds) == set(ORDINARY_KINDS)
+
+
+def test_rare_kinds_are_drawn_where_they_are_asked_for() -> None:
+    kinds = Counter(outcome["kind"] for outcome in mutate(fresh(), seed=2, n=1500, kinds=list(KINDS)))
     assert set(kinds) == set(KINDS)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_world_stays_whole(seed: int) -> None:
     world = fresh()
-    assert len(mutate(world, seed=seed, n=300)) == 300
+    kinds = [kind for kind in KINDS if kind != "create_negative"]
+    assert len(mutate(world, seed=seed, n=300, kinds=kinds if seed % 2 else None)) == 300
     now = world.now()
     running: Counter[int] = Counter()
     for entry in world.time_entries.values():

@@ -171,3 +171,26 @@ def test_the_range_of_a_query_is_told_in_headers_and_read_in_utc() -> None:
     assert query.range_headers == {"x-range-start": "2026-01-01", "x-range-end": "2026-01-02"}
     first = datetime(2025, 12, 31, 23, tzinfo=timezone.utc)
     assert query.instants() == (first, first + timedelta(days=2))
+
+
+@pytest.mark.parametrize(("switch", "kept"), [("filter", 1), ("ignore", 300)])
+def test_entry_ids_are_a_filter_or_are_ignored(toggl: Caller, switch: str, kept: int) -> None:
+    entry = live(toggl)[0]
+    toggl.sandbox.set(report_time_entry_ids=switch)
+    assert len(toggl.search_all(time_entry_ids=[entry.id])) == kept
+
+
+def test_days_are_those_of_the_zone_that_who_asks_has_now(toggl: Caller) -> None:
+    def of_day() -> set[int]:
+        rows = toggl.search_all(start_date="2026-03-04", end_date="2026-03-04")
+        return {one["id"] for row in rows for one in row["time_entries"]}
+
+    def started(zone: str) -> set[int]:
+        day = date(2026, 3, 4)
+        return {one.id for one in live(toggl) if one.start.astimezone(ZoneInfo(zone)).date() == day}
+
+    assert of_day() == started("Europe/Berlin")
+    for zone in ("Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"):
+        toggl.sandbox.change_user(timezone=zone)
+        assert of_day() == started(zone)
+    assert len({frozenset(started(zone)) for zone in ("Europe/Berlin", "Pacific/Auckland")}) == 2

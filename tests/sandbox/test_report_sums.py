@@ -119,6 +119,67 @@ def test_entry_ids_are_given_when_asked_for_and_when_toggl_gives_them(still: Cal
     assert "ids" not in summary(still, include_time_entry_ids=True)[0]["sub_groups"][0]
 
 
+@pytest.mark.parametrize("where", ["sub_groups", "groups", "both"])
+def test_entry_ids_stand_where_the_switch_says(still: Caller, where: str) -> None:
+    still.sandbox.set(summary_ids_where=where)
+    entries = {one.id: one for one in stopped(still)}
+    groups = summary(still, include_time_entry_ids=True, grouping="users", sub_grouping="projects")
+    parts = [part for group in groups for part in group["sub_groups"]]
+    assert {"ids" in group for group in groups} == {where != "sub_groups"}
+    assert {"ids" in part for part in parts} == {where != "groups"}
+    for rows in ([groups] if where != "sub_groups" else []) + ([parts] if where != "groups" else []):
+        assert sorted(id_ for row in rows for id_ in row["ids"]) == sorted(entries)
+    for group in groups:
+        own = {id_ for row in [group, *group["sub_groups"]] for id_ in row.get("ids", ())}
+        assert {entries[id_].user_id for id_ in own} == {group["id"]}
+    assert "ids" not in summary(still)[0]
+
+
+@pytest.mark.parametrize(
+    ("grouping", "sub_grouping"),
+    [("users", "projects"), ("projects", "users"), ("clients", "users"), ("users", "tasks"), ("users", "clients")],
+)
+def test_each_part_of_a_summary_has_the_ids_and_seconds_of_its_own(
+    still: Caller, grouping: str, sub_grouping: str
+) -> None:
+    world, entries = still.world, {one.id: one for one in stopped(still)}
+
+    def member(name: str, entry: TimeEntry) -> int | None:
+        if name == "clients":
+            return world.projects[entry.project_id].client_id if entry.project_id is not None else None
+        own: int | None = getattr(entry, f"{name[:-1]}_id")
+        return own
+
+    seen: list[int] = []
+    for group in summary(still, include_time_entry_ids=True, grouping=grouping, sub_grouping=sub_grouping):
+        for part in group["sub_groups"]:
+            inside = [entries[id_] for id_ in part["ids"]]
+            seen.extend(part["ids"])
+            assert part["seconds"] == sum(one.duration for one in inside)
+            assert {member(grouping, one) for one in inside} == {group["id"]}
+            assert {member(sub_grouping, one) for one in inside} == {part["id"]}
+    assert sorted(seen) == sorted(entries)
+
+
+@pytest.mark.parametrize("shown", ["negative", "elapsed"])
+def test_a_running_entry_has_its_id_in_a_summary_with_no_seconds_or_those_until_now(toggl: Caller, shown: str) -> None:
+    toggl.sandbox.set(report_running_seconds=shown)
+    world = toggl.world
+    (user_id, running) = next(
+        (user_id, entry) for user_id in world.users if (entry := world.running_entry(user_id)) is not None
+    )
+    groups = summary(toggl, include_time_entry_ids=True, grouping="users", sub_grouping="projects")
+    (group,) = (group for group in groups if group["id"] == user_id)
+    (part,) = (part for part in group["sub_groups"] if running.id in part["ids"])
+    seconds = {
+        id_: int((world.now() - entry.start).total_seconds()) * (shown == "elapsed")
+        if entry.is_running
+        else entry.duration
+        for id_, entry in world.time_entries.items()
+    }
+    assert part["seconds"] == sum(seconds[id_] for id_ in part["ids"])
+
+
 @pytest.mark.parametrize("grouping", ["projects", "users", "clients"])
 @pytest.mark.parametrize("sub_grouping", ["time_entries", "users", "clients", "projects", "tasks"])
 def test_every_grouping_adds_up_to_the_total(still: Caller, grouping: str, sub_grouping: str) -> None:

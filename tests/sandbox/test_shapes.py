@@ -355,3 +355,13 @@ class TestTheOthers:
 def test_microseconds_are_written_as_go_does(micros: int, text: str) -> None:
     moment = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)
     assert shapes.micros_z(moment) == text
+
+
+@pytest.mark.parametrize(("plan", "days", "told"), [("free", 90, 90), ("free", None, 0), ("starter", 90, 0)])
+def test_how_far_back_a_plan_reaches_is_told_if_switched_on(world: World, plan: Any, days: Any, told: int) -> None:
+    world.settings.plan, world.settings.retention_days = plan, days
+    for write in (shapes.v9_workspace, shapes.v9_organization):
+        world.settings.retention_told = False
+        assert "max_data_retention_days" not in write(world)
+        world.settings.retention_told = True
+        assert write(world)["max_data_retention_days"] == told

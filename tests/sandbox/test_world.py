@@ -141,3 +141,24 @@ def test_the_running_entry_of_a_user_is_known_until_it_is_stopped_or_deleted(wor
 def test_a_refusal_has_a_status_and_a_text() -> None:
     refused = Refused(402, "Tasks are a premium feature")
     assert (refused.status, refused.text) == (402, "Tasks are a premium feature")
+
+
+def test_a_person_gets_other_rights_and_another_zone(world: World) -> None:
+    version = world.version
+    world.change_user(world.owner, is_admin=False, timezone="Asia/Tokyo")
+    assert (world.owner.is_admin, world.owner.timezone, world.owner.inactive) == (False, "Asia/Tokyo", False)
+    assert world.version > version
+
+
+def test_a_zone_that_does_not_exist_changes_nothing(world: World) -> None:
+    with pytest.raises(ValueError, match="No such time zone: Nowhere"):
+        world.change_user(world.owner, is_admin=False, timezone="Nowhere")
+    assert world.owner.is_admin
+
+
+def test_only_the_free_plan_has_a_horizon(world: World) -> None:
+    assert world.retention_horizon() is None
+    world.settings.retention_days = 3
+    assert world.retention_horizon() == START - timedelta(days=3)
+    world.settings.plan = "starter"
+    assert world.retention_horizon() is None

@@ -407,6 +407,14 @@ class TestProjects:
         assert world.projects[task.project_id].deleted_at
         assert task.deleted_at
 
+    def test_the_loss_of_its_project_need_not_move_an_entry(self, world: World) -> None:
+        world.settings.project_deletion_moves_at = False
+        entry = create(world, project_id=some_project(world))
+        before = entry.at
+        world.advance(1)
+        writes.delete_project(world, world.owner, entry.project_id or 0)
+        assert (entry.project_id, entry.at) == (None, before)
+
     def test_deleting_with_its_entries_deletes_them(self, world: World) -> None:
         project_id = some_project(world)
         entry = create(world, project_id=project_id)
@@ -441,6 +449,15 @@ class TestClients:
         world.advance(1)
         writes.delete_client(world, world.owner, client.id)
         assert (project.client_id, project.at) == (None, LATER + timedelta(seconds=1))
+
+    def test_the_loss_of_its_client_need_not_move_a_project(self, world: World) -> None:
+        world.settings.client_deletion_moves_at = False
+        client = writes.create_client(world, world.owner, {"name": "New"})
+        project = writes.create_project(world, world.owner, {"name": "P", "client_id": client.id})
+        before = project.at
+        world.advance(1)
+        writes.delete_client(world, world.owner, client.id)
+        assert (project.client_id, project.at) == (None, before)
 
     @pytest.mark.parametrize(
         ("name", "text"),

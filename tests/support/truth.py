@@ -68,10 +68,10 @@ def entity_differences(path: Path, url: str, stream: str) -> list[str]:
     return words
 
 
-def differences(path: Path, url: str, *, with_deletions: bool = True) -> list[str]:
-    """Return how the whole warehouse differs from the truth."""
+def differences(path: Path, url: str, *, with_deletions: bool = True, streams: tuple[str, ...] = STREAMS) -> list[str]:
+    """Return how the whole warehouse differs from the truth, or time entries and some of the other streams."""
     words = entry_differences(path, url, with_deletions=with_deletions)
-    for stream in STREAMS[1:]:
+    for stream in streams[1:]:
         words += entity_differences(path, url, stream)
     return words
 

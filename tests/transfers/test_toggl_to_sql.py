@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,6 +223,20 @@ def test_what_is_known_to_be_used_up_defers_without_a_request(sandbox: RunningSa
         deferred = defer(operator, lambda operator=operator: operator.execute(context()))
         assert deferred.kwargs["summary"]["requests"] == 0
     assert sandbox.requests()["total"] == 1
+
+
+def test_mapped_tasks_have_shares_of_their_own_and_keep_them_while_they_wait(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.set(quota_enforced=True, organization_quota=3)
+    for index, stream in enumerate(("tags", "time_entries")):
+        run = context(ti=SimpleNamespace(dag_id="many", task_id="land", run_id="noon", map_index=index))
+        operator = TogglToSqlOperator(task_id="land", stream=stream, page_size=20)
+        if stream == "tags":
+            operator.execute(run)
+        else:
+            defer(operator, lambda operator=operator, run=run: operator.execute(run))
+    with closing(sqlite3.connect(Path(conf.get("toggl", "state_dir")) / "quota.sqlite")) as book:
+        claims = book.execute("SELECT name, taken, alive_until > counted_until FROM claim ORDER BY name").fetchall()
+    assert claims == [("many/land/noon/0", 1, 0), ("many/land/noon/1", 2, 1)]
 
 
 def test_tasks_that_wait_for_the_same_reset_do_not_come_back_all_at_once(sandbox: RunningSandbox, warehouse: Path):

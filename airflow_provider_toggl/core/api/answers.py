@@ -189,6 +189,17 @@ def quota_error(lane: str, resets_at: datetime, *, known_before: bool, text: str
     )
 
 
+def share_error(lane: str, back_at: datetime) -> QuotaExhausted:
+    """Return the error of a lane of which only the shares of other tasks are left."""
+    return QuotaExhausted(
+        f"What is left of the hourly quota of Toggl for {lane} is the share of other tasks that wait for it. No "
+        f"request was sent. Look again at {back_at:%Y-%m-%d %H:%M:%S} UTC, when they can have used it.",
+        resets_at=back_at,
+        lane=lane,
+        known_before=True,
+    )
+
+
 def _meaning(answer: Answer, text: str) -> tuple[type[ApiError], str]:
     status = answer.status
     if status == 401 or (status == 403 and _is_login(answer.path, text)):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from airflow_provider_toggl.core.api import pacing, quota
 from airflow_provider_toggl.core.api.book_file import BookFile
+from airflow_provider_toggl.core.api.shares import ACTIVE_SECONDS, RETURN_SECONDS, Claimant, Claims, may_take
 
 #: A request that has not been answered after this long belongs to a process that died.
 LEASE_SECONDS = 180.0
@@ -52,6 +53,14 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Yield:
+    """What is left is the share of others: look again in so many seconds, or come back at ``back_at``."""
+
+    seconds: float
+    back_at: float
+
+
+@dataclass(frozen=True)
 class _Noted:
     """A lane as it is in the book: when it was told, and which lease was the last one given then."""
 
@@ -72,13 +81,21 @@ class HostBook:
         self._file = BookFile(path)
 
     def ask_turn(
-        self, lane: str, *, pace: pacing.Pace, reserve: int, now: float, ticket: int = 0
-    ) -> Turn | Wait | Refusal:
+        self,
+        lane: str,
+        *,
+        pace: pacing.Pace,
+        reserve: int,
+        now: float,
+        ticket: int = 0,
+        claimant: Claimant | None = None,
+    ) -> Turn | Wait | Refusal | Yield:
         """Charge one request to a lane and take a turn, or say why not.
 
         Whoever takes a turn sends at once, says so by :meth:`depart`, and calls :meth:`settle` whatever comes of it.
 
         :param ticket: of the last :class:`Wait`, 0 for who has not waited yet.
+        :param claimant: who shares with others; None never yields, as is right for a few requests.
         """
         with self._file.transaction() as db:
             lane = self._known_lane(db, lane)
@@ -86,9 +103,12 @@ class HostBook:
             noted = self._find_lane(db, lane, now)
             state = quota.current(noted.lane, now) if noted else quota.Lane()
             can = quota.spare(state, self._in_flight(db, lane), reserve)
-            if can is not None and can <= 0 and state.resets_at is not None:
+            claims = Claims(db, self._token)
+            claims.forget(now)
+            refusal = _refuse(claims, lane, claimant, can=can, resets_at=state.resets_at, pace=pace, now=now)
+            if refusal is not None:
                 db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
-                return Refusal(state.resets_at)
+                return refusal
             mark = self._mark(db)
             seconds = pacing.wait_for_turn(mark, pace, now)
             if seconds <= 0 and self._is_probed(db, lane, noted, now):
@@ -98,6 +118,7 @@ class HostBook:
             db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
             cursor = db.execute("INSERT INTO lease (token, lane, taken_at) VALUES (?, ?, ?)", (self._token, lane, now))
             turn = Turn(int(cursor.lastrowid or 0))
+            claims.take(lane, claimant, state.resets_at, now)
             self._set_mark(db, pacing.take_turn(mark, pace, now), turn.lease)
             return turn
 
@@ -155,6 +176,16 @@ class HostBook:
             noted = self._find_lane(db, self._known_lane(db, lane), now)
             return quota.current(noted.lane, now) if noted else quota.Lane()
 
+    def taken(self, lane: str, now: float) -> int:
+        """Return how many requests of a lane's window were taken on this host."""
+        with self._file.transaction() as db:
+            return Claims(db, self._token).all_taken(self._known_lane(db, lane), now)
+
+    def leave(self, claimant: Claimant) -> None:
+        """Give up all claims of a claimant, for others to use what would have been its share."""
+        with self._file.transaction() as db:
+            Claims(db, self._token).leave(claimant.name)
+
     def hold_back(self, seconds: float, now: float) -> None:
         """Let no process of this host send for this token for so long (429)."""
         with self._file.transaction() as db:
@@ -177,6 +208,7 @@ class HostBook:
             db.execute("UPDATE OR IGNORE told_lane SET lane = ? WHERE token = ? AND lane = ?", moved)
             db.execute("DELETE FROM told_lane WHERE token = ? AND lane = ?", own)
             db.execute("UPDATE lease SET lane = ? WHERE token = ? AND lane = ?", moved)
+            Claims(db, self._token).move(f"workspace:{workspace_id}", f"organization:{organization_id}")
 
     @staticmethod
     def _forget_the_dead(db: sqlite3.Connection, now: float) -> None:
@@ -237,6 +269,8 @@ class HostBook:
             "INSERT OR REPLACE INTO told_lane VALUES (?, ?, ?, ?, ?, ?, ?)",
             (self._token, lane, *astuple(state), now, row[0] if row else 0),
         )
+        if state.resets_at is not None:
+            Claims(db, self._token).end_window(lane, state.resets_at, now)
 
     def _in_flight(self, db: sqlite3.Connection, lane: str, since: float = 0.0) -> int:
         row = db.execute(
@@ -268,3 +302,30 @@ class HostBook:
         db.execute(
             "INSERT OR REPLACE INTO last_turn VALUES (?, ?, ?, ?, ?, ?, ?)", (self._token, lease, *astuple(mark))
         )
+
+
+def _refuse(
+    claims: Claims,
+    lane: str,
+    claimant: Claimant | None,
+    *,
+    can: int | None,
+    resets_at: float | None,
+    pace: pacing.Pace,
+    now: float,
+) -> Refusal | Yield | None:
+    """Return why a claimant gets no request of those that are spare, None where it gets one; note that it wants."""
+    refusal: Refusal | Yield | None = None
+    if can is not None and can <= 0:
+        refusal = None if resets_at is None else Refusal(resets_at)
+    elif can is not None and claimant is not None:
+        rivals = claims.rivals(lane, claimant.name, now)
+        if not may_take(claims.taken(lane, claimant.name, now), rivals, can):
+            # By then the others can have used what is theirs.
+            back_at = now + can * pace.interval
+            back_at = back_at if resets_at is None else min(back_at, resets_at)
+            refusal = Yield(max(pacing.LOOK_EVERY, min(pace.interval, back_at - now)), back_at)
+    if claimant is not None:
+        back_at = resets_at if isinstance(refusal, Refusal) and resets_at is not None else now
+        claims.ask(lane, claimant, max(now + ACTIVE_SECONDS, back_at + RETURN_SECONDS))
+    return refusal

@@ -47,3 +47,16 @@ CREATE TABLE IF NOT EXISTS workspace (
     organization_id INTEGER NOT NULL,
     PRIMARY KEY (token, workspace_id)
 );
+
+-- What each claimant had of a lane's window, and until when it wants more; the empty name is of those that never
+-- wait for others. wanted is null for as many as there are.
+CREATE TABLE IF NOT EXISTS claim (
+    token TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    name TEXT NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0,
+    counted_until REAL NOT NULL DEFAULT 0,
+    wanted INTEGER,
+    alive_until REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (token, lane, name)
+);

@@ -136,20 +136,24 @@ class Estimate:
         return f"{words}, about {_span(self.seconds)}"
 
 
-def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: float) -> Estimate:
+def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: float, others: int = 0) -> Estimate:
     """Return what a job of so many requests costs in this lane from now on.
 
     :param interval: seconds between two requests of the token.
+    :param others: requests of each window to come that others will use.
     """
     lane = current(lane, now)
     can = spare(lane, 0, reserve)
-    a_window = None if lane.total is None else max(1, lane.total - reserve)
-    waits = 0
-    if can is not None and a_window is not None and requests > can:
-        waits = math.ceil((requests - max(0, can)) / a_window)
+    if can is None or lane.total is None or requests <= can:
+        return Estimate(requests, can, lane.total, 0, requests * interval)
+    a_window = max(1, lane.total - reserve - others)
+    later = requests - max(0, can)
+    waits = math.ceil(later / a_window)
     first = max(0.0, lane.resets_at - now) if lane.resets_at is not None else WINDOW_SECONDS
-    waiting = 0.0 if not waits else first + (waits - 1) * WINDOW_SECONDS
-    return Estimate(requests, can, lane.total, waits, waiting + requests * interval)
+    # The work of a window is done while the next one is waited for; only that of the last one comes after.
+    last = (later - (waits - 1) * a_window) * interval
+    waiting = first + (waits - 1) * WINDOW_SECONDS
+    return Estimate(requests, can, lane.total, waits, max(waiting + last, requests * interval))
 
 
 def _span(seconds: float) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_toggl.core.api import quota
@@ -15,18 +17,28 @@ from airflow_provider_toggl.core.api.answers import (
     quota_error,
     reset_seconds,
     retry_after,
+    share_error,
     told_of,
 )
-from airflow_provider_toggl.core.api.book import HostBook, Refusal, Turn
+from airflow_provider_toggl.core.api.book import HostBook, Refusal, Turn, Yield
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.retrying import RetryPolicy, may_repeat
+from airflow_provider_toggl.core.api.shares import Claimant
 from airflow_provider_toggl.core.api.transport import Call, NotSent, Transport
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import ApiError, ConnectionTrouble, MalformedAnswer, RateLimited, ServerTrouble
+from airflow_provider_toggl.core.errors import (
+    ApiError,
+    ConnectionTrouble,
+    MalformedAnswer,
+    QuotaExhausted,
+    RateLimited,
+    ServerTrouble,
+)
 
 log = logging.getLogger(__name__)
 
-#: A 429 that asks for a longer wait is raised instead of slept through, so that a task can give its slot back.
+#: A 429 that asks for a longer wait, or a longer wait for others to use their share, is raised instead of slept
+#: through, so that a task can give its slot back.
 LONGEST_PATIENCE = 30.0
 
 
@@ -62,6 +74,7 @@ class TogglSession:
         self._retry = retry or RetryPolicy()
         self._clock = clock or SystemClock()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._claimant: Claimant | None = None
         self._organizations: dict[int, int] = book.organizations()
 
     def request(
@@ -107,9 +120,43 @@ class TogglSession:
         """Return the lane that a request to that path is charged to."""
         return quota.lane_of(path, self._organizations)
 
+    def lane(self, path: str) -> quota.Lane:
+        """Return what is known of the lane of that path."""
+        return self._book.lane(self.lane_of(path), self._clock.now())
+
+    def taken(self, path: str) -> int:
+        """Return how many requests of that lane's window were sent from this host."""
+        return self._book.taken(self.lane_of(path), self._clock.now())
+
     def quota_left(self, path: str) -> int | None:
         """Return what is left in the lane of that path as last told, None while unknown."""
-        return self._book.lane(self.lane_of(path), self._clock.now()).remaining
+        return self.lane(path).remaining
+
+    @contextmanager
+    def claiming(self, name: str) -> Iterator[None]:
+        """Share lanes fairly with all other claimants of this host meanwhile, instead of taking what is there.
+
+        The claim outlives a :class:`QuotaExhausted`: who is stopped by that comes back.
+
+        :param name: the same over deferrals and retries of one task, another for every other one.
+        """
+        self._claimant = Claimant(name)
+        try:
+            yield
+        except QuotaExhausted:
+            raise
+        except BaseException:
+            self._book.leave(self._claimant)
+            raise
+        else:
+            self._book.leave(self._claimant)
+        finally:
+            self._claimant = None
+
+    def expect(self, requests: int | None) -> None:
+        """Say how many more requests this claimant will ask for, so that no more are kept for it; None: unknown."""
+        if self._claimant is not None:
+            self._claimant = replace(self._claimant, wanted=requests)
 
     def read_quota(self) -> dict[str, quota.Lane]:
         """Ask Toggl what is left in each lane (``GET /me/quota``), and note it for the whole host."""
@@ -129,6 +176,10 @@ class TogglSession:
         for name, lane in lanes.items():
             self._book.set_lane(name, lane, now)
         return lanes
+
+    def knows_organization(self, workspace_id: int) -> bool:
+        """Whether the organization of a workspace is known, so that nothing need be asked for it."""
+        return workspace_id in self._organizations
 
     def organization_of(self, workspace_id: int) -> int:
         """Return the organization of a workspace; asked once for each host, then remembered.
@@ -173,16 +224,29 @@ class TogglSession:
         return answer
 
     def _take_turn(self, lane: str) -> Turn:
-        ticket = 0
+        ticket, yielded = 0, 0.0
         while True:
             now = self._clock.now()
-            outcome = self._book.ask_turn(lane, pace=self.pace, reserve=self.reserve, now=now, ticket=ticket)
+            outcome = self._book.ask_turn(
+                lane, pace=self.pace, reserve=self.reserve, now=now, ticket=ticket, claimant=self._claimant
+            )
             if isinstance(outcome, Refusal):
                 raise quota_error(lane, utc(outcome.resets_at), known_before=True)
             if isinstance(outcome, Turn):
+                self._count_down()
                 return outcome
-            ticket = outcome.ticket
+            if isinstance(outcome, Yield):
+                if yielded + outcome.back_at - now > LONGEST_PATIENCE:
+                    raise share_error(lane, utc(outcome.back_at))
+                ticket, yielded = 0, yielded + outcome.seconds
+            else:
+                ticket = outcome.ticket
             self._sleep(outcome.seconds)
+
+    def _count_down(self) -> None:
+        """Expect one request less; whoever asks wants one at least."""
+        if self._claimant is not None and self._claimant.wanted is not None:
+            self._claimant = replace(self._claimant, wanted=max(1, self._claimant.wanted - 1))
 
     def _sleep(self, seconds: float) -> None:
         if self.before_wait is not None:

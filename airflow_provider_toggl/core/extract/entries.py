@@ -149,7 +149,7 @@ class EntriesReader:
     def _ask_whole(self, opened: OpenWindow) -> tuple[Answer, ReportPage]:
         asked = f"POST {self._path} ({opened.window}, from row {opened.next_row})"
         for attempt in range(1, TRIES + 1):
-            answer = self._session.request("POST", self._path, payload=_query(opened, self._page_size()))
+            answer = self._session.request("POST", self._path, payload=build_query(opened, self._page_size()))
             try:
                 looked = inspect_report(
                     answer.body,
@@ -210,7 +210,8 @@ class EntriesReader:
         return min(span.watermark for span in self.cursor.coverage)
 
 
-def _query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
+def build_query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
+    """Return the body that asks for the next page of a window."""
     query: dict[str, Any] = {
         "start_date": opened.first.isoformat(),
         "end_date": opened.last.isoformat(),
@@ -237,11 +238,17 @@ def _adapted(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> Entrie
         size = _largest_page(error.text, asked)
         log.warning("Toggl refuses pages of %d (%s): %s from now on.", asked, error.text, size or "its own size")
         return replace(cursor, page_size=size)
-    found = _RANGE_TEXT.search(error.text)
-    if found and 0 < int(found.group(1)) < cursor.span_days:
+    span = refused_span(error.text, cursor.span_days)
+    if span is not None:
         log.warning("Toggl refuses a range of %d days (%s): shorter ones from now on.", cursor.span_days, error.text)
-        return replace(cursor, span_days=int(found.group(1)), open=None)
+        return replace(cursor, span_days=span, open=None)
     raise error
+
+
+def refused_span(text: str, span_days: int) -> int | None:
+    """Return the days that a report may span by the text of a refusal, None where that is not what was refused."""
+    found = _RANGE_TEXT.search(text)
+    return int(found.group(1)) if found and 0 < int(found.group(1)) < span_days else None
 
 
 def _largest_page(text: str, asked: int) -> int:

@@ -32,7 +32,7 @@ def v9_workspace_user(world: World, user: User, *, organization_form: bool = Fal
         "email": user.email,
         "admin": user.is_admin,
         "workspace_admin": user.is_admin,
-        "organization_admin": user.id == world.owner.id,
+        "organization_admin": user.id == world.owner.id and user.is_admin,
         "role": "admin" if user.is_admin else "user",
         "active": True,
         "inactive": user.inactive,
@@ -118,6 +118,7 @@ def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = Fal
         "projects_billable_by_default": True,
         "projects_private_by_default": True,
         **(_NEWER_WORKSPACE_KEYS if world.settings.newer_keys else {}),
+        **_retention(world),
         "last_modified": seconds_z(world.now().replace(hour=0, minute=0, second=0)) if listed else None,
         "reports_collapse": True,
         "rounding": workspace.rounding,
@@ -143,6 +144,13 @@ _NEWER_WORKSPACE_KEYS: Json = {
     "disable_expenses": True,
     "disable_timesheet_view": True,
 }
+
+
+def _retention(world: World) -> Json:
+    settings = world.settings
+    if not settings.retention_told:
+        return {}
+    return {"max_data_retention_days": (settings.retention_days or 0) if settings.plan == "free" else 0}
 
 
 def v9_organization(world: World, viewer: User | None = None, *, single_read: bool = False) -> Json:
@@ -172,6 +180,7 @@ def v9_organization(world: World, viewer: User | None = None, *, single_read: bo
         },
         "is_unified": False,
         "max_workspaces": 20,
+        **_retention(world),
         "permissions": None,
         "admin": viewer.is_admin,
         "owner": viewer.id == world.owner.id,
@@ -210,6 +219,8 @@ def v9_me(world: World, user: User, *, with_related_data: bool = False) -> Json:
 
 def _related(world: World, user: User) -> Json:
     own = [entry for entry in _live(world.time_entries.values()) if entry.user_id == user.id]
+    horizon = world.retention_horizon()
+    own = [entry for entry in own if horizon is None or entry.start >= horizon]
     own.sort(key=lambda entry: entry.start, reverse=True)
     return {
         "clients": [v9_client(world, client) for client in _live(world.clients.values())] or None,

@@ -44,14 +44,14 @@ def update_client(
 
 
 def delete_client(world: World, actor: User, client_id: int, *, request: Request | None = None) -> int:
-    """Delete a client; its projects have none then, and their ``at`` moves.
+    """Delete a client; its projects have none then, and their ``at`` moves unless switched off.
 
     :returns: its id.
     :raises Refused: 404 when there is no such client.
     """
     client = get_client(world, client_id)
     for project in _projects_of(world, client_id):
-        world.change(project, {"client_id": None}, actor, request)
+        world.change(project, {"client_id": None}, actor, request, moves_at=world.settings.client_deletion_moves_at)
     world.mark_deleted(client, actor, request)
     return client_id
 

@@ -86,7 +86,7 @@ def delete_project(
     """Delete a project with its tasks and members.
 
     :param mode: ``teDeletionMode``: "delete" deletes its time entries too; "unassign" (the default) leaves them
-        without project and task, and moves their ``at``.
+        without project and task, and moves their ``at`` unless switched off.
     :returns: its id.
     :raises Refused: 400 for another mode, 404 when there is no such project.
     """
@@ -99,7 +99,8 @@ def delete_project(
         if mode == "delete":
             world.mark_deleted(entry, actor, request)
         else:
-            world.change(entry, {"project_id": None, "task_id": None}, actor, request)
+            fields = {"project_id": None, "task_id": None}
+            world.change(entry, fields, actor, request, moves_at=world.settings.project_deletion_moves_at)
     for task in list(world.tasks.values()):
         if task.project_id == project_id and task.deleted_at is None:
             world.mark_deleted(task, actor, request)

@@ -36,6 +36,75 @@ def test_requests_keep_the_pace():
     assert 4.0 < clock.time - START < 4.5
 
 
+def shared(total, rate=1.0):
+    """Return two sessions of one book and one lane of so many requests, and their clock."""
+    clock, book, left = FakeClock(), HostBook(None, "t"), [total]
+
+    def reply(call):
+        left[0] -= 1
+        return answer(headers=quota_headers(left[0], int(START + 3600 - clock.time)))
+
+    return [build(reply, clock=clock, book=book, rate=rate)[0] for _ in range(2)], clock
+
+
+def test_who_had_its_share_waits_in_its_place_while_the_others_soon_can_use_theirs():
+    (one, other), clock = shared(20)
+    with other.claiming("other"):
+        other.request("GET", ENTRIES)
+        with one.claiming("one"):
+            for _ in range(10):
+                one.request("GET", ENTRIES)
+            before = clock.time
+            with pytest.raises(errors.QuotaExhausted, match="share of other tasks") as stop:
+                one.request("GET", ENTRIES)
+        # It waited for half a minute at most, and may come back before the window is over.
+        assert 10 < clock.time - before <= 30
+        assert stop.value.known_before
+        assert stop.value.resets_at.timestamp() < START + 60
+
+
+def test_who_would_have_to_wait_long_for_the_others_gives_up_at_once():
+    (one, other), clock = shared(800, rate=10.0)
+    with other.claiming("other"):
+        other.request("GET", ENTRIES)
+        with one.claiming("one"):
+            for _ in range(400):
+                one.request("GET", ENTRIES)
+            before = clock.time
+            with pytest.raises(errors.QuotaExhausted):
+                one.request("GET", ENTRIES)
+        assert clock.time == before
+
+
+def test_a_task_that_ended_leaves_its_share_at_once_and_one_that_waits_for_the_reset_does_not():
+    (one, other), clock = shared(10)
+    with other.claiming("other"):
+        other.request("GET", ENTRIES)
+    before = clock.time
+    with one.claiming("one"):
+        for _ in range(9):
+            one.request("GET", ENTRIES)
+    assert clock.time - before < 10
+    for session, name in ((one, "one"), (other, "other")):
+        with pytest.raises(errors.QuotaExhausted), session.claiming(name):
+            session.request("GET", ENTRIES)
+    with one._book._file.transaction() as db:
+        waiting = db.execute("SELECT count(*) FROM claim WHERE alive_until > ?", (START + 3600,)).fetchone()
+    assert waiting == (2,)
+
+
+def test_no_more_is_kept_for_a_task_than_it_said_that_it_wants():
+    (one, other), clock = shared(10)
+    with other.claiming("other"), one.claiming("one"):
+        other.expect(2)
+        other.request("GET", ENTRIES)
+        before = clock.time
+        for _ in range(8):
+            one.request("GET", ENTRIES)
+        assert clock.time - before < 10
+        other.request("GET", ENTRIES)
+
+
 def test_two_sessions_of_one_book_share_the_pace():
     clock, book = FakeClock(), HostBook(None, "t")
     one, _, _ = build(replies(answer()), clock=clock, book=book)

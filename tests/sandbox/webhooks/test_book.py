@@ -6,6 +6,7 @@ import pytest
 from support.sandbox_webhooks import write_subscription
 from support.sandboxes import build_still_world
 
+from airflow_provider_toggl.sandbox import mutate_odd
 from airflow_provider_toggl.sandbox.mutate import mutate
 from airflow_provider_toggl.sandbox.webhooks.book import Book
 from airflow_provider_toggl.sandbox.world import World
@@ -57,6 +58,13 @@ def test_filters_let_through_what_they_name(
     for kind in ("create_tag", "rename_tag", "create_client"):
         mutate(world, seed=1, n=1, kinds=[kind])
     assert {f"{event.entity} {event.action}" for event in book.events_after(0)} == told
+
+
+@pytest.mark.parametrize("kind", mutate_odd.KINDS)
+def test_rare_changes_are_told_too(book: Book, world: World, kind: str) -> None:
+    write_subscription(book, world)
+    (done,) = mutate(world, seed=1, n=1, kinds=[kind])
+    assert len(book.events_after(0)) == len(done["ids"])
 
 
 def test_each_subscription_has_an_event_of_its_own_of_a_change(book: Book, world: World) -> None:

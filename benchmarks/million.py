@@ -1,0 +1,216 @@
+"""A first load of a million entries on the free plan's quota, by a process that is killed again and again.
+
+The sandbox serves the entries with 30 requests a window, the window shortened to seconds. A child process pulls until
+the quota ends it, as a deferral ends a task, or until it is killed with SIGKILL; the next one begins after the reset.
+At the end the warehouse is compared with what the sandbox holds for true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any, cast
+
+import duckdb
+import msgspec
+import requests
+
+from airflow_provider_toggl.core.api import book, pacing
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.errors import QuotaExhausted
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.pull import Pull, PullRequest
+from airflow_provider_toggl.sandbox.server import SandboxProcess
+
+ENTRIES = 1_000_000
+KILLS = 20
+DAYS = 1000
+SEED = 7
+PAGE = 1000
+WINDOW_SECONDS = 2.0
+MOST_MEGABYTES = 450
+#: Exit statuses of the child: all is read; the quota is used up until the moment that it prints.
+DONE, DEFERRED = 0, 75
+#: Pages at the begin and at the end whose times are compared.
+SOME_PAGES = 100
+
+
+def measure(
+    *, entries: int = ENTRIES, kills: int = KILLS, days: int = DAYS, page_size: int = PAGE, seed: int = SEED
+) -> dict[str, Any]:
+    """Load all entries through quota windows and kills, and return what it took and whether all is there."""
+    arguments = ["--seed", str(seed), "--entries", str(entries), "--days", str(days), "--plan", "free"]
+    with SandboxProcess(arguments) as sandbox, tempfile.TemporaryDirectory() as folder:
+        sandbox.set(quota_window_seconds=WINDOW_SECONDS, largest_page_size=page_size)
+        load = _Load(sandbox, Path(folder), kills=kills, pages=entries // page_size, chance=random.Random(seed))
+        started = time.monotonic()
+        load.run()
+        seconds = time.monotonic() - started
+        asked = sandbox.requests()
+        missing = _differences(sandbox, load.warehouse)
+        size = load.warehouse.stat().st_size
+    pages = [(call["body"]["start_date"], call["body"]["first_row_number"]) for call in asked["calls"]]
+    twice = len(pages) - len(set(pages))
+    result = {
+        "benchmark": "million",
+        "cores": os.cpu_count(),
+        "entries": entries,
+        "window_seconds": WINDOW_SECONDS,
+        "seconds": round(seconds, 1),
+        "requests": asked["total"],
+        "refused_by_toggl": asked["by_status"].get("402", 0),
+        "pages_asked_twice": twice,
+        "kills": load.killed,
+        "deferrals": load.deferrals,
+        "peak_megabytes": round(load.peak_kilobytes / 1024),
+        "file_megabytes": round(size / 1e6),
+        "milliseconds_a_page": load.milliseconds_a_page(),
+        "differences": missing,
+    }
+    enough = twice <= load.killed == kills and result["peak_megabytes"] <= MOST_MEGABYTES
+    return {**result, "ok": not missing and enough and not result["refused_by_toggl"]}
+
+
+class _Load:
+    """The children of one load, one after the other."""
+
+    def __init__(self, sandbox: SandboxProcess, folder: Path, *, kills: int, pages: int, chance: random.Random) -> None:
+        self.warehouse = folder / "warehouse.duckdb"
+        self.killed = self.deferrals = 0
+        self.peak_kilobytes = 0
+        self._chance = chance
+        self._sent = 0
+        self._intervals: list[float] = []
+        # A kill comes shortly after the n-th request of all has left: while it is asked, decoded or landed.
+        self._marks = sorted(chance.sample(range(1, pages), kills))
+        run_started = datetime.now(timezone.utc).isoformat()
+        workspace = str(sandbox.workspace_id)
+        self._command = [sys.executable, __file__, "--child", sandbox.url, sandbox.token, workspace, str(folder)]
+        self._command.append(run_started)
+
+    def run(self) -> None:
+        """Start a child after the other until one has read all."""
+        while True:
+            status, said = self._run_one()
+            if status == DONE:
+                return
+            if status == DEFERRED:
+                self.deferrals += 1
+                time.sleep(max(0.0, float(said) - time.time()))
+            elif status != -signal.SIGKILL:
+                raise SystemExit(f"A pull ended with {status}: {said}")
+
+    def milliseconds_a_page(self) -> dict[str, float]:
+        """Return the median time from one page's request to the next one's, of the first pages and of the last."""
+        some = min(SOME_PAGES, len(self._intervals) // 2)
+        parts = {"first": self._intervals[:some], "last": self._intervals[-some:]}
+        return {name: round(1000 * statistics.median(part), 1) for name, part in parts.items()}
+
+    def _run_one(self) -> tuple[int, str]:
+        child = subprocess.Popen(self._command, stdout=subprocess.PIPE)
+        output = cast("IO[bytes]", child.stdout)
+        departures, said = [], ""
+        for line in output:
+            if line != b"sent\n":
+                said = line.decode().strip()
+                continue
+            departures.append(time.monotonic())
+            self._sent += 1
+            if self._marks and self._sent >= self._marks[0]:
+                time.sleep(self._chance.uniform(0.0, 0.06))
+                child.kill()
+                break
+        output.close()
+        # Not wait(): the peak memory of one that was killed is known to nobody else.
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode == -signal.SIGKILL:
+            self.killed += 1
+            self._marks.pop(0)
+        self.peak_kilobytes = max(self.peak_kilobytes, usage.ru_maxrss)
+        self._intervals += [later - earlier for earlier, later in pairwise(departures)]
+        return child.returncode, said
+
+
+def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str) -> int:
+    """Pull until all is read or the quota is used up; say when each request leaves."""
+    # An hour is two seconds here, so what is waited for requests of those that were killed is shortened too.
+    book.LEASE_SECONDS, book.PROBE_SECONDS, pacing.LONGEST_DEPARTURE = 2.0, 0.5, 0.5
+    host = book.HostBook(Path(folder) / "quota.sqlite", book.token_digest(url, token))
+    session = TogglSession(_Telling(url, token), host, pace=pacing.Pace(1000.0))
+    request = PullRequest("time_entries", int(workspace_id), datetime.fromisoformat(run_started))
+    with DuckdbTarget(Path(folder) / "warehouse.duckdb") as target:
+        try:
+            Pull(session, target, request).run()
+        except QuotaExhausted as stop:
+            print(stop.resets_at.timestamp(), flush=True)
+            return DEFERRED
+    return DONE
+
+
+class _Telling(RequestsTransport):
+    """Says when a request is sent."""
+
+    def send(self, call: Call, departing: Any) -> Any:
+        """Send it."""
+        print("sent", flush=True)
+        return super().send(call, departing)
+
+
+class _Entry(msgspec.Struct, gc=False):
+    id: int
+    start: datetime
+    duration: int
+    deleted_at: str | None
+
+
+def _differences(sandbox: SandboxProcess, warehouse: Path) -> list[str]:
+    """Return in which of count, ids, and seconds by day the warehouse differs from the truth."""
+    body = requests.get(f"{sandbox.url}/sandbox/truth/time_entries", timeout=300).content
+    count = ids = 0
+    by_day: Counter[str] = Counter()
+    for entry in msgspec.json.decode(body, type=list[_Entry]):
+        if entry.deleted_at is None:
+            count, ids = count + 1, ids ^ entry.id
+            by_day[entry.start.date().isoformat()] += max(0, entry.duration)
+    with duckdb.connect(str(warehouse), read_only=True) as db:
+        db.execute("set TimeZone = 'UTC'")
+        (found,) = db.sql("select count(*), bit_xor(id) from toggl.live_time_entries").fetchall()
+        days = db.sql(
+            "select start::date::varchar, sum(coalesce(duration, 0))::bigint from toggl.live_time_entries group by 1"
+        ).fetchall()
+    words = [] if found[0] == count else [f"{found[0]} rows and not {count}"]
+    words += [] if found[1] == ids else ["the ids are others"]
+    return words + ([] if Counter(dict(days)) == by_day else ["the seconds by day are others"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print JSON, and return 1 when something is missing or a limit is passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=ENTRIES, help="default: %(default)s")
+    parser.add_argument("--kills", type=int, default=KILLS, help="default: %(default)s")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.child:
+        return pull(*options.child)
+    result = measure(entries=options.entries, kills=options.kills)
+    print(json.dumps(result, indent=2))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

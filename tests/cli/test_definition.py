@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_toggl.cli import commands
+from airflow_provider_toggl.cli.definition import get_toggl_cli_commands
+
+pytestmark = pytest.mark.airflow
+
+AIRFLOW = Path(sys.executable).with_name("airflow")
+
+
+def airflow(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "AIRFLOW_HOME": str(home), "COLUMNS": "200"}
+    return subprocess.run([AIRFLOW, *arguments], env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_airflow_lists_every_command(tmp_path: Path) -> None:
+    done = airflow("toggl", "--help", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for command in commands.COMMANDS.values():
+        assert command.name in done.stdout
+        assert command.summary in done.stdout
+
+
+def test_help_of_a_command_under_airflow_is_the_command_s(tmp_path: Path) -> None:
+    done = airflow("toggl", "receiver", "--help", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "--connections" in done.stdout
+    # Airflow's own formatter would take it for a colour.
+    assert "[toggl] receiver_connections" in done.stdout
+
+
+@pytest.fixture
+def echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that returns its number as the exit status, and one that cannot be imported."""
+    module = types.ModuleType("echo_command")
+    module.add_arguments = lambda parser: parser.add_argument("--number", type=int, default=0)  # type: ignore[attr-defined]
+    module.run = lambda args: args.number  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "echo_command", module)
+    monkeypatch.setitem(commands.COMMANDS, "echo", commands.Command("echo", "echo_command", "give a number back"))
+    lost = commands.Command("lost", "airflow_provider_toggl.no_such_module", "cannot be imported")
+    monkeypatch.setitem(commands.COMMANDS, "lost", lost)
+
+
+def call(*arguments: str) -> None:
+    """Parse and run as Airflow does."""
+    from airflow.cli.cli_parser import _add_command
+
+    parser = argparse.ArgumentParser()
+    (group,) = get_toggl_cli_commands()
+    _add_command(parser.add_subparsers(), group)
+    args = parser.parse_args(["toggl", *arguments])
+    args.func(args)
+
+
+def test_a_command_gets_its_arguments_and_its_status_is_airflow_s(echo: None) -> None:
+    call("echo", "--number", "0")
+    with pytest.raises(SystemExit, match="7"):
+        call("echo", "--number", "7")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"), [(["echo", "--letter"], "--letter"), (["lost"], "no_such_module")], ids=["unknown", "lost"]
+)
+def test_what_cannot_be_done_ends_with_2_and_the_reason(
+    echo: None, capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        call(*arguments)
+    assert word in capsys.readouterr().err
+
+
+def test_airflow_s_other_commands_import_none_of_ours() -> None:
+    program = """
+import sys
+from airflow.cli import cli_parser
+before = set(sys.modules)
+cli_parser.get_parser()
+ours = {name for name in sys.modules if name.startswith("airflow_provider_toggl")}
+print(sorted(ours), sorted(name for name in ("duckdb", "pyarrow", "uvicorn") if name in set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    ours, heavy = done.stdout.splitlines()[-1].split("] [")
+    assert "cli.definition" in ours
+    assert not [word for word in ("cli.quota", "cli.plan", "core", "hooks", "sandbox") if word in ours]
+    assert heavy == "]"
