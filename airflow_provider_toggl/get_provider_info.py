@@ -150,7 +150,7 @@ def get_provider_info() -> dict[str, Any]:
                 "target-integration-name": "Common SQL",
                 "python-module": f"airflow_provider_toggl.transfers.{module}",
             }
-            for module in ("toggl_to_sql", "events_to_sql")
+            for module in ("toggl_to_sql", "events_to_sql", "reconcile")
         ],
         "asset-uris": [
             {

@@ -148,7 +148,7 @@ class SchemaTooNew(WarehouseError):
 
 
 class AbsenceRefused(WarehouseError):
-    """A complete list lacks an unusual share of the known rows; nothing was marked absent."""
+    """A complete list, or a report, lacks an unusual share of the known rows; none of them was marked absent."""
 
 
 class DeliveryRefused(TogglError):

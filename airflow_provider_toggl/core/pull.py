@@ -1,8 +1,7 @@
 """One run of one stream: pages from Toggl, landed one by one, each with the progress that it stands for.
 
-The only place where extract and land meet. Whatever stops a run, what was landed stays, and the next run goes on from
-the
-page after it.
+Here, in ``page_landing`` and in ``reconcile`` alone extract and land meet. Whatever stops a run, what was landed
+stays, and the next run goes on from the page after it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
+from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
@@ -22,7 +21,8 @@ from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesR
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.land.changes import Changes
-from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, Target
+from airflow_provider_toggl.core.land.target import Landed, Sweep, Target
+from airflow_provider_toggl.core.page_landing import PageLander, log_doubts
 from airflow_provider_toggl.core.streams import get_stream
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ class Pull:
         self._clock = clock or SystemClock()
         self._stream = get_stream(request.stream)
         self._only = _only_window(request)
+        self._lander = PageLander(target, request.workspace_id, self.scope, self._clock)
         self.summary = summary or Summary(request.stream, request.workspace_id)
         self.changes = Changes()
         if self.summary.inserted or self.summary.updated or self.summary.absent:
@@ -205,26 +206,14 @@ class Pull:
         return build_reader(self._session, self._request, cursor, watermark, self._clock)
 
     def _land(self, page: Page) -> None:
-        # Imported here: reading pages needs pyarrow, and importing this module must not.
-        from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
-
         request, summary = self._request, self.summary
-        batch: Batch = decode_page(page.stream, page.body, Observation(request.workspace_id, page.observed_at))
+        batch = self._lander.decode(page)
         sweep = None
         # A row that could not be read is not known to be on the list, nor to be missing from it.
         if page.complete_at is not None and not summary.rejected and not batch.rejected:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
-        progress = Progress(
-            stream=page.stream,
-            scope=self.scope,
-            watermark=page.watermark,
-            cursor=page.cursor,
-            requests_spent=page.requests,
-            ran_at=utc(self._clock.now()),
-        )
-        landed: Landed = self._target.land([batch], progress, sweep, note_days=True)
+        landed = self._lander.land(page, batch, sweep, note_days=True)
         self._note(batch, landed)
-        _log_doubts(batch, page.where)
         summary.pages += 1
         summary.rows += page.rows
         summary.inserted += landed.inserted
@@ -316,7 +305,7 @@ def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[Batch]:
 
     for page in pages:
         batch = decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))
-        _log_doubts(batch, page.where)
+        log_doubts(batch, page.where)
         yield batch
 
 
@@ -334,26 +323,6 @@ def _only_window(request: PullRequest) -> windows.Window | None:
 def _today(request: PullRequest) -> date:
     """Return the day that the run started on: a range that ends today stays the same over deferrals and retries."""
     return request.run_started.astimezone(timezone.utc).date()
-
-
-def _log_doubts(batch: Batch, where: str) -> None:
-    """Say what is wrong with a page that was landed nevertheless."""
-    if batch.rejected:
-        log.warning(
-            "%s, %s: %d records cannot be landed and are kept in rejected_records; the first: %s",
-            batch.stream,
-            where,
-            len(batch.rejected),
-            batch.rejected[0].reason,
-        )
-    if batch.odd_durations:
-        log.warning(
-            "%s, %s: %d entries have a duration that is not from start to stop, or stop before they start; they are "
-            "landed as Toggl gives them.",
-            batch.stream,
-            where,
-            batch.odd_durations,
-        )
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -31,6 +31,14 @@ class QuotaDeferral(BaseOperator):
         """Do it, from the begin or from the progress that an earlier attempt noted there, and return the result."""
         raise NotImplementedError
 
+    def so_far(self, progress: dict[str, Any]) -> str:
+        """Return what there is to say of a progress when the task begins to wait, with a space before it."""
+        return ""
+
+    def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of ``resume`` that a progress is kept as."""
+        return {"progress": progress}
+
     def execute(self, context: Context) -> Any:
         """Do the work, or defer until the quota allows it."""
         return self._attempt({})
@@ -56,6 +64,59 @@ class QuotaDeferral(BaseOperator):
 
         spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
         moment = until + timedelta(seconds=spread)
-        self.log.info("%s The task goes on at %s and holds no worker slot until then.", stop, moment)
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume", kwargs={"progress": progress})
+        self.log.info(
+            "%s The task goes on at %s and holds no worker slot until then.%s", stop, moment, self.so_far(progress)
+        )
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume", kwargs=self.kept(progress))
         raise ConfigurationError("The task could not be deferred.")
+
+
+class RunDeferral(QuotaDeferral):
+    """Does the work of one run of a DAG over all its waits and tries, with a summary that adds up."""
+
+    #: That of this try.
+    context: Context
+
+    def execute(self, context: Context) -> Any:
+        """Do the work, or defer until the quota allows it."""
+        self.context = context
+        return self._attempt({"run_started": run_started(context).isoformat(), "summary": None})
+
+    def resume(
+        self,
+        context: Context,
+        event: Any = None,
+        *,
+        run_started: str | None = None,
+        summary: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> Any:
+        """Go on after a wait for the quota, behind what was landed.
+
+        ``airflow dags test`` loses what a task leaves for itself when it defers: then the counts begin anew.
+        """
+        self.context = context
+        return self._attempt({**more, "run_started": run_started or _started_text(context), "summary": summary})
+
+    def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of ``resume`` that a progress is kept as."""
+        return progress
+
+    def so_far(self, progress: dict[str, Any]) -> str:
+        """Return what there is to say of a progress when the task begins to wait."""
+        return f" So far: {self.say(progress['summary'])}"
+
+    def say(self, summary: dict[str, Any]) -> str:
+        """Return a summary in a line."""
+        raise NotImplementedError
+
+
+def run_started(context: Context) -> datetime:
+    """Return when the DAG run started: the same for every try, so that a retry does not read again what is done."""
+    run = context.get("dag_run")
+    started = getattr(run, "start_date", None)
+    return started if isinstance(started, datetime) else datetime.now(timezone.utc)
+
+
+def _started_text(context: Context) -> str:
+    return run_started(context).isoformat()

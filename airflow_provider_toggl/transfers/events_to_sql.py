@@ -94,8 +94,8 @@ class TogglEventsToSqlOperator(BaseOperator):
                 self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone or None
             ) as target,
         ):
-            outlets.begin(target)
             drain = Drain(store, target, self._request(note_changes=bool(outlets)))
+            outlets.begin(target, drain.changes)
             summary = drain.run()
             outlets.tell(target, drain.changes)
         return summary.as_dict()

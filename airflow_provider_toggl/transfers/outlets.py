@@ -8,7 +8,7 @@ nothing changed there is no asset event.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ MOST_PARTITIONS = 366
 
 _ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
 _ENTRIES = "time_entries"
+_KEPT = "outlets"
 _ALL = 2**31
 
 
@@ -50,12 +51,28 @@ class Outlets:
         """Whether there is anybody to tell."""
         return bool(self._assets)
 
-    def begin(self, target: Target) -> None:
-        """Take note of where the days are before the landing."""
-        if self:
+    def begin(self, target: Target, changes: Changes, progress: Mapping[str, Any] | None = None) -> None:
+        """Take note of where the days are before the landing, and of what its part before a wait kept.
+
+        :param progress: what the task kept when it began to wait.
+        """
+        if progress and _KEPT in progress:
+            kept = progress[_KEPT]
+            self._begin = kept["begin"]
+            for workspace_id, told in kept["told"].items():
+                changes.restore(int(workspace_id), told)
+        elif self:
             with target.transaction() as session:
                 self._begin = days.last_seq(session)
             target.release(force=True)
+
+    def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
+        """Put into a progress what the part after a wait cannot know; days are in the warehouse."""
+        told = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
+        for one in told.values():
+            one.pop("days")
+        if self:
+            progress[_KEPT] = {"begin": self._begin, "told": told}
 
     def tell(self, target: Target, changes: Changes) -> None:
         """Tell each outlet what it does not know yet, and note in the warehouse that it was told."""

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 
-from airflow_provider_toggl.core.errors import ConfigurationError, PlanLacksFeature, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_toggl.core.pull import PullRequest, Summary
-
-#: Tasks that wait for the same reset come back within this many seconds of each other, not all at once.
-SPREAD_SECONDS = 2.0
+    from airflow_provider_toggl.core.pull import PullRequest
 
 
-class TogglToSqlOperator(BaseOperator):
+class TogglToSqlOperator(RunDeferral):
     """Land one stream of a Toggl workspace in a table, page by page, within the hourly quota.
 
     The first run reads the whole history, each later one what changed since. Every page is one transaction of rows and
@@ -85,7 +82,6 @@ class TogglToSqlOperator(BaseOperator):
         absent_share: float = 0.2,
         absent_rows: int = 20,
         facts_timezone: str | None = None,
-        deferrable: bool = True,
         max_partitions: int = MOST_PARTITIONS,
         **kwargs: Any,
     ) -> None:
@@ -105,55 +101,40 @@ class TogglToSqlOperator(BaseOperator):
         self.absent_share = absent_share
         self.absent_rows = absent_rows
         self.facts_timezone = facts_timezone
-        self.deferrable = deferrable
         self.max_partitions = check_partitions(max_partitions)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
-        return self._pull(context, _run_started(context), None)
+        from airflow_provider_toggl.core.pull import Pull, Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-    def resume(
-        self,
-        context: Context,
-        event: Any = None,
-        *,
-        run_started: str | None = None,
-        summary: dict[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Go on after a wait for the quota, from the page after the last one that was landed.
-
-        ``airflow dags test`` loses what a task leaves for itself when it defers: then the counts begin anew.
-        """
-        from airflow_provider_toggl.core.pull import Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
-
-        started = datetime.fromisoformat(run_started) if run_started else _run_started(context)
-        return self._pull(context, started, Summary(**summary) if summary else None)
-
-    def _pull(self, context: Context, run_started: datetime, earlier: Summary | None) -> dict[str, Any]:
-        from airflow_provider_toggl.core.pull import Pull  # noqa: PLC0415 - who only parses a DAG runs nothing
-
-        stop: QuotaExhausted | RateLimited
         hook = TogglHook(self.toggl_conn_id)
-        request = self._request(hook, run_started)
+        request = self._request(hook, datetime.fromisoformat(progress["run_started"]))
+        earlier = Summary(**progress["summary"]) if progress["summary"] else None
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
-            outlets = Outlets(self, context, self.max_partitions)
-            outlets.begin(target)
+            outlets = Outlets(self, self.context, self.max_partitions)
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)
+            outlets.begin(target, pull.changes, progress)
             try:
-                with session.claiming(_claimant(context, self.task_id)):
+                with session.claiming(_claimant(self.context, self.task_id)):
                     pull.run()
                 outlets.tell(target, pull.changes)
                 return pull.summary.as_dict()
-            except QuotaExhausted as error:
-                stop, until = error, error.resets_at
-            except RateLimited as error:
-                stop, until = error, error.retry_at
+            except (QuotaExhausted, RateLimited):
+                pull.summary.deferrals += 1
+                progress["summary"] = pull.summary.as_dict()
+                outlets.keep(pull.changes, progress)
+                raise
             except PlanLacksFeature as error:
                 if self.stream == "time_entries":
                     raise
                 raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
-        return self._defer_until(until, stop, run_started, pull.summary)
+
+    def say(self, summary: dict[str, Any]) -> str:
+        """Return a summary in a line."""
+        from airflow_provider_toggl.core.pull import Summary  # noqa: PLC0415 - few tasks wait
+
+        return str(Summary(**summary))
 
     def _request(self, hook: TogglHook, run_started: datetime) -> PullRequest:
         from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
@@ -172,33 +153,6 @@ class TogglToSqlOperator(BaseOperator):
             absent_share=self.absent_share,
             absent_rows=self.absent_rows,
         )
-
-    def _defer_until(
-        self, until: datetime, stop: QuotaExhausted | RateLimited, run_started: datetime, summary: Summary
-    ) -> NoReturn:
-        if not self.deferrable:
-            raise stop
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - few tasks wait
-
-        summary.deferrals += 1
-        spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
-        moment = until + timedelta(seconds=spread)
-        self.log.info(
-            "%s The task goes on at %s and holds no worker slot until then. So far: %s", stop, moment, summary
-        )
-        self.defer(
-            trigger=DateTimeTrigger(moment=moment),
-            method_name="resume",
-            kwargs={"run_started": run_started.isoformat(), "summary": summary.as_dict()},
-        )
-        raise ConfigurationError("The task could not be deferred.")
-
-
-def _run_started(context: Context) -> datetime:
-    """Return when the DAG run started: the same for every try, so that a retry does not read again what is done."""
-    run = context.get("dag_run")
-    started = getattr(run, "start_date", None)
-    return started if isinstance(started, datetime) else datetime.now(timezone.utc)
 
 
 def _claimant(context: Context, task_id: str) -> str:

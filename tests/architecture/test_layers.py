@@ -8,8 +8,18 @@ import pytest
 from support.package_sources import PACKAGE, Module, package_modules
 
 BASE = {"core.errors", "core.clock", "core.instants", "core.streams"}
-CORE = BASE | {"core.api", "core.events", "core.delivery", "core.extract", "core.land", "core.pull", "core.drain"}
-CORE |= {"core.plan"}
+CORE = BASE | {
+    "core.api",
+    "core.events",
+    "core.delivery",
+    "core.extract",
+    "core.land",
+    "core.page_landing",
+    "core.pull",
+    "core.plan",
+    "core.drain",
+    "core.reconcile",
+}
 
 # Which part of the package may import which others, besides itself and the package's version.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -22,14 +32,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.land": BASE,
     "core.delivery": BASE | {"core.events"},
     "core.extract": BASE | {"core.api"},
-    "core.pull": BASE | {"core.api", "core.extract", "core.land"},
+    "core.page_landing": BASE | {"core.extract", "core.land"},
+    "core.pull": BASE | {"core.api", "core.extract", "core.land", "core.page_landing"},
+    "core.reconcile": BASE | {"core.api", "core.extract", "core.land", "core.page_landing"},
     "core.plan": BASE | {"core.api", "core.extract", "core.land"},
     "core.drain": BASE | {"core.events", "core.land"},
     "hooks": CORE,
     "triggers": BASE | {"core.events", "hooks"},
     "sensors": CORE | {"hooks", "triggers"},
-    "operators": CORE | {"hooks", "triggers"},
-    "transfers": CORE | {"hooks", "triggers", "assets"},
+    "operators": CORE | {"hooks", "triggers", "operators.quota_deferral"},
+    # The one thing of operators that transfers share: tasks that wait for the quota.
+    "operators.quota_deferral": BASE,
+    "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE,
     "plugin": BASE | {"core.delivery", "hooks"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_every_example_is_a_dag_that_loads():
     assert set(bag.dag_ids) == {
         "toggl_sync_to_duckdb",
         "toggl_hours_report",
+        "toggl_reconcile",
         "toggl_subscription",
         "toggl_on_change",
         "toggl_wait_for_project",
@@ -59,6 +61,10 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     warehouse = connect(airflow, toggl)
     airflow.cli("dags", "test", "toggl_sync_to_duckdb")
     assert differences(warehouse, toggl.url) == []
+    toggl.mutate(seed=5, n=12, kinds=["delete_entry", "delete_tag", "late_edit"])
+    said = airflow.cli("dags", "test", "toggl_reconcile")
+    assert differences(warehouse, toggl.url) == []
+    assert re.search(r"1,4\d\d entries, .*\d+ deleted", said)
     report = airflow.cli("dags", "test", "toggl_hours_report")
     assert "Hours of the last 30 days" in report
     assert rows(warehouse, LARGEST)[0]["project_name"] in report

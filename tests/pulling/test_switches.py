@@ -85,8 +85,8 @@ OF_NO_CONCERN = {
     "quota_text": "of a refusal, which the client's own tests are about",
     "report_paid_filters_refused": "of filters, which no run asks for",
     "report_lists_page_size": "of lists that no run asks for",
-    "summary_gives_ids": "of summaries, which no run asks for",
-    "summary_ids_where": "of summaries, which no run asks for",
+    "summary_gives_ids": "of summaries, which no pull asks for",
+    "summary_ids_where": "of summaries, which no pull asks for",
     "first_id_needs_timestamp": "of first_id, which no run sends",
 }
 

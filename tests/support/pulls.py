@@ -17,13 +17,16 @@ from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.extract.belief import Rules
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.pull import Pull, PullRequest, Summary
+from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
+from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
 
 STREAMS = truth.STREAMS
-WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone")
+WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone", "now")
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
@@ -81,6 +84,23 @@ class Workspace:
     def pull_all(self, **entries: Any) -> dict[str, Summary]:
         """Pull every stream; options are for the time entries."""
         return {name: self.pull(name, **(entries if name == "time_entries" else {})) for name in STREAMS}
+
+    def reconcile(
+        self,
+        *,
+        before_call: Any = None,
+        session: TogglSession | None = None,
+        run_started: datetime | None = None,
+        summary: ReconcileSummary | None = None,
+        rules: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> ReconcileSummary:
+        """Prove the time entries, and repair what differs, as a new run would; ``rules`` say how carefully."""
+        session = session or self.session(before_call=before_call)
+        started = run_started or datetime.now(timezone.utc)
+        request = ReconcileRequest(self.id, started, rules=Rules(**(rules or {})), **options)
+        with DuckdbTarget(self.path, lock_timeout=0.2) as target:
+            return Reconcile(session, target, request, summary=summary).run()
 
     def wrong(self, *streams: str, with_deletions: bool = True) -> list[str]:
         """Return how the warehouse differs from the truth, in those streams or in all.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,9 @@ def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
 class Run:
     """One try of a landing task, told batch by batch."""
 
-    def __init__(self, target: DuckdbTarget, *outlets: Any, run_id: str = "run", max_partitions: int = 366) -> None:
+    def __init__(
+        self, target: DuckdbTarget, *outlets: Any, run_id: str = "run", max_partitions: int = 366, progress: Any = None
+    ) -> None:
         self.events = OutletEventAccessors()
         ti = SimpleNamespace(dag_id="dag", run_id=run_id, task_id="land", map_index=-1)
         context: Any = {"outlet_events": self.events, "ti": ti}
@@ -38,7 +41,7 @@ class Run:
         self.target = target
         self.changes = Changes()
         self._outlets = Outlets(self.task, context, max_partitions)
-        self._outlets.begin(target)
+        self._outlets.begin(target, self.changes, progress)
 
     def land(self, *batches: Any) -> Run:
         landed = self.target.land(batches, note_days=True)
@@ -50,6 +53,12 @@ class Run:
         """Return the extras of the assets that get an event."""
         self._outlets.tell(self.target, self.changes)
         return {outlet.uri: self.events[outlet].extra for outlet in self.task.outlets}
+
+    def wait(self) -> Any:
+        """Defer; return what the task keeps for itself."""
+        progress: dict[str, Any] = {}
+        self._outlets.keep(self.changes, progress)
+        return json.loads(json.dumps(progress))
 
     def days(self) -> list[str]:
         """Return the days that get an event of their own, or are in the extra where Airflow has no partitions."""
@@ -109,6 +118,14 @@ def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: DuckdbTarge
     assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
     # Of the first one only the days are known.
     assert (told["ids"], told["is_complete"]) == ([2], False)
+
+
+def test_what_was_landed_before_a_wait_is_told_after_it(target: DuckdbTarget) -> None:
+    kept = Run(target, ENTRIES, DAYS).land(on(1, 1)).wait()
+    after = Run(target, ENTRIES, DAYS, progress=kept).land(on(2, 2))
+    told = after.tell()[ENTRIES.uri]
+    assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
+    assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 2, True)
 
 
 def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_again(target: DuckdbTarget) -> None:

@@ -337,7 +337,7 @@ def waits(metadata_database: Path) -> Iterator[Any]:
 def test_a_dag_run_without_a_scheduler_waits_for_a_quota_by_itself_and_leaves_its_summary(
     sandbox: RunningSandbox, warehouse: Path, waits: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("airflow_provider_toggl.transfers.toggl_to_sql.SPREAD_SECONDS", 0.1)
+    monkeypatch.setattr("airflow_provider_toggl.operators.quota_deferral.SPREAD_SECONDS", 0.1)
     text = "You have hit your hourly limit for API calls. Your quota will reset in 1 seconds."
     sandbox.fault("status", status=402, body=text)
     with all_logs() as lines:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -45,6 +45,10 @@ class EntriesOptions:
     :param page_size: rows to ask for in a page.
     :param lag: how long a change may take to show in reports.
     :param windows_per_run: how many windows that were read before a run may look at again.
+    :param only_changes: of the days of ``only`` that were read before, read what changed since; others are read whole.
+    :param overlap: look for changes from so long before the watermark.
+    :param filters: what else a report is asked for, such as ``{"user_ids": [7]}``; for days that are read whole, since
+        what is known of a day is known of all its entries.
     """
 
     workspace_id: int
@@ -54,6 +58,9 @@ class EntriesOptions:
     page_size: int = 1000
     lag: timedelta = timedelta(minutes=5)
     windows_per_run: int = 3
+    only_changes: bool = False
+    overlap: timedelta = timedelta(0)
+    filters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class EntriesReader:
@@ -74,7 +81,10 @@ class EntriesReader:
         span = self.cursor.span_days
         if self._options.only is not None:
             wanted = windows.split(self._options.only, span)
-            return [w for w in wanted if not windows.is_done(self.cursor.coverage, w, self._options.run_started)]
+            coverage, started = self.cursor.coverage, self._options.run_started
+            unread = [gap for w in wanted for gap in windows.gaps(coverage, w)] if self._options.only_changes else []
+            passed = [w for w in wanted if windows.gaps(coverage, w)] if unread else []
+            return unread + [w for w in wanted if w not in passed and not windows.is_done(coverage, w, started)]
         beginning = self._beginning()
         today = now.date()
         if beginning is None:
@@ -111,7 +121,10 @@ class EntriesReader:
         return wanted if known is None or (wanted is not None and wanted < known) else known
 
     def _opened(self, window: Window) -> OpenWindow:
-        until = None if self._options.only else windows.watermark_of(self.cursor.coverage, window)
+        is_whole = self._options.only is not None and not self._options.only_changes
+        until = None if is_whole else windows.watermark_of(self.cursor.coverage, window)
+        if until is not None:
+            until -= self._options.overlap
         # Not before the run started, whatever this machine's clock says: else what this run reads were never done.
         opened_at = max(utc(self._clock.now()), self._options.run_started)
         order: Order = "date" if until is None else "last_update"
@@ -124,7 +137,7 @@ class EntriesReader:
         try:
             answer, looked = self._ask_whole(opened)
         except PayloadRefused as error:
-            self.cursor = _adapted(self.cursor, error, self._page_size())
+            self.cursor = adapt(self.cursor, error, self._page_size())
             return None
         if not _follows(opened, looked):
             log.info(
@@ -149,7 +162,7 @@ class EntriesReader:
     def _ask_whole(self, opened: OpenWindow) -> tuple[Answer, ReportPage]:
         asked = f"POST {self._path} ({opened.window}, from row {opened.next_row})"
         for attempt in range(1, TRIES + 1):
-            answer = self._session.request("POST", self._path, payload=build_query(opened, self._page_size()))
+            answer = self._session.request("POST", self._path, payload=self._query(opened))
             try:
                 looked = inspect_report(
                     answer.body,
@@ -166,6 +179,9 @@ class EntriesReader:
             else:
                 return answer, looked
         raise MalformedAnswer(f"{asked}: no whole page came.")
+
+    def _query(self, opened: OpenWindow) -> dict[str, Any]:
+        return build_query(opened, self._page_size()) | dict(self._options.filters)
 
     def _page_size(self) -> int:
         most = self.cursor.page_size
@@ -211,7 +227,7 @@ class EntriesReader:
 
 
 def build_query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
-    """Return the body that asks for the next page of a window."""
+    """Return the body that asks for the next page of a window; a page size of 0 leaves it to Toggl."""
     query: dict[str, Any] = {
         "start_date": opened.first.isoformat(),
         "end_date": opened.last.isoformat(),
@@ -229,7 +245,7 @@ def build_query(opened: OpenWindow, page_size: int) -> dict[str, Any]:
     return query
 
 
-def _adapted(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCursor:
+def adapt(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCursor:
     """Return a cursor that asks for less where Toggl refused a page size or a range, both undocumented.
 
     :raises PayloadRefused: it was refused for something else.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,18 @@ class Changes:
         """Whether something of a stream changed, or was touched where that is not known better."""
         touched = self._of(workspace_id, stream)
         return touched.is_changed or bool(touched.ids or touched.days)
+
+    def note_changed(self, workspace_id: int, landed: Landed) -> None:
+        """Take note of a landing of one workspace's time entries."""
+        self._of(workspace_id, "time_entries").observations += landed.inserted + landed.updated + landed.unchanged
+        self.note_days(landed)
+
+    def restore(self, workspace_id: int, told: Mapping[str, Any]) -> None:
+        """Take note of the time entries that an earlier part of the same run told."""
+        touched = self._of(workspace_id, "time_entries")
+        touched.observations += told["observations"]
+        touched.add_ids(told["ids"])
+        touched.has_more_ids |= not told["is_complete"]
 
     def told(self, workspace_id: int, stream: str) -> dict[str, Any]:
         """Return what changed of a workspace's stream, fit for JSON.

@@ -1,0 +1,74 @@
+"""A page of Toggl's, landed with the progress that it stands for, as every run does that reads from Toggl."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_toggl.core.clock import Clock, utc
+from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, Target
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.land.records import Batch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PageLander:
+    """Lands pages of one workspace.
+
+    :param scope: what the progress is kept under in ``sync_state``.
+    :param clock: time, as a seam.
+    """
+
+    target: Target
+    workspace_id: int
+    scope: str
+    clock: Clock
+
+    def decode(self, page: Page) -> Batch:
+        """Return what a page says, and log what is wrong with it."""
+        # Imported here: reading pages needs pyarrow, and importing this module must not.
+        from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+
+        batch: Batch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
+        log_doubts(batch, page.where)
+        return batch
+
+    def land(self, page: Page, batch: Batch, sweep: Sweep | None = None, *, note_days: bool = False) -> Landed:
+        """Land what a page says together with its progress.
+
+        :param note_days: find out which days and entries it changed.
+        """
+        progress = Progress(
+            stream=page.stream,
+            scope=self.scope,
+            watermark=page.watermark,
+            cursor=page.cursor,
+            requests_spent=page.requests,
+            ran_at=utc(self.clock.now()),
+        )
+        return self.target.land([batch], progress, sweep, note_days=note_days)
+
+
+def log_doubts(batch: Batch, where: str) -> None:
+    """Say what is wrong with a page that is landed nevertheless."""
+    if batch.rejected:
+        log.warning(
+            "%s, %s: %d records cannot be landed and are kept in rejected_records; the first: %s",
+            batch.stream,
+            where,
+            len(batch.rejected),
+            batch.rejected[0].reason,
+        )
+    if batch.odd_durations:
+        log.warning(
+            "%s, %s: %d entries have a duration that is not from start to stop, or stop before they start; they are "
+            "landed as Toggl gives them.",
+            batch.stream,
+            where,
+            batch.odd_durations,
+        )

@@ -1,0 +1,1 @@
+"""Proves that the warehouse's time entries equal Toggl's, and repairs what does not."""

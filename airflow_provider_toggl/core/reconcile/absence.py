@@ -1,0 +1,145 @@
+"""Entries that reports lack: heard one by one, and marked only when all that could be wrong is ruled out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+
+import numpy as np
+
+from airflow_provider_toggl.core.errors import MalformedAnswer
+from airflow_provider_toggl.core.extract import belief
+from airflow_provider_toggl.core.extract.belief import Hearing, Rules, Sight, build_court
+from airflow_provider_toggl.core.extract.compare import Bools, Clock, Rows, day_of, join_days
+from airflow_provider_toggl.core.reconcile.reading import Reading
+from airflow_provider_toggl.core.reconcile.request import some
+
+log = logging.getLogger(__name__)
+
+REFUSED = "an unusual share of the window is missing at once"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What reports lack of a window.
+
+    :param candidates: live rows that they lack.
+    :param rows: all live rows of the window, the candidates among them.
+    :param present: those that reports have just shown.
+    :param clock: when they were shown.
+    """
+
+    candidates: Rows
+    rows: Rows
+    present: Rows
+    clock: Clock
+
+
+class Absence:
+    """Hears candidates of one window.
+
+    :param sight: tells what the token may see; asked only where there are candidates.
+    :param neighbours: rows beside the window, asked only where the window itself has no witness.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        rules: Rules,
+        zone: tzinfo,
+        *,
+        sight: Callable[[], Sight],
+        neighbours: Callable[[], Rows],
+    ) -> None:
+        self._reading = reading
+        self._rules = rules
+        self._zone = zone
+        self._sight = sight
+        self._neighbours = neighbours
+        self.unproved: dict[str, tuple[int, ...]] = {}
+
+    def sift(self, missing: Missing) -> tuple[Rows, bool]:
+        """Return the candidates that are worth a hearing, and whether they are too many; notes why the others are not.
+
+        Asks nothing but what the token may see.
+        """
+        known = {id_ for ids in self.unproved.values() for id_ in ids}
+        left = missing.candidates.where(~missing.candidates.among(known))
+        if not len(left):
+            return left, False
+        left = self._set_aside(left, belief.beyond_sight(left, self._sight(), missing.clock.date))
+        whole = belief.whole_users(left, missing.rows.where(~missing.rows.among(missing.candidates.ids)), self._rules)
+        left = self._set_aside(left, {belief.WHOLE_USER: whole})
+        if self._rules.refuses(len(left), len(missing.rows)):
+            self._note(REFUSED, left.ids.tolist())
+            return left, True
+        return left, False
+
+    def hear(self, candidates: Rows, missing: Missing) -> None:
+        """Ask for candidates beside witnesses, and mark as absent what is believed to be gone."""
+        left = candidates
+        while len(left):
+            takes_ids = self._reading.cursor.takes_ids is not False
+            for hearing in self._hearings(left, missing, takes_ids):
+                if not self._hear_one(hearing, by_ids=takes_ids):
+                    # The filter does not work here: what is left is read by days.
+                    break
+                left = left.where(~left.among(hearing.candidates.ids))
+            else:
+                return
+
+    def _hearings(self, candidates: Rows, missing: Missing, by_ids: bool) -> Iterator[Hearing]:
+        live = missing.rows.where(~missing.rows.among(missing.candidates.ids))
+        if not len(live):
+            live = self._neighbours()
+        reading = self._reading
+        court = build_court(missing.present, live, self._zone, reading.page_size, reading.span_days)
+        if by_ids:
+            return court.hear_by_ids(candidates)
+        rows = missing.rows.where(np.isin(missing.rows.users, candidates.users))
+        count: dict[date, int] = {}
+        for start in rows.starts.tolist():
+            day = day_of(start, self._zone)
+            count[day] = count.get(day, 0) + 1
+        days = sorted({day_of(start, self._zone) for start in candidates.starts.tolist()})
+        return court.hear_by_days(candidates, join_days(days, count, reading.page_size))
+
+    def _hear_one(self, hearing: Hearing, *, by_ids: bool) -> bool:
+        """Ask one question and judge by its answer; False where the answer is to another question."""
+        candidates = hearing.candidates
+        filters: dict[str, Sequence[int]] = {"time_entry_ids": hearing.ids} if by_ids else {}
+        if hearing.users:
+            filters = {"user_ids": hearing.users}
+        try:
+            heard = self._reading.read(hearing.window, filters)
+        except MalformedAnswer as error:
+            log.warning("%s", error)
+            self._note(belief.NOT_ASKED, candidates.ids.tolist())
+            return True
+        if heard.foreign and not heard.complete:
+            return False
+        missing = candidates.where(~candidates.among(heard.ids))
+        if not len(missing):
+            return True
+        if not heard.complete:
+            self._note(belief.NOT_ASKED, missing.ids.tolist())
+            return True
+        testimony = self._reading.testify(heard, is_sound=hearing.is_satisfied(heard.ids))
+        believed = self._set_aside(missing, belief.judge(missing, testimony, self._sight(), self._rules))
+        if len(believed):
+            log.info("Gone in Toggl, and marked so: %s.", some(believed.ids.tolist()))
+            self._reading.land_absences(believed.ids.tolist(), testimony.spoken_for)
+        return True
+
+    def _set_aside(self, rows: Rows, masks: dict[str, Bools]) -> Rows:
+        for reason, ids in belief.by_reason(masks, rows).items():
+            self._note(reason, ids)
+        aside = np.any(np.stack(list(masks.values())), axis=0) if masks else np.zeros(len(rows), np.bool_)
+        return rows.where(~aside)
+
+    def _note(self, reason: str, ids: Sequence[int]) -> None:
+        if ids:
+            self.unproved[reason] = tuple(sorted({*self.unproved.get(reason, ()), *ids}))
+            log.warning("%d missing in reports and kept: %s (%s).", len(ids), reason, some(ids))

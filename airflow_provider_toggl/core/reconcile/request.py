@@ -1,0 +1,125 @@
+"""What a reconciliation is asked for, and what it tells of what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.extract.belief import Rules
+from airflow_provider_toggl.core.extract.proof import MOST_IDS, Proof
+
+
+@dataclass(frozen=True)
+class ReconcileRequest:
+    """What to prove, and how careful to be.
+
+    :param run_started: windows proved since then (this machine's clock) are done; the same over deferrals and retries.
+    :param since: first day, of the token owner's zone; None: that of the first entry that is known.
+    :param until: last day; None: tomorrow, and the days for which entries are planned.
+    :param overlap: changes are looked for from so long before the mark of the last run.
+    :param rules: when a missing entry is believed to be gone.
+    :param page_size: entries to ask for in a page.
+    :param lag: how long a change may take to show in reports.
+    :param note_changes: find out which entries and days changed, for those who wait for them.
+    """
+
+    workspace_id: int
+    run_started: datetime
+    since: str | date | datetime | None = None
+    until: str | date | datetime | None = None
+    overlap: timedelta = timedelta(days=1)
+    rules: Rules = field(default_factory=Rules)
+    page_size: int = 1000
+    lag: timedelta = timedelta(minutes=5)
+    note_changes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workspace_id <= 0:
+            raise ConfigurationError(f"workspace_id is {self.workspace_id}; it is a positive number.")
+        if not 0 < self.page_size <= 10_000:
+            raise ConfigurationError(f"page_size is {self.page_size}; it must be from 1 to 10000.")
+        times = {"overlap": self.overlap, "settle": self.rules.settle, "report_lag": self.lag}
+        for name, value in times.items():
+            if value < timedelta(0):
+                raise ConfigurationError(f"{name} is {value}; it must not be negative.")
+        if not 0 <= self.rules.absent_share <= 1 or self.rules.absent_rows < 0:
+            raise ConfigurationError("absent_share is from 0 to 1, and absent_rows not negative.")
+
+    @property
+    def scope(self) -> str:
+        """What reconciliation's row in ``sync_state`` is kept under."""
+        return f"{self.workspace_id}/reconcile"
+
+
+@dataclass
+class ReconcileSummary:
+    """What a run did; all numbers of this run, over its deferrals.
+
+    :param first: first day that was compared; ``last`` the last one.
+    :param entries: live entries that the warehouse has there.
+    :param added: entries that were missing; ``edited`` those that differed; ``deleted`` those that are gone.
+    :param unproved: how many entries or sums could not be proved, by reason.
+    :param by_ids: whether every entry was compared by its id, or only sums; None where both happened.
+    :param requests: requests sent, refused ones included.
+    :param quota_left: requests left in the lane as last told, None where Toggl does not tell.
+    :param watermark: everything up to then, by Toggl's clock, was compared.
+    """
+
+    workspace_id: int
+    first: str | None = None
+    last: str | None = None
+    entries: int = 0
+    windows: int = 0
+    added: int = 0
+    edited: int = 0
+    deleted: int = 0
+    rejected: int = 0
+    unproved: dict[str, int] = field(default_factory=dict)
+    by_ids: bool | None = None
+    pages: int = 0
+    requests: int = 0
+    quota_left: int | None = None
+    watermark: str | None = None
+    deferrals: int = 0
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as XCom can hold it."""
+        return asdict(self)
+
+    def take(self, proofs: Iterable[Proof]) -> None:
+        """Say what the proofs of this run's windows say together."""
+        proofs = list(proofs)
+        self.windows, self.entries = len(proofs), sum(proof.entries for proof in proofs)
+        self.unproved = {}
+        for proof in proofs:
+            for reason, count in proof.unproved.items():
+                self.unproved[reason] = self.unproved.get(reason, 0) + count
+        ways = {proof.by_ids for proof in proofs}
+        self.by_ids = ways.pop() if len(ways) == 1 else None
+        if proofs:
+            self.first = min(proof.first for proof in proofs).isoformat()
+            self.last = max(proof.last for proof in proofs).isoformat()
+
+    def __str__(self) -> str:
+        parts = [f"{self.first} to {self.last}: {self.entries:,} entries"] if self.first else ["nothing compared yet"]
+        done = {"added": self.added, "deleted": self.deleted, "edited": self.edited, "rejected": self.rejected}
+        parts += [f"{count:,} {word}" for word, count in done.items() if count] or ["as in Toggl"]
+        if self.by_ids is False:
+            parts.append("by sums")
+        parts.append(f"{self.requests} requests" + ("" if self.quota_left is None else f" ({self.quota_left} left)"))
+        parts += [f"{self.deferrals} waits for the quota"] if self.deferrals else []
+        line = ", ".join(parts)
+        if self.unproved:
+            line += ". Not proved: " + "; ".join(f"{count:,} ({reason})" for reason, count in self.unproved.items())
+        return line + "."
+
+
+def some(ids: Iterable[int]) -> str:
+    """Return ids for a log line, the first ones where they are many."""
+    found = sorted(ids)
+    more = f", and {len(found) - MOST_IDS:,} more" if len(found) > MOST_IDS else ""
+    return ", ".join(map(str, found[:MOST_IDS])) + more

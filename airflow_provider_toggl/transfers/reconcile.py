@@ -1,0 +1,158 @@
+"""Prove that a SQL database has a workspace's time entries as Toggl has them, and repair what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.operators.quota_deferral import RunDeferral
+from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
+
+_TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0", "none", ""}
+
+
+class TogglReconcileOperator(RunDeferral):
+    """Compare every time entry of a workspace with Toggl, read again what differs, and mark what is gone.
+
+    A year in which nothing has changed costs three requests. It finds what webhooks and pulls never told: entries that
+    were deleted, changes that were lost, entries that lost a tag. No entry is marked absent unless a second answer,
+    asked for it beside entries that are there, lacks it too; what cannot be proved stays, and is said with the reason.
+
+    Outlet assets ``toggl://{workspace_id}/time_entries`` and ``toggl://{workspace_id}/days`` are told what really
+    changed; without a change there is no event.
+
+    :param toggl_conn_id: the Toggl connection. (templated)
+    :param workspace_id: the workspace; the connection's by default. (templated)
+    :param warehouse_conn_id: where the rows are. (templated)
+    :param schema: schema of the tables. (templated)
+    :param since: first day (``2024-01-01``, of the token owner's zone), or a moment with its zone; that of the first
+        entry that is known by default. (templated)
+    :param until: last day; tomorrow, and the days for which entries are planned, by default. (templated)
+    :param overlap: seconds before the mark of the last run from which changes are looked for again.
+    :param settle: seconds after which an entry shows in reports whatever their lag.
+    :param absent_share: more than this share of a year's entries missing at once, and more than ``absent_rows``, fails
+        the task with ``AbsenceRefused`` instead of marking them.
+    :param absent_rows: so many entries may be gone at once whatever their share.
+    :param allow_mass_absence: a person has said that many are really gone, so both limits do not count. (templated)
+    :param page_size: entries to ask for in a page; Toggl may give fewer.
+    :param report_lag: seconds that a change may take to show in reports; ``[toggl] report_lag`` by default (300).
+    :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
+    :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
+    """
+
+    template_fields: Sequence[str] = (
+        "toggl_conn_id",
+        "workspace_id",
+        "warehouse_conn_id",
+        "schema",
+        "since",
+        "until",
+        "allow_mass_absence",
+        "facts_timezone",
+    )
+    ui_color = "#f5e1f0"
+
+    def __init__(
+        self,
+        *,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        workspace_id: int | str | None = None,
+        warehouse_conn_id: str = DEFAULT_CONN_ID,
+        schema: str = "toggl",
+        since: str | date | datetime | None = None,
+        until: str | date | datetime | None = None,
+        overlap: float = 86_400,
+        settle: float = 86_400,
+        absent_share: float = 0.2,
+        absent_rows: int = 20,
+        allow_mass_absence: bool | str = False,
+        page_size: int = 1000,
+        report_lag: float | None = None,
+        facts_timezone: str | None = None,
+        max_partitions: int = MOST_PARTITIONS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.toggl_conn_id = toggl_conn_id
+        self.workspace_id = workspace_id
+        self.warehouse_conn_id = warehouse_conn_id
+        self.schema = schema
+        self.since = since
+        self.until = until
+        self.overlap = overlap
+        self.settle = settle
+        self.absent_share = absent_share
+        self.absent_rows = absent_rows
+        self.allow_mass_absence = allow_mass_absence
+        self.page_size = page_size
+        self.report_lag = report_lag
+        self.facts_timezone = facts_timezone
+        self.max_partitions = check_partitions(max_partitions)
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Prove until every day is compared; return the summary."""
+        from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.reconcile.run import Reconcile  # noqa: PLC0415 - who only parses a DAG runs nothing
+
+        outlets = Outlets(self, self.context, self.max_partitions)
+        hook = TogglHook(self.toggl_conn_id)
+        request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(outlets))
+        earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
+        with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
+            run = Reconcile(hook.get_conn(), target, request, summary=earlier)
+            outlets.begin(target, run.changes, progress)
+            try:
+                summary = run.run()
+                outlets.tell(target, run.changes)
+            except (QuotaExhausted, RateLimited):
+                run.summary.deferrals += 1
+                progress["summary"] = run.summary.as_dict()
+                outlets.keep(run.changes, progress)
+                raise
+        return summary.as_dict()
+
+    def say(self, summary: dict[str, Any]) -> str:
+        """Return a summary in a line."""
+        from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - few tasks wait
+
+        return str(ReconcileSummary(**summary))
+
+    def _request(self, hook: TogglHook, run_started: datetime, *, note_changes: bool) -> ReconcileRequest:
+        from airflow_provider_toggl.core.extract.belief import Rules  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.reconcile.request import ReconcileRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
+
+        lag = self.report_lag if self.report_lag is not None else float(conf.get("toggl", "report_lag", fallback="300"))
+        return ReconcileRequest(
+            workspace_id=hook.get_workspace_id(self.workspace_id),
+            run_started=run_started,
+            since=self.since or None,
+            until=self.until or None,
+            overlap=timedelta(seconds=self.overlap),
+            rules=Rules(
+                settle=timedelta(seconds=self.settle),
+                absent_share=self.absent_share,
+                absent_rows=self.absent_rows,
+                allow_mass=_as_bool(self.allow_mass_absence),
+            ),
+            page_size=self.page_size,
+            lag=timedelta(seconds=lag),
+            note_changes=note_changes,
+        )
+
+
+def _as_bool(value: bool | str | None) -> bool:
+    """Return what a rendered template means."""
+    text = str(value).strip().lower()
+    if text not in _TRUE | _FALSE:
+        raise ConfigurationError(f"allow_mass_absence is {value!r}; it must be true or false.")
+    return text in _TRUE

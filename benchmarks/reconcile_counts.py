@@ -1,0 +1,155 @@
+"""How many requests it takes to prove a year of time entries, unchanged and after 50 deletions and 50 edits.
+
+Each workspace is served by the sandbox in this process and pulled into a new DuckDB file; then it is reconciled,
+changed by 50 scattered deletions and 50 late edits that no webhook tells, and reconciled again. The warehouse is
+compared with what the sandbox holds for true. Reading all of it again would take the pages beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from airflow_provider_toggl import __version__
+from airflow_provider_toggl.core.api.book import HostBook
+from airflow_provider_toggl.core.api.pacing import Pace
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.transport import RequestsTransport
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.pull import Pull, PullRequest
+from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
+from airflow_provider_toggl.core.reconcile.run import Reconcile
+from airflow_provider_toggl.sandbox.seed import build_world
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.world import World
+
+SEED = 7
+DAYS = 360
+CHANGES = 50
+PAGE = 1000
+#: Requests at most of an unchanged year, and after the changes with ids; without ids two for each day that differs.
+UNCHANGED, WITH_IDS, EACH_DAY, BESIDE_DAYS = 3, 8, 2, 8
+#: What reading 10,000 entries cost tap-toggl itself, which has no other way to find a deletion and marks none; run once
+#: against a simulated Reports v2, and not measured again.
+TAP_TOGGL = {
+    "measured": "tap-toggl 2.1.0, 50 rows a page, 30-day windows, simulated server",
+    "entries_10000": [223, 236],
+}
+
+
+def measure(entries: Iterable[int], ids: Iterable[bool] = (True, False)) -> dict[str, Any]:
+    """Reconcile workspaces of these sizes, with ids in summaries and without, and return what it took."""
+    runs = [_measure_one(count, gives_ids) for count in entries for gives_ids in ids]
+    return {
+        "benchmark": "reconcile_counts",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "version": __version__,
+        "limits": {"unchanged": UNCHANGED, "with_ids": WITH_IDS, "without_ids": "2 a day that differs, and 8"},
+        "runs": runs,
+        "tap_toggl": TAP_TOGGL,
+        "ok": all(run["ok"] for run in runs),
+    }
+
+
+def _measure_one(entries: int, gives_ids: bool) -> dict[str, Any]:
+    settings = Settings()
+    settings.update({"quota_enforced": False, "plan": "premium", "summary_gives_ids": gives_ids})
+    world = build_world(seed=SEED, entries=entries, days=DAYS, settings=settings)
+    _leave_what_sums_prove(world)
+    with RunningSandbox(world) as sandbox, tempfile.TemporaryDirectory() as folder:
+        host = _Host(sandbox, Path(folder) / "warehouse.duckdb")
+        host.pull()
+        unchanged = host.reconcile()
+        sandbox.advance(10)
+        gone = sandbox.mutate(seed=SEED, n=CHANGES, kinds=["delete_entry"])
+        sandbox.mutate(seed=SEED, n=CHANGES, kinds=["late_edit"])
+        days = len({world.time_entries[row["id"]].start.date() for row in gone})
+        changed = host.reconcile()
+        right = host.is_right(world)
+        again = host.reconcile()
+    most = WITH_IDS if gives_ids else EACH_DAY * days + BESIDE_DAYS
+    kept = unchanged["requests"] <= UNCHANGED and again["requests"] <= UNCHANGED and changed["requests"] <= most
+    return {
+        "entries": entries,
+        "summary_gives_ids": gives_ids,
+        "unchanged": unchanged,
+        "changed": changed,
+        "again": again,
+        "days_with_deletions": days,
+        "limit_of_changed": most,
+        "reading_all_again": -(-entries // PAGE),
+        "peak_megabytes_with_the_sandbox": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "right": right,
+        "ok": kept and right,
+    }
+
+
+def _leave_what_sums_prove(world: World) -> None:
+    """Take out what runs or has no length: where there are no ids these cost a request for each page of them."""
+    for entry in [entry for entry in world.time_entries.values() if entry.duration <= 0]:
+        world.change(entry, {"stop": entry.start + timedelta(minutes=7), "duration": 420}, moves_at=False)
+
+
+class _Host:
+    """A machine with a warehouse."""
+
+    def __init__(self, sandbox: RunningSandbox, warehouse: Path) -> None:
+        self._sandbox = sandbox
+        self._warehouse = warehouse
+        self._since = (datetime.now(timezone.utc) - timedelta(days=DAYS + 2)).date()
+
+    def pull(self) -> None:
+        """Load everything."""
+        request = PullRequest(
+            "time_entries", self._sandbox.workspace_id, datetime.now(timezone.utc), since=self._since, page_size=PAGE
+        )
+        with DuckdbTarget(self._warehouse) as target:
+            Pull(self._session(), target, request).run()
+
+    def reconcile(self) -> dict[str, Any]:
+        """Reconcile, and return what it took."""
+        request = ReconcileRequest(self._sandbox.workspace_id, datetime.now(timezone.utc), since=self._since)
+        with DuckdbTarget(self._warehouse) as target:
+            summary = Reconcile(self._session(), target, request).run()
+        kept = ("requests", "entries", "deleted", "edited", "added", "unproved", "seconds")
+        return {name: value for name, value in summary.as_dict().items() if name in kept}
+
+    def is_right(self, world: World) -> bool:
+        """Whether the warehouse's live entries are the sandbox's, in their last version."""
+        with duckdb.connect(str(self._warehouse), read_only=True) as db:
+            query = "SELECT id, epoch(updated_at)::BIGINT, duration FROM toggl.live_time_entries"
+            found = {row[0]: row[1:] for row in db.sql(query).fetchall()}
+        live = [entry for entry in world.time_entries.values() if entry.deleted_at is None]
+        return found == {entry.id: (int(entry.at.timestamp()), entry.duration) for entry in live}
+
+    def _session(self) -> TogglSession:
+        transport = RequestsTransport(self._sandbox.url, self._sandbox.token)
+        return TogglSession(transport, HostBook(None, "benchmark"), pace=Pace(200.0), reserve=0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print JSON, and return 1 when a limit is passed or a row is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--entries", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="default: %(default)s"
+    )
+    result = measure(parser.parse_args(arguments).entries)
+    print(json.dumps(result, indent=2))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from support.pulls import Workspace
+
+from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, some
+
+DAY = timedelta(days=1)
+YEAR = 360
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["ids", "sums"])
+def gives_ids(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def since(days: int) -> str:
+    return (datetime.now(timezone.utc) - days * DAY).date().isoformat()
+
+
+def start_clean(workspace: Workspace) -> None:
+    """Stop what runs and take out what has no length: what sums cannot prove costs a request of its own."""
+    world = workspace.toggl.world
+    for entry in list(world.time_entries.values()):
+        if entry.duration <= 0:
+            del world.time_entries[entry.id]
+    world._running.clear()
+    world.version += 1
+
+
+def test_a_year_of_ten_thousand_entries_is_proved_in_three_requests_and_repaired_in_few(build, gives_ids: bool):
+    workspace: Workspace = build(entries=10_000, days=YEAR, plan="premium", summary_gives_ids=gives_ids)
+    start_clean(workspace)
+    workspace.pull(since=since(YEAR + 2))
+    assert workspace.reconcile(since=since(YEAR + 2)).requests == 3
+    workspace.toggl.advance(10)
+    workspace.toggl.mutate(seed=1, n=50, kinds=["delete_entry"])
+    workspace.toggl.mutate(seed=2, n=50, kinds=["late_edit"])
+    summary = workspace.reconcile(since=since(YEAR + 2))
+    assert (summary.deleted, summary.unproved) == (50, {})
+    assert summary.requests <= (8 if gives_ids else 8 + 2 * 50), str(summary)
+    assert workspace.wrong("time_entries") == []
+    assert workspace.reconcile(since=since(YEAR + 2)).requests == 3
+
+
+def test_what_a_pull_never_landed_is_read_by_its_id(build, gives_ids: bool):
+    workspace: Workspace = build(entries=300, days=60, summary_gives_ids=gives_ids)
+    workspace.pull()
+    import duckdb
+
+    with duckdb.connect(str(workspace.path)) as db:
+        db.execute("DELETE FROM toggl.time_entries WHERE id % 7 = 0")
+    summary = workspace.reconcile()
+    assert summary.added > 20
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_warehouse_that_only_knows_events_is_read_whole(build):
+    workspace: Workspace = build(entries=100, days=60)
+    summary = workspace.reconcile(since=since(61))
+    assert summary.added == 100
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_warehouse_without_anything_says_what_to_do(build):
+    with pytest.raises(ConfigurationError, match="land them first"):
+        build(entries=10, days=5).reconcile()
+
+
+def test_planned_entries_are_proved_too(build, gives_ids: bool):
+    workspace: Workspace = build(entries=60, days=30, summary_gives_ids=gives_ids, plan="premium")
+    world = workspace.toggl.world
+    planned = [entry for entry in world.time_entries.values() if entry.stop is not None and entry.duration > 0][:4]
+    for number, entry in enumerate(planned):
+        fields = {"start": entry.start + (100 + number) * DAY, "stop": entry.stop + (100 + number) * DAY}
+        world.change(entry, fields, world.owner)
+    workspace.pull()
+    workspace.toggl.advance(10)
+    world.mark_deleted(planned[0], world.owner)
+    summary = workspace.reconcile()
+    assert (summary.windows, summary.deleted) == (2, 1)
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_range_that_toggl_refuses_is_asked_for_in_shorter_ones(build, gives_ids: bool):
+    settings = {"report_range_days": 31, "report_range_counts": "inclusive", "summary_gives_ids": gives_ids}
+    workspace: Workspace = build(entries=150, days=80, plan="premium", **settings)
+    workspace.pull(since=since(82))
+    workspace.toggl.advance(10)
+    workspace.toggl.mutate(seed=1, n=12, kinds=["delete_entry", "late_edit"])
+    summary = workspace.reconcile()
+    assert summary.windows == 3
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_run_that_failed_goes_on_where_it_was(build):
+    workspace: Workspace = build(entries=200, days=900, plan="premium")
+    workspace.pull()
+    workspace.toggl.advance(10)
+    workspace.toggl.mutate(seed=1, n=9, kinds=["delete_entry"])
+    started = datetime.now(timezone.utc)
+    sums: list[str] = []
+
+    def fail_at_third(call: Any) -> None:
+        if "/summary/" in call.path:
+            sums.append(call.payload["start_date"])
+            if len(sums) == 3:
+                raise AccessDenied("ordered by the test", status=403)
+
+    with pytest.raises(AccessDenied):
+        workspace.reconcile(run_started=started, before_call=fail_at_third)
+    workspace.reconcile(run_started=started, before_call=fail_at_third)
+    assert len(sums) == len(set(sums)) + 1
+    assert sums.count(sums[2]) == 2
+    assert workspace.wrong("time_entries") == []
+
+
+def test_the_mark_of_the_last_proof_is_kept_beside_the_pull_s(build):
+    workspace: Workspace = build(entries=60, days=30)
+    workspace.pull()
+    before = workspace.state()
+    summary = workspace.reconcile()
+    state = workspace.state(scope=f"{workspace.id}/reconcile")
+    assert state is not None
+    assert state["watermark"].isoformat().replace("+00:00", "Z") == summary.watermark
+    (proof,) = json.loads(state["cursor"])["proofs"]
+    assert (proof["entries"], proof["by_ids"], proof["unproved"]) == (60, True, {})
+    assert state["requests_spent"] == summary.requests
+    assert workspace.state() == before
+
+
+def test_others_are_let_at_the_warehouse_while_toggl_sums_up(build):
+    workspace: Workspace = build(entries=60, days=30)
+    workspace.pull()
+
+    def before_call(call: Any) -> None:
+        if "/summary/" in call.path:
+            with DuckdbTarget(workspace.path, lock_timeout=0.2) as other:
+                assert other.counts()["time_entries"] == 60
+
+    workspace.reconcile(before_call=before_call)
+
+
+def test_a_line_says_what_was_proved_and_what_not(build, caplog: pytest.LogCaptureFixture):
+    summary = ReconcileSummary(7, "2026-01-01", "2026-11-23", 103_411, deleted=5, edited=2, requests=12, by_ids=True)
+    assert str(summary) == "2026-01-01 to 2026-11-23: 103,411 entries, 5 deleted, 2 edited, 12 requests."
+    summary.unproved = {"too new": 3}
+    assert str(summary).endswith("12 requests. Not proved: 3 (too new).")
+    assert "as in Toggl" in str(ReconcileSummary(7, "2026-01-01", "2026-11-23", 5))
+    assert some(range(30)).endswith("18, 19, and 10 more")
+    caplog.set_level(logging.INFO)
+    workspace = build(entries=20, days=10)
+    workspace.pull()
+    workspace.reconcile()
+    assert [r for r in caplog.records if r.getMessage().startswith(f"Time entries of workspace {workspace.id}, 2026")]
+
+
+@pytest.mark.parametrize(
+    "options", [{"workspace_id": 0}, {"page_size": 0}, {"lag": -DAY}, {"overlap": -DAY}], ids=lambda o: next(iter(o))
+)
+def test_what_cannot_be_is_refused(options: dict[str, Any]):
+    with pytest.raises(ConfigurationError, match=r"workspace_id|page_size|report_lag|overlap"):
+        ReconcileRequest(**{"workspace_id": 7, "run_started": datetime.now(timezone.utc), **options})

@@ -1,0 +1,307 @@
+"""Each reason for which an entry may be missing in a report and not be gone: ordered, and the row stays."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from support.pulls import Workspace
+from support.truth import live
+
+from airflow_provider_toggl.core.errors import AbsenceRefused, ConnectionTrouble, MalformedAnswer
+from airflow_provider_toggl.core.extract import belief
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.records import Observation, decode_page
+from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
+from airflow_provider_toggl.sandbox import writes
+from airflow_provider_toggl.sandbox.model import TimeEntry
+from airflow_provider_toggl.sandbox.shapes import v9_entry
+
+DAY = timedelta(days=1)
+REPORTS = {"path": "/reports/"}
+
+
+def entries_of(workspace: Workspace) -> list[TimeEntry]:
+    """Return the live stopped entries that last a while, oldest first."""
+    entries = workspace.toggl.world.time_entries.values()
+    whole = [entry for entry in entries if entry.deleted_at is None and entry.stop is not None and entry.duration > 600]
+    return sorted(whole, key=lambda entry: (entry.start, entry.id))
+
+
+def delete(workspace: Workspace, *entries: TimeEntry) -> list[int]:
+    """Delete entries some time after what came before, and return their ids."""
+    workspace.toggl.advance(10)
+    for entry in entries:
+        writes.delete_entry(workspace.toggl.world, workspace.toggl.world.owner, entry.id)
+    return sorted(entry.id for entry in entries)
+
+
+def live_ids(workspace: Workspace) -> set[int]:
+    return set(live(workspace.path, "time_entries"))
+
+
+@pytest.fixture(params=[True, False], ids=["ids", "sums"])
+def pulled(build, request: pytest.FixtureRequest) -> Any:
+    """Make a workspace as told, and pull it."""
+
+    def make(**settings: Any) -> Workspace:
+        workspace: Workspace = build(**{"entries": 90, "days": 45, "summary_gives_ids": request.param, **settings})
+        workspace.pull()
+        return workspace
+
+    return make
+
+
+def test_what_was_deleted_is_marked_so_and_nothing_else_changes(pulled):
+    workspace = pulled()
+    before = {row["id"]: row for row in workspace.content()}
+    gone = delete(workspace, *entries_of(workspace)[20:23])
+    assert workspace.reconcile().deleted == 3
+    changed = {row["id"]: row for row in workspace.content()}
+    assert sorted(id_ for id_, row in before.items() if changed[id_] != row) == gone
+    assert all(changed[id_] == {**row, "absent_at": changed[id_]["absent_at"]} for id_, row in before.items())
+
+
+def test_an_unusual_share_at_once_is_refused_and_said_until_a_person_allows_it(pulled):
+    workspace = pulled(plan="premium")
+    gone = delete(workspace, *entries_of(workspace)[10:50])
+    before = live_ids(workspace)
+    with pytest.raises(AbsenceRefused, match=r"Reports lack 40 of 90 live entries of .* \(44%\).*allow_mass_absence"):
+        workspace.reconcile()
+    assert live_ids(workspace) == before
+    summary = workspace.reconcile(rules={"allow_mass": True})
+    assert summary.deleted == 40
+    assert live_ids(workspace) == before - set(gone)
+
+
+def test_what_is_refused_does_not_keep_other_things_from_being_repaired(pulled):
+    workspace = pulled(plan="premium")
+    world = workspace.toggl.world
+    edited = entries_of(workspace)[5]
+    delete(workspace, *entries_of(workspace)[10:50])
+    world.change(edited, {"description": "edited meanwhile"}, world.owner)
+    with pytest.raises(AbsenceRefused):
+        workspace.reconcile()
+    assert live(workspace.path, "time_entries")[edited.id]["description"] == "edited meanwhile"
+
+
+def test_a_token_that_lost_its_rights_sees_less_and_proves_nothing_of_others(pulled):
+    workspace = pulled(plan="premium", users=4)
+    owner = workspace.toggl.world.owner
+    own = [entry for entry in entries_of(workspace) if entry.user_id == owner.id]
+    gone = delete(workspace, own[len(own) // 2])
+    workspace.toggl.change_user(is_admin=False)
+    before = live_ids(workspace)
+    summary = workspace.reconcile()
+    assert live_ids(workspace) == before - set(gone)
+    others = sum(1 for entry in workspace.toggl.world.time_entries.values() if entry.user_id != owner.id)
+    assert 0 < summary.unproved[belief.NOT_ADMIN] <= others
+
+
+def test_days_that_the_plan_does_not_show_are_out_of_proof_where_that_is_told(pulled):
+    workspace = pulled(entries=120)
+    workspace.toggl.set(retention_days=40, retention_told=True)
+    before = live_ids(workspace)
+    summary = workspace.reconcile()
+    assert live_ids(workspace) == before
+    assert set(summary.unproved) - {belief.HORIZON, WEIGHTLESS} == {belief.RETENTION}
+
+
+def test_entries_before_the_first_that_is_shown_are_out_of_proof_where_nothing_is_told(pulled):
+    workspace = pulled(entries=120)
+    workspace.toggl.set(retention_days=40)
+    before = live_ids(workspace)
+    summary = workspace.reconcile()
+    assert live_ids(workspace) == before
+    assert summary.unproved[belief.HORIZON] > 0
+
+
+def test_on_a_paid_plan_the_oldest_entry_of_all_can_go(pulled):
+    workspace = pulled(plan="premium")
+    gone = delete(workspace, entries_of(workspace)[0])
+    workspace.reconcile()
+    assert not live_ids(workspace) & set(gone)
+
+
+def test_what_was_changed_last_of_all_is_gone_when_a_day_has_settled_it(pulled):
+    workspace = pulled()
+    world = workspace.toggl.world
+    workspace.toggl.advance(1000)
+    entry = entries_of(workspace)[7]
+    world.change(entry, {"description": "late"}, world.owner)
+    workspace.pull()
+    gone = delete(workspace, entry)
+    workspace.toggl.advance(1000)
+    # No report shows anything newer, so it may be one from before the change.
+    assert workspace.reconcile().unproved[belief.TOO_NEW] == 1
+    assert live_ids(workspace) >= set(gone)
+    workspace.toggl.advance(86_400)
+    workspace.reconcile()
+    assert not live_ids(workspace) & set(gone)
+
+
+def test_what_was_changed_before_something_that_is_shown_is_gone_at_once(pulled):
+    workspace = pulled()
+    world = workspace.toggl.world
+    workspace.toggl.advance(1000)
+    early, late = entries_of(workspace)[7], entries_of(workspace)[-1]
+    world.change(early, {"description": "early"}, world.owner)
+    world.change(late, {"description": "late"}, world.owner)
+    workspace.pull()
+    gone = delete(workspace, early)
+    workspace.toggl.advance(1000)
+    workspace.reconcile()
+    assert not live_ids(workspace) & set(gone)
+
+
+def test_entries_made_within_the_lag_of_reports_stay(pulled):
+    workspace = pulled()
+    workspace.toggl.advance(2000)
+    workspace.toggl.mutate(seed=1, n=4, kinds=["create"])
+    workspace.pull()
+    before = live_ids(workspace)
+    workspace.toggl.fault("reports_lag", seconds=1500, match=REPORTS, times=None)
+    summary = workspace.reconcile()
+    assert live_ids(workspace) == before
+    assert summary.deleted == 0
+    assert {belief.TOO_NEW, belief.SEEN_LATER} & set(summary.unproved)
+    workspace.toggl.clear_faults()
+    assert set(workspace.reconcile().unproved) <= {WEIGHTLESS}
+
+
+@pytest.mark.parametrize("where", ["search/time_entries$", "/reports/"])
+def test_an_answer_without_its_witnesses_is_not_heard(pulled, where: str):
+    workspace = pulled(plan="premium")
+    delete(workspace, *entries_of(workspace)[20:23])
+    workspace.reconcile()
+    gone = delete(workspace, *entries_of(workspace)[30:33])
+    before = live_ids(workspace)
+    # Everything is hidden from the answers that are to prove it: they look like those of a workspace without entries.
+    workspace.toggl.fault("hide_entries", match={"path": where}, times=None)
+    with suppress(AbsenceRefused):
+        summary = workspace.reconcile()
+        assert {belief.WITNESSES, belief.WHOLE_USER} & set(summary.unproved)
+    assert live_ids(workspace) == before
+    workspace.toggl.clear_faults()
+    workspace.reconcile()
+    assert live_ids(workspace) == before - set(gone)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "short_page", "drop_rows": 3, "keep_next": True},
+        {"kind": "cut", "fraction": 0.7},
+        {"kind": "not_json"},
+        {"kind": "drop_field", "field": "time_entries", "row": 0},
+        {"kind": "drop_field", "field": "user_id"},
+        {"kind": "set_field", "field": "time_entries.id", "value": "x"},
+    ],
+    ids=lambda fault: fault["kind"] + str(fault.get("field", "")),
+)
+def test_answers_that_are_not_whole_mark_nothing_that_is_there(pulled, fault: dict[str, Any]):
+    workspace = pulled(plan="premium", largest_page_size=50)
+    gone = set(delete(workspace, *entries_of(workspace)[20:23]))
+    before = live_ids(workspace)
+    kind = fault["kind"]
+    more = {name: value for name, value in fault.items() if name != "kind"}
+    workspace.toggl.fault(kind, match={"path": "/reports/"}, probability=0.5, seed=3, times=None, **more)
+    with suppress(MalformedAnswer, ConnectionTrouble, AbsenceRefused):
+        workspace.reconcile()
+    assert live_ids(workspace) >= before - gone
+    workspace.toggl.clear_faults()
+    workspace.reconcile()
+    assert live_ids(workspace) == before - gone
+
+
+def test_entries_that_one_report_hides_and_the_next_one_shows_stay(pulled):
+    workspace = pulled()
+    hidden = [entry.id for entry in entries_of(workspace)[20:30]]
+    before = live_ids(workspace)
+    workspace.toggl.fault("hide_entries", ids=hidden, match={"path": "/summary/"}, times=None)
+    workspace.toggl.fault("hide_entries", ids=hidden, match={"path": "/totals"}, times=None)
+    workspace.toggl.fault("hide_entries", ids=hidden, match={"path": "search/time_entries$"}, times=2)
+    assert workspace.reconcile().deleted == 0
+    assert live_ids(workspace) == before
+
+
+def test_an_entry_that_was_wrongly_taken_for_gone_comes_back(pulled):
+    workspace = pulled()
+    hidden = [entry.id for entry in entries_of(workspace)[20:23]]
+    before = live_ids(workspace)
+    workspace.toggl.fault("hide_entries", ids=hidden, match=REPORTS, times=None)
+    workspace.toggl.advance(10)
+    assert workspace.reconcile().deleted == 3
+    workspace.toggl.clear_faults()
+    workspace.toggl.advance(10)
+    assert workspace.reconcile().edited == 3
+    assert live_ids(workspace) == before
+
+
+def test_running_entries_that_no_report_has_ever_shown_stay(pulled):
+    workspace = pulled(report_includes_running=False)
+    world = workspace.toggl.world
+    start = world.now().replace(microsecond=0) - 2 * DAY
+    running = TimeEntry(world.next_id("time_entry"), workspace.id, world.owner.id, start, None, -1, at=start)
+    world.load(running)
+    see(workspace, running, start)
+    summary = workspace.reconcile()
+    assert running.id in live_ids(workspace)
+    assert summary.deleted == 0
+    assert set(summary.unproved) <= {belief.RUNNING, WEIGHTLESS}
+
+
+def test_all_entries_of_a_user_at_once_are_not_believed(pulled):
+    workspace = pulled(plan="premium", entries=200, users=4)
+    ids: dict[int, list[int]] = {}
+    for entry in entries_of(workspace):
+        ids.setdefault(entry.user_id, []).append(entry.id)
+    user, own = next((user, own) for user, own in ids.items() if len(own) > 5)
+    own = [entry.id for entry in workspace.toggl.world.time_entries.values() if entry.user_id == user]
+    before = live_ids(workspace)
+    workspace.toggl.fault("hide_entries", ids=own, match=REPORTS, times=None)
+    summary = workspace.reconcile(rules={"absent_share": 1.0, "absent_rows": 5})
+    assert live_ids(workspace) == before
+    assert summary.unproved[belief.WHOLE_USER] > 5
+
+
+def test_what_is_seen_while_its_absence_is_proved_stays(pulled):
+    """An event that is drained in the middle tells of a restored entry."""
+    workspace = pulled()
+    entry = entries_of(workspace)[20]
+    delete(workspace, entry)
+    landed: list[datetime] = []
+
+    def before_call(call: Any) -> None:
+        if call.path.endswith("/workspaces/" + str(workspace.id)) and not landed:
+            moment = workspace.toggl.world.now()
+            landed.append(moment)
+            see(workspace, replace(entry, deleted_at=None), moment)
+
+    summary = workspace.reconcile(before_call=before_call)
+    assert landed
+    assert entry.id in live_ids(workspace)
+    assert summary.deleted == 0
+
+
+def see(workspace: Workspace, entry: TimeEntry, moment: datetime) -> None:
+    """Land what a webhook tells of an entry at a moment."""
+    body = json.dumps([v9_entry(workspace.toggl.world, entry)]).encode()
+    with DuckdbTarget(workspace.path) as target:
+        target.land([decode_page("time_entries", body, Observation(workspace.id, moment))])
+
+
+def test_why_is_said_in_the_log_with_ids(pulled, caplog: pytest.LogCaptureFixture):
+    workspace = pulled(users=4)
+    workspace.toggl.change_user(is_admin=False)
+    caplog.set_level(logging.WARNING)
+    workspace.reconcile()
+    said = [record.getMessage() for record in caplog.records if belief.NOT_ADMIN in record.getMessage()]
+    assert len(said) == 1
+    assert re.search(r"^\d+ missing in reports and kept: .* \(\d+, \d+", said[0])

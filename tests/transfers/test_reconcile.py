@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import TaskDeferred
+from support.connections import WEBHOOK_SECRET, Connections, all_logs
+from support.truth import entry_differences, live, rows
+
+from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def warehouse(sandbox: RunningSandbox, connections: Connections) -> Path:
+    """The warehouse of the default connections, with all entries in it, five of which are deleted since."""
+    connections.toggl(sandbox)
+    path = connections.duckdb()
+    TogglToSqlOperator(task_id="land", stream="time_entries").execute(context())
+    sandbox.advance(10)
+    sandbox.mutate(seed=1, n=5, kinds=["delete_entry"])
+    return path
+
+
+def context(**more: Any) -> Any:
+    """Return what a task gets: here it needs its run's start only."""
+    return {"dag_run": SimpleNamespace(start_date=datetime.now(timezone.utc)), **more}
+
+
+def reconcile(**options: Any) -> dict[str, Any]:
+    """Run a task of a new run to its end."""
+    return TogglReconcileOperator(task_id="reconcile", **options).execute(context())
+
+
+def test_what_was_deleted_is_marked_and_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Path):
+    summary = reconcile()
+    assert entry_differences(warehouse, sandbox.url) == []
+    assert json.loads(json.dumps(summary)) == summary
+    assert (summary["deleted"], summary["entries"], summary["by_ids"]) == (5, 115, True)
+    (state,) = rows(warehouse, "SELECT * FROM toggl.sync_state WHERE scope LIKE '%/reconcile'")
+    assert state["watermark"].isoformat().replace("+00:00", "Z") == summary["watermark"]
+    assert json.loads(state["cursor"])["proofs"][0]["entries"] == 115
+
+
+def test_its_fields_are_templates(warehouse: Path):
+    operator = TogglReconcileOperator(
+        task_id="reconcile",
+        workspace_id="{{ number }}",
+        since="{{ day }}",
+        until="{{ '' }}",
+        allow_mass_absence="{{ params.allow_mass_absence }}",
+    )
+    operator.render_template_fields({"number": 7, "day": "2026-01-01", "params": {"allow_mass_absence": False}})
+    assert (operator.workspace_id, operator.since, operator.until) == ("7", "2026-01-01", "")
+    assert operator.allow_mass_absence == "False"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"since": "2026-01-01T00:00"}, "since is .* without a zone"),
+        ({"since": "2099-01-01"}, "in the future"),
+        ({"since": "2026-02-01", "until": "2026-01-01"}, "until .* is before since"),
+        ({"page_size": 0}, "page_size is 0"),
+        ({"overlap": -1}, "overlap is"),
+        ({"absent_share": 2.0}, "absent_share is from 0 to 1"),
+        ({"allow_mass_absence": "perhaps"}, "allow_mass_absence is 'perhaps'"),
+        ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all' to land in"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(warehouse: Path, options: dict[str, Any], words: str):
+    with pytest.raises(errors.ConfigurationError, match=words):
+        reconcile(**options)
+
+
+def test_many_that_are_missing_at_once_fail_the_task_until_a_person_allows_it(
+    sandbox: RunningSandbox, warehouse: Path, connections: Connections
+):
+    sandbox.mutate(seed=2, n=60, kinds=["delete_entry"])
+    sandbox.set(plan="premium")
+    with pytest.raises(errors.AbsenceRefused, match="allow_mass_absence"):
+        reconcile()
+    assert len(live(warehouse, "time_entries")) == 120
+    assert reconcile(allow_mass_absence="True")["deleted"] == 65
+
+
+def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
+    sandbox: RunningSandbox, warehouse: Path, connections: Connections
+):
+    sandbox.set(summary_gives_ids=False)
+    whole = sandbox.requests()["total"]
+    asset = toggl_asset(sandbox.workspace_id, "time_entries")
+    sandbox.set(quota_enforced=True, organization_quota=6, quota_window_seconds=1800)
+    sandbox.reset_quota()
+    options: dict[str, Any] = {"task_id": "reconcile", "page_size": 20, "outlets": [asset], "since": "2026-01-01"}
+    event = SimpleNamespace(extra={})
+    run = context(outlet_events={asset: event})
+    operator = TogglReconcileOperator(**options)
+    waits = 0
+    with pytest.raises(TaskDeferred) as stopped:
+        operator.execute(run)
+    while True:
+        waits += 1
+        deferred = stopped.value
+        assert isinstance(deferred.trigger, DateTimeTrigger)
+        assert deferred.trigger.moment > datetime.now(timezone.utc) + timedelta(minutes=20)
+        kwargs = json.loads(json.dumps(deferred.kwargs))
+        sandbox.reset_quota()
+        connections.set_option("state_dir", str(warehouse.parent / f"another host {waits}"))
+        try:
+            with pytest.raises(TaskDeferred) as stopped:
+                summary = TogglReconcileOperator(**options).resume_execution(deferred.method_name, kwargs, run)
+        except pytest.fail.Exception:
+            break
+    assert entry_differences(warehouse, sandbox.url) == []
+    assert (summary["deleted"], summary["deferrals"]) == (5, waits)
+    assert waits >= 1
+    assert summary["requests"] == sandbox.requests()["total"] - whole
+    days = [
+        (call["body"]["start_date"], call["body"]["end_date"], call["body"]["first_row_number"])
+        for call in sandbox.requests()["calls"][whole:]
+        if call["path"].endswith("search/time_entries") and call["status"] == 200 and "user_ids" in call["body"]
+    ]
+    assert len(days) == len(set(days))
+    assert len(event.extra["ids"]) == 5
+    assert event.extra["is_complete"]
+
+
+def test_a_task_that_may_not_defer_fails(sandbox: RunningSandbox, warehouse: Path):
+    sandbox.set(quota_enforced=True, organization_quota=1)
+    with pytest.raises(errors.QuotaExhausted):
+        reconcile(deferrable=False)
+
+
+def test_an_asset_event_tells_what_really_changed(sandbox: RunningSandbox, warehouse: Path):
+    gone = [row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]]
+    known = set(live(warehouse, "time_entries"))
+    asset = toggl_asset(sandbox.workspace_id, "time_entries")
+    event = SimpleNamespace(extra={})
+    TogglReconcileOperator(task_id="reconcile", outlets=[asset]).execute(context(outlet_events={asset: event}))
+    assert event.extra["ids"] == sorted(known & set(gone))
+    assert event.extra["is_complete"]
+    assert 1 <= len(event.extra["days"]) <= 5
+
+
+def test_no_secret_is_in_what_a_task_leaves_behind(sandbox: RunningSandbox, warehouse: Path):
+    with all_logs() as lines:
+        summary = reconcile()
+    for secret in (sandbox.token, WEBHOOK_SECRET):
+        assert [line for line in lines if secret in line] == []
+        assert secret not in json.dumps(summary)
