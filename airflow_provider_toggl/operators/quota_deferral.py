@@ -74,12 +74,12 @@ class QuotaDeferral(BaseOperator):
 class RunDeferral(QuotaDeferral):
     """Does the work of one run of a DAG over all its waits and tries, with a summary that adds up."""
 
-    #: That of this try.
-    context: Context
+    #: What the task got for the attempt at hand.
+    run_context: Context
 
     def execute(self, context: Context) -> Any:
         """Do the work, or defer until the quota allows it."""
-        self.context = context
+        self.run_context = context
         return self._attempt({"run_started": run_started(context).isoformat(), "summary": None})
 
     def resume(
@@ -95,8 +95,14 @@ class RunDeferral(QuotaDeferral):
 
         ``airflow dags test`` loses what a task leaves for itself when it defers: then the counts begin anew.
         """
-        self.context = context
-        return self._attempt({**more, "run_started": run_started or _started_text(context), "summary": summary})
+        self.run_context = context
+        return self._attempt({"run_started": run_started or _started_text(context), "summary": summary, **more})
+
+    @property
+    def claimant(self) -> str:
+        """The name under which the task shares the quota with others: the same over its deferrals and retries."""
+        ti = self.run_context.get("ti")
+        return self.task_id if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
 
     def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of ``resume`` that a progress is kept as."""

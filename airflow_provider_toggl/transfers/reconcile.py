@@ -104,15 +104,17 @@ class TogglReconcileOperator(RunDeferral):
         from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - who only parses a DAG runs nothing
         from airflow_provider_toggl.core.reconcile.run import Reconcile  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        outlets = Outlets(self, self.context, self.max_partitions)
+        outlets = Outlets(self, self.run_context, self.max_partitions)
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
-            run = Reconcile(hook.get_conn(), target, request, summary=earlier)
+            session = hook.get_conn()
+            run = Reconcile(session, target, request, summary=earlier)
             outlets.begin(target, run.changes, progress)
             try:
-                summary = run.run()
+                with session.claiming(self.claimant):
+                    summary = run.run()
                 outlets.tell(target, run.changes)
             except (QuotaExhausted, RateLimited):
                 run.summary.deferrals += 1

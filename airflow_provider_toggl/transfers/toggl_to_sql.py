@@ -16,8 +16,6 @@ from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_toggl.core.pull import PullRequest
 
 
@@ -111,12 +109,12 @@ class TogglToSqlOperator(RunDeferral):
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]))
         earlier = Summary(**progress["summary"]) if progress["summary"] else None
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
-            outlets = Outlets(self, self.context, self.max_partitions)
+            outlets = Outlets(self, self.run_context, self.max_partitions)
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)
             outlets.begin(target, pull.changes, progress)
             try:
-                with session.claiming(_claimant(self.context, self.task_id)):
+                with session.claiming(self.claimant):
                     pull.run()
                 outlets.tell(target, pull.changes)
                 return pull.summary.as_dict()
@@ -153,11 +151,3 @@ class TogglToSqlOperator(RunDeferral):
             absent_share=self.absent_share,
             absent_rows=self.absent_rows,
         )
-
-
-def _claimant(context: Context, task_id: str) -> str:
-    """Return the name under which a task shares the quota with others: the same over its deferrals and retries."""
-    ti = context.get("ti")
-    if ti is None:
-        return task_id
-    return f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"

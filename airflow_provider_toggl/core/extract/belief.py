@@ -156,7 +156,7 @@ class Hearing:
 
     :param window: the days to ask for, padded so that no zone can put an entry outside.
     :param candidates: what is missing.
-    :param witnesses: ids that the answer must show: the report has just shown them.
+    :param witnesses: ids that the answer must show: by what reports have just told they are there.
     :param users: whose entries to ask for, where ids are no filter; everybody's where it is empty.
     :param others: ids that may prove more if they are shown: the warehouse holds them for live.
     """
@@ -182,7 +182,7 @@ class Hearing:
 class Court:
     """Plans the requests that prove absences.
 
-    :param present: rows that the report has just shown.
+    :param present: rows that are there, by what reports have just told.
     :param live: rows that the warehouse holds for live, of other days too.
     :param page_size: ids of a request at most.
     :param span_days: days of a request at most.

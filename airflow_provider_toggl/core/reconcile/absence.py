@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from typing import Any
 
 import numpy as np
 
@@ -27,13 +28,11 @@ class Missing:
 
     :param candidates: live rows that they lack.
     :param rows: all live rows of the window, the candidates among them.
-    :param present: those that reports have just shown.
     :param clock: when they were shown.
     """
 
     candidates: Rows
     rows: Rows
-    present: Rows
     clock: Clock
 
 
@@ -91,11 +90,11 @@ class Absence:
                 return
 
     def _hearings(self, candidates: Rows, missing: Missing, by_ids: bool) -> Iterator[Hearing]:
-        live = missing.rows.where(~missing.rows.among(missing.candidates.ids))
-        if not len(live):
-            live = self._neighbours()
+        # Compared by sums they were not shown one by one, but no sum would be right without them.
+        present = missing.rows.where(~missing.rows.among(missing.candidates.ids))
+        others = present if len(present) else self._neighbours()
         reading = self._reading
-        court = build_court(missing.present, live, self._zone, reading.page_size, reading.span_days)
+        court = build_court(present, others, self._zone, reading.page_size, reading.span_days)
         if by_ids:
             return court.hear_by_ids(candidates)
         rows = missing.rows.where(np.isin(missing.rows.users, candidates.users))
@@ -109,7 +108,10 @@ class Absence:
     def _hear_one(self, hearing: Hearing, *, by_ids: bool) -> bool:
         """Ask one question and judge by its answer; False where the answer is to another question."""
         candidates = hearing.candidates
-        filters: dict[str, Sequence[int]] = {"time_entry_ids": hearing.ids} if by_ids else {}
+        filters: dict[str, Any] = {}
+        if by_ids:
+            # From the newest back: an answer that is cut lacks others than the one that made these candidates.
+            filters = {"time_entry_ids": hearing.ids, "order_dir": "DESC"}
         if hearing.users:
             filters = {"user_ids": hearing.users}
         try:

@@ -127,7 +127,7 @@ class WindowProof:
                 self._read_days(here, sorted(users), clock)
             rows = self._rows()
         self._read_differing_groups(rows.where(rows.among(ids)), sums, clock)
-        self._hear(lambda fresh: fresh.where(~fresh.among(ids)), lambda fresh: fresh.where(fresh.among(ids)), clock)
+        self._hear(lambda fresh: fresh.where(~fresh.among(ids)), clock)
 
     def _read_ids(self, ids: Int64s) -> bool:
         """Read entries by their ids, on whatever day of the window they are; False where that filter does not work."""
@@ -165,8 +165,7 @@ class WindowProof:
             left = compare.differing_groups(rows.where(~rows.among(pending)), sums, clock)
             pending |= self._read_groups(rows, [key for key in left if key not in self._open.groups])
         ids = as_ids(pending)
-        shown = np.concatenate([as_ids(()), *self._shown])
-        self._hear(lambda fresh: fresh.where(fresh.among(ids)), lambda fresh: fresh.where(fresh.among(shown)), clock)
+        self._hear(lambda fresh: fresh.where(fresh.among(ids)), clock)
 
     def _reread(self, rows: Rows, ids: Int64s) -> set[int]:
         """Read entries again that sums prove nothing of; return the ids of those that were not shown."""
@@ -230,10 +229,10 @@ class WindowProof:
         self._keep(groups=(*self._open.groups, *groups), pending=tuple({*self._open.pending, *lost}))
         return lost
 
-    def _hear(self, find: Callable[[Rows], Rows], find_present: Callable[[Rows], Rows], clock: Clock) -> None:
+    def _hear(self, find: Callable[[Rows], Rows], clock: Clock) -> None:
         """Hear what is missing, if anything is: after all other days were looked through, since it may have moved."""
         rows = self._rows()
-        missing = Missing(find(rows), rows, find_present(rows), clock)
+        missing = Missing(find(rows), rows, clock)
         left, is_refused = self._absence.sift(missing)
         if is_refused:
             self.refused = (len(left), len(rows))
@@ -241,7 +240,7 @@ class WindowProof:
             return
         self._around.look_elsewhere()
         rows = self._rows()
-        missing = replace(missing, candidates=find(rows), rows=rows, present=find_present(rows))
+        missing = replace(missing, candidates=find(rows), rows=rows)
         left = left.where(left.among(rows.ids))
         try:
             self._absence.hear(left, missing)
