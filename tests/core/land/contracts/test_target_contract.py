@@ -13,6 +13,7 @@ from support.warehouses import Place, landing, rows
 
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, SchemaTooNew
 from airflow_provider_toggl.core.land import merge, migrations, steps
+from airflow_provider_toggl.core.land.days import find_days
 from airflow_provider_toggl.core.land.migrations import MIGRATIONS
 from airflow_provider_toggl.core.land.queries import load_queries
 from airflow_provider_toggl.core.land.schemas import TABLES
@@ -41,10 +42,10 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     for _ in range(2):
         target.prepare()
         assert target.counts() == dict.fromkeys(TABLES, 0)
-    others = ("sync_state", "rejected_records", "complete_lists", "live_time_entries", "time_entry_facts")
-    for name in others:
+    others = ("sync_state", "rejected_records", "complete_lists", "changed_days")
+    for name in (*others, "live_time_entries", "time_entry_facts"):
         assert rows(target, f'select * from "{name}"') == []
-    assert rows(target, 'select "version" from "schema_version"') == [(len(MIGRATIONS),)]
+    assert rows(target, 'select max("version") from "schema_version"') == [(len(MIGRATIONS),)]
 
 
 def test_the_columns_of_a_table_are_those_of_its_schema(target: SqlTarget) -> None:
@@ -73,8 +74,62 @@ def test_an_older_warehouse_gets_what_later_versions_brought(
     monkeypatch.setattr(migrations, "MIGRATIONS", more)
     with place.open() as later:
         assert rows(later, 'select "id", "mood" from "time_entries"') == [(1, None)]
-        assert rows(later, 'select "version" from "schema_version" order by 1') == [(1,), (2,)]
+        assert rows(later, 'select "version" from "schema_version" order by 1')[-1] == (len(more),)
         assert later.land([entries(1, 2, seconds=1)]) == Landed(inserted=1, unchanged=1)
+
+
+# -- days that changed -------------------------------------------------------------------------------------------------
+
+
+def changed(target: SqlTarget, since: int = 0, workspace_id: int | None = None) -> tuple[list[str], int]:
+    with target.transaction() as session:
+        found = find_days(session, since, workspace_id)
+    return [str(day) for day in found.days], found.cursor
+
+
+def test_who_asks_hears_of_each_day_that_changed_since_the_last_answer(target: SqlTarget) -> None:
+    target.land([entries(1, 2, start="2025-05-01T10:00:00Z"), tags(1)])
+    found, cursor = changed(target)
+    assert found == ["2025-05-01"]
+    # Seen again, or of another stream: no day has changed.
+    target.land([entries(1, 2, start="2025-05-01T10:00:00Z", seconds=5), tags(1, 2)])
+    assert changed(target, cursor) == ([], cursor)
+    target.land([entries(2, start="2025-05-03T10:00:00Z", seconds=9)])
+    assert changed(target, cursor)[0] == ["2025-05-01", "2025-05-03"]
+    assert changed(target, cursor, workspace_id=8)[0] == []
+    # The list holds each day once, with its latest change.
+    assert rows(target, 'select count(*) from "changed_days"') == [(2,)]
+    # A cursor of another warehouse, one that had come further, is worth nothing here.
+    assert changed(target, cursor + 1000)[0] == ["2025-05-01", "2025-05-03"]
+
+
+def test_an_entry_that_goes_or_comes_back_changes_its_day(target: SqlTarget) -> None:
+    entry = {"start": "2025-05-01T10:00:00Z"}
+    target.land([entries(1, 2, **entry)])
+    _, cursor = changed(target)
+    target.land([entries(1, seconds=10, **entry)], None, Sweep(WORKSPACE, at(10)))
+    found, cursor = changed(target, cursor)
+    assert found == ["2025-05-01"]
+    target.land([entries(2, seconds=20, **entry)])
+    assert changed(target, cursor)[0] == ["2025-05-01"]
+
+
+def test_days_of_a_landing_that_failed_are_not_told(target: SqlTarget) -> None:
+    target.land([entries(*range(1, 60), start="2025-05-01T10:00:00Z")])
+    _, cursor = changed(target)
+    with pytest.raises(AbsenceRefused):
+        target.land([entries(1, start="2025-05-02T10:00:00Z", seconds=9)], None, Sweep(WORKSPACE, at(9)))
+    assert changed(target, cursor) == ([], cursor)
+
+
+def test_another_zone_changes_the_days_that_it_moves_entries_from_and_to(target: SqlTarget) -> None:
+    target.land([entries(1, start="2025-05-01T23:30:00Z")])
+    _, cursor = changed(target)
+    target.prepare("Europe/Berlin")
+    found, cursor = changed(target, cursor)
+    assert found == ["2025-05-01", "2025-05-02"]
+    target.prepare("Europe/Berlin")
+    assert changed(target, cursor) == ([], cursor)
 
 
 # -- landing -----------------------------------------------------------------------------------------------------------
