@@ -204,13 +204,11 @@ class Drain:
 
         wanted = [stored.event for stored in events if self._request.wants(stored.event)]
         decoded = decode_events(wanted)
-        if self._request.note_changes:
-            # An entry that moved leaves the day that it was on.
-            self.changes.note_days(self._target, decoded.batches)
-        landed = self._target.land(decoded.batches, self._progress(events[-1]))
-        if self._request.note_changes:
+        note = self._request.note_changes
+        landed = self._target.land(decoded.batches, self._progress(events[-1]), note_days=note)
+        if note:
             self.changes.note(decoded.batches)
-            self.changes.note_days(self._target, decoded.batches)
+            self.changes.note_days(landed)
         self._store.commit(self._request.reader, events[-1].seq)
         self._count(len(wanted), events[-1].seq, decoded, landed)
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.land.queries import load_queries
-from airflow_provider_toggl.core.land.target import Target
+from airflow_provider_toggl.core.land.target import Landed
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.records import Batch
@@ -36,7 +35,7 @@ class _Touched:
 class Changes:
     """What was touched, by workspace and stream, in bounded memory.
 
-    Touched is more than changed: an observation that told nothing newer counts too.
+    Touched is more than changed: an observation that told nothing newer counts too, though not for ``days``.
     """
 
     def __init__(self) -> None:
@@ -53,16 +52,10 @@ class Changes:
             for workspace_id, found in ids.items():
                 self._of(workspace_id, batch.stream).add(found)
 
-    def note_days(self, target: Target, batches: Iterable[Batch]) -> None:
-        """Take note of the days that the time entries of batches are on, as the warehouse has them now.
-
-        Call it before they are landed and after: an entry that moves touches two days.
-        """
-        for batch in batches:
-            if batch.stream == "time_entries" and batch.rows:
-                found = target.query(load_queries("landing")["find_days"], [batch.table["id"].to_pylist()])
-                for workspace_id, day in zip(*(column.to_pylist() for column in found.columns), strict=True):
-                    self._of(workspace_id, batch.stream).days.add(day)
+    def note_days(self, landed: Landed) -> None:
+        """Take note of the days of time entries that a landing really changed."""
+        for workspace_id, day in landed.changed_days:
+            self._of(workspace_id, "time_entries").days.add(day)
 
     def told(self, workspace_id: int, stream: str) -> dict[str, Any]:
         """Return what was touched of a workspace's stream, fit for JSON.

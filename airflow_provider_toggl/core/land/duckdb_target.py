@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import ConfigurationError, SchemaTooNew
-from airflow_provider_toggl.core.land import merge
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.land import merge, migrations
 from airflow_provider_toggl.core.land.duckdb_file import DuckdbFile, run, translated_errors
-from airflow_provider_toggl.core.land.duckdb_merge import (
-    DIALECT,
-    keep_rejected,
-    merge_batches,
-    store_progress,
-    sweep_stream,
-)
+from airflow_provider_toggl.core.land.duckdb_session import DuckdbSession
 from airflow_provider_toggl.core.land.queries import load_queries
-from airflow_provider_toggl.core.land.records import Batch
-from airflow_provider_toggl.core.land.schemas import TABLES
-from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, SyncState
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+from airflow_provider_toggl.core.land.session import Session
+from airflow_provider_toggl.core.land.sql_target import SqlTarget
 
 
-def _first_tables() -> list[str]:
-    named, engine = load_queries("tables"), load_queries("duckdb")
-    return [
-        *(sql for name, sql in named.items() if name.startswith("create_")),
-        *(merge.create_table(table, DIALECT) for table in TABLES.values()),
-        *(sql for name, sql in engine.items() if name.startswith("create_")),
-    ]
-
-
-# The n-th brings tables of version n-1 to version n. Released ones never change; a view that changes is a new one.
-MIGRATIONS = (_first_tables,)
-
-
-class DuckdbTarget:
+class DuckdbTarget(SqlTarget):
     """Lands in a DuckDB file.
 
     The file is opened at the first call and held for ``hold_seconds`` at least, over several calls, since opening and
     closing cost as much as landing thousands of rows; then the first call that ends gives it to whoever waits.
-    Not for use by several threads at once; several objects, threads or processes each with their own take turns.
 
     :param path: the database file, made where there is none.
     :param schema: the schema of all tables and views.
@@ -72,8 +45,8 @@ class DuckdbTarget:
         memory_limit: str = "160MB",
         threads: int = 1,
     ) -> None:
+        super().__init__(clock or SystemClock())
         self._schema = schema
-        self._clock = clock or SystemClock()
         self._hold_seconds = hold_seconds
         settings: dict[str, str | int | bool] = {
             "memory_limit": memory_limit,
@@ -86,88 +59,6 @@ class DuckdbTarget:
         }
         self._file = DuckdbFile(Path(path), lock_timeout, self._clock, settings)
 
-    def prepare(self, timezone: str | None = None) -> None:
-        """Make or upgrade schema, tables and views.
-
-        Every other method does so too when it opens the file; this one is for doing it early.
-
-        :param timezone: IANA name of the zone of ``local_date`` in ``time_entry_facts``; None keeps what is set, which
-            is UTC at first.
-        :raises SchemaTooNew: a later version of this package made the tables.
-        :raises ConfigurationError: there is no such zone.
-        """
-        if timezone is not None:
-            self.set_timezone(timezone)
-        else:
-            with self._opened():
-                pass
-
-    def set_timezone(self, timezone: str) -> None:
-        """Set the zone of ``local_date`` in ``time_entry_facts``.
-
-        :param timezone: IANA name.
-        :raises ConfigurationError: there is no such zone.
-        """
-        with self._opened() as connection:
-            try:
-                run(connection, load_queries("duckdb")["check_timezone"], [timezone])
-            except duckdb.Error:
-                raise ConfigurationError(
-                    f"There is no time zone {timezone!r}. It must be an IANA name such as Europe/Berlin."
-                ) from None
-            run(connection, load_queries("landing")["upsert_setting"], ["timezone", timezone])
-
-    def find_state(self, stream: str, scope: str) -> SyncState | None:
-        """Return how far the stream has come in that scope, None when it was never landed."""
-        with self._opened() as connection:
-            rows = run(connection, load_queries("duckdb")["find_state"], [stream, scope])
-        if not rows:
-            return None
-        watermark, cursor, last_run_at, requests_spent = rows[0]
-        return SyncState(
-            stream=stream,
-            scope=scope,
-            watermark=None if watermark is None else _instant(watermark),
-            cursor=cursor,
-            last_run_at=_instant(last_run_at),
-            requests_spent=requests_spent,
-        )
-
-    def land(self, batches: Sequence[Batch], progress: Progress | None = None, sweep: Sweep | None = None) -> Landed:
-        """Merge rows, keep rejected records, store progress and mark what is absent, in one transaction.
-
-        :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
-        :raises ConfigurationError: it cannot be told which stream the sweep is of.
-        """
-        swept = _swept_stream(batches, progress) if sweep else ""
-        with self._transaction() as connection:
-            streams = {batch.stream: [b for b in batches if b.stream == batch.stream] for batch in batches}
-            parts = [merge_batches(connection, stream, group) for stream, group in streams.items()]
-            keep_rejected(connection, [r for batch in batches for r in batch.rejected], utc(self._clock.now()))
-            if progress is not None:
-                store_progress(connection, progress)
-            absent = sweep_stream(connection, swept, sweep) if sweep else 0
-        return Landed(
-            inserted=sum(part.inserted for part in parts),
-            updated=sum(part.updated for part in parts),
-            unchanged=sum(part.unchanged for part in parts),
-            rejected=sum(part.rejected for part in parts),
-            absent=absent,
-        )
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of rows in each stream's table, deleted and absent ones among them."""
-        with self._opened() as connection:
-            return {name: run(connection, merge.count_rows(table))[0][0] for name, table in TABLES.items()}
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Return what a query finds; names without a schema are looked up in this warehouse's.
-
-        :param parameters: values for the query's ``?``.
-        """
-        with self._opened() as connection:
-            return connection.sql(sql, params=list(parameters)).to_arrow_table()
-
     def release(self, force: bool = False) -> None:
         """Let other processes at the file; the next call opens it again.
 
@@ -179,16 +70,6 @@ class DuckdbTarget:
     def close(self) -> None:
         """Give the file back."""
         self._file.close()
-
-    def __enter__(self) -> DuckdbTarget:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -205,16 +86,20 @@ class DuckdbTarget:
         self.release()
 
     @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _reading(self) -> Iterator[Session]:
         with self._opened() as connection:
-            run(connection, "begin transaction")
-            try:
-                yield connection
-            except BaseException:
-                with suppress(duckdb.Error):
-                    run(connection, "rollback")
-                raise
-            run(connection, "commit")
+            yield DuckdbSession(connection)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with self._opened() as connection, _transaction_on(connection):
+            yield DuckdbSession(connection)
+
+    def _check_zone(self, session: Session, timezone: str) -> None:
+        try:
+            session.run(load_queries("duckdb")["check_timezone"], [timezone])
+        except duckdb.Error:
+            raise ConfigurationError(f"DuckDB knows no time zone {timezone!r}.") from None
 
     def _enter_schema(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make our schema the current one, with tables and views of this version.
@@ -226,42 +111,25 @@ class DuckdbTarget:
         run(connection, f"create schema if not exists {place}")
         run(connection, f"use {place}")
         version = self._find_version(connection)
-        if version > len(MIGRATIONS):
-            raise SchemaTooNew(
-                f"The tables in {self._file.path} are of version {version}; this version of airflow-provider-toggl "
-                f"knows {len(MIGRATIONS)}. Upgrade the package, or land into another schema."
-            )
-        for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-            self._migrate(connection, number, migration())
+        migrations.check_version(version, str(self._file.path))
+        for number in range(version + 1, len(migrations.MIGRATIONS) + 1):
+            with _transaction_on(connection):
+                migrations.apply_migration(DuckdbSession(connection), number, utc(self._clock.now()))
 
     @staticmethod
     def _find_version(connection: duckdb.DuckDBPyConnection) -> int:
-        queries = load_queries("tables")
-        if not run(connection, queries["find_tables"])[0][0]:
+        if not run(connection, load_queries("duckdb")["find_tables"])[0][0]:
             return 0
-        return run(connection, queries["find_version"])[0][0] or 0
-
-    def _migrate(self, connection: duckdb.DuckDBPyConnection, number: int, statements: list[str]) -> None:
-        run(connection, "begin transaction")
-        try:
-            for statement in statements:
-                run(connection, statement)
-            run(connection, load_queries("tables")["insert_version"], [number, utc(self._clock.now())])
-        except BaseException:
-            with suppress(duckdb.Error):
-                run(connection, "rollback")
-            raise
-        run(connection, "commit")
+        return run(connection, load_queries("tables")["find_version"])[0][0] or 0
 
 
-def _swept_stream(batches: Sequence[Batch], progress: Progress | None) -> str:
-    streams = {progress.stream} if progress else {batch.stream for batch in batches}
-    if len(streams) != 1 or not streams <= TABLES.keys():
-        raise ConfigurationError(
-            f"A sweep is of one stream; here are {len(streams)}: {', '.join(sorted(streams)) or 'none'}."
-        )
-    return streams.pop()
-
-
-def _instant(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+@contextmanager
+def _transaction_on(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    run(connection, "begin transaction")
+    try:
+        yield
+    except BaseException:
+        with suppress(duckdb.Error):
+            run(connection, "rollback")
+        raise
+    run(connection, "commit")

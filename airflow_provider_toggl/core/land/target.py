@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -64,13 +64,20 @@ class Sweep:
     limit_rows: int = 20
 
 
+MOST_CHANGED_IDS = 1_000
+"""So many ids of changed rows are told at most."""
+
+
 @dataclass(frozen=True)
 class Landed:
     """What a landing did.
 
     Rows that are new, that changed, that are as before (seen again at most), rejected ones, and those that a sweep
-    marked
-    absent.
+    marked absent. A row has changed when it has other fields, or when it was live and is not, or the other way round.
+
+    :param changed_days: where asked for: workspace and local day of each time entry that is new or changed, by the zone
+        of ``time_entry_facts``; one that moved has its old day and its new one here.
+    :param changed_ids: ids of such time entries, the first ``MOST_CHANGED_IDS``.
     """
 
     inserted: int = 0
@@ -78,6 +85,8 @@ class Landed:
     unchanged: int = 0
     rejected: int = 0
     absent: int = 0
+    changed_days: frozenset[tuple[int, date]] = frozenset()
+    changed_ids: tuple[int, ...] = ()
 
 
 class Target(Protocol):
@@ -93,9 +102,17 @@ class Target(Protocol):
     def find_state(self, stream: str, scope: str) -> SyncState | None:
         """Return how far the stream has come in that scope, None when it was never landed."""
 
-    def land(self, batches: Sequence[Batch], progress: Progress | None = None, sweep: Sweep | None = None) -> Landed:
+    def land(
+        self,
+        batches: Sequence[Batch],
+        progress: Progress | None = None,
+        sweep: Sweep | None = None,
+        *,
+        note_days: bool = False,
+    ) -> Landed:
         """Merge rows, keep rejected records, store progress and mark what is absent, in one transaction.
 
+        :param note_days: tell in ``changed_days`` and ``changed_ids`` which time entries really changed.
         :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
         """
 
@@ -103,7 +120,12 @@ class Target(Protocol):
         """Return the number of rows in each stream's table, deleted and absent ones among them."""
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Return what a query finds; names without a schema are looked up in this warehouse's."""
+        """Return what a query finds; names without a schema are looked up in this warehouse's.
+
+        :param sql: in the engine's words, with ``?`` for parameters and double quotes around identifiers.
+        :param parameters: datetimes aware.
+        :return: instants as ``timestamp('us', 'UTC')``; lists as JSON texts where the engine has none.
+        """
 
     def release(self, force: bool = False) -> None:
         """Let other processes at the warehouse; the next call takes it again.

@@ -32,9 +32,7 @@ def test_an_entry_that_moves_touches_the_day_that_it_leaves_too(target: DuckdbTa
     target.land([first, entries(2, start="2025-01-01T00:00:00Z", stop="2025-01-01T01:00:00Z")])
     moved = entries(1, start="2025-05-03T00:30:00Z", stop="2025-05-03T01:00:00Z", seconds=2)
     noted = Changes()
-    noted.note_days(target, [moved, tags(2)])
-    target.land([moved])
-    noted.note_days(target, [moved])
+    noted.note_days(target.land([moved, tags(2)], note_days=True))
     # By the zone of the view: an evening in Los Angeles.
     assert noted.told(WORKSPACE, "time_entries")["days"] == ["2025-05-01", "2025-05-02"]
     days = target.query("select local_date from time_entry_facts where time_entry_id = 1")[0].to_pylist()
@@ -52,7 +50,6 @@ def test_what_is_told_has_an_end(target: DuckdbTarget, monkeypatch: pytest.Monke
     assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 4, False)
     rows = [report_row(day, start=f"2025-05-0{day}T00:00:00Z", at=at(day).isoformat()) for day in (1, 2, 3)]
     batch = decode("time_entries", *rows)
-    target.land([batch])
-    noted.note_days(target, [batch])
+    noted.note_days(target.land([batch], note_days=True))
     told = noted.told(WORKSPACE, "time_entries")
     assert (told["days"], told["is_complete"]) == (["2025-05-02", "2025-05-03"], False)

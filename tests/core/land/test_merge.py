@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.observations import WORKSPACE, at, decode, tags, v9_entry
 
 from airflow_provider_toggl.core.land import merge
+from airflow_provider_toggl.core.land.dialects import DUCKDB
 from airflow_provider_toggl.core.land.duckdb_file import run
-from airflow_provider_toggl.core.land.duckdb_merge import DIALECT
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.records import Batch
 from airflow_provider_toggl.core.land.schemas import TABLES, Column, TableSchema
@@ -191,7 +191,7 @@ def test_two_contents_never_have_the_same_text_under_the_digest(shared: DuckdbTa
     table = TableSchema("t", (Column("id", "bigint"), Column("a", "text"), Column("b", "text"), *ENTRIES.columns[-5:]))
     rows = [("x", "yz"), ("xy", "z"), ("", None), (None, ""), ("-", None), ("1:x", ""), ("1", ":x")]
     values = ", ".join("(1, " + ", ".join("null" if v is None else f"'{v}'" for v in row) + ")" for row in rows)
-    sql = f"select count(distinct {merge.digest(table, DIALECT)}) from (values {values}) as v(id, a, b)"
+    sql = f"select count(distinct {merge.digest(table, DUCKDB)}) from (values {values}) as v(id, a, b)"
     assert run(prepared(shared), sql) == [(len(rows),)]
 
 
@@ -201,5 +201,5 @@ def test_identifiers_are_quoted_whatever_is_in_them() -> None:
 
 def test_statements_name_each_column_of_their_table(tmp_path: Path) -> None:
     for table in TABLES.values():
-        statement = merge.merge_with_stored(table, DIALECT, merge.INCOMING)
+        statement = merge.merge_with_stored(table, DUCKDB, merge.INCOMING)
         assert all(merge.quote(column.name) in statement for column in table.own)

@@ -1,34 +1,52 @@
--- The statements of one landing, and of reading back how far it came.
+-- The statements of one landing, and of reading back how far it came. Each engine understands them.
 
--- name: upsert_state: store progress; what requests were spent adds up
-insert into sync_state (stream, scope, watermark, "cursor", last_run_at, requests_spent) values (?, ?, ?, ?, ?, ?)
-on conflict (stream, scope) do update set
-    watermark = excluded.watermark,
-    "cursor" = excluded."cursor",
-    last_run_at = excluded.last_run_at,
-    requests_spent = sync_state.requests_spent + excluded.requests_spent;
+-- name: find_state: how far a stream has come
+select "watermark", "cursor", "last_run_at", "requests_spent" from "sync_state" where "stream" = ? and "scope" = ?;
 
--- name: upsert_rejected: keep each rejected record once, with the latest reason
-insert into rejected_records (id, stream, workspace_id, raw, reason, observed_at, landed_at)
-select id, stream, workspace_id, raw, reason, observed_at, landed_at from toggl_incoming
-where true
-on conflict (id) do update set reason = excluded.reason, observed_at = excluded.observed_at
-where excluded.observed_at > rejected_records.observed_at;
+-- name: count_state: is there any progress
+select count(*) from "sync_state" where "stream" = ? and "scope" = ?;
 
--- name: upsert_complete_list: remember the latest complete list of a stream and workspace
-insert into complete_lists (stream, workspace_id, complete_at) values (?, ?, ?)
-on conflict (stream, workspace_id) do update set complete_at = excluded.complete_at
-where excluded.complete_at > complete_lists.complete_at;
+-- name: insert_state: store a first progress
+insert into "sync_state" ("watermark", "cursor", "last_run_at", "requests_spent", "stream", "scope")
+values (?, ?, ?, ?, ?, ?);
+
+-- name: update_state: store progress; what requests were spent adds up
+update "sync_state" set "watermark" = ?, "cursor" = ?, "last_run_at" = ?, "requests_spent" = "requests_spent" + ?
+where "stream" = ? and "scope" = ?;
+
+-- name: find_rejected: which of these rejected records are kept, as of when
+select "id", "observed_at" from "rejected_records" where "id" in;
+
+-- name: insert_rejected: keep a rejected record
+insert into "rejected_records" ("id", "stream", "workspace_id", "raw", "reason", "observed_at", "landed_at")
+values (?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_rejected: keep the latest reason
+update "rejected_records" set "reason" = ?, "observed_at" = ? where "id" = ?;
 
 -- name: find_complete_list: was this stream ever read as a whole
-select count(*) from complete_lists where stream = ?;
+select count(*) from "complete_lists" where "stream" = ?;
 
--- name: upsert_setting: change what views ask
-insert into settings ("key", "value") values (?, ?)
-on conflict ("key") do update set "value" = excluded."value" where settings."value" <> excluded."value";
+-- name: count_complete_list: was it in this workspace
+select count(*) from "complete_lists" where "stream" = ? and "workspace_id" = ?;
 
--- name: find_days: on which local days entries began, deleted ones too; the zone is that of time_entry_facts
-select distinct entry.workspace_id, cast(timezone(zone."value", entry."start") as date) as local_date
-from time_entries as entry
-    cross join (select coalesce(max("value"), 'UTC') as "value" from settings where "key" = 'timezone') as zone
-where entry."start" is not null and entry.id in (select unnest(cast(? as bigint[])));
+-- name: insert_complete_list: remember the first complete list of a stream and workspace
+insert into "complete_lists" ("complete_at", "stream", "workspace_id") values (?, ?, ?);
+
+-- name: update_complete_list: remember the latest one
+update "complete_lists" set "complete_at" = ? where "stream" = ? and "workspace_id" = ? and "complete_at" < ?;
+
+-- name: find_setting: what views ask
+select "value" from "settings" where "key" = ?;
+
+-- name: insert_setting: set what was never set
+insert into "settings" ("value", "key") values (?, ?);
+
+-- name: update_setting: change what is set
+update "settings" set "value" = ? where "key" = ?;
+
+-- name: delete_offsets: forget a zone's offsets
+delete from "zone_offsets";
+
+-- name: insert_offset: remember one of a zone
+insert into "zone_offsets" ("begin_at", "end_at", "offset_seconds") values (?, ?, ?);

@@ -7,7 +7,7 @@ import pytest
 from support.observations import entries, query, tags
 
 from airflow_provider_toggl.core.errors import WarehouseError
-from airflow_provider_toggl.core.land import duckdb_merge
+from airflow_provider_toggl.core.land.duckdb_file import run
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.target import Landed
 
@@ -21,7 +21,7 @@ def test_a_failure_at_the_last_step_takes_back_all_steps(
         raise duckdb.IOException("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider_toggl.core.land.duckdb_target.keep_rejected", fail)
+        patch.setattr("airflow_provider_toggl.core.land.steps.keep_rejected", fail)
         with pytest.raises(WarehouseError, match="No space left on device"):
             target.land([entries(1, 2, seconds=5), tags(1)])
     assert query(warehouse, "select id, second(seen_at) from time_entries") == [(1, 0)]
@@ -33,10 +33,8 @@ def test_a_landing_leaves_no_temporary_tables_behind(target: DuckdbTarget, wareh
     with DuckdbTarget(warehouse, hold_seconds=60) as holding:
         for seconds in (1, 2, 2):
             holding.land([entries(1, 1, 2, seconds=seconds)])
-        left = duckdb_merge.run(holding._file.open(), "select table_name from duckdb_tables() where temporary")
-        views = duckdb_merge.run(
-            holding._file.open(), "select view_name from duckdb_views() where view_name like 'toggl%'"
-        )
+        left = run(holding._file.open(), "select table_name from duckdb_tables() where temporary")
+        views = run(holding._file.open(), "select view_name from duckdb_views() where view_name like 'toggl%'")
     assert (left, views) == ([], [])
 
 

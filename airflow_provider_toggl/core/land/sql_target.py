@@ -1,0 +1,183 @@
+"""What all warehouses have in common: a landing is the same steps on a transaction of theirs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from airflow_provider_toggl.core.clock import Clock, utc
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.land import merge, steps
+from airflow_provider_toggl.core.land.queries import load_queries
+from airflow_provider_toggl.core.land.records import Batch
+from airflow_provider_toggl.core.land.schemas import TABLES
+from airflow_provider_toggl.core.land.session import Session, instants_of
+from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, SyncState
+from airflow_provider_toggl.core.land.zones import find_spans, get_zone
+
+
+class SqlTarget(ABC):
+    """A warehouse that understands SQL. Subclasses open it; each transaction finds tables of this version in it.
+
+    Not for use by several threads at once; several objects, threads or processes each with their own take turns.
+
+    :param clock: time, as a seam.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[Session]:
+        """Begin a transaction that no other landing runs beside; commit it, or take all of it back on an error."""
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Session]:
+        """Open the warehouse for questions, which need not wait for landings."""
+
+    @abstractmethod
+    def _check_zone(self, session: Session, timezone: str) -> None:
+        """Refuse a zone that the engine itself does not know.
+
+        :raises ConfigurationError: there is no such zone.
+        """
+
+    @abstractmethod
+    def release(self, force: bool = False) -> None:
+        """Let other processes at the warehouse; the next call takes it again.
+
+        :param force: at once, also when it was not held for long.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back everything."""
+
+    def prepare(self, timezone: str | None = None) -> None:
+        """Make or upgrade schema, tables and views.
+
+        Every other method does so too when it opens the warehouse; this one is for doing it early.
+
+        :param timezone: IANA name of the zone of ``local_date`` in ``time_entry_facts``; None keeps what is set, which
+            is UTC at first.
+        :raises SchemaTooNew: a later version of this package made the tables.
+        :raises ConfigurationError: there is no such zone.
+        """
+        if timezone is not None:
+            self.set_timezone(timezone)
+        else:
+            with self._reading():
+                pass
+
+    def set_timezone(self, timezone: str) -> None:
+        """Set the zone of ``local_date`` in ``time_entry_facts``.
+
+        :param timezone: IANA name.
+        :raises ConfigurationError: there is no such zone, or the engine does not know it.
+        """
+        with self._reading() as session:
+            get_zone(timezone)
+            if steps.find_setting(session, "timezone", "") == timezone:
+                return
+        with self._transaction() as session:
+            if session.dialect.has_zones:
+                self._check_zone(session, timezone)
+            else:
+                store_offsets(session, timezone)
+            steps.store_setting(session, "timezone", timezone)
+
+    def find_state(self, stream: str, scope: str) -> SyncState | None:
+        """Return how far the stream has come in that scope, None when it was never landed."""
+        with self._reading() as session:
+            found = session.table(load_queries("landing")["find_state"], [stream, scope])
+        if not found.num_rows:
+            return None
+        (watermark,), (last_run_at,) = instants_of(found[0]), instants_of(found[2])
+        assert last_run_at is not None  # noqa: S101 - the column is not null
+        return SyncState(
+            stream=stream,
+            scope=scope,
+            watermark=watermark,
+            cursor=found[1][0].as_py(),
+            last_run_at=last_run_at,
+            requests_spent=int(found[3][0].as_py()),
+        )
+
+    def land(
+        self,
+        batches: Sequence[Batch],
+        progress: Progress | None = None,
+        sweep: Sweep | None = None,
+        *,
+        note_days: bool = False,
+    ) -> Landed:
+        """Merge rows, keep rejected records, store progress and mark what is absent, in one transaction.
+
+        :param note_days: tell which local days, and which of them time entries, really changed.
+        :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
+        :raises ConfigurationError: it cannot be told which stream the sweep is of.
+        """
+        swept = _swept_stream(batches, progress) if sweep else ""
+        with self._transaction() as session:
+            noted = steps.Noted(steps.find_setting(session, "timezone", "UTC")) if note_days else None
+            streams = {batch.stream: [b for b in batches if b.stream == batch.stream] for batch in batches}
+            parts = [steps.merge_batches(session, stream, group, noted) for stream, group in streams.items()]
+            steps.keep_rejected(session, [r for batch in batches for r in batch.rejected], utc(self._clock.now()))
+            if progress is not None:
+                steps.store_progress(session, progress)
+            absent = steps.sweep_stream(session, swept, sweep, noted) if sweep else 0
+        return Landed(
+            inserted=sum(part.inserted for part in parts),
+            updated=sum(part.updated for part in parts),
+            unchanged=sum(part.unchanged for part in parts),
+            rejected=sum(part.rejected for part in parts),
+            absent=absent,
+            changed_days=frozenset(noted.days) if noted else frozenset(),
+            changed_ids=tuple(noted.ids) if noted else (),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows in each stream's table, deleted and absent ones among them."""
+        with self._reading() as session:
+            return {name: int(session.run(merge.count_rows(table))[0][0]) for name, table in TABLES.items()}
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return what a query finds; names without a schema are looked up in this warehouse's.
+
+        :param sql: in the engine's words, with ``?`` for parameters and double quotes around identifiers.
+        :param parameters: values for the query's ``?``; datetimes aware.
+        :return: instants as ``timestamp('us', 'UTC')``; lists as texts where the engine has none.
+        """
+        with self._reading() as session:
+            return session.table(sql, parameters)
+
+    def __enter__(self) -> SqlTarget:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def store_offsets(session: Session, timezone: str) -> None:
+    """Keep a zone's offsets from UTC beside the tables, for the views of engines that do not know zones."""
+    queries = load_queries("landing")
+    session.run(queries["delete_offsets"])
+    session.run_many(queries["insert_offset"], [[span.begin, span.end, span.seconds] for span in find_spans(timezone)])
+
+
+def _swept_stream(batches: Sequence[Batch], progress: Progress | None) -> str:
+    streams = {progress.stream} if progress else {batch.stream for batch in batches}
+    if len(streams) != 1 or not streams <= TABLES.keys():
+        raise ConfigurationError(
+            f"A sweep is of one stream; here are {len(streams)}: {', '.join(sorted(streams)) or 'none'}."
+        )
+    return streams.pop()

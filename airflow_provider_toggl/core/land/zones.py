@@ -1,0 +1,116 @@
+"""Local days without an engine that knows zones: a zone's offsets from UTC, as a table of spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pyarrow as pa
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+
+FIRST_YEAR, LAST_YEAR = 2000, 2040
+"""Toggl began in 2006; before the first year and after the last one, its offset goes on."""
+
+BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
+END = datetime(9999, 12, 30, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_STEP = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time during which a zone's offset stays the same.
+
+    :param begin: its first instant, UTC.
+    :param end: the instant after its last, UTC.
+    :param seconds: how far local time is ahead of UTC.
+    """
+
+    begin: datetime
+    end: datetime
+    seconds: int
+
+
+@cache
+def find_spans(name: str) -> tuple[Span, ...]:
+    """Return the spans of a zone, which follow each other without gaps.
+
+    :param name: IANA name.
+    :raises ConfigurationError: there is no such zone.
+    """
+    zone = get_zone(name)
+    begins = [BEGINNING]
+    moment, last = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (FIRST_YEAR, LAST_YEAR))
+    offsets = [_offset(zone, moment)]
+    while moment < last:
+        following = moment + _STEP
+        # Weeks are short enough: no zone changes its mind twice in one and comes back to where it was.
+        while _offset(zone, following) != offsets[-1]:
+            begins.append(_find_change(zone, moment, following, offsets[-1]))
+            offsets.append(_offset(zone, begins[-1]))
+            moment = begins[-1]
+        moment = following
+    ends = [*begins[1:], END]
+    return tuple(Span(*span) for span in zip(begins, ends, offsets, strict=True))
+
+
+def get_zone(name: str) -> ZoneInfo:
+    """Return the zone of an IANA name.
+
+    :raises ConfigurationError: there is no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigurationError(
+            f"There is no time zone {name!r}. It must be an IANA name such as Europe/Berlin."
+        ) from None
+
+
+def local_days(workspaces: pa.ChunkedArray, instants: pa.ChunkedArray, zone: str) -> frozenset[tuple[int, date]]:
+    """Return the different pairs of workspace and local day, of instants that are not null.
+
+    :param instants: microseconds, UTC.
+    """
+    known = instants.is_valid()
+    micros = instants.filter(known).cast(pa.int64()).to_numpy()
+    if not len(micros):
+        return frozenset()
+    spans = find_spans(zone)
+    begins = np.array([_micros(span.begin) for span in spans])
+    offsets = np.array([span.seconds * 1_000_000 for span in spans])
+    local = micros + offsets[np.searchsorted(begins, micros, side="right") - 1]
+    pairs = np.stack([workspaces.filter(known).to_numpy(), local // 86_400_000_000])
+    return frozenset(_pairs(np.unique(pairs, axis=1).T.tolist()))
+
+
+def _pairs(rows: Iterable[list[int]]) -> Iterable[tuple[int, date]]:
+    for workspace, day in rows:
+        yield workspace, date.fromordinal(_EPOCH.date().toordinal() + day)
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> int:
+    offset: Any = moment.astimezone(zone).utcoffset()
+    return int(offset.total_seconds())
+
+
+def _find_change(zone: ZoneInfo, before: datetime, after: datetime, offset: int) -> datetime:
+    """Return the first whole second at which the offset is another than it was before."""
+    low, high = 0, int((after - before).total_seconds())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(zone, before + timedelta(seconds=middle)) == offset:
+            low = middle
+        else:
+            high = middle
+    return before + timedelta(seconds=high)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,80 @@
+"""Warehouses of each engine for tests: places that can be opened again, also by other processes.
+
+As a program (``python -m support.warehouses``) it lands pages one after another, each with its progress, and prints
+the number of each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from support.observations import NOON, at, entries
+
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.sql_target import SqlTarget
+from airflow_provider_toggl.core.land.target import Progress
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a warehouse is.
+
+    :param where: the file, the DSN or the port.
+    """
+
+    engine: str
+    where: str
+    schema: str = "toggl"
+
+    def open(self, **options: Any) -> SqlTarget:
+        """Return the warehouse; it gives itself to others after each call, where there is anything to give."""
+        options = {"schema": self.schema, "lock_timeout": 60, **options}
+        if self.engine == "duckdb":
+            return DuckdbTarget(self.where, **{"hold_seconds": 0, **options})
+        raise ValueError(self.engine)
+
+
+def rows(target: SqlTarget, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Return what a query finds as plain rows."""
+    table = target.query(sql, parameters)
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []
+
+
+@contextmanager
+def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that lands pages of entries, each with its progress, and prints the number of each."""
+    order = {**asdict(place), "first": first, "pages": pages, "size": size}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "support.warehouses", json.dumps(order)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def main(order: dict[str, Any]) -> None:
+    """Land what the order says; entries of other processes with the same ids are the same entries."""
+    first, size = order["first"], order["size"]
+    with Place(order["engine"], order["where"], order["schema"]).open() as target:
+        for page in range(order["pages"]):
+            ids = range(first + page * size, first + (page + 1) * size)
+            progress = Progress("time_entries", str(os.getpid()), at(page), str(page), 1, NOON)
+            target.land([entries(*ids, seconds=page)], progress)
+            target.release()
+            print(page, flush=True)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
