@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "duckdb_default"
 
 
-def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None) -> Target:
+def open_target(
+    conn_id: str, *, schema: str, facts_timezone: str | None = None, keep_history: bool | None = None
+) -> Target:
     """Return the warehouse behind an Airflow connection, its tables made where they are missing.
 
     :param conn_id: a connection of type ``duckdb`` (host: the file). ``duckdb_default`` may be missing: then the file
@@ -28,6 +30,8 @@ def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None)
     :param schema: the schema of the tables.
     :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
         is UTC at first.
+    :param keep_history: whether versions of time entries are kept from now on, by whoever lands; None leaves it as it
+        is.
     :raises ConfigurationError: there is no such connection, or it is of a type that nothing here can land in.
     """
     # Imported here: DuckDB is heavy, and importing an operator must not load it.
@@ -37,7 +41,19 @@ def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None)
     timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
     target = DuckdbTarget(path, schema=schema, lock_timeout=timeout)
     target.prepare(facts_timezone)
+    if keep_history is not None:
+        target.keep_history(keep_history)
     return target
+
+
+def resolve_keep_history(asked: bool | None) -> bool | None:
+    """Return whether a task that lands switches history on or off: as it says, or on by ``[toggl] keep_history``.
+
+    None leaves it as it is.
+    """
+    if asked is None and conf.getboolean("toggl", "keep_history", fallback=False):
+        return True
+    return asked
 
 
 def _path_of(conn_id: str) -> Path:

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 from airflow_provider_toggl.core.errors import ConfigurationError, PlanLacksFeature, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -51,6 +51,9 @@ class TogglToSqlOperator(BaseOperator):
         fails the task instead of marking them absent.
     :param absent_rows: so many rows may be gone at once whatever their share.
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
+        ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
+        unless ``[toggl] keep_history`` is set.
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     """
 
@@ -82,6 +85,7 @@ class TogglToSqlOperator(BaseOperator):
         absent_share: float = 0.2,
         absent_rows: int = 20,
         facts_timezone: str | None = None,
+        keep_history: bool | None = None,
         deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -101,6 +105,7 @@ class TogglToSqlOperator(BaseOperator):
         self.absent_share = absent_share
         self.absent_rows = absent_rows
         self.facts_timezone = facts_timezone
+        self.keep_history = keep_history
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -130,7 +135,12 @@ class TogglToSqlOperator(BaseOperator):
         stop: QuotaExhausted | RateLimited
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, run_started)
-        with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
+        with open_target(
+            self.warehouse_conn_id,
+            schema=self.schema,
+            facts_timezone=self.facts_timezone,
+            keep_history=resolve_keep_history(self.keep_history),
+        ) as target:
             pull = Pull(hook.get_conn(), target, request, summary=earlier)
             try:
                 return pull.run().as_dict()

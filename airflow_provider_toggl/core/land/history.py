@@ -1,7 +1,7 @@
 """Versions of time entries out of what was observed: what was ever different, for those who ask who changed what.
 
 A version is a state that an entry was seen in, or that it was gone. Versions are a set, so they do not ask in which
-order or how often things came; what lies between two of them is derived by a view, and a late one only makes that finer.
+order or how often things came; what lies between two of them is derived by a view, and a late one makes it finer.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def _states(table: pa.Table, deleted_at: pa.Array, actors: pa.Array, codes: pa.A
         told.
     """
     updated_at, observed_at = (_whole(table[name]) for name in ("updated_at", "observed_at"))
-    is_state = pc.and_(pc.and_(updated_at.is_valid(), _whole(table["start"]).is_valid()), pc.greater(observed_at, _EPOCH))
+    is_state = pc.and_(
+        pc.and_(updated_at.is_valid(), _whole(table["start"]).is_valid()), pc.greater(observed_at, _EPOCH)
+    )
     told_at = pc.if_else(codes.is_valid(), observed_at, None)
     if deleted_at.null_count < len(deleted_at):
         updated_at = pc.if_else(pc.fill_null(pc.greater(updated_at, deleted_at), False), _cut(deleted_at), updated_at)
@@ -116,7 +118,8 @@ def _build(columns: dict[str, pa.Array], kind: str, is_wanted: pa.Array) -> pa.T
     columns["kind"] = pa.repeat(pa.scalar(kind), size)
     columns["id"] = _digests(columns, size)
     return pa.table(
-        [columns[field.name] if field.name in columns else pa.nulls(size, field.type) for field in SCHEMA], schema=SCHEMA
+        [columns[field.name] if field.name in columns else pa.nulls(size, field.type) for field in SCHEMA],
+        schema=SCHEMA,
     )
 
 

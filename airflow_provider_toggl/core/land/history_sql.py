@@ -41,7 +41,8 @@ def _find_merged(dialect: Dialect) -> str:
             value = f"case when s.{name} is null or {_moves(column.name)} then i.{name} else s.{name} end"
         columns.append(f"{dialect.cast.format(value, dialect.types[column.type])} as {name}")
     moved = " or ".join(
-        f"(i.{quote(name)} is not null and (s.{quote(name)} is null or {_moves(name)}))" for name in (*EARLIEST, *LATEST)
+        f"(i.{quote(name)} is not null and (s.{quote(name)} is null or {_moves(name)}))"
+        for name in (*EARLIEST, *LATEST)
     )
     return f"""
 {dialect.temporary.format(merge.MERGED)}
@@ -64,9 +65,9 @@ def read_stored(columns: tuple[str, ...], limit: int) -> str:
 def create_changes(dialect: Dialect) -> str:
     """Return the statement of the view of what changed from each version to the next.
 
-    Points are put in order of ``(updated_at, last_observed_at)``, so that the last state of an entry is the one that its
-    row has: that is the order in which the row's fields are decided. What is gone has a point at the moment of that,
-    behind all states of the same moment; several in a row are one, told by the one that says most.
+    Points are put in order of ``(updated_at, last_observed_at)``, in which a row's fields are decided too, so that the
+    last state of an entry is the one that its row has. What is gone has a point at the moment of that, behind all
+    states of the same moment; several in a row are one, told by the one that says most.
 
     Each step is named once, so that engines can look up one entry without working through all of them.
     """
@@ -76,7 +77,7 @@ with points as ({_points()}),
 ordered as ({_ordered()}),
 told as ({_told()}),
 pairs as ({_pairs(dialect)})
-select "time_entry_id", "workspace_id", "kind", "field", "old_value", "new_value", "changed_at", "changed_by",
+select "time_entry_id", "workspace_id", "step", "kind", "field", "old_value", "new_value", "changed_at", "changed_by",
     "observed_at"
 from pairs
 where "kind" <> 'updated'
@@ -103,6 +104,7 @@ def _ordered() -> str:
         lag(p."updated_at") over by_state as "old_updated_at",
         lag(p."last_observed_at") over by_state as "last_seen_before",
         lag(p."is_gone") over by_entry as "was_gone",
+        row_number() over by_entry as "place",
         case when lead(p."id") over by_entry is null then 1 else 0 end as "is_last",
         sum(1 - p."is_gone") over (by_entry rows unbounded preceding) as "stretch"
     from points as p
@@ -114,7 +116,7 @@ def _ordered() -> str:
 def _told() -> str:
     """Return the points with what a reader is told of each: what kind of change, when, by whom, seen when."""
     group = 'over (partition by "time_entry_id", "stretch", "is_gone")'
-    deleted = f"""min(case when point = 'deleted' then "first_observed_at" end) {group}"""
+    deleted = f"""min(case when point = 'deleted' then "last_observed_at" end) {group}"""
     return f"""
     select o.*,
         case when "is_gone" = 1 and coalesce("was_gone", 0) = 0 then max(point) {group}
@@ -123,7 +125,7 @@ def _told() -> str:
             when "old_id" is not null then null
             when "told_as" = 'created' then 'created'
             else 'found' end as "kind",
-        case when "is_gone" = 1 then coalesce({deleted}, "first_observed_at")
+        case when "is_gone" = 1 then coalesce({deleted}, "last_observed_at")
             when "updated_at" = "old_updated_at" then {_SILENT}
             else "updated_at" end as "changed_at",
         case when "is_gone" = 1 then min("actor_id") {group} else "actor_id" end as "changed_by",
@@ -148,6 +150,7 @@ def _pairs(dialect: Dialect) -> str:
     is_back = f"e.{KEY} is not null and {merge.is_live('e')}"
     return f"""
     select t."time_entry_id", t."workspace_id",
+        case f.name when '{_BACK}' then t."place" + 1 else t."place" end as "step",
         case f.name when '' then t."kind" when '{_BACK}' then 'restored' else 'updated' end as "kind",
         case when f.name not in ('', '{_BACK}') then f.name end as "field",
         {texts("old_")} as "old_value", {texts("")} as "new_value",
@@ -186,6 +189,7 @@ create or replace view "time_entry_history" as
 select
     change."time_entry_id",
     change."workspace_id",
+    change."step",
     change."kind",
     change."field",
     change."old_value",

@@ -39,6 +39,9 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(
         "complete_lists",
         "live_time_entries",
         "time_entry_facts",
+        "time_entry_versions",
+        "time_entry_changes",
+        "time_entry_history",
     }
     assert warehouse.read_bytes() == before
 
