@@ -46,7 +46,11 @@ ALIKE: dict[str, Batch] = {
                 for name, value in entry_payload().items()
                 if name not in ("user_id", "project_id", "task_id")
             },
-            "uid": 10, "pid": 20, "at": WHEN, "tag_ids": [1, 2], "description": "",
+            "uid": 10,
+            "pid": 20,
+            "at": WHEN,
+            "tag_ids": [1, 2],
+            "description": "",
         },
         seconds=0.5,
     ),
