@@ -31,25 +31,31 @@ _SEPARATOR = "|"
 
 def build_versions(batches: Iterable[Batch]) -> pa.Table:
     """Return the versions that batches of time entries tell, each once."""
-    parts = [SCHEMA.empty_table()]
-    for batch in batches:
-        table = batch.table.combine_chunks()
-        size = table.num_rows
-        if not size:
-            continue
-        told = batch.told
-        actors = pa.nulls(size, pa.int64()) if told is None else told.actor_ids
-        codes = pa.nulls(size, pa.int64()) if told is None else pc.index_in(told.actions, value_set=_ACTIONS)
-        codes = codes.cast(pa.int64())
-        is_change = codes.is_valid()
-        deleted_at = _whole(table["deleted_at"])
-        parts.append(_states(table, deleted_at, pc.if_else(is_change, actors, None), codes))
-        if deleted_at.null_count < size:
-            parts.append(_gone(table, DELETED, deleted_at, pc.if_else(is_change, None, actors), told is not None))
-        absent_at = _whole(table["absent_at"])
-        if absent_at.null_count < size:
-            parts.append(_gone(table, ABSENT, absent_at, pa.nulls(size, pa.int64()), False))
+    whole = [batch for batch in batches if batch.rows]
+    if not whole:
+        return SCHEMA.empty_table()
+    table = pa.concat_tables([batch.table for batch in whole]).combine_chunks()
+    size = table.num_rows
+    actors, codes, is_told = _told_by(whole)
+    is_change = codes.is_valid()
+    deleted_at, absent_at = (_whole(table[name]) for name in _GONE.values())
+    parts = [_states(table, deleted_at, pc.if_else(is_change, actors, None), codes)]
+    if deleted_at.null_count < size:
+        parts.append(_gone(table, DELETED, deleted_at, pc.if_else(is_change, None, actors), is_told))
+    if absent_at.null_count < size:
+        parts.append(_gone(table, ABSENT, absent_at, pa.nulls(size, pa.int64()), None))
     return _collapse(pa.concat_tables(parts))
+
+
+def _told_by(batches: Sequence[Batch]) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Return of each row of batches who did it, the place of its action in ``_ACTIONS``, and if an event told it."""
+    actors, codes, is_told = [], [], []
+    for batch in batches:
+        told, size = batch.told, batch.rows
+        actors.append(pa.nulls(size, pa.int64()) if told is None else told.actor_ids)
+        codes.append(pa.nulls(size, pa.int32()) if told is None else pc.index_in(told.actions, value_set=_ACTIONS))
+        is_told.append(pa.repeat(pa.scalar(told is not None), size))
+    return pa.concat_arrays(actors), pa.concat_arrays(codes), pa.concat_arrays(is_told)
 
 
 def build_stored(rows: pa.Table) -> pa.Table:
@@ -62,8 +68,8 @@ def build_stored(rows: pa.Table) -> pa.Table:
     is_back = pc.fill_null(pc.greater(seen, deleted_at), False)
     size = rows.num_rows
     nobody = pa.nulls(size, pa.int64())
-    states = _states(rows, pc.if_else(is_back, None, deleted_at), nobody, nobody)
-    gone = [_gone(rows, kind, _whole(rows[name]), nobody, False) for kind, name in _GONE.items()]
+    states = _states(rows, pc.if_else(is_back, None, deleted_at), nobody, pa.nulls(size, pa.int32()))
+    gone = [_gone(rows, kind, _whole(rows[name]), nobody, None) for kind, name in _GONE.items()]
     return _collapse(pa.concat_tables([states, *gone]))
 
 
@@ -98,14 +104,14 @@ def _states(table: pa.Table, deleted_at: pa.Array, actors: pa.Array, codes: pa.A
     return _build(columns, STATE, is_state)
 
 
-def _gone(table: pa.Table, kind: str, moments: pa.Array, actors: pa.Array, is_told: bool) -> pa.Table:
+def _gone(table: pa.Table, kind: str, moments: pa.Array, actors: pa.Array, is_told: pa.Array | None) -> pa.Table:
     columns = {
         "time_entry_id": _whole(table["id"]),
         "workspace_id": _whole(table["workspace_id"]),
         "updated_at": _cut(moments),
         "first_observed_at": moments,
         "last_observed_at": moments,
-        "told_at": moments if is_told else pa.nulls(len(moments), INSTANT),
+        "told_at": pa.nulls(len(moments), INSTANT) if is_told is None else pc.if_else(is_told, moments, None),
         "actor_id": actors,
     }
     return _build(columns, kind, moments.is_valid())
@@ -132,17 +138,22 @@ def _normalised(table: pa.Table) -> dict[str, pa.Array]:
     columns["tag_ids"] = _tag_texts(columns["tag_ids"])
     for name in ("start", "stop"):
         columns[name] = _cut(columns[name])
-    # A running entry in its first second may have 0 in a report, and a negative number elsewhere.
+    # Without a stop there is 0 in the first second, or in an entry that never ran, and a negative number elsewhere.
     if columns["stop"].null_count:
         columns["duration"] = pc.if_else(columns["stop"].is_null(), None, columns["duration"])
     return columns
 
 
 def _tag_texts(lists: pa.Array) -> pa.Array:
-    sizes = pc.fill_null(pc.list_value_length(lists), 0)
-    if not pc.any(pc.greater(sizes, 0)).as_py():
+    """Return lists of tags as sorted JSON texts, all at once."""
+    values, sizes = lists.flatten(), pc.fill_null(pc.list_value_length(lists), 0)
+    if not len(values):
         return pa.repeat(pa.scalar("[]"), len(lists))
-    return pa.array([str(sorted(tag_ids)) if tag_ids else "[]" for tag_ids in lists.to_pylist()], pa.string())
+    keyed = pa.table({"row": pc.list_parent_indices(lists), "tag": values})
+    ordered = values.take(pc.sort_indices(keyed, sort_keys=[("row", "ascending"), ("tag", "ascending")]))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(sizes)])
+    texts = pa.ListArray.from_arrays(offsets, ordered.cast(pa.string()))
+    return pc.binary_join_element_wise("[", pc.binary_join(texts, ", "), "]", "")
 
 
 def _digests(columns: dict[str, pa.Array], size: int) -> pa.Array:
