@@ -11,9 +11,10 @@ PEERS   := .venv-peers
 UV_VENV := .venv-uv
 UV      := $(UV_VENV)/bin/uv
 COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3.10 --generate-hashes \
-           --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+           --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
+           --custom-compile-command 'make lock'
 
-.PHONY: help demo test test-newest test-oldest lint bench soak docs lock clean browser
+.PHONY: help demo test test-newest test-oldest lint bench soak docs lock clean browser mariadb
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -26,9 +27,9 @@ demo: $(VENV)/.ready ## a local Toggl, a real Airflow, and a workspace landed in
 	@exec $(VENV)/bin/python scripts/demo.py
 
 test: lint test-newest test-oldest docs ## everything: lint, types, tests on the newest and the oldest Airflow, docs
-	@$(MAKE) --no-print-directory browser
+	@$(MAKE) --no-print-directory browser mariadb
 
-test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser
+test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
 	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m "not soak" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
@@ -64,6 +65,9 @@ clean: ## remove every environment, cache and built file
 
 browser:
 	@scripts/find-browser.sh
+
+mariadb:
+	@scripts/find-mariadb.sh
 
 # Stamp files: an environment is made again only when its lock or the package's metadata is newer.
 $(UV): requirements/uv.txt

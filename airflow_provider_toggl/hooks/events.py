@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.toggl import state_dir
 
 if TYPE_CHECKING:
@@ -17,19 +18,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What libpq takes from the extra of a connection; each by name, since an extra holds other things too.
-_LIBPQ = (
-    "channel_binding",
-    "connect_timeout",
-    "gssencmode",
-    "keepalives_idle",
-    "sslcert",
-    "sslcrl",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "target_session_attrs",
-)
 _warned: set[str] = set()
 
 
@@ -110,23 +98,14 @@ def _sqlite_path(conn_id: str, connection: Connection) -> Path:
 
 def _postgres_store(connection: Connection) -> EventStore:
     try:
-        from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra of the package
+        from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore  # noqa: PLC0415 - needs psycopg, an extra of the package
 
-        from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore  # noqa: PLC0415 - needs it
+        dsn = build_dsn(connection)
     except ImportError as missing:
         raise ConfigurationError(
             f"An event store in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
         ) from None
-    extra = connection.extra_dejson
-    parameters: dict[str, Any] = {
-        "host": connection.host,
-        "port": connection.port,
-        "user": connection.login,
-        "password": connection.password,
-        "dbname": connection.schema,
-        **{name: extra.get(name) for name in _LIBPQ},
-    }
-    return PostgresEventStore(make_conninfo(**{name: value for name, value in parameters.items() if value}))
+    return PostgresEventStore(dsn)
 
 
 def _warn_of_hosts(path: Path) -> None:

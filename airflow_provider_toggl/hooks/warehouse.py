@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook, conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.toggl import DataFrameType, airflow_home, as_frame
 
 if TYPE_CHECKING:
@@ -19,26 +20,37 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "duckdb_default"
 
 
+<<<<<<< HEAD
 def open_target(
     conn_id: str, *, schema: str, facts_timezone: str | None = None, keep_history: bool | None = None
 ) -> Target:
+=======
+_ENGINES = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
+"""The dialects of connection types that are reached by their hook; others get standard SQL."""
+
+
+def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None) -> Target:
+>>>>>>> engines
     """Return the warehouse behind an Airflow connection, its tables made where they are missing.
 
-    :param conn_id: a connection of type ``duckdb`` (host: the file). ``duckdb_default`` may be missing: then the file
-        is
-        ``[toggl] warehouse_path``, below Airflow's home.
-    :param schema: the schema of the tables.
+    :param conn_id: a connection of type ``duckdb`` (host: the file), ``postgres``, or any that has a ``DbApiHook``,
+        such as ``sqlite`` or ``mysql``. ``duckdb_default`` may be missing: then the file is ``[toggl] warehouse_path``,
+        below Airflow's home.
+    :param schema: the schema of the tables; a database in MySQL.
     :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
         is UTC at first.
+<<<<<<< HEAD
     :param keep_history: whether versions of time entries are kept from now on, by whoever lands; None leaves it as it
         is.
     :raises ConfigurationError: there is no such connection, or it is of a type that nothing here can land in.
+=======
+    :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
+        is missing.
+    :raises WarehouseError: it cannot be reached, written or waited for any longer.
+>>>>>>> engines
     """
-    # Imported here: DuckDB is heavy, and importing an operator must not load it.
-    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - heavy; importing an operator must not load it
-
-    path = _path_of(conn_id)
     timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
+<<<<<<< HEAD
     target = DuckdbTarget(path, schema=schema, lock_timeout=timeout)
     target.prepare(facts_timezone)
     if keep_history is not None:
@@ -57,18 +69,80 @@ def resolve_keep_history(asked: bool | None) -> bool | None:
 
 
 def _path_of(conn_id: str) -> Path:
+=======
+    target = _build_target(conn_id, schema, timeout)
+    try:
+        target.prepare(facts_timezone)
+    except BaseException:
+        target.close()
+        raise
+    return target
+
+
+def _build_target(conn_id: str, schema: str, lock_timeout: float) -> Target:
+>>>>>>> engines
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         if conn_id != DEFAULT_CONN_ID:
             raise ConfigurationError(f"There is no connection {conn_id!r} to land in.") from None
-        return default_path()
-    if connection.conn_type != "duckdb":
+        return _duckdb_target(default_path(), schema, lock_timeout)
+    if connection.conn_type == "duckdb":
+        return _duckdb_target(_duckdb_path(conn_id, connection), schema, lock_timeout)
+    if connection.conn_type in ("postgres", "postgresql"):
+        return _postgres_target(connection, schema, lock_timeout)
+    return _dbapi_target(conn_id, connection, schema, lock_timeout)
+
+
+# Targets are imported here: they are heavy, and importing an operator must not load them.
+
+
+def _duckdb_target(path: Path, schema: str, lock_timeout: float) -> Target:
+    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - see above
+
+    return DuckdbTarget(path, schema=schema, lock_timeout=lock_timeout)
+
+
+def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -> Target:
+    try:
+        from airflow_provider_toggl.core.land.postgres_target import PostgresTarget  # noqa: PLC0415 - see above
+
+        dsn = build_dsn(connection)
+    except ImportError as missing:
         raise ConfigurationError(
-            f"Connection {conn_id!r} is of type {connection.conn_type!r}; rows can land in duckdb (host: the file's "
-            "path)."
+            f"Landing in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
+        ) from None
+    return PostgresTarget(dsn, schema=schema, lock_timeout=lock_timeout)
+
+
+def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeout: float) -> Target:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook  # noqa: PLC0415 - see above
+
+    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+
+    type_ = connection.conn_type
+    try:
+        hook = connection.get_hook()
+    except (AirflowException, ImportError) as error:
+        raise ConfigurationError(
+            f"Connection {conn_id!r} is of type {type_!r}, for which no hook is installed ({error}): install the "
+            f"provider of that type, for example airflow-provider-toggl[{_ENGINES.get(type_, 'mysql')}]."
+        ) from None
+    if not isinstance(hook, DbApiHook):
+        raise ConfigurationError(
+            f"Connection {conn_id!r} is of type {type_!r}, which is no database; rows can land in duckdb (host: the "
+            "file's path), in postgres, and in every type with a DbApiHook."
         )
-    return _duckdb_path(conn_id, connection)
+
+    def connect() -> Any:
+        try:
+            return hook.get_conn()
+        except (AirflowException, ImportError, RuntimeError) as error:
+            raise ConfigurationError(f"Connection {conn_id!r} of type {type_!r} cannot be opened: {error}") from None
+
+    where = f"Connection {conn_id!r} of type {type_!r}, schema {schema!r}"
+    api = DbApi(connect, hook.placeholder, _ENGINES.get(type_, "ansi"), where)
+    return DbApiTarget(api, schema=schema, lock_timeout=lock_timeout)
 
 
 def _duckdb_path(conn_id: str, connection: Connection) -> Path:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 from support.connections import Connections
+from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.observations import NOON, entries
+from support.postgres import PostgresServer, running_postgres
 
-from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseLocked
+from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from airflow_provider_toggl.hooks.warehouse import default_path, open_target, read_df
 
 pytestmark = pytest.mark.airflow
@@ -69,7 +73,8 @@ def test_any_other_connection_must_exist(connections: Connections):
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"conn_type": "mysql", "host": "db"}, "Connection 'my_duck' is of type 'mysql'; rows can land in duckdb"),
+    ({"conn_type": "toggl"}, "Connection 'my_duck' is of type 'toggl', which is no database; rows can land in duckdb"),
+    ({"conn_type": "dbase"}, "Connection 'my_duck' is of type 'dbase', for which no hook is installed"),
     ({"conn_type": "duckdb"}, "Connection 'my_duck' names no file: put the path of the DuckDB file into its host."),
     ({"conn_type": "duckdb", "schema": "main"}, "names no file"),
 ]
@@ -147,3 +152,84 @@ def test_the_file_is_let_go_after_a_query(connections: Connections):
     path = connections.duckdb()
     read_df("SELECT 1 AS one")
     assert tables(path)
+
+
+# -- other engines -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariadbServer]:
+    if find_mariadb() is None:
+        pytest.skip("MariaDB is not installed")
+    with running_mariadb() as server:
+        yield server
+
+
+ENGINES = [
+    pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
+    "sqlite",
+    pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
+]
+
+
+@pytest.fixture(params=ENGINES)
+def other(request: pytest.FixtureRequest, connections: Connections, tmp_path: Path) -> str:
+    """The name of a connection of each engine, as people set it."""
+    if request.param == "postgres":
+        port = request.getfixturevalue("postgres").port
+        fields: dict[str, Any] = {"host": "127.0.0.1", "port": port, "login": "postgres", "schema": "postgres"}
+    elif request.param == "mysql":
+        port = request.getfixturevalue("mariadb").port
+        fields = {"host": "127.0.0.1", "port": port, "login": "toggl", "password": PASSWORD}
+        fields["extra"] = {"client": "mysql-connector-python"}
+    else:
+        fields = {"host": str(tmp_path / "w.sqlite")}
+    connections.set("other", conn_type=request.param, **fields)
+    return "other"
+
+
+def test_rows_land_by_the_connections_of_other_engines_and_are_read_back(other: str) -> None:
+    with open_target(other, schema="toggl", facts_timezone="Asia/Tokyo") as target:
+        target.land([entries(1, 2, start="2025-06-01T23:00:00Z")])
+    frame = read_df(
+        "SELECT time_entry_id, local_date, start FROM time_entry_facts WHERE start >= ? ORDER BY time_entry_id",
+        warehouse_conn_id=other,
+        parameters=[NOON],
+    )
+    assert frame["time_entry_id"].tolist() == [1, 2]
+    assert str(frame["start"].dt.tz) == "UTC"
+    assert {str(day)[:10] for day in frame["local_date"]} == {"2025-06-02"}
+    read_df("SELECT 1 AS one", warehouse_conn_id=other, df_type="polars")
+
+
+def test_a_driver_that_is_missing_is_said(connections: Connections):
+    connections.set("other", conn_type="mysql", host="127.0.0.1", login="x")
+    with pytest.raises(ConfigurationError, match=r"Connection 'other' of type 'mysql' cannot be opened: .*mysqlclient"):
+        open_target("other", schema="toggl")
+
+
+def test_a_server_that_cannot_be_reached_is_said_without_the_password(connections: Connections):
+    for type_ in ("mysql", "postgres"):
+        extra = {"client": "mysql-connector-python"} if type_ == "mysql" else {}
+        connections.set(
+            "other", conn_type=type_, host="127.0.0.1", port=1, login="x", password="topsecret", extra=extra
+        )
+        with pytest.raises(WarehouseError) as told:
+            open_target("other", schema="toggl")
+        assert "topsecret" not in str(told.value)
+
+
+@pytest.mark.xdist_group("postgres-warehouses")
+def test_without_psycopg_the_package_to_install_is_said(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
+):
+    connections.set("other", conn_type="postgres", host="127.0.0.1", port=postgres.port)
+    monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[postgres\]'"):
+        open_target("other", schema="toggl")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import psycopg
+from support import mariadb
 from support.observations import NOON, at, entries
 
+from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.postgres_target import PostgresTarget
 from airflow_provider_toggl.core.land.sql_target import SqlTarget
 from airflow_provider_toggl.core.land.target import Progress
 
@@ -38,7 +43,18 @@ class Place:
         options = {"schema": self.schema, "lock_timeout": 60, **options}
         if self.engine == "duckdb":
             return DuckdbTarget(self.where, **{"hold_seconds": 0, **options})
-        raise ValueError(self.engine)
+        if self.engine == "postgres":
+            return PostgresTarget(self.where, **options)
+        return DbApiTarget(self.api(), **options)
+
+    def api(self) -> DbApi:
+        """Return how a DB-API driver reaches the place, as Airflow's hook does."""
+        if self.engine == "sqlite":
+            return DbApi(lambda: sqlite3.connect(f"file:{self.where}", uri=True), "?", "sqlite", f"SQLite {self.where}")
+        if self.engine == "mysql":
+            return DbApi(lambda: mariadb.connect(int(self.where)), "%s", "mysql", f"MariaDB {self.schema}")
+        # An engine that the package does not know, played by one that it would know by its own driver.
+        return DbApi(lambda: psycopg.connect(self.where), "%s", "ansi", f"unknown {self.schema}")
 
 
 def rows(target: SqlTarget, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

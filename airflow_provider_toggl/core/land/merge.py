@@ -67,6 +67,11 @@ def count_stored(table: TableSchema) -> str:
     return f"select count(*) from {quote(table.name)} where {_KEY} in (select {_KEY} from {INCOMING})"
 
 
+def find_between(table: TableSchema) -> str:
+    """Return the query of one row whose key is between two. Parameters: the first and the last key."""
+    return f"select {_KEY} from {quote(table.name)} where {_KEY} between ? and ? limit 1"
+
+
 def insert_new(table: TableSchema, dialect: Dialect) -> str:
     """Return the statement for rows of which no key comes twice and none is stored: there are no rivals."""
     values = ", ".join(dialect.cast.format(quote(c.name), dialect.types[c.type]) for c in table.columns)

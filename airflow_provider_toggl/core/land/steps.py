@@ -60,10 +60,8 @@ def merge_batches(session: Session, stream: str, batches: Sequence[Batch], noted
             noted.add(rows.select([KEY, "workspace_id", "start"]))
     else:
         session.stage(table, rows)
-        try:
-            inserted, updated = _merge_staged(session, table, is_unique, bool(has_list), noted)
-        finally:
-            session.unstage()
+        inserted, updated = _merge_staged(session, table, is_unique, bool(has_list), noted)
+        session.unstage()
     return Landed(inserted, updated, rows.num_rows - inserted - updated, rejected)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.histories import absent, pulled, told, told_as
+from support.entry_versions import absent, pulled, told, told_as
 from support.observations import at, decode, report_row, tags, v9_entry
 from support.told_events import entry_payload
 

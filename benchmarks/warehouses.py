@@ -1,0 +1,215 @@
+"""How fast JSON pages become rows of each warehouse, and in how much memory.
+
+Prints one JSON object. PostgreSQL is compared with COPY of the same rows, ready made, into a table with the same key,
+in the same run. PostgreSQL and MariaDB are real servers on this machine, on disk as they come; a MariaDB that is not
+installed is said and left out.
+"""
+
+# ruff: noqa: PLC0415 - each part imports only what its engine needs, so that its memory is its own
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from report_pages import make_pages
+
+ROOT = Path(__file__).parents[1]
+ENGINES = ("duckdb", "postgres", "sqlite", "mysql")
+LIMITS = {"duckdb": 150_000, "sqlite": 5_000, "mysql": 5_000}
+COPY_SHARE = 0.5
+COPY = "copy raw from stdin (format binary)"
+GROUP = 50
+"""Pages a transaction."""
+
+
+def main() -> None:
+    """Run the part that is asked for, without one all of them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=200_000)
+    parser.add_argument("--part", choices=["all", "rate", "memory"], default="all")
+    parser.add_argument("--engine", choices=ENGINES, default="duckdb")
+    parser.add_argument(
+        "--where", default="", help="file, DSN or JSON of the connection; a folder of its own without it"
+    )
+    parser.add_argument("--memory-entries", type=int, nargs="*", default=[100_000, 1_000_000])
+    options = parser.parse_args()
+    if options.part == "rate":
+        print(json.dumps(measure_rate(options.engine, options.where, options.entries)))
+    elif options.part == "memory":
+        print(json.dumps(measure_memory(options.engine, options.where, options.entries)))
+    else:
+        print(json.dumps(measure_all(options.entries, options.memory_entries), indent=2))
+
+
+def measure_all(entries: int, memory_entries: list[int]) -> dict[str, Any]:
+    """Measure each engine in processes of its own, so that none warms another up or fills its memory."""
+    results: dict[str, Any] = {"benchmark": "warehouses", "cores": os.cpu_count(), "pages_a_transaction": GROUP}
+    for engine in ENGINES:
+        with contextlib.ExitStack() as stack:
+            where = stack.enter_context(running(engine))
+            if where is None:
+                results[engine] = {"missing": "there is no server of this engine on this machine"}
+                continue
+            rate = run_part("rate", engine, where(), entries)
+            memory = [run_part("memory", engine, where(), size) for size in memory_entries]
+            results[engine] = summarise(engine, rate, memory)
+    return results
+
+
+def summarise(engine: str, rate: dict[str, Any], memory: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return an engine's numbers beside their limits."""
+    result = {**rate, "peak_megabytes": {f"{part['entries']:,}": part["peak_megabytes"] for part in memory}}
+    if engine == "postgres":
+        result["share_of_copy"] = round(rate["rows_per_second"]["whole_path"] / rate["rows_per_second"]["raw_copy"], 2)
+        result["limit_share_of_copy"] = COPY_SHARE
+        result["within_limit"] = result["share_of_copy"] >= COPY_SHARE
+    else:
+        result["limit"] = LIMITS[engine]
+        result["within_limit"] = rate["rows_per_second"]["whole_path"] >= LIMITS[engine]
+    return result
+
+
+@contextlib.contextmanager
+def running(engine: str) -> Iterator[Callable[[], str] | None]:
+    """Yield what gives a new place of an engine each time, or None where the engine is not on this machine."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    with tempfile.TemporaryDirectory() as folder:
+        number = iter(range(100))
+        if engine in ("duckdb", "sqlite"):
+            yield lambda: str(Path(folder) / f"{next(number)}.{engine}")
+        elif engine == "postgres":
+            from support.postgres import running_postgres
+
+            with running_postgres() as server:
+                yield lambda: f"{server.dsn}|bench_{next(number)}"
+        else:
+            from support.mariadb import find_mariadb, running_mariadb
+
+            if find_mariadb() is None:
+                yield None
+                return
+            with running_mariadb() as server:
+                yield lambda: f"{server.port}|bench_{next(number)}"
+
+
+def run_part(part: str, engine: str, where: str, entries: int) -> dict[str, Any]:
+    """Run one part in another process and return what it printed."""
+    command = [
+        sys.executable,
+        __file__,
+        "--part",
+        part,
+        "--engine",
+        engine,
+        "--where",
+        where,
+        "--entries",
+        str(entries),
+    ]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def open_target(engine: str, where: str) -> Any:
+    """Return the warehouse at a place."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from support.warehouses import Place
+
+    place, _, schema = where.partition("|")
+    options = {"hold_seconds": 2.0} if engine == "duckdb" else {}
+    return Place(engine, place, schema or "toggl").open(**options)
+
+
+def measure_rate(engine: str, where: str, entries: int) -> dict[str, Any]:
+    """Return rows per second of the whole path: inspecting, decoding and landing; first and all newer."""
+    pages = list(make_pages(entries))
+    rates: dict[str, int] = {}
+    with open_target(engine, where) as target:
+        target.prepare()
+        if engine == "postgres":
+            rates["raw_copy"] = measure_copy(target, pages)
+        for name, day in (("whole_path", 1), ("whole_path_again_all_newer", 2)):
+            started = time.perf_counter()
+            land(target, pages, day)
+            rates[name] = round(entries / (time.perf_counter() - started))
+        stored = target.counts()["time_entries"]
+    if stored != entries:
+        raise SystemExit(f"{engine} has {stored} of {entries} entries")
+    return {"entries": entries, "rows_per_second": rates}
+
+
+def measure_copy(target: Any, pages: list[bytes]) -> int:
+    """Return rows per second of COPY of the same rows, ready made, in transactions of the same size."""
+    import pyarrow as pa
+
+    from airflow_provider_toggl.core.land import merge
+    from airflow_provider_toggl.core.land.copy_binary import binary_chunks
+    from airflow_provider_toggl.core.land.dialects import POSTGRES
+    from airflow_provider_toggl.core.land.schemas import TABLES, TableSchema
+
+    table = TableSchema("raw", TABLES["time_entries"].columns)
+    tables = [decode(page, 1).table for page in pages]
+    groups = [pa.concat_tables(tables[begin : begin + GROUP]) for begin in range(0, len(tables), GROUP)]
+    ready = [[bytes(chunk) for chunk in binary_chunks(group)] for group in groups]
+    with target._reading() as session:  # noqa: SLF001 - likewise
+        session.run(merge.create_table(table, POSTGRES))
+    started = time.perf_counter()
+    for group in ready:
+        with target._reading() as session, session._db.cursor() as cursor, cursor.copy(COPY) as copy:  # noqa: SLF001 - the same connection as the target's, so that nothing but the work differs
+            for chunk in group:
+                copy.write(chunk)
+    return round(sum(one.num_rows for one in tables) / (time.perf_counter() - started))
+
+
+def decode(page: bytes, day: int) -> Any:
+    """Decode a page as observed on a day."""
+    from airflow_provider_toggl.core.land.records import Observation, decode_page
+
+    return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
+
+
+def land(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
+    """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
+    from airflow_provider_toggl.core.extract.pages import inspect_report
+    from airflow_provider_toggl.core.land.target import Progress
+
+    now = datetime(2025, 6, day, tzinfo=timezone.utc)
+    batches = []
+    for number, page in enumerate(pages, start=1):
+        inspect_report(page, first_row=1, next_row=None, key="start", asked="benchmark")
+        batches.append(decode(page, day))
+        if len(batches) == GROUP:
+            target.land(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', GROUP, now))
+            batches = []
+    target.land(batches)
+
+
+def measure_memory(engine: str, where: str, entries: int) -> dict[str, Any]:
+    """Return the peak memory of a process that lands so many entries in one go, pages made as they are read."""
+    with open_target(engine, where) as target:
+        land(target, make_pages(entries), 1)
+        stored = target.counts()["time_entries"]
+    if stored != entries:
+        raise SystemExit(f"{engine} has {stored} of {entries} entries")
+    return {"entries": entries, "peak_megabytes": peak_megabytes()}
+
+
+def peak_megabytes() -> int:
+    """Return this process's peak memory; ``ru_maxrss`` would also count what its parent had at its start."""
+    status = Path("/proc/self/status").read_text()
+    return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+
+
+if __name__ == "__main__":
+    main()
