@@ -20,17 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_CONN_ID = "duckdb_default"
 
 
-<<<<<<< HEAD
-def open_target(
-    conn_id: str, *, schema: str, facts_timezone: str | None = None, keep_history: bool | None = None
-) -> Target:
-=======
 _ENGINES = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 """The dialects of connection types that are reached by their hook; others get standard SQL."""
 
 
-def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None) -> Target:
->>>>>>> engines
+def open_target(
+    conn_id: str, *, schema: str, facts_timezone: str | None = None, keep_history: bool | None = None
+) -> Target:
     """Return the warehouse behind an Airflow connection, its tables made where they are missing.
 
     :param conn_id: a connection of type ``duckdb`` (host: the file), ``postgres``, or any that has a ``DbApiHook``,
@@ -39,22 +35,21 @@ def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None)
     :param schema: the schema of the tables; a database in MySQL.
     :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
         is UTC at first.
-<<<<<<< HEAD
     :param keep_history: whether versions of time entries are kept from now on, by whoever lands; None leaves it as it
         is.
-    :raises ConfigurationError: there is no such connection, or it is of a type that nothing here can land in.
-=======
     :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
         is missing.
     :raises WarehouseError: it cannot be reached, written or waited for any longer.
->>>>>>> engines
     """
     timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
-<<<<<<< HEAD
-    target = DuckdbTarget(path, schema=schema, lock_timeout=timeout)
-    target.prepare(facts_timezone)
-    if keep_history is not None:
-        target.keep_history(keep_history)
+    target = _build_target(conn_id, schema, timeout)
+    try:
+        target.prepare(facts_timezone)
+        if keep_history is not None:
+            target.keep_history(keep_history)
+    except BaseException:
+        target.close()
+        raise
     return target
 
 
@@ -68,19 +63,7 @@ def resolve_keep_history(asked: bool | None) -> bool | None:
     return asked
 
 
-def _path_of(conn_id: str) -> Path:
-=======
-    target = _build_target(conn_id, schema, timeout)
-    try:
-        target.prepare(facts_timezone)
-    except BaseException:
-        target.close()
-        raise
-    return target
-
-
 def _build_target(conn_id: str, schema: str, lock_timeout: float) -> Target:
->>>>>>> engines
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:

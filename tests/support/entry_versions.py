@@ -73,14 +73,18 @@ def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
         'select v.*, row_number() over (partition by "time_entry_id" order by "updated_at" desc, '
         '"last_observed_at" desc, "id" desc) as place from "time_entry_versions" as v where "kind" = \'state\''
     )
-    other = f'select e."id" from ({last}) as v join "time_entries" as e on e."id" = v."time_entry_id" where place = 1 and not ({same})'
+    other = (
+        f'select e."id" from ({last}) as v join "time_entries" as e on e."id" = v."time_entry_id" '
+        f"where place = 1 and not ({same})"
+    )
     changed = (
         'select c.*, row_number() over (partition by "time_entry_id" order by "step" desc) as place '
         'from "time_entry_changes" as c where "field" is null'
     )
+    is_gone = "case when c.\"kind\" in ('deleted', 'absent') then 1 else 0 end"
     gone = (
-        f'select e."id" from "time_entries" as e join ({changed}) as c on c."time_entry_id" = e."id" where place = 1 and '
-        f"(case when c.\"kind\" in ('deleted', 'absent') then 1 else 0 end = case when {merge.is_live('e')} then 1 else 0 end)"
+        f'select e."id" from "time_entries" as e join ({changed}) as c on c."time_entry_id" = e."id" '
+        f"where place = 1 and {is_gone} = case when {merge.is_live('e')} then 1 else 0 end"
     )
     return rows(target, other) + rows(target, gone)
 

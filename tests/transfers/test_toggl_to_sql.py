@@ -122,6 +122,13 @@ def test_rendered_texts_are_understood(sandbox: RunningSandbox, warehouse: Path)
     assert len(live(warehouse, "time_entries", "other")) == 120
 
 
+def test_history_begins_with_the_first_load(sandbox: RunningSandbox, warehouse: Path):
+    land(keep_history=True)
+    with duckdb.connect(str(warehouse), read_only=True) as db:
+        found = db.execute("select kind, count(*) from toggl.time_entry_changes group by all").fetchall()
+    assert found == [("found", 120)]
+
+
 def test_a_stream_that_does_not_exist_is_refused_where_the_dag_is_written():
     with pytest.raises(errors.ConfigurationError, match=r"There is no stream 'timers'\. Streams: time_entries"):
         TogglToSqlOperator(task_id="land", stream="timers")

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from airflow_provider_toggl.core.land import merge
-from airflow_provider_toggl.core.land.dialects import DUCKDB, Dialect
+from airflow_provider_toggl.core.land.dialects import ANSI, DUCKDB, MYSQL, POSTGRES, SQLITE, Dialect
 from airflow_provider_toggl.core.land.merge import quote
 from airflow_provider_toggl.core.land.schemas import HISTORY_FIELDS, KEY, VERSIONS
 
 EARLIEST = ("workspace_id", "first_observed_at", "told_at", "told_as", "actor_id")
 LATEST = ("last_observed_at",)
 
+_INDEX = quote(f"{VERSIONS.name}_entry")
+_VIEWS = {SQLITE.name: "create view if not exists", ANSI.name: "create view"}
 _ORDER = '"updated_at", "last_observed_at", "is_gone", "id"'
 _SILENT = (
     'coalesce("told_at", case when "first_observed_at" > "last_seen_before" then "first_observed_at" '
@@ -21,14 +23,24 @@ _SILENT = (
 
 def create_tables(dialect: Dialect) -> list[str]:
     """Return the statements that make the table of versions and the views over it."""
-    statements = [merge.create_table(VERSIONS, dialect)]
+    return [_create_versions(dialect), *_create_index(dialect), create_changes(dialect), create_history(dialect)]
+
+
+def _create_versions(dialect: Dialect) -> str:
+    statement = merge.create_table(VERSIONS, dialect)
     if dialect is DUCKDB:
         # Its index over keys without order costs as much as all the rest, and one landing at a time keeps them unique.
-        statements = [statements[0].replace(" primary key", "")]
-    if dialect.put != "replace":
-        name = quote(f"{VERSIONS.name}_entry")
-        statements.append(f"create index {name} on {quote(VERSIONS.name)} ({quote('time_entry_id')})")
-    return [*statements, create_changes(dialect), create_history()]
+        return statement.replace(" primary key", "")
+    if dialect is MYSQL:
+        # It has no "create index if not exists", and keeps the tables of a migration that failed behind them.
+        return f"{statement.removesuffix(')')}, index {_INDEX} ({quote('time_entry_id')}))"
+    return statement
+
+
+def _create_index(dialect: Dialect) -> list[str]:
+    if dialect not in (POSTGRES, SQLITE):
+        return []
+    return [f"create index if not exists {_INDEX} on {quote(VERSIONS.name)} ({quote('time_entry_id')})"]
 
 
 def merge_versions(dialect: Dialect) -> tuple[str, ...]:
@@ -75,7 +87,7 @@ def create_changes(dialect: Dialect) -> str:
     Each step is named once, so that engines can look up one entry without working through all of them.
     """
     return f"""
-create or replace view {quote("time_entry_changes")} as
+{_create_view(dialect)} "time_entry_changes" as
 with points as ({_points()}),
 ordered as ({_ordered()}),
 told as ({_told()}),
@@ -90,12 +102,14 @@ where "kind" <> 'updated'
 """
 
 
+def _create_view(dialect: Dialect) -> str:
+    return _VIEWS.get(dialect.name, "create or replace view")
+
+
 def _points() -> str:
     names = ", ".join(quote(column.name) for column in VERSIONS.columns if column.name != "kind")
-    return (
-        f"select {names}, {quote('kind')} as point, case when {quote('kind')} = 'state' then 0 else 1 end as "
-        f"{quote('is_gone')} from {quote(VERSIONS.name)}"
-    )
+    kinds = """ "kind" as "point", case when "kind" = 'state' then 0 else 1 end as "is_gone" """
+    return f"select {names}, {kinds} from {quote(VERSIONS.name)}"
 
 
 def _ordered() -> str:
@@ -119,10 +133,10 @@ def _ordered() -> str:
 def _told() -> str:
     """Return the points with what a reader is told of each: what kind of change, when, by whom, seen when."""
     group = 'over (partition by "time_entry_id", "stretch", "is_gone")'
-    deleted = f"""min(case when point = 'deleted' then "last_observed_at" end) {group}"""
+    deleted = f"""min(case when "point" = 'deleted' then "last_observed_at" end) {group}"""
     return f"""
     select o.*,
-        case when "is_gone" = 1 and coalesce("was_gone", 0) = 0 then max(point) {group}
+        case when "is_gone" = 1 and coalesce("was_gone", 0) = 0 then max("point") {group}
             when "is_gone" = 1 then null
             when "was_gone" = 1 then 'restored'
             when "old_id" is not null then null
@@ -185,22 +199,22 @@ def _text_of(dialect: Dialect, value: str, type_: str) -> str:
     return value if type_ in ("text", "bigint_list") else dialect.text_of(value, type_)
 
 
-def create_history() -> str:
+def create_history(dialect: Dialect) -> str:
     """Return the statement of the view of changes with names joined in."""
-    return """
-create or replace view "time_entry_history" as
+    return f"""
+{_create_view(dialect)} "time_entry_history" as
 select
-    change."time_entry_id",
-    change."workspace_id",
-    change."step",
-    change."kind",
-    change."field",
-    change."old_value",
-    change."new_value",
-    change."changed_at",
-    change."changed_by",
+    c."time_entry_id",
+    c."workspace_id",
+    c."step",
+    c."kind",
+    c."field",
+    c."old_value",
+    c."new_value",
+    c."changed_at",
+    c."changed_by",
     author."fullname" as "changed_by_name",
-    change."observed_at",
+    c."observed_at",
     entry."user_id",
     person."fullname" as "user_name",
     project."client_id",
@@ -209,9 +223,9 @@ select
     project."name" as "project_name",
     entry."description",
     entry."start"
-from "time_entry_changes" as change
-    left join "time_entries" as entry on entry."id" = change."time_entry_id"
-    left join "users" as author on author."id" = change."changed_by"
+from "time_entry_changes" as c
+    left join "time_entries" as entry on entry."id" = c."time_entry_id"
+    left join "users" as author on author."id" = c."changed_by"
     left join "users" as person on person."id" = entry."user_id"
     left join "projects" as project on project."id" = entry."project_id"
     left join "clients" as client on client."id" = project."client_id"

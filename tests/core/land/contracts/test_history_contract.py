@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from itertools import count
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from support.entry_versions import absent, changes, contradictions, draw_history, kept, pulled, told, told_as
@@ -11,10 +12,9 @@ from support.observations import WORKSPACE, at, decode, entries, v9_entry
 from support.warehouses import Place, rows
 
 from airflow_provider_toggl.core.land import history_steps
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.records import Batch
 from airflow_provider_toggl.core.land.sql_target import SqlTarget
-
-numbers = count(1)
 
 
 @pytest.fixture
@@ -95,10 +95,13 @@ def test_a_failed_landing_keeps_no_versions(keeping: SqlTarget, monkeypatch: pyt
 # -- what a reader is told --------------------------------------------------------------------------------------------
 
 
-def test_who_changed_what_and_when(keeping: SqlTarget) -> None:
+def test_who_changed_what_and_when(place: Place, keeping: SqlTarget) -> None:
     keeping.land([told("created", by=10)])
     changed = {"description": "x", "project_id": None, "billable": True, "tag_ids": [8, 2], "task_id": 4, "user_id": 12}
     keeping.land([told("updated", changed=60.5, by=11, start="2025-05-02T08:00:00Z", duration=1, **changed)])
+    # An engine of which nothing is known writes instants in its own way.
+    form = "2025-05-0{0} 08:00:00" if place.engine == "ansi" else "2025-05-0{0}T08:00:00Z"
+    before, after = form.format(1), form.format(2)
     assert changes(keeping) == [
         ("created", None, None, None, 0.0, 10),
         *(
@@ -108,7 +111,7 @@ def test_who_changed_what_and_when(keeping: SqlTarget) -> None:
                 ("description", "Work", "x"),
                 ("duration", "2700", "1"),
                 ("project_id", "20", None),
-                ("start", "2025-05-01T08:00:00Z", "2025-05-02T08:00:00Z"),
+                ("start", before, after),
                 ("tag_ids", "[]", "[2, 8]"),
                 ("task_id", None, "4"),
                 ("user_id", "10", "12"),
@@ -203,9 +206,6 @@ def test_a_deletion_does_not_name_who_deleted_as_who_changed(keeping: SqlTarget)
     assert changes(keeping)[1:] == [
         ("updated", "description", "Work", "last words", 4.0, None),
         ("deleted", None, None, None, 4.0, 11),
-    ] or changes(keeping)[1:] == [
-        ("deleted", None, None, None, 4.0, 11),
-        ("updated", "description", "Work", "last words", 4.0, None),
     ]
 
 
@@ -227,24 +227,21 @@ def landed_in_other_ways(chance: random.Random, seen: list[Batch]) -> list[list[
     order = [*seen, *chance.choices(seen, k=len(seen) // 3)]
     chance.shuffle(order)
     cuts = sorted({0, len(order), *chance.choices(range(len(order)), k=8)})
-    return [order[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
+    return [order[begin:end] for begin, end in pairwise(cuts)]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_any_order_number_and_grouping_give_the_same_history(place: Place, seed: int) -> None:
-    chance = random.Random(seed)
+def test_any_order_number_and_grouping_give_the_same_history_on_each_engine(keeping: SqlTarget, tmp_path: Path) -> None:
+    chance = random.Random(1)
     seen = draw_history(chance, range(1, 60), 360)
-    found = []
-    for groups in ([seen], landed_in_other_ways(chance, seen)):
-        other = Place(place.engine, place.where, f"{place.schema}_{next(numbers)}")
-        with other.open() as target:
-            target.keep_history(True)
-            for group in groups:
-                target.land(group)
-            assert contradictions(target) == []
-            found.append(kept(target))
-    assert found[0] == found[1]
-    assert len(found[0][1]) > 200
+    with DuckdbTarget(tmp_path / "as_it_came.duckdb") as other:
+        other.keep_history(True)
+        other.land(seen)
+        wanted = kept(other)
+    for group in landed_in_other_ways(chance, seen):
+        keeping.land(group)
+    assert contradictions(keeping) == []
+    assert kept(keeping) == wanted
+    assert len(wanted[1]) > 200
 
 
 def test_workspaces_are_those_of_the_entries(keeping: SqlTarget) -> None:

@@ -41,14 +41,9 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     for _ in range(2):
         target.prepare()
         assert target.counts() == dict.fromkeys(TABLES, 0)
-<<<<<<< HEAD
-    others = ("sync_state", "rejected_records", "settings", "complete_lists", "live_time_entries", "time_entry_facts")
+    others = ("sync_state", "rejected_records", "complete_lists", "live_time_entries", "time_entry_facts")
     history = ("time_entry_versions", "time_entry_changes", "time_entry_history")
     for name in (*others, *history):
-=======
-    others = ("sync_state", "rejected_records", "complete_lists", "live_time_entries", "time_entry_facts")
-    for name in others:
->>>>>>> engines
         assert rows(target, f'select * from "{name}"') == []
     versions = [(number,) for number in range(1, len(MIGRATIONS) + 1)]
     assert rows(target, 'select "version" from "schema_version" order by 1') == versions
