@@ -32,6 +32,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     "task_deletion_moves_at": (True, False),
     "plan": ("premium", "free"),
 }
+DOCS = Path(__file__).parents[2] / "docs"
 STATE = (
     "time_entry_id",
     "updated_at",
@@ -86,6 +87,15 @@ def states(warehouse: Path) -> set[tuple[Any, ...]]:
     return set(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
+def example(name: str, changes: dict[str, str]) -> str:
+    """Return a query of the documentation, with something else in some places."""
+    text = (DOCS / "examples" / f"{name}.sql").read_text()
+    for this, that in changes.items():
+        assert this in text
+        text = text.replace(this, that)
+    return text
+
+
 def begin(host: Host, folder: Path, **settings: Any) -> tuple[World, Workspace]:
     """Pull a new workspace into a warehouse that keeps its history."""
     world = build_still_world(entries=60, days=20, **settings)
@@ -138,12 +148,16 @@ def test_who_changed_the_invoiced_entry(pull_host: Host, tmp_path: Path) -> None
         store.prepare()
         store.append(telling.deliveries(lateness=0))
         drain(store, workspace.path)
-    sql = (
-        "select kind, field, old_value, new_value, changed_at, changed_by_name from time_entry_history "
-        "where time_entry_id = ? and changed_by is not null order by step, field"
-    )
     with DuckdbTarget(workspace.path) as target:
-        found = target.query(sql, [invoiced.id]).to_pylist()
+        one = example("who_changed_an_entry", {"3050537739": str(invoiced.id)})
+        first, *found = target.query(one).to_pylist()
+        all_ = example(
+            "changed_after_invoice",
+            {"changed_at >= '2026-04-01": "changed_at >= '2026-03-10", "'2026-03-01": "'2026-01-01"},
+        )
+        late = target.query(all_)
+    assert (first["kind"], first["changed_by_name"]) == ("found", None)
+    assert set(late["time_entry_id"].to_pylist()) == {invoiced.id}
     changes = {row["field"]: (row["old_value"], row["new_value"]) for row in found if row["kind"] == "updated"}
     assert changes["description"] == (before, "Padded")
     assert changes["start"] == (start.strftime("%Y-%m-%dT%H:%M:%SZ"), moved)
