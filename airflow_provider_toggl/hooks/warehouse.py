@@ -103,9 +103,9 @@ def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeou
 
     from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
 
-    type_ = connection.conn_type
+    type_ = str(connection.conn_type)
     try:
-        hook = connection.get_hook()
+        hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
     except (AirflowException, ImportError) as error:
         raise ConfigurationError(
             f"Connection {conn_id!r} is of type {type_!r}, for which no hook is installed ({error}): install the "
