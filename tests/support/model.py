@@ -98,7 +98,7 @@ class Model:
         self.on_its_way: list[bytes] = []
         self.note(str(settings))
 
-    # -- a life ---------------------------------------------------------------------------------------------------------
+    # -- a life ------------------------------------------------------------------------------------------------------
 
     def live(self, steps: int) -> None:
         """Let so many things happen, each of a kind drawn by chance."""
@@ -139,7 +139,7 @@ class Model:
         """Keep what happened, for who must find out why a seed fails."""
         self.story.append(words)
 
-    # -- what can happen ------------------------------------------------------------------------------------------------
+    # -- what can happen ---------------------------------------------------------------------------------------------
 
     def change(self) -> None:
         """People work; what they may does not depend on what the token's owner still may."""
@@ -214,7 +214,7 @@ class Model:
         else:
             self.toggl.control("PATCH", "workspace", {"rounding": chance.choice((-1, 0, 1)), "rounding_minutes": 15})
 
-    # -- tasks ----------------------------------------------------------------------------------------------------------
+    # -- tasks -------------------------------------------------------------------------------------------------------
 
     def run(self, stream: str, before_call: Any = None, **options: Any) -> None:
         """Pull a stream once."""
