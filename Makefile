@@ -52,8 +52,8 @@ docs: $(VENV)/.ready ## the documentation, into site/, with every warning an err
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra polars --extra sandbox requirements/airflow-newest.in -o requirements/airflow-newest.txt
-	$(COMPILE) pyproject.toml --extra polars --extra sandbox requirements/airflow-oldest.in --exclude-newer 2026-07-01 \
+	$(COMPILE) pyproject.toml --extra polars --extra report --extra sandbox requirements/airflow-newest.in -o requirements/airflow-newest.txt
+	$(COMPILE) pyproject.toml --extra polars --extra report --extra sandbox requirements/airflow-oldest.in --exclude-newer 2026-07-01 \
 	  -o requirements/airflow-oldest.txt
 	$(COMPILE) requirements/benchmarks.in -o requirements/benchmarks.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 EVERYTHING = "events"
 """In place of a stream: whatever changed in the workspace."""
 
+DAYS = "days"
+"""In place of a stream: days whose time entries changed, each a partition (``YYYY-MM-DD``) where Airflow has them."""
+
+_MORE = (EVERYTHING, DAYS)
+
 
 def toggl_asset(
     workspace_id: int | str,
@@ -27,7 +32,8 @@ def toggl_asset(
     """Return the asset of a stream of a workspace.
 
     :param workspace_id: a whole number.
-    :param stream: a stream's name, such as ``time_entries``; ``events`` stands for all of them.
+    :param stream: a stream's name, such as ``time_entries``; ``events`` stands for all of them, ``days`` for the
+        days whose time entries changed, as partitions.
     :param watchers: what makes events of it.
     :raises ConfigurationError: there can be no such workspace, or there is no such stream.
     """
@@ -49,6 +55,9 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     workspace, stream = uri.netloc, uri.path.strip("/")
     if uri.query or uri.fragment or not (workspace.isascii() and workspace.isdigit()) or not int(workspace):
         raise ValueError(f"{whole!r} is not toggl://<workspace id>/<stream>, the id being a whole number.")
-    if stream not in STREAMS and stream != EVERYTHING:
-        raise ValueError(f"{whole!r} names no stream. Streams: {EVERYTHING} (all of them), {', '.join(STREAMS)}.")
+    if stream not in STREAMS and stream not in _MORE:
+        raise ValueError(
+            f"{whole!r} names no stream. Streams: {EVERYTHING} (all of them), "
+            f"{DAYS} (of time entries), {', '.join(STREAMS)}."
+        )
     return SplitResult("toggl", str(int(workspace)), f"/{stream}", "", "")

@@ -18,8 +18,9 @@ from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOpera
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 # --8<-- [start:watcher]
+WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
 changes = toggl_asset(
-    os.environ.get("TOGGL_WORKSPACE_ID", "1"),
+    WORKSPACE,
     watchers=[
         AssetWatcher(
             name="toggl_on_change",
@@ -40,5 +41,8 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
     tags=["toggl"],
 ):
-    TogglEventsToSqlOperator(task_id="land_events")
+    TogglEventsToSqlOperator(
+        task_id="land_events",
+        outlets=[toggl_asset(WORKSPACE, stream) for stream in ("time_entries", "projects", "clients")],
+    )
 # --8<-- [end:watcher]

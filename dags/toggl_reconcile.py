@@ -6,11 +6,13 @@ which nothing has changed costs three requests, and the lists that entries point
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pendulum
 from airflow.sdk import DAG, Param
 
+from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
@@ -38,6 +40,7 @@ with DAG(
         allow_mass_absence="{{ params.allow_mass_absence }}",
         # A list that the plan lacks is skipped, and does not keep this from running.
         trigger_rule="none_failed",
+        outlets=[toggl_asset(os.environ.get("TOGGL_WORKSPACE_ID", "1"), "time_entries")],
     )
     for stream in LISTS:
         TogglToSqlOperator(task_id=f"land_{stream}", stream=stream) >> reconcile

@@ -7,13 +7,17 @@ connection
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pendulum
 from airflow.sdk import DAG
 
+from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
+# The same as in the connection, where DAGs are to run when something changes.
+WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
 with DAG(
@@ -28,4 +32,5 @@ with DAG(
     tags=["toggl"],
 ):
     for stream in STREAMS:
-        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream)
+        # An event of the asset says what changed; where nothing did, there is none.
+        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream, outlets=[toggl_asset(WORKSPACE, stream)])

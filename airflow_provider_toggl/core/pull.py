@@ -20,7 +20,8 @@ from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.land.target import Sweep, Target
+from airflow_provider_toggl.core.land.changes import Changes
+from airflow_provider_toggl.core.land.target import Landed, Sweep, Target
 from airflow_provider_toggl.core.page_landing import PageLander, log_doubts
 from airflow_provider_toggl.core.streams import get_stream
 
@@ -150,6 +151,10 @@ class Pull:
         self._only = _only_window(request)
         self._lander = PageLander(target, request.workspace_id, self.scope, self._clock)
         self.summary = summary or Summary(request.stream, request.workspace_id)
+        self.changes = Changes()
+        if self.summary.inserted or self.summary.updated or self.summary.absent:
+            # What an earlier part landed is known only by its numbers.
+            self.changes.mark(request.workspace_id, request.stream)
 
     @property
     def scope(self) -> str:
@@ -207,7 +212,8 @@ class Pull:
         # A row that could not be read is not known to be on the list, nor to be missing from it.
         if page.complete_at is not None and not summary.rejected and not batch.rejected:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
-        landed = self._lander.land(page, batch, sweep)
+        landed = self._lander.land(page, batch, sweep, note_days=True)
+        self._note(batch, landed)
         summary.pages += 1
         summary.rows += page.rows
         summary.inserted += landed.inserted
@@ -217,6 +223,12 @@ class Pull:
         summary.odd_durations += batch.odd_durations
         summary.absent += landed.absent
         summary.watermark = _iso(page.watermark) or summary.watermark
+
+    def _note(self, batch: Batch, landed: Landed) -> None:
+        if landed.inserted or landed.updated or landed.absent:
+            self.changes.mark(self._request.workspace_id, batch.stream)
+            self.changes.note([batch])
+            self.changes.note_days(landed)
 
     def _path(self) -> str:
         """A path of the lane that this stream is charged to."""

@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
-from airflow_provider_toggl.transfers.outlets import tell_outlets, toggl_outlets
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
+from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -26,20 +26,23 @@ class TogglEventsToSqlOperator(BaseOperator):
     the same tables, in any order. Each batch is one transaction of rows and cursor, so a run that dies goes on behind
     the last one, and the same events twice change nothing. Retention keeps what is not landed yet.
 
-    An outlet asset ``toggl://{workspace_id}/{stream}`` gets what was touched into its asset event's extra: ``ids``,
-    ``days`` (of time entries, in the zone of ``time_entry_facts``), ``observations`` and ``is_complete``; that of
-    ``toggl://{workspace_id}/events`` gets these of each stream, under ``streams``.
+    An outlet asset ``toggl://{workspace_id}/{stream}`` gets what changed into its asset event's extra, and
+    ``toggl://{workspace_id}/days`` each day that changed as a partition; without a change there is no event.
 
     :param toggl_conn_id: the Toggl connection, whose event store is read. (templated)
     :param event_store_conn_id: the event store, where it is not that of the Toggl connection. (templated)
     :param warehouse_conn_id: where rows land. (templated)
     :param schema: schema of the tables. (templated)
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
+        ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
+        unless ``[toggl] keep_history`` is set.
     :param only_conn_id: only events that came for this connection, of a store that several share. (templated)
     :param only_workspace_id: only events of this workspace. (templated)
     :param max_events: look at so many events at most; the next run goes on.
     :param consumer: the name under which the store knows this reader and keeps what it has not landed; by default
         ``warehouse_conn_id.schema``. (templated)
+    :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
     """
 
     template_fields: Sequence[str] = (
@@ -62,10 +65,12 @@ class TogglEventsToSqlOperator(BaseOperator):
         warehouse_conn_id: str = DEFAULT_CONN_ID,
         schema: str = "toggl",
         facts_timezone: str | None = None,
+        keep_history: bool | None = None,
         only_conn_id: str | None = None,
         only_workspace_id: int | str | None = None,
         max_events: int | None = None,
         consumer: str | None = None,
+        max_partitions: int = MOST_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,25 +81,31 @@ class TogglEventsToSqlOperator(BaseOperator):
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
         self.facts_timezone = facts_timezone
+        self.keep_history = keep_history
         self.only_conn_id = only_conn_id
         self.only_workspace_id = only_workspace_id
         self.max_events = max_events
         self.consumer = consumer
+        self.max_partitions = check_partitions(max_partitions)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land until nothing is left that was there at the start; return the summary."""
         from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        assets = toggl_outlets(self.outlets)
+        outlets = Outlets(self, context, self.max_partitions)
         with (
             open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id or None) as store,
             open_target(
-                self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone or None
+                self.warehouse_conn_id,
+                schema=self.schema,
+                facts_timezone=self.facts_timezone or None,
+                keep_history=resolve_keep_history(self.keep_history),
             ) as target,
         ):
-            drain = Drain(store, target, self._request(note_changes=bool(assets)))
+            drain = Drain(store, target, self._request(note_changes=bool(outlets)))
+            outlets.begin(target, drain.changes)
             summary = drain.run()
-        tell_outlets(context, assets, drain.changes)
+            outlets.tell(target, drain.changes)
         return summary.as_dict()
 
     def _request(self, *, note_changes: bool) -> DrainRequest:

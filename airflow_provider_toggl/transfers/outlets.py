@@ -1,36 +1,183 @@
-"""Outlet assets of Toggl, and what an asset event tells of what was landed."""
+"""What a landing tells the outlets of its task: which days and entities of a workspace changed.
+
+The days come from the warehouse, where each landing notes them in its own transaction, and each asset has a place in
+them. So what a task landed before it deferred, or before it died, is told by the next one that ends well. When
+nothing changed there is no asset event.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.assets import DAYS, EVERYTHING
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.land import days
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_toggl.core.land.changes import Changes
+    from airflow_provider_toggl.core.land.target import Target
+
+#: A landing tells so many days as partitions at most; the rest is for the landings after it.
+MOST_PARTITIONS = 366
 
 _ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
+_ENTRIES = "time_entries"
+_KEPT = "outlets"
+_ALL = 2**31
 
 
-def toggl_outlets(outlets: Sequence[Any] | None) -> list[tuple[Any, int, str]]:
-    """Return outlets that are of Toggl, each with workspace and stream."""
-    found = []
-    for outlet in outlets or ():
+class Outlets:
+    """The outlets of a task that stand for something of a Toggl workspace.
+
+    :param task: the task that lands. Outlets that have nothing to tell are taken off it, which Airflow reads when the
+        task has ended: an outlet that stays gets an asset event, whatever happened.
+    :param max_partitions: tell so many days of ``toggl://{workspace_id}/days`` at once.
+    """
+
+    def __init__(self, task: BaseOperator, context: Context, max_partitions: int = MOST_PARTITIONS) -> None:
+        self._task = task
+        self._context = context
+        self._max_partitions = max_partitions
+        self._assets = list(_assets_of(task))
+        self._begin = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._assets)
+
+    def begin(self, target: Target, changes: Changes, progress: Mapping[str, Any] | None = None) -> None:
+        """Take note of where the days are before the landing, and of what its part before a wait kept.
+
+        :param progress: what the task kept when it began to wait.
+        """
+        if progress and _KEPT in progress:
+            kept = progress[_KEPT]
+            self._begin = kept["begin"]
+            for workspace_id, told in kept["told"].items():
+                changes.restore(int(workspace_id), told)
+        elif self:
+            with target.transaction() as session:
+                self._begin = days.last_seq(session)
+            target.release(force=True)
+
+    def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
+        """Put into a progress what the part after a wait cannot know; days are in the warehouse."""
+        told = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
+        for one in told.values():
+            one.pop("days")
+        if self:
+            progress[_KEPT] = {"begin": self._begin, "told": told}
+
+    def tell(self, target: Target, changes: Changes) -> None:
+        """Tell each outlet what it does not know yet, and note in the warehouse that it was told."""
+        for asset, workspace_id, stream in self._assets:
+            if stream == DAYS:
+                is_told = self._tell_days(target, asset, workspace_id)
+            elif stream == EVERYTHING:
+                is_told = self._tell_everything(target, asset, workspace_id, changes)
+            elif stream == _ENTRIES:
+                extra = self._entries(target, asset, workspace_id, changes)
+                is_told = self._put(asset, extra)
+            else:
+                told = changes.told(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
+                is_told = self._put(asset, told)
+            if not is_told:
+                self._task.log.info("Nothing of %s has changed: there is no event of it.", asset.uri)
+                self._task.outlets = [outlet for outlet in self._task.outlets if outlet is not asset]
+        target.release(force=True)
+
+    def _tell_days(self, target: Target, asset: Any, workspace_id: int) -> bool:
+        untold = self._take(target, asset.uri, workspace_id, self._max_partitions, lambda _, found: found)
+        if not untold.days:
+            return False
+        names = sorted(day.isoformat() for day in untold.days)
+        event: Any = self._context["outlet_events"][asset]
+        # Airflow gives a copy of the extra to each partition: it must be small.
+        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.place.seq})
+        if hasattr(event, "add_partitions"):
+            event.add_partitions(names)
+        else:
+            event.extra["days"] = names
+        if untold.left:
+            self._task.log.info(
+                "%d days are told to %s, %d are left for the next landings.", len(names), asset.uri, untold.left
+            )
+        return True
+
+    def _tell_everything(self, target: Target, asset: Any, workspace_id: int, changes: Changes) -> bool:
+        streams = changes.told_by_stream(workspace_id)
+        streams.pop(_ENTRIES, None)
+        entries = self._entries(target, asset, workspace_id, changes)
+        if entries:
+            streams[_ENTRIES] = entries
+        return self._put(asset, {"streams": streams} if streams else None)
+
+    def _entries(self, target: Target, asset: Any, workspace_id: int, changes: Changes) -> dict[str, Any] | None:
+        def extra_of(place: days.Place, untold: days.Untold) -> dict[str, Any] | None:
+            if not untold.days and not changes.has_changed(workspace_id, _ENTRIES):
+                return None
+            told = changes.told(workspace_id, _ENTRIES)
+            known = sorted(day.isoformat() for day in untold.days)
+            most = known[-MOST_PARTITIONS:]
+            # What an earlier part of this landing, or another one, has changed is known here by its days only.
+            is_whole = place.seq >= self._begin and len(most) == len(known)
+            return {
+                **told,
+                "days": most,
+                "is_complete": told["is_complete"] and is_whole,
+                "since": place.seq,
+                "cursor": untold.place.seq,
+            }
+
+        extra: dict[str, Any] | None = self._take(target, asset.uri, workspace_id, _ALL, extra_of)
+        return extra
+
+    def _take(
+        self, target: Target, reader: str, workspace_id: int, limit: int, use: Callable[[days.Place, days.Untold], Any]
+    ) -> Any:
+        run = _name_of_run(self._context)
+        with target.transaction() as session:
+            place = days.find_place(session, reader).of_try(run)
+            untold = days.find_untold(session, place, workspace_id, limit)
+            if untold.days:
+                told = replace(untold.place, run=run, before=(place.seq, place.day))
+                days.store_place(session, reader, told, datetime.now(timezone.utc))
+            return use(place, untold)
+
+    def _put(self, asset: Any, extra: dict[str, Any] | None) -> bool:
+        if extra is not None:
+            event: Any = self._context["outlet_events"][asset]
+            event.extra.update(extra)
+        return extra is not None
+
+
+def check_partitions(value: int) -> int:
+    """Return a number of partitions to tell at once.
+
+    :raises ConfigurationError: there can be none such.
+    """
+    if value < 1:
+        raise ConfigurationError(f"max_partitions is {value}; it must be 1 or more.")
+    return value
+
+
+def _assets_of(task: BaseOperator) -> Any:
+    """Yield outlets that are of Toggl, each with workspace and stream."""
+    for outlet in task.outlets or ():
         match = _ASSET.fullmatch(getattr(outlet, "uri", ""))
         if match:
-            found.append((outlet, int(match[1]), match[2]))
-    return found
+            yield outlet, int(match[1]), match[2]
 
 
-def tell_outlets(context: Context, assets: list[tuple[Any, int, str]], changes: Changes) -> None:
-    """Put what was touched into the extra of the assets' events."""
-    for asset, workspace_id, stream in assets:
-        extra: Any = context["outlet_events"][asset].extra
-        if stream in STREAMS:
-            extra.update(changes.told(workspace_id, stream))
-        else:
-            extra["streams"] = changes.told_by_stream(workspace_id)
+def _name_of_run(context: Context) -> str | None:
+    """Return what the tries of one run of a task have in common."""
+    ti = context.get("ti")
+    if ti is None:
+        return None
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"

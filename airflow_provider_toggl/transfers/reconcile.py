@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhauste
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
-from airflow_provider_toggl.transfers.outlets import tell_outlets, toggl_outlets
+from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
@@ -27,8 +27,8 @@ class TogglReconcileOperator(RunDeferral):
     were deleted, changes that were lost, entries that lost a tag. No entry is marked absent unless a second answer,
     asked for it beside entries that are there, lacks it too; what cannot be proved stays, and is said with the reason.
 
-    An outlet asset ``toggl://{workspace_id}/time_entries`` gets what really changed into its asset event's extra:
-    ``ids``, ``days`` (in the zone of ``time_entry_facts``) and ``is_complete``.
+    Outlet assets ``toggl://{workspace_id}/time_entries`` and ``toggl://{workspace_id}/days`` are told what really
+    changed; without a change there is no event.
 
     :param toggl_conn_id: the Toggl connection. (templated)
     :param workspace_id: the workspace; the connection's by default. (templated)
@@ -47,6 +47,7 @@ class TogglReconcileOperator(RunDeferral):
     :param report_lag: seconds that a change may take to show in reports; ``[toggl] report_lag`` by default (300).
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
+    :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
     """
 
     template_fields: Sequence[str] = (
@@ -78,6 +79,7 @@ class TogglReconcileOperator(RunDeferral):
         page_size: int = 1000,
         report_lag: float | None = None,
         facts_timezone: str | None = None,
+        max_partitions: int = MOST_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -95,29 +97,30 @@ class TogglReconcileOperator(RunDeferral):
         self.page_size = page_size
         self.report_lag = report_lag
         self.facts_timezone = facts_timezone
+        self.max_partitions = check_partitions(max_partitions)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Prove until every day is compared; return the summary."""
         from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - who only parses a DAG runs nothing
         from airflow_provider_toggl.core.reconcile.run import Reconcile  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        assets = toggl_outlets(self.outlets)
+        outlets = Outlets(self, self.run_context, self.max_partitions)
         hook = TogglHook(self.toggl_conn_id)
-        request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(assets))
+        request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
             session = hook.get_conn()
             run = Reconcile(session, target, request, summary=earlier)
-            run.changes.restore(request.workspace_id, progress.get("told"))
+            outlets.begin(target, run.changes, progress)
             try:
                 with session.claiming(self.claimant):
                     summary = run.run()
+                outlets.tell(target, run.changes)
             except (QuotaExhausted, RateLimited):
                 run.summary.deferrals += 1
                 progress["summary"] = run.summary.as_dict()
-                progress["told"] = run.changes.told(request.workspace_id, "time_entries") if assets else None
+                outlets.keep(run.changes, progress)
                 raise
-        tell_outlets(self.run_context, assets, run.changes)
         return summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:

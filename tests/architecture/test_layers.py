@@ -16,10 +16,10 @@ CORE = BASE | {
     "core.land",
     "core.page_landing",
     "core.pull",
+    "core.plan",
     "core.drain",
     "core.reconcile",
 }
-CORE |= {"core.plan"}
 
 # Which part of the package may import which others, besides itself and the package's version.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -43,7 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operators": CORE | {"hooks", "triggers", "operators.quota_deferral"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
     "operators.quota_deferral": BASE,
-    "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral"},
+    "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
+    "report": BASE | {"core.land"},
     "assets": BASE,
     "plugin": BASE | {"core.delivery", "hooks"},
     "cli": CORE | {"hooks"},

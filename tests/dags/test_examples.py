@@ -52,6 +52,7 @@ def test_every_example_is_a_dag_that_loads():
         "toggl_subscription",
         "toggl_on_change",
         "toggl_wait_for_project",
+        "toggl_weekly_report",
         "toggl_many_workspaces",
     }
 

@@ -6,6 +6,7 @@ import functools
 import os
 import random
 import signal
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from support.airflow_home import AirflowHome
 from support.landing import connect
 from support.truth import differences, entry_differences, rows
+
+from airflow_provider_toggl.report.weeks import monday_of
 
 # Whole runs of a real Airflow, on machines that may do other things meanwhile.
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
@@ -60,8 +63,11 @@ def test_a_killed_worker_goes_on_at_the_next_page(sandbox, airflow: AirflowHome,
     warehouse = connect(airflow, toggl)
     pids = tmp_path / "pids"
     pids.mkdir()
-    airflow.env["TEST_PIDS"] = str(pids)
+    airflow.env |= {"TEST_PIDS": str(pids), "TEST_WORKSPACE": str(toggl.workspace_id)}
     airflow.start()
+    for dag in ("each_day", "each_week"):
+        airflow.wait_until(functools.partial(airflow.is_parsed, dag), timeout=60, what="the DAG")
+        airflow.api("PATCH", f"/dags/{dag}", json={"is_paused": False})
     run = airflow.trigger("land_entries")
     chance = random.Random(kills)
     for attempt in range(1, kills + 1):
@@ -78,6 +84,41 @@ def test_a_killed_worker_goes_on_at_the_next_page(sandbox, airflow: AirflowHome,
     assert all(numbers == sorted(numbers) for numbers in by_window.values())
     assert rows(warehouse, SPENT)[0]["requests_spent"] == len(set(asked))
     assert len(asked) - len(set(asked)) <= kills
+    check_partitions(airflow, warehouse, toggl.workspace_id)
+
+
+def check_partitions(airflow: AirflowHome, warehouse: Path, workspace_id: int) -> None:
+    """Check that three days are told, and the next three by the next landing, and that each has its run."""
+    changes = rows(warehouse, 'SELECT CAST("day" AS VARCHAR) AS "day" FROM toggl.changed_days ORDER BY seq, "day" DESC')
+    days = [row["day"] for row in changes]
+    assert told(airflow, f"toggl://{workspace_id}/days") == sorted(days[:3])
+    (extra,) = [event["extra"] for event in asset_events(airflow, f"toggl://{workspace_id}/time_entries")]
+    # What the killed tries landed is told, too.
+    assert extra["days"] == sorted(days)[-366:]
+    again = airflow.trigger("land_entries")
+    assert airflow.wait_for_run("land_entries", again, timeout=120) == "success"
+    assert told(airflow, f"toggl://{workspace_id}/days") == sorted(days[:6])
+    # Nothing was new: of the entries there was no other event.
+    assert len(asset_events(airflow, f"toggl://{workspace_id}/time_entries")) == 1
+
+    def keys_of(dag: str) -> set[str]:
+        found = airflow.api("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
+        return {run["partition_key"] for run in found if run["state"] == "success"}
+
+    mondays = {monday_of(date.fromisoformat(day)) for day in days[:6]}
+    weeks = {f"{monday:%Y-%m-%d (W%V)}" for monday in mondays}
+    airflow.wait_until(lambda: keys_of("each_day") == set(days[:6]), timeout=60, what="a run for each day")
+    airflow.wait_until(lambda: keys_of("each_week") == weeks, timeout=60, what="a run for each week")
+
+
+def asset_events(airflow: AirflowHome, uri: str) -> list[dict[str, Any]]:
+    (asset,) = [one for one in airflow.api("GET", "/assets")["assets"] if one["uri"] == uri]
+    return list(airflow.api("GET", "/assets/events", params={"asset_id": asset["id"]})["asset_events"])
+
+
+def told(airflow: AirflowHome, uri: str) -> list[str]:
+    """Return the partitions that an asset got."""
+    return sorted(event["partition_key"] for event in asset_events(airflow, uri))
 
 
 def _find(pids: Path, attempt: int) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,10 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     # Made, probed and validated in one go: the receiver was there to answer Toggl's PING.
     assert toggl.webhook_deliveries()["outcomes"] == {"ping_delivered": 1}
 
-    airflow.wait_until(lambda: airflow.is_parsed("toggl_on_change"), timeout=60, what="the DAG")
-    airflow.api("PATCH", "/dags/toggl_on_change", json={"is_paused": False})
+    for dag in ("toggl_on_change", "toggl_weekly_report"):
+        airflow.wait_until(functools.partial(airflow.is_parsed, dag), timeout=60, what="the DAG")
+    for dag in ("toggl_on_change", "toggl_weekly_report"):
+        airflow.api("PATCH", f"/dags/{dag}", json={"is_paused": False})
     waiting = airflow.trigger("toggl_wait_for_project", {"project_id": project["id"]})
     airflow.wait_until(lambda: _state(airflow, waiting, "wait") == "deferred", timeout=90, what="the wait to begin")
 
@@ -51,6 +54,10 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     wanted = start_and_stop(toggl, project["id"])
     assert airflow.wait_for_run("toggl_wait_for_project", waiting, timeout=90) == "success"
     airflow.wait_until(lambda: landed(warehouse, wanted), timeout=90, what="the row")
+    airflow.wait_until(lambda: drawn(airflow, "2.00"), timeout=90, what="the report of both entries")
+    # What changed was told, and nothing of what did not.
+    told = {event["uri"].rsplit("/", 1)[1] for event in airflow.api("GET", "/assets/events")["asset_events"]}
+    assert told == {"events", "time_entries"}
     found = airflow.api(
         "GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/xcomEntries/return_value"
     )
@@ -74,6 +81,12 @@ def start_and_stop(toggl: Any, project_id: int | None) -> int:
     answer = requests.post(url, json=entry, auth=(toggl.token, "api_token"), timeout=30)
     answer.raise_for_status()
     return int(answer.json()["id"])
+
+
+def drawn(airflow: AirflowHome, hours: str) -> bool:
+    """Whether there is a report that has this sum of hours."""
+    page = airflow.path / "toggl" / "reports" / "weekly.html"
+    return page.exists() and f"<td>{hours}</td>" in page.read_text()
 
 
 def landed(warehouse: Path, entry_id: int) -> bool:

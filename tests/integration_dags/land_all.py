@@ -7,8 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG
+import airflow.sdk
+from airflow.sdk import DAG, task
 
+from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
@@ -22,16 +24,46 @@ def note_process(context: Any) -> None:
         Path(folder, f"{ti.task_id}.{ti.try_number}.{os.getpid()}").touch()
 
 
+WORKSPACE = os.environ.get("TEST_WORKSPACE", "1")
+entries, days = toggl_asset(WORKSPACE, "time_entries"), toggl_asset(WORKSPACE, "days")
+
 with DAG(dag_id="land_all", schedule=None) as land_all:
     for stream in STREAMS:
         TogglToSqlOperator(task_id=stream, stream=stream, page_size=200)
 
+# --8<-- [start:outlets]
 with DAG(dag_id="land_entries", schedule=None) as land_entries:
     TogglToSqlOperator(
         task_id="time_entries",
         stream="time_entries",
         page_size=200,
+        outlets=[entries, days],
+        max_partitions=3,
         retries=50,
         retry_delay=timedelta(0),
         on_execute_callback=note_process,
     )
+# --8<-- [end:outlets]
+
+if hasattr(airflow.sdk, "PartitionedAssetTimetable"):  # Airflow 3.3
+    # --8<-- [start:partitions]
+    from airflow.sdk import PartitionedAssetTimetable, StartOfWeekMapper
+
+    with DAG(dag_id="each_day", schedule=PartitionedAssetTimetable(assets=days), max_active_runs=4) as each_day:
+
+        @task
+        def compute(dag_run: Any = None) -> str:
+            """Compute the day again that the run is for."""
+            return str(dag_run.partition_key)
+
+        compute()
+
+    # One run for all changed days of a week; its key is as "2026-11-23 (W48)".
+    with DAG(
+        dag_id="each_week",
+        schedule=PartitionedAssetTimetable(
+            assets=days, default_partition_mapper=StartOfWeekMapper(input_format="%Y-%m-%d")
+        ),
+    ) as each_week:
+        compute()
+    # --8<-- [end:partitions]

@@ -142,10 +142,19 @@ def test_the_zone_of_the_facts_may_be_set(store: SqliteEventStore, warehouse: Pa
     assert str(row["local_date"]) == "2025-04-30"
 
 
+def test_history_tells_who_did_it_and_stays_on(store: SqliteEventStore, warehouse: Path) -> None:
+    put(store, *told(1, 1))
+    drain(keep_history=True)
+    put(store, body("time_entry", "deleted", {"id": 1}, seconds=60, metadata={"event_user_id": "11"}))
+    drain()
+    found = rows(warehouse, "select kind, changed_by from toggl.time_entry_changes order by step")
+    assert [tuple(row.values()) for row in found] == [("created", 10), ("deleted", 11)]
+
+
 # -- assets ------------------------------------------------------------------------------------------------------------
 
 
-def test_asset_events_say_what_was_touched(store: SqliteEventStore, warehouse: Path) -> None:
+def test_asset_events_say_what_changed(store: SqliteEventStore, warehouse: Path) -> None:
     uris = ("toggl://7/time_entries", "toggl://7/tags", "toggl://8/time_entries", "toggl://7/events")
     assets = [Asset(uri) for uri in uris]
     other = Asset("s3://bucket/rows")
@@ -153,9 +162,9 @@ def test_asset_events_say_what_was_touched(store: SqliteEventStore, warehouse: P
     events = OutletEventAccessors()
     drain(context={"outlet_events": events}, outlets=[*assets, other])
     entries = {"observations": 2, "ids": [1, 2], "days": ["2025-05-01"], "is_complete": True}
-    nothing = {"observations": 0, "ids": [], "days": [], "is_complete": True}
+    entries |= {"since": 0, "cursor": 1}
     assert events[assets[0]].extra == entries
-    assert events[assets[1]].extra == events[assets[2]].extra == nothing
+    assert events[assets[1]].extra == events[assets[2]].extra == {}
     assert events[assets[3]].extra["streams"]["time_entries"] == entries
     assert events[other].extra == {}
 

@@ -1,30 +1,163 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
+from support.observations import WORKSPACE, decode, entries, report_row, tags
 
-from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.land.changes import Changes
-from airflow_provider_toggl.transfers.outlets import tell_outlets, toggl_outlets
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
+from airflow_provider_toggl.transfers.outlets import Outlets
 
 pytestmark = pytest.mark.airflow
 
-
-def test_outlets_of_toggl_are_found_among_others_and_told_what_was_touched():
-    entries, everything, other = toggl_asset(8, "time_entries"), toggl_asset(8), Asset("s3://elsewhere/8")
-    found = toggl_outlets([entries, other, everything, "words"])
-    assert found == [(entries, 8, "time_entries"), (everything, 8, "events")]
-    events: dict[Any, Any] = {entries: SimpleNamespace(extra={}), everything: SimpleNamespace(extra={})}
-    changes = Changes()
-    changes.restore(8, {"ids": [3], "days": ["2026-01-01"], "is_complete": True})
-    tell_outlets({"outlet_events": events}, found, changes)  # type: ignore[typeddict-item]
-    told = {"observations": 1, "ids": [3], "days": ["2026-01-01"], "is_complete": True}
-    assert events[entries].extra == told
-    assert events[everything].extra == {"streams": {"time_entries": told}}
+ENTRIES, DAYS, TAGS, ALL = (Asset(f"toggl://{WORKSPACE}/{name}") for name in ("time_entries", "days", "tags", "events"))
 
 
-def test_no_outlets_are_none_of_toggl():
-    assert toggl_outlets(None) == []
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
+    with DuckdbTarget(tmp_path / "warehouse.duckdb") as target:
+        yield target
+
+
+class Run:
+    """One try of a landing task, told batch by batch."""
+
+    def __init__(
+        self, target: DuckdbTarget, *outlets: Any, run_id: str = "run", max_partitions: int = 366, progress: Any = None
+    ) -> None:
+        self.events = OutletEventAccessors()
+        ti = SimpleNamespace(dag_id="dag", run_id=run_id, task_id="land", map_index=-1)
+        context: Any = {"outlet_events": self.events, "ti": ti}
+        self.task = TogglEventsToSqlOperator(task_id="land", outlets=list(outlets))
+        self.target = target
+        self.changes = Changes()
+        self._outlets = Outlets(self.task, context, max_partitions)
+        self._outlets.begin(target, self.changes, progress)
+
+    def land(self, *batches: Any) -> Run:
+        landed = self.target.land(batches, note_days=True)
+        self.changes.note(batches)
+        self.changes.note_days(landed)
+        return self
+
+    def tell(self) -> dict[str, dict[str, Any]]:
+        """Return the extras of the assets that get an event."""
+        self._outlets.tell(self.target, self.changes)
+        return {outlet.uri: self.events[outlet].extra for outlet in self.task.outlets}
+
+    def wait(self) -> Any:
+        """Defer; return what the task keeps for itself."""
+        progress: dict[str, Any] = {}
+        self._outlets.keep(self.changes, progress)
+        return json.loads(json.dumps(progress))
+
+    def days(self) -> list[str]:
+        """Return the days that get an event of their own, or are in the extra where Airflow has no partitions."""
+        event: Any = self.events[DAYS]
+        return sorted(event.partition_keys if hasattr(event, "add_partitions") else event.extra["days"])
+
+
+def on(day: int, *ids: int, seconds: float = 0.0) -> Any:
+    return entries(*ids, start=f"2025-05-{day:02}T10:00:00Z", seconds=seconds)
+
+
+def many_days(first: int, last: int) -> Any:
+    return decode(
+        "time_entries", *(report_row(day, start=f"2025-05-{day:02}T10:00:00Z") for day in range(first, last + 1))
+    )
+
+
+def test_the_days_that_changed_are_told_and_no_others(target: DuckdbTarget) -> None:
+    Run(target, ENTRIES, DAYS, run_id="first").land(on(1, 1, 2), on(2, 3)).tell()
+    run = Run(target, ENTRIES, DAYS).land(on(1, 1, 2, seconds=5), on(4, 3, seconds=5))
+    told = run.tell()
+    assert told[ENTRIES.uri] == {
+        "observations": 3,
+        "ids": [3],
+        "days": ["2025-05-02", "2025-05-04"],
+        "is_complete": True,
+        "since": 1,
+        "cursor": 2,
+    }
+    assert run.days() == ["2025-05-02", "2025-05-04"]
+    assert told[DAYS.uri] | {"count": 2, "left": 0, "cursor": 2} == told[DAYS.uri]
+
+
+def test_without_a_change_there_is_no_event(target: DuckdbTarget) -> None:
+    other = Asset("s3://bucket/rows")
+    assert set(Run(target, ENTRIES, DAYS, ALL, TAGS, other).land(on(1, 1), tags(1)).tell()) == {
+        ENTRIES.uri,
+        DAYS.uri,
+        ALL.uri,
+        TAGS.uri,
+        other.uri,
+    }
+    again = Run(target, ENTRIES, DAYS, ALL, TAGS, other, run_id="again").land(on(1, 1, seconds=5))
+    assert again.tell() == {other.uri: {}}
+
+
+def test_everything_tells_each_stream_that_changed(target: DuckdbTarget) -> None:
+    told = Run(target, ALL).land(on(1, 1), tags(1, 2)).tell()[ALL.uri]["streams"]
+    assert {name: extra["ids"] for name, extra in told.items()} == {"time_entries": [1], "tags": [1, 2]}
+    assert told["time_entries"]["days"] == ["2025-05-01"]
+
+
+def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: DuckdbTarget) -> None:
+    Run(target, ENTRIES, DAYS).land(on(1, 1))
+    after = Run(target, ENTRIES, DAYS).land(on(2, 2))
+    told = after.tell()[ENTRIES.uri]
+    assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
+    # Of the first one only the days are known.
+    assert (told["ids"], told["is_complete"]) == ([2], False)
+
+
+def test_what_was_landed_before_a_wait_is_told_after_it(target: DuckdbTarget) -> None:
+    kept = Run(target, ENTRIES, DAYS).land(on(1, 1)).wait()
+    after = Run(target, ENTRIES, DAYS, progress=kept).land(on(2, 2))
+    told = after.tell()[ENTRIES.uri]
+    assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
+    assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 2, True)
+
+
+def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_again(target: DuckdbTarget) -> None:
+    Run(target, DAYS).land(on(1, 1)).tell()
+    retry = Run(target, DAYS)
+    retry.tell()
+    assert retry.days() == ["2025-05-01"]
+    assert Run(target, DAYS, run_id="another").tell() == {}
+
+
+def test_a_first_load_is_told_in_parts(target: DuckdbTarget) -> None:
+    told = []
+    first = Run(target, DAYS, max_partitions=2, run_id="0").land(many_days(1, 5))
+    left = [first.tell()[DAYS.uri]["left"]]
+    told += first.days()
+    for number in (1, 2):
+        run = Run(target, DAYS, max_partitions=2, run_id=str(number))
+        left.append(run.tell()[DAYS.uri]["left"])
+        told += run.days()
+    assert left == [3, 1, 0]
+    assert sorted(told) == [f"2025-05-{day:02}" for day in range(1, 6)]
+    assert Run(target, DAYS, max_partitions=2, run_id="3").tell() == {}
+
+
+def test_each_asset_has_its_own_place(target: DuckdbTarget) -> None:
+    Run(target, ENTRIES).land(on(1, 1)).tell()
+    later = Run(target, DAYS, run_id="later")
+    later.tell()
+    assert later.days() == ["2025-05-01"]
+    assert Run(target, Asset("toggl://8/days"), run_id="other").tell() == {}
+
+
+def test_no_day_at_a_time_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="max_partitions is 0"):
+        TogglEventsToSqlOperator(task_id="land", max_partitions=0)

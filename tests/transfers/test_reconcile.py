@@ -32,6 +32,14 @@ def warehouse(sandbox: RunningSandbox, connections: Connections) -> Path:
     return path
 
 
+def tell_what_is_landed(sandbox: RunningSandbox) -> Any:
+    """Return the asset of the time entries, which knows all that was landed."""
+    asset = toggl_asset(sandbox.workspace_id, "time_entries")
+    told = context(outlet_events={asset: SimpleNamespace(extra={})})
+    TogglToSqlOperator(task_id="land", stream="time_entries", outlets=[asset]).execute(told)
+    return asset
+
+
 def context(**more: Any) -> Any:
     """Return what a task gets: here it needs its run's start only."""
     return {"dag_run": SimpleNamespace(start_date=datetime.now(timezone.utc)), **more}
@@ -98,8 +106,8 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
     sandbox: RunningSandbox, warehouse: Path, connections: Connections
 ):
     sandbox.set(summary_gives_ids=False)
+    asset = tell_what_is_landed(sandbox)
     whole = sandbox.requests()["total"]
-    asset = toggl_asset(sandbox.workspace_id, "time_entries")
     sandbox.set(quota_enforced=True, organization_quota=6, quota_window_seconds=1800)
     sandbox.reset_quota()
     options: dict[str, Any] = {"task_id": "reconcile", "page_size": 20, "outlets": [asset], "since": "2026-01-01"}
@@ -145,7 +153,7 @@ def test_a_task_that_may_not_defer_fails(sandbox: RunningSandbox, warehouse: Pat
 def test_an_asset_event_tells_what_really_changed(sandbox: RunningSandbox, warehouse: Path):
     gone = [row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]]
     known = set(live(warehouse, "time_entries"))
-    asset = toggl_asset(sandbox.workspace_id, "time_entries")
+    asset = tell_what_is_landed(sandbox)
     event = SimpleNamespace(extra={})
     TogglReconcileOperator(task_id="reconcile", outlets=[asset]).execute(context(outlet_events={asset: event}))
     assert event.extra["ids"] == sorted(known & set(gone))

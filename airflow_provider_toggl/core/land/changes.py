@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,14 @@ class _Touched:
     ids: set[int] = field(default_factory=set)
     days: set[date] = field(default_factory=set)
     has_more_ids: bool = False
+    is_changed: bool = False
 
-    def add(self, ids: Iterable[int]) -> None:
+    def add(self, ids: Collection[int]) -> None:
+        self.observations += len(ids)
+        self.add_ids(ids)
+
+    def add_ids(self, ids: Iterable[int]) -> None:
         for id_ in ids:
-            self.observations += 1
             if len(self.ids) < MOST_IDS:
                 self.ids.add(id_)
             elif id_ not in self.ids:
@@ -33,17 +37,22 @@ class _Touched:
 
 
 class Changes:
-    """What was touched, by workspace and stream, in bounded memory.
+    """What changed, by workspace and stream, in bounded memory.
 
-    Touched is more than changed: an observation that told nothing newer counts too, though not for ``days``.
+    Of time entries ids and days are of those that really changed. Of other streams ids are those that were touched,
+    which is more: an observation that told nothing newer counts too.
     """
 
     def __init__(self) -> None:
         self._touched: dict[tuple[int, str], _Touched] = {}
 
     def note(self, batches: Iterable[Batch]) -> None:
-        """Take note of the entities of batches."""
+        """Take note of the entities of batches, time entries only by number."""
         for batch in batches:
+            if batch.stream == "time_entries":
+                for workspace_id in batch.table["workspace_id"].to_pylist():
+                    self._of(workspace_id, batch.stream).observations += 1
+                continue
             ids: dict[int, list[int]] = {}
             for workspace_id, id_ in zip(
                 *(batch.table[name].to_pylist() for name in ("workspace_id", "id")), strict=True
@@ -53,29 +62,43 @@ class Changes:
                 self._of(workspace_id, batch.stream).add(found)
 
     def note_days(self, landed: Landed) -> None:
-        """Take note of the days of time entries that a landing really changed."""
+        """Take note of the time entries that a landing really changed, and of the days that they are and were on.
+
+        Which workspace an entry is of is told by the days; of entries of several in one landing only days are noted.
+        """
         for workspace_id, day in landed.changed_days:
             self._of(workspace_id, "time_entries").days.add(day)
+        workspaces = {workspace_id for workspace_id, _ in landed.changed_days}
+        for workspace_id in workspaces:
+            touched = self._of(workspace_id, "time_entries")
+            if len(workspaces) > 1 or len(landed.changed_ids) >= MOST_CHANGED_IDS:
+                touched.has_more_ids = True
+            else:
+                touched.add_ids(landed.changed_ids)
+
+    def mark(self, workspace_id: int, stream: str) -> None:
+        """Take note that a stream changed, also where nothing of it can be told."""
+        self._of(workspace_id, stream).is_changed = True
+
+    def has_changed(self, workspace_id: int, stream: str) -> bool:
+        """Whether something of a stream changed, or was touched where that is not known better."""
+        touched = self._of(workspace_id, stream)
+        return touched.is_changed or bool(touched.ids or touched.days)
 
     def note_changed(self, workspace_id: int, landed: Landed) -> None:
-        """Take note of the time entries that a landing really changed, and of their days."""
-        touched = self._of(workspace_id, "time_entries")
-        touched.add(landed.changed_ids)
-        # Told are no more than these.
-        touched.has_more_ids |= len(landed.changed_ids) >= MOST_CHANGED_IDS
+        """Take note of a landing of one workspace's time entries."""
+        self._of(workspace_id, "time_entries").observations += landed.inserted + landed.updated + landed.unchanged
         self.note_days(landed)
 
-    def restore(self, workspace_id: int, told: Mapping[str, Any] | None) -> None:
+    def restore(self, workspace_id: int, told: Mapping[str, Any]) -> None:
         """Take note of the time entries that an earlier part of the same run told."""
-        if not told:
-            return
         touched = self._of(workspace_id, "time_entries")
-        touched.add(told["ids"])
-        touched.days |= {date.fromisoformat(day) for day in told["days"]}
+        touched.observations += told["observations"]
+        touched.add_ids(told["ids"])
         touched.has_more_ids |= not told["is_complete"]
 
     def told(self, workspace_id: int, stream: str) -> dict[str, Any]:
-        """Return what was touched of a workspace's stream, fit for JSON.
+        """Return what changed of a workspace's stream, fit for JSON.
 
         ``ids`` and ``days`` (the latest are kept) are cut at ``MOST_IDS`` and ``MOST_DAYS``; ``is_complete`` says
         whether they were not. Days are those of ``time_entry_facts.local_date``.
@@ -90,9 +113,10 @@ class Changes:
         }
 
     def told_by_stream(self, workspace_id: int) -> dict[str, dict[str, Any]]:
-        """Return what was touched of each of a workspace's streams."""
-        streams = [stream for workspace, stream in self._touched if workspace == workspace_id]
-        return {stream: self.told(workspace_id, stream) for stream in sorted(streams)}
+        """Return what changed of each of a workspace's streams."""
+        streams = [name for workspace, name in self._touched if workspace == workspace_id]
+        streams = [name for name in streams if self.has_changed(workspace_id, name)]
+        return {name: self.told(workspace_id, name) for name in sorted(streams)}
 
     def _of(self, workspace_id: int, stream: str) -> _Touched:
         return self._touched.setdefault((workspace_id, stream), _Touched())

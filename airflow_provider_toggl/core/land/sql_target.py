@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.land import merge, steps
+from airflow_provider_toggl.core.land import days, history_steps, merge, steps
 from airflow_provider_toggl.core.land.queries import load_queries
 from airflow_provider_toggl.core.land.records import Batch
 from airflow_provider_toggl.core.land.schemas import TABLES
@@ -85,11 +85,26 @@ class SqlTarget(ABC):
             if steps.find_setting(session, "timezone", "") == timezone:
                 return
         with self._transaction() as session:
+            before = days.find_fact_days(session)
             if session.dialect.has_zones:
                 self._check_zone(session, timezone)
             else:
                 store_offsets(session, timezone)
             steps.store_setting(session, "timezone", timezone)
+            days.note_days(session, before | days.find_fact_days(session), utc(self._clock.now()))
+
+    def keep_history(self, kept: bool) -> None:
+        """Keep from now on every version of a time entry that is observed, or stop; what is kept stays.
+
+        Holds for all who land in this warehouse. Costs one query where nothing is to do.
+
+        :param kept: True begins with the entries as they are stored.
+        """
+        with self._reading() as session:
+            if history_steps.is_kept(session) == kept:
+                return
+        with self._transaction() as session:
+            history_steps.set_kept(session, kept)
 
     def find_state(self, stream: str, scope: str) -> SyncState | None:
         """Return how far the stream has come in that scope, None when it was never landed."""
@@ -124,22 +139,30 @@ class SqlTarget(ABC):
         """
         swept = _swept_stream(batches, progress) if sweep else ""
         with self._transaction() as session:
-            noted = steps.Noted(steps.find_setting(session, "timezone", "UTC")) if note_days else None
+            noted = steps.Noted(steps.find_setting(session, "timezone", "UTC"))
             streams = {batch.stream: [b for b in batches if b.stream == batch.stream] for batch in batches}
             parts = [steps.merge_batches(session, stream, group, noted) for stream, group in streams.items()]
+            history_steps.keep_versions(session, batches)
             steps.keep_rejected(session, [r for batch in batches for r in batch.rejected], utc(self._clock.now()))
             if progress is not None:
                 steps.store_progress(session, progress)
             absent = steps.sweep_stream(session, swept, sweep, noted) if sweep else 0
+            days.note_days(session, noted.days, utc(self._clock.now()))
         return Landed(
             inserted=sum(part.inserted for part in parts),
             updated=sum(part.updated for part in parts),
             unchanged=sum(part.unchanged for part in parts),
             rejected=sum(part.rejected for part in parts),
             absent=absent,
-            changed_days=frozenset(noted.days) if noted else frozenset(),
-            changed_ids=tuple(noted.ids) if noted else (),
+            changed_days=frozenset(noted.days) if note_days else frozenset(),
+            changed_ids=tuple(noted.ids) if note_days else (),
         )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Begin a transaction for statements of one's own; it is stored at the end, or taken back on an error."""
+        with self._transaction() as session:
+            yield session
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each stream's table, deleted and absent ones among them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import TracebackType
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_toggl.core.land.records import Batch
+    from airflow_provider_toggl.core.land.session import Session
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ class Target(Protocol):
         :raises SchemaTooNew: a later version of this package made the tables.
         """
 
+    def keep_history(self, kept: bool) -> None:
+        """Keep every version of a time entry from now on, or stop; costs one query where nothing is to do."""
+
     def find_state(self, stream: str, scope: str) -> SyncState | None:
         """Return how far the stream has come in that scope, None when it was never landed."""
 
@@ -115,6 +120,9 @@ class Target(Protocol):
         :param note_days: tell in ``changed_days`` and ``changed_ids`` which time entries really changed.
         :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
         """
+
+    def transaction(self) -> AbstractContextManager[Session]:
+        """Begin a transaction for statements of one's own; it is stored at the end, or taken back on an error."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each stream's table, deleted and absent ones among them."""

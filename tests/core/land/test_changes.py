@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 from support.observations import WORKSPACE, at, decode, entries, report_row, tags
@@ -8,6 +9,7 @@ from support.observations import WORKSPACE, at, decode, entries, report_row, tag
 from airflow_provider_toggl.core.land import changes
 from airflow_provider_toggl.core.land.changes import Changes
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.target import Landed
 
 
 def test_nothing_is_told_as_nothing() -> None:
@@ -16,11 +18,18 @@ def test_nothing_is_told_as_nothing() -> None:
 
 def test_entities_are_told_by_workspace_and_stream() -> None:
     noted = Changes()
-    noted.note([tags(3, 1, 1), tags(4, workspace_id=8), entries(9)])
+    noted.note([tags(3, 1, 1), tags(4, workspace_id=8), entries(9, 10)])
     noted.note([tags(2)])
+    noted.note_days(Landed(changed_days=frozenset({(WORKSPACE, date(2025, 5, 1))}), changed_ids=(9,)))
     assert noted.told(WORKSPACE, "tags") == {"observations": 4, "ids": [1, 2, 3], "days": [], "is_complete": True}
     assert noted.told(8, "tags")["ids"] == [4]
-    assert noted.told(WORKSPACE, "time_entries")["ids"] == [9]
+    # Two were observed, one of them has changed.
+    assert noted.told(WORKSPACE, "time_entries") == {
+        "observations": 2,
+        "ids": [9],
+        "days": ["2025-05-01"],
+        "is_complete": True,
+    }
     assert set(noted.told_by_stream(WORKSPACE)) == {"tags", "time_entries"}
     assert noted.told_by_stream(8) == {"tags": noted.told(8, "tags")}
     assert json.loads(json.dumps(noted.told(8, "tags"))) == noted.told(8, "tags")

@@ -43,7 +43,9 @@ def test_a_warehouse_of_the_first_version_opens_and_goes_on(made_before: Path, t
     assert [str(day) for _, day in landed.changed_days] == ["2025-06-02"]
     assert target.land([tags(2, seconds=10)], None, Sweep(7, NOON)) == Landed(inserted=1)
     assert len(rows(target, "select local_date, tag_names from time_entry_facts")) == 3
-    assert rows(target, "select version from schema_version") == [(len(migrations.MIGRATIONS),)]
+    assert rows(target, "select max(version) from schema_version") == [(len(migrations.MIGRATIONS),)]
+    assert [str(day) for (day,) in rows(target, 'select "day" from changed_days where seq = 1')] == []
+    assert [str(day) for (day,) in rows(target, 'select "day" from changed_days')] == ["2025-06-02"]
 
 
 def test_what_version_one_makes_never_changes(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_what_version_one_makes_never_changes(tmp_path: Path) -> None:
 
 def test_a_version_that_is_known_passes_and_a_later_one_does_not() -> None:
     migrations.check_version(len(migrations.MIGRATIONS), "here")
-    with pytest.raises(SchemaTooNew, match="The tables in here are of version 2;"):
+    with pytest.raises(SchemaTooNew, match=r"The tables in here are of version \d+;"):
         migrations.check_version(len(migrations.MIGRATIONS) + 1, "here")
 
 

@@ -13,6 +13,7 @@ from support.warehouses import Place, landing, rows
 
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, SchemaTooNew
 from airflow_provider_toggl.core.land import merge, migrations, steps
+from airflow_provider_toggl.core.land.days import find_days
 from airflow_provider_toggl.core.land.migrations import MIGRATIONS
 from airflow_provider_toggl.core.land.queries import load_queries
 from airflow_provider_toggl.core.land.schemas import TABLES
@@ -41,18 +42,20 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     for _ in range(2):
         target.prepare()
         assert target.counts() == dict.fromkeys(TABLES, 0)
-    others = ("sync_state", "rejected_records", "complete_lists", "live_time_entries", "time_entry_facts")
-    for name in others:
+    others = ("sync_state", "rejected_records", "complete_lists", "changed_days")
+    views = ("live_time_entries", "time_entry_facts")
+    history = ("time_entry_versions", "time_entry_changes", "time_entry_history")
+    for name in (*others, *views, *history):
         assert rows(target, f'select * from "{name}"') == []
-    assert rows(target, 'select "version" from "schema_version"') == [(len(MIGRATIONS),)]
+    assert rows(target, 'select max("version") from "schema_version"') == [(len(MIGRATIONS),)]
 
 
-@pytest.mark.parametrize("stream", TABLES)
-def test_the_columns_of_a_table_are_those_of_its_schema(target: SqlTarget, stream: str) -> None:
-    table = target.query(f'select * from "{stream}"')
-    assert table.column_names == [column.name for column in TABLES[stream].columns]
-    types = {name: str(table.schema.field(name).type) for name in ("id", "seen_at", "updated_at")}
-    assert types == {"id": "int64", "seen_at": "timestamp[us, tz=UTC]", "updated_at": "timestamp[us, tz=UTC]"}
+def test_the_columns_of_a_table_are_those_of_its_schema(target: SqlTarget) -> None:
+    for stream, schema in TABLES.items():
+        table = target.query(f'select * from "{stream}"')
+        assert table.column_names == [column.name for column in schema.columns]
+        types = {name: str(table.schema.field(name).type) for name in ("id", "seen_at", "updated_at")}
+        assert types == {"id": "int64", "seen_at": "timestamp[us, tz=UTC]", "updated_at": "timestamp[us, tz=UTC]"}
 
 
 def test_a_warehouse_made_by_a_later_version_is_refused(place: Place, target: SqlTarget) -> None:
@@ -73,8 +76,62 @@ def test_an_older_warehouse_gets_what_later_versions_brought(
     monkeypatch.setattr(migrations, "MIGRATIONS", more)
     with place.open() as later:
         assert rows(later, 'select "id", "mood" from "time_entries"') == [(1, None)]
-        assert rows(later, 'select "version" from "schema_version" order by 1') == [(1,), (2,)]
+        assert rows(later, 'select max("version") from "schema_version"') == [(len(more),)]
         assert later.land([entries(1, 2, seconds=1)]) == Landed(inserted=1, unchanged=1)
+
+
+# -- days that changed -------------------------------------------------------------------------------------------------
+
+
+def changed(target: SqlTarget, since: int = 0, workspace_id: int | None = None) -> tuple[list[str], int]:
+    with target.transaction() as session:
+        found = find_days(session, since, workspace_id)
+    return [str(day) for day in found.days], found.cursor
+
+
+def test_who_asks_hears_of_each_day_that_changed_since_the_last_answer(target: SqlTarget) -> None:
+    target.land([entries(1, 2, start="2025-05-01T10:00:00Z"), tags(1)])
+    found, cursor = changed(target)
+    assert found == ["2025-05-01"]
+    # Seen again, or of another stream: no day has changed.
+    target.land([entries(1, 2, start="2025-05-01T10:00:00Z", seconds=5), tags(1, 2)])
+    assert changed(target, cursor) == ([], cursor)
+    target.land([entries(2, start="2025-05-03T10:00:00Z", seconds=9)])
+    assert changed(target, cursor)[0] == ["2025-05-01", "2025-05-03"]
+    assert changed(target, cursor, workspace_id=8)[0] == []
+    # The list holds each day once, with its latest change.
+    assert rows(target, 'select count(*) from "changed_days"') == [(2,)]
+    # A cursor of another warehouse, one that had come further, is worth nothing here.
+    assert changed(target, cursor + 1000)[0] == ["2025-05-01", "2025-05-03"]
+
+
+def test_an_entry_that_goes_or_comes_back_changes_its_day(target: SqlTarget) -> None:
+    entry = {"start": "2025-05-01T10:00:00Z"}
+    target.land([entries(1, 2, **entry)])
+    _, cursor = changed(target)
+    target.land([entries(1, seconds=10, **entry)], None, Sweep(WORKSPACE, at(10)))
+    found, cursor = changed(target, cursor)
+    assert found == ["2025-05-01"]
+    target.land([entries(2, seconds=20, **entry)])
+    assert changed(target, cursor)[0] == ["2025-05-01"]
+
+
+def test_days_of_a_landing_that_failed_are_not_told(target: SqlTarget) -> None:
+    target.land([entries(*range(1, 60), start="2025-05-01T10:00:00Z")])
+    _, cursor = changed(target)
+    with pytest.raises(AbsenceRefused):
+        target.land([entries(1, start="2025-05-02T10:00:00Z", seconds=9)], None, Sweep(WORKSPACE, at(9)))
+    assert changed(target, cursor) == ([], cursor)
+
+
+def test_another_zone_changes_the_days_that_it_moves_entries_from_and_to(target: SqlTarget) -> None:
+    target.land([entries(1, start="2025-05-01T23:30:00Z")])
+    _, cursor = changed(target)
+    target.prepare("Europe/Berlin")
+    found, cursor = changed(target, cursor)
+    assert found == ["2025-05-01", "2025-05-02"]
+    target.prepare("Europe/Berlin")
+    assert changed(target, cursor) == ([], cursor)
 
 
 # -- landing -----------------------------------------------------------------------------------------------------------
@@ -325,16 +382,19 @@ def test_too_many_absent_at_once_are_refused_and_nothing_is_landed(target: SqlTa
     assert target.find_state("tags", "7") is None
 
 
-@pytest.mark.parametrize(
-    ("known", "gone", "limits"),
-    [(100, 20, {}), (10, 10, {}), (200, 40, {}), (100, 60, {"limit_share": 1.0}), (100, 60, {"limit_rows": 60})],
-)
-def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_believed(
-    target: SqlTarget, known: int, gone: int, limits: dict[str, float]
-) -> None:
-    target.land([tags(*range(known))])
-    landed = target.land([tags(*range(gone, known), seconds=10)], None, Sweep(WORKSPACE, at(10), **limits))  # type: ignore[arg-type]
-    assert landed.absent == gone
+def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_believed(target: SqlTarget) -> None:
+    cases: list[tuple[int, int, dict[str, Any]]] = [
+        (100, 20, {}),
+        (10, 10, {}),
+        (200, 40, {}),
+        (100, 60, {"limit_share": 1.0}),
+        (100, 60, {"limit_rows": 60}),
+    ]
+    for workspace, (known, gone, limits) in enumerate(cases, start=1):
+        first = 1000 * workspace
+        target.land([tags(*range(first, first + known), workspace_id=workspace)])
+        seen = tags(*range(first + gone, first + known), seconds=10, workspace_id=workspace)
+        assert target.land([seen], progress("tags"), Sweep(workspace, at(10), **limits)).absent == gone
 
 
 def test_a_sweep_must_be_of_one_stream(target: SqlTarget) -> None:
@@ -423,10 +483,10 @@ def test_the_zone_can_be_changed_and_stays(target: SqlTarget) -> None:
         assert rows(target, 'select "local_date" from "time_entry_facts"') == [(date(2025, 6, day),)]
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "'; drop table tags; --"])
-def test_a_zone_that_does_not_exist_is_refused(target: SqlTarget, zone: str) -> None:
-    with pytest.raises(ConfigurationError, match="no time zone"):
-        target.prepare(timezone=zone)
+def test_a_zone_that_does_not_exist_is_refused(target: SqlTarget) -> None:
+    for zone in ("Mars/Olympus", "", "'; drop table tags; --"):
+        with pytest.raises(ConfigurationError, match="no time zone"):
+            target.prepare(timezone=zone)
     assert target.counts()["tags"] == 0
 
 

@@ -1,0 +1,84 @@
+"""For DAGs that compute only what changed: the days whose time entries changed, out of the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
+
+from airflow_provider_toggl.core.land.days import (
+    ChangedDays,
+    Place,
+    find_days,
+    find_place,
+    store_place,
+)
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.land.session import Session
+
+__all__ = ["ChangedDays", "DaysToCompute", "compute_changed_days", "find_changed_days"]
+
+
+@dataclass(frozen=True)
+class DaysToCompute:
+    """Days to be computed again, and the transaction to do it in.
+
+    :param days: in order, in the zone of ``time_entry_facts``.
+    :param session: ``session.run(sql, parameters)`` runs a statement in the warehouse's schema and returns its rows.
+    """
+
+    days: tuple[date, ...]
+    session: Session
+
+
+def find_changed_days(
+    since: int = 0,
+    *,
+    workspace_id: int | None = None,
+    warehouse_conn_id: str = DEFAULT_CONN_ID,
+    schema: str = "toggl",
+) -> ChangedDays:
+    """Return the days whose time entries changed since an earlier answer, and the cursor for the next question.
+
+    Every day is told to whoever asks, however late, whatever became of asset events. Keep the cursor with what you
+    made of the days; where that is in the warehouse too, :func:`compute_changed_days` does so for you.
+
+    :param since: the cursor of the earlier answer; 0: every day that has, or had, entries.
+    :param workspace_id: only days of this workspace.
+    """
+    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
+        return find_days(session, since, workspace_id)
+
+
+@contextmanager
+def compute_changed_days(
+    reader: str,
+    *,
+    workspace_id: int | None = None,
+    warehouse_conn_id: str = DEFAULT_CONN_ID,
+    schema: str = "toggl",
+) -> Iterator[DaysToCompute]:
+    """Give the days that changed since this reader's last time, in a transaction that also keeps how far it came.
+
+    At its end both are stored, what you computed and the reader's place; an error takes both back. So no day is
+    passed over, and none is computed twice but for a change::
+
+        with compute_changed_days("my_report") as changed:
+            for day in changed.days:
+                changed.session.run("delete from my_report where day = ?", [day])
+                changed.session.run("insert into my_report select … where local_date = ?", [day])
+
+    :param reader: a name that is this computation's alone. A new one begins with every day.
+    :param workspace_id: only days of this workspace.
+    """
+    scope = f"reader:{reader}" if workspace_id is None else f"reader:{reader}?workspace_id={workspace_id}"
+    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
+        place = find_place(session, scope)
+        found = find_days(session, place.seq, workspace_id)
+        yield DaysToCompute(found.days, session)
+        if found.days:
+            store_place(session, scope, Place(found.cursor), datetime.now(timezone.utc))

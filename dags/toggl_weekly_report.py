@@ -1,0 +1,72 @@
+"""Draw hours and amounts by week and client whenever something of them changed: a chart as PNG, and a page.
+
+Runs on what ``toggl_sync_to_duckdb`` and ``toggl_on_change`` land, asks nothing of Toggl, and computes only the days
+that changed. Needs the extra ``report`` and ``TOGGL_WORKSPACE_ID``. The files are in ``TOGGL_REPORT_FOLDER``, or in
+``$AIRFLOW_HOME/toggl/reports``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pendulum
+from airflow.sdk import dag, task
+
+from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.hooks.days import compute_changed_days
+from airflow_provider_toggl.hooks.toggl import airflow_home
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+
+WORKSPACE = int(os.environ.get("TOGGL_WORKSPACE_ID", "1"))
+FOLDER = os.environ.get("TOGGL_REPORT_FOLDER")
+WEEKS = 12
+entries, projects, clients = (toggl_asset(WORKSPACE, stream) for stream in ("time_entries", "projects", "clients"))
+
+
+# --8<-- [start:report]
+@dag(
+    dag_id="toggl_weekly_report",
+    description="Hours and amounts by week and client, of the days that changed.",
+    # Not partitioned: one run takes all the days that changed and draws once. A run more, or less, does no harm.
+    schedule=(entries | projects | clients),
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=30)},
+    tags=["toggl"],
+)
+def toggl_weekly_report() -> None:
+    """Build the DAG."""
+
+    @task
+    def compute() -> list[str]:
+        """Compute the days again that changed since the last time; return which."""
+        from airflow_provider_toggl.report.weeks import refresh_days  # noqa: PLC0415 - who parses needs none of it
+
+        with compute_changed_days("toggl_weekly_report", workspace_id=WORKSPACE) as changed:
+            refresh_days(changed.session, WORKSPACE, changed.days)
+            return [day.isoformat() for day in changed.days]
+
+    @task
+    def draw() -> list[str]:
+        """Draw the latest weeks; return the files."""
+        from airflow_provider_toggl.report.chart import draw_png  # noqa: PLC0415 - likewise
+        from airflow_provider_toggl.report.page import build_page  # noqa: PLC0415 - likewise
+        from airflow_provider_toggl.report.weeks import build_report  # noqa: PLC0415 - likewise
+
+        with open_target(DEFAULT_CONN_ID, schema="toggl") as target:
+            report = build_report(target, WORKSPACE, WEEKS)
+        folder = Path(FOLDER or Path(airflow_home()) / "toggl" / "reports")
+        folder.mkdir(parents=True, exist_ok=True)
+        chart, page = folder / "weekly.png", folder / "weekly.html"
+        draw_png(report, chart)
+        page.write_text(build_page(report), "utf-8")
+        return [str(chart), str(page)]
+
+    compute() >> draw()  # type: ignore[operator]
+
+
+toggl_weekly_report()
+# --8<-- [end:report]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from airflow_provider_toggl.report.chart import draw_png, draw_svg, show_instant, show_note
+from airflow_provider_toggl.report.weeks import NO_CLIENT, OTHERS, WeeklyReport
+
+WEEKS = [date(2025, 12, 15) + timedelta(days=7 * number) for number in range(4)]
+NAMES = ["_under", "$a$ & <b>", "A very long name of a client that goes on", "日本", OTHERS, NO_CLIENT]
+
+
+@pytest.fixture
+def report() -> WeeklyReport:
+    report = WeeklyReport(WEEKS, list(NAMES), zone="Europe/Berlin")
+    report.as_of = datetime(2026, 1, 7, 23, 5, tzinfo=timezone.utc)
+    for number, name in enumerate(NAMES, 1):
+        report.seconds[WEEKS[1], name] = number * 3600
+    report.cents = {"EUR": {(WEEKS[1], "_under"): 123_456}, "USD": {(WEEKS[2], "_under"): 5_000}}
+    return report
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(node.itertext()).strip() for node in ET.fromstring(svg).iter() if node.tag.endswith("text")]
+
+
+def test_the_chart_says_who_how_much_of_what_and_as_of_when(report: WeeklyReport) -> None:
+    found = texts(draw_svg(report))
+    for name in ("_under", "$a$ & <b>", "A very long name of a cli…", "日本", OTHERS, NO_CLIENT):
+        assert name in found
+    for text in (
+        "21.0",
+        "1,235",
+        "50",
+        "EUR",
+        "USD",
+        "1,234.56 EUR",
+        "W51",
+        "15 Dec",
+        "W01",
+        "2026",
+        show_note(report),
+    ):
+        assert text in found, text
+    assert "As of 2026-01-08 00:05." in show_note(report)
+
+
+def test_the_same_report_is_the_same_file(report: WeeklyReport, tmp_path: Path) -> None:
+    assert draw_svg(report) == draw_svg(report)
+    for name in ("a", "b"):
+        draw_png(report, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_to_show_is_said(tmp_path: Path) -> None:
+    empty = WeeklyReport(WEEKS)
+    assert "No hours in these weeks" in texts(draw_svg(empty))
+    assert "As of unknown." in show_note(empty)
+    assert show_instant(None, "UTC") == "unknown"

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+from support.observations import WORKSPACE, decode, report_row
+from support.pulls import Workspace
+from support.told_events import body, event
+
+from airflow_provider_toggl.core.land.days import Place, find_days, find_place, store_place
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.events import decode_events
+from airflow_provider_toggl.report.weeks import (
+    NO_CLIENT,
+    OTHERS,
+    WeeklyReport,
+    build_report,
+    find_zone,
+    monday_of,
+    read_weeks,
+    refresh_days,
+)
+
+BERLIN = ZoneInfo("Europe/Berlin")
+KEPT = """
+    SELECT "day", p.client_id, r.currency, seconds, cents
+    FROM toggl.report_days AS r LEFT JOIN toggl.projects AS p ON p.id = r.project_id
+"""
+
+
+def refresh(path: Path, workspace_id: int) -> list[str]:
+    """Compute what changed since the last time, as the example DAG does; return which days that were."""
+    with DuckdbTarget(path) as target:
+        target.prepare("Europe/Berlin")
+        with target.transaction() as session:
+            found = find_days(session, find_place(session, "test").seq, workspace_id)
+            refresh_days(session, workspace_id, found.days)
+            store_place(session, "test", Place(found.cursor), datetime.now(timezone.utc))
+    return [day.isoformat() for day in found.days]
+
+
+def sums(rows: Any) -> tuple[dict[Any, int], dict[Any, int]]:
+    """Return seconds by day and client, and cents by day, client and currency."""
+    seconds: dict[Any, int] = {}
+    cents: dict[Any, int] = {}
+    for day, client, currency, some, amount in rows:
+        seconds[day, client] = seconds.get((day, client), 0) + some
+        if amount is not None:
+            cents[day, client, currency] = cents.get((day, client, currency), 0) + amount
+    return seconds, cents
+
+
+def truth(workspace: Workspace) -> tuple[dict[Any, int], dict[Any, int]]:
+    """Return the sums as they are in the sandbox."""
+    clients = {row["id"]: row["client_id"] for row in workspace.toggl.truth("projects")}
+    return sums(
+        (local_day(row["start"]), clients.get(row["project_id"]), row["currency"], row["duration"], amount)
+        for row in workspace.toggl.truth("time_entries")
+        if not row["deleted_at"] and not row["running"]
+        for amount in [row["billable_amount_cents"]]
+    )
+
+
+def kept(workspace: Workspace) -> tuple[dict[Any, int], dict[Any, int]]:
+    """Return the sums of the report's table."""
+    return sums(tuple(row.values()) for row in workspace.rows(KEPT))
+
+
+def local_day(instant: str) -> date:
+    return datetime.fromisoformat(instant.replace("Z", "+00:00")).astimezone(BERLIN).date()
+
+
+class Office:
+    """Somebody who works in the sandbox's workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.url = f"{workspace.toggl.url}/api/v9/workspaces/{workspace.id}"
+
+    def call(self, method: str, path: str, payload: Any = None) -> Any:
+        auth = (self.workspace.toggl.token, "api_token")
+        answer = requests.request(method, f"{self.url}/{path}", json=payload, auth=auth, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content and method != "DELETE" else None
+
+    def track(self, start: str, seconds: int, project_id: int | None = None) -> int:
+        begin = datetime.fromisoformat(start)
+        entry = {
+            "created_with": "test",
+            "workspace_id": self.workspace.id,
+            "project_id": project_id,
+            "start": begin.isoformat(),
+            "stop": (begin + timedelta(seconds=seconds)).isoformat(),
+            "duration": seconds,
+        }
+        return int(self.call("POST", "time_entries", entry)["id"])
+
+    def hear_of_deletion(self, entry_id: int) -> None:
+        """Land what a webhook tells of a deleted entry."""
+        told = body(
+            action="deleted",
+            payload={"id": entry_id},
+            metadata={"workspace_id": str(self.workspace.id)},
+            created_at=(datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat(),
+        )
+        with DuckdbTarget(self.workspace.path) as target:
+            target.land(decode_events([event(told)]).batches)
+
+
+def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Callable[..., Workspace]) -> None:
+    workspace = build(entries=200, days=40, plan="enterprise", timezone="Europe/Berlin")
+    office, path = Office(workspace), workspace.path
+    with DuckdbTarget(path) as target:
+        target.prepare("Europe/Berlin")
+    workspace.pull_all()
+    starts = [row["start"] for row in workspace.toggl.truth("time_entries") if not row["deleted_at"]]
+    assert refresh(path, workspace.id) == sorted({local_day(start).isoformat() for start in starts})
+    assert kept(workspace) == truth(workspace)
+    assert all(truth(workspace))
+    assert refresh(path, workspace.id) == []
+
+    # Both days of a year on which Berlin's clocks change; on each an entry across midnight, and one over the change.
+    project = next(row for row in workspace.toggl.truth("projects") if row["client_id"] and row["active"])
+    office.track("2026-03-29T00:30:00+01:00", 3 * 3600, project["id"])
+    moved = office.track("2026-03-29T23:30:00+02:00", 3600)
+    office.track("2026-10-25T00:30:00+02:00", 4 * 3600)
+    office.track("2026-10-25T23:30:00+01:00", 7200, project["id"])
+    workspace.pull()
+    assert refresh(path, workspace.id) == ["2026-03-29", "2026-10-25"]
+    assert kept(workspace) == truth(workspace)
+
+    office.call("PUT", f"time_entries/{moved}", {"start": "2026-04-02T22:30:00Z", "stop": "2026-04-02T23:30:00Z"})
+    workspace.pull()
+    assert refresh(path, workspace.id) == ["2026-03-29", "2026-04-03"]
+    assert kept(workspace) == truth(workspace)
+
+    office.call("DELETE", f"time_entries/{moved}")
+    office.hear_of_deletion(moved)
+    assert refresh(path, workspace.id) == ["2026-04-03"]
+    assert kept(workspace) == truth(workspace)
+
+    office.call("PUT", f"clients/{project['client_id']}", {"name": "Renamed & Co"})
+    workspace.pull("clients")
+    assert refresh(path, workspace.id) == []
+    with DuckdbTarget(path) as target:
+        report = build_report(target, workspace.id, weeks=1, last=date(2026, 3, 29))
+    assert report.weeks == [date(2026, 3, 23)]
+    assert report.clients == ["Renamed & Co"]
+    assert report.hours(date(2026, 3, 23)) == 3
+    assert (report.zone, report.as_of is not None) == ("Europe/Berlin", True)
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+MONDAY = date(2025, 12, 29)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
+    with DuckdbTarget(tmp_path / "warehouse.duckdb") as target:
+        yield target
+
+
+def read(target: DuckdbTarget, *rows: dict[str, Any], clients: dict[int, str | None], **options: Any) -> WeeklyReport:
+    """Return the report of entries whose projects have the numbers of their clients."""
+    projects = decode("projects", *({"id": id_, "name": "p", "client_id": id_} for id_ in clients))
+    named = decode("clients", *({"id": id_, "name": name} for id_, name in clients.items() if name is not None))
+    target.land([decode("time_entries", *rows), projects, named])
+    with target.transaction() as session:
+        refresh_days(session, WORKSPACE, find_days(session).days)
+        return read_weeks(session, WORKSPACE, date(2026, 1, 7), 2, **options)
+
+
+def entry(id_: int, client: int | None, seconds: int = 3600, day: str = "2025-12-31", **fields: Any) -> dict[str, Any]:
+    return report_row(
+        id_, project_id=client, seconds=seconds, start=f"{day}T10:00:00Z", stop=f"{day}T20:00:00Z", **fields
+    )
+
+
+def test_currencies_are_never_summed(target: DuckdbTarget) -> None:
+    billed = {"billable": True, "hourly_rate_in_cents": 1}
+    report = read(
+        target,
+        entry(1, 1, billable_amount_in_cents=1050, currency="EUR", **billed),
+        entry(2, 1, billable_amount_in_cents=2000, currency="USD", **billed),
+        entry(3, None, billable_amount_in_cents=1, currency="EUR", **billed),
+        entry(4, 1, currency="CHF"),
+        clients={1: "Client"},
+    )
+    assert report.clients == ["Client", NO_CLIENT]
+    assert report.hours(MONDAY) == 4
+    assert {currency: report.amount(currency, MONDAY) for currency in report.cents} == {"EUR": 10.51, "USD": 20}
+    assert report.amount("EUR", MONDAY, NO_CLIENT) == 0.01
+
+
+def test_weeks_begin_on_monday_also_where_the_year_ends(target: DuckdbTarget) -> None:
+    days = ("2025-12-28", "2025-12-29", "2026-01-04", "2026-01-05", "2026-01-11", "2026-01-12")
+    report = read(target, *(entry(n, 1, 3600 << n, day) for n, day in enumerate(days)), clients={1: "Client"})
+    assert report.weeks == [MONDAY, date(2026, 1, 5)]
+    assert [report.hours(week) for week in report.weeks] == [2 + 4, 8 + 16]
+    assert monday_of(date(2026, 1, 1)) == MONDAY
+
+
+def test_the_largest_clients_have_names_and_the_rest_are_others(target: DuckdbTarget) -> None:
+    rows = [entry(n, n, 3600 * (20 - n)) for n in range(1, 13)]
+    names = {n: f"client {n:02}" for n in range(1, 13)}
+    report = read(target, *rows, entry(99, None, 360_000), clients=names)
+    assert report.clients == [*(f"client {n:02}" for n in range(1, 9)), OTHERS, NO_CLIENT]
+    assert report.hours(MONDAY, OTHERS) == 11 + 10 + 9 + 8
+    assert report.hours(MONDAY) == sum(20 - n for n in range(1, 13)) + 100
+
+
+def test_clients_of_one_name_are_told_apart(target: DuckdbTarget) -> None:
+    rows = [entry(n, n, 3600 * (9 - n)) for n in range(1, 5)]
+    report = read(target, *rows, clients={1: "Twin", 2: "Twin", 3: "others", 4: None})
+    assert report.clients == ["Twin (1)", "Twin (2)", "others (3)", "client 4"]
+
+
+def test_an_empty_warehouse_has_an_empty_report(target: DuckdbTarget) -> None:
+    report = build_report(target, WORKSPACE, weeks=3)
+    assert (len(report.weeks), report.clients, report.cents, report.as_of) == (3, [], {}, None)
+    with target.transaction() as session:
+        assert find_zone(session) == "UTC"
