@@ -50,6 +50,23 @@ def test_a_year_of_ten_thousand_entries_is_proved_in_three_requests_and_repaired
     assert workspace.reconcile(since=since(YEAR + 2)).requests == 3
 
 
+def test_a_day_of_many_pages_is_put_right_by_its_own_sums_in_two_requests(build):
+    workspace: Workspace = build(entries=1500, days=12, plan="premium", summary_gives_ids=False)
+    start_clean(workspace)
+    workspace.pull()
+    workspace.toggl.advance(10)
+    gone = workspace.toggl.mutate(seed=1, n=3, kinds=["delete_entry"])
+    entries = workspace.toggl.world.time_entries
+    days = {entries[row["id"]].start.date() for row in gone}
+    before = len(workspace.calls("/reports/"))
+    summary = workspace.reconcile(page_size=50, overlap=timedelta(0))
+    assert workspace.wrong("time_entries") == []
+    assert (summary.deleted, summary.unproved) == (3, {})
+    asked = [call for call in workspace.calls("/reports/")[before:] if "user_ids" in call["body"]]
+    # One of them is for the sums of all days.
+    assert len(asked) - 1 <= 2 * len(days)
+
+
 def test_what_a_pull_never_landed_is_read_by_its_id(build, gives_ids: bool):
     workspace: Workspace = build(entries=300, days=60, summary_gives_ids=gives_ids)
     workspace.pull()

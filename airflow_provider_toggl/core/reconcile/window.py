@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
+from typing import Any
 
 import numpy as np
 
@@ -190,7 +191,7 @@ class WindowProof:
             days = [every[number] for number in compare.differing_days(rows, self._bounds, told, clock)]
         lost: set[int] = set()
         for window in self._fewest([day for day in days if day not in self._open.days], rows):
-            lost |= self._read_window(window, rows, users)
+            lost |= self._read_window(window, rows, users, by_groups=True)
             read = {day for day in days if window.first <= day <= window.last}
             self._keep(days=(*self._open.days, *sorted(read)), pending=tuple({*self._open.pending, *lost}))
         return lost
@@ -202,13 +203,26 @@ class WindowProof:
         # What is read whole is read again from its begin after a wait for the quota: not where it takes many pages.
         return [self._window] if MOST_PAGES_AT_ONCE >= pages < len(joined) else joined
 
-    def _read_window(self, window: Window, rows: Rows, users: list[int]) -> set[int]:
-        heard = self._reading.read(window, {"user_ids": users})
-        self._shown.append(heard.ids)
+    def _read_window(self, window: Window, rows: Rows, users: list[int], *, by_groups: bool = False) -> set[int]:
+        """Read some days again, all that some users have there; return the ids of rows that were not shown.
+
+        :param by_groups: where that is more than a page, let the days' own summary tell which groups differ, so that
+            two requests do; then ``rows`` are all that these users have.
+        """
         numbers = ((window.first - self._window.first).days, (window.last - self._window.first).days + 1)
         begin, end = self._bounds[list(numbers)]
-        inside = (rows.starts >= begin) & (rows.starts < end)
-        return set(rows.ids[inside & ~rows.among(heard.ids)].tolist())
+        inside = rows.where((rows.starts >= begin) & (rows.starts < end))
+        filters: dict[str, Any] = {"user_ids": users}
+        if by_groups and len(inside) > self._reading.page_size and window != self._window:
+            sums, clock = self._reading.read_sums(window)
+            wanted = set(users)
+            here = [key for key in compare.differing_groups(inside, sums, clock) if key[0] in wanted]
+            if not here:
+                return set()
+            inside, filters = inside.where(compare.in_groups(inside, here)), compare.groups_filter(here)
+        heard = self._reading.read(window, filters)
+        self._shown.append(heard.ids)
+        return set(inside.ids[~inside.among(heard.ids)].tolist())
 
     # either way
 
