@@ -100,6 +100,14 @@ _CONFIG: dict[str, Any] = {
                 "example": "60",
                 "default": "300",
             },
+            "keep_history": {
+                "description": "Whether tasks that land keep each version of a time entry that they see, for the view "
+                "time_entry_changes. A task's own keep_history comes before it.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "True",
+                "default": "False",
+            },
             "report_lag": {
                 "description": "Seconds that Toggl's reports may lag behind its writes. What changed within the last "
                 "so many seconds is read again by the next run.",
@@ -115,6 +123,15 @@ _CONFIG: dict[str, Any] = {
                 "type": "string",
                 "example": "toggl_default",
                 "default": "",
+            },
+            "receiver_freeze_startup_objects": {
+                "description": "Whether the API server's garbage collections pass over what it has loaded when the "
+                "first webhook delivery comes. Without it each full collection stops every request for as long as "
+                "that takes, about a second.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "False",
+                "default": "True",
             },
         },
     }

@@ -25,9 +25,12 @@ class LateReceiver:
     ) -> None:
         """Serve one request."""
         if self._receiver is None:
-            from airflow_provider_toggl.hooks.receiver import build_receiver, receiver_connections  # noqa: PLC0415
+            from airflow_provider_toggl.hooks import receiver  # noqa: PLC0415
 
-            self._receiver = build_receiver(receiver_connections())
+            conn_ids = receiver.receiver_connections()
+            self._receiver = receiver.build_receiver(conn_ids)
+            if conn_ids:
+                receiver.freeze_startup_objects()
         await self._receiver(scope, receive, send)
 
 

@@ -61,6 +61,9 @@ def measure(count: int) -> dict[str, Any]:
                 rows = connection.execute("select count(*) from toggl.time_entries").fetchall()[0][0]
             with DuckdbTarget(warehouse) as target:
                 again = drain(store, target, count)
+            with DuckdbTarget(Path(folder) / "history.duckdb") as target:
+                target.keep_history(True)
+                with_history = drain(store, target, count)
         if rows != -(-count // PER_ENTRY):
             raise SystemExit(f"{rows} rows of {count} events")
         return {
@@ -70,7 +73,12 @@ def measure(count: int) -> dict[str, Any]:
             "events_an_entry": PER_ENTRY,
             "bytes_an_event": round(store_path.stat().st_size / count),
             "events_a_transaction": BATCH_EVENTS,
-            "events_per_second": {"drain": first, "drain_again_nothing_newer": again, **parts},
+            "events_per_second": {
+                "drain": first,
+                "drain_again_nothing_newer": again,
+                "drain_with_history": with_history,
+                **parts,
+            },
             "peak_megabytes": peak_megabytes(),
             "versions": {
                 "python": sys.version.split()[0],

@@ -90,6 +90,10 @@ def measure_ours(entries: int) -> dict[str, Any]:
             land(pages, Path(folder) / "grouped.duckdb", GROUP, day=2)
         with watch.lap("whole_path_one_transaction_a_page"):
             land(pages, Path(folder) / "paged.duckdb", 1)
+        with watch.lap("whole_path_with_history"):
+            land(pages, Path(folder) / "history.duckdb", GROUP, keep_history=True)
+        with watch.lap("whole_path_with_history_again_all_newer"):
+            land(pages, Path(folder) / "history.duckdb", GROUP, day=2, keep_history=True)
     return {
         "entries": entries,
         "pages_a_transaction": GROUP,
@@ -133,7 +137,9 @@ def decode_one(page: bytes, day: int) -> Any:
     return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
 
 
-def land(pages: list[bytes] | Iterator[bytes], path: Path, group: int, day: int = 1) -> None:
+def land(
+    pages: list[bytes] | Iterator[bytes], path: Path, group: int, day: int = 1, *, keep_history: bool = False
+) -> None:
     """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
     from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
@@ -142,6 +148,8 @@ def land(pages: list[bytes] | Iterator[bytes], path: Path, group: int, day: int 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []
     with DuckdbTarget(path) as target:
+        if keep_history:
+            target.keep_history(True)
         for number, page in enumerate(pages, start=1):
             inspect_report(page, first_row=1, next_row=None, key="start", asked="benchmark")
             batches.append(decode_one(page, day))

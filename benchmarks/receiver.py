@@ -291,7 +291,10 @@ def api_server(home: Path, env: dict[str, str]) -> Iterator[str]:
     sys.path.insert(0, str(ROOT / "tests"))
     from support.airflow_home import AirflowHome
 
-    with AirflowHome(home, env=env) as airflow:
+    # As Airflow comes. In the mode that tests use, without a log-in, it signs a token of its own for every request,
+    # also for those to plugins.
+    with_login = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False"}
+    with AirflowHome(home, env={**with_login, **env}) as airflow:
         airflow.cli("db", "migrate")  # the tables of other providers
         airflow.start("api-server")
         yield airflow.url.replace("localhost", "127.0.0.1")

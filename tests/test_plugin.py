@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,15 @@ from airflow_provider_toggl.plugin import LateReceiver, TogglPlugin
 pytestmark = pytest.mark.airflow
 
 
-def test_without_connections_everything_is_404() -> None:
+@pytest.fixture(autouse=True)
+def _thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def test_without_connections_everything_is_404_and_nothing_is_frozen() -> None:
     assert asyncio.run(ask(LateReceiver(), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_option_is_read_with_the_first_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -28,6 +37,24 @@ def test_the_option_is_read_with_the_first_request(monkeypatch: pytest.MonkeyPat
     connections.set_option("receiver_connections", "toggl_default")
     connections.set("toggl_default", conn_type="toggl", extra={"webhook_secret": SECRET})
     assert asyncio.run(ask(app, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+
+
+@pytest.mark.parametrize(("option", "froze"), [(None, True), ("True", True), ("False", False)])
+def test_what_was_loaded_before_the_first_request_is_frozen_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str | None, froze: bool
+) -> None:
+    connections = Connections(monkeypatch, tmp_path)
+    connections.set_option("receiver_connections", "toggl_default")
+    if option:
+        connections.set_option("receiver_freeze_startup_objects", option)
+    app = LateReceiver()
+    assert gc.get_freeze_count() == 0
+    counts = []
+    for _ in range(2):
+        asyncio.run(ask(app, STARTED_ENTRY))
+        counts.append(gc.get_freeze_count())
+    assert (counts[0] > 10_000) == froze
+    assert counts[1] <= counts[0]
 
 
 def test_it_is_one_application_below_toggl() -> None:

@@ -24,7 +24,9 @@ _ENGINES = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 """The dialects of connection types that are reached by their hook; others get standard SQL."""
 
 
-def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None) -> Target:
+def open_target(
+    conn_id: str, *, schema: str, facts_timezone: str | None = None, keep_history: bool | None = None
+) -> Target:
     """Return the warehouse behind an Airflow connection, its tables made where they are missing.
 
     :param conn_id: a connection of type ``duckdb`` (host: the file), ``postgres``, or any that has a ``DbApiHook``,
@@ -33,6 +35,8 @@ def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None)
     :param schema: the schema of the tables; a database in MySQL.
     :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
         is UTC at first.
+    :param keep_history: whether versions of time entries are kept from now on, by whoever lands; None leaves it as it
+        is.
     :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
         is missing.
     :raises WarehouseError: it cannot be reached, written or waited for any longer.
@@ -41,10 +45,22 @@ def open_target(conn_id: str, *, schema: str, facts_timezone: str | None = None)
     target = _build_target(conn_id, schema, timeout)
     try:
         target.prepare(facts_timezone)
+        if keep_history is not None:
+            target.keep_history(keep_history)
     except BaseException:
         target.close()
         raise
     return target
+
+
+def resolve_keep_history(asked: bool | None) -> bool | None:
+    """Return whether a task that lands switches history on or off: as it says, or on by ``[toggl] keep_history``.
+
+    None leaves it as it is.
+    """
+    if asked is None and conf.getboolean("toggl", "keep_history", fallback=False):
+        return True
+    return asked
 
 
 def _build_target(conn_id: str, schema: str, lock_timeout: float) -> Target:
@@ -87,9 +103,9 @@ def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeou
 
     from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
 
-    type_ = connection.conn_type
+    type_ = str(connection.conn_type)
     try:
-        hook = connection.get_hook()
+        hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
     except (AirflowException, ImportError) as error:
         raise ConfigurationError(
             f"Connection {conn_id!r} is of type {type_!r}, for which no hook is installed ({error}): install the "

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ class TogglEventsToSqlOperator(BaseOperator):
     :param warehouse_conn_id: where rows land. (templated)
     :param schema: schema of the tables. (templated)
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
+        ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
+        unless ``[toggl] keep_history`` is set.
     :param only_conn_id: only events that came for this connection, of a store that several share. (templated)
     :param only_workspace_id: only events of this workspace. (templated)
     :param max_events: look at so many events at most; the next run goes on.
@@ -62,6 +65,7 @@ class TogglEventsToSqlOperator(BaseOperator):
         warehouse_conn_id: str = DEFAULT_CONN_ID,
         schema: str = "toggl",
         facts_timezone: str | None = None,
+        keep_history: bool | None = None,
         only_conn_id: str | None = None,
         only_workspace_id: int | str | None = None,
         max_events: int | None = None,
@@ -77,6 +81,7 @@ class TogglEventsToSqlOperator(BaseOperator):
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
         self.facts_timezone = facts_timezone
+        self.keep_history = keep_history
         self.only_conn_id = only_conn_id
         self.only_workspace_id = only_workspace_id
         self.max_events = max_events
@@ -91,7 +96,10 @@ class TogglEventsToSqlOperator(BaseOperator):
         with (
             open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id or None) as store,
             open_target(
-                self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone or None
+                self.warehouse_conn_id,
+                schema=self.schema,
+                facts_timezone=self.facts_timezone or None,
+                keep_history=resolve_keep_history(self.keep_history),
             ) as target,
         ):
             drain = Drain(store, target, self._request(note_changes=bool(outlets)))

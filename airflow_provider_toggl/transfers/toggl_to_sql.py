@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
@@ -48,6 +48,9 @@ class TogglToSqlOperator(RunDeferral):
         fails the task instead of marking them absent.
     :param absent_rows: so many rows may be gone at once whatever their share.
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
+        ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
+        unless ``[toggl] keep_history`` is set.
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
     """
@@ -80,6 +83,7 @@ class TogglToSqlOperator(RunDeferral):
         absent_share: float = 0.2,
         absent_rows: int = 20,
         facts_timezone: str | None = None,
+        keep_history: bool | None = None,
         max_partitions: int = MOST_PARTITIONS,
         **kwargs: Any,
     ) -> None:
@@ -99,6 +103,7 @@ class TogglToSqlOperator(RunDeferral):
         self.absent_share = absent_share
         self.absent_rows = absent_rows
         self.facts_timezone = facts_timezone
+        self.keep_history = keep_history
         self.max_partitions = check_partitions(max_partitions)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +113,12 @@ class TogglToSqlOperator(RunDeferral):
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]))
         earlier = Summary(**progress["summary"]) if progress["summary"] else None
-        with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
+        with open_target(
+            self.warehouse_conn_id,
+            schema=self.schema,
+            facts_timezone=self.facts_timezone,
+            keep_history=resolve_keep_history(self.keep_history),
+        ) as target:
             outlets = Outlets(self, self.run_context, self.max_partitions)
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)

@@ -16,7 +16,7 @@ from support.observations import NOON, entries
 from support.postgres import PostgresServer, running_postgres
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked
-from airflow_provider_toggl.hooks.warehouse import default_path, open_target, read_df
+from airflow_provider_toggl.hooks.warehouse import default_path, open_target, read_df, resolve_keep_history
 
 pytestmark = pytest.mark.airflow
 
@@ -233,3 +233,25 @@ def test_without_psycopg_the_package_to_install_is_said(
     monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[postgres\]'"):
         open_target("other", schema="toggl")
+
+
+@pytest.mark.parametrize(
+    ("asked", "option", "resolved"),
+    [(None, None, None), (None, "False", None), (None, "True", True), (False, "True", False), (True, "False", True)],
+)
+def test_history_is_as_a_task_says_or_on_by_the_option(
+    connections: Connections, asked: bool | None, option: str | None, resolved: bool | None
+):
+    if option:
+        connections.set_option("keep_history", option)
+    assert resolve_keep_history(asked) is resolved
+
+
+def test_history_stays_as_it_was_set(connections: Connections):
+    connections.duckdb()
+    kept = []
+    for wanted in (None, True, None, False, None):
+        with open_target("duckdb_default", schema="toggl", keep_history=wanted) as target:
+            found = target.query('select "value" from settings where "key" = \'history\'')
+            kept.append(found[0].to_pylist())
+    assert kept == [[], ["on"], ["on"], ["off"], ["off"]]

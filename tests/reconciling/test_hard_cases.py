@@ -290,6 +290,19 @@ def test_another_workspace_in_the_same_schema_is_left_alone(build):
     assert 77 in live(workspace.path, "time_entries")
 
 
+def test_a_tag_that_was_deleted_before_tags_were_ever_landed_is_taken_off(build):
+    workspace: Workspace = build(entries=60, days=30)
+    workspace.pull()
+    delete_tag(workspace)
+    # Small pages, so that looking for changes does not come by all entries anyway.
+    small: dict[str, Any] = {"page_size": 5, "overlap": timedelta(0)}
+    workspace.reconcile(**small)
+    assert not tags_are_right(workspace)
+    pull_lists(workspace)
+    workspace.reconcile(**small)
+    assert tags_are_right(workspace)
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_clocks_that_are_an_hour_apart_change_nothing(build, hours: int):
     """Toggl's clock is an hour off from that of this machine, which is the receiver's and the warehouse's."""

@@ -122,14 +122,22 @@ def wrong(world: World, warehouse: Path) -> list[str]:
         for stream, fields in FIELDS.items():
             names = ", ".join(f'"{name}"' for name in ("id", *fields))
             found = connection.execute(f"select {names} from {stream} where {merge.is_live()}").fetchall()
-            rows = {row[0]: dict(zip(fields, row[1:], strict=True)) for row in found}
-            wanted = {row["id"]: row for row in truth(world, stream) if not row["deleted_at"]}
-            words += [f"{stream} {id_} is missing" for id_ in wanted.keys() - rows.keys()]
-            if stream != "users":
-                # Nothing in the list of users says who has left.
-                words += [f"{stream} {id_} should be gone" for id_ in rows.keys() - wanted.keys()]
-            for id_ in wanted.keys() & rows.keys():
-                words += _differences(f"{stream} {id_}", wanted[id_], rows[id_])
+            words += differences(world, stream, {row[0]: dict(zip(fields, row[1:], strict=True)) for row in found})
+    return words
+
+
+def differences(world: World, stream: str, rows: dict[int, dict[str, Any]]) -> list[str]:
+    """Return how live rows of a stream differ from what is true.
+
+    :param rows: by id, with the fields of ``FIELDS``.
+    """
+    wanted = {row["id"]: row for row in truth(world, stream) if not row["deleted_at"]}
+    words = [f"{stream} {id_} is missing" for id_ in wanted.keys() - rows.keys()]
+    if stream != "users":
+        # Nothing in the list of users says who has left.
+        words += [f"{stream} {id_} should be gone" for id_ in rows.keys() - wanted.keys()]
+    for id_ in wanted.keys() & rows.keys():
+        words += _differences(f"{stream} {id_}", wanted[id_], rows[id_])
     return words
 
 

@@ -142,6 +142,15 @@ def test_the_zone_of_the_facts_may_be_set(store: SqliteEventStore, warehouse: Pa
     assert str(row["local_date"]) == "2025-04-30"
 
 
+def test_history_tells_who_did_it_and_stays_on(store: SqliteEventStore, warehouse: Path) -> None:
+    put(store, *told(1, 1))
+    drain(keep_history=True)
+    put(store, body("time_entry", "deleted", {"id": 1}, seconds=60, metadata={"event_user_id": "11"}))
+    drain()
+    found = rows(warehouse, "select kind, changed_by from toggl.time_entry_changes order by step")
+    assert [tuple(row.values()) for row in found] == [("created", 10), ("deleted", 11)]
+
+
 # -- assets ------------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from support.truth import STREAMS, differences, entity_differences, entry_differences, live, rows
 
 from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.hooks.warehouse import read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
@@ -122,6 +123,12 @@ def test_rendered_texts_are_understood(sandbox: RunningSandbox, warehouse: Path)
     options = {"workspace_id": str(sandbox.workspace_id), "since": day, "until": "", "schema": "other"}
     land(**options, facts_timezone="Asia/Tokyo")
     assert len(live(warehouse, "time_entries", "other")) == 120
+
+
+def test_history_begins_with_the_first_load(sandbox: RunningSandbox, warehouse: Path):
+    land(keep_history=True)
+    found = read_df("select kind, count(*) as rows from time_entry_changes group by all", df_type="arrow")
+    assert found.to_pylist() == [{"kind": "found", "rows": 120}]
 
 
 def test_a_stream_that_does_not_exist_is_refused_where_the_dag_is_written():

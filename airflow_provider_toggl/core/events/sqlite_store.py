@@ -23,6 +23,7 @@ from airflow_provider_toggl.core.events.rows import (
     to_microseconds,
     to_row,
 )
+from airflow_provider_toggl.core.events.sqlite_append import append_rows
 from airflow_provider_toggl.core.events.sqlite_file import SqliteFile
 from airflow_provider_toggl.core.events.store import Appended, Consumer, Handshake, NewEvent, StoredEvent
 
@@ -79,10 +80,7 @@ class SqliteEventStore:
     def append(self, events: Sequence[NewEvent]) -> list[Appended]:
         """Store events in one durable transaction and return, for each, where it is."""
         rows = [to_row(event) for event in events]
-        if not rows:
-            return []
-        with self._file.transaction() as db:
-            return [_insert(db, row) for row in rows]
+        return append_rows(self._file, rows) if rows else []
 
     def read(self, after: int, limit: int = 500) -> list[StoredEvent]:
         """Return events with a greater ``seq``, the lowest first."""
@@ -221,13 +219,6 @@ class SqliteEventStore:
 
     def _now(self) -> int:
         return to_microseconds(utc(self._clock.now()))
-
-
-def _insert(db: sqlite3.Connection, row: tuple[object, ...]) -> Appended:
-    found = db.execute(_SQL["find_seq"], row[:1]).fetchone()
-    if found:
-        return Appended(int(found[0]), duplicate=True)
-    return Appended(int(db.execute(_SQL["insert_event"], row).lastrowid or 0), duplicate=False)
 
 
 def _number(db: sqlite3.Connection, query: str, *values: int) -> int:

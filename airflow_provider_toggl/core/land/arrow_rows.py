@@ -141,8 +141,9 @@ def _known_types() -> dict[str, pa.DataType]:
         for column in schema:
             found.setdefault(column.name, set()).add(column.type)
     others = ("watermark", "last_run_at", "applied_at", "landed_at", "complete_at", "begin_at", "end_at", "old_start")
+    history = ("first_observed_at", "last_observed_at", "told_at", "changed_at")
     return {name: types.pop() for name, types in found.items() if len(types) == 1} | {
-        **dict.fromkeys(others, INSTANT),
+        **dict.fromkeys((*others, *history), INSTANT),
         "local_date": pa.date32(),
     }
 

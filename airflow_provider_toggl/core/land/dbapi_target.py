@@ -111,16 +111,27 @@ class DbApiTarget(SqlTarget):
         self._engine.commit(connection, session)
 
     def _prepare(self, connection: Any, session: DbApiSession) -> None:
-        version = self._find_version(connection, session)
-        if version < len(migrations.MIGRATIONS):
-            self._engine.make_schema(connection, session)
-            with self._turn(connection, session):
-                for number in range(self._find_version(connection, session) + 1, len(migrations.MIGRATIONS) + 1):
-                    migrations.apply_migration(session, number, utc(self._clock.now()))
-                    if number == 1:
-                        store_offsets(session, "UTC")
-                self._engine.check_schema(session)
-        else:
+        if self._find_version(connection, session) == len(migrations.MIGRATIONS):
+            self._engine.check_schema(session)
+            self._engine.end_reading(connection)
+            return
+        try:
+            self._migrate(connection, session)
+        except Exception as error:
+            if not is_driver_error(error):
+                raise
+            # Where nothing can be locked before there are tables, another process may have made them meanwhile.
+            self._engine.rollback(connection)
+            if self._find_version(connection, session) != len(migrations.MIGRATIONS):
+                raise
+
+    def _migrate(self, connection: Any, session: DbApiSession) -> None:
+        self._engine.make_schema(connection, session)
+        with self._turn(connection, session):
+            for number in range(self._find_version(connection, session) + 1, len(migrations.MIGRATIONS) + 1):
+                migrations.apply_migration(session, number, utc(self._clock.now()))
+                if number == 1:
+                    store_offsets(session, "UTC")
             self._engine.check_schema(session)
 
     def _find_version(self, connection: Any, session: DbApiSession) -> int:

@@ -41,7 +41,7 @@ class EventShape:
     """How webhooks write the objects of a stream.
 
     :param stream: the stream.
-    :param decoder: reads a body; its ``payload`` is the object, or None.
+    :param decoder: reads a body; its ``payload`` is the object, or None, and ``metadata`` and ``creator_id`` are raw.
     :param columns: the columns that a payload fills, besides ``id`` and ``workspace_id``.
     :param required: fields without which a payload is not the whole object.
     """
@@ -66,7 +66,9 @@ def _build_shape(stream: str) -> EventShape:
     fields += [(name, Int64 | None, None) for name in sorted(extra)]
     fields += [(name, type_ | None, None) for name, type_ in CHANGES]
     payload = msgspec.defstruct(f"{stream}_payload", fields, gc=False, rename=_WORDS.get(stream))
-    body = msgspec.defstruct(f"{stream}_body", [("payload", payload | None, None)], gc=False)
+    # Raw, since a wrong word about who did it must not stop the news of what was done.
+    raw = [(name, msgspec.Raw, msgspec.Raw()) for name in ("metadata", "creator_id")]
+    body = msgspec.defstruct(f"{stream}_body", [("payload", payload | None, None), *raw], gc=False)
     required = _REQUIRED.get(stream, OBJECTS[stream].required)
     return EventShape(stream, msgspec.json.Decoder(body), tuple(names), required)
 

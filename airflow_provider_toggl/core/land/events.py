@@ -29,9 +29,10 @@ from airflow_provider_toggl.core.land.columns import (
     own_arrays,
     whole_seconds,
 )
+from airflow_provider_toggl.core.land.event_actors import find_actor
 from airflow_provider_toggl.core.land.event_shapes import EVENTS, LEGACY, PASSED_OVER, EventShape
 from airflow_provider_toggl.core.land.json_text import read_reason, repair_surrogates
-from airflow_provider_toggl.core.land.records import RAW_LIMIT, Batch, Rejected
+from airflow_provider_toggl.core.land.records import RAW_LIMIT, Batch, Rejected, Told
 from airflow_provider_toggl.core.land.rows import Unreadable, tidy_object
 
 STRAYS = "events"
@@ -95,6 +96,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     :param payload: the whole object; None where only its deletion is told.
     :param observed_at: when the payload stood.
     :param deleted_at: when it was deleted, None while it exists.
+    :param actor_id: who did it, of time entries alone; None where it is not known.
     """
 
     id: int
@@ -103,6 +105,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     observed_at: datetime
     deleted_at: datetime | None
     event: Delivered
+    actor_id: int | None = None
 
 
 @dataclass
@@ -153,7 +156,8 @@ def _read(shape: EventShape, event: Delivered) -> _Row:
         return _read_deleted(shape, event, event.workspace_id)
     if event.action not in ("created", "updated"):
         raise Unreadable(f"metadata.action: {_quoted(event.action)} is no action that is known")
-    payload = _decode(shape, event.body)
+    document = _decode(shape, event.body)
+    payload = document.payload
     if payload is None:
         raise Unreadable("payload: missing")
     missing = _missing(shape, payload)
@@ -162,15 +166,16 @@ def _read(shape: EventShape, event: Delivered) -> _Row:
     observed_at = event.created_at or _instant(payload.at, "payload.at")
     told = payload.server_deleted_at or payload.deleted_at
     deleted_at = None if told is None else _instant(told, "payload.server_deleted_at")
-    return _Row(_key(shape, event, payload), event.workspace_id, payload, observed_at, deleted_at, event)
+    actor_id = _actor(shape, document)
+    return _Row(_key(shape, event, payload), event.workspace_id, payload, observed_at, deleted_at, event, actor_id)
 
 
 def _read_deleted(shape: EventShape, event: Delivered, workspace_id: int) -> _Row:
     """Read a deletion, for which id and time are enough, whatever else the body has or lacks."""
-    try:
-        payload = _decode(shape, event.body)
-    except _UNDECODABLE:
-        payload = None
+    payload = actor_id = None
+    with suppress(*_UNDECODABLE):
+        document = _decode(shape, event.body)
+        payload, actor_id = document.payload, _actor(shape, document)
     deleted_at = _deletion(event, payload)
     key = _key(shape, event, payload)
     is_whole = (
@@ -180,8 +185,8 @@ def _read_deleted(shape: EventShape, event: Delivered, workspace_id: int) -> _Ro
         and _missing(shape, payload) is None
     )
     if not is_whole:
-        return _Row(key, workspace_id, None, _NEVER, deleted_at, event)
-    return _Row(key, workspace_id, payload, event.created_at or deleted_at, deleted_at, event)
+        return _Row(key, workspace_id, None, _NEVER, deleted_at, event, actor_id)
+    return _Row(key, workspace_id, payload, event.created_at or deleted_at, deleted_at, event, actor_id)
 
 
 def _deletion(event: Delivered, payload: Any) -> datetime:
@@ -207,11 +212,15 @@ def _sent_at(event: Delivered) -> datetime:
 
 def _decode(shape: EventShape, body: bytes) -> Any:
     try:
-        return shape.decoder.decode(body).payload
+        return shape.decoder.decode(body)
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return shape.decoder.decode(repair_surrogates(STRAYS, body)).payload
+        return shape.decoder.decode(repair_surrogates(STRAYS, body))
+
+
+def _actor(shape: EventShape, document: Any) -> int | None:
+    return find_actor(document.metadata, document.creator_id) if shape.stream == "time_entries" else None
 
 
 def _missing(shape: EventShape, payload: Any) -> str | None:
@@ -243,8 +252,15 @@ def _build_batch(group: _Group) -> Batch:
         table = _build_whole(group.shape, whole)
     if bare:
         table = pa.concat_tables([table, _build_table(stream, bare, {}, pa.nulls(len(bare), INSTANT))])
-    odd = count_odd_durations(table) if stream == "time_entries" else 0
-    return Batch(stream, table, tuple(rejected), odd)
+    if stream != "time_entries":
+        return Batch(stream, table, tuple(rejected))
+    return Batch(stream, table, tuple(rejected), count_odd_durations(table), _build_told([*whole, *bare]))
+
+
+def _build_told(rows: Sequence[_Row]) -> Told:
+    return Told(
+        pa.array([row.actor_id for row in rows], pa.int64()), pa.array([row.event.action for row in rows], pa.string())
+    )
 
 
 def _tidied(stream: str, rows: Sequence[_Row], rejected: list[Rejected]) -> list[_Row]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from airflow_provider_toggl.core.errors import SchemaTooNew
-from airflow_provider_toggl.core.land import merge
+from airflow_provider_toggl.core.land import history_sql, merge
 from airflow_provider_toggl.core.land.days import create_days
 from airflow_provider_toggl.core.land.dialects import Dialect
 from airflow_provider_toggl.core.land.queries import load_queries
@@ -29,7 +29,7 @@ def _first_tables(dialect: Dialect) -> list[str]:
 
 
 # The n-th brings tables of version n-1 to version n. Released ones never change; a view that changes is a new one.
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, create_days)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, create_days, history_sql.create_tables)
 
 
 def check_version(version: int, where: str) -> None:

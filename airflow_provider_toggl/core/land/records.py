@@ -60,6 +60,18 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Told:
+    """Who and what told the rows of a batch that came by events, row by row.
+
+    :param actor_ids: ids of the users who did it, null where it is not known.
+    :param actions: ``created``, ``updated`` or ``deleted``.
+    """
+
+    actor_ids: pa.Array
+    actions: pa.Array
+
+
+@dataclass(frozen=True)
 class Batch:
     """Rows of one stream, ready to be merged.
 
@@ -68,12 +80,14 @@ class Batch:
     :param rejected: what could not be read.
     :param odd_durations: entries whose duration is not from start to stop, or that stop before they start; they are
         in ``table`` as Toggl gives them.
+    :param told: who did it; None where it was not events that told the rows.
     """
 
     stream: str
     table: pa.Table
     rejected: tuple[Rejected, ...] = ()
     odd_durations: int = 0
+    told: Told | None = None
 
     @property
     def rows(self) -> int:

@@ -148,3 +148,30 @@ TABLES: dict[str, TableSchema] = {
         _table("groups", ("name", "text"), ("user_ids", "bigint_list"), ("workspace_ids", "bigint_list")),
     )
 }
+
+HISTORY_FIELDS: tuple[Column, ...] = tuple(
+    column
+    for column in TABLES["time_entries"].own[2:]
+    # Rates change amounts of what nobody touched, and webhooks tell neither.
+    if column.name not in ("hourly_rate_cents", "billable_amount_cents", "currency")
+)
+"""The fields of a time entry whose changes are kept where history is."""
+
+VERSIONS = TableSchema(
+    "time_entry_versions",
+    (
+        Column("id", "bigint"),
+        Column("time_entry_id", "bigint"),
+        Column("workspace_id", "bigint"),
+        Column("kind", "word"),
+        Column("updated_at", "timestamp"),
+        # Lists are texts here, sorted, since they are compared and shown and never looked into.
+        *(Column(column.name, "text" if column.type == "bigint_list" else column.type) for column in HISTORY_FIELDS),
+        Column("first_observed_at", "timestamp"),
+        Column("last_observed_at", "timestamp"),
+        Column("told_at", "timestamp"),
+        Column("told_as", "word"),
+        Column("actor_id", "bigint"),
+    ),
+)
+"""What time entries were, where history is kept; the key is a hash of entry, time and content."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.land import days, merge, steps
+from airflow_provider_toggl.core.land import days, history_steps, merge, steps
 from airflow_provider_toggl.core.land.queries import load_queries
 from airflow_provider_toggl.core.land.records import Batch
 from airflow_provider_toggl.core.land.schemas import TABLES
@@ -93,6 +93,19 @@ class SqlTarget(ABC):
             steps.store_setting(session, "timezone", timezone)
             days.note_days(session, before | days.find_fact_days(session), utc(self._clock.now()))
 
+    def keep_history(self, kept: bool) -> None:
+        """Keep from now on every version of a time entry that is observed, or stop; what is kept stays.
+
+        Holds for all who land in this warehouse. Costs one query where nothing is to do.
+
+        :param kept: True begins with the entries as they are stored.
+        """
+        with self._reading() as session:
+            if history_steps.is_kept(session) == kept:
+                return
+        with self._transaction() as session:
+            history_steps.set_kept(session, kept)
+
     def find_state(self, stream: str, scope: str) -> SyncState | None:
         """Return how far the stream has come in that scope, None when it was never landed."""
         with self._reading() as session:
@@ -129,6 +142,7 @@ class SqlTarget(ABC):
             noted = steps.Noted(steps.find_setting(session, "timezone", "UTC"))
             streams = {batch.stream: [b for b in batches if b.stream == batch.stream] for batch in batches}
             parts = [steps.merge_batches(session, stream, group, noted) for stream, group in streams.items()]
+            history_steps.keep_versions(session, batches)
             steps.keep_rejected(session, [r for batch in batches for r in batch.rejected], utc(self._clock.now()))
             if progress is not None:
                 steps.store_progress(session, progress)

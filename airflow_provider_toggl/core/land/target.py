@@ -101,6 +101,9 @@ class Target(Protocol):
         :raises SchemaTooNew: a later version of this package made the tables.
         """
 
+    def keep_history(self, kept: bool) -> None:
+        """Keep every version of a time entry from now on, or stop; costs one query where nothing is to do."""
+
     def find_state(self, stream: str, scope: str) -> SyncState | None:
         """Return how far the stream has come in that scope, None when it was never landed."""
 

@@ -172,8 +172,8 @@ class Reconcile:
             clock=self._clock,
             sight=lambda: self._sight,
             look_elsewhere=self._look_elsewhere,
-            dead_tags=self._warehouse.dead("tags"),
-            dead_tasks=self._warehouse.dead("tasks"),
+            tags=self._warehouse.existing("tags"),
+            tasks=self._warehouse.existing("tasks"),
         )
         done = {proof.window: proof for proof in reading.cursor.proofs if proof.done_at >= request.run_started}
         refusals: list[str] = []

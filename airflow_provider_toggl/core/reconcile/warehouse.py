@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_toggl.core.extract.compare import NEVER, Rows, as_ids, build_rows, instant
+from airflow_provider_toggl.core.extract.compare import NEVER, Bools, Rows, as_ids, build_rows, instant
 from airflow_provider_toggl.core.extract.sums import Int64s
 from airflow_provider_toggl.core.land.target import Target
 
@@ -30,6 +31,27 @@ _SELECT = 'select id, user_id, project_id, duration, "start", updated_at, seen_a
 _OF = 'where workspace_id = ? and "start" >= ? and "start" < ?'
 #: Values of one ``in (…)``: more than engines take at once is never asked.
 _MOST = 500
+
+
+@dataclass(frozen=True)
+class Existing:
+    """The tags or tasks of a workspace.
+
+    :param is_whole: whether all of them were ever listed: then what is not known is gone, too.
+    """
+
+    live: Int64s
+    dead: Int64s
+    is_whole: bool
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether any may be gone."""
+        return self.is_whole or len(self.dead) > 0
+
+    def lacks(self, ids: Int64s) -> Bools:
+        """Return which of these are gone."""
+        return ~np.isin(ids, self.live) if self.is_whole else np.isin(ids, self.dead)
 
 
 class Warehouse:
@@ -69,42 +91,34 @@ class Warehouse:
             return None
         return instant(_array(table, "first", 0)[0]), instant(_array(table, "last", 0)[0])
 
-    def dead(self, stream: str) -> list[int]:
-        """Return the tags or tasks that are gone."""
+    def existing(self, stream: str) -> Existing:
+        """Return which tags or tasks there are, as far as that is known."""
         sql = f"select id, seen_at, deleted_at, absent_at from {stream} where workspace_id = ?"  # noqa: S608 - a name of ours
         table = self._target.query(sql, [self._workspace_id])
         seen, deleted, absent = (_array(table, name, NEVER) for name in ("seen_at", "deleted_at", "absent_at"))
-        died = np.maximum(deleted, absent)
-        found: list[int] = _array(table, "id", 0)[(died >= seen) & (died > NEVER)].tolist()
-        return found
+        is_live = seen > np.maximum(deleted, absent)
+        ids = _array(table, "id", 0)
+        whole = "select stream from complete_lists where stream = ? and workspace_id = ?"
+        is_whole = self._target.query(whole, [stream, self._workspace_id]).num_rows > 0
+        return Existing(ids[is_live], ids[~is_live], is_whole)
 
-    def tagged(self, begin: int, end: int, tag_ids: Sequence[int]) -> Int64s:
-        """Return the ids of rows that start between two instants and have one of these tags."""
-        if not tag_ids:
-            return as_ids(())
-        sql = f"select id, tag_ids from live_time_entries {_OF}"  # noqa: S608 - a constant of this module
+    def doubtful(self, begin: int, end: int, tags: Existing, tasks: Existing) -> Int64s:
+        """Return the ids of rows that start between two instants and have a tag or task that is gone."""
+        sql = f"select id, task_id, tag_ids from live_time_entries {_OF}"  # noqa: S608 - a constant of this module
         table = self._target.query(sql, [self._workspace_id, instant(begin), instant(end)])
-        wanted = as_ids(tag_ids)
         found = [as_ids(())]
-        for batch in table.to_batches():
+        of_task = _array(table, "task_id", 0)
+        found.append(_array(table, "id", 0)[(of_task > 0) & tasks.lacks(of_task)])
+        for batch in table.select(["id", "tag_ids"]).to_batches():
             ids, own = batch.column(0).to_numpy(), batch.column(1)
             if str(own.type).startswith("list"):
-                parents = own.value_parent_indices().to_numpy()[np.isin(own.flatten().to_numpy(), wanted)]
+                parents = own.value_parent_indices().to_numpy()[tags.lacks(own.flatten().to_numpy())]
                 found.append(ids[np.unique(parents)])
             else:
                 # An engine without lists keeps them as JSON.
-                kept = [not set(tag_ids).isdisjoint(json.loads(text or "[]") or ()) for text in own.to_pylist()]
-                found.append(ids[np.array(kept, np.bool_)])
-        return np.concatenate(found)
-
-    def of_tasks(self, begin: int, end: int, task_ids: Sequence[int]) -> Int64s:
-        """Return the ids of rows that start between two instants and have one of these tasks."""
-        if not task_ids:
-            return as_ids(())
-        sql = f"select id, task_id from live_time_entries {_OF} and task_id is not null"  # noqa: S608 - a constant of this module
-        table = self._target.query(sql, [self._workspace_id, instant(begin), instant(end)])
-        ids, tasks = _array(table, "id", 0), _array(table, "task_id", 0)
-        return ids[np.isin(tasks, as_ids(task_ids))]
+                lists = [as_ids(json.loads(text or "[]") or ()) for text in own.to_pylist()]
+                found.append(ids[np.fromiter((bool(tags.lacks(one).any()) for one in lists), np.bool_, len(lists))])
+        return np.unique(np.concatenate(found))
 
     def _rows(self, sql: str, parameters: Sequence[Any]) -> Rows:
         table = self._target.query(sql, parameters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 
@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.reconcile.absence import REFUSED, Absence, Missing
 from airflow_provider_toggl.core.reconcile.reading import Reading
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, some
-from airflow_provider_toggl.core.reconcile.warehouse import Warehouse
+from airflow_provider_toggl.core.reconcile.warehouse import Existing, Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Surroundings:
 
     :param sight: tells what the token may see.
     :param look_elsewhere: lands what changed on all other days; an entry that is missing may have moved there.
-    :param dead_tags: tags that are gone, of which entries may not know; ``dead_tasks`` likewise.
+    :param tags: which tags there are, and ``tasks`` likewise: entries may still have others.
     """
 
     reading: Reading
@@ -48,8 +48,8 @@ class Surroundings:
     clock: MachineClock
     sight: Callable[[], Sight]
     look_elsewhere: Callable[[], None]
-    dead_tags: Collection[int] = ()
-    dead_tasks: Collection[int] = ()
+    tags: Existing
+    tasks: Existing
 
 
 class WindowProof:
@@ -276,10 +276,10 @@ class WindowProof:
 
     def _doubtful(self, rows: Rows) -> Int64s:
         """Return rows that have a tag or task that is gone: Toggl takes it off them without moving their ``at``."""
+        if not (self._around.tags.has_gone or self._around.tasks.has_gone):
+            return as_ids(())
         begin, end = int(self._bounds[0]), int(self._bounds[-1])
-        warehouse = self._around.warehouse
-        tagged = warehouse.tagged(begin, end, sorted(self._around.dead_tags))
-        found = np.union1d(tagged, warehouse.of_tasks(begin, end, sorted(self._around.dead_tasks)))
+        found = self._around.warehouse.doubtful(begin, end, self._around.tags, self._around.tasks)
         return found[np.isin(found, rows.ids)]
 
     def _note_running(self, shown: Rows) -> None:

@@ -11,7 +11,7 @@ import pytest
 from support.receiver_bench import open_sqlite
 from support.waiting import until
 
-from airflow_provider_toggl.core.delivery.writer import MOST_TOGETHER, Writer
+from airflow_provider_toggl.core.delivery.writer import GATHERING, MOST_TOGETHER, Writer
 from airflow_provider_toggl.core.errors import DeliveryRefused, EventStoreUnavailable
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import Appended, Handshake, NewEvent
@@ -98,6 +98,33 @@ def test_what_comes_together_shares_transactions(path: Path) -> None:
     assert stored_ids(path) == list(range(100, 2100))
     assert max(store.batches) <= MOST_TOGETHER
     assert len(store.batches) <= 6
+
+
+def feed(writer: Writer, number: int, *, busy: float) -> Awaitable[None]:
+    """Append one event in each turn of the loop."""
+
+    async def each() -> None:
+        tasks = []
+        for event_id in range(100, 100 + number):
+            tasks.append(asyncio.create_task(writer.append(event(event_id))))
+            time.sleep(busy)  # noqa: ASYNC251 - the loop is busy with something else
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    return each()
+
+
+def test_a_transaction_begins_when_the_loop_has_nothing_more_at_hand(path: Path) -> None:
+    store = WatchedStore(path)
+    run(lambda: store, lambda writer: feed(writer, 8, busy=0))
+    assert store.batches == [8]
+
+
+def test_a_transaction_begins_in_time_beside_a_busy_loop(path: Path) -> None:
+    store = WatchedStore(path)
+    run(lambda: store, lambda writer: feed(writer, 40, busy=GATHERING / 4))
+    assert 1 <= store.batches[0] <= 6
+    assert sum(store.batches) == 40
 
 
 def test_an_event_that_the_store_cannot_take_does_not_take_others_with_it(path: Path) -> None:

@@ -8,8 +8,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from multiprocessing import get_context
+from random import Random
 
 import pytest
 from support.event_stores import RECEIVED, StorePlace, new_event, writing
@@ -21,6 +23,7 @@ from airflow_provider_toggl.core.errors import (
     ConfigurationError,
     EventNotFound,
     EventStoreDamaged,
+    EventStoreError,
     EventStoreUnavailable,
 )
 from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent, StoredEvent
@@ -91,6 +94,37 @@ def test_the_same_event_again_is_a_duplicate_and_the_first_body_stays(store: Eve
     assert store.append(again) == [Appended(1, True), Appended(3, False), Appended(3, True), Appended(2, True)]
     assert store.get(1).event.body == b"first"
     assert (store.count(), store.last_seq()) == (3, 3)
+
+
+def test_duplicates_use_up_no_number_wherever_they_are(store: EventStore) -> None:
+    random, placed = Random(7), dict[int, int]()
+    for size in (1, 1, 2, 3, 63, 64, 65, 130, 500, 7, 1):
+        ids = [random.randrange(1, 600) for _ in range(size)]
+        expected = []
+        for number in ids:
+            known = number in placed
+            expected.append(Appended(placed.setdefault(number, len(placed) + 1), known))
+        assert store.append([new_event(number) for number in ids]) == expected
+    assert [stored.seq for stored in store.read(0, 1000)] == list(range(1, len(placed) + 1))
+    assert {stored.event.event_id: stored.seq for stored in store.read(0, 1000)} == placed
+    assert store.last_seq() == len(placed)
+
+
+@pytest.mark.parametrize("size", [2, 64, 65, 200])
+def test_bodies_of_any_bytes_are_kept_beside_each_other(store: EventStore, size: int) -> None:
+    bodies = [bytes(range(number % 257)) * (number % 3) for number in range(size)]
+    store.append([new_event(number, body=body) for number, body in enumerate(bodies, 1)])
+    assert [stored.event.body for stored in store.read(0)] == bodies
+
+
+def test_events_that_are_refused_use_up_no_number(store: EventStore) -> None:
+    store.append([new_event(1)])
+    unfit = replace(new_event(1000), conn_id=None)  # type: ignore[arg-type]
+    for events in ([new_event(2), unfit], [new_event(1), unfit], [new_event(n) for n in range(2, 90)] + [unfit]):
+        with pytest.raises(EventStoreError):
+            store.append(events)
+    assert store.append([new_event(2), new_event(1)]) == [Appended(2, False), Appended(1, True)]
+    assert (store.count(), store.last_seq()) == (2, 2)
 
 
 def test_another_subscription_s_event_of_the_same_id_is_another(store: EventStore) -> None:
@@ -353,12 +387,14 @@ def test_killing_a_writer_loses_nothing_that_it_was_told_of(place: StorePlace, r
         process.kill()
         told = [pair for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")
                 for pair in json.loads(line)]  # fmt: skip
+        # Others go on at once. A server may still end what the dead one had begun, so only now is read what is there.
+        (after,) = store.append([new_event(10**12)])
         stored = {event.seq: event.event.event_id for event in store.read(0, limit=10**6)}
         assert told
         assert all(stored[seq] == event_id for event_id, seq in told)
         assert list(stored) == list(range(1, len(stored) + 1))
-        # Others go on at once.
-        assert store.append([new_event(10**12)]) == [Appended(len(stored) + 1, False)]
+        assert stored[after.seq] == 10**12
+        assert not after.duplicate
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")

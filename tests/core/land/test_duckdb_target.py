@@ -41,6 +41,9 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(
         "change_counter",
         "live_time_entries",
         "time_entry_facts",
+        "time_entry_versions",
+        "time_entry_changes",
+        "time_entry_history",
     }
     assert warehouse.read_bytes() == before
 

@@ -61,7 +61,7 @@ def test_what_version_one_makes_never_changes(tmp_path: Path) -> None:
 
 def test_a_version_that_is_known_passes_and_a_later_one_does_not() -> None:
     migrations.check_version(len(migrations.MIGRATIONS), "here")
-    with pytest.raises(SchemaTooNew, match="The tables in here are of version 3;"):
+    with pytest.raises(SchemaTooNew, match=r"The tables in here are of version \d+;"):
         migrations.check_version(len(migrations.MIGRATIONS) + 1, "here")
 
 

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_toggl.core import land
 from airflow_provider_toggl.core.land.queries import load_queries
 
-FILES = ["tables", "landing", "duckdb"]
+FILES = ["tables", "landing", "duckdb", "postgres", "sqlite", "mysql", "ansi"]
 
 
 def test_every_file_of_statements_is_known_here() -> None:

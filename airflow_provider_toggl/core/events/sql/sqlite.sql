@@ -52,14 +52,15 @@ create table consumers (
     updated_at integer not null
 );
 
--- name: insert_event: after find_seq in the same transaction; a refused insert would use up a number
+-- name: insert_events: the last line is repeated for each row more
 insert into events (
     event_key, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
     oddity, body_crc32, body
-) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+) values
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: find_seq
-select seq from events where event_key = ?;
+-- name: find_seqs: of an array of keys, those that are known
+select event_key, seq from events where event_key in (select value from json_each(?));
 
 -- name: read_events
 select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,

@@ -1,0 +1,47 @@
+"""Who did what an event tells of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+_DIGITS = 19
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    """What metadata say of the user: the id, as a text (recorded) or, as in a PING, as a number."""
+
+    event_user_id: Any = None
+
+
+_METADATA = msgspec.json.Decoder(_Metadata)
+_ANYTHING = msgspec.json.Decoder()
+
+
+def find_actor(metadata: msgspec.Raw, creator_id: msgspec.Raw) -> int | None:
+    """Return the id of the user whom an event names, None where it names none.
+
+    :param metadata: the event's ``metadata``; its ``event_user_id`` is believed first.
+    :param creator_id: the event's ``creator_id``.
+    """
+    found = None
+    if metadata:
+        try:
+            found = _user_id(_METADATA.decode(metadata).event_user_id)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = None
+    if found is None and creator_id:
+        try:
+            found = _user_id(_ANYTHING.decode(creator_id))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = None
+    return found
+
+
+def _user_id(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value < 2**63 else None
