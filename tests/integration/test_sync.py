@@ -92,14 +92,14 @@ def check_partitions(airflow: AirflowHome, warehouse: Path, workspace_id: int) -
     changes = rows(warehouse, 'SELECT CAST("day" AS VARCHAR) AS "day" FROM toggl.changed_days ORDER BY seq, "day" DESC')
     days = [row["day"] for row in changes]
     assert told(airflow, f"toggl://{workspace_id}/days") == sorted(days[:3])
-    (extra,) = [event["extra"] for event in asset_events(airflow, f"toggl://{workspace_id}/time_entries")]
+    (extra,) = [event["extra"] for event in airflow.asset_events(f"toggl://{workspace_id}/time_entries")]
     # What the killed tries landed is told, too.
     assert extra["days"] == sorted(days)[-366:]
     again = airflow.trigger("land_entries")
     assert airflow.wait_for_run("land_entries", again, timeout=120) == "success"
     assert told(airflow, f"toggl://{workspace_id}/days") == sorted(days[:6])
     # Nothing was new: of the entries there was no other event.
-    assert len(asset_events(airflow, f"toggl://{workspace_id}/time_entries")) == 1
+    assert len(airflow.asset_events(f"toggl://{workspace_id}/time_entries")) == 1
 
     def keys_of(dag: str) -> set[str]:
         found = airflow.api("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
@@ -111,14 +111,9 @@ def check_partitions(airflow: AirflowHome, warehouse: Path, workspace_id: int) -
     airflow.wait_until(lambda: keys_of("each_week") == weeks, timeout=60, what="a run for each week")
 
 
-def asset_events(airflow: AirflowHome, uri: str) -> list[dict[str, Any]]:
-    (asset,) = [one for one in airflow.api("GET", "/assets")["assets"] if one["uri"] == uri]
-    return list(airflow.api("GET", "/assets/events", params={"asset_id": asset["id"]})["asset_events"])
-
-
 def told(airflow: AirflowHome, uri: str) -> list[str]:
     """Return the partitions that an asset got."""
-    return sorted(event["partition_key"] for event in asset_events(airflow, uri))
+    return sorted(event["partition_key"] for event in airflow.asset_events(uri))
 
 
 def _find(pids: Path, attempt: int) -> Path | None:

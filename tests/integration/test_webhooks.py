@@ -56,7 +56,7 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     airflow.wait_until(lambda: landed(warehouse, wanted), timeout=90, what="the row")
     airflow.wait_until(lambda: drawn(airflow, "2.00"), timeout=90, what="the report of both entries")
     # What changed was told, and nothing of what did not.
-    told = {event["uri"].rsplit("/", 1)[1] for event in airflow.api("GET", "/assets/events")["asset_events"]}
+    told = {event["uri"].rsplit("/", 1)[1] for event in airflow.asset_events()}
     assert told == {"events", "time_entries"}
     found = airflow.api(
         "GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/xcomEntries/return_value"

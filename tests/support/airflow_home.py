@@ -207,6 +207,25 @@ class AirflowHome:
         answer = self.api("GET", f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances")
         return list(answer["task_instances"])
 
+    def asset_events(self, uri: str | None = None, *, timeout: float = 60) -> list[dict[str, Any]]:
+        """Return the first hundred events of the asset with that URI, of all assets without one.
+
+        :param timeout: in seconds. Airflow answers 500 while a run that an event has made has not started.
+        """
+        params: dict[str, Any] = {"limit": 100}
+        if uri is not None:
+            (params["asset_id"],) = [one["id"] for one in self.api("GET", "/assets")["assets"] if one["uri"] == uri]
+
+        def answered() -> dict[str, Any] | None:
+            try:
+                return dict(self.api("GET", "/assets/events", params=params))
+            except requests.HTTPError as refusal:
+                if refusal.response is None or refusal.response.status_code != 500:
+                    raise
+                return None
+
+        return list(self.wait_until(answered, timeout=timeout, what="asset events")["asset_events"])
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _build_env(self) -> dict[str, str]:
