@@ -13,9 +13,9 @@ from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 class _TellingTarget(DuckdbTarget):
     """A warehouse that says what it was given."""
 
-    def land(self, batches, progress=None, sweep=None):  # type: ignore[no-untyped-def]
+    def land(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
         print(f"lands {progress.cursor}", flush=True)
-        landed = super().land(batches, progress, sweep)
+        landed = super().land(batches, progress, sweep, **options)
         print(f"landed {progress.cursor}", flush=True)
         return landed
 
