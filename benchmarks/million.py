@@ -125,6 +125,7 @@ class _Load:
         output = cast("IO[bytes]", child.stdout)
         departures, said = [], ""
         for line in output:
+            self.peak_kilobytes = max(self.peak_kilobytes, peak_kilobytes(child.pid))
             if line != b"sent\n":
                 said = line.decode().strip()
                 continue
@@ -135,15 +136,24 @@ class _Load:
                 child.kill()
                 break
         output.close()
-        # Not wait(): the peak memory of one that was killed is known to nobody else.
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        child.wait()
         if child.returncode == -signal.SIGKILL:
             self.killed += 1
             self._marks.pop(0)
-        self.peak_kilobytes = max(self.peak_kilobytes, usage.ru_maxrss)
         self._intervals += [later - earlier for earlier, later in pairwise(departures)]
         return child.returncode, said
+
+
+def peak_kilobytes(pid: int) -> int:
+    """Return the most memory that a process has held since it runs its own program, 0 where that is not known any more.
+
+    What ``wait4`` tells includes what the parent held when it made the process.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str) -> int:

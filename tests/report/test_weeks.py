@@ -134,6 +134,8 @@ def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Ca
     assert refresh(path, workspace.id) == ["2026-03-29", "2026-10-25"]
     assert kept(workspace) == truth(workspace)
 
+    # Two answers of one second tell nobody which of them is the newer one.
+    workspace.toggl.advance(2)
     office.call("PUT", f"time_entries/{moved}", {"start": "2026-04-02T22:30:00Z", "stop": "2026-04-02T23:30:00Z"})
     workspace.pull()
     assert refresh(path, workspace.id) == ["2026-03-29", "2026-04-03"]
@@ -144,6 +146,7 @@ def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Ca
     assert refresh(path, workspace.id) == ["2026-04-03"]
     assert kept(workspace) == truth(workspace)
 
+    workspace.toggl.advance(2)
     office.call("PUT", f"clients/{project['client_id']}", {"name": "Renamed & Co"})
     workspace.pull("clients")
     assert refresh(path, workspace.id) == []
