@@ -126,8 +126,8 @@ _CONFIG: dict[str, Any] = {
             },
             "receiver_freeze_startup_objects": {
                 "description": "Whether the API server's garbage collections pass over what it has loaded when the "
-                "first webhook delivery comes. Without it each full collection stops every request for as long as "
-                "that takes, about a second.",
+                "first webhook delivery comes. Otherwise each full collection stops every request while it visits "
+                "all of that.",
                 "version_added": "0.1.0",
                 "type": "boolean",
                 "example": "False",
