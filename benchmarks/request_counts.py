@@ -30,7 +30,8 @@ from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 SEED = 7
-DAYS = 365
+#: About a year, and within one of its windows at every hour of the day.
+DAYS = 363
 CHANGES = 100
 #: Requests at most where the server gives pages of 1000: time entries, and all eight streams.
 LIMITS = {"first_load": {"time_entries": 12, "all": 24}, "changes": {"time_entries": 3, "all": 10}}
