@@ -23,6 +23,13 @@ os.environ |= {
 }
 
 
+def pytest_sessionstart() -> None:
+    """Create the metadata database before anything looks into it: who saw it empty goes on seeing that."""
+    from support.airflow_home import create_metadata_database
+
+    create_metadata_database(HOME / "airflow.db", os.environ)
+
+
 @pytest.fixture(autouse=True)
 def process_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command tells Airflow about its process is forgotten with the test that ran the command in this one."""
@@ -33,8 +40,4 @@ def process_context(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def metadata_database() -> Path:
     """Airflow's metadata database of this test process, for what needs one, such as ``dag.test()``."""
-    from support.airflow_home import create_metadata_database
-
-    database = HOME / "airflow.db"
-    create_metadata_database(database, os.environ)
-    return database
+    return HOME / "airflow.db"

@@ -15,14 +15,12 @@ share ports, files or variables, so tests may run in parallel. Nothing outlives 
 from __future__ import annotations
 
 import base64
-import contextlib
 import fcntl
 import json
 import os
 import secrets
 import shutil
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -290,7 +288,7 @@ def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:
 
     :param env: the environment of ``airflow db migrate``; its metadata database must be this one.
     """
-    if _has_tables(database):
+    if database.exists():
         return
     kept = Path(tempfile.gettempdir()) / f"airflow-{version('apache-airflow-core')}-migrated-{os.getuid()}.db"
     with kept.with_suffix(".lock").open("w") as lock:
@@ -300,17 +298,8 @@ def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:
             subprocess.run(migrate, env=dict(env), check=True, capture_output=True, timeout=120)
             shutil.copyfile(database, kept.with_suffix(".part"))
             kept.with_suffix(".part").rename(kept)
-    if not _has_tables(database):
-        shutil.copyfile(kept, database)
-
-
-def _has_tables(database: Path) -> bool:
-    """Whether it was migrated: whoever looked into it before it was there has left a file with nothing in it."""
     if not database.exists():
-        return False
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        found = connection.execute("select count(*) from sqlite_master where name = 'task_instance'").fetchone()
-    return bool(found[0])
+        shutil.copyfile(kept, database)
 
 
 def free_port() -> int:
