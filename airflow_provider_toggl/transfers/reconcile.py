@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
 
@@ -46,6 +46,9 @@ class TogglReconcileOperator(RunDeferral):
     :param page_size: entries to ask for in a page; Toggl may give fewer.
     :param report_lag: seconds that a change may take to show in reports; ``[toggl] report_lag`` by default (300).
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
+    :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
+        ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
+        unless ``[toggl] keep_history`` is set.
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
     """
@@ -79,6 +82,7 @@ class TogglReconcileOperator(RunDeferral):
         page_size: int = 1000,
         report_lag: float | None = None,
         facts_timezone: str | None = None,
+        keep_history: bool | None = None,
         max_partitions: int = MOST_PARTITIONS,
         **kwargs: Any,
     ) -> None:
@@ -97,6 +101,7 @@ class TogglReconcileOperator(RunDeferral):
         self.page_size = page_size
         self.report_lag = report_lag
         self.facts_timezone = facts_timezone
+        self.keep_history = keep_history
         self.max_partitions = check_partitions(max_partitions)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
@@ -108,7 +113,12 @@ class TogglReconcileOperator(RunDeferral):
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
-        with open_target(self.warehouse_conn_id, schema=self.schema, facts_timezone=self.facts_timezone) as target:
+        with open_target(
+            self.warehouse_conn_id,
+            schema=self.schema,
+            facts_timezone=self.facts_timezone,
+            keep_history=resolve_keep_history(self.keep_history),
+        ) as target:
             session = hook.get_conn()
             run = Reconcile(session, target, request, summary=earlier)
             outlets.begin(target, run.changes, progress)

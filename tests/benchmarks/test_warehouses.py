@@ -16,10 +16,10 @@ def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_postgres_is_told_as_a_share_of_copy_and_others_beside_their_limit(program: ModuleType) -> None:
-    rates = {"raw_copy_binary": 400, "raw_copy_csv": 200, "whole_path": 150}
+    rates = {"raw_copy_text": 301, "raw_copy_csv": 200, "raw_copy_binary": 400, "whole_path": 150}
     memory = [{"entries": 100_000, "peak_megabytes": 90}, {"entries": 1_000_000, "peak_megabytes": 95}]
     told = program.summarise("postgres", {"rows_per_second": rates}, memory)
-    assert (told["share_of_copy"], told["within_limit"]) == ({"binary": 0.38, "csv": 0.75}, False)
+    assert (told["share_of_copy"], told["within_limit"]) == ({"text": 0.5, "csv": 0.75, "binary": 0.38}, True)
     assert told["peak_megabytes"] == {"100,000": 90, "1,000,000": 95}
     for rate, is_within in ((5_000, True), (4_999, False)):
         told = program.summarise("sqlite", {"rows_per_second": {"whole_path": rate}}, memory)

@@ -8,10 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.told_events import body, entry_payload, event
+from support.drains import content, fill, land_undisturbed
 
 from airflow_provider_toggl.core.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -21,24 +20,6 @@ TESTS = Path(__file__).parents[1]
 REQUEST = DrainRequest("default", "test")
 #: One line before each batch and one after.
 BATCH = 60
-
-
-def fill(store: SqliteEventStore, count: int, rng: random.Random) -> int:
-    """Append a history of few entries and tags, some deleted, some told wrong; return the last number."""
-    events = []
-    for number in range(count):
-        id_ = rng.randrange(1, 200)
-        if rng.random() < 0.02:
-            raw = body(payload={"id": id_}, seconds=number)
-        elif rng.random() < 0.05:
-            raw = body("time_entry", "deleted", {"id": id_}, seconds=number)
-        elif rng.random() < 0.2:
-            raw = body("tag", "updated", {"id": id_, "name": f"tag {number}"}, seconds=number)
-        else:
-            raw = body("time_entry", "updated", entry_payload(id_, description=f"change {number}"), seconds=number)
-        events.append(event(raw))
-    rng.shuffle(events)
-    return store.append(events)[-1].seq
 
 
 def drain_and_die(store: Path, warehouse: Path, lines: int, delay: float) -> int:
@@ -58,18 +39,6 @@ def drain_and_die(store: Path, warehouse: Path, lines: int, delay: float) -> int
     return seen
 
 
-def content(warehouse: Path) -> dict[str, Any]:
-    """Return everything that must be the same whether or not somebody was killed."""
-    queries = {
-        "time_entries": "select columns(*)::text from time_entries order by id",
-        "tags": "select columns(*)::text from tags order by id",
-        "rejected": "select id, raw, reason from rejected_records order by id",
-        "cursor": "select scope, cursor from sync_state",
-    }
-    with DuckdbTarget(warehouse) as target:
-        return {name: target.query(sql).to_pylist() for name, sql in queries.items()}
-
-
 def kill_many(tmp_path: Path, kills: int, seed: int) -> None:
     rng = random.Random(seed)
     path, warehouse = tmp_path / "events.sqlite", tmp_path / "warehouse.duckdb"
@@ -82,8 +51,7 @@ def kill_many(tmp_path: Path, kills: int, seed: int) -> None:
             summary = Drain(store, target, REQUEST).run()
         assert (summary.last_seq, summary.restarted) == (last, False)
         assert 0 < summary.events < last, "the kills left nothing, or had done nothing"
-        with DuckdbTarget(tmp_path / "undisturbed.duckdb") as target:
-            Drain(store, target, REQUEST).run()
+        land_undisturbed(store, tmp_path / "undisturbed.duckdb", REQUEST)
         assert content(warehouse) == content(tmp_path / "undisturbed.duckdb")
         consumer = store.find_consumer("test")
         assert consumer is not None

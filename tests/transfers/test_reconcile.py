@@ -60,6 +60,16 @@ def test_what_was_deleted_is_marked_and_the_summary_is_returned_for_xcom(sandbox
     assert json.loads(state["cursor"])["proofs"][0]["entries"] == 115
 
 
+def test_versions_are_kept_from_a_reconciliation_on_that_is_told_to(sandbox: RunningSandbox, warehouse: Path):
+    reconcile()
+    assert rows(warehouse, "SELECT * FROM toggl.time_entry_changes") == []
+    sandbox.advance(10)
+    sandbox.mutate(seed=2, n=3, kinds=["delete_entry"])
+    reconcile(keep_history=True)
+    found = rows(warehouse, "SELECT kind, count(*) AS number FROM toggl.time_entry_changes GROUP BY kind")
+    assert {row["kind"]: row["number"] for row in found} == {"found": 120, "absent": 8}
+
+
 def test_its_fields_are_templates(warehouse: Path):
     operator = TogglReconcileOperator(
         task_id="reconcile",
