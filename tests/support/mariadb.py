@@ -52,6 +52,8 @@ class MariadbServer:
         self.port = free_port()
         # Root is asked for an unprivileged user; anybody else runs it as himself.
         self._user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        # In a folder that servers share, each removes what another has just made.
+        self.temporary = folder / "tmp"
         self._make_data()
 
     def start(self) -> None:
@@ -59,6 +61,7 @@ class MariadbServer:
         options = [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self._folder / 'socket'}"]
         options.append(f"--init-file={self._first}")
         options += [f"--pid-file={self._folder / 'pid'}", "--innodb-buffer-pool-size=64M", f"--user={self._user}"]
+        options.append(f"--tmpdir={self.temporary}")
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "--no-defaults", f"--datadir={self._data}", *options],
@@ -97,7 +100,8 @@ class MariadbServer:
 
     def _make_data(self) -> None:
         self._data = self._folder / "data"
-        self._data.mkdir()
+        for path in (self._data, self.temporary):
+            path.mkdir()
         first = self._folder / "first.sql"
         # It reads this as its administrator: nobody can log in before.
         user = "toggl@'%'"
@@ -106,7 +110,7 @@ class MariadbServer:
             f"grant all on *.* to {user} with grant option;\n"
         )
         if os.geteuid() == 0:
-            for path in (self._folder, self._data):
+            for path in (self._folder, self._data, self.temporary):
                 os.chown(path, *pwd.getpwnam("nobody")[2:4])
             self._folder.chmod(0o755)
         first.chmod(0o644)
@@ -126,7 +130,8 @@ class MariadbServer:
         return False
 
     def _call(self, *command: str) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._folder)
+        environment = {**os.environ, "TMPDIR": str(self.temporary)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._folder, env=environment)
         if done.returncode:
             raise RuntimeError(f"{command[0]} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
 

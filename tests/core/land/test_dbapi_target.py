@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import pwd
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,17 @@ def test_a_sqlite_file_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 # -- MySQL -------------------------------------------------------------------------------------------------------------
+
+
+@needs_mariadb
+def test_a_server_that_is_made_touches_no_temporary_file_of_another() -> None:
+    others = Path(tempfile.gettempdir(), f"#sql-temptable-{os.getpid()}-1-1.MAI")
+    others.touch()
+    if os.geteuid() == 0:
+        os.chown(others, *pwd.getpwnam("nobody")[2:4])
+    with running_mariadb():
+        assert others.exists()
+    others.unlink()
 
 
 @pytest.mark.parametrize("schema", ["select", "Mein Schema", 'quoted "twice"', "äöü"])
