@@ -55,10 +55,14 @@ def main() -> None:
     parser.add_argument("--peer-python", default=str(ROOT / ".venv-peers" / "bin" / "python"))
     parser.add_argument("--part", choices=["all", "standalone", "api-server", "peer", "serve-verifying"], default="all")
     parser.add_argument("--port", type=int, default=0, help="of serve-verifying")
+    parser.add_argument("--without-login", action="store_true", help="run every API server in the mode of tests")
     options = parser.parse_args()
     if options.part == "serve-verifying":
         serve_verifying(options.port)
         return
+    # As Airflow comes. In the mode that tests use, without a log-in, it signs a token of its own for every request,
+    # also for those to plugins.
+    os.environ["BENCHMARK_ALL_ADMINS"] = str(options.without_login)
     parts = {"standalone": measure_standalone, "api-server": measure_api_server, "peer": measure_peer}
     if options.part != "all":
         print(json.dumps(parts[options.part](options.seconds, options.turns)))
@@ -71,6 +75,7 @@ def measure_all(options: argparse.Namespace) -> dict[str, Any]:
     standalone = run_part(sys.executable, "standalone", options)
     api_server = run_part(sys.executable, "api-server", options)
     result = {"benchmark": "receiver", "cores": os.cpu_count(), "connections": CONNECTIONS, "standalone": standalone}
+    result["login"] = not options.without_login
     result["api_server"] = api_server
     if not Path(options.peer_python).exists():
         return {**result, "peer": f"not measured: {options.peer_python} is not there"}
@@ -83,6 +88,8 @@ def measure_all(options: argparse.Namespace) -> dict[str, Any]:
 def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run one part in another process and return what it printed."""
     command = [python, __file__, "--part", part, "--seconds", str(options.seconds), "--turns", str(options.turns)]
+    if options.without_login:
+        command.append("--without-login")
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -291,10 +298,8 @@ def api_server(home: Path, env: dict[str, str]) -> Iterator[str]:
     sys.path.insert(0, str(ROOT / "tests"))
     from support.airflow_home import AirflowHome
 
-    # As Airflow comes. In the mode that tests use, without a log-in, it signs a token of its own for every request,
-    # also for those to plugins.
-    with_login = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False"}
-    with AirflowHome(home, env={**with_login, **env}) as airflow:
+    login = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": os.environ.get("BENCHMARK_ALL_ADMINS", "False")}
+    with AirflowHome(home, env={**login, **env}) as airflow:
         airflow.cli("db", "migrate")  # the tables of other providers
         airflow.start("api-server")
         yield airflow.url.replace("localhost", "127.0.0.1")
