@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
+from airflow_provider_toggl.core.garbage import uncollected
 
 T = TypeVar("T")
 
@@ -98,6 +99,7 @@ class _Envelope(msgspec.Struct):
 _LIST = msgspec.json.Decoder(list[msgspec.Raw] | _Envelope | None)
 
 
+@uncollected()
 def inspect_report(
     body: bytes, *, first_row: int, next_row: int | None, key: str, asked: str, anchor: int | None = None
 ) -> ReportPage:

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg.copy import QueuedLibpqWriter
 from psycopg.types.string import TextLoader
 
 from airflow_provider_toggl.core.land import merge
@@ -98,7 +99,8 @@ class PostgresSession:
 
     def _copy(self, name: str, table: TableSchema, rows: pa.Table) -> None:
         statement = f"copy {name} ({merge.names_of(table.columns)}) from stdin (format binary)"
-        with self._db.cursor() as cursor, cursor.copy(statement) as copy:
+        # Sent by a thread of its own: the next rows are made while the server takes these in.
+        with self._db.cursor() as cursor, cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as copy:
             for chunk in binary_chunks(rows):
                 copy.write(chunk)
 

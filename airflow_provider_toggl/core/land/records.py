@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
+from airflow_provider_toggl.core.garbage import uncollected
 from airflow_provider_toggl.core.land.columns import (
     build_table,
     count_odd_durations,
@@ -95,6 +96,7 @@ class Batch:
         return int(self.table.num_rows)
 
 
+@uncollected()
 def decode_page(stream: str, body: bytes, observation: Observation) -> Batch:
     """Read one answer of Toggl: rows of the detailed report, v9 objects, or a mixture.
 
