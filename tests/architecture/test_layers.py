@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 import pytest
 from support.package_sources import PACKAGE, Module, package_modules
 
-BASE = {"core.errors", "core.clock", "core.instants", "core.streams"}
+BASE = {"core.errors", "core.clock", "core.garbage", "core.instants", "core.streams"}
 CORE = BASE | {
     "core.api",
     "core.events",
@@ -25,6 +25,7 @@ CORE = BASE | {
 MAY_IMPORT: dict[str, set[str]] = {
     "core.errors": set(),
     "core.clock": set(),
+    "core.garbage": set(),
     "core.instants": set(),
     "core.streams": {"core.errors"},
     "core.api": BASE,

@@ -67,6 +67,24 @@ def test_a_day_of_many_pages_is_put_right_by_its_own_sums_in_two_requests(build)
     assert len(asked) - 1 <= 2 * len(days)
 
 
+@pytest.mark.parametrize("days", [40, 350], ids=["short", "year"])
+def test_a_run_each_night_looks_for_the_changes_of_its_day_alone(build, days: int):
+    workspace: Workspace = build(entries=400, days=days, plan="premium", largest_page_size=50)
+    start_clean(workspace)
+    workspace.pull()
+    workspace.reconcile()
+    toggl = workspace.toggl
+    requests: list[int] = []
+    for night in range(40):
+        toggl.advance(86_400)
+        toggl.mutate(seed=night, n=10, kinds=["late_edit"])
+        requests.append(workspace.reconcile().requests)
+    assert workspace.wrong("time_entries") == []
+    # What 40 nights have changed is eight pages.
+    assert sorted(requests)[len(requests) // 2] <= 4
+    assert max(requests) <= 6
+
+
 def test_what_a_pull_never_landed_is_read_by_its_id(build, gives_ids: bool):
     workspace: Workspace = build(entries=300, days=60, summary_gives_ids=gives_ids)
     workspace.pull()

@@ -305,3 +305,41 @@ def test_why_is_said_in_the_log_with_ids(pulled, caplog: pytest.LogCaptureFixtur
     said = [record.getMessage() for record in caplog.records if belief.NOT_ADMIN in record.getMessage()]
     assert len(said) == 1
     assert re.search(r"^\d+ missing in reports and kept: .* \(\d+, \d+", said[0])
+
+
+# -- what was changed meanwhile ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["proved-before", "first-run"])
+@pytest.mark.parametrize("blind", ["rights", "retention", "hidden"])
+def test_what_was_changed_while_reports_did_not_show_it_is_found_when_they_do(pulled, blind: str, first: bool):
+    workspace = pulled(plan="free" if blind == "retention" else "premium", users=4, largest_page_size=5)
+    toggl, world = workspace.toggl, workspace.toggl.world
+    *_, edited = entries = [entry for entry in entries_of(workspace)[:40] if entry.user_id != world.owner.id]
+    if not first:
+        workspace.reconcile()
+    toggl.advance(3_600)
+    if blind == "rights":
+        toggl.change_user(is_admin=False)
+    elif blind == "retention":
+        toggl.set(retention_days=2, retention_told=True)
+    else:
+        toggl.fault("hide_entries", share=1.0, seed=1, match=REPORTS, times=None)
+    # Its seconds stay, so that no sum tells of it, and more than a page is newer.
+    world.change(edited, {"description": "edited unseen"}, world.owner)
+    toggl.advance(3 * 86_400)
+    for entry in [one for one in entries_of(workspace) if one not in entries][-12:]:
+        world.change(entry, {"description": "seen"}, world.owner)
+        toggl.advance(1)
+    for _ in range(2):
+        with suppress(AbsenceRefused):
+            workspace.reconcile()
+        toggl.advance(3 * 86_400)
+    assert live(workspace.path, "time_entries")[edited.id]["description"] != "edited unseen"
+    toggl.clear_faults()
+    toggl.change_user(is_admin=True)
+    toggl.set(retention_days=None)
+    workspace.reconcile()
+    assert live(workspace.path, "time_entries")[edited.id]["description"] == "edited unseen"
+    requests = workspace.reconcile().requests
+    assert workspace.reconcile().requests == requests, "it is looked for once"

@@ -53,7 +53,14 @@ class ReceiverHost:
         self._socket = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/toggl/webhooks/{CONN_ID}"
         config = uvicorn.Config(
-            self._serve, log_level="error", access_log=False, lifespan="off", ws="none", interface="asgi3"
+            self._serve,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            interface="asgi3",
+            # A test may take its time between two deliveries.
+            timeout_keep_alive=3600,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)

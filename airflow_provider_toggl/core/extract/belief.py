@@ -27,6 +27,7 @@ TOO_NEW = "too new: the report may be older than the entry"
 SEEN_LATER = "seen after the moment that the report speaks of"
 RUNNING = "running, and no report has shown running entries so far"
 WHOLE_USER = "all entries of their user are missing at once"
+REFUSED = "an unusual share of the window is missing at once"
 NOT_ASKED = "the answer that was to prove it did not come whole"
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 import msgspec
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.extract.blindness import Blindness
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.windows import Window
 
@@ -77,6 +78,9 @@ class ReconcileCursor:
     :param takes_ids: whether reports take ids as a filter, None before the first.
     :param shows_running: whether a report has ever shown a running entry.
     :param proofs: the windows of the last run.
+    :param begun_for: the start of the run that is under way, or was the last one, by this machine's clock.
+    :param known_to: up to when changes were known at that start.
+    :param blindness: what the last run lacked, None where that was nothing.
     """
 
     version: int = 1
@@ -87,6 +91,9 @@ class ReconcileCursor:
     shows_running: bool = False
     proofs: tuple[Proof, ...] = ()
     open: OpenProof | None = None
+    begun_for: datetime = _EPOCH
+    known_to: datetime = _EPOCH
+    blindness: Blindness | None = None
 
 
 def load(text: str | None) -> ReconcileCursor:

@@ -104,6 +104,25 @@ def read_at_of(coverage: Coverage, window: Window) -> datetime | None:
     return min(span.read_at for span in _inside(coverage, window))
 
 
+def tail_apart(coverage: Coverage, window: Window, older: timedelta) -> list[Window]:
+    """Return a window in two where the marks of its last days are so much older than the others'.
+
+    Else all that was changed on any day since the oldest mark would be read for the sake of a few days.
+    """
+    spans = _inside(coverage, window)
+    if gaps(coverage, window):
+        return [window]
+    newest = max(span.watermark for span in spans)
+    begin = window.last + DAY
+    for span in reversed(spans):
+        if newest - span.watermark <= older:
+            break
+        begin = max(span.first, window.first)
+    if begin > window.last:
+        return [window]
+    return [Window(window.first, begin - DAY), Window(begin, window.last)]
+
+
 def is_done(coverage: Coverage, window: Window, run_started: datetime) -> bool:
     """Whether every day of a window was looked at since the run started."""
     read_at = read_at_of(coverage, window)

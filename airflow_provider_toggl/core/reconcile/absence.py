@@ -19,8 +19,6 @@ from airflow_provider_toggl.core.reconcile.request import some
 
 log = logging.getLogger(__name__)
 
-REFUSED = "an unusual share of the window is missing at once"
-
 
 @dataclass(frozen=True)
 class Missing:
@@ -72,7 +70,7 @@ class Absence:
         whole = belief.whole_users(left, missing.rows.where(~missing.rows.among(missing.candidates.ids)), self._rules)
         left = self._set_aside(left, {belief.WHOLE_USER: whole})
         if self._rules.refuses(len(left), len(missing.rows)):
-            self._note(REFUSED, left.ids.tolist())
+            self._note(belief.REFUSED, left.ids.tolist())
             return left, True
         return left, False
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import date, datetime, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, PayloadRefused
+from airflow_provider_toggl.core.extract import belief, blindness, windows
 from airflow_provider_toggl.core.extract import cursor as cursors
-from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.belief import Sight, read_sight
+from airflow_provider_toggl.core.extract.blindness import Blindness
 from airflow_provider_toggl.core.extract.proof import Proof
 from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.land.changes import Changes
@@ -26,6 +27,10 @@ from airflow_provider_toggl.core.reconcile.window import Surroundings, WindowPro
 log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+DAYS_AHEAD = 32
+"""Days to come are looked through for changes, where it costs nothing, up to the next day whose number this divides."""
+OLDER = timedelta(days=7)
+"""Days at the end whose mark is so much older than that of the others are asked for by themselves."""
 
 
 class Reconcile:
@@ -100,9 +105,21 @@ class Reconcile:
         self._seed()
         self._wanted = self._find_range(answer.date)
         self._target.release()
-        for part in self._looked_through():
-            self._reading.read_changes(part, self._request.overlap)
+        self._note_begin()
+        self._read_changes()
         return self._prove_windows()
+
+    def _note_begin(self) -> None:
+        cursor, run_started = self._reading.cursor, self._request.run_started
+        if cursor.begun_for != run_started:
+            past = Window(self._wanted[0].first, max(self._wanted[0].first, self._wanted[0].last - 2 * DAY))
+            known_to = windows.watermark_of(cursor.changes.coverage, past) or _EPOCH
+            self._reading.keep(begun_for=run_started, known_to=known_to)
+
+    def _read_changes(self) -> None:
+        for part in self._looked_through():
+            for piece in windows.tail_apart(self._reading.cursor.changes.coverage, part, OLDER):
+                self._reading.read_changes(piece, self._request.overlap)
 
     def _seed(self) -> None:
         """Begin where the pull is: what it has read need not be read again, only looked at from before its mark."""
@@ -135,10 +152,16 @@ class Reconcile:
         return wanted
 
     def _looked_through(self) -> list[Window]:
-        """Return the days to look through for changes: back to the first ones that the same requests can reach."""
+        """Return the days to look through for changes: so many more as the same requests can reach.
+
+        Some ahead, so that their mark is not that of the first run on the day they come, and the others back.
+        """
         first, *others = self._wanted
         coverage = self._reading.cursor.changes.coverage
         asked = -(-first.days // self._span) * self._span
+        ahead = DAYS_AHEAD - first.last.toordinal() % DAYS_AHEAD
+        if not others and self._request.until is None and ahead <= asked - first.days:
+            first = Window(first.first, first.last + ahead * DAY)
         reach = first.last - (asked - 1) * DAY
         earlier = [span.first for span in coverage if span.first < first.first]
         if earlier and not windows.gaps(coverage, Window(max(reach, earlier[0]), first.first - DAY)):
@@ -175,6 +198,7 @@ class Reconcile:
             tags=self._warehouse.existing("tags"),
             tasks=self._warehouse.existing("tasks"),
         )
+        refused: list[dict[str, int]] = []
         done = {proof.window: proof for proof in reading.cursor.proofs if proof.done_at >= request.run_started}
         refusals: list[str] = []
         proved: list[Proof] = []
@@ -194,12 +218,14 @@ class Reconcile:
                 if work.refused is not None:
                     missing, live = work.refused
                     refusals.append(self._refusal(window, missing, live))
+                    refused.append({belief.REFUSED: missing})
                 else:
                     done[window] = proof
                     self._keep_proofs(done)
             proved.append(proof)
             self.summary.take(proved)
             self._target.release()
+        self._look_again(blindness.count_unseen([*(proof.unproved for proof in proved), *refused]))
         if not refusals:
             mark = min(proof.proved_at for proof in proved)
             reading.watermark = max(mark, reading.watermark or mark)
@@ -207,6 +233,21 @@ class Reconcile:
         told = reading.watermark
         self.summary.watermark = None if told is None else told.isoformat().replace("+00:00", "Z")
         return refusals
+
+    def _look_again(self, unseen: dict[str, int]) -> None:
+        """Read what was changed while entries were not shown, once they are; note what is not shown now."""
+        reading = self._reading
+        blind = reading.cursor.blindness
+        ends = blind is not None and blind.ends(unseen)
+        since = reading.cursor.known_to if blind is None else blind.since
+        if ends:
+            log.info("Entries are shown again that were not: looking for what was changed since %s.", since)
+            changes = reading.cursor.changes
+            coverage = blindness.rewind(changes.coverage, self._looked_through(), since)
+            reading.keep(changes=replace(changes, coverage=coverage))
+        reading.keep(blindness=Blindness(since, unseen) if unseen else None)
+        if ends:
+            self._read_changes()
 
     def _keep_proofs(self, done: dict[Window, Proof]) -> None:
         fresh = {window: proof for window, proof in done.items() if proof.done_at >= self._request.run_started}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.windows import (
     DAY,
+    Span,
     Window,
     ahead,
     choose,
@@ -19,6 +20,7 @@ from airflow_provider_toggl.core.extract.windows import (
     parse_day,
     read_at_of,
     split,
+    tail_apart,
     watermark_of,
 )
 
@@ -185,3 +187,24 @@ def test_a_day_that_cannot_be_is_refused_with_its_name(value, words):
     with pytest.raises(ConfigurationError, match=words) as caught:
         parse_day(value, "since", TODAY)
     assert "since" in str(caught.value)
+
+
+# -- marks of one window -----------------------------------------------------------------------------------------------
+
+
+def test_last_days_with_a_much_older_mark_are_apart():
+    old, new, week = moment(0), moment(19 * 24), timedelta(days=7)
+    coverage = (Span(day(1), day(10), new, new), Span(day(11), day(12), old, new), Span(day(13), day(30), old, old))
+    assert tail_apart(coverage, Window(day(1), day(20)), week) == [
+        Window(day(1), day(10)),
+        Window(day(11), day(20)),
+    ]
+    assert tail_apart(coverage, Window(day(1), day(10)), week) == [Window(day(1), day(10))]
+    assert tail_apart(coverage, Window(day(12), day(20)), week) == [Window(day(12), day(20))]
+    assert tail_apart(coverage, Window(day(1), day(20)), timedelta(days=19)) == [Window(day(1), day(20))]
+
+
+def test_days_that_were_never_read_are_not_apart():
+    coverage = (Span(day(1), day(10), NOW, NOW),)
+    assert tail_apart(coverage, Window(day(1), day(20)), timedelta(days=7)) == [Window(day(1), day(20))]
+    assert tail_apart((), Window(day(1), day(20)), timedelta(days=7)) == [Window(day(1), day(20))]
