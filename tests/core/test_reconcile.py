@@ -67,7 +67,7 @@ def test_a_day_of_many_pages_is_put_right_by_its_own_sums_in_two_requests(build)
     assert len(asked) - 1 <= 2 * len(days)
 
 
-@pytest.mark.parametrize("days", [40, 350], ids=["short", "year"])
+@pytest.mark.parametrize("days", [40, 300])
 def test_a_run_each_night_looks_for_the_changes_of_its_day_alone(build, days: int):
     workspace: Workspace = build(entries=400, days=days, plan="premium", largest_page_size=50)
     start_clean(workspace)
