@@ -47,7 +47,8 @@ def test_code_of_more_than_three_lines_is_included_from_a_file(page: Path) -> No
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
 def test_a_link_to_a_file_of_the_repository_leads_to_one(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    # Pages that are made from the code are no files; whether links to them lead somewhere, the build says.
+    assert [link for link in links if not (page.parent / link).exists() and "reference/" not in link] == []
 
 
 def test_the_example_connection_is_one_that_the_hook_takes(monkeypatch: pytest.MonkeyPatch) -> None:
