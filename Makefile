@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help demo test test-newest test-oldest lint bench soak docs lock clean browser mariadb
+.PHONY: help demo test test-newest test-oldest lint bench soak docs dist lock clean browser mariadb
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -49,6 +49,10 @@ soak: $(VENV)/.ready ## the long fault runs, again and again in random order, fo
 
 docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
+dist: $(VENV)/.ready ## wheel and sdist, into dist/, checked
+	$(VENV)/bin/python -m hatchling build -d dist
+	$(VENV)/bin/python -m pytest -q tests/packaging -m "not soak"
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

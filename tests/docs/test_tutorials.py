@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import re
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support.distributions import UV, build, write_constraints
 from support.package_sources import ROOT
 from support.toggl_address import answering_as_toggl
 from support.tutorials import Shell, Step, bare_environment, steps
@@ -28,7 +27,6 @@ pytestmark = [
     pytest.mark.xdist_group("tutorials"),
 ]
 
-UV = ROOT / ".venv-uv" / "bin" / "uv"
 PORTS = (8765, 8080, 8090)
 BY_ITSELF = "7. Let Airflow run it by itself"
 
@@ -47,18 +45,13 @@ def its_ports() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel of this package."""
-    folder = tmp_path_factory.mktemp("wheels")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    return folder
+    return build(tmp_path_factory.mktemp("wheels"), "wheel")["wheel"].parent
 
 
 @pytest.fixture
 def shell(tmp_path: Path, wheels: Path) -> Iterator[Shell]:
     """A shell where ``pip`` finds this package in its wheel, and others in the versions of the lock."""
-    locked = tmp_path / "constraints.txt"
-    lines = (ROOT / "requirements" / "airflow-newest.txt").read_text().splitlines()
-    locked.write_text("\n".join(line.removesuffix(" \\") for line in lines if "==" in line and line[0].isalnum()))
+    locked = write_constraints(tmp_path)
     # uv takes two seconds where pip takes a minute; where it cannot reach what pip is configured for, pip does it.
     prelude = f"""
 export UV_FIND_LINKS={wheels} PIP_FIND_LINKS={wheels} UV_CONSTRAINT={locked} PIP_CONSTRAINT={locked}
