@@ -72,8 +72,8 @@ def pages() -> dict[str, str]:
         ),
         "reference/cli.md": _join(
             "Command line",
-            "`airflow toggl …` is the same as `python -m airflow_provider_toggl …`. For the sandbox the latter also works "
-            "where Airflow is not installed.",
+            "`airflow toggl …` is the same as `python -m airflow_provider_toggl …`. For the sandbox the latter also "
+            "works where Airflow is not installed.",
             *(_command(name) for name in COMMANDS),
         ),
         "reference/configuration.md": _join(

@@ -114,9 +114,12 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
         answers["Workspace ID"] = str(toggl.workspace_id)
         with answering_as_toggl(("127.0.0.1", int(toggl.url.rpartition(":")[2])), tmp_path) as there:
             shell.say("\n".join(f"there_{name}={value}" for name, value in there.items()))
+            said = ""
             for step in page:
                 if step.heading == "Clean up":
                     break
+                if '"Workspace ID: "' in step.text:
+                    assert f"{toggl.workspace_id} (" in said
                 asked = [answer for question, answer in answers.items() if f'"{question}: "' in step.text]
                 said = shell.say(step.text, asked)
                 if step.heading.startswith("1."):

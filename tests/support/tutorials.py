@@ -61,7 +61,8 @@ class Shell:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self.say(f"set -eo pipefail\n{prelude}")
+        # Jobs as a terminal has them: each can be interrupted by itself.
+        self.say(f"set -emo pipefail\n{prelude}")
 
     def __enter__(self) -> Shell:
         return self
