@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from support.package_sources import ROOT
@@ -84,3 +85,14 @@ def test_python_that_is_no_file_compiles(page: Path) -> None:
     for block in re.findall(r"^( *)```python\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL):
         if "--8<--" not in block[1]:
             compile(textwrap.dedent(block[1]), page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "explanation").glob("*.md")), ids=lambda page: page.stem)
+def test_an_explanation_has_a_drawing_in_words_and_names_tests_that_are_there(page: Path) -> None:
+    text = page.read_text()
+    ((words, drawing),) = re.findall(r"!\[(.+?)\]\((.+?)\)", text)
+    assert len(words) > 60
+    root = ET.parse(page.parent / drawing).getroot()
+    assert all(root.findtext(f"{{http://www.w3.org/2000/svg}}{name}") for name in ("title", "desc"))
+    (shown,) = re.findall(r"^\*Shown by:\* (.+)$", text, re.MULTILINE)
+    assert [test for test in re.findall(r"`([^`]+)`", shown) if not (ROOT / test).is_file()] == []
