@@ -338,9 +338,9 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    # Between backticks a "<" is one; elsewhere it would begin a tag.
-    parts = text.replace("|", "\\|").split("`")
-    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
+    # Between backticks both are what they are; elsewhere one would begin a cell, the other a tag.
+    parts = text.split("`")
+    parts[::2] = [part.replace("|", "\\|").replace("<", "&lt;") for part in parts[::2]]
     return "`".join(parts)
 
 
