@@ -198,7 +198,8 @@ def _parameters(one: Any, templated: set[str] | frozenset[str] = frozenset()) ->
 def _spelled_out(annotation: Any, one: Any) -> str:
     """Return a type's name, and what a name stands for that a module has only for itself."""
     meant = getattr(inspect.getmodule(one), str(annotation), None)
-    return str(annotation if meant is None or inspect.isclass(meant) else meant).replace("typing.", "")
+    whole = str(annotation if meant is None or inspect.isclass(meant) else meant)
+    return re.sub(r"\b(?:typing|collections\.abc)\.", "", whole)
 
 
 def _prose(one: Any) -> str:

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from support.distributions import UV, build, write_constraints
 from support.package_sources import ROOT
+from support.screenshots import keep_for_the_docs
 from support.toggl_address import answering_as_toggl
 from support.tutorials import Shell, Step, bare_environment, steps
 
@@ -21,7 +22,7 @@ from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 pytestmark = [
     # A machine that does much else takes several minutes for what takes one.
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.airflow,
     pytest.mark.newest,
     pytest.mark.xdist_group("tutorials"),
@@ -88,7 +89,9 @@ def test_a_newcomer_ends_with_rows_and_a_chart(shell: Shell, tmp_path: Path) -> 
     check_rows(folder / "airflow" / "toggl" / "warehouse.duckdb")
     assert "10 rows" in said["5. Look at the rows"]
     assert said["6. Draw the chart"].split() == ["weekly.html", "weekly.png"]
-    assert is_drawn(folder / "airflow" / "toggl" / "reports" / "weekly.png")
+    chart = folder / "airflow" / "toggl" / "reports" / "weekly.png"
+    assert is_drawn(chart)
+    keep_for_the_docs(chart, "tutorial-chart.png")
     type_all(shell, end)
     assert not folder.exists()
 
