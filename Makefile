@@ -14,13 +14,13 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help demo test test-newest test-oldest lint bench soak docs lock clean browser mariadb
+.PHONY: help demo test test-newest test-oldest lint bench soak docs dist screenshots lock clean browser mariadb
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Another Python: make PYTHON=python3.12 ... (after make clean). More for pytest: make test PYTEST_ARGS='-k quota'"
 
 demo: $(VENV)/.ready ## a local Toggl, a real Airflow, and a workspace landed in DuckDB; DEMO_EXIT=1 ends when it is done
@@ -49,6 +49,13 @@ soak: $(VENV)/.ready ## the long fault runs, again and again in random order, fo
 
 docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
+dist: $(VENV)/.ready ## wheel and sdist, into dist/, checked
+	$(VENV)/bin/python -m hatchling build -d dist
+	$(VENV)/bin/python -m pytest -q tests/packaging -m "not soak"
+
+screenshots: $(VENV)/.ready ## the documentation's pictures, as tests see what they show
+	KEEP_SCREENSHOTS=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/docs/test_tutorials.py
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -5,8 +5,6 @@ import importlib
 import json
 import subprocess
 import sys
-import zipfile
-from configparser import ConfigParser
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
@@ -137,21 +135,3 @@ def test_the_installed_package_has_the_entry_point() -> None:
         e for e in entry_points(group="apache_airflow_provider") if e.module.startswith("airflow_provider_toggl.")
     )
     assert entry_point.load() is get_provider_info
-
-
-def test_the_wheel_has_the_entry_point_the_type_marker_and_every_file_of_the_package(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-        entries = ConfigParser()
-        entries.read_string(archive.read("airflow_provider_toggl-0.1.0.dist-info/entry_points.txt").decode())
-    assert entries["apache_airflow_provider"]["provider_info"] == (
-        "airflow_provider_toggl.get_provider_info:get_provider_info"
-    )
-    assert "airflow_provider_toggl/py.typed" in names
-    sources = (ROOT / "airflow_provider_toggl").rglob("*")
-    there = {path.relative_to(ROOT).as_posix() for path in sources if path.suffix in (".py", ".sql", ".json", ".typed")}
-    assert there <= names
-    assert not [name for name in names if name.startswith("tests")]

@@ -278,7 +278,9 @@ def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
     try:
         import polars as pl
     except ImportError:
-        raise ConfigurationError("df_type is polars, which is not installed: pip install polars.") from None
+        raise ConfigurationError(
+            "df_type is polars, which is not installed: pip install 'airflow-provider-toggl[polars]'."
+        ) from None
     return pl.from_arrow(table)
 
 

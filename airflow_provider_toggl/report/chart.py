@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.report.weeks import NO_CLIENT, OTHERS, WeeklyReport
 
 if TYPE_CHECKING:
@@ -34,12 +35,18 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def draw_png(report: WeeklyReport, path: Path, *, dpi: int = 144) -> None:
-    """Draw the chart into a file."""
+    """Draw the chart into a file.
+
+    :raises ConfigurationError: matplotlib is not installed.
+    """
     _save(report, path, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def draw_svg(report: WeeklyReport) -> str:
-    """Return the chart as an ``svg`` element, to be put into a page."""
+    """Return the chart as an ``svg`` element, to be put into a page.
+
+    :raises ConfigurationError: matplotlib is not installed.
+    """
     text = io.StringIO()
     _save(report, text, format="svg", metadata={"Date": None, "Creator": None})
     # What comes before the element, and who made it, belongs into no page.
@@ -61,7 +68,12 @@ def show_note(report: WeeklyReport) -> str:
 
 
 def _save(report: WeeklyReport, where: Any, **options: Any) -> None:
-    from matplotlib import rc_context
+    try:
+        from matplotlib import rc_context
+    except ImportError as missing:
+        raise ConfigurationError(
+            f"Drawing needs matplotlib ({missing}): pip install 'airflow-provider-toggl[report]'."
+        ) from None
 
     with rc_context(_SETTINGS), warnings.catch_warnings():
         # A name in letters that the font does not have is drawn with boxes; the page has it as text.

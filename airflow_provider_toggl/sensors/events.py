@@ -42,8 +42,8 @@ class TogglEventSensor(BaseSensorOperator):
 
     :param entity: ``time_entry``, ``project``, ...; one or several. (templated)
     :param action: ``created``, ``updated`` or ``deleted``; one or several. (templated)
-    :param workspace_id: one or several; any by default. Likewise ``project_id``, ``user_id``, ``client_id`` and
-        ``tag_id``: what the event belongs to, or is about. (templated)
+    :param workspace_id, project_id, user_id, client_id, tag_id: what the event belongs to, or is about; one or several
+        ids, any by default. (templated)
     :param where: conditions on the payload, as ``{"billable": True, "duration": {"gte": 3600}}``. (templated)
     :param look_back: from when on events count, by Toggl's clock. ``"data_interval"``: from the begin of the run's data
         interval, or of the run where it has none. A ``timedelta``: so long before the run began. A ``datetime`` or RFC
@@ -58,6 +58,7 @@ class TogglEventSensor(BaseSensorOperator):
         without them the task goes by a worker.
     :param end_from_trigger: end there as well. None: where no plugin listens to tasks, which only workers tell of.
         A task with outlets ends on a worker in any case: only there do they get their events.
+    :param poke_interval: seconds between two looks where it is not deferrable.
     """
 
     template_fields: Sequence[str] = (

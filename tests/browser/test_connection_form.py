@@ -13,6 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from support.airflow_home import AirflowHome
 from support.chromium import open_chromium, wait_until
+from support.screenshots import keep_for_the_docs
 
 from airflow_provider_toggl.get_provider_info import get_provider_info
 
@@ -135,7 +136,8 @@ def test_a_person_fills_in_the_form_and_the_connection_is_what_they_typed(
     check_standard_fields(chromium)
     check_extra_fields(chromium)
     fill_in(chromium)
-    find(chromium, "[role=dialog]").screenshot(str(tmp_path / "filled-in.png"))  # docs/images/connection-form.png
+    find(chromium, "[role=dialog]").screenshot(str(tmp_path / "filled-in.png"))
+    keep_for_the_docs(tmp_path / "filled-in.png", "connection-form.png")
     save(chromium)
 
     shown = home.api("GET", "/connections/toggl_default")

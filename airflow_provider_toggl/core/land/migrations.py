@@ -15,6 +15,9 @@ from airflow_provider_toggl.core.land.session import Session
 
 Migration = Callable[[Dialect], list[str]]
 
+# A stream that comes later has a migration of its own.
+_FIRST_STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
+
 
 def _first_tables(dialect: Dialect) -> list[str]:
     named, engine = load_queries("tables"), load_queries(dialect.file)
@@ -23,7 +26,7 @@ def _first_tables(dialect: Dialect) -> list[str]:
         beside.append(named["offsets_of_zone"])
     return [
         *(sql.format(**dialect.types) for sql in beside),
-        *(merge.create_table(table, dialect) for table in TABLES.values()),
+        *(merge.create_table(TABLES[stream], dialect) for stream in _FIRST_STREAMS),
         *(sql for name, sql in engine.items() if name.startswith("create_")),
     ]
 

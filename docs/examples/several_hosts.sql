@@ -1,0 +1,2 @@
+create role toggl login password 'a password';
+create database airflow_data owner toggl;

@@ -1,0 +1,366 @@
+"""The pages of the reference, made from the code whenever the documentation is built, so that they cannot drift.
+
+MkDocs calls :func:`on_files` (``hooks`` in ``mkdocs.yml``). Nothing of it is kept in the repository: a copy would have
+to be made again with every change, and would be a conflict between any two of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Importing Airflow writes a configuration file into its home.
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-docs-"))
+
+from airflow_provider_toggl.cli.commands import COMMANDS
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.get_provider_info import get_provider_info
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+PACKAGE = "airflow_provider_toggl"
+#: What DAG authors call besides operators, sensors, triggers and the hook.
+FUNCTIONS = {
+    f"{PACKAGE}.assets": ("toggl_asset",),
+    f"{PACKAGE}.hooks.warehouse": ("read_df", "open_target"),
+    f"{PACKAGE}.hooks.days": ("find_changed_days", "compute_changed_days"),
+    f"{PACKAGE}.sandbox.server": ("start_sandbox",),
+}
+_NONE = inspect.Parameter.empty
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages to those of the folder."""
+    from mkdocs.structure.files import File  # noqa: PLC0415 - who only wants the texts needs no MkDocs
+
+    for name, text in pages().items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its path below ``docs``."""
+    info = get_provider_info()
+    transfers = [transfer["python-module"] for transfer in info["transfers"]]
+    named = {kind: info[kind][0]["python-modules"] for kind in ("hooks", "operators", "sensors", "triggers")}
+    return {
+        "reference/operators.md": _join(
+            "Operators",
+            "Each takes what every Airflow operator takes (`task_id`, `retries`, `outlets`, …), and what is listed.",
+            *(part for name in [*transfers, *named["operators"]] for part in _classes(name, "Operator")),
+        ),
+        "reference/sensors.md": _join(
+            "Sensors and triggers",
+            "[Waiting for a change](../waiting.md) says how they are used.",
+            *(part for name in named["sensors"] for part in _classes(name, "Sensor")),
+            *(part for name in named["triggers"] for part in _classes(name, "Trigger")),
+        ),
+        "reference/hook.md": _join(
+            "Hook and functions",
+            "What Python code of yours may call.",
+            *(part for name in named["hooks"] for part in _hook(name)),
+            *(_function(name, function) for name, functions in FUNCTIONS.items() for function in functions),
+        ),
+        "reference/cli.md": _join(
+            "Command line",
+            "`airflow toggl …` is the same as `python -m airflow_provider_toggl …`. For the sandbox the latter also "
+            "works where Airflow is not installed.",
+            *(_command(name) for name in COMMANDS),
+        ),
+        "reference/configuration.md": _join(
+            "Configuration",
+            "[Connection](../connection.md) says how to set both.",
+            _settings(info),
+            _fields(info),
+        ),
+        "reference/tables.md": _join(
+            "Tables and views",
+            "All that a warehouse has, as DuckDB describes it; [Warehouses](../warehouses.md#types) has the types of "
+            "other engines, and [Tables](../tables.md) says what the columns mean.",
+            *_tables(),
+        ),
+        "reference/errors.md": _join(
+            "Errors",
+            f"All are in `{PACKAGE}.core.errors`. [What to do](../errors.md) about each is on a page of its own.",
+            *(_error(error) for error in error_classes()),
+        ),
+    }
+
+
+def error_classes() -> list[type[errors.TogglError]]:
+    """Return the errors, each after what it is derived from."""
+    return [one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, errors.TogglError)]
+
+
+def public_classes(module: str, suffix: str) -> list[type]:
+    """Return the classes that a module defines for DAG authors."""
+    there = vars(importlib.import_module(module)).values()
+    return [
+        one
+        for one in there
+        if inspect.isclass(one)
+        and one.__module__ == module
+        and one.__name__.endswith(suffix)
+        and not one.__name__.startswith("_")
+    ]
+
+
+def parameters(one: type) -> dict[str, inspect.Parameter]:
+    """Return what a class is made with, its own bases' parameters included and Airflow's left out."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in one.__mro__:
+        if base.__module__.startswith(PACKAGE) and "__init__" in vars(base):
+            given = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+            found |= {p.name: p for p in given if p.kind is not p.VAR_KEYWORD and p.name not in found}
+    return found
+
+
+def described(one: Any) -> dict[str, str]:
+    """Return what the docstrings of a class and its bases, or of a function, say of each parameter."""
+    bases = one.__mro__ if inspect.isclass(one) else (one,)
+    found: dict[str, str] = {}
+    for base in bases:
+        if base.__module__.startswith(PACKAGE):
+            for names, meaning in re.findall(
+                r"^:param ([\w, ]+):\s*(.+?)(?=^:|\Z)", inspect.getdoc(base) or "", re.MULTILINE | re.DOTALL
+            ):
+                for name in names.split(", "):
+                    found.setdefault(name, _plain(meaning))
+    return found
+
+
+# -- Python ----------------------------------------------------------------------------------------------------------
+
+
+def _classes(module: str, suffix: str) -> Iterator[str]:
+    for one in public_classes(module, suffix):
+        templated = set(getattr(one, "template_fields", ()))
+        yield _join_parts(
+            f"## {one.__name__}", f"`{module}.{one.__name__}`", _prose(one), _parameters(one, templated), _raises(one)
+        )
+
+
+def _hook(module: str) -> Iterator[str]:
+    yield from _classes(module, "Hook")
+    for one in public_classes(module, "Hook"):
+        for name, member in vars(one).items():
+            if inspect.isfunction(member) and not name.startswith("_"):
+                heading = f"### {one.__name__}.{name}"
+                yield _join_parts(heading, _signature(member), _prose(member), _parameters(member), _raises(member))
+
+
+def _function(module: str, name: str) -> str:
+    function = getattr(importlib.import_module(module), name)
+    return _join_parts(
+        f"## {name}",
+        f"`{module}.{name}`",
+        _signature(function),
+        _prose(function),
+        _parameters(function),
+        _raises(function),
+    )
+
+
+def _signature(function: Any) -> str:
+    signature = inspect.signature(function)
+    given = [p for p in signature.parameters.values() if p.name != "self"]
+    shown = signature.replace(parameters=[p.replace(annotation=_NONE) for p in given])
+    return f"`{function.__name__}{shown}`".replace("'", "")
+
+
+def _parameters(one: Any, templated: set[str] | frozenset[str] = frozenset()) -> str:
+    meanings = described(one)
+    if inspect.isclass(one):
+        given = parameters(one)
+    else:
+        # A function's table is of what needs words; the signature above it has all.
+        given = {n: p for n, p in inspect.signature(inspect.unwrap(one)).parameters.items() if n in meanings}
+    if not given:
+        return ""
+    rows = []
+    for name, parameter in given.items():
+        default = "" if parameter.default is _NONE else f"`{parameter.default!r}`"
+        type_ = "" if parameter.annotation is _NONE else f"`{_spelled_out(parameter.annotation, one)}`"
+        words = _sentence(meanings.get(name, "").removesuffix(" (templated)"))
+        rows.append((f"`{name}`", type_, default, words + (" Templated." if name in templated else "")))
+    return _table(("Parameter", "Type", "Default", "Meaning"), rows)
+
+
+def _spelled_out(annotation: Any, one: Any) -> str:
+    """Return a type's name, and what a name stands for that a module has only for itself."""
+    meant = getattr(inspect.getmodule(one), str(annotation), None)
+    whole = str(annotation if meant is None or inspect.isclass(meant) else meant)
+    return re.sub(r"\b(?:typing|collections\.abc)\.", "", whole)
+
+
+def _prose(one: Any) -> str:
+    text = (inspect.getdoc(one) or "").split("\n:")[0].strip()
+    returned = re.search(r"^:returns?: *(.+?)(?=^:|\Z)", inspect.getdoc(one) or "", re.MULTILINE | re.DOTALL)
+    return _plain(text, lines=True) + (f"\n\nReturns {_plain(returned[1])}" if returned else "")
+
+
+def _raises(one: Any) -> str:
+    found = re.findall(r"^:raises (\w+): *(.+?)(?=^:|\Z)", inspect.getdoc(one) or "", re.MULTILINE | re.DOTALL)
+    return "\n".join(f"- Raises `{name}`: {_plain(when)}" for name, when in found)
+
+
+def _error(error: type[errors.TogglError]) -> str:
+    base = error.__bases__[0].__name__
+    kind = f"A kind of [`{base}`](#{base.lower()})." if error is not errors.TogglError else ""
+    carried = {
+        name: words for name, words in described(error).items() if name not in described(error.__bases__[0]) or not kind
+    }
+    rows = [(f"`{name}`", _sentence(words)) for name, words in carried.items() if name != "message"]
+    table = _table(("Carries", "Meaning"), rows) if rows else ""
+    return _join_parts(f"## {error.__name__}", kind, _prose(error), table)
+
+
+# -- the command line ------------------------------------------------------------------------------------------------
+
+
+def build_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command as ``airflow toggl`` has it."""
+    parser = argparse.ArgumentParser(prog=f"airflow toggl {name}")
+    importlib.import_module(COMMANDS[name].module).add_arguments(parser)
+    return parser
+
+
+def _command(name: str) -> str:
+    return _join_parts(f"## {name}", _sentence(COMMANDS[name].summary), *_arguments(build_parser(name)))
+
+
+def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
+    rows = []
+    nested: list[argparse.ArgumentParser] = []
+    # What argparse knows of a parser it tells nobody but its own formatter.
+    formatter = parser._get_formatter()  # noqa: SLF001 - see above
+    for action in parser._actions:  # noqa: SLF001 - see above
+        if "--help" in action.option_strings:
+            continue
+        if isinstance(action.choices, dict):
+            nested += dict.fromkeys(action.choices.values())
+            continue
+        value = action.metavar or ("" if action.nargs == 0 else action.dest.upper())
+        words = ", ".join(f"`{flag}`" for flag in action.option_strings) or f"`{action.dest}`"
+        if action.option_strings and value:
+            words += f" `{value}`"
+        choices = f" One of {', '.join(f'`{c}`' for c in action.choices)}." if action.choices else ""
+        meaning = _sentence(formatter._expand_help(action)) if action.help else ""  # noqa: SLF001 - see above
+        rows.append((words, meaning + choices))
+    yield "```text\n" + parser.format_usage().removeprefix("usage: ").strip() + "\n```"
+    if rows:
+        yield _table(("Argument", "Meaning"), rows)
+    for one in nested:
+        yield f"### {one.prog.removeprefix('airflow toggl ')}"
+        yield from filter(None, (_sentence(one.description or ""), *_arguments(one)))
+
+
+# -- configuration and tables ----------------------------------------------------------------------------------------
+
+
+def _settings(info: dict[str, Any]) -> str:
+    (section,) = info["config"]
+    rows = [
+        (
+            f"`{name}`",
+            option["type"],
+            f"`{option['default']}`" if option["default"] else "",
+            f"`AIRFLOW__{section.upper()}__{name.upper()}`",
+            option["description"],
+        )
+        for name, option in info["config"][section]["options"].items()
+    ]
+    heads = ("Option", "Type", "Default", "Environment variable", "Meaning")
+    return _join_parts(f"## Section [{section}] of airflow.cfg {{ #settings }}", _table(heads, rows))
+
+
+def _fields(info: dict[str, Any]) -> str:
+    (kind,) = info["connection-types"]
+    form = kind["ui-field-behaviour"]
+    rows = [
+        (f"`{name}`", label, "string", f"As in the form: {form['placeholders'][name]}")
+        for name, label in form["relabeling"].items()
+    ]
+    for name, field in kind["conn-fields"].items():
+        types = [one for one in field["schema"]["type"] if one != "null"]
+        default = field["schema"].get("default")
+        rows.append((
+            f"`extra.{name}`",
+            field["label"],
+            f"{', '.join(types)}" + ("" if default is None else f", `{default}`"),
+            field["description"],
+        ))  # fmt: skip
+    heads = ("Field", "Label", "Type", "Meaning")
+    return _join_parts("## Connection of type toggl { #connection }", _table(heads, rows))
+
+
+def warehouse_columns() -> dict[str, list[tuple[str, str]]]:
+    """Return the columns of each table and view with their types, of a warehouse made for it."""
+    import duckdb  # noqa: PLC0415 - only here
+
+    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - loads DuckDB
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "warehouse.duckdb"
+        with DuckdbTarget(file, schema="toggl") as target:
+            target.prepare()
+        with duckdb.connect(str(file), read_only=True) as connection:
+            rows = connection.sql(
+                "select table_name, column_name, data_type from information_schema.columns "
+                "where table_schema = 'toggl' order by table_name, ordinal_position"
+            ).fetchall()
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, column, type_ in rows:
+        found.setdefault(table, []).append((column, type_.lower()))
+    return found
+
+
+def _tables() -> Iterator[str]:
+    for table, columns in warehouse_columns().items():
+        rows = [(f"`{name}`", type_) for name, type_ in columns]
+        yield _join_parts(f"## {table}", _table(("Column", "Type"), rows))
+
+
+# -- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    # Between backticks both are what they are; elsewhere one would begin a cell, the other a tag.
+    parts = text.split("`")
+    parts[::2] = [part.replace("|", "\\|").replace("<", "&lt;") for part in parts[::2]]
+    return "`".join(parts)
+
+
+def _sentence(text: str) -> str:
+    """Return a sentence as it is written: with a capital, and an end."""
+    text = f"{text[:1].upper()}{text[1:]}"
+    return text if not text or text.endswith((".", ":")) else f"{text}."
+
+
+def _plain(text: str, *, lines: bool = False) -> str:
+    """Turn what a docstring says into Markdown."""
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
+    text = re.sub(r"(?m)::$", ":", text)
+    return text if lines else " ".join(text.split())
+
+
+def _join_parts(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _join(title: str, *parts: str) -> str:
+    return _join_parts(f"# {title}", *parts) + "\n"

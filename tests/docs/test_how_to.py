@@ -1,0 +1,218 @@
+"""What the how-to pages show, run, or read by what would read it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import pytest
+from support.observations import NOON, at, entries
+from support.package_sources import ROOT
+from support.tutorials import Shell, bare_environment, steps
+
+from airflow_provider_toggl.__main__ import build_parser
+from airflow_provider_toggl.cli import receiver
+from airflow_provider_toggl.core.delivery.receive import CAP
+from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.land.target import Progress
+from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.sandbox.server import start_sandbox
+
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DuckDB file with three entries, which is where tasks land."""
+    file = tmp_path / "warehouse.duckdb"
+    monkeypatch.setenv("AIRFLOW_CONN_DUCKDB_DEFAULT", json.dumps({"conn_type": "duckdb", "host": str(file)}))
+    land_entries(file, 3)
+    return file
+
+
+@pytest.fixture
+def held(warehouse: Path) -> Iterator[Path]:
+    """The file while another process has it open for writing."""
+    program = (
+        f"import duckdb, sys; held = duckdb.connect({str(warehouse)!r}); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield warehouse
+        process.stdin.close()
+
+
+def land_entries(file: Path, number: int) -> None:
+    with DuckdbTarget(file, schema="toggl") as target:
+        target.prepare()
+        target.land([entries(*range(1, number + 1))], Progress("time_entries", "1", at(0), "", 1, NOON))
+
+
+def documents(name: str) -> list[dict[str, Any]]:
+    yaml = pytest.importorskip("yaml")  # comes with what builds the documentation
+    return [document for document in yaml.safe_load_all((EXAMPLES / name).read_text()) if document]
+
+
+def publisher() -> Any:
+    spec = importlib.util.spec_from_file_location("publisher", EXAMPLES / "publish_for_analysts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# -- analysts and backups --------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_being_written_cannot_be_opened_for_reading_either(held: Path) -> None:
+    with pytest.raises(duckdb.IOException, match="Could not set lock on file"):
+        duckdb.connect(str(held), read_only=True)
+    with duckdb.connect() as other, pytest.raises(duckdb.IOException, match="Could not set lock on file"):
+        other.execute(f"attach '{held}' as warehouse (read_only)")
+
+
+def test_published_files_are_read_while_the_file_is_written(warehouse: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    program = publisher()
+    written = program.publish(folder)
+    assert sorted(path.name for path in written) == sorted(f"{view}.parquet" for view in program.VIEWS)
+    assert sorted(folder.iterdir()) == sorted(written)
+    with duckdb.connect(str(warehouse)) as writer, duckdb.connect() as analyst:
+        writer.execute("create table toggl.held (n int)")
+        view = "create view time_entry_facts as from read_parquet('/srv/toggl/time_entry_facts.parquet');"
+        assert view in (ROOT / "docs" / "how-to" / "duckdb-analysts.md").read_text()
+        analyst.execute(view.replace("/srv/toggl", str(folder)))
+        assert analyst.execute("select count(*) from time_entry_facts").fetchall() == [(3,)]
+
+
+def test_publishing_again_takes_the_place_of_what_was_there_before(warehouse: Path, tmp_path: Path) -> None:
+    publisher().publish(tmp_path)
+    land_entries(warehouse, 5)
+    publisher().publish(tmp_path)
+    with duckdb.connect() as analyst:
+        found = analyst.execute(f"select count(*) from read_parquet('{tmp_path}/time_entry_facts.parquet')").fetchall()
+    assert found == [(5,)]
+
+
+def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
+    (step,) = steps(ROOT / "docs" / "how-to" / "restore.md")
+    env = bare_environment(warehouse.parent)
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    with Shell(warehouse.parent, env) as shell:
+        shell.say(step.text)
+    contents = "select table_name from information_schema.tables where table_schema = 'toggl' order by 1"
+    with duckdb.connect(str(warehouse)) as one, duckdb.connect(str(warehouse.parent / "backup.duckdb")) as other:
+        assert one.execute(contents).fetchall() == other.execute(contents).fetchall()
+        assert other.execute("select count(*) from toggl.time_entry_facts").fetchall() == [(3,)]
+
+
+# -- connections -----------------------------------------------------------------------------------------------------
+
+
+def set_connections(monkeypatch: pytest.MonkeyPatch, connections: dict[str, Any]) -> None:
+    for conn_id, connection in connections.items():
+        value = connection if isinstance(connection, str) else json.dumps(connection)
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", value)
+
+
+def check_connections(toggl: str, *databases: str) -> None:
+    """Check that the hooks take the connections, down to where they would connect to."""
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    from airflow_provider_toggl.hooks.events import resolve_store_conn_id
+    from airflow_provider_toggl.hooks.libpq import build_dsn
+    from airflow_provider_toggl.hooks.receiver import get_receiving_connection
+
+    assert resolve_store_conn_id(toggl) == "toggl_events"
+    assert get_receiving_connection(toggl).store == "toggl_events"
+    for conn_id in databases:
+        dsn = build_dsn(BaseHook.get_connection(conn_id))
+        assert "host=db.example.com" in dsn
+        assert "dbname=airflow_data" in dsn
+        assert "sslmode=require" in dsn
+
+
+def test_the_connections_of_several_hosts_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connections(monkeypatch, json.loads((EXAMPLES / "several-hosts.json").read_text()))
+    check_connections("toggl_default", "toggl_events", "warehouse")
+
+
+def test_the_connections_of_the_kubernetes_secret_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    (secret,) = documents("kubernetes/secret.yaml")
+    for name, value in secret["stringData"].items():
+        monkeypatch.setenv(name, value)
+    check_connections("toggl_default", "toggl_events", "warehouse")
+
+
+def test_the_connection_of_a_secret_is_the_one_of_the_file() -> None:
+    inside = json.loads((EXAMPLES / "connections.json").read_text())
+    assert json.loads((EXAMPLES / "connection.json").read_text()) == inside["toggl_default"]
+
+
+@pytest.mark.usefixtures("metadata_database")
+def test_a_command_finds_its_connection_in_a_secrets_backend(tmp_path: Path) -> None:
+    connection = json.loads((EXAMPLES / "connection.json").read_text())
+    env = os.environ | {
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(tmp_path / "connections.json")}),
+        "AIRFLOW__TOGGL__STATE_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "airflow_provider_toggl", "quota", "--json"]
+    with start_sandbox(entries=1) as toggl:
+        connection |= {"host": toggl.url, "password": toggl.token}
+        (tmp_path / "connections.json").write_text(json.dumps({"toggl_default": connection}))
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "user" in json.loads(done.stdout.splitlines()[-1])
+
+
+# -- Kubernetes and proxies ------------------------------------------------------------------------------------------
+
+
+def test_the_chart_s_settings_are_settings_of_the_package() -> None:
+    (values,) = documents("kubernetes/values.yaml")
+    assert set(values["config"]["toggl"]) <= set(get_provider_info()["config"]["toggl"]["options"])
+    (secret,) = documents("kubernetes/secret.yaml")
+    assert f"name: {secret['metadata']['name']}" in values["extraEnvFrom"]
+
+
+def test_the_receiver_s_command_port_and_path_are_those_of_the_package() -> None:
+    deployment, service, ingress = documents("kubernetes/receiver.yaml")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    python, dash_m, package, *rest = container["args"]
+    assert (python, dash_m, package) == ("python", "-m", "airflow_provider_toggl")
+    chosen, options = build_parser().parse_known_args(rest)
+    assert chosen.command == "receiver"
+    parser = argparse.ArgumentParser()
+    receiver.add_arguments(parser)
+    assert parser.parse_args(options).port == container["ports"][0]["containerPort"]
+    assert service["spec"]["selector"] == deployment["spec"]["template"]["metadata"]["labels"]
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert path["path"] == "/toggl/webhooks/"
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+
+
+def test_proxies_take_bodies_as_large_as_the_receiver_does_and_lead_to_its_path() -> None:
+    (traefik,) = documents("traefik.yaml")
+    assert traefik["http"]["middlewares"]["toggl-size"]["buffering"]["maxRequestBodyBytes"] == CAP
+    assert "PathPrefix(`/toggl/webhooks/`)" in traefik["http"]["routers"]["toggl"]["rule"]
+    (server,) = traefik["http"]["services"]["toggl"]["loadBalancer"]["servers"]
+    nginx, caddy = (EXAMPLES / "nginx.conf").read_text(), (EXAMPLES / "Caddyfile").read_text()
+    assert CAP == 1024 * 1024
+    assert "client_max_body_size 1m;" in nginx
+    assert "max_size 1MiB" in caddy
+    assert f"proxy_pass {server['url']};" in nginx
+    assert f"reverse_proxy {urlsplit(server['url']).netloc}" in caddy

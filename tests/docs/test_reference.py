@@ -1,0 +1,114 @@
+"""The reference, which is made from the code, has all of what is public, in words."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+from functools import cache
+from types import ModuleType
+
+import pytest
+from support.package_sources import ROOT
+
+from airflow_provider_toggl.cli.commands import COMMANDS
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.land.schemas import TABLES, VERSIONS
+from airflow_provider_toggl.get_provider_info import get_provider_info
+
+
+@cache
+def reference() -> ModuleType:
+    """Return the program that makes the pages."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["reference"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def pages() -> dict[str, str]:
+    return dict(reference().pages())
+
+
+def named_classes() -> list[type]:
+    info = get_provider_info()
+    modules = [
+        name for kind in ("operators", "sensors", "triggers", "hooks") for name in info[kind][0]["python-modules"]
+    ]
+    modules += [transfer["python-module"] for transfer in info["transfers"]]
+    suffixes = ("Operator", "Sensor", "Trigger", "Hook")
+    return [one for name in modules for suffix in suffixes for one in reference().public_classes(name, suffix)]
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands below a heading."""
+    found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", pages()[page], re.MULTILINE | re.DOTALL)
+    assert found, f"{page} has no section {heading}"
+    return found[1]
+
+
+def row(text: str, name: str) -> str:
+    """Return the last cell of the row of that name, which says what it means."""
+    found = re.search(rf"^\| `{re.escape(name)}`(?: `.+?`)? \|(.*)\|$", text, re.MULTILINE)
+    assert found, f"there is no row {name}"
+    return re.split(r"(?<!\\)\|", found[1])[-1].strip()
+
+
+def test_every_parameter_of_every_public_class_is_there_and_described() -> None:
+    found = named_classes()
+    assert len(found) >= 13
+    for one in found:
+        page = next(name for name, text in pages().items() if f"## {one.__name__}\n" in text)
+        for name in reference().parameters(one):
+            assert row(section(page, one.__name__), name).replace("Templated.", "").strip(), f"{one.__name__}: {name}"
+
+
+def test_what_a_docstring_describes_is_a_parameter() -> None:
+    for one in named_classes():
+        assert set(reference().described(one)) <= set(reference().parameters(one)), one.__name__
+
+
+def test_every_method_of_the_hook_is_there() -> None:
+    from airflow_provider_toggl.hooks.toggl import TogglHook
+
+    methods = [name for name, one in vars(TogglHook).items() if inspect.isfunction(one) and not name.startswith("_")]
+    assert [name for name in methods if f"### TogglHook.{name}\n" not in pages()["reference/hook.md"]] == []
+
+
+def test_every_setting_and_field_is_there_and_described() -> None:
+    page, info = pages()["reference/configuration.md"], get_provider_info()
+    for name in info["config"]["toggl"]["options"]:
+        assert row(page, name).endswith(".")
+    for name in info["connection-types"][0]["conn-fields"]:
+        assert row(page, f"extra.{name}").endswith(".")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_a_command_is_there_and_described(command: str) -> None:
+    text = section("reference/cli.md", command)
+    help_text = reference().build_parser(command).format_help()
+    options = set(re.findall(r"--[a-z-]+", help_text)) - {"--help"}
+    assert [option for option in options if not row(text, option)] == []
+    assert [line for line in text.splitlines() if line.startswith("|") and line.endswith("|  |")] == []
+
+
+def test_every_column_of_every_stream_is_there() -> None:
+    for table in (*TABLES.values(), VERSIONS):
+        text = section("reference/tables.md", table.name)
+        assert [column.name for column in table.columns if f"| `{column.name}` |" not in text] == []
+
+
+def test_the_views_and_the_tables_of_progress_are_there() -> None:
+    for name in ("live_time_entries", "time_entry_facts", "time_entry_changes", "sync_state", "rejected_records"):
+        assert "| `" in section("reference/tables.md", name)
+
+
+def test_every_error_is_there_below_what_it_is_a_kind_of() -> None:
+    for one in reference().error_classes():
+        text = section("reference/errors.md", one.__name__)
+        assert one is errors.TogglError or f"[`{one.__base__.__name__}`]" in text

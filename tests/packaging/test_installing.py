@@ -1,0 +1,147 @@
+"""The wheel in an environment that has nothing but what the wheel asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.distributions import UV, build, make_environment, write_constraints
+from support.package_sources import package_modules
+
+pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_group("packaging")]
+
+# What each extra brings, and the modules that are of no use without.
+OF_AN_EXTRA = {
+    "airflow_provider_toggl.core.events.postgres_server": "psycopg",
+    "airflow_provider_toggl.core.events.postgres_store": "psycopg",
+    "airflow_provider_toggl.core.land.postgres_session": "psycopg",
+    "airflow_provider_toggl.core.land.postgres_target": "psycopg",
+}
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+LOCKS = ("airflow-newest", "airflow-oldest")
+# All but mysql, whose provider asks for a driver that is built with a compiler.
+EXTRAS = "polars,postgres,report,sandbox,sqlite"
+
+IMPORT_ALL = """
+import importlib, json, sys, warnings
+warnings.simplefilter("error", ImportWarning)
+missing = {}
+for name in json.loads(sys.argv[1]):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing[name] = error.name
+print(json.dumps(missing))
+"""
+
+WITHOUT_EXTRAS = """
+import datetime, json, os, pathlib
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.toggl import as_frame
+from airflow_provider_toggl.hooks.warehouse import open_target
+from airflow_provider_toggl.report.chart import draw_png
+from airflow_provider_toggl.report.weeks import WeeklyReport
+for kind in ("postgres", "mysql", "sqlite"):
+    os.environ[f"AIRFLOW_CONN_OF_{kind.upper()}"] = json.dumps({"conn_type": kind, "host": "localhost"})
+attempts = {
+    "postgres": lambda: open_target("of_postgres", schema="toggl"),
+    "postgres, events": lambda: open_event_store(event_store_conn_id="of_postgres"),
+    "mysql": lambda: open_target("of_mysql", schema="toggl"),
+    "sqlite": lambda: open_target("of_sqlite", schema="toggl"),
+    "polars": lambda: as_frame(None, "polars"),
+    "report": lambda: draw_png(WeeklyReport([datetime.date(2026, 1, 5)], [], zone="UTC"), pathlib.Path("no.png")),
+}
+said = {}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+    except ConfigurationError as error:
+        said[name] = str(error)
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("wheel"), "wheel")["wheel"]
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the wheel and without any extra."""
+    folder = tmp_path_factory.mktemp("environment")
+    return make_environment(folder / "venv", str(wheel), constraints=write_constraints(folder))
+
+
+def run(python: Path, program: str, home: Path, *arguments: str) -> dict[str, str]:
+    env = {"AIRFLOW_HOME": str(home), "HOME": str(home), "PATH": os.environ["PATH"]}
+    command = [python, "-c", program, *arguments]
+    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def importable() -> list[str]:
+    # Running sandbox/__main__ serves.
+    return [module.name for module in package_modules() if not module.name.endswith("sandbox.__main__")]
+
+
+def test_every_module_is_imported_with_what_is_declared(python: Path, tmp_path: Path) -> None:
+    assert run(python, IMPORT_ALL, tmp_path, json.dumps(importable())) == OF_AN_EXTRA
+
+
+def test_what_needs_an_extra_says_which(python: Path, tmp_path: Path) -> None:
+    said = run(python, WITHOUT_EXTRAS, tmp_path)
+    for name in ("postgres", "postgres, events", "mysql", "sqlite", "polars", "report"):
+        assert f"airflow-provider-toggl[{name.split(',')[0]}]" in said[name], said[name]
+
+
+def test_the_dependencies_agree_with_each_other(python: Path) -> None:
+    done = subprocess.run([UV, "pip", "check", "--python", python], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("version", PYTHONS)
+def test_each_supported_python_and_airflow_installs_and_imports_all(
+    wheel: Path, version: str, lock: str, tmp_path: Path
+) -> None:
+    found = find_python(version)
+    if found is None:
+        pytest.skip(f"there is no Python {version} here")
+    constraints = write_constraints(tmp_path, lock)
+    python = make_environment(tmp_path / "venv", f"{wheel}[{EXTRAS}]", constraints=constraints, python=str(found))
+    assert run(python, IMPORT_ALL, tmp_path, json.dumps(importable())) == {}
+    shutil.rmtree(tmp_path / "venv")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("version", PYTHONS)
+def test_each_supported_python_and_airflow_has_wheels_of_all_that_is_asked_for(
+    wheel: Path, version: str, lock: str, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked.in"
+    asked.write_text(f"airflow-provider-toggl[{EXTRAS}] @ {wheel.as_uri()}\n")
+    compile_ = [UV, "pip", "compile", "--quiet", "--python-version", version, "--only-binary", ":all:"]
+    done = subprocess.run(
+        [*compile_, "-c", write_constraints(tmp_path, lock), asked], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "apache-airflow==3." in done.stdout
+
+
+def find_python(version: str) -> Path | None:
+    """Return a Python of that version: on the path, or installed beside the one that runs this."""
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python{version}"))
+    for one in [*beside, shutil.which(f"python{version}")]:
+        if one is not None and subprocess.run([one, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return Path(one)
+    return None
