@@ -33,8 +33,9 @@ with DAG(
         action=["created", "updated"],
         project_id=os.environ.get("TOGGL_PROJECT_ID", "1"),
         where={"stop": {"exists": True}},
-        # The next one after the last that was done, whenever it was.
+        # The next one after the last that was done, whenever it was; the first run begins a day back.
         consumer="toggl_follow_up",
+        look_back=timedelta(days=1),
         timeout=timedelta(days=7),
     )
     project = TogglEnsureProjectOperator(task_id="project", name="Follow-ups")

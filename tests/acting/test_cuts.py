@@ -32,7 +32,7 @@ from airflow_provider_toggl.operators.entries import (
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.newest]
 
 WRITES = 100
 START, STOP = "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z"
@@ -183,3 +183,13 @@ def forget_notes() -> None:
     """Be another host."""
     for note in Path(state_dir() / "notes").glob("*"):
         note.unlink()
+
+
+def test_a_write_that_is_carried_out_long_after_its_connection_was_cut_is_waited_for(
+    toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(once, "PATIENCE", (0.0, 1.0))
+    toggl.fault("hang_up", late_seconds=0.2, match={"method": "POST"})
+    result = run_tries(lambda: TogglCreateTimeEntryOperator(task_id="late", start=START, stop=STOP, description="late"))
+    assert result["action"] == "found"
+    assert [row["description"] for row in live(toggl, "time_entries")].count("late") == 1

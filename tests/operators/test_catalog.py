@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.connections import Connections
+from support.sandboxes import HostedSandbox
 from support.tries import context_of
 
 from airflow_provider_toggl.core import errors
@@ -15,22 +15,14 @@ from airflow_provider_toggl.operators.catalog import (
     TogglEnsureTagOperator,
     TogglEnsureTaskOperator,
 )
-from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
-from airflow_provider_toggl.sandbox.settings import Settings
 
 pytestmark = pytest.mark.airflow
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningSandbox]:
-    with start_sandbox(entries=5, days=5, settings=Settings(plan="starter", quota_enforced=False)) as running:
-        yield running
-
-
 @pytest.fixture
-def toggl(server: RunningSandbox, connections: Connections) -> RunningSandbox:
-    connections.toggl(server)
-    return server
+def toggl(small_sandbox: HostedSandbox, connections: Connections) -> HostedSandbox:
+    connections.toggl(small_sandbox)
+    return small_sandbox
 
 
 def run(operator: Any) -> dict[str, Any]:
@@ -38,7 +30,7 @@ def run(operator: Any) -> dict[str, Any]:
     return result
 
 
-def test_each_is_created_once_and_then_found(toggl: RunningSandbox):
+def test_each_is_created_once_and_then_found(toggl: HostedSandbox):
     client = run(TogglEnsureClientOperator(task_id="client", name="Acme "))
     project = run(TogglEnsureProjectOperator(task_id="project", name="Bridge", client_id=str(client["id"])))
     task = run(TogglEnsureTaskOperator(task_id="task", name="Draw", project_id=str(project["id"])))
@@ -61,7 +53,7 @@ def test_each_is_created_once_and_then_found(toggl: RunningSandbox):
     ]
 
 
-def test_a_project_of_another_client_is_another(toggl: RunningSandbox):
+def test_a_project_of_another_client_is_another(toggl: HostedSandbox):
     client = run(TogglEnsureClientOperator(task_id="client", name="Other"))
     first = run(TogglEnsureProjectOperator(task_id="project", name="Tower"))
     second = run(TogglEnsureProjectOperator(task_id="project", name="Tower", client_id=client["id"]))
@@ -69,7 +61,7 @@ def test_a_project_of_another_client_is_another(toggl: RunningSandbox):
     assert first["id"] != second["id"]
 
 
-def test_further_fields_are_of_what_is_created(toggl: RunningSandbox):
+def test_further_fields_are_of_what_is_created(toggl: HostedSandbox):
     made = run(TogglEnsureProjectOperator(task_id="project", name="Red", fields={"color": "#d92b2b", "active": False}))
     assert not made["active"]
     (row,) = [one for one in toggl.truth("projects") if one["id"] == made["id"]]
@@ -88,7 +80,7 @@ def test_further_fields_are_of_what_is_created(toggl: RunningSandbox):
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_what_cannot_be_is_refused_before_anything_is_asked(toggl: RunningSandbox, operator: Any):
+def test_what_cannot_be_is_refused_before_anything_is_asked(toggl: HostedSandbox, operator: Any):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError):
         run(operator)

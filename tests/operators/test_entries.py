@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.connections import Connections, all_logs
+from support.sandboxes import HostedSandbox
 from support.tries import Killed, context_of, store_of
 
 from airflow_provider_toggl.core import errors
@@ -16,7 +17,6 @@ from airflow_provider_toggl.operators.entries import (
     TogglStopTimeEntryOperator,
     TogglUpdateTimeEntryOperator,
 )
-from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
 
@@ -24,9 +24,9 @@ START, STOP = "2026-11-20T08:00:00Z", "2026-11-20T09:30:00Z"
 
 
 @pytest.fixture(autouse=True)
-def toggl(sandbox: RunningSandbox, connections: Connections) -> RunningSandbox:
-    connections.toggl(sandbox)
-    return sandbox
+def toggl(small_sandbox: HostedSandbox, connections: Connections) -> HostedSandbox:
+    connections.toggl(small_sandbox)
+    return small_sandbox
 
 
 def run(operator: Any, try_number: int = 1, **context: Any) -> dict[str, Any]:
@@ -46,11 +46,11 @@ def stop(try_number: int = 1, *, context: dict[str, Any] | None = None, **option
     return run(TogglStopTimeEntryOperator(task_id="stop", **options), try_number, **(context or {}))
 
 
-def truth(toggl: RunningSandbox, number: int) -> dict[str, Any]:
+def truth(toggl: HostedSandbox, number: int) -> dict[str, Any]:
     return next(row for row in toggl.truth("time_entries") if row["id"] == number)
 
 
-def test_a_created_entry_is_as_it_was_asked_for(toggl: RunningSandbox):
+def test_a_created_entry_is_as_it_was_asked_for(toggl: HostedSandbox):
     project = next(row["id"] for row in toggl.truth("projects") if row["active"] and not row["deleted_at"])
     result = create(stop=STOP, description="design", project_id=str(project), tags="new, airflow")
     found = truth(toggl, result["id"])
@@ -70,7 +70,7 @@ def test_an_entry_may_be_given_by_its_duration():
     [{}, {"stop": STOP, "duration": 5}, {"duration": "long"}, {"duration": -5}, {"stop": "noon"}],
     ids=str,
 )
-def test_an_entry_without_one_end_is_refused_before_anything_is_asked(toggl: RunningSandbox, options: dict[str, Any]):
+def test_an_entry_without_one_end_is_refused_before_anything_is_asked(toggl: HostedSandbox, options: dict[str, Any]):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError):
         create(**options)
@@ -85,7 +85,7 @@ def test_results_are_small_and_plain_and_have_the_same_keys():
     assert results[3]["id"] is None
 
 
-def test_starting_stops_what_runs(toggl: RunningSandbox):
+def test_starting_stops_what_runs(toggl: HostedSandbox):
     first, second = start(description="one"), start(description="two")
     assert truth(toggl, first["id"])["stop"] is not None
     assert truth(toggl, second["id"])["running"]
@@ -94,7 +94,7 @@ def test_starting_stops_what_runs(toggl: RunningSandbox):
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 @pytest.mark.parametrize("was_stopped", [False, True])
 def test_a_try_that_was_killed_has_its_timer_found_by_the_next_one(
-    toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str, was_stopped: bool
+    toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str, was_stopped: bool
 ):
     store = store_of(airflow)
     kill_after_next_write(monkeypatch)
@@ -107,7 +107,7 @@ def test_a_try_that_was_killed_has_its_timer_found_by_the_next_one(
     assert (found["action"], found["id"], found["running"]) == ("found", made["id"], not was_stopped)
 
 
-def test_a_timer_is_found_where_no_note_tells_when_it_was_started(toggl: RunningSandbox):
+def test_a_timer_is_found_where_no_note_tells_when_it_was_started(toggl: HostedSandbox):
     began = datetime.now(timezone.utc) - timedelta(minutes=40)
     other = start(description="work", start=(began - timedelta(minutes=10)).isoformat())
     made = start(description="work", start=(began + timedelta(minutes=10)).isoformat())
@@ -118,7 +118,7 @@ def test_a_timer_is_found_where_no_note_tells_when_it_was_started(toggl: Running
     assert start(2, description="work", start=began, context={"started": began})["action"] == "started"
 
 
-def test_what_is_stopped_stays_as_it_was(toggl: RunningSandbox):
+def test_what_is_stopped_stays_as_it_was(toggl: HostedSandbox):
     running = start()
     assert stop(time_entry_id=running["id"])["action"] == "stopped"
     before = truth(toggl, running["id"])
@@ -134,7 +134,7 @@ def test_stopping_what_is_not_there_fails():
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_a_try_that_was_killed_while_it_stopped_what_ran_does_not_stop_what_was_started_since(
-    toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
+    toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
 ):
     store = store_of(airflow)
     meant = start(description="meant")
@@ -146,7 +146,7 @@ def test_a_try_that_was_killed_while_it_stopped_what_ran_does_not_stop_what_was_
     assert truth(toggl, since["id"])["running"]
 
 
-def test_without_a_note_a_next_try_stops_only_what_ran_when_the_run_began(toggl: RunningSandbox):
+def test_without_a_note_a_next_try_stops_only_what_ran_when_the_run_began(toggl: HostedSandbox):
     began = datetime.now(timezone.utc) - timedelta(minutes=40)
     running = start(start=(began + timedelta(minutes=1)).isoformat())
     with pytest.raises(errors.OutcomeUnknown, match="Give time_entry_id"):
@@ -156,7 +156,7 @@ def test_without_a_note_a_next_try_stops_only_what_ran_when_the_run_began(toggl:
     assert stop(2, context={"started": began})["id"] == earlier["id"]
 
 
-def test_an_update_changes_what_it_names(toggl: RunningSandbox):
+def test_an_update_changes_what_it_names(toggl: HostedSandbox):
     made = create(stop=STOP, description="design", tags=["old"])
     changes = {"description": "review", "tags": "new", "tag_action": "add"}
     update = TogglUpdateTimeEntryOperator(task_id="task", time_entry_id=str(made["id"]), changes=changes)
@@ -167,7 +167,7 @@ def test_an_update_changes_what_it_names(toggl: RunningSandbox):
         run(TogglUpdateTimeEntryOperator(task_id="task", time_entry_id="", changes=changes))
 
 
-def test_no_token_is_in_a_log_a_result_a_template_or_an_error(toggl: RunningSandbox):
+def test_no_token_is_in_a_log_a_result_a_template_or_an_error(toggl: HostedSandbox):
     operator = TogglCreateTimeEntryOperator(task_id="task", start=START, stop=STOP)
     with all_logs() as lines:
         result = run(operator)

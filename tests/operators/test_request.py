@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from support.connections import Connections
+from support.sandboxes import HostedSandbox
 from support.tries import Killed, Store, context_of, store_of
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.api.transport import RequestsTransport
 from airflow_provider_toggl.operators.request import TogglRequestOperator
-from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
 
@@ -19,9 +19,9 @@ TAGS = "/api/v9/workspaces/{workspace_id}/tags"
 
 
 @pytest.fixture(autouse=True)
-def toggl(sandbox: RunningSandbox, connections: Connections) -> RunningSandbox:
-    connections.toggl(sandbox)
-    return sandbox
+def toggl(small_sandbox: HostedSandbox, connections: Connections) -> HostedSandbox:
+    connections.toggl(small_sandbox)
+    return small_sandbox
 
 
 def ask(try_number: int = 1, *, store: Store | None = None, **options: Any) -> Any:
@@ -33,23 +33,23 @@ def post(try_number: int = 1, **options: Any) -> Any:
     return ask(try_number, **{"method": "POST", "json": {"name": "brand new"}, **options})
 
 
-def sent(toggl: RunningSandbox) -> int:
+def sent(toggl: HostedSandbox) -> int:
     calls = toggl.requests()["calls"]
     return sum(1 for call in calls if call["method"] == "POST")
 
 
-def made(toggl: RunningSandbox) -> int:
+def made(toggl: HostedSandbox) -> int:
     return sum(1 for tag in toggl.truth("tags") if tag["name"] == "brand new")
 
 
-def test_the_answer_is_the_result_and_ids_are_filled_in(toggl: RunningSandbox):
+def test_the_answer_is_the_result_and_ids_are_filled_in(toggl: HostedSandbox):
     assert post()["name"] == "brand new"
     assert [tag["name"] for tag in ask(query={"search": "brand"})] == ["brand new"]
     organization = toggl.world.organization.id
     assert ask(endpoint="/api/v9/organizations/{organization_id}")["id"] == organization
 
 
-def test_an_answer_that_is_no_json_is_a_text_and_an_empty_one_none(toggl: RunningSandbox):
+def test_an_answer_that_is_no_json_is_a_text_and_an_empty_one_none(toggl: HostedSandbox):
     toggl.fault("not_json", body="plain", content_type="text/plain")
     assert ask() == "plain"
     number = post()["id"]
@@ -62,7 +62,7 @@ def test_callables_get_the_answer_and_what_they_ask_for_of_the_context():
     assert ask(response_check=lambda answer, **context: "ti" in context and "[" in answer.text)
 
 
-def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(toggl: RunningSandbox):
+def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(toggl: HostedSandbox):
     with pytest.raises(errors.MalformedAnswer, match="response_check"):
         post(response_check=lambda answer: False)
     with pytest.raises(errors.OutcomeUnknown):
@@ -82,7 +82,7 @@ def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(togg
         "/\\example.org",
     ],
 )
-def test_other_hosts_and_queries_are_no_endpoint(toggl: RunningSandbox, endpoint: str):
+def test_other_hosts_and_queries_are_no_endpoint(toggl: HostedSandbox, endpoint: str):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError, match="endpoint must be"):
         ask(endpoint=endpoint)
@@ -105,7 +105,7 @@ FAULTS = [
 @pytest.mark.parametrize(("fault", "effect"), FAULTS, ids=str)
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_a_write_whose_outcome_is_not_known_is_never_sent_again(
-    toggl: RunningSandbox, fault: dict[str, Any], effect: int, airflow: str
+    toggl: HostedSandbox, fault: dict[str, Any], effect: int, airflow: str
 ):
     order, store = dict(fault), store_of(airflow)
     toggl.fault(order.pop("kind"), **order, match={"method": "POST"})
@@ -120,7 +120,7 @@ def test_a_write_whose_outcome_is_not_known_is_never_sent_again(
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_a_try_that_was_killed_is_not_followed_by_a_second_request(
-    toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
+    toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
 ):
     send = RequestsTransport.send
 
@@ -138,27 +138,27 @@ def test_a_try_that_was_killed_is_not_followed_by_a_second_request(
     assert (sent(toggl), made(toggl)) == (1, 1)
 
 
-def test_a_write_that_was_refused_may_be_sent_by_the_next_try(toggl: RunningSandbox):
+def test_a_write_that_was_refused_may_be_sent_by_the_next_try(toggl: HostedSandbox):
     toggl.fault("status", status=400, body="no", match={"method": "POST"})
     with pytest.raises(errors.PayloadRefused):
         post()
     assert post(2)["name"] == "brand new"
 
 
-def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: RunningSandbox):
+def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSandbox):
     post()
     with pytest.raises(errors.PayloadRefused, match="already exists"):
         post(2)
     assert sent(toggl) == 2
 
 
-def test_a_write_that_is_idempotent_is_sent_again(toggl: RunningSandbox):
+def test_a_write_that_is_idempotent_is_sent_again(toggl: HostedSandbox):
     toggl.fault("hang_up", takes_effect=False, match={"method": "POST"})
     assert post(idempotent=True)["name"] == "brand new"
     assert sent(toggl) == 2
 
 
-def test_a_used_up_quota_is_waited_for_without_a_slot_and_leaves_no_doubt(toggl: RunningSandbox):
+def test_a_used_up_quota_is_waited_for_without_a_slot_and_leaves_no_doubt(toggl: HostedSandbox):
     toggl.set(quota_enforced=True, organization_quota=1)
     ask()
     with pytest.raises(TaskDeferred) as deferred:

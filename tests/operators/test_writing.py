@@ -1,29 +1,26 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import Connections
+from support.sandboxes import HostedSandbox
 from support.tries import context_of, store_of
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.api import once
 from airflow_provider_toggl.operators.entries import TogglCreateTimeEntryOperator
-from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
-from airflow_provider_toggl.sandbox.settings import Settings
 
 pytestmark = pytest.mark.airflow
 
 
 @pytest.fixture
-def toggl(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningSandbox]:
+def toggl(small_sandbox: HostedSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> HostedSandbox:
     monkeypatch.setattr(once, "PATIENCE", (0.0,))
-    with start_sandbox(entries=5, days=5, settings=Settings(quota_enforced=False)) as running:
-        connections.toggl(running)
-        yield running
+    connections.toggl(small_sandbox)
+    return small_sandbox
 
 
 def create(**options: Any) -> TogglCreateTimeEntryOperator:
@@ -33,7 +30,7 @@ def create(**options: Any) -> TogglCreateTimeEntryOperator:
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_a_look_that_must_wait_for_the_quota_gives_the_slot_back_and_then_begins_with_the_look(
-    toggl: RunningSandbox, connections: Connections, tmp_path: Path, airflow: str
+    toggl: HostedSandbox, connections: Connections, tmp_path: Path, airflow: str
 ):
     toggl.fault("hang_up", match={"method": "POST"})
     toggl.fault("status", status=402, body="You have hit your hourly limit for API calls.", match={"method": "GET"})
@@ -45,7 +42,7 @@ def test_a_look_that_must_wait_for_the_quota_gives_the_slot_back_and_then_begins
     assert (result["action"], result["requests"]) == ("found", 1)
 
 
-def test_what_is_given_up_is_looked_for_by_the_next_try(toggl: RunningSandbox):
+def test_what_is_given_up_is_looked_for_by_the_next_try(toggl: HostedSandbox):
     toggl.fault("hang_up", match={"method": "POST"})
     toggl.fault("status", status=403, body="no", match={"path": "/me/time_entries"})
     with pytest.raises(errors.ApiError) as caught:
@@ -56,7 +53,7 @@ def test_what_is_given_up_is_looked_for_by_the_next_try(toggl: RunningSandbox):
     assert toggl.requests()["by_endpoint"]["POST /api/v9/workspaces/{workspace_id}/time_entries"] == 1
 
 
-def test_a_next_try_after_a_refusal_sends_it_when_the_look_finds_nothing(toggl: RunningSandbox):
+def test_a_next_try_after_a_refusal_sends_it_when_the_look_finds_nothing(toggl: HostedSandbox):
     toggl.fault("status", status=400, body="no", match={"method": "POST"})
     with pytest.raises(errors.PayloadRefused):
         create().execute(context_of("create"))  # type: ignore[arg-type]

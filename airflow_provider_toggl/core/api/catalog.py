@@ -47,7 +47,7 @@ class WantedNamed:
 
     def payload(self) -> dict[str, Any]:
         """Return it as the body of a POST."""
-        body = {"name": self.name, **(self.more or {})}
+        body = {**(self.more or {}), "name": self.name}
         if self.kind == "project":
             # As recorded, Toggl archives a project that is not said to be active.
             body = {"active": True, **body}
