@@ -34,7 +34,7 @@ class _EntryOperator(TogglWrite):
         """Return what was done, and the entry as it is now; the same keys whatever was done."""
         fields = dict.fromkeys(ENTRY_KEYS) if entry is None else entry.as_dict()
         if entry is not None:
-            self.log.info("Time entry %d (%r): %s.", entry.entry_id, entry.description, action)
+            self.log.info("Time entry %d: %s.", entry.entry_id, action)
         return {"action": action, **fields, "requests": tracking.session.spent}
 
 

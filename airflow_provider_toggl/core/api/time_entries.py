@@ -41,7 +41,6 @@ ENTRY_KEYS = (
     "workspace_id",
     "project_id",
     "task_id",
-    "description",
     "start",
     "stop",
     "tags",
@@ -135,13 +134,12 @@ class FoundEntry:
             raise MalformedAnswer(f"Toggl's answer has a time entry that is none ({error!r}).") from None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as small, plain values; times as RFC 3339 in UTC."""
+        """Return it as small, plain values, without its description; times as RFC 3339 in UTC."""
         return {
             "id": self.entry_id,
             "workspace_id": self.workspace_id,
             "project_id": self.project_id,
             "task_id": self.task_id,
-            "description": self.description,
             "start": instant_text(self.start),
             "stop": None if self.stop is None else instant_text(self.stop),
             "tags": list(self.tags),

@@ -139,7 +139,6 @@ def test_a_result_is_small_and_plain_and_always_has_the_same_keys():
         "workspace_id": 7,
         "project_id": 5,
         "task_id": 6,
-        "description": "design",
         "start": "2026-11-20T08:00:00Z",
         "stop": "2026-11-20T09:00:00Z",
         "tags": ["A", "b"],
