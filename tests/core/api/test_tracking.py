@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.fakes import START, FakeClock, FakeTransport, answer
 
 from airflow_provider_toggl.core import errors
@@ -137,6 +139,74 @@ def test_a_list_that_is_none_is_no_proof():
     with pytest.raises(errors.OutcomeUnknown):
         create(tracking, ENDED, in_doubt=True)
     assert asked(transport) == ["GET /me/time_entries"]
+
+
+POSTS = ("answered", "cut after", "cut before", "late", "broken after", "refused", "killed after", "killed before")
+LOOKS = ("answered", "denied", "limited", "killed")
+
+
+class Killed(BaseException):
+    """The end of the process."""
+
+
+class Fate:
+    """A Toggl whose every answer is drawn; what is late is carried out after the look that follows."""
+
+    def __init__(self, posts: list[str], looks: list[str]) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._posts, self._looks = posts, looks
+        self._late: list[Any] = []
+
+    def __call__(self, call: Call) -> Answer:
+        if call.method == "GET":
+            return self._look(call)
+        if call.method == "DELETE":
+            self.rows = [row for row in self.rows if row["id"] != int(call.path.rsplit("/", 1)[1])]
+            return answer(200, b"", call=call, headers={"content-length": "0"})
+        fate = self._posts.pop(0) if self._posts else "answered"
+        if fate == "late":
+            self._late.append(call.payload)
+        elif fate == "answered" or "after" in fate:
+            self._make(call.payload)
+        if fate.startswith("killed"):
+            raise Killed
+        if fate == "refused":
+            return answer(400, "no", call=call)
+        if fate == "broken after":
+            return answer(502, "no", call=call)
+        if fate == "answered":
+            return answer(200, self.rows[-1], call=call)
+        raise CUT
+
+    def _make(self, body: Any) -> None:
+        self.rows.append({"id": len(self.rows) + random.getrandbits(40), "stop": None, **body})
+
+    def _look(self, call: Call) -> Answer:
+        # While something is late the looks are answered: who sees nothing at all cannot know.
+        fate = self._looks.pop(0) if self._looks and not self._late else "answered"
+        seen = list(self.rows)
+        for body in self._late:
+            self._make(body)
+        self._late.clear()
+        if fate == "killed":
+            raise Killed
+        refused = {"denied": (403, "no"), "limited": (402, "hourly limit")}.get(fate)
+        return answer(*(refused or (200, seen)), call=call)
+
+
+@given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LOOKS), max_size=12))
+def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(posts: list[str], looks: list[str]):
+    toggl = Fate(list(posts), list(looks))
+    for number in range(len(posts) + len(looks) + 1):
+        tracking, _ = build(toggl)
+        try:
+            entry_id, _ = create(tracking, ENDED, in_doubt=number > 0)
+        except (errors.ApiError, Killed):
+            assert len(toggl.rows) <= 1
+        else:
+            assert [row["id"] for row in toggl.rows] == [entry_id]
+            return
+    raise AssertionError("it never succeeded")
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, None), (404, "Resource can not be found")])
