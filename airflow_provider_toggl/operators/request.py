@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, determine_kwargs
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.once import leaves_doubt
@@ -150,4 +151,16 @@ class TogglRequestOperator(TogglWrite):
             return answer.text
 
     def _call(self, function: Callable[..., Any], answer: Answer) -> Any:
-        return function(answer, **determine_kwargs(function, [answer], self.run_context))
+        return function(answer, **wanted_of(function, self.run_context))
+
+
+def wanted_of(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a function that is given an answer has further parameters for, of the context."""
+    try:
+        _, *more = inspect.signature(function).parameters.values()
+    except ValueError:
+        # Of some builtin functions nothing is known.
+        return {}
+    if any(one.kind is one.VAR_KEYWORD for one in more):
+        return dict(context)
+    return {one.name: context[one.name] for one in more if one.name in context}

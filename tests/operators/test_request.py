@@ -11,7 +11,7 @@ from support.tries import Killed, Store, context_of, store_of
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.api.transport import RequestsTransport
-from airflow_provider_toggl.operators.request import TogglRequestOperator
+from airflow_provider_toggl.operators.request import TogglRequestOperator, wanted_of
 
 pytestmark = pytest.mark.airflow
 
@@ -60,6 +60,20 @@ def test_callables_get_the_answer_and_what_they_ask_for_of_the_context():
     assert ask(response_filter=lambda answer: len(answer.json())) > 0
     assert ask(response_filter=lambda answer, ti: (answer.status, ti.task_id)) == (200, "ask")
     assert ask(response_check=lambda answer, **context: "ti" in context and "[" in answer.text)
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda answer: 0, set()),
+        (lambda answer, ti: 0, {"ti"}),
+        (lambda answer, *, run_id, other=None: 0, {"run_id"}),
+        (lambda answer, **context: 0, {"ti", "run_id"}),
+        (min, set()),
+    ],
+)
+def test_a_callable_gets_of_the_context_what_it_has_parameters_for(function: Any, names: set[str]):
+    assert set(wanted_of(function, {"ti": 1, "run_id": 2})) == names
 
 
 def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(toggl: HostedSandbox):
