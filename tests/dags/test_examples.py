@@ -74,6 +74,17 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
 
 
 @pytest.mark.newest
+def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProcess):
+    connect(airflow, toggl)
+    toggl.fault("hang_up", match={"method": "POST", "path": "time_entries$"})
+    airflow.cli("dags", "test", "toggl_track_run")
+    (entry,) = [row for row in toggl.truth("time_entries") if (row["description"] or "").startswith("toggl_track_run")]
+    names = {row["id"]: row["name"] for row in toggl.truth("tags")}
+    assert {names[tag_id] for tag_id in entry["tag_ids"]} == {"airflow", "done"}
+    assert entry["stop"] is not None
+
+
+@pytest.mark.newest
 def test_workspaces_of_several_tokens_are_landed_by_mapped_tasks(airflow: AirflowHome, toggl: SandboxProcess):
     warehouse = connect(airflow, toggl)
     other_token = "c0ffee" * 5 + "00"
