@@ -107,8 +107,9 @@ class Tracking:
         first, last = wanted.span
         params: dict[str, Any]
         if self.now() - first < REACHES:
-            # The end is exclusive.
-            params = {"start_date": instant_text(first), "end_date": instant_text(last + timedelta(seconds=1))}
+            # Whether either end is in the range is not documented.
+            margin = timedelta(seconds=1)
+            params = {"start_date": instant_text(first - margin), "end_date": instant_text(last + margin)}
         else:
             params = {"since": int((sent_after - SKEW).timestamp())}
         rows = self.session.request("GET", "/api/v9/me/time_entries", params=params).json() or []
