@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_toggl.core.api.catalog import Catalog, Kind, WantedNamed
-from airflow_provider_toggl.core.api.time_entries import read_id
+from airflow_provider_toggl.core.api.given import read_id
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.operators.writing import TogglWrite
 

@@ -7,17 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.api.time_entries import (
-    ENTRY_KEYS,
-    FoundEntry,
-    WantedEntry,
-    instant_text,
-    read_changes,
-    read_flag,
-    read_id,
-    read_moment,
-    read_tags,
-)
+from airflow_provider_toggl.core.api.given import instant_text, read_changes, read_flag, read_id, read_moment, read_tags
+from airflow_provider_toggl.core.api.time_entries import ENTRY_KEYS, FoundEntry, WantedEntry
 from airflow_provider_toggl.core.api.tracking import Tracking
 from airflow_provider_toggl.core.errors import ConfigurationError, OutcomeUnknown
 from airflow_provider_toggl.operators.writing import TogglWrite

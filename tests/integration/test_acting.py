@@ -33,12 +33,14 @@ def test_a_task_that_is_killed_before_its_answer_comes_doubles_nothing_when_it_i
             before = posts(toggl)
             run = airflow.trigger(dag_id)
             airflow.wait_until(lambda: posts(toggl) > before, timeout=120, what="the request")  # noqa: B023
+            (killed,) = airflow.task_instances(dag_id, run)
             os.kill(airflow.wait_until(lambda: who_asks(toggl), timeout=10, what="who asks"), signal.SIGKILL)
             # What cannot be looked up is not sent again.
             is_looked_up = dag_id != "act_request"
             assert airflow.wait_for_run(dag_id, run, timeout=180) == ("success" if is_looked_up else "failed")
             (task,) = airflow.task_instances(dag_id, run)
-            assert task["try_number"] == 2
+            # A busy machine may lose a try before it begins.
+            assert task["try_number"] > killed["try_number"]
             made = [row for row in toggl.truth(stream) if run in (row.get("description"), row.get("name"))]
             assert len(made) == int(takes_effect or is_looked_up)
             assert posts(toggl) - before == (2 if is_looked_up and not takes_effect else 1)

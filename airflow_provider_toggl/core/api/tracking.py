@@ -6,9 +6,10 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_toggl.core.api.given import instant_text
 from airflow_provider_toggl.core.api.once import Note, Once, keep_no_note, write_once
 from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.time_entries import SKEW, FoundEntry, WantedEntry, find_that, instant_text
+from airflow_provider_toggl.core.api.time_entries import SKEW, FoundEntry, WantedEntry, find_that
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, NotFound, PayloadRefused
 
