@@ -157,7 +157,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _named("hooks.toggl"),
-        "operators": _named("operators.subscriptions", "operators.events"),
+        "operators": _named(
+            "operators.subscriptions", "operators.events", "operators.request", "operators.entries", "operators.catalog"
+        ),
         "sensors": _named("sensors.events"),
         "triggers": _named("triggers.events"),
         "transfers": [

@@ -14,6 +14,7 @@
     │   ├── RateLimited             429; carries when to try again
     │   ├── PayloadRefused          other 4xx: Toggl's own text says what it did not like
     │   ├── ServerTrouble           5xx after all tries
+    │   ├── OutcomeUnknown          a write was sent, and whether Toggl carried it out cannot be found out
     │   ├── ConnectionTrouble       no answer after all tries: name, network, TLS, time-out
     │   └── MalformedAnswer         an answer that is not what it should be: not JSON, cut, short, fields missing
     ├── WarehouseError              the database that rows land in
@@ -121,6 +122,10 @@ class PayloadRefused(ApiError):
 
 class ServerTrouble(ApiError):
     """Toggl answered 5xx to every try."""
+
+
+class OutcomeUnknown(ApiError):
+    """A write was sent, and whether Toggl carried it out cannot be found out; it was not sent again."""
 
 
 class ConnectionTrouble(ApiError):

@@ -115,6 +115,9 @@ class Front:
         if refusal is not None:
             return refusal
         exchange.faults = faults.strike(method, exchange.path, before_quota=False)
+        hanging = [fault for fault in exchange.faults if fault.kind == "hang_up"]
+        if hanging:
+            return await self._hang_up(exchange, hanging[0])
         ordered = [fault for fault in exchange.faults if fault.kind in ("status", "not_json")]
         if ordered and not ordered[0].options.get("takes_effect"):
             return self._write_ordered(exchange, ordered[0])
@@ -123,6 +126,16 @@ class Front:
             return self._write_ordered(exchange, ordered[0])
         answer.body = _shorten(change_body(answer.body, exchange.faults), exchange)
         return self._write(exchange, answer)
+
+    async def _hang_up(self, exchange: Exchange, fault: Fault) -> Response:
+        """Answer nothing; carry the request out before, later or not at all."""
+        late = fault.options["late_seconds"]
+        if fault.options["takes_effect"] and late:
+            loop = asyncio.get_running_loop()
+            loop.call_later(late, lambda: loop.create_task(self._carry_out(exchange)))
+        elif fault.options["takes_effect"]:
+            await self._carry_out(exchange)
+        return NoResponse()
 
     def _refuse_at_gate(self, exchange: Exchange) -> Response | None:
         """Answer what bucket, sign-in or quota refuse, in this order: a 429 costs no quota, a wrong token neither."""
@@ -297,6 +310,17 @@ class CutResponse(Response):
         start = {"type": "http.response.start", "status": self.status_code, "headers": self._whole.raw_headers}
         await send(start)
         await send({"type": "http.response.body", "body": self._part, "more_body": True})
+
+
+class NoResponse(Response):
+    """An answer that never comes: the connection ends instead. It is logged with the status that nginx has for that."""
+
+    def __init__(self) -> None:
+        super().__init__(status_code=444)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """End the connection, which ASGI has no word for: the transport is that of the server's request."""
+        receive.__self__.transport.abort()  # type: ignore[attr-defined]
 
 
 def _shorten(body: Any, exchange: Exchange) -> Any:

@@ -22,6 +22,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "slow": {"seconds": ...},
     # Send this part of the body, then drop the connection.
     "cut": {"fraction": 0.5},
+    # Drop the connection without any answer. takes_effect: the request is carried out first, or, by late_seconds (real
+    # ones), so long after the connection has gone.
+    "hang_up": {"takes_effect": True, "late_seconds": 0},
     # Leave out the last rows. keep_next: the X-Next headers still tell of the full page, so the rows are lost.
     "short_page": {"drop_rows": 1, "keep_next": False},
     # Reports show time entries as they were so many seconds ago.
@@ -245,6 +248,7 @@ def _check_options(options: dict[str, Any]) -> None:
         "takes_effect": (_is_bool, "true or false"),
         "keep_next": (_is_bool, "true or false"),
         "seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
+        "late_seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
         "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
         "ids": (_is_ids, "a list of whole numbers"),
         "share": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),

@@ -54,6 +54,8 @@ def test_every_example_is_a_dag_that_loads():
         "toggl_wait_for_project",
         "toggl_weekly_report",
         "toggl_many_workspaces",
+        "toggl_follow_up",
+        "toggl_track_run",
     }
 
 
@@ -69,6 +71,17 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     assert "Hours of the last 30 days" in report
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
     assert toggl.token not in report
+
+
+@pytest.mark.newest
+def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProcess):
+    connect(airflow, toggl)
+    toggl.fault("hang_up", match={"method": "POST", "path": "time_entries$"})
+    airflow.cli("dags", "test", "toggl_track_run")
+    (entry,) = [row for row in toggl.truth("time_entries") if (row["description"] or "").startswith("toggl_track_run")]
+    names = {row["id"]: row["name"] for row in toggl.truth("tags")}
+    assert {names[tag_id] for tag_id in entry["tag_ids"]} == {"airflow", "done"}
+    assert entry["stop"] is not None
 
 
 @pytest.mark.newest

@@ -33,6 +33,7 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
         "TOGGL_WORKSPACE_ID": str(toggl.workspace_id),
     }
     project = next(row for row in toggl.truth("projects") if row["active"] and not row["deleted_at"])
+    airflow.env["TOGGL_PROJECT_ID"] = str(project["id"])
     airflow.start()
 
     ensured = airflow.trigger("toggl_subscription")
@@ -63,7 +64,58 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     )
     assert found["value"]["entity_id"] == wanted or str(wanted) in str(found["value"])
     assert toggl.requests()["by_status"] == {"200": toggl.requests()["total"]}
+    check_follow_ups(airflow, toggl, project["id"], wanted)
     assert SECRET not in "".join(airflow.log(component) for component in airflow.processes)
+
+
+def check_follow_ups(airflow: AirflowHome, toggl: Any, project_id: int, earlier: int) -> None:
+    """Check that each entry of the project that is stopped, and none before that, becomes a task in another project.
+
+    :param earlier: one that was stopped before the DAG was switched on.
+    """
+    toggl.set(tasks_need_paid_plan=False)
+    airflow.wait_until(lambda: airflow.is_parsed("toggl_follow_up"), timeout=60, what="the DAG")
+    airflow.api("PATCH", "/dags/toggl_follow_up", json={"is_paused": False})
+    airflow.wait_until(lambda: follow_ups(toggl) == [earlier], timeout=90, what="the task for the entry of before")
+    running = start(toggl, project_id)
+    other = start_and_stop(toggl, None)
+    assert follow_ups(toggl) == [earlier]
+    stop(toggl, running)
+    airflow.wait_until(lambda: follow_ups(toggl) == [earlier, running], timeout=90, what="the task for the entry")
+    assert other not in follow_ups(toggl)
+    projects = [row["id"] for row in toggl.truth("projects") if row["name"] == "Follow-ups"]
+    assert len(projects) == 1
+    assert {row["project_id"] for row in tasks(toggl)} == set(projects)
+
+
+def tasks(toggl: Any) -> list[dict[str, Any]]:
+    """Return the tasks that the example makes."""
+    return [row for row in toggl.truth("tasks") if row["name"].startswith("Look through entry ")]
+
+
+def follow_ups(toggl: Any) -> list[int]:
+    """Return the entries that tasks were made for, in the order of the tasks."""
+    return [int(row["name"].removeprefix("Look through entry ")) for row in tasks(toggl)]
+
+
+def start(toggl: Any, project_id: int) -> int:
+    """Start a timer; return the id of the entry."""
+    entry = {"created_with": "test", "workspace_id": toggl.workspace_id, "project_id": project_id, "duration": -1}
+    return int(call(toggl, "POST", "time_entries", {**entry, "start": "2026-11-20T10:00:00Z"})["id"])
+
+
+def stop(toggl: Any, entry_id: int) -> None:
+    """Stop a timer."""
+    call(toggl, "PATCH", f"time_entries/{entry_id}/stop")
+
+
+def call(toggl: Any, method: str, name: str, body: Any = None) -> Any:
+    """Write to Toggl as somebody else would."""
+    url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/{name}"
+    headers = {"Content-Type": "application/json"}
+    answer = requests.request(method, url, json=body, auth=(toggl.token, "api_token"), headers=headers, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
 
 
 def start_and_stop(toggl: Any, project_id: int | None) -> int:
@@ -77,10 +129,7 @@ def start_and_stop(toggl: Any, project_id: int | None) -> int:
         "stop": "2026-11-20T09:00:00Z",
         "duration": 3600,
     }
-    url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/time_entries"
-    answer = requests.post(url, json=entry, auth=(toggl.token, "api_token"), timeout=30)
-    answer.raise_for_status()
-    return int(answer.json()["id"])
+    return int(call(toggl, "POST", "time_entries", entry)["id"])
 
 
 def drawn(airflow: AirflowHome, hours: str) -> bool:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from support.sandboxes import Caller
+from support.waiting import wait_until
 
 SEARCH = "search/time_entries$"
 
@@ -197,6 +198,25 @@ def test_a_cut_body_ends_the_connection_before_the_promised_length(toggl: Caller
     with pytest.raises(requests.exceptions.RequestException):
         toggl.search()
     assert toggl.search().status_code == 200
+
+
+@pytest.mark.parametrize(("takes_effect", "made"), [(False, 0), (True, 1)])
+def test_a_connection_can_end_without_an_answer_before_or_after_the_write(
+    toggl: Caller, takes_effect: bool, made: int
+) -> None:
+    toggl.sandbox.fault("hang_up", takes_effect=takes_effect, match={"method": "POST"})
+    with pytest.raises(requests.exceptions.ConnectionError):
+        toggl.write("POST", "/workspaces/{ws}/tags", {"name": "brand new"})
+    assert sum(1 for tag in toggl.world.tags.values() if tag.name == "brand new") == made
+    assert toggl.sandbox.requests()["by_status"] == {"444": 1}
+
+
+def test_a_write_can_be_carried_out_when_its_connection_has_long_ended(toggl: Caller) -> None:
+    toggl.sandbox.fault("hang_up", late_seconds=0.3)
+    with pytest.raises(requests.exceptions.ConnectionError):
+        toggl.write("POST", "/workspaces/{ws}/tags", {"name": "brand new"})
+    assert toggl.world.tag_by_name("brand new") is None
+    wait_until(lambda: toggl.world.tag_by_name("brand new"))
 
 
 def test_a_slow_answer_does_not_keep_others_waiting(toggl: Caller) -> None:

@@ -107,6 +107,8 @@ def test_every_kind_can_be_ordered(book: FaultBook, kind: str) -> None:
         ({"kind": "status", "status": 500, "headers": {"a": 1}}, "headers must be"),
         ({"kind": "status", "status": 500, "before_quota": 1}, "before_quota must be"),
         ({"kind": "cut", "fraction": 1}, "fraction must be"),
+        ({"kind": "hang_up", "takes_effect": "no"}, "takes_effect must be"),
+        ({"kind": "hang_up", "late_seconds": -1}, "late_seconds must be"),
         ({"kind": "short_page", "drop_rows": 0}, "drop_rows must be"),
         ({"kind": "hide_entries", "share": 1.5}, "share must be"),
         ({"kind": "hide_entries", "ids": [1, "2"]}, "ids must be"),

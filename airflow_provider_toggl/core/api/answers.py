@@ -62,6 +62,11 @@ class Answer:
             return utc(self.received_at)
         return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
 
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
     def json(self) -> Any:
         """Return the body, decoded.
 

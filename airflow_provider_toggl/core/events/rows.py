@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -110,8 +111,8 @@ def from_any_text(data: bytes) -> str:
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Return microseconds since 1970 of an aware datetime."""
-    return (moment - _EPOCH) // _MICROSECOND
+    """Return microseconds since 1970 of an aware datetime; also of pendulum's, whose differences cannot be divided."""
+    return calendar.timegm(moment.utctimetuple()) * 1_000_000 + moment.microsecond
 
 
 def from_microseconds(number: int) -> datetime:

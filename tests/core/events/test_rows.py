@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,12 @@ def test_instants_come_back_as_they_were(moment: datetime) -> None:
     except OverflowError:
         return
     assert from_microseconds(to_microseconds(moment)) == wanted
+
+
+def test_pendulum_s_instants_are_as_good() -> None:
+    # What a run's data interval begins at is one.
+    assert to_microseconds(pendulum.instance(RECEIVED)) == to_microseconds(RECEIVED)
+    assert to_microseconds(pendulum.datetime(1969, 12, 31, 23, 59, 59, 999_999)) == -1
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs"])))

@@ -1,0 +1,149 @@
+"""Tracking time in one workspace as the token's owner: create, start, stop and update, each safe to ask for twice."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_provider_toggl.core.api.given import instant_text
+from airflow_provider_toggl.core.api.once import Note, Once, keep_no_note, write_once
+from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.time_entries import SKEW, FoundEntry, WantedEntry, find_that
+from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
+from airflow_provider_toggl.core.errors import MalformedAnswer, NotFound, PayloadRefused
+
+log = logging.getLogger(__name__)
+
+#: Days back that /me/time_entries takes a start_date of; observed at about three months.
+REACHES = timedelta(days=80)
+
+
+class Tracking:
+    """The time entries of the token's owner in a workspace.
+
+    Others' entries are not looked up here: only reports have those, and reports lag behind.
+    """
+
+    def __init__(self, session: TogglSession, workspace_id: int, *, clock: Clock | None = None) -> None:
+        self.session = session
+        self.workspace_id = workspace_id
+        self._clock = clock or SystemClock()
+
+    def now(self) -> datetime:
+        """Return the time, in UTC, cut to whole seconds."""
+        return utc(self._clock.now()).replace(microsecond=0)
+
+    def create(
+        self, wanted: WantedEntry, *, in_doubt: bool, sent_after: datetime, note: Note = keep_no_note
+    ) -> Once[FoundEntry]:
+        """Create a time entry, or start one where it has no stop; Toggl stops the one that runs then.
+
+        :param in_doubt: an earlier try may have sent it; it is looked up first.
+        :param sent_after: no try sent it before that.
+        :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.api.once.write_once`; so are the others.
+        """
+        return write_once(
+            lambda: self._post(wanted),
+            lambda: self._find(wanted, sent_after),
+            in_doubt=in_doubt,
+            note=note,
+            settle=lambda made: self._settle(wanted, made, sent_after),
+            clock=self._clock,
+        )
+
+    def find_running(self) -> FoundEntry | None:
+        """Return the entry that runs, in whichever workspace; None where none does."""
+        try:
+            row = self.session.request("GET", "/api/v9/me/time_entries/current").json()
+        except NotFound:
+            # So documented; observed is null.
+            return None
+        return None if row is None else FoundEntry.from_http(row)
+
+    def stop(self, entry_id: int) -> tuple[FoundEntry, bool]:
+        """Stop an entry; return it, and whether this stopped it or it was stopped already.
+
+        Toggl refuses to stop what is stopped (409), so a repeated request moves no stop.
+
+        :raises NotFound: there is no such entry.
+        """
+        try:
+            answer = self.session.request("PATCH", f"{self._path(entry_id)}/stop", idempotent=True)
+        except PayloadRefused as error:
+            if error.status != 409:
+                raise
+            return self.get(entry_id), False
+        return FoundEntry.from_http(answer.json()), True
+
+    def update(self, entry_id: int, changes: dict[str, Any]) -> FoundEntry:
+        """Set fields of an entry; the same ones twice are the same as once.
+
+        :raises NotFound: there is no such entry.
+        """
+        payload = {"workspace_id": self.workspace_id, **changes}
+        answer = self.session.request("PUT", self._path(entry_id), payload=payload, idempotent=True)
+        return FoundEntry.from_http(answer.json())
+
+    def get(self, entry_id: int) -> FoundEntry:
+        """Return an entry of the token's owner."""
+        return FoundEntry.from_http(self.session.request("GET", f"/api/v9/me/time_entries/{entry_id}").json())
+
+    def _post(self, wanted: WantedEntry) -> FoundEntry:
+        path = f"/api/v9/workspaces/{self.workspace_id}/time_entries"
+        answer = self.session.request("POST", path, payload=wanted.payload(), idempotent=False)
+        return FoundEntry.from_http(answer.json())
+
+    def _find(self, wanted: WantedEntry, sent_after: datetime) -> FoundEntry | None:
+        found = self._find_all(wanted, sent_after)
+        if len(found) > 1:
+            log.warning(
+                "Time entries %s all are as the wanted one; %d is taken for it.",
+                ", ".join(str(one.entry_id) for one in found),
+                found[0].entry_id,
+            )
+        return found[0] if found else None
+
+    def _find_all(self, wanted: WantedEntry, sent_after: datetime) -> list[FoundEntry]:
+        first, last = wanted.span
+        params: dict[str, Any]
+        if self.now() - first < REACHES:
+            # Whether either end is in the range is not documented.
+            margin = timedelta(seconds=1)
+            params = {"start_date": instant_text(first - margin), "end_date": instant_text(last + margin)}
+        else:
+            params = {"since": int((sent_after - SKEW).timestamp())}
+        rows = self.session.request("GET", "/api/v9/me/time_entries", params=params).json() or []
+        if not isinstance(rows, list):
+            raise MalformedAnswer("Toggl's answer is not the list of time entries that was asked for.")
+        return find_that(wanted, rows)
+
+    def _settle(self, wanted: WantedEntry, made: FoundEntry, sent_after: datetime) -> Once[FoundEntry]:
+        """Look whether the request in doubt was carried out late, after the look that did not find it.
+
+        Then there are two. The one that is taken back is the one that is surely ours: its id was in the answer.
+        """
+        others = [one for one in self._find_all(wanted, sent_after) if one.entry_id != made.entry_id]
+        if not others:
+            return Once(made, made=True)
+        if wanted.stop is None and not others[0].is_running:
+            log.warning(
+                "Time entry %d runs; %d is the same but stopped. If nobody else made that, an earlier request was "
+                "carried out late: delete it.",
+                made.entry_id,
+                others[0].entry_id,
+            )
+            return Once(made, made=True)
+        log.warning(
+            "An earlier request was carried out late and made time entry %d; %d, which is the same, is taken back.",
+            others[0].entry_id,
+            made.entry_id,
+        )
+        try:
+            self.session.request("DELETE", self._path(made.entry_id), idempotent=True)
+        except NotFound:
+            log.info("Time entry %d is gone already.", made.entry_id)
+        return Once(others[0], made=False)
+
+    def _path(self, entry_id: int) -> str:
+        return f"/api/v9/workspaces/{self.workspace_id}/time_entries/{entry_id}"

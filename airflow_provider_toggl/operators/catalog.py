@@ -1,0 +1,96 @@
+"""Projects, clients, tags and tasks from a DAG: found by name, or else created, safe to retry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_toggl.core.api.catalog import Catalog, Kind, WantedNamed
+from airflow_provider_toggl.core.api.given import read_id
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.operators.writing import TogglWrite
+
+
+class _EnsureOperator(TogglWrite):
+    """Sees to it that one of that name is there.
+
+    One request where it is there, two where it is not. What is found is left as it is, archived too; the result says
+    so.
+
+    :param name: spaces around it do not count, its case does. (templated)
+    :param fields: further fields of Toggl's API to create it with; not compared with those of one that is found.
+        (templated)
+    """
+
+    template_fields: Sequence[str] = (*TogglWrite.template_fields, "name", "fields")
+    #: What it is of.
+    kind: Kind
+
+    def __init__(self, *, name: str, fields: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.fields = fields
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Find or create it; return ``action`` (``found`` or ``created``) and what it is."""
+        wanted = WantedNamed(self.kind, str(self.name).strip(), self._parent_id(), self.fields)
+        catalog = Catalog(*self.open_workspace())
+        done = catalog.ensure(wanted)
+        action = "created" if done.made else "found"
+        self.log.info("%s %d (%r): %s.", self.kind.title(), done.thing.entity_id, done.thing.name, action)
+        if not done.thing.active:
+            self.log.warning("%s %r is archived or done; it is left so.", self.kind.title(), done.thing.name)
+        return {"action": action, **done.thing.as_dict(), "requests": catalog.session.spent}
+
+    def _parent_id(self) -> int | None:
+        return None
+
+
+class TogglEnsureProjectOperator(_EnsureOperator):
+    """Find a project by its name, or create it, active.
+
+    :param client_id: its client. Without one, a project of that name is taken whichever client it has, and a new one
+        has none. (templated)
+    """
+
+    template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "client_id")
+    kind: Kind = "project"
+
+    def __init__(self, *, client_id: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.client_id = client_id
+
+    def _parent_id(self) -> int | None:
+        return read_id("client_id", self.client_id)
+
+
+class TogglEnsureClientOperator(_EnsureOperator):
+    """Find a client by its name, or create it."""
+
+    kind: Kind = "client"
+
+
+class TogglEnsureTagOperator(_EnsureOperator):
+    """Find a tag by its name, or create it."""
+
+    kind: Kind = "tag"
+
+
+class TogglEnsureTaskOperator(_EnsureOperator):
+    """Find a task of a project by its name, or create it; on plans that have tasks.
+
+    :param project_id: the project. (templated)
+    """
+
+    template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "project_id")
+    kind: Kind = "task"
+
+    def __init__(self, *, project_id: int | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.project_id = project_id
+
+    def _parent_id(self) -> int | None:
+        number = read_id("project_id", self.project_id)
+        if number is None:
+            raise ConfigurationError("A task needs the project_id that it is to be in; it is empty.")
+        return number

@@ -1,0 +1,227 @@
+"""Time entries from a DAG: start, stop, create and update, safe to retry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow_provider_toggl.core.api.given import instant_text, read_changes, read_flag, read_id, read_moment, read_tags
+from airflow_provider_toggl.core.api.time_entries import ENTRY_KEYS, FoundEntry, WantedEntry
+from airflow_provider_toggl.core.api.tracking import Tracking
+from airflow_provider_toggl.core.errors import ConfigurationError, OutcomeUnknown
+from airflow_provider_toggl.operators.writing import TogglWrite
+
+
+class _EntryOperator(TogglWrite):
+    """Of the token's owner's time entries in a workspace."""
+
+    def tracking(self) -> Tracking:
+        """Return what tracks time in the workspace."""
+        return Tracking(*self.open_workspace())
+
+    def told(self, action: str, entry: FoundEntry | None, tracking: Tracking) -> dict[str, Any]:
+        """Return what was done, and the entry as it is now; the same keys whatever was done."""
+        fields = dict.fromkeys(ENTRY_KEYS) if entry is None else entry.as_dict()
+        if entry is not None:
+            self.log.info("Time entry %d: %s.", entry.entry_id, action)
+        return {"action": action, **fields, "requests": tracking.session.spent}
+
+
+class _MakingOperator(_EntryOperator):
+    """Makes a time entry.
+
+    :param description: what was done. (templated)
+    :param project_id: its project, none by default. (templated)
+    :param toggl_task_id: Toggl's task of that project. (templated)
+    :param tags: names; unknown ones are created by Toggl. One text with commas is several. (templated)
+    :param billable: by default what Toggl makes of it. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *TogglWrite.template_fields,
+        "start",
+        "description",
+        "project_id",
+        "toggl_task_id",
+        "tags",
+        "billable",
+    )
+
+    def __init__(
+        self,
+        *,
+        start: datetime | str | None = None,
+        description: str = "",
+        project_id: int | str | None = None,
+        toggl_task_id: int | str | None = None,
+        tags: str | Sequence[str] = (),
+        billable: bool | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.start = start
+        self.description = description
+        self.project_id = project_id
+        self.toggl_task_id = toggl_task_id
+        self.tags = tags
+        self.billable = billable
+
+    def wanted(self, workspace_id: int, start: datetime) -> WantedEntry:
+        """Return the entry that is to be there, running."""
+        return WantedEntry(
+            workspace_id=workspace_id,
+            start=start,
+            description=str(self.description or ""),
+            project_id=read_id("project_id", self.project_id),
+            task_id=read_id("toggl_task_id", self.toggl_task_id),
+            tags=read_tags(self.tags),
+            billable=read_flag("billable", self.billable),
+        )
+
+    def make(self, tracking: Tracking, wanted: WantedEntry, progress: dict[str, Any], word: str) -> dict[str, Any]:
+        """Make it, or find that an earlier request did."""
+        note = {"start": instant_text(wanted.start)}
+        done = tracking.create(
+            wanted,
+            in_doubt=self.is_retry or bool(self.recall(progress)),
+            sent_after=self.started,
+            note=lambda doubt: self.keep(progress, note if doubt else None),
+        )
+        return self.told(word if done.made else "found", done.thing, tracking)
+
+
+class TogglCreateTimeEntryOperator(_MakingOperator):
+    """Create a time entry of the token's owner that has ended; one request.
+
+    Safe to retry: where an earlier request may have made it, an entry of the same workspace, start, stop, description,
+    project, task and tags is looked for first, and taken for it.
+
+    :param start: date and time with its zone; parts of a second are cut. (templated)
+    :param stop: likewise. (templated)
+    :param duration: seconds, instead of ``stop``. (templated)
+    """
+
+    template_fields: Sequence[str] = (*_MakingOperator.template_fields, "stop", "duration")
+
+    def __init__(
+        self,
+        *,
+        start: datetime | str,
+        stop: datetime | str | None = None,
+        duration: timedelta | int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(start=start, **kwargs)
+        self.stop = stop
+        self.duration = duration
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Create or find it; return ``action`` (``created`` or ``found``) and the entry."""
+        start = read_moment("start", self.start)
+        stop = self._stop(start)
+        tracking = self.tracking()
+        wanted = replace(self.wanted(tracking.workspace_id, start), stop=stop)
+        return self.make(tracking, wanted, progress, "created")
+
+    def _stop(self, start: datetime) -> datetime:
+        if (self.stop in (None, "")) == (self.duration in (None, "")):
+            raise ConfigurationError("A time entry needs a stop or a duration, and not both.")
+        if self.stop not in (None, ""):
+            stop = read_moment("stop", self.stop)
+        else:
+            stop = start + timedelta(seconds=_seconds(self.duration))
+        if stop < start:
+            raise ConfigurationError("The time entry would stop before it starts.")
+        return stop
+
+
+class TogglStartTimeEntryOperator(_MakingOperator):
+    """Start a time entry of the token's owner; Toggl stops the one that runs.
+
+    Safe to retry, as :class:`TogglCreateTimeEntryOperator` is: an entry that an earlier try started is taken for it,
+    also if it was stopped since.
+
+    :param start: date and time with its zone; by default the moment at which the task first sends it. (templated)
+    """
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Start or find it; return ``action`` (``started`` or ``found``) and the entry."""
+        given = self.start not in (None, "")
+        explicit = read_moment("start", self.start) if given else None
+        tracking = self.tracking()
+        noted = self.recall(progress).get("start")
+        start = explicit or (read_moment("start", noted) if noted else tracking.now())
+        wanted = self.wanted(tracking.workspace_id, start)
+        if self.is_retry and not given and not noted:
+            # A try on another host, or of an Airflow without a store for notes, chose a start that is not known.
+            wanted = replace(wanted, earliest=min(self.started, start))
+        return self.make(tracking, wanted, progress, "started")
+
+
+class TogglStopTimeEntryOperator(_EntryOperator):
+    """Stop a time entry; one that has stopped is as good, and its stop does not move.
+
+    :param time_entry_id: which one, for example of a task that started it; by default the one that runs. (templated)
+    """
+
+    template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id")
+
+    def __init__(self, *, time_entry_id: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.time_entry_id = time_entry_id
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Stop it; return it and ``action``: ``stopped``, ``already_stopped``, or ``nothing`` where none runs."""
+        number = read_id("time_entry_id", self.time_entry_id) or self.recall(progress).get("time_entry_id")
+        tracking = self.tracking()
+        if number is None:
+            running = tracking.find_running()
+            if running is None or running.workspace_id != tracking.workspace_id:
+                return self.told("nothing", None, tracking)
+            if self.is_retry and running.start > self.started:
+                raise OutcomeUnknown(
+                    f"Time entry {running.entry_id} runs and was started after this DAG run was. An earlier try may "
+                    "have stopped the one that was meant, so it is not stopped. Give time_entry_id to be sure."
+                )
+            number = running.entry_id
+            self.keep(progress, {"time_entry_id": number})
+        entry, stopped = tracking.stop(number)
+        self.keep(progress, None)
+        return self.told("stopped" if stopped else "already_stopped", entry, tracking)
+
+
+class TogglUpdateTimeEntryOperator(_EntryOperator):
+    """Set fields of a time entry; doing it twice is doing it once.
+
+    :param time_entry_id: which one. (templated)
+    :param changes: what is to be set, of ``description``, ``start``, ``stop``, ``duration``, ``project_id``,
+        ``task_id``, ``tags``, ``tag_ids``, ``tag_action`` (``add`` or ``delete``; without it tags are replaced) and
+        ``billable``; None empties a field. (templated)
+    """
+
+    template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id", "changes")
+
+    def __init__(self, *, time_entry_id: int | str, changes: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.time_entry_id = time_entry_id
+        self.changes = changes
+
+    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Set them; return ``action`` (``updated``) and the entry."""
+        number = read_id("time_entry_id", self.time_entry_id)
+        if number is None:
+            raise ConfigurationError("Which time entry? time_entry_id is empty.")
+        changes = read_changes(self.changes)
+        tracking = self.tracking()
+        return self.told("updated", tracking.update(number, changes), tracking)
+
+
+def _seconds(value: Any) -> int:
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        raise ConfigurationError(f"duration is {value!r}; it must be whole seconds.") from None

@@ -1,0 +1,166 @@
+"""Any request to Toggl from a DAG, under the same pace, quota and care as every other."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.api.once import leaves_doubt
+from airflow_provider_toggl.core.api.retrying import may_repeat
+from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown
+from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.operators.writing import TogglWrite
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_WHAT_TO_DO = (
+    "Look in Toggl whether it was. Where it was not, start a new run of the DAG; where sending it twice does no harm, "
+    "set idempotent=True."
+)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class RequestInDoubt(OutcomeUnknown, AirflowFailException):
+    """A request was sent, and what came of it is not known; Airflow does not try the task again by itself."""
+
+
+class TogglRequestOperator(TogglWrite):
+    """Ask Toggl for anything: paced, charged to the quota, which it waits for without a worker slot.
+
+    Reads, and requests that are said to be idempotent, are tried again by themselves. Any other whose outcome is not
+    known is not: the task fails with ``OutcomeUnknown``, and its next try does too instead of sending it again.
+
+    :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+    :param endpoint: the path below the base URL, without a query. ``{workspace_id}`` in it is the workspace,
+        ``{organization_id}`` its organization: ``/api/v9/workspaces/{workspace_id}/tags``. (templated)
+    :param query: parameters of the URL; ``params`` is Airflow's own word. (templated)
+    :param json: the body. (templated)
+    :param idempotent: whether it may be sent again when its outcome is not known. None: reads may, writes may not.
+    :param response_check: given the answer, and of the context what it has parameters for; False fails the task.
+    :param response_filter: likewise; what it returns is the result. By default the decoded JSON, or the text where it
+        is none. The answer has ``json()``, ``text``, ``status`` and ``headers`` (lower-case names).
+    """
+
+    template_fields: Sequence[str] = (*TogglWrite.template_fields, "endpoint", "query", "json")
+    template_fields_renderers = {"query": "json", "json": "json"}  # noqa: RUF012 - Airflow's own way to say it
+
+    #: What the response callables may ask for.
+    run_context: Context
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        method: str = "GET",
+        query: Mapping[str, Any] | None = None,
+        json: Any = None,
+        idempotent: bool | None = None,
+        response_check: Callable[..., bool] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.endpoint = endpoint
+        self.method = method
+        self.query = query
+        self.json = json
+        self.idempotent = idempotent
+        self.response_check = response_check
+        self.response_filter = response_filter
+
+    def execute(self, context: Context) -> Any:
+        """Ask, or defer until the quota allows it."""
+        self.run_context = context
+        return super().execute(context)
+
+    def resume(self, context: Context, event: Any = None, *, progress: dict[str, Any] | None = None) -> Any:
+        """Go on after the wait."""
+        self.run_context = context
+        return super().resume(context, event, progress=progress)
+
+    def work(self, progress: dict[str, Any]) -> Any:
+        """Ask; return what the response filter makes of the answer."""
+        method = str(self.method).strip().upper()
+        if method not in METHODS:
+            raise ConfigurationError(f"method is {self.method!r}; it is one of {', '.join(METHODS)}.")
+        hook = TogglHook(self.toggl_conn_id)
+        path = self._path(hook)
+        repeats = may_repeat(method, path, self.idempotent)
+        # Before anything is noted: a connection that is wrong sends nothing.
+        hook.get_conn()
+        if not repeats:
+            self._note_sending(progress, f"{method} {path}")
+        try:
+            answer = hook.request(method, path, params=self.query, payload=self.json, idempotent=self.idempotent)
+        except ApiError as error:
+            if repeats:
+                raise
+            if leaves_doubt(error):
+                raise RequestInDoubt(
+                    f"{error} Whether Toggl carried it out is not known, so it was not sent again, and the task is not "
+                    f"tried again by itself. {_WHAT_TO_DO}",
+                    status=error.status,
+                    text=error.text,
+                ) from error
+            self.keep(progress, None)
+            raise
+        result = self._result(answer)
+        if not repeats:
+            self.keep(progress, None)
+        return result
+
+    def _note_sending(self, progress: dict[str, Any], request: str) -> None:
+        if self.recall(progress).get("sent"):
+            raise RequestInDoubt(
+                f"An earlier try of this task sent {request}, and did not get as far as its end. What came of the "
+                f"request is not known, so it was not sent again. {_WHAT_TO_DO}"
+            )
+        self.keep(progress, {"sent": request})
+
+    def _path(self, hook: TogglHook) -> str:
+        path = str(self.endpoint).strip()
+        if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\"):
+            raise ConfigurationError(
+                "endpoint must be a path of Toggl's API that begins with one slash, as /api/v9/me does, without a "
+                "host, a query or a fragment: the host is the connection's, the query goes into query."
+            )
+        if "{workspace_id}" in path or "{organization_id}" in path:
+            workspace = hook.get_workspace_id(self.workspace_id)
+            path = path.replace("{workspace_id}", str(workspace))
+            if "{organization_id}" in path:
+                path = path.replace("{organization_id}", str(hook.get_conn().organization_of(workspace)))
+        return path
+
+    def _result(self, answer: Answer) -> Any:
+        if self.response_check is not None and not self._call(self.response_check, answer):
+            raise MalformedAnswer(
+                f"{answer.method} {answer.path} was answered {answer.status}, and response_check did not accept the "
+                "answer.",
+                status=answer.status,
+            )
+        if self.response_filter is not None:
+            return self._call(self.response_filter, answer)
+        try:
+            return answer.json()
+        except MalformedAnswer:
+            return answer.text
+
+    def _call(self, function: Callable[..., Any], answer: Answer) -> Any:
+        return function(answer, **wanted_of(function, self.run_context))
+
+
+def wanted_of(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a function that is given an answer has further parameters for, of the context."""
+    try:
+        _, *more = inspect.signature(function).parameters.values()
+    except ValueError:
+        # Of some builtin functions nothing is known.
+        return {}
+    if any(one.kind is one.VAR_KEYWORD for one in more):
+        return dict(context)
+    return {one.name: context[one.name] for one in more if one.name in context}

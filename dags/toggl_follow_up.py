@@ -1,0 +1,52 @@
+"""When a time entry of one project is stopped, create a task in another: an event of Toggl that acts on Toggl.
+
+Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and a plan that has tasks. Each run
+waits for the next event, without a worker slot; nothing is passed over, and nothing is created twice.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import DAG
+
+from airflow_provider_toggl.operators.catalog import TogglEnsureProjectOperator, TogglEnsureTaskOperator
+from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
+from airflow_provider_toggl.sensors.events import TogglEventSensor
+
+# --8<-- [start:follow-up]
+with DAG(
+    dag_id="toggl_follow_up",
+    description="A stopped entry of one project becomes a task in another.",
+    schedule="@continuous",
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
+    tags=["toggl"],
+):
+    stopped = TogglEventSensor(
+        task_id="stopped",
+        entity="time_entry",
+        action=["created", "updated"],
+        project_id=os.environ.get("TOGGL_PROJECT_ID", "1"),
+        where={"stop": {"exists": True}},
+        # The next one after the last that was done, whenever it was; the first run begins a day back.
+        consumer="toggl_follow_up",
+        look_back=timedelta(days=1),
+        timeout=timedelta(days=7),
+    )
+    project = TogglEnsureProjectOperator(task_id="project", name="Follow-ups")
+    task = TogglEnsureTaskOperator(
+        task_id="task",
+        project_id="{{ ti.xcom_pull('project')['id'] }}",
+        # The same for each event of one entry: a later edit of it finds the task that is there.
+        name="Look through entry {{ ti.xcom_pull('stopped')['entity_id'] }}",
+    )
+    done = TogglCommitEventsOperator(
+        task_id="done", consumer="toggl_follow_up", seq="{{ ti.xcom_pull('stopped')['seq'] }}"
+    )
+    stopped >> project >> task >> done
+# --8<-- [end:follow-up]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.connections import Connections
+from support.tries import Store, context_of
+
+from airflow_provider_toggl.hooks.toggl import state_dir
+from airflow_provider_toggl.operators.notes import FileNotes, Notes, PassingNotes, StoredNotes, open_notes
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.mark.parametrize("kind", ["store", "file", "memory"])
+def test_a_note_is_kept_replaced_and_forgotten(kind: str, tmp_path: Path):
+    notes: dict[str, Notes] = {
+        "store": StoredNotes(Store()),
+        "file": FileNotes(tmp_path / "notes" / "a.json"),
+        "memory": PassingNotes(),
+    }
+    note = notes[kind]
+    assert note.read() == {}
+    note.write({"start": "then"})
+    note.write({"start": "now"})
+    assert note.read() == {"start": "now"}
+    note.drop()
+    note.drop()
+    assert note.read() == {}
+
+
+def test_airflow_s_store_is_used_where_it_is_there_else_a_file_of_the_host(connections: Connections):
+    assert isinstance(open_notes(context_of("a", store=Store())), StoredNotes)
+    assert isinstance(open_notes({}), PassingNotes)
+    open_notes(context_of("a", 1)).write({"sent": "x"})
+    assert open_notes(context_of("a", 2)).read() == {"sent": "x"}
+    assert open_notes(context_of("b", 2)).read() == {}
+    (file,) = (state_dir() / "notes").iterdir()
+    assert file.suffix == ".json"
+
+
+def test_a_note_that_cannot_be_written_is_an_error_and_leaves_the_one_before(tmp_path: Path):
+    notes = FileNotes(tmp_path / "a.json")
+    notes.write({"start": "then"})
+    with pytest.raises(TypeError):
+        notes.write({"start": object()})
+    assert notes.read() == {"start": "then"}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

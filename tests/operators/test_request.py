@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from support.connections import Connections
+from support.sandboxes import HostedSandbox
+from support.tries import Killed, Store, context_of, store_of
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.api.transport import RequestsTransport
+from airflow_provider_toggl.operators.request import TogglRequestOperator, wanted_of
+
+pytestmark = pytest.mark.airflow
+
+TAGS = "/api/v9/workspaces/{workspace_id}/tags"
+
+
+@pytest.fixture(autouse=True)
+def toggl(small_sandbox: HostedSandbox, connections: Connections) -> HostedSandbox:
+    connections.toggl(small_sandbox)
+    return small_sandbox
+
+
+def ask(try_number: int = 1, *, store: Store | None = None, **options: Any) -> Any:
+    operator = TogglRequestOperator(**{"task_id": "ask", "endpoint": TAGS, **options})
+    return operator.execute(context_of("ask", try_number, store=store))  # type: ignore[arg-type]
+
+
+def post(try_number: int = 1, **options: Any) -> Any:
+    return ask(try_number, **{"method": "POST", "json": {"name": "brand new"}, **options})
+
+
+def sent(toggl: HostedSandbox) -> int:
+    calls = toggl.requests()["calls"]
+    return sum(1 for call in calls if call["method"] == "POST")
+
+
+def made(toggl: HostedSandbox) -> int:
+    return sum(1 for tag in toggl.truth("tags") if tag["name"] == "brand new")
+
+
+def test_the_answer_is_the_result_and_ids_are_filled_in(toggl: HostedSandbox):
+    assert post()["name"] == "brand new"
+    assert [tag["name"] for tag in ask(query={"search": "brand"})] == ["brand new"]
+    organization = toggl.world.organization.id
+    assert ask(endpoint="/api/v9/organizations/{organization_id}")["id"] == organization
+
+
+def test_an_answer_that_is_no_json_is_a_text_and_an_empty_one_none(toggl: HostedSandbox):
+    toggl.fault("not_json", body="plain", content_type="text/plain")
+    assert ask() == "plain"
+    number = post()["id"]
+    assert ask(method="DELETE", endpoint=f"{TAGS}/{number}") is None
+
+
+def test_callables_get_the_answer_and_what_they_ask_for_of_the_context():
+    assert ask(response_filter=lambda answer: len(answer.json())) > 0
+    assert ask(response_filter=lambda answer, ti: (answer.status, ti.task_id)) == (200, "ask")
+    assert ask(response_check=lambda answer, **context: "ti" in context and "[" in answer.text)
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda answer: 0, set()),
+        (lambda answer, ti: 0, {"ti"}),
+        (lambda answer, *, run_id, other=None: 0, {"run_id"}),
+        (lambda answer, **context: 0, {"ti", "run_id"}),
+        (min, set()),
+    ],
+)
+def test_a_callable_gets_of_the_context_what_it_has_parameters_for(function: Any, names: set[str]):
+    assert set(wanted_of(function, {"ti": 1, "run_id": 2})) == names
+
+
+def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(toggl: HostedSandbox):
+    with pytest.raises(errors.MalformedAnswer, match="response_check"):
+        post(response_check=lambda answer: False)
+    with pytest.raises(errors.OutcomeUnknown):
+        post(2)
+    assert sent(toggl) == 1
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://example.org/api/v9/me",
+        "//example.org/api/v9/me",
+        "api/v9/me",
+        "",
+        "/api/v9/me?token=x",
+        "/api/v9/me#x",
+        "/\\example.org",
+    ],
+)
+def test_other_hosts_and_queries_are_no_endpoint(toggl: HostedSandbox, endpoint: str):
+    toggl.reset_requests()
+    with pytest.raises(errors.ConfigurationError, match="endpoint must be"):
+        ask(endpoint=endpoint)
+    assert toggl.requests()["total"] == 0
+
+
+def test_a_method_that_is_none_is_refused():
+    with pytest.raises(errors.ConfigurationError, match="method is"):
+        ask(method="FETCH")
+
+
+FAULTS = [
+    ({"kind": "hang_up", "takes_effect": True}, 1),
+    ({"kind": "hang_up", "takes_effect": False}, 0),
+    ({"kind": "cut", "fraction": 0.5}, 1),
+    ({"kind": "status", "status": 502, "takes_effect": True}, 1),
+]
+
+
+@pytest.mark.parametrize(("fault", "effect"), FAULTS, ids=str)
+@pytest.mark.parametrize("airflow", ["3.3", "3.2"])
+def test_a_write_whose_outcome_is_not_known_is_never_sent_again(
+    toggl: HostedSandbox, fault: dict[str, Any], effect: int, airflow: str
+):
+    order, store = dict(fault), store_of(airflow)
+    toggl.fault(order.pop("kind"), **order, match={"method": "POST"})
+    with pytest.raises(errors.OutcomeUnknown, match="not sent again") as caught:
+        post(store=store)
+    # Airflow does not try such a task again by itself; and if somebody clears it, it is not sent either.
+    assert isinstance(caught.value, AirflowFailException)
+    with pytest.raises(errors.OutcomeUnknown, match="earlier try"):
+        post(2, store=store)
+    assert (sent(toggl), made(toggl)) == (1, effect)
+
+
+@pytest.mark.parametrize("airflow", ["3.3", "3.2"])
+def test_a_try_that_was_killed_is_not_followed_by_a_second_request(
+    toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
+):
+    send = RequestsTransport.send
+
+    def send_and_die(*arguments: Any) -> Any:
+        send(*arguments)
+        raise Killed
+
+    store = store_of(airflow)
+    monkeypatch.setattr(RequestsTransport, "send", send_and_die)
+    with pytest.raises(Killed):
+        post(store=store)
+    monkeypatch.setattr(RequestsTransport, "send", send)
+    with pytest.raises(errors.OutcomeUnknown):
+        post(2, store=store)
+    assert (sent(toggl), made(toggl)) == (1, 1)
+
+
+def test_a_write_that_was_refused_may_be_sent_by_the_next_try(toggl: HostedSandbox):
+    toggl.fault("status", status=400, body="no", match={"method": "POST"})
+    with pytest.raises(errors.PayloadRefused):
+        post()
+    assert post(2)["name"] == "brand new"
+
+
+def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSandbox):
+    post()
+    with pytest.raises(errors.PayloadRefused, match="already exists"):
+        post(2)
+    assert sent(toggl) == 2
+
+
+def test_a_write_that_is_idempotent_is_sent_again(toggl: HostedSandbox):
+    toggl.fault("hang_up", takes_effect=False, match={"method": "POST"})
+    assert post(idempotent=True)["name"] == "brand new"
+    assert sent(toggl) == 2
+
+
+def test_a_used_up_quota_is_waited_for_without_a_slot_and_leaves_no_doubt(toggl: HostedSandbox):
+    toggl.set(quota_enforced=True, organization_quota=1)
+    ask()
+    with pytest.raises(TaskDeferred) as deferred:
+        post()
+    assert (deferred.value.kwargs or {})["progress"] == {"note": None}
+    assert made(toggl) == 0
+
+
+def test_templates_are_of_the_path_the_query_and_the_body():
+    assert {"endpoint", "query", "json", "workspace_id", "toggl_conn_id"} <= set(TogglRequestOperator.template_fields)
+    assert json.dumps(TogglRequestOperator.template_fields_renderers)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from support.connections import Connections
+from support.sandboxes import HostedSandbox
+from support.tries import context_of, store_of
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.api import once
+from airflow_provider_toggl.operators.entries import TogglCreateTimeEntryOperator
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def toggl(small_sandbox: HostedSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> HostedSandbox:
+    monkeypatch.setattr(once, "PATIENCE", (0.0,))
+    connections.toggl(small_sandbox)
+    return small_sandbox
+
+
+def create(**options: Any) -> TogglCreateTimeEntryOperator:
+    times = {"start": "2026-11-20T08:00:00Z", "stop": "2026-11-20T09:00:00Z"}
+    return TogglCreateTimeEntryOperator(task_id="create", description="design", **times, **options)
+
+
+@pytest.mark.parametrize("airflow", ["3.3", "3.2"])
+def test_a_look_that_must_wait_for_the_quota_gives_the_slot_back_and_then_begins_with_the_look(
+    toggl: HostedSandbox, connections: Connections, tmp_path: Path, airflow: str
+):
+    toggl.fault("hang_up", match={"method": "POST"})
+    toggl.fault("status", status=402, body="You have hit your hourly limit for API calls.", match={"method": "GET"})
+    with pytest.raises(TaskDeferred) as deferred:
+        create().execute(context_of("create", store=store_of(airflow)))  # type: ignore[arg-type]
+    # It goes on on another host, which has no file of this one and knows of no quota.
+    connections.set_option("state_dir", str(tmp_path / "other"))
+    result = create().resume(context_of("create", store=store_of(airflow)), **deferred.value.kwargs)  # type: ignore[arg-type]
+    assert (result["action"], result["requests"]) == ("found", 1)
+
+
+def test_what_is_given_up_is_looked_for_by_the_next_try(toggl: HostedSandbox):
+    toggl.fault("hang_up", match={"method": "POST"})
+    toggl.fault("status", status=403, body="no", match={"path": "/me/time_entries"})
+    with pytest.raises(errors.ApiError) as caught:
+        create().execute(context_of("create"))  # type: ignore[arg-type]
+    assert isinstance(caught.value, errors.OutcomeUnknown)
+    result = create().execute(context_of("create", 2))  # type: ignore[arg-type]
+    assert result["action"] == "found"
+    assert toggl.requests()["by_endpoint"]["POST /api/v9/workspaces/{workspace_id}/time_entries"] == 1
+
+
+def test_a_next_try_after_a_refusal_sends_it_when_the_look_finds_nothing(toggl: HostedSandbox):
+    toggl.fault("status", status=400, body="no", match={"method": "POST"})
+    with pytest.raises(errors.PayloadRefused):
+        create().execute(context_of("create"))  # type: ignore[arg-type]
+    assert create().execute(context_of("create", 2))["action"] == "created"  # type: ignore[arg-type]
