@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.delivery.faults import Faults
 from airflow_provider_toggl.core.delivery.receive import BUSY, FAILED, UNAVAILABLE, Outcome, refuse
+from airflow_provider_toggl.core.delivery.samples import Samples
 from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent
 
 PATIENCE = 5.0
@@ -55,16 +59,23 @@ class _Waiting:
 class Writer:
     """The only one of an event loop who writes to a store, in a thread of its own.
 
-    All its fields but the store belong to the loop.
+    All its fields but the store and the durations belong to the loop.
 
     :param open_store: opens the store, its tables made; called in the thread, again after each time that it failed.
+    :param name: the store's name in metrics, empty for the default one.
     :param patience: in seconds, as ``PATIENCE``.
     """
 
     def __init__(
-        self, open_store: Callable[[], EventStore], *, patience: float = PATIENCE, most_waiting: int = MOST_WAITING
+        self,
+        open_store: Callable[[], EventStore],
+        *,
+        name: str = "",
+        patience: float = PATIENCE,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self._open_store = open_store
+        self._name = name
         self._patience = patience
         self._most_waiting = most_waiting
         self._loop = asyncio.get_running_loop()
@@ -76,6 +87,7 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._timer: asyncio.TimerHandle | None = None
+        self._seconds = Samples()
 
     async def append(self, event: NewEvent) -> Appended:
         """Return where the event is in the store, once it is on disk.
@@ -94,12 +106,18 @@ class Writer:
         """
         await self._submit(handshake)
 
+    def measure(self) -> None:
+        """Send, from the thread, how long appending took since the last time, and how far the store's readers are."""
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._thread.submit(self._measure)
+
     async def close(self) -> None:
         """Wait, within the limit, for what is being written, and close the store."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), self._patience)
         if self._timer is not None:
             self._timer.cancel()
+        self._thread.submit(self._measure)
         self._thread.submit(self._close_store)
         self._thread.shutdown(wait=False)
 
@@ -177,8 +195,11 @@ class Writer:
     def _append(self, events: list[NewEvent]) -> list[_Result]:
         if not events:
             return []
+        began = time.monotonic()
         try:
-            return list(self._opened().append(events))
+            appended = self._opened().append(events)
+            self._seconds.add(time.monotonic() - began)
+            return list(appended)
         except Exception as error:  # noqa: BLE001 - each one is answered and logged
             # What the store does not expect may be about one event; it must not take the others with it.
             if isinstance(error, TogglError) or len(events) == 1:
@@ -191,6 +212,13 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - it is answered and logged
             return self._refusal(error)
         return None
+
+    def _measure(self) -> None:
+        for seconds in self._seconds.take():
+            metrics.APPEND.record(seconds)
+        if self._store is not None:
+            with contextlib.suppress(TogglError):  # who delivers is told of it
+                measure_store(self._store, self._name)
 
     def _opened(self) -> EventStore:
         if self._store is None:
