@@ -31,6 +31,8 @@ GATHERING = 0.005
 """Seconds after which a transaction begins although the loop is still busy with more."""
 MOST_WAITING = 10_000
 """Deliveries that wait for their transaction."""
+LAST_PATIENCE = 1.0
+"""Seconds that the end waits for the store to be closed."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,10 @@ class Writer:
             await asyncio.wait_for(self._idle.wait(), self._patience)
         if self._timer is not None:
             self._timer.cancel()
-        self._thread.submit(self._measure)
-        self._thread.submit(self._close_store)
+        # Waited for: a server may end its process at once, threads and all.
+        finish = self._loop.run_in_executor(self._thread, self._finish)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(finish, min(self._patience, LAST_PATIENCE))
         self._thread.shutdown(wait=False)
 
     async def _submit(self, item: NewEvent | Handshake) -> Appended | None:
@@ -225,7 +229,8 @@ class Writer:
             self._store = self._open_store()
         return self._store
 
-    def _close_store(self) -> None:
+    def _finish(self) -> None:
+        self._measure()
         if self._store is not None:
             self._store.close()
             self._store = None
