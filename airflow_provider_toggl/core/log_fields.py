@@ -17,7 +17,7 @@ FIELDS: dict[str, str] = {
     "connection": "ID of the Toggl connection",
     "workspace_id": "the workspace",
     "stream": "the stream; `events` for a drain",
-    "by": "`pull`, `drain`, `reconcile` or `receive`",
+    "by": "`pull`, `drain`, `reconcile`, `receive` or `deadline`",
     "pages": "pages read so far in this run",
     "rows": "rows, or events, landed so far in this run",
     "inserted": "new rows",

@@ -274,6 +274,13 @@ WATERMARK_AGE = Gauge(
     "task",
     {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace"},
 )
+LATE = Counter(
+    f"{PREFIX}freshness.late",
+    "runs",
+    "Runs whose deadline passed before they were done, of DAGs with the callback `triggers.deadlines.tell_late`.",
+    "triggerer",
+    {"dag": "ID of the DAG"},
+)
 RUN_TIME = Timer(
     f"{PREFIX}run.duration",
     "seconds",

@@ -54,6 +54,8 @@ def test_every_example_is_a_dag_that_loads():
         "toggl_wait_for_project",
         "toggl_weekly_report",
         "toggl_many_workspaces",
+        "toggl_freshness",
+        "toggl_checks",
     }
 
 
