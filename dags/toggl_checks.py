@@ -22,11 +22,11 @@ with DAG(
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    # A DuckDB file is one process's at a time: while a task lands, a check fails and is tried again.
+    # A DuckDB file is one process's at a time: checks go one by one, and one that meets a landing is tried again.
     default_args={"conn_id": WAREHOUSE, "retries": 5, "retry_delay": timedelta(seconds=30)},
     tags=["toggl"],
 ):
-    SQLColumnCheckOperator(
+    columns = SQLColumnCheckOperator(
         task_id="columns",
         table="toggl.live_time_entries",
         column_mapping={
@@ -36,7 +36,7 @@ with DAG(
             "duration": {"min": {"geq_to": 0}},
         },
     )
-    SQLTableCheckOperator(
+    entries = SQLTableCheckOperator(
         task_id="entries",
         table="toggl.live_time_entries",
         checks={
@@ -47,9 +47,10 @@ with DAG(
             },
         },
     )
-    SQLTableCheckOperator(
+    rejected = SQLTableCheckOperator(
         task_id="nothing_was_rejected",
         table="toggl.rejected_records",
         checks={"none": {"check_statement": "count(*) = 0"}},
     )
+    columns >> entries >> rejected
 # --8<-- [end:checks]

@@ -71,4 +71,4 @@ def tell(log: logging.Logger, text: str, *args: object, **named: Any) -> None:
     :param text: with ``args`` as in ``log.info``.
     """
     with fields(**named):
-        log.info(text, *args, extra=_bound.get())
+        log.info(text, *args, extra=_bound.get(), stacklevel=2)

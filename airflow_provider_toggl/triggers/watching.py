@@ -110,8 +110,7 @@ class Watch:
 
     def _commit(self, seq: int) -> None:
         self._store.commit(self.consumer, seq)
-        with contextlib.suppress(TogglError):
-            measure_store(self._store, self._store_name)
+        measure_store(self._store, self._store_name)
 
     def _begin(self) -> None:
         """Find where to begin, and fix it: what comes before the first burst must be there after a restart."""

@@ -221,8 +221,7 @@ class Writer:
         for seconds in self._seconds.take():
             metrics.APPEND.record(seconds)
         if self._store is not None:
-            with contextlib.suppress(TogglError):  # who delivers is told of it
-                measure_store(self._store, self._name)
+            measure_store(self._store, self._name)
 
     def _opened(self) -> EventStore:
         if self._store is None:

@@ -6,6 +6,7 @@ from support.changes import change
 from support.measured import recording
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -22,3 +23,13 @@ def test_the_end_of_a_store_and_what_each_consumer_has_yet_to_do_are_told(tmp_pa
         ({"store": "default", "consumer": "one"}, 3),
         ({"store": "default", "consumer": "other"}, 0),
     ]
+
+
+def test_of_a_store_that_cannot_be_asked_nothing_is_told(tmp_path: Path) -> None:
+    class Away(SqliteEventStore):
+        def last_seq(self) -> int:
+            raise EventStoreUnavailable("It is away.")
+
+    with Away(tmp_path / "events.sqlite") as store, recording() as recorder:
+        measure_store(store, "")
+    assert recorder.sent == []
