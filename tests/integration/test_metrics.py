@@ -85,7 +85,7 @@ def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHom
     assert total(metrics.LANDED, result="inserted") == count
     assert total(metrics.LAG, consumer="duckdb_default.toggl") == 0
     assert total(metrics.QUOTA_LIMIT) == 9
-    assert total(metrics.LATE, dag="toggl_freshness") == 1
+    assert total(metrics.LATE, dag="toggl_freshness") >= 1
     assert airflow.wait_for_run("toggl_checks", checks, timeout=120) == "success"
     check_fields(airflow, toggl.workspace_id)
 
