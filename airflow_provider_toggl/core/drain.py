@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import EventNotFound
+from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
 from airflow_provider_toggl.core.land.changes import Changes
+from airflow_provider_toggl.core.land.measuring import measure_landing
 from airflow_provider_toggl.core.land.target import Landed, Progress, Target
+from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.events import Decoded
@@ -130,13 +135,19 @@ class Drain:
 
         :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
         """
+        with fields(stream=STREAM, by="drain"):
+            return self._run()
+
+    def _run(self) -> DrainSummary:
         started = self._clock.now()
         try:
             self._drain(self._store.last_seq(), started)
         finally:
             self.summary.seconds = round(self._clock.now() - started, 3)
+            metrics.RUN_TIME.record(self.summary.seconds, by="drain", stream=STREAM)
             self._target.release(force=True)
-        log.info("%s", self.summary)
+        measure_store(self._store, self._request.store)
+        tell(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
         return self.summary
 
     def _drain(self, until: int, started: float) -> None:
@@ -205,11 +216,15 @@ class Drain:
         wanted = [stored.event for stored in events if self._request.wants(stored.event)]
         decoded = decode_events(wanted)
         note = self._request.note_changes
+        began = time.monotonic()
         landed = self._target.land(decoded.batches, self._progress(events[-1]), note_days=note)
+        measure_landing(landed, by="drain", stream=STREAM, seconds=time.monotonic() - began)
         if note:
             self.changes.note(decoded.batches)
             self.changes.note_days(landed)
         self._store.commit(self._request.reader, events[-1].seq)
+        if wanted:
+            metrics.DRAIN_DELAY.record(self._clock.now() - wanted[0].received_at.timestamp())
         self._count(len(wanted), events[-1].seq, decoded, landed)
 
     def _progress(self, last: StoredEvent) -> Progress:
@@ -232,6 +247,9 @@ class Drain:
         summary.unchanged += landed.unchanged
         summary.rejected += landed.rejected
         summary.passed_over += decoded.passed_over
+        metrics.DRAINED.add(events - decoded.passed_over - landed.rejected, result="landed")
+        metrics.DRAINED.add(decoded.passed_over, result="passed_over")
+        metrics.DRAINED.add(landed.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:
                 summary.streams[batch.stream] = summary.streams.get(batch.stream, 0) + batch.rows

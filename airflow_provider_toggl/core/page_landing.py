@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.land.measuring import measure_landing
 from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, Target
 
 if TYPE_CHECKING:
@@ -22,12 +25,14 @@ class PageLander:
 
     :param scope: what the progress is kept under in ``sync_state``.
     :param clock: time, as a seam.
+    :param by: who lands, for metrics.
     """
 
     target: Target
     workspace_id: int
     scope: str
     clock: Clock
+    by: str = "pull"
 
     def decode(self, page: Page) -> Batch:
         """Return what a page says, and log what is wrong with it."""
@@ -51,7 +56,12 @@ class PageLander:
             requests_spent=page.requests,
             ran_at=utc(self.clock.now()),
         )
-        return self.target.land([batch], progress, sweep, note_days=note_days)
+        began = time.monotonic()
+        landed = self.target.land([batch], progress, sweep, note_days=note_days)
+        measure_landing(landed, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
+        metrics.PAGES.add(stream=page.stream)
+        metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
+        return landed
 
 
 def log_doubts(batch: Batch, where: str) -> None:

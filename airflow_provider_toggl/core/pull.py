@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError
@@ -20,8 +21,11 @@ from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.land.changes import Changes
+from airflow_provider_toggl.core.land.measuring import measure_freshness
 from airflow_provider_toggl.core.land.target import Landed, Sweep, Target
+from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.page_landing import PageLander, log_doubts
 from airflow_provider_toggl.core.streams import get_stream
 
@@ -167,6 +171,11 @@ class Pull:
 
         :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
         """
+        request = self._request
+        with fields(connection=self._session.name, workspace_id=request.workspace_id, stream=request.stream, by="pull"):
+            return self._run()
+
+    def _run(self) -> Summary:
         started = self._clock.now()
         spent = self._session.spent
         earlier = self.summary.requests, self.summary.seconds
@@ -177,10 +186,20 @@ class Pull:
             self._session.before_wait = None
             self.summary.requests = earlier[0] + self._session.spent - spent
             self.summary.seconds = round(earlier[1] + self._clock.now() - started, 3)
+            self._measure(started, self._session.spent - spent)
             self.summary.quota_left = self._session.quota_left(self._path())
             self._target.release(force=True)
-        log.info("%s", self.summary)
+        tell(log, "%s", self.summary, **fields_of(self.summary))
         return self.summary
+
+    def _measure(self, started: float, requests: int) -> None:
+        request, now = self._request, self._clock.now()
+        metrics.RUN_TIME.record(now - started, by="pull", stream=request.stream)
+        metrics.RUN_REQUESTS.add(requests, by="pull", stream=request.stream)
+        if self._only is None:
+            told = self.summary.watermark
+            mark = None if told is None else parse_instant(told)
+            measure_freshness(mark, now, by="pull", stream=request.stream, workspace_id=request.workspace_id)
 
     def _land_all(self) -> None:
         state = self._target.find_state(self._stream.name, self.scope)
@@ -262,7 +281,8 @@ class Pull:
         to_go = ""
         if page.share is not None and 0 < page.share < 1:
             to_go = f", {page.share:.0%}, about {elapsed / page.share - elapsed:.0f} s to go"
-        log.info(
+        tell(
+            log,
             "%s, %s: %s rows in %d pages%s; %s requests left.",
             self._stream.name,
             page.where,
@@ -270,6 +290,7 @@ class Pull:
             self.summary.pages,
             to_go,
             "unknown" if left is None else left,
+            **(fields_of(self.summary) | {"quota_left": left}),
         )
 
 

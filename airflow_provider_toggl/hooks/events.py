@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.toggl import state_dir
 
@@ -31,6 +32,7 @@ def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: s
     :raises ConfigurationError: a connection is missing, or is none that can keep events.
     :raises EventStoreError: the store cannot be used.
     """
+    telemetry.connect()
     if event_store_conn_id is None:
         event_store_conn_id = resolve_store_conn_id(toggl_conn_id) if toggl_conn_id else ""
     store = _build_store(event_store_conn_id)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Sequence
 from typing import Any
 
-# The API server initialises this one, and not the Task SDK's copy of it, which the compatibility layer gives.
-from airflow.observability.stats import Stats
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
 
 from airflow_provider_toggl.core.delivery.app import Receiver
 from airflow_provider_toggl.core.delivery.receive import ReceivingConnection
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store
 
 
@@ -35,7 +35,9 @@ def freeze_startup_objects() -> None:
 
 def build_receiver(conn_ids: Sequence[str]) -> Receiver:
     """Return the receiver of these connections; nothing is looked up or opened yet."""
-    return Receiver(conn_ids, find_receiving_connection, open_receiving_store, publish=publish_counts)
+    telemetry.connect()
+    threading.Thread(target=telemetry.warm_up, name="toggl-metrics", daemon=True).start()
+    return Receiver(conn_ids, find_receiving_connection, open_receiving_store)
 
 
 def find_receiving_connection(conn_id: str) -> ReceivingConnection | None:
@@ -73,12 +75,6 @@ def get_receiving_connection(conn_id: str) -> ReceivingConnection:
 def open_receiving_store(store: str) -> EventStore:
     """Open the event store of a connection ID, the default one for an empty text, its tables made. Blocks."""
     return open_event_store(event_store_conn_id=store)
-
-
-def publish_counts(counts: Mapping[str, int]) -> None:
-    """Add to Airflow's counters ``toggl.receiver.<outcome>``."""
-    for name, number in counts.items():
-        Stats.incr(f"toggl.receiver.{name}", number)
 
 
 def _workspace_id(value: Any) -> int | None:

@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.api.transport import RequestsTransport, checked
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
+from airflow_provider_toggl.hooks import telemetry
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,7 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
         """
         if self._session is None:
+            telemetry.connect()
             self._session = self._build_session(self.get_connection(self.toggl_conn_id))
         return self._session
 
@@ -257,6 +259,7 @@ class TogglHook(BaseHook):
             pace=Pace(_number("requests_per_second", self._extra.get("requests_per_second"), 1.0)),
             reserve=_whole("quota_reserve", self._extra.get("quota_reserve"), 2),
             retry=retry,
+            name=self.toggl_conn_id,
         )
         workspace, organization = (self._extra.get(name) for name in ("workspace_id", "organization_id"))
         if workspace not in (None, "") and organization not in (None, ""):

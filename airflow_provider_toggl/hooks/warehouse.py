@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook, conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.toggl import DataFrameType, airflow_home, as_frame
 
@@ -41,6 +42,7 @@ def open_target(
         is missing.
     :raises WarehouseError: it cannot be reached, written or waited for any longer.
     """
+    telemetry.connect()
     timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
     target = _build_target(conn_id, schema, timeout)
     try:

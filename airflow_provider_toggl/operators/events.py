@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.core.events.lag import measure_store
+from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 if TYPE_CHECKING:
@@ -55,5 +56,6 @@ class TogglCommitEventsOperator(BaseOperator):
             ) from None
         with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
             consumer = store.commit(self.consumer, seq)
+            measure_store(store, self.event_store_conn_id or resolve_store_conn_id(self.toggl_conn_id))
         self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
         return {"consumer": consumer.name, "seq": consumer.seq}

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.log_fields import fields
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -64,9 +66,12 @@ class QuotaDeferral(BaseOperator):
 
         spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
         moment = until + timedelta(seconds=spread)
-        self.log.info(
-            "%s The task goes on at %s and holds no worker slot until then.%s", stop, moment, self.so_far(progress)
-        )
+        with fields(connection=getattr(self, "toggl_conn_id", ""), deferred_until=moment.isoformat()):
+            self.log.info(
+                "%s The task goes on at %s and holds no worker slot until then.%s", stop, moment, self.so_far(progress)
+            )
+        reason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
+        metrics.DEFERRALS.add(connection=getattr(self, "toggl_conn_id", ""), reason=reason)
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume", kwargs=self.kept(progress))
         raise ConfigurationError("The task could not be deferred.")
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.api.ensure import Ensured, ensure, ensure_validated
 from airflow_provider_toggl.core.api.subscriptions import Found, Wanted, parse_filters
 from airflow_provider_toggl.core.api.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
+from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
     get_callback_url,
@@ -81,7 +83,10 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
             validate=self.validate,
             find_code=lambda number: find_validation_code(self.toggl_conn_id, number),
         )
-        self._tell(ensured)
+        told = {"subscription_id": ensured.subscription.subscription_id, "action": ensured.plan.action}
+        with fields(connection=self.toggl_conn_id, requests=webhooks.session.spent, **told):
+            self._tell(ensured)
+        metrics.ENSURED.add(connection=self.toggl_conn_id, action=ensured.plan.action)
         return {
             "action": ensured.plan.action,
             "adopted": ensured.plan.adopts,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.bursts import Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
@@ -117,6 +118,8 @@ class TogglEventTrigger(BaseEventTrigger):
         """Yield the events of this trigger."""
         if self.once:
             found = await self._wait()
+            metrics.FIRED.add(way="wait")
+            metrics.FIRED_EVENTS.add(found.count, way="wait")
             yield await self._ending(found.as_dict())
             return
         async with self.open_watch() as watch, contextlib.aclosing(watch.bursts()) as bursts:
@@ -193,6 +196,7 @@ class TogglEventTrigger(BaseEventTrigger):
                 consumer=self.consumer or self._own_name(),
                 debounce=self._debounce(),
                 start=start,
+                store_name=key,
             )
 
     async def _store_key(self) -> str:

@@ -11,8 +11,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.bursts import Burst, Debounce
+from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import Tail
@@ -29,10 +31,19 @@ class Watch:
 
     :param tail: of the same store.
     :param start: where to begin when nobody of that name ever committed.
+    :param store_name: the connection of the store, for metrics.
     """
 
     def __init__(
-        self, store: EventStore, tail: Tail, query: EventQuery, *, consumer: str, debounce: Debounce, start: int
+        self,
+        store: EventStore,
+        tail: Tail,
+        query: EventQuery,
+        *,
+        consumer: str,
+        debounce: Debounce,
+        start: int,
+        store_name: str = "",
     ) -> None:
         self.consumer = consumer
         self._tail = tail
@@ -40,6 +51,7 @@ class Watch:
         self._query = query
         self._debounce = debounce
         self._start = start
+        self._store_name = store_name
         self._burst: Burst | None = None
         self._told_at = 0.0
         self._safe_at: deque[tuple[float, int]] = deque()
@@ -64,6 +76,8 @@ class Watch:
                         self._gather(step)
                     await self.settle()
                     if burst := self._take_due():
+                        metrics.FIRED.add(way="watch")
+                        metrics.FIRED_EVENTS.add(burst.count, way="watch")
                         yield burst
             finally:
                 if pending:
@@ -88,11 +102,15 @@ class Watch:
         if goal <= self._committed:
             return
         try:
-            await asyncio.to_thread(self._store.commit, self.consumer, goal)
+            await asyncio.to_thread(self._commit, goal)
         except EventStoreUnavailable as error:
             log.warning("Consumer %s has read up to %s, which could not be noted: %s", self.consumer, goal, error)
         else:
             self._committed = goal
+
+    def _commit(self, seq: int) -> None:
+        self._store.commit(self.consumer, seq)
+        measure_store(self._store, self._store_name)
 
     def _begin(self) -> None:
         """Find where to begin, and fix it: what comes before the first burst must be there after a restart."""

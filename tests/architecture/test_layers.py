@@ -7,7 +7,15 @@ from graphlib import TopologicalSorter
 import pytest
 from support.package_sources import PACKAGE, Module, package_modules
 
-BASE = {"core.errors", "core.clock", "core.garbage", "core.instants", "core.streams"}
+BASE = {
+    "core.errors",
+    "core.clock",
+    "core.garbage",
+    "core.instants",
+    "core.streams",
+    "core.metrics",
+    "core.log_fields",
+}
 CORE = BASE | {
     "core.api",
     "core.events",
@@ -28,6 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.garbage": set(),
     "core.instants": set(),
     "core.streams": {"core.errors"},
+    "core.metrics": set(),
+    "core.log_fields": set(),
     "core.api": BASE,
     "core.events": BASE,
     "core.land": BASE,

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeClock
+from support.measured import recording
 from support.observations import NOON, decode, report_row
 from support.told_events import body, entry_payload, event
 
-from airflow_provider_toggl.core import drain
+from airflow_provider_toggl.core import drain, metrics
 from airflow_provider_toggl.core.drain import Drain, DrainRequest, DrainSummary
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -88,6 +89,20 @@ def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, 
     assert (ids(target), ids(target, "tags")) == ([1, 2, 3, 4, 5], [3])
     assert target.query("select description from time_entries where id = 5")[0].to_pylist() == ["New"]
     assert target.query("select stream from rejected_records")[0].to_pylist() == ["events"]
+
+
+def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: DuckdbTarget) -> None:
+    put(store, *told(1, 5), body("workspace", "updated", {"id": 7}, seconds=92))
+    store.commit("slow", 2)
+    with recording() as recorder:
+        run(store, target)
+        run(store, target)
+    assert recorder.of(metrics.LANDED) == [({"by": "drain", "stream": "events", "result": "inserted"}, 5)]
+    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"landed": 5, "passed_over": 1}
+    lags = {tags["consumer"]: value for tags, value in recorder.of(metrics.LAG)}
+    assert lags == {REQUEST.reader: 0, "slow": 4}
+    # The second one had nothing to land.
+    assert [len(recorder.of(one)) for one in (metrics.LAND_TIME, metrics.DRAIN_DELAY, metrics.RUN_TIME)] == [1, 1, 2]
 
 
 def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: DuckdbTarget) -> None:

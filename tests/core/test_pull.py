@@ -6,10 +6,13 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from support.measured import recording
 from support.pulls import STREAMS, Workspace
 from support.truth import truth
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, ConfigurationError, QuotaExhausted
+from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.pull import PullRequest, Summary
 
 NOW = datetime.now(timezone.utc)
@@ -50,6 +53,23 @@ def test_a_first_load_brings_the_whole_workspace(workspace: Workspace):
     assert workspace.wrong() == []
     assert {name: summary.rows for name, summary in summaries.items()}["time_entries"] == 240
     assert all(summary.inserted == summary.rows for summary in summaries.values())
+
+
+def test_what_a_pull_does_is_measured_and_its_lines_have_fields(workspace: Workspace, caplog: pytest.LogCaptureFixture):
+    with recording() as recorder, caplog.at_level(logging.INFO):
+        summary = workspace.pull(page_size=50)
+    by = {"by": "pull", "stream": "time_entries"}
+    landed = recorder.of(metrics.LANDED)
+    assert {tags["result"] for tags, _ in landed} == {"inserted"}
+    assert sum(value for _, value in landed) == 240
+    assert len(recorder.of(metrics.PAGES)) == len(recorder.of(metrics.LAND_TIME)) == summary.pages
+    assert recorder.of(metrics.RUN_REQUESTS) == [(by, summary.requests)]
+    assert sum(value for _, value in recorder.of(metrics.REQUESTS)) == summary.requests
+    ((tags, mark),) = recorder.of(metrics.WATERMARK)
+    assert tags == {**by, "workspace": str(summary.workspace_id)}
+    assert datetime.fromtimestamp(mark, timezone.utc) == parse_instant(str(summary.watermark))
+    last = caplog.records[-1]
+    assert (vars(last)["rows"], vars(last)["stream"], vars(last)["by"]) == (240, "time_entries", "pull")
 
 
 def test_a_first_load_without_since_ends_at_the_first_year_without_entries(build):

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from support.measured import recording
 from support.pulls import Workspace
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, some
@@ -95,6 +97,26 @@ def test_what_a_pull_never_landed_is_read_by_its_id(build, gives_ids: bool):
     summary = workspace.reconcile()
     assert summary.added > 20
     assert workspace.wrong("time_entries") == []
+
+
+def test_what_a_reconciliation_does_is_measured(build):
+    workspace: Workspace = build(entries=200, days=60)
+    workspace.pull()
+    workspace.toggl.advance(10)
+    workspace.toggl.mutate(seed=1, n=5, kinds=["delete_entry"])
+    with recording() as recorder:
+        summary = workspace.reconcile()
+    found: dict[str, float] = {}
+    for tags, value in recorder.of(metrics.DIFFERENCES):
+        found[tags["result"]] = found.get(tags["result"], 0) + value
+    told = {"added": summary.added, "edited": summary.edited, "deleted": summary.deleted}
+    told["unproved"] = sum(summary.unproved.values())
+    assert found == {result: number for result, number in told.items() if number}
+    assert found["deleted"] == 5
+    absent = [value for tags, value in recorder.of(metrics.LANDED) if tags["result"] == "absent"]
+    assert sum(absent) == 5
+    assert sum(value for _, value in recorder.of(metrics.COMPARED_DAYS)) >= 60
+    assert len(recorder.of(metrics.WATERMARK)) == 1
 
 
 def test_a_warehouse_that_only_knows_events_is_read_whole(build):

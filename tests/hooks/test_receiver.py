@@ -13,7 +13,6 @@ from airflow_provider_toggl.hooks.receiver import (
     find_receiving_connection,
     get_receiving_connection,
     open_receiving_store,
-    publish_counts,
     receiver_connections,
 )
 
@@ -85,7 +84,3 @@ def test_what_is_delivered_is_in_the_default_store(connections: Connections) -> 
         assert isinstance(store, SqliteEventStore)
         assert [one.event.body for one in store.read(0)] == [STARTED_ENTRY]
     assert not [line for line in lines if SECRET in line]
-
-
-def test_counts_go_to_airflow_s_metrics() -> None:
-    publish_counts({"stored": 5})

@@ -131,8 +131,8 @@ class HostBook:
             if self._last_lease(db) == turn.lease:
                 self._set_mark(db, pacing.depart(self._mark(db), clock()), turn.lease)
 
-    def settle(self, turn: Turn, lane: str, told: quota.Told | None, now: float) -> None:
-        """Close a charged request with what its answer told, None where it told nothing."""
+    def settle(self, turn: Turn, lane: str, told: quota.Told | None, now: float) -> quota.Lane:
+        """Close a charged request with what its answer told, None where it told nothing; return the lane after it."""
         with self._file.transaction() as db:
             lane = self._known_lane(db, lane)
             db.execute("DELETE FROM lease WHERE id = ?", (turn.lease,))
@@ -148,6 +148,7 @@ class HostBook:
                 state = quota.current(state, now)
                 state = quota.Lane(state.total, max(0, (state.remaining or 0) - 1), state.resets_at)
             self._set_lane(db, lane, state, now)
+            return state
 
     def close_lane(self, lane: str, resets_in: float | None, now: float) -> float:
         """Note a refusal for quota; return when the lane resets, in seconds since the epoch."""

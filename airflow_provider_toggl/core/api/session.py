@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_toggl.core.api import quota
+from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.api import measuring, quota
 from airflow_provider_toggl.core.api.answers import (
     Answer,
     error_of,
@@ -34,6 +35,7 @@ from airflow_provider_toggl.core.errors import (
     RateLimited,
     ServerTrouble,
 )
+from airflow_provider_toggl.core.log_fields import fields
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class TogglSession:
     :param book: paces and quota shared with all processes of the host.
     :param pace: how fast this token may ask.
     :param reserve: requests of each lane kept back for people.
+    :param name: the connection, for metrics and the log.
     :param before_wait: called with the seconds before the session sleeps, so that a caller can let go of what others
         wait for.
     """
@@ -64,10 +67,12 @@ class TogglSession:
         clock: Clock | None = None,
         jitter: random.Random | None = None,
         before_wait: Callable[[float], None] | None = None,
+        name: str = "",
     ) -> None:
         self.pace = pace or Pace()
         self.reserve = reserve
         self.spent = 0
+        self.name = name
         self.before_wait = before_wait
         self._transport = transport
         self._book = book
@@ -107,8 +112,9 @@ class TogglSession:
                 elapsed = self._clock.now() - started
                 if not self._may_retry(error, call, idempotent) or not self._retry.allows(failed, elapsed, pause):
                     raise
-                log.warning("%s Trying again in %.1f s (%d of %d).", error, pause, failed, self._retry.tries - 1)
-                self._sleep(pause)
+                with fields(connection=self.name, retry_in=round(pause, 1)):
+                    log.warning("%s Trying again in %.1f s (%d of %d).", error, pause, failed, self._retry.tries - 1)
+                self._sleep(pause, "retry")
 
     def estimate(self, requests: int, path: str) -> quota.Estimate:
         """Return what so many requests to that path will cost from now on; asks nothing of Toggl."""
@@ -175,6 +181,7 @@ class TogglSession:
             ) from None
         for name, lane in lanes.items():
             self._book.set_lane(name, lane, now)
+            measuring.measure_lane(self.name, name, lane)
         return lanes
 
     def knows_organization(self, workspace_id: int) -> bool:
@@ -206,15 +213,20 @@ class TogglSession:
         lane = self.lane_of(call.path)
         turn = self._take_turn(lane)
         self.spent += 1
+        sent_at = self._clock.now()
         try:
             answer = self._transport.send(call, lambda: self._book.depart(turn, self._clock.now))
         except BaseException:
             self._book.settle(turn, lane, None, self._clock.now())
+            measuring.measure_request(self.name, lane, call.path, None, self._clock.now() - sent_at)
             raise
-        self._book.settle(turn, lane, told_of(answer), answer.received_at)
+        measuring.measure_request(self.name, lane, call.path, answer.status, self._clock.now() - sent_at)
+        state = self._book.settle(turn, lane, told_of(answer), answer.received_at)
+        measuring.measure_lane(self.name, lane, state)
         resets_at = None
         if is_quota_refusal(answer):
             resets_at = self._book.close_lane(lane, reset_seconds(answer), answer.received_at)
+            measuring.measure_lane(self.name, lane, quota.Lane(remaining=0, resets_at=resets_at))
         error = error_of(answer, lane=lane, resets_at=resets_at)
         if isinstance(error, RateLimited):
             # One process was refused: all of the host keep still.
@@ -241,14 +253,15 @@ class TogglSession:
                 ticket, yielded = 0, yielded + outcome.seconds
             else:
                 ticket = outcome.ticket
-            self._sleep(outcome.seconds)
+            self._sleep(outcome.seconds, "share" if isinstance(outcome, Yield) else "pace")
 
     def _count_down(self) -> None:
         """Expect one request less; whoever asks wants one at least."""
         if self._claimant is not None and self._claimant.wanted is not None:
             self._claimant = replace(self._claimant, wanted=max(1, self._claimant.wanted - 1))
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, reason: str) -> None:
+        metrics.WAIT.record(seconds, connection=self.name, reason=reason)
         if self.before_wait is not None:
             self.before_wait(seconds)
         self._clock.sleep(seconds)

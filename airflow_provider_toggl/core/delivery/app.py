@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.delivery.body import Receive
 from airflow_provider_toggl.core.delivery.connections import Connections, LookUp
-from airflow_provider_toggl.core.delivery.counters import Counters, Publish
+from airflow_provider_toggl.core.delivery.counters import Counters
 from airflow_provider_toggl.core.delivery.desk import Desk, Limits, OpenStore, Scope, Send
 
 
@@ -23,7 +23,6 @@ class Receiver:
     :param look_up: finds one of them.
     :param open_store: opens an event store.
     :param limits: how much and how long.
-    :param publish: where counts of outcomes go, besides the log.
     """
 
     def __init__(
@@ -33,14 +32,12 @@ class Receiver:
         open_store: OpenStore,
         *,
         limits: Limits | None = None,
-        publish: Publish | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._conn_ids = tuple(conn_ids)
         self._look_up = look_up
         self._open_store = open_store
         self._limits = limits or Limits()
-        self._publish = publish
         self._clock = clock or SystemClock()
         self._desk: Desk | None = None
 
@@ -62,7 +59,7 @@ class Receiver:
         """Return what serves in the running event loop."""
         limits = self._limits
         connections = Connections(self._conn_ids, self._look_up, lifetime=limits.lifetime, pause=limits.pause)
-        return Desk(connections, self._open_store, limits, Counters(self._publish), self._clock)
+        return Desk(connections, self._open_store, limits, Counters(), self._clock)
 
     def _here(self) -> Desk:
         """Return what serves in this event loop. One that was inherited by a fork belongs to another."""

@@ -7,6 +7,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from airflow_provider_toggl.core.log_fields import tell
+
 log = logging.getLogger(__name__)
 
 Publish = Callable[[Mapping[str, int]], None]
@@ -26,7 +28,7 @@ class Counters:
     """
 
     def __init__(self, publish: Publish | None = None, *, period: float = PERIOD) -> None:
-        self._publish = publish
+        self.publish = publish
         self._period = period
         self._timer: asyncio.TimerHandle | None = None
         self._ticks = 0
@@ -68,8 +70,8 @@ class Counters:
         self._unpublished.clear()
         self.totals.update(news)
         self._unlogged.update(news)
-        if news and self._publish is not None:
-            self._publish(news)
+        if news and self.publish is not None:
+            self.publish(news)
 
     def _log(self) -> None:
         if not self._unlogged:
@@ -78,6 +80,6 @@ class Counters:
         for name, number in sorted(self._unlogged.items()):
             reason = self._reasons.get(name)
             words.append(f"{number} {name}" + (f" (last: {reason})" if reason else ""))
-        log.info("Deliveries: %s", ", ".join(words))
+        tell(log, "Deliveries: %s", ", ".join(words), by="receive", outcomes=dict(self._unlogged))
         self._unlogged.clear()
         self._reasons.clear()

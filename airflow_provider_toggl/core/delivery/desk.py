@@ -9,10 +9,11 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.delivery.body import Body, Budget, Receive
 from airflow_provider_toggl.core.delivery.connections import LIFETIME, PAUSE, Connections
@@ -112,7 +113,7 @@ class Desk:
     :param connections: those that deliveries may come in for.
     :param open_store: opens an event store.
     :param limits: how much and how long.
-    :param counters: of the outcomes.
+    :param counters: of the outcomes; they are published as metrics.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Desk:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.counters = counters
+        counters.publish = self.measure
         self._connections = connections
         self._open_store = open_store
         self._limits = limits
@@ -147,6 +149,13 @@ class Desk:
         self.counters.count(reply.outcome.name, reason)
         if reply.outcome is not CUT:
             await _send(send, reply)
+
+    def measure(self, outcomes: Mapping[str, int]) -> None:
+        """Send how many more there are of each outcome, and let the writers tell of their stores."""
+        for name, number in outcomes.items():
+            metrics.DELIVERIES.add(number, outcome=name)
+        for writer in self._writers.values():
+            writer.measure()
 
     async def close(self) -> None:
         """Finish what is being written, and tell the last counts."""
@@ -220,7 +229,7 @@ class Desk:
         return build_reply(PING, echo(ping.handshake))
 
     def _open_writer(self, store: str) -> Writer:
-        writer = Writer(lambda: self._open_store(store), patience=self._limits.store_patience)
+        writer = Writer(lambda: self._open_store(store), name=store, patience=self._limits.store_patience)
         self._writers[store] = writer
         return writer
 

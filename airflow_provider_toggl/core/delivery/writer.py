@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.delivery.faults import Faults
 from airflow_provider_toggl.core.delivery.receive import BUSY, FAILED, UNAVAILABLE, Outcome, refuse
+from airflow_provider_toggl.core.delivery.samples import Samples
 from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent
 
 PATIENCE = 5.0
@@ -27,6 +31,8 @@ GATHERING = 0.005
 """Seconds after which a transaction begins although the loop is still busy with more."""
 MOST_WAITING = 10_000
 """Deliveries that wait for their transaction."""
+LAST_PATIENCE = 1.0
+"""Seconds that the end waits for the store to be closed."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,23 @@ class _Waiting:
 class Writer:
     """The only one of an event loop who writes to a store, in a thread of its own.
 
-    All its fields but the store belong to the loop.
+    All its fields but the store and the durations belong to the loop.
 
     :param open_store: opens the store, its tables made; called in the thread, again after each time that it failed.
+    :param name: the store's name in metrics, empty for the default one.
     :param patience: in seconds, as ``PATIENCE``.
     """
 
     def __init__(
-        self, open_store: Callable[[], EventStore], *, patience: float = PATIENCE, most_waiting: int = MOST_WAITING
+        self,
+        open_store: Callable[[], EventStore],
+        *,
+        name: str = "",
+        patience: float = PATIENCE,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         self._open_store = open_store
+        self._name = name
         self._patience = patience
         self._most_waiting = most_waiting
         self._loop = asyncio.get_running_loop()
@@ -76,6 +89,7 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._timer: asyncio.TimerHandle | None = None
+        self._seconds = Samples()
 
     async def append(self, event: NewEvent) -> Appended:
         """Return where the event is in the store, once it is on disk.
@@ -94,13 +108,21 @@ class Writer:
         """
         await self._submit(handshake)
 
+    def measure(self) -> None:
+        """Send, from the thread, how long appending took since the last time, and how far the store's readers are."""
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._thread.submit(self._measure)
+
     async def close(self) -> None:
         """Wait, within the limit, for what is being written, and close the store."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._idle.wait(), self._patience)
         if self._timer is not None:
             self._timer.cancel()
-        self._thread.submit(self._close_store)
+        # Waited for: a server may end its process at once, threads and all.
+        finish = self._loop.run_in_executor(self._thread, self._finish)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(finish, min(self._patience, LAST_PATIENCE))
         self._thread.shutdown(wait=False)
 
     async def _submit(self, item: NewEvent | Handshake) -> Appended | None:
@@ -177,8 +199,11 @@ class Writer:
     def _append(self, events: list[NewEvent]) -> list[_Result]:
         if not events:
             return []
+        began = time.monotonic()
         try:
-            return list(self._opened().append(events))
+            appended = self._opened().append(events)
+            self._seconds.add(time.monotonic() - began)
+            return list(appended)
         except Exception as error:  # noqa: BLE001 - each one is answered and logged
             # What the store does not expect may be about one event; it must not take the others with it.
             if isinstance(error, TogglError) or len(events) == 1:
@@ -192,12 +217,19 @@ class Writer:
             return self._refusal(error)
         return None
 
+    def _measure(self) -> None:
+        for seconds in self._seconds.take():
+            metrics.APPEND.record(seconds)
+        if self._store is not None:
+            measure_store(self._store, self._name)
+
     def _opened(self) -> EventStore:
         if self._store is None:
             self._store = self._open_store()
         return self._store
 
-    def _close_store(self) -> None:
+    def _finish(self) -> None:
+        self._measure()
         if self._store is not None:
             self._store.close()
             self._store = None

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from types import TracebackType
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.batch import Batch, build_batch
 from airflow_provider_toggl.core.events.store import EventStore
@@ -240,6 +241,7 @@ class Tail:
         end = self._end or 0
         if store.wait(end, WAIT) and (events := store.read(end, BATCH)):
             self._hand_out(build_batch(events), end)
+            _measure(len(events), "new")
         outage.over()
 
     def _open(self) -> EventStore:
@@ -282,6 +284,7 @@ class Tail:
             outage.over()
             if events:
                 self._hand_out(build_batch(events), place)
+                _measure(len(events), "earlier")
             else:
                 self._pass_over(place, end)
 
@@ -330,6 +333,7 @@ class _Outage:
     def pause(self, error: TogglError) -> None:
         if not self.lasts:
             log.error("New events cannot be read; trying again until they can: %s", error)
+            metrics.TAIL_OUTAGES.add()
         self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
         self._stopping.wait(self._pause)
 
@@ -337,6 +341,11 @@ class _Outage:
         if self.lasts:
             log.warning("Events can be read again.")
         self._pause = 0.0
+
+
+def _measure(events: int, which: str) -> None:
+    metrics.TAIL_READS.add(which=which)
+    metrics.TAIL_EVENTS.add(events, which=which)
 
 
 def _wake(subscriptions: Iterable[Subscription]) -> None:

@@ -24,6 +24,7 @@ from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.extract.sums import Int64s, Sums, ask_days, ask_summary, read_days, read_summary
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.land.changes import Changes
+from airflow_provider_toggl.core.land.measuring import measure_rows
 from airflow_provider_toggl.core.land.target import Progress, Target
 from airflow_provider_toggl.core.page_landing import PageLander
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
@@ -85,7 +86,7 @@ class Reading:
         self._clock = clock
         self._summary = summary
         self._changes = changes
-        self._lander = PageLander(target, request.workspace_id, request.scope, clock)
+        self._lander = PageLander(target, request.workspace_id, request.scope, clock, by="reconcile")
         self._accounted = accounted
         self.newest_at: datetime | None = None
         self.landed = 0
@@ -174,6 +175,7 @@ class Reading:
         landed = self._target.land([batch], self._progress(), note_days=self._request.note_changes)
         self._changes.note_changed(self._request.workspace_id, landed)
         self._summary.deleted += landed.updated
+        measure_rows({"absent": landed.updated}, by="reconcile", stream=STREAM)
         self.landed += len(ids)
 
     def testify(self, heard: Heard, *, is_sound: bool) -> Testimony:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, PayloadRefused
@@ -18,7 +19,9 @@ from airflow_provider_toggl.core.extract.blindness import Blindness
 from airflow_provider_toggl.core.extract.proof import Proof
 from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.land.changes import Changes
+from airflow_provider_toggl.core.land.measuring import measure_freshness
 from airflow_provider_toggl.core.land.target import Target
+from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.reconcile.reading import STREAM, Reading
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.warehouse import Warehouse
@@ -62,8 +65,14 @@ class Reconcile:
         :raises AbsenceRefused: in a window too many entries are missing at once; the others are proved.
         :raises TogglError: what was repaired stays, and :attr:`summary` says how much that is.
         """
+        workspace_id = self._request.workspace_id
+        with fields(connection=self._session.name, workspace_id=workspace_id, stream=STREAM, by="reconcile"):
+            return self._attempt()
+
+    def _attempt(self) -> ReconcileSummary:
         started, spent = self._clock.now(), self._session.spent
         earlier = self.summary.requests, self.summary.seconds
+        found = self._differences()
         self._session.before_wait = lambda seconds: self._target.release(force=seconds > 2.0)
         refusals: list[str] = []
         try:
@@ -72,9 +81,13 @@ class Reconcile:
             self._session.before_wait = None
             self.summary.requests = earlier[0] + self._session.spent - spent
             self.summary.seconds = round(earlier[1] + self._clock.now() - started, 3)
+            self._measure(started, self._session.spent - spent, found)
             self.summary.quota_left = self._session.quota_left(self._workspace_path)
             self._target.release(force=True)
-        log.info("Time entries of workspace %s, %s", self._request.workspace_id, self.summary)
+        summary, unproved = self.summary, sum(self.summary.unproved.values())
+        told = fields_of(summary) | {"inserted": summary.added, "updated": summary.edited, "absent": summary.deleted}
+        told |= {"rows": summary.entries, "unproved": unproved}
+        tell(log, "Time entries of workspace %s, %s", self._request.workspace_id, summary, **told)
         if refusals:
             raise AbsenceRefused(
                 f"{' '.join(refusals)} Nothing of these was marked absent; all else was compared and repaired. If they "
@@ -82,6 +95,19 @@ class Reconcile:
                 "token's owner."
             )
         return self.summary
+
+    def _differences(self) -> dict[str, int]:
+        return {"added": self.summary.added, "edited": self.summary.edited, "deleted": self.summary.deleted}
+
+    def _measure(self, started: float, requests: int, before: dict[str, int]) -> None:
+        now = self._clock.now()
+        metrics.RUN_TIME.record(now - started, by="reconcile", stream=STREAM)
+        metrics.RUN_REQUESTS.add(requests, by="reconcile", stream=STREAM)
+        for result, number in self._differences().items():
+            metrics.DIFFERENCES.add(number - before[result], result=result)
+        mark = None if self.summary.watermark is None else self._reading.watermark
+        workspace_id = self._request.workspace_id
+        measure_freshness(mark, now, by="reconcile", stream=STREAM, workspace_id=workspace_id)
 
     @property
     def _workspace_path(self) -> str:
@@ -219,8 +245,11 @@ class Reconcile:
                     missing, live = work.refused
                     refusals.append(self._refusal(window, missing, live))
                     refused.append({belief.REFUSED: missing})
+                    metrics.REFUSED_WINDOWS.add()
                 else:
                     done[window] = proof
+                    metrics.COMPARED_DAYS.add(window.days)
+                    metrics.DIFFERENCES.add(sum(proof.unproved.values()), result="unproved")
                     self._keep_proofs(done)
             proved.append(proof)
             self.summary.take(proved)

@@ -4,8 +4,9 @@ import random
 
 import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer, quota_headers, replies
+from support.measured import recording
 
-from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.api.book import HostBook
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.session import TogglSession
@@ -296,3 +297,31 @@ def test_a_call_has_what_was_asked():
     session, transport, _ = build(replies(answer()))
     session.request("get", "/api/v9/me", params={"since": 5})
     assert transport.calls == [Call("GET", "/api/v9/me", {"since": 5}, None)]
+
+
+def test_each_try_each_wait_and_what_is_left_of_the_lane_are_measured():
+    script = (
+        answer(headers=quota_headers(5, 100)),
+        answer(503),
+        answer(402, "You have hit your hourly limit for API calls.", headers=quota_headers(0, 90)),
+    )
+    session, _, _ = build(replies(*script))
+    session.name = "mine"
+    with recording() as recorder:
+        session.request("GET", ENTRIES)
+        with pytest.raises(errors.QuotaExhausted):
+            session.request("GET", ENTRIES)
+    lane = {"connection": "mine", "lane": "workspace:7"}
+    assert recorder.of(metrics.REQUESTS) == [
+        ({**lane, "api": "track", "status": status}, 1) for status in ("2xx", "5xx", "402")
+    ]
+    assert len(recorder.of(metrics.REQUEST_TIME)) == 3
+    assert {tags["reason"] for tags, _ in recorder.of(metrics.WAIT)} == {"pace", "retry"}
+    assert [value for tags, value in recorder.of(metrics.QUOTA_LEFT) if tags == lane] == [5, 4, 0, 0]
+
+
+def test_a_request_without_an_answer_is_counted_as_one():
+    session, _, _ = build(replies(NotSent("No way."), answer()))
+    with recording() as recorder:
+        session.request("GET", "/api/v9/me")
+    assert [tags["status"] for tags, _ in recorder.of(metrics.REQUESTS)] == ["none", "2xx"]

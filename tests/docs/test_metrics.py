@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.metrics_page import PAGE, documented, table_of_fields, table_of_metrics
+
+from airflow_provider_toggl.core import metrics
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+#: What Prometheus adds of its own.
+OWN_LABELS = {"le"}
+SUFFIXES = {"counter": {""}, "gauge": {""}, "timer": {"_bucket", "_sum", "_count"}}
+
+
+def prometheus_names() -> dict[str, metrics.Metric]:
+    """Return what statsd_exporter makes of each name, a timer's with what a histogram adds."""
+    return {
+        f"airflow_{name.replace('.', '_')}{suffix}": metric
+        for name, metric in metrics.CATALOGUE.items()
+        for suffix in SUFFIXES[metric.kind]
+    }
+
+
+def test_the_page_has_the_catalogue_s_tables() -> None:
+    page = PAGE.read_text()
+    assert table_of_metrics() in page
+    assert table_of_fields() in page
+
+
+def test_the_page_says_of_each_metric_its_kind_and_its_tags_and_has_no_other() -> None:
+    assert {name: (row.kind, row.tags) for name, row in documented().items()} == {
+        name: (metric.kind, frozenset(metric.tags)) for name, metric in metrics.CATALOGUE.items()
+    }
+
+
+def dashboard() -> dict[str, Any]:
+    return dict(json.loads((EXAMPLES / "grafana.json").read_text()))
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((EXAMPLES / "prometheus_rules.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def expressions() -> Iterator[str]:
+    for panel in dashboard()["panels"]:
+        yield from (target["expr"] for target in panel.get("targets", ()))
+    yield from (rule["expr"] for rule in rules())
+
+
+@pytest.mark.parametrize("expression", list(expressions()))
+def test_what_is_drawn_and_watched_is_measured_and_has_those_labels(expression: str) -> None:
+    known = prometheus_names()
+    names = re.findall(r"\bairflow_\w+", expression)
+    assert names
+    assert set(names) <= known.keys()
+    for name, labels in re.findall(r"(\bairflow_\w+)\{([^}]*)\}", expression):
+        assert set(re.findall(r"(\w+)[=!]", labels)) <= set(known[name].tags)
+    grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+    assert grouped <= OWN_LABELS.union(*(known[name].tags for name in names))
+
+
+def test_values_of_labels_are_those_that_the_table_has() -> None:
+    for expression in expressions():
+        for name, labels in re.findall(r"(\bairflow_\w+)\{([^}]*)\}", expression):
+            for tag, values in re.findall(r'(\w+)[=!]~?"([^"]*)"', labels):
+                said = prometheus_names()[name].tags[tag]
+                assert [value for value in values.split("|") if f"`{value}`" not in said] == []
+
+
+def test_everything_that_is_measured_is_on_the_dashboard() -> None:
+    drawn = " ".join(target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", ()))
+    known = prometheus_names()
+    seen = {known[name].name for name in re.findall(r"\bairflow_\w+", drawn)}
+    assert metrics.CATALOGUE.keys() - seen == set()
+
+
+def test_the_dashboard_s_panels_are_apart_and_each_has_its_own_number() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
+    assert len(places) == len(panels)
+
+
+def test_each_alert_has_a_name_of_its_own_a_severity_and_a_summary() -> None:
+    found = rules()
+    assert len({rule["alert"] for rule in found}) == len(found) > 10
+    assert {rule["labels"]["severity"] for rule in found} <= {"info", "warning", "critical"}
+    assert all(rule["annotations"]["summary"] for rule in found)
+    # What a text says of labels must be there when it is filled in.
+    for rule in found:
+        used = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
+        metric = prometheus_names()[re.findall(r"\bairflow_\w+", rule["expr"])[0]]
+        assert used <= set(metric.tags)
+
+
+def test_the_exporter_s_rule_is_for_the_timers_and_for_nothing_else() -> None:
+    (mapping,) = yaml.safe_load((EXAMPLES / "statsd_exporter.yml").read_text())["mappings"]
+    matched = {name for name in metrics.CATALOGUE if re.fullmatch(mapping["match"], f"airflow.{name}")}
+    assert matched == {name for name, metric in metrics.CATALOGUE.items() if metric.kind == "timer"}
+    assert mapping["name"] == "airflow_toggl_${1}_${2}"

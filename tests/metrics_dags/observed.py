@@ -1,0 +1,31 @@
+"""All that is measured, in one run: subscribe, wait, pull, drain, commit, reconcile; and a watcher."""
+
+from __future__ import annotations
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetWatcher, chain
+
+from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
+from airflow_provider_toggl.operators.subscriptions import TogglEnsureSubscriptionOperator
+from airflow_provider_toggl.sensors.events import TogglEventSensor
+from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
+from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+with DAG(dag_id="observed", schedule=None):
+    chain(
+        TogglEnsureSubscriptionOperator(task_id="ensure", description="observed"),
+        TogglEventSensor(task_id="wait", entity="time_entry", timeout=300),
+        TogglToSqlOperator(task_id="pull", stream="time_entries", page_size=50),
+        TogglEventsToSqlOperator(task_id="drain"),
+        TogglCommitEventsOperator(
+            task_id="commit", consumer="by_hand", seq="{{ ti.xcom_pull(task_ids='wait')['seq'] }}"
+        ),
+        TogglReconcileOperator(task_id="reconcile"),
+    )
+
+watcher = AssetWatcher(name="observed", trigger=TogglEventTrigger(consumer="watcher:observed", after=0))
+with DAG(dag_id="watched", schedule=[toggl_asset(7, watchers=[watcher])]):
+    EmptyOperator(task_id="nothing")
