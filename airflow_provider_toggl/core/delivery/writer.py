@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from airflow_provider_toggl.core.delivery.faults import Faults
 from airflow_provider_toggl.core.delivery.receive import BUSY, FAILED, UNAVAILABLE, Outcome, refuse
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent
+from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent
 
 PATIENCE = 5.0
 """Seconds within which a delivery is on disk, or is answered that it is not."""
@@ -37,6 +37,8 @@ class _Refusal:
     reason: str
 
 
+Note = Handshake | Mark
+"""What a PING leaves behind."""
 _Result = Appended | _Refusal | None
 
 
@@ -47,7 +49,7 @@ class _Waiting:
     :param until: when it is given up, by the loop's clock.
     """
 
-    item: NewEvent | Handshake
+    item: NewEvent | Note
     done: asyncio.Future[_Result]
     until: float
 
@@ -87,12 +89,12 @@ class Writer:
             raise refuse(FAILED, "The event store did not say where the event is.")
         return appended
 
-    async def keep(self, handshake: Handshake) -> None:
-        """Keep the code of a validation PING.
+    async def keep(self, note: Note) -> None:
+        """Keep what a PING leaves behind.
 
         :raises DeliveryRefused: it is not there in time, or too many are waiting.
         """
-        await self._submit(handshake)
+        await self._submit(note)
 
     async def close(self) -> None:
         """Wait, within the limit, for what is being written, and close the store."""
@@ -103,7 +105,7 @@ class Writer:
         self._thread.submit(self._close_store)
         self._thread.shutdown(wait=False)
 
-    async def _submit(self, item: NewEvent | Handshake) -> Appended | None:
+    async def _submit(self, item: NewEvent | Note) -> Appended | None:
         if len(self._waiting) >= self._most_waiting:
             raise refuse(BUSY, f"{len(self._waiting):,} deliveries are waiting for the event store already.")
         waiting = _Waiting(item, self._loop.create_future(), self._loop.time() + self._patience)
@@ -168,7 +170,7 @@ class Writer:
             for (place, _), result in zip(events, appended, strict=True):
                 results[place] = result
             for place, waiting in enumerate(batch):
-                if isinstance(waiting.item, Handshake):
+                if not isinstance(waiting.item, NewEvent):
                     results[place] = self._keep(waiting.item)
         finally:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -185,9 +187,12 @@ class Writer:
                 return [self._refusal(error)] * len(events)
         return [result for event in events for result in self._append([event])]
 
-    def _keep(self, handshake: Handshake) -> _Refusal | None:
+    def _keep(self, note: Note) -> _Refusal | None:
         try:
-            self._opened().keep_handshake(handshake)
+            if isinstance(note, Handshake):
+                self._opened().keep_handshake(note)
+            else:
+                self._opened().keep_mark(note)
         except Exception as error:  # noqa: BLE001 - it is answered and logged
             return self._refusal(error)
         return None

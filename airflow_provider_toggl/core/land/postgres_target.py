@@ -61,6 +61,20 @@ class PostgresTarget(SqlTarget):
         place = f"{given.get('host', 'the local host')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
         self._where = f"PostgreSQL at {place}, schema {schema!r}"
 
+    def find_version(self) -> int:
+        """Return the version of the tables that are there, 0 where there are none; makes and changes nothing.
+
+        :raises SchemaTooNew: a later version of this package made them.
+        """
+        with self._translated_errors():
+            db = self._connect()
+            try:
+                with db.transaction():
+                    self._enter(db)
+                    return self._find_version(PostgresSession(db))
+            finally:
+                db.close()
+
     def release(self, force: bool = False) -> None:
         """Close the connection when forced to: whoever goes on landing keeps it, and holds up nobody."""
         if force:

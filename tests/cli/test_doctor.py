@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+from support.connections import Connections
+
+from airflow_provider_toggl.cli.doctor import add_arguments, run
+from airflow_provider_toggl.core.doctor.states import STEPS
+
+pytestmark = pytest.mark.airflow
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_missing_connection_is_told_with_its_cure_and_the_rest_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--conn-id", "toggl_nowhere") == 1
+    lines = capsys.readouterr().out.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("fault    connection"))
+    assert "finds no connection 'toggl_nowhere'" in lines[place]
+    assert lines[place + 1].split()[0] == "Meaning:"
+    assert lines[place + 2].split()[0] == "Cure:"
+    assert lines[-1].endswith("0 requests were sent to Toggl.")
+
+
+def test_a_connection_without_a_token_is_wrong(connections: Connections, capsys: pytest.CaptureFixture[str]) -> None:
+    connections.set("toggl_default", conn_type="toggl")
+    assert call("--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [one["trouble"] for one in told["findings"] if one["state"] == "fault"] == ["connection_wrong"]
+    assert (told["ok"], told["requests"]) == (False, 0)
+    assert {one["step"] for one in told["findings"]} == set(STEPS)
+
+
+@pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "soon"], ["--fast"]])
+def test_arguments_that_mean_nothing_end_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        call(*arguments)
