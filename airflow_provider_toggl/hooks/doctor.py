@@ -9,14 +9,16 @@ from datetime import datetime, timezone
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
+from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.doctor import store, triggerer, versions, warehouse
+from airflow_provider_toggl.core.doctor.account import judge_offset
 from airflow_provider_toggl.core.doctor.account_steps import look_at_account
 from airflow_provider_toggl.core.doctor.findings import Finding, Report, fine, trouble, unknown
 from airflow_provider_toggl.core.doctor.limits import TookTooLong
 from airflow_provider_toggl.core.doctor.states import STEPS
 from airflow_provider_toggl.core.doctor.visit import Order, Visit
 from airflow_provider_toggl.core.doctor.webhook_steps import look_at_callback, look_at_subscription
-from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
+from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
 from airflow_provider_toggl.core.events.store import EventStore, Mark
 from airflow_provider_toggl.core.events.tail import ANSWER, QUESTION
 from airflow_provider_toggl.hooks.events import open_event_store
@@ -176,8 +178,14 @@ def _judge_warehouse(conn_id: str, schema: str, where: str, patience: float) -> 
         if wrong is not None:
             # Whoever opened it further would apply the migrations.
             return [wrong]
-        target.try_write()
-        return warehouse.check_freshness(where, version, target.last_runs(), datetime.now(timezone.utc))
+        try:
+            target.try_write()
+        except WarehouseLocked as error:
+            holders = "".join(f" Held by {one}." for one in target.find_holders())
+            return [trouble("warehouse_locked", f"{error}{holders}")]
+        now = target.read_clock()
+        clock = [] if now is None else [judge_offset("the warehouse's server", SystemClock().now() - now)]
+        return [*clock, *warehouse.check_freshness(where, version, target.last_runs(), datetime.now(timezone.utc))]
 
 
 def _has_connection(conn_id: str) -> bool:

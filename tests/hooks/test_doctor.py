@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.clinics import Clinic, HostedReceiver, triggerer_job
 from support.connections import Connections
+from support.postgres import running_postgres
 
 from airflow_provider_toggl.core.doctor.findings import Report
 from airflow_provider_toggl.core.doctor.states import State
 from airflow_provider_toggl.core.doctor.visit import Order
 from airflow_provider_toggl.hooks.doctor import examine
+from airflow_provider_toggl.hooks.warehouse import open_target
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -123,3 +126,27 @@ def test_what_is_asked_of_the_triggerer_is_no_event(clinic: Clinic) -> None:
     examine(order())
     with open_event_store("toggl_default") as store:
         assert (store.count(), store.last_seq()) == (0, 0)
+
+
+def test_store_and_warehouse_in_postgres_are_looked_at_and_who_holds_them_is_told(clinic: Clinic) -> None:
+    with running_postgres() as server:
+        fields = {"host": "127.0.0.1", "port": server.port, "login": "postgres", "schema": "postgres"}
+        for name in ("my_events", "my_warehouse"):
+            clinic.connections.set(name, conn_type="postgres", **fields)
+        clinic.connect(event_store_conn_id="my_events")
+        clinic.subscribe()
+        report = examine(order(warehouse_conn_id="my_warehouse"))
+        assert troubles(report) == {"no_tables", "nothing_waits"}
+        with open_target("my_warehouse", schema="toggl") as target:
+            report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
+            assert troubles(report) == {"nothing_waits"}
+            told = [one.what for one in report.findings if one.step == "clock"]
+            assert ["event store" in words for words in told].count(True) == 1
+            assert ["the warehouse" in words for words in told].count(True) == 1
+            with target.transaction():
+                report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
+        (locked,) = [one for one in report.findings if one.name == "warehouse_locked"]
+        assert re.search(r"Held by PID \d+ of role postgres \(airflow-provider-toggl\), for \d+ s\.", locked.what)
+        server.stop()
+        report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
+        assert troubles(report) >= {"store_unreachable", "warehouse_unreachable"}

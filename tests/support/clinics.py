@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -144,17 +143,3 @@ def triggerer_job(*, seconds_ago: float) -> Iterator[None]:
     finally:
         with create_session(scoped=False) as session:
             session.execute(delete(Job))
-
-
-@contextmanager
-def small_disk(place: Path, *, kilobytes: int) -> Iterator[Path]:
-    """Mount a small disk in memory there; it is skipped, and said so, where that is not allowed."""
-    place.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(place)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("Only root may mount a small disk: what the doctor says of a full or read-only one is NOT tested.")
-    try:
-        yield place
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)

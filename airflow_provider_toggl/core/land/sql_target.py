@@ -135,6 +135,14 @@ class SqlTarget(ABC):
             requests_spent=int(found[3][0].as_py()),
         )
 
+    def find_holders(self) -> list[str]:
+        """Return who keeps others from landing now, in words, where the engine tells it beside its errors."""
+        return []
+
+    def read_clock(self) -> float | None:
+        """Return the time of the server in seconds since the epoch, None where it has no clock of its own."""
+        return None
+
     def last_runs(self) -> list[tuple[str, datetime]]:
         """Return each stream that was ever landed, with the time of its last run."""
         with self._reading() as session:
