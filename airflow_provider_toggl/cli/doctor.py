@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from contextlib import redirect_stdout
+
+from airflow_provider_toggl.cli.output import others_to_stderr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Look at everything and print what was found; return 1 where there is a fault, else 0."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_stdout(sys.stderr):  # what Airflow says meanwhile is none of the output
+    with others_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow_provider_toggl.core.doctor.visit import Order  # noqa: PLC0415 - with what follows
         from airflow_provider_toggl.hooks.doctor import examine  # noqa: PLC0415 - loads Airflow
 

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support.connections import Connections
@@ -42,3 +46,21 @@ def test_a_connection_without_a_token_is_wrong(connections: Connections, capsys:
 def test_arguments_that_mean_nothing_end_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         call(*arguments)
+
+
+def test_from_the_shell_it_works_without_any_running_airflow(tmp_path: Path) -> None:
+    fields = {"conn_type": "toggl", "host": "http://127.0.0.1:1", "password": "t" * 32, "extra": {"workspace_id": 7}}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_TOGGL_DEFAULT": json.dumps(fields),
+    }
+    command = [str(Path(sys.executable).with_name("airflow")), "toggl", "doctor", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    found = {one["step"]: (one["state"], one["trouble"]) for one in told["findings"]}
+    assert found["token"] == ("fault", "toggl_unreachable")
+    assert found["store"] == found["versions"] == ("ok", None)
+    # There is not even a metadata database.
+    assert found["triggerer"] == ("unknown", None)
+    assert "t" * 32 not in done.stdout + done.stderr
