@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule
+from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule, add_examples
 
 __all__ = ["COMMANDS", "Command", "build_parser", "main"]
 
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module = cast("CommandModule", importlib.import_module(command.module))
     except ImportError as missing:
         parser.error(f"this command cannot be used here: {missing}. It may need an extra of airflow-provider-toggl.")
+    add_examples(parser, command.examples)
     module.add_arguments(parser)
     return module.run(parser.parse_args(rest))
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule
+from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule, add_examples
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
@@ -54,6 +54,7 @@ class OwnArguments:
         def declare_and_parse(args: Sequence[str] | None = None, namespace: Any = None) -> Any:
             nonlocal is_declared
             if not is_declared:
+                add_examples(parser, self._command.examples)
                 _module_of(self._command, parser).add_arguments(parser)
                 is_declared = True
             return parse(args, namespace)

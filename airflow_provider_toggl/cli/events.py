@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import sys
@@ -11,6 +10,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
+from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.tailing import add_tail_arguments, tail
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.retention import parse_age, prune_older
 from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     def add(name: str, work: Callable[[EventStore, argparse.Namespace], None], summary: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary, description=summary)
+        add_examples(command, [one for one in COMMANDS["events"].examples if one.split()[1] == name])
         command.set_defaults(work=work)
         command.add_argument(
             "--conn-id",
@@ -35,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = add("list", _list, "events in the order in which they became visible")
     listing.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
     listing.add_argument("--after", type=_place, default=0, metavar="SEQ", help="only those after this one")
+    add_tail_arguments(add("tail", _tail, "events as they come in, until it is interrupted"), _place)
     add("count", _count, "how many events are kept")
     showing = add("show", _show, "the bytes of an event as they came")
     showing.add_argument("seq", type=_place, help="its number, as list shows it")
@@ -69,7 +73,7 @@ def _place(text: str) -> int:
 
 def _open(conn_id: str | None) -> EventStore:
     # Imported here: it loads Airflow, and the other commands do without.
-    with contextlib.redirect_stdout(sys.stderr):  # what Airflow says meanwhile is none of the output
+    with others_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook  # noqa: PLC0415 - as above
 
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - as above
@@ -84,14 +88,24 @@ def _open(conn_id: str | None) -> EventStore:
 
 def _list(store: EventStore, args: argparse.Namespace) -> None:
     if not args.json:
-        names = ("seq", "received_at", "subscription_id", "event_id", "entity", "action", "entity_id")
-        print(_TABLE.format_map({name: name for name in names}))
+        _print_heading()
     for stored in _events(store, args.after):
         described = describe(stored)
         if args.json:
             print(json.dumps(described))
         else:
             print(_TABLE.format_map({name: "-" if value is None else value for name, value in described.items()}))
+
+
+def _tail(store: EventStore, args: argparse.Namespace) -> None:
+    if not args.json:
+        _print_heading()
+    tail(store, args, describe=describe, table=_TABLE)
+
+
+def _print_heading() -> None:
+    names = ("seq", "received_at", "subscription_id", "event_id", "entity", "action", "entity_id")
+    print(_TABLE.format_map({name: name for name in names}), flush=True)
 
 
 def _count(store: EventStore, _: argparse.Namespace) -> None:

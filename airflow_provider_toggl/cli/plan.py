@@ -7,8 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext
 
+from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.plan import Plan, build_plan, span_words
 
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Count, print the plan and return the exit code; it takes a request for each year and a few more."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_stdout(sys.stderr):  # what Airflow says meanwhile is none of the output
+    with others_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 - loads Airflow
 
         from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow

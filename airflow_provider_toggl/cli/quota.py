@@ -8,6 +8,7 @@ import os
 import sys
 from dataclasses import asdict
 
+from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.core.api.quota import Lane
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import TogglError
@@ -23,10 +24,11 @@ def run(args: argparse.Namespace) -> int:
     """Ask Toggl (one request) and print what is left in each lane; return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
-
     try:
-        lanes = TogglHook(args.conn_id).get_conn().read_quota()
+        with others_to_stderr():
+            from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
+
+            lanes = TogglHook(args.conn_id).get_conn().read_quota()
     except TogglError as error:
         print(error, file=sys.stderr)
         return 1

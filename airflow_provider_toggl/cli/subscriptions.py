@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.core.api.subscriptions import Found
 from airflow_provider_toggl.core.api.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import TogglError
@@ -31,27 +32,35 @@ def run(args: argparse.Namespace) -> int:
     """Do it and print the outcome; return the exit code: 2 where the arguments do not fit, 1 where Toggl says no."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
-
     if (args.subscription is None) != (args.action == "list"):
         print("list takes no subscription, and everything else takes one.", file=sys.stderr)
         return 2
     try:
-        webhooks = open_webhooks(args.conn_id, args.workspace_id)
-        if args.action == "list":
-            for line in (_json_lines if args.json else table)(webhooks.subscriptions()):
-                print(line)
-            return 0
-        number = _find(webhooks, args.subscription)
-        if number is None:
-            print(f"There is no subscription {args.subscription!r}; `subscriptions list` shows them.", file=sys.stderr)
-            return 1
-        outcome = {"subscription_id": number, **_ACTIONS[args.action](webhooks, number)}
+        with others_to_stderr():
+            lines = _carry_out(args)
     except TogglError as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps(outcome) if args.json else ", ".join(f"{name}: {value}" for name, value in outcome.items()))
+    if lines is None:
+        print(f"There is no subscription {args.subscription!r}; `subscriptions list` shows them.", file=sys.stderr)
+        return 1
+    for line in lines:
+        print(line)
     return 0
+
+
+def _carry_out(args: argparse.Namespace) -> list[str] | None:
+    """Return what is to be printed, None where there is no such subscription."""
+    from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
+
+    webhooks = open_webhooks(args.conn_id, args.workspace_id)
+    if args.action == "list":
+        return list((_json_lines if args.json else table)(webhooks.subscriptions()))
+    number = _find(webhooks, args.subscription)
+    if number is None:
+        return None
+    outcome = {"subscription_id": number, **_ACTIONS[args.action](webhooks, number)}
+    return [json.dumps(outcome) if args.json else ", ".join(f"{name}: {value}" for name, value in outcome.items())]
 
 
 def table(found: list[Found]) -> Iterator[str]:

@@ -25,7 +25,6 @@ from airflow_provider_toggl.hooks import telemetry
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_toggl.core.extract.pages import Page
 
@@ -65,7 +64,7 @@ class TogglHook(BaseHook):
         """
         if self._session is None:
             telemetry.connect()
-            self._session = self._build_session(self.get_connection(self.toggl_conn_id))
+            self._session = self.open_session()
         return self._session
 
     def request(
@@ -208,7 +207,7 @@ class TogglHook(BaseHook):
             return False, str(error)
 
     def _who_am_i(self) -> str:
-        session = self._build_session(self.get_connection(self.toggl_conn_id), SOON)
+        session = self.open_session(SOON)
         me = _object(session.request("GET", "/api/v9/me"))
         words = [f"{me.get('fullname')} ({me.get('timezone')})"]
         configured = self._extra.get("workspace_id")
@@ -240,7 +239,13 @@ class TogglHook(BaseHook):
         )
         return read_pages(self.get_conn(), request)
 
-    def _build_session(self, connection: Connection, retry: RetryPolicy | None = None) -> TogglSession:
+    def open_session(self, retry: RetryPolicy | None = None) -> TogglSession:
+        """Return a session of one's own.
+
+        :param retry: how often and how long to try, for who cannot wait for minutes.
+        :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
+        """
+        connection = self.get_connection(self.toggl_conn_id)
         self._extra = dict(connection.extra_dejson)
         token = connection.password
         if not token:

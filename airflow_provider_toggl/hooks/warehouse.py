@@ -16,6 +16,7 @@ from airflow_provider_toggl.hooks.toggl import DataFrameType, airflow_home, as_f
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_toggl.core.land.sql_target import SqlTarget
     from airflow_provider_toggl.core.land.target import Target
 
 DEFAULT_CONN_ID = "duckdb_default"
@@ -44,7 +45,7 @@ def open_target(
     """
     telemetry.connect()
     timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
-    target = _build_target(conn_id, schema, timeout)
+    target = build_target(conn_id, schema, timeout)
     try:
         target.prepare(facts_timezone)
         if keep_history is not None:
@@ -65,7 +66,13 @@ def resolve_keep_history(asked: bool | None) -> bool | None:
     return asked
 
 
-def _build_target(conn_id: str, schema: str, lock_timeout: float) -> Target:
+def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
+    """Return the warehouse behind an Airflow connection; nothing is opened or made yet.
+
+    :param lock_timeout: seconds to wait for others.
+    :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
+        is missing.
+    """
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -82,13 +89,13 @@ def _build_target(conn_id: str, schema: str, lock_timeout: float) -> Target:
 # Targets are imported here: they are heavy, and importing an operator must not load them.
 
 
-def _duckdb_target(path: Path, schema: str, lock_timeout: float) -> Target:
+def _duckdb_target(path: Path, schema: str, lock_timeout: float) -> SqlTarget:
     from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - see above
 
     return DuckdbTarget(path, schema=schema, lock_timeout=lock_timeout)
 
 
-def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -> Target:
+def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
     try:
         from airflow_provider_toggl.core.land.postgres_target import PostgresTarget  # noqa: PLC0415 - see above
 
@@ -100,7 +107,7 @@ def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -
     return PostgresTarget(dsn, schema=schema, lock_timeout=lock_timeout)
 
 
-def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeout: float) -> Target:
+def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
     from airflow.providers.common.sql.hooks.sql import DbApiHook  # noqa: PLC0415 - see above
 
     from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above

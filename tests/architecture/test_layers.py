@@ -26,6 +26,7 @@ CORE = BASE | {
     "core.pull",
     "core.plan",
     "core.drain",
+    "core.doctor",
     "core.reconcile",
 }
 
@@ -48,6 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.reconcile": BASE | {"core.api", "core.extract", "core.land", "core.page_landing"},
     "core.plan": BASE | {"core.api", "core.extract", "core.land"},
     "core.drain": BASE | {"core.events", "core.land"},
+    "core.doctor": BASE | {"core.api", "core.events", "core.delivery", "core.land"},
     "hooks": CORE,
     "triggers": BASE | {"core.events", "hooks"},
     "sensors": CORE | {"hooks", "triggers"},
@@ -58,7 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": BASE | {"core.land"},
     "assets": BASE,
     "plugin": BASE | {"core.delivery", "hooks"},
-    "cli": CORE | {"hooks"},
+    "cli": CORE | {"hooks", "cli.commands"},
     "sandbox": set(),
     # These name other modules in strings and import none.
     "get_provider_info": set(),

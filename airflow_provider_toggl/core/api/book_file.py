@@ -50,7 +50,15 @@ class BookFile:
             yield self._memory
             return
         # A connection must not be carried over a fork, and Airflow forks: one a transaction.
-        with contextlib.closing(_open(self.path)) as db:
+        try:
+            opened = _open(self.path)
+        except sqlite3.OperationalError as error:
+            if "full" not in str(error):
+                raise
+            log.warning("The quota book %s cannot be written (%s): paces and quota are not shared.", self.path, error)
+            yield self._memory
+            return
+        with contextlib.closing(opened) as db:
             yield db
 
 

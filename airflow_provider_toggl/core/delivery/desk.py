@@ -38,7 +38,7 @@ from airflow_provider_toggl.core.delivery.receive import (
     refuse,
 )
 from airflow_provider_toggl.core.delivery.signature import HEADER, is_signed, parse_signature, wrong_signature
-from airflow_provider_toggl.core.delivery.writer import PATIENCE, Writer
+from airflow_provider_toggl.core.delivery.writer import PATIENCE, Note, Writer
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent
 
@@ -54,7 +54,7 @@ PREFIX = "/toggl"
 
 _SIGNATURE = HEADER.lower().encode()
 _ECHO_PATIENCE = 1.0
-"""Seconds that a validation PING waits for its code to be stored; it is echoed then without."""
+"""Seconds that a PING waits for what it leaves behind to be stored; it is answered then without."""
 
 
 @dataclass(frozen=True)
@@ -218,13 +218,13 @@ class Desk:
 
     async def _answer_ping(self, connection: ReceivingConnection, ping: Ping, writer: Writer) -> Reply:
         if ping.handshake is None:
+            await _keep_soon(writer, ping.mark)
             return _REPLIES[PING.name]
         if not connection.echoes:
             await writer.keep(ping.handshake)
+            await _keep_soon(writer, ping.mark)
             return _REPLIES[PING.name]
-        try:
-            await asyncio.wait_for(writer.keep(ping.handshake), _ECHO_PATIENCE)
-        except (DeliveryRefused, asyncio.TimeoutError):
+        if not await _keep_soon(writer, ping.handshake, ping.mark):
             log.warning("The validation code for connection %r was echoed but not stored.", connection.conn_id)
         return build_reply(PING, echo(ping.handshake))
 
@@ -232,6 +232,15 @@ class Desk:
         writer = Writer(lambda: self._open_store(store), name=store, patience=self._limits.store_patience)
         self._writers[store] = writer
         return writer
+
+
+async def _keep_soon(writer: Writer, *notes: Note) -> bool:
+    """Keep notes and return whether they are kept; the PING is answered in time and rightly either way."""
+    try:
+        await asyncio.wait_for(asyncio.gather(*map(writer.keep, notes)), _ECHO_PATIENCE)
+    except (DeliveryRefused, asyncio.TimeoutError):
+        return False
+    return True
 
 
 def _path(scope: Scope) -> str:

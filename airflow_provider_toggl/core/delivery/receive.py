@@ -34,7 +34,7 @@ from datetime import datetime
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import Message, parse_message
-from airflow_provider_toggl.core.events.store import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.events.store import Appended, Handshake, Mark, NewEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
 CAP = 1 << 20
@@ -121,9 +121,14 @@ class ReceivingConnection:
 
 @dataclass(frozen=True)
 class Ping:
-    """A signed PING, with its validation code where it has one."""
+    """A signed PING.
 
-    handshake: Handshake | None
+    :param mark: says in the store that it came.
+    :param handshake: its validation code, where it has one.
+    """
+
+    mark: Mark
+    handshake: Handshake | None = None
 
 
 def refuse(outcome: Outcome, message: str) -> DeliveryRefused:
@@ -158,10 +163,11 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
     """
     message = parse_message(body)
     if message.is_ping:
+        mark = Mark(ping_mark(connection.conn_id, message.subscription_id), "", received_at)
         code = message.validation_code
         if code is None:
-            return Ping(None)
-        return Ping(Handshake(message.subscription_id, connection.conn_id, code, received_at))
+            return Ping(mark)
+        return Ping(mark, Handshake(message.subscription_id, connection.conn_id, code, received_at))
     return NewEvent(
         subscription_id=message.subscription_id,
         event_id=message.event_id,
@@ -175,6 +181,11 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
         created_at=message.created_at,
         oddity="; ".join((*message.oddities, *_circumstances(connection, message, body, received_at))) or None,
     )
+
+
+def ping_mark(conn_id: str, subscription_id: int) -> str:
+    """Return the name of the store's mark that tells when a subscription's last signed PING came."""
+    return f"ping:{conn_id}:{subscription_id}"
 
 
 def outcome_of(appended: Appended) -> Outcome:

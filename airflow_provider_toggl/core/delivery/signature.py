@@ -55,6 +55,11 @@ def is_signed(secrets: Sequence[str], body: bytes, signature: bytes) -> bool:
     return matches > 0
 
 
+def sign(secret: str, body: bytes) -> str:
+    """Return the header value by which ``verify`` knows that the secret signed these bytes."""
+    return "sha256=" + hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha256").hex()
+
+
 def wrong_signature() -> DeliveryRefused:
     """Return the refusal of a delivery that none of the secrets signed."""
     return DeliveryRefused(

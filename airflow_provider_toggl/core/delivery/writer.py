@@ -21,7 +21,7 @@ from airflow_provider_toggl.core.delivery.receive import BUSY, FAILED, UNAVAILAB
 from airflow_provider_toggl.core.delivery.samples import Samples
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent
+from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent
 
 PATIENCE = 5.0
 """Seconds within which a delivery is on disk, or is answered that it is not."""
@@ -43,6 +43,8 @@ class _Refusal:
     reason: str
 
 
+Note = Handshake | Mark
+"""What a PING leaves behind."""
 _Result = Appended | _Refusal | None
 
 
@@ -53,7 +55,7 @@ class _Waiting:
     :param until: when it is given up, by the loop's clock.
     """
 
-    item: NewEvent | Handshake
+    item: NewEvent | Note
     done: asyncio.Future[_Result]
     until: float
 
@@ -101,12 +103,12 @@ class Writer:
             raise refuse(FAILED, "The event store did not say where the event is.")
         return appended
 
-    async def keep(self, handshake: Handshake) -> None:
-        """Keep the code of a validation PING.
+    async def keep(self, note: Note) -> None:
+        """Keep what a PING leaves behind.
 
         :raises DeliveryRefused: it is not there in time, or too many are waiting.
         """
-        await self._submit(handshake)
+        await self._submit(note)
 
     def measure(self) -> None:
         """Send, from the thread, how long appending took since the last time, and how far the store's readers are."""
@@ -125,7 +127,7 @@ class Writer:
             await asyncio.wait_for(finish, min(self._patience, LAST_PATIENCE))
         self._thread.shutdown(wait=False)
 
-    async def _submit(self, item: NewEvent | Handshake) -> Appended | None:
+    async def _submit(self, item: NewEvent | Note) -> Appended | None:
         if len(self._waiting) >= self._most_waiting:
             raise refuse(BUSY, f"{len(self._waiting):,} deliveries are waiting for the event store already.")
         waiting = _Waiting(item, self._loop.create_future(), self._loop.time() + self._patience)
@@ -190,7 +192,7 @@ class Writer:
             for (place, _), result in zip(events, appended, strict=True):
                 results[place] = result
             for place, waiting in enumerate(batch):
-                if isinstance(waiting.item, Handshake):
+                if not isinstance(waiting.item, NewEvent):
                     results[place] = self._keep(waiting.item)
         finally:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -210,9 +212,12 @@ class Writer:
                 return [self._refusal(error)] * len(events)
         return [result for event in events for result in self._append([event])]
 
-    def _keep(self, handshake: Handshake) -> _Refusal | None:
+    def _keep(self, note: Note) -> _Refusal | None:
         try:
-            self._opened().keep_handshake(handshake)
+            if isinstance(note, Handshake):
+                self._opened().keep_handshake(note)
+            else:
+                self._opened().keep_mark(note)
         except Exception as error:  # noqa: BLE001 - it is answered and logged
             return self._refusal(error)
         return None

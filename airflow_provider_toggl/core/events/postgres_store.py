@@ -24,11 +24,20 @@ from airflow_provider_toggl.core.events.rows import (
     consumer_from_row,
     from_row,
     handshake_from_row,
+    mark_from_row,
     to_any_text,
     to_microseconds,
     to_row,
 )
-from airflow_provider_toggl.core.events.store import Appended, Consumer, Handshake, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.store import (
+    Appended,
+    Consumer,
+    Handshake,
+    Mark,
+    NewEvent,
+    StoredEvent,
+    StoreFacts,
+)
 
 LOOK = 1.0
 """Seconds after which a ``wait`` looks into the table without having been notified."""
@@ -140,6 +149,30 @@ class PostgresEventStore:
         rows = self._fetch("find_handshake", number_key(subscription_id))
         return handshake_from_row(subscription_id, rows[0]) if rows else None
 
+    def keep_mark(self, mark: Mark) -> None:
+        """Keep a mark durably, over an earlier one of its name."""
+        self._execute("keep_mark", mark.name, mark.value, to_microseconds(mark.made_at))
+
+    def find_mark(self, name: str) -> Mark | None:
+        """Return the mark of that name, None where there is none."""
+        rows = self._fetch("find_mark", name)
+        return mark_from_row(rows[0]) if rows else None
+
+    def inspect(self, patience: float) -> StoreFacts:
+        """Look at the store's health; changes nothing.
+
+        :param patience: not needed here: a server looks after its pages itself.
+        """
+        version = self._server.run(self._find_version)
+        table = f"{sql.Identifier(self._schema).as_string(None)}.events"
+        now, fsync, full_page_writes, is_standby, persistence = self._fetch("inspect_server", table)[0]
+        return StoreFacts(
+            where=f"PostgreSQL, schema {self._schema!r}",
+            version=version,
+            risks=tuple(find_risks(fsync, full_page_writes, is_standby=is_standby, persistence=persistence)),
+            clock_off=(now - self._now()) / 1e6,
+        )
+
     def find_consumer(self, name: str) -> Consumer | None:
         """Return how far a named reader is, None where nobody of that name ever committed."""
         check_name(name)
@@ -243,3 +276,20 @@ class PostgresEventStore:
 
     def _now(self) -> int:
         return to_microseconds(utc(self._clock.now()))
+
+
+def find_risks(fsync: str, full_page_writes: str, *, is_standby: bool, persistence: str | None) -> list[str]:
+    """Return what could lose acknowledged events, in words.
+
+    :param persistence: of the table of events, as in ``pg_class``.
+    """
+    risks = []
+    if fsync != "on":
+        risks.append("fsync is off, so a power cut can lose what was acknowledged")
+    if full_page_writes != "on":
+        risks.append("full_page_writes is off, so a power cut can break pages")
+    if is_standby:
+        risks.append("the server is a standby, which takes no writes")
+    if persistence == "u":
+        risks.append("the table of events is unlogged, so a crash empties it")
+    return risks

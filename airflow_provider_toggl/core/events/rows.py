@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.dedupe import event_key
-from airflow_provider_toggl.core.events.store import Consumer, Handshake, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.store import Consumer, Handshake, Mark, NewEvent, StoredEvent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -98,6 +98,12 @@ def consumer_from_row(row: Sequence[Any]) -> Consumer:
     """Return the reader of a row: ``name``, ``seq``, ``updated_at``."""
     name, seq, updated_at = row
     return Consumer(name, seq, from_microseconds(updated_at))
+
+
+def mark_from_row(row: Sequence[Any]) -> Mark:
+    """Return the mark of a row: ``name``, ``value``, ``made_at``."""
+    name, value, made_at = row
+    return Mark(name, value, from_microseconds(made_at))
 
 
 def to_any_text(text: str) -> bytes:

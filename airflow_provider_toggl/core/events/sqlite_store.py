@@ -19,13 +19,23 @@ from airflow_provider_toggl.core.events.rows import (
     consumer_from_row,
     from_row,
     handshake_from_row,
+    mark_from_row,
     to_any_text,
     to_microseconds,
     to_row,
 )
 from airflow_provider_toggl.core.events.sqlite_append import append_rows
 from airflow_provider_toggl.core.events.sqlite_file import SqliteFile
-from airflow_provider_toggl.core.events.store import Appended, Consumer, Handshake, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.sqlite_health import inspect_file
+from airflow_provider_toggl.core.events.store import (
+    Appended,
+    Consumer,
+    Handshake,
+    Mark,
+    NewEvent,
+    StoredEvent,
+    StoreFacts,
+)
 
 POLL = 0.01
 """Seconds between two looks of a ``wait``. One costs 10 microseconds and reads no table."""
@@ -133,6 +143,25 @@ class SqliteEventStore:
         with self._file.connection() as db:
             row = db.execute(_SQL["find_handshake"], (number_key(subscription_id),)).fetchone()
         return handshake_from_row(subscription_id, row) if row else None
+
+    def keep_mark(self, mark: Mark) -> None:
+        """Keep a mark durably, over an earlier one of its name."""
+        with self._file.transaction() as db:
+            db.execute(_SQL["keep_mark"], (mark.name, mark.value, to_microseconds(mark.made_at)))
+
+    def find_mark(self, name: str) -> Mark | None:
+        """Return the mark of that name, None where there is none."""
+        with self._file.connection() as db:
+            row = db.execute(_SQL["find_mark"], (name,)).fetchone()
+        return mark_from_row(row) if row else None
+
+    def inspect(self, patience: float) -> StoreFacts:
+        """Look at the store's health; changes nothing.
+
+        :param patience: seconds after which a check of all pages is left unfinished.
+        """
+        with self._file.connection() as db:
+            return inspect_file(db, self._file.path, self._find_version(db), patience)
 
     def find_consumer(self, name: str) -> Consumer | None:
         """Return how far a named reader is, None where nobody of that name ever committed."""

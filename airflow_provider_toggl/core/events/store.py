@@ -78,6 +78,40 @@ class Handshake:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A small note that one program leaves in the store for another: the last PING, a question and its answer.
+
+    No event: nothing reads it but who knows its name.
+
+    :param made_at: UTC, by the machine of who made it.
+    """
+
+    name: str
+    value: str
+    made_at: datetime
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """What is worth knowing of a store's health.
+
+    :param where: the file or the schema; nothing secret.
+    :param version: of its tables.
+    :param risks: what could lose events that were acknowledged, in words; empty where nothing could.
+    :param damage: what an integrity check found, None where it found nothing.
+    :param free_bytes: on its disk, None where that cannot be told.
+    :param clock_off: seconds that its server's clock is ahead of this machine's, None where it has none of its own.
+    """
+
+    where: str
+    version: int
+    risks: tuple[str, ...] = ()
+    damage: str | None = None
+    free_bytes: int | None = None
+    clock_off: float | None = None
+
+
+@dataclass(frozen=True)
 class Consumer:
     """A named reader: it has done its work for everything up to ``seq``. Times are aware, in UTC."""
 
@@ -133,6 +167,18 @@ class EventStore(Protocol):
 
     def find_handshake(self, subscription_id: int) -> Handshake | None:
         """Return the last validation PING of a subscription, None where none came."""
+
+    def keep_mark(self, mark: Mark) -> None:
+        """Keep a mark durably, over an earlier one of its name."""
+
+    def find_mark(self, name: str) -> Mark | None:
+        """Return the mark of that name, None where there is none."""
+
+    def inspect(self, patience: float) -> StoreFacts:
+        """Look at the store's health; changes nothing.
+
+        :param patience: seconds after which a check of all pages is left unfinished.
+        """
 
     def find_consumer(self, name: str) -> Consumer | None:
         """Return how far a named reader is, None where nobody of that name ever committed."""

@@ -51,6 +51,21 @@ class DbApiTarget(SqlTarget):
         self._engine = ENGINES[api.engine](schema, lock_timeout)
         self._connection: Any = None
 
+    def find_version(self) -> int:
+        """Return the version of the tables that are there, 0 where there are none; makes and changes nothing.
+
+        :raises SchemaTooNew: a later version of this package made them.
+        """
+        self.close()
+        try:
+            with self._translated():
+                self._connection = self._api.connect()
+                session = self._session()
+                self._engine.configure(self._connection, session)
+                return self._find_version(self._connection, session)
+        finally:
+            self.close()
+
     def release(self, force: bool = False) -> None:
         """Close the connection when forced to: whoever goes on landing keeps it, and holds up nobody."""
         if force:
@@ -80,13 +95,19 @@ class DbApiTarget(SqlTarget):
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, DbApiSession]]:
-        try:
+        with self._translated():
             if self._connection is None:
                 self._connection = self._api.connect()
                 session = self._session()
                 self._engine.configure(self._connection, session)
                 self._prepare(self._connection, session)
             yield self._connection, self._session()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise a driver's errors as this package's; the connection is given up with any."""
+        try:
+            yield
         except BaseException as error:
             self._give_up()
             if is_driver_error(error) and isinstance(error, Exception):

@@ -59,6 +59,25 @@ class DuckdbTarget(SqlTarget):
         }
         self._file = DuckdbFile(Path(path), lock_timeout, self._clock, settings)
 
+    def find_version(self) -> int:
+        """Return the version of the tables that are there, 0 where there are none; makes and changes nothing.
+
+        :raises SchemaTooNew: a later version of this package made them.
+        """
+        if not self._file.path.exists():
+            return 0
+        connection = self._file.open()
+        try:
+            with translated_errors(self._file.path):
+                if not run(connection, load_queries("duckdb")["find_schema"], [self._schema])[0][0]:
+                    return 0
+                run(connection, f"use {self._place(connection)}")
+                version = self._find_version(connection)
+        finally:
+            self._file.close()
+        migrations.check_version(version, str(self._file.path))
+        return version
+
     def release(self, force: bool = False) -> None:
         """Let other processes at the file; the next call opens it again.
 
@@ -102,12 +121,8 @@ class DuckdbTarget(SqlTarget):
             raise ConfigurationError(f"DuckDB knows no time zone {timezone!r}.") from None
 
     def _enter_schema(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make our schema the current one, with tables and views of this version.
-
-        Catalog and schema are both named, because a file ``toggl.duckdb`` is a catalog of the schema's own name.
-        """
-        catalog = run(connection, "select current_database()")[0][0]
-        place = f"{merge.quote(catalog)}.{merge.quote(self._schema)}"
+        """Make our schema the current one, with tables and views of this version."""
+        place = self._place(connection)
         run(connection, f"create schema if not exists {place}")
         run(connection, f"use {place}")
         version = self._find_version(connection)
@@ -115,6 +130,14 @@ class DuckdbTarget(SqlTarget):
         for number in range(version + 1, len(migrations.MIGRATIONS) + 1):
             with _transaction_on(connection):
                 migrations.apply_migration(DuckdbSession(connection), number, utc(self._clock.now()))
+
+    def _place(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """Return the name of our schema.
+
+        Catalog and schema are both named, because a file ``toggl.duckdb`` is a catalog of the schema's own name.
+        """
+        catalog = run(connection, "select current_database()")[0][0]
+        return f"{merge.quote(catalog)}.{merge.quote(self._schema)}"
 
     @staticmethod
     def _find_version(connection: duckdb.DuckDBPyConnection) -> int:

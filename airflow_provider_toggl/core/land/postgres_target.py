@@ -61,6 +61,33 @@ class PostgresTarget(SqlTarget):
         place = f"{given.get('host', 'the local host')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
         self._where = f"PostgreSQL at {place}, schema {schema!r}"
 
+    def find_version(self) -> int:
+        """Return the version of the tables that are there, 0 where there are none; makes and changes nothing.
+
+        :raises SchemaTooNew: a later version of this package made them.
+        """
+        with self._translated_errors():
+            db = self._connect()
+            try:
+                with db.transaction():
+                    self._enter(db)
+                    return self._find_version(PostgresSession(db))
+            finally:
+                db.close()
+
+    def find_holders(self) -> list[str]:
+        """Return which sessions have the turn to land in this schema, in words."""
+        with self._translated_errors(), self._connect() as db:
+            found = PostgresSession(db).run(load_queries("postgres")["find_turn_holders"], [self._schema])
+        return [
+            f"PID {pid} of role {role} ({name or 'no name'}), for {seconds} s" for pid, role, name, seconds in found
+        ]
+
+    def read_clock(self) -> float | None:
+        """Return the time of the server in seconds since the epoch."""
+        with self._opened() as db:
+            return float(PostgresSession(db).run(load_queries("postgres")["read_clock"])[0][0])
+
     def release(self, force: bool = False) -> None:
         """Close the connection when forced to: whoever goes on landing keeps it, and holds up nobody."""
         if force:

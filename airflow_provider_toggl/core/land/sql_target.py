@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +20,10 @@ from airflow_provider_toggl.core.land.schemas import TABLES
 from airflow_provider_toggl.core.land.session import Session, instants_of
 from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, SyncState
 from airflow_provider_toggl.core.land.zones import find_spans, get_zone
+
+
+class _TakenBack(Exception):
+    """Ends a transaction so that nothing of it stays."""
 
 
 class SqlTarget(ABC):
@@ -45,6 +50,13 @@ class SqlTarget(ABC):
         """Refuse a zone that the engine itself does not know.
 
         :raises ConfigurationError: there is no such zone.
+        """
+
+    @abstractmethod
+    def find_version(self) -> int:
+        """Return the version of the tables that are there, 0 where there are none; makes and changes nothing.
+
+        :raises SchemaTooNew: a later version of this package made them.
         """
 
     @abstractmethod
@@ -122,6 +134,30 @@ class SqlTarget(ABC):
             last_run_at=last_run_at,
             requests_spent=int(found[3][0].as_py()),
         )
+
+    def find_holders(self) -> list[str]:
+        """Return who keeps others from landing now, in words, where the engine tells it beside its errors."""
+        return []
+
+    def read_clock(self) -> float | None:
+        """Return the time of the server in seconds since the epoch, None where it has no clock of its own."""
+        return None
+
+    def last_runs(self) -> list[tuple[str, datetime]]:
+        """Return each stream that was ever landed, with the time of its last run."""
+        with self._reading() as session:
+            found = session.table(load_queries("landing")["list_last_runs"])
+        moments = instants_of(found[1])
+        return [(name.as_py(), at) for name, at in zip(found[0], moments, strict=True) if at is not None]
+
+    def try_write(self) -> None:
+        """Write something and take it back.
+
+        :raises WarehouseError: it cannot be written now.
+        """
+        with suppress(_TakenBack), self._transaction() as session:
+            steps.store_setting(session, "written", "once")
+            raise _TakenBack
 
     def land(
         self,

@@ -6,9 +6,11 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.disks import small_disk
 from support.pulls import unprivileged
 
 from airflow_provider_toggl.core.api.book_file import BookFile
@@ -131,3 +133,17 @@ def test_a_book_that_is_let_go_leaves_no_connection_open(recwarn: pytest.Warning
     del book
     gc.collect()
     assert [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)] == []
+
+
+def test_on_a_full_disk_the_book_is_kept_in_this_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        book = BookFile(disk / "quota.sqlite")
+        write(book, 7)
+        assert read(book) == [7]
+        assert "disk is full" in caplog.text
+        (disk / "rest").unlink()
+        write(book, 8)
+        assert read(book) == [8]

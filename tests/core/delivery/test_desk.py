@@ -28,7 +28,7 @@ from support.deliveries import (
 from support.mutations import Delivery, is_event, mutate
 from support.receiver_bench import Bench
 
-from airflow_provider_toggl.core.delivery.receive import ReceivingConnection
+from airflow_provider_toggl.core.delivery.receive import ReceivingConnection, ping_mark
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -72,6 +72,25 @@ def test_the_published_ping_is_answered_without_a_code(bench: Bench) -> None:
     assert answered.status == 200
     assert "validation_code" not in answered.json()
     assert bench.stored() == []
+
+
+@pytest.mark.parametrize(("body", "subscription_id"), [(PUBLISHED_PING, 6), (VALIDATION_PING, 10710)])
+def test_a_signed_ping_leaves_a_mark_and_any_other_none(bench: Bench, body: bytes, subscription_id: int) -> None:
+    name = ping_mark("toggl_default", subscription_id)
+    with SqliteEventStore(bench.path) as store:
+        store.prepare()
+        assert bench.ask(body, signature=sign(body, "another")).status == 401
+        assert store.find_mark(name) is None
+        assert bench.ask(body, signature=sign(body)).status == 200
+        assert store.find_mark(name) is not None
+
+
+def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: Bench) -> None:
+    def fail() -> SqliteEventStore:
+        raise EventStoreUnavailable("down")
+
+    bench.open_store = fail
+    assert bench.ask(PUBLISHED_PING, signature=sign(PUBLISHED_PING)).status == 200
 
 
 def test_a_validation_code_is_said_again_and_kept(bench: Bench) -> None:

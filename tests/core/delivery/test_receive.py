@@ -15,10 +15,11 @@ from airflow_provider_toggl.core.delivery.receive import (
     check_head,
     echo,
     outcome_of,
+    ping_mark,
     read_delivery,
 )
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.store import Appended, NewEvent
+from airflow_provider_toggl.core.events.store import Appended, Mark, NewEvent
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
 CONNECTION = ReceivingConnection("toggl_default", (SECRET,), workspace_id=7000001)
@@ -122,7 +123,8 @@ def test_a_validation_ping_has_a_code_to_say_again() -> None:
 
 
 def test_a_ping_to_a_validated_subscription_has_none() -> None:
-    assert read_delivery(CONNECTION, PUBLISHED_PING, NOW) == Ping(None)
+    mark = Mark(ping_mark(CONNECTION.conn_id, 6), "", NOW)
+    assert read_delivery(CONNECTION, PUBLISHED_PING, NOW) == Ping(mark)
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"event_id":1}', b"NaN", b"[" * 100_000, b"\xff"])

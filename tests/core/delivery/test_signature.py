@@ -110,3 +110,8 @@ def test_every_secret_is_compared_whichever_is_the_right_one(right: int | None, 
     secrets = [SECRET if place == right else f"other-{place}" for place in range(3)]
     assert is_signed(secrets, BODY, parse_signature([RIGHT])) is (right is not None)
     assert len(compared) == 3
+
+
+def test_what_is_signed_is_verified() -> None:
+    body = b'{"event_id":0}'
+    verify(["another", "a secret"], body, [signatures.sign("a secret", body)])

@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.errors import (
     EventStoreError,
     EventStoreUnavailable,
 )
-from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent, StoredEvent
 
 FULL = NewEvent(
     subscription_id=10713,
@@ -174,6 +174,25 @@ def test_the_last_validation_code_of_a_subscription_is_kept(store: EventStore, c
         store.keep_handshake(Handshake(10**30, "toggl_default", each, RECEIVED))
     assert store.find_handshake(10**30) == Handshake(10**30, "toggl_default", code, RECEIVED)
     assert store.find_handshake(1) is None
+
+
+# -- marks -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_mark_is_kept_over_an_earlier_one_and_is_no_event(store: EventStore) -> None:
+    assert store.find_mark("tail?") is None
+    for value in ("first", "second"):
+        store.keep_mark(Mark("tail?", value, RECEIVED))
+    assert store.find_mark("tail?") == Mark("tail?", "second", RECEIVED)
+    assert store.find_mark("other") is None
+    assert (store.count(), store.last_seq(), store.wait(0, 0.01)) == (0, 0, False)
+
+
+def test_a_healthy_store_says_where_and_what_it_is(store: EventStore) -> None:
+    facts = store.inspect(5)
+    assert (facts.version, facts.damage) == (2, None)
+    assert facts.where
+    assert facts.clock_off is None or abs(facts.clock_off) < 60
 
 
 # -- named readers -----------------------------------------------------------------------------------------------------

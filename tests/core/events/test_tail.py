@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
 from airflow_provider_toggl.core.events.batch import Batch
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
-from airflow_provider_toggl.core.events.tail import QUEUE, Subscription, Tail, tail_of
+from airflow_provider_toggl.core.events.store import EventStore, Mark, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.tail import ANSWER, QUESTION, QUEUE, Subscription, Tail, tail_of
 
 
 def event(number: int) -> NewEvent:
@@ -502,3 +502,16 @@ def test_one_key_has_one_tail_until_all_have_closed_it(place: StorePlace) -> Non
     for tail in (third, other):
         tail.close()
     assert all(tail.closed for tail in (third, other))
+
+
+def test_a_tail_answers_who_asks_whether_somebody_follows(place: StorePlace) -> None:
+    async def ask() -> None:
+        with place.open() as store, place.open() as asking:
+            async with following(store):
+                for question in ("first", "second"):
+                    asking.keep_mark(Mark(QUESTION, question, RECEIVED))
+                    await until(lambda: (asking.find_mark(ANSWER) or asking.find_mark(QUESTION)).made_at != RECEIVED)
+                    await until(lambda question=question: asking.find_mark(ANSWER).value == question)
+            assert asking.count() == 0
+
+    run(ask())

@@ -128,6 +128,13 @@ begin
 end
 $$;
 
+-- name: migrate_2_marks: small notes that programs leave each other
+create table {schema}.marks (
+    name text collate "C" primary key,
+    value text not null,
+    made_at bigint not null
+);
+
 -- name: append_events: bodies one after the other, so that no byte of them has to be written as text
 select seq, duplicate from {schema}.append_events(%s::json, %b::bytea);
 
@@ -163,6 +170,21 @@ on conflict (subscription_key) do update set
 
 -- name: find_handshake
 select conn_id, validation_code, received_at from {schema}.handshakes where subscription_key = %s;
+
+-- name: keep_mark
+insert into {schema}.marks (name, value, made_at) values (%s, %s, %s)
+on conflict (name) do update set value = excluded.value, made_at = excluded.made_at;
+
+-- name: find_mark
+select name, value, made_at from {schema}.marks where name = %s;
+
+-- name: inspect_server: its time, and what could lose acknowledged events
+select
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+    current_setting('fsync'),
+    current_setting('full_page_writes'),
+    pg_is_in_recovery(),
+    (select relpersistence::text from pg_catalog.pg_class where oid = to_regclass(%s));
 
 -- name: find_consumer
 select name, seq, updated_at from {schema}.consumers where name = %s;

@@ -52,6 +52,13 @@ create table consumers (
     updated_at integer not null
 );
 
+-- name: migrate_2_marks: small notes that programs leave each other
+create table marks (
+    name text primary key,
+    value text not null,
+    made_at integer not null
+);
+
 -- name: insert_events: the last line is repeated for each row more
 insert into events (
     event_key, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
@@ -95,6 +102,13 @@ on conflict (subscription_key) do update set
 
 -- name: find_handshake
 select conn_id, validation_code, received_at from handshakes where subscription_key = ?;
+
+-- name: keep_mark
+insert into marks (name, value, made_at) values (?, ?, ?)
+on conflict (name) do update set value = excluded.value, made_at = excluded.made_at;
+
+-- name: find_mark
+select name, value, made_at from marks where name = ?;
 
 -- name: find_consumer
 select name, seq, updated_at from consumers where name = ?;

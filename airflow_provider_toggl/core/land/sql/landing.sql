@@ -1,5 +1,8 @@
 -- The statements of one landing, and of reading back how far it came. Each engine understands them.
 
+-- name: list_last_runs: when each stream was last landed
+select "stream", max("last_run_at") as "last_run_at" from "sync_state" group by "stream" order by "stream";
+
 -- name: find_state: how far a stream has come
 select "watermark", "cursor", "last_run_at", "requests_spent" from "sync_state" where "stream" = ? and "scope" = ?;
 

@@ -6,6 +6,19 @@ select set_config('search_path', ?, true), set_config('timezone', 'UTC', true), 
 -- name: take_turn: one landing a schema at a time; the transaction's end gives it back
 select pg_advisory_xact_lock(hashtextextended('airflow-provider-toggl ' || ?, 0));
 
+-- name: find_turn_holders: sessions that have the turn of a schema, and for how many seconds
+select activity.pid, activity.usename, activity.application_name,
+    round(extract(epoch from clock_timestamp() - activity.xact_start))::bigint
+from pg_catalog.pg_locks as held
+join pg_catalog.pg_stat_activity as activity on activity.pid = held.pid
+cross join (select hashtextextended('airflow-provider-toggl ' || ?, 0) as number) as turn
+where held.locktype = 'advisory' and held.granted and held.objsubid = 1
+    and held.classid::bigint = ((turn.number >> 32) & 4294967295)
+    and held.objid::bigint = (turn.number & 4294967295);
+
+-- name: read_clock: the server's, in seconds since the epoch
+select extract(epoch from clock_timestamp())::double precision;
+
 -- name: find_tables: is there anything of ours in the schema
 select count(*) from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = ? and c.relname = 'schema_version';

@@ -50,6 +50,26 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     assert rows(target, 'select max("version") from "schema_version"') == [(len(MIGRATIONS),)]
 
 
+def test_the_version_is_told_without_making_anything(place: Place, target: SqlTarget) -> None:
+    assert target.find_version() == target.find_version() == 0
+    target.prepare()
+    target.release(force=True)
+    with place.open() as another:
+        assert another.find_version() == len(MIGRATIONS)
+        assert another.last_runs() == []
+        another.land([], progress(ran_at=at(60)))
+        another.land([], progress("tags", ran_at=at(90)))
+        another.land([], progress("tags", scope="8", ran_at=at(30)))
+        assert another.last_runs() == [("tags", at(90)), ("time_entries", at(60))]
+
+
+def test_a_tried_write_leaves_nothing(target: SqlTarget) -> None:
+    target.prepare()
+    before = rows(target, 'select "key" from "settings"')
+    target.try_write()
+    assert rows(target, 'select "key" from "settings"') == before
+
+
 def test_the_columns_of_a_table_are_those_of_its_schema(target: SqlTarget) -> None:
     for stream, schema in TABLES.items():
         table = target.query(f'select * from "{stream}"')

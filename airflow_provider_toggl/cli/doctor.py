@@ -1,0 +1,55 @@
+"""``doctor``: what is right, or wrong and how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+from airflow_provider_toggl.cli.output import others_to_stderr
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("--conn-id", default="toggl_default", help="the Toggl connection (default: %(default)s)")
+    parser.add_argument(
+        "--warehouse-conn-id", help="the warehouse's connection (default: duckdb_default, or its file, if it is there)"
+    )
+    parser.add_argument("--schema", default="toggl", help="schema of the warehouse's tables (default: %(default)s)")
+    parser.add_argument("--callback-url", help="where Toggl is to deliver to (default: the connection's)")
+    parser.add_argument("--member", action="store_true", help="the token's owner is not meant to be an administrator")
+    parser.add_argument("--no-ping", action="store_true", help="send no PING to the callback, nor let Toggl send one")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="how long a look may take (default: 10)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at everything and print what was found; return 1 where there is a fault, else 0."""
+    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    with others_to_stderr():  # what Airflow says meanwhile is none of the output
+        from airflow_provider_toggl.core.doctor.visit import Order  # noqa: PLC0415 - with what follows
+        from airflow_provider_toggl.hooks.doctor import examine  # noqa: PLC0415 - loads Airflow
+
+        report = examine(
+            Order(
+                conn_id=args.conn_id,
+                warehouse_conn_id=args.warehouse_conn_id,
+                schema=args.schema,
+                callback_url=args.callback_url,
+                member=args.member,
+                ping=not args.no_ping,
+                patience=args.timeout,
+            )
+        )
+    print(json.dumps(report.as_dict()) if args.json else "\n".join(report.lines()))
+    return report.exit_code
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 600:
+        raise argparse.ArgumentTypeError("it is a number of seconds, at most 600")
+    return seconds

@@ -1,0 +1,47 @@
+"""What Airflow's metadata database knows of triggerers and of this package's triggers in them.
+
+Only commands may look there; tasks and triggers have no access to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow_provider_toggl.core.doctor.triggerer import Triggerers
+
+_OURS = "airflow_provider_toggl.%"
+_MOST = 200
+"""Triggers whose arguments are looked at: each must be decrypted, and one is enough."""
+
+
+def find_triggerers(conn_id: str, store_conn_id: str) -> Triggerers:
+    """Return the triggerers that are alive, by Airflow's own threshold, and the triggers there that read a store.
+
+    :param conn_id: the Toggl connection whose store it is.
+    :param store_conn_id: the store's connection, an empty text for the default store.
+    """
+    from airflow.jobs.job import Job, JobState  # noqa: PLC0415 - loads the metadata database's models
+    from airflow.models.trigger import Trigger  # noqa: PLC0415 - likewise
+    from airflow.utils.session import create_session  # noqa: PLC0415 - likewise
+    from sqlalchemy import select  # noqa: PLC0415 - likewise
+
+    with create_session(scoped=False) as session:
+        jobs = session.scalars(select(Job).where(Job.job_type == "TriggererJob")).all()
+        alive = [job for job in jobs if job.state == JobState.RUNNING and job.is_alive()]
+        beats = [job.latest_heartbeat for job in jobs if job.latest_heartbeat is not None]
+        here = Trigger.triggerer_id.in_([job.id for job in alive])
+        ours = select(Trigger).where(Trigger.classpath.like(_OURS), here).order_by(Trigger.id.desc()).limit(_MOST)
+        triggers = [row for row in session.scalars(ours) if _reads(row.kwargs, conn_id, store_conn_id)]
+        return Triggerers(
+            alive=tuple(str(job.hostname) for job in alive),
+            last_heartbeat=(datetime.now(timezone.utc) - max(beats)).total_seconds() if beats else None,
+            triggers=len(triggers),
+        )
+
+
+def _reads(arguments: Mapping[str, Any], conn_id: str, store_conn_id: str) -> bool:
+    """Whether a trigger with these arguments reads that store."""
+    named = arguments.get("event_store_conn_id")
+    return bool(arguments.get("toggl_conn_id") == conn_id if named is None else named == store_conn_id)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.connections import Connections
+
+from airflow_provider_toggl.cli.doctor import add_arguments, run
+from airflow_provider_toggl.core.doctor.states import STEPS
+
+pytestmark = pytest.mark.airflow
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_missing_connection_is_told_with_its_cure_and_the_rest_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--conn-id", "toggl_nowhere") == 1
+    lines = capsys.readouterr().out.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("fault    connection"))
+    assert "finds no connection 'toggl_nowhere'" in lines[place]
+    assert lines[place + 1].split()[0] == "Meaning:"
+    assert lines[place + 2].split()[0] == "Cure:"
+    assert lines[-1].endswith("0 requests were sent to Toggl.")
+
+
+def test_a_connection_without_a_token_is_wrong(connections: Connections, capsys: pytest.CaptureFixture[str]) -> None:
+    connections.set("toggl_default", conn_type="toggl")
+    assert call("--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [one["trouble"] for one in told["findings"] if one["state"] == "fault"] == ["connection_wrong"]
+    assert (told["ok"], told["requests"]) == (False, 0)
+    assert {one["step"] for one in told["findings"]} == set(STEPS)
+
+
+@pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "soon"], ["--fast"]])
+def test_arguments_that_mean_nothing_end_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        call(*arguments)
+
+
+def test_from_the_shell_it_works_without_any_running_airflow(tmp_path: Path) -> None:
+    fields = {"conn_type": "toggl", "host": "http://127.0.0.1:1", "password": "t" * 32, "extra": {"workspace_id": 7}}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_TOGGL_DEFAULT": json.dumps(fields),
+    }
+    command = [str(Path(sys.executable).with_name("airflow")), "toggl", "doctor", "--json"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    found = {one["step"]: (one["state"], one["trouble"]) for one in told["findings"]}
+    assert found["token"] == ("fault", "toggl_unreachable")
+    assert found["store"] == found["versions"] == ("ok", None)
+    # There is not even a metadata database.
+    assert found["triggerer"] == ("unknown", None)
+    assert "t" * 32 not in done.stdout + done.stderr

@@ -1,0 +1,94 @@
+"""A real triggerer, with a trigger that waits: all is well; then it is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.airflow_home import EXECUTABLES
+from support.clinics import Clinic
+from support.sessions import end_session
+from support.waiting import wait_until
+
+from airflow_provider_toggl.hooks.triggerers import find_triggerers
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(240), pytest.mark.xdist_group("metadata-jobs")]
+
+
+@pytest.fixture
+def triggerer() -> None:
+    """None that is only told of: here a real one runs."""
+
+
+@contextmanager
+def waiting_trigger() -> Iterator[None]:
+    """Put a trigger that an asset is watched by into Airflow's metadata database; others are tidied away by Airflow."""
+    from airflow.jobs.job import Job
+    from airflow.models.asset import AssetModel
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session(scoped=False) as session:
+        session.execute(delete(Job))
+        asset = AssetModel(name="doctored", uri="toggl://7/events", group="asset", extra={})
+        trigger = Trigger.from_object(TogglEventTrigger())
+        session.add_all([asset, trigger])
+        session.flush()
+        asset.add_trigger(trigger, "doctored")
+    try:
+        yield
+    finally:
+        with create_session(scoped=False) as session:
+            for asset in session.query(AssetModel).filter_by(name="doctored"):
+                session.delete(asset)
+            session.flush()
+            session.execute(delete(Trigger))
+            session.execute(delete(Job))
+
+
+@contextmanager
+def running_triggerer(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [EXECUTABLES / "airflow", "triggerer"],
+            env=dict(os.environ),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        end_session([process], timeout=0)
+
+
+def test_a_triggerer_sees_the_test_mark_until_it_is_killed(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clinic.subscribe()
+    clinic.land()
+    log = clinic.folder / "triggerer.log"
+    monkeypatch.setenv("AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT", "0")
+    with waiting_trigger():
+        with running_triggerer(log) as process:
+
+            def is_working() -> bool:
+                assert process.poll() is None, log.read_text()
+                return find_triggerers("toggl_default", "").triggers == 1
+
+            wait_until(is_working, timeout=90)
+            wait_until(lambda: is_working() and clinic.examine(capsys=capsys).states()["triggerer"] == "ok", timeout=60)
+            told = clinic.examine(capsys=capsys)
+            assert (told.code, set(told.states().values())) == (0, {"ok"}), told.report
+            assert "saw a test mark" in told.of("triggerer")[0]["what"]
+        # It was killed, and nobody has told the database.
+        monkeypatch.setenv("AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD", "1")
+        wait_until(lambda: not find_triggerers("toggl_default", "").alive, timeout=60)
+        told = clinic.examine(capsys=capsys)
+        assert (told.code, told.faults()) == (1, {"triggerer_down"})
