@@ -176,6 +176,13 @@ class HostBook:
             noted = self._find_lane(db, self._known_lane(db, lane), now)
             return quota.current(noted.lane, now) if noted else quota.Lane()
 
+    def lanes(self, now: float) -> dict[str, quota.Lane]:
+        """Return what is known of every lane of the token."""
+        with self._file.transaction() as db:
+            names = db.execute("SELECT lane FROM told_lane WHERE token = ?", (self._token,)).fetchall()
+            noted = {name: self._find_lane(db, name, now) for (name,) in names}
+            return {name: quota.current(one.lane, now) for name, one in noted.items() if one is not None}
+
     def taken(self, lane: str, now: float) -> int:
         """Return how many requests of a lane's window were taken on this host."""
         with self._file.transaction() as db:

@@ -124,6 +124,10 @@ class TogglSession:
         """Return what is known of the lane of that path."""
         return self._book.lane(self.lane_of(path), self._clock.now())
 
+    def lanes(self) -> dict[str, quota.Lane]:
+        """Return what is known of every lane of the token; asks nothing of Toggl."""
+        return self._book.lanes(self._clock.now())
+
     def taken(self, path: str) -> int:
         """Return how many requests of that lane's window were sent from this host."""
         return self._book.taken(self.lane_of(path), self._clock.now())

@@ -8,6 +8,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.logbook import Logbook
+
 
 @dataclass(frozen=True)
 class NewEvent:
@@ -127,6 +130,28 @@ class EventStore(Protocol):
 
         :param moment: aware.
         """
+
+    def place_of(self, moment: datetime) -> int | None:
+        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+
+        :param moment: aware.
+        """
+
+    def first_seq(self) -> int:
+        """Return the lowest ``seq`` that is kept, 0 in an empty store."""
+
+    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
+        """Return those that are wanted between two places, the newest first; looks at every row there.
+
+        :param before: only those with a lower ``seq``; ``above``: only those with a greater one.
+        """
+
+    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection, among those after a place."""
+
+    @property
+    def logbook(self) -> Logbook:
+        """What is kept beside events for people who look."""
 
     def keep_handshake(self, handshake: Handshake) -> None:
         """Keep a subscription's validation code, over an earlier one."""

@@ -1,0 +1,126 @@
+"""Health with Airflow behind it: which Toggl connections there are, and where what is known of them is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_toggl.core.api.quota import Lane
+from airflow_provider_toggl.core.api.subscriptions import Found
+from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
+from airflow_provider_toggl.core.events.logbook import Logbook
+from airflow_provider_toggl.core.health import notes
+from airflow_provider_toggl.core.health.gather import Sources, gather
+from airflow_provider_toggl.core.health.state import Health
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.receiver import receiver_connections
+from airflow_provider_toggl.hooks.toggl import TogglHook
+
+log = logging.getLogger(__name__)
+
+_VARIABLE = "AIRFLOW_CONN_"
+
+
+def toggl_connections() -> tuple[str, ...]:
+    """Return the IDs of the Toggl connections that can be listed, in order.
+
+    Those of Airflow's database and of environment variables, those that deliveries may come in for, and the default
+    one where it is there. Other secrets backends list nothing: name theirs in ``[toggl] receiver_connections``.
+    """
+    found = {*receiver_connections(), *_of_environment(), *_of_database()}
+    if TogglHook.default_conn_name not in found and _has(TogglHook.default_conn_name):
+        found.add(TogglHook.default_conn_name)
+    return tuple(sorted(found))
+
+
+def read_health(conn_id: str, now: datetime | None = None) -> Health:
+    """Return the health of a connection; asks nothing of Toggl, opens no warehouse. Blocks.
+
+    :param now: aware; this moment by default.
+    """
+    now = now or datetime.now(timezone.utc)
+    try:
+        sources = _sources(conn_id)
+    except AirflowNotFoundException:
+        return Health(conn_id, now, unknown={"connection": f"Airflow does not find connection {conn_id!r}"})
+    return gather(sources, now)
+
+
+def note_subscriptions(conn_id: str, found: list[Found]) -> None:
+    """Note what Toggl tells of a connection's subscriptions, for those who look; a store that is down is not missed."""
+    value = {"subscriptions": [one.as_dict() for one in found]}
+    leave_note(conn_id, lambda logbook: logbook.note(notes.subscriptions_name(conn_id), value))
+
+
+def leave_note(conn_id: str, leave: Callable[[Logbook], None]) -> None:
+    """Leave something in the logbook of a connection's event store; only warns where that is not possible."""
+    try:
+        with open_event_store(conn_id) as store:
+            leave(store.logbook)
+    except TogglError as error:
+        log.warning("What the health page shows of connection %r may be older than it is: %s", conn_id, error)
+
+
+def _sources(conn_id: str) -> Sources:
+    connection = BaseHook.get_connection(conn_id)
+    extra: Mapping[str, Any] = connection.extra_dejson
+    workspace = str(extra.get("workspace_id") or "")
+    store_conn_id = str(extra.get("event_store_conn_id") or "")
+    return Sources(
+        conn_id=conn_id,
+        open_store=lambda: open_event_store(event_store_conn_id=store_conn_id),
+        lanes=lambda: _lanes(conn_id),
+        workspace_id=int(workspace) if workspace.isdecimal() else None,
+        receives=conn_id in receiver_connections(),
+    )
+
+
+def _lanes(conn_id: str) -> Mapping[str, Lane]:
+    try:
+        return TogglHook(conn_id).get_conn().lanes()
+    except ValueError as error:
+        # Libraries raise it for a base URL that is none.
+        raise ConfigurationError(str(error)) from None
+
+
+def _has(conn_id: str) -> bool:
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True
+
+
+def _of_environment() -> set[str]:
+    found = set()
+    for name, value in os.environ.items():
+        if name.startswith(_VARIABLE) and _is_toggl(value):
+            found.add(name.removeprefix(_VARIABLE).lower())
+    return found
+
+
+def _is_toggl(value: str) -> bool:
+    if not value.lstrip().startswith("{"):
+        return value.startswith("toggl:")
+    try:
+        decoded = json.loads(value)
+    except ValueError:
+        return False
+    return isinstance(decoded, dict) and decoded.get("conn_type") == TogglHook.conn_type
+
+
+def _of_database() -> set[str]:
+    # Only the API server and commands come here; tasks have no access to this database.
+    from airflow.models.connection import Connection  # noqa: PLC0415 - importing this module must not load the models
+    from airflow.utils.session import create_session  # noqa: PLC0415 - likewise
+    from sqlalchemy import select  # noqa: PLC0415 - likewise
+
+    with create_session(scoped=False) as session:
+        rows = session.scalars(select(Connection.conn_id).where(Connection.conn_type == TogglHook.conn_type))
+        return {str(conn_id) for conn_id in rows}
