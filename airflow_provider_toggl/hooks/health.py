@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_toggl.core.api.quota import Lane
-from airflow_provider_toggl.core.api.subscriptions import Found
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
-from airflow_provider_toggl.core.events.logbook import Logbook
+from airflow_provider_toggl.core.events.logbook import received_name
 from airflow_provider_toggl.core.health import notes
+from airflow_provider_toggl.core.health.charts import (
+    Chart,
+    deliveries_chart,
+    freshness_chart,
+    hours_until,
+    requests_chart,
+)
 from airflow_provider_toggl.core.health.gather import Sources, gather
 from airflow_provider_toggl.core.health.state import Health
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.receiver import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
-
-log = logging.getLogger(__name__)
 
 _VARIABLE = "AIRFLOW_CONN_"
 
@@ -52,19 +56,31 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
     return gather(sources, now)
 
 
-def note_subscriptions(conn_id: str, found: list[Found]) -> None:
-    """Note what Toggl tells of a connection's subscriptions, for those who look; a store that is down is not missed."""
-    value = {"subscriptions": [one.as_dict() for one in found]}
-    leave_note(conn_id, lambda logbook: logbook.note(notes.subscriptions_name(conn_id), value))
+def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
+    """Return the charts of a connection; what cannot be found out is left out. Blocks.
+
+    :param now: aware; this moment by default.
+    """
+    now = now or datetime.now(timezone.utc)
+    begin = hours_until(now)[0]
+    charts = []
+    with suppress(TogglError, AirflowNotFoundException), open_event_store(conn_id) as store:
+        charts.append(deliveries_chart(store.logbook.samples(received_name(conn_id, ""), begin), now))
+        # A stream that is landed once a day had its watermark before the first hour that is shown.
+        marks = store.logbook.samples(notes.watermark_name(conn_id), begin - timedelta(days=2))
+        charts.append(freshness_chart(marks, now))
+    with suppress(TogglError, AirflowNotFoundException, ValueError):
+        charts.append(requests_chart(TogglHook(conn_id).get_conn().tallies(begin.timestamp()), now))
+    return charts
 
 
-def leave_note(conn_id: str, leave: Callable[[Logbook], None]) -> None:
-    """Leave something in the logbook of a connection's event store; only warns where that is not possible."""
-    try:
-        with open_event_store(conn_id) as store:
-            leave(store.logbook)
-    except TogglError as error:
-        log.warning("What the health page shows of connection %r may be older than it is: %s", conn_id, error)
+def find_declaration(conn_id: str) -> dict[str, Any]:
+    """Return the subscription that a task last declared for a connection, nothing where none is known. Blocks."""
+    with suppress(TogglError), open_event_store(conn_id) as store:
+        for note in store.logbook.notes(notes.declaration_name(conn_id)):
+            if note.name == notes.declaration_name(conn_id):
+                return note.value
+    return {}
 
 
 def _sources(conn_id: str) -> Sources:

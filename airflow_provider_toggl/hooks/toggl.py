@@ -44,6 +44,7 @@ class TogglHook(BaseHook):
 
     :param toggl_conn_id: the connection. Password: API token. Host: base URL, empty for Toggl's own. Extra:
         ``workspace_id``, ``organization_id``, ``quota_reserve``, ``requests_per_second``, ``allow_plain_http``.
+    :param retry: how often to try again what failed; tasks have minutes by default.
     """
 
     conn_name_attr = "toggl_conn_id"
@@ -51,9 +52,10 @@ class TogglHook(BaseHook):
     conn_type = "toggl"
     hook_name = "Toggl Track"
 
-    def __init__(self, toggl_conn_id: str = default_conn_name) -> None:
+    def __init__(self, toggl_conn_id: str = default_conn_name, *, retry: RetryPolicy | None = None) -> None:
         super().__init__()
         self.toggl_conn_id = toggl_conn_id
+        self._retry = retry
         self._session: TogglSession | None = None
         self._extra: dict[str, Any] = {}
 
@@ -63,7 +65,7 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
         """
         if self._session is None:
-            self._session = self._build_session(self.get_connection(self.toggl_conn_id))
+            self._session = self._build_session(self.get_connection(self.toggl_conn_id), self._retry)
         return self._session
 
     def request(

@@ -19,6 +19,8 @@ CORE = BASE | {
     "core.plan",
     "core.drain",
     "core.reconcile",
+    "core.relanding",
+    "core.health",
 }
 
 # Which part of the package may import which others, besides itself and the package's version.
@@ -37,16 +39,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.reconcile": BASE | {"core.api", "core.extract", "core.land", "core.page_landing"},
     "core.plan": BASE | {"core.api", "core.extract", "core.land"},
     "core.drain": BASE | {"core.events", "core.land"},
+    "core.relanding": BASE | {"core.events", "core.land"},
+    "core.health": BASE | {"core.api", "core.events"},
     "hooks": CORE,
     "triggers": BASE | {"core.events", "hooks"},
     "sensors": CORE | {"hooks", "triggers"},
-    "operators": CORE | {"hooks", "triggers", "operators.quota_deferral"},
+    "operators": CORE | {"hooks", "triggers", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
     "operators.quota_deferral": BASE,
     "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE,
-    "plugin": BASE | {"core.delivery", "hooks"},
+    "operators.replay": BASE | {"core.api", "core.events"},
+    "page": CORE | {"hooks", "operators.replay"},
+    "plugin": BASE | {"core.delivery", "hooks", "page"},
     "cli": CORE | {"hooks"},
     "sandbox": set(),
     # These name other modules in strings and import none.

@@ -106,12 +106,13 @@ class Logbook(Protocol):
         *,
         before: int | None = None,
         limit: int = 50,
-        outcome: str | None = None,
+        rejected: bool | None = None,
         seq: int | None = None,
     ) -> list[KeptRefusal]:
         """Return refusals of a connection, the newest first.
 
         :param before: only those with a lower number.
+        :param rejected: only those that landing rejected, or only those that were not stored.
         :param seq: only those of this event.
         """
 

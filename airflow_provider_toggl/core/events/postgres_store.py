@@ -149,6 +149,12 @@ class PostgresEventStore:
         rows = self._server.run(lambda db: db.execute(self._sql["list_deliveries"], values).fetchall())
         return [delivery_from_row(row) for row in rows]
 
+    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
+        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
+        values = filter_values(wanted, before=0, above=0, limit=limit)
+        rows = self._server.run(lambda db: db.execute(self._sql["list_by_event_id"], values).fetchall())
+        return [delivery_from_row(row) for row in rows]
+
     def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
         """Return when the newest event of each entity was received, of a connection, among those after a place."""
         rows = self._fetch("newest_of_each", above, conn_id)

@@ -82,19 +82,20 @@ class SqliteLogbook:
         *,
         before: int | None = None,
         limit: int = 50,
-        outcome: str | None = None,
+        rejected: bool | None = None,
         seq: int | None = None,
     ) -> list[KeptRefusal]:
         """Return refusals of a connection, the newest first.
 
         :param before: only those with a lower number.
+        :param rejected: only those that landing rejected, or only those that were not stored.
         :param seq: only those of this event.
         """
         values = {
             "before": 2**63 - 1 if before is None else before,
             "limit": limit,
             "conn_id": conn_id,
-            "outcome": outcome,
+            "rejected": rejected,
             "seq": seq,
         }
         with self._file.connection() as db:

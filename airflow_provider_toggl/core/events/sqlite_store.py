@@ -143,6 +143,12 @@ class SqliteEventStore:
         with self._file.connection() as db:
             return [delivery_from_row(row) for row in db.execute(_SQL["list_deliveries"], values).fetchall()]
 
+    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
+        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
+        values = filter_values(wanted, before=0, above=0, limit=limit)
+        with self._file.connection() as db:
+            return [delivery_from_row(row) for row in db.execute(_SQL["list_by_event_id"], values).fetchall()]
+
     def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
         """Return when the newest event of each entity was received, of a connection, among those after a place."""
         with self._file.connection() as db:

@@ -27,6 +27,7 @@ class NewEvent:
     :param entity_id: id of what changed.
     :param created_at: when it happened, UTC, by Toggl's clock; None where they do not say.
     :param oddity: what is unusual about them, in a few words; None where nothing is.
+    :param copy_of: the place of the event that this is a copy of, to be read by everybody once more; not kept.
     """
 
     subscription_id: int
@@ -40,6 +41,7 @@ class NewEvent:
     entity_id: int | None = None
     created_at: datetime | None = None
     oddity: str | None = None
+    copy_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ class EventStore(Protocol):
 
         :param before: only those with a lower ``seq``; ``above``: only those with a greater one.
         """
+
+    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
+        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
 
     def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
         """Return when the newest event of each entity was received, of a connection, among those after a place."""

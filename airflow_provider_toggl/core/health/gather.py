@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
 from airflow_provider_toggl.core.api.quota import Lane
@@ -18,7 +19,7 @@ from airflow_provider_toggl.core.instants import parse_instant
 
 T = TypeVar("T")
 
-NEWEST = 20_000
+NEWEST = 5_000
 """Events in which the newest of each entity is looked for."""
 NOT_REFUSED = frozenset({"stored", "duplicate", "ping"})
 ENTITY_OF = {
@@ -98,6 +99,10 @@ class _Looks:
         self._conn_id = conn_id
         self._now = now
 
+    @cached_property
+    def _newest(self) -> dict[str | None, datetime]:
+        return self._store.newest(self._conn_id, self._store.last_seq() - NEWEST)
+
     def all(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """Return the looks by the part that they find out."""
         return {
@@ -108,9 +113,11 @@ class _Looks:
         }
 
     def subscription(self) -> dict[str, Any]:
-        conn_id, last_seq = self._conn_id, self._store.last_seq()
-        newest = self._store.newest(conn_id, last_seq - NEWEST)
-        found: dict[str, Any] = {"last_delivery": max(newest.values(), default=None), "last_seq": last_seq}
+        conn_id = self._conn_id
+        found: dict[str, Any] = {
+            "last_delivery": max(self._newest.values(), default=None),
+            "last_seq": self._store.last_seq(),
+        }
         day_ago = self._now - timedelta(days=1)
         found["refused"] = int(
             sum(
@@ -120,13 +127,12 @@ class _Looks:
             )
         )
         for note in self._store.logbook.notes(notes.subscriptions_name(conn_id)):
-            if note.name == notes.subscriptions_name(conn_id):
-                found["subscriptions"] = notes.subscriptions_from(note.value["subscriptions"])
-                found["told_at"] = note.noted_at
+            told = notes.subscriptions_from(note.value["subscriptions"])
+            found["subscriptions"] = (*found.get("subscriptions", ()), *told)
+            found["told_at"] = min(note.noted_at, found.get("told_at", note.noted_at))
         return found
 
     def freshness(self) -> dict[str, Any]:
-        newest = self._store.newest(self._conn_id, self._store.last_seq() - NEWEST)
         streams = []
         for note in self._store.logbook.notes(notes.landing_name(self._conn_id)):
             workspace_id, stream = note.name.split("/")[-2:]
@@ -137,7 +143,7 @@ class _Looks:
                     workspace_id=int(workspace_id),
                     watermark=None if watermark is None else parse_instant(watermark),
                     ran_at=parse_instant(note.value["ran_at"]),
-                    event_at=newest.get(ENTITY_OF.get(stream, "")),
+                    event_at=self._newest.get(ENTITY_OF.get(stream, "")),
                     warehouse=str(note.value.get("warehouse") or ""),
                 )
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,24 @@ ALLOWED_FOR_DAYS = 7
 """A person's leave for one run is good for so long."""
 
 
-def subscriptions_name(conn_id: str) -> str:
-    """Return the name of the note that has a connection's subscriptions."""
-    return f"subscriptions/{conn_id}"
+@dataclass(frozen=True)
+class Landing:
+    """How far a stream is landed.
+
+    :param watermark: RFC 3339, None while the first load goes on.
+    :param warehouse: connection and schema.
+    """
+
+    workspace_id: int
+    stream: str
+    watermark: str | None
+    ran_at: datetime
+    warehouse: str
+
+
+def subscriptions_name(conn_id: str, workspace_id: int | str = "") -> str:
+    """Return the name of the note that has a workspace's subscriptions, or what all of a connection begin with."""
+    return f"subscriptions/{conn_id}/{workspace_id}"
 
 
 def declaration_name(conn_id: str) -> str:
@@ -44,26 +60,13 @@ def allowance_name(workspace_id: int | str = "") -> str:
     return f"mass-absence/{workspace_id}"
 
 
-def note_landing(
-    logbook: Logbook,
-    conn_id: str,
-    *,
-    workspace_id: int,
-    stream: str,
-    watermark: str | None,
-    ran_at: datetime,
-    warehouse: str,
-) -> None:
-    """Note how far a stream has been landed.
-
-    :param watermark: RFC 3339, None while the first load goes on.
-    :param warehouse: connection and schema.
-    """
-    value = {"watermark": watermark, "ran_at": instant(ran_at), "warehouse": warehouse}
-    logbook.note(landing_name(conn_id, workspace_id, stream), value)
-    if watermark is not None:
-        moment = parse_instant(watermark).timestamp()
-        logbook.sample(watermark_name(conn_id, workspace_id, stream), ran_at, moment)
+def note_landing(logbook: Logbook, conn_id: str, landing: Landing) -> None:
+    """Note how far a stream has been landed."""
+    value = {"watermark": landing.watermark, "ran_at": instant(landing.ran_at), "warehouse": landing.warehouse}
+    logbook.note(landing_name(conn_id, landing.workspace_id, landing.stream), value)
+    if landing.watermark is not None:
+        moment = parse_instant(landing.watermark).timestamp()
+        logbook.sample(watermark_name(conn_id, landing.workspace_id, landing.stream), landing.ran_at, moment)
 
 
 def note_reconciliation(

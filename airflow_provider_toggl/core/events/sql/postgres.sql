@@ -231,6 +231,20 @@ where seq < %(before)s and seq > %(above)s
     and (not %(odd)s::boolean or oddity is not null)
 order by seq desc limit %(limit)s;
 
+-- name: list_by_event_id: by the key, of every subscription that has validated here or delivered lately
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, octet_length(body)
+from {schema}.events
+where event_key in (
+        select subscription_key || '/' || %(number_text)s from {schema}.handshakes
+        union
+        select subscription_id || '/' || %(number_text)s from {schema}.events where seq > (select last_seq from {schema}.counter) - 500
+    )
+    and (%(conn_id)s::text is null or conn_id = %(conn_id)s)
+    and (%(entity)s::text is null or entity = %(entity)s)
+    and (%(action)s::text is null or "action" = %(action)s)
+order by seq desc limit %(limit)s;
+
 -- name: place_of: of the first of that time or later
 select seq from {schema}.events where received_at >= %s order by received_at, seq limit 1;
 
@@ -259,7 +273,8 @@ delete from {schema}.refusals where id <= (select max(id) from {schema}.refusals
 
 -- name: list_refusals
 select id, conn_id, outcome, reason, times, seq, size, first_at, last_at from {schema}.refusals
-where id < %(before)s and conn_id = %(conn_id)s and (%(outcome)s::text is null or outcome = %(outcome)s)
+where id < %(before)s and conn_id = %(conn_id)s
+    and (%(rejected)s::boolean is null or (seq is not null) = %(rejected)s)
     and (%(seq)s::bigint is null or seq = %(seq)s)
 order by id desc limit %(limit)s;
 

@@ -159,6 +159,20 @@ where seq < :before and seq > :above
     and (not :odd or oddity is not null)
 order by seq desc limit :limit;
 
+-- name: list_by_event_id: by the key, of every subscription that has validated here or delivered lately
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, length(body)
+from events
+where event_key in (
+        select subscription_key || '/' || :number_text from handshakes
+        union
+        select subscription_id || '/' || :number_text from events where seq > (select coalesce(max(seq), 0) from events) - 500
+    )
+    and (:conn_id is null or conn_id = :conn_id)
+    and (:entity is null or entity = :entity)
+    and (:action is null or "action" = :action)
+order by seq desc limit :limit;
+
 -- name: place_of: of the first of that time or later
 select seq from events where received_at >= ? order by received_at, seq limit 1;
 
@@ -190,7 +204,7 @@ delete from refusals where id <= (select max(id) from refusals) - ?;
 
 -- name: list_refusals
 select id, conn_id, outcome, reason, times, seq, size, first_at, last_at from refusals
-where id < :before and conn_id = :conn_id and (:outcome is null or outcome = :outcome)
+where id < :before and conn_id = :conn_id and (:rejected is null or (seq is not null) = :rejected)
     and (:seq is null or seq = :seq)
 order by id desc limit :limit;
 
