@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
         Command("quota", "airflow_provider_toggl.cli.quota", "show what is left of a token's hourly quota"),
         Command("plan", "airflow_provider_toggl.cli.plan", "show what a first load will cost, and when it would end"),
         Command("subscriptions", "airflow_provider_toggl.cli.subscriptions", "show and change webhook subscriptions"),
+        Command("status", "airflow_provider_toggl.cli.status", "show how Toggl connections are"),
         Command("receiver", "airflow_provider_toggl.cli.receiver", "take in webhook deliveries"),
         Command("events", "airflow_provider_toggl.cli.events", "show what Toggl delivered"),
     )

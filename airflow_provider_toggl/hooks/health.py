@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -27,6 +28,9 @@ from airflow_provider_toggl.core.health.state import Health
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.receiver import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
+
+PATIENCE = 5.0
+"""Seconds that somebody who looks waits for a warehouse that another process is writing."""
 
 _VARIABLE = "AIRFLOW_CONN_"
 
@@ -54,6 +58,18 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
     except AirflowNotFoundException:
         return Health(conn_id, now, unknown={"connection": f"Airflow does not find connection {conn_id!r}"})
     return gather(sources, now)
+
+
+def with_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
+    """Return health with what a warehouse says of its streams; where it cannot be read, that is unknown. Blocks."""
+    from airflow_provider_toggl.core.health.warehouse import read_streams  # noqa: PLC0415 - heavy; few ask for it
+    from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
+
+    try:
+        with open_target(warehouse_conn_id, schema=schema, lock_timeout=PATIENCE) as target:
+            return read_streams(target, health, f"{warehouse_conn_id}.{schema}")
+    except TogglError as error:
+        return replace(health, streams=(), unknown={**health.unknown, "freshness": str(error)})
 
 
 def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.plan": BASE | {"core.api", "core.extract", "core.land"},
     "core.drain": BASE | {"core.events", "core.land"},
     "core.relanding": BASE | {"core.events", "core.land"},
-    "core.health": BASE | {"core.api", "core.events"},
+    "core.health": BASE | {"core.api", "core.events", "core.land"},
     "hooks": CORE,
     "triggers": BASE | {"core.events", "hooks"},
     "sensors": CORE | {"hooks", "triggers"},

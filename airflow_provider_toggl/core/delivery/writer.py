@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from airflow_provider_toggl.core.delivery.faults import Faults
 from airflow_provider_toggl.core.delivery.receive import BUSY, FAILED, UNAVAILABLE, Outcome, refuse
 from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.logbook import Received
 from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent
 
 PATIENCE = 5.0
@@ -47,7 +48,7 @@ class _Waiting:
     :param until: when it is given up, by the loop's clock.
     """
 
-    item: NewEvent | Handshake
+    item: NewEvent | Handshake | Received
     done: asyncio.Future[_Result]
     until: float
 
@@ -87,12 +88,12 @@ class Writer:
             raise refuse(FAILED, "The event store did not say where the event is.")
         return appended
 
-    async def keep(self, handshake: Handshake) -> None:
-        """Keep the code of a validation PING.
+    async def keep(self, item: Handshake | Received) -> None:
+        """Keep the code of a validation PING, or what the receiver has noted.
 
         :raises DeliveryRefused: it is not there in time, or too many are waiting.
         """
-        await self._submit(handshake)
+        await self._submit(item)
 
     async def close(self) -> None:
         """Wait, within the limit, for what is being written, and close the store."""
@@ -103,7 +104,7 @@ class Writer:
         self._thread.submit(self._close_store)
         self._thread.shutdown(wait=False)
 
-    async def _submit(self, item: NewEvent | Handshake) -> Appended | None:
+    async def _submit(self, item: NewEvent | Handshake | Received) -> Appended | None:
         if len(self._waiting) >= self._most_waiting:
             raise refuse(BUSY, f"{len(self._waiting):,} deliveries are waiting for the event store already.")
         waiting = _Waiting(item, self._loop.create_future(), self._loop.time() + self._patience)
@@ -168,7 +169,7 @@ class Writer:
             for (place, _), result in zip(events, appended, strict=True):
                 results[place] = result
             for place, waiting in enumerate(batch):
-                if isinstance(waiting.item, Handshake):
+                if not isinstance(waiting.item, NewEvent):
                     results[place] = self._keep(waiting.item)
         finally:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -185,9 +186,12 @@ class Writer:
                 return [self._refusal(error)] * len(events)
         return [result for event in events for result in self._append([event])]
 
-    def _keep(self, handshake: Handshake) -> _Refusal | None:
+    def _keep(self, item: Handshake | Received) -> _Refusal | None:
         try:
-            self._opened().keep_handshake(handshake)
+            if isinstance(item, Handshake):
+                self._opened().keep_handshake(item)
+            else:
+                self._opened().logbook.keep_received(item)
         except Exception as error:  # noqa: BLE001 - it is answered and logged
             return self._refusal(error)
         return None

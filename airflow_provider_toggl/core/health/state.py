@@ -233,15 +233,17 @@ def _judge_quota(health: Health) -> list[Finding]:
     if not health.lanes:
         reason = health.unknown.get(part, "no request of this token has left this host")
         return [Finding(part, "unknown", f"quota unknown, because {reason}")]
-    words, level = [], "good"
+    words: list[str] = []
     for lane in health.lanes:
-        left = "?" if lane.remaining is None else str(lane.remaining)
+        if lane.remaining is None:
+            words.append(f"what is left for {lane.lane} was not told")
+            continue
         total = "" if lane.total is None else f" of {lane.total}"
         resets = "" if lane.resets_at is None else f", resets {ago(lane.resets_at, health.at)}"
-        words.append(f"{left}{total} requests left for {lane.lane}{resets}")
-        if lane.remaining == 0:
-            level = "attention"
-    return [Finding(part, "attention" if level == "attention" else "good", ", ".join(words))]
+        words.append(f"{lane.remaining}{total} requests left for {lane.lane}{resets}")
+    left = [lane.remaining for lane in health.lanes if lane.remaining is not None]
+    level: Level = "unknown" if not left else "attention" if 0 in left else "good"
+    return [Finding(part, level, ", ".join(words))]
 
 
 def _judge_proof(health: Health) -> list[Finding]:

@@ -55,7 +55,7 @@
         width: Math.max(280, plot.clientWidth),
         height: 220,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-        scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+        scales: { x: { range: (_plot, first, last) => [first - 2700, last + 2700] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
         axes: [{ ...axis, space: 70, values: [[86400, "{MMM} {D}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{MMM} {D}", null, null, null, null, null, 1]] }, { ...axis, size: 56 }],
         cursor: { y: false, drag: { x: false, y: false } },
         series: [{ label: "Hour (UTC)", value: (_plot, seconds) => (seconds == null ? "-" : clock(seconds)) }, ...series],
