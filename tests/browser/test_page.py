@@ -114,7 +114,7 @@ def test_a_viewer_opens_it_by_the_navigation_and_sees_health_and_charts_but_no_a
             assert "fresh up to" in line
             picture(chromium, tmp_path, f"health-{theme}")
             find(chromium, "[data-conn-id=toggl_default] h2 a").click()
-            wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 2, "charts")
+            wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 3, "charts")
             assert chromium.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == theme
             assert texts(chromium, "a.button") == []
         picture(chromium, tmp_path, f"connection-{theme}")
@@ -174,7 +174,8 @@ def test_a_page_of_a_million_rows_has_what_was_asked_for_or_says_how_far_it_look
     answer = http.get(f"{office.page}{DELIVERIES}?{query}", headers=viewer, timeout=30)
     assert answer.status_code == 200
     rows = answer.text.count(f'<td><a href="/toggl-page{DELIVERIES}/')
-    assert rows == shown if shown is not None else rows <= 50
+    # A machine that is busy looks less far in the time that a page may take, and says so.
+    assert rows == shown or (rows <= 50 and (shown is None or "Looked back to place" in answer.text))
 
 
 def test_what_the_first_look_does_not_find_is_looked_for_on_and_on(office: Office, chromium: Chrome) -> None:
