@@ -1,11 +1,15 @@
-"""Serves the receiver in Airflow's API server, below ``/toggl``."""
+"""Serves the receiver in Airflow's API server, below ``/toggl``, and the page in its UI, below ``/toggl-page``."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowPlugin
+from airflow.providers.common.compat.sdk import AirflowPlugin, conf
+
+PAGE = "/toggl-page"
+"""Where the page is. Not below ``/toggl``: that path may be public, for Toggl to deliver to."""
 
 
 class LateReceiver:
@@ -34,9 +38,52 @@ class LateReceiver:
         await self._receiver(scope, receive, send)
 
 
+class LatePage:
+    """Builds the page when it is first looked at: every component of Airflow imports plugins, one serves them."""
+
+    def __init__(self) -> None:
+        self._page: Callable[..., Awaitable[None]] | None = None
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Serve one request."""
+        if self._page is None:
+            from airflow_provider_toggl.page.app import build_page  # noqa: PLC0415 - see above
+
+            self._page = build_page()
+        await self._page(scope, receive, send)
+
+
+def page_link() -> str:
+    """Return where the UI finds the page, with the path that Airflow itself is served below."""
+    root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
+    return f"{root}{PAGE}"
+
+
 class TogglPlugin(AirflowPlugin):
-    """What the provider adds to the API server. Its endpoint has no login: a signature proves each sender."""
+    """What the provider adds to the API server.
+
+    Its endpoint has no login: a signature proves each sender. Its page asks Airflow who its reader is.
+    """
 
     name = "toggl"
     # Airflow declares it as a variable of each plugin.
-    fastapi_apps: list[Any] = [{"app": LateReceiver(), "url_prefix": "/toggl", "name": "Toggl receiver"}]  # noqa: RUF012
+    fastapi_apps: list[Any] = [  # noqa: RUF012
+        {"app": LateReceiver(), "url_prefix": "/toggl", "name": "Toggl receiver"},
+        {"app": LatePage(), "url_prefix": PAGE, "name": "Toggl page"},
+    ]
+    external_views: list[Any] = [  # noqa: RUF012
+        {
+            "name": "Toggl",
+            "href": f"{page_link()}/",
+            "url_route": "toggl",
+            "destination": "nav",
+            "nav_top_level": True,
+            "icon": f"{page_link()}/static/icon.svg",
+            "icon_dark_mode": f"{page_link()}/static/icon-dark.svg",
+        }
+    ]

@@ -75,6 +75,12 @@ COMMANDS: dict[str, Command] = {
             ("receiver --host 0.0.0.0 --port 8790", "receiver --connections toggl_default,toggl_berlin --verbose"),
         ),
         Command(
+            "status",
+            "airflow_provider_toggl.cli.status",
+            "show how Toggl connections are",
+            ("status", "status --conn-id toggl_berlin --json"),
+        ),
+        Command(
             "doctor",
             "airflow_provider_toggl.cli.doctor",
             "tell what is wrong, what it means and how to mend it",

@@ -18,6 +18,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import EventNotFound
 from airflow_provider_toggl.core.events.lag import measure_store
+from airflow_provider_toggl.core.events.logbook import REJECTED, Refused, reader_name
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
 from airflow_provider_toggl.core.land.changes import Changes
 from airflow_provider_toggl.core.land.measuring import measure_landing
@@ -36,6 +37,8 @@ BATCH_BYTES = 32 * 2**20
 #: Read in one go from the store; bodies may be large.
 CHUNK = 500
 LOG_EVERY = 10.0
+#: Rejected events of a batch that the logbook is told of.
+MOST_TOLD = 100
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,15 @@ class DrainRequest:
         only = {"conn_id": self.conn_id, "workspace_id": self.workspace_id}
         words = [f"{name}={value}" for name, value in only.items() if value is not None]
         return "?" + "&".join(words) if words else ""
+
+    def as_note(self) -> dict[str, Any]:
+        """Return what those who look are told of this reader."""
+        return {
+            "kind": "landing",
+            "warehouse": self.consumer,
+            "conn_id": self.conn_id,
+            "workspace_id": self.workspace_id,
+        }
 
     def wants(self, event: NewEvent) -> bool:
         """Whether an event is one of those to land."""
@@ -155,6 +167,7 @@ class Drain:
         # A drain that was killed may have landed more than it told the store; and from its first moment on, retention
         # must wait for one that has landed nothing yet.
         self._store.commit(self._request.reader, begin)
+        self._store.logbook.note(reader_name(self._request.reader), self._request.as_note())
         logged = started
         for events in _read_ahead(self._batches(begin, until)):
             self._land(events)
@@ -225,7 +238,23 @@ class Drain:
         self._store.commit(self._request.reader, events[-1].seq)
         if wanted:
             metrics.DRAIN_DELAY.record(self._clock.now() - wanted[0].received_at.timestamp())
+        self._tell_rejected(events, decoded)
         self._count(len(wanted), events[-1].seq, decoded, landed)
+
+    def _tell_rejected(self, events: list[StoredEvent], decoded: Decoded) -> None:
+        """Say in the logbook which events could not be landed; what could not be is in the warehouse too."""
+        rejected = [one for batch in decoded.batches for one in batch.rejected][:MOST_TOLD]
+        if not rejected:
+            return
+        places = {stored.event.body.decode(errors="replace"): stored for stored in events}
+        now = utc(self._clock.now())
+        self._store.logbook.keep_refused(
+            [
+                Refused(found.event.conn_id, REJECTED, one.reason, 1, now, now, len(found.event.body), found.seq)
+                for one in rejected
+                if (found := places.get(one.raw)) is not None
+            ]
+        )
 
     def _progress(self, last: StoredEvent) -> Progress:
         cursor = json.dumps({"seq": last.seq, "event": _name_of(last)})

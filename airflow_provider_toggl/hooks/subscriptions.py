@@ -7,6 +7,7 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreError
 from airflow_provider_toggl.hooks.toggl import TogglHook
@@ -14,10 +15,18 @@ from airflow_provider_toggl.hooks.toggl import TogglHook
 log = logging.getLogger(__name__)
 
 
-def open_webhooks(toggl_conn_id: str, workspace_id: int | str | None = None) -> Webhooks:
-    """Return the webhooks of a workspace: the given one, or the connection's."""
-    hook = TogglHook(toggl_conn_id)
-    return Webhooks(hook.get_conn(), hook.get_workspace_id(workspace_id))
+def open_webhooks(
+    toggl_conn_id: str, workspace_id: int | str | None = None, *, retry: RetryPolicy | None = None
+) -> Webhooks:
+    """Return the webhooks of a workspace: the given one, or the connection's.
+
+    :param retry: how often to try again; where somebody waits, ``hooks.toggl.SOON``.
+    """
+    from airflow_provider_toggl.hooks.notes import note_subscriptions  # noqa: PLC0415 - it opens an event store
+
+    hook = TogglHook(toggl_conn_id, retry=retry)
+    workspace = hook.get_workspace_id(workspace_id)
+    return Webhooks(hook.get_conn(), workspace, told=lambda found: note_subscriptions(toggl_conn_id, workspace, found))
 
 
 def get_webhook_secret(toggl_conn_id: str) -> str:

@@ -44,6 +44,7 @@ class TogglHook(BaseHook):
 
     :param toggl_conn_id: the connection. Password: API token. Host: base URL, empty for Toggl's own. Extra:
         ``workspace_id``, ``organization_id``, ``quota_reserve``, ``requests_per_second``, ``allow_plain_http``.
+    :param retry: how often to try again what failed; tasks have minutes by default.
     """
 
     conn_name_attr = "toggl_conn_id"
@@ -51,9 +52,10 @@ class TogglHook(BaseHook):
     conn_type = "toggl"
     hook_name = "Toggl Track"
 
-    def __init__(self, toggl_conn_id: str = default_conn_name) -> None:
+    def __init__(self, toggl_conn_id: str = default_conn_name, *, retry: RetryPolicy | None = None) -> None:
         super().__init__()
         self.toggl_conn_id = toggl_conn_id
+        self._retry = retry
         self._session: TogglSession | None = None
         self._extra: dict[str, Any] = {}
 
@@ -64,7 +66,7 @@ class TogglHook(BaseHook):
         """
         if self._session is None:
             telemetry.connect()
-            self._session = self.open_session()
+            self._session = self.open_session(self._retry)
         return self._session
 
     def request(

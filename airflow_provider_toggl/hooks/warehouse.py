@@ -27,7 +27,12 @@ _ENGINES = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 
 
 def open_target(
-    conn_id: str, *, schema: str, facts_timezone: str | None = None, keep_history: bool | None = None
+    conn_id: str,
+    *,
+    schema: str,
+    facts_timezone: str | None = None,
+    keep_history: bool | None = None,
+    lock_timeout: float | None = None,
 ) -> Target:
     """Return the warehouse behind an Airflow connection, its tables made where they are missing.
 
@@ -39,13 +44,15 @@ def open_target(
         is UTC at first.
     :param keep_history: whether versions of time entries are kept from now on, by whoever lands; None leaves it as it
         is.
+    :param lock_timeout: seconds to wait while another process writes; ``[toggl] warehouse_lock_timeout`` by default.
     :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
         is missing.
     :raises WarehouseError: it cannot be reached, written or waited for any longer.
     """
     telemetry.connect()
-    timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
-    target = build_target(conn_id, schema, timeout)
+    if lock_timeout is None:
+        lock_timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
+    target = build_target(conn_id, schema, lock_timeout)
     try:
         target.prepare(facts_timezone)
         if keep_history is not None:

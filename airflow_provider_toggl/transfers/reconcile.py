@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
@@ -111,7 +112,10 @@ class TogglReconcileOperator(RunDeferral):
 
         outlets = Outlets(self, self.run_context, self.max_partitions)
         hook = TogglHook(self.toggl_conn_id)
-        request = self._request(hook, datetime.fromisoformat(progress["run_started"]), note_changes=bool(outlets))
+        if "mass_allowed" not in progress:
+            # Once a run: it goes on with that after a wait for the quota.
+            progress["mass_allowed"] = take_allowance(self.toggl_conn_id, hook.get_workspace_id(self.workspace_id))
+        request = self._request(hook, progress, note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(
             self.warehouse_conn_id,
@@ -131,6 +135,10 @@ class TogglReconcileOperator(RunDeferral):
                 progress["summary"] = run.summary.as_dict()
                 outlets.keep(run.changes, progress)
                 raise
+            except AbsenceRefused as refusal:
+                note_reconciliation(self.toggl_conn_id, run.summary.as_dict(), refused=str(refusal))
+                raise
+        note_reconciliation(self.toggl_conn_id, summary.as_dict())
         return summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:
@@ -139,14 +147,14 @@ class TogglReconcileOperator(RunDeferral):
 
         return str(ReconcileSummary(**summary))
 
-    def _request(self, hook: TogglHook, run_started: datetime, *, note_changes: bool) -> ReconcileRequest:
+    def _request(self, hook: TogglHook, progress: dict[str, Any], *, note_changes: bool) -> ReconcileRequest:
         from airflow_provider_toggl.core.extract.belief import Rules  # noqa: PLC0415 - who only parses a DAG runs nothing
         from airflow_provider_toggl.core.reconcile.request import ReconcileRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         lag = self.report_lag if self.report_lag is not None else float(conf.get("toggl", "report_lag", fallback="300"))
         return ReconcileRequest(
             workspace_id=hook.get_workspace_id(self.workspace_id),
-            run_started=run_started,
+            run_started=datetime.fromisoformat(progress["run_started"]),
             since=self.since or None,
             until=self.until or None,
             overlap=timedelta(seconds=self.overlap),
@@ -154,7 +162,7 @@ class TogglReconcileOperator(RunDeferral):
                 settle=timedelta(seconds=self.settle),
                 absent_share=self.absent_share,
                 absent_rows=self.absent_rows,
-                allow_mass=_as_bool(self.allow_mass_absence),
+                allow_mass=_as_bool(self.allow_mass_absence) or progress["mass_allowed"],
             ),
             page_size=self.page_size,
             lag=timedelta(seconds=lag),

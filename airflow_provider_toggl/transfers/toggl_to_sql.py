@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 
 from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.streams import get_stream
+from airflow_provider_toggl.hooks.notes import note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
@@ -127,7 +128,6 @@ class TogglToSqlOperator(RunDeferral):
                 with session.claiming(self.claimant):
                     pull.run()
                 outlets.tell(target, pull.changes)
-                return pull.summary.as_dict()
             except (QuotaExhausted, RateLimited):
                 pull.summary.deferrals += 1
                 progress["summary"] = pull.summary.as_dict()
@@ -137,6 +137,14 @@ class TogglToSqlOperator(RunDeferral):
                 if self.stream == "time_entries":
                     raise
                 raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
+        note_landing(
+            self.toggl_conn_id,
+            workspace_id=request.workspace_id,
+            stream=self.stream,
+            watermark=pull.summary.watermark,
+            warehouse=f"{self.warehouse_conn_id}.{self.schema}",
+        )
+        return pull.summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary in a line."""

@@ -15,6 +15,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.bursts import Burst, Debounce
 from airflow_provider_toggl.core.events.lag import measure_store
+from airflow_provider_toggl.core.events.logbook import reader_name
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import Tail
@@ -117,6 +118,8 @@ class Watch:
         known = self._store.find_consumer(self.consumer)
         if known is None:
             known = self._store.commit(self.consumer, self._start)
+        note = {"kind": "watcher", "filter": self._query.wanted.to_dict()}
+        self._store.logbook.note(reader_name(self.consumer), note)
         self._committed = self._safe = self._told = self._read = known.seq
         self._tidied_at = time.monotonic()
 

@@ -28,6 +28,8 @@ CORE = BASE | {
     "core.drain",
     "core.doctor",
     "core.reconcile",
+    "core.relanding",
+    "core.health",
 }
 
 # Which part of the package may import which others, besides itself and the package's version.
@@ -50,16 +52,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.plan": BASE | {"core.api", "core.extract", "core.land"},
     "core.drain": BASE | {"core.events", "core.land"},
     "core.doctor": BASE | {"core.api", "core.events", "core.delivery", "core.land"},
+    "core.relanding": BASE | {"core.events", "core.land"},
+    "core.health": BASE | {"core.api", "core.events", "core.land"},
     "hooks": CORE,
     "triggers": BASE | {"core.events", "hooks"},
     "sensors": CORE | {"hooks", "triggers"},
-    "operators": CORE | {"hooks", "triggers", "operators.quota_deferral"},
+    "operators": CORE | {"hooks", "triggers", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
     "operators.quota_deferral": BASE,
     "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE,
-    "plugin": BASE | {"core.delivery", "hooks"},
+    "operators.replay": BASE | {"core.api", "core.events"},
+    "page": CORE | {"hooks", "operators.replay"},
+    "plugin": BASE | {"core.delivery", "hooks", "page"},
     "cli": CORE | {"hooks", "cli.commands"},
     "sandbox": set(),
     # These name other modules in strings and import none.

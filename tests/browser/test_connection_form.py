@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from support.airflow_home import AirflowHome
-from support.chromium import open_chromium, wait_until
+from support.chromium import find, wait_until
 from support.screenshots import keep_for_the_docs
 
 from airflow_provider_toggl.get_provider_info import get_provider_info
@@ -41,12 +41,6 @@ SECRETS = ["an API token", "the secret", "the one before"]
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    with open_chromium(tmp_path_factory.mktemp("profile")) as chrome:
-        yield chrome
-
-
-@pytest.fixture(scope="module")
 def home(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowHome]:
     with AirflowHome(tmp_path_factory.mktemp("airflow")) as airflow:
         airflow.start("api-server")
@@ -69,16 +63,6 @@ def open_form(chrome: Chrome, url: str, conn_id: str) -> None:
     find(chrome, "[role=dialog] input[role=combobox]").send_keys("Toggl")
     click(chrome, "//*[@role='option'][normalize-space()='Toggl Track']")
     find(chrome, "[role=dialog] input[name=password]")
-
-
-def find(chrome: Chrome, selector: str) -> WebElement:
-    def visible(chrome: Chrome) -> WebElement | None:
-        element = chrome.find_element(By.CSS_SELECTOR, selector)
-        return element if element.is_displayed() else None
-
-    element = wait_until(chrome, visible, f"{selector} to be visible")
-    assert element is not None
-    return element
 
 
 def field(chrome: Chrome, name: str) -> WebElement:

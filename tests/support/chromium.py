@@ -12,6 +12,8 @@ from typing import TypeVar
 import pytest
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = (
@@ -59,6 +61,18 @@ def open_chromium(profile: Path) -> Iterator[Chrome]:
         yield chrome
     finally:
         chrome.quit()
+
+
+def find(chrome: Chrome, selector: str) -> WebElement:
+    """Return an element once it is to be seen."""
+
+    def visible(chrome: Chrome) -> WebElement | None:
+        element = chrome.find_element(By.CSS_SELECTOR, selector)
+        return element if element.is_displayed() else None
+
+    element = wait_until(chrome, visible, f"{selector} to be visible")
+    assert element is not None
+    return element
 
 
 def wait_until(chrome: Chrome, condition: Callable[[Chrome], T], what: str, timeout: float = 30) -> T:

@@ -14,6 +14,7 @@ from pathlib import Path
 from airflow_provider_toggl.core.api import pacing, quota
 from airflow_provider_toggl.core.api.book_file import BookFile
 from airflow_provider_toggl.core.api.shares import ACTIVE_SECONDS, RETURN_SECONDS, Claimant, Claims, may_take
+from airflow_provider_toggl.core.api.tally import HourTally, Tally
 
 #: A request that has not been answered after this long belongs to a process that died.
 LEASE_SECONDS = 180.0
@@ -119,6 +120,7 @@ class HostBook:
             cursor = db.execute("INSERT INTO lease (token, lane, taken_at) VALUES (?, ?, ?)", (self._token, lane, now))
             turn = Turn(int(cursor.lastrowid or 0))
             claims.take(lane, claimant, state.resets_at, now)
+            Tally(db, self._token).count(lane, state.total, now)
             self._set_mark(db, pacing.take_turn(mark, pace, now), turn.lease)
             return turn
 
@@ -176,6 +178,18 @@ class HostBook:
         with self._file.transaction() as db:
             noted = self._find_lane(db, self._known_lane(db, lane), now)
             return quota.current(noted.lane, now) if noted else quota.Lane()
+
+    def lanes(self, now: float) -> dict[str, quota.Lane]:
+        """Return what is known of every lane of the token."""
+        with self._file.transaction() as db:
+            names = db.execute("SELECT lane FROM told_lane WHERE token = ?", (self._token,)).fetchall()
+            noted = {name: self._find_lane(db, name, now) for (name,) in names}
+            return {name: quota.current(one.lane, now) for name, one in noted.items() if one is not None}
+
+    def tallies(self, since: float) -> list[HourTally]:
+        """Return how many requests were taken in each hour on this host."""
+        with self._file.transaction() as db:
+            return Tally(db, self._token).since(since)
 
     def taken(self, lane: str, now: float) -> int:
         """Return how many requests of a lane's window were taken on this host."""

@@ -60,3 +60,13 @@ CREATE TABLE IF NOT EXISTS claim (
     alive_until REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (token, lane, name)
 );
+
+-- How many requests left this host in an hour of the clock (hour: hours since the epoch), for those who look.
+CREATE TABLE IF NOT EXISTS hour_tally (
+    token TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    total INTEGER,
+    PRIMARY KEY (token, lane, hour)
+) WITHOUT ROWID;

@@ -25,6 +25,7 @@ from airflow_provider_toggl.core.api.book import HostBook, Refusal, Turn, Yield
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.retrying import RetryPolicy, may_repeat
 from airflow_provider_toggl.core.api.shares import Claimant
+from airflow_provider_toggl.core.api.tally import HourTally
 from airflow_provider_toggl.core.api.transport import Call, NotSent, Transport
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import (
@@ -129,6 +130,17 @@ class TogglSession:
     def lane(self, path: str) -> quota.Lane:
         """Return what is known of the lane of that path."""
         return self._book.lane(self.lane_of(path), self._clock.now())
+
+    def lanes(self) -> dict[str, quota.Lane]:
+        """Return what is known of every lane of the token; asks nothing of Toggl."""
+        return self._book.lanes(self._clock.now())
+
+    def tallies(self, since: float) -> list[HourTally]:
+        """Return how many requests of the token left this host in each hour.
+
+        :param since: seconds since the epoch.
+        """
+        return self._book.tallies(since)
 
     def taken(self, path: str) -> int:
         """Return how many requests of that lane's window were sent from this host."""

@@ -6,6 +6,7 @@ https://engineering.toggl.com/docs/webhooks/subscriptions
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -52,18 +53,25 @@ class Webhooks:
 
     :param session: asks; whether Toggl counts these requests is not documented, so they are charged like others of the
         workspace, and what the answers' headers say holds.
+    :param told: gets every list of subscriptions that Toggl tells.
     """
 
-    def __init__(self, session: TogglSession, workspace_id: int) -> None:
+    def __init__(
+        self, session: TogglSession, workspace_id: int, *, told: Callable[[list[Found]], None] | None = None
+    ) -> None:
         self.session = session
         self.workspace_id = workspace_id
+        self._told = told
 
     def subscriptions(self) -> list[Found]:
         """Return the subscriptions that the token can see."""
         rows = self._ask("GET", self._path("subscriptions")).json()
         if not isinstance(rows, list):
             raise MalformedAnswer("Toggl's answer is not the list of webhook subscriptions that was asked for.")
-        return [Found.from_http(row) for row in rows if not (isinstance(row, dict) and row.get("deleted_at"))]
+        found = [Found.from_http(row) for row in rows if not (isinstance(row, dict) and row.get("deleted_at"))]
+        if self._told is not None:
+            self._told(found)
+        return found
 
     def create(self, wanted: Wanted) -> Found:
         """Make a subscription; Toggl posts a signed PING to the callback before it answers.

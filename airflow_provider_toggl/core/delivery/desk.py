@@ -6,6 +6,7 @@ Plain ASGI, without a framework: routing and validation by one cost as much agai
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -19,6 +20,7 @@ from airflow_provider_toggl.core.delivery.body import Body, Budget, Receive
 from airflow_provider_toggl.core.delivery.connections import LIFETIME, PAUSE, Connections
 from airflow_provider_toggl.core.delivery.counters import Counters
 from airflow_provider_toggl.core.delivery.faults import Faults
+from airflow_provider_toggl.core.delivery.notebook import PERIOD, Notebook
 from airflow_provider_toggl.core.delivery.receive import (
     BUSY,
     CAP,
@@ -55,6 +57,10 @@ PREFIX = "/toggl"
 _SIGNATURE = HEADER.lower().encode()
 _ECHO_PATIENCE = 1.0
 """Seconds that a PING waits for what it leaves behind to be stored; it is answered then without."""
+
+
+_LAST_WORDS = 2.0
+"""Seconds that the end waits for what was noted to be in the store."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,9 @@ class Desk:
         self._doubted = Budget(limits.doubted)
         self._writers: dict[str, Writer] = {}
         self._faults = Faults()
+        self._notebook = Notebook()
+        self._telling: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -147,6 +156,8 @@ class Desk:
         except Exception as error:  # noqa: BLE001 - it is told, and the sender may try again
             reply, reason = _REPLIES[FAILED.name], self._faults.tell(error)
         self.counters.count(reply.outcome.name, reason)
+        if conn_id in self._connections:
+            self._remember(conn_id, reply.outcome, reason, scope)
         if reply.outcome is not CUT:
             await _send(send, reply)
 
@@ -159,10 +170,40 @@ class Desk:
 
     async def close(self) -> None:
         """Finish what is being written, and tell the last counts."""
+        if self._telling is not None:
+            self._telling.cancel()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._tell(), _LAST_WORDS)
         for writer in self._writers.values():
             await writer.close()
         self._connections.close()
         self.counters.flush()
+
+    def _remember(self, conn_id: str, outcome: Outcome, reason: str | None, scope: Scope) -> None:
+        """Note a delivery for those who look at the store's logbook; what nobody is waiting for comes later."""
+        self._notebook.count(conn_id, outcome.name)
+        if reason is not None:
+            length = dict(scope["headers"]).get(b"content-length", b"")
+            size = int(length) if length.isdigit() and len(length) < 10 else None
+            self._notebook.refuse(conn_id, outcome.name, reason, at=utc(self._clock.now()), size=size)
+        if self._telling is None:
+            self._telling = self.loop.call_later(PERIOD, self._begin_telling)
+
+    def _begin_telling(self) -> None:
+        self._telling = None
+        task = self.loop.create_task(self._tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self) -> None:
+        """Hand what was noted to the stores; what they do not take is forgotten."""
+        for conn_id, received in self._notebook.take(utc(self._clock.now())).items():
+            try:
+                connection = self._connections.find_kept(conn_id) or await self._connections.get(conn_id)
+                writer = self._writers.get(connection.store) or self._open_writer(connection.store)
+                await writer.keep(received)
+            except DeliveryRefused as refusal:
+                log.debug("What came for connection %r is not in the logbook: %s", conn_id, refusal)
 
     async def _handle(self, conn_id: str, scope: Scope, receive: Receive) -> Reply:
         if conn_id not in self._connections:

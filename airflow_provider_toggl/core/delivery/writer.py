@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.delivery.receive import BUSY, FAILED, UNAVAILAB
 from airflow_provider_toggl.core.delivery.samples import Samples
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.lag import measure_store
+from airflow_provider_toggl.core.events.logbook import Received
 from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent
 
 PATIENCE = 5.0
@@ -43,7 +44,7 @@ class _Refusal:
     reason: str
 
 
-Note = Handshake | Mark
+Note = Handshake | Mark | Received
 """What a PING leaves behind."""
 _Result = Appended | _Refusal | None
 
@@ -104,7 +105,7 @@ class Writer:
         return appended
 
     async def keep(self, note: Note) -> None:
-        """Keep what a PING leaves behind.
+        """Keep what a PING leaves behind, or what the receiver has noted.
 
         :raises DeliveryRefused: it is not there in time, or too many are waiting.
         """
@@ -216,8 +217,10 @@ class Writer:
         try:
             if isinstance(note, Handshake):
                 self._opened().keep_handshake(note)
-            else:
+            elif isinstance(note, Mark):
                 self._opened().keep_mark(note)
+            else:
+                self._opened().logbook.keep_received(note)
         except Exception as error:  # noqa: BLE001 - it is answered and logged
             return self._refusal(error)
         return None

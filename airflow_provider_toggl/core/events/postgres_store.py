@@ -17,11 +17,16 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import EventNotFound, EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place
 from airflow_provider_toggl.core.events.dedupe import number_key
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.postgres_logbook import PostgresLogbook
 from airflow_provider_toggl.core.events.postgres_server import Connection, PostgresServer
 from airflow_provider_toggl.core.events.queries import load_migrations, load_queries
 from airflow_provider_toggl.core.events.rows import (
     COLUMNS,
     consumer_from_row,
+    delivery_from_row,
+    filter_values,
+    from_microseconds,
     from_row,
     handshake_from_row,
     mark_from_row,
@@ -72,6 +77,7 @@ class PostgresEventStore:
         self._server = PostgresServer(dsn, connect_timeout)
         self._listening = PostgresServer(dsn, connect_timeout, on_connect=self._sql["listen"])
         self._closing = threading.Event()
+        self.logbook = PostgresLogbook(self._server, self._sql, self._clock)
 
     def __repr__(self) -> str:
         return f"PostgresEventStore(schema={self._schema!r})"
@@ -134,6 +140,35 @@ class PostgresEventStore:
         """
         return int(self._fetch("seq_before", to_microseconds(moment))[0][0])
 
+    def place_of(self, moment: datetime) -> int | None:
+        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+
+        :param moment: aware.
+        """
+        rows = self._fetch("place_of", to_microseconds(moment))
+        return int(rows[0][0]) if rows else None
+
+    def first_seq(self) -> int:
+        """Return the lowest ``seq`` that is kept, 0 in an empty store."""
+        return int(self._fetch("first_seq")[0][0])
+
+    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
+        """Return those that are wanted between two places, the newest first; looks at every row there."""
+        values = filter_values(wanted, before=before, above=above, limit=limit)
+        rows = self._server.run(lambda db: db.execute(self._sql["list_deliveries"], values).fetchall())
+        return [delivery_from_row(row) for row in rows]
+
+    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
+        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
+        values = filter_values(wanted, before=0, above=0, limit=limit)
+        rows = self._server.run(lambda db: db.execute(self._sql["list_by_event_id"], values).fetchall())
+        return [delivery_from_row(row) for row in rows]
+
+    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection, among those after a place."""
+        rows = self._fetch("newest_of_each", above, conn_id)
+        return {entity: from_microseconds(received_at) for entity, received_at in rows}
+
     def keep_handshake(self, handshake: Handshake) -> None:
         """Keep a subscription's validation code, over an earlier one."""
         self._execute(
@@ -190,7 +225,17 @@ class PostgresEventStore:
         """
         check_name(name)
         check_place(seq, self.last_seq())
-        return consumer_from_row(self._fetch("move_consumer", name, seq, self._now())[0])
+        now = utc(self._clock.now())
+
+        def move(db: Connection) -> Consumer:
+            with db.transaction():
+                row = db.execute(self._sql["move_consumer"], (name, seq, to_microseconds(now))).fetchone()
+                assert row is not None  # noqa: S101 - it returns the row that it has written
+                moved = consumer_from_row(row)
+                self.logbook.keep_place(db, name, moved.seq, now)
+                return moved
+
+        return self._server.run(move)
 
     def forget_consumer(self, name: str) -> bool:
         """Remove a named reader, so that retention waits for it no longer; return whether there was one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import json
 import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -10,6 +11,8 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.dedupe import event_key
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.logbook import LONGEST_REASON, KeptRefusal, Note, Refused, Sample
 from airflow_provider_toggl.core.events.store import Consumer, Handshake, Mark, NewEvent, StoredEvent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -104,6 +107,72 @@ def mark_from_row(row: Sequence[Any]) -> Mark:
     """Return the mark of a row: ``name``, ``value``, ``made_at``."""
     name, value, made_at = row
     return Mark(name, value, from_microseconds(made_at))
+
+
+def delivery_from_row(row: Sequence[Any]) -> Delivery:
+    """Return the delivery of a row: as ``from_row`` takes, but for the size in place of checksum and body."""
+    seq, subscription_id, event_id, conn_id, workspace_id, entity, action, entity_id, created, received, *rest = row
+    oddity, size = rest
+    return Delivery(
+        seq=seq,
+        subscription_id=int(subscription_id),
+        event_id=int(event_id),
+        conn_id=conn_id,
+        workspace_id=workspace_id,
+        entity=entity,
+        action=action,
+        entity_id=entity_id,
+        created_at=None if created is None else from_microseconds(created),
+        received_at=from_microseconds(received),
+        oddity=oddity,
+        size=size,
+    )
+
+
+def filter_values(wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> dict[str, Any]:
+    """Return the values of the query that lists deliveries, by name."""
+    number = wanted.number
+    return {
+        "before": before,
+        "above": above,
+        "limit": limit,
+        "conn_id": wanted.conn_id,
+        "entity": wanted.entity,
+        "action": wanted.action,
+        "number_text": None if number is None else str(number),
+        # An id of an event may have more than 64 bits; one of what changed has not.
+        "number": number if number is not None and -(2**63) <= number < 2**63 else None,
+        "received_from": None if wanted.received_from is None else to_microseconds(wanted.received_from),
+        "received_until": None if wanted.received_until is None else to_microseconds(wanted.received_until),
+        "odd": wanted.odd,
+    }
+
+
+def refusal_to_row(refused: Refused) -> tuple[Any, ...]:
+    """Return the values of a refusal: what, how often, of which event, how large, and when."""
+    # No database takes a NUL in a text.
+    reason = refused.reason[:LONGEST_REASON].replace("\0", " ").encode("utf-8", "replace").decode()
+    moments = to_microseconds(refused.first_at), to_microseconds(refused.last_at)
+    return refused.conn_id, refused.outcome, reason, refused.times, refused.seq, refused.size, *moments
+
+
+def refusal_from_row(row: Sequence[Any]) -> KeptRefusal:
+    """Return the refusal of a row: its number, then what ``refusal_to_row`` gives."""
+    number, conn_id, outcome, reason, times, seq, size, first_at, last_at = row
+    moments = from_microseconds(first_at), from_microseconds(last_at)
+    return KeptRefusal(number, Refused(conn_id, outcome, reason, times, *moments, size=size, seq=seq))
+
+
+def note_from_row(row: Sequence[Any]) -> Note:
+    """Return the note of a row: ``name``, ``value``, ``noted_at``."""
+    name, value, noted_at = row
+    return Note(name, json.loads(value), from_microseconds(noted_at))
+
+
+def sample_from_row(row: Sequence[Any]) -> Sample:
+    """Return the number of a row: ``name``, ``at``, ``value``."""
+    name, at, value = row
+    return Sample(name, from_microseconds(at), value)
 
 
 def to_any_text(text: str) -> bytes:

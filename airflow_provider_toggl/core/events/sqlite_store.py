@@ -14,9 +14,13 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound, EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place
 from airflow_provider_toggl.core.events.dedupe import number_key
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
 from airflow_provider_toggl.core.events.queries import load_migrations, load_queries
 from airflow_provider_toggl.core.events.rows import (
     consumer_from_row,
+    delivery_from_row,
+    filter_values,
+    from_microseconds,
     from_row,
     handshake_from_row,
     mark_from_row,
@@ -27,6 +31,7 @@ from airflow_provider_toggl.core.events.rows import (
 from airflow_provider_toggl.core.events.sqlite_append import append_rows
 from airflow_provider_toggl.core.events.sqlite_file import SqliteFile
 from airflow_provider_toggl.core.events.sqlite_health import inspect_file
+from airflow_provider_toggl.core.events.sqlite_logbook import SqliteLogbook, keep_place
 from airflow_provider_toggl.core.events.store import (
     Appended,
     Consumer,
@@ -58,6 +63,7 @@ class SqliteEventStore:
         self._file = SqliteFile(Path(path), busy_timeout)
         self._clock = clock or SystemClock()
         self._closing = threading.Event()
+        self.logbook = SqliteLogbook(self._file, self._clock)
 
     def __repr__(self) -> str:
         return f"SqliteEventStore({str(self._file.path)!r})"
@@ -127,6 +133,38 @@ class SqliteEventStore:
         with self._file.connection() as db:
             return _number(db, "seq_before", to_microseconds(moment))
 
+    def place_of(self, moment: datetime) -> int | None:
+        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+
+        :param moment: aware.
+        """
+        with self._file.connection() as db:
+            row = db.execute(_SQL["place_of"], (to_microseconds(moment),)).fetchone()
+        return int(row[0]) if row else None
+
+    def first_seq(self) -> int:
+        """Return the lowest ``seq`` that is kept, 0 in an empty store."""
+        with self._file.connection() as db:
+            return _number(db, "first_seq")
+
+    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
+        """Return those that are wanted between two places, the newest first; looks at every row there."""
+        values = filter_values(wanted, before=before, above=above, limit=limit)
+        with self._file.connection() as db:
+            return [delivery_from_row(row) for row in db.execute(_SQL["list_deliveries"], values).fetchall()]
+
+    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
+        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
+        values = filter_values(wanted, before=0, above=0, limit=limit)
+        with self._file.connection() as db:
+            return [delivery_from_row(row) for row in db.execute(_SQL["list_by_event_id"], values).fetchall()]
+
+    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection, among those after a place."""
+        with self._file.connection() as db:
+            rows = db.execute(_SQL["newest_of_each"], (above, conn_id)).fetchall()
+        return {entity: from_microseconds(received_at) for entity, received_at in rows}
+
     def keep_handshake(self, handshake: Handshake) -> None:
         """Keep a subscription's validation code, over an earlier one."""
         row = (
@@ -183,8 +221,11 @@ class SqliteEventStore:
         check_name(name)
         with self._file.transaction() as db:
             check_place(seq, _number(db, "last_seq"))
-            db.execute(_SQL["move_consumer"], (name, seq, self._now()))
-            return consumer_from_row(db.execute(_SQL["find_consumer"], (name,)).fetchone())
+            now = utc(self._clock.now())
+            db.execute(_SQL["move_consumer"], (name, seq, to_microseconds(now)))
+            moved = consumer_from_row(db.execute(_SQL["find_consumer"], (name,)).fetchone())
+            keep_place(db, name, moved.seq, now)
+        return moved
 
     def forget_consumer(self, name: str) -> bool:
         """Remove a named reader, so that retention waits for it no longer; return whether there was one."""

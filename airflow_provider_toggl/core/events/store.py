@@ -8,6 +8,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.logbook import Logbook
+
 
 @dataclass(frozen=True)
 class NewEvent:
@@ -24,6 +27,7 @@ class NewEvent:
     :param entity_id: id of what changed.
     :param created_at: when it happened, UTC, by Toggl's clock; None where they do not say.
     :param oddity: what is unusual about them, in a few words; None where nothing is.
+    :param copy_of: the place of the event that this is a copy of, to be read by everybody once more; not kept.
     """
 
     subscription_id: int
@@ -37,6 +41,7 @@ class NewEvent:
     entity_id: int | None = None
     created_at: datetime | None = None
     oddity: str | None = None
+    copy_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,31 @@ class EventStore(Protocol):
 
         :param moment: aware.
         """
+
+    def place_of(self, moment: datetime) -> int | None:
+        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+
+        :param moment: aware.
+        """
+
+    def first_seq(self) -> int:
+        """Return the lowest ``seq`` that is kept, 0 in an empty store."""
+
+    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
+        """Return those that are wanted between two places, the newest first; looks at every row there.
+
+        :param before: only those with a lower ``seq``; ``above``: only those with a greater one.
+        """
+
+    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
+        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
+
+    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection, among those after a place."""
+
+    @property
+    def logbook(self) -> Logbook:
+        """What is kept beside events for people who look."""
 
     def keep_handshake(self, handshake: Handshake) -> None:
         """Keep a subscription's validation code, over an earlier one."""

@@ -33,4 +33,4 @@ def test_both_engines_have_the_same_tables_and_columns() -> None:
         found.append({name: re.findall(r'^    "?(\w+)', columns, re.MULTILINE) for name, columns in tables})
     del found[1]["counter"]  # SQLite counts by itself
     assert found[0] == found[1]
-    assert len(found[0]) == 5
+    assert len(found[0]) == 8

@@ -135,6 +135,35 @@ create table {schema}.marks (
     made_at bigint not null
 );
 
+-- name: migrate_2_notes: small JSON objects for people who look
+create table {schema}.notes (
+    name text collate "C" primary key,
+    value text not null,
+    noted_at bigint not null
+);
+
+-- name: migrate_2_refusals: the newest refused deliveries, without their bodies
+create table {schema}.refusals (
+    id bigint generated always as identity primary key,
+    conn_id text not null,
+    outcome text not null,
+    reason text not null,
+    times integer not null,
+    seq bigint,
+    size bigint,
+    first_at bigint not null,
+    last_at bigint not null
+);
+
+-- name: migrate_2_series: numbers over time, one a minute or an hour
+create table {schema}.series (
+    name text collate "C" not null,
+    bucket bigint not null,
+    at bigint not null,
+    value double precision not null,
+    primary key (name, bucket)
+);
+
 -- name: append_events: bodies one after the other, so that no byte of them has to be written as text
 select seq, duplicate from {schema}.append_events(%s::json, %b::bytea);
 
@@ -209,3 +238,84 @@ delete from {schema}.events where seq in (
 
 -- name: listen
 listen {channel};
+
+-- name: list_deliveries: of the rows between two places those that are wanted, the newest first, without bodies
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, octet_length(body)
+from {schema}.events
+where seq < %(before)s and seq > %(above)s
+    and (%(conn_id)s::text is null or conn_id = %(conn_id)s)
+    and (%(entity)s::text is null or entity = %(entity)s)
+    and (%(action)s::text is null or "action" = %(action)s)
+    and (%(number_text)s::text is null or event_id = %(number_text)s or entity_id = %(number)s::bigint)
+    and (%(received_from)s::bigint is null or received_at >= %(received_from)s)
+    and (%(received_until)s::bigint is null or received_at < %(received_until)s)
+    and (not %(odd)s::boolean or oddity is not null)
+order by seq desc limit %(limit)s;
+
+-- name: list_by_event_id: by the key, of every subscription that has validated here or delivered lately
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, octet_length(body)
+from {schema}.events
+where event_key in (
+        select subscription_key || '/' || %(number_text)s from {schema}.handshakes
+        union
+        select subscription_id || '/' || %(number_text)s from {schema}.events where seq > (select last_seq from {schema}.counter) - 500
+    )
+    and (%(conn_id)s::text is null or conn_id = %(conn_id)s)
+    and (%(entity)s::text is null or entity = %(entity)s)
+    and (%(action)s::text is null or "action" = %(action)s)
+order by seq desc limit %(limit)s;
+
+-- name: place_of: of the first of that time or later
+select seq from {schema}.events where received_at >= %s order by received_at, seq limit 1;
+
+-- name: newest_of_each: when the newest event of each entity was received, of those after a place
+select entity, max(received_at) from {schema}.events where seq > %s and conn_id = %s group by entity;
+
+-- name: first_seq: the lowest that is kept
+select coalesce(min(seq), 0) from {schema}.events;
+
+-- name: keep_note
+insert into {schema}.notes (name, value, noted_at) values (%s, %s, %s)
+on conflict (name) do update set value = excluded.value, noted_at = excluded.noted_at;
+
+-- name: list_notes
+select name, value, noted_at from {schema}.notes where name >= %s and name < %s order by name;
+
+-- name: take_note
+delete from {schema}.notes where name = %s returning name, value, noted_at;
+
+-- name: insert_refusal
+insert into {schema}.refusals (conn_id, outcome, reason, times, seq, size, first_at, last_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s);
+
+-- name: prune_refusals: all but the newest so many
+delete from {schema}.refusals where id <= (select max(id) from {schema}.refusals) - %s;
+
+-- name: list_refusals
+select id, conn_id, outcome, reason, times, seq, size, first_at, last_at from {schema}.refusals
+where id < %(before)s and conn_id = %(conn_id)s
+    and (%(rejected)s::boolean is null or (seq is not null) = %(rejected)s)
+    and (%(seq)s::bigint is null or seq = %(seq)s)
+order by id desc limit %(limit)s;
+
+-- name: set_sample: the last one of a minute stays
+insert into {schema}.series (name, bucket, at, value) values (%s, %s, %s, %s)
+on conflict (name, bucket) do update set at = excluded.at, value = excluded.value;
+
+-- name: add_sample: the sum of an hour
+insert into {schema}.series as known (name, bucket, at, value) values (%s, %s, %s, %s)
+on conflict (name, bucket) do update set at = excluded.at, value = known.value + excluded.value;
+
+-- name: prune_series: of one name what is older
+delete from {schema}.series where name = %s and bucket < %s;
+
+-- name: list_samples
+select name, at, value from {schema}.series where name >= %s and name < %s and at >= %s order by name, bucket;
+
+-- name: last_below: of a number that only grows
+select name, at, value from {schema}.series where name = %s and value < %s order by bucket desc limit 1;
+
+-- name: first_reached: of a number that only grows
+select name, at, value from {schema}.series where name = %s and value >= %s order by bucket limit 1;

@@ -59,6 +59,35 @@ create table marks (
     made_at integer not null
 );
 
+-- name: migrate_2_notes: small JSON objects for people who look
+create table notes (
+    name text primary key,
+    value text not null,
+    noted_at integer not null
+);
+
+-- name: migrate_2_refusals: the newest refused deliveries, without their bodies
+create table refusals (
+    id integer primary key autoincrement,
+    conn_id text not null,
+    outcome text not null,
+    reason text not null,
+    times integer not null,
+    seq integer,
+    size integer,
+    first_at integer not null,
+    last_at integer not null
+);
+
+-- name: migrate_2_series: numbers over time, one a minute or an hour
+create table series (
+    name text not null,
+    bucket integer not null,
+    at integer not null,
+    value real not null,
+    primary key (name, bucket)
+);
+
 -- name: insert_events: the last line is repeated for each row more
 insert into events (
     event_key, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
@@ -129,3 +158,86 @@ delete from events where seq in (
     where received_at < ? and seq <= coalesce((select min(seq) from consumers), 9223372036854775807)
     order by seq limit ?
 );
+
+-- name: list_deliveries: of the rows between two places those that are wanted, the newest first, without bodies
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, length(body)
+from events
+where seq < :before and seq > :above
+    and (:conn_id is null or conn_id = :conn_id)
+    and (:entity is null or entity = :entity)
+    and (:action is null or "action" = :action)
+    and (:number_text is null or event_id = :number_text or entity_id = :number)
+    and (:received_from is null or received_at >= :received_from)
+    and (:received_until is null or received_at < :received_until)
+    and (not :odd or oddity is not null)
+order by seq desc limit :limit;
+
+-- name: list_by_event_id: by the key, of every subscription that has validated here or delivered lately
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, length(body)
+from events
+where event_key in (
+        select subscription_key || '/' || :number_text from handshakes
+        union
+        select subscription_id || '/' || :number_text from events where seq > (select coalesce(max(seq), 0) from events) - 500
+    )
+    and (:conn_id is null or conn_id = :conn_id)
+    and (:entity is null or entity = :entity)
+    and (:action is null or "action" = :action)
+order by seq desc limit :limit;
+
+-- name: place_of: of the first of that time or later
+select seq from events where received_at >= ? order by received_at, seq limit 1;
+
+-- name: newest_of_each: when the newest event of each entity was received, of those after a place
+select entity, max(received_at) from events where seq > ? and conn_id = ? group by entity;
+
+-- name: first_seq: the lowest that is kept
+select coalesce(min(seq), 0) from events;
+
+-- name: keep_note
+insert into notes (name, value, noted_at) values (?, ?, ?)
+on conflict (name) do update set value = excluded.value, noted_at = excluded.noted_at;
+
+-- name: list_notes
+select name, value, noted_at from notes where name >= ? and name < ? order by name;
+
+-- name: find_note
+select name, value, noted_at from notes where name = ?;
+
+-- name: remove_note
+delete from notes where name = ?;
+
+-- name: insert_refusal
+insert into refusals (conn_id, outcome, reason, times, seq, size, first_at, last_at)
+values (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: prune_refusals: all but the newest so many
+delete from refusals where id <= (select max(id) from refusals) - ?;
+
+-- name: list_refusals
+select id, conn_id, outcome, reason, times, seq, size, first_at, last_at from refusals
+where id < :before and conn_id = :conn_id and (:rejected is null or (seq is not null) = :rejected)
+    and (:seq is null or seq = :seq)
+order by id desc limit :limit;
+
+-- name: set_sample: the last one of a minute stays
+insert into series (name, bucket, at, value) values (?, ?, ?, ?)
+on conflict (name, bucket) do update set at = excluded.at, value = excluded.value;
+
+-- name: add_sample: the sum of an hour
+insert into series as known (name, bucket, at, value) values (?, ?, ?, ?)
+on conflict (name, bucket) do update set at = excluded.at, value = known.value + excluded.value;
+
+-- name: prune_series: of one name what is older
+delete from series where name = ? and bucket < ?;
+
+-- name: list_samples
+select name, at, value from series where name >= ? and name < ? and at >= ? order by name, bucket;
+
+-- name: last_below: of a number that only grows
+select name, at, value from series where name = ? and value < ? order by bucket desc limit 1;
+
+-- name: first_reached: of a number that only grows
+select name, at, value from series where name = ? and value >= ? order by bucket limit 1;

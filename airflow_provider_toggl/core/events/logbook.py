@@ -1,0 +1,155 @@
+"""What a store keeps beside its events for people who look: refusals, notes, and numbers over time. All bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+KEPT_FOR = timedelta(days=14)
+"""How long numbers over time are kept."""
+MOST_REFUSALS = 5_000
+"""Refusals that are kept, the newest ones."""
+LONGEST_REASON = 300
+"""Characters kept of a reason."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Deliveries that were refused for one reason within some seconds. Nothing of their bodies is in it.
+
+    :param outcome: as in the receiver's table of decisions; ``rejected`` where it was stored and could not be landed.
+    :param reason: what was wrong.
+    :param times: how many there were.
+    :param first_at: when the first came, UTC, by the receiver's clock.
+    :param size: bytes that the last one announced, None where it did not.
+    :param seq: its place in the store, of one that was stored.
+    """
+
+    conn_id: str
+    outcome: str
+    reason: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+    size: int | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True)
+class KeptRefusal:
+    """A refusal of the store, by its number."""
+
+    number: int
+    refused: Refused
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a receiver has to tell of some seconds.
+
+    :param at: when it tells.
+    :param counts: how many deliveries had each outcome, by connection and outcome.
+    """
+
+    at: datetime
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    refused: Sequence[Refused] = ()
+
+
+@dataclass(frozen=True)
+class Note:
+    """A small JSON object that somebody left under a name; the next one of that name takes its place."""
+
+    name: str
+    value: dict[str, Any]
+    noted_at: datetime
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A number at a time: the last one of its minute, or the sum of its hour.
+
+    :param at: when the last part of it was told.
+    """
+
+    name: str
+    at: datetime
+    value: float
+
+
+class Logbook(Protocol):
+    """A part of the event store; its methods may wait for others and raise ``errors.EventStoreError``."""
+
+    def note(self, name: str, value: Mapping[str, Any]) -> None:
+        """Leave a note."""
+
+    def notes(self, prefix: str = "") -> list[Note]:
+        """Return the notes whose names begin so, by name."""
+
+    def take_note(self, name: str) -> Note | None:
+        """Remove a note and return it; of several who do, one gets it."""
+
+    def keep_refused(self, refused: Sequence[Refused]) -> None:
+        """Keep refusals; of all that are kept the newest stay."""
+
+    def keep_received(self, received: Received) -> None:
+        """Keep what a receiver tells: counts by the hour, and the newest refusals."""
+
+    def refusals(
+        self,
+        conn_id: str,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        rejected: bool | None = None,
+        seq: int | None = None,
+    ) -> list[KeptRefusal]:
+        """Return refusals of a connection, the newest first.
+
+        :param before: only those with a lower number.
+        :param rejected: only those that landing rejected, or only those that were not stored.
+        :param seq: only those of this event.
+        """
+
+    def sample(self, name: str, at: datetime, value: float) -> None:
+        """Keep a number; of each minute the last one stays."""
+
+    def samples(self, prefix: str, since: datetime) -> list[Sample]:
+        """Return the numbers whose names begin so, from then on, by name and time."""
+
+    def find_rise(self, name: str, value: float) -> tuple[Sample | None, Sample | None]:
+        """Return the last number that is less, and the first one that is not, of one that only grows."""
+
+
+REJECTED = "rejected"
+"""The outcome of what was stored and could not be landed."""
+
+
+def received_name(conn_id: str, outcome: str) -> str:
+    """Return the name under which deliveries of an outcome are counted."""
+    return f"received/{conn_id}/{outcome}"
+
+
+def consumer_name(consumer: str) -> str:
+    """Return the name under which a named reader's places are kept."""
+    return f"consumer/{consumer}"
+
+
+def reader_name(consumer: str) -> str:
+    """Return the name of the note that says who a named reader is."""
+    return f"reader/{consumer}"
+
+
+def bucket_of(at: datetime, step: timedelta) -> int:
+    """Return the number of the minute or hour that a time is in."""
+    return int(at.timestamp() // step.total_seconds())
+
+
+def end_of(prefix: str) -> str:
+    """Return what comes after every name that begins so."""
+    return prefix + "\U0010ffff"

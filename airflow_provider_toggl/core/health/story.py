@@ -1,0 +1,120 @@
+"""One delivery's story: when it came, what was proved, where it is, whom it woke, and when it was landed or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.logbook import Sample, consumer_name, reader_name
+from airflow_provider_toggl.core.events.search import EventQuery
+from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
+from airflow_provider_toggl.core.health.state import span
+
+UNSIGNED = "replayed from Toggl's log"
+"""The begin of the oddity of an event that no signature was over."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happened, or has not yet.
+
+    :param at: when; the latest moment where only an interval is known.
+    :param after: the earliest moment where only an interval is known.
+    :param done: whether it has happened.
+    """
+
+    what: str
+    text: str
+    at: datetime | None = None
+    after: datetime | None = None
+    done: bool = True
+
+
+def tell(store: EventStore, stored: StoredEvent) -> list[Step]:
+    """Return the story of an event, in the order of its way."""
+    return [*_arrival(stored), *_readings(store, stored), *_rejections(store, stored)]
+
+
+def find_landed(store: EventStore) -> int | None:
+    """Return the place up to which every task that lands has landed, None where none is known."""
+    notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
+    landing = [one for one in store.consumers() if notes.get(reader_name(one.name), {}).get("kind") == "landing"]
+    return min((one.seq for one in landing), default=None)
+
+
+def _arrival(stored: StoredEvent) -> list[Step]:
+    event = stored.event
+    steps = []
+    if event.created_at is not None:
+        steps.append(Step("happened", "in Toggl, by Toggl's clock", event.created_at))
+    late = ""
+    if event.created_at is not None:
+        late = f", {span(max(0.0, (event.received_at - event.created_at).total_seconds()))} after it happened"
+    steps.append(
+        Step("received", f"for connection {event.conn_id}, {len(event.body):,} bytes{late}", event.received_at)
+    )
+    oddity = event.oddity or ""
+    if oddity.startswith(UNSIGNED):
+        steps.append(Step("verified", "fetched from Toggl's log with the API token; no signature was over it"))
+    elif event.copy_of is not None or oddity.startswith("replayed"):
+        steps.append(Step("verified", "a copy that a person had made of a delivery that was verified"))
+    else:
+        steps.append(Step("verified", "signed with the connection's webhook secret"))
+    steps.append(Step("stored", f"durably, in place {stored.seq:,}", event.received_at))
+    if event.oddity:
+        steps.append(Step("noted", f"unusual: {event.oddity}"))
+    return steps
+
+
+def _readings(store: EventStore, stored: StoredEvent) -> list[Step]:
+    notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
+    steps = []
+    for consumer in store.consumers():
+        below, reached = store.logbook.find_rise(consumer_name(consumer.name), stored.seq)
+        steps.append(_reading(stored, consumer, notes.get(reader_name(consumer.name), {}), (below, reached)))
+    if not steps:
+        steps.append(Step("read", "nobody who has a name in this store reads it", done=False))
+    return steps
+
+
+def _reading(
+    stored: StoredEvent, consumer: Consumer, note: Mapping[str, Any], rise: tuple[Sample | None, Sample | None]
+) -> Step:
+    kind = note.get("kind")
+    what = {"landing": "landed", "watcher": "woke"}.get(str(kind), "read")
+    who = str(note.get("warehouse") or consumer.name)
+    concerns = _concerns(stored, note)
+    if consumer.seq < stored.seq:
+        text = f"not yet: {who} is at place {consumer.seq:,}" if concerns else f"does not concern {who}"
+        return Step(what, text, done=False)
+    below, reached = rise
+    after = None if below is None else below.at
+    # Before the places were kept, only the last move of all is known.
+    at = consumer.updated_at if reached is None else reached.at
+    if not concerns:
+        return Step("passed over", f"by {who}: it does not count for it", at, after)
+    verb = {"landing": f"in {who}", "watcher": f"watcher {who}"}.get(str(kind), f"and done with by {who}")
+    return Step(what, verb, at, after)
+
+
+def _concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
+    """Whether an event counts for a reader, as far as the reader has said what does."""
+    event = stored.event
+    if note.get("kind") == "landing":
+        return note.get("conn_id") in (None, event.conn_id) and note.get("workspace_id") in (None, event.workspace_id)
+    if note.get("kind") == "watcher":
+        try:
+            wanted = EventFilter.from_dict(note.get("filter"))
+        except ConfigurationError:
+            return True
+        return EventQuery(wanted).find_message(stored) is not None
+    return True
+
+
+def _rejections(store: EventStore, stored: StoredEvent) -> list[Step]:
+    kept = store.logbook.refusals(stored.event.conn_id, seq=stored.seq)
+    return [Step("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]

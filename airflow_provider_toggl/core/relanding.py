@@ -1,0 +1,95 @@
+"""Rejected records, landed again: what a later version can read, or what was repaired, leaves ``rejected_records``."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
+from airflow_provider_toggl.core.events.message import parse_message
+from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.land.events import STRAYS, decode_events
+from airflow_provider_toggl.core.land.records import Batch, Observation, decode_page
+from airflow_provider_toggl.core.land.session import instants_of
+from airflow_provider_toggl.core.land.target import Target
+
+log = logging.getLogger(__name__)
+
+MOST = 10_000
+"""Records that are tried at once; who has more asks again."""
+
+_FIND = (
+    f'select "id", "stream", "workspace_id", "raw", "observed_at" from "rejected_records" order by "id" limit {MOST}'  # noqa: S608 - a number of ours
+)
+_REMOVE = 'delete from "rejected_records" where "id" = ?'
+
+
+@dataclass(frozen=True)
+class Relanded:
+    """How many records were tried, and how many of them are landed now."""
+
+    tried: int
+    landed: int
+
+
+def land_rejected(target: Target) -> Relanded:
+    """Try to land every rejected record once more; merges, so what is known better stays.
+
+    A record leaves ``rejected_records`` after its rows are landed, so that nothing is lost if this stops between.
+    """
+    found = target.query(_FIND)
+    columns = [found[name].to_pylist() for name in ("id", "stream", "workspace_id", "raw")]
+    records = list(zip(*columns, instants_of(found["observed_at"]), strict=True))
+    batches: list[Batch] = []
+    done: list[str] = []
+    for key, stream, workspace_id, raw, observed_at in records:
+        read = _read(stream, int(workspace_id), str(raw), observed_at)
+        if read:
+            batches += read
+            done.append(key)
+    if done:
+        target.land(batches)
+        with target.transaction() as session:
+            session.run_many(_REMOVE, [[key] for key in done])
+    log.info("%d of %d rejected records are landed now.", len(done), len(records))
+    return Relanded(len(records), len(done))
+
+
+def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> list[Batch]:
+    """Return the rows of a record, nothing where it still cannot be landed."""
+    event = _find_event(raw, observed_at)
+    try:
+        if event is not None:
+            batches = list(decode_events([event]).batches)
+        elif stream == STRAYS:
+            return []
+        else:
+            batches = [decode_page(stream, f"[{raw}]".encode(), Observation(workspace_id, observed_at))]
+    except MalformedAnswer:
+        return []
+    if any(batch.rejected for batch in batches):
+        return []
+    return [batch for batch in batches if batch.rows]
+
+
+def _find_event(raw: str, observed_at: datetime) -> NewEvent | None:
+    """Return the event whose whole body the record is, None where it is a row of an answer."""
+    body = raw.encode()
+    try:
+        message = parse_message(body)
+    except DeliveryRefused:
+        return None
+    fields: dict[str, Any] = {
+        name: getattr(message, name)
+        for name in ("workspace_id", "entity", "action", "entity_id", "created_at", "oddity")
+    }
+    return NewEvent(
+        subscription_id=message.subscription_id,
+        event_id=message.event_id,
+        body=body,
+        received_at=observed_at,
+        conn_id="",
+        **fields,
+    )

@@ -1,0 +1,88 @@
+"""What tasks leave in the logbook for those who look; a store that is down fails no task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from airflow_provider_toggl.core.api.subscriptions import Found
+from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.logbook import Logbook
+from airflow_provider_toggl.core.health import notes
+from airflow_provider_toggl.hooks.events import open_event_store
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def use_logbook(conn_id: str, use: Callable[[Logbook], T]) -> T | None:
+    """Use the logbook of a connection's event store; only warns, and returns None, where that is not possible."""
+    try:
+        with open_event_store(conn_id) as store:
+            return use(store.logbook)
+    except TogglError as error:
+        log.warning("What the Toggl page shows of connection %r may be older than it is: %s", conn_id, error)
+        return None
+
+
+def note_subscriptions(conn_id: str, workspace_id: int, found: list[Found]) -> None:
+    """Note what Toggl tells of a workspace's subscriptions."""
+    value = {"subscriptions": [one.as_dict() for one in found]}
+    use_logbook(conn_id, lambda logbook: logbook.note(notes.subscriptions_name(conn_id, workspace_id), value))
+
+
+def note_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
+    """Note which subscription a task declares, without its secret, so that a person can see to it once more."""
+    use_logbook(conn_id, lambda logbook: logbook.note(notes.declaration_name(conn_id), declaration))
+
+
+def note_landing(conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str) -> None:
+    """Note how far a stream has been landed just now.
+
+    :param watermark: RFC 3339, None while the first load goes on.
+    :param warehouse: connection and schema.
+    """
+    use_logbook(
+        conn_id,
+        lambda logbook: notes.note_landing(
+            logbook,
+            conn_id,
+            notes.Landing(workspace_id, stream, watermark, datetime.now(timezone.utc), warehouse),
+        ),
+    )
+
+
+def note_reconciliation(conn_id: str, summary: Mapping[str, object], refused: str | None = None) -> None:
+    """Note what a reconciliation has proved just now.
+
+    :param summary: as ``ReconcileSummary.as_dict`` gives it.
+    :param refused: why it did not mark what is missing.
+    """
+    now = datetime.now(timezone.utc)
+    use_logbook(
+        conn_id, lambda logbook: notes.note_reconciliation(logbook, conn_id, summary, ran_at=now, refused=refused)
+    )
+
+
+def allow_mass_absence(conn_id: str, workspace_id: int, by: str) -> None:
+    """Let the next reconciliation of a workspace mark any number of entries absent, once.
+
+    :param by: who allows it.
+    :raises TogglError: it cannot be noted.
+    """
+    with open_event_store(conn_id) as store:
+        store.logbook.note(notes.allowance_name(workspace_id), {"by": by})
+
+
+def take_allowance(conn_id: str, workspace_id: int) -> bool:
+    """Return whether a person has allowed this run to mark any number of entries absent; no other run may then."""
+    note = use_logbook(conn_id, lambda logbook: logbook.take_note(notes.allowance_name(workspace_id)))
+    if note is None:
+        return False
+    if datetime.now(timezone.utc) - note.noted_at > timedelta(days=notes.ALLOWED_FOR_DAYS):
+        log.warning("The leave of %s to mark many entries absent is too old and was not used.", note.value.get("by"))
+        return False
+    log.warning("%s has allowed this run to mark any number of entries absent.", note.value.get("by"))
+    return True

@@ -1,0 +1,259 @@
+"""What a person can do from the page: each with what it changes, what it asks for, and what it says afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from airflow_provider_toggl.core.api.ensure import ensure
+from airflow_provider_toggl.core.api.subscriptions import Wanted, parse_filters
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
+from airflow_provider_toggl.core.events.message import ENTITIES
+from airflow_provider_toggl.core.health.state import Health
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.health import find_declaration
+from airflow_provider_toggl.hooks.notes import allow_mass_absence
+from airflow_provider_toggl.hooks.subscriptions import (
+    find_validation_code,
+    get_callback_url,
+    get_webhook_secret,
+    open_webhooks,
+)
+from airflow_provider_toggl.hooks.toggl import SOON
+from airflow_provider_toggl.operators.replay import Replay, replay_log
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the form that confirms.
+
+    :param options: what can be chosen, None where anything can be typed.
+    """
+
+    name: str
+    label: str
+    value: str = ""
+    options: tuple[tuple[str, str], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody has confirmed.
+
+    :param by: their name.
+    :param values: of the fields.
+    """
+
+    conn_id: str
+    by: str
+    values: Mapping[str, str]
+
+    def number(self, name: str) -> int:
+        """Return the whole number that a field has.
+
+        :raises ConfigurationError: it has none.
+        """
+        text = self.values.get(name, "").strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= 19):
+            raise ConfigurationError(f"{name} is {text[:40]!r}; it must be a whole number.")
+        return int(text)
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be done.
+
+    :param consequence: what it changes, for whoever is to confirm it.
+    :param fields: of a connection.
+    :param run: does it, and returns what came of it in a sentence.
+    :param is_offered: whether it is of a connection, and not of one delivery.
+    """
+
+    name: str
+    title: str
+    consequence: str
+    run: Callable[[Order], str]
+    fields: Callable[[Health], Sequence[Field]] = lambda _: ()
+    is_offered: bool = True
+
+
+def _choose_subscription(health: Health) -> Sequence[Field]:
+    known = tuple(
+        (str(one.subscription_id), f"{one.subscription_id} ({one.description})") for one in health.subscriptions or ()
+    )
+    return (Field("subscription", "Subscription", known[0][0] if known else "", known or None),)
+
+
+def _choose_workspace(health: Health) -> Sequence[Field]:
+    return (Field("workspace", "Workspace", str(health.workspace_id or "")),)
+
+
+def _declare_subscription(health: Health) -> Sequence[Field]:
+    declared = find_declaration(health.conn_id)
+    filters = declared.get("filters") or ["*:*"]
+    return (
+        Field("description", "Description", str(declared.get("description") or "airflow")),
+        Field("filters", "Event filters", ", ".join(map(str, filters))),
+    )
+
+
+def _choose_warehouse(health: Health) -> Sequence[Field]:
+    warehouse = next((one.warehouse for one in health.streams if one.warehouse), "duckdb_default.toggl")
+    conn_id, _, schema = warehouse.rpartition(".")
+    return (Field("warehouse", "Warehouse connection", conn_id), Field("schema", "Schema", schema))
+
+
+def _look(order: Order) -> str:
+    count = len(open_webhooks(order.conn_id, retry=SOON).subscriptions())
+    return f"Toggl told of {count} subscription{'' if count == 1 else 's'}."
+
+
+def _ping(order: Order) -> str:
+    number = order.number("subscription")
+    status = open_webhooks(order.conn_id, retry=SOON).ping(number)
+    return f"Toggl posted a PING for subscription {number} and says: {status}."
+
+
+def _enable(order: Order) -> str:
+    number = order.number("subscription")
+    webhooks = open_webhooks(order.conn_id, retry=SOON)
+    webhooks.set_enabled(number, True)
+    # What Toggl says in its answer may tell of before its PING was answered.
+    webhooks.subscriptions()
+    return f"Subscription {number} is enabled."
+
+
+def _ensure(order: Order) -> str:
+    wanted = Wanted(
+        description=order.values.get("description", "").strip(),
+        filters=parse_filters(order.values.get("filters", ""), entities=ENTITIES, actions=WORDS),
+        callback_url=get_callback_url(order.conn_id),
+        secret=get_webhook_secret(order.conn_id),
+        enabled=True,
+    )
+    if not wanted.description:
+        raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
+    webhooks = open_webhooks(order.conn_id, retry=SOON)
+    ensured = ensure(webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number))
+    if ensured.plan.action != "nothing":
+        webhooks.subscriptions()
+    done = (
+        "was as declared already" if ensured.plan.action == "nothing" else f"is as declared now ({ensured.plan.action})"
+    )
+    return f"Subscription {ensured.subscription.subscription_id} {done}."
+
+
+def _replay_log(order: Order) -> str:
+    number, state = order.number("subscription"), Replay()
+    webhooks = open_webhooks(order.conn_id, retry=SOON)
+    with open_event_store(order.conn_id) as store:
+        replay_log(webhooks, store, number, conn_id=order.conn_id, state=state)
+    if not state.served:
+        return "Toggl does not serve its log of deliveries here; the next pull finds what was missed."
+    return f"Toggl's log had {state.distinct} events; {state.appended} of them were missing here."
+
+
+def _replay_delivery(order: Order) -> str:
+    seq = order.number("delivery")
+    with open_event_store(order.conn_id) as store:
+        event = store.get(seq).event
+        if event.conn_id != order.conn_id:
+            raise ConfigurationError(f"Delivery {seq} is not of connection {order.conn_id!r}.")
+        again = replace(
+            event,
+            received_at=datetime.now(timezone.utc),
+            oddity=f"replayed from place {seq} by {order.by[:100]}",
+            copy_of=seq,
+        )
+        (appended,) = store.append([again])
+    return f"Delivery {seq} is in the store once more, in place {appended.seq}, for all who read."
+
+
+def _land_rejected(order: Order) -> str:
+    from airflow_provider_toggl.core.relanding import land_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
+    from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
+
+    conn_id, schema = order.values.get("warehouse", "").strip(), order.values.get("schema", "").strip()
+    with open_target(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
+        done = land_rejected(target)
+    return (
+        f"{done.tried} rejected records were tried again: {done.landed} are landed, {done.tried - done.landed} are not."
+    )
+
+
+def _allow_mass_absence(order: Order) -> str:
+    workspace_id = order.number("workspace")
+    allow_mass_absence(order.conn_id, workspace_id, order.by)
+    return f"The next reconciliation of workspace {workspace_id} may mark any number of entries absent, once."
+
+
+PATIENCE = 10.0
+"""Seconds that a person waits for a warehouse that another process is writing."""
+
+ACTIONS: dict[str, Action] = {
+    action.name: action
+    for action in (
+        Action(
+            "look",
+            "Ask Toggl",
+            "Asks Toggl for the workspace's subscriptions, which costs one request of the quota. Changes nothing.",
+            _look,
+        ),
+        Action(
+            "ping",
+            "Ping",
+            "Lets Toggl post a PING to the callback, which shows that it can be reached. One request of the quota.",
+            _ping,
+            _choose_subscription,
+        ),
+        Action(
+            "enable",
+            "Enable",
+            "Enables the subscription again, for example after Toggl has disabled it for failures. Two requests.",
+            _enable,
+            _choose_subscription,
+        ),
+        Action(
+            "ensure",
+            "Ensure",
+            "Sees to it that a subscription is there as declared, enabled and validated: creates, replaces or enables "
+            "it in Toggl, or does nothing. One request where nothing is to do, some more else.",
+            _ensure,
+            _declare_subscription,
+        ),
+        Action(
+            "replay",
+            "Replay Toggl's log",
+            "Fetches what Toggl attempted to deliver in the last week and stores what is missing here. Some requests, "
+            "one for each page of the log.",
+            _replay_log,
+            _choose_subscription,
+        ),
+        Action(
+            "land-rejected",
+            "Land rejected records again",
+            "Tries every record that could not be landed once more, for example after an upgrade, and removes those "
+            "from rejected_records that can be. Opens the warehouse for writing; asks nothing of Toggl.",
+            _land_rejected,
+            _choose_warehouse,
+        ),
+        Action(
+            "allow-mass-absence",
+            "Allow one mass-absence run",
+            "Lets the next reconciliation mark any number of entries absent that Toggl no longer shows. Only do this "
+            "when you know that many were really deleted. It is good for one run, within seven days.",
+            _allow_mass_absence,
+            _choose_workspace,
+        ),
+        Action(
+            "replay-delivery",
+            "Replay this delivery",
+            "Stores the delivery once more, as the newest one: whoever waits for such events wakes again, and the next "
+            "landing lands it again, which changes nothing that is known better.",
+            _replay_delivery,
+            is_offered=False,
+        ),
+    )
+}

@@ -1,0 +1,31 @@
+"""The page as an application: its routes, what it answers to those who are not signed in, and its files."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from airflow.api_fastapi.app import get_auth_manager
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from airflow_provider_toggl.page import acting, deliveries, overview
+from airflow_provider_toggl.page.rendering import render
+
+
+def build_page() -> FastAPI:
+    """Return the application, to be mounted in Airflow's API server."""
+    app = FastAPI(title="Toggl", docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/static", StaticFiles(directory=str(files(__package__) / "static")), name="static")
+    for router in (overview.router, deliveries.router, acting.router):
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type]
+    return app
+
+
+def _refuse(request: Request, error: HTTPException) -> Response:
+    """Send whoever is not signed in to do so; tell all others why not."""
+    if error.status_code == 401 and request.method == "GET":
+        return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status_code=303)
+    return render(request, "refused.html", status=error.status_code, code=error.status_code, reason=error.detail)

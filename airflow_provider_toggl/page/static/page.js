@@ -1,0 +1,82 @@
+// Draws each chart from the table that stands below it, and goes on looking where a page of deliveries found nothing.
+"use strict";
+(() => {
+  const SHADES = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6", "--line-7", "--line-8"];
+  const styleOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  const read = (figure) => {
+    const heads = [...figure.querySelectorAll("thead th")].slice(1);
+    const rows = [...figure.querySelectorAll("tbody tr")];
+    const hours = rows.map((row) => Date.parse(row.querySelector("time").dateTime) / 1000);
+    const columns = heads.map((head, place) => ({
+      name: head.textContent,
+      isLimit: head.hasAttribute("data-limit"),
+      values: rows.map((row) => {
+        const text = row.querySelectorAll("td")[place].textContent;
+        return text === "" ? null : Number(text);
+      }),
+    }));
+    return { hours, columns };
+  };
+
+  // Bars stand on each other, so each is drawn to the sum of what is below it, the highest first.
+  const stack = (columns) => {
+    const sums = columns[0].values.map(() => 0);
+    return columns.map((column) => column.values.map((value, place) => (sums[place] += value ?? 0)));
+  };
+
+  const draw = (figure) => {
+    const plot = figure.querySelector(".plot");
+    if (!plot || typeof uPlot === "undefined") return;
+    plot.replaceChildren();
+    const { hours, columns } = read(figure);
+    const isBars = figure.dataset.shape === "bars";
+    const bars = columns.filter((column) => isBars && !column.isLimit);
+    const tops = bars.length ? stack(bars) : [];
+    const axis = { stroke: styleOf("--muted"), grid: { stroke: styleOf("--grid"), width: 1 }, ticks: { show: false } };
+    const shown = (column) => (_plot, _value, _series, place) =>
+      place == null || column.values[place] == null ? "-" : String(column.values[place]);
+    const series = [];
+    const data = [];
+    const shadeOf = new Map(columns.filter((column) => !column.isLimit).map((column, place) => [column, SHADES[place % SHADES.length]]));
+    [...bars].reverse().forEach((column) => {
+      const color = styleOf(shadeOf.get(column));
+      series.push({ label: column.name, stroke: color, fill: color, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 40] }), value: shown(column) });
+      data.push(tops[bars.indexOf(column)]);
+    });
+    columns.filter((column) => !bars.includes(column)).forEach((column) => {
+      const color = styleOf(column.isLimit ? "--limit" : shadeOf.get(column));
+      series.push({ label: column.name, stroke: color, width: 2, dash: column.isLimit ? [6, 4] : [], points: { show: !column.isLimit, size: 4, fill: color }, value: shown(column) });
+      data.push(column.values);
+    });
+    const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(5, 16).replace("T", " ");
+    new uPlot(
+      {
+        width: Math.max(280, plot.clientWidth),
+        height: 220,
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        scales: { x: { range: (_plot, first, last) => [first - 2700, last + 2700] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+        axes: [{ ...axis, space: 70, values: [[86400, "{MMM} {D}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{MMM} {D}", null, null, null, null, null, 1]] }, { ...axis, size: 56 }],
+        cursor: { y: false, drag: { x: false, y: false } },
+        series: [{ label: "Hour (UTC)", value: (_plot, seconds) => (seconds == null ? "-" : clock(seconds)) }, ...series],
+      },
+      [hours, ...data],
+      plot,
+    );
+    figure.dataset.drawn = "yes";
+  };
+
+  const figures = [...document.querySelectorAll("figure.chart")];
+  const drawAll = () => figures.forEach(draw);
+  drawAll();
+  document.addEventListener("themechange", drawAll);
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(drawAll, 150);
+  });
+
+  // A look that found nothing within its time goes on by itself; whoever has no script follows the link.
+  const next = document.querySelector("[data-go-on] a.older");
+  if (next) location.replace(next.href);
+})();

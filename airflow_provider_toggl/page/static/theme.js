@@ -1,0 +1,19 @@
+// The page is as light or dark as the Airflow UI around it, which keeps its choice in the storage of the origin.
+"use strict";
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    let chosen = null;
+    try {
+      chosen = localStorage.getItem("theme");
+    } catch {
+      // Storage may be forbidden.
+    }
+    const theme = chosen === "light" || chosen === "dark" ? chosen : dark.matches ? "dark" : "light";
+    document.documentElement.dataset.theme = theme;
+    document.dispatchEvent(new Event("themechange"));
+  };
+  apply();
+  dark.addEventListener("change", apply);
+  addEventListener("storage", (event) => event.key === "theme" && apply());
+})();

@@ -1,0 +1,278 @@
+"""The page in the Airflow UI as people use it: signed in, with their rights, in a real browser, on a million events.
+
+With ``RENEW_IMAGES=1`` the pictures of the documentation are taken anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import requests
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from support.chromium import find, wait_until
+from support.deliveries import SECRET, event_body
+from support.many_events import FIRST_ENTITY, FIRST_EVENT
+from support.office import MANY, PASSWORDS, Office, running_office
+
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+
+pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("page")]
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+DELIVERIES = "/c/toggl_default/deliveries"
+
+
+@pytest.fixture(scope="module")
+def office(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with running_office(tmp_path_factory.mktemp("office")) as office:
+        yield office
+
+
+@pytest.fixture
+def http() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+def texts(chrome: Chrome, selector: str) -> list[str]:
+    return [element.text for element in chrome.find_elements(By.CSS_SELECTOR, selector)]
+
+
+def picture(chrome: Chrome, folder: Path, name: str) -> None:
+    """Take a picture of what the window shows, for who looks at the test, or for the documentation."""
+    place = IMAGES if os.environ.get("RENEW_IMAGES") == "1" else folder
+    chrome.save_screenshot(str(place / f"page-{name}.png"))
+
+
+def sign_in(chrome: Chrome, url: str, name: str) -> None:
+    """Fill in Airflow's own login form."""
+    chrome.delete_all_cookies()
+    chrome.get(f"{url}/auth/login")
+    find(chrome, "input[name=username]").send_keys(name)
+    find(chrome, "input[name=password]").send_keys(PASSWORDS[name], Keys.ENTER)
+    wait_until(chrome, lambda chrome: chrome.get_cookie("_token"), "the login to be taken")
+
+
+@contextmanager
+def inside(chrome: Chrome) -> Iterator[None]:
+    """Work in the frame in which the UI shows the page."""
+    chrome.switch_to.frame(find(chrome, "iframe"))
+    try:
+        yield
+    finally:
+        chrome.switch_to.default_content()
+
+
+def set_theme(chrome: Chrome, theme: str) -> None:
+    chrome.execute_script("localStorage.setItem('theme', arguments[0])", theme)
+
+
+def signed_in(http: requests.Session, office: Office, name: str) -> dict[str, str]:
+    """Return the headers of somebody who is signed in."""
+    body = {"username": name, "password": PASSWORDS[name]}
+    token = http.post(f"{office.home.url}/auth/token", json=body, timeout=30).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def act(chrome: Chrome, name: str) -> None:
+    """Press an action's button, confirm, and wait for what came of it."""
+    find(chrome, f"a.button[href$='/act/{name}']").click()
+    find(chrome, "button.primary").click()
+    wait_until(chrome, lambda c: f"toggl_{name.replace('-', '_')}" in find(c, ".outcome").text, f"{name} to be done")
+
+
+def audit_entries(office: Office) -> list[tuple[str, str, str]]:
+    with closing(sqlite3.connect(office.home.path / "airflow.db")) as db:
+        rows = db.execute("select event, owner, extra from log where event like 'toggl_%' order by id").fetchall()
+    return [(event, owner, extra) for event, owner, extra in rows]
+
+
+def test_a_viewer_opens_it_by_the_navigation_and_sees_health_and_charts_but_no_actions(
+    office: Office, chromium: Chrome, tmp_path: Path
+) -> None:
+    chromium.set_window_size(1440, 1250)
+    sign_in(chromium, office.home.url, "viewer")
+    for theme in ("light", "dark"):
+        set_theme(chromium, theme)
+        chromium.get(f"{office.home.url}/")
+        find(chromium, "a[href$='plugin/toggl']").click()
+        with inside(chromium):
+            line = find(chromium, "[data-conn-id=toggl_default] .line").text
+            assert "48,213 entries as in Toggl after repairs" in line
+            assert "fresh up to" in line
+            picture(chromium, tmp_path, f"health-{theme}")
+            find(chromium, "[data-conn-id=toggl_default] h2 a").click()
+            wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 3, "charts")
+            assert chromium.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == theme
+            assert texts(chromium, "a.button") == []
+        picture(chromium, tmp_path, f"connection-{theme}")
+
+
+def test_a_viewer_reads_deliveries_and_their_story_but_no_body_and_cannot_act(
+    office: Office, chromium: Chrome, http: requests.Session
+) -> None:
+    sign_in(chromium, office.home.url, "viewer")
+    chromium.get(f"{office.page}{DELIVERIES}/{office.rejected}")
+    story = texts(chromium, ".story li strong")
+    assert story == ["happened", "received", "verified", "stored", "landed", "passed over", "rejected"]
+    assert "payload.start: missing" in find(chromium, ".story .rejected").text
+    assert texts(chromium, "a.button") == []
+    viewer = signed_in(http, office, "viewer")
+    for path in (f"{DELIVERIES}/{office.rejected}?body=1", "/c/toggl_default/act/ping"):
+        answer = http.get(f"{office.page}{path}", headers=viewer, timeout=30)
+        assert (answer.status_code, office.sandbox.token in answer.text) == (403, False)
+    posted = http.post(f"{office.page}/c/toggl_default/act/ping", headers=viewer, data={"token": ""}, timeout=30)
+    assert posted.status_code == 403
+    assert audit_entries(office) == []
+
+
+def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(office: Office, chromium: Chrome) -> None:
+    chromium.get(f"{office.home.url}/auth/login")
+    chromium.delete_all_cookies()
+    chromium.get(f"{office.page}{DELIVERIES}")
+    find(chromium, "input[name=username]").send_keys("viewer")
+    find(chromium, "input[name=password]").send_keys(PASSWORDS["viewer"], Keys.ENTER)
+    find(chromium, "table.deliveries")
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({}, 50),
+        ({"outcome": "waiting"}, 20),
+        ({"outcome": "landed", "entity": "client"}, 50),
+        ({"outcome": "odd"}, 50),
+        ({"entity": "tag", "action": "deleted"}, None),
+        ({"id": str(FIRST_EVENT)}, 1),
+        ({"id": "1"}, None),
+        ({"since": "{day_3}", "until": "{day_2}", "entity": "project"}, 50),
+    ],
+    ids=lambda value: " ".join(value) or "all" if isinstance(value, dict) else "",
+)
+def test_a_page_of_a_million_rows_has_what_was_asked_for_or_says_how_far_it_looked(
+    office: Office,
+    http: requests.Session,
+    asked: dict[str, str],
+    shown: int | None,
+) -> None:
+    now = datetime.now(timezone.utc)
+    days = {f"day_{back}": f"{now - timedelta(days=back):%Y-%m-%dT%H:%M}" for back in (2, 3)}
+    query = urlencode({name: value.format(**days) for name, value in asked.items()})
+    viewer = signed_in(http, office, "viewer")
+    answer = http.get(f"{office.page}{DELIVERIES}?{query}", headers=viewer, timeout=30)
+    assert answer.status_code == 200
+    rows = answer.text.count(f'<td><a href="/toggl-page{DELIVERIES}/')
+    # A machine that is busy looks less far in the time that a page may take, and says so.
+    assert rows == shown or (rows <= 50 and (shown is None or "Looked back to place" in answer.text))
+
+
+def test_what_the_first_look_does_not_find_is_looked_for_on_and_on(office: Office, chromium: Chrome) -> None:
+    sign_in(chromium, office.home.url, "viewer")
+    chromium.get(f"{office.page}{DELIVERIES}?{urlencode({'id': FIRST_ENTITY + 5})}")
+    wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, ".deliveries a")) == 3, "the oldest", 60)
+
+
+def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(
+    office: Office, chromium: Chrome, tmp_path: Path
+) -> None:
+    chromium.set_window_size(1440, 1000)
+    sign_in(chromium, office.home.url, "operator")
+    set_theme(chromium, "light")
+    chromium.get(f"{office.home.url}/plugin/toggl")
+    with inside(chromium):
+        find(chromium, "a[href$='/deliveries']").send_keys(Keys.ENTER)
+        find(chromium, "select[name=entity]").send_keys("project")
+        find(chromium, "select[name=action]").send_keys("updated")
+        find(chromium, "form.filter button").send_keys(Keys.ENTER)
+        wait_until(chromium, lambda c: set(texts(c, ".deliveries td:nth-child(3)")) == {"project"}, "the filter")
+    picture(chromium, tmp_path, "deliveries")
+    with inside(chromium):
+        find(chromium, ".deliveries a").send_keys(Keys.ENTER)
+        story = find(chromium, ".story").text
+        assert "watcher projects-dashboard" in story
+        find(chromium, "a[href$='?body=1#body']").send_keys(Keys.ENTER)
+        assert '"event_id":8000000000000000' in find(chromium, "pre.body").text
+        seq = int(find(chromium, ".facts dd").text.replace(",", ""))
+        find(chromium, "a[href*='replay-delivery']").send_keys(Keys.ENTER)
+        assert str(f"{seq:,}") in find(chromium, ".confirm").text
+        find(chromium, "button.primary").send_keys(Keys.ENTER)
+        said = find(chromium, ".outcome.done").text
+        assert f"Delivery {seq} is in the store once more, in place {MANY + 1}" in said
+    picture(chromium, tmp_path, "story")
+    with SqliteEventStore(office.store_path) as store:
+        again = store.get(MANY + 1).event
+        assert (again.body, again.event_id) == (store.get(seq).event.body, store.get(seq).event.event_id)
+        assert again.oddity == f"replayed from place {seq} by operator"
+    (entry,) = audit_entries(office)
+    assert entry[:2] == ("toggl_replay_delivery", "operator")
+    assert json.loads(entry[2])["delivery"] == str(seq)
+
+
+def test_an_operator_ensures_pings_and_enables_the_subscription_and_the_story_of_what_it_delivers_is_there(
+    office: Office, chromium: Chrome, tmp_path: Path
+) -> None:
+    chromium.set_window_size(1440, 1400)
+    sign_in(chromium, office.home.url, "operator")
+    chromium.get(f"{office.page}/c/toggl_default")
+    act(chromium, "ensure")
+    assert "is as declared now (create)" in find(chromium, ".outcome.done").text
+    act(chromium, "ping")
+    assert "Toggl posted a PING" in find(chromium, ".outcome.done").text
+    act(chromium, "enable")
+    find(chromium, ".outcome.done")
+    lines = texts(chromium, ".findings li")
+    assert "subscription enabled and validated, nothing pending" in lines[0]
+    assert "22 of 30 requests left for user" in lines[2]
+    wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 3, "charts")
+    picture(chromium, tmp_path, "operator")
+    act(chromium, "replay")
+    act(chromium, "allow-mass-absence")
+    assert "may mark any number of entries absent, once" in find(chromium, ".outcome.done").text
+    assert office.deliver(event_body(7)) == 200
+    assert office.deliver(event_body(7), signature="sha256=" + "0" * 64) == 401
+    events = [event for event, *_ in audit_entries(office)]
+    assert {"toggl_ensure", "toggl_ping", "toggl_enable", "toggl_replay", "toggl_allow_mass_absence"} <= set(events)
+    assert SECRET not in str(audit_entries(office))
+
+
+def test_why_a_delivery_was_refused_is_told_without_it(office: Office, chromium: Chrome, tmp_path: Path) -> None:
+    sign_in(chromium, office.home.url, "viewer")
+    assert office.deliver(event_body(8), signature="sha256=" + "0" * 64) == 401
+
+    def is_told(chrome: Chrome) -> bool:
+        chrome.get(f"{office.page}{DELIVERIES}?outcome=refused")
+        return "wrong_signature" in texts(chrome, ".refusals td:nth-child(2)")
+
+    wait_until(chromium, is_told, "the receiver to tell of it")
+    picture(chromium, tmp_path, "refused")
+
+
+def test_a_form_of_another_site_or_person_is_not_taken(office: Office, http: requests.Session) -> None:
+    operator = signed_in(http, office, "operator")
+    url = f"{office.page}/c/toggl_default/act/allow-mass-absence"
+    token = re.findall(r'name="token" value="(\w+)"', http.get(url, headers=operator, timeout=30).text)[0]
+    form = {"token": token, "workspace": "1"}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert http.post(url, headers=operator | headers, data=form, timeout=30).status_code == 403
+    assert http.post(url, headers=operator, data=form | {"token": "0" * 64}, timeout=30).status_code == 403
+    other = url.replace("allow-mass-absence", "ping")
+    assert http.post(other, headers=operator, data=form, timeout=30).status_code == 403
+
+
+def test_the_terminal_shows_the_same_health_with_no_component_asked(office: Office) -> None:
+    found = json.loads(office.home.cli("toggl", "status", "--json").splitlines()[-1])
+    assert found["conn_id"] == "toggl_default"
+    assert found["reconciled"][0]["entries"] == 48_213
+    assert {one["stream"] for one in found["streams"]} == {"time_entries", "projects", "clients"}

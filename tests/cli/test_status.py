@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+from support.connections import Connections
+
+from airflow_provider_toggl.cli.status import add_arguments, run
+from airflow_provider_toggl.hooks.notes import allow_mass_absence, note_landing, note_reconciliation
+from airflow_provider_toggl.hooks.warehouse import open_target
+
+pytestmark = pytest.mark.airflow
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: Connections) -> None:
+    connections.set("toggl_default", conn_type="toggl", password="secret-token" * 3, extra={"workspace_id": 1})
+
+
+def test_health_is_told_to_people_part_by_part(capsys: pytest.CaptureFixture[str]) -> None:
+    note_landing("toggl_default", workspace_id=1, stream="tags", watermark="2026-01-01T00:00:00Z", warehouse="a.b")
+    allow_mass_absence("toggl_default", 1, by="somebody")
+    assert call() == 1
+    printed = capsys.readouterr().out
+    assert "toggl_default" in printed
+    assert "?     subscription unknown, because Toggl was not asked yet" in printed
+    assert "LOOK  fresh up to" in printed
+    assert "LOOK  the next reconciliation of workspace 1" in printed
+    assert "tags" in printed
+    assert "secret-token" not in printed
+
+
+def test_nothing_that_waits_for_a_person_is_a_success(capsys: pytest.CaptureFixture[str]) -> None:
+    note_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7})
+    assert call("--conn-id", "toggl_default", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["conn_id"], told["level"], told["reconciled"][0]["entries"]) == ("toggl_default", "unknown", 7)
+
+
+def test_a_warehouse_is_read_where_it_is_asked_for(
+    connections: Connections, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections.duckdb()
+    open_target("duckdb_default", schema="toggl").close()
+    assert call("--json", "--warehouse-conn-id", "duckdb_default") == 0
+    assert json.loads(capsys.readouterr().out)["streams"] == []
+    assert call("--warehouse-conn-id", "nowhere") == 0
+    assert "freshness unknown, because There is no connection 'nowhere'" in capsys.readouterr().out
+
+
+def test_without_a_connection_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_TOGGL_DEFAULT")
+    assert call() == 0
+    assert "no connection of type toggl" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""What every logbook promises, asked of each engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from support.event_stores import RECEIVED, StorePlace, new_event
+from support.fakes import FakeClock
+
+from airflow_provider_toggl.core.events.logbook import (
+    KEPT_FOR,
+    MOST_REFUSALS,
+    Received,
+    Refused,
+    Sample,
+    bucket_of,
+    consumer_name,
+    received_name,
+)
+from airflow_provider_toggl.core.events.store import EventStore
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+def refused(reason: str = "No signature.", **fields: object) -> Refused:
+    usual = {"conn_id": "mine", "outcome": "unsigned", "times": 1, "first_at": RECEIVED, "last_at": RECEIVED}
+    return Refused(reason=reason, **{**usual, **fields})  # type: ignore[arg-type]
+
+
+def test_a_note_takes_the_place_of_the_one_before(store: EventStore) -> None:
+    store.logbook.note("a/1", {"text": 'ä "\u2028', "seen": None})
+    store.logbook.note("a/1", {"n": 2})
+    store.logbook.note("b", {})
+    assert [(note.name, note.value) for note in store.logbook.notes("a/")] == [("a/1", {"n": 2})]
+    assert [note.name for note in store.logbook.notes()] == ["a/1", "b"]
+
+
+def test_of_several_who_take_a_note_one_gets_it(store: EventStore) -> None:
+    store.logbook.note("leave", {"by": "somebody"})
+    with ThreadPoolExecutor(8) as threads:
+        taken = [note for note in threads.map(lambda _: store.logbook.take_note("leave"), range(8)) if note]
+    assert [note.value for note in taken] == [{"by": "somebody"}]
+    assert store.logbook.take_note("leave") is None
+
+
+def test_what_two_receivers_tell_of_an_hour_adds_up(store: EventStore) -> None:
+    for minutes, count in ((0, 2), (1, 3), (61, 5)):
+        at = RECEIVED + minutes * MINUTE
+        store.logbook.keep_received(Received(at, {("mine", "stored"): count, ("other", "ping"): 1}))
+    found = store.logbook.samples(received_name("mine", ""), RECEIVED - HOUR)
+    assert [(sample.name, sample.at, sample.value) for sample in found] == [
+        ("received/mine/stored", RECEIVED + MINUTE, 5),
+        ("received/mine/stored", RECEIVED + 61 * MINUTE, 5),
+    ]
+
+
+def test_refusals_come_newest_first_page_by_page_of_one_connection(store: EventStore) -> None:
+    store.logbook.keep_received(Received(RECEIVED, {}, [refused(str(number), size=number) for number in range(5)]))
+    store.logbook.keep_refused([refused("bad", outcome="rejected", seq=7), refused("not mine", conn_id="other")])
+    first = store.logbook.refusals("mine", limit=3)
+    assert [one.refused.reason for one in first] == ["bad", "4", "3"]
+    rest = store.logbook.refusals("mine", limit=9, before=first[-1].number)
+    assert [one.refused for one in rest] == [refused(str(number), size=number) for number in (2, 1, 0)]
+    assert [one.refused.seq for one in store.logbook.refusals("mine", rejected=True)] == [7]
+    assert len(store.logbook.refusals("mine", rejected=False)) == 5
+    assert [one.refused.reason for one in store.logbook.refusals("mine", seq=7)] == ["bad"]
+
+
+def test_a_reason_is_cut_and_may_hold_what_no_database_takes(store: EventStore) -> None:
+    store.logbook.keep_refused([refused("a\0b\ud800" + "c" * 1000)])
+    (kept,) = store.logbook.refusals("mine")
+    assert kept.refused.reason.startswith("a b?ccc")
+    assert len(kept.refused.reason) == 300
+
+
+def test_the_newest_refusals_stay(store: EventStore) -> None:
+    for first in range(0, MOST_REFUSALS + 1000, 1000):
+        store.logbook.keep_refused([refused(str(first + number)) for number in range(1000)])
+    kept = store.logbook.refusals("mine", limit=99_999)
+    assert len(kept) == MOST_REFUSALS
+    assert kept[0].refused.reason == str(MOST_REFUSALS + 999)
+
+
+def test_of_a_minute_the_last_number_stays_and_old_ones_go(store: EventStore) -> None:
+    begin = RECEIVED.replace(second=0)
+    for seconds, value in ((0, 1.0), (30, 2.5), (60, 3.0)):
+        store.logbook.sample("mark", begin + timedelta(seconds=seconds), value)
+    assert [sample.value for sample in store.logbook.samples("mark", begin)] == [2.5, 3.0]
+    store.logbook.sample("mark", begin + KEPT_FOR + MINUTE, 4.0)
+    assert [sample.value for sample in store.logbook.samples("mark", begin)] == [3.0, 4.0]
+
+
+def test_when_a_reader_passed_a_place_is_known_to_the_minute(place: StorePlace) -> None:
+    clock = FakeClock(RECEIVED.timestamp())
+    with place.open(clock=clock) as store:
+        store.append([new_event(number) for number in range(1, 101)])
+        for seq in (10, 20, 90):
+            store.commit("reader", seq)
+            clock.sleep(600)
+        name = consumer_name("reader")
+        times = {
+            seq: tuple(None if one is None else one.value for one in store.logbook.find_rise(name, seq))
+            for seq in (5, 10, 11, 90, 91)
+        }
+    assert times == {5: (None, 10), 10: (None, 10), 11: (10, 20), 90: (20, 90), 91: (90, None)}
+
+
+@pytest.mark.parametrize(("moment", "step", "bucket"), [(0, MINUTE, 0), (59.9, MINUTE, 0), (7200, HOUR, 2)])
+def test_a_bucket_is_the_number_of_the_step(moment: float, step: timedelta, bucket: int) -> None:
+    from airflow_provider_toggl.core.clock import utc
+
+    assert bucket_of(utc(moment), step) == bucket
+
+
+def test_a_sample_is_what_was_kept(store: EventStore) -> None:
+    store.logbook.sample("x", RECEIVED, 1.5)
+    assert store.logbook.samples("x", RECEIVED) == [Sample("x", RECEIVED, 1.5)]
+    assert store.logbook.samples("x", RECEIVED + MINUTE) == []

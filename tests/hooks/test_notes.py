@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from support.connections import Connections, all_logs
+from support.fakes import FakeClock
+
+from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.health.notes import ALLOWED_FOR_DAYS, allowance_name
+from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
+from airflow_provider_toggl.hooks.health import read_health
+from airflow_provider_toggl.hooks.notes import (
+    allow_mass_absence,
+    note_landing,
+    note_reconciliation,
+    take_allowance,
+)
+from airflow_provider_toggl.hooks.subscriptions import open_webhooks
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+
+pytestmark = pytest.mark.airflow
+
+CONN_ID = "toggl_default"
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: Connections) -> None:
+    connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
+
+
+def test_what_tasks_note_is_what_health_shows() -> None:
+    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    note_reconciliation(CONN_ID, {"workspace_id": 1, "entries": 7}, refused="Reports lack 9 of 10")
+    health = read_health(CONN_ID)
+    assert [(one.stream, one.watermark, one.warehouse) for one in health.streams] == [
+        ("tags", None, "duckdb_default.toggl")
+    ]
+    assert [(one.entries, one.refused) for one in health.reconciled] == [(7, "Reports lack 9 of 10")]
+
+
+def test_whoever_asks_for_subscriptions_leaves_them_for_those_who_look_without_the_secret(
+    sandbox: RunningSandbox, connections: Connections
+) -> None:
+    connections.toggl(sandbox)
+    assert read_health(CONN_ID).subscriptions is None
+    assert open_webhooks(CONN_ID).subscriptions() == []
+    assert read_health(CONN_ID).subscriptions == ()
+
+
+def test_leave_for_a_mass_absence_is_good_for_one_run_of_one_workspace() -> None:
+    allow_mass_absence(CONN_ID, 1, by="somebody")
+    assert read_health(CONN_ID).allowances == (1,)
+    assert not take_allowance(CONN_ID, 2)
+    with all_logs() as lines:
+        assert take_allowance(CONN_ID, 1)
+    assert "somebody has allowed" in "\n".join(lines)
+    assert not take_allowance(CONN_ID, 1)
+
+
+def test_leave_that_is_too_old_is_not_used() -> None:
+    open_event_store(CONN_ID).close()
+    given = datetime.now(timezone.utc) - timedelta(days=ALLOWED_FOR_DAYS, minutes=1)
+    with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
+        store.logbook.note(allowance_name(1), {"by": "somebody"})
+    assert not take_allowance(CONN_ID, 1)
+
+
+def test_a_store_that_is_down_fails_no_task_and_allows_nothing() -> None:
+    open_event_store(CONN_ID).close()
+    default_store_path().write_bytes(b"no database at all" * 100)
+    with all_logs() as lines:
+        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="x.y")
+        assert not take_allowance(CONN_ID, 1)
+    assert "may be older than it is" in "\n".join(lines)
+    with pytest.raises(TogglError):
+        allow_mass_absence(CONN_ID, 1, by="somebody")

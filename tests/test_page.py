@@ -1,0 +1,263 @@
+"""The page without a browser: its permissions, its forms, what it shows when something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi import FastAPI
+from support.connections import Connections
+from support.deliveries import SECRET, event_body
+from support.event_stores import new_event
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.logbook import Refused
+from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
+from airflow_provider_toggl.hooks.health import read_health
+from airflow_provider_toggl.hooks.notes import note_landing
+from airflow_provider_toggl.page.actions import ACTIONS, Order
+from airflow_provider_toggl.page.app import build_page
+from airflow_provider_toggl.page.audit import begin_entry, end_entry, find_entry
+from airflow_provider_toggl.page.forms import make_token
+from airflow_provider_toggl.page.rendering import clock, since, whole
+
+pytestmark = pytest.mark.airflow
+
+CONN_ID = "toggl_default"
+NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
+    return Connections(monkeypatch, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: Connections) -> None:
+    extra = {"workspace_id": 1, "webhook_secret": SECRET}
+    connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra=extra)
+
+
+# -- actions ----------------------------------------------------------------------------------------------------------
+
+
+def run(name: str, **values: str) -> str:
+    return ACTIONS[name].run(Order(CONN_ID, "somebody", values))
+
+
+def test_every_action_says_what_it_changes() -> None:
+    for action in ACTIONS.values():
+        assert action.consequence.endswith(".")
+        assert action.title[0].isupper()
+
+
+def test_a_delivery_that_is_replayed_is_in_the_store_once_more_with_its_bytes_each_time_it_is_asked_for() -> None:
+    with open_event_store(CONN_ID) as store:
+        store.append([new_event(1, body=event_body(1), entity="time_entry")])
+    assert "in place 2" in run("replay-delivery", delivery="1")
+    assert "in place 3" in run("replay-delivery", delivery="1")
+    with open_event_store(CONN_ID) as store:
+        first, *copies = [stored.event for stored in store.read(0)]
+        assert [(one.body, one.event_id, one.entity) for one in copies] == [(first.body, 1, "time_entry")] * 2
+        assert {one.oddity for one in copies} == {"replayed from place 1 by somebody"}
+        # What Toggl delivers again is a duplicate all the same.
+        assert store.append([new_event(1)])[0].duplicate
+
+
+def test_a_delivery_of_another_connection_is_not_replayed() -> None:
+    with open_event_store(CONN_ID) as store:
+        store.append([new_event(1, conn_id="other")])
+    with pytest.raises(ConfigurationError, match="not of connection"):
+        run("replay-delivery", delivery="1")
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1;"])
+def test_a_field_that_must_be_a_number_is_one(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="whole number"):
+        run("ping", subscription=text)
+
+
+def test_one_mass_absence_is_allowed_by_name() -> None:
+    assert "workspace 1 may mark" in run("allow-mass-absence", workspace="1")
+    assert read_health(CONN_ID).allowances == (1,)
+
+
+def test_fields_offer_what_is_known() -> None:
+    health = read_health(CONN_ID)
+    fields = {name: [(one.name, one.value) for one in action.fields(health)] for name, action in ACTIONS.items()}
+    assert fields["ping"] == [("subscription", "")]
+    assert fields["ensure"] == [("description", "airflow"), ("filters", "*:*")]
+    assert fields["land-rejected"] == [("warehouse", "duckdb_default"), ("schema", "toggl")]
+    assert fields["allow-mass-absence"] == [("workspace", "1")]
+
+
+# -- the audit log ----------------------------------------------------------------------------------------------------
+
+
+def test_an_entry_is_written_before_and_gets_its_outcome_after() -> None:
+    number = begin_entry("ping", "somebody", {"conn_id": CONN_ID})
+    entry = find_entry(number, "somebody")
+    assert entry is not None
+    assert (entry.event, entry.details) == ("ping", {"conn_id": CONN_ID})
+    end_entry(number, "it went well", failed=False)
+    entry = find_entry(number, "somebody")
+    assert entry is not None
+    assert entry.details["outcome"] == "it went well"
+    assert find_entry(number, "another") is None
+
+
+# -- forms and texts --------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_of_one_person_purpose_and_hour() -> None:
+    token = make_token("me", "a/ping", 3600.0)
+    assert token == make_token("me", "a/ping", 7199.0)
+    assert len({token, make_token("you", "a/ping", 3600.0), make_token("me", "b/ping", 3600.0)}) == 3
+    assert token != make_token("me", "a/ping", 7200.0)
+
+
+def test_moments_and_numbers_are_written_for_people() -> None:
+    assert (clock(NOW), clock(None)) == ("2026-03-10 12:00:00", "-")
+    assert (whole(1234567), whole(None), since(None)) == ("1,234,567", "-", "-")
+    assert since(datetime.now(timezone.utc)) == "0 s ago"
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+def get(app: Any, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], str]:
+    """Ask the page without a server; return status, headers and text of its answer."""
+    where, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": f"/toggl-page{where}",
+        "raw_path": where.encode(),
+        "root_path": "/toggl-page",
+        "query_string": query.encode(),
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+        "server": ("localhost", 80),
+        "client": ("localhost", 1),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope, receive, send))
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], told, b"".join(message.get("body", b"") for message in sent[1:]).decode()
+
+
+@pytest.fixture
+def page() -> Iterator[FastAPI]:
+    """The page, asked by somebody who may do everything."""
+    create_auth_manager()
+    app = build_page()
+    app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser("somebody", "ADMIN")
+    yield app
+    purge_cached_app()
+
+
+def test_every_answer_forbids_what_the_package_does_not_bring(page: FastAPI) -> None:
+    status, headers, text = get(page, "/")
+    assert (status, CONN_ID in text) == (200, True)
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert not re.search(r"<script>|<style|style=|on\w+=|https?://", text)
+
+
+def test_the_package_brings_its_files_and_their_licence(page: FastAPI) -> None:
+    for name in ("page.css", "page.js", "theme.js", "icon.svg", "uplot/uPlot.iife.min.js", "uplot/LICENSE"):
+        assert get(page, f"/static/{name}")[0] == 200, name
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/c/nowhere", 404),
+        (f"/c/{CONN_ID}/deliveries/99", 404),
+        (f"/c/{CONN_ID}/deliveries?id=abc", 422),
+        (f"/c/{CONN_ID}/deliveries?since=yesterday", 422),
+        (f"/c/{CONN_ID}/deliveries?outcome=lost", 422),
+        (f"/c/{CONN_ID}/act/nothing", 404),
+        ("/nothing", 404),
+    ],
+)
+def test_what_is_not_there_or_not_understood_is_said_in_words(page: FastAPI, path: str, status: int) -> None:
+    found, _, text = get(page, path)
+    assert (found, "All connections" in text) == (status, True)
+
+
+def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:
+    with open_event_store(CONN_ID) as store:
+        store.append([new_event(1, body=b'{"x": "<script>"}', oddity="<b>odd</b>", entity="<i>")])
+        store.logbook.keep_refused([Refused(CONN_ID, "malformed", "<u>why</u>", 1, NOW, NOW)])
+    for path in ("", "?outcome=refused", "/1?body=1"):
+        status, _, text = get(page, f"/c/{CONN_ID}/deliveries{path}")
+        assert status == 200
+        assert not re.search(r"<script>|<b>|<i>|<u>", text)
+        assert "&lt;" in text
+
+
+def test_a_store_that_is_damaged_is_no_fault_of_the_page(page: FastAPI) -> None:
+    open_event_store(CONN_ID).close()
+    default_store_path().write_bytes(b"no database at all" * 100)
+    status, _, text = get(page, f"/c/{CONN_ID}")
+    assert (status, "is damaged" in text) == (200, True)
+    for path in ("", "/1"):
+        status, _, text = get(page, f"/c/{CONN_ID}/deliveries{path}")
+        assert (status, "is damaged" in text) == (503, True)
+
+
+def test_the_warehouse_is_opened_only_when_one_that_was_landed_in_is_named(
+    page: FastAPI, connections: Connections
+) -> None:
+    path = connections.duckdb()
+    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    assert get(page, f"/c/{CONN_ID}")[0] == get(page, f"/c/{CONN_ID}?warehouse=duckdb_default.other")[0] == 200
+    assert not path.exists()
+    assert get(page, f"/c/{CONN_ID}?warehouse=duckdb_default.toggl")[0] == 200
+    assert path.exists()
+
+
+def test_a_post_that_is_no_form_or_too_large_is_refused(page: FastAPI) -> None:
+    url, form = f"/c/{CONN_ID}/act/ping", "application/x-www-form-urlencoded"
+    assert get(page, url, "POST", b"{}", content_type="application/json")[0] == 415
+    assert get(page, url, "POST", b"a=" + b"x" * 20_000, content_type=form)[0] == 413
+    assert get(page, url, "POST", b"token=x", content_type=form)[0] == 403
+    assert get(page, url, "POST", b"token=x", content_type=form, sec_fetch_site="cross-site")[0] == 403
+
+
+def test_an_action_that_fails_says_why_and_is_in_the_log(page: FastAPI) -> None:
+    form = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
+    kind = "application/x-www-form-urlencoded"
+    status, headers, _ = get(page, f"/c/{CONN_ID}/act/ping", "POST", form, content_type=kind)
+    place = urlsplit(headers["location"])
+    assert (status, place.path) == (303, f"/toggl-page/c/{CONN_ID}")
+    text = get(page, f"/c/{CONN_ID}?{place.query}")[2]
+    assert "Not done" in text
+    assert "must be a whole number" in text
+    entry = find_entry(int(parse_qs(place.query)["done"][0]), "somebody")
+    assert entry is not None
+    assert "token" not in entry.details
+
+
+def test_whoever_is_not_signed_in_is_sent_to_the_login(page: FastAPI) -> None:
+    page.dependency_overrides.clear()
+    status, headers, _ = get(page, "/")
+    assert (status, "login" in headers["location"]) == (303, True)
