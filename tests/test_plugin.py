@@ -15,7 +15,7 @@ from support.connections import Connections
 from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, ask, event_body, sign
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.plugin import LateReceiver, TogglPlugin
+from airflow_provider_toggl.plugin import LateReceiver, TogglPlugin, page_link
 
 pytestmark = pytest.mark.airflow
 
@@ -57,17 +57,23 @@ def test_what_was_loaded_before_the_first_request_is_frozen_once(
     assert counts[1] <= counts[0]
 
 
-def test_it_is_one_application_below_toggl() -> None:
-    (app,) = TogglPlugin.fastapi_apps
-    assert app["url_prefix"] == "/toggl"
-    assert set(app) == {"app", "url_prefix", "name"}
+def test_what_may_be_public_and_the_page_are_applications_apart() -> None:
+    assert [app["url_prefix"] for app in TogglPlugin.fastapi_apps] == ["/toggl", "/toggl-page"]
+    assert [set(app) for app in TogglPlugin.fastapi_apps] == [{"app", "url_prefix", "name"}] * 2
+
+
+def test_the_link_in_the_navigation_leads_below_where_airflow_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    (view,) = TogglPlugin.external_views
+    assert (view["name"], view["destination"], view["href"]) == ("Toggl", "nav", "/toggl-page/")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.org/airflow/")
+    assert page_link() == "/airflow/toggl-page"
 
 
 def test_importing_it_loads_nothing_of_the_receiver() -> None:
     program = (
         "import sys, airflow_provider_toggl.plugin; "
         "print([name for name in sys.modules if name.startswith(('airflow_provider_toggl.core', "
-        "'airflow_provider_toggl.hooks'))])"
+        "'airflow_provider_toggl.hooks', 'airflow_provider_toggl.page'))])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"

@@ -6,6 +6,7 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from support.deliveries import (
     sign,
 )
 from support.mutations import Delivery, is_event, mutate
-from support.receiver_bench import Bench
+from support.receiver_bench import Bench, open_sqlite
 
+from airflow_provider_toggl.core.delivery import desk
 from airflow_provider_toggl.core.delivery.receive import ReceivingConnection, ping_mark
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
+from airflow_provider_toggl.core.events.logbook import Sample
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
 
@@ -174,11 +177,34 @@ def test_only_post_is_allowed(bench: Bench, method: str) -> None:
     ],
     ids=["no signature", "wrong", "of other bytes", "not ASCII", "two", "no length", "too long"],
 )
-def test_what_is_refused_is_not_stored(bench: Bench, options: dict[str, Any], status: int) -> None:
+def test_what_is_refused_is_not_stored_but_why_is_told(bench: Bench, options: dict[str, Any], status: int) -> None:
     answered = bench.ask(STARTED_ENTRY, **options)
     assert answered.status == status
     assert set(answered.json()) == {"refused"}
-    assert bench.opened == []
+    assert bench.stored() == []
+    with open_sqlite(bench.path) as store:
+        (kept,) = store.logbook.refusals("toggl_default")
+    assert (kept.refused.outcome, kept.refused.times) == (answered.json()["refused"], 1)
+
+
+def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "PERIOD", 0.01)
+    bench = Bench(tmp_path / "events.sqlite")
+
+    async def scenario() -> None:
+        for _ in range(2):
+            await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        while {sample.name: sample.value for sample in samples()} != {
+            "received/toggl_default/stored": 1,
+            "received/toggl_default/duplicate": 1,
+        }:
+            await asyncio.sleep(0.01)
+
+    def samples() -> list[Sample]:
+        with open_sqlite(bench.path) as store:
+            return store.logbook.samples("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
+
+    bench.run(scenario)
 
 
 def test_nothing_is_read_of_a_body_that_is_unsigned(bench: Bench) -> None:
