@@ -25,7 +25,7 @@ def test_a_task_that_is_killed_before_its_answer_comes_doubles_nothing_when_it_i
     extra = {"workspace_id": toggl.workspace_id, "requests_per_second": 100}
     fields = {"conn_type": "toggl", "host": toggl.url, "password": toggl.token, "extra": extra}
     airflow.set_connection("toggl_default", fields)
-    airflow.start()
+    airflow.start(timeout=600)
     for takes_effect in (True, False):
         for dag_id, stream in WRITES.items():
             toggl.fault("status", status=503, takes_effect=takes_effect, match={"method": "POST"})
