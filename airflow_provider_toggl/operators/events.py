@@ -54,8 +54,11 @@ class TogglCommitEventsOperator(BaseOperator):
             raise ConfigurationError(
                 f"seq is {self.seq!r}; it is the place of an event in the store, as in a sensor's result."
             ) from None
-        with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
+        store_conn_id = self.event_store_conn_id
+        if store_conn_id is None:
+            store_conn_id = resolve_store_conn_id(self.toggl_conn_id)
+        with open_event_store(event_store_conn_id=store_conn_id) as store:
             consumer = store.commit(self.consumer, seq)
-            measure_store(store, self.event_store_conn_id or resolve_store_conn_id(self.toggl_conn_id))
+            measure_store(store, store_conn_id)
         self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
         return {"consumer": consumer.name, "seq": consumer.seq}
