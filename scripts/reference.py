@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Importing Airflow writes a configuration file into its home.
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-docs-"))
+os.environ.setdefault("AIRFLOW_HOME", str(Path(__file__).resolve().parents[1] / ".cache" / "airflow-docs"))
 
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
