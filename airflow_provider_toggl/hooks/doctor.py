@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.doctor.states import STEPS
 from airflow_provider_toggl.core.doctor.visit import Order, Visit
 from airflow_provider_toggl.core.doctor.webhook_steps import look_at_callback, look_at_subscription
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
+from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.store import EventStore, Mark
-from airflow_provider_toggl.core.events.tail import ANSWER, QUESTION
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import get_callback_url
 from airflow_provider_toggl.hooks.toggl import TogglHook

@@ -68,5 +68,5 @@ def test_the_extras_and_versions_are_those_of_the_metadata() -> None:
 def test_the_airflows_that_are_called_tested_are_those_of_the_locks() -> None:
     for lock in ("newest", "oldest"):
         wanted = (ROOT / "requirements" / f"airflow-{lock}.in").read_text()
-        (version,) = re.findall(r"^apache-airflow==([\d.]+)$", wanted, re.MULTILINE)
+        (version,) = re.findall(r"^apache-airflow\[?[\w,]*\]?==([\d.]+)$", wanted, re.MULTILINE)
         assert version in PAGE

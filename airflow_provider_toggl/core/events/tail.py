@@ -13,20 +13,18 @@ nothing comes twice.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from datetime import datetime, timezone
 from types import TracebackType
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.errors import EventStoreError, TogglError
+from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.batch import Batch, build_batch
-from airflow_provider_toggl.core.events.store import EventStore, Mark
+from airflow_provider_toggl.core.events.presence import Presence
+from airflow_provider_toggl.core.events.store import EventStore
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +34,6 @@ QUEUE = 4
 """Batches that wait in a subscription; further ones are read again from the store when it has room."""
 WAIT = 1.0
 """Seconds that one wait for new events takes at most, and so how long a thread may outlive its tail."""
-QUESTION, ANSWER = "tail?", "tail!"
-"""Marks of the store: a tail answers the value of the one by the same value in the other."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two tries while the store is out of order."""
 
@@ -124,7 +120,7 @@ class Tail:
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._users = 1
-        self._asked_at, self._answered = 0.0, ""
+        self._presence = Presence(WAIT / 2)
 
     def subscribe(self, after: int | None = None) -> Subscription:
         """Return a new subscription. May be called in any thread, and takes no time.
@@ -249,19 +245,7 @@ class Tail:
             self._hand_out(build_batch(events), end)
             _measure(len(events), "new")
         outage.over()
-        self._answer(store)
-
-    def _answer(self, store: EventStore) -> None:
-        """Say that somebody is following, where it was asked: the proof for ``doctor`` that triggers see the store."""
-        now = time.monotonic()
-        if now - self._asked_at < WAIT / 2:
-            return
-        self._asked_at = now
-        with contextlib.suppress(EventStoreError):  # who can read needs no right to write
-            question = store.find_mark(QUESTION)
-            if question is not None and question.value != self._answered:
-                self._answered = question.value
-                store.keep_mark(Mark(ANSWER, question.value, datetime.now(timezone.utc)))
+        self._presence.answer(store)
 
     def _open(self) -> EventStore:
         store = self._source() if callable(self._source) else self._source

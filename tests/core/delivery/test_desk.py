@@ -194,11 +194,12 @@ def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypa
     async def scenario() -> None:
         for _ in range(2):
             await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        while {sample.name: sample.value for sample in samples()} != {
-            "received/toggl_default/stored": 1,
-            "received/toggl_default/duplicate": 1,
-        }:
+        wanted = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
+        for _ in range(1000):
+            if {sample.name: sample.value for sample in samples()} == wanted:
+                return
             await asyncio.sleep(0.01)
+        raise AssertionError(samples())
 
     def samples() -> list[Sample]:
         with open_sqlite(bench.path) as store:

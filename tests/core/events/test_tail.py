@@ -18,9 +18,10 @@ from support.waiting import until, wait_until
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
 from airflow_provider_toggl.core.events.batch import Batch
+from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore, Mark, NewEvent, StoredEvent
-from airflow_provider_toggl.core.events.tail import ANSWER, QUESTION, QUEUE, Subscription, Tail, tail_of
+from airflow_provider_toggl.core.events.tail import QUEUE, Subscription, Tail, tail_of
 
 
 def event(number: int) -> NewEvent:
