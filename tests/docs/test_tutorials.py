@@ -28,16 +28,17 @@ pytestmark = [
     pytest.mark.xdist_group("tutorials"),
 ]
 
-PORTS = (8765, 8080, 8090)
+SANDBOX, AIRFLOW, RECEIVER = 8765, 8080, 8090
 BY_ITSELF = "7. Let Airflow run it by itself"
 
 
 @pytest.fixture(autouse=True)
-def its_ports() -> Iterator[None]:
-    """The ports that tutorials name, for one test of this machine at a time."""
+def its_ports(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The ports that the tutorial names, for one test of this machine at a time."""
+    ports = (SANDBOX,) if request.node.get_closest_marker("soak") is None else (SANDBOX, AIRFLOW, RECEIVER)
     with (Path(tempfile.gettempdir()) / "toggl-tutorials.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for port in PORTS:
+        for port in ports:
             with socket.socket() as probe:
                 assert probe.connect_ex(("127.0.0.1", port)), f"something listens at {port}, which a tutorial uses"
         yield
