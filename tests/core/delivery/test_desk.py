@@ -28,11 +28,11 @@ from support.deliveries import (
 )
 from support.mutations import Delivery, is_event, mutate
 from support.receiver_bench import Bench, open_sqlite
+from support.waiting import until
 
 from airflow_provider_toggl.core.delivery import desk
 from airflow_provider_toggl.core.delivery.receive import ReceivingConnection, ping_mark
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
-from airflow_provider_toggl.core.events.logbook import Sample
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
 
@@ -191,19 +191,17 @@ def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypa
     monkeypatch.setattr(desk, "PERIOD", 0.01)
     bench = Bench(tmp_path / "events.sqlite")
 
+    expected = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
+
     async def scenario() -> None:
         for _ in range(2):
             await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        wanted = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
-        for _ in range(1000):
-            if {sample.name: sample.value for sample in samples()} == wanted:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(samples())
+        await until(lambda: samples() == expected)
 
-    def samples() -> list[Sample]:
+    def samples() -> dict[str, float]:
         with open_sqlite(bench.path) as store:
-            return store.logbook.samples("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
+            found = store.logbook.samples("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
+        return {sample.name: sample.value for sample in found}
 
     bench.run(scenario)
 
