@@ -69,7 +69,6 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     said = airflow.cli("dags", "test", "toggl_reconcile")
     assert differences(warehouse, toggl.url) == []
     assert re.search(r"1,4\d\d entries, .*\d+ deleted", said)
-    airflow.cli("dags", "test", "toggl_freshness")
     report = airflow.cli("dags", "test", "toggl_hours_report")
     assert "Hours of the last 30 days" in report
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
