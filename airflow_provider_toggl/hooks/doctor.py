@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -31,7 +32,10 @@ from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_target
 def examine(order: Order) -> Report:
     """Walk through all steps and return what was found; raises nothing for what is wrong with what it looks at."""
     visit = Visit(order)
-    visit.add(*versions.check_versions(versions.find_versions()))
+    try:
+        visit.add(*versions.check_versions(versions.find_versions()))
+    except PackageNotFoundError as error:
+        visit.add(unknown("versions", f"The metadata of {error.name} are not there: it is not installed."))
     try:
         if _look_at_connection(visit):
             look_at_account(visit)

@@ -31,13 +31,13 @@ def sandbox() -> Iterator[RunningSandbox]:
 @pytest.fixture
 def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path) -> Iterator[Clinic]:
     receiver = HostedReceiver()
-    with triggerer_job(seconds_ago=1):
+    with triggerer_job(seconds_ago=-3600):
         yield Clinic(sandbox, connections, tmp_path, receiver)
     receiver.close()
 
 
 def order(**fields: object) -> Order:
-    return Order(patience=4, **fields)  # type: ignore[arg-type]
+    return Order(**{"patience": 60.0, **fields})  # type: ignore[arg-type]
 
 
 def states(report: Report) -> dict[str, State]:
@@ -82,7 +82,7 @@ def test_a_workspace_that_is_not_there_is_a_fault(clinic: Clinic, workspace_id: 
 
 def test_a_secret_that_only_the_receiver_s_side_lacks_and_another_address_are_told(clinic: Clinic) -> None:
     clinic.subscribe()
-    report = examine(order(callback_url="https://127.0.0.1:1/elsewhere"))
+    report = examine(order(callback_url="https://127.0.0.1:1/elsewhere", patience=4))
     assert troubles(report) >= {"no_subscription", "callback_unreachable"}
     report = examine(order(callback_url=f"{clinic.receiver.url}/toggl/webhooks/toggl_other"))
     assert troubles(report) >= {"no_subscription", "unknown_connection"}
@@ -95,7 +95,7 @@ def test_a_receiver_that_keeps_events_elsewhere_is_told(clinic: Clinic) -> None:
     # The receiver holds the connection that it looked up; this process reads another store from now on.
     clinic.connections.set("my_events", conn_type="sqlite", host=str(clinic.folder / "other.sqlite"))
     clinic.connect(event_store_conn_id="my_events")
-    report = examine(order())
+    report = examine(order(patience=4))
     assert troubles(report) & {"other_store", "ping_lost"} == {"other_store"}
 
 
@@ -144,7 +144,7 @@ def test_store_and_warehouse_in_postgres_are_looked_at_and_who_holds_them_is_tol
             assert ["event store" in words for words in told].count(True) == 1
             assert ["the warehouse" in words for words in told].count(True) == 1
             with target.transaction():
-                report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
+                report = examine(order(warehouse_conn_id="my_warehouse", ping=False, patience=4))
         (locked,) = [one for one in report.findings if one.name == "warehouse_locked"]
         assert re.search(r"Held by PID \d+ of role postgres \(airflow-provider-toggl\), for \d+ s\.", locked.what)
         server.stop()

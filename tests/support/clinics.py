@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from support.waiting import wait_until
 
 from airflow_provider_toggl.cli import doctor
 from airflow_provider_toggl.core.api.subscriptions import Filter, Wanted
+from airflow_provider_toggl.core.delivery.app import Receiver
+from airflow_provider_toggl.core.delivery.receive import ReceivingConnection
 from airflow_provider_toggl.core.land.target import Progress
 from airflow_provider_toggl.sandbox.server import RunningSandbox, listen
 
@@ -86,11 +88,11 @@ class Clinic:
             target.land([], Progress("time_entries", str(self.sandbox.workspace_id), None, "{}", 1, now))
 
     def examine(self, *arguments: str, capsys: pytest.CaptureFixture[str]) -> Told:
-        """Run the command as the command line does."""
+        """Run the command as the command line does; with much time for each look, since the machine may be busy."""
         parser = argparse.ArgumentParser()
         doctor.add_arguments(parser)
         capsys.readouterr()
-        code = doctor.run(parser.parse_args(["--json", "--timeout", "4", *arguments]))
+        code = doctor.run(parser.parse_args(["--json", "--timeout", "60", *arguments]))
         printed = capsys.readouterr()
         for secret in (self.sandbox.token, WEBHOOK_SECRET):
             assert secret not in printed.out + printed.err
@@ -98,15 +100,24 @@ class Clinic:
 
 
 class HostedReceiver:
-    """The receiver with Airflow's connections behind it, in a thread of this process."""
+    """The receiver with Airflow's connections behind it, in a thread of this process.
 
-    def __init__(self) -> None:
-        from airflow_provider_toggl.hooks.receiver import build_receiver
+    :param secret: what it takes for the connection's, as a process would that was started before a change.
+    :param port: 0: any free one.
+    """
 
-        self._socket = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+    def __init__(self, *, secret: str | None = None, port: int = 0) -> None:
+        from airflow_provider_toggl.hooks.receiver import find_receiving_connection, open_receiving_store
+
+        def look_up(conn_id: str) -> ReceivingConnection | None:
+            found = find_receiving_connection(conn_id)
+            return replace(found, secrets=(secret,)) if found and secret else found
+
+        self._socket = listen("127.0.0.1", port)
+        self.port = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            build_receiver(["toggl_default"]),
+            Receiver(["toggl_default"], look_up, open_receiving_store),
             log_level="error",
             access_log=False,
             lifespan="on",
@@ -127,7 +138,10 @@ class HostedReceiver:
 
 @contextmanager
 def triggerer_job(*, seconds_ago: float) -> Iterator[None]:
-    """Put a triggerer into Airflow's metadata database, whose last heartbeat was so long ago."""
+    """Put a triggerer into Airflow's metadata database, whose last heartbeat was so long ago.
+
+    :param seconds_ago: negative: it is to come, so that it stays fresh however long a test takes.
+    """
     from airflow.jobs.job import Job, JobState
     from airflow.utils.session import create_session
     from sqlalchemy import delete
