@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,10 +53,15 @@ class LatePage:
     ) -> None:
         """Serve one request."""
         if self._page is None:
-            from airflow_provider_toggl.page.app import build_page  # noqa: PLC0415 - see above
-
-            self._page = build_page()
+            # In a thread: deliveries come in by the same event loop.
+            self._page = await asyncio.to_thread(_build_page)
         await self._page(scope, receive, send)
+
+
+def _build_page() -> Callable[..., Awaitable[None]]:
+    from airflow_provider_toggl.page.app import build_page  # noqa: PLC0415 - see above
+
+    return build_page()
 
 
 def page_link() -> str:

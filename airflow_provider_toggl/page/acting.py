@@ -75,7 +75,7 @@ def act(
 ) -> RedirectResponse:
     """Do it, and lead back to where it was asked for."""
     check_form(request, form.pop("token", ""), actor.user.get_id(), _purpose(conn_id, chosen))
-    number = begin_entry(chosen.name.replace("-", "_"), actor.name, {"conn_id": conn_id, **form})
+    number = begin_entry(chosen.name.replace("-", "_"), actor.name, {**form, "conn_id": conn_id})
     try:
         outcome, failed = chosen.run(Order(conn_id, actor.name, form)), False
     except (TogglError, AirflowNotFoundException) as error:

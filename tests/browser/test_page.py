@@ -29,6 +29,7 @@ from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("page")]
 
+DOCUMENTED = {"connection-dark", "deliveries", "story", "operator", "refused"}
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 DELIVERIES = "/c/toggl_default/deliveries"
 
@@ -52,7 +53,7 @@ def texts(chrome: Chrome, selector: str) -> list[str]:
 
 def picture(chrome: Chrome, folder: Path, name: str) -> None:
     """Take a picture of what the window shows, for who looks at the test, or for the documentation."""
-    place = IMAGES if os.environ.get("RENEW_IMAGES") == "1" else folder
+    place = IMAGES if os.environ.get("RENEW_IMAGES") == "1" and name in DOCUMENTED else folder
     chrome.save_screenshot(str(place / f"page-{name}.png"))
 
 
