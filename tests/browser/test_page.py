@@ -27,7 +27,13 @@ from support.office import MANY, PASSWORDS, Office, running_office
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
-pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("page")]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.newest,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("page"),
+]
 
 DOCUMENTED = {"connection-dark", "deliveries", "story", "operator", "refused"}
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -176,7 +182,10 @@ def test_a_page_of_a_million_rows_has_what_was_asked_for_or_says_how_far_it_look
     assert answer.status_code == 200
     rows = answer.text.count(f'<td><a href="/toggl-page{DELIVERIES}/')
     # A machine that is busy looks less far in the time that a page may take, and says so.
-    assert rows == shown or (rows <= 50 and (shown is None or "Looked back to place" in answer.text))
+    # Other tests may have added some.
+    assert rows in range(shown or 0, (shown or 0) + 5) or (
+        rows <= 50 and (shown is None or "Looked back to place" in answer.text)
+    )
 
 
 def test_what_the_first_look_does_not_find_is_looked_for_on_and_on(office: Office, chromium: Chrome) -> None:

@@ -73,6 +73,7 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     assert "Hours of the last 30 days" in report
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
     assert toggl.token not in report
+    airflow.cli("dags", "test", "toggl_checks")
 
 
 @pytest.mark.newest

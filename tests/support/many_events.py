@@ -66,7 +66,8 @@ def fill_store(path: Path, count: int, *, last: datetime, conn_id: str = "toggl_
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("pragma synchronous = off")
         db.execute("create temp table kinds (entity text primary key, crc integer, body blob)")
-        kinds = [(entity, zlib.crc32(body_of(entity)), body_of(entity)) for entity in ENTITIES]
+        bodies = {entity: body_of(entity) for entity in ENTITIES}
+        kinds = [(entity, zlib.crc32(body), body) for entity, body in bodies.items()]
         db.executemany("insert into kinds values (?, ?, ?)", kinds)
         db.execute(_INSERT, values)
         db.execute("pragma wal_checkpoint(truncate)")

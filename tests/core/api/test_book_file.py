@@ -136,7 +136,7 @@ def test_a_book_that_is_let_go_leaves_no_connection_open(recwarn: pytest.Warning
 
 
 def test_on_a_full_disk_the_book_is_kept_in_this_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+    with small_disk(tmp_path / "disk", kilobytes=256) as disk:
         with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
