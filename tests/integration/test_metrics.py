@@ -108,7 +108,7 @@ def check_fields(airflow: AirflowHome, workspace_id: int) -> None:
         ("toggl_default", workspace_id, "time_entries")
     }
     # What it is to people is there as well, and what it is to machines is a number.
-    (summary,) = [line for line in own if "seconds" in line]
+    *_, summary = [line for line in own if "seconds" in line]
     assert f"{summary['rows']:,} rows in {summary['pages']} pages" in summary["event"]
     assert {"requests", "quota_left", "watermark", "inserted", "deferrals"} <= summary.keys()
     (deferred, *_) = [line for line in lines if "deferred_until" in line]
