@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, AssetWatcher, chain
 
@@ -14,7 +16,10 @@ from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
-with DAG(dag_id="observed", schedule=None):
+# Airflow fails a task that is resumed before its scheduler has heard that it was deferred.
+AGAIN = {"retries": 2, "retry_delay": timedelta(0)}
+
+with DAG(dag_id="observed", schedule=None, default_args=AGAIN):
     chain(
         TogglEnsureSubscriptionOperator(task_id="ensure", description="observed"),
         TogglEventSensor(task_id="wait", entity="time_entry", timeout=300),
