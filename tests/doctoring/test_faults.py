@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.api.subscriptions import Filter
 from airflow_provider_toggl.core.doctor.catalogue import BY_NAME
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.newest]
 
 VERSION_1 = Path(__file__).parents[1] / "core" / "land" / "made_before" / "duckdb_version_1.sql"
 Examine = Callable[..., Told]
