@@ -14,7 +14,7 @@ import pytest
 from support.pulls import Workspace
 from support.truth import live
 
-from airflow_provider_toggl.core.errors import AbsenceRefused, ConnectionTrouble, MalformedAnswer
+from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, ConnectionTrouble, MalformedAnswer
 from airflow_provider_toggl.core.extract import belief
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.records import Observation, decode_page
@@ -343,3 +343,29 @@ def test_what_was_changed_while_reports_did_not_show_it_is_found_when_they_do(pu
     assert live(workspace.path, "time_entries")[edited.id]["description"] == "edited unseen"
     requests = workspace.reconcile().requests
     assert workspace.reconcile().requests == requests, "it is looked for once"
+
+
+def test_a_run_that_failed_while_it_saw_less_hides_no_change_either(pulled):
+    workspace = pulled(plan="premium", users=4, largest_page_size=5)
+    toggl, world = workspace.toggl, workspace.toggl.world
+    *_, edited = entries = [entry for entry in entries_of(workspace)[:40] if entry.user_id != world.owner.id]
+    workspace.reconcile()
+    toggl.change_user(is_admin=False)
+    world.change(edited, {"description": "edited unseen"}, world.owner)
+    # More than a page is newer, some of it than the mark of the run that fails, less its overlap.
+    others = [one for one in entries_of(workspace) if one not in entries][-24:]
+    for some in (others[:12], others[12:]):
+        toggl.advance(86_400)
+        for entry in some:
+            world.change(entry, {"description": "seen"}, world.owner)
+        toggl.advance(86_400)
+    # The changes are read, and the mark moves; what is missing is not looked at any more.
+    toggl.fault("status", status=403, match={"path": "summary/"}, times=1)
+    with pytest.raises(AccessDenied):
+        workspace.reconcile()
+    toggl.advance(3 * 86_400)
+    workspace.reconcile()
+    toggl.advance(3 * 86_400)
+    toggl.change_user(is_admin=True)
+    workspace.reconcile()
+    assert live(workspace.path, "time_entries")[edited.id]["description"] == "edited unseen"

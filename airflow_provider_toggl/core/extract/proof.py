@@ -78,8 +78,8 @@ class ReconcileCursor:
     :param takes_ids: whether reports take ids as a filter, None before the first.
     :param shows_running: whether a report has ever shown a running entry.
     :param proofs: the windows of the last run.
-    :param begun_for: the start of the run that is under way, or was the last one, by this machine's clock.
-    :param known_to: up to when changes were known at that start.
+    :param known_to: up to when changes were known before the run that is not finished, and before those that failed
+        since the last one that was; None where none is.
     :param blindness: what the last run lacked, None where that was nothing.
     """
 
@@ -91,8 +91,7 @@ class ReconcileCursor:
     shows_running: bool = False
     proofs: tuple[Proof, ...] = ()
     open: OpenProof | None = None
-    begun_for: datetime = _EPOCH
-    known_to: datetime = _EPOCH
+    known_to: datetime | None = None
     blindness: Blindness | None = None
 
 

@@ -136,11 +136,10 @@ class Reconcile:
         return self._prove_windows()
 
     def _note_begin(self) -> None:
-        cursor, run_started = self._reading.cursor, self._request.run_started
-        if cursor.begun_for != run_started:
+        cursor = self._reading.cursor
+        if cursor.known_to is None:
             past = Window(self._wanted[0].first, max(self._wanted[0].first, self._wanted[0].last - 2 * DAY))
-            known_to = windows.watermark_of(cursor.changes.coverage, past) or _EPOCH
-            self._reading.keep(begun_for=run_started, known_to=known_to)
+            self._reading.keep(known_to=windows.watermark_of(cursor.changes.coverage, past) or _EPOCH)
 
     def _read_changes(self) -> None:
         for part in self._looked_through():
@@ -268,13 +267,13 @@ class Reconcile:
         reading = self._reading
         blind = reading.cursor.blindness
         ends = blind is not None and blind.ends(unseen)
-        since = reading.cursor.known_to if blind is None else blind.since
+        since = (reading.cursor.known_to or _EPOCH) if blind is None else blind.since
         if ends:
             log.info("Entries are shown again that were not: looking for what was changed since %s.", since)
             changes = reading.cursor.changes
             coverage = blindness.rewind(changes.coverage, self._looked_through(), since)
             reading.keep(changes=replace(changes, coverage=coverage))
-        reading.keep(blindness=Blindness(since, unseen) if unseen else None)
+        reading.keep(blindness=Blindness(since, unseen) if unseen else None, known_to=None)
         if ends:
             self._read_changes()
 
