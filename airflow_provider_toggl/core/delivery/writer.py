@@ -45,7 +45,7 @@ class _Refusal:
 
 
 Note = Handshake | Mark | Received
-"""What a PING leaves behind."""
+"""What a PING leaves behind, or what the receiver has counted and refused."""
 _Result = Appended | _Refusal | None
 
 
