@@ -99,13 +99,17 @@ def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, A
 
 
 def build_verifying() -> Any:
-    """Return the receiver less its last step: an event that was verified and read is answered, and not stored."""
+    """Return the receiver less its last step: an event that was verified and read is answered, and not stored.
+
+    It counts in a logbook as the whole one does, in a store of its own.
+    """
     from airflow_provider_toggl.core.clock import SystemClock
     from airflow_provider_toggl.core.delivery.app import Receiver
     from airflow_provider_toggl.core.delivery.connections import Connections
     from airflow_provider_toggl.core.delivery.counters import Counters
     from airflow_provider_toggl.core.delivery.desk import Desk, Limits, Reply, build_reply
     from airflow_provider_toggl.core.delivery.receive import STORED, ReceivingConnection, read_delivery
+    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
     answer = build_reply(STORED)
     connection = ReceivingConnection("toggl_default", (SECRET,))
@@ -118,12 +122,12 @@ def build_verifying() -> Any:
     class VerifyingReceiver(Receiver):
         def build_desk(self) -> Desk:
             connections = Connections([connection.conn_id], lambda _: connection)
-            return VerifyingDesk(connections, open_nothing, Limits(), Counters(), SystemClock())
+            return VerifyingDesk(connections, open_store, Limits(), Counters(), SystemClock())
 
-    def open_nothing(store: str) -> Any:
-        raise NotImplementedError(store)
+    def open_store(_: str) -> Any:
+        return SqliteEventStore(Path(os.environ["AIRFLOW_HOME"]) / "verifying.sqlite")
 
-    return VerifyingReceiver([connection.conn_id], lambda _: connection, open_nothing)
+    return VerifyingReceiver([connection.conn_id], lambda _: connection, open_store)
 
 
 def serve_verifying(port: int) -> None:
