@@ -4,8 +4,8 @@ Needs webhooks (a subscription and the receiver) and one connection, ``toggl_def
 costs no request. Rows land in the file behind connection ``duckdb_default``, or in
 ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
 
-It runs every quarter of an hour as well: Airflow can lose a wake-up, and a warehouse may be away for longer than retries
-last. The next run lands what is missing then, also in a quiet hour.
+It runs every quarter of an hour as well: Airflow can lose a wake-up, and a warehouse may be away for longer than
+retries last. The next run lands what is missing then, also in a quiet hour.
 """
 
 from __future__ import annotations

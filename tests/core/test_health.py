@@ -33,6 +33,7 @@ from airflow_provider_toggl.core.health.state import (
     Freshness,
     Health,
     LaneLeft,
+    ReaderPlace,
     Reconciled,
     SubscriptionState,
     ago,
@@ -58,6 +59,13 @@ GOOD = Health(
     lanes=(LaneLeft("user", 30, 22, NOW + HOUR / 2),),
     reconciled=(Reconciled(1, NOW - 5 * HOUR, "2026-01-01", "2026-03-11", 48_213, 2, 0, 3, 0),),
 )
+
+LANDING = ReaderPlace("duckdb_default.toggl", 9, 0, NOW, lands_in="duckdb_default.toggl")
+
+
+def waiting(reader: ReaderPlace, age: timedelta) -> ReaderPlace:
+    """Return a reader that three events wait for, the oldest so long."""
+    return replace(reader, behind=3, waiting_since=NOW - age)
 
 
 @pytest.fixture
@@ -107,6 +115,14 @@ def test_a_good_connection_is_a_line() -> None:
         ),
         ({"refused": 12}, "subscription", "good", "12 refused in the last day"),
         ({"last_delivery": None}, "subscription", "good", "no delivery among the newest events"),
+        ({"readers": (LANDING,)}, "landing", "good", "every event landed"),
+        ({"readers": (waiting(LANDING, HOUR / 2),)}, "landing", "good", "events about to be landed: 3"),
+        (
+            {"readers": (waiting(LANDING, 2 * HOUR), LANDING)},
+            "landing",
+            "attention",
+            "events wait for duckdb_default.toggl: 3, the oldest came 2 h ago",
+        ),
         ({"streams": ()}, "freshness", "unknown", "because no task has landed anything since this is noted"),
         ({"streams": (), "unknown": {"freshness": "it is locked"}}, "freshness", "unknown", "because it is locked"),
         ({"streams": (Freshness("tags", 1, NOW - 2 * DAY, NOW, None),)}, "freshness", "attention", "2 d ago"),
@@ -183,6 +199,31 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     assert (health.reconciled[0].unproved, health.reconciled[0].reasons) == (2, ("too old",))
     assert [(one.name, one.behind) for one in health.readers] == [("reader", 1)]
     assert (health.allowances, health.unknown) == ((1,), {})
+
+
+def test_what_waits_for_a_landing_is_known_and_for_others_it_is_no_fault(
+    store: EventStore, tmp_path: Path, clock: FakeClock
+) -> None:
+    store.append([new_event(1, received_at=NOW - 3 * HOUR), new_event(2, received_at=NOW - 2 * HOUR)])
+    landing = {"kind": "landing", "warehouse": "lake.toggl", "conn_id": None, "workspace_id": None}
+    for name, note in [
+        ("behind", landing),
+        ("others", {**landing, "conn_id": "other"}),
+        ("watcher", {"kind": "watcher"}),
+    ]:
+        store.commit(name, 1)
+        store.logbook.note(reader_name(name), note)
+    health = gather(sources(tmp_path, clock), NOW)
+    assert [(one.name, one.lands_in, one.waiting_since) for one in health.readers] == [
+        ("behind", "lake.toggl", NOW - 2 * HOUR),
+        ("others", None, NOW - 2 * HOUR),
+        ("watcher", None, NOW - 2 * HOUR),
+    ]
+    (finding,) = [one for one in health.findings() if one.part == "landing"]
+    assert (finding.level, finding.text) == ("attention", "events wait for lake.toggl: 1, the oldest came 2 h ago")
+    store.commit("behind", 2)
+    (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
+    assert (finding.level, finding.text) == ("good", "every event landed")
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:

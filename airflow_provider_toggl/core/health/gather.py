@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from airflow_provider_toggl.core.api.quota import Lane
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.logbook import received_name
-from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.logbook import reader_name, received_name
+from airflow_provider_toggl.core.events.store import Consumer, EventStore
 from airflow_provider_toggl.core.health import notes
 from airflow_provider_toggl.core.health.state import Freshness, Health, LaneLeft, ReaderPlace
 from airflow_provider_toggl.core.instants import parse_instant
@@ -159,9 +159,19 @@ class _Looks:
         }
 
     def readers(self) -> dict[str, Any]:
-        last_seq = self._store.last_seq()
+        said = {note.name: note.value for note in self._store.logbook.notes(reader_name(""))}
         return {
-            "readers": tuple(
-                ReaderPlace(one.name, one.seq, last_seq - one.seq, one.updated_at) for one in self._store.consumers()
-            )
+            "readers": tuple(self._place(one, said.get(reader_name(one.name), {})) for one in self._store.consumers())
         }
+
+    def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ReaderPlace:
+        lands_this = said.get("kind") == "landing" and said.get("conn_id") in (None, self._conn_id)
+        oldest = self._store.read(consumer.seq, 1)
+        return ReaderPlace(
+            consumer.name,
+            consumer.seq,
+            self._store.last_seq() - consumer.seq,
+            consumer.updated_at,
+            oldest[0].event.received_at if oldest else None,
+            str(said.get("warehouse") or consumer.name) if lands_this else None,
+        )

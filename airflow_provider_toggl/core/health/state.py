@@ -15,6 +15,9 @@ STALE = timedelta(hours=26)
 UNPROVED = timedelta(days=8)
 """A reconciliation that is older was missed by a weekly run."""
 
+WAITING = timedelta(hours=1)
+"""An event that waits longer to be landed was missed by runs that changes start."""
+
 
 @dataclass(frozen=True)
 class SubscriptionState:
@@ -88,12 +91,16 @@ class ReaderPlace:
     """A named reader of the event store.
 
     :param behind: events that it has not read.
+    :param waiting_since: when the oldest of these was received, None where there is none.
+    :param lands_in: the warehouse that it lands this connection's events in, None where it does something else.
     """
 
     name: str
     seq: int
     behind: int
     updated_at: datetime
+    waiting_since: datetime | None = None
+    lands_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,8 @@ class Health:
 
 def judge(health: Health) -> list[Finding]:
     """Return the findings of a connection: what waits for a person, what is not known, and what is good."""
-    found = [_judge_subscription(health), *_judge_streams(health), *_judge_quota(health), *_judge_proof(health)]
+    found = [_judge_subscription(health), *_judge_landing(health), *_judge_streams(health)]
+    found += [*_judge_quota(health), *_judge_proof(health)]
     found += [
         Finding(part, "unknown", f"{part} unknown, because {reason}")
         for part, reason in health.unknown.items()
@@ -207,6 +215,28 @@ def _judge_subscription(health: Health) -> Finding:
 
 def _state(one: SubscriptionState) -> str:
     return f"{'enabled' if one.enabled else 'disabled'} and {'validated' if one.validated else 'not validated'}"
+
+
+def _judge_landing(health: Health) -> list[Finding]:
+    """Return what waits to be landed; nothing where no task lands events."""
+    part = "landing"
+    landing = [one for one in health.readers if one.lands_in is not None]
+    waiting = [(one.waiting_since, one) for one in landing if one.behind and one.waiting_since is not None]
+    found = [
+        Finding(
+            part,
+            "attention",
+            f"events wait for {one.lands_in}: {one.behind:,}, the oldest came {ago(since, health.at)}",
+        )
+        for since, one in waiting
+        if health.at - since > WAITING
+    ]
+    if landing and not found:
+        text = (
+            f"events about to be landed: {sum(one.behind for _, one in waiting):,}" if waiting else "every event landed"
+        )
+        found.append(Finding(part, "good", text))
+    return found
 
 
 def _judge_streams(health: Health) -> list[Finding]:
