@@ -17,7 +17,11 @@ FIELDS: dict[str, str] = {
     "connection": "ID of the Toggl connection",
     "workspace_id": "the workspace",
     "stream": "the stream; `events` for a drain",
-    "by": "`pull`, `drain`, `reconcile`, `receive` or `deadline`",
+    "by": "`pull`, `drain`, `reconcile`, `receive`, `wait`, `watch`, `commit`, `replay` or `deadline`",
+    "dag_id": "as Airflow has it; of a deadline, the DAG that is late",
+    "run_id": "as Airflow has it; of a deadline, the run that is late",
+    "consumer": "name of the reader of the event store, null where a wait is of none",
+    "seq": "a place in the event store: up to where it was read, or of the event that was waited for",
     "pages": "pages read so far in this run",
     "rows": "rows, or events, landed so far in this run",
     "inserted": "new rows",
@@ -65,10 +69,11 @@ def fields(**named: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
-def tell(log: logging.Logger, text: str, *args: object, **named: Any) -> None:
+def tell(log: logging.Logger, text: str, *args: object, level: int = logging.INFO, **named: Any) -> None:
     """Log a line for people, with fields for machines.
 
     :param text: with ``args`` as in ``log.info``.
+    :param level: of ``logging``.
     """
     with fields(**named):
-        log.info(text, *args, extra=_bound.get(), stacklevel=2)
+        log.log(level, text, *args, extra=_bound.get(), stacklevel=2)

@@ -121,7 +121,8 @@ def _tell(error: Exception) -> None:
         log.warning("Measurements are lost, work goes on: %s: %s", type(error).__name__, error)
 
 
-_STREAM = "a stream, `time_entries` or another; `events` for what a drain lands"
+_STREAM = "a stream, `time_entries` or another"
+_LANDED_STREAM = f"{_STREAM}; `events` for what a drain lands"
 _BY = "`pull`, `drain` or `reconcile`"
 _CONNECTION = "ID of the Toggl connection"
 _LANE = "`user`, `organization_<id>`, or `workspace_<id>` while its organization is not known"
@@ -147,14 +148,14 @@ LAST_SEQ = Gauge(
     f"{PREFIX}store.last_seq",
     "events",
     "The greatest number that the event store has given to an event.",
-    "receiver, task",
+    "receiver, triggerer, task",
     {"store": "connection ID of the event store, `default` for the file"},
 )
 LAG = Gauge(
     f"{PREFIX}store.lag",
     "events",
     "How many events are behind the place up to which a consumer has done its work.",
-    "receiver, task",
+    "receiver, triggerer, task",
     {"store": "as above", "consumer": "name of the consumer: of a drain, a watcher or a sensor"},
 )
 TAIL_READS = Counter(
@@ -247,7 +248,7 @@ LANDED = Counter(
     "task",
     {
         "by": _BY,
-        "stream": _STREAM,
+        "stream": _LANDED_STREAM,
         "result": "`inserted`, `updated`, `unchanged`, `absent` (no longer in Toggl) or `rejected` (kept in "
         "`rejected_records`)",
     },
@@ -257,7 +258,7 @@ LAND_TIME = Timer(
     "seconds",
     "One transaction of rows and progress.",
     "task",
-    {"by": _BY, "stream": _STREAM},
+    {"by": _BY, "stream": _LANDED_STREAM},
 )
 WATERMARK = Gauge(
     f"{PREFIX}land.watermark",
@@ -286,7 +287,7 @@ RUN_TIME = Timer(
     "seconds",
     "One attempt of a run, from its begin to its end or to a deferral.",
     "task",
-    {"by": _BY, "stream": _STREAM},
+    {"by": _BY, "stream": _LANDED_STREAM},
 )
 RUN_REQUESTS = Counter(
     f"{PREFIX}run.requests",

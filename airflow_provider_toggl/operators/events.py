@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.lag import measure_store
+from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
@@ -60,5 +61,6 @@ class TogglCommitEventsOperator(BaseOperator):
         with open_event_store(event_store_conn_id=store_conn_id) as store:
             consumer = store.commit(self.consumer, seq)
             measure_store(store, store_conn_id)
-        self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
+        with fields(connection=self.toggl_conn_id, by="commit", consumer=consumer.name, seq=consumer.seq):
+            self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
         return {"consumer": consumer.name, "seq": consumer.seq}

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.hooks import telemetry
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,9 +51,11 @@ class QuotaDeferral(BaseOperator):
         return self._attempt(progress or {})
 
     def _attempt(self, progress: dict[str, Any]) -> Any:
+        telemetry.connect()
         stop: QuotaExhausted | RateLimited
         try:
-            return self.work(progress)
+            with fields(connection=getattr(self, "toggl_conn_id", "")):
+                return self.work(progress)
         except QuotaExhausted as error:
             stop, until = error, error.resets_at
         except RateLimited as error:

@@ -15,6 +15,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.log_fields import fields, tell
 
 log = logging.getLogger(__name__)
 
@@ -87,20 +88,19 @@ def replay_log(
     """
     clock = clock or SystemClock()
     seen: set[str] = set()
-    while True:
-        page = webhooks.find_log_page(subscription_id, state.offset)
-        if page is None:
-            state.served = False
-            return
-        fresh = [row for row in page.events if _mark(row) not in seen]
-        seen.update(map(_mark, fresh))
-        if not fresh:
-            return
-        read = partial(event_from_log, subscription_id=subscription_id, conn_id=conn_id, received_at=utc(clock.now()))
-        _append(store, fresh, read, state)
-        _move(state, page, len({*map(_mark, fresh)}))
-        if page.total is not None and state.offset >= page.total:
-            return
+    with fields(connection=conn_id, workspace_id=webhooks.workspace_id, subscription_id=subscription_id, by="replay"):
+        while (page := webhooks.find_log_page(subscription_id, state.offset)) is not None:
+            fresh = [row for row in page.events if _mark(row) not in seen]
+            seen.update(map(_mark, fresh))
+            if not fresh:
+                return
+            now = utc(clock.now())
+            read = partial(event_from_log, subscription_id=subscription_id, conn_id=conn_id, received_at=now)
+            _append(store, fresh, read, state)
+            _move(state, page, len({*map(_mark, fresh)}))
+            if page.total is not None and state.offset >= page.total:
+                return
+    state.served = False
 
 
 def event_from_log(
@@ -153,12 +153,15 @@ def _move(state: Replay, page: LogPage, fresh: int) -> None:
     state.offset += len(page.events)
     state.distinct += fresh
     state.total = page.total if state.total is None else state.total
-    log.info(
+    tell(
+        log,
         "Page %d of Toggl's log: %d of %s events read, %d were missing here.",
         state.pages,
         state.offset,
         "an unknown number of" if page.total is None else page.total,
         state.appended,
+        pages=state.pages,
+        rows=state.appended,
     )
 
 

@@ -13,6 +13,8 @@ from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, search
 from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.triggers.events import TogglEventTrigger, is_template
@@ -129,12 +131,15 @@ class TogglEventSensor(BaseSensorOperator):
         """Look, and wait if there is nothing yet; return the first event that counts."""
         if not self.deferrable:
             return super().execute(context)
-        try:
-            if result := self._look(context):
-                return result
-        except EventStoreUnavailable as error:
-            self.log.warning("The triggerer looks as soon as the event store can be asked: %s", error)
-        self.log.info("No such event yet; waiting in the triggerer for one after %s.", self._reached)
+        telemetry.connect()
+        with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
+            try:
+                if result := self._look(context):
+                    return result
+            except EventStoreUnavailable as error:
+                self.log.warning("The triggerer looks as soon as the event store can be asked: %s", error)
+            with fields(seq=self._reached):
+                self.log.info("No such event yet; waiting in the triggerer for one after %s.", self._reached)
         self.defer(
             trigger=TogglEventTrigger(
                 toggl_conn_id=self.toggl_conn_id,

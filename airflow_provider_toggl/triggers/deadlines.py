@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.core.log_fields import tell
 from airflow_provider_toggl.hooks import telemetry
 
 log = logging.getLogger(__name__)
@@ -26,5 +26,6 @@ async def tell_late(context: Mapping[str, Any] | None = None, **about: Any) -> N
     dag_id = run.get("dag_id") or "unknown"
     metrics.LATE.add(dag=dag_id)
     said = "; ".join(f"{name}: {value}" for name, value in about.items())
-    with fields(by="deadline"):
-        log.error("Run %s of DAG %s is not done in time. %s", run.get("dag_run_id"), dag_id, said)
+    run_id = run.get("dag_run_id")
+    told = {"by": "deadline", "dag_id": dag_id, "run_id": run_id}
+    tell(log, "Run %s of DAG %s is not done in time. %s", run_id, dag_id, said, level=logging.ERROR, **told)

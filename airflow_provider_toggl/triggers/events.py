@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from airflow_provider_toggl.core.events.search import EventQuery, Found
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import tail_of
 from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.log_fields import fields, tell
+from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.triggers.crowd import crowd_of
 from airflow_provider_toggl.triggers.reading import patiently
@@ -28,6 +31,8 @@ from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
 if TYPE_CHECKING:
     import jinja2
     from airflow.providers.common.compat.sdk import Context
+
+log = logging.getLogger(__name__)
 
 HANDOVER_SECONDS = 30.0
 """Airflow 3.2 does not tell when it has stored an event, which takes it about two seconds: by then it has."""
@@ -120,6 +125,7 @@ class TogglEventTrigger(BaseEventTrigger):
             found = await self._wait()
             metrics.FIRED.add(way="wait")
             metrics.FIRED_EVENTS.add(found.count, way="wait")
+            self._tell(found)
             yield await self._ending(found.as_dict())
             return
         async with self.open_watch() as watch, contextlib.aclosing(watch.bursts()) as bursts:
@@ -146,11 +152,30 @@ class TogglEventTrigger(BaseEventTrigger):
 
     async def _wait(self) -> Found:
         """Return the first event that counts, whenever it comes."""
-        key = await self._store_key()
-        query, after = await patiently(lambda: self._begin(key))
+        telemetry.connect()
+        with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
+            key = await self._store_key()
+            query, after = await patiently(lambda: self._begin(key))
         with tail_of(key, lambda: _open_store(key)) as tail:
             async with crowd_of(key, tail, after) as crowd:
                 return await crowd.wait(query, after)
+
+    def _tell(self, found: Found) -> None:
+        """Say what has ended the wait."""
+        seq, message = found.stored.seq, found.message
+        tell(
+            log,
+            "Event %d ends the wait: %s %s in workspace %s.",
+            seq,
+            message.entity,
+            message.action,
+            message.workspace_id,
+            connection=self.toggl_conn_id,
+            workspace_id=message.workspace_id,
+            by="wait",
+            consumer=self.consumer,
+            seq=seq,
+        )
 
     def _begin(self, key: str) -> tuple[EventQuery, int]:
         """Return what to look for, and after which place; the store is asked only where it must be."""
@@ -185,15 +210,18 @@ class TogglEventTrigger(BaseEventTrigger):
     @contextlib.asynccontextmanager
     async def open_watch(self) -> AsyncGenerator[Watch, None]:
         """Read for the consumer of this trigger."""
-        key = await self._store_key()
-        query, start = await patiently(lambda: self._begin(key))
-        store = await patiently(lambda: _open_store(key))
+        consumer = self.consumer or self._own_name()
+        telemetry.connect()
+        with fields(connection=self.toggl_conn_id, by="watch", consumer=consumer):
+            key = await self._store_key()
+            query, start = await patiently(lambda: self._begin(key))
+            store = await patiently(lambda: _open_store(key))
         with store, tail_of(key, lambda: _open_store(key)) as tail:
             yield Watch(
                 store,
                 tail,
                 query,
-                consumer=self.consumer or self._own_name(),
+                consumer=consumer,
                 debounce=self._debounce(),
                 start=start,
                 store_name=key,

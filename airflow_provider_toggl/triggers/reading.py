@@ -13,6 +13,7 @@ from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.events.tail import Tail
+from airflow_provider_toggl.core.log_fields import tell
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ async def patiently(call: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(call)
         except EventStoreUnavailable as error:
-            log.warning("The event store cannot be asked where to begin; trying again until it can: %s", error)
+            text = "The event store cannot be asked where to begin; trying again until it can: %s"
+            tell(log, text, error, level=logging.WARNING, retry_in=pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 

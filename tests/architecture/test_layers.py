@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sensors": CORE | {"hooks", "triggers"},
     "operators": CORE | {"hooks", "triggers", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
-    "operators.quota_deferral": BASE,
+    "operators.quota_deferral": BASE | {"hooks"},
     "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE,

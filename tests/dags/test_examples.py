@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from support.airflow_home import AirflowHome
@@ -74,6 +75,10 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
     assert toggl.token not in report
     airflow.cli("dags", "test", "toggl_checks")
+    with duckdb.connect(str(warehouse)) as damaged:
+        damaged.execute("UPDATE toggl.time_entries SET project_id = 1 WHERE project_id IS NOT NULL")
+    said = airflow.cli("tasks", "test", "toggl_checks", "entries")
+    assert "Check: each_project_is_landed" in said.split("The following tests have failed:")[-1]
 
 
 @pytest.mark.newest

@@ -18,13 +18,25 @@ OWN_LABELS = {"le"}
 SUFFIXES = {"counter": {""}, "gauge": {""}, "timer": {"_bucket", "_sum", "_count"}}
 
 
+def exported(name: str) -> str:
+    """Return what statsd_exporter makes of a name: what its mapping says, else underscores for what is no letter."""
+    for mapping in mappings():
+        if found := re.fullmatch(mapping["match"], name):
+            return str(re.sub(r"\$\{(\d)\}", lambda place: found[int(place[1])], mapping["name"]))
+    return re.sub(r"\W", "_", name)
+
+
 def prometheus_names() -> dict[str, metrics.Metric]:
     """Return what statsd_exporter makes of each name, a timer's with what a histogram adds."""
     return {
-        f"airflow_{name.replace('.', '_')}{suffix}": metric
+        f"{exported(f'airflow.{name}')}{suffix}": metric
         for name, metric in metrics.CATALOGUE.items()
         for suffix in SUFFIXES[metric.kind]
     }
+
+
+def mappings() -> list[dict[str, Any]]:
+    return list(yaml.safe_load((EXAMPLES / "statsd_exporter.yml").read_text())["mappings"])
 
 
 def test_the_page_has_the_catalogue_s_tables() -> None:
@@ -62,8 +74,23 @@ def test_what_is_drawn_and_watched_is_measured_and_has_those_labels(expression: 
     assert set(names) <= known.keys()
     for name, labels in re.findall(r"(\bairflow_\w+)\{([^}]*)\}", expression):
         assert set(re.findall(r"(\w+)[=!]", labels)) <= set(known[name].tags)
-    grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
-    assert grouped <= OWN_LABELS.union(*(known[name].tags for name in names))
+    # Of two metrics in one expression both must have a label by which they are added up.
+    grouped = grouped_by(expression)
+    assert grouped - OWN_LABELS <= set.intersection(*(set(known[name].tags) for name in names))
+    assert ("le" in grouped) == ("histogram_quantile" in expression) == any(name.endswith("_bucket") for name in names)
+
+
+def grouped_by(expression: str) -> set[str]:
+    return {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+
+
+@pytest.mark.parametrize(
+    "expression", [rule["expr"] for rule in rules() if re.search(r"increase\(.*> \d+$", rule["expr"])]
+)
+def test_an_alert_sees_the_first_of_what_never_happened_before(expression: str) -> None:
+    # A counter that comes with its first event has grown by nothing.
+    ((series, window),) = set(re.findall(r"increase\((\w+(?:\{[^}]*\})?)\[(\w+)\]\)", expression))
+    assert f"({series} unless {series} offset {window}) or increase({series}[{window}])" in expression
 
 
 def test_values_of_labels_are_those_that_the_table_has() -> None:
@@ -97,11 +124,20 @@ def test_each_alert_has_a_name_of_its_own_a_severity_and_a_summary() -> None:
     for rule in found:
         used = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
         metric = prometheus_names()[re.findall(r"\bairflow_\w+", rule["expr"])[0]]
-        assert used <= set(metric.tags)
+        is_sum = re.search(r"\b(sum|max|min)\b", rule["expr"]) is not None
+        assert used <= (grouped_by(rule["expr"]) if is_sum else set(metric.tags))
+
+
+def test_each_line_of_the_dashboard_is_named_by_labels_that_it_has() -> None:
+    for panel in dashboard()["panels"]:
+        for target in panel.get("targets", ()):
+            assert set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", ""))) <= grouped_by(target["expr"])
 
 
 def test_the_exporter_s_rule_is_for_the_timers_and_for_nothing_else() -> None:
-    (mapping,) = yaml.safe_load((EXAMPLES / "statsd_exporter.yml").read_text())["mappings"]
+    (mapping,) = mappings()
     matched = {name for name in metrics.CATALOGUE if re.fullmatch(mapping["match"], f"airflow.{name}")}
     assert matched == {name for name, metric in metrics.CATALOGUE.items() if metric.kind == "timer"}
-    assert mapping["name"] == "airflow_toggl_${1}_${2}"
+    assert len(prometheus_names()) == sum(len(SUFFIXES[metric.kind]) for metric in metrics.CATALOGUE.values())
+    buckets = mapping["histogram_options"]["buckets"]
+    assert buckets == sorted(set(buckets))

@@ -62,12 +62,32 @@ assert telemetry._choose() is TaskStats, "what a task's process sends by is used
 """
 
 
-def run(program: str, env: Mapping[str, str]) -> None:
-    """Run a program in a process of its own."""
+# A task's work, with what it measures on its way.
+WORK = """
+from support.changes import change
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
+
+with open_event_store("toggl_default") as store:
+    store.append([change(number) for number in (1, 2, 3)])
+commit = TogglCommitEventsOperator(task_id="commit", consumer="report", seq=2)
+assert commit.execute({}) == commit.execute({}) == {"consumer": "report", "seq": 2}
+"""
+#: A host that has no address, one that does not listen, and a client that raises.
+BROKEN = {
+    "unknown": {"STATSD_HOST": "nowhere.invalid"},
+    "silent": {"STATSD_HOST": "127.0.0.1", "STATSD_PORT": "9"},
+    "raising": {"STATSD_CUSTOM_CLIENT_PATH": "support.broken_statsd.Raising"},
+}
+
+
+def run(program: str, env: Mapping[str, str]) -> str:
+    """Run a program in a process of its own; return what it has said."""
     done = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, **env}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 def test_statsd_is_sent_every_metric_with_its_kind_and_tags_in_letters_that_it_takes() -> None:
@@ -109,6 +129,23 @@ def test_a_forked_process_chooses_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sink.stats() is first
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert sink.stats() is not first
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_backend_that_is_not_there_or_fails_fails_no_work_and_is_told_of_once(tmp_path: Path, fault: str) -> None:
+    said = run(
+        WORK,
+        {
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__TOGGL__STATE_DIR": str(tmp_path / "state"),
+            "AIRFLOW_CONN_TOGGL_DEFAULT": '{"conn_type": "toggl", "password": "a-secret-token"}',
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            **{f"AIRFLOW__METRICS__{name}": value for name, value in BROKEN[fault].items()},
+        },
+    )
+    assert said.count("Measurements are lost, work goes on: OSError") == (1 if fault == "raising" else 0)
 
 
 def test_connecting_again_changes_nothing() -> None:

@@ -1,4 +1,4 @@
-"""All that is measured, in one run: subscribe, wait, pull, drain, commit, reconcile; and a watcher."""
+"""All that is measured, in one run: subscribe and pull, wait and commit, drain, reconcile; and a watcher."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from airflow_provider_toggl.triggers.events import TogglEventTrigger
 AGAIN = {"retries": 2, "retry_delay": timedelta(0)}
 
 with DAG(dag_id="observed", schedule=None, default_args=AGAIN):
-    chain(
-        TogglEnsureSubscriptionOperator(task_id="ensure", description="observed"),
-        TogglEventSensor(task_id="wait", entity="time_entry", timeout=300),
-        TogglToSqlOperator(task_id="pull", stream="time_entries", page_size=50),
-        TogglEventsToSqlOperator(task_id="drain"),
-        TogglCommitEventsOperator(
-            task_id="commit", consumer="by_hand", seq="{{ ti.xcom_pull(task_ids='wait')['seq'] }}"
-        ),
-        TogglReconcileOperator(task_id="reconcile"),
+    ensure = TogglEnsureSubscriptionOperator(task_id="ensure", description="observed")
+    pull = TogglToSqlOperator(task_id="pull", stream="time_entries", page_size=200)
+    wait = TogglEventSensor(task_id="wait", entity="time_entry", timeout=300)
+    commit = TogglCommitEventsOperator(
+        task_id="commit", consumer="by_hand", seq="{{ ti.xcom_pull(task_ids='wait')['seq'] }}"
     )
+    drain = TogglEventsToSqlOperator(task_id="drain")
+    reconcile = TogglReconcileOperator(task_id="reconcile")
+    chain(ensure, pull, drain, reconcile)
+    chain(wait, [commit, drain])
 
 watcher = AssetWatcher(name="observed", trigger=TogglEventTrigger(consumer="watcher:observed", after=0))
 with DAG(dag_id="watched", schedule=[toggl_asset(7, watchers=[watcher])]):

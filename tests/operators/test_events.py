@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from support.changes import change
 from support.host_store import store
+from support.log_lines import task_log
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -26,6 +27,14 @@ def test_a_consumer_is_moved_on_and_never_back(store: SqliteEventStore):
     consumer = store.find_consumer("report")
     assert consumer
     assert consumer.seq == 4
+
+
+def test_the_line_says_to_machines_too_which_consumer_is_where(store: SqliteEventStore):
+    store.append([change(1)])
+    with task_log() as find:
+        commit(1)
+    line = find("has done everything up to 1")
+    assert (line["connection"], line["by"], line["consumer"], line["seq"]) == ("toggl_default", "commit", "report", 1)
 
 
 def test_what_was_never_stored_is_not_done(store: SqliteEventStore):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -86,6 +87,16 @@ def test_all_pages_are_appended_whatever_their_size(store: SqliteEventStore, siz
     state = run(serve(pages(rows, size, total=total)), store)
     assert [event.event.event_id for event in store.read(0)] == [1, 2, 3, 4, 5]
     assert (state.appended, state.duplicates, state.served, state.is_complete) == (5, 0, True, True)
+
+
+def test_each_page_s_line_says_to_machines_too_how_far_it_is(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO):
+        run(serve(pages([row(number) for number in range(1, 4)], 2)), store)
+    lines = [vars(record) for record in caplog.records if "of Toggl's log" in record.getMessage()]
+    assert [(line["pages"], line["rows"]) for line in lines] == [(1, 2), (2, 3)]
+    assert {(line["by"], line["connection"], line["workspace_id"], line["subscription_id"]) for line in lines} == {
+        ("replay", "toggl_default", 7, 3)
+    }
 
 
 def test_what_is_stored_already_is_not_stored_twice(store: SqliteEventStore):

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from support.airflow_home import free_port
 from support.changes import change
 from support.connections import Connections
+from support.log_lines import task_log
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -87,6 +88,14 @@ def test_while_the_store_is_away_it_is_the_triggerer_that_waits_for_it(connectio
     connections.set("elsewhere", conn_type="postgres", host="127.0.0.1", port=free_port(), schema="events")
     _, kwargs = deferred(sensor(event_store_conn_id="elsewhere", consumer="report")).trigger.serialize()
     assert (kwargs["after"], kwargs["since"], kwargs["consumer"]) == (None, RUN.isoformat(), "report")
+
+
+def test_the_line_of_a_wait_says_to_machines_too_who_waits_and_from_where(store: SqliteEventStore):
+    store.append([change(1, created_at=RUN - HOUR)])
+    with task_log() as find:
+        deferred(sensor(consumer="report"))
+    line = find("waiting in the triggerer for one after 1")
+    assert (line["connection"], line["by"], line["consumer"], line["seq"]) == ("toggl_default", "wait", "report", 1)
 
 
 def test_every_try_begins_at_the_same_place(store: SqliteEventStore):

@@ -39,6 +39,9 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 # The names that the health endpoint has for those of them that send heartbeats.
 _HEARTBEATS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
+PATIENCE = 120.0
+"""Seconds within which the API server answers, also on a machine that has much else to do."""
+
 T = TypeVar("T")
 
 
@@ -168,12 +171,12 @@ class AirflowHome:
         :raises requests.HTTPError: any answer but 2xx; Airflow's text is in the message.
         """
         if self._token is None:
-            self._token = self._http.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            self._token = self._http.get(f"{self.url}/auth/token", timeout=PATIENCE).json()["access_token"]
         answer = self._http.request(
             method,
             f"{self.url}/api/v2{path}",
             headers={"Authorization": f"Bearer {self._token}"},
-            timeout=30,
+            timeout=PATIENCE,
             **kwargs,
         )
         if not answer.ok:
@@ -259,7 +262,7 @@ class AirflowHome:
     def _is_ready(self, components: tuple[str, ...]) -> bool:
         try:
             answer = self._http.get(f"{self.url}/api/v2/monitor/health", timeout=10)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
         if not answer.ok:
             return False

@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from support.changes import change
+from support.changes import WORKSPACE, change
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import ConfigurationError
@@ -117,6 +118,23 @@ def test_what_is_there_already_is_told_at_once(store: SqliteEventStore):
         assert (told["seq"], told["event_id"], told["count"], told["last_seq"]) == (2, "2", 2, 3)
 
     run(main)
+
+
+def test_the_line_of_a_wait_s_end_says_to_machines_too_which_event_it_was(
+    store: SqliteEventStore, caplog: pytest.LogCaptureFixture
+):
+    store.append([change(1), change(2, entity="project", action="created")])
+
+    async def main() -> None:
+        async with Running(TogglEventTrigger(event_filter={"entities": "project"}, after=0, once=True)) as waiting:
+            await until(waiting.task.done)
+
+    with caplog.at_level(logging.INFO):
+        run(main)
+    (line,) = [record for record in caplog.records if "ends the wait" in record.getMessage()]
+    assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {WORKSPACE}."
+    told = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
+    assert told == {"connection": "toggl_default", "workspace_id": WORKSPACE, "by": "wait", "seq": 2}
 
 
 def test_only_what_counts_ends_the_waiting(store: SqliteEventStore):

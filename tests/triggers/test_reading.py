@@ -8,7 +8,7 @@ from airflow_provider_toggl.triggers import reading
 from airflow_provider_toggl.triggers.reading import patiently
 
 
-def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any):
+def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any, caplog: Any):
     monkeypatch.setattr(reading, "FIRST_PAUSE", 0.001)
     failures = [EventStoreUnavailable("away")] * 3
 
@@ -18,3 +18,4 @@ def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any):
         return "there"
 
     assert asyncio.run(patiently(call)) == "there"
+    assert [record.retry_in for record in caplog.records] == [0.001, 0.002, 0.004]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -137,7 +138,9 @@ def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, 
     asyncio.run(main())
 
 
-def test_a_place_that_could_not_be_noted_is_noted_later(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
+def test_a_place_that_could_not_be_noted_is_noted_later(
+    events: SqliteEventStore, tail: Tail, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+):
     commit, failures = events.commit, [EventStoreUnavailable("away")] * 2
 
     def fail_first(name: str, seq: int) -> Any:
@@ -159,7 +162,11 @@ def test_a_place_that_could_not_be_noted_is_noted_later(events: SqliteEventStore
             await one.settle()
             assert place(events) == 1
 
-    asyncio.run(main())
+    with caplog.at_level(logging.INFO):
+        asyncio.run(main())
+    told = [vars(record) for record in caplog.records if record.name.endswith("watching")]
+    assert {(line["by"], line["consumer"]) for line in told} == {("watch", "watcher:x")}
+    assert [line["seq"] for line in told] == [0, 1, 1]
 
 
 def outcome(**counts: int) -> SimpleNamespace:

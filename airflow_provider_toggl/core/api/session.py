@@ -36,7 +36,7 @@ from airflow_provider_toggl.core.errors import (
     RateLimited,
     ServerTrouble,
 )
-from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.core.log_fields import tell
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,17 @@ class TogglSession:
                 elapsed = self._clock.now() - started
                 if not self._may_retry(error, call, idempotent) or not self._retry.allows(failed, elapsed, pause):
                     raise
-                with fields(connection=self.name, retry_in=round(pause, 1)):
-                    log.warning("%s Trying again in %.1f s (%d of %d).", error, pause, failed, self._retry.tries - 1)
+                tell(
+                    log,
+                    "%s Trying again in %.1f s (%d of %d).",
+                    error,
+                    pause,
+                    failed,
+                    self._retry.tries - 1,
+                    level=logging.WARNING,
+                    connection=self.name,
+                    retry_in=round(pause, 1),
+                )
                 self._sleep(pause, "retry")
 
     def estimate(self, requests: int, path: str) -> quota.Estimate:

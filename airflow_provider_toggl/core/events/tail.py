@@ -117,6 +117,7 @@ class Tail:
         self._subscriptions: set[Subscription] = set()
         self._end: int | None = None  # what is not behind has everything up to it
         self._stopping = threading.Event()
+        self._lasting: dict[_Outage, str] = {}
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._users = 1
@@ -229,7 +230,7 @@ class Tail:
         _wake(ended)
 
     def _tail(self) -> None:
-        outage = _Outage(self._stopping)
+        outage = _Outage(self._stopping, self._lasting)
         while not self._stopping.is_set():
             try:
                 self._tail_once(outage)
@@ -268,7 +269,7 @@ class Tail:
             self._state.notify_all()
 
     def _catch_up(self) -> None:
-        outage = _Outage(self._stopping)
+        outage = _Outage(self._stopping, self._lasting)
         place = -1
         while True:
             with self._state:
@@ -323,10 +324,14 @@ class Tail:
 
 
 class _Outage:
-    """A time in which the store is out of order: said once, tried again more and more seldom."""
+    """A time in which the store is out of order: said once, tried again more and more seldom.
 
-    def __init__(self, stopping: threading.Event) -> None:
+    :param lasting: what those that last have said, of all threads: two that say the same are one.
+    """
+
+    def __init__(self, stopping: threading.Event, lasting: dict[_Outage, str]) -> None:
         self._stopping = stopping
+        self._lasting = lasting
         self._pause = 0.0
 
     @property
@@ -335,13 +340,15 @@ class _Outage:
 
     def pause(self, error: TogglError) -> None:
         if not self.lasts:
-            log.error("New events cannot be read; trying again until they can: %s", error)
-            metrics.TAIL_OUTAGES.add()
+            if str(error) not in self._lasting.values():
+                log.error("Events cannot be read; trying again until they can: %s", error)
+                metrics.TAIL_OUTAGES.add()
+            self._lasting[self] = str(error)
         self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
         self._stopping.wait(self._pause)
 
     def over(self) -> None:
-        if self.lasts:
+        if self.lasts and self._lasting.pop(self, None) not in self._lasting.values():
             log.warning("Events can be read again.")
         self._pause = 0.0
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 from support.event_stores import RECEIVED, StorePlace, new_event
+from support.measured import recording
 from support.waiting import until, wait_until
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
 from airflow_provider_toggl.core.events.batch import Batch
@@ -318,8 +320,10 @@ def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
     left = tail.subscribe(0)
 
     async def leave() -> None:
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(left.__anext__(), 0.05)
+        waiting = asyncio.ensure_future(left.__anext__())
+        await until(lambda: left.loop is not None)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
     async def stay() -> list[int]:
         with tail.subscribe(0) as subscription:
@@ -328,6 +332,7 @@ def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
 
     run(leave())
     assert run(stay()) == [1, 2, 3]
+    wait_until(lambda: left._closed)  # which may come after the others were woken
     assert run(collect(left, 3)) == []
     tail.close()
     tail.join(30)
@@ -419,8 +424,35 @@ def test_an_outage_is_said_once_and_what_came_meanwhile_is_not_missed(
 
     with caplog.at_level(logging.WARNING):
         assert run(work()) == [1, 2, 3, 4, 5, 6]
-    assert messages_of(caplog)[:1] == ["New events cannot be read; trying again until they can: It is down."]
+    assert messages_of(caplog)[:1] == ["Events cannot be read; trying again until they can: It is down."]
     assert len(messages_of(caplog)) <= 2
+
+
+def test_an_outage_is_one_whether_new_events_or_earlier_ones_are_read(
+    counting: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(counting, 1, 3)
+
+    async def work() -> None:
+        async with following(counting) as (tail, subscription):
+            await collect(subscription, 3)
+            counting.trouble = EventStoreUnavailable("It is down.")
+            await until(lambda: bool(messages_of(caplog)))
+            before = counting.asked["read"]
+            with tail.subscribe(0) as behind:
+                await until(lambda: counting.asked["read"] >= before + 2)
+                counting.trouble = None
+                await collect(behind, 3)
+            append(counting, 4, 1)
+            await collect(subscription, 4)
+
+    with caplog.at_level(logging.WARNING), recording() as recorder:
+        run(work())
+    assert recorder.of(metrics.TAIL_OUTAGES) == [({}, 1)]
+    assert messages_of(caplog) == [
+        "Events cannot be read; trying again until they can: It is down.",
+        "Events can be read again.",
+    ]
 
 
 def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StorePlace) -> None:
