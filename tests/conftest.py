@@ -9,6 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test fails on how busy the machine is.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Airflow reads its home when it is imported, which is before any fixture runs.
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))

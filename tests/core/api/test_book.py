@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.api.book import (
@@ -370,7 +369,6 @@ class Host:
             client.turn = None
 
 
-@hypothesis_settings(deadline=None)
 @given(
     kind=st.sampled_from(["fixed", "sliding"]),
     total=st.integers(1, 12),

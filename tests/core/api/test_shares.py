@@ -132,7 +132,7 @@ def take_all(window: Window, names: list[str], now: float, *, step: float = 0.01
     names=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True),
     greedy=st.sampled_from("abcdef"),
 )
-@hypothesis_settings(deadline=None, max_examples=40)
+@hypothesis_settings(max_examples=40)
 def test_after_a_window_in_which_all_were_seen_each_gets_its_share_of_the_next(
     total: int, reserve: int, names: list[str], greedy: str
 ) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import START, FakeClock, FakeTransport, answer
 
@@ -196,7 +196,6 @@ class Fate:
 
 
 # No test here fails on a clock.
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LOOKS), max_size=12))
 def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(posts: list[str], looks: list[str]):
     toggl = Fate(list(posts), list(looks))

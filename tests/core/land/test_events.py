@@ -378,7 +378,7 @@ VALUES = st.recursive(
 KEYS = sorted({*entry_payload(), "pid", "tid", "uid", "name", "fullname", "deleted_at", "start_date", "rate"})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     entity=st.sampled_from([*ENTITIES, "invoice"]),
     action=st.sampled_from([*ACTIONS, "archived"]),
@@ -411,7 +411,7 @@ ODD_VALUES = [
 VALUE = re.compile(rb':("(?:[^"\\]|\\.)*"|-?[0-9.]+|null|true|false)')
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_so_does_every_event_that_a_receiver_takes_whatever_its_values(data: st.DataObject) -> None:
     entity = data.draw(st.sampled_from(sorted(PAYLOADS)))
@@ -464,7 +464,7 @@ def rows_after(target: DuckdbTarget, groups: list[list[Batch]]) -> list[tuple[An
     return run(target._file.open(), f"select columns(*)::text, {merge.is_live()} from time_entries order by id")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), history=st.lists(observations(), min_size=1, max_size=8))
 def test_events_and_pages_in_any_order_and_number_give_the_same_rows(
     shared: DuckdbTarget, data: st.DataObject, history: list[Batch]

@@ -30,7 +30,7 @@ def after(target: DuckdbTarget, groups: list[list[Batch]]) -> object:
     return kept(target)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data(), seed=st.integers(0, 1_000_000), size=st.integers(1, 8))
 def test_observations_in_any_order_and_number_give_the_same_history(
     shared: DuckdbTarget, data: st.DataObject, seed: int, size: int

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.histories import EPOCH, Seen, model, sightings
 from support.observations import WORKSPACE, at, tags
@@ -60,7 +60,7 @@ def in_microseconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_of_observations_gives_what_the_rule_says(
     shared: DuckdbTarget, data: st.DataObject, history: list[Seen]
@@ -73,7 +73,7 @@ def test_any_order_grouping_and_repetition_of_observations_gives_what_the_rule_s
     assert land_afresh(shared, groups) == in_microseconds(model(batches))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(history=st.lists(sightings(), min_size=1, max_size=6))
 def test_landing_the_same_again_changes_no_row(shared: DuckdbTarget, history: list[Seen]) -> None:
     batches = [seen.batch() for seen in history]
@@ -83,7 +83,7 @@ def test_landing_the_same_again_changes_no_row(shared: DuckdbTarget, history: li
     assert stored(shared) == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_late_news_and_complete_lists_in_any_order_leave_the_same_rows_alive(
     shared: DuckdbTarget, data: st.DataObject

@@ -216,7 +216,7 @@ def test_an_id_may_have_up_to_63_bits(id_: int) -> None:
     assert only(decode("time_entries", report_row(id_)))["id"] == id_
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text())
 def test_a_description_may_be_any_text(text: str) -> None:
     assert only(decode("time_entries", report_row(description=text)))["description"] == text

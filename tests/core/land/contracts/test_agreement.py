@@ -59,9 +59,7 @@ def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[s
     return stored
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
     targets: dict[str, SqlTarget], data: st.DataObject, history: list[Seen]
