@@ -14,6 +14,7 @@ from typing import cast
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule, add_examples
+from airflow_provider_toggl.cli.output import run_as_program
 
 __all__ = ["COMMANDS", "Command", "build_parser", "main"]
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"this command cannot be used here: {missing}. It may need an extra of airflow-provider-toggl.")
     add_examples(parser, command.examples)
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest))
+    return run_as_program(module.run, parser.parse_args(rest))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,19 @@ PAGE = "/toggl-page"
 """Where the page is. Not below ``/toggl``: that path may be public, for Toggl to deliver to."""
 
 
-class LateReceiver:
-    """Builds the receiver when the first request comes: every component of Airflow imports plugins, one serves them.
+App = Callable[..., Awaitable[None]]
 
-    Where ``[toggl] receiver_connections`` is empty, everything is answered 404.
+
+class LateApp:
+    """Builds an application when its first request comes: every component of Airflow imports plugins, one serves them.
+
+    :param build: returns it; called once, in a thread, for other requests come in by the same event loop.
     """
 
-    def __init__(self) -> None:
-        self._receiver: Callable[..., Awaitable[None]] | None = None
+    def __init__(self, build: Callable[[], App]) -> None:
+        self._build = build
+        self._building = asyncio.Lock()
+        self._app: App | None = None
 
     async def __call__(
         self,
@@ -29,39 +34,29 @@ class LateReceiver:
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         """Serve one request."""
-        if self._receiver is None:
-            from airflow_provider_toggl.hooks import receiver  # noqa: PLC0415
-
-            conn_ids = receiver.receiver_connections()
-            self._receiver = receiver.build_receiver(conn_ids)
-            if conn_ids:
-                receiver.freeze_startup_objects()
-        await self._receiver(scope, receive, send)
+        if self._app is None:
+            async with self._building:
+                if self._app is None:
+                    self._app = await asyncio.to_thread(self._build)
+        await self._app(scope, receive, send)
 
 
-class LatePage:
-    """Builds the page when it is first looked at: every component of Airflow imports plugins, one serves them."""
+def build_receiver() -> App:
+    """Return the receiver; where ``[toggl] receiver_connections`` is empty, it answers everything 404."""
+    from airflow_provider_toggl.hooks import receiver  # noqa: PLC0415 - see above
 
-    def __init__(self) -> None:
-        self._page: Callable[..., Awaitable[None]] | None = None
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Serve one request."""
-        if self._page is None:
-            # In a thread: deliveries come in by the same event loop.
-            self._page = await asyncio.to_thread(_build_page)
-        await self._page(scope, receive, send)
+    conn_ids = receiver.receiver_connections()
+    built = receiver.build_receiver(conn_ids)
+    if conn_ids:
+        receiver.freeze_startup_objects()
+    return built
 
 
-def _build_page() -> Callable[..., Awaitable[None]]:
-    from airflow_provider_toggl.page.app import build_page  # noqa: PLC0415 - see above
+def build_page() -> App:
+    """Return the page."""
+    from airflow_provider_toggl.page import app  # noqa: PLC0415 - see above
 
-    return build_page()
+    return app.build_page()
 
 
 def page_link() -> str:
@@ -79,8 +74,8 @@ class TogglPlugin(AirflowPlugin):
     name = "toggl"
     # Airflow declares it as a variable of each plugin.
     fastapi_apps: list[Any] = [  # noqa: RUF012
-        {"app": LateReceiver(), "url_prefix": "/toggl", "name": "Toggl receiver"},
-        {"app": LatePage(), "url_prefix": PAGE, "name": "Toggl page"},
+        {"app": LateApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
+        {"app": LateApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},
     ]
     external_views: list[Any] = [  # noqa: RUF012
         {

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule, add_examples
+from airflow_provider_toggl.cli.output import run_as_program
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
@@ -66,7 +67,8 @@ class OwnArguments:
 
 def _run_later(command: Command) -> Callable[[argparse.Namespace], None]:
     def run(args: argparse.Namespace) -> None:
-        status = cast("CommandModule", importlib.import_module(command.module)).run(args)
+        module = cast("CommandModule", importlib.import_module(command.module))
+        status = run_as_program(module.run, args)
         if status:
             sys.exit(status)
 

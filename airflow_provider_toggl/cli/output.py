@@ -1,10 +1,13 @@
-"""Standard output for what was asked for alone: what Airflow says meanwhile goes to standard error."""
+"""How commands speak: what was asked for, alone, on standard output; and an end as programs of a shell have it."""
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 
@@ -25,3 +28,28 @@ def others_to_stderr() -> Iterator[None]:
         stream.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def run_as_program(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command and return its exit status, as a shell has it also where somebody ends the command.
+
+    A character that the terminal does not have is replaced, and fails nothing.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        status = run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has enough, as `head` does.
+        _say_no_more()
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return status
+
+
+def _say_no_more() -> None:
+    """Let Python's own end not complain once more that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

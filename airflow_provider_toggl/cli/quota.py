@@ -24,14 +24,16 @@ def run(args: argparse.Namespace) -> int:
     """Ask Toggl (one request) and print what is left in each lane; return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    try:
-        with others_to_stderr():
-            from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
+    with others_to_stderr():
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 - loads Airflow
 
+        from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
+
+        try:
             lanes = TogglHook(args.conn_id).get_conn().read_quota()
-    except TogglError as error:
-        print(error, file=sys.stderr)
-        return 1
+        except (TogglError, AirflowNotFoundException) as error:
+            print(error, file=sys.stderr)
+            return 1
     print(json.dumps({name: asdict(lane) for name, lane in lanes.items()}) if args.json else table(lanes))
     return 0
 

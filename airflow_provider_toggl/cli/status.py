@@ -7,8 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 
+from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.core.health.state import Health, ago, instant
 
 _MARKS = {"good": "ok", "attention": "LOOK", "unknown": "?"}
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Print how they are; return the exit code: 1 where something waits for a person. Asks nothing of Toggl."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_stdout(sys.stderr):  # what Airflow says meanwhile is none of the output
+    with others_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow_provider_toggl.hooks.health import (  # noqa: PLC0415 - loads Airflow
             read_health,
             toggl_connections,

@@ -35,12 +35,14 @@ def run(args: argparse.Namespace) -> int:
     if (args.subscription is None) != (args.action == "list"):
         print("list takes no subscription, and everything else takes one.", file=sys.stderr)
         return 2
-    try:
-        with others_to_stderr():
+    with others_to_stderr():
+        from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 - loads Airflow
+
+        try:
             lines = _carry_out(args)
-    except TogglError as error:
-        print(error, file=sys.stderr)
-        return 1
+        except (TogglError, AirflowNotFoundException) as error:
+            print(error, file=sys.stderr)
+            return 1
     if lines is None:
         print(f"There is no subscription {args.subscription!r}; `subscriptions list` shows them.", file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
 from airflow_provider_toggl.core.events.message import parse_message
@@ -15,13 +15,17 @@ from airflow_provider_toggl.core.land.records import Batch, Observation, decode_
 from airflow_provider_toggl.core.land.session import instants_of
 from airflow_provider_toggl.core.land.target import Target
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 log = logging.getLogger(__name__)
 
 MOST = 10_000
-"""Records that are tried at once; who has more asks again."""
+"""Records that are in memory at once."""
 
 _FIND = (
-    f'select "id", "stream", "workspace_id", "raw", "observed_at" from "rejected_records" order by "id" limit {MOST}'  # noqa: S608 - a number of ours
+    'select "id", "stream", "workspace_id", "raw", "observed_at" from "rejected_records" '
+    'where "id" > ? order by "id" limit {most}'
 )
 _REMOVE = 'delete from "rejected_records" where "id" = ?'
 
@@ -39,7 +43,19 @@ def land_rejected(target: Target) -> Relanded:
 
     A record leaves ``rejected_records`` after its rows are landed, so that nothing is lost if this stops between.
     """
-    found = target.query(_FIND)
+    tried, landed, after = 0, 0, ""
+    while True:
+        found = target.query(_FIND.format(most=MOST), [after])
+        if not found.num_rows:
+            break
+        tried, landed = tried + found.num_rows, landed + _land_some(target, found)
+        after = found["id"][-1].as_py()
+    log.info("%d of %d rejected records are landed now.", landed, tried)
+    return Relanded(tried, landed)
+
+
+def _land_some(target: Target, found: pa.Table) -> int:
+    """Try these records, and return how many of them were landed."""
     columns = [found[name].to_pylist() for name in ("id", "stream", "workspace_id", "raw")]
     records = list(zip(*columns, instants_of(found["observed_at"]), strict=True))
     batches: list[Batch] = []
@@ -53,8 +69,7 @@ def land_rejected(target: Target) -> Relanded:
         target.land(batches)
         with target.transaction() as session:
             session.run_many(_REMOVE, [[key] for key in done])
-    log.info("%d of %d rejected records are landed now.", len(done), len(records))
-    return Relanded(len(records), len(done))
+    return len(done)
 
 
 def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> list[Batch]:

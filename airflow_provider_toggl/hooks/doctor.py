@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError
 
@@ -24,7 +25,7 @@ from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.store import EventStore, Mark
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import get_callback_url
-from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.hooks.toggl import TogglHook, extra_of
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_target, default_path
 
@@ -55,18 +56,21 @@ def examine(order: Order) -> Report:
 
 def _look_at_connection(visit: Visit) -> bool:
     conn_id = visit.order.conn_id
+    retry = RetryPolicy(tries=2, longest=visit.order.patience, base=0.25, cap=1.0)
     try:
-        connection = BaseHook.get_connection(conn_id)
+        connection = visit.within(lambda: BaseHook.get_connection(conn_id))
+        visit.extra = extra_of(connection)
+        visit.session = visit.within(lambda: TogglHook(conn_id).open_session(retry))
     except AirflowNotFoundException:
         visit.add(trouble("connection_missing", f"Airflow finds no connection {conn_id!r}."))
         return False
-    visit.extra = dict(connection.extra_dejson)
-    patience = visit.order.patience
-    try:
-        visit.session = TogglHook(conn_id).open_session(RetryPolicy(tries=2, longest=patience, base=0.25, cap=1.0))
+    except TookTooLong as error:
+        visit.add(trouble("connection_missing", f"Airflow does not give connection {conn_id!r}: {error}"))
+        return False
     except ConfigurationError as error:
         visit.add(trouble("connection_wrong", str(error)))
         return False
+    visit.session.before_wait = visit.note_wait
     # What is kept back of the quota is kept for people; whoever runs the doctor is one.
     visit.session.reserve = 0
     troubles = []
@@ -77,6 +81,11 @@ def _look_at_connection(visit: Visit) -> bool:
             troubles.append(trouble("connection_wrong", str(error)))
     if visit.extra.get("workspace_id") in (None, ""):
         troubles.append(trouble("no_workspace", f"Connection {conn_id!r} names no workspace."))
+    if visit.wants_webhooks and not visit.secret:
+        words = f"Connection {conn_id!r} has webhook_callback_url" if visit.extra.get("webhook_callback_url") else ""
+        troubles.append(
+            trouble("no_webhook_secret", f"{words or 'A callback is given'}, and there is no webhook_secret.")
+        )
     if visit.extra.get("previous_webhook_secret"):
         troubles.append(trouble("two_secrets", f"Connection {conn_id!r} accepts two webhook secrets."))
     there = [name for name in ("workspace_id", "webhook_secret", "webhook_callback_url") if visit.extra.get(name)]
@@ -134,7 +143,10 @@ def _look_at_triggerer(visit: Visit) -> None:
             visit.add(triggerer.check_triggerer(found, None, patience=0))
         return
     patience = visit.order.patience / 2
-    answered = _await_answer(visit, patience) if found.alive and found.triggers else None
+    answered = None
+    if found.alive and found.triggers:
+        with suppress(TookTooLong):
+            answered = visit.within(lambda: _await_answer(visit, patience))
     visit.add(triggerer.check_triggerer(found, answered, patience=patience))
 
 
@@ -160,11 +172,14 @@ def _await_answer(visit: Visit, patience: float) -> float | None:
 def _look_at_warehouse(visit: Visit) -> None:
     order = visit.order
     conn_id = order.warehouse_conn_id or DEFAULT_CONN_ID
-    if order.warehouse_conn_id is None and not _has_connection(conn_id) and not default_path().exists():
-        visit.skip(f"There is neither a connection {conn_id!r} nor the default file; name one to look at.", "warehouse")
-        return
     where = f"warehouse {conn_id!r}, schema {order.schema!r}"
     try:
+        if order.warehouse_conn_id is None and not visit.within(
+            lambda: _has_connection(conn_id) or default_path().exists()
+        ):
+            why = f"There is neither a connection {conn_id!r} nor the default file; name one to look at."
+            visit.skip(why, "warehouse")
+            return
         # Half of the time to wait for others, so that there is some left to say so.
         visit.add(*visit.within(lambda: _judge_warehouse(conn_id, order.schema, where, order.patience / 2)))
     except TogglError as error:

@@ -248,7 +248,7 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
         """
         connection = self.get_connection(self.toggl_conn_id)
-        self._extra = dict(connection.extra_dejson)
+        self._extra = extra_of(connection)
         token = connection.password
         if not token:
             raise ConfigurationError(
@@ -272,6 +272,20 @@ class TogglHook(BaseHook):
         if workspace not in (None, "") and organization not in (None, ""):
             session.learn_organization(_whole("workspace_id", workspace), _whole("organization_id", organization))
         return session
+
+
+def extra_of(connection: Any) -> dict[str, Any]:
+    """Return the extra of a connection.
+
+    :raises ConfigurationError: it is no JSON object, which Airflow only logs.
+    """
+    try:
+        decoded = json.loads(connection.extra or "{}")
+    except ValueError:
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise ConfigurationError(f"The extra of connection {connection.conn_id!r} is no JSON object.")
+    return dict(connection.extra_dejson)
 
 
 def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:

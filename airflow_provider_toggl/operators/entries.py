@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_toggl.core.api.given import instant_text, read_changes, read_flag, read_id, read_moment, read_tags
-from airflow_provider_toggl.core.api.time_entries import ENTRY_KEYS, FoundEntry, WantedEntry
+from airflow_provider_toggl.core.api.time_entries import ENTRY_KEYS, SKEW, FoundEntry, WantedEntry
 from airflow_provider_toggl.core.api.tracking import Tracking
-from airflow_provider_toggl.core.errors import ConfigurationError, OutcomeUnknown
+from airflow_provider_toggl.core.errors import ConfigurationError, NotFound, OutcomeUnknown
 from airflow_provider_toggl.operators.writing import TogglWrite
 
 
@@ -82,12 +82,13 @@ class _MakingOperator(_EntryOperator):
 
     def make(self, tracking: Tracking, wanted: WantedEntry, progress: dict[str, Any], word: str) -> dict[str, Any]:
         """Make it, or find that an earlier request did."""
-        note = {"start": instant_text(wanted.start)}
+        start, noted = instant_text(wanted.start), self.recall(progress)
         done = tracking.create(
             wanted,
-            in_doubt=self.is_retry or bool(self.recall(progress)),
-            sent_after=self.started,
-            note=lambda doubt: self.keep(progress, note if doubt else None),
+            in_doubt=self.is_retry or bool(noted),
+            sent_after=self.sent_after,
+            made=noted.get("made"),
+            note=lambda doubt, made: self.keep(progress, {"start": start, "made": made} if doubt else None),
         )
         return self.told(word if done.made else "found", done.thing, tracking)
 
@@ -151,19 +152,26 @@ class TogglStartTimeEntryOperator(_MakingOperator):
         given = self.start not in (None, "")
         explicit = read_moment("start", self.start) if given else None
         tracking = self.tracking()
-        noted = self.recall(progress).get("start")
-        start = explicit or (read_moment("start", noted) if noted else tracking.now())
+        noted = self._noted_start(progress)
+        start = explicit or noted or tracking.now()
         wanted = self.wanted(tracking.workspace_id, start)
         if self.is_retry and not given and not noted:
             # A try on another host, or of an Airflow without a store for notes, chose a start that is not known.
             wanted = replace(wanted, earliest=min(self.started, start))
         return self.make(tracking, wanted, progress, "started")
 
+    def _noted_start(self, progress: dict[str, Any]) -> datetime | None:
+        noted = self.recall(progress).get("start")
+        start = read_moment("start", noted) if noted else None
+        # A run that had ended and was cleared begins anew, and its timer does not run since then.
+        return None if start is None or start < self.started - SKEW else start
+
 
 class TogglStopTimeEntryOperator(_EntryOperator):
     """Stop a time entry; one that has stopped is as good, and its stop does not move.
 
-    :param time_entry_id: which one, for example of a task that started it; by default the one that runs. (templated)
+    :param time_entry_id: which one, for example of a task that started it; by default the one that runs. A template
+        that renders to nothing fails, and does not stop whatever runs. (templated)
     """
 
     template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id")
@@ -171,25 +179,42 @@ class TogglStopTimeEntryOperator(_EntryOperator):
     def __init__(self, *, time_entry_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.time_entry_id = time_entry_id
+        self._is_named = time_entry_id is not None
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Stop it; return it and ``action``: ``stopped``, ``already_stopped``, or ``nothing`` where none runs."""
-        number = read_id("time_entry_id", self.time_entry_id) or self.recall(progress).get("time_entry_id")
+        number = read_id("time_entry_id", self.time_entry_id)
         tracking = self.tracking()
+        if self._is_named:
+            if number is None:
+                raise ConfigurationError("Which time entry? time_entry_id is empty; leave it out to stop what runs.")
+            return self._stop(tracking, number)
+        number = self.recall(progress).get("time_entry_id") or self._find_running(tracking)
         if number is None:
-            running = tracking.find_running()
-            if running is None or running.workspace_id != tracking.workspace_id:
-                return self.told("nothing", None, tracking)
-            if self.is_retry and running.start > self.started:
-                raise OutcomeUnknown(
-                    f"Time entry {running.entry_id} runs and was started after this DAG run was. An earlier try may "
-                    "have stopped the one that was meant, so it is not stopped. Give time_entry_id to be sure."
-                )
-            number = running.entry_id
-            self.keep(progress, {"time_entry_id": number})
-        entry, stopped = tracking.stop(number)
+            return self.told("nothing", None, tracking)
+        self.keep(progress, {"time_entry_id": number})
+        try:
+            result = self._stop(tracking, number)
+        except NotFound:
+            self.log.info("Time entry %d ran, and was deleted since.", number)
+            result = self.told("nothing", None, tracking)
         self.keep(progress, None)
+        return result
+
+    def _stop(self, tracking: Tracking, number: int) -> dict[str, Any]:
+        entry, stopped = tracking.stop(number)
         return self.told("stopped" if stopped else "already_stopped", entry, tracking)
+
+    def _find_running(self, tracking: Tracking) -> int | None:
+        running = tracking.find_running()
+        if running is None or running.workspace_id != tracking.workspace_id:
+            return None
+        if self.is_retry and running.start > self.started:
+            raise OutcomeUnknown(
+                f"Time entry {running.entry_id} runs and was started after this DAG run was. An earlier try may "
+                "have stopped the one that was meant, so it is not stopped. Give time_entry_id to be sure."
+            )
+        return running.entry_id
 
 
 class TogglUpdateTimeEntryOperator(_EntryOperator):

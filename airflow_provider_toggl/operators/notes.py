@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from typing import Any, Protocol
 from airflow_provider_toggl.hooks.toggl import state_dir
 
 KEY = "toggl_write"
+#: How long a file is kept: as long as Airflow 3.3 keeps what is in its store.
+KEPT_SECONDS = 30 * 86400.0
 
 
 class Notes(Protocol):
@@ -86,10 +89,13 @@ class FileNotes:
     def write(self, note: dict[str, Any]) -> None:
         """Keep the note, whole or not at all."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         handle, name = tempfile.mkstemp(dir=self._path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(note, file)
+                file.flush()
+                os.fsync(file.fileno())
             Path(name).replace(self._path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -99,6 +105,14 @@ class FileNotes:
     def drop(self) -> None:
         """Forget the note."""
         self._path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what tasks have left that nobody has tried for long."""
+        oldest = time.time() - KEPT_SECONDS
+        for path in self._path.parent.iterdir():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 class PassingNotes:

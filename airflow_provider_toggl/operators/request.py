@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.once import leaves_doubt
 from airflow_provider_toggl.core.api.retrying import may_repeat
-from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown
+from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown, TogglError
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.writing import TogglWrite
 
@@ -22,6 +22,8 @@ _WHAT_TO_DO = (
     "Look in Toggl whether it was. Where it was not, start a new run of the DAG; where sending it twice does no harm, "
     "set idempotent=True."
 )
+#: Fields of Toggl's answers that let in who knows them.
+SECRETS = frozenset({"api_token", "secret", "intercom_hash", "ical_url", "invite_url", "invitation_code"})
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -42,8 +44,9 @@ class TogglRequestOperator(TogglWrite):
     :param json: the body. (templated)
     :param idempotent: whether it may be sent again when its outcome is not known. None: reads may, writes may not.
     :param response_check: given the answer, and of the context what it has parameters for; False fails the task.
-    :param response_filter: likewise; what it returns is the result. By default the decoded JSON, or the text where it
-        is none. The answer has ``json()``, ``text``, ``status`` and ``headers`` (lower-case names).
+    :param response_filter: likewise; what it returns is the result. By default the decoded JSON without tokens and
+        secrets, or the text where it is none. The answer has ``json()``, ``text``, ``status`` and ``headers``
+        (lower-case names).
     """
 
     template_fields: Sequence[str] = (*TogglWrite.template_fields, "endpoint", "query", "json")
@@ -93,34 +96,48 @@ class TogglRequestOperator(TogglWrite):
         repeats = may_repeat(method, path, self.idempotent)
         # Before anything is noted: a connection that is wrong sends nothing.
         hook.get_conn()
+        request = f"{method} {path}"
         if not repeats:
-            self._note_sending(progress, f"{method} {path}")
+            self._note_sending(progress, request)
         try:
             answer = hook.request(method, path, params=self.query, payload=self.json, idempotent=self.idempotent)
-        except ApiError as error:
-            if repeats:
-                raise
-            if leaves_doubt(error):
-                raise RequestInDoubt(
-                    f"{error} Whether Toggl carried it out is not known, so it was not sent again, and the task is not "
-                    f"tried again by itself. {_WHAT_TO_DO}",
-                    status=error.status,
-                    text=error.text,
-                ) from error
-            self.keep(progress, None)
+        except (ApiError, ConfigurationError) as error:
+            if not repeats:
+                self._note_failure(progress, error)
             raise
         result = self._result(answer)
         if not repeats:
-            self.keep(progress, None)
+            # Kept, for nobody is told whether Airflow could take the result.
+            self.keep(progress, {"sent": request, "answered": answer.status, "max_tries": self.max_tries})
         return result
 
     def _note_sending(self, progress: dict[str, Any], request: str) -> None:
-        if self.recall(progress).get("sent"):
+        noted = self.recall(progress)
+        is_answered = "answered" in noted
+        # Who clears a task that has ended lets Airflow make more tries, and wants it done again.
+        if noted.get("sent") and not (is_answered and noted.get("max_tries") != self.max_tries):
+            if is_answered:
+                became = f"it was answered {noted['answered']}, and what the task made of that did not reach Airflow"
+            else:
+                became = "the try did not get as far as its end. What came of the request is not known"
             raise RequestInDoubt(
-                f"An earlier try of this task sent {request}, and did not get as far as its end. What came of the "
-                f"request is not known, so it was not sent again. {_WHAT_TO_DO}"
+                f"An earlier try of this task sent {noted['sent']}: {became}, so it was not sent again. {_WHAT_TO_DO}"
             )
         self.keep(progress, {"sent": request})
+
+    def _note_failure(self, progress: dict[str, Any], error: TogglError) -> None:
+        """Note that nothing came of the request.
+
+        :raises RequestInDoubt: that is not known.
+        """
+        if isinstance(error, ApiError) and leaves_doubt(error):
+            raise RequestInDoubt(
+                f"{error} Whether Toggl carried it out is not known, so it was not sent again, and the task is not "
+                f"tried again by itself. {_WHAT_TO_DO}",
+                status=error.status,
+                text=error.text,
+            ) from error
+        self.keep(progress, None)
 
     def _path(self, hook: TogglHook) -> str:
         path = str(self.endpoint).strip()
@@ -146,12 +163,19 @@ class TogglRequestOperator(TogglWrite):
         if self.response_filter is not None:
             return self._call(self.response_filter, answer)
         try:
-            return answer.json()
+            return _without_secrets(answer.json())
         except MalformedAnswer:
             return answer.text
 
     def _call(self, function: Callable[..., Any], answer: Answer) -> Any:
         return function(answer, **wanted_of(function, self.run_context))
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return a decoded answer as XCom may have it: Toggl tells a token's owner the token."""
+    if isinstance(value, dict):
+        return {name: "***" if name in SECRETS and inner else _without_secrets(inner) for name, inner in value.items()}
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def wanted_of(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,13 @@ class TogglWrite(QuotaDeferral):
     notes: Notes
     #: Whether an earlier try may have sent the request.
     is_retry: bool
-    #: When the DAG run started: no try sent anything before that.
+    #: When the DAG run started, or after its end was cleared and started anew.
     started: datetime
+    #: No try sent anything before that.
+    sent_after: datetime
+    #: As many retries as Airflow would make by itself; other ones once somebody has cleared the task.
+    max_tries: int | None
+    _heeds_notes = False
 
     def __init__(
         self,
@@ -49,11 +54,14 @@ class TogglWrite(QuotaDeferral):
     def execute(self, context: Context) -> Any:
         """Do it, or defer until the quota allows it."""
         self._begin(context)
+        # What the first try of a run finds is of a run of the same name that was deleted.
+        self._heeds_notes = self.is_retry
         return super().execute(context)
 
     def resume(self, context: Context, event: Any = None, *, progress: dict[str, Any] | None = None) -> Any:
         """Go on after the wait."""
         self._begin(context)
+        self._heeds_notes = True
         return super().resume(context, event, progress=progress)
 
     def open_workspace(self) -> tuple[TogglSession, int]:
@@ -66,7 +74,7 @@ class TogglWrite(QuotaDeferral):
 
         A note of the file kind may be on another host; what a task leaves for itself when it defers is not.
         """
-        return self.notes.read() or progress.get("note") or {}
+        return (self.notes.read() if self._heeds_notes else {}) or progress.get("note") or {}
 
     def keep(self, progress: dict[str, Any], note: dict[str, Any] | None) -> None:
         """Note of a request that it is in doubt from now on; None: that it is in doubt no more."""
@@ -79,5 +87,9 @@ class TogglWrite(QuotaDeferral):
     def _begin(self, context: Context) -> None:
         self.notes = open_notes(context)
         ti = context.get("ti")
+        self.max_tries = getattr(ti, "max_tries", None)
         self.is_retry = ti is not None and (getattr(ti, "try_number", 1) or 1) > 1
         self.started = run_started(context).astimezone(timezone.utc)
+        run = context.get("dag_run")
+        due = getattr(run, "run_after", None) if getattr(run, "clear_number", 0) else None
+        self.sent_after = self.started if due is None else min(self.started, due.astimezone(timezone.utc))

@@ -66,13 +66,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operators.replay": BASE | {"core.api", "core.events"},
     "page": CORE | {"hooks", "operators.replay"},
     "plugin": BASE | {"core.delivery", "hooks", "page"},
-    "cli": CORE | {"hooks", "cli.commands"},
+    "cli": CORE | {"hooks", "cli.commands", "cli.output"},
     "sandbox": set(),
     # These name other modules in strings and import none.
     "get_provider_info": set(),
     "cli.commands": set(),
-    "cli.definition": {"cli.commands"},
-    "__main__": {"cli.commands"},
+    "cli.output": set(),
+    "cli.definition": {"cli.commands", "cli.output"},
+    "__main__": {"cli.commands", "cli.output"},
 }
 
 

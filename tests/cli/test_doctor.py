@@ -64,3 +64,38 @@ def test_from_the_shell_it_works_without_any_running_airflow(tmp_path: Path) -> 
     # There is not even a metadata database.
     assert found["triggerer"] == ("unknown", None)
     assert "t" * 32 not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("extra", ["[1, 2]", "{oops", '"text"'])
+def test_an_extra_that_is_no_object_is_told(
+    connections: Connections, capsys: pytest.CaptureFixture[str], extra: str
+) -> None:
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+    assert call("--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    (found,) = [one for one in told["findings"] if one["state"] == "fault"]
+    assert (found["trouble"], "extra" in found["what"]) == ("connection_wrong", True)
+
+
+SLOW_SECRETS = """
+import time
+from airflow.secrets import BaseSecretsBackend
+class Slow(BaseSecretsBackend):
+    def get_connection(self, conn_id):
+        time.sleep(3600)
+"""
+
+
+def test_a_secrets_backend_that_hangs_does_not_hang_the_doctor(tmp_path: Path) -> None:
+    (tmp_path / "slow_secrets.py").write_text(SLOW_SECRETS)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__SECRETS__BACKEND": "slow_secrets.Slow",
+        "PYTHONPATH": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "airflow_provider_toggl", "doctor", "--json", "--timeout", "1"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 1, done.stderr
+    faults = [one for one in json.loads(done.stdout)["findings"] if one["state"] == "fault"]
+    assert {one["trouble"] for one in faults} == {"connection_missing", "warehouse_unreachable"}
+    assert "did not end within 1 s" in faults[0]["what"]

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from typing import Any
+
+import pytest
 
 PROGRAM = """
 import os, sys
@@ -23,3 +28,41 @@ def test_only_what_was_asked_for_is_on_standard_output() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == "before\nafter\n"
     assert sorted(done.stderr.split()) == ["logged", "printed", "written"]
+
+
+ENDING = """
+import argparse, os, signal, sys
+from airflow_provider_toggl.cli.output import run_as_program
+def run(args):
+    if args.how == "interrupted":
+        signal.raise_signal(signal.SIGINT)
+    print("\u2192 " * 200_000 if args.how == "much" else "5 \u2192 6", flush=args.how != "at its end")
+    return 7
+sys.exit(run_as_program(run, argparse.Namespace(how=sys.argv[1])))
+"""
+
+
+def end(how: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    options = {"stdout": subprocess.PIPE, **options}
+    return subprocess.run([sys.executable, "-c", ENDING, how], stderr=subprocess.PIPE, check=False, **options)
+
+
+def test_a_terminal_that_lacks_a_character_gets_another_one() -> None:
+    done = end("told", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"5 ? 6\n", b"")
+
+
+@pytest.mark.parametrize("how", ["told", "much", "at its end"])
+def test_a_reader_that_has_enough_ends_it_without_a_word(how: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = end(how, stdout=writing)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_an_interrupt_ends_it_without_a_word() -> None:
+    done = end("interrupted")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, b"", b"")

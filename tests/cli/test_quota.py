@@ -48,3 +48,10 @@ def test_a_wrong_token_says_so_and_ends_with_1(toggl, monkeypatch, capsys):
     monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", json.dumps(fields))
     assert call() == 1
     assert "API token is not valid" in capsys.readouterr().err
+
+
+def test_a_connection_that_is_not_there_is_a_line_and_ends_with_1(capsys):
+    assert call("--conn-id", "toggl_nowhere") == 1
+    captured = capsys.readouterr()
+    assert "toggl_nowhere" in captured.err
+    assert captured.out == ""

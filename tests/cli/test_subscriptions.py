@@ -90,3 +90,10 @@ def test_a_wrong_token_says_so_and_ends_with_1(sandbox: RunningSandbox, connecti
     connections.toggl(sandbox, token="f" * 32)
     assert call("list") == 1
     assert "API token" in capsys.readouterr().err
+
+
+def test_a_connection_that_is_not_there_is_a_line_and_ends_with_1(capsys):
+    assert call("list", "--conn-id", "toggl_nowhere") == 1
+    captured = capsys.readouterr()
+    assert "toggl_nowhere" in captured.err
+    assert captured.out == ""

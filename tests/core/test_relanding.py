@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.deliveries import STARTED_ENTRY
 
+from airflow_provider_toggl.core import relanding
 from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.records import Batch, Rejected
@@ -46,6 +47,17 @@ def test_what_still_cannot_be_read_stays(target: DuckdbTarget) -> None:
     reject(target, *bad, ("tags", json.dumps(TAG)))
     assert land_rejected(target) == Relanded(4, 1)
     assert sorted(left(target)) == sorted(raw for _, raw in bad)
+
+
+def test_what_can_never_be_read_does_not_keep_the_rest_from_being_tried(
+    target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relanding, "MOST", 2)
+    tags = [json.dumps(TAG | {"id": number}) for number in range(1, 6)]
+    reject(target, *(("tags", f"not JSON {number}") for number in range(5)), *(("tags", tag) for tag in tags))
+    assert land_rejected(target) == Relanded(10, 5)
+    assert target.counts()["tags"] == 5
+    assert len(left(target)) == 5
 
 
 def test_what_is_known_better_is_not_changed(target: DuckdbTarget) -> None:

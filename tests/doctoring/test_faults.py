@@ -14,8 +14,10 @@ from support.clinics import Clinic, HostedReceiver, Told, triggerer_job
 from support.disks import small_disk
 
 from airflow_provider_toggl.core.api.subscriptions import Filter
+from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.doctor.catalogue import BY_NAME
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.hooks.toggl import TogglHook
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]
 
@@ -137,7 +139,8 @@ def test_a_disk_that_is_full(clinic: Clinic, examine: Examine) -> None:
         with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        assert_fault(examine(), "disk_full")
+        told = examine()
+        assert_fault(told, "disk_full")
 
 
 def test_a_triggerer_that_is_down(clinic: Clinic, subscribed: int, examine: Examine) -> None:
@@ -195,6 +198,25 @@ def test_the_quota_is_gone(clinic: Clinic, subscribed: int, examine: Examine) ->
     # What is known beforehand costs nothing.
     assert told.report["requests"] == 0 == clinic.sandbox.requests()["total"]
     assert told.states()["token"] == "skipped"
+
+
+def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_network(
+    subscribed: int, examine: Examine
+) -> None:
+    session = TogglHook("toggl_default").open_session()
+    session._book.hold_back(3600.0, SystemClock().now())
+    told = examine(*HASTILY)
+    found = told.fault("rate_limited")
+    assert (found["step"], "No request was sent" in found["what"]) == ("token", True)
+    assert told.faults() == set()
+    assert told.report["requests"] == 0
+
+
+def test_a_callback_without_a_secret(clinic: Clinic, examine: Examine) -> None:
+    clinic.land()
+    clinic.connect(webhook_secret=None)
+    told = examine()
+    assert_fault(told, "no_webhook_secret", "webhook_callback_url", beside={"no_subscription"})
 
 
 def test_versions_that_do_not_fit(

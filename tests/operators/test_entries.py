@@ -5,11 +5,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import requests
 from support.connections import Connections, all_logs
 from support.sandboxes import HostedSandbox
 from support.tries import Killed, context_of, store_of
 
 from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.api.tracking import Tracking
 from airflow_provider_toggl.core.api.transport import RequestsTransport
 from airflow_provider_toggl.operators.entries import (
     TogglCreateTimeEntryOperator,
@@ -17,6 +19,7 @@ from airflow_provider_toggl.operators.entries import (
     TogglStopTimeEntryOperator,
     TogglUpdateTimeEntryOperator,
 )
+from airflow_provider_toggl.operators.notes import open_notes
 
 pytestmark = pytest.mark.airflow
 
@@ -77,6 +80,17 @@ def test_an_entry_without_one_end_is_refused_before_anything_is_asked(toggl: Hos
     assert toggl.requests()["total"] == 0
 
 
+def test_an_old_entry_is_found_when_the_run_that_made_it_is_cleared_after_its_end(toggl: HostedSandbox):
+    now = toggl.world.now()
+    old = {"start": (now - timedelta(days=200)).isoformat(), "duration": 60, "description": "old"}
+    made = run(TogglCreateTimeEntryOperator(task_id="task", **old), started=now)
+    toggl.advance(7200)
+    # Airflow lets a run that had ended start anew.
+    cleared = {"started": now + timedelta(hours=2), "run_after": now, "clear_number": 1}
+    found = run(TogglCreateTimeEntryOperator(task_id="task", **old), 2, **cleared)
+    assert (found["action"], found["id"]) == ("found", made["id"])
+
+
 def test_results_are_small_and_plain_and_have_the_same_keys():
     results = [create(stop=STOP), start(), stop(), stop()]
     assert json.loads(json.dumps(results)) == results
@@ -130,6 +144,45 @@ def test_what_is_stopped_stays_as_it_was(toggl: HostedSandbox):
 def test_stopping_what_is_not_there_fails():
     with pytest.raises(errors.NotFound):
         stop(time_entry_id=1)
+
+
+@pytest.mark.parametrize("rendered", ["", "None", " ", None], ids=repr)
+def test_an_id_that_a_template_renders_to_nothing_stops_nothing(toggl: HostedSandbox, rendered: str | None):
+    somebodys = start(description="somebody's")
+    operator = TogglStopTimeEntryOperator(task_id="stop", time_entry_id="{{ ti.xcom_pull('start')['id'] }}")
+    # As Airflow does, a native environment None too.
+    operator.time_entry_id = rendered
+    with pytest.raises(errors.ConfigurationError, match="empty"):
+        run(operator)
+    assert truth(toggl, somebodys["id"])["running"]
+
+
+def test_what_ran_and_was_deleted_before_it_was_stopped_leaves_nothing_to_stop(
+    toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch
+):
+    running = start(description="deleted by a person")
+    find_running = Tracking.find_running
+
+    def find_running_and_delete_it(tracking: Tracking) -> Any:
+        found = find_running(tracking)
+        url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/time_entries/{running['id']}"
+        requests.delete(url, auth=(toggl.token, "api_token"), timeout=30).raise_for_status()
+        return found
+
+    monkeypatch.setattr(Tracking, "find_running", find_running_and_delete_it)
+    assert stop()["action"] == "nothing"
+
+
+@pytest.mark.parametrize("airflow", ["3.3", "3.2"])
+def test_a_run_that_is_cleared_the_day_after_begins_its_timer_anew(toggl: HostedSandbox, airflow: str):
+    store, tracked = store_of(airflow), {"description": "work"}
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    # What a try of yesterday left when its outcome stayed unknown.
+    notes = open_notes(context_of("start", store=store))
+    notes.write({"start": yesterday.strftime("%Y-%m-%dT%H:%M:%SZ")})
+    again = start(2, context={"store": store}, **tracked)
+    assert again["action"] == "started"
+    assert datetime.fromisoformat(again["start"]) > yesterday + timedelta(hours=23)
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])

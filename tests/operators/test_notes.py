@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from support.connections import Connections
 from support.tries import Store, context_of
 
 from airflow_provider_toggl.hooks.toggl import state_dir
-from airflow_provider_toggl.operators.notes import FileNotes, Notes, PassingNotes, StoredNotes, open_notes
+from airflow_provider_toggl.operators.notes import KEPT_SECONDS, FileNotes, Notes, PassingNotes, StoredNotes, open_notes
 
 pytestmark = pytest.mark.airflow
 
@@ -46,3 +48,13 @@ def test_a_note_that_cannot_be_written_is_an_error_and_leaves_the_one_before(tmp
         notes.write({"start": object()})
     assert notes.read() == {"start": "then"}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_files_that_nobody_needs_any_more_are_removed_when_another_is_written(tmp_path: Path):
+    old, recent = FileNotes(tmp_path / "old.json"), FileNotes(tmp_path / "recent.json")
+    old.write({"sent": "x"})
+    recent.write({"sent": "y"})
+    month_ago = time.time() - KEPT_SECONDS - 60
+    os.utime(tmp_path / "old.json", (month_ago, month_ago))
+    FileNotes(tmp_path / "new.json").write({"sent": "z"})
+    assert (old.read(), recent.read()) == ({}, {"sent": "y"})

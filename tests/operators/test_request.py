@@ -7,7 +7,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from support.connections import Connections
 from support.sandboxes import HostedSandbox
-from support.tries import Killed, Store, context_of, store_of
+from support.tries import RETRIES, Killed, Store, context_of, store_of
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.api.transport import RequestsTransport
@@ -24,9 +24,9 @@ def toggl(small_sandbox: HostedSandbox, connections: Connections) -> HostedSandb
     return small_sandbox
 
 
-def ask(try_number: int = 1, *, store: Store | None = None, **options: Any) -> Any:
+def ask(try_number: int = 1, *, store: Store | None = None, max_tries: int = RETRIES, **options: Any) -> Any:
     operator = TogglRequestOperator(**{"task_id": "ask", "endpoint": TAGS, **options})
-    return operator.execute(context_of("ask", try_number, store=store))  # type: ignore[arg-type]
+    return operator.execute(context_of("ask", try_number, store=store, max_tries=max_tries))  # type: ignore[arg-type]
 
 
 def post(try_number: int = 1, **options: Any) -> Any:
@@ -159,11 +159,50 @@ def test_a_write_that_was_refused_may_be_sent_by_the_next_try(toggl: HostedSandb
     assert post(2)["name"] == "brand new"
 
 
-def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSandbox):
-    post()
+@pytest.mark.parametrize("airflow", ["3.3", "3.2"])
+def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSandbox, airflow: str):
+    store = store_of(airflow)
+    post(store=store)
     with pytest.raises(errors.PayloadRefused, match="already exists"):
-        post(2)
+        post(2, store=store, max_tries=RETRIES + 1)
     assert sent(toggl) == 2
+
+
+@pytest.mark.parametrize("airflow", ["3.3", "3.2"])
+def test_what_was_done_is_not_done_again_where_airflow_could_not_take_the_result(toggl: HostedSandbox, airflow: str):
+    store = store_of(airflow)
+    post(store=store)
+    # The result was no XCom, or the worker ended before Airflow knew of it: a retry, which nobody asked for.
+    with pytest.raises(errors.OutcomeUnknown, match="was answered") as caught:
+        post(2, store=store)
+    assert isinstance(caught.value, AirflowFailException)
+    assert sent(toggl) == 1
+
+
+def test_a_new_run_of_the_same_name_knows_nothing_of_the_one_that_was_deleted(toggl: HostedSandbox):
+    toggl.fault("hang_up", takes_effect=False, match={"method": "POST"})
+    with pytest.raises(errors.OutcomeUnknown):
+        post()
+    assert post()["name"] == "brand new"
+
+
+@pytest.mark.parametrize("json", [{"name": {1, 2}}, {"name": float("nan")}], ids=["a set", "no number"])
+def test_a_body_that_is_no_json_is_refused_at_once_and_leaves_no_doubt(toggl: HostedSandbox, json: Any):
+    toggl.reset_requests()
+    with pytest.raises(errors.ConfigurationError, match="JSON"):
+        post(json=json)
+    assert toggl.requests()["total"] == 0
+    assert post(2)["name"] == "brand new"
+
+
+def test_no_secret_of_an_answer_is_in_the_result(toggl: HostedSandbox):
+    me = ask(endpoint="/api/v9/me", query={"with_related_data": "true"})
+    assert me["email"]
+    assert me["api_token"] == "***"
+    assert {workspace["api_token"] for workspace in me["workspaces"]} == {"***"}
+    assert toggl.token not in json.dumps(me)
+    # Who filters has the whole of it, and answers for the result.
+    assert ask(endpoint="/api/v9/me", response_filter=lambda answer: answer.json()["api_token"]) == toggl.token
 
 
 def test_a_write_that_is_idempotent_is_sent_again(toggl: HostedSandbox):

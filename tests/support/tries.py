@@ -11,6 +11,9 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_toggl.core.errors import ApiError
 
+#: Of the tasks here.
+RETRIES = 3
+
 
 class Killed(BaseException):
     """The end of a try whose process is killed: nothing may catch it."""
@@ -39,11 +42,22 @@ def store_of(airflow: str) -> Store | None:
 
 
 def context_of(
-    task_id: str, try_number: int = 1, *, started: datetime | None = None, store: Store | None = None
+    task_id: str,
+    try_number: int = 1,
+    *,
+    started: datetime | None = None,
+    store: Store | None = None,
+    max_tries: int = RETRIES,
+    **run: Any,
 ) -> dict[str, Any]:
-    """Return what a try of a task gets; without a store it is that of Airflow 3.2."""
-    ti = SimpleNamespace(dag_id="dag", task_id=task_id, run_id="run", map_index=-1, try_number=try_number)
-    context = {"ti": ti, "dag_run": SimpleNamespace(start_date=started or datetime.now(timezone.utc))}
+    """Return what a try of a task gets; without a store it is that of Airflow 3.2.
+
+    :param max_tries: as many retries as the task has, until somebody clears it: then so many more than were tried.
+    """
+    ti = SimpleNamespace(
+        dag_id="dag", task_id=task_id, run_id="run", map_index=-1, try_number=try_number, max_tries=max_tries
+    )
+    context = {"ti": ti, "dag_run": SimpleNamespace(start_date=started or datetime.now(timezone.utc), **run)}
     return context if store is None else {**context, "task_state_store": store}
 
 

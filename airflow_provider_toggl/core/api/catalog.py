@@ -185,12 +185,12 @@ class Catalog:
         for number in range(1, MOST_PAGES + 1):
             query = {**params, "page": number} if has_pages else params
             answer = self.session.request("GET", self._path(wanted), params=query)
-            page = [FoundNamed.from_http(wanted.kind, row) for row in _live_rows(answer.json(), wanted.kind)]
+            page, length = _read_page(answer.json(), wanted.kind)
             yield page
             # Where Toggl does not say how long a full page is, only an empty one is surely the last. One that begins
             # like the one before comes of a page number that is not heeded.
             told_size, first = answer.header_int("x-page-size"), page[0].entity_id if page else before
-            if not has_pages or first == before or len(page) < (told_size or 1):
+            if not has_pages or first == before or length < (told_size or 1):
                 return
             before = first
         raise MalformedAnswer(f"The list of {wanted.kind}s has no end: {MOST_PAGES} pages were read.")
@@ -202,9 +202,11 @@ class Catalog:
         return f"{base}/{wanted.kind}s"
 
 
-def _live_rows(decoded: Any, kind: Kind) -> list[Any]:
+def _read_page(decoded: Any, kind: Kind) -> tuple[list[FoundNamed], int]:
+    """Return those of a page that are not deleted, and how many it had."""
     rows = decoded or []
     if not isinstance(rows, list):
         raise MalformedAnswer(f"Toggl's answer is not the list of {kind}s that was asked for.")
     gone = ("server_deleted_at", "deleted_at")
-    return [row for row in rows if not (isinstance(row, dict) and any(row.get(name) for name in gone))]
+    live = [row for row in rows if not (isinstance(row, dict) and any(row.get(name) for name in gone))]
+    return [FoundNamed.from_http(kind, row) for row in live], len(rows)

@@ -90,6 +90,14 @@ def instant_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _read_ids(name: str, value: Any) -> list[int]:
+    given = [one for one in value.split(",") if one.strip()] if isinstance(value, str) else value or ()
+    numbers = [number for one in given if (number := read_id(name, one)) is not None]
+    if len(numbers) < len(given):
+        raise ConfigurationError(f"{name} is {value!r}; one of them is empty.")
+    return numbers
+
+
 def _read_change(name: str, value: Any) -> Any:
     if name in ("start", "stop"):
         return None if value is None else instant_text(read_moment(name, value))
@@ -100,7 +108,7 @@ def _read_change(name: str, value: Any) -> Any:
     if name == "tags":
         return list(read_tags(value))
     if name == "tag_ids":
-        return [read_id(name, one) for one in (value.split(",") if isinstance(value, str) else value or ())]
+        return _read_ids(name, value)
     if name == "duration":
         try:
             return int(str(value).strip())

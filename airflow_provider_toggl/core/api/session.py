@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,7 @@ from airflow_provider_toggl.core.api.transport import Call, NotSent, Transport
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import (
     ApiError,
+    ConfigurationError,
     ConnectionTrouble,
     MalformedAnswer,
     QuotaExhausted,
@@ -99,8 +101,10 @@ class TogglSession:
         :param idempotent: whether the request may be sent again when its effect is unknown. None: reads may (GET, and
             POSTs to Reports, which are queries), writes may not.
         :raises QuotaExhausted: the lane has nothing to spare; known before a request is wasted wherever Toggl told.
+        :raises ConfigurationError: the payload cannot be written as JSON; nothing was sent.
         :raises ApiError: any other failure, typed.
         """
+        _check_payload(payload)
         call = Call(method.upper(), path, params or {}, payload)
         started = self._clock.now()
         failed = 0
@@ -292,6 +296,14 @@ class TogglSession:
             # Refused before it was looked at, so any request may come again; a long wait is for the caller to spend.
             return (_asked_pause(error, self._clock.now()) or 0.0) <= LONGEST_PATIENCE
         return isinstance(error, NotSent) or may_repeat(call.method, call.path, idempotent)
+
+
+def _check_payload(payload: Any) -> None:
+    try:
+        json.dumps(payload, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        # The message names a type, not a value.
+        raise ConfigurationError(f"What is to be sent cannot be written as JSON: {error}.") from None
 
 
 def _asked_pause(error: ApiError, now: float) -> float | None:

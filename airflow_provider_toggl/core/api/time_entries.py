@@ -1,7 +1,7 @@
 """Time entries as a task wants them, and as Toggl tells of them: whether the one is the other. No I/O.
 
 What is compared is what Toggl gives back of what was sent: workspace, start to the second, stop, description, project,
-task, tags and billable. It does not give back ``created_with``, and it has no key of the sender's for a time entry.
+task and tags. It does not give back ``created_with``, and it has no key of the sender's for a time entry.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class FoundEntry:
 def is_that(wanted: WantedEntry, found: FoundEntry) -> bool:
     """Whether an entry can be the one wanted, as far as Toggl tells.
 
-    One that was to run may have been stopped since; whether it is billable is compared only where it was said.
+    One that was to run may have been stopped since. Whether it is billable may not be as it was said: a plan that
+    lacks it, or a project that enforces its own, has the last word.
     """
     first, last = wanted.span
     # A task brings its project, so Toggl has one that nobody named.
@@ -151,7 +152,6 @@ def is_that(wanted: WantedEntry, found: FoundEntry) -> bool:
         and (project_is_open or found.project_id == wanted.project_id)
         and found.task_id == wanted.task_id
         and {tag.casefold() for tag in found.tags} == {tag.strip().casefold() for tag in wanted.tags}
-        and (wanted.billable is None or found.billable == wanted.billable)
     )
 
 

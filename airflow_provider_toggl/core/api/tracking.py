@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_toggl.core.api.given import instant_text
-from airflow_provider_toggl.core.api.once import Note, Once, keep_no_note, write_once
+from airflow_provider_toggl.core.api.once import Once, write_once
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.time_entries import SKEW, FoundEntry, WantedEntry, find_that
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
@@ -17,6 +18,14 @@ log = logging.getLogger(__name__)
 
 #: Days back that /me/time_entries takes a start_date of; observed at about three months.
 REACHES = timedelta(days=80)
+
+
+#: Told whether there is doubt from now on, and which entry was made while there was.
+NoteOfEntry = Callable[[bool, "int | None"], None]
+
+
+def keep_no_note(doubt: bool, made: int | None) -> None:
+    """Remember nothing: for who does not outlive the process."""
 
 
 class Tracking:
@@ -35,20 +44,40 @@ class Tracking:
         return utc(self._clock.now()).replace(microsecond=0)
 
     def create(
-        self, wanted: WantedEntry, *, in_doubt: bool, sent_after: datetime, note: Note = keep_no_note
+        self,
+        wanted: WantedEntry,
+        *,
+        in_doubt: bool,
+        sent_after: datetime,
+        made: int | None = None,
+        note: NoteOfEntry = keep_no_note,
     ) -> Once[FoundEntry]:
         """Create a time entry, or start one where it has no stop; Toggl stops the one that runs then.
 
         :param in_doubt: an earlier try may have sent it; it is looked up first.
         :param sent_after: no try sent it before that.
+        :param made: the entry that an earlier try noted to have made.
         :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.api.once.write_once`; so are the others.
         """
+        if made is not None:
+            found = self._find_all(wanted, sent_after)
+            ours = next((one for one in found if one.entry_id == made), None)
+            if ours is not None:
+                settled = self._settle(wanted, ours, found)
+                note(False, None)
+                return settled
+
+        def settle(ours: FoundEntry) -> Once[FoundEntry]:
+            # Where this does not come to its end, the next try must know which of two it may take back.
+            note(True, ours.entry_id)
+            return self._settle(wanted, ours, self._find_all(wanted, sent_after))
+
         return write_once(
             lambda: self._post(wanted),
             lambda: self._find(wanted, sent_after),
             in_doubt=in_doubt,
-            note=note,
-            settle=lambda made: self._settle(wanted, made, sent_after),
+            note=lambda doubt: note(doubt, None),
+            settle=settle,
             clock=self._clock,
         )
 
@@ -112,18 +141,18 @@ class Tracking:
             margin = timedelta(seconds=1)
             params = {"start_date": instant_text(first - margin), "end_date": instant_text(last + margin)}
         else:
-            params = {"since": int((sent_after - SKEW).timestamp())}
+            params = {"since": int(max(sent_after - SKEW, self.now() - REACHES).timestamp())}
         rows = self.session.request("GET", "/api/v9/me/time_entries", params=params).json() or []
         if not isinstance(rows, list):
             raise MalformedAnswer("Toggl's answer is not the list of time entries that was asked for.")
         return find_that(wanted, rows)
 
-    def _settle(self, wanted: WantedEntry, made: FoundEntry, sent_after: datetime) -> Once[FoundEntry]:
-        """Look whether the request in doubt was carried out late, after the look that did not find it.
+    def _settle(self, wanted: WantedEntry, made: FoundEntry, found: list[FoundEntry]) -> Once[FoundEntry]:
+        """See whether the request in doubt was carried out late, after the look that did not find it.
 
         Then there are two. The one that is taken back is the one that is surely ours: its id was in the answer.
         """
-        others = [one for one in self._find_all(wanted, sent_after) if one.entry_id != made.entry_id]
+        others = [one for one in found if one.entry_id != made.entry_id]
         if not others:
             return Once(made, made=True)
         if wanted.stop is None and not others[0].is_running:

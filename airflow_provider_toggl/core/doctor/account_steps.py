@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,7 +81,11 @@ def _look_at_workspace(visit: Visit, session: TogglSession, me: Mapping[str, Any
 
 def note_failure(visit: Visit, step: str, error: TogglError | TookTooLong) -> None:
     """Note what it means that a request of a step failed, or took too long; once, whichever steps meet it."""
-    if isinstance(error, TookTooLong):
+    still = visit.waits_until - time.monotonic()
+    if isinstance(error, TookTooLong) and still > 0:
+        words = f"No request was sent: this host keeps still for {still:.0f} s more, after a 429 or for others in turn."
+        judged = trouble("rate_limited", words)
+    elif isinstance(error, TookTooLong):
         judged = trouble("toggl_unreachable", f"Toggl did not answer: {error}")
     else:
         judged = account.judge_error(step, error)

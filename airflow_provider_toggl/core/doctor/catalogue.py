@@ -50,6 +50,14 @@ TROUBLES: tuple[Trouble, ...] = (
     ),
     Trouble(
         "connection",
+        "no_webhook_secret",
+        _F,
+        "Nobody can prove to be Toggl: the receiver refuses every delivery, and no subscription can be made.",
+        "Set webhook_secret in the connection's extra to a long random text, then run the task with "
+        "TogglEnsureSubscriptionOperator, which gives it to Toggl.",
+    ),
+    Trouble(
+        "connection",
         "two_secrets",
         _W,
         "A rotation of the webhook secret is not ended: deliveries signed with the old one are accepted too.",

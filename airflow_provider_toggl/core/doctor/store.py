@@ -9,12 +9,16 @@ from airflow_provider_toggl.core.events.store import StoreFacts
 
 LOW_BYTES, LEAST_BYTES = 500 << 20, 1 << 20
 """Free bytes of its disk from which on it is worth a warning, and a fault."""
-# The first that is found in the error's text decides; a full disk may also be one that "cannot be written".
+# The first that is found in the error's text decides; a full disk may also be one that "cannot be written". A single
+# word could be in the name of a folder.
 _BY_WORD = (
-    ("full", "disk_full"),
-    ("No space", "disk_full"),
-    ("locked", "store_locked"),
-    ("readonly", "store_read_only"),
+    ("disk is full", "disk_full"),
+    ("disk full", "disk_full"),
+    ("No space left", "disk_full"),
+    ("is locked", "store_locked"),
+    ("lock timeout", "store_locked"),
+    ("readonly database", "store_read_only"),
+    ("read-only transaction", "store_read_only"),
     ("unable to open", "store_read_only"),
     ("cannot be written", "store_read_only"),
 )

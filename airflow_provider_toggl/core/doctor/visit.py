@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -56,10 +57,15 @@ class Visit:
     own: Found | None = None
     store: EventStore | None = None
     asked: str = ""
+    waits_until: float = 0.0
 
     def add(self, *findings: Finding) -> None:
         """Note findings."""
         self.findings += findings
+
+    def note_wait(self, seconds: float) -> None:
+        """Note that the session begins to wait before it sends; it is told so itself."""
+        self.waits_until = time.monotonic() + seconds
 
     def skip(self, why: str, *steps: str) -> None:
         """Note that steps are left out."""

@@ -13,6 +13,10 @@ from urllib.parse import quote
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreError, EventStoreUnavailable
 from airflow_provider_toggl.core.events.pool import ConnectionPool
+from airflow_provider_toggl.core.events.sqlite_health import find_free_bytes
+
+ROOM = 1 << 20
+"""Bytes that SQLite needs beside its file."""
 
 
 class _Connection(sqlite3.Connection):
@@ -147,6 +151,10 @@ class SqliteFile:
 
     def _translated(self, error: Exception) -> EventStoreError:
         text = str(error)
+        free = find_free_bytes(self.path) if "I/O error" in text else None
+        if free is not None and free < ROOM:
+            # SQLite says so only of some of its files.
+            text = f"{text}, for the disk is full"
         if type(error) is sqlite3.DatabaseError:  # SQLITE_CORRUPT, SQLITE_NOTADB; the others have classes of their own
             return EventStoreDamaged(
                 f"The event store {self.path} is damaged: {text}. Keep a copy, then restore a backup, or save what can "

@@ -30,7 +30,7 @@ def inspect_file(db: sqlite3.Connection, path: Path, version: int, patience: flo
         version=version,
         risks=tuple(find_risks(journal, find_file_system(path, _read_mounts()))),
         damage=_find_damage(db, patience),
-        free_bytes=_free_bytes(path),
+        free_bytes=find_free_bytes(path),
     )
 
 
@@ -85,7 +85,8 @@ def _find_damage(db: sqlite3.Connection, patience: float) -> str | None:
     return None if found == "ok" else str(found)
 
 
-def _free_bytes(path: Path) -> int | None:
+def find_free_bytes(path: Path) -> int | None:
+    """Return how many bytes are free on the disk of a file, None where that is not told."""
     try:
         disk = os.statvfs(path.parent)
     except OSError:

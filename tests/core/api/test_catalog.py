@@ -112,6 +112,15 @@ def test_a_page_that_is_shorter_than_told_is_the_last():
     assert asked(transport) == ["GET /projects", "POST /projects"]
 
 
+def test_a_page_is_as_long_as_it_came_deleted_ones_too():
+    pages = [[row(1, "xx"), row(2, "xx", deleted_at="2026-03-10T12:00:00Z")], [row(3)]]
+    catalog, transport, _ = build(
+        lambda call: answer(200, pages[min(len(transport.calls), 2) - 1], call=call, headers={"x-page-size": "2"})
+    )
+    assert catalog.ensure(WantedNamed("tag", "x")).thing.entity_id == 3
+    assert asked(transport) == ["GET /tags", "GET /tags"]
+
+
 def test_a_lost_answer_is_looked_up_before_it_is_sent_again():
     catalog, transport, _ = build(listing([], [row()], post=CUT))
     assert not catalog.ensure(WantedNamed("client", "x")).made

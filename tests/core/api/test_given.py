@@ -59,7 +59,7 @@ def test_changes_are_sent_in_toggl_s_form():
         "project_id": "8",
         "task_id": None,
         "tags": "a,b",
-        "tag_ids": "4,5",
+        "tag_ids": "4,,5",
         "tag_action": "add",
         "billable": "true",
     }
@@ -77,7 +77,11 @@ def test_changes_are_sent_in_toggl_s_form():
     }
 
 
-@pytest.mark.parametrize("changes", [{}, None, "x", {"colour": 1}, {"duration": "long"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, None, "x", {"colour": 1}, {"duration": "long"}, {"tag_ids": "4,None"}, {"tag_ids": [4, None]}],
+    ids=str,
+)
 def test_changes_that_say_nothing_or_something_unknown_are_refused(changes: Any):
     with pytest.raises(ConfigurationError):
         read_changes(changes)

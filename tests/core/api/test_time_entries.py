@@ -79,12 +79,16 @@ def test_an_entry_as_it_was_asked_for_is_that_one_however_it_is_written():
         {"task_id": None},
         {"tags": ["A"]},
         {"tags": ["A", "b", "c"]},
-        {"billable": False},
     ],
     ids=str,
 )
 def test_an_entry_that_differs_in_one_thing_is_another(fields: dict[str, Any]):
     assert not is_that(WANTED, FoundEntry.from_http(row(**fields)))
+
+
+@pytest.mark.parametrize("billable", [False, None])
+def test_billable_does_not_tell_entries_apart_for_a_plan_or_a_project_may_rule_it(billable: bool | None):
+    assert is_that(WANTED, FoundEntry.from_http(row(billable=billable)))
 
 
 def test_one_that_was_started_is_that_one_also_when_it_was_stopped_since():
