@@ -24,6 +24,8 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    # An event that cannot be acted on would come again and again, at the quota's cost: Airflow pauses the DAG instead.
+    max_consecutive_failed_dag_runs=3,
     default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
     tags=["toggl"],
 ):
