@@ -104,7 +104,7 @@ def test_what_the_newcomer_has_goes_on_by_itself(shell: Shell, tmp_path: Path) -
     type_all(shell, [step for step in page if step.heading < BY_ITSELF])
     before = newest_change(warehouse)
     type_all(shell, [step for step in page if step.heading == BY_ITSELF])
-    wait_until(lambda: newest_change(warehouse) > before, timeout=120)
+    wait_until(lambda: newest_change(warehouse) > before, timeout=300)
     type_all(shell, [step for step in page if step.heading == "Clean up"])
 
 
@@ -136,7 +136,7 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
             check_rows(airflow / "toggl" / "warehouse.duckdb")
             before = newest_change(airflow / "toggl" / "warehouse.duckdb")
             toggl.mutate(seed=1, n=3, kinds=["create"])
-            wait_until(lambda: newest_change(airflow / "toggl" / "warehouse.duckdb") > before, timeout=60)
+            wait_until(lambda: newest_change(airflow / "toggl" / "warehouse.duckdb") > before, timeout=300)
             assert "deleted: True" in type_all(shell, page[page.index(step) :])["Clean up"]
 
 
