@@ -6,6 +6,7 @@ import inspect
 import re
 
 import pytest
+from support.package_sources import ROOT
 from support.reference_pages import pages, reference
 
 from airflow_provider_toggl.cli.commands import COMMANDS
@@ -110,3 +111,17 @@ def test_what_can_be_raised_says_when_and_what_to_do_and_no_error_is_told_of_tha
 def test_every_field_of_log_lines_is_there() -> None:
     text = section("reference/metrics.md", "Fields of log lines")
     assert [name for name in FIELDS if not row(text, name)] == []
+
+
+TABLE = re.compile(r"^\| Parameter of `(\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)
+
+
+def test_a_table_of_parameters_that_a_page_has_is_whole_and_has_no_other() -> None:
+    classes = {one.__name__: one for one in named_classes()}
+    found = [match for page in (ROOT / "docs").rglob("*.md") for match in TABLE.finditer(page.read_text())]
+    assert len(found) == 5
+    for match in found:
+        told = {name for line in match[2].splitlines() for name in re.findall(r"`(\w+)`", line.split(" | ")[0])}
+        # `once` is for who writes a sensor, and all of these are Airflow's as well.
+        also = {"once", "end_from_trigger", "timeout", "soft_fail", "poke_interval"}
+        assert told - also == reference().parameters(classes[match[1]]).keys() - also, match[1]

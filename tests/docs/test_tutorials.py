@@ -82,6 +82,12 @@ def is_drawn(chart: Path) -> bool:
     return bool(width > 1000 and height > 400 and len(colours) >= 10 and 0.02 < dark < 0.9)
 
 
+def test_the_readme_s_commands_end_with_rows(shell: Shell) -> None:
+    (step,) = steps(ROOT / "README.md")
+    assert "Äpfel GmbH" in shell.say(step.text)
+    shell.say("kill %1; wait")
+
+
 def test_a_newcomer_ends_with_rows_and_a_chart(shell: Shell, tmp_path: Path) -> None:
     page = steps(ROOT / "docs" / "tutorial-sandbox.md")
     end = [step for step in page if step.heading == "Clean up"]
