@@ -142,7 +142,7 @@ def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeou
         except (AirflowException, ImportError, RuntimeError) as error:
             raise ConfigurationError(
                 f"Connection {conn_id!r} of type {type_!r} cannot be opened: {error}. Mend what it names; "
-                f"`airflow connections test {conn_id}` tries it."
+                f"`airflow toggl doctor --warehouse-conn-id {conn_id}` tries it."
             ) from None
 
     where = f"Connection {conn_id!r} of type {type_!r}, schema {schema!r}"

@@ -214,7 +214,7 @@ def test_a_driver_that_is_missing_is_said(connections: Connections):
     connections.set("other", conn_type="mysql", host="127.0.0.1", login="x")
     with pytest.raises(
         ConfigurationError,
-        match=r"(?s)Connection 'other' of type 'mysql' cannot be opened: .*mysqlclient.*airflow connections test",
+        match=r"(?s)Connection 'other' of type 'mysql' cannot be opened: .*mysqlclient.*airflow toggl doctor",
     ):
         open_target("other", schema="toggl")
 
