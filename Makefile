@@ -57,8 +57,8 @@ dist: $(VENV)/.ready ## wheel and sdist, into dist/, checked
 installs: $(VENV)/.ready ## the wheel, installed with each Python that is here and both Airflows; before a release
 	$(VENV)/bin/python -m pytest -q -m installs tests/packaging $(PYTEST_ARGS)
 
-screenshots: $(VENV)/.ready ## the documentation's pictures, as tests see what they show
-	KEEP_SCREENSHOTS=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/docs/test_tutorials.py
+screenshots: $(VENV)/.ready ## the documentation's pictures, as tests see what they show; with a font that has Japanese letters
+	KEEP_SCREENSHOTS=1 RENEW_IMAGES=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/report tests/docs/test_tutorials.py
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
