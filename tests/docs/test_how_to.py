@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from support.event_stores import new_event
 from support.observations import NOON, at, entries
 from support.package_sources import ROOT
 from support.postgres import running_postgres
+from support.pull_fixtures import pull_host
+from support.pulls import Host, build_workspace
 from support.tutorials import Shell, bare_environment, steps
 
 from airflow_provider_toggl.__main__ import build_parser
@@ -33,6 +36,7 @@ from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.server import start_sandbox
 
 EXAMPLES = ROOT / "docs" / "examples"
+__all__ = ["pull_host"]
 
 
 @pytest.fixture
@@ -76,6 +80,31 @@ def publisher() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+# -- questions -------------------------------------------------------------------------------------------------------
+
+
+QUESTIONS = dict(
+    re.findall(r"\[start:(\w+)\]\n(.+?)-- --8<-- \[end", (EXAMPLES / "questions.sql").read_text(), re.DOTALL)
+)
+
+
+@pytest.fixture(scope="module")
+def landed(pull_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all that a workspace of 500 entries has."""
+    file = tmp_path_factory.mktemp("landed") / "warehouse.duckdb"
+    build_workspace(pull_host, file, entries=500, plan="enterprise").pull_all()
+    return file
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_common_question_has_an_answer(landed: Path, name: str) -> None:
+    with duckdb.connect(str(landed), read_only=True) as warehouse:
+        rows = warehouse.execute(QUESTIONS[name]).fetchall()
+    # What the others find depends on the day, and the sandbox's projects have no estimates.
+    assert rows or name not in ("clients", "billable", "tag", "unsorted", "fresh")
+    assert f"questions.sql:{name}" in (ROOT / "docs" / "how-to" / "questions.md").read_text()
 
 
 # -- analysts and backups --------------------------------------------------------------------------------------------
@@ -218,6 +247,8 @@ def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.Mon
         assert store.last_seq() == 1
         with psycopg.connect(f"host=127.0.0.1 port={server.port} user=toggl dbname=airflow_data") as db:
             made = db.execute("select nspname from pg_namespace where nspname like 'toggl%' order by 1").fetchall()
+            for query in QUESTIONS.values():
+                db.execute(query)
         assert made == [("toggl",), ("toggl_events",)]
         store.close()
 

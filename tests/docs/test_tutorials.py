@@ -94,6 +94,8 @@ def test_a_newcomer_ends_with_rows_and_a_chart(shell: Shell, tmp_path: Path) -> 
     said = type_all(shell, [step for step in page if step.heading not in (BY_ITSELF, "Clean up")])
     folder = tmp_path / "toggl-tutorial"
     check_rows(folder / "airflow" / "toggl" / "warehouse.duckdb")
+    (promised,) = re.findall(r"^```text\n(.+)\n```$", (ROOT / "docs" / "tutorial-sandbox.md").read_text(), re.MULTILINE)
+    assert promised in said["4. Land the workspace"]
     assert "10 rows" in said["5. Look at the rows"]
     assert said["6. Draw the chart"].split() == ["weekly.html", "weekly.png"]
     chart = folder / "airflow" / "toggl" / "reports" / "weekly.png"
