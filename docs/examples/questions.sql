@@ -1,12 +1,18 @@
 -- --8<-- [start:clients]
-select date_trunc('month', local_date) as month, client_name, round(sum(hours)) as hours
+select
+    date_trunc('month', local_date) as month,
+    client_name,
+    round(sum(hours)) as hours
 from toggl.time_entry_facts
 group by 1, 2
 order by 1 desc, 3 desc;
 -- --8<-- [end:clients]
 
 -- --8<-- [start:billable]
-select user_name, round(sum(hours)) as hours, round(100 * sum(case when billable then hours else 0 end) / sum(hours)) as billable_percent
+select
+    user_name,
+    round(sum(hours)) as hours,
+    round(100 * sum(case when billable then hours else 0 end) / sum(hours)) as billable_percent
 from toggl.time_entry_facts
 where local_date >= current_date - 90
 group by 1
@@ -41,7 +47,10 @@ order by 2;
 -- --8<-- [end:silent]
 
 -- --8<-- [start:estimates]
-select projects.name, round(sum(facts.hours)) as hours, round(projects.estimated_seconds / 3600.0) as estimated
+select
+    projects.name,
+    round(sum(facts.hours)) as hours,
+    round(projects.estimated_seconds / 3600.0) as estimated
 from toggl.projects
     join toggl.time_entry_facts as facts on facts.project_id = projects.id
 where projects.estimated_seconds > 0
@@ -57,5 +66,8 @@ order by 1, 2;
 -- --8<-- [end:unsorted]
 
 -- --8<-- [start:fresh]
-select stream, scope, watermark, last_run_at from toggl.sync_state where watermark is not null order by watermark;
+select stream, scope, watermark, last_run_at
+from toggl.sync_state
+where watermark is not null
+order by watermark;
 -- --8<-- [end:fresh]
