@@ -253,7 +253,7 @@ def _metrics() -> Iterator[str]:
             (f"`{name}`", f"{metric.kind}, {metric.unit}", metric.meaning + tags)
         )
     for sender, rows in senders.items():
-        yield f"## From {sender.replace(', ', ' and ')}"
+        yield "## From the " + " and ".join(sender.rsplit(", ", 1)).replace("task", "tasks")
         yield _table(("Metric", "Kind, unit", "Meaning and tags"), rows)
 
 
