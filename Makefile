@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help demo test test-newest test-oldest lint bench soak docs dist screenshots lock clean browser mariadb
+.PHONY: help demo test test-newest test-oldest lint bench soak docs dist installs screenshots lock clean browser mariadb
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -45,7 +45,7 @@ bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready ## the benchmarks, each pr
 
 soak: $(VENV)/.ready ## the long fault runs, again and again in random order, for SOAK_ROUNDS rounds (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
-	  $(VENV)/bin/python -m pytest -n 2 -q -m soak $(PYTEST_ARGS) || exit 1; done
+	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
 
 docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
@@ -54,8 +54,11 @@ dist: $(VENV)/.ready ## wheel and sdist, into dist/, checked
 	$(VENV)/bin/python -m hatchling build -d dist
 	$(VENV)/bin/python -m pytest -q tests/packaging -m "not soak"
 
-screenshots: $(VENV)/.ready ## the documentation's pictures, as tests see what they show
-	KEEP_SCREENSHOTS=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/docs/test_tutorials.py
+installs: $(VENV)/.ready ## the wheel, installed with each Python that is here and both Airflows; before a release
+	$(VENV)/bin/python -m pytest -q -m installs tests/packaging $(PYTEST_ARGS)
+
+screenshots: $(VENV)/.ready ## the documentation's pictures, as tests see what they show; with a font that has Japanese letters
+	KEEP_SCREENSHOTS=1 RENEW_IMAGES=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/report tests/docs/test_tutorials.py
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("AIRFLOW_HOME", str(Path(__file__).resolve().parents[1] / ".cache" / "airflow-docs"))
 
 from airflow_provider_toggl.cli.commands import COMMANDS
-from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core import errors, metrics
+from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
 
 PACKAGE = "airflow_provider_toggl"
+ROOT = Path(__file__).resolve().parents[1]
 #: What DAG authors call besides operators, sensors, triggers and the hook.
 FUNCTIONS = {
     f"{PACKAGE}.assets": ("toggl_asset",),
@@ -88,9 +90,18 @@ def pages() -> dict[str, str]:
             "other engines, and [Tables](../tables.md) says what the columns mean.",
             *_tables(),
         ),
+        "reference/metrics.md": _join(
+            "Metrics and log fields",
+            "[Metrics and logs](../metrics.md) says how they are switched on and watched. Before each name stands "
+            "Airflow's prefix, `airflow.` by default; every tag is on every measurement.",
+            *_metrics(),
+            "## Fields of log lines",
+            _table(("Field", "Meaning"), [(f"`{name}`", _sentence(words)) for name, words in FIELDS.items()]),
+        ),
         "reference/errors.md": _join(
             "Errors",
-            f"All are in `{PACKAGE}.core.errors`. [What to do](../errors.md) about each is on a page of its own.",
+            f"All are in `{PACKAGE}.core.errors`. [Errors and what to do](../errors.md) has them in one table, with "
+            "what is odd in Toggl's data and no error.",
             *(_error(error) for error in error_classes()),
         ),
     }
@@ -221,7 +232,29 @@ def _error(error: type[errors.TogglError]) -> str:
     }
     rows = [(f"`{name}`", _sentence(words)) for name, words in carried.items() if name != "message"]
     table = _table(("Carries", "Meaning"), rows) if rows else ""
-    return _join_parts(f"## {error.__name__}", kind, _prose(error), table)
+    when, cure = told_errors().get(error.__name__, ("", ""))
+    told = (f"**When:** {when}" if when else "", f"**What to do:** {cure}" if cure else "")
+    return _join_parts(f"## {error.__name__}", kind, _prose(error), *told, table)
+
+
+def told_errors() -> dict[str, tuple[str, str]]:
+    """Return what the page about errors says of each by its name: when it comes, and what to do."""
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+    # Links of that page lead on from a folder below it.
+    return {name: (_sentence(when), re.sub(r"\]\((?!http)", "](../", _sentence(cure))) for name, when, cure in rows}
+
+
+def _metrics() -> Iterator[str]:
+    senders: dict[str, list[tuple[str, ...]]] = {}
+    for name, metric in metrics.CATALOGUE.items():
+        tags = "".join(f"<br>`{tag}`: {values}" for tag, values in metric.tags.items())
+        senders.setdefault(metric.sender, []).append(
+            (f"`{name}`", f"{metric.kind}, {metric.unit}", metric.meaning + tags)
+        )
+    for sender, rows in senders.items():
+        yield "## From the " + " and ".join(sender.rsplit(", ", 1)).replace("task", "tasks")
+        yield _table(("Metric", "Kind, unit", "Meaning and tags"), rows)
 
 
 # -- the command line ------------------------------------------------------------------------------------------------
@@ -274,13 +307,18 @@ def _settings(info: dict[str, Any]) -> str:
             f"`{name}`",
             option["type"],
             f"`{option['default']}`" if option["default"] else "",
-            f"`AIRFLOW__{section.upper()}__{name.upper()}`",
             option["description"],
         )
         for name, option in info["config"][section]["options"].items()
     ]
-    heads = ("Option", "Type", "Default", "Environment variable", "Meaning")
-    return _join_parts(f"## Section [{section}] of airflow.cfg {{ #settings }}", _table(heads, rows))
+    heads = ("Option", "Type", "Default", "Meaning")
+    upper = section.upper()
+    return _join_parts(
+        f"## Section [{section}] of airflow.cfg {{ #settings }}",
+        f"The environment variable of an option is `AIRFLOW__{upper}__` and its name in capitals: "
+        f"`AIRFLOW__{upper}__{rows[0][0].strip('`').upper()}`.",
+        _table(heads, rows),
+    )
 
 
 def _fields(info: dict[str, Any]) -> str:
@@ -341,7 +379,7 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _cell(text: str) -> str:
     # Between backticks both are what they are; elsewhere one would begin a cell, the other a tag.
     parts = text.split("`")
-    parts[::2] = [part.replace("|", "\\|").replace("<", "&lt;") for part in parts[::2]]
+    parts[::2] = [re.sub(r"<(?!br>)", "&lt;", part.replace("|", "\\|")) for part in parts[::2]]
     return "`".join(parts)
 
 

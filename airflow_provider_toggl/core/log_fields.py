@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
-#: Every field that a line may have, and what it says; ``docs/metrics.md`` has the same.
+#: Every field that a line may have, and what it says; the reference is made from it.
 FIELDS: dict[str, str] = {
     "connection": "ID of the Toggl connection",
     "workspace_id": "the workspace",

@@ -1,6 +1,6 @@
 """What this package measures: one catalogue, and the port by which measurements leave.
 
-Nothing is measured anywhere that is not declared here; ``docs/metrics.md`` is held to it by a test. As with logging,
+Nothing is measured anywhere that is not declared here; the reference is made from it. As with logging,
 one process has one place where measurements go: none until :func:`send_to` names it.
 """
 
@@ -125,6 +125,8 @@ _STREAM = "a stream, `time_entries` or another"
 _LANDED_STREAM = f"{_STREAM}; `events` for what a drain lands"
 _BY = "`pull`, `drain` or `reconcile`"
 _CONNECTION = "ID of the Toggl connection"
+_STORE = "connection ID of the event store, `default` for the file"
+_API = "`track`, `reports` or `webhooks`"
 _LANE = "`user`, `organization_<id>`, or `workspace_<id>` while its organization is not known"
 
 DELIVERIES = Counter(
@@ -149,14 +151,14 @@ LAST_SEQ = Gauge(
     "events",
     "The greatest number that the event store has given to an event.",
     "receiver, triggerer, task",
-    {"store": "connection ID of the event store, `default` for the file"},
+    {"store": _STORE},
 )
 LAG = Gauge(
     f"{PREFIX}store.lag",
     "events",
     "How many events are behind the place up to which a consumer has done its work.",
     "receiver, triggerer, task",
-    {"store": "as above", "consumer": "name of the consumer: of a drain, a watcher or a sensor"},
+    {"store": _STORE, "consumer": "name of the consumer: of a drain, a watcher or a sensor"},
 )
 TAIL_READS = Counter(
     f"{PREFIX}tail.reads",
@@ -189,7 +191,7 @@ REQUESTS = Counter(
     {
         "connection": _CONNECTION,
         "lane": _LANE,
-        "api": "`track`, `reports` or `webhooks`",
+        "api": _API,
         "status": "`2xx`, `3xx`, `4xx`, `5xx`, and apart `402` (quota or plan) and `429` (too fast); `none` without an "
         "answer",
     },
@@ -199,7 +201,7 @@ REQUEST_TIME = Timer(
     "seconds",
     "From a request's departure to the end of its answer; waiting for its turn is not in it.",
     "task",
-    {"connection": _CONNECTION, "api": "as above"},
+    {"connection": _CONNECTION, "api": _API},
 )
 WAIT = Timer(
     f"{PREFIX}request.wait",

@@ -79,7 +79,8 @@ def _get_connection(conn_id: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise ConfigurationError(
-            f"There is no connection {conn_id!r}, or Airflow could not look it up just now."
+            f"There is no connection {conn_id!r}, or Airflow could not look it up just now. `airflow connections list` "
+            "has those of its database; look whether the name is right where it is given."
         ) from None
 
 

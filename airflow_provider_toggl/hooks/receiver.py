@@ -67,7 +67,8 @@ def get_receiving_connection(conn_id: str) -> ReceivingConnection:
         raise ConfigurationError(f"Connection {conn_id!r} is not there: make it, or receive for another.")
     if not found.secrets:
         raise ConfigurationError(
-            f"Connection {conn_id!r} has no webhook_secret in its extra: without it nobody can prove to be Toggl."
+            f"Connection {conn_id!r} has no webhook_secret in its extra: without it nobody can prove to be Toggl. "
+            "Put a long random text there, and run the task that ensures the subscription."
         )
     return found
 

@@ -84,7 +84,10 @@ def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         if conn_id != DEFAULT_CONN_ID:
-            raise ConfigurationError(f"There is no connection {conn_id!r} to land in.") from None
+            raise ConfigurationError(
+                f"There is no connection {conn_id!r} to land in. Make it, or correct warehouse_conn_id; without it "
+                "rows land in [toggl] warehouse_path."
+            ) from None
         return _duckdb_target(default_path(), schema, lock_timeout)
     if connection.conn_type == "duckdb":
         return _duckdb_target(_duckdb_path(conn_id, connection), schema, lock_timeout)
@@ -137,7 +140,10 @@ def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeou
         try:
             return hook.get_conn()
         except (AirflowException, ImportError, RuntimeError) as error:
-            raise ConfigurationError(f"Connection {conn_id!r} of type {type_!r} cannot be opened: {error}") from None
+            raise ConfigurationError(
+                f"Connection {conn_id!r} of type {type_!r} cannot be opened: {error}. Mend what it names; "
+                f"`airflow toggl doctor --warehouse-conn-id {conn_id}` tries it."
+            ) from None
 
     where = f"Connection {conn_id!r} of type {type_!r}, schema {schema!r}"
     api = DbApi(connect, hook.placeholder, _ENGINES.get(type_, "ansi"), where)

@@ -134,7 +134,7 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
         else:
             stop = start + timedelta(seconds=_seconds(self.duration))
         if stop < start:
-            raise ConfigurationError("The time entry would stop before it starts.")
+            raise ConfigurationError(f"The time entry would stop at {stop}, before it starts at {start}.")
         return stop
 
 

@@ -23,8 +23,22 @@ _GREYS = {OTHERS: "#9AA1A9", NO_CLIENT: "#D5D9DE"}
 _INK, _MUTED, _LINE = "#1F2933", "#6B7680", "#E4E7EB"
 _AMOUNT = "#52606D"
 _LONGEST_NAME = 26
+#: Fonts of letters that the first, which matplotlib brings, does not have; of those, the ones that are installed.
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "IPAPGothic",
+    "IPAGothic",
+    "WenQuanYi Zen Hei",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
 _SETTINGS: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 9.5,
     "svg.fonttype": "none",
     # The same report gives the same file.
@@ -69,14 +83,16 @@ def show_note(report: WeeklyReport) -> str:
 
 def _save(report: WeeklyReport, where: Any, **options: Any) -> None:
     try:
-        from matplotlib import rc_context
+        from matplotlib import font_manager, rc_context
     except ImportError as missing:
         raise ConfigurationError(
             f"Drawing needs matplotlib ({missing}): pip install 'airflow-provider-toggl[report]'."
         ) from None
 
-    with rc_context(_SETTINGS), warnings.catch_warnings():
-        # A name in letters that the font does not have is drawn with boxes; the page has it as text.
+    installed = set(font_manager.get_font_names())
+    fonts = {"font.family": [font for font in _FONTS if font in installed]}
+    with rc_context(_SETTINGS | fonts), warnings.catch_warnings():
+        # A name in letters that no font has is drawn with boxes; the page has it as text.
         warnings.filterwarnings("ignore", "Glyph .* missing")
         _draw(report).savefig(where, facecolor="white", **options)
 

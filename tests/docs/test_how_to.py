@@ -6,6 +6,8 @@ import argparse
 import importlib.util
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,20 +16,27 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+import psycopg
 import pytest
+from support.event_stores import new_event
 from support.observations import NOON, at, entries
 from support.package_sources import ROOT
+from support.postgres import running_postgres
+from support.pull_fixtures import pull_host
+from support.pulls import Host, build_workspace
 from support.tutorials import Shell, bare_environment, steps
 
 from airflow_provider_toggl.__main__ import build_parser
 from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.delivery.receive import CAP
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.target import Progress
 from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.server import start_sandbox
 
 EXAMPLES = ROOT / "docs" / "examples"
+__all__ = ["pull_host"]
 
 
 @pytest.fixture
@@ -73,6 +82,31 @@ def publisher() -> Any:
     return module
 
 
+# -- questions -------------------------------------------------------------------------------------------------------
+
+
+QUESTIONS = dict(
+    re.findall(r"\[start:(\w+)\]\n(.+?)-- --8<-- \[end", (EXAMPLES / "questions.sql").read_text(), re.DOTALL)
+)
+
+
+@pytest.fixture(scope="module")
+def landed(pull_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all that a workspace of 500 entries has."""
+    file = tmp_path_factory.mktemp("landed") / "warehouse.duckdb"
+    build_workspace(pull_host, file, entries=500, plan="enterprise").pull_all()
+    return file
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_common_question_has_an_answer(landed: Path, name: str) -> None:
+    with duckdb.connect(str(landed), read_only=True) as warehouse:
+        rows = warehouse.execute(QUESTIONS[name]).fetchall()
+    # What the others find depends on the day, and the sandbox's projects have no estimates.
+    assert rows or name not in ("clients", "billable", "tag", "unsorted", "fresh")
+    assert f"questions.sql:{name}" in (ROOT / "docs" / "how-to" / "questions.md").read_text()
+
+
 # -- analysts and backups --------------------------------------------------------------------------------------------
 
 
@@ -106,12 +140,27 @@ def test_publishing_again_takes_the_place_of_what_was_there_before(warehouse: Pa
     assert found == [(5,)]
 
 
-def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
-    (step,) = steps(ROOT / "docs" / "how-to" / "restore.md")
-    env = bare_environment(warehouse.parent)
+def back_up(folder: Path, step: int) -> None:
+    """Type one of the two commands that make backups."""
+    env = bare_environment(folder)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    with Shell(warehouse.parent, env) as shell:
-        shell.say(step.text)
+    with Shell(folder, env) as shell:
+        shell.say(steps(ROOT / "docs" / "how-to" / "restore.md")[step].text)
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="sqlite3 is not installed")
+def test_the_backup_of_an_event_store_that_is_in_use_has_its_events(tmp_path: Path) -> None:
+    with SqliteEventStore(tmp_path / "events.sqlite") as store:
+        store.prepare()
+        store.append([new_event(1), new_event(2)])
+        back_up(tmp_path, 1)
+        store.append([new_event(3)])
+    with SqliteEventStore(tmp_path / "events-backup.sqlite") as restored:
+        assert [event.seq for event in restored.read(after=0, limit=10)] == [1, 2]
+
+
+def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
+    back_up(warehouse.parent, 0)
     contents = "select table_name from information_schema.tables where table_schema = 'toggl' order by 1"
     with duckdb.connect(str(warehouse)) as one, duckdb.connect(str(warehouse.parent / "backup.duckdb")) as other:
         assert one.execute(contents).fetchall() == other.execute(contents).fetchall()
@@ -176,6 +225,32 @@ def test_a_command_finds_its_connection_in_a_secrets_backend(tmp_path: Path) -> 
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "user" in json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_toggl.hooks.events import open_event_store
+    from airflow_provider_toggl.hooks.warehouse import open_target
+
+    given = json.loads((EXAMPLES / "several-hosts.json").read_text())
+    with running_postgres() as server:
+        for statement in (EXAMPLES / "several_hosts.sql").read_text().split(";"):
+            if statement.strip():
+                server.execute(statement)
+        for name in ("toggl_events", "warehouse"):
+            given[name] |= {"host": "127.0.0.1", "port": server.port, "extra": {}}
+        set_connections(monkeypatch, given)
+        with open_target("warehouse", schema="toggl") as target:
+            target.prepare()
+            target.land([entries(1)], Progress("time_entries", "1", at(0), "", 1, NOON))
+        store = open_event_store("toggl_default")
+        store.append([new_event(1)])
+        assert store.last_seq() == 1
+        with psycopg.connect(f"host=127.0.0.1 port={server.port} user=toggl dbname=airflow_data") as db:
+            made = db.execute("select nspname from pg_namespace where nspname like 'toggl%' order by 1").fetchall()
+            for query in QUESTIONS.values():
+                db.execute(query)
+        assert made == [("toggl",), ("toggl_events",)]
+        store.close()
 
 
 # -- Kubernetes and proxies ------------------------------------------------------------------------------------------

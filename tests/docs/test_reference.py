@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
-import sys
-from functools import cache
-from types import ModuleType
 
 import pytest
 from support.package_sources import ROOT
+from support.reference_pages import pages, reference
 
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.land.schemas import TABLES, VERSIONS
+from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.get_provider_info import get_provider_info
-
-
-@cache
-def reference() -> ModuleType:
-    """Return the program that makes the pages."""
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["reference"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
-def pages() -> dict[str, str]:
-    return dict(reference().pages())
 
 
 def named_classes() -> list[type]:
@@ -112,3 +93,35 @@ def test_every_error_is_there_below_what_it_is_a_kind_of() -> None:
     for one in reference().error_classes():
         text = section("reference/errors.md", one.__name__)
         assert one is errors.TogglError or f"[`{one.__base__.__name__}`]" in text
+
+
+def test_what_can_be_raised_says_when_and_what_to_do_and_no_error_is_told_of_that_is_not_there() -> None:
+    every = reference().error_classes()
+    bases = {one.__base__ for one in every}
+    assert reference().told_errors().keys() == {one.__name__ for one in every if one not in bases}
+    for one in every:
+        if one not in bases:
+            assert re.search(
+                r"^\*\*When:\*\* .+\n\n\*\*What to do:\*\* .+",
+                section("reference/errors.md", one.__name__),
+                re.MULTILINE,
+            )
+
+
+def test_every_field_of_log_lines_is_there() -> None:
+    text = section("reference/metrics.md", "Fields of log lines")
+    assert [name for name in FIELDS if not row(text, name)] == []
+
+
+TABLE = re.compile(r"^\| Parameter of `(\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)
+
+
+def test_a_table_of_parameters_that_a_page_has_is_whole_and_has_no_other() -> None:
+    classes = {one.__name__: one for one in named_classes()}
+    found = [match for page in (ROOT / "docs").rglob("*.md") for match in TABLE.finditer(page.read_text())]
+    assert len(found) == 5
+    for match in found:
+        told = {name for line in match[2].splitlines() for name in re.findall(r"`(\w+)`", line.split(" | ")[0])}
+        # `once` is for who writes a sensor, and all of these are Airflow's as well.
+        also = {"once", "end_from_trigger", "timeout", "soft_fail", "poke_interval"}
+        assert told - also == reference().parameters(classes[match[1]]).keys() - also, match[1]

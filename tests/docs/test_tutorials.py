@@ -82,12 +82,20 @@ def is_drawn(chart: Path) -> bool:
     return bool(width > 1000 and height > 400 and len(colours) >= 10 and 0.02 < dark < 0.9)
 
 
+def test_the_readme_s_commands_end_with_rows(shell: Shell) -> None:
+    (step,) = steps(ROOT / "README.md")
+    assert "Äpfel GmbH" in shell.say(step.text)
+    shell.say("kill %1; wait")
+
+
 def test_a_newcomer_ends_with_rows_and_a_chart(shell: Shell, tmp_path: Path) -> None:
     page = steps(ROOT / "docs" / "tutorial-sandbox.md")
     end = [step for step in page if step.heading == "Clean up"]
     said = type_all(shell, [step for step in page if step.heading not in (BY_ITSELF, "Clean up")])
     folder = tmp_path / "toggl-tutorial"
     check_rows(folder / "airflow" / "toggl" / "warehouse.duckdb")
+    (promised,) = re.findall(r"^```text\n(.+)\n```$", (ROOT / "docs" / "tutorial-sandbox.md").read_text(), re.MULTILINE)
+    assert promised in said["4. Land the workspace"]
     assert "10 rows" in said["5. Look at the rows"]
     assert said["6. Draw the chart"].split() == ["weekly.html", "weekly.png"]
     chart = folder / "airflow" / "toggl" / "reports" / "weekly.png"
@@ -104,7 +112,7 @@ def test_what_the_newcomer_has_goes_on_by_itself(shell: Shell, tmp_path: Path) -
     type_all(shell, [step for step in page if step.heading < BY_ITSELF])
     before = newest_change(warehouse)
     type_all(shell, [step for step in page if step.heading == BY_ITSELF])
-    wait_until(lambda: newest_change(warehouse) > before, timeout=120)
+    wait_until(lambda: newest_change(warehouse) > before, timeout=300)
     type_all(shell, [step for step in page if step.heading == "Clean up"])
 
 
@@ -136,7 +144,7 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
             check_rows(airflow / "toggl" / "warehouse.duckdb")
             before = newest_change(airflow / "toggl" / "warehouse.duckdb")
             toggl.mutate(seed=1, n=3, kinds=["create"])
-            wait_until(lambda: newest_change(airflow / "toggl" / "warehouse.duckdb") > before, timeout=60)
+            wait_until(lambda: newest_change(airflow / "toggl" / "warehouse.duckdb") > before, timeout=300)
             assert "deleted: True" in type_all(shell, page[page.index(step) :])["Clean up"]
 
 

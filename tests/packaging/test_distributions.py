@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import sys
 import tarfile
@@ -113,6 +114,38 @@ def test_the_readme_can_be_shown_by_a_package_index(metadata: Message) -> None:
     assert shown is not None
     assert re.search(r"<h1[^>]*>airflow-provider-toggl", shown)
     assert "<pre" in shown
+
+
+def readme_with(source: str) -> str:
+    spec = importlib.util.spec_from_file_location("published_readme", ROOT / "scripts" / "published_readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.published((ROOT / "README.md").read_text(), source))
+
+
+LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)]+)\)")
+
+
+def test_the_published_readme_needs_no_file_of_the_repository(metadata: Message) -> None:
+    shown = str(metadata.get_payload())
+    assert shown.strip() == readme_with(metadata_urls(metadata).get("Source", "")).strip()
+    assert [link for _, link in LINK.findall(shown) if not link.startswith("https://")] == []
+
+
+def metadata_urls(metadata: Message) -> dict[str, str]:
+    return dict(url.split(", ", 1) for url in metadata.get_all("Project-URL") or [])
+
+
+def test_links_and_pictures_of_the_published_readme_lead_to_the_repository_once_it_has_an_address() -> None:
+    links = LINK.findall(readme_with("https://example.com/us/toggl/"))
+    assert ("!", "https://example.com/us/toggl/raw/HEAD/docs/images/tutorial-chart.png") in links
+    assert ("", "https://example.com/us/toggl/blob/HEAD/docs/comparison.md") in links
+    prefixes = ("https://example.com/us/toggl/raw/HEAD/", "https://example.com/us/toggl/blob/HEAD/")
+    ours = [link.removeprefix(one) for _, link in links for one in prefixes if link.startswith(one)]
+    assert len(ours) > 20
+    assert [path for path in ours if not (ROOT / path).is_file()] == []
 
 
 #: What Airflow's own plugins, models and logs are made of: it chooses their versions, and cannot be without.

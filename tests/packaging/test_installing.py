@@ -109,6 +109,7 @@ def test_the_dependencies_agree_with_each_other(python: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.installs
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("version", PYTHONS)
 def test_each_supported_python_and_airflow_installs_and_imports_all(
@@ -124,6 +125,7 @@ def test_each_supported_python_and_airflow_installs_and_imports_all(
 
 
 @pytest.mark.soak
+@pytest.mark.installs
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("version", PYTHONS)
 def test_each_supported_python_and_airflow_has_wheels_of_all_that_is_asked_for(

@@ -61,3 +61,11 @@ def test_nothing_to_show_is_said(tmp_path: Path) -> None:
     assert "No hours in these weeks" in texts(draw_svg(empty))
     assert "As of unknown." in show_note(empty)
     assert show_instant(None, "UTC") == "unknown"
+
+
+def test_a_font_is_asked_for_only_where_it_is_installed(
+    report: WeeklyReport, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", logger="matplotlib"):
+        draw_png(report, tmp_path / "chart.png")
+    assert [line for line in caplog.messages if "findfont" in line] == []

@@ -10,11 +10,13 @@ import pytest
 import requests
 from support.observations import WORKSPACE, decode, report_row
 from support.pulls import Workspace
+from support.screenshots import keep_for_the_docs
 from support.told_events import body, event
 
 from airflow_provider_toggl.core.land.days import Place, find_days, find_place, store_place
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.events import decode_events
+from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import (
     NO_CLIENT,
     OTHERS,
@@ -110,6 +112,22 @@ class Office:
         )
         with DuckdbTarget(self.workspace.path) as target:
             target.land(decode_events([event(told)]).batches)
+
+
+def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspace], tmp_path: Path) -> None:
+    workspace = build(entries=600, days=90, plan="enterprise", timezone="Europe/Berlin")
+    with DuckdbTarget(workspace.path) as target:
+        target.prepare("Europe/Berlin")
+    workspace.pull_all()
+    refresh(workspace.path, workspace.id)
+    with DuckdbTarget(workspace.path) as target:
+        report = build_report(target, workspace.id, 12)
+    _, cents = truth(workspace)
+    assert sum(report.cents["USD"].values()) == sum(
+        amount for (day, *_, currency), amount in cents.items() if currency == "USD" and day >= report.weeks[0]
+    )
+    draw_png(report, tmp_path / "weekly.png", dpi=80)
+    keep_for_the_docs(tmp_path / "weekly.png", "weekly-report.png")
 
 
 def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Callable[..., Workspace]) -> None:

@@ -168,5 +168,8 @@ def _again(webhooks: Webhooks, subscription: Found) -> Found:
     number = subscription.subscription_id
     now = next((one for one in webhooks.subscriptions() if one.subscription_id == number), None)
     if now is None:
-        raise NotFound(f"Subscription {number} is gone: somebody deleted it while it was being validated.")
+        raise NotFound(
+            f"Subscription {number} is gone: somebody deleted it while it was being validated. Run the task again: it "
+            "makes a new one."
+        )
     return now

@@ -16,6 +16,7 @@ from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnsw
 Action = Literal["nothing", "create", "replace", "enable", "disable"]
 
 ANY = "*"
+ODD_ANSWER = "Try again; if it stays, a proxy answers in Toggl's place, or Toggl has changed its format."
 
 
 @dataclass(frozen=True, order=True)
@@ -75,7 +76,7 @@ class Found:
         """
         number = row.get("subscription_id") if isinstance(row, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
-            raise MalformedAnswer("Toggl's answer has a webhook subscription without a subscription_id.")
+            raise MalformedAnswer("Toggl's answer has a webhook subscription without a subscription_id. " + ODD_ANSWER)
         rows = row.get("event_filters")
         pairs = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
         user_id, secret = row.get("user_id"), row.get("secret")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.subscriptions import Found, Limits, Wanted, is_as_wanted
+from airflow_provider_toggl.core.api.subscriptions import ODD_ANSWER, Found, Limits, Wanted, is_as_wanted
 from airflow_provider_toggl.core.api.webhook_refusals import (
     explained,
     explained_denial,
@@ -67,7 +67,9 @@ class Webhooks:
         """Return the subscriptions that the token can see."""
         rows = self._ask("GET", self._path("subscriptions")).json()
         if not isinstance(rows, list):
-            raise MalformedAnswer("Toggl's answer is not the list of webhook subscriptions that was asked for.")
+            raise MalformedAnswer(
+                "Toggl's answer is not the list of webhook subscriptions that was asked for. " + ODD_ANSWER
+            )
         found = [Found.from_http(row) for row in rows if not (isinstance(row, dict) and row.get("deleted_at"))]
         if self._told is not None:
             self._told(found)
@@ -134,7 +136,7 @@ class Webhooks:
         """Return the actions of each entity that Toggl tells events of."""
         answer = self._ask("GET", f"{BASE}/event_filters").json()
         if not isinstance(answer, dict):
-            raise MalformedAnswer("Toggl's answer is not the object of event filters that was asked for.")
+            raise MalformedAnswer("Toggl's answer is not the object of event filters that was asked for. " + ODD_ANSWER)
         return {entity: tuple(map(str, actions or ())) for entity, actions in answer.items()}
 
     def limits(self) -> Limits:
@@ -160,7 +162,7 @@ class Webhooks:
             log.debug("%s", error)
             return None
         if not isinstance(answer, dict) or not isinstance(answer.get("events") or [], list):
-            raise MalformedAnswer("Toggl's answer is not the log of events that was asked for.")
+            raise MalformedAnswer("Toggl's answer is not the log of events that was asked for. " + ODD_ANSWER)
         total = answer.get("total")
         events = tuple(row for row in answer.get("events") or () if isinstance(row, dict))
         return LogPage(total if isinstance(total, int) else None, events)

@@ -27,3 +27,11 @@ def check_place(seq: int, last_seq: int) -> None:
         raise EventNotFound(
             f"The event store has no place {seq}; its last is {last_seq}. Was it moved or begun anew since?"
         )
+
+
+def no_event(seq: int) -> EventNotFound:
+    """Return the error for a place that has no event, or has it no more."""
+    return EventNotFound(
+        f"The event store has no event {seq}. Retention may have removed it; `airflow toggl events list` shows what is "
+        "there."
+    )

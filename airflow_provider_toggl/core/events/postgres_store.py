@@ -14,8 +14,8 @@ import psycopg
 from psycopg import sql
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import EventNotFound, EventStoreTooNew
-from airflow_provider_toggl.core.events.consumers import check_name, check_place
+from airflow_provider_toggl.core.errors import EventStoreTooNew
+from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
 from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
 from airflow_provider_toggl.core.events.postgres_logbook import PostgresLogbook
@@ -122,7 +122,7 @@ class PostgresEventStore:
         """
         rows = self._fetch("find_event", seq)
         if not rows:
-            raise EventNotFound(f"The event store has no event {seq}.")
+            raise no_event(seq)
         return from_row(rows[0])
 
     def last_seq(self) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound, EventStoreTooNew
-from airflow_provider_toggl.core.events.consumers import check_name, check_place
+from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreTooNew
+from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
 from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
 from airflow_provider_toggl.core.events.queries import load_migrations, load_queries
@@ -112,7 +112,7 @@ class SqliteEventStore:
         with self._file.connection() as db:
             row = db.execute(_SQL["find_event"], (seq,)).fetchone()
         if row is None:
-            raise EventNotFound(f"The event store has no event {seq}.")
+            raise no_event(seq)
         return from_row(row)
 
     def last_seq(self) -> int:

@@ -159,6 +159,7 @@ def _decode(answer: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
         return decoder.decode(answer.body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedAnswer(
-            f"{answer.method} {answer.path}: the answer has another shape than documented ({error}).",
+            f"{answer.method} {answer.path}: the answer has another shape than documented ({error}). Nothing was "
+            "changed. Try again; if it stays, look for a newer release.",
             status=answer.status,
         ) from None

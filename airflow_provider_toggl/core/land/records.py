@@ -167,7 +167,8 @@ def _decode_row_by_row(stream: str, body: bytes, observation: Observation) -> tu
     if len(rejected) >= MANY_REJECTED and len(rejected) * 2 > len(rows):
         raise MalformedAnswer(
             f"{len(rejected)} of {len(rows)} rows of {stream} cannot be read; the first: {rejected[0].reason}. "
-            "Nothing of this answer was landed."
+            "Nothing of this answer was landed. Try again; if it stays, Toggl has changed its format: look for a newer "
+            "release."
         )
     tables = [
         build_table(stream, columns, observation.workspace_id, observation.observed_at)

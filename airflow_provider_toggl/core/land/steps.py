@@ -162,9 +162,9 @@ def sweep_stream(session: Session, stream: str, sweep: Sweep, noted: Noted | Non
     if vanishing > sweep.limit_rows and vanishing > sweep.limit_share * live:
         raise AbsenceRefused(
             f"The complete list of {stream} in workspace {sweep.workspace_id} lacks {vanishing} of {live} live rows "
-            f"({vanishing / live:.0%}), more than limit_rows={sweep.limit_rows} and "
-            f"limit_share={sweep.limit_share:.0%} allow. Nothing of it was landed. If they were really deleted, "
-            "run once with a greater limit_share."
+            f"({vanishing / live:.0%}), more than absent_rows={sweep.limit_rows} and "
+            f"absent_share={sweep.limit_share:.0%} allow. Nothing of it was landed. Somebody cleaned up, or the token "
+            "has lost rights. If they were really deleted, run once with absent_share=1.0."
         )
     if noted and stream == "time_entries" and vanishing:
         noted.add(session.table(merge.find_vanishing(table), since))

@@ -87,7 +87,7 @@ def test_deleted_ones_are_not_listed():
 @pytest.mark.parametrize("body", [{}, None, "[]", [{"id": 3}], b"<html>"], ids=str)
 def test_a_list_that_is_none_is_malformed(body: Any):
     webhooks, _ = build(replies(answer(200, body)))
-    with pytest.raises(errors.MalformedAnswer):
+    with pytest.raises(errors.MalformedAnswer, match="proxy"):
         webhooks.subscriptions()
 
 

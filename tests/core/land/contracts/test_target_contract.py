@@ -395,7 +395,9 @@ def test_news_from_before_a_complete_list_do_not_bring_back_what_it_had_not(targ
 def test_too_many_absent_at_once_are_refused_and_nothing_is_landed(target: SqlTarget) -> None:
     target.land([tags(*range(100))])
     sweep = Sweep(WORKSPACE, at(10))
-    with pytest.raises(AbsenceRefused, match=r"lacks 60 of 100 live rows \(60%\).*limit_rows=20.*limit_share=20%"):
+    with pytest.raises(
+        AbsenceRefused, match=r"lacks 60 of 100 live rows \(60%\).*absent_rows=20.*absent_share=20%.*absent_share=1"
+    ):
         target.land([tags(*range(40), seconds=10)], progress("tags"), sweep)
     assert len(live(target)) == 100
     assert rows(target, 'select count(*) from "tags" where "seen_at" > ?', [at(5)]) == [(0,)]
