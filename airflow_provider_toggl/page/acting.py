@@ -14,7 +14,7 @@ from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.page.access import ActorDep, ConnectionDep
 from airflow_provider_toggl.page.actions import ACTIONS, Action, Order
 from airflow_provider_toggl.page.audit import begin_entry, end_entry
-from airflow_provider_toggl.page.forms import check_form, make_token
+from airflow_provider_toggl.page.forms import PlaceQuery, check_form, make_token
 from airflow_provider_toggl.page.rendering import HEADERS, render
 
 router = APIRouter()
@@ -52,7 +52,7 @@ FormDep = Annotated[dict[str, str], Depends(read_form)]
 
 @router.get("/c/{conn_id}/act/{action}")
 def ask(
-    request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: int | None = None
+    request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: PlaceQuery = None
 ) -> HTMLResponse:
     """Say what would happen, and ask for confirmation.
 

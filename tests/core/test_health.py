@@ -106,7 +106,7 @@ def test_a_good_connection_is_a_line() -> None:
             "subscription 7 disabled and validated, events are pending in Toggl",
         ),
         ({"refused": 12}, "subscription", "good", "12 refused in the last day"),
-        ({"last_delivery": None}, "subscription", "good", "no delivery among the newest events"),
+        ({"last_delivery": None}, "subscription", "good", "no delivery is kept"),
         ({"streams": ()}, "freshness", "unknown", "because no task has landed anything since this is noted"),
         ({"streams": (), "unknown": {"freshness": "it is locked"}}, "freshness", "unknown", "because it is locked"),
         ({"streams": (Freshness("tags", 1, NOW - 2 * DAY, NOW, None),)}, "freshness", "attention", "2 d ago"),

@@ -19,8 +19,6 @@ from airflow_provider_toggl.core.instants import parse_instant
 
 T = TypeVar("T")
 
-NEWEST = 5_000
-"""Events in which the newest of each entity is looked for."""
 NOT_REFUSED = frozenset({"stored", "duplicate", "ping"})
 ENTITY_OF = {
     "time_entries": "time_entry",
@@ -101,7 +99,7 @@ class _Looks:
 
     @cached_property
     def _newest(self) -> dict[str | None, datetime]:
-        return self._store.newest(self._conn_id, self._store.last_seq() - NEWEST)
+        return self._store.newest(self._conn_id)
 
     def all(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """Return the looks by the part that they find out."""

@@ -38,7 +38,7 @@ class Freshness:
 
     :param watermark: every change up to then, by Toggl's clock, is landed; None while the first load goes on.
     :param ran_at: when it was last landed.
-    :param event_at: when the newest event of it was received, None where none is among the newest of the store.
+    :param event_at: when the newest event of it was received, None where the store has none.
     :param warehouse: connection and schema.
     """
 
@@ -112,7 +112,7 @@ class Health:
     :param at: when this was put together.
     :param subscriptions: None where Toggl was not asked yet.
     :param told_at: when Toggl told of them.
-    :param last_delivery: when the last one was stored, None where none is among the newest.
+    :param last_delivery: when the last one was stored, None where the store has none.
     :param refused: how many deliveries were refused in the last day.
     :param allowances: workspaces of which a person allows one run to mark any number of entries absent.
     :param unknown: parts that could not be found out, and why.
@@ -184,7 +184,7 @@ def judge(health: Health) -> list[Finding]:
 
 def _judge_subscription(health: Health) -> Finding:
     part = "subscription"
-    heard = "no delivery among the newest events"
+    heard = "no delivery is kept"
     if health.last_delivery is not None:
         heard = f"last delivery {ago(health.last_delivery, health.at)}"
     if health.subscriptions is None:

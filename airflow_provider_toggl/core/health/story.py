@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.logbook import Sample, consumer_name, reader_name
+from airflow_provider_toggl.core.events.logbook import RefusalFilter, Sample, consumer_name, reader_name
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
 from airflow_provider_toggl.core.health.state import span
@@ -116,5 +116,5 @@ def _concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
 
 
 def _rejections(store: EventStore, stored: StoredEvent) -> list[Step]:
-    kept = store.logbook.refusals(stored.event.conn_id, seq=stored.seq)
+    kept = store.logbook.refusals(stored.event.conn_id, RefusalFilter(seq=stored.seq))
     return [Step("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]
