@@ -17,6 +17,8 @@ from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from support.airflow_home import free_port
 from support.connections import Connections
 from support.deliveries import SECRET, event_body
 from support.event_stores import new_event
@@ -54,7 +56,7 @@ def _connected(connections: Connections) -> None:
 
 
 def run(name: str, **values: str) -> str:
-    return ACTIONS[name].run(Order(CONN_ID, "somebody", values))
+    return ACTIONS[name].run(Order(CONN_ID, "somebody", values, lambda conn_id: not conn_id.startswith("locked")))
 
 
 def test_every_action_says_what_it_changes() -> None:
@@ -83,7 +85,7 @@ def test_a_delivery_of_another_connection_is_not_replayed() -> None:
         run("replay-delivery", delivery="1")
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1;"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1;", str(2**63), "٣"])
 def test_a_field_that_must_be_a_number_is_one(text: str) -> None:
     with pytest.raises(ConfigurationError, match="whole number"):
         run("ping", subscription=text)
@@ -92,6 +94,11 @@ def test_a_field_that_must_be_a_number_is_one(text: str) -> None:
 def test_one_mass_absence_is_allowed_by_name() -> None:
     assert "workspace 1 may mark" in run("allow-mass-absence", workspace="1")
     assert read_health(CONN_ID).allowances == (1,)
+
+
+def test_rejected_records_are_landed_only_where_the_person_may_act() -> None:
+    with pytest.raises(ConfigurationError, match="right to edit it"):
+        run("land-rejected", warehouse="locked_away", schema="toggl")
 
 
 def test_fields_offer_what_is_known() -> None:
@@ -332,7 +339,10 @@ def test_a_post_that_is_no_form_or_too_large_is_refused(page: FastAPI) -> None:
     assert get(page, url, "POST", b"{}", content_type="application/json")[0] == 415
     assert get(page, url, "POST", b"a=" + b"x" * 20_000, content_type=form)[0] == 413
     assert get(page, url, "POST", b"token=x", content_type=form)[0] == 403
-    assert get(page, url, "POST", b"token=x", content_type=form, sec_fetch_site="cross-site")[0] == 403
+    assert get(page, url, "POST", "token=ä\ud800".encode("utf-8", "surrogatepass"), content_type=form)[0] == 403
+    token = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
+    for told in ({"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "none"}, {"origin": "null"}):
+        assert get(page, url, "POST", token, content_type=form, **told)[0] == 403
 
 
 def test_an_action_that_fails_says_why_and_is_in_the_log(page: FastAPI) -> None:
@@ -347,6 +357,65 @@ def test_an_action_that_fails_says_why_and_is_in_the_log(page: FastAPI) -> None:
     entry = find_entry(int(parse_qs(place.query)["done"][0]), "somebody")
     assert entry is not None
     assert "token" not in entry.details
+
+
+def routes(page: FastAPI) -> list[tuple[str, str]]:
+    """Return method and address of all that the page answers, but for its files."""
+    values = {"conn_id": CONN_ID, "seq": "1", "action": "ping"}
+    answered = [one for one in page.routes if isinstance(one, APIRoute)]
+    return [(method, one.path.format(**values)) for one in answered for method in one.methods]
+
+
+def test_nothing_but_files_is_answered_without_the_right_to_look(page: FastAPI) -> None:
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="nobody", role=None)
+    assert len(routes(page)) >= 6
+    for method, path in routes(page):
+        status, headers, text = get(page, path, method)
+        assert (status, "You may not" in text) == (403, True), path
+        assert "content-security-policy" in headers
+    page.dependency_overrides.clear()
+    assert {get(page, path, method)[0] for method, path in routes(page)} == {303, 401}
+
+
+def test_a_viewer_sees_no_body_and_does_nothing(page: FastAPI) -> None:
+    with open_event_store(CONN_ID) as store:
+        store.append([new_event(1, body=b'{"description": "what they did"}')])
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="viewer", role="VIEWER")
+    story = f"/c/{CONN_ID}/deliveries/1"
+    status, _, text = get(page, story)
+    assert (status, "what they did" in text, "body=1" in text, "replay" in text) == (200, False, False, False)
+    assert get(page, f"{story}?body=1")[0] == 403
+    form = urlencode({"token": make_token("viewer", f"{CONN_ID}/replay-delivery"), "delivery": "1"}).encode()
+    for name in ACTIONS:
+        url = f"/c/{CONN_ID}/act/{name}"
+        assert get(page, url)[0] == 403
+        assert get(page, url, "POST", form, content_type="application/x-www-form-urlencoded")[0] == 403
+    with open_event_store(CONN_ID) as store:
+        assert store.count() == 1
+
+
+def test_what_somebody_is_sent_to_is_below_the_page_whatever_was_posted(page: FastAPI) -> None:
+    for delivery in ("//evil.example", "https://evil.example", "../../../x", "1\r\nSet-Cookie: a=b"):
+        values = {"token": make_token("somebody", f"{CONN_ID}/replay-delivery"), "delivery": delivery}
+        kind = "application/x-www-form-urlencoded"
+        status, headers, _ = get(
+            page, f"/c/{CONN_ID}/act/replay-delivery", "POST", urlencode(values).encode(), content_type=kind
+        )
+        assert (status, "set-cookie" in headers) == (303, False)
+        assert re.fullmatch(rf"/toggl-page/c/{CONN_ID}/deliveries/[\w.%-]+\?done=\d+", headers["location"])
+
+
+def test_no_secret_is_shown_also_where_the_store_cannot_be_reached(page: FastAPI, connections: Connections) -> None:
+    extra = {"workspace_id": 1, "webhook_secret": SECRET, "event_store_conn_id": "events"}
+    connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra=extra)
+    connections.set(
+        "events", conn_type="postgres", host="127.0.0.1", port=free_port(), login="toggl", password="not-for-eyes"
+    )
+    for path in ("/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/deliveries/1"):
+        status, _, text = get(page, path)
+        assert status == (503 if "deliveries" in path else 200)
+        assert [secret for secret in (SECRET, "t" * 32, "not-for-eyes") if secret in text] == []
+        assert "event store" in text
 
 
 def test_whoever_is_not_signed_in_is_sent_to_the_login(page: FastAPI) -> None:

@@ -77,7 +77,7 @@ def act(
     check_form(request, form.pop("token", ""), actor.user.get_id(), _purpose(conn_id, chosen))
     number = begin_entry(chosen.name.replace("-", "_"), actor.name, {**form, "conn_id": conn_id})
     try:
-        outcome, failed = chosen.run(Order(conn_id, actor.name, form)), False
+        outcome, failed = chosen.run(Order(conn_id, actor.name, form, actor.may_act)), False
     except (TogglError, AirflowNotFoundException) as error:
         outcome, failed = str(error), True
     except BaseException as error:

@@ -44,11 +44,13 @@ class Order:
 
     :param by: their name.
     :param values: of the fields.
+    :param may_act: whether they may act in the name of another connection.
     """
 
     conn_id: str
     by: str
     values: Mapping[str, str]
+    may_act: Callable[[str], bool]
 
     def number(self, name: str) -> int:
         """Return the whole number that a field has.
@@ -56,7 +58,7 @@ class Order:
         :raises ConfigurationError: it has none.
         """
         text = self.values.get(name, "").strip()
-        if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
             raise ConfigurationError(f"{name} is {text[:40]!r}; it must be a whole number.")
         return int(text)
 
@@ -176,6 +178,9 @@ def _land_rejected(order: Order) -> str:
     from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
 
     conn_id, schema = order.values.get("warehouse", "").strip(), order.values.get("schema", "").strip()
+    if not order.may_act(conn_id):
+        # The field takes any text, and with it would go the rights of the API server.
+        raise ConfigurationError(f"To land in connection {conn_id[:250]!r} you need the right to edit it.")
     with open_target(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
         done = land_rejected(target)
     return (

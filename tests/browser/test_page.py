@@ -86,13 +86,6 @@ def set_theme(chrome: Chrome, theme: str) -> None:
     chrome.execute_script("localStorage.setItem('theme', arguments[0])", theme)
 
 
-def signed_in(http: requests.Session, office: Office, name: str) -> dict[str, str]:
-    """Return the headers of somebody who is signed in."""
-    body = {"username": name, "password": PASSWORDS[name]}
-    token = http.post(f"{office.home.url}/auth/token", json=body, timeout=30).json()["access_token"]
-    return {"Authorization": f"Bearer {token}"}
-
-
 def act(chrome: Chrome, name: str) -> None:
     """Press an action's button, confirm, and wait for what came of it."""
     find(chrome, f"a.button[href$='/act/{name}']").click()
@@ -136,7 +129,7 @@ def test_a_viewer_reads_deliveries_and_their_story_but_no_body_and_cannot_act(
     assert story == ["happened", "received", "verified", "stored", "landed", "passed over", "rejected"]
     assert "payload.start: missing" in find(chromium, ".story .rejected").text
     assert texts(chromium, "a.button") == []
-    viewer = signed_in(http, office, "viewer")
+    viewer = office.sign_in(http, "viewer")
     for path in (f"{DELIVERIES}/{office.rejected}?body=1", "/c/toggl_default/act/ping"):
         answer = http.get(f"{office.page}{path}", headers=viewer, timeout=30)
         assert (answer.status_code, office.sandbox.token in answer.text) == (403, False)
@@ -177,7 +170,7 @@ def test_a_page_of_a_million_rows_has_what_was_asked_for_or_says_how_far_it_look
     now = datetime.now(timezone.utc)
     days = {f"day_{back}": f"{now - timedelta(days=back):%Y-%m-%dT%H:%M}" for back in (2, 3)}
     query = urlencode({name: value.format(**days) for name, value in asked.items()})
-    viewer = signed_in(http, office, "viewer")
+    viewer = office.sign_in(http, "viewer")
     answer = http.get(f"{office.page}{DELIVERIES}?{query}", headers=viewer, timeout=30)
     assert answer.status_code == 200
     rows = answer.text.count(f'<td><a href="/toggl-page{DELIVERIES}/')
@@ -270,7 +263,7 @@ def test_why_a_delivery_was_refused_is_told_without_it(office: Office, chromium:
 
 
 def test_a_form_of_another_site_or_person_is_not_taken(office: Office, http: requests.Session) -> None:
-    operator = signed_in(http, office, "operator")
+    operator = office.sign_in(http, "operator")
     url = f"{office.page}/c/toggl_default/act/allow-mass-absence"
     token = re.findall(r'name="token" value="(\w+)"', http.get(url, headers=operator, timeout=30).text)[0]
     form = {"token": token, "workspace": "1"}

@@ -174,7 +174,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     notes.note_landing(store.logbook, "toggl_default", landing)
     summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
     notes.note_reconciliation(store.logbook, "toggl_default", summary, ran_at=NOW, refused=None)
-    store.logbook.note(notes.allowance_name(1), {"by": "somebody"})
+    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     health = gather(sources(tmp_path, clock), NOW)
     assert health.subscriptions == (SubscriptionState(7, "a", enabled=True, validated=True, pending=False),)
     assert (health.told_at, health.last_delivery, health.last_seq, health.refused) == (NOW, NOW, 3, 2)
@@ -186,7 +186,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    store.logbook.note(notes.allowance_name(1), {"by": "somebody"})
+    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     assert gather(sources(tmp_path, clock), NOW + 8 * DAY).allowances == ()
 
 

@@ -50,41 +50,53 @@ insert into events (
 """
 
 
-def body_of(entity: str) -> bytes:
-    """Return the body that every event of an entity has."""
+def body_of(entity: str, padding: int = 0) -> bytes:
+    """Return the body that every event of an entity has.
+
+    :param padding: bytes of a description in it.
+    """
     metadata = {"action": "updated", "model": entity, "workspace_id": "7000001"}
     payload = {"id": FIRST_ENTITY, "workspace_id": 7000001, "name": f"a {entity}"}
+    if padding:
+        payload["description"] = "x" * padding
     return event_body(FIRST_EVENT, metadata=metadata, payload=payload)
 
 
-def fill_store(path: Path, count: int, *, last: datetime, conn_id: str = "toggl_default") -> None:
+def fill_store(path: Path, count: int, *, last: datetime, conn_id: str = "toggl_default", padding: int = 0) -> None:
     """Fill a new store of SQLite.
 
     :param last: when the last event was received; each other came eight tenths of a second before the next.
+    :param padding: as for ``body_of``.
     """
     with SqliteEventStore(path) as store:
         store.prepare()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("pragma synchronous = off")
         db.execute("create temp table kinds (entity text primary key, crc integer, body blob)")
-        db.executemany("insert into kinds values (?, ?, ?)", _kinds())
+        db.executemany("insert into kinds values (?, ?, ?)", _kinds(padding))
         db.execute(_INSERT_SQLITE, _values(count, last, conn_id))
         db.execute("pragma wal_checkpoint(truncate)")
 
 
 def fill_postgres_store(
-    dsn: str, count: int, *, last: datetime, conn_id: str = "toggl_default", schema: str = "toggl_events"
+    dsn: str,
+    count: int,
+    *,
+    last: datetime,
+    conn_id: str = "toggl_default",
+    padding: int = 0,
+    schema: str = "toggl_events",
 ) -> None:
     """Fill a new store of PostgreSQL with the same events.
 
-    :param last: as for ``fill_store``.
+    :param last: as for ``fill_store``; likewise ``padding``.
     """
     with PostgresEventStore(dsn, schema=schema) as store:
         store.prepare()
     with psycopg.connect(dsn, autocommit=True) as db:
         db.execute("select set_config('search_path', %s, false)", (schema,))
         db.execute("create temp table kinds (entity text primary key, crc bigint, body bytea)")
-        db.cursor().executemany("insert into kinds values (%s, %s, %s)", _kinds())
+        db.cursor().executemany("insert into kinds values (%s, %s, %s)", _kinds(padding))
         insert = re.sub(r":(\w+)", r"%(\1)s::bigint", _INSERT_POSTGRES.replace("%", "%%")).replace(
             "%(conn_id)s::bigint", "%(conn_id)s"
         )
@@ -94,8 +106,8 @@ def fill_postgres_store(
         db.execute("vacuum analyze events")
 
 
-def _kinds() -> list[tuple[str, int, bytes]]:
-    bodies = {entity: body_of(entity) for entity in ENTITIES}
+def _kinds(padding: int) -> list[tuple[str, int, bytes]]:
+    bodies = {entity: body_of(entity, padding) for entity in ENTITIES}
     return [(entity, zlib.crc32(body), body) for entity, body in bodies.items()]
 
 

@@ -150,7 +150,8 @@ class _Looks:
     def reconciliation(self) -> dict[str, Any]:
         found = self._store.logbook.notes(notes.reconciliation_name(self._conn_id))
         oldest = self._now - timedelta(days=notes.ALLOWED_FOR_DAYS)
-        allowed = [note for note in self._store.logbook.notes(notes.allowance_name()) if note.noted_at >= oldest]
+        allowances = self._store.logbook.notes(notes.allowance_name(self._conn_id))
+        allowed = [note for note in allowances if note.noted_at >= oldest]
         return {
             "reconciled": tuple(notes.reconciled_from(note.value) for note in found),
             "allowances": tuple(sorted(int(note.name.rpartition("/")[2]) for note in allowed)),
