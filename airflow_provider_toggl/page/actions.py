@@ -30,12 +30,14 @@ class Field:
     """A field of the form that confirms.
 
     :param options: what can be chosen, None where anything can be typed.
+    :param hint: how to write it.
     """
 
     name: str
     label: str
     value: str = ""
     options: tuple[tuple[str, str], ...] | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _declare_subscription(health: Health) -> Sequence[Field]:
     filters = declared.get("filters") or ["*:*"]
     return (
         Field("description", "Description", str(declared.get("description") or "airflow")),
-        Field("filters", "Event filters", ", ".join(map(str, filters))),
+        Field("filters", "Event filters", ", ".join(map(str, filters)), hint="entity:action, * is any; commas between"),
     )
 
 
@@ -208,21 +210,21 @@ ACTIONS: dict[str, Action] = {
         ),
         Action(
             "ping",
-            "Ping",
+            "Ping the callback",
             "Lets Toggl post a PING to the callback, which shows that it can be reached. One request of the quota.",
             _ping,
             _choose_subscription,
         ),
         Action(
             "enable",
-            "Enable",
+            "Enable the subscription",
             "Enables the subscription again, for example after Toggl has disabled it for failures. Two requests.",
             _enable,
             _choose_subscription,
         ),
         Action(
             "ensure",
-            "Ensure",
+            "Ensure the subscription",
             "Sees to it that a subscription is there as declared, enabled and validated: creates, replaces or enables "
             "it in Toggl, or does nothing. One request where nothing is to do, some more else.",
             _ensure,

@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deli
 from airflow_provider_toggl.core.events.logbook import RefusalFilter
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.health.story import find_landed, tell
+from airflow_provider_toggl.core.health.story import find_landed, find_rejected, tell
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
 from airflow_provider_toggl.page.audit import find_entry
@@ -117,10 +117,11 @@ def show_deliveries(
                 return _show_refusals(request, store, wanted, before, values)
             landed = find_landed(store)
             page = list_deliveries(store, _within(wanted, asked.outcome, landed), before=before, limit=LIMIT)
+            rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
             last_seq = store.last_seq()
     except TogglError as error:
         return render(request, "refused.html", status=503, code=503, reason=str(error))
-    return render(request, "deliveries.html", page=page, landed=landed, last_seq=last_seq, **values)
+    return render(request, "deliveries.html", page=page, landed=landed, rejected=rejected, last_seq=last_seq, **values)
 
 
 def _show_refusals(

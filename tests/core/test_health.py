@@ -88,7 +88,7 @@ def test_a_good_connection_is_a_line() -> None:
     assert GOOD.line() == (
         "subscription enabled and validated, nothing pending, last delivery 3 min ago; "
         "fresh up to 60 min ago (time_entries is the oldest of 1); "
-        "22 of 30 requests left for user, resets in 30 min; "
+        "22 of 30 requests left for user (resets in 30 min); "
         "reconciled 5 h ago: 48,213 entries as in Toggl after repairs (2 added, 3 deleted)"
     )
 
@@ -107,14 +107,14 @@ def test_a_good_connection_is_a_line() -> None:
         ),
         ({"refused": 12}, "subscription", "good", "12 refused in the last day"),
         ({"last_delivery": None}, "subscription", "good", "no delivery is kept"),
-        ({"streams": ()}, "freshness", "unknown", "because no task has landed anything since this is noted"),
+        ({"streams": ()}, "freshness", "unknown", "because no landing is noted yet"),
         ({"streams": (), "unknown": {"freshness": "it is locked"}}, "freshness", "unknown", "because it is locked"),
         ({"streams": (Freshness("tags", 1, NOW - 2 * DAY, NOW, None),)}, "freshness", "attention", "2 d ago"),
         ({"streams": (Freshness("tags", 1, None, NOW, None),)}, "freshness", "good", "first load of tags goes on"),
         ({"lanes": ()}, "quota", "unknown", "because no request of this token"),
         ({"lanes": (LaneLeft("user", 30, 0, NOW + HOUR),)}, "quota", "attention", "0 of 30 requests left"),
         ({"lanes": (LaneLeft("user", None, None, None),)}, "quota", "unknown", "what is left for user was not told"),
-        ({"reconciled": ()}, "reconciliation", "unknown", "because none has run since this is noted"),
+        ({"reconciled": ()}, "reconciliation", "unknown", "because none is noted yet"),
         (
             {"reconciled": (replace(GOOD.reconciled[0], unproved=4),)},
             "reconciliation",

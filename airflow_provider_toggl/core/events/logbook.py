@@ -57,14 +57,15 @@ class RefusalFilter:
     """Which refusals are wanted; what is not given does not matter.
 
     :param rejected: only those that landing rejected, or only those that were not stored.
-    :param seq: only those of this event.
+    :param lowest: only those of events of this place or a later one; ``highest``: or an earlier one.
     :param entity: nothing is known of what was not stored; likewise ``action`` and ``number``.
     :param number: an id of Toggl's: the event's, or that of what changed.
     :param at_from: aware; the last of them came then or later. ``at_until``: the first came before.
     """
 
     rejected: bool | None = None
-    seq: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
     entity: str | None = None
     action: str | None = None
     number: int | None = None

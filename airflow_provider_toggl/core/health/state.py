@@ -212,7 +212,7 @@ def _state(one: SubscriptionState) -> str:
 def _judge_streams(health: Health) -> list[Finding]:
     part = "freshness"
     if not health.streams:
-        reason = health.unknown.get(part, "no task has landed anything since this is noted")
+        reason = health.unknown.get(part, "no landing is noted yet")
         return [Finding(part, "unknown", f"freshness unknown, because {reason}")]
     loading = [one.stream for one in health.streams if one.watermark is None and one.ran_at is not None]
     known = [(one.watermark, one.stream) for one in health.streams if one.watermark is not None]
@@ -239,7 +239,7 @@ def _judge_quota(health: Health) -> list[Finding]:
             words.append(f"what is left for {lane.lane} was not told")
             continue
         total = "" if lane.total is None else f" of {lane.total}"
-        resets = "" if lane.resets_at is None else f", resets {ago(lane.resets_at, health.at)}"
+        resets = "" if lane.resets_at is None else f" (resets {ago(lane.resets_at, health.at)})"
         words.append(f"{lane.remaining}{total} requests left for {lane.lane}{resets}")
     left = [lane.remaining for lane in health.lanes if lane.remaining is not None]
     level: Level = "unknown" if not left else "attention" if 0 in left else "good"
@@ -249,7 +249,7 @@ def _judge_quota(health: Health) -> list[Finding]:
 def _judge_proof(health: Health) -> list[Finding]:
     part = "reconciliation"
     if not health.reconciled:
-        reason = health.unknown.get(part, "none has run since this is noted")
+        reason = health.unknown.get(part, "none is noted yet")
         return [Finding(part, "unknown", f"reconciliation unknown, because {reason}")]
     found = []
     for one in health.reconciled:

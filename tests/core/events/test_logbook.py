@@ -66,7 +66,7 @@ def test_refusals_come_newest_first_page_by_page_of_one_connection(store: EventS
     assert [one.refused for one in rest] == [refused(str(number), size=number) for number in (2, 1, 0)]
     assert [one.refused.seq for one in store.logbook.refusals("mine", RefusalFilter(rejected=True))] == [7]
     assert len(store.logbook.refusals("mine", RefusalFilter(rejected=False))) == 5
-    assert [one.refused.reason for one in store.logbook.refusals("mine", RefusalFilter(seq=7))] == ["bad"]
+    assert [one.refused.reason for one in store.logbook.refusals("mine", RefusalFilter(lowest=7, highest=7))] == ["bad"]
 
 
 @pytest.mark.parametrize(

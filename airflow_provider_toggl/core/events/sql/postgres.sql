@@ -350,7 +350,8 @@ select id, conn_id, outcome, reason, times, seq, size, entity, "action", entity_
 from {schema}.refusals
 where id < %(before)s and conn_id = %(conn_id)s
     and (%(rejected)s::boolean is null or (seq is not null) = %(rejected)s)
-    and (%(seq)s::bigint is null or seq = %(seq)s)
+    and (%(lowest)s::bigint is null or seq >= %(lowest)s)
+    and (%(highest)s::bigint is null or seq <= %(highest)s)
     and (%(entity)s::text is null or entity = %(entity)s)
     and (%(action)s::text is null or "action" = %(action)s)
     and (%(number_text)s::text is null or event_id = %(number_text)s or entity_id = %(number)s::bigint)

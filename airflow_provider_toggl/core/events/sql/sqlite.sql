@@ -266,7 +266,8 @@ delete from refusals where id <= (select max(id) from refusals) - ?;
 select id, conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at
 from refusals
 where id < :before and conn_id = :conn_id and (:rejected is null or (seq is not null) = :rejected)
-    and (:seq is null or seq = :seq)
+    and (:lowest is null or seq >= :lowest)
+    and (:highest is null or seq <= :highest)
     and (:entity is null or entity = :entity)
     and (:action is null or "action" = :action)
     and (:number_text is null or event_id = :number_text or entity_id = :number)
