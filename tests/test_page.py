@@ -420,5 +420,7 @@ def test_no_secret_is_shown_also_where_the_store_cannot_be_reached(page: FastAPI
 
 def test_whoever_is_not_signed_in_is_sent_to_the_login(page: FastAPI) -> None:
     page.dependency_overrides.clear()
-    status, headers, _ = get(page, "/")
-    assert (status, "login" in headers["location"]) == (303, True)
+    status, headers, _ = get(page, f"/c/{CONN_ID}?done=1")
+    place = urlsplit(headers["location"])
+    assert (status, place.netloc, place.path) == (303, "", "/api/v2/auth/login")
+    assert parse_qs(place.query) == {"next": [f"/toggl-page/c/{CONN_ID}?done=1"]}

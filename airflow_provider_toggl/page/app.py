@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from urllib.parse import urlencode
 
-from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.app import API_ROOT_PATH
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
@@ -29,7 +30,9 @@ def build_page() -> FastAPI:
 def _refuse(request: Request, error: HTTPException) -> Response:
     """Send whoever is not signed in to do so; tell all others why not."""
     if error.status_code == 401 and request.method == "GET":
-        return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status_code=303)
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        # Airflow's own way to the login of any auth manager; on 3.2 the simple one forgets by itself where to go back to.
+        return RedirectResponse(f"{API_ROOT_PATH}api/v2/auth/login?{urlencode({'next': here})}", status_code=303)
     return render(request, "refused.html", status=error.status_code, code=error.status_code, reason=error.detail)
 
 

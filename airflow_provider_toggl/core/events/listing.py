@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 400
 """Rows of one look. The first is for a page; each next one for twice as many, where few of its rows were wanted."""
 SLACK = 1_000
-"""Places by which times and places may disagree: several receivers have several clocks."""
+"""Events, by time, among which the first or last place of a time is: several receivers have several clocks."""
 BUDGET = 0.1
 """Seconds after which no further look is begun. What is found by then is a page, and the next page goes on behind."""
 
@@ -101,8 +101,8 @@ def list_deliveries(
 ) -> Page:
     """Return a page of deliveries.
 
-    An index leads to the rows that are wanted, but for a second filter beside an id, and for times, which places follow
-    but roughly: of what does not count there a page looks at as much as its time allows.
+    An index leads to the rows that are wanted, but for a second filter beside an id or what is odd, and for times where
+    clocks disagree: of what does not count there a page looks at as much as its time allows.
 
     :param before: only those with a lower ``seq``; None begins with the newest.
     :param limit: the most to return.
@@ -140,9 +140,9 @@ def _bounds(store: EventStore, wanted: DeliveryFilter, before: int | None) -> tu
     if wanted.up_to is not None:
         top = min(top, wanted.up_to + 1)
     if wanted.received_from is not None:
-        first = store.place_of(wanted.received_from)
-        floor = top if first is None else max(floor, first - SLACK)
+        first = store.place_from(wanted.received_from, SLACK)
+        floor = top if first is None else max(floor, first - 1)
     if wanted.received_until is not None:
-        first = store.place_of(wanted.received_until)
-        top = top if first is None else min(top, first + SLACK)
+        last = store.place_before(wanted.received_until, SLACK)
+        top = floor if last is None else min(top, last + 1)
     return top, floor

@@ -142,13 +142,21 @@ class PostgresEventStore:
         """
         return int(self._fetch("seq_before", to_microseconds(moment))[0][0])
 
-    def place_of(self, moment: datetime) -> int | None:
-        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+    def place_from(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
 
         :param moment: aware.
         """
-        rows = self._fetch("place_of", to_microseconds(moment))
-        return int(rows[0][0]) if rows else None
+        place = self._fetch("place_from", to_microseconds(moment), among)[0][0]
+        return None if place is None else int(place)
+
+    def place_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
+
+        :param moment: aware.
+        """
+        place = self._fetch("place_before", to_microseconds(moment), among)[0][0]
+        return None if place is None else int(place)
 
     def first_seq(self) -> int:
         """Return the lowest ``seq`` that is kept, 0 in an empty store."""

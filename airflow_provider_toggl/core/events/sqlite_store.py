@@ -136,14 +136,23 @@ class SqliteEventStore:
         with self._file.connection() as db:
             return _number(db, "seq_before", to_microseconds(moment))
 
-    def place_of(self, moment: datetime) -> int | None:
-        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+    def place_from(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
 
         :param moment: aware.
         """
         with self._file.connection() as db:
-            row = db.execute(_SQL["place_of"], (to_microseconds(moment),)).fetchone()
-        return int(row[0]) if row else None
+            (place,) = db.execute(_SQL["place_from"], (to_microseconds(moment), among)).fetchone()
+        return None if place is None else int(place)
+
+    def place_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
+
+        :param moment: aware.
+        """
+        with self._file.connection() as db:
+            (place,) = db.execute(_SQL["place_before"], (to_microseconds(moment), among)).fetchone()
+        return None if place is None else int(place)
 
     def first_seq(self) -> int:
         """Return the lowest ``seq`` that is kept, 0 in an empty store."""

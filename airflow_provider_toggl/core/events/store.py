@@ -167,8 +167,14 @@ class EventStore(Protocol):
         :param moment: aware.
         """
 
-    def place_of(self, moment: datetime) -> int | None:
-        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+    def place_from(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
+
+        :param moment: aware.
+        """
+
+    def place_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
 
         :param moment: aware.
         """

@@ -178,6 +178,12 @@ create index events_entity_id on {schema}.events (entity_id, seq) where entity_i
 -- name: migrate_3_odd_events: few
 create index events_odd on {schema}.events (conn_id, seq) where oddity is not null;
 
+-- name: migrate_3_places_by_time: what a list asks of it is in the index then
+create index events_place_at on {schema}.events (received_at, seq);
+
+-- name: migrate_3_events_by_time
+drop index {schema}.events_received_at;
+
 -- name: migrate_3_refusal_event: of what was stored and could not be landed; it outlives the event
 alter table {schema}.refusals
     add column entity text, add column "action" text, add column entity_id bigint, add column event_id text;
@@ -311,8 +317,11 @@ select seq from {schema}.events
 where conn_id = %(conn_id)s and oddity is not null and seq < %(before)s and seq > %(above)s
 order by seq desc limit %(limit)s;
 
--- name: place_of: of the first of that time or later
-select seq from {schema}.events where received_at >= %s order by received_at, seq limit 1;
+-- name: place_from: the lowest of the first ones, by time, of that time or later; the index alone is read
+select min(seq) from (select seq from {schema}.events where received_at >= %s order by received_at limit %s) as first;
+
+-- name: place_before: the greatest of the last ones, by time, before that time; the index alone is read
+select max(seq) from (select seq from {schema}.events where received_at < %s order by received_at desc limit %s) as last;
 
 -- name: newest_of_kinds: entity and time of the newest event of each
 select one.entity, one.received_at

@@ -230,8 +230,11 @@ select seq from events indexed by events_odd
 where conn_id = :conn_id and oddity is not null and seq < :before and seq > :above
 order by seq desc limit :limit;
 
--- name: place_of: of the first of that time or later
-select seq from events where received_at >= ? order by received_at, seq limit 1;
+-- name: place_from: the lowest of the first ones, by time, of that time or later; the index alone is read
+select min(seq) from (select seq from events where received_at >= ? order by received_at limit ?);
+
+-- name: place_before: the greatest of the last ones, by time, before that time; the index alone is read
+select max(seq) from (select seq from events where received_at < ? order by received_at desc limit ?);
 
 -- name: newest_of_kind
 select entity, received_at
