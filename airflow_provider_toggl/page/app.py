@@ -31,7 +31,7 @@ def _refuse(request: Request, error: HTTPException) -> Response:
     """Send whoever is not signed in to do so; tell all others why not."""
     if error.status_code == 401 and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        # Airflow's own way to the login of any auth manager; on 3.2 the simple one forgets by itself where to go back to.
+        # Airflow's own way to any auth manager's login; of itself, 3.2's simple one does not know where to go back to.
         return RedirectResponse(f"{API_ROOT_PATH}api/v2/auth/login?{urlencode({'next': here})}", status_code=303)
     return render(request, "refused.html", status=error.status_code, code=error.status_code, reason=error.detail)
 
