@@ -289,14 +289,16 @@ with recursive known (kind) as (
 )
 select kind from known where kind > %(first)s::text;
 
--- name: places_of_kinds: the index alone is read
+-- name: places_of_kinds: the index alone is read; rows are compared so that no plan goes through the primary key instead,
+-- which takes long to come upon a rare kind
 select one.seq
 from unnest(%(kinds)s::text[]) as wanted (kind)
 cross join lateral (
     select each.seq
     from (select seq, ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as each
-    where each.kind = wanted.kind and each.seq < %(before)s and each.seq > %(above)s
-    order by each.seq desc limit %(limit)s
+    where (each.kind, each.seq) < (wanted.kind, %(before)s::bigint)
+        and (each.kind, each.seq) > (wanted.kind, %(above)s::bigint)
+    order by each.kind desc, each.seq desc limit %(limit)s
 ) as one
 order by one.seq desc limit %(limit)s;
 
@@ -314,8 +316,10 @@ order by seq desc limit %(limit)s;
 
 -- name: places_of_odd
 select seq from {schema}.events
-where conn_id = %(conn_id)s and oddity is not null and seq < %(before)s and seq > %(above)s
-order by seq desc limit %(limit)s;
+where oddity is not null
+    and (conn_id, seq) < (%(conn_id)s::text, %(before)s::bigint)
+    and (conn_id, seq) > (%(conn_id)s::text, %(above)s::bigint)
+order by conn_id desc, seq desc limit %(limit)s;
 
 -- name: place_from: the lowest of the first ones, by time, of that time or later; the index alone is read
 select min(seq) from (select seq from {schema}.events where received_at >= %s order by received_at limit %s) as first;
@@ -329,8 +333,8 @@ from unnest(%s::text[]) as wanted (kind)
 cross join lateral (
     select each.entity, each.received_at
     from (select seq, entity, received_at, ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as each
-    where each.kind = wanted.kind
-    order by each.seq desc limit 1
+    where (each.kind, each.seq) > (wanted.kind, 0) and (each.kind, each.seq) < (wanted.kind, 9223372036854775807)
+    order by each.kind desc, each.seq desc limit 1
 ) as one;
 
 -- name: first_seq: the lowest that is kept
