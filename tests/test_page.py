@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from airflow.api_fastapi.app import create_auth_manager, purge_cached_app
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from support.airflow_home import free_port
 from support.connections import Connections
 from support.deliveries import SECRET, event_body
 from support.event_stores import new_event
 
+from airflow_provider_toggl.core.api.subscriptions import Filter, Found
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.logbook import Refused
+from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
-from airflow_provider_toggl.hooks.notes import note_landing
+from airflow_provider_toggl.hooks.notes import note_declaration, note_landing, note_reconciliation, note_subscriptions
 from airflow_provider_toggl.page.actions import ACTIONS, Order
 from airflow_provider_toggl.page.app import build_page
 from airflow_provider_toggl.page.audit import begin_entry, end_entry, find_entry
@@ -52,7 +56,7 @@ def _connected(connections: Connections) -> None:
 
 
 def run(name: str, **values: str) -> str:
-    return ACTIONS[name].run(Order(CONN_ID, "somebody", values))
+    return ACTIONS[name].run(Order(CONN_ID, "somebody", values, lambda conn_id: not conn_id.startswith("locked")))
 
 
 def test_every_action_says_what_it_changes() -> None:
@@ -81,7 +85,7 @@ def test_a_delivery_of_another_connection_is_not_replayed() -> None:
         run("replay-delivery", delivery="1")
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1;"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1;", str(2**63), "٣"])
 def test_a_field_that_must_be_a_number_is_one(text: str) -> None:
     with pytest.raises(ConfigurationError, match="whole number"):
         run("ping", subscription=text)
@@ -90,6 +94,11 @@ def test_a_field_that_must_be_a_number_is_one(text: str) -> None:
 def test_one_mass_absence_is_allowed_by_name() -> None:
     assert "workspace 1 may mark" in run("allow-mass-absence", workspace="1")
     assert read_health(CONN_ID).allowances == (1,)
+
+
+def test_rejected_records_are_landed_only_where_the_person_may_act() -> None:
+    with pytest.raises(ConfigurationError, match="right to edit it"):
+        run("land-rejected", warehouse="locked_away", schema="toggl")
 
 
 def test_fields_offer_what_is_known() -> None:
@@ -206,15 +215,102 @@ def test_what_is_not_there_or_not_understood_is_said_in_words(page: FastAPI, pat
     assert (found, "All connections" in text) == (status, True)
 
 
-def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>'</pre></textarea>{{ 1234567 * 3 }}"""
+"""What somebody might call a project, or write into any text that is shown."""
+
+
+def say_it_everywhere() -> None:
+    """Leave the hostile text wherever the page shows a text of others."""
     with open_event_store(CONN_ID) as store:
-        store.append([new_event(1, body=b'{"x": "<script>"}', oddity="<b>odd</b>", entity="<i>")])
-        store.logbook.keep_refused([Refused(CONN_ID, "malformed", "<u>why</u>", 1, NOW, NOW)])
-    for path in ("", "?outcome=refused", "/1?body=1"):
-        status, _, text = get(page, f"/c/{CONN_ID}/deliveries{path}")
-        assert status == 200
-        assert not re.search(r"<script>|<b>|<i>|<u>", text)
-        assert "&lt;" in text
+        body = json.dumps({"description": HOSTILE, "event_id": HOSTILE}).encode()
+        store.append([new_event(1, body=body, oddity=HOSTILE, entity=HOSTILE, action=HOSTILE)])
+        kinds = {"entity": HOSTILE, "action": HOSTILE}
+        store.logbook.keep_refused(
+            [
+                Refused(CONN_ID, HOSTILE, HOSTILE, 1, NOW, NOW),
+                Refused(CONN_ID, REJECTED, HOSTILE, 1, NOW, NOW, seq=1, **kinds),
+            ]
+        )
+        store.logbook.keep_received(Received(datetime.now(timezone.utc), {(CONN_ID, HOSTILE): 1}))
+        store.logbook.note(reader_name("reader"), {"kind": "landing", "warehouse": HOSTILE})
+        store.commit("reader", 1)
+    told = Found(7, HOSTILE, (Filter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True)
+    note_subscriptions(CONN_ID, 1, [told])
+    note_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
+    note_landing(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
+    note_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, refused=HOSTILE)
+
+
+def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:
+    say_it_everywhere()
+    number = begin_entry("ping", "somebody", {"conn_id": CONN_ID})
+    end_entry(number, HOSTILE, failed=True)
+    query = urlencode(dict.fromkeys(("entity", "action"), HOSTILE))
+    paths = ["/", *(f"/c/{CONN_ID}{path}" for path in (f"?done={number}", "/deliveries", f"/deliveries?{query}"))]
+    paths += [f"/c/{CONN_ID}/deliveries{path}" for path in ("?outcome=refused", "?outcome=rejected", "/1?body=1")]
+    paths += [f"/c/{CONN_ID}/deliveries?outcome=refused&{query}"]
+    paths += [f"/c/{CONN_ID}/act/{name}" for name in ACTIONS]
+    shown = 0
+    for path in paths:
+        status, headers, text = get(page, path)
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8"), path
+        assert not re.search(r"<script>|<img|</pre></text|3703701", text), path
+        shown += "&lt;script&gt;" in text
+    # The line of each connection says little of others; the actions that ask for a text offer it.
+    assert shown >= len(paths) - 9
+
+
+@pytest.mark.parametrize("path", [f"/c/{quote(HOSTILE, safe='')}", f"/c/{CONN_ID}/act/{quote('<script>', safe='')}"])
+def test_an_address_is_shown_as_a_text(page: FastAPI, path: str) -> None:
+    status, _, text = get(page, path)
+    assert (status, "<script>" in text, "<img" in text) == (404, False, False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"/deliveries/{10**30}", "/deliveries/-1", "/deliveries/<b>", f"/deliveries?before={10**30}", f"?done={10**30}"],
+)
+def test_numbers_that_no_row_can_have_are_refused_in_words(page: FastAPI, path: str) -> None:
+    status, headers, text = get(page, f"/c/{CONN_ID}{path}")
+    assert (status, "All connections" in text, "<b>" in text) == (422, True, False)
+    assert "content-security-policy" in headers
+
+
+def test_refused_deliveries_are_filtered_by_time_and_by_nothing_that_is_not_known_of_them(page: FastAPI) -> None:
+    hour = timedelta(hours=1)
+    with open_event_store(CONN_ID) as store:
+        store.logbook.keep_refused(
+            [Refused(CONN_ID, "unsigned", f"at {n}", 1, NOW + n * hour, NOW + n * hour) for n in (0, 1)]
+        )
+    url = f"/c/{CONN_ID}/deliveries?outcome=refused"
+    assert re.findall(r"at \d", get(page, url)[2]) == ["at 1", "at 0"]
+    assert re.findall(r"at \d", get(page, f"{url}&since=2026-03-10T12:30")[2]) == ["at 1"]
+    assert re.findall(r"at \d", get(page, f"{url}&until=2026-03-10T12:30")[2]) == ["at 0"]
+    for query in ("entity=tag", "action=updated", "id=5", "entity=tag&id=5"):
+        text = get(page, f"{url}&{query}")[2]
+        assert re.findall(r"at \d", text) == []
+        assert "nothing was verified" in text
+        assert 'href="?outcome=refused"' in text
+
+
+def test_rejected_ones_are_filtered_by_all_that_is_known_of_them(page: FastAPI) -> None:
+    def rejected(number: int, entity: str) -> Refused:
+        about = {"seq": number, "entity": entity, "action": "updated", "entity_id": number, "event_id": 70 + number}
+        return Refused(CONN_ID, REJECTED, f"at {number}", 1, NOW, NOW, **about)  # type: ignore[arg-type]
+
+    with open_event_store(CONN_ID) as store:
+        store.logbook.keep_refused([rejected(1, "tag"), rejected(2, "project")])
+    for query, found in (
+        ("", ["at 2", "at 1"]),
+        ("entity=tag", ["at 1"]),
+        ("action=updated", ["at 2", "at 1"]),
+        ("action=deleted", []),
+        ("id=2", ["at 2"]),
+        ("id=71", ["at 1"]),
+        ("since=2026-03-11T00:00", []),
+    ):
+        text = get(page, f"/c/{CONN_ID}/deliveries?outcome=rejected&{query}")[2]
+        assert re.findall(r"at \d", text) == found, query
 
 
 def test_a_store_that_is_damaged_is_no_fault_of_the_page(page: FastAPI) -> None:
@@ -243,7 +339,10 @@ def test_a_post_that_is_no_form_or_too_large_is_refused(page: FastAPI) -> None:
     assert get(page, url, "POST", b"{}", content_type="application/json")[0] == 415
     assert get(page, url, "POST", b"a=" + b"x" * 20_000, content_type=form)[0] == 413
     assert get(page, url, "POST", b"token=x", content_type=form)[0] == 403
-    assert get(page, url, "POST", b"token=x", content_type=form, sec_fetch_site="cross-site")[0] == 403
+    assert get(page, url, "POST", "token=ä\ud800".encode("utf-8", "surrogatepass"), content_type=form)[0] == 403
+    token = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
+    for told in ({"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "none"}, {"origin": "null"}):
+        assert get(page, url, "POST", token, content_type=form, **told)[0] == 403
 
 
 def test_an_action_that_fails_says_why_and_is_in_the_log(page: FastAPI) -> None:
@@ -260,7 +359,68 @@ def test_an_action_that_fails_says_why_and_is_in_the_log(page: FastAPI) -> None:
     assert "token" not in entry.details
 
 
+def routes(page: FastAPI) -> list[tuple[str, str]]:
+    """Return method and address of all that the page answers, but for its files."""
+    values = {"conn_id": CONN_ID, "seq": "1", "action": "ping"}
+    answered = [one for one in page.routes if isinstance(one, APIRoute)]
+    return [(method, one.path.format(**values)) for one in answered for method in one.methods]
+
+
+def test_nothing_but_files_is_answered_without_the_right_to_look(page: FastAPI) -> None:
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="nobody", role=None)
+    assert len(routes(page)) >= 6
+    for method, path in routes(page):
+        status, headers, text = get(page, path, method)
+        assert (status, "You may not" in text) == (403, True), path
+        assert "content-security-policy" in headers
+    page.dependency_overrides.clear()
+    assert {get(page, path, method)[0] for method, path in routes(page)} == {303, 401}
+
+
+def test_a_viewer_sees_no_body_and_does_nothing(page: FastAPI) -> None:
+    with open_event_store(CONN_ID) as store:
+        store.append([new_event(1, body=b'{"description": "what they did"}')])
+    page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="viewer", role="VIEWER")
+    story = f"/c/{CONN_ID}/deliveries/1"
+    status, _, text = get(page, story)
+    assert (status, "what they did" in text, "body=1" in text, "replay" in text) == (200, False, False, False)
+    assert get(page, f"{story}?body=1")[0] == 403
+    form = urlencode({"token": make_token("viewer", f"{CONN_ID}/replay-delivery"), "delivery": "1"}).encode()
+    for name in ACTIONS:
+        url = f"/c/{CONN_ID}/act/{name}"
+        assert get(page, url)[0] == 403
+        assert get(page, url, "POST", form, content_type="application/x-www-form-urlencoded")[0] == 403
+    with open_event_store(CONN_ID) as store:
+        assert store.count() == 1
+
+
+def test_what_somebody_is_sent_to_is_below_the_page_whatever_was_posted(page: FastAPI) -> None:
+    for delivery in ("//evil.example", "https://evil.example", "../../../x", "1\r\nSet-Cookie: a=b"):
+        values = {"token": make_token("somebody", f"{CONN_ID}/replay-delivery"), "delivery": delivery}
+        kind = "application/x-www-form-urlencoded"
+        status, headers, _ = get(
+            page, f"/c/{CONN_ID}/act/replay-delivery", "POST", urlencode(values).encode(), content_type=kind
+        )
+        assert (status, "set-cookie" in headers) == (303, False)
+        assert re.fullmatch(rf"/toggl-page/c/{CONN_ID}/deliveries/[\w.%-]+\?done=\d+", headers["location"])
+
+
+def test_no_secret_is_shown_also_where_the_store_cannot_be_reached(page: FastAPI, connections: Connections) -> None:
+    extra = {"workspace_id": 1, "webhook_secret": SECRET, "event_store_conn_id": "events"}
+    connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra=extra)
+    connections.set(
+        "events", conn_type="postgres", host="127.0.0.1", port=free_port(), login="toggl", password="not-for-eyes"
+    )
+    for path in ("/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/deliveries/1"):
+        status, _, text = get(page, path)
+        assert status == (503 if "deliveries" in path else 200)
+        assert [secret for secret in (SECRET, "t" * 32, "not-for-eyes") if secret in text] == []
+        assert "event store" in text
+
+
 def test_whoever_is_not_signed_in_is_sent_to_the_login(page: FastAPI) -> None:
     page.dependency_overrides.clear()
-    status, headers, _ = get(page, "/")
-    assert (status, "login" in headers["location"]) == (303, True)
+    status, headers, _ = get(page, f"/c/{CONN_ID}?done=1")
+    place = urlsplit(headers["location"])
+    assert (status, place.netloc, place.path) == (303, "", "/api/v2/auth/login")
+    assert parse_qs(place.query) == {"next": [f"/toggl-page/c/{CONN_ID}?done=1"]}

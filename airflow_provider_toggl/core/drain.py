@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core import metrics
@@ -249,11 +250,7 @@ class Drain:
         places = {stored.event.body.decode(errors="replace"): stored for stored in events}
         now = utc(self._clock.now())
         self._store.logbook.keep_refused(
-            [
-                Refused(found.event.conn_id, REJECTED, one.reason, 1, now, now, len(found.event.body), found.seq)
-                for one in rejected
-                if (found := places.get(one.raw)) is not None
-            ]
+            [_refusal(found, one.reason, now) for one in rejected if (found := places.get(one.raw)) is not None]
         )
 
     def _progress(self, last: StoredEvent) -> Progress:
@@ -315,3 +312,21 @@ def _read_ahead(batches: Iterator[list[StoredEvent]]) -> Iterator[list[StoredEve
 def _name_of(stored: StoredEvent) -> str:
     """Return what tells an event from that of the same number in another store."""
     return f"{stored.event.subscription_id}:{stored.event.event_id}"
+
+
+def _refusal(stored: StoredEvent, reason: str, now: datetime) -> Refused:
+    event = stored.event
+    return Refused(
+        event.conn_id,
+        REJECTED,
+        reason,
+        1,
+        now,
+        now,
+        size=len(event.body),
+        seq=stored.seq,
+        entity=event.entity,
+        action=event.action,
+        entity_id=event.entity_id,
+        event_id=event.event_id,
+    )

@@ -73,12 +73,12 @@ def allow_mass_absence(conn_id: str, workspace_id: int, by: str) -> None:
     :raises TogglError: it cannot be noted.
     """
     with open_event_store(conn_id) as store:
-        store.logbook.note(notes.allowance_name(workspace_id), {"by": by})
+        store.logbook.note(notes.allowance_name(conn_id, workspace_id), {"by": by})
 
 
 def take_allowance(conn_id: str, workspace_id: int) -> bool:
     """Return whether a person has allowed this run to mark any number of entries absent; no other run may then."""
-    note = use_logbook(conn_id, lambda logbook: logbook.take_note(notes.allowance_name(workspace_id)))
+    note = use_logbook(conn_id, lambda logbook: logbook.take_note(notes.allowance_name(conn_id, workspace_id)))
     if note is None:
         return False
     if datetime.now(timezone.utc) - note.noted_at > timedelta(days=notes.ALLOWED_FOR_DAYS):

@@ -30,12 +30,14 @@ class Field:
     """A field of the form that confirms.
 
     :param options: what can be chosen, None where anything can be typed.
+    :param hint: how to write it.
     """
 
     name: str
     label: str
     value: str = ""
     options: tuple[tuple[str, str], ...] | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ class Order:
 
     :param by: their name.
     :param values: of the fields.
+    :param may_act: whether they may act in the name of another connection.
     """
 
     conn_id: str
     by: str
     values: Mapping[str, str]
+    may_act: Callable[[str], bool]
 
     def number(self, name: str) -> int:
         """Return the whole number that a field has.
@@ -56,7 +60,7 @@ class Order:
         :raises ConfigurationError: it has none.
         """
         text = self.values.get(name, "").strip()
-        if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
             raise ConfigurationError(f"{name} is {text[:40]!r}; it must be a whole number.")
         return int(text)
 
@@ -95,7 +99,7 @@ def _declare_subscription(health: Health) -> Sequence[Field]:
     filters = declared.get("filters") or ["*:*"]
     return (
         Field("description", "Description", str(declared.get("description") or "airflow")),
-        Field("filters", "Event filters", ", ".join(map(str, filters))),
+        Field("filters", "Event filters", ", ".join(map(str, filters)), hint="entity:action, * is any; commas between"),
     )
 
 
@@ -176,6 +180,9 @@ def _land_rejected(order: Order) -> str:
     from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
 
     conn_id, schema = order.values.get("warehouse", "").strip(), order.values.get("schema", "").strip()
+    if not order.may_act(conn_id):
+        # The field takes any text, and with it would go the rights of the API server.
+        raise ConfigurationError(f"To land in connection {conn_id[:250]!r} you need the right to edit it.")
     with open_target(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
         done = land_rejected(target)
     return (
@@ -203,21 +210,21 @@ ACTIONS: dict[str, Action] = {
         ),
         Action(
             "ping",
-            "Ping",
+            "Ping the callback",
             "Lets Toggl post a PING to the callback, which shows that it can be reached. One request of the quota.",
             _ping,
             _choose_subscription,
         ),
         Action(
             "enable",
-            "Enable",
+            "Enable the subscription",
             "Enables the subscription again, for example after Toggl has disabled it for failures. Two requests.",
             _enable,
             _choose_subscription,
         ),
         Action(
             "ensure",
-            "Ensure",
+            "Ensure the subscription",
             "Sees to it that a subscription is there as declared, enabled and validated: creates, replaces or enables "
             "it in Toggl, or does nothing. One request where nothing is to do, some more else.",
             _ensure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -12,11 +13,14 @@ from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl.core.errors import EventNotFound, TogglError
 from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
+from airflow_provider_toggl.core.events.logbook import RefusalFilter
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
-from airflow_provider_toggl.core.health.story import find_landed, tell
+from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.health.story import find_landed, find_rejected, tell
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
 from airflow_provider_toggl.page.audit import find_entry
+from airflow_provider_toggl.page.forms import Place, PlaceQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()
@@ -48,8 +52,12 @@ class Asked:
         given = {name: value for name, value in {**vars(self), **more}.items() if value not in ("", None)}
         return "?" + urlencode(given)
 
+    def about(self) -> tuple[str, ...]:
+        """Return which of its fields ask what a delivery is about."""
+        return tuple(name for name in ("entity", "action", "id") if getattr(self, name))
 
-def _parse(asked: Asked) -> DeliveryFilter:
+
+def _parse(asked: Asked, conn_id: str) -> DeliveryFilter:
     """Return the filter.
 
     :raises HTTPException: a field is not what it must be.
@@ -60,6 +68,7 @@ def _parse(asked: Asked) -> DeliveryFilter:
     if asked.outcome not in OUTCOMES:
         raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, f"There is no outcome {asked.outcome[:40]!r}.")
     return DeliveryFilter(
+        conn_id,
         entity=asked.entity or None,
         action=asked.action or None,
         number=int(number) if number else None,
@@ -87,16 +96,17 @@ def show_deliveries(
     request: Request,
     conn_id: ConnectionDep,
     asked: Annotated[Asked, Depends()],
-    before: int | None = None,
+    before: PlaceQuery = None,
 ) -> HTMLResponse:
     """Show deliveries, newest first.
 
     :param before: the place, or the number of the refusal, before which to go on.
     """
-    wanted = _parse(asked)
+    wanted = _parse(asked, conn_id)
     values: dict[str, Any] = {
         "conn_id": conn_id,
         "asked": asked,
+        "before": before,
         "outcomes": OUTCOMES,
         "entities": ENTITIES,
         "actions": ACTIONS,
@@ -104,17 +114,33 @@ def show_deliveries(
     try:
         with open_event_store(conn_id) as store:
             if asked.outcome in ("refused", "rejected"):
-                rejected = asked.outcome == "rejected"
-                kept = store.logbook.refusals(conn_id, before=before, limit=LIMIT + 1, rejected=rejected)
-                older = kept[LIMIT - 1].number if len(kept) > LIMIT else None
-                return render(request, "refusals.html", kept=kept[:LIMIT], older=older, **values)
+                return _show_refusals(request, store, wanted, before, values)
             landed = find_landed(store)
-            wanted = _within(wanted, conn_id, asked.outcome, landed)
-            page = list_deliveries(store, wanted, before=before, limit=LIMIT)
+            page = list_deliveries(store, _within(wanted, asked.outcome, landed), before=before, limit=LIMIT)
+            rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
             last_seq = store.last_seq()
     except TogglError as error:
         return render(request, "refused.html", status=503, code=503, reason=str(error))
-    return render(request, "deliveries.html", page=page, landed=landed, last_seq=last_seq, before=before, **values)
+    return render(request, "deliveries.html", page=page, landed=landed, rejected=rejected, last_seq=last_seq, **values)
+
+
+def _show_refusals(
+    request: Request, store: EventStore, wanted: DeliveryFilter, before: int | None, values: Mapping[str, Any]
+) -> HTMLResponse:
+    asked: Asked = values["asked"]
+    # Of what was not stored nothing was verified, so nothing of it is known that these could be compared with.
+    idle = asked.about() if asked.outcome == "refused" else ()
+    refusals = RefusalFilter(
+        rejected=asked.outcome == "rejected",
+        entity=wanted.entity,
+        action=wanted.action,
+        number=wanted.number,
+        at_from=wanted.received_from,
+        at_until=wanted.received_until,
+    )
+    kept = [] if idle else store.logbook.refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
+    older = kept[LIMIT - 1].number if len(kept) > LIMIT else None
+    return render(request, "refusals.html", kept=kept[:LIMIT], older=older, idle=idle, **values)
 
 
 @router.get("/c/{conn_id}/deliveries/{seq}")
@@ -122,10 +148,10 @@ def show_delivery(
     request: Request,
     conn_id: ConnectionDep,
     reader: ReaderDep,
-    seq: int,
+    seq: Place,
     *,
     body: bool = False,
-    done: int | None = None,
+    done: PlaceQuery = None,
 ) -> HTMLResponse:
     """Show one delivery's story.
 
@@ -160,9 +186,8 @@ def show_delivery(
     )
 
 
-def _within(wanted: DeliveryFilter, conn_id: str, outcome: str, landed: int | None) -> DeliveryFilter:
-    """Return the filter of one connection, above or below the place up to which all is landed."""
-    wanted = replace(wanted, conn_id=conn_id)
+def _within(wanted: DeliveryFilter, outcome: str, landed: int | None) -> DeliveryFilter:
+    """Return the filter above or below the place up to which all is landed."""
     if outcome == "landed":
         return replace(wanted, up_to=landed or 0)
     if outcome == "waiting":

@@ -1,17 +1,23 @@
-"""What proves that a form was filled in here: it came from the same origin, with a token made for its reader."""
+"""What comes with a request: numbers that a row may have, and what proves that a form was filled in here."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import time
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.auth.tokens import get_signing_key
 from airflow.providers.common.compat.sdk import conf
-from fastapi import HTTPException, Request, status
+from fastapi import HTTPException, Path, Query, Request, status
 
 HOUR = 3600.0
+
+MOST = 2**63 - 1
+"""No number of a row is greater, and no database takes a greater one."""
+Place = Annotated[int, Path(ge=0, le=MOST)]
+PlaceQuery = Annotated[int | None, Query(ge=0, le=MOST)]
 
 
 def make_token(user_id: str, purpose: str, now: float | None = None) -> str:
@@ -28,7 +34,8 @@ def check_form(request: Request, token: str, user_id: str, purpose: str, now: fl
     if not _is_of_this_origin(request):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "The form came from another site; nothing was done.")
     hour = int((time.time() if now is None else now) // HOUR)
-    if not any(hmac.compare_digest(token, _token(user_id, purpose, each)) for each in (hour, hour - 1)):
+    given = token.encode("utf-8", "surrogatepass")
+    if not any(hmac.compare_digest(given, _token(user_id, purpose, each).encode()) for each in (hour, hour - 1)):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "The form is too old; nothing was done. Open it again.")
 
 

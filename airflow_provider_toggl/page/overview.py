@@ -11,6 +11,7 @@ from airflow_provider_toggl.hooks.health import read_charts, read_health, with_w
 from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
 from airflow_provider_toggl.page.actions import ACTIONS
 from airflow_provider_toggl.page.audit import find_entry
+from airflow_provider_toggl.page.forms import PlaceQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()
@@ -30,7 +31,7 @@ def show_connection(
     conn_id: ConnectionDep,
     reader: ReaderDep,
     *,
-    done: int | None = None,
+    done: PlaceQuery = None,
     warehouse: str | None = None,
 ) -> HTMLResponse:
     """Show all that is known of a connection.

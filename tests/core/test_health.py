@@ -96,7 +96,7 @@ def test_a_good_connection_is_a_line() -> None:
     assert GOOD.line() == (
         "subscription enabled and validated, nothing pending, last delivery 3 min ago; "
         "fresh up to 60 min ago (time_entries is the oldest of 1); "
-        "22 of 30 requests left for user, resets in 30 min; "
+        "22 of 30 requests left for user (resets in 30 min); "
         "reconciled 5 h ago: 48,213 entries as in Toggl after repairs (2 added, 3 deleted)"
     )
 
@@ -114,7 +114,7 @@ def test_a_good_connection_is_a_line() -> None:
             "subscription 7 disabled and validated, events are pending in Toggl",
         ),
         ({"refused": 12}, "subscription", "good", "12 refused in the last day"),
-        ({"last_delivery": None}, "subscription", "good", "no delivery among the newest events"),
+        ({"last_delivery": None}, "subscription", "good", "no delivery is kept"),
         ({"readers": (LANDING,)}, "landing", "good", "every event landed"),
         ({"readers": (waiting(LANDING, HOUR / 2),)}, "landing", "good", "events about to be landed: 3"),
         (
@@ -123,14 +123,14 @@ def test_a_good_connection_is_a_line() -> None:
             "attention",
             "events wait for duckdb_default.toggl: 3, the oldest came 2 h ago",
         ),
-        ({"streams": ()}, "freshness", "unknown", "because no task has landed anything since this is noted"),
+        ({"streams": ()}, "freshness", "unknown", "because no landing is noted yet"),
         ({"streams": (), "unknown": {"freshness": "it is locked"}}, "freshness", "unknown", "because it is locked"),
         ({"streams": (Freshness("tags", 1, NOW - 2 * DAY, NOW, None),)}, "freshness", "attention", "2 d ago"),
         ({"streams": (Freshness("tags", 1, None, NOW, None),)}, "freshness", "good", "first load of tags goes on"),
         ({"lanes": ()}, "quota", "unknown", "because no request of this token"),
         ({"lanes": (LaneLeft("user", 30, 0, NOW + HOUR),)}, "quota", "attention", "0 of 30 requests left"),
         ({"lanes": (LaneLeft("user", None, None, None),)}, "quota", "unknown", "what is left for user was not told"),
-        ({"reconciled": ()}, "reconciliation", "unknown", "because none has run since this is noted"),
+        ({"reconciled": ()}, "reconciliation", "unknown", "because none is noted yet"),
         (
             {"reconciled": (replace(GOOD.reconciled[0], unproved=4),)},
             "reconciliation",
@@ -190,7 +190,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     notes.note_landing(store.logbook, "toggl_default", landing)
     summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
     notes.note_reconciliation(store.logbook, "toggl_default", summary, ran_at=NOW, refused=None)
-    store.logbook.note(notes.allowance_name(1), {"by": "somebody"})
+    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     health = gather(sources(tmp_path, clock), NOW)
     assert health.subscriptions == (SubscriptionState(7, "a", enabled=True, validated=True, pending=False),)
     assert (health.told_at, health.last_delivery, health.last_seq, health.refused) == (NOW, NOW, 3, 2)
@@ -227,7 +227,7 @@ def test_what_waits_for_a_landing_is_known_and_for_others_it_is_no_fault(
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    store.logbook.note(notes.allowance_name(1), {"by": "somebody"})
+    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     assert gather(sources(tmp_path, clock), NOW + 8 * DAY).allowances == ()
 
 

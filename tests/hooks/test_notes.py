@@ -53,6 +53,7 @@ def test_leave_for_a_mass_absence_is_good_for_one_run_of_one_workspace() -> None
     allow_mass_absence(CONN_ID, 1, by="somebody")
     assert read_health(CONN_ID).allowances == (1,)
     assert not take_allowance(CONN_ID, 2)
+    assert not take_allowance("another", 1)
     with all_logs() as lines:
         assert take_allowance(CONN_ID, 1)
     assert "somebody has allowed" in "\n".join(lines)
@@ -63,7 +64,7 @@ def test_leave_that_is_too_old_is_not_used() -> None:
     open_event_store(CONN_ID).close()
     given = datetime.now(timezone.utc) - timedelta(days=ALLOWED_FOR_DAYS, minutes=1)
     with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
-        store.logbook.note(allowance_name(1), {"by": "somebody"})
+        store.logbook.note(allowance_name(CONN_ID, 1), {"by": "somebody"})
     assert not take_allowance(CONN_ID, 1)
 
 

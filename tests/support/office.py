@@ -11,16 +11,17 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import requests
+from psycopg.conninfo import conninfo_to_dict
 from support.airflow_home import AirflowHome
 from support.deliveries import HEADER, SECRET, sign
-from support.many_events import fill_store
+from support.event_stores import StorePlace
+from support.many_events import fill_postgres_store, fill_store
 
 from airflow_provider_toggl.core.api.book import HostBook, token_digest
 from airflow_provider_toggl.core.api.quota import Lane
 from airflow_provider_toggl.core.api.tally import Tally
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.health import notes
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
@@ -34,11 +35,13 @@ class Office:
     """Where people of a company look at Toggl.
 
     :param rejected: the place of a delivery that could not be landed.
+    :param place: where its event store is.
     """
 
     home: AirflowHome
     sandbox: SandboxProcess
     rejected: int
+    place: StorePlace
 
     @property
     def page(self) -> str:
@@ -50,6 +53,12 @@ class Office:
         """The file of its event store."""
         return self.home.path / "toggl" / "events.sqlite"
 
+    def sign_in(self, http: requests.Session, name: str) -> dict[str, str]:
+        """Return the headers of somebody who is signed in."""
+        body = {"username": name, "password": PASSWORDS[name]}
+        token = http.post(f"{self.home.url}/auth/token", json=body, timeout=30).json()["access_token"]
+        return {"Authorization": f"Bearer {token}"}
+
     def deliver(self, body: bytes, signature: str | None = None) -> int:
         """Deliver to the receiver beside the page; return the status of its answer."""
         with requests.Session() as http:
@@ -60,11 +69,13 @@ class Office:
 
 
 @contextmanager
-def running_office(path: Path, *, many: int = MANY) -> Iterator[Office]:
+def running_office(path: Path, *, many: int = MANY, dsn: str | None = None, padding: int = 0) -> Iterator[Office]:
     """Yield it with its API server running.
 
     :param path: a new directory for all of it.
     :param many: deliveries of its store.
+    :param dsn: of a PostgreSQL that keeps them in place of SQLite.
+    :param padding: more bytes of each of them.
     """
     passwords = path / "passwords.json"
     passwords.write_text(json.dumps(PASSWORDS))
@@ -84,15 +95,33 @@ def running_office(path: Path, *, many: int = MANY) -> Iterator[Office]:
             "webhook_secret": SECRET,
             "webhook_callback_url": f"{home.url}/toggl/webhooks/{CONN_ID}",
         }
+        if dsn is not None:
+            extra["event_store_conn_id"] = "events"
+            where = conninfo_to_dict(dsn)
+            home.set_connection(
+                "events",
+                {
+                    "conn_type": "postgres",
+                    "host": where["host"],
+                    "port": int(where["port"]),
+                    "login": where["user"],
+                    "schema": where["dbname"],
+                },
+            )
         home.set_connection(
             CONN_ID, {"conn_type": "toggl", "host": sandbox.url, "password": sandbox.token, "extra": extra}
         )
-        store = home.path / "toggl" / "events.sqlite"
-        fill_store(store, many, last=datetime.now(timezone.utc) - timedelta(minutes=2))
-        rejected = tell_two_days(store, sandbox.workspace_id)
+        last = datetime.now(timezone.utc) - timedelta(minutes=2)
+        if dsn is None:
+            place = StorePlace("sqlite", str(home.path / "toggl" / "events.sqlite"))
+            fill_store(Path(place.where), many, last=last, padding=padding)
+        else:
+            place = StorePlace("postgres", dsn)
+            fill_postgres_store(dsn, many, last=last, padding=padding)
+        rejected = tell_two_days(place, sandbox.workspace_id)
         spend_two_days(home.path / "toggl" / "quota.sqlite", token_digest(sandbox.url, sandbox.token))
-        home.start("api-server")
-        yield Office(home, sandbox, rejected)
+        home.start("api-server", timeout=300)
+        yield Office(home, sandbox, rejected, place)
 
 
 def spend_two_days(path: Path, token: str) -> None:
@@ -110,11 +139,10 @@ def spend_two_days(path: Path, token: str) -> None:
                 tally.count("organization:9011", 240, at)
 
 
-def tell_two_days(path: Path, workspace_id: int) -> int:
+def tell_two_days(place: StorePlace, workspace_id: int) -> int:
     """Leave in the logbook what tasks and receivers of two days would have; return the place of a rejected one."""
     now = datetime.now(timezone.utc)
-    with SqliteEventStore(path) as store:
-        store.prepare()
+    with place.open() as store:
         logbook, last = store.logbook, store.last_seq()
         for back in range(47, -1, -1):
             at = now - timedelta(hours=back)
@@ -152,6 +180,20 @@ def tell_two_days(path: Path, workspace_id: int) -> int:
         store.commit("duckdb_default.toggl", last - 20)
         store.commit("projects-dashboard", last)
         rejected = last - 60
-        told = Refused(CONN_ID, REJECTED, "payload.start: missing", 1, now, now, 300, rejected)
+        event = store.get(rejected).event
+        told = Refused(
+            CONN_ID,
+            REJECTED,
+            "payload.start: missing",
+            1,
+            now,
+            now,
+            size=len(event.body),
+            seq=rejected,
+            entity=event.entity,
+            action=event.action,
+            entity_id=event.entity_id,
+            event_id=event.event_id,
+        )
         logbook.keep_refused([told])
         return rejected

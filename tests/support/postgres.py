@@ -32,12 +32,12 @@ NOBODY = 65534
 class PostgresServer:
     """One server.
 
-    :param folder: where its data and its log are; must be empty.
+    :param folder: where its data and its log are; must be empty. The data is in ``data``.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._is_root = os.geteuid() == 0
         self._programs = _programs(folder) if self._is_root else _installation()
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,14 +45,14 @@ class PostgresServer:
         self.dsn = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
         if self._is_root:
             folder.chmod(0o755)
-            self._data.mkdir()
-            os.chown(self._data, NOBODY, NOBODY)
-        self._call("initdb", "-D", str(self._data), "-U", "postgres", "--auth=trust", "--no-locale", "-E", "UTF8")
+            self.data.mkdir()
+            os.chown(self.data, NOBODY, NOBODY)
+        self._call("initdb", "-D", str(self.data), "-U", "postgres", "--auth=trust", "--no-locale", "-E", "UTF8")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=50"]
-        command = [str(self._programs / "bin" / "postgres"), "-D", str(self._data)]
+        command = [str(self._programs / "bin" / "postgres"), "-D", str(self.data)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *(part for option in options for part in ("-c", option))],

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.events.store import EventStore
 
-FIRST_STRIDE = 2_000
-"""Places that the first look goes back; each next one goes back twice as far."""
-LONGEST_STRIDE = 32_000
+MOST_AT_ONCE = 400
+"""Rows of one look. The first is for a page; each next one for twice as many, where few of its rows were wanted."""
 SLACK = 1_000
-"""Places by which times and places may disagree: several receivers have several clocks."""
+"""Events, by time, among which the first or last place of a time is: several receivers have several clocks."""
 BUDGET = 0.1
 """Seconds after which no further look is begun. What is found by then is a page, and the next page goes on behind."""
 
@@ -42,8 +41,20 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What deliveries of a connection are about.
+
+    :param key: the store's name for it.
+    """
+
+    key: str
+    entity: str | None
+    action: str | None
+
+
+@dataclass(frozen=True)
 class DeliveryFilter:
-    """Which deliveries are wanted; what is not given does not matter.
+    """Which deliveries of a connection are wanted; what is not given does not matter.
 
     :param number: an id of Toggl's: the event's, or that of what changed.
     :param odd: only those about which something is unusual.
@@ -51,7 +62,7 @@ class DeliveryFilter:
     :param received_from: aware; likewise ``received_until``, which is not among them.
     """
 
-    conn_id: str | None = None
+    conn_id: str
     entity: str | None = None
     action: str | None = None
     number: int | None = None
@@ -60,6 +71,10 @@ class DeliveryFilter:
     up_to: int | None = None
     received_from: datetime | None = None
     received_until: datetime | None = None
+
+    def has(self, kind: Kind) -> bool:
+        """Whether deliveries of a kind may be wanted."""
+        return self.entity in (None, kind.entity) and self.action in (None, kind.action)
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,8 @@ def list_deliveries(
 ) -> Page:
     """Return a page of deliveries.
 
-    No index but that of places and times is needed: it goes back in strides, and stops where the budget is spent.
+    An index leads to the rows that are wanted, but for a second filter beside an id or what is odd, and for times where
+    clocks disagree: of what does not count there a page looks at as much as its time allows.
 
     :param before: only those with a lower ``seq``; None begins with the newest.
     :param limit: the most to return.
@@ -94,27 +110,27 @@ def list_deliveries(
     """
     begun = now()
     top, floor = _bounds(store, wanted, before)
+    by_kind = wanted.number is None and not wanted.odd
+    kinds = [kind for kind in store.kinds(wanted.conn_id) if wanted.has(kind)] if by_kind else []
     found: list[Delivery] = []
-    if wanted.number is not None and before is None:
-        by_key = store.deliveries_of_event(wanted, limit=limit)
-        if by_key:
-            # The key tells at once; what else has that id is looked for when somebody goes on.
-            return Page(by_key, top, is_whole=False)
-    stride, looked = FIRST_STRIDE, 0
+    batch = limit + 1
     while top - 1 > floor:
-        bottom = max(floor, top - 1 - stride)
-        some = store.deliveries(wanted, before=top, above=bottom, limit=limit + 1 - len(found))
-        found += some
+        seqs = store.places(wanted, kinds, before=top, above=floor, limit=batch)
+        found += store.deliveries(wanted, seqs)
         if len(found) > limit:
             return Page(found[:limit], found[limit - 1].seq, is_whole=True)
-        top = bottom + 1
-        spent = now() - begun
-        if spent > budget * 0.8 and top - 1 > floor:
+        if len(seqs) < batch:
+            break
+        top = seqs[-1]
+        if now() - begun > budget:
             return Page(found, top, is_whole=False)
-        # As far as the time that is left allows, by how fast the last look was.
-        looked += stride
-        stride = max(FIRST_STRIDE, min(LONGEST_STRIDE, int(looked / max(spent, 1e-6) * (budget - spent))))
+        batch = max(limit + 1, min(2 * batch, MOST_AT_ONCE))
     return Page(found, None, is_whole=True)
+
+
+def keep_newest(newest: dict[str | None, datetime], entity: str | None, moment: datetime) -> None:
+    """Keep a moment for its entity, unless a later one is kept."""
+    newest[entity] = max(moment, newest.get(entity, moment))
 
 
 def _bounds(store: EventStore, wanted: DeliveryFilter, before: int | None) -> tuple[int, int]:
@@ -124,9 +140,9 @@ def _bounds(store: EventStore, wanted: DeliveryFilter, before: int | None) -> tu
     if wanted.up_to is not None:
         top = min(top, wanted.up_to + 1)
     if wanted.received_from is not None:
-        first = store.place_of(wanted.received_from)
-        floor = top if first is None else max(floor, first - SLACK)
+        first = store.place_from(wanted.received_from, SLACK)
+        floor = top if first is None else max(floor, first - 1)
     if wanted.received_until is not None:
-        first = store.place_of(wanted.received_until)
-        top = top if first is None else min(top, first + SLACK)
+        last = store.place_before(wanted.received_until, SLACK)
+        top = floor if last is None else min(top, last + 1)
     return top, floor

@@ -27,7 +27,7 @@ class Refused:
     :param times: how many there were.
     :param first_at: when the first came, UTC, by the receiver's clock.
     :param size: bytes that the last one announced, None where it did not.
-    :param seq: its place in the store, of one that was stored.
+    :param seq: its place in the store, of one that was stored; so are what it is about, and its ``event_id``.
     """
 
     conn_id: str
@@ -38,6 +38,10 @@ class Refused:
     last_at: datetime
     size: int | None = None
     seq: int | None = None
+    entity: str | None = None
+    action: str | None = None
+    entity_id: int | None = None
+    event_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,30 @@ class KeptRefusal:
 
     number: int
     refused: Refused
+
+
+@dataclass(frozen=True)
+class RefusalFilter:
+    """Which refusals are wanted; what is not given does not matter.
+
+    :param rejected: only those that landing rejected, or only those that were not stored.
+    :param lowest: only those of events of this place or a later one; ``highest``: or an earlier one.
+    :param entity: nothing is known of what was not stored; likewise ``action`` and ``number``.
+    :param number: an id of Toggl's: the event's, or that of what changed.
+    :param at_from: aware; the last of them came then or later. ``at_until``: the first came before.
+    """
+
+    rejected: bool | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    entity: str | None = None
+    action: str | None = None
+    number: int | None = None
+    at_from: datetime | None = None
+    at_until: datetime | None = None
+
+
+EVERY_REFUSAL = RefusalFilter()
 
 
 @dataclass(frozen=True)
@@ -101,19 +129,11 @@ class Logbook(Protocol):
         """Keep what a receiver tells: counts by the hour, and the newest refusals."""
 
     def refusals(
-        self,
-        conn_id: str,
-        *,
-        before: int | None = None,
-        limit: int = 50,
-        rejected: bool | None = None,
-        seq: int | None = None,
+        self, conn_id: str, wanted: RefusalFilter = EVERY_REFUSAL, *, before: int | None = None, limit: int = 50
     ) -> list[KeptRefusal]:
         """Return refusals of a connection, the newest first.
 
         :param before: only those with a lower number.
-        :param rejected: only those that landing rejected, or only those that were not stored.
-        :param seq: only those of this event.
         """
 
     def sample(self, name: str, at: datetime, value: float) -> None:

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.events.logbook import (
+    EVERY_REFUSAL,
     HOUR,
     KEPT_FOR,
     MINUTE,
@@ -18,6 +19,7 @@ from airflow_provider_toggl.core.events.logbook import (
     KeptRefusal,
     Note,
     Received,
+    RefusalFilter,
     Refused,
     Sample,
     bucket_of,
@@ -30,6 +32,7 @@ from airflow_provider_toggl.core.events.rows import (
     note_from_row,
     refusal_from_row,
     refusal_to_row,
+    refusal_values,
     sample_from_row,
     to_microseconds,
 )
@@ -81,27 +84,13 @@ class PostgresLogbook:
         self._server.run(keep)
 
     def refusals(
-        self,
-        conn_id: str,
-        *,
-        before: int | None = None,
-        limit: int = 50,
-        rejected: bool | None = None,
-        seq: int | None = None,
+        self, conn_id: str, wanted: RefusalFilter = EVERY_REFUSAL, *, before: int | None = None, limit: int = 50
     ) -> list[KeptRefusal]:
         """Return refusals of a connection, the newest first.
 
         :param before: only those with a lower number.
-        :param rejected: only those that landing rejected, or only those that were not stored.
-        :param seq: only those of this event.
         """
-        values = {
-            "before": 2**63 - 1 if before is None else before,
-            "limit": limit,
-            "conn_id": conn_id,
-            "rejected": rejected,
-            "seq": seq,
-        }
+        values = refusal_values(conn_id, wanted, before=before, limit=limit)
         rows = self._server.run(lambda db: db.execute(self._sql["list_refusals"], values).fetchall())
         return [refusal_from_row(row) for row in rows]
 

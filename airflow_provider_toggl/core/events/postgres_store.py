@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
-from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind, keep_newest
 from airflow_provider_toggl.core.events.postgres_logbook import PostgresLogbook
 from airflow_provider_toggl.core.events.postgres_server import Connection, PostgresServer
 from airflow_provider_toggl.core.events.queries import load_migrations, load_queries
@@ -29,6 +29,8 @@ from airflow_provider_toggl.core.events.rows import (
     from_microseconds,
     from_row,
     handshake_from_row,
+    kind_from_row,
+    kind_range,
     mark_from_row,
     to_any_text,
     to_microseconds,
@@ -140,34 +142,55 @@ class PostgresEventStore:
         """
         return int(self._fetch("seq_before", to_microseconds(moment))[0][0])
 
-    def place_of(self, moment: datetime) -> int | None:
-        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+    def place_from(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
 
         :param moment: aware.
         """
-        rows = self._fetch("place_of", to_microseconds(moment))
-        return int(rows[0][0]) if rows else None
+        place = self._fetch("place_from", to_microseconds(moment), among)[0][0]
+        return None if place is None else int(place)
+
+    def place_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
+
+        :param moment: aware.
+        """
+        place = self._fetch("place_before", to_microseconds(moment), among)[0][0]
+        return None if place is None else int(place)
 
     def first_seq(self) -> int:
         """Return the lowest ``seq`` that is kept, 0 in an empty store."""
         return int(self._fetch("first_seq")[0][0])
 
-    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
-        """Return those that are wanted between two places, the newest first; looks at every row there."""
-        values = filter_values(wanted, before=before, above=above, limit=limit)
+    def kinds(self, conn_id: str) -> list[Kind]:
+        """Return what deliveries of a connection are about: each entity with each action that there was."""
+        rows = self._server.run(lambda db: db.execute(self._sql["list_kinds"], kind_range(conn_id)).fetchall())
+        return [kind_from_row(row, conn_id) for row in rows]
+
+    def places(
+        self, wanted: DeliveryFilter, kinds: Sequence[Kind], *, before: int, above: int, limit: int
+    ) -> list[int]:
+        """Return where to look for those that are wanted between two places, by an index, the newest first."""
+        values = {**filter_values(wanted), "before": before, "above": above, "limit": limit}
+        values["kinds"] = [kind.key for kind in kinds]
+        query = (
+            "places_of_number" if wanted.number is not None else "places_of_odd" if wanted.odd else "places_of_kinds"
+        )
+        rows: list[Any] = self._server.run(lambda db: db.execute(self._sql[query], values).fetchall())
+        return [seq for (seq,) in rows]
+
+    def deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
+        """Return those of some places that are wanted, the newest first."""
+        values = {**filter_values(wanted), "seqs": list(seqs)}
         rows = self._server.run(lambda db: db.execute(self._sql["list_deliveries"], values).fetchall())
         return [delivery_from_row(row) for row in rows]
 
-    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
-        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
-        values = filter_values(wanted, before=0, above=0, limit=limit)
-        rows = self._server.run(lambda db: db.execute(self._sql["list_by_event_id"], values).fetchall())
-        return [delivery_from_row(row) for row in rows]
-
-    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
-        """Return when the newest event of each entity was received, of a connection, among those after a place."""
-        rows = self._fetch("newest_of_each", above, conn_id)
-        return {entity: from_microseconds(received_at) for entity, received_at in rows}
+    def newest(self, conn_id: str) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection."""
+        newest: dict[str | None, datetime] = {}
+        for entity, received_at in self._fetch("newest_of_kinds", [kind.key for kind in self.kinds(conn_id)]):
+            keep_newest(newest, entity, from_microseconds(received_at))
+        return newest
 
     def keep_handshake(self, handshake: Handshake) -> None:
         """Keep a subscription's validation code, over an earlier one."""

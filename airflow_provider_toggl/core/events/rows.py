@@ -11,8 +11,15 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.dedupe import event_key
-from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
-from airflow_provider_toggl.core.events.logbook import LONGEST_REASON, KeptRefusal, Note, Refused, Sample
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind
+from airflow_provider_toggl.core.events.logbook import (
+    LONGEST_REASON,
+    KeptRefusal,
+    Note,
+    RefusalFilter,
+    Refused,
+    Sample,
+)
 from airflow_provider_toggl.core.events.store import Consumer, Handshake, Mark, NewEvent, StoredEvent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -129,38 +136,84 @@ def delivery_from_row(row: Sequence[Any]) -> Delivery:
     )
 
 
-def filter_values(wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> dict[str, Any]:
-    """Return the values of the query that lists deliveries, by name."""
-    number = wanted.number
+def filter_values(wanted: DeliveryFilter) -> dict[str, Any]:
+    """Return the values of a filter by the names that queries have for them."""
     return {
-        "before": before,
-        "above": above,
-        "limit": limit,
         "conn_id": wanted.conn_id,
         "entity": wanted.entity,
         "action": wanted.action,
-        "number_text": None if number is None else str(number),
-        # An id of an event may have more than 64 bits; one of what changed has not.
-        "number": number if number is not None and -(2**63) <= number < 2**63 else None,
         "received_from": None if wanted.received_from is None else to_microseconds(wanted.received_from),
         "received_until": None if wanted.received_until is None else to_microseconds(wanted.received_until),
         "odd": wanted.odd,
+        **number_values(wanted.number),
+    }
+
+
+def number_values(number: int | None) -> dict[str, Any]:
+    """Return an id of Toggl's as queries take it: one of an event may have more than 64 bits, any other has not."""
+    return {
+        "number_text": None if number is None else str(number),
+        "number": number if number is not None and -(2**63) <= number < 2**63 else None,
+    }
+
+
+def kind_range(conn_id: str) -> dict[str, str]:
+    """Return the texts between which the kinds of a connection are: connection, entity and action, a space between."""
+    return {"first": f"{conn_id} ", "last": f"{conn_id}!"}
+
+
+def kind_from_row(row: Sequence[Any], conn_id: str) -> Kind:
+    """Return the kind of a row: its text."""
+    (key,) = row
+    entity, _, action = key[len(conn_id) + 1 :].rpartition(" ")
+    return Kind(key, entity or None, action or None)
+
+
+def refusal_values(conn_id: str, wanted: RefusalFilter, *, before: int | None, limit: int) -> dict[str, Any]:
+    """Return the values of the query that lists refusals, by name."""
+    return {
+        "conn_id": conn_id,
+        "before": 2**63 - 1 if before is None else before,
+        "limit": limit,
+        "rejected": wanted.rejected,
+        "lowest": wanted.lowest,
+        "highest": wanted.highest,
+        "entity": wanted.entity,
+        "action": wanted.action,
+        "from": None if wanted.at_from is None else to_microseconds(wanted.at_from),
+        "until": None if wanted.at_until is None else to_microseconds(wanted.at_until),
+        **number_values(wanted.number),
     }
 
 
 def refusal_to_row(refused: Refused) -> tuple[Any, ...]:
-    """Return the values of a refusal: what, how often, of which event, how large, and when."""
+    """Return the values of a refusal: what, how often, of which event, how large, about what, and when."""
     # No database takes a NUL in a text.
     reason = refused.reason[:LONGEST_REASON].replace("\0", " ").encode("utf-8", "replace").decode()
+    event_id = None if refused.event_id is None else str(refused.event_id)
+    about = refused.entity, refused.action, refused.entity_id, event_id
     moments = to_microseconds(refused.first_at), to_microseconds(refused.last_at)
-    return refused.conn_id, refused.outcome, reason, refused.times, refused.seq, refused.size, *moments
+    return refused.conn_id, refused.outcome, reason, refused.times, refused.seq, refused.size, *about, *moments
 
 
 def refusal_from_row(row: Sequence[Any]) -> KeptRefusal:
     """Return the refusal of a row: its number, then what ``refusal_to_row`` gives."""
-    number, conn_id, outcome, reason, times, seq, size, first_at, last_at = row
-    moments = from_microseconds(first_at), from_microseconds(last_at)
-    return KeptRefusal(number, Refused(conn_id, outcome, reason, times, *moments, size=size, seq=seq))
+    number, conn_id, outcome, reason, times, seq, size, entity, action, entity_id, event_id, first_at, last_at = row
+    refused = Refused(
+        conn_id,
+        outcome,
+        reason,
+        times,
+        from_microseconds(first_at),
+        from_microseconds(last_at),
+        size=size,
+        seq=seq,
+        entity=entity,
+        action=action,
+        entity_id=entity_id,
+        event_id=None if event_id is None else int(event_id),
+    )
+    return KeptRefusal(number, refused)
 
 
 def note_from_row(row: Sequence[Any]) -> Note:
@@ -186,7 +239,11 @@ def from_any_text(data: bytes) -> str:
 
 
 def to_microseconds(moment: datetime) -> int:
-    """Return microseconds since 1970 of an aware datetime; also of pendulum's, whose differences cannot be divided."""
+    """Return microseconds since 1970 of an aware datetime; also of pendulum's, whose differences are none."""
+    if type(moment) is datetime and moment.tzinfo is not None:
+        # Three times as fast, and asked twice for each event that is stored.
+        since = moment - _EPOCH
+        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     return calendar.timegm(moment.utctimetuple()) * 1_000_000 + moment.microsecond
 
 

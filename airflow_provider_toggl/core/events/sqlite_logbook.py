@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.events.logbook import (
+    EVERY_REFUSAL,
     HOUR,
     KEPT_FOR,
     MINUTE,
@@ -17,6 +18,7 @@ from airflow_provider_toggl.core.events.logbook import (
     KeptRefusal,
     Note,
     Received,
+    RefusalFilter,
     Refused,
     Sample,
     bucket_of,
@@ -29,6 +31,7 @@ from airflow_provider_toggl.core.events.rows import (
     note_from_row,
     refusal_from_row,
     refusal_to_row,
+    refusal_values,
     sample_from_row,
     to_microseconds,
 )
@@ -77,27 +80,13 @@ class SqliteLogbook:
             _keep_refused(db, received.refused)
 
     def refusals(
-        self,
-        conn_id: str,
-        *,
-        before: int | None = None,
-        limit: int = 50,
-        rejected: bool | None = None,
-        seq: int | None = None,
+        self, conn_id: str, wanted: RefusalFilter = EVERY_REFUSAL, *, before: int | None = None, limit: int = 50
     ) -> list[KeptRefusal]:
         """Return refusals of a connection, the newest first.
 
         :param before: only those with a lower number.
-        :param rejected: only those that landing rejected, or only those that were not stored.
-        :param seq: only those of this event.
         """
-        values = {
-            "before": 2**63 - 1 if before is None else before,
-            "limit": limit,
-            "conn_id": conn_id,
-            "rejected": rejected,
-            "seq": seq,
-        }
+        values = refusal_values(conn_id, wanted, before=before, limit=limit)
         with self._file.connection() as db:
             return [refusal_from_row(row) for row in db.execute(_SQL["list_refusals"], values).fetchall()]
 

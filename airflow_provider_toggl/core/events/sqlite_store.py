@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -14,7 +15,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
-from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind, keep_newest
 from airflow_provider_toggl.core.events.queries import load_migrations, load_queries
 from airflow_provider_toggl.core.events.rows import (
     consumer_from_row,
@@ -23,6 +24,8 @@ from airflow_provider_toggl.core.events.rows import (
     from_microseconds,
     from_row,
     handshake_from_row,
+    kind_from_row,
+    kind_range,
     mark_from_row,
     to_any_text,
     to_microseconds,
@@ -133,37 +136,66 @@ class SqliteEventStore:
         with self._file.connection() as db:
             return _number(db, "seq_before", to_microseconds(moment))
 
-    def place_of(self, moment: datetime) -> int | None:
-        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+    def place_from(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
 
         :param moment: aware.
         """
         with self._file.connection() as db:
-            row = db.execute(_SQL["place_of"], (to_microseconds(moment),)).fetchone()
-        return int(row[0]) if row else None
+            (place,) = db.execute(_SQL["place_from"], (to_microseconds(moment), among)).fetchone()
+        return None if place is None else int(place)
+
+    def place_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
+
+        :param moment: aware.
+        """
+        with self._file.connection() as db:
+            (place,) = db.execute(_SQL["place_before"], (to_microseconds(moment), among)).fetchone()
+        return None if place is None else int(place)
 
     def first_seq(self) -> int:
         """Return the lowest ``seq`` that is kept, 0 in an empty store."""
         with self._file.connection() as db:
             return _number(db, "first_seq")
 
-    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
-        """Return those that are wanted between two places, the newest first; looks at every row there."""
-        values = filter_values(wanted, before=before, above=above, limit=limit)
+    def kinds(self, conn_id: str) -> list[Kind]:
+        """Return what deliveries of a connection are about: each entity with each action that there was."""
+        with self._file.connection() as db:
+            rows = db.execute(_SQL["list_kinds"], kind_range(conn_id)).fetchall()
+        return [kind_from_row(row, conn_id) for row in rows]
+
+    def places(
+        self, wanted: DeliveryFilter, kinds: Sequence[Kind], *, before: int, above: int, limit: int
+    ) -> list[int]:
+        """Return where to look for those that are wanted between two places, by an index, the newest first."""
+        values = {**filter_values(wanted), "before": before, "above": above, "limit": limit}
+        if wanted.number is not None:
+            asked = [("places_of_event", values), ("places_of_entity", values)]
+        elif wanted.odd:
+            asked = [("places_of_odd", values)]
+        else:
+            asked = [("places_of_kind", {**values, "kind": kind.key}) for kind in kinds]
+        with self._file.connection() as db:
+            found = {seq for query, given in asked for (seq,) in db.execute(_SQL[query], given)}
+        return sorted(found, reverse=True)[:limit]
+
+    def deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
+        """Return those of some places that are wanted, the newest first."""
+        values = {**filter_values(wanted), "seqs": json.dumps(list(seqs))}
         with self._file.connection() as db:
             return [delivery_from_row(row) for row in db.execute(_SQL["list_deliveries"], values).fetchall()]
 
-    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
-        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
-        values = filter_values(wanted, before=0, above=0, limit=limit)
+    def newest(self, conn_id: str) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection."""
+        newest: dict[str | None, datetime] = {}
+        kinds = self.kinds(conn_id)
         with self._file.connection() as db:
-            return [delivery_from_row(row) for row in db.execute(_SQL["list_by_event_id"], values).fetchall()]
-
-    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
-        """Return when the newest event of each entity was received, of a connection, among those after a place."""
-        with self._file.connection() as db:
-            rows = db.execute(_SQL["newest_of_each"], (above, conn_id)).fetchall()
-        return {entity: from_microseconds(received_at) for entity, received_at in rows}
+            for kind in kinds:
+                # Retention may just have removed it.
+                for entity, received_at in db.execute(_SQL["newest_of_kind"], (kind.key,)).fetchall():
+                    keep_newest(newest, entity, from_microseconds(received_at))
+        return newest
 
     def keep_handshake(self, handshake: Handshake) -> None:
         """Keep a subscription's validation code, over an earlier one."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
-from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind
 from airflow_provider_toggl.core.events.logbook import Logbook
 
 
@@ -167,8 +167,14 @@ class EventStore(Protocol):
         :param moment: aware.
         """
 
-    def place_of(self, moment: datetime) -> int | None:
-        """Return the ``seq`` of the first event, by time, that was received at or after that moment; None without one.
+    def place_from(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
+
+        :param moment: aware.
+        """
+
+    def place_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
 
         :param moment: aware.
         """
@@ -176,17 +182,25 @@ class EventStore(Protocol):
     def first_seq(self) -> int:
         """Return the lowest ``seq`` that is kept, 0 in an empty store."""
 
-    def deliveries(self, wanted: DeliveryFilter, *, before: int, above: int, limit: int) -> list[Delivery]:
-        """Return those that are wanted between two places, the newest first; looks at every row there.
+    def kinds(self, conn_id: str) -> list[Kind]:
+        """Return what deliveries of a connection are about: each entity with each action that there was."""
+
+    def places(
+        self, wanted: DeliveryFilter, kinds: Sequence[Kind], *, before: int, above: int, limit: int
+    ) -> list[int]:
+        """Return where to look for those that are wanted between two places, by an index, the newest first.
+
+        Those of the wanted number; else the odd ones; else those of the kinds.
 
         :param before: only those with a lower ``seq``; ``above``: only those with a greater one.
+        :param limit: of places; where there are fewer, there are no more.
         """
 
-    def deliveries_of_event(self, wanted: DeliveryFilter, *, limit: int) -> list[Delivery]:
-        """Return those whose event has the wanted number, of subscriptions that are known; by a key, at once."""
+    def deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
+        """Return those of some places that are wanted, the newest first."""
 
-    def newest(self, conn_id: str, above: int) -> dict[str | None, datetime]:
-        """Return when the newest event of each entity was received, of a connection, among those after a place."""
+    def newest(self, conn_id: str) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity was received, of a connection."""
 
     @property
     def logbook(self) -> Logbook:

@@ -114,7 +114,7 @@ def freshness_chart(samples: Sequence[Sample], now: datetime) -> Chart:
         for name, known in streams.items()
     ]
     remark = "The greatest age within each hour: it grows until a task lands the stream again."
-    return Chart("freshness", "Age of what is landed", "hours", "lines", hours, tuple(columns), remark)
+    return Chart("freshness", "Age of what is landed, in hours", "hours", "lines", hours, tuple(columns), remark)
 
 
 def _oldest(known: Sequence[Sample], hour: datetime, now: datetime) -> Value:

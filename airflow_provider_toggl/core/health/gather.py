@@ -19,8 +19,6 @@ from airflow_provider_toggl.core.instants import parse_instant
 
 T = TypeVar("T")
 
-NEWEST = 5_000
-"""Events in which the newest of each entity is looked for."""
 NOT_REFUSED = frozenset({"stored", "duplicate", "ping"})
 ENTITY_OF = {
     "time_entries": "time_entry",
@@ -101,7 +99,7 @@ class _Looks:
 
     @cached_property
     def _newest(self) -> dict[str | None, datetime]:
-        return self._store.newest(self._conn_id, self._store.last_seq() - NEWEST)
+        return self._store.newest(self._conn_id)
 
     def all(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """Return the looks by the part that they find out."""
@@ -152,7 +150,8 @@ class _Looks:
     def reconciliation(self) -> dict[str, Any]:
         found = self._store.logbook.notes(notes.reconciliation_name(self._conn_id))
         oldest = self._now - timedelta(days=notes.ALLOWED_FOR_DAYS)
-        allowed = [note for note in self._store.logbook.notes(notes.allowance_name()) if note.noted_at >= oldest]
+        allowances = self._store.logbook.notes(notes.allowance_name(self._conn_id))
+        allowed = [note for note in allowances if note.noted_at >= oldest]
         return {
             "reconciled": tuple(notes.reconciled_from(note.value) for note in found),
             "allowances": tuple(sorted(int(note.name.rpartition("/")[2]) for note in allowed)),

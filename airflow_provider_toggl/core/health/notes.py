@@ -55,9 +55,12 @@ def reconciliation_name(conn_id: str, workspace_id: int | str = "") -> str:
     return f"reconciliation/{conn_id}/{workspace_id}"
 
 
-def allowance_name(workspace_id: int | str = "") -> str:
-    """Return the name of the note that allows one run of a workspace's reconciliation to mark any number absent."""
-    return f"mass-absence/{workspace_id}"
+def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
+    """Return the name of the note that allows one run of a workspace's reconciliation to mark any number absent.
+
+    It is of a connection: who may act for one must not act for another that keeps its events in the same store.
+    """
+    return f"mass-absence/{conn_id}/{workspace_id}"
 
 
 def note_landing(logbook: Logbook, conn_id: str, landing: Landing) -> None:

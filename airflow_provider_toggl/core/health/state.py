@@ -41,7 +41,7 @@ class Freshness:
 
     :param watermark: every change up to then, by Toggl's clock, is landed; None while the first load goes on.
     :param ran_at: when it was last landed.
-    :param event_at: when the newest event of it was received, None where none is among the newest of the store.
+    :param event_at: when the newest event of it was received, None where the store has none.
     :param warehouse: connection and schema.
     """
 
@@ -119,7 +119,7 @@ class Health:
     :param at: when this was put together.
     :param subscriptions: None where Toggl was not asked yet.
     :param told_at: when Toggl told of them.
-    :param last_delivery: when the last one was stored, None where none is among the newest.
+    :param last_delivery: when the last one was stored, None where the store has none.
     :param refused: how many deliveries were refused in the last day.
     :param allowances: workspaces of which a person allows one run to mark any number of entries absent.
     :param unknown: parts that could not be found out, and why.
@@ -192,7 +192,7 @@ def judge(health: Health) -> list[Finding]:
 
 def _judge_subscription(health: Health) -> Finding:
     part = "subscription"
-    heard = "no delivery among the newest events"
+    heard = "no delivery is kept"
     if health.last_delivery is not None:
         heard = f"last delivery {ago(health.last_delivery, health.at)}"
     if health.subscriptions is None:
@@ -242,7 +242,7 @@ def _judge_landing(health: Health) -> list[Finding]:
 def _judge_streams(health: Health) -> list[Finding]:
     part = "freshness"
     if not health.streams:
-        reason = health.unknown.get(part, "no task has landed anything since this is noted")
+        reason = health.unknown.get(part, "no landing is noted yet")
         return [Finding(part, "unknown", f"freshness unknown, because {reason}")]
     loading = [one.stream for one in health.streams if one.watermark is None and one.ran_at is not None]
     known = [(one.watermark, one.stream) for one in health.streams if one.watermark is not None]
@@ -269,7 +269,7 @@ def _judge_quota(health: Health) -> list[Finding]:
             words.append(f"what is left for {lane.lane} was not told")
             continue
         total = "" if lane.total is None else f" of {lane.total}"
-        resets = "" if lane.resets_at is None else f", resets {ago(lane.resets_at, health.at)}"
+        resets = "" if lane.resets_at is None else f" (resets {ago(lane.resets_at, health.at)})"
         words.append(f"{lane.remaining}{total} requests left for {lane.lane}{resets}")
     left = [lane.remaining for lane in health.lanes if lane.remaining is not None]
     level: Level = "unknown" if not left else "attention" if 0 in left else "good"
@@ -279,7 +279,7 @@ def _judge_quota(health: Health) -> list[Finding]:
 def _judge_proof(health: Health) -> list[Finding]:
     part = "reconciliation"
     if not health.reconciled:
-        reason = health.unknown.get(part, "none has run since this is noted")
+        reason = health.unknown.get(part, "none is noted yet")
         return [Finding(part, "unknown", f"reconciliation unknown, because {reason}")]
     found = []
     for one in health.reconciled:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.logbook import Sample, consumer_name, reader_name
+from airflow_provider_toggl.core.events.logbook import (
+    MOST_REFUSALS,
+    RefusalFilter,
+    Sample,
+    consumer_name,
+    reader_name,
+)
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
 from airflow_provider_toggl.core.health.state import span
@@ -36,7 +42,21 @@ class Step:
 
 def tell(store: EventStore, stored: StoredEvent) -> list[Step]:
     """Return the story of an event, in the order of its way."""
-    return [*_arrival(stored), *_readings(store, stored), *_rejections(store, stored)]
+    rejections = _rejections(store, stored)
+    readings = _readings(store, stored)
+    if rejections:
+        # Landing has gone by, and left it where it is.
+        readings = [replace(one, what="read") if one.what == "landed" and one.done else one for one in readings]
+    return [*_arrival(stored), *readings, *rejections]
+
+
+def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> frozenset[int]:
+    """Return which of some places have events that landing rejected, the last time it said so."""
+    if not seqs:
+        return frozenset()
+    wanted = RefusalFilter(rejected=True, lowest=min(seqs), highest=max(seqs))
+    kept = store.logbook.refusals(conn_id, wanted, limit=MOST_REFUSALS)
+    return frozenset(one.refused.seq for one in kept if one.refused.seq is not None)
 
 
 def find_landed(store: EventStore) -> int | None:
@@ -89,8 +109,9 @@ def _reading(
     who = str(note.get("warehouse") or consumer.name)
     concerns = _concerns(stored, note)
     if consumer.seq < stored.seq:
-        text = f"not yet: {who} is at place {consumer.seq:,}" if concerns else f"does not concern {who}"
-        return Step(what, text, done=False)
+        if not concerns:
+            return Step("not for", who, done=False)
+        return Step(what, f"not yet: {who} is at place {consumer.seq:,}", done=False)
     below, reached = rise
     after = None if below is None else below.at
     # Before the places were kept, only the last move of all is known.
@@ -116,5 +137,5 @@ def _concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
 
 
 def _rejections(store: EventStore, stored: StoredEvent) -> list[Step]:
-    kept = store.logbook.refusals(stored.event.conn_id, seq=stored.seq)
+    kept = store.logbook.refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
     return [Step("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]

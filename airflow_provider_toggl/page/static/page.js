@@ -35,7 +35,7 @@
     const tops = bars.length ? stack(bars) : [];
     const axis = { stroke: styleOf("--muted"), grid: { stroke: styleOf("--grid"), width: 1 }, ticks: { show: false } };
     const shown = (column) => (_plot, _value, _series, place) =>
-      place == null || column.values[place] == null ? "-" : String(column.values[place]);
+      place == null ? "" : column.values[place] == null ? "-" : String(column.values[place]);
     const series = [];
     const data = [];
     const shadeOf = new Map(columns.filter((column) => !column.isLimit).map((column, place) => [column, SHADES[place % SHADES.length]]));
@@ -45,7 +45,9 @@
       data.push(tops[bars.indexOf(column)]);
     });
     columns.filter((column) => !bars.includes(column)).forEach((column) => {
-      const color = styleOf(column.isLimit ? "--limit" : shadeOf.get(column));
+      // A limit is drawn in the shade of what it limits.
+      const limited = columns.find((other) => column.name === `limit of ${other.name}`);
+      const color = styleOf(column.isLimit ? (shadeOf.get(limited) ?? "--limit") : shadeOf.get(column));
       series.push({ label: column.name, stroke: color, width: 2, dash: column.isLimit ? [6, 4] : [], points: { show: !column.isLimit, size: 4, fill: color }, value: shown(column) });
       data.push(column.values);
     });
@@ -57,8 +59,9 @@
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         scales: { x: { range: (_plot, first, last) => [first - 2700, last + 2700] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
         axes: [{ ...axis, space: 70, values: [[86400, "{MMM} {D}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{MMM} {D}", null, null, null, null, null, 1]] }, { ...axis, size: 56 }],
+        legend: { markers: { fill: (plotted, place) => (plotted.series[place].dash?.length ? null : plotted.series[place].stroke()) } },
         cursor: { y: false, drag: { x: false, y: false } },
-        series: [{ label: "Hour (UTC)", value: (_plot, seconds) => (seconds == null ? "-" : clock(seconds)) }, ...series],
+        series: [{ label: "Hour (UTC)", value: (_plot, seconds) => (seconds == null ? "" : clock(seconds)) }, ...series],
       },
       [hours, ...data],
       plot,

@@ -13,6 +13,7 @@ from airflow_provider_toggl.core.events.logbook import (
     KEPT_FOR,
     MOST_REFUSALS,
     Received,
+    RefusalFilter,
     Refused,
     Sample,
     bucket_of,
@@ -63,9 +64,40 @@ def test_refusals_come_newest_first_page_by_page_of_one_connection(store: EventS
     assert [one.refused.reason for one in first] == ["bad", "4", "3"]
     rest = store.logbook.refusals("mine", limit=9, before=first[-1].number)
     assert [one.refused for one in rest] == [refused(str(number), size=number) for number in (2, 1, 0)]
-    assert [one.refused.seq for one in store.logbook.refusals("mine", rejected=True)] == [7]
-    assert len(store.logbook.refusals("mine", rejected=False)) == 5
-    assert [one.refused.reason for one in store.logbook.refusals("mine", seq=7)] == ["bad"]
+    assert [one.refused.seq for one in store.logbook.refusals("mine", RefusalFilter(rejected=True))] == [7]
+    assert len(store.logbook.refusals("mine", RefusalFilter(rejected=False))) == 5
+    assert [one.refused.reason for one in store.logbook.refusals("mine", RefusalFilter(lowest=7, highest=7))] == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (RefusalFilter(), ["tag", "entry", "none"]),
+        (RefusalFilter(entity="tag"), ["tag"]),
+        (RefusalFilter(action="updated"), ["tag", "entry"]),
+        (RefusalFilter(entity="tag", action="created"), []),
+        (RefusalFilter(number=5), ["tag"]),
+        (RefusalFilter(number=10**30), ["entry"]),
+        (RefusalFilter(at_from=RECEIVED + HOUR), ["tag", "none"]),
+        (RefusalFilter(at_until=RECEIVED + HOUR), ["entry", "none"]),
+        (RefusalFilter(at_from=RECEIVED + 5 * HOUR), []),
+    ],
+    ids=str,
+)
+def test_refusals_are_filtered_by_what_is_known_of_them(
+    store: EventStore, wanted: RefusalFilter, found: list[str]
+) -> None:
+    about = {"outcome": "rejected", "seq": 1, "action": "updated"}
+    later = {"first_at": RECEIVED + 2 * HOUR, "last_at": RECEIVED + 2 * HOUR}
+    kept = [
+        refused("none", last_at=RECEIVED + HOUR),
+        refused("entry", **about, entity="time_entry", entity_id=4, event_id=10**30),
+        refused("tag", **about, **later, entity="tag", entity_id=5, event_id=6),
+    ]
+    store.logbook.keep_refused(kept)
+    refusals = store.logbook.refusals("mine", wanted)
+    assert [one.refused.reason for one in refusals] == found
+    assert {one.refused for one in refusals} <= set(kept)
 
 
 def test_a_reason_is_cut_and_may_hold_what_no_database_takes(store: EventStore) -> None:

@@ -164,6 +164,30 @@ create table {schema}.series (
     primary key (name, bucket)
 );
 
+-- name: migrate_3_events_by_kind: what a connection's deliveries are about; each list of them is one way through it
+create index events_kind on {schema}.events (
+    ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C"), seq
+);
+
+-- name: migrate_3_events_by_event_id
+create index events_event_id on {schema}.events (event_id, seq);
+
+-- name: migrate_3_events_by_entity_id
+create index events_entity_id on {schema}.events (entity_id, seq) where entity_id is not null;
+
+-- name: migrate_3_odd_events: few
+create index events_odd on {schema}.events (conn_id, seq) where oddity is not null;
+
+-- name: migrate_3_places_by_time: what a list asks of it is in the index then
+create index events_place_at on {schema}.events (received_at, seq);
+
+-- name: migrate_3_events_by_time
+drop index {schema}.events_received_at;
+
+-- name: migrate_3_refusal_event: of what was stored and could not be landed; it outlives the event
+alter table {schema}.refusals
+    add column entity text, add column "action" text, add column entity_id bigint, add column event_id text;
+
 -- name: append_events: bodies one after the other, so that no byte of them has to be written as text
 select seq, duplicate from {schema}.append_events(%s::json, %b::bytea);
 
@@ -239,39 +263,79 @@ delete from {schema}.events where seq in (
 -- name: listen
 listen {channel};
 
--- name: list_deliveries: of the rows between two places those that are wanted, the newest first, without bodies
+-- name: list_deliveries: those of some places that are wanted, without bodies
 select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
     oddity, octet_length(body)
 from {schema}.events
-where seq < %(before)s and seq > %(above)s
-    and (%(conn_id)s::text is null or conn_id = %(conn_id)s)
+where seq = any(%(seqs)s::bigint[])
+    and conn_id = %(conn_id)s
     and (%(entity)s::text is null or entity = %(entity)s)
     and (%(action)s::text is null or "action" = %(action)s)
-    and (%(number_text)s::text is null or event_id = %(number_text)s or entity_id = %(number)s::bigint)
     and (%(received_from)s::bigint is null or received_at >= %(received_from)s)
     and (%(received_until)s::bigint is null or received_at < %(received_until)s)
     and (not %(odd)s::boolean or oddity is not null)
+order by seq desc;
+
+-- name: list_kinds: of a connection, from one to the next by the index, however many events each has
+with recursive known (kind) as (
+    select %(first)s::text collate "C"
+    union all
+    select (
+        select one.kind
+        from (select ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as one
+        where one.kind > known.kind and one.kind < %(last)s::text
+        order by one.kind limit 1
+    ) from known where known.kind is not null
+)
+select kind from known where kind > %(first)s::text;
+
+-- name: places_of_kinds: the index alone is read; rows are compared so that no plan goes through the primary key instead,
+-- which takes long to come upon a rare kind
+select one.seq
+from unnest(%(kinds)s::text[]) as wanted (kind)
+cross join lateral (
+    select each.seq
+    from (select seq, ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as each
+    where (each.kind, each.seq) < (wanted.kind, %(before)s::bigint)
+        and (each.kind, each.seq) > (wanted.kind, %(above)s::bigint)
+    order by each.kind desc, each.seq desc limit %(limit)s
+) as one
+order by one.seq desc limit %(limit)s;
+
+-- name: places_of_number: of an event, or of what changed
+(
+    select seq from {schema}.events
+    where event_id = %(number_text)s and seq < %(before)s and seq > %(above)s
+    order by seq desc limit %(limit)s
+) union (
+    select seq from {schema}.events
+    where entity_id = %(number)s::bigint and seq < %(before)s and seq > %(above)s
+    order by seq desc limit %(limit)s
+)
 order by seq desc limit %(limit)s;
 
--- name: list_by_event_id: by the key, of every subscription that has validated here or delivered lately
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, octet_length(body)
-from {schema}.events
-where event_key in (
-        select subscription_key || '/' || %(number_text)s from {schema}.handshakes
-        union
-        select subscription_id || '/' || %(number_text)s from {schema}.events where seq > (select last_seq from {schema}.counter) - 500
-    )
-    and (%(conn_id)s::text is null or conn_id = %(conn_id)s)
-    and (%(entity)s::text is null or entity = %(entity)s)
-    and (%(action)s::text is null or "action" = %(action)s)
-order by seq desc limit %(limit)s;
+-- name: places_of_odd
+select seq from {schema}.events
+where oddity is not null
+    and (conn_id, seq) < (%(conn_id)s::text, %(before)s::bigint)
+    and (conn_id, seq) > (%(conn_id)s::text, %(above)s::bigint)
+order by conn_id desc, seq desc limit %(limit)s;
 
--- name: place_of: of the first of that time or later
-select seq from {schema}.events where received_at >= %s order by received_at, seq limit 1;
+-- name: place_from: the lowest of the first ones, by time, of that time or later; the index alone is read
+select min(seq) from (select seq from {schema}.events where received_at >= %s order by received_at limit %s) as first;
 
--- name: newest_of_each: when the newest event of each entity was received, of those after a place
-select entity, max(received_at) from {schema}.events where seq > %s and conn_id = %s group by entity;
+-- name: place_before: the greatest of the last ones, by time, before that time; the index alone is read
+select max(seq) from (select seq from {schema}.events where received_at < %s order by received_at desc limit %s) as last;
+
+-- name: newest_of_kinds: entity and time of the newest event of each
+select one.entity, one.received_at
+from unnest(%s::text[]) as wanted (kind)
+cross join lateral (
+    select each.entity, each.received_at
+    from (select seq, entity, received_at, ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as each
+    where (each.kind, each.seq) > (wanted.kind, 0) and (each.kind, each.seq) < (wanted.kind, 9223372036854775807)
+    order by each.kind desc, each.seq desc limit 1
+) as one;
 
 -- name: first_seq: the lowest that is kept
 select coalesce(min(seq), 0) from {schema}.events;
@@ -287,17 +351,25 @@ select name, value, noted_at from {schema}.notes where name >= %s and name < %s 
 delete from {schema}.notes where name = %s returning name, value, noted_at;
 
 -- name: insert_refusal
-insert into {schema}.refusals (conn_id, outcome, reason, times, seq, size, first_at, last_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s);
+insert into {schema}.refusals
+    (conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: prune_refusals: all but the newest so many
 delete from {schema}.refusals where id <= (select max(id) from {schema}.refusals) - %s;
 
 -- name: list_refusals
-select id, conn_id, outcome, reason, times, seq, size, first_at, last_at from {schema}.refusals
+select id, conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at
+from {schema}.refusals
 where id < %(before)s and conn_id = %(conn_id)s
     and (%(rejected)s::boolean is null or (seq is not null) = %(rejected)s)
-    and (%(seq)s::bigint is null or seq = %(seq)s)
+    and (%(lowest)s::bigint is null or seq >= %(lowest)s)
+    and (%(highest)s::bigint is null or seq <= %(highest)s)
+    and (%(entity)s::text is null or entity = %(entity)s)
+    and (%(action)s::text is null or "action" = %(action)s)
+    and (%(number_text)s::text is null or event_id = %(number_text)s or entity_id = %(number)s::bigint)
+    and (%(from)s::bigint is null or last_at >= %(from)s)
+    and (%(until)s::bigint is null or first_at < %(until)s)
 order by id desc limit %(limit)s;
 
 -- name: set_sample: the last one of a minute stays

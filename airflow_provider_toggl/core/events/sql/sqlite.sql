@@ -88,6 +88,30 @@ create table series (
     primary key (name, bucket)
 );
 
+-- name: migrate_3_events_by_kind: what a connection's deliveries are about; each list of them is one way through it
+create index events_kind on events (conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", ''));
+
+-- name: migrate_3_events_by_event_id
+create index events_event_id on events (event_id);
+
+-- name: migrate_3_events_by_entity_id
+create index events_entity_id on events (entity_id) where entity_id is not null;
+
+-- name: migrate_3_odd_events: few
+create index events_odd on events (conn_id) where oddity is not null;
+
+-- name: migrate_3_refusal_entity: of what was stored and could not be landed; it outlives the event
+alter table refusals add column entity text;
+
+-- name: migrate_3_refusal_action
+alter table refusals add column "action" text;
+
+-- name: migrate_3_refusal_entity_id
+alter table refusals add column entity_id integer;
+
+-- name: migrate_3_refusal_event_id
+alter table refusals add column event_id text;
+
 -- name: insert_events: the last line is repeated for each row more
 insert into events (
     event_key, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
@@ -159,39 +183,63 @@ delete from events where seq in (
     order by seq limit ?
 );
 
--- name: list_deliveries: of the rows between two places those that are wanted, the newest first, without bodies
+-- name: list_deliveries: those of some places that are wanted, without bodies
 select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
     oddity, length(body)
 from events
-where seq < :before and seq > :above
-    and (:conn_id is null or conn_id = :conn_id)
+where seq in (select value from json_each(:seqs))
+    and conn_id = :conn_id
     and (:entity is null or entity = :entity)
     and (:action is null or "action" = :action)
-    and (:number_text is null or event_id = :number_text or entity_id = :number)
     and (:received_from is null or received_at >= :received_from)
     and (:received_until is null or received_at < :received_until)
     and (not :odd or oddity is not null)
+order by seq desc;
+
+-- name: list_kinds: of a connection, from one to the next by the index, however many events each has
+with recursive known (kind) as (
+    select :first
+    union all
+    select (
+        select one.kind
+        from (select conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '') as kind from events indexed by events_kind) as one
+        where one.kind > known.kind and one.kind < :last
+        order by one.kind limit 1
+    ) from known where known.kind is not null
+)
+select kind from known where kind > :first;
+
+-- name: places_of_kind: the index alone is read
+select seq
+from (select seq, conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '') as kind from events indexed by events_kind)
+where kind = :kind and seq < :before and seq > :above
 order by seq desc limit :limit;
 
--- name: list_by_event_id: by the key, of every subscription that has validated here or delivered lately
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, length(body)
-from events
-where event_key in (
-        select subscription_key || '/' || :number_text from handshakes
-        union
-        select subscription_id || '/' || :number_text from events where seq > (select coalesce(max(seq), 0) from events) - 500
-    )
-    and (:conn_id is null or conn_id = :conn_id)
-    and (:entity is null or entity = :entity)
-    and (:action is null or "action" = :action)
+-- name: places_of_event
+select seq from events indexed by events_event_id
+where event_id = :number_text and seq < :before and seq > :above
 order by seq desc limit :limit;
 
--- name: place_of: of the first of that time or later
-select seq from events where received_at >= ? order by received_at, seq limit 1;
+-- name: places_of_entity
+select seq from events indexed by events_entity_id
+where entity_id = :number and seq < :before and seq > :above
+order by seq desc limit :limit;
 
--- name: newest_of_each: when the newest event of each entity was received, of those after a place
-select entity, max(received_at) from events where seq > ? and conn_id = ? group by entity;
+-- name: places_of_odd
+select seq from events indexed by events_odd
+where conn_id = :conn_id and oddity is not null and seq < :before and seq > :above
+order by seq desc limit :limit;
+
+-- name: place_from: the lowest of the first ones, by time, of that time or later; the index alone is read
+select min(seq) from (select seq from events where received_at >= ? order by received_at limit ?);
+
+-- name: place_before: the greatest of the last ones, by time, before that time; the index alone is read
+select max(seq) from (select seq from events where received_at < ? order by received_at desc limit ?);
+
+-- name: newest_of_kind
+select entity, received_at
+from (select seq, entity, received_at, conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '') as kind from events indexed by events_kind)
+where kind = ? order by seq desc limit 1;
 
 -- name: first_seq: the lowest that is kept
 select coalesce(min(seq), 0) from events;
@@ -210,16 +258,24 @@ select name, value, noted_at from notes where name = ?;
 delete from notes where name = ?;
 
 -- name: insert_refusal
-insert into refusals (conn_id, outcome, reason, times, seq, size, first_at, last_at)
-values (?, ?, ?, ?, ?, ?, ?, ?);
+insert into refusals
+    (conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: prune_refusals: all but the newest so many
 delete from refusals where id <= (select max(id) from refusals) - ?;
 
 -- name: list_refusals
-select id, conn_id, outcome, reason, times, seq, size, first_at, last_at from refusals
+select id, conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at
+from refusals
 where id < :before and conn_id = :conn_id and (:rejected is null or (seq is not null) = :rejected)
-    and (:seq is null or seq = :seq)
+    and (:lowest is null or seq >= :lowest)
+    and (:highest is null or seq <= :highest)
+    and (:entity is null or entity = :entity)
+    and (:action is null or "action" = :action)
+    and (:number_text is null or event_id = :number_text or entity_id = :number)
+    and (:from is null or last_at >= :from)
+    and (:until is null or first_at < :until)
 order by id desc limit :limit;
 
 -- name: set_sample: the last one of a minute stays

@@ -1,0 +1,251 @@
+"""The page in the Airflow UI over a store of a million deliveries: how long each page of it takes.
+
+Asked over HTTP through a real API server, as a signed-in viewer asks, and the queries of each list alone; cold, when
+nothing of the store is in memory, and warm; on SQLite and on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+import requests
+from support.many_events import FIRST_ENTITY, FIRST_EVENT
+from support.office import CONN_ID, MANY, Office, running_office
+from support.postgres import PostgresServer, running_postgres
+
+from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
+from airflow_provider_toggl.core.events.logbook import MOST_REFUSALS, REJECTED, RefusalFilter, Refused
+from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.health.story import find_landed, tell
+
+LONGEST = 200.0
+"""Milliseconds that a page may take, over HTTP, cold or warm."""
+PADDING = 600
+"""Bytes of a description, which make a body as long as captured ones are."""
+DELIVERIES = f"/c/{CONN_ID}/deliveries"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A page that is measured.
+
+    :param look: its queries, of a store that is open; None where it is more than that.
+    """
+
+    name: str
+    path: str
+    look: Callable[[EventStore], object] | None = None
+
+
+def listed(name: str, *, before: int | None = None, **asked: str) -> Case:
+    """Return a page of the list.
+
+    :param asked: as the form has it.
+    """
+    query = urlencode({**asked, **({} if before is None else {"before": before})})
+    return Case(name, f"{DELIVERIES}?{query}", lambda store: look_through(store, asked, before))
+
+
+def look_through(store: EventStore, asked: dict[str, str], before: int | None) -> object:
+    """Ask a store what the page asks it."""
+    outcome, number = asked.get("outcome"), asked.get("id")
+    about: dict[str, Any] = {name: asked[name] for name in ("entity", "action") if name in asked}
+    about["number"] = int(number) if number else None
+    since, until = (
+        datetime.fromisoformat(asked[name]).replace(tzinfo=timezone.utc) if name in asked else None
+        for name in ("since", "until")
+    )
+    if outcome in ("refused", "rejected"):
+        refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
+        return store.logbook.refusals(CONN_ID, refusals, before=before, limit=51)
+    landed = find_landed(store) or 0
+    if outcome in ("landed", "waiting"):
+        about["up_to" if outcome == "landed" else "above"] = landed
+    wanted = DeliveryFilter(CONN_ID, odd=outcome == "odd", received_from=since, received_until=until, **about)
+    return list_deliveries(store, wanted, before=before)
+
+
+def cases(office: Office, many: int) -> list[Case]:
+    """Return every kind of page, and for each filter something frequent, something rare and nothing."""
+    now = datetime.now(timezone.utc)
+    span = timedelta(seconds=0.8 * many)
+    times = {name: f"{now - span * part:%Y-%m-%dT%H:%M}" for name, part in (("since", 0.6), ("until", 0.5))}
+    story = office.rejected
+    return [
+        listed("first"),
+        listed("next", before=many - 49),
+        listed("in the middle", before=many // 2),
+        listed("last", before=30),
+        listed("entity, frequent", entity="time_entry"),
+        listed("entity, rare", entity="client"),
+        listed("entity, none", entity="task"),
+        listed("action, rare", action="deleted"),
+        listed("entity and action", entity="project", action="created"),
+        listed("entity and action, rare", entity="client", action="deleted"),
+        listed("entity and action, none", entity="tag", action="deleted"),
+        listed("id of the oldest event", id=str(FIRST_EVENT)),
+        listed("id of what changed", id=str(FIRST_ENTITY + 5)),
+        listed("id, none", id="1"),
+        listed("id and entity, none", id=str(FIRST_ENTITY + 5), entity="task"),
+        listed("time", **times),
+        listed("time and entity, rare", entity="client", **times),
+        listed("time, none", since=f"{now + timedelta(days=1):%Y-%m-%dT%H:%M}"),
+        listed("landed", outcome="landed"),
+        listed("waiting", outcome="waiting"),
+        listed("waiting and entity, none", outcome="waiting", entity="task"),
+        listed("unusual", outcome="odd"),
+        listed("unusual and entity, none", outcome="odd", entity="client", action="deleted"),
+        listed("refused", outcome="refused"),
+        listed("refused and time", outcome="refused", **times),
+        listed("rejected", outcome="rejected"),
+        listed("rejected and entity, none", outcome="rejected", entity="task"),
+        Case("story", f"{DELIVERIES}/{story}", lambda store: tell(store, store.get(story))),
+        Case("health of all", "/"),
+        Case("health of one, and charts", f"/c/{CONN_ID}"),
+    ]
+
+
+def refuse_many(office: Office, count: int) -> None:
+    """Fill what is kept of refusals, half of them rejections."""
+    now = datetime.now(timezone.utc)
+    with office.place.open() as store:
+        kept = []
+        for number in range(count):
+            moment = now - timedelta(minutes=count - number)
+            if number % 2:
+                kept.append(Refused(CONN_ID, "wrong_signature", f"Signature {number} is not ours.", 1, moment, moment))
+            else:
+                about: dict[str, Any] = {"entity": "time_entry", "action": "updated", "entity_id": number}
+                kept.append(Refused(CONN_ID, REJECTED, "start: missing", 1, moment, moment, seq=number + 1, **about))
+        store.logbook.keep_refused(kept)
+
+
+@contextmanager
+def engine(name: str, folder: Path, many: int) -> Iterator[tuple[Office, Callable[[], None]]]:
+    """Yield an office over one engine, and what makes the store cold."""
+    with ExitStack() as stack:
+        server = stack.enter_context(running_postgres()) if name == "postgres" else None
+        office = stack.enter_context(
+            running_office(folder, many=many, dsn=server.dsn if server else None, padding=PADDING)
+        )
+        refuse_many(office, MOST_REFUSALS - 1)
+        yield office, lambda: cool(office, server)
+
+
+def cool(office: Office, server: PostgresServer | None) -> None:
+    """Let nothing of the store be in memory: a server begins anew, and the system forgets the files."""
+    if server:
+        server.restart()
+    files = server.data.rglob("*") if server else office.store_path.parent.glob("events.sqlite*")
+    for path in files:
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
+
+
+def took(what: Callable[[], object]) -> float:
+    """Return the milliseconds that something takes."""
+    begin = time.perf_counter()
+    what()
+    return (time.perf_counter() - begin) * 1000
+
+
+def measure_case(
+    case: Case, office: Office, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
+) -> dict[str, Any]:
+    """Return how long a page takes, over HTTP and its queries alone, in milliseconds."""
+
+    def ask() -> None:
+        answer = http.get(f"{office.page}{case.path}", timeout=60)
+        if answer.status_code != 200:
+            raise SystemExit(f"{case.name}: {answer.status_code}")
+
+    def look() -> None:
+        if case.look is not None:
+            with office.place.build() as store:
+                case.look(store)
+
+    measured: dict[str, Any] = {"page": case.name}
+    for name, what in (("http", ask), ("queries", look)):
+        if what is look and case.look is None:
+            continue
+        times = []
+        for _ in range(cold):
+            make_cold()
+            times.append(took(what))
+        measured[f"{name}_cold_ms"] = {"median": round(statistics.median(times), 1), "max": round(max(times), 1)}
+        what()
+        times = [took(what) for _ in range(warm)]
+        measured[f"{name}_warm_ms"] = {"median": round(statistics.median(times), 1), "max": round(max(times), 1)}
+    return measured
+
+
+def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure every page over one engine."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        engine(name, Path(folder), options.events) as (office, make_cold),
+        requests.Session() as http,
+    ):
+        http.trust_env = False
+        http.headers.update(office.sign_in(http, "viewer"))
+        # What a process reads once, templates and modules, is not the store's.
+        for path in ("/", f"/c/{CONN_ID}", DELIVERIES, f"{DELIVERIES}/1"):
+            http.get(f"{office.page}{path}", timeout=60)
+        each = [
+            measure_case(case, office, http, make_cold, cold=options.cold, warm=options.warm)
+            for case in cases(office, options.events)
+        ]
+    return {
+        "engine": name,
+        "events": options.events,
+        "pages": each,
+        "slowest_warm_median_ms": max(one["http_warm_ms"]["median"] for one in each),
+        "slowest_cold_median_ms": max(one["http_cold_ms"]["median"] for one in each),
+        "ok": all(one[f"http_{state}_ms"]["median"] < LONGEST for one in each for state in ("cold", "warm")),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure both engines, print JSON, and return 1 when a page takes too long."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=MANY, help="of the store (default: %(default)s)")
+    parser.add_argument("--cold", type=int, default=3, help="times each page is asked for (default: %(default)s)")
+    parser.add_argument("--warm", type=int, default=15, help="times each page is asked for (default: %(default)s)")
+    parser.add_argument("--engine", choices=["sqlite", "postgres"], help="one of both")
+    options = parser.parse_args(arguments)
+    runs = [measure(name, options) for name in ([options.engine] if options.engine else ["sqlite", "postgres"])]
+    result = {
+        "benchmark": "page",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "limit_ms": LONGEST,
+        "runs": runs,
+        "ok": all(run["ok"] for run in runs),
+    }
+    print(json.dumps(result, indent=2))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
