@@ -201,6 +201,18 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     assert (health.allowances, health.unknown) == ((1,), {})
 
 
+def test_a_connection_whose_id_goes_on_behind_a_slash_is_another_one(
+    store: EventStore, tmp_path: Path, clock: FakeClock
+) -> None:
+    landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
+    notes.note_landing(store.logbook, "toggl_default/eu", landing)
+    store.logbook.keep_received(Received(NOW - HOUR, {("toggl_default/eu", "unsigned"): 2}))
+    health = gather(sources(tmp_path, clock), NOW)
+    assert (health.streams, health.refused) == ((), 0)
+    health = gather(sources(tmp_path, clock, conn_id="toggl_default/eu"), NOW)
+    assert ([one.stream for one in health.streams], health.refused) == (["time_entries"], 2)
+
+
 def test_what_waits_for_a_landing_is_known_and_for_others_it_is_no_fault(
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from urllib.parse import quote
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -150,9 +151,14 @@ REJECTED = "rejected"
 """The outcome of what was stored and could not be landed."""
 
 
+def name_part(conn_id: str) -> str:
+    """Return a connection's ID as a part of names, so that none begins like another: an ID may have slashes."""
+    return quote(conn_id, safe="")
+
+
 def received_name(conn_id: str, outcome: str) -> str:
     """Return the name under which deliveries of an outcome are counted."""
-    return f"received/{conn_id}/{outcome}"
+    return f"received/{name_part(conn_id)}/{outcome}"
 
 
 def consumer_name(consumer: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.core.events.logbook import Logbook
+from airflow_provider_toggl.core.events.logbook import Logbook, name_part
 from airflow_provider_toggl.core.health.state import Reconciled, SubscriptionState, instant
 from airflow_provider_toggl.core.instants import parse_instant
 
@@ -32,27 +32,27 @@ class Landing:
 
 def subscriptions_name(conn_id: str, workspace_id: int | str = "") -> str:
     """Return the name of the note that has a workspace's subscriptions, or what all of a connection begin with."""
-    return f"subscriptions/{conn_id}/{workspace_id}"
+    return f"subscriptions/{name_part(conn_id)}/{workspace_id}"
 
 
 def declaration_name(conn_id: str) -> str:
     """Return the name of the note that has the subscription that a task last declared."""
-    return f"declaration/{conn_id}"
+    return f"declaration/{name_part(conn_id)}"
 
 
 def landing_name(conn_id: str, workspace_id: int | str = "", stream: str = "") -> str:
     """Return the name of the note about a stream's last landing, or what all those of a connection begin with."""
-    return f"landing/{conn_id}/" + (f"{workspace_id}/{stream}" if stream else "")
+    return f"landing/{name_part(conn_id)}/" + (f"{workspace_id}/{stream}" if stream else "")
 
 
 def watermark_name(conn_id: str, workspace_id: int | str = "", stream: str = "") -> str:
     """Return the name of the numbers that a stream's watermark had, or what all those of a connection begin with."""
-    return f"watermark/{conn_id}/" + (f"{workspace_id}/{stream}" if stream else "")
+    return f"watermark/{name_part(conn_id)}/" + (f"{workspace_id}/{stream}" if stream else "")
 
 
 def reconciliation_name(conn_id: str, workspace_id: int | str = "") -> str:
     """Return the name of the note about a workspace's last reconciliation."""
-    return f"reconciliation/{conn_id}/{workspace_id}"
+    return f"reconciliation/{name_part(conn_id)}/{workspace_id}"
 
 
 def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
@@ -60,7 +60,7 @@ def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
 
     It is of a connection: who may act for one must not act for another that keeps its events in the same store.
     """
-    return f"mass-absence/{conn_id}/{workspace_id}"
+    return f"mass-absence/{name_part(conn_id)}/{workspace_id}"
 
 
 def note_landing(logbook: Logbook, conn_id: str, landing: Landing) -> None:
