@@ -259,7 +259,8 @@ def test_an_operator_ensures_pings_and_enables_the_subscription_and_the_story_of
     find(chromium, ".outcome.done")
     lines = texts(chromium, ".findings li")
     assert "subscription enabled and validated, nothing pending" in lines[0]
-    assert "22 of 30 requests left for user" in lines[2]
+    assert "every event landed" in lines[1] or "events about to be landed" in lines[1]
+    assert "22 of 30 requests left for user" in lines[3]
     wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 3, "charts")
     picture(chromium, tmp_path, "operator")
     act(chromium, "replay")

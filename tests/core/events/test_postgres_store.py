@@ -141,7 +141,7 @@ def test_tables_of_a_later_version_are_left_alone(
     postgres: PostgresServer, store: PostgresEventStore, schema: str
 ) -> None:
     postgres.execute(f"insert into {schema}.schema_version values (99, 0)")
-    with pytest.raises(EventStoreTooNew, match=r"version 99.*knows 2\. Upgrade"):
+    with pytest.raises(EventStoreTooNew, match=r"version 99.*knows 3\. Upgrade"):
         store.prepare()
 
 

@@ -219,7 +219,7 @@ def test_tables_of_a_later_version_are_left_alone(path: Path) -> None:
     fill(path, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("insert into schema_version values (99, 0)")
-    with SqliteEventStore(path) as store, pytest.raises(EventStoreTooNew, match=r"version 99.*knows 2\. Upgrade"):
+    with SqliteEventStore(path) as store, pytest.raises(EventStoreTooNew, match=r"version 99.*knows 3\. Upgrade"):
         store.prepare()
 
 
