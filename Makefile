@@ -1,6 +1,8 @@
 # Needs Python 3.10 to 3.13 and make; everything else is installed into .venv* of this directory.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Processes that run tests. Tests that wait for a quota or a server leave a core to others.
+WORKERS ?= 3
 LOCK_ARGS ?=
 
 VENV    := .venv
@@ -30,10 +32,10 @@ test: lint test-newest test-oldest docs ## everything: lint, types, tests on the
 	@$(MAKE) --no-print-directory browser mariadb
 
 test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
-	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m "not soak" $(PYTEST_ARGS)
+	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadgroup -m "airflow and not soak and not newest" $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "airflow and not soak and not newest" $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready ## style and types
 	$(VENV)/bin/ruff check .

@@ -9,8 +9,9 @@ page = load_benchmark("page")
 
 
 @pytest.mark.airflow
+@pytest.mark.newest
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+@pytest.mark.parametrize("engine", ["sqlite", pytest.param("postgres", marks=pytest.mark.soak)])
 def test_every_page_is_measured_cold_and_warm(engine: str) -> None:
     run = page.measure(engine, argparse.Namespace(events=2_000, cold=1, warm=1))
     assert len({one["page"] for one in run["pages"]}) == len(run["pages"]) >= 30

@@ -62,6 +62,7 @@ def test_every_example_is_a_dag_that_loads():
     }
 
 
+@pytest.mark.newest
 def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, toggl: SandboxProcess):
     warehouse = connect(airflow, toggl)
     airflow.cli("dags", "test", "toggl_sync_to_duckdb")
