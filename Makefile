@@ -1,8 +1,8 @@
 # Needs Python 3.10 to 3.13 and make; everything else is installed into .venv* of this directory.
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Processes that run tests. Tests that wait for a quota or a server leave a core to others.
-WORKERS ?= 3
+# Processes that run tests.
+WORKERS ?= 2
 LOCK_ARGS ?=
 
 VENV    := .venv
