@@ -18,7 +18,13 @@ from support.screenshots import keep_for_the_docs
 from airflow_provider_toggl.get_provider_info import get_provider_info
 
 # One group: both tests share the API server and the browser, so one test process runs them.
-pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("connection_form")]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.newest,
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("connection_form"),
+]
 
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
 FIELDS: dict[str, dict[str, Any]] = CONNECTION_TYPE["conn-fields"]
