@@ -228,14 +228,26 @@ def test_what_waits_for_a_landing_is_known_and_for_others_it_is_no_fault(
     health = gather(sources(tmp_path, clock), NOW)
     assert [(one.name, one.lands_in, one.waiting_since) for one in health.readers] == [
         ("behind", "lake.toggl", NOW - 2 * HOUR),
-        ("others", None, NOW - 2 * HOUR),
-        ("watcher", None, NOW - 2 * HOUR),
+        ("others", None, None),
+        ("watcher", None, None),
     ]
     (finding,) = [one for one in health.findings() if one.part == "landing"]
     assert (finding.level, finding.text) == ("attention", "events wait for lake.toggl: 1, the oldest came 2 h ago")
     store.commit("behind", 2)
     (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
     assert (finding.level, finding.text) == ("good", "every event landed")
+
+
+def test_what_a_landing_passes_over_waits_for_nobody(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
+    store.append([new_event(1, received_at=NOW - 9 * HOUR), new_event(2, conn_id="b", received_at=NOW - 8 * HOUR)])
+    store.commit("own", 1)
+    note = {"kind": "landing", "warehouse": "lake.toggl", "conn_id": "toggl_default", "workspace_id": None}
+    store.logbook.note(reader_name("own"), note)
+    (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
+    assert (finding.level, finding.text) == ("good", "every event landed")
+    store.append([new_event(3, received_at=NOW - 2 * HOUR)])
+    (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
+    assert (finding.level, "the oldest came 2 h ago" in finding.text) == ("attention", True)
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:

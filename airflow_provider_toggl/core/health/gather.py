@@ -15,10 +15,13 @@ from airflow_provider_toggl.core.events.logbook import reader_name, received_nam
 from airflow_provider_toggl.core.events.store import Consumer, EventStore
 from airflow_provider_toggl.core.health import notes
 from airflow_provider_toggl.core.health.state import Freshness, Health, LaneLeft, ReaderPlace
+from airflow_provider_toggl.core.health.story import concerns
 from airflow_provider_toggl.core.instants import parse_instant
 
 T = TypeVar("T")
 
+LOOKED_AT = 500
+"""Events behind a reader's place among which the first that it is to land is looked for."""
 NOT_REFUSED = frozenset({"stored", "duplicate", "ping"})
 ENTITY_OF = {
     "time_entries": "time_entry",
@@ -101,6 +104,10 @@ class _Looks:
     def _newest(self) -> dict[str | None, datetime]:
         return self._store.newest(self._conn_id)
 
+    @cached_property
+    def _last_seq(self) -> int:
+        return self._store.last_seq()
+
     def all(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """Return the looks by the part that they find out."""
         return {
@@ -114,7 +121,7 @@ class _Looks:
         conn_id = self._conn_id
         found: dict[str, Any] = {
             "last_delivery": max(self._newest.values(), default=None),
-            "last_seq": self._store.last_seq(),
+            "last_seq": self._last_seq,
         }
         day_ago = self._now - timedelta(days=1)
         found["refused"] = int(
@@ -165,12 +172,16 @@ class _Looks:
 
     def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ReaderPlace:
         lands_this = said.get("kind") == "landing" and said.get("conn_id") in (None, self._conn_id)
-        oldest = self._store.read(consumer.seq, 1)
         return ReaderPlace(
             consumer.name,
             consumer.seq,
-            self._store.last_seq() - consumer.seq,
+            self._last_seq - consumer.seq,
             consumer.updated_at,
-            oldest[0].event.received_at if oldest else None,
+            self._find_waiting(consumer, said) if lands_this else None,
             str(said.get("warehouse") or consumer.name) if lands_this else None,
         )
+
+    def _find_waiting(self, consumer: Consumer, said: Mapping[str, Any]) -> datetime | None:
+        """Return when the first event came that a reader is to land; what it passes over waits for nobody."""
+        unread = self._store.read(consumer.seq, LOOKED_AT)
+        return next((one.event.received_at for one in unread if concerns(one, said)), None)

@@ -91,7 +91,7 @@ class ReaderPlace:
     """A named reader of the event store.
 
     :param behind: events that it has not read.
-    :param waiting_since: when the oldest of these was received, None where there is none.
+    :param waiting_since: when the oldest of these that it is to land was received, None where there is none.
     :param lands_in: the warehouse that it lands this connection's events in, None where it does something else.
     """
 

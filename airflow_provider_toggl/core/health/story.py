@@ -107,22 +107,22 @@ def _reading(
     kind = note.get("kind")
     what = {"landing": "landed", "watcher": "woke"}.get(str(kind), "read")
     who = str(note.get("warehouse") or consumer.name)
-    concerns = _concerns(stored, note)
+    counts = concerns(stored, note)
     if consumer.seq < stored.seq:
-        if not concerns:
+        if not counts:
             return Step("not for", who, done=False)
         return Step(what, f"not yet: {who} is at place {consumer.seq:,}", done=False)
     below, reached = rise
     after = None if below is None else below.at
     # Before the places were kept, only the last move of all is known.
     at = consumer.updated_at if reached is None else reached.at
-    if not concerns:
+    if not counts:
         return Step("passed over", f"by {who}: it does not count for it", at, after)
     verb = {"landing": f"in {who}", "watcher": f"watcher {who}"}.get(str(kind), f"and done with by {who}")
     return Step(what, verb, at, after)
 
 
-def _concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
+def concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
     """Whether an event counts for a reader, as far as the reader has said what does."""
     event = stored.event
     if note.get("kind") == "landing":
