@@ -6,7 +6,6 @@ Prints one JSON object.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sqlite3
 import sys
@@ -19,7 +18,8 @@ from typing import Any
 import duckdb
 import msgspec
 import pyarrow as pa
-from event_bodies import make_bodies
+from harness.event_bodies import make_bodies
+from harness.limits import Limit, report
 
 from airflow_provider_toggl.core.drain import BATCH_EVENTS, Drain, DrainRequest
 from airflow_provider_toggl.core.events.message import parse_message
@@ -29,15 +29,18 @@ from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.events import decode_events
 
 PER_ENTRY = 3
+LEAST_EVENTS_PER_SECOND = 30_000
 REQUEST = DrainRequest(store="default", consumer="benchmark")
 
 
-def main() -> None:
+def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     options = parser.parse_args()
-    print(json.dumps(measure(options.events), indent=2))
+    result = measure(options.events)
+    drained = result["events_per_second"]["drain"]
+    return report(result, [Limit("events per second, drain", drained, at_least=LEAST_EVENTS_PER_SECOND)])
 
 
 def measure(count: int) -> dict[str, Any]:
@@ -148,4 +151,4 @@ def peak_megabytes() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

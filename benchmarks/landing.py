@@ -20,14 +20,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from report_pages import make_pages
+from harness.limits import Limit, report
+from harness.report_pages import make_pages
 
 ROOT = Path(__file__).parents[1]
 GROUP = 50
 MEMORY_ENTRIES = 1_000_000
+LEAST_ROWS_PER_SECOND = 100_000
+MOST_MEGABYTES = 400
 
 
-def main() -> None:
+def main() -> int:
     """Run the part that is asked for, without one all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000)
@@ -40,8 +43,17 @@ def main() -> None:
     parts["dlt"] = lambda: measure_dlt(options.dlt_entries)
     if options.part != "all":
         print(json.dumps(parts[options.part]()))
-        return
-    print(json.dumps(measure_all(options), indent=2))
+        return 0
+    result = measure_all(options)
+    return report(result, limits_of(result))
+
+
+def limits_of(result: dict[str, Any]) -> list[Limit]:
+    """Return the limits of a whole run."""
+    return [
+        Limit("rows per second, whole path", result["rows_per_second"]["whole_path"], at_least=LEAST_ROWS_PER_SECOND),
+        Limit("peak megabytes, 1,000,000 entries", result["memory"]["peak_megabytes"], at_most=MOST_MEGABYTES),
+    ]
 
 
 def measure_all(options: argparse.Namespace) -> dict[str, Any]:
@@ -225,4 +237,4 @@ def land_by_dlt(pages: list[bytes], file_format: Any) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -29,7 +29,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from harness.limits import Limit, report
+
 ROOT = Path(__file__).parents[1]
+LEAST_OF_VERIFYING = 0.75
+"""Durable deliveries, as a share of those that are only verified."""
+LEAST_TIMES_PEER = {"standalone": 25.0, "api_server": 12.0}
 SECRET = "a-secret-of-the-benchmark"  # noqa: S105 - nobody else's
 HEADER = "X-Webhook-Signature-256"
 CONNECTIONS = 32
@@ -47,7 +52,7 @@ class VerifyingPlugin(AirflowPlugin):
 """
 
 
-def main() -> None:
+def main() -> int:
     """Run the part that is asked for, without one all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
@@ -59,15 +64,34 @@ def main() -> None:
     options = parser.parse_args()
     if options.part == "serve-verifying":
         serve_verifying(options.port)
-        return
+        return 0
     # As Airflow comes. In the mode that tests use, without a log-in, it signs a token of its own for every request,
     # also for those to plugins.
     os.environ["BENCHMARK_ALL_ADMINS"] = str(options.without_login)
     parts = {"standalone": measure_standalone, "api-server": measure_api_server, "peer": measure_peer}
     if options.part != "all":
         print(json.dumps(parts[options.part](options.seconds, options.turns)))
-        return
-    print(json.dumps(measure_all(options), indent=2))
+        return 0
+    result = measure_all(options)
+    return report(result, limits_of(result))
+
+
+def limits_of(result: dict[str, Any]) -> list[Limit]:
+    """Return the limits of a whole run."""
+    limits = []
+    for place, times in LEAST_TIMES_PEER.items():
+        ours = result[place]
+        share, looked_up = ours["durable_of_verifying"], ours["looked_up"]
+        limits.append(
+            Limit(f"durable deliveries as a share of verified ones, {place}", share, at_least=LEAST_OF_VERIFYING)
+        )
+        wrong = looked_up["missing"] + looked_up["stored_again"]
+        limits.append(Limit(f"acknowledged deliveries missing or stored twice, {place}", wrong, at_most=0))
+        if "durable_times_peer" in ours:
+            limits.append(
+                Limit(f"durable deliveries, times the peer's, {place}", ours["durable_times_peer"], at_least=times)
+            )
+    return limits
 
 
 def measure_all(options: argparse.Namespace) -> dict[str, Any]:
@@ -227,7 +251,7 @@ def send(url: str, seconds: float) -> dict[str, Any]:
         "seconds": seconds,
         "header": HEADER,
     }
-    program = [sys.executable, str(Path(__file__).with_name("webhook_load.py"))]
+    program = [sys.executable, str(ROOT / "benchmarks" / "harness" / "webhook_load.py")]
     done = subprocess.run(program, input=json.dumps(order), stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
@@ -331,4 +355,4 @@ def wait_for(port: int, *, timeout: float = 60) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,7 +26,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.limits import Limit, report
+
 ROOT = Path(__file__).parents[1]
+LONGEST_P99 = {"sqlite": 50.0, "postgres": 20.0}
+"""Milliseconds from commit to trigger event, by store."""
+MOST_TIMES_THE_QUERIES = 1.5
+"""Queries per second with 1,000 sensors, as a multiple of those with one."""
+MOST_TIMES_THE_TOY = 1.1
+"""Event to task start, as a multiple of the smallest watcher's."""
 sys.path.insert(0, str(ROOT / "tests"))  # the events, the PostgreSQL and the Airflow of the tests
 
 DAGS = """
@@ -71,7 +79,7 @@ class ToyTrigger(BaseEventTrigger):
 """
 
 
-def main() -> None:
+def main() -> int:
     """Measure the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1000)
@@ -81,16 +89,34 @@ def main() -> None:
     options = parser.parse_args()
     if options.part == "writer":
         write_events(options.url, options.events)
-        return
+        return 0
     parts: dict[str, Callable[[], Any]] = {
         "latency": lambda: measure_latency(options.events),
         "queries": measure_queries,
         "airflow": lambda: measure_airflow(options.turns),
     }
     chosen = parts if options.part == "all" else {options.part: parts[options.part]}
-    print(
-        json.dumps({"benchmark": "waiting", "cores": os.cpu_count(), **{k: v() for k, v in chosen.items()}}, indent=2)
-    )
+    result = {"benchmark": "waiting", "cores": os.cpu_count(), **{name: part() for name, part in chosen.items()}}
+    return report(result, limits_of(result))
+
+
+def limits_of(result: dict[str, Any]) -> list[Limit]:
+    """Return the limits of the parts that were measured."""
+    limits = []
+    if "latency" in result:
+        limits += [
+            Limit(f"ms from commit to trigger event, p99, {store}", result["latency"][store]["p99"], at_most=most)
+            for store, most in LONGEST_P99.items()
+        ]
+    if "queries" in result:
+        one, most = result["queries"]["1"], max(result["queries"].values())
+        limits.append(
+            Limit("most queries of many sensors, times one's", round(most / one, 2), at_most=MOST_TIMES_THE_QUERIES)
+        )
+    if "airflow" in result:
+        ratio = result["airflow"]["ratio_of_medians"]
+        limits.append(Limit("event to task start, times the smallest watcher's", ratio, at_most=MOST_TIMES_THE_TOY))
+    return limits
 
 
 @contextlib.contextmanager
@@ -278,4 +304,4 @@ def percentiles(values: list[float], digits: int = 1) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
