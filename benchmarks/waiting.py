@@ -96,7 +96,9 @@ def main() -> int:
         "airflow": lambda: measure_airflow(options.turns),
     }
     chosen = parts if options.part == "all" else {options.part: parts[options.part]}
-    result = {"benchmark": "waiting", "cores": os.cpu_count(), **{name: part() for name, part in chosen.items()}}
+    with contextlib.redirect_stdout(sys.stderr):  # Airflow logs to standard output, which is for the result alone
+        measured = {name: part() for name, part in chosen.items()}
+    result = {"benchmark": "waiting", "cores": os.cpu_count(), **measured}
     return report(result, limits_of(result))
 
 
