@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS, INSTANT
+from airflow_provider_toggl.core.land.column_types import INSTANT
+from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
 
 CHUNK = 20_000
 """Rows that are made from a table, or into one, at a time."""
