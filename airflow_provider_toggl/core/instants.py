@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
+# Between these, an instant has a date in every zone: the calendars of Python and of databases end at the years 1 and
+# 9999, and a zone may be up to 16 hours from UTC.
+BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
+END = datetime(9999, 12, 30, tzinfo=timezone.utc)
+
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?"
     r"\s?(?:[Zz]|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)",

@@ -19,9 +19,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.json_text import replace_surrogates
-from airflow_provider_toggl.core.land.zones import BEGINNING, END
+from airflow_provider_toggl.core.instants import BEGINNING, END, parse_instant
+from airflow_provider_toggl.core.json_text import read_json, replace_surrogates
 
 INSTANT = pa.timestamp("us", tz="UTC")
 _WHOLE_SECONDS = pa.timestamp("s", tz="UTC")
@@ -34,6 +33,7 @@ _EXACT = 2**53
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SHOWN = 40
+_NULL = msgspec.Raw(b"null")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -171,13 +171,14 @@ def json_text(raw: msgspec.Raw | None) -> str | None:
 
     :raises Unreadable: a number in it is out of range, or a text is not Unicode.
     """
-    if raw is None:
+    if raw is None or raw == _NULL:
         return None
     try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        text = bytes(raw).decode()
+        parse_json(read_json(bytes(raw)))
+    except ValueError as error:
         raise Unreadable(str(error)) from None
-    return None if value is None else bytes(raw).decode()
+    return text
 
 
 def whole_seconds(moments: pa.Array) -> pa.Array:
@@ -214,10 +215,6 @@ def _convert_timestamps(values: Values, size: int) -> pa.Array:
     if values is None:
         return pa.nulls(size, INSTANT)
     return _within(pa.array(values, pa.string(), size=size).cast(INSTANT), _MOMENTS)
-
-
-def _convert_starts(values: Values, size: int) -> pa.Array:
-    return _within(_convert_timestamps(values, size), _STARTS)
 
 
 def _convert_dates(values: Values, size: int) -> pa.Array:
@@ -257,11 +254,8 @@ def _convert_json(values: Values, size: int) -> pa.Array:
 
 
 _LIST = pa.list_(pa.int64())
-_MOMENTS = (
-    _micros(datetime.min.replace(tzinfo=timezone.utc)),
-    _micros(datetime.max.replace(tzinfo=timezone.utc)),
-)
-_STARTS = (_micros(BEGINNING), _micros(END) - 1)
+# At the ends of the calendar it depends on how an instant is written whether it can be parsed.
+_MOMENTS = (_micros(BEGINNING), _micros(END) - 1)
 _DAYS = (date.min.toordinal() - _EPOCH.toordinal(), date.max.toordinal() - _EPOCH.toordinal())
 
 COLUMN_TYPES: dict[str, ColumnType] = {
@@ -270,7 +264,7 @@ COLUMN_TYPES: dict[str, ColumnType] = {
     "text": ColumnType(pa.string(), str, parse_text, _plain(pa.string())),
     "double": ColumnType(pa.float64(), float, parse_double, _plain(pa.float64())),
     "timestamp": ColumnType(INSTANT, str, parse_timestamp, _convert_timestamps),
-    "start": ColumnType(INSTANT, str, parse_start, _convert_starts),
+    "start": ColumnType(INSTANT, str, parse_start, _convert_timestamps),
     "date": ColumnType(pa.date32(), str, parse_date, _convert_dates),
     "bigint_list": ColumnType(_LIST, list[Int64], parse_bigint_list, _convert_lists),
     "members": ColumnType(_LIST, list[Member], parse_members, _convert_members),

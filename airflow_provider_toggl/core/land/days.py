@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.land.zones import BEGINNING, END
+from airflow_provider_toggl.core.instants import BEGINNING, END
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.dialects import Dialect

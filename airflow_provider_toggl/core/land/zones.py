@@ -14,14 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.instants import BEGINNING, END
 
 FIRST_YEAR, LAST_YEAR = 2000, 2040
 """Toggl began in 2006; before the first year and after the last one, its offset goes on."""
 
-# Between these, an instant has a date in every zone: those that Python and the databases know end at the years 1 and
-# 9999, and a zone may be up to 16 hours from UTC.
-BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
-END = datetime(9999, 12, 30, tzinfo=timezone.utc)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STEP = timedelta(days=7)
 
