@@ -227,8 +227,9 @@ class Drain:
         # Imported here: landing needs pyarrow, and importing this module must not.
         from airflow_provider_toggl.core.land.events import decode_events  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
-        wanted = [stored.event for stored in events if self._request.wants(stored.event)]
-        decoded = decode_events(wanted)
+        chosen = [stored for stored in events if self._request.wants(stored.event)]
+        wanted = [stored.event for stored in chosen]
+        decoded = decode_events(wanted, [stored.seq for stored in chosen])
         note = self._request.note_changes
         began = time.monotonic()
         landed = self._target.land(decoded.batches, self._progress(events[-1]), note_days=note)
@@ -247,10 +248,10 @@ class Drain:
         rejected = [one for batch in decoded.batches for one in batch.rejected][:MOST_TOLD]
         if not rejected:
             return
-        places = {stored.event.body.decode(errors="replace"): stored for stored in events}
+        stored = {each.seq: each for each in events}
         now = utc(self._clock.now())
         self._store.logbook.keep_refused(
-            [_refusal(found, one.reason, now) for one in rejected if (found := places.get(one.raw)) is not None]
+            [_refusal(stored[one.seq], one.reason, now) for one in rejected if one.seq is not None]
         )
 
     def _progress(self, last: StoredEvent) -> Progress:

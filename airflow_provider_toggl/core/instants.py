@@ -5,23 +5,35 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
+# Between these, an instant has a date in every zone: the calendars of Python and of databases end at the years 1 and
+# 9999, and a zone may be up to 16 hours from UTC.
+BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
+END = datetime(9999, 12, 30, tzinfo=timezone.utc)
+
 _INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?\s?(?:([Zz])|([+-])(\d\d):?(\d\d)?)", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?"
+    r"\s?(?:[Zz]|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)",
+    re.ASCII,
 )
 
 
 def parse_instant(text: str) -> datetime:
     """Return the instant of an RFC 3339 text, in UTC, cut to whole microseconds.
 
+    Seconds, or minutes and seconds, may be left out, as ISO 8601 has it. Leap seconds and 24:00 are refused.
+
     :raises ValueError: it is no date and time, or has no zone or offset.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
         raise ValueError(f"not a date and time with its offset: {text[:40]!r}")
-    day, clock, fraction, _, sign, hours, minutes = match.groups()
+    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    micros = int(f"{fraction or '0':0<6.6}")
     try:
-        local = datetime.fromisoformat(f"{day}T{clock}+00:00") + timedelta(microseconds=int(f"{fraction or '0':0<6.6}"))
-        return (local + offset if sign == "-" else local - offset).astimezone(timezone.utc)
+        local = datetime(
+            int(year), int(month), int(day), int(hour), int(minute or 0), int(second or 0), micros, timezone.utc
+        )
+        return local + offset if sign == "-" else local - offset
     except (ValueError, OverflowError):
         raise ValueError(f"no such date and time: {text[:40]!r}") from None

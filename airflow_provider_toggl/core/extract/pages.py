@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.garbage import uncollected
-
-T = TypeVar("T")
+from airflow_provider_toggl.core.json_text import read_json, split_list
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,16 @@ class ReportPage:
 
 
 _ROWS = msgspec.json.Decoder(list[_Row] | None)
-_ITEMS = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Envelope(msgspec.Struct):
     data: list[msgspec.Raw] | None = None
+    total_count: int | None = None
+
+
+class _LooseEnvelope(msgspec.Struct):
+    data: list[Any] | None = None
     total_count: int | None = None
 
 
@@ -113,10 +116,10 @@ def inspect_report(
     :raises MalformedAnswer: it is not a list of rows, or rows are missing in it.
     """
     try:
-        rows = _decode(body, _ROWS) or []
-    except (msgspec.DecodeError, RecursionError) as error:
+        rows = _ROWS.decode(body) or []
+    except _UNDECODABLE:
         # The wrong shape of one row is for landing to set aside; that of the whole page is not.
-        rows = [_Row() for _ in _raw_rows(body, asked, error)]
+        rows = [_read_row(text) for text in _split(body, asked)]
     numbers = [row.row_number for row in rows if isinstance(row.row_number, int)]
     _check_whole(numbers, len(rows), first_row, next_row, asked)
     entries = [entry for row in rows for entry in row.time_entries[:1]]
@@ -141,9 +144,9 @@ def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:
     :raises MalformedAnswer: it is no list.
     """
     try:
-        decoded = _decode(body, _LIST) if body.strip() else None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _malformed(body, asked, error) from None
+        decoded = _LIST.decode(body) if body.strip() else None
+    except _UNDECODABLE as error:
+        return _count_undecodable(body, asked, error)
     if isinstance(decoded, _Envelope):
         return len(decoded.data or []), decoded.total_count
     return len(decoded or []), None
@@ -174,9 +177,9 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         found = msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
+        return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found.astimezone(timezone.utc)
+    except (msgspec.ValidationError, OverflowError):
         return None
-    return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found.astimezone(timezone.utc)
 
 
 def _ends(entries: list[_Entry], key: str) -> tuple[datetime | None, ...]:
@@ -198,24 +201,28 @@ def _check_whole(numbers: list[int], rows: int, first_row: int, next_row: int | 
         )
 
 
-def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError as error:
-        # JSON may have half of a surrogate pair in an escape, which msgspec does not read.
-        try:
-            plain = json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace")
-        except (ValueError, RecursionError):
-            raise error from None
-        return decoder.decode(plain)
+def _read_row(text: bytes) -> _Row:
+    """Return what is known of a row that is not as it should be."""
+    with suppress(ValueError):
+        return msgspec.convert(read_json(text), _Row)
+    return _Row()
 
 
-def _raw_rows(body: bytes, asked: str, error: Exception) -> Iterator[msgspec.Raw]:
+def _count_undecodable(body: bytes, asked: str, error: Exception) -> tuple[int, int | None]:
+    """Return what :func:`count_rows` does of a list that holds what msgspec does not read."""
+    if body.lstrip()[:1] != b"{":
+        return len(_split(body, asked)), None
     try:
-        return iter(_decode(body, _ITEMS) or [])
-    except (msgspec.DecodeError, RecursionError):
+        envelope = msgspec.convert(read_json(body), _LooseEnvelope)
+    except ValueError:
+        raise _malformed(body, asked, error) from None
+    return len(envelope.data or []), envelope.total_count
+
+
+def _split(body: bytes, asked: str) -> list[bytes]:
+    try:
+        return split_list(body)
+    except ValueError as error:
         raise _malformed(body, asked, error) from None
 
 

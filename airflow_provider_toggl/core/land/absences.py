@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS, INSTANT
+from airflow_provider_toggl.core.land.column_types import INSTANT
+from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.land.records import Batch
 
 _NEVER = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS, INSTANT
+from airflow_provider_toggl.core.land.column_types import INSTANT
+from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
 
 CHUNK = 20_000
 """Rows that are made from a table, or into one, at a time."""
@@ -30,11 +31,19 @@ def list_texts(column: pa.ChunkedArray | pa.Array, begin: str, between: str, end
     return pc.binary_join_element_wise(begin, texts, end, "")
 
 
-def without_nul(column: pa.Array) -> pa.Array:
+def without_nul(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     """Return texts with a sign in place of each NUL character."""
     if pc.any(pc.match_substring(column, NUL)).as_py():
         return pc.replace_substring(column, NUL, NUL_SIGN)
     return column
+
+
+def texts_without_nul(rows: pa.Table) -> pa.Table:
+    """Return rows with a sign in place of each NUL character in their texts."""
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_string(field.type):
+            rows = rows.set_column(index, field, without_nul(rows[index]))
+    return rows
 
 
 def plain_columns(rows: pa.Table, instants: str, has_booleans: bool) -> Iterator[list[Any]]:

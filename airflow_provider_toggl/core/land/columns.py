@@ -1,8 +1,12 @@
-"""Decoded rows to columns: one Arrow table a page, instants parsed a column at a time."""
+"""Decoded rows to columns: one Arrow table for a page or a batch of events.
+
+Rows come in two forms. Those that msgspec decoded are converted a column at a time. Those that were parsed field by
+field (:mod:`~airflow_provider_toggl.core.land.rows`) hold columns' values already.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -11,42 +15,43 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from airflow_provider_toggl.core.land.column_types import (
+    COLUMN_TYPES,
+    INSTANT,
+    Unreadable,
+    convert_seconds,
+    whole_seconds,
+)
 from airflow_provider_toggl.core.land.schemas import TABLES
-from airflow_provider_toggl.core.land.shapes import ReportRow
-
-INSTANT = pa.timestamp("us", tz="UTC")
-_WHOLE_SECONDS = pa.timestamp("s", tz="UTC")
-
-_ARROW: dict[str, pa.DataType] = {
-    "bigint": pa.int64(),
-    "boolean": pa.bool_(),
-    "text": pa.string(),
-    "double": pa.float64(),
-    "timestamp": INSTANT,
-    "date": pa.date32(),
-    "bigint_list": pa.list_(pa.int64()),
-    "json": pa.string(),
-}
+from airflow_provider_toggl.core.land.shapes import REPORT_ENTRY, REPORT_ROW, ReportRow, Shape
 
 ARROW_SCHEMAS: dict[str, pa.Schema] = {
-    stream: pa.schema([pa.field(column.name, _ARROW[column.type]) for column in table.columns])
+    stream: pa.schema([pa.field(column.name, COLUMN_TYPES[column.type].arrow) for column in table.columns])
     for stream, table in TABLES.items()
 }
 
-Columns = dict[str, Any]
+Arrays = dict[str, pa.Array]
+"""Columns by name, and ``at`` (in whole seconds) beside them."""
+
+NOT_CONVERTED = (pa.ArrowInvalid, Unreadable)
+"""Errors of values that must be parsed row by row."""
+
+_REPORT_TYPES = {field.column: field.type for field in (*REPORT_ROW, *REPORT_ENTRY)}
+_NEVER = pa.scalar(None, INSTANT)
+_LONGEST = 10**12
 
 
-def report_columns(rows: Sequence[ReportRow]) -> Columns:
-    """Take the columns of ``time_entries`` out of report rows, one row for each entry in them.
+def convert_report(rows: Sequence[ReportRow]) -> Arrays:
+    """Convert report rows to columns of ``time_entries``, one row for each entry in them.
 
     Written out, since landing spends its time here: a third of what ``zip(*map(attrgetter(...), rows))`` takes.
+
+    :raises NOT_CONVERTED: a value must be parsed by itself.
     """
     entries = [entry for row in rows for entry in row.time_entries]
-    if not entries:
-        return {}
     if len(entries) != len(rows):
         rows = [row for row in rows for _ in row.time_entries]
-    return {
+    values: dict[str, list[Any]] = {
         "id": [entry.id for entry in entries],
         "user_id": [row.user_id for row in rows],
         "project_id": [row.project_id for row in rows],
@@ -62,63 +67,79 @@ def report_columns(rows: Sequence[ReportRow]) -> Columns:
         "currency": [row.currency for row in rows],
         "at": [entry.at for entry in entries],
     }
+    return {name: _convert(name, _REPORT_TYPES[name], column, len(rows)) for name, column in values.items()}
 
 
-def object_columns(stream: str, rows: Sequence[msgspec.Struct]) -> Columns:
-    """Take the columns of a stream out of v9 objects."""
-    if not rows:
-        return {}
-    names = rows[0].__struct_fields__
-    columns: Columns = {name: list(map(attrgetter(name), rows)) for name in names}
-    columns["workspace_id"] = _first_given(columns["workspace_id"], columns["wid"])
-    if "user_id" in columns and "uid" in columns:
-        columns["user_id"] = _first_given(columns["user_id"], columns["uid"])
-    columns["deleted_at"] = _first_given(columns["server_deleted_at"], columns["deleted_at"])
-    if stream == "groups":
-        columns["id"] = _first_given(columns["group_id"], columns["id"])
-        columns["user_ids"] = [[member.user_id for member in members or ()] for members in columns["users"]]
-        columns["workspace_ids"] = columns["workspaces"]
-    return columns
+def convert_objects(shape: Shape, rows: Sequence[msgspec.Struct]) -> Arrays:
+    """Convert decoded objects to columns.
+
+    :raises NOT_CONVERTED: a value must be parsed by itself, or one is missing.
+    """
+    values: dict[str, list[Any]] = {}
+    for field in shape.fields:
+        first, *others = field.keys
+        column = list(map(attrgetter(first), rows))
+        for key in others:
+            if None in column:
+                column = [b if a is None else a for a, b in zip(column, map(attrgetter(key), rows), strict=True)]
+        values[field.column] = column
+    _check_required(shape, values)
+    return {field.column: _convert(field.column, field.type, values[field.column], len(rows)) for field in shape.fields}
 
 
-def _first_given(first: Sequence[Any], second: Sequence[Any]) -> Sequence[Any]:
-    return [b if a is None else a for a, b in zip(first, second, strict=True)]
+def arrays_of(stream: str, rows: Sequence[Mapping[str, Any]]) -> Arrays:
+    """Return the columns of rows that hold columns' values."""
+    types = {column.name: column.type for column in TABLES[stream].own} | {"at": "timestamp", "deleted_at": "timestamp"}
+    arrays = {}
+    for name, type_ in types.items():
+        nothing: Any = [] if type_ == "bigint_list" else None
+        values = [nothing if (value := row.get(name)) is None else value for row in rows]
+        array = pa.array(values, COLUMN_TYPES[type_].arrow, size=len(rows))
+        arrays[name] = whole_seconds(array) if name == "at" else array
+    return arrays
 
 
-def build_table(stream: str, columns: Columns, workspace_id: int, observed_at: datetime) -> pa.Table:
-    """Return the Arrow table of a page's columns, with the five times.
+def build_table(
+    stream: str,
+    arrays: Arrays,
+    *,
+    workspace_id: int | pa.Array,
+    observed_at: datetime | pa.Array,
+    deleted_at: pa.Array | None = None,
+) -> pa.Table:
+    """Return the table of columns, with the five times.
 
-    :param columns: values by field name, as decoded; ``at`` and ``deleted_at`` as texts.
-    :param workspace_id: for rows that do not say theirs.
-    :param observed_at: when the page was true, by Toggl's clock.
-    :raises pyarrow.ArrowInvalid: an instant is in a form that the vectorised parser does not take.
+    :param arrays: columns by name; missing ones are null.
+    :param workspace_id: of rows that do not say theirs.
+    :param observed_at: when the rows were true, by Toggl's clock.
+    :param deleted_at: when what they tell of was deleted; by default what they say themselves.
     """
     schema = ARROW_SCHEMAS[stream]
-    if not columns:
+    size = len(arrays["id"]) if arrays else 0
+    if not size:
         return schema.empty_table()
-    size = len(columns["id"])
-    now = pa.repeat(pa.scalar(observed_at, INSTANT), size)
-    arrays = own_arrays(stream, columns, size)
-    arrays["workspace_id"] = _workspaces(arrays["workspace_id"], workspace_id)
-    arrays["updated_at"] = whole_seconds(columns.get("at"), size)
-    arrays["observed_at"] = now
-    deleted_at = arrays["deleted_at"] = instants(columns.get("deleted_at"), size)
-    arrays["seen_at"] = (
-        now if deleted_at.null_count == size else pc.if_else(deleted_at.is_null(), now, pa.scalar(None, INSTANT))
-    )
-    arrays["absent_at"] = pa.nulls(size, INSTANT)
-    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
-
-
-def own_arrays(stream: str, columns: Columns, size: int) -> dict[str, pa.Array]:
-    """Return the columns that Toggl fills as Arrow arrays, nulls where nothing is given.
-
-    :raises pyarrow.ArrowInvalid: an instant is in a form that the vectorised parser does not take.
-    """
-    arrays = {column.name: _array(columns, column.name, column.type, size) for column in TABLES[stream].own}
+    if isinstance(observed_at, datetime):
+        observed_at = pa.repeat(pa.scalar(observed_at, INSTANT), size)
+    if deleted_at is None:
+        deleted_at = arrays.get("deleted_at", pa.nulls(size, INSTANT))
+    is_live = deleted_at.null_count == size
+    arrays = {
+        **{column.name: arrays.get(column.name) for column in TABLES[stream].own},
+        "workspace_id": _fill_workspaces(arrays.get("workspace_id"), workspace_id, size),
+        "updated_at": arrays.get("at", pa.nulls(size, INSTANT)),
+        "observed_at": observed_at,
+        "seen_at": observed_at if is_live else pc.if_else(deleted_at.is_null(), observed_at, _NEVER),
+        "deleted_at": deleted_at,
+        "absent_at": pa.nulls(size, INSTANT),
+    }
+    for field in schema:
+        if arrays[field.name] is None:
+            arrays[field.name] = (
+                pa.array([[]] * size, field.type) if pa.types.is_list(field.type) else pa.nulls(size, field.type)
+            )
     if stream == "time_entries":
         arrays["duration"] = _known_durations(arrays["duration"], arrays["stop"])
-    return arrays
+    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
 
 
 def count_odd_durations(table: pa.Table) -> int:
@@ -127,15 +148,35 @@ def count_odd_durations(table: pa.Table) -> int:
         return 0
     start, stop, duration = (table[name].combine_chunks() for name in ("start", "stop", "duration"))
     span = pc.subtract(stop.view(pa.int64()), start.view(pa.int64()))
+    # Beyond all spans that there are, and small enough not to overflow in microseconds.
+    duration = pc.min_element_wise(duration, _LONGEST, skip_nulls=False)
+    duration = pc.max_element_wise(duration, -_LONGEST, skip_nulls=False)
     off = pc.abs(pc.subtract(span, pc.multiply(duration, 1_000_000)))
     odd = pc.or_(pc.greater_equal(off, 1_000_000), pc.less(span, 0))
     return int(odd.true_count)
 
 
-def _workspaces(given: pa.Array, workspace_id: int) -> pa.Array:
-    if given.null_count == len(given):
-        return pa.repeat(pa.scalar(workspace_id, pa.int64()), len(given))
-    return pc.fill_null(given, workspace_id)
+def _convert(name: str, type_: str, values: Sequence[Any], size: int) -> pa.Array:
+    convert: Callable[..., pa.Array] = convert_seconds if name == "at" else COLUMN_TYPES[type_].convert
+    return convert(values, size)
+
+
+def _check_required(shape: Shape, values: Mapping[str, Sequence[Any]]) -> None:
+    if None in values["id"]:
+        raise Unreadable("id: missing")
+    lacking = [values[name] for name in shape.required if None in values[name]]
+    if lacking:
+        for row in zip(values["deleted_at"], *lacking, strict=True):
+            if row[0] is None and None in row[1:]:
+                raise Unreadable("a required field: missing")
+
+
+def _fill_workspaces(given: pa.Array | None, otherwise: int | pa.Array, size: int) -> pa.Array:
+    if isinstance(otherwise, int):
+        otherwise = pa.scalar(otherwise, pa.int64())
+    if given is None or given.null_count == size:
+        return pa.repeat(otherwise, size) if isinstance(otherwise, pa.Scalar) else otherwise
+    return pc.coalesce(given, otherwise)
 
 
 def _known_durations(duration: pa.Array, stop: pa.Array) -> pa.Array:
@@ -144,58 +185,3 @@ def _known_durations(duration: pa.Array, stop: pa.Array) -> pa.Array:
         return duration
     running = pc.and_(stop.is_null(), pc.not_equal(duration, 0))
     return pc.if_else(running, pa.scalar(None, pa.int64()), duration)
-
-
-def whole_seconds(values: Sequence[str | None] | None, size: int) -> pa.Array:
-    """Cut instants to whole seconds, which is all that reports tell of the same change."""
-    if values is None:
-        return pa.nulls(size, INSTANT)
-    texts = pa.array(values, pa.string(), size=size)
-    try:
-        seconds = texts.cast(_WHOLE_SECONDS)
-    except pa.ArrowInvalid:
-        seconds = texts.cast(INSTANT).cast(_WHOLE_SECONDS, safe=False)
-    return seconds.cast(INSTANT)
-
-
-def _array(columns: Columns, name: str, type_: str, size: int) -> pa.Array:
-    return _CONVERSIONS[type_](columns.get(name), size)
-
-
-def _plain(arrow_type: pa.DataType) -> Callable[[Sequence[Any] | None, int], pa.Array]:
-    def convert(values: Sequence[Any] | None, size: int) -> pa.Array:
-        return pa.nulls(size, arrow_type) if values is None else pa.array(values, arrow_type, size=size)
-
-    return convert
-
-
-def instants(values: Sequence[str | None] | None, size: int) -> pa.Array:
-    """Parse texts of instants, all at once."""
-    if values is None:
-        return pa.nulls(size, INSTANT)
-    return pa.array(values, pa.string(), size=size).cast(INSTANT)
-
-
-def _dates(values: Sequence[str | None] | None, size: int) -> pa.Array:
-    if values is None:
-        return pa.nulls(size, pa.date32())
-    return pa.array([value and value[:10] for value in values], pa.string()).cast(pa.date32())
-
-
-def _lists(values: Sequence[list[int] | None] | None, size: int) -> pa.Array:
-    # Toggl writes "none" as null in one answer and as [] in the next: one form, or rows would seem to change.
-    return pa.array([value or () for value in values or (None,) * size], _ARROW["bigint_list"])
-
-
-def _json(values: Sequence[bytes | None] | None, size: int) -> pa.Array:
-    texts = [value and bytes(value).decode() for value in values or (None,) * size]
-    return pa.array([None if text == "null" else text for text in texts], pa.string())
-
-
-_CONVERSIONS: dict[str, Callable[[Any, int], pa.Array]] = {
-    **{type_: _plain(_ARROW[type_]) for type_ in ("bigint", "boolean", "text", "double")},
-    "timestamp": instants,
-    "date": _dates,
-    "bigint_list": _lists,
-    "json": _json,
-}

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_toggl.core.instants import BEGINNING, END
+
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.dialects import Dialect
     from airflow_provider_toggl.core.land.session import Session
@@ -136,7 +138,12 @@ def find_days(session: Session, since: int = 0, workspace_id: int | None = None)
 
 def find_fact_days(session: Session) -> set[tuple[int, date]]:
     """Return every workspace and day that has facts."""
-    rows = session.run("select distinct workspace_id, local_date from time_entry_facts where local_date is not null")
+    # Not of starts at the very ends of the calendar, as earlier versions landed them: not every zone has a date there.
+    rows = session.run(
+        """select distinct workspace_id, local_date from time_entry_facts
+where local_date is not null and "start" >= ? and "start" < ?""",
+        [BEGINNING, END],
+    )
     return {(int(workspace_id), as_day(day)) for workspace_id, day in rows}
 
 

@@ -10,7 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.land import merge
-from airflow_provider_toggl.core.land.arrow_rows import CHUNK, build_table, mend_column, plain_rows, plain_value
+from airflow_provider_toggl.core.land.arrow_rows import (
+    CHUNK,
+    NUL,
+    NUL_SIGN,
+    build_table,
+    mend_column,
+    plain_rows,
+    plain_value,
+    texts_without_nul,
+)
 from airflow_provider_toggl.core.land.dialects import Dialect
 from airflow_provider_toggl.core.land.placeholders import to_format
 from airflow_provider_toggl.core.land.schemas import KEY, TableSchema
@@ -86,7 +95,7 @@ class DbApiSession:
 
     def _insert(self, sql: str, rows: pa.Table) -> None:
         with closing(self._connection.cursor()) as cursor:
-            for batch in batches(rows):
+            for batch in batches(rows if self._dialect.has_nul else texts_without_nul(rows)):
                 for some in plain_rows(batch, self._dialect.instants, self._dialect.has_booleans):
                     cursor.executemany(self._sql(sql), some)
 
@@ -94,7 +103,10 @@ class DbApiSession:
         return to_format(sql, self._doubles) if self._is_format else sql
 
     def _plain(self, parameters: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(plain_value(value, self._dialect.instants) for value in parameters)
+        plain = tuple(plain_value(value, self._dialect.instants) for value in parameters)
+        if self._dialect.has_nul:
+            return plain
+        return tuple(value.replace(NUL, NUL_SIGN) if isinstance(value, str) else value for value in plain)
 
 
 def batches(rows: pa.Table) -> Iterator[pa.Table]:

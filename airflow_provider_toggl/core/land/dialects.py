@@ -32,6 +32,7 @@ class Dialect:
     :param has_lists: whether it has a type for lists; else they are JSON texts.
     :param instants: how instants are given to it: ``aware``, ``naive`` (in UTC) or ``text``.
     :param has_booleans: whether it has a type for booleans; else they are 1 and 0.
+    :param has_nul: whether its texts can hold NUL characters.
     :param raw_limit: characters kept of a rejected record.
     :param file: the file of statements that only this engine understands.
     :param drop: the statement that drops the temporary table ``{0}`` where there is one.
@@ -53,6 +54,7 @@ class Dialect:
     has_lists: bool = False
     instants: str = "aware"
     has_booleans: bool = True
+    has_nul: bool = True
     raw_limit: int = 4_194_304
     file: str = "ansi"
     drop: str = "drop table if exists {0}"
@@ -218,5 +220,6 @@ ANSI = Dialect(
     same_text="case when {0} = {1} or ({0} is null and {1} is null) then 1 else 0 end = 1",
     instants="naive",
     has_booleans=False,
+    has_nul=False,
     raw_limit=16_000,
 )

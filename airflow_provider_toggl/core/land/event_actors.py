@@ -28,18 +28,26 @@ def find_actor(metadata: msgspec.Raw, creator_id: msgspec.Raw) -> int | None:
     found = None
     if metadata:
         try:
-            found = _user_id(_METADATA.decode(metadata).event_user_id)
+            found = user_id_of(_METADATA.decode(metadata).event_user_id)
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = None
     if found is None and creator_id:
         try:
-            found = _user_id(_ANYTHING.decode(creator_id))
+            found = user_id_of(_ANYTHING.decode(creator_id))
         except (msgspec.DecodeError, UnicodeDecodeError):
             found = None
     return found
 
 
-def _user_id(value: Any) -> int | None:
+def find_actor_of(document: dict[str, Any]) -> int | None:
+    """Return the same of an event that is decoded as a whole."""
+    metadata = document.get("metadata")
+    found = user_id_of(metadata.get("event_user_id")) if isinstance(metadata, dict) else None
+    return user_id_of(document.get("creator_id")) if found is None else found
+
+
+def user_id_of(value: Any) -> int | None:
+    """Return a user's id, given as a number or as its digits, None where it is none."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -8,37 +8,37 @@ that could win over fields that are known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.json_text import read_json
+from airflow_provider_toggl.core.land.column_types import INSTANT, Unreadable, parse_timestamp, shown
 from airflow_provider_toggl.core.land.columns import (
     ARROW_SCHEMAS,
-    INSTANT,
-    Columns,
+    NOT_CONVERTED,
+    Arrays,
+    arrays_of,
+    build_table,
+    convert_objects,
     count_odd_durations,
-    own_arrays,
-    whole_seconds,
 )
-from airflow_provider_toggl.core.land.event_actors import find_actor
-from airflow_provider_toggl.core.land.event_shapes import EVENTS, LEGACY, PASSED_OVER, EventShape
-from airflow_provider_toggl.core.land.json_text import read_reason, repair_surrogates
+from airflow_provider_toggl.core.land.event_actors import find_actor, find_actor_of
+from airflow_provider_toggl.core.land.event_shapes import EVENTS, PASSED_OVER, EventShape
 from airflow_provider_toggl.core.land.records import RAW_LIMIT, Batch, Rejected, Told
-from airflow_provider_toggl.core.land.rows import Unreadable, tidy_object
+from airflow_provider_toggl.core.land.rows import read_object
+from airflow_provider_toggl.core.land.shapes import Field
 
 STRAYS = "events"
 """The stream under which events are rejected that belong to none."""
 
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, MalformedAnswer)
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PAYLOADS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NEVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -93,7 +93,7 @@ class Decoded:
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """One observation.
 
-    :param payload: the whole object; None where only its deletion is told.
+    :param payload: the whole object: decoded, or (parsed) its columns' values; None where only its deletion is told.
     :param observed_at: when the payload stood.
     :param deleted_at: when it was deleted, None while it exists.
     :param actor_id: who did it, of time entries alone; None where it is not known.
@@ -105,7 +105,21 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     observed_at: datetime
     deleted_at: datetime | None
     event: Delivered
+    seq: int | None
     actor_id: int | None = None
+
+
+class _Content(NamedTuple):
+    """What the body of an event says.
+
+    :param payload: as that of ``_Row``.
+    :param actor_id: who did it.
+    :param values_of: returns the values of some columns of the payload.
+    """
+
+    payload: Any
+    actor_id: int | None
+    values_of: Callable[[Any, tuple[Field, ...]], list[Any]]
 
 
 @dataclass
@@ -115,25 +129,31 @@ class _Group:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def decode_events(events: Iterable[Delivered]) -> Decoded:
-    """Read events, in any order: what can be landed becomes rows, what cannot is kept with the reason."""
+def decode_events(events: Iterable[Delivered], seqs: Iterable[int] | None = None) -> Decoded:
+    """Read events, in any order: what can be landed becomes rows, what cannot is kept with the reason.
+
+    :param seqs: the events' numbers in their store, for rejected ones to be found there again.
+    """
     groups: dict[str, _Group] = {}
     strays: list[Rejected] = []
     passed_over = 0
+    numbers = iter(seqs) if seqs is not None else None
     for event in events:
+        seq = None if numbers is None else next(numbers)
         entity = event.entity
         shape = EVENTS.get(entity or "")
         if shape is None:
             if entity in PASSED_OVER:
                 passed_over += 1
             else:
-                strays.append(_reject(STRAYS, event, f"metadata.model: {_quoted(entity)} is no entity that is known"))
+                reason = f"metadata.model: {_quoted(entity)} is no entity that is known"
+                strays.append(_reject(STRAYS, event, seq, reason))
             continue
         group = groups.get(shape.stream) or groups.setdefault(shape.stream, _Group(shape))
         try:
-            group.rows.append(_read(shape, event))
-        except (Unreadable, *_UNDECODABLE) as error:
-            group.rejected.append(_reject(shape.stream, event, read_reason(error)))
+            group.rows.append(_read(shape, event, seq))
+        except Unreadable as error:
+            group.rejected.append(_reject(shape.stream, event, seq, str(error)))
     batches = [_build_batch(group) for group in groups.values()]
     if strays:
         # They have no table, but a batch to travel in.
@@ -141,120 +161,207 @@ def decode_events(events: Iterable[Delivered]) -> Decoded:
     return Decoded(tuple(batches), passed_over)
 
 
-def _read(shape: EventShape, event: Delivered) -> _Row:
+def _read(shape: EventShape, event: Delivered, seq: int | None) -> _Row:
     """Read an event of an entity that has a table.
 
-    :raises Unreadable: it lacks what it cannot be landed without.
-    :raises msgspec.DecodeError: a field is of another type, or out of all range.
-    :raises MalformedAnswer: it is not JSON.
+    :raises Unreadable: it cannot be landed; the text says which field and why.
     """
-    if event.workspace_id is None:
-        raise Unreadable("workspace_id: missing")
+    try:
+        document: Any = shape.decoder.decode(event.body)
+        actor_id = find_actor(document.metadata, document.creator_id) if shape.stream == "time_entries" else None
+        return _build_row(shape, event, seq, _Content(document.payload, actor_id, _decoded_values))
+    except (*_UNDECODABLE, Unreadable):
+        return _parse(shape, event, seq)
+
+
+def _parse(shape: EventShape, event: Delivered, seq: int | None) -> _Row:
+    """Read an event field by field, which says what is wrong with one that could not be decoded.
+
+    :raises Unreadable: it cannot be landed; the text says which field and why.
+    """
+    content, problem = _parse_body(shape, event.body)
+    if problem is not None and event.action in ("created", "updated"):
+        raise problem
+    try:
+        return _build_row(shape, event, seq, content)
+    except Unreadable as error:
+        raise problem or error from None
+
+
+def _parse_body(shape: EventShape, body: bytes) -> tuple[_Content, Unreadable | None]:
+    """Return what an event says, and what is wrong with its payload where it cannot be read."""
+    try:
+        document = read_json(body)
+    except ValueError as error:
+        return _Content(None, None, _parsed_values), Unreadable(f"the body is not JSON: {error}")
+    if not isinstance(document, dict):
+        return _Content(None, None, _parsed_values), Unreadable("the body is not an object")
+    actor_id = find_actor_of(document) if shape.stream == "time_entries" else None
+    payload = document.get("payload")
+    if payload is None:
+        return _Content(None, actor_id, _parsed_values), None
+    if not isinstance(payload, dict):
+        problem = Unreadable(f"payload: {shown(payload)} is not an object")
+        return _Content(None, actor_id, _parsed_values), problem
+    try:
+        # A payload may lack its id, which metadata have too.
+        row = read_object(shape.payload, payload, _payload_text(shape, body), needs_all=False)
+    except Unreadable as error:
+        return _Content(None, actor_id, _parsed_values), Unreadable(f"payload.{error}")
+    return _Content(row, actor_id, _parsed_values), None
+
+
+def _payload_text(shape: EventShape, body: bytes) -> bytes | None:
+    if shape.payload.json_struct is None:
+        return None
+    try:
+        return bytes(_PAYLOADS.decode(body)["payload"])
+    except (*_UNDECODABLE, KeyError):
+        return None
+
+
+def _build_row(shape: EventShape, event: Delivered, seq: int | None, content: _Content) -> _Row:
+    """Return the observation that an event is.
+
+    :raises Unreadable: it cannot be landed.
+    """
     if event.oddity is not None and "more than once" in event.oddity:
         raise Unreadable(event.oddity)
-    if event.action == "deleted":
-        return _read_deleted(shape, event, event.workspace_id)
-    if event.action not in ("created", "updated"):
+    if event.action not in ("created", "updated", "deleted"):
         raise Unreadable(f"metadata.action: {_quoted(event.action)} is no action that is known")
-    document = _decode(shape, event.body)
-    payload = document.payload
-    if payload is None:
-        raise Unreadable("payload: missing")
-    missing = _missing(shape, payload)
-    if missing is not None:
-        raise Unreadable(f"payload.{missing}: missing")
-    observed_at = event.created_at or _instant(payload.at, "payload.at")
-    told = payload.server_deleted_at or payload.deleted_at
-    deleted_at = None if told is None else _instant(told, "payload.server_deleted_at")
-    actor_id = _actor(shape, document)
-    return _Row(_key(shape, event, payload), event.workspace_id, payload, observed_at, deleted_at, event, actor_id)
-
-
-def _read_deleted(shape: EventShape, event: Delivered, workspace_id: int) -> _Row:
-    """Read a deletion, for which id and time are enough, whatever else the body has or lacks."""
-    payload = actor_id = None
-    with suppress(*_UNDECODABLE):
-        document = _decode(shape, event.body)
-        payload, actor_id = document.payload, _actor(shape, document)
-    deleted_at = _deletion(event, payload)
-    key = _key(shape, event, payload)
-    is_whole = (
-        payload is not None
-        and event.created_at is not None
-        and (payload.at is not None or not shape.is_dated)
-        and _missing(shape, payload) is None
+    payload = content.payload
+    key = given = updated_at = told = None
+    if payload is not None:
+        key, given, updated_at, told = content.values_of(payload, shape.identity)
+    workspace_id = event.workspace_id if given is None else given
+    if workspace_id is None:
+        raise Unreadable("workspace_id: missing")
+    times = _find_times(shape, event, content, updated_at, None if told is None else _moment(told))
+    key = _find_key(shape, event, key)
+    return _Row(
+        key,
+        workspace_id,
+        payload if times.is_whole else None,
+        times.observed_at,
+        times.deleted_at,
+        event,
+        seq,
+        content.actor_id,
     )
-    if not is_whole:
-        return _Row(key, workspace_id, None, _NEVER, deleted_at, event, actor_id)
-    return _Row(key, workspace_id, payload, event.created_at or deleted_at, deleted_at, event, actor_id)
 
 
-def _deletion(event: Delivered, payload: Any) -> datetime:
-    """Return when a deletion was, as late as it is told: the payload has whole seconds, and an update may have come
-    within the same one.
+class _Times(NamedTuple):
+    """When an event's payload stood, when its object was deleted, and whether the payload is the whole object."""
+
+    observed_at: datetime
+    deleted_at: datetime | None
+    is_whole: bool = True
+
+
+def _find_times(
+    shape: EventShape, event: Delivered, content: _Content, updated_at: Any, deleted_at: datetime | None
+) -> _Times:
+    """Return the times of an observation.
+
+    Of a deletion, id and time are enough, whatever else the body has or lacks.
+
+    :param deleted_at: what the payload says.
+    :raises Unreadable: it cannot be landed.
     """
-    told = None if payload is None else payload.server_deleted_at or payload.deleted_at
-    moments = [] if event.created_at is None else [event.created_at]
-    if told is not None:
-        with suppress(ValueError):
-            moments.append(parse_instant(told))
-    return max(moments) if moments else _sent_at(event)
+    if event.action != "deleted":
+        if content.payload is None:
+            raise Unreadable("payload: missing")
+        lacking = None if deleted_at else _find_lacking(shape, content)
+        if lacking is not None:
+            raise Unreadable(f"payload.{lacking}: missing")
+        observed_at = event.created_at or (None if updated_at is None else _moment(updated_at))
+        if observed_at is None:
+            raise Unreadable("payload.at: missing, and so is created_at")
+        return _Times(observed_at, deleted_at)
+    # The payload has whole seconds, and an update may have come within the same one.
+    known = [moment for moment in (event.created_at, deleted_at) if moment is not None]
+    deleted_at = max(known) if known else _sent_at(event)
+    if event.created_at is None or (updated_at is None and shape.is_dated):
+        return _Times(_NEVER, deleted_at, is_whole=False)
+    if content.payload is None or _find_lacking(shape, content) is not None:
+        return _Times(_NEVER, deleted_at, is_whole=False)
+    return _Times(event.created_at, deleted_at)
+
+
+def _find_key(shape: EventShape, event: Delivered, key: int | None) -> int:
+    if key is None and shape.stream != "users":
+        key = event.entity_id
+    if key is None:
+        raise Unreadable(f"payload.{shape.identity[0].keys[0]}: missing")
+    return key
+
+
+def _find_lacking(shape: EventShape, content: _Content) -> str | None:
+    values = content.values_of(content.payload, shape.required)
+    return shape.required[values.index(None)].keys[0] if None in values else None
+
+
+def _decoded_values(payload: Any, wanted: tuple[Field, ...]) -> list[Any]:
+    values = []
+    for each in wanted:
+        value = None
+        for key in each.keys:
+            value = getattr(payload, key)
+            if value is not None:
+                break
+        values.append(value)
+    return values
+
+
+def _parsed_values(payload: dict[str, Any], wanted: tuple[Field, ...]) -> list[Any]:
+    return [payload[each.column] for each in wanted]
+
+
+def _moment(value: str | datetime) -> datetime | None:
+    """Return an instant that is parsed already, or that only was decoded."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return parse_timestamp(value)
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
 
 
 def _sent_at(event: Delivered) -> datetime:
     """Return when an event was sent, by Toggl's clock, or else when it came."""
     try:
-        document = msgspec.json.decode(event.body)
-        return parse_instant(document["timestamp"])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        return parse_instant(read_json(event.body)["timestamp"])
+    except (KeyError, TypeError, ValueError):
         return event.received_at
 
 
-def _decode(shape: EventShape, body: bytes) -> Any:
-    try:
-        return shape.decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return shape.decoder.decode(repair_surrogates(STRAYS, body))
-
-
-def _actor(shape: EventShape, document: Any) -> int | None:
-    return find_actor(document.metadata, document.creator_id) if shape.stream == "time_entries" else None
-
-
-def _missing(shape: EventShape, payload: Any) -> str | None:
-    for name in shape.required:
-        if getattr(payload, name) is None and getattr(payload, LEGACY.get(name, name), None) is None:
-            return name
-    return None
-
-
-def _key(shape: EventShape, event: Delivered, payload: Any) -> int:
-    key = event.entity_id
-    if shape.stream == "users":
-        # The id is that of the membership; users are known everywhere else by their own.
-        key = None if payload is None else payload.uid if payload.user_id is None else payload.user_id
-    if key is None:
-        raise Unreadable("payload.user_id: missing" if shape.stream == "users" else "payload.id: missing")
-    return int(key)
-
-
 def _build_batch(group: _Group) -> Batch:
-    stream = group.shape.stream
-    whole = [row for row in group.rows if row.payload is not None]
-    bare = [row for row in group.rows if row.payload is None]
+    shape = group.shape
     rejected = list(group.rejected)
+    decoded = [row for row in group.rows if isinstance(row.payload, msgspec.Struct)]
+    parsed = [row for row in group.rows if isinstance(row.payload, dict)]
+    bare = [row for row in group.rows if row.payload is None]
     try:
-        table = _build_whole(group.shape, whole)
-    except pa.ArrowInvalid:
-        whole = _tidied(stream, whole, rejected)
-        table = _build_whole(group.shape, whole)
-    if bare:
-        table = pa.concat_tables([table, _build_table(stream, bare, {}, pa.nulls(len(bare), INSTANT))])
-    if stream != "time_entries":
-        return Batch(stream, table, tuple(rejected))
-    return Batch(stream, table, tuple(rejected), count_odd_durations(table), _build_told([*whole, *bare]))
+        arrays = convert_objects(shape.payload, [row.payload for row in decoded]) if decoded else {}
+    except NOT_CONVERTED:
+        for row in decoded:
+            try:
+                again = _parse(shape, row.event, row.seq)
+            except Unreadable as error:
+                rejected.append(_reject(shape.stream, row.event, row.seq, str(error)))
+            else:
+                (bare if again.payload is None else parsed).append(again)
+        arrays, decoded = {}, []
+    tables = [
+        _build_table(shape, decoded, arrays),
+        _build_table(shape, parsed, arrays_of(shape.stream, [row.payload for row in parsed])),
+        _build_table(shape, bare, {}),
+    ]
+    table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
+    if shape.stream != "time_entries":
+        return Batch(shape.stream, table, tuple(rejected))
+    told = _build_told([*decoded, *parsed, *bare])
+    return Batch(shape.stream, table, tuple(rejected), count_odd_durations(table), told)
 
 
 def _build_told(rows: Sequence[_Row]) -> Told:
@@ -263,63 +370,22 @@ def _build_told(rows: Sequence[_Row]) -> Told:
     )
 
 
-def _tidied(stream: str, rows: Sequence[_Row], rejected: list[Rejected]) -> list[_Row]:
-    """Return the rows whose instants are such, in the form that the vectorised parser takes."""
-    kept = []
-    for row in rows:
-        try:
-            tidy_object(stream, row.payload)
-        except Unreadable as error:
-            rejected.append(_reject(stream, row.event, f"payload.{error}"))
-        else:
-            kept.append(row)
-    return kept
-
-
-def _build_whole(shape: EventShape, rows: Sequence[_Row]) -> pa.Table:
-    """Return the table of rows with payloads.
-
-    :raises pyarrow.ArrowInvalid: an instant is in a form that the vectorised parser does not take.
-    """
-    size = len(rows)
-    if not size:
+def _build_table(shape: EventShape, rows: Sequence[_Row], arrays: Arrays) -> pa.Table:
+    """Return the table of rows whose payloads' columns are given."""
+    if not rows:
         return ARROW_SCHEMAS[shape.stream].empty_table()
-    payloads = [row.payload for row in rows]
-    columns: Columns = {name: list(map(attrgetter(name), payloads)) for name in shape.columns}
-    for name in LEGACY.keys() & columns.keys():
-        if None in columns[name]:
-            older = map(attrgetter(LEGACY[name]), payloads)
-            columns[name] = [b if a is None else a for a, b in zip(columns[name], older, strict=True)]
-    updated_at = whole_seconds(list(map(attrgetter("at"), payloads)) if shape.is_dated else None, size)
-    return _build_table(shape.stream, rows, columns, updated_at)
+    own = {name: array for name, array in arrays.items() if shape.is_dated or name != "at"}
+    own["id"] = pa.array([row.id for row in rows], pa.int64())
+    workspaces = pa.array([row.workspace_id for row in rows], pa.int64())
+    observed_at = pa.array([row.observed_at for row in rows], INSTANT)
+    deleted_at = pa.array([row.deleted_at for row in rows], INSTANT)
+    return build_table(shape.stream, own, workspace_id=workspaces, observed_at=observed_at, deleted_at=deleted_at)
 
 
-def _build_table(stream: str, rows: Sequence[_Row], columns: Columns, updated_at: pa.Array) -> pa.Table:
-    columns["id"] = [row.id for row in rows]
-    columns["workspace_id"] = [row.workspace_id for row in rows]
-    arrays = own_arrays(stream, columns, len(rows))
-    arrays["updated_at"] = updated_at
-    observed_at = arrays["observed_at"] = pa.array([row.observed_at for row in rows], INSTANT)
-    deleted_at = arrays["deleted_at"] = pa.array([row.deleted_at for row in rows], INSTANT)
-    arrays["seen_at"] = pc.if_else(deleted_at.is_null(), observed_at, pa.scalar(None, INSTANT))
-    arrays["absent_at"] = pa.nulls(len(rows), INSTANT)
-    schema = ARROW_SCHEMAS[stream]
-    return pa.Table.from_arrays([arrays[name] for name in schema.names], schema=schema)
-
-
-def _instant(text: str | None, name: str) -> datetime:
-    if text is None:
-        raise Unreadable(f"{name}: missing, and so is created_at")
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise Unreadable(f"{name}: {error}") from None
-
-
-def _reject(stream: str, event: Delivered, reason: str) -> Rejected:
+def _reject(stream: str, event: Delivered, seq: int | None, reason: str) -> Rejected:
     text = event.body.decode(errors="replace")[:RAW_LIMIT]
     # Where nobody says whose it is, it is kept as that of workspace 0, which nobody has.
-    return Rejected(stream, event.workspace_id or 0, text, reason, event.created_at or event.received_at)
+    return Rejected(stream, event.workspace_id or 0, text, reason, event.created_at or event.received_at, seq)
 
 
 def _quoted(word: str | None) -> str:

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.land.columns import INSTANT
+from airflow_provider_toggl.core.land.column_types import INSTANT
 from airflow_provider_toggl.core.land.records import Batch
 from airflow_provider_toggl.core.land.schemas import HISTORY_FIELDS, VERSIONS, Column
 

@@ -13,7 +13,7 @@ from psycopg.types.string import TextLoader
 
 from airflow_provider_toggl.core.land import merge
 from airflow_provider_toggl.core.land.arrow_rows import CHUNK, NUL, NUL_SIGN, build_table
-from airflow_provider_toggl.core.land.columns import INSTANT
+from airflow_provider_toggl.core.land.column_types import INSTANT
 from airflow_provider_toggl.core.land.copy_binary import binary_chunks
 from airflow_provider_toggl.core.land.dialects import POSTGRES, Dialect
 from airflow_provider_toggl.core.land.placeholders import to_format

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +13,18 @@ import pyarrow as pa
 
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 from airflow_provider_toggl.core.garbage import uncollected
+from airflow_provider_toggl.core.json_text import beginning_of, read_json, split_list
+from airflow_provider_toggl.core.land.column_types import Unreadable
 from airflow_provider_toggl.core.land.columns import (
+    NOT_CONVERTED,
+    Arrays,
+    arrays_of,
     build_table,
+    convert_objects,
+    convert_report,
     count_odd_durations,
-    object_columns,
-    report_columns,
 )
-from airflow_provider_toggl.core.land.json_text import begin_of, read_reason, repair_surrogates, unwrap_list
-from airflow_provider_toggl.core.land.rows import Unreadable, check_object, read_object, read_report_row
+from airflow_provider_toggl.core.land.rows import Row, read_object, read_report_row
 from airflow_provider_toggl.core.land.schemas import TABLES
 from airflow_provider_toggl.core.land.shapes import OBJECTS, ReportRow
 
@@ -33,7 +38,8 @@ MANY_REJECTED = 10
 
 _REPORT_ROWS = msgspec.json.Decoder(list[ReportRow])
 _OBJECT_ROWS: dict[str, Any] = {stream: msgspec.json.Decoder(list[shape.struct]) for stream, shape in OBJECTS.items()}  # type: ignore[name-defined]
-_RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+_DATA = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, *NOT_CONVERTED)
 _logged: set[tuple[str, bool]] = set()
 
 
@@ -51,13 +57,19 @@ class Observation:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that cannot be landed: its JSON text (capped) and the reason, which names the field."""
+    """A record that cannot be landed.
+
+    :param raw: its JSON text, capped.
+    :param reason: the field, its value, and why it cannot be landed.
+    :param seq: of an event, its number in the event store, where it came from one.
+    """
 
     stream: str
     workspace_id: int
     raw: str
     reason: str
     observed_at: datetime
+    seq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,87 +120,113 @@ def decode_page(stream: str, body: bytes, observation: Observation) -> Batch:
     """
     if stream not in TABLES:
         raise ConfigurationError(f"There is no stream {stream!r}. Streams: {', '.join(TABLES)}.")
-    try:
-        return _decode_repaired(stream, body, observation)
-    except RecursionError:
-        raise MalformedAnswer(f"The answer for {stream} is nested without end: {begin_of(body)}") from None
-
-
-def _decode_repaired(stream: str, body: bytes, observation: Observation) -> Batch:
-    try:
-        return _decode(stream, unwrap_list(stream, body), observation)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode(stream, unwrap_list(stream, repair_surrogates(stream, body)), observation)
-
-
-def _decode(stream: str, body: bytes, observation: Observation) -> Batch:
+    rows = _find_list(stream, body)
     if logger.isEnabledFor(logging.DEBUG):
-        _log_unknown_fields(stream, body)
+        _log_unknown_fields(stream, rows)
     rejected: list[Rejected] = []
     try:
-        columns = _read_page(stream, body)
-        table = build_table(stream, columns, observation.workspace_id, observation.observed_at)
-    except (msgspec.ValidationError, pa.ArrowInvalid, Unreadable):
-        table, rejected = _decode_row_by_row(stream, body, observation)
+        arrays = _convert(stream, rows)
+    except _UNDECODABLE:
+        arrays, rejected = _read_row_by_row(stream, rows, observation)
+    table = build_table(stream, arrays, workspace_id=observation.workspace_id, observed_at=observation.observed_at)
     odd = count_odd_durations(table) if stream == "time_entries" else 0
     return Batch(stream, table, tuple(rejected), odd)
 
 
-def _read_page(stream: str, body: bytes) -> dict[str, Any]:
-    """Read a page whose rows are all of one shape and all right, which is nearly every page."""
+def _find_list(stream: str, body: bytes) -> bytes:
+    """Return the JSON list of an answer, also when it is wrapped in ``{"data": ...}`` or given as null.
+
+    :raises MalformedAnswer: it is an object without ``data``, or not JSON.
+    """
+    body = body.strip()
+    if body[:1] == b"{":
+        try:
+            data = _find_data(body)
+        except ValueError as error:
+            raise _malformed(stream, body, error) from None
+        if data is None:
+            raise MalformedAnswer(f"The answer for {stream} is an object without `data`: {beginning_of(body)}")
+        body = data.strip()
+    return b"[]" if body == b"null" else body
+
+
+def _find_data(body: bytes) -> bytes | None:
+    try:
+        data = _DATA.decode(body).get("data")
+        return None if data is None else bytes(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = read_json(body)
+        return json.dumps(document["data"]).encode() if "data" in document else None
+
+
+def _convert(stream: str, body: bytes) -> Arrays:
+    """Convert a page whose rows are all of one shape and all right, which is nearly every page.
+
+    :raises _UNDECODABLE: its rows must be read one by one.
+    """
     # No quoted string can contain these bytes: within one, its quotes would be escaped.
     if stream == "time_entries" and b'"time_entries"' in body:
         rows = _REPORT_ROWS.decode(body)
         if 0 in {len(row.time_entries) for row in rows}:
             raise Unreadable("time_entries: empty")
-        return report_columns(rows)
+        return convert_report(rows) if rows else {}
     objects = _OBJECT_ROWS[stream].decode(body)
-    for row in objects:
-        check_object(stream, row)
-    return object_columns(stream, objects)
+    return convert_objects(OBJECTS[stream], objects) if objects else {}
 
 
-def _decode_row_by_row(stream: str, body: bytes, observation: Observation) -> tuple[pa.Table, list[Rejected]]:
-    reports: list[ReportRow] = []
-    objects: list[msgspec.Struct] = []
+def _read_row_by_row(stream: str, body: bytes, observation: Observation) -> tuple[Arrays, list[Rejected]]:
+    """Read rows one by one, and set aside those that cannot be read.
+
+    :raises MalformedAnswer: it is not a list, or most of it cannot be read.
+    """
+    rows: list[Row] = []
     rejected: list[Rejected] = []
-    rows = _raw_rows(stream, body)
-    for raw in rows:
-        try:
-            if stream == "time_entries" and _is_report_row(raw):
-                reports.append(read_report_row(raw))
-            else:
-                objects.append(read_object(stream, raw))
-        except (Unreadable, msgspec.ValidationError) as error:
-            text = bytes(raw).decode(errors="replace")[:RAW_LIMIT]
-            rejected.append(
-                Rejected(stream, observation.workspace_id, text, read_reason(error), observation.observed_at)
-            )
-    if len(rejected) >= MANY_REJECTED and len(rejected) * 2 > len(rows):
-        raise MalformedAnswer(
-            f"{len(rejected)} of {len(rows)} rows of {stream} cannot be read; the first: {rejected[0].reason}. "
-            "Nothing of this answer was landed. Try again; if it stays, Toggl has changed its format: look for a newer "
-            "release."
-        )
-    tables = [
-        build_table(stream, columns, observation.workspace_id, observation.observed_at)
-        for columns in (report_columns(reports), object_columns(stream, objects))
-    ]
-    return pa.concat_tables(tables), rejected
 
+    def reject(text: bytes, error: Unreadable) -> None:
+        raw = text.decode(errors="replace")[:RAW_LIMIT]
+        rejected.append(Rejected(stream, observation.workspace_id, raw, str(error), observation.observed_at))
 
-def _raw_rows(stream: str, body: bytes) -> list[msgspec.Raw]:
     try:
-        return _RAW_ROWS.decode(body)
-    except msgspec.ValidationError:
-        raise MalformedAnswer(f"The answer for {stream} is JSON but not a list: {begin_of(body)}") from None
+        texts = split_list(body)
+    except ValueError as error:
+        raise _malformed(stream, body, error) from None
+    for text in texts:
+        try:
+            document = _read_row(stream, text)
+            if stream == "time_entries" and isinstance(document, dict) and "time_entries" in document:
+                for found in read_report_row(document):
+                    if isinstance(found, dict):
+                        rows.append(found)
+                    else:
+                        only_one = len(document["time_entries"]) == 1
+                        reject(text if only_one else found[0], found[1])
+            else:
+                rows.append(read_object(OBJECTS[stream], document, text))
+        except Unreadable as error:
+            reject(text, error)
+    if len(rejected) >= MANY_REJECTED and len(rejected) > len(rows):
+        raise MalformedAnswer(
+            f"{len(rejected)} of {len(rows) + len(rejected)} rows of {stream} cannot be read; the first: "
+            f"{rejected[0].reason}. Nothing of this answer was landed. Try again; if it stays, Toggl has changed its "
+            "format: look for a newer release."
+        )
+    return arrays_of(stream, rows), rejected
 
 
-def _is_report_row(raw: msgspec.Raw) -> bool:
-    if b'"time_entries"' not in bytes(raw):
-        return False
-    row = msgspec.json.decode(raw)
-    return isinstance(row, dict) and "time_entries" in row
+def _read_row(stream: str, text: bytes) -> Any:
+    try:
+        return read_json(text)
+    except json.JSONDecodeError as error:
+        # One row alone cannot be broken like this: the answer is.
+        raise _malformed(stream, text, error) from None
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
+
+
+def _malformed(stream: str, body: bytes, error: Exception) -> MalformedAnswer:
+    return MalformedAnswer(
+        f"The answer for {stream} is not a JSON list ({error}): {len(body)} bytes beginning {beginning_of(body)}"
+    )
 
 
 def _log_unknown_fields(stream: str, body: bytes) -> None:
@@ -198,7 +236,7 @@ def _log_unknown_fields(stream: str, body: bytes) -> None:
         return
     try:
         rows = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     if not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
         return

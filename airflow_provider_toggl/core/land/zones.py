@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.instants import BEGINNING, END
 
 FIRST_YEAR, LAST_YEAR = 2000, 2040
 """Toggl began in 2006; before the first year and after the last one, its offset goes on."""
 
-BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
-END = datetime(9999, 12, 30, tzinfo=timezone.utc)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STEP = timedelta(days=7)
 
@@ -74,11 +74,12 @@ def get_zone(name: str) -> ZoneInfo:
 
 
 def local_days(workspaces: pa.ChunkedArray, instants: pa.ChunkedArray, zone: str) -> frozenset[tuple[int, date]]:
-    """Return the different pairs of workspace and local day, of instants that are not null.
+    """Return the different pairs of workspace and local day, of instants that have one in every zone.
 
-    :param instants: microseconds, UTC.
+    :param instants: microseconds, UTC; null, or before ``BEGINNING`` or from ``END`` on, for those that have none.
     """
-    known = instants.is_valid()
+    within = pc.and_(pc.greater_equal(instants, pa.scalar(BEGINNING)), pc.less(instants, pa.scalar(END)))
+    known = pc.fill_null(within, False)
     micros = instants.filter(known).cast(pa.int64()).to_numpy()
     if not len(micros):
         return frozenset()

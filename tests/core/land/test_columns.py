@@ -4,27 +4,17 @@ import pyarrow as pa
 import pytest
 from support.observations import NOON, decode, report_row, v9_entry
 
-from airflow_provider_toggl.core.land.columns import (
-    ARROW_SCHEMAS,
-    INSTANT,
-    build_table,
-    count_odd_durations,
-    object_columns,
-    report_columns,
-)
+from airflow_provider_toggl.core.land.column_types import INSTANT
+from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS, arrays_of, build_table, count_odd_durations
 from airflow_provider_toggl.core.land.schemas import TABLES
-
-
-def test_no_rows_have_no_columns() -> None:
-    assert report_columns([]) == {}
-    assert object_columns("tags", []) == {}
 
 
 @pytest.mark.parametrize("stream", TABLES)
 def test_a_table_without_rows_has_its_columns(stream: str) -> None:
-    table = build_table(stream, {}, 7, NOON)
-    assert table.schema == ARROW_SCHEMAS[stream]
-    assert table.num_rows == 0
+    for arrays in ({}, arrays_of(stream, [])):
+        table = build_table(stream, arrays, workspace_id=7, observed_at=NOON)
+        assert table.schema == ARROW_SCHEMAS[stream]
+        assert table.num_rows == 0
 
 
 def test_every_instant_is_in_utc_and_microseconds() -> None:
@@ -33,9 +23,14 @@ def test_every_instant_is_in_utc_and_microseconds() -> None:
 
 
 def test_of_no_entries_no_duration_is_odd() -> None:
-    assert count_odd_durations(build_table("time_entries", {}, 7, NOON)) == 0
+    assert count_odd_durations(build_table("time_entries", {}, workspace_id=7, observed_at=NOON)) == 0
 
 
 def test_a_running_entry_is_not_odd() -> None:
     batch = decode("time_entries", v9_entry(1, stop=None, duration=-1), report_row(2))
     assert count_odd_durations(batch.table) == 0
+
+
+@pytest.mark.parametrize("seconds", [2**63 - 1, -(2**63), 2700 + 2**44])
+def test_a_duration_of_any_size_is_odd_and_does_not_overflow(seconds: int) -> None:
+    assert count_odd_durations(decode("time_entries", report_row(1, seconds=seconds)).table) == 1

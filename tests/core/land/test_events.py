@@ -180,6 +180,11 @@ def test_a_lone_surrogate_is_replaced() -> None:
     assert row_of(raw)["description"] == "a�b"
 
 
+def test_what_is_wrong_with_who_did_it_does_not_stop_the_news_of_what_was_done() -> None:
+    raw = body(payload=entry_payload(description="MARK"), creator_id=77)
+    assert row_of(raw.replace(b"77", b"1e999").replace(b"MARK", b"\\ud800"))["description"] == "\ufffd"
+
+
 def test_odd_durations_are_counted_and_landed() -> None:
     (batch,) = decode_events([event(body(payload=entry_payload(duration=1)))]).batches
     assert (batch.rows, batch.odd_durations) == (1, 1)
@@ -288,23 +293,20 @@ BROKEN: dict[str, tuple[bytes, str, str]] = {
     "no metadata": (body(payload=IDS, metadata={}).replace(b'"metadata"', b'"meta"'), "events", "metadata.model"),
     "an unknown action": (body(action="archived", payload=IDS), "time_entries", "metadata.action: 'archived' is no"),
     "no payload": (body(payload=None), "time_entries", "payload: missing"),
-    "a payload that is no object": (body(payload=[1]), "time_entries", "payload: Expected `object | null`"),
+    "a payload that is no object": (body(payload=[1]), "time_entries", "payload: a list is not an object"),
     "ids only": (body(payload=IDS), "time_entries", "payload.start: missing"),
-    "a field of another type": (body(payload=entry_payload(duration="1")), "time_entries", "payload.duration: Expect"),
+    "a field of another type": (
+        body(payload=entry_payload(duration="1")),
+        "time_entries",
+        'payload.duration: "1" is not a whole number',
+    ),
     "an instant that is none": (body(payload=entry_payload(start="soon")), "time_entries", "payload.start: not a date"),
     "a day that is none": (
         body("project", payload={**PAYLOADS["project"], "start_date": "someday"}),
         "projects",
-        "payload.start_date: not a date",
+        'payload.start_date: "someday" is not a date',
     ),
     "a number beyond 64 bits": (body(payload=entry_payload(project_id=2**63)), "time_entries", "payload.project_id"),
-    "a number out of all range beside half a character": (
-        body(payload=entry_payload(description="MARK"), creator_id=77)
-        .replace(b"77", b"1e999")
-        .replace(b"MARK", b"\\ud800"),
-        "time_entries",
-        "JSON is malformed",
-    ),
     "no id": (
         body(payload={**entry_payload(), "id": None}, metadata={"time_entry_id": None}),
         "time_entries",
@@ -349,7 +351,7 @@ def test_a_broken_event_takes_no_other_with_it() -> None:
 
 def test_bytes_that_are_no_json_are_rejected() -> None:
     stored = NewEvent(1, 1, b"\xff{", NOON, "toggl_default", WORKSPACE, "tag", "created", 1, NOON)
-    assert rejected(stored).reason.startswith("The answer for events is not JSON")
+    assert rejected(stored).reason.startswith("the body is not JSON")
 
 
 def test_rejected_events_are_kept_by_the_warehouse_once(target: DuckdbTarget) -> None:

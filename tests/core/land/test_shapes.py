@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_toggl.core.land.column_types import COLUMN_TYPES
 from airflow_provider_toggl.core.land.schemas import TABLES
 from airflow_provider_toggl.core.land.shapes import OBJECTS
+
+AMOUNTS = {"hourly_rate_cents", "billable_amount_cents", "currency"}
 
 
 def test_there_is_a_shape_for_every_stream() -> None:
@@ -18,10 +21,11 @@ def test_a_shape_has_a_field_for_every_column_that_toggl_fills(stream: str) -> N
 
 
 @pytest.mark.parametrize("stream", TABLES)
-def test_every_time_and_date_is_known_as_one(stream: str) -> None:
-    shape = OBJECTS[stream]
-    by_type = {
-        kind: {column.name for column in TABLES[stream].own if column.type == kind} for kind in ("timestamp", "date")
-    }
-    assert by_type["timestamp"] <= set(shape.times)
-    assert by_type["date"] == set(shape.dates)
+def test_every_column_that_toggl_fills_is_parsed_as_its_type(stream: str) -> None:
+    types = {column.name: column.type for column in TABLES[stream].own}
+    parsed = {field.column: field.type for field in OBJECTS[stream].fields}
+    others = {"start": "timestamp", "members": "bigint_list"}
+    assert {others.get(type_, type_) for type_ in parsed.values()} <= COLUMN_TYPES.keys()
+    for name, type_ in types.items() - {(name, types[name]) for name in AMOUNTS & types.keys()}:
+        assert others.get(parsed[name], parsed[name]) == type_
+    assert (parsed["at"], parsed["deleted_at"]) == ("timestamp", "timestamp")

@@ -1,0 +1,90 @@
+"""JSON as Toggl's answers and events may hold it, also where strict readers refuse it.
+
+Typed msgspec decoders read nearly everything. What they refuse is read here instead: lone surrogates, bytes that are
+not UTF-8, raw control characters, ``NaN`` and ``Infinity``, numbers of any size, and rows nested without end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+REPLACEMENT = "\ufffd"
+"""What stands for a character that no Unicode text can hold."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{},]', re.DOTALL)
+_MOST_DIGITS = 40
+
+
+def split_list(body: bytes) -> list[bytes]:
+    """Return the elements of a JSON list, each as its own text.
+
+    An element may hold anything, also what is not JSON; only the brackets around it must be balanced.
+
+    :raises ValueError: it is not a list, or it is cut off.
+    """
+    try:
+        return list(map(bytes, _RAW_ROWS.decode(body)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _split(body.strip())
+
+
+def read_json(text: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Of a key that is there twice the last one counts. ``NaN`` and ``Infinity``, and numbers that exceed a double, become
+    floats that are not finite. Texts may hold lone surrogates: pass each through :func:`replace_surrogates`.
+
+    :raises ValueError: it is not JSON, or nested too deep to be read.
+    """
+    try:
+        decoded = text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        decoded = text.decode("utf-8", "replace")
+    try:
+        return json.loads(decoded, parse_int=_parse_int, strict=False)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def replace_surrogates(text: str) -> str:
+    """Return a text with U+FFFD for each lone surrogate; JSON allows them in escapes, no Unicode text can hold them."""
+    return _LONE_SURROGATE.sub(REPLACEMENT, text)
+
+
+def beginning_of(body: bytes) -> str:
+    """Return the beginning of a body, fit for an error's text."""
+    return repr(body[:80].decode(errors="replace"))
+
+
+def _split(body: bytes) -> list[bytes]:
+    if body[:1] != b"[":
+        raise ValueError("it is not a list")
+    rows: list[bytes] = []
+    depth, begin = 0, 1
+    for token in _TOKEN.finditer(body):
+        sign = token[0]
+        if sign in (b"[", b"{"):
+            depth += 1
+        elif sign in (b"]", b"}"):
+            depth -= 1
+        if depth == 0 or (depth == 1 and sign == b","):
+            row = body[begin : token.start()].strip()
+            if row or rows or depth:
+                rows.append(row)
+            begin = token.end()
+        if depth == 0:
+            break
+    if depth or begin == 1 or body[begin:] or b"" in rows:
+        raise ValueError("it is cut off, or more follows it")
+    return rows
+
+
+def _parse_int(digits: str) -> int | float:
+    # Python refuses to make an integer of thousands of digits, and no column holds it.
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
