@@ -36,9 +36,27 @@ def build_receiver(conn_ids: Sequence[str]) -> Receiver:
 def find_receiving_connection(conn_id: str) -> ReceivingConnection | None:
     """Return what the receiver must know of a connection, None where Airflow does not find it. Blocks."""
     try:
-        fields = get_toggl_fields(conn_id)
+        return _read(conn_id)
     except ConnectionNotFound:
         return None
+
+
+def get_receiving_connection(conn_id: str) -> ReceivingConnection:
+    """Return a connection that can receive.
+
+    :raises ConfigurationError: it is not there, or has no secret.
+    """
+    found = _read(conn_id)
+    if not found.secrets:
+        raise ConfigurationError(
+            f"Connection {conn_id!r} has no webhook_secret in its extra: without it nobody can prove to be Toggl. "
+            "Put a long random text there, and run the task that ensures the subscription."
+        )
+    return found
+
+
+def _read(conn_id: str) -> ReceivingConnection:
+    fields = get_toggl_fields(conn_id)
     secrets = (fields.webhook_secret, fields.previous_webhook_secret)
     return ReceivingConnection(
         conn_id=conn_id,
@@ -47,22 +65,6 @@ def find_receiving_connection(conn_id: str) -> ReceivingConnection | None:
         store=fields.event_store_conn_id,
         echoes=fields.webhook_validation != "asynchronous",
     )
-
-
-def get_receiving_connection(conn_id: str) -> ReceivingConnection:
-    """Return a connection that can receive.
-
-    :raises ConfigurationError: it is not there, or has no secret.
-    """
-    found = find_receiving_connection(conn_id)
-    if found is None:
-        raise ConfigurationError(f"Connection {conn_id!r} is not there: make it, or receive for another.")
-    if not found.secrets:
-        raise ConfigurationError(
-            f"Connection {conn_id!r} has no webhook_secret in its extra: without it nobody can prove to be Toggl. "
-            "Put a long random text there, and run the task that ensures the subscription."
-        )
-    return found
 
 
 def open_receiving_store(store: str) -> EventStore:

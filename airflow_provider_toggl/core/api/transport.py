@@ -72,7 +72,7 @@ def checked_base_url(
         if port not in (None, 0, 443):
             raise ConfigurationError(f"The connection has port {port} and no host: put the base URL into its host.")
         return DEFAULT_BASE_URL
-    parts = _split(_with_scheme(text, scheme, port))
+    parts = _split(_with_scheme(text, scheme))
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
             "The connection's host must be a web address such as https://api.track.toggl.com, or empty."
@@ -101,10 +101,10 @@ def checked_base_url(
     return f"{parts.scheme}://{netloc}{_API_PATH.sub('', parts.path)}"
 
 
-def _with_scheme(text: str, scheme: str, port: int | None) -> str:
-    """Return an address with its scheme.
+def _with_scheme(text: str, scheme: str) -> str:
+    """Return an address with its scheme: https unless another is given.
 
-    :raises ConfigurationError: there is none, and it is not plain that it is https.
+    :raises ConfigurationError: there is none, and the host is this machine, which may well have no TLS.
     """
     if "://" in text:
         return text
@@ -113,20 +113,18 @@ def _with_scheme(text: str, scheme: str, port: int | None) -> str:
     if scheme:
         return f"{scheme}://{text}"
     parts = _split(f"https://{text}")
-    if parts is not None and parts.hostname:
-        number = parts.port or port
-        if number not in (None, 0, 443) or _is_this_machine(parts.hostname):
-            raise ConfigurationError(
-                f"The connection's host is {text!r}, without http:// or https://. Write one of them before it, for "
-                f"example http://{text}."
-            )
+    if parts is not None and _is_this_machine(parts.hostname or ""):
+        raise ConfigurationError(
+            f"The connection's host is {text!r}, without http:// or https://. Write one of them before it, for "
+            f"example http://{text}."
+        )
     return f"https://{text}"
 
 
 def _split(url: str) -> SplitResult | None:
     """Return the parts of an address, None where it is none."""
-    if re.search(r"[\s\\\x00-\x1f]", url):
-        # urlsplit leaves some of these out without a word.
+    # urlsplit leaves out some characters without a word, and takes the host of https:/example for "https".
+    if re.search(r"[\s\\\x00-\x1f]|^https?://https?:", url):
         return None
     try:
         parts = urlsplit(url)
