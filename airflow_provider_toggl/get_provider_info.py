@@ -64,11 +64,14 @@ _CONNECTION_TYPE: dict[str, Any] = {
     "hook-class-name": "airflow_provider_toggl.hooks.toggl.TogglHook",
     "hook-name": INTEGRATION,
     "ui-field-behaviour": {
-        "hidden-fields": ["login", "schema", "port"],
+        "hidden-fields": ["login", "schema"],
         "relabeling": {"password": "API token", "host": "Base URL"},
         "placeholders": {
             "password": "from the foot of track.toggl.com/profile",
             "host": "https://api.track.toggl.com",
+            # The list's Test button of Airflow 3.3 sends port 0 for an empty port, takes the connection for changed
+            # and refuses to use its stored password. With a port it works.
+            "port": "443, which the Test button of Airflow 3.3 needs",
         },
     },
     "conn-fields": _CONNECTION_FIELDS,

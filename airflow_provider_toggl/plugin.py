@@ -43,9 +43,9 @@ class LateApp:
 
 def build_receiver() -> App:
     """Return the receiver; where ``[toggl] receiver_connections`` is empty, it answers everything 404."""
-    from airflow_provider_toggl.hooks import receiver  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.hooks import receiver, settings  # noqa: PLC0415 - see above
 
-    conn_ids = receiver.receiver_connections()
+    conn_ids = settings.receiver_connections()
     built = receiver.build_receiver(conn_ids)
     if conn_ids:
         receiver.freeze_startup_objects()

@@ -16,7 +16,7 @@ from airflow.sdk import dag, task
 
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.hooks.days import compute_changed_days
-from airflow_provider_toggl.hooks.toggl import airflow_home
+from airflow_provider_toggl.hooks.settings import airflow_home
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
 
 WORKSPACE = int(os.environ.get("TOGGL_WORKSPACE_ID", "1"))

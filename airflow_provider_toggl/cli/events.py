@@ -74,16 +74,12 @@ def _place(text: str) -> int:
 def _open(conn_id: str | None) -> EventStore:
     # Imported here: it loads Airflow, and the other commands do without.
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
-        from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook  # noqa: PLC0415 - as above
-
+        from airflow_provider_toggl.hooks.connections import find_connection  # noqa: PLC0415 - as above
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - as above
 
-        if conn_id is None:
-            try:
-                BaseHook.get_connection("toggl_default")
-            except AirflowNotFoundException:
-                return open_event_store(event_store_conn_id="")
-        return open_event_store(conn_id or "toggl_default")
+        if conn_id is None and find_connection("toggl_default", parameter="--conn-id") is None:
+            return open_event_store(event_store_conn_id="")
+        return open_event_store("toggl_default" if conn_id is None else conn_id)
 
 
 def _list(store: EventStore, args: argparse.Namespace) -> None:

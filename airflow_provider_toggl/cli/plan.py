@@ -34,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
-        from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 - loads Airflow
-
         from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - loads Airflow
 
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             )
             with warehouse as target:
                 plan = build_plan(hook.get_conn(), workspace, since=args.since, target=target)
-        except (TogglError, AirflowNotFoundException) as error:
+        except TogglError as error:
             print(error, file=sys.stderr)
             return 1
     print(json.dumps(plan.as_dict()) if args.json else "\n".join(lines(plan)))

@@ -25,13 +25,11 @@ def run(args: argparse.Namespace) -> int:
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():
-        from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 - loads Airflow
-
-        from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.toggl import SOON, TogglHook  # noqa: PLC0415 - loads Airflow
 
         try:
-            lanes = TogglHook(args.conn_id).get_conn().read_quota()
-        except (TogglError, AirflowNotFoundException) as error:
+            lanes = TogglHook(args.conn_id, retry=SOON).get_conn().read_quota()
+        except TogglError as error:
             print(error, file=sys.stderr)
             return 1
     print(json.dumps({name: asdict(lane) for name, lane in lanes.items()}) if args.json else table(lanes))

@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Receive until told to stop; return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_provider_toggl.hooks.receiver import build_receiver, receiver_connections  # noqa: PLC0415 - loads Airflow
+    from airflow_provider_toggl.hooks.receiver import build_receiver  # noqa: PLC0415 - loads Airflow
+    from airflow_provider_toggl.hooks.settings import receiver_connections  # noqa: PLC0415 - likewise
 
     given = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
     conn_ids = given or receiver_connections() or (DEFAULT_CONNECTION,)

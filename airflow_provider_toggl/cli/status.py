@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print how they are; return the exit code: 1 where something waits for a person. Asks nothing of Toggl."""
+    """Print how they are; return the exit code: 1 where something waits for a person, or could not be read.
+
+    Asks nothing of Toggl.
+    """
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
@@ -47,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(health.as_dict()))
         else:
             print("\n".join(lines(health)))
-    return 1 if any(health.level == "attention" for health in healths) else 0
+    errors = {f"{health.conn_id}: {reason}" for health in healths for reason in health.unknown.values()}
+    for error in sorted(errors):
+        print(error, file=sys.stderr)
+    return 1 if errors or any(health.level == "attention" for health in healths) else 0
 
 
 def lines(health: Health) -> Iterator[str]:

@@ -36,11 +36,9 @@ def run(args: argparse.Namespace) -> int:
         print("list takes no subscription, and everything else takes one.", file=sys.stderr)
         return 2
     with others_to_stderr():
-        from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 - loads Airflow
-
         try:
             lines = _carry_out(args)
-        except (TogglError, AirflowNotFoundException) as error:
+        except TogglError as error:
             print(error, file=sys.stderr)
             return 1
     if lines is None:
@@ -54,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
 def _carry_out(args: argparse.Namespace) -> list[str] | None:
     """Return what is to be printed, None where there is no such subscription."""
     from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
+    from airflow_provider_toggl.hooks.toggl import SOON  # noqa: PLC0415 - likewise
 
-    webhooks = open_webhooks(args.conn_id, args.workspace_id)
+    webhooks = open_webhooks(args.conn_id, args.workspace_id, retry=SOON)
     if args.action == "list":
         return list((_json_lines if args.json else table)(webhooks.subscriptions()))
     number = _find(webhooks, args.subscription)

@@ -8,8 +8,6 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.doctor import store, triggerer, versions, warehouse
@@ -23,9 +21,14 @@ from airflow_provider_toggl.core.doctor.webhook_steps import look_at_callback, l
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
 from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.store import EventStore, Mark
+from airflow_provider_toggl.hooks.connections import (
+    ConnectionNotFound,
+    find_connection,
+    get_toggl_fields,
+)
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import get_callback_url
-from airflow_provider_toggl.hooks.toggl import TogglHook, extra_of
+from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_target, default_path
 
@@ -58,11 +61,11 @@ def _look_at_connection(visit: Visit) -> bool:
     conn_id = visit.order.conn_id
     retry = RetryPolicy(tries=2, longest=visit.order.patience, base=0.25, cap=1.0)
     try:
-        connection = visit.within(lambda: BaseHook.get_connection(conn_id))
-        visit.extra = extra_of(connection)
+        fields = visit.within(lambda: get_toggl_fields(conn_id))
+        visit.extra = fields.read_all()
         visit.session = visit.within(lambda: TogglHook(conn_id).open_session(retry))
-    except AirflowNotFoundException:
-        visit.add(trouble("connection_missing", f"Airflow finds no connection {conn_id!r}."))
+    except ConnectionNotFound as error:
+        visit.add(trouble("connection_missing", str(error)))
         return False
     except TookTooLong as error:
         visit.add(trouble("connection_missing", f"Airflow does not give connection {conn_id!r}: {error}"))
@@ -208,8 +211,4 @@ def _judge_warehouse(conn_id: str, schema: str, where: str, patience: float) -> 
 
 
 def _has_connection(conn_id: str) -> bool:
-    try:
-        BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return False
-    return True
+    return find_connection(conn_id, parameter="warehouse_conn_id") is not None

@@ -6,13 +6,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.hooks.connections import database_file, get_connection, get_toggl_fields, wrong_type
 from airflow_provider_toggl.hooks.libpq import build_dsn
-from airflow_provider_toggl.hooks.toggl import state_dir
+from airflow_provider_toggl.hooks.settings import state_dir
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -34,7 +35,7 @@ def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: s
     """
     telemetry.connect()
     if event_store_conn_id is None:
-        event_store_conn_id = resolve_store_conn_id(toggl_conn_id) if toggl_conn_id else ""
+        event_store_conn_id = "" if toggl_conn_id is None else resolve_store_conn_id(toggl_conn_id)
     store = _build_store(event_store_conn_id)
     try:
         store.prepare()
@@ -50,7 +51,7 @@ def resolve_store_conn_id(toggl_conn_id: str) -> str:
     :raises ConfigurationError: there is no such Toggl connection. The default store is not taken then: Airflow says the
         same where it cannot reach its own server for a moment, and events would be looked for in the wrong place.
     """
-    return str(_get_connection(toggl_conn_id).extra_dejson.get("event_store_conn_id") or "")
+    return get_toggl_fields(toggl_conn_id).event_store_conn_id
 
 
 def default_store_path() -> Path:
@@ -59,44 +60,22 @@ def default_store_path() -> Path:
 
 
 def _build_store(conn_id: str) -> EventStore:
-    if not conn_id:
+    if not conn_id.strip():
         path = default_store_path()
         _warn_of_hosts(path)
         return _sqlite_store(path)
-    connection = _get_connection(conn_id)
+    connection = get_connection(conn_id, parameter="event_store_conn_id")
     if connection.conn_type == "sqlite":
-        return _sqlite_store(_sqlite_path(conn_id, connection))
+        return _sqlite_store(database_file(connection, "SQLite", suffixes=(".sqlite", ".db")))
     if connection.conn_type in ("postgres", "postgresql"):
         return _postgres_store(connection)
-    raise ConfigurationError(
-        f"Connection {conn_id!r} is of type {connection.conn_type!r}; events can be kept in postgres, or in sqlite "
-        "(host: the file's path)."
-    )
-
-
-def _get_connection(conn_id: str) -> Connection:
-    try:
-        return BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        raise ConfigurationError(
-            f"There is no connection {conn_id!r}, or Airflow could not look it up just now. `airflow connections list` "
-            "has those of its database; look whether the name is right where it is given."
-        ) from None
+    raise wrong_type(connection, "event_store_conn_id", "one of type 'postgres', or 'sqlite' (host: the file's path)")
 
 
 def _sqlite_store(path: Path) -> EventStore:
     from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore  # noqa: PLC0415 - one engine is enough
 
     return SqliteEventStore(path)
-
-
-def _sqlite_path(conn_id: str, connection: Connection) -> Path:
-    if connection.host:
-        return Path(connection.host)
-    if connection.schema:
-        # sqlite:///folder/file, written as a URI, has its path in the schema.
-        return Path("/", connection.schema)
-    raise ConfigurationError(f"Connection {conn_id!r} names no file: put the path of the SQLite file into its host.")
 
 
 def _postgres_store(connection: Connection) -> EventStore:

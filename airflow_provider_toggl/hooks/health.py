@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
 from airflow_provider_toggl.core.api.quota import Lane
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
 from airflow_provider_toggl.core.events.logbook import received_name
@@ -25,8 +23,9 @@ from airflow_provider_toggl.core.health.charts import (
 )
 from airflow_provider_toggl.core.health.gather import Sources, gather
 from airflow_provider_toggl.core.health.state import Health
+from airflow_provider_toggl.hooks.connections import find_connection, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.receiver import receiver_connections
+from airflow_provider_toggl.hooks.settings import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 PATIENCE = 5.0
@@ -55,8 +54,8 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
     now = now or datetime.now(timezone.utc)
     try:
         sources = _sources(conn_id)
-    except AirflowNotFoundException:
-        return Health(conn_id, now, unknown={"connection": f"Airflow does not find connection {conn_id!r}"})
+    except ConfigurationError as error:
+        return Health(conn_id, now, unknown={"connection": str(error).rstrip(".")})
     return gather(sources, now)
 
 
@@ -80,12 +79,12 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
     now = now or datetime.now(timezone.utc)
     begin = hours_until(now)[0]
     charts = []
-    with suppress(TogglError, AirflowNotFoundException), open_event_store(conn_id) as store:
+    with suppress(TogglError), open_event_store(conn_id) as store:
         charts.append(deliveries_chart(store.logbook.samples(received_name(conn_id, ""), begin), now))
         # A stream that is landed once a day had its watermark before the first hour that is shown.
         marks = store.logbook.samples(notes.watermark_name(conn_id), begin - timedelta(days=2))
         charts.append(freshness_chart(marks, now))
-    with suppress(TogglError, AirflowNotFoundException, ValueError):
+    with suppress(TogglError, ValueError):
         charts.append(requests_chart(TogglHook(conn_id).get_conn().tallies(begin.timestamp()), now))
     return charts
 
@@ -100,15 +99,13 @@ def find_declaration(conn_id: str) -> dict[str, Any]:
 
 
 def _sources(conn_id: str) -> Sources:
-    connection = BaseHook.get_connection(conn_id)
-    extra: Mapping[str, Any] = connection.extra_dejson
-    workspace = str(extra.get("workspace_id") or "")
-    store_conn_id = str(extra.get("event_store_conn_id") or "")
+    fields = get_toggl_fields(conn_id)
+    store_conn_id = fields.event_store_conn_id
     return Sources(
         conn_id=conn_id,
         open_store=lambda: open_event_store(event_store_conn_id=store_conn_id),
         lanes=lambda: _lanes(conn_id),
-        workspace_id=int(workspace) if workspace.isdecimal() else None,
+        workspace_id=fields.workspace_id,
         receives=conn_id in receiver_connections(),
     )
 
@@ -122,11 +119,7 @@ def _lanes(conn_id: str) -> Mapping[str, Lane]:
 
 
 def _has(conn_id: str) -> bool:
-    try:
-        BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return False
-    return True
+    return find_connection(conn_id, parameter="toggl_conn_id") is not None
 
 
 def _of_environment() -> set[str]:

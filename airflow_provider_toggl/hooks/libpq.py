@@ -2,40 +2,92 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.connections import split_host, with_fields
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-# What libpq takes from the extra of a connection; each by name, since an extra holds other things too.
-_LIBPQ = (
-    "channel_binding",
-    "connect_timeout",
-    "gssencmode",
-    "keepalives_idle",
-    "sslcert",
-    "sslcrl",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "target_session_attrs",
+# What Airflow's PostgresHook takes from an extra for itself (its ignored_extra_options); the rest it gives to libpq.
+_FOR_THE_HOOK = frozenset(
+    (
+        "cursor",
+        "sqlalchemy_scheme",
+        "sqlalchemy_query",
+        "aws_conn_id",
+        "azure_conn_id",
+        "cluster-identifier",
+        "workgroup-name",
+    )
 )
+# How the hook gets a password from a cloud; libpq cannot.
+_LOGINS = ("iam", "redshift", "redshift-serverless")
+# Statements and COPY are written in UTF-8, whatever client_encoding says.
+_OURS = {"client_encoding": "UTF8"}
 
 
 def build_dsn(connection: Connection) -> str:
     """Return the connection string of a connection, which holds its password.
 
+    Every parameter of libpq may be in the extra; ``~`` is expanded in names of files.
+
+    :param connection: one that ``hooks.connections`` has looked up.
+    :raises ConfigurationError: a field cannot be what it is, or libpq has no parameter of such a name.
     :raises ImportError: psycopg 3 is not installed.
     """
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an extra of the package
+    from psycopg import ProgrammingError, pq  # noqa: PLC0415 - an extra of the package
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - as above
 
-    extra = connection.extra_dejson
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    host, port = _server(connection)
     parameters: dict[str, Any] = {
-        "host": connection.host,
-        "port": connection.port,
+        "host": host,
+        "port": port,
         "user": connection.login,
         "password": connection.password,
         "dbname": connection.schema,
-        **{name: extra.get(name) for name in _LIBPQ},
     }
-    return make_conninfo(**{name: value for name, value in parameters.items() if value})
+    for name, value in connection.extra_dejson.items():
+        if value is None or value == "" or name in _FOR_THE_HOOK:
+            continue
+        if name in _LOGINS:
+            if value in (False, "false", "False", 0):
+                continue
+            raise ConfigurationError(
+                f"Connection {connection.conn_id!r} has {name!r} in its extra: this package cannot get passwords "
+                "from a cloud. Use a login with a password or a certificate."
+            )
+        if name not in known:
+            raise ConfigurationError(
+                f"Connection {connection.conn_id!r} has {name!r} in its extra, which libpq does not know. Correct the "
+                "name, or remove it."
+            )
+        # As in PostgresHook, the extra comes before the fields.
+        parameters[name] = _value(name, value)
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    try:
+        return make_conninfo(**{**given, **_OURS})
+    except ProgrammingError as error:
+        raise ConfigurationError(
+            f"A field of connection {connection.conn_id!r} cannot be used by libpq: {str(error).strip()}."
+        ) from None
+
+
+def _server(connection: Connection) -> tuple[str | None, str | int | None]:
+    """Return host and port, which have commas where several servers are named."""
+    hosts = (connection.host or "").split(",")
+    if len(hosts) == 1:
+        return split_host(connection)
+    pairs = [split_host(with_fields(connection, host=host.strip())) for host in hosts]
+    return ",".join(host or "" for host, _ in pairs), ",".join("" if port is None else str(port) for _, port in pairs)
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        # libpq's own flags are 0 and 1.
+        return int(value)
+    is_file = (name.startswith("ssl") and name not in ("sslmode", "sslpassword")) or name == "passfile"
+    return str(Path(value).expanduser()) if is_file and isinstance(value, str) and value.startswith("~") else value

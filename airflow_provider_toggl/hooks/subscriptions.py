@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreError
+from airflow_provider_toggl.hooks.connections import get_toggl_fields
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 log = logging.getLogger(__name__)
@@ -34,13 +34,13 @@ def get_webhook_secret(toggl_conn_id: str) -> str:
 
     :raises ConfigurationError: there is none.
     """
-    secret = _extra(toggl_conn_id).get("webhook_secret")
+    secret = get_toggl_fields(toggl_conn_id).webhook_secret
     if not secret:
         raise ConfigurationError(
             f"Connection {toggl_conn_id!r} has no webhook secret: put a long random text into webhook_secret of its "
             "extra. Toggl posts a PING while the subscription is being made, so the receiver must know it before."
         )
-    return str(secret)
+    return secret
 
 
 def get_callback_url(toggl_conn_id: str, callback_url: str | None = None) -> str:
@@ -50,8 +50,8 @@ def get_callback_url(toggl_conn_id: str, callback_url: str | None = None) -> str
 
     :raises ConfigurationError: there is none, or it must not be used.
     """
-    extra = _extra(toggl_conn_id)
-    url = str(callback_url or extra.get("webhook_callback_url") or "").strip()
+    fields = get_toggl_fields(toggl_conn_id)
+    url = str(callback_url or "").strip() or fields.webhook_callback_url
     if not url:
         raise ConfigurationError(
             f"No callback is given: set webhook_callback_url in the extra of connection {toggl_conn_id!r}, or "
@@ -68,7 +68,7 @@ def get_callback_url(toggl_conn_id: str, callback_url: str | None = None) -> str
         raise ConfigurationError(
             "The callback must have no credentials and no # in it; what proves Toggl is the secret."
         )
-    if parts.scheme == "http" and not _allows_plain_http(extra) and not _is_this_machine(parts.hostname):
+    if parts.scheme == "http" and not fields.allow_plain_http and not _is_this_machine(parts.hostname):
         raise ConfigurationError(
             f"The callback http://{parts.hostname} would let everybody on the way read the events. Use https, or set "
             "allow_plain_http in the connection's extra if that network is yours."
@@ -89,14 +89,6 @@ def find_validation_code(toggl_conn_id: str, subscription_id: int) -> str | None
         log.warning("Whether the receiver keeps a validation code is not known: %s", error)
         return None
     return handshake.validation_code if handshake else None
-
-
-def _extra(toggl_conn_id: str) -> dict[str, Any]:
-    return dict(TogglHook.get_connection(toggl_conn_id).extra_dejson)
-
-
-def _allows_plain_http(extra: dict[str, Any]) -> bool:
-    return str(extra.get("allow_plain_http", "")).lower() in ("1", "true", "yes")
 
 
 def _is_this_machine(host: str) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseHook, conf
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.book import HostBook, token_digest
+from airflow_provider_toggl.core.api.given import read_id
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
@@ -22,9 +21,12 @@ from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.hooks.connections import get_toggl_connection, get_toggl_fields, toggl_fields
+from airflow_provider_toggl.hooks.settings import TogglFields, state_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_toggl.core.extract.pages import Page
 
@@ -57,7 +59,7 @@ class TogglHook(BaseHook):
         self.toggl_conn_id = toggl_conn_id
         self._retry = retry
         self._session: TogglSession | None = None
-        self._extra: dict[str, Any] = {}
+        self._fields: TogglFields | None = None
 
     def get_conn(self) -> TogglSession:
         """Return the session of the connection.
@@ -97,9 +99,12 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: there is none; the message lists those that the token can see (one request).
         """
         session = self.get_conn()
-        value = self._extra.get("workspace_id") if workspace_id in (None, "") else workspace_id
-        if value not in (None, ""):
-            return _whole("workspace_id", value)
+        given = read_id("workspace_id", workspace_id)
+        if given is not None:
+            return given
+        fields = self._fields
+        if fields is not None and fields.workspace_id is not None:
+            return fields.workspace_id
         rows = session.request("GET", "/api/v9/me/workspaces").json() or []
         seen = ", ".join(f"{row.get('id')} ({row.get('name')})" for row in rows[:20] if isinstance(row, dict))
         raise ConfigurationError(
@@ -209,14 +214,15 @@ class TogglHook(BaseHook):
             return False, str(error)
 
     def _who_am_i(self) -> str:
+        fields = get_toggl_fields(self.toggl_conn_id)
+        fields.read_all()
         session = self.open_session(SOON)
         me = _object(session.request("GET", "/api/v9/me"))
         words = [f"{me.get('fullname')} ({me.get('timezone')})"]
-        configured = self._extra.get("workspace_id")
-        if configured in (None, ""):
+        if fields.workspace_id is None:
             words.append(f"no workspace_id set; the default one is {me.get('default_workspace_id')}")
         else:
-            workspace = _object(session.request("GET", f"/api/v9/workspaces/{_whole('workspace_id', configured)}"))
+            workspace = _object(session.request("GET", f"/api/v9/workspaces/{fields.workspace_id}"))
             words.append(f"workspace {workspace.get('name')!r}, plan {_plan_of(session, workspace)}")
         lanes = session.read_quota()
         left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
@@ -247,45 +253,57 @@ class TogglHook(BaseHook):
         :param retry: how often and how long to try, for who cannot wait for minutes.
         :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
         """
-        connection = self.get_connection(self.toggl_conn_id)
-        self._extra = extra_of(connection)
-        token = connection.password
-        if not token:
-            raise ConfigurationError(
-                f"Connection {self.toggl_conn_id!r} has no API token: put it into the password (Toggl: Profile "
-                "settings, API token)."
-            )
-        plain = str(self._extra.get("allow_plain_http", "")).lower() in ("1", "true", "yes")
+        connection = get_toggl_connection(self.toggl_conn_id)
+        fields = self._fields = toggl_fields(connection)
+        token = checked_token(connection)
         base_url = checked_base_url(
-            connection.host, allow_plain_http=plain, port=connection.port, scheme=connection.schema
+            connection.host,
+            allow_plain_http=fields.allow_plain_http,
+            port=connection.port,
+            scheme=connection.schema,
         )
-        book = HostBook(state_dir() / "quota.sqlite", token_digest(base_url, token))
         session = TogglSession(
             RequestsTransport(base_url, token),
-            book,
-            pace=Pace(_number("requests_per_second", self._extra.get("requests_per_second"), 1.0)),
-            reserve=_whole("quota_reserve", self._extra.get("quota_reserve"), 2),
+            HostBook(state_dir() / "quota.sqlite", token_digest(base_url, token)),
+            pace=Pace(fields.requests_per_second),
+            reserve=fields.quota_reserve,
             retry=retry,
             name=self.toggl_conn_id,
         )
-        workspace, organization = (self._extra.get(name) for name in ("workspace_id", "organization_id"))
-        if workspace not in (None, "") and organization not in (None, ""):
-            session.learn_organization(_whole("workspace_id", workspace), _whole("organization_id", organization))
+        workspace, organization = fields.workspace_id, fields.organization_id
+        if workspace is not None and organization is not None:
+            session.learn_organization(workspace, organization)
         return session
 
 
-def extra_of(connection: Any) -> dict[str, Any]:
-    """Return the extra of a connection.
+def checked_token(connection: Connection) -> str:
+    """Return the API token of a Toggl connection.
 
-    :raises ConfigurationError: it is no JSON object, which Airflow only logs.
+    :raises ConfigurationError: there is none, or it cannot be one.
     """
-    try:
-        decoded = json.loads(connection.extra or "{}")
-    except ValueError:
-        decoded = None
-    if not isinstance(decoded, dict):
-        raise ConfigurationError(f"The extra of connection {connection.conn_id!r} is no JSON object.")
-    return dict(connection.extra_dejson)
+    name, token = connection.conn_id, connection.password
+    if token == "api_token":  # noqa: S105 - no secret: what Toggl's documents give as the password
+        raise ConfigurationError(
+            f"The password of connection {name!r} is the word api_token: put the API token itself there; the login "
+            "stays empty."
+        )
+    if not token:
+        also = " Its login is not used." if connection.login else ""
+        raise ConfigurationError(
+            f"Connection {name!r} has no API token: put it into the password (Toggl: Profile "
+            f"settings, API token).{also}"
+        )
+    if token.startswith("toggl_sk_"):
+        raise ConfigurationError(
+            f"The password of connection {name!r} is an API key of Toggl 2.0, which is another product with another "
+            "API. This package reads Toggl Track: put the API token from the foot of track.toggl.com/profile there."
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigurationError(
+            f"The password of connection {name!r} has a blank, a line end or another character that no API token has: "
+            "copy the token again."
+        )
+    return token
 
 
 def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
@@ -327,16 +345,6 @@ def _last_of_each(table: pa.Table) -> pa.Table:
     return table if len(places) == table.num_rows else table.take(pc.take(places, pc.sort_indices(places)))
 
 
-def state_dir() -> Path:
-    """Return the folder that processes of this host share (``[toggl] state_dir``)."""
-    return Path(conf.get("toggl", "state_dir", fallback=None) or Path(airflow_home()) / "toggl")
-
-
-def airflow_home() -> str:
-    """Return Airflow's home folder."""
-    return os.path.expandvars(Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser())
-
-
 def _object(answer: Answer) -> dict[str, Any]:
     """Return an answer that must be a JSON object.
 
@@ -367,24 +375,3 @@ def _rows_of(page: Page) -> list[dict[str, Any]]:
     decoded = json.loads(page.body) if page.body else []
     rows = decoded.get("data") if isinstance(decoded, dict) else decoded
     return rows or []
-
-
-def _whole(name: str, value: Any, default: int | None = None) -> int:
-    if value in (None, "") and default is not None:
-        return default
-    try:
-        number = int(str(value).strip())
-    except ValueError:
-        raise ConfigurationError(f"{name} is {value!r}; it must be a whole number.") from None
-    if number < 0:
-        raise ConfigurationError(f"{name} is {number}; it must not be negative.")
-    return number
-
-
-def _number(name: str, value: Any, default: float) -> float:
-    if value in (None, ""):
-        return default
-    try:
-        return float(str(value).strip())
-    except ValueError:
-        raise ConfigurationError(f"{name} is {value!r}; it must be a number.") from None

@@ -6,12 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook, conf
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.hooks import settings, telemetry
+from airflow_provider_toggl.hooks.connections import (
+    ConnectionNotFound,
+    database_file,
+    get_connection,
+    split_host,
+    with_fields,
+    wrong_type,
+)
 from airflow_provider_toggl.hooks.libpq import build_dsn
-from airflow_provider_toggl.hooks.toggl import DataFrameType, airflow_home, as_frame
+from airflow_provider_toggl.hooks.toggl import DataFrameType, as_frame
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -51,7 +59,7 @@ def open_target(
     """
     telemetry.connect()
     if lock_timeout is None:
-        lock_timeout = float(conf.get("toggl", "warehouse_lock_timeout", fallback="300"))
+        lock_timeout = settings.warehouse_lock_timeout()
     target = build_target(conn_id, schema, lock_timeout)
     try:
         target.prepare(facts_timezone)
@@ -68,7 +76,7 @@ def resolve_keep_history(asked: bool | None) -> bool | None:
 
     None leaves it as it is.
     """
-    if asked is None and conf.getboolean("toggl", "keep_history", fallback=False):
+    if asked is None and settings.keep_history():
         return True
     return asked
 
@@ -81,19 +89,22 @@ def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
         is missing.
     """
     try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        if conn_id != DEFAULT_CONN_ID:
-            raise ConfigurationError(
-                f"There is no connection {conn_id!r} to land in. Make it, or correct warehouse_conn_id; without it "
-                "rows land in [toggl] warehouse_path."
-            ) from None
-        return _duckdb_target(default_path(), schema, lock_timeout)
-    if connection.conn_type == "duckdb":
-        return _duckdb_target(_duckdb_path(conn_id, connection), schema, lock_timeout)
-    if connection.conn_type in ("postgres", "postgresql"):
+        connection = get_connection(conn_id, parameter="warehouse_conn_id")
+    except ConnectionNotFound:
+        if conn_id.strip() == DEFAULT_CONN_ID:
+            return _duckdb_target(default_path(), schema, lock_timeout)
+        raise
+    type_ = str(connection.conn_type)
+    if type_ == "duckdb":
+        return _duckdb_target(_duckdb_path(connection), schema, lock_timeout)
+    if type_ in ("postgres", "postgresql"):
         return _postgres_target(connection, schema, lock_timeout)
-    return _dbapi_target(conn_id, connection, schema, lock_timeout)
+    if type_ == "sqlite":
+        connection = with_fields(connection, host=str(database_file(connection, "SQLite", suffixes=(".sqlite", ".db"))))
+    elif type_ in _ENGINES:
+        host, port = split_host(connection)
+        connection = with_fields(connection, host=host, port=port)
+    return _dbapi_target(connection, schema, lock_timeout)
 
 
 # Targets are imported here: they are heavy, and importing an operator must not load them.
@@ -117,31 +128,18 @@ def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -
     return PostgresTarget(dsn, schema=schema, lock_timeout=lock_timeout)
 
 
-def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow.providers.common.sql.hooks.sql import DbApiHook  # noqa: PLC0415 - see above
-
+def _dbapi_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
     from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
 
-    type_ = str(connection.conn_type)
-    try:
-        hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
-    except (AirflowException, ImportError) as error:
-        raise ConfigurationError(
-            f"Connection {conn_id!r} is of type {type_!r}, for which no hook is installed ({error}): install the "
-            f"provider of that type, for example airflow-provider-toggl[{_ENGINES.get(type_, 'mysql')}]."
-        ) from None
-    if not isinstance(hook, DbApiHook):
-        raise ConfigurationError(
-            f"Connection {conn_id!r} is of type {type_!r}, which is no database; rows can land in duckdb (host: the "
-            "file's path), in postgres, and in every type with a DbApiHook."
-        )
+    conn_id, type_ = connection.conn_id, str(connection.conn_type)
+    hook = _hook_of(connection)
 
     def connect() -> Any:
         try:
             return hook.get_conn()
-        except (AirflowException, ImportError, RuntimeError) as error:
+        except (AirflowException, ImportError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"Connection {conn_id!r} of type {type_!r} cannot be opened: {error}. Mend what it names; "
+                f"Connection {conn_id!r} of type {type_!r} cannot be opened: {error}. Correct what it names; "
                 f"`airflow toggl doctor --warehouse-conn-id {conn_id}` tries it."
             ) from None
 
@@ -150,20 +148,55 @@ def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeou
     return DbApiTarget(api, schema=schema, lock_timeout=lock_timeout)
 
 
-def _duckdb_path(conn_id: str, connection: Connection) -> Path:
-    if connection.host:
-        return Path(connection.host)
-    if connection.schema and connection.schema.endswith((".duckdb", ".db")):
-        # duckdb:///folder/file.duckdb, written as a URI, has its path in the schema.
-        return Path("/", connection.schema)
-    raise ConfigurationError(f"Connection {conn_id!r} names no file: put the path of the DuckDB file into its host.")
+def _hook_of(connection: Connection) -> Any:
+    """Return the hook of a connection, which uses the connection as it is given here.
+
+    :raises ConfigurationError: the provider of its type is not installed, or the type is no SQL database.
+    """
+    from airflow.providers.common.sql.hooks.sql import DbApiHook  # noqa: PLC0415 - see above
+
+    name, type_ = connection.conn_id, connection.conn_type
+    wanted = "a SQL database: duckdb, postgres, sqlite, mysql, or a type whose hook is a DbApiHook"
+    if not type_:
+        raise wrong_type(connection, "warehouse_conn_id", wanted)
+    try:
+        hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
+    # Airflow raises AttributeError for a type that is known without a hook.
+    except (AirflowException, ImportError, AttributeError) as error:
+        package = (
+            f"airflow-provider-toggl[{_ENGINES[type_]}]"
+            if type_ in _ENGINES
+            else f"apache-airflow-providers-{type_.replace('_', '-')}"
+        )
+        reason = "" if isinstance(error, AttributeError) else f" ({error})"
+        raise ConfigurationError(
+            f"Connection {name!r} is of type {type_!r}, and no hook for it is installed{reason}: install the provider "
+            f"of that type, which may be {package}."
+        ) from None
+    if not isinstance(hook, DbApiHook):
+        raise wrong_type(connection, "warehouse_conn_id", wanted)
+    look_up = hook.get_connection
+    # The hook would look it up again, as it was before its fields were read.
+    hook.get_connection = lambda conn_id: connection if conn_id == name else look_up(conn_id)
+    return hook
+
+
+def _duckdb_path(connection: Connection) -> Path:
+    """Return the file of a DuckDB connection.
+
+    :raises ConfigurationError: it names none. A password is MotherDuck's token to Airflow's DuckDB provider.
+    """
+    if connection.password:
+        raise ConfigurationError(
+            f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, where nothing can be "
+            "landed: remove the password and put the path of a DuckDB file into its host."
+        )
+    return database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
 
 
 def default_path() -> Path:
     """Return the file that is used where no DuckDB connection exists (``[toggl] warehouse_path``)."""
-    return Path(
-        conf.get("toggl", "warehouse_path", fallback=None) or Path(airflow_home()) / "toggl" / "warehouse.duckdb"
-    )
+    return settings.warehouse_path()
 
 
 def read_df(

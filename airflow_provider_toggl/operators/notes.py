@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from airflow_provider_toggl.hooks.toggl import state_dir
+from airflow_provider_toggl.hooks.settings import state_dir
 
 KEY = "toggl_write"
 #: How long a file is kept: as long as Airflow 3.3 keeps what is in its store.

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
-from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
+from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_outlets, check_partitions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -87,12 +88,15 @@ class TogglEventsToSqlOperator(BaseOperator):
         self.max_events = max_events
         self.consumer = consumer
         self.max_partitions = check_partitions(max_partitions)
+        check_outlets(self, "only_workspace_id", only_workspace_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land until nothing is left that was there at the start; return the summary."""
         from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         outlets = Outlets(self, context, self.max_partitions)
+        if outlets:
+            self._check_outlets(outlets)
         with (
             open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id or None) as store,
             open_target(
@@ -107,6 +111,22 @@ class TogglEventsToSqlOperator(BaseOperator):
             summary = drain.run()
             outlets.tell(target, drain.changes)
         return summary.as_dict()
+
+    def _check_outlets(self, outlets: Outlets) -> None:
+        """Refuse outlets of a workspace whose events are not landed, as far as that is known beforehand."""
+        if self.only_workspace_id:
+            outlets.check_workspace(_workspace_id(self.only_workspace_id), "only_workspace_id")
+            return
+        conn_id = self.only_conn_id or self.toggl_conn_id
+        try:
+            workspace_id = get_toggl_fields(conn_id).workspace_id
+        except ConnectionNotFound:
+            # The event store may be named by itself.
+            return
+        if workspace_id is None:
+            return
+        check = outlets.check_workspace if self.only_conn_id else outlets.check_shared
+        check(workspace_id, f"of connection {conn_id!r}")
 
     def _request(self, *, note_changes: bool) -> DrainRequest:
         from airflow_provider_toggl.core.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing

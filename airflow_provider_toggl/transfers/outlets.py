@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.assets import DAYS, EVERYTHING
+from airflow_provider_toggl.core.api.given import read_id
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.land import days
 
@@ -155,6 +156,57 @@ class Outlets:
             event: Any = self._context["outlet_events"][asset]
             event.extra.update(extra)
         return extra is not None
+
+    def check_workspace(self, workspace_id: int, source: str) -> None:
+        """Refuse outlets of another workspace than is loaded: nothing that is loaded would ever be told to them.
+
+        A mapped task has the outlets of all its workspaces, so one of them is enough there.
+
+        :param workspace_id: the workspace that is loaded.
+        :param source: where it is from, for the message.
+        :raises ConfigurationError: an outlet is of another workspace.
+        """
+        mapped = getattr(self._context.get("ti"), "map_index", -1) not in (None, -1)
+        _check(self._assets, workspace_id, source, any_matches=mapped)
+
+    def check_shared(self, workspace_id: int, source: str) -> None:
+        """Refuse outlets none of which is of a connection's workspace.
+
+        Its event store may have events of further workspaces, whose outlets may stand beside its own.
+
+        :param workspace_id: the workspace of the connection.
+        :param source: where it is from, for the message.
+        :raises ConfigurationError: no outlet is of it.
+        """
+        _check(self._assets, workspace_id, source, any_matches=True)
+
+
+def workspace_source(workspace_id: Any, toggl_conn_id: str) -> str:
+    """Return where the workspace that a task loads is from: its own parameter or its connection."""
+    return f"of connection {toggl_conn_id!r}" if read_id("workspace_id", workspace_id) is None else "workspace_id"
+
+
+def check_outlets(task: BaseOperator, parameter: str, workspace_id: Any) -> None:
+    """Refuse outlets of another workspace than a task names, where that is known when the DAG is parsed.
+
+    :param parameter: the parameter that names the workspace.
+    :param workspace_id: its value; a template is looked at when the task runs.
+    :raises ConfigurationError: an outlet is of another workspace.
+    """
+    text = str(workspace_id).strip()
+    if text.isascii() and text.isdigit():
+        _check(list(_assets_of(task)), int(text), f"{parameter} of task {task.task_id!r}", any_matches=False)
+
+
+def _check(assets: list[Any], workspace_id: int, source: str, *, any_matches: bool) -> None:
+    others = [asset.uri for asset, workspace, _ in assets if workspace != workspace_id]
+    if not others or (any_matches and len(others) < len(assets)):
+        return
+    raise ConfigurationError(
+        f"Workspace {workspace_id} is loaded ({source}), but {', '.join(others)} in the outlets is of another: DAGs on "
+        f"it would never start. Build outlets with toggl_asset({workspace_id}, ...), or give the task the workspace_id "
+        "of its outlets."
+    )
 
 
 def check_partitions(value: int) -> int:

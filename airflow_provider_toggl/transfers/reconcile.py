@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
-from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
+from airflow_provider_toggl.transfers.outlets import (
+    MOST_PARTITIONS,
+    Outlets,
+    check_outlets,
+    check_partitions,
+    workspace_source,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
@@ -104,6 +109,7 @@ class TogglReconcileOperator(RunDeferral):
         self.facts_timezone = facts_timezone
         self.keep_history = keep_history
         self.max_partitions = check_partitions(max_partitions)
+        check_outlets(self, "workspace_id", workspace_id)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Prove until every day is compared; return the summary."""
@@ -112,9 +118,11 @@ class TogglReconcileOperator(RunDeferral):
 
         outlets = Outlets(self, self.run_context, self.max_partitions)
         hook = TogglHook(self.toggl_conn_id)
+        workspace_id = hook.get_workspace_id(self.workspace_id)
+        outlets.check_workspace(workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
         if "mass_allowed" not in progress:
             # Once a run: it goes on with that after a wait for the quota.
-            progress["mass_allowed"] = take_allowance(self.toggl_conn_id, hook.get_workspace_id(self.workspace_id))
+            progress["mass_allowed"] = take_allowance(self.toggl_conn_id, workspace_id)
         request = self._request(hook, progress, note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(
@@ -151,7 +159,7 @@ class TogglReconcileOperator(RunDeferral):
         from airflow_provider_toggl.core.extract.belief import Rules  # noqa: PLC0415 - who only parses a DAG runs nothing
         from airflow_provider_toggl.core.reconcile.request import ReconcileRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        lag = self.report_lag if self.report_lag is not None else float(conf.get("toggl", "report_lag", fallback="300"))
+        lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return ReconcileRequest(
             workspace_id=hook.get_workspace_id(self.workspace_id),
             run_started=datetime.fromisoformat(progress["run_started"]),

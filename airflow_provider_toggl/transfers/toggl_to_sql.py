@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.streams import get_stream
+from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
-from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_partitions
+from airflow_provider_toggl.transfers.outlets import (
+    MOST_PARTITIONS,
+    Outlets,
+    check_outlets,
+    check_partitions,
+    workspace_source,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.pull import PullRequest
@@ -106,6 +113,7 @@ class TogglToSqlOperator(RunDeferral):
         self.facts_timezone = facts_timezone
         self.keep_history = keep_history
         self.max_partitions = check_partitions(max_partitions)
+        check_outlets(self, "workspace_id", workspace_id)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
@@ -113,6 +121,8 @@ class TogglToSqlOperator(RunDeferral):
 
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, datetime.fromisoformat(progress["run_started"]))
+        outlets = Outlets(self, self.run_context, self.max_partitions)
+        outlets.check_workspace(request.workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
         earlier = Summary(**progress["summary"]) if progress["summary"] else None
         with open_target(
             self.warehouse_conn_id,
@@ -120,7 +130,6 @@ class TogglToSqlOperator(RunDeferral):
             facts_timezone=self.facts_timezone,
             keep_history=resolve_keep_history(self.keep_history),
         ) as target:
-            outlets = Outlets(self, self.run_context, self.max_partitions)
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)
             outlets.begin(target, pull.changes, progress)
@@ -155,7 +164,7 @@ class TogglToSqlOperator(RunDeferral):
     def _request(self, hook: TogglHook, run_started: datetime) -> PullRequest:
         from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        lag = self.report_lag if self.report_lag is not None else float(conf.get("toggl", "report_lag", fallback="300"))
+        lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return PullRequest(
             stream=self.stream,
             workspace_id=hook.get_workspace_id(self.workspace_id),

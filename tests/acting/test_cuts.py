@@ -16,7 +16,7 @@ from support.tries import Killed, Store, run_tries
 from airflow_provider_toggl.core.api import once, session, transport
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.transport import RequestsTransport
-from airflow_provider_toggl.hooks.toggl import state_dir
+from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.operators.catalog import (
     TogglEnsureClientOperator,
     TogglEnsureProjectOperator,

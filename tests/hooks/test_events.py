@@ -70,7 +70,7 @@ def test_a_postgres_connection_names_a_server(connections: Connections, monkeypa
     database = f"d{uuid.uuid4().hex}"
     with running_postgres() as server:
         server.execute(f"create database {database}")
-        extra = {"sslmode": "disable", "unknown": "left out", "cursor": "dictcursor"}
+        extra = {"sslmode": "disable", "cursor": "dictcursor"}
         fields = {"host": "127.0.0.1", "port": server.port, "login": "postgres", "schema": database, "extra": extra}
         connections.set("my_events", conn_type="postgres", **fields)
         name_store(connections, "my_toggl", "my_events")
@@ -95,7 +95,10 @@ def test_it_can_be_opened_in_a_thread_of_an_event_loop(connections: Connections)
 # -- which cannot be ---------------------------------------------------------------------------------------------------
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"conn_type": "mysql", "host": "db"}, "of type 'mysql'; events can be kept in postgres, or in sqlite"),
+    (
+        {"conn_type": "mysql", "host": "db"},
+        "of type 'mysql'; event_store_conn_id needs one of type 'postgres', or 'sqlite'",
+    ),
     ({"conn_type": "sqlite"}, "names no file"),
 ]
 

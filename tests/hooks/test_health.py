@@ -47,7 +47,7 @@ def test_connections_are_those_of_the_environment_the_database_and_the_receiver(
 def test_a_connection_that_is_not_there_is_unknown_and_no_error(connections: Connections) -> None:
     health = read_health("nowhere")
     assert health.level == "unknown"
-    assert "Airflow does not find connection 'nowhere'" in health.line()
+    assert "There is no connection 'nowhere'" in health.line()
     assert read_charts("nowhere") == []
 
 

@@ -13,8 +13,8 @@ from airflow_provider_toggl.hooks.receiver import (
     find_receiving_connection,
     get_receiving_connection,
     open_receiving_store,
-    receiver_connections,
 )
+from airflow_provider_toggl.hooks.settings import receiver_connections
 
 pytestmark = pytest.mark.airflow
 

@@ -13,7 +13,8 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.streams import STREAMS
-from airflow_provider_toggl.hooks.toggl import TogglHook, state_dir
+from airflow_provider_toggl.hooks.settings import state_dir
+from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 
 pytestmark = pytest.mark.airflow
@@ -132,12 +133,12 @@ def test_a_used_up_quota_is_said_with_its_end(connections: Connections):
 
 
 BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
-    ({"workspace_id": "seven"}, "workspace_id is 'seven'; it must be a whole number."),
-    ({"workspace_id": -7}, "workspace_id is -7; it must not be negative."),
-    ({"quota_reserve": "some"}, "quota_reserve is 'some'; it must be a whole number."),
-    ({"requests_per_second": "fast"}, "requests_per_second is 'fast'; it must be a number."),
-    ({"requests_per_second": 0}, "requests_per_second is 0.0; it must be more than 0 and at most 1000."),
-    ({"organization_id": "x"}, "organization_id is 'x'; it must be a whole number."),
+    ({"workspace_id": "seven"}, "workspace_id is 'seven'; it must be an ID, a whole number above 0"),
+    ({"workspace_id": -7}, "workspace_id is -7; it must be an ID, a whole number above 0"),
+    ({"quota_reserve": "some"}, "quota_reserve is 'some'; it must be a whole number from 0 to 1,000,000"),
+    ({"requests_per_second": "fast"}, "requests_per_second is 'fast'; it must be a number above 0 and up to 1,000"),
+    ({"requests_per_second": 0}, "requests_per_second is 0; it must be a number above 0 and up to 1,000"),
+    ({"organization_id": "x"}, "organization_id is 'x'; it must be an ID, a whole number above 0"),
     ({"host": "ftp://example.com"}, "The connection's host must be a web address such as https://api.track.toggl.com"),
     ({"host": "https://me:secret@example.com"}, "The connection's host must have no credentials"),
     ({"host": "http://example.com"}, "http://example.com would carry the API token in clear. Use https"),

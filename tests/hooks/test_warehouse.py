@@ -68,15 +68,13 @@ def test_without_a_path_the_default_file_is_below_airflows_home():
 
 
 def test_any_other_connection_must_exist(connections: Connections):
-    with pytest.raises(
-        ConfigurationError, match=r"There is no connection 'nowhere_at_all' to land in\. Make it.*warehouse_conn_id"
-    ):
+    with pytest.raises(ConfigurationError, match=r"There is no connection 'nowhere_at_all' \(warehouse_conn_id\)"):
         open_target("nowhere_at_all", schema="toggl")
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"conn_type": "toggl"}, "Connection 'my_duck' is of type 'toggl', which is no database; rows can land in duckdb"),
-    ({"conn_type": "dbase"}, "Connection 'my_duck' is of type 'dbase', for which no hook is installed"),
+    ({"conn_type": "toggl"}, "Connection 'my_duck' is of type 'toggl'; warehouse_conn_id needs a SQL database: duckdb"),
+    ({"conn_type": "dbase"}, "Connection 'my_duck' is of type 'dbase', and no hook for it is installed"),
     ({"conn_type": "duckdb"}, "Connection 'my_duck' names no file: put the path of the DuckDB file into its host."),
     ({"conn_type": "duckdb", "schema": "main"}, "names no file"),
 ]

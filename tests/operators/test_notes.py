@@ -8,7 +8,7 @@ import pytest
 from support.connections import Connections
 from support.tries import Store, context_of
 
-from airflow_provider_toggl.hooks.toggl import state_dir
+from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.operators.notes import KEPT_SECONDS, FileNotes, Notes, PassingNotes, StoredNotes, open_notes
 
 pytestmark = pytest.mark.airflow

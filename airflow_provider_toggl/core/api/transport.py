@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import platform
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -23,6 +25,8 @@ DEFAULT_BASE_URL = "https://api.track.toggl.com"
 #: Seconds to connect, and between two bytes of an answer; large reports take Toggl a while.
 TIMEOUTS = (10.0, 120.0)
 MOST_REDIRECTS = 3
+
+_API_PATH = re.compile(r"((/reports|/webhooks)?/api(/v\d+(/me)?)?)?/*$")
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,26 @@ class Transport(Protocol):
 def checked_base_url(
     url: str | None, *, allow_plain_http: bool = False, port: int | None = None, scheme: str | None = None
 ) -> str:
-    """Return a base URL without a trailing slash, or Toggl's own.
+    """Return a base URL without a trailing slash and without the path of an API, or Toggl's own.
 
-    :param url: an address, or only a host name; then ``port`` and ``scheme`` may stand apart, as in an Airflow URI.
-    :raises ConfigurationError: it is no web address, carries credentials, or would send the token in clear over a
-        network.
+    :param url: an address, or only the name or address of a host; then ``port`` and ``scheme`` may stand apart, as in
+        an Airflow URI.
+    :raises ConfigurationError: it is no web address, leaves the scheme open, carries credentials, or would send the
+        token unencrypted over a network.
     """
-    if not url:
+    text, scheme = (url or "").strip(), (scheme or "").strip().lower()
+    if scheme not in ("", "http", "https"):
+        raise ConfigurationError(f"The connection's schema is {scheme!r}; it must be https, http or empty.")
+    if not text:
+        if port not in (None, 0, 443):
+            raise ConfigurationError(f"The connection has port {port} and no host: put the base URL into its host.")
         return DEFAULT_BASE_URL
-    if "://" not in url:
-        host = f"{url}:{port}" if port else url
-        url = f"{scheme if scheme in ('http', 'https') else 'https'}://{host}"
-    parts = _split(url)
+    parts = _split(_with_scheme(text, scheme))
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
             "The connection's host must be a web address such as https://api.track.toggl.com, or empty."
         )
-    if parts.username or parts.password or parts.query:
+    if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(
             "The connection's host must have no credentials and no query in it; the token is the password."
         )
@@ -80,14 +87,49 @@ def checked_base_url(
             f"http://{parts.hostname} would carry the API token in clear. Use https, or set allow_plain_http in the "
             "connection's extra if that network is yours."
         )
-    return url.rstrip("/")
+    own_port = parts.port
+    if own_port and port and own_port != port:
+        raise ConfigurationError(
+            f"The connection has two ports: {own_port} in its host and {port} in its port. Remove one."
+        )
+    number = own_port or port or None
+    if own_port == 0 or (number is not None and not 1 <= number <= 65535):
+        raise ConfigurationError(f"The connection's port is {number or 0}; it must be from 1 to 65535, or empty.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    netloc = host if number is None else f"{host}:{number}"
+    # Requests bring the path of their API along.
+    return f"{parts.scheme}://{netloc}{_API_PATH.sub('', parts.path)}"
+
+
+def _with_scheme(text: str, scheme: str) -> str:
+    """Return an address with its scheme: https unless another is given.
+
+    :raises ConfigurationError: there is none, and the host is this machine, which may well have no TLS.
+    """
+    if "://" in text:
+        return text
+    with suppress(ValueError):
+        text = f"[{text}]" if ipaddress.ip_address(text).version == 6 else text
+    if scheme:
+        return f"{scheme}://{text}"
+    parts = _split(f"https://{text}")
+    if parts is not None and _is_this_machine(parts.hostname or ""):
+        raise ConfigurationError(
+            f"The connection's host is {text!r}, without http:// or https://. Write one of them before it, for "
+            f"example http://{text}."
+        )
+    return f"https://{text}"
 
 
 def _split(url: str) -> SplitResult | None:
     """Return the parts of an address, None where it is none."""
+    # urlsplit leaves out some characters without a word, and takes the host of https:/example for "https".
+    if re.search(r"[\s\\\x00-\x1f]|^https?://https?:", url):
+        return None
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError:
         return None
     return parts
@@ -157,6 +199,7 @@ class RequestsTransport:
                     call.method, url, params=dict(params), json=call.payload, timeout=TIMEOUTS, allow_redirects=False
                 )
             except RequestException as error:
+                self._check_protocol(error)
                 kind = ConnectionTrouble if departure.has_left else NotSent
                 raise kind(f"{call.method} {call.path}: {self._what_failed(error)}") from None
         if not _is_whole(response):
@@ -170,14 +213,25 @@ class RequestsTransport:
             self._clock.now(),
         )
 
+    def _check_protocol(self, error: requests.RequestException) -> None:
+        """Return if trying again may help.
+
+        :raises ConfigurationError: something answers there, but not in TLS.
+        """
+        if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
+            raise ConfigurationError(
+                f"{urlsplit(self._base_url).netloc} does not answer in TLS: check host and port of the connection, and "
+                "write http:// before it only if it is a server without TLS, such as the sandbox."
+            )
+
     def _what_failed(self, error: requests.RequestException) -> str:
         from requests import exceptions  # noqa: PLC0415 - see above
 
         host, reason = urlsplit(self._base_url).netloc, _reason(error)
         if isinstance(error, exceptions.SSLError):
             return (
-                f"the TLS connection to {host} was not trusted or broke ({reason}). Is a proxy in between? Give its "
-                "certificate in REQUESTS_CA_BUNDLE."
+                f"the TLS connection to {host} was not trusted or broke ({reason}). Check host and port of the "
+                "connection. If a proxy is in between, give its certificate in REQUESTS_CA_BUNDLE."
             )
         if isinstance(error, exceptions.ConnectTimeout | exceptions.ProxyError):
             return f"{host} could not be reached ({reason})."

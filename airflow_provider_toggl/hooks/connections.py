@@ -1,0 +1,216 @@
+"""Look up Airflow connections and read what their fields mean, in one way for Toggl, warehouses and event stores."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.settings import TogglFields
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+TOGGL = "toggl"
+
+# A scheme such as duckdb:, md: or s3:. A single letter would be a drive of Windows.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+class ConnectionNotFound(ConfigurationError, AirflowNotFoundException):
+    """Airflow finds no connection of that ID, or cannot read it."""
+
+
+def get_connection(conn_id: str | None, *, parameter: str) -> Connection:
+    """Return a connection, without whitespace around its fields.
+
+    :param conn_id: its ID.
+    :param parameter: where the ID was given, for messages: ``toggl_conn_id``, for example.
+    :raises ConfigurationError: the ID is blank, the connection does not exist or its extra is no JSON object.
+    """
+    if not isinstance(conn_id, str) or not conn_id.strip():
+        raise ConfigurationError(f"{parameter} is {conn_id!r}; it must be the ID of a connection.")
+    conn_id = conn_id.strip()
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ConnectionNotFound(
+            f"There is no connection {conn_id!r} ({parameter}), or Airflow cannot read it. `airflow connections list` "
+            f"shows those in its database; one in AIRFLOW_CONN_{conn_id.upper()} must be a URI or a JSON object, and "
+            "its port a number."
+        ) from None
+    return _clean(connection, conn_id)
+
+
+def find_connection(conn_id: str, *, parameter: str) -> Connection | None:
+    """Return a connection as :func:`get_connection` does, or None if it does not exist."""
+    try:
+        return get_connection(conn_id, parameter=parameter)
+    except ConnectionNotFound:
+        return None
+
+
+def get_toggl_connection(conn_id: str | None) -> Connection:
+    """Return a connection of type ``toggl``.
+
+    :raises ConfigurationError: there is none.
+    """
+    connection = get_connection(conn_id, parameter="toggl_conn_id")
+    if connection.conn_type != TOGGL:
+        raise wrong_type(connection, "toggl_conn_id", "a connection of type 'toggl' (Toggl Track)")
+    return connection
+
+
+def get_toggl_fields(conn_id: str | None) -> TogglFields:
+    """Return the extra fields of a Toggl connection.
+
+    :raises ConfigurationError: there is no such connection, or it is of another type.
+    """
+    return toggl_fields(get_toggl_connection(conn_id))
+
+
+def toggl_fields(connection: Connection) -> TogglFields:
+    """Return the extra fields of a Toggl connection that was looked up before."""
+    return TogglFields(connection.conn_id, connection.extra_dejson)
+
+
+def wrong_type(connection: Connection, parameter: str, wanted: str) -> ConfigurationError:
+    """Return the error for a connection of another type than is needed.
+
+    :param parameter: where the connection's ID was given.
+    :param wanted: what is needed instead.
+    """
+    kind = f"is of type {connection.conn_type!r}" if connection.conn_type else "has no type"
+    return ConfigurationError(f"Connection {connection.conn_id!r} {kind}; {parameter} needs {wanted}.")
+
+
+def database_file(connection: Connection, engine: str, *, suffixes: tuple[str, ...]) -> Path:
+    """Return the file that a connection to DuckDB or SQLite names.
+
+    :param engine: the engine's name, for messages.
+    :param suffixes: with one of these, or with a slash in it, the schema is a path: a URI such as
+        ``duckdb:///folder/file.duckdb`` puts it there.
+    :raises ConfigurationError: it names no file, or something that is no file of this host.
+    """
+    name = connection.conn_id
+    host, schema = connection.host or "", connection.schema or ""
+    if not host and ("/" in schema or schema.endswith(suffixes)):
+        host = f"/{schema.lstrip('/')}"
+    if not host:
+        raise ConfigurationError(f"Connection {name!r} names no file: put the path of the {engine} file into its host.")
+    if host == ":memory:" or host.endswith("/:memory:"):
+        raise ConfigurationError(
+            f"The host of connection {name!r} is {host!r}. A database in memory is lost at the end of each task: put "
+            f"the path of a {engine} file there."
+        )
+    scheme = _SCHEME.match(host)
+    if scheme:
+        # Not the rest of it, which may have a token.
+        raise ConfigurationError(
+            f"The host of connection {name!r} begins with {scheme[0]!r}: it is a URL, or a database that is no file of "
+            f"this host. Put the path of a {engine} file there, such as /var/lib/airflow/toggl{suffixes[0]}."
+        )
+    path = Path(host).expanduser()
+    if path.is_dir():
+        raise ConfigurationError(
+            f"The host of connection {name!r} is the folder {str(path)!r}: put the path of a {engine} file there."
+        )
+    return path
+
+
+def split_host(connection: Connection) -> tuple[str | None, int | None]:
+    """Return host and port of a database server: ``db``, ``db:5433``, ``::1`` or ``[::1]:5433``, or a socket's folder.
+
+    :raises ConfigurationError: the host is a URL, or its port is none or differs from the connection's port.
+    """
+    name, host, port = connection.conn_id, connection.host, connection.port
+    if port is not None and not 1 <= port <= 65535:
+        raise ConfigurationError(f"The port of connection {name!r} is {port}; it must be from 1 to 65535, or empty.")
+    if not host or host.startswith(("/", "@")):
+        return host or None, port
+    if "://" in host:
+        # Not shown: it may have a password.
+        raise ConfigurationError(
+            f"The host of connection {name!r} is a URL: put the server's name alone there, and port, login, password "
+            "and database into fields of their own."
+        )
+    if re.search(r"[\s/]", host):
+        raise ConfigurationError(
+            f"The host of connection {name!r} is {host!r}; it must be the name or address of a server, without blanks "
+            "and slashes."
+        )
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", host)
+    if bracketed:
+        host, own_port = bracketed[1], bracketed[2]
+    elif host.count(":") == 1:
+        host, own_port = host.split(":")
+    else:
+        own_port = None
+    if own_port is None:
+        return host, port
+    if not (own_port.isascii() and own_port.isdigit() and 1 <= int(own_port) <= 65535):
+        raise ConfigurationError(
+            f"The host of connection {name!r} ends in port {own_port!r}; a port is a number from 1 to 65535."
+        )
+    if port not in (None, int(own_port)):
+        raise ConfigurationError(
+            f"Connection {name!r} has two ports: {own_port} in its host and {port} in its port. Remove one."
+        )
+    return host, int(own_port)
+
+
+def with_fields(connection: Connection, **fields: Any) -> Connection:
+    """Return a copy of a connection with some of its fields changed."""
+    from airflow.providers.common.compat.sdk import Connection  # noqa: PLC0415 - slow to import
+
+    known = {
+        name: getattr(connection, name)
+        for name in ("conn_id", "conn_type", "host", "schema", "login", "password", "port", "extra")
+    }
+    return Connection(**{**known, **fields})
+
+
+def _clean(connection: Connection, conn_id: str) -> Connection:
+    conn_type = _text(connection.conn_type)
+    password = None if connection.password is None else str(connection.password)
+    if password is not None:
+        # A line end comes from a file or from echo. Other blanks may be a part of a database's password.
+        stripped = password.strip() if conn_type == TOGGL else password.strip("\r\n")
+        if stripped and stripped != password:
+            mask_secret(stripped)
+        password = stripped or None
+    return with_fields(
+        connection,
+        conn_id=conn_id,
+        conn_type=conn_type,
+        host=_text(connection.host),
+        schema=_text(connection.schema),
+        login=_text(connection.login),
+        password=password,
+        # Airflow's form has sent 0 for an empty field.
+        port=connection.port or None,
+        extra=_checked_extra(connection, conn_id),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return (str(value).strip() or None) if value is not None else None
+
+
+def _checked_extra(connection: Connection, conn_id: str) -> str | None:
+    """Return the extra; Airflow only logs one that is no JSON object."""
+    text = connection.extra
+    try:
+        decoded = json.loads(text) if text and text.strip() else {}
+    except ValueError:
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise ConfigurationError(
+            f'The extra of connection {conn_id!r} is no JSON object, such as {{"workspace_id": 1}}.'
+        )
+    return text or None

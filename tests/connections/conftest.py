@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from support.connection_fixtures import connections
+
+__all__ = ["connections"]

@@ -1,0 +1,358 @@
+"""Every place that takes the ID of a connection, with every kind of connection that cannot be used there."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import inspect
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.connections import Connections
+
+from airflow_provider_toggl.__main__ import main
+from airflow_provider_toggl.cli.commands import COMMANDS
+from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.get_provider_info import get_provider_info
+from airflow_provider_toggl.hooks.days import compute_changed_days, find_changed_days
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.subscriptions import open_webhooks
+from airflow_provider_toggl.hooks.warehouse import open_target, read_df
+from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
+
+pytestmark = pytest.mark.airflow
+
+PASSWORD = "the-password-of-the-server"
+POSTGRES = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "me", "password": PASSWORD}
+
+#: A connection that cannot be used, by its kind: its fields (None: there is no such connection), and what is said.
+BAD_TOGGL: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "missing": (None, "There is no connection 'bad'"),
+    "wrong_type": (POSTGRES, "of type 'postgres'; toggl_conn_id needs"),
+    "no_type": ({"host": "https://toggl.example", "password": "t" * 32}, "has no type; toggl_conn_id needs"),
+    "extra_is_a_list": ({"conn_type": "toggl", "password": "t" * 32, "extra": "[1]"}, "no JSON object"),
+}
+#: What matters only to who asks Toggl. The port is the sandbox's.
+BAD_FOR_REQUESTS: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "host_without_scheme": ({"conn_type": "toggl", "host": "127.0.0.1:{port}"}, "without http:// or https://"),
+    "host_without_tls": ({"conn_type": "toggl", "host": "https://127.0.0.1:{port}"}, "does not answer in TLS"),
+    "wrong_port": ({"conn_type": "toggl", "host": "http://127.0.0.1:1"}, "connection to 127.0.0.1:1 failed"),
+    "two_ports": ({"conn_type": "toggl", "host": "http://127.0.0.1:{port}", "port": 1}, "has two ports"),
+    "no_token": ({"conn_type": "toggl", "host": "http://127.0.0.1:{port}", "password": " \n"}, "has no API token"),
+}
+BAD_STORE: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "missing": (None, "There is no connection 'bad'"),
+    "wrong_type": ({"conn_type": "toggl"}, "of type 'toggl'; event_store_conn_id needs"),
+    "another_database": ({"conn_type": "mysql", "host": "db"}, "of type 'mysql'; event_store_conn_id needs"),
+    "no_type": ({"host": "db"}, "has no type; event_store_conn_id needs"),
+    "wrong_port": (POSTGRES, "127.0.0.1"),
+    "in_memory": ({"conn_type": "sqlite", "host": ":memory:"}, "in memory is lost"),
+}
+BAD_WAREHOUSE: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "missing": (None, "There is no connection 'bad'"),
+    "wrong_type": ({"conn_type": "toggl"}, "of type 'toggl'; warehouse_conn_id needs"),
+    "no_type": ({"host": "db"}, "has no type; warehouse_conn_id needs"),
+    "missing_provider": ({"conn_type": "snowflake", "host": "x"}, "apache-airflow-providers-snowflake"),
+    "type_without_a_hook": ({"conn_type": "generic", "host": "x"}, "of type 'generic'"),
+    "wrong_port": (POSTGRES, "127.0.0.1"),
+    "no_port": ({**POSTGRES, "host": "127.0.0.1:port", "port": None}, "ends in port 'port'"),
+    "url_as_host": ({**POSTGRES, "host": f"postgresql://me:{PASSWORD}@db/x"}, "is a URL"),
+    "in_memory": ({"conn_type": "duckdb", "host": ":memory:"}, "in memory is lost"),
+    "motherduck": ({"conn_type": "duckdb", "host": "md:mine"}, "begins with 'md:'"),
+}
+BLANK = ["", " "]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[RunningSandbox]:
+    with start_sandbox(entries=5, days=5) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _good_ones(connections: Connections, sandbox: RunningSandbox) -> None:
+    connections.toggl(sandbox)
+    connections.duckdb()
+
+
+def set_bad(connections: Connections, sandbox: RunningSandbox, fields: dict[str, Any] | None) -> None:
+    if fields is None:
+        return
+    port = sandbox.url.rsplit(":", 1)[1]
+    if fields.get("conn_type") == "toggl":
+        fields = {"password": sandbox.token, "extra": {"workspace_id": sandbox.workspace_id}, **fields}
+    if "{port}" in str(fields.get("host")):
+        fields["host"] = fields["host"].format(port=port)
+    connections.set("bad", **fields)
+
+
+def name_store(connections: Connections, sandbox: RunningSandbox, conn_id: str) -> None:
+    """Let the connection ``named`` keep its events in another."""
+    extra = {"workspace_id": sandbox.workspace_id, "event_store_conn_id": conn_id, "webhook_secret": "s" * 20}
+    connections.set("named", conn_type="toggl", host=sandbox.url, password=sandbox.token, extra=extra)
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+#: The words of each command that takes the ID of a connection, without that option.
+COMMAND_LINES: dict[str, list[str]] = {
+    "quota": ["quota"],
+    "plan": ["plan"],
+    "subscriptions": ["subscriptions", "list"],
+    "receiver": ["receiver", "--port", "0"],
+    "status": ["status"],
+    "doctor": ["doctor", "--no-ping", "--timeout", "3"],
+    "events list": ["events", "list"],
+    "events tail": ["events", "tail", "--once"],
+    "events count": ["events", "count"],
+    "events show": ["events", "show", "1"],
+    "events prune": ["events", "prune", "--older-than", "30d"],
+    "events consumers": ["events", "consumers"],
+}
+#: Commands that send nothing to Toggl.
+SILENT = {name for name in COMMAND_LINES if name.startswith("events")} | {"receiver", "status"}
+
+
+def options_for_connections() -> set[tuple[str, str]]:
+    """Return every option of a command that takes the ID of a connection, from the parsers themselves."""
+    found = set()
+
+    def walk(name: str, parser: argparse.ArgumentParser) -> None:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for word, below in action.choices.items():
+                    walk(f"{name} {word}", below)
+            elif action.dest.endswith("conn_id") or action.dest == "connections":
+                found.add((name, action.option_strings[0]))
+
+    for command in COMMANDS.values():
+        parser = argparse.ArgumentParser()
+        importlib.import_module(command.module).add_arguments(parser)
+        walk(command.name, parser)
+    return found
+
+
+TOGGL_OPTIONS = [(name, "--connections" if name == "receiver" else "--conn-id") for name in COMMAND_LINES]
+WAREHOUSE_OPTIONS = [(name, "--warehouse-conn-id") for name in ("plan", "status", "doctor")]
+
+
+def test_every_option_for_a_connection_is_tried_here() -> None:
+    assert options_for_connections() == {*TOGGL_OPTIONS, *WAREHOUSE_OPTIONS}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command, which must end with 1 within seconds, and return what it printed."""
+    began = time.monotonic()
+    assert main(arguments) == 1
+    assert time.monotonic() - began < 30
+    captured = capsys.readouterr()
+    said = f"{captured.out}{captured.err}"
+    assert "Traceback" not in said
+    assert PASSWORD not in said
+    return said
+
+
+@pytest.mark.parametrize(("command", "kind"), itertools.product(TOGGL_OPTIONS, [*BAD_TOGGL, *BAD_FOR_REQUESTS]))
+def test_a_command_says_what_is_wrong_with_a_toggl_connection(
+    connections: Connections,
+    sandbox: RunningSandbox,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, str],
+    kind: str,
+) -> None:
+    name, option = command
+    if name in SILENT and kind in BAD_FOR_REQUESTS:
+        pytest.skip("it sends nothing to Toggl")
+    fields, words = {**BAD_TOGGL, **BAD_FOR_REQUESTS}[kind]
+    set_bad(connections, sandbox, fields)
+    assert words in refused(capsys, *COMMAND_LINES[name], option, "bad")
+
+
+@pytest.mark.parametrize(("name", "option"), [pair for pair in TOGGL_OPTIONS if pair[0] != "receiver"])
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_command_refuses_a_blank_id(capsys: pytest.CaptureFixture[str], name: str, option: str, blank: str) -> None:
+    assert f"is {blank!r}; it must be the ID of a connection" in refused(capsys, *COMMAND_LINES[name], option, blank)
+
+
+@pytest.mark.parametrize(("command", "kind"), itertools.product(WAREHOUSE_OPTIONS, [*BAD_WAREHOUSE, "blank"]))
+def test_a_command_says_what_is_wrong_with_a_warehouse_connection(
+    connections: Connections,
+    sandbox: RunningSandbox,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, str],
+    kind: str,
+) -> None:
+    name, option = command
+    fields, words = BAD_WAREHOUSE.get(kind, (None, "is ' '; it must be the ID of a connection"))
+    set_bad(connections, sandbox, fields)
+    assert words in refused(capsys, *COMMAND_LINES[name], option, " " if kind == "blank" else "bad")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMAND_LINES if name in SILENT] + ["doctor"])
+@pytest.mark.parametrize("kind", BAD_STORE)
+def test_a_command_says_what_is_wrong_with_the_connection_of_the_event_store(
+    connections: Connections, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    if (name, kind) == ("receiver", "wrong_port"):
+        pytest.skip("it starts all the same: the server may come up later")
+    fields, words = BAD_STORE[kind]
+    set_bad(connections, sandbox, fields)
+    name_store(connections, sandbox, "bad")
+    option = "--connections" if name == "receiver" else "--conn-id"
+    assert words in refused(capsys, *COMMAND_LINES[name], option, "named")
+
+
+# -- operators, sensors, triggers, hooks and functions -----------------------------------------------------------------
+
+#: The arguments that each class needs besides.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "TogglEnsureSubscriptionOperator": {"description": "d", "filters": ["*:*"], "callback_url": "https://a.example"},
+    "TogglSetSubscriptionEnabledOperator": {"description": "d", "enabled": True},
+    "TogglPingSubscriptionOperator": {"description": "d"},
+    "TogglValidateSubscriptionOperator": {"description": "d"},
+    "TogglDeleteSubscriptionOperator": {"description": "d"},
+    "TogglReplayEventsOperator": {"description": "d"},
+    "TogglCommitEventsOperator": {"consumer": "c", "seq": 1},
+    "TogglRequestOperator": {"endpoint": "/api/v9/me"},
+    "TogglCreateTimeEntryOperator": {"start": "2026-01-01T00:00:00Z", "duration": 60},
+    "TogglUpdateTimeEntryOperator": {"time_entry_id": 1, "changes": {"description": "d"}},
+    "TogglEnsureProjectOperator": {"name": "n"},
+    "TogglEnsureClientOperator": {"name": "n"},
+    "TogglEnsureTagOperator": {"name": "n"},
+    "TogglEnsureTaskOperator": {"name": "n", "project_id": 1},
+    "TogglEventSensor": {"deferrable": False},
+    "TogglToSqlOperator": {"stream": "clients"},
+}
+
+
+def classes_for_dag_authors() -> dict[str, Any]:
+    info = get_provider_info()
+    modules = [name for kind in ("operators", "sensors") for one in info[kind] for name in one["python-modules"]]
+    modules += [one["python-module"] for one in info["transfers"]]
+    return {
+        word: one
+        for name in modules
+        for word, one in vars(importlib.import_module(name)).items()
+        if inspect.isclass(one) and one.__module__ == name and word.startswith("Toggl")
+    }
+
+
+CLASSES = classes_for_dag_authors()
+
+
+def parameters_of(cls: Any) -> set[str]:
+    return {
+        name
+        for base in cls.__mro__
+        if base.__module__.startswith("airflow_provider_toggl.")
+        for name in inspect.signature(base.__init__).parameters
+        if name.endswith("conn_id")
+    }
+
+
+PARAMETERS = [(name, parameter) for name, cls in CLASSES.items() for parameter in sorted(parameters_of(cls))]
+
+
+def test_every_class_takes_a_toggl_connection() -> None:
+    assert [name for name, cls in CLASSES.items() if "toggl_conn_id" not in parameters_of(cls)] == []
+    kinds = {parameter for _, parameter in PARAMETERS}
+    assert kinds == {"toggl_conn_id", "warehouse_conn_id", "event_store_conn_id", "only_conn_id"}
+
+
+def task_that_uses(name: str, **more: Any) -> Callable[[], Any]:
+    given = {**ARGUMENTS.get(name, {}), **more}
+    task = CLASSES[name](task_id="task", **given)
+
+    return lambda: task.poke({}) if name.endswith("Sensor") else task.execute({})
+
+
+def use_trigger(**given: Any) -> Callable[[], Any]:
+    from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+    async def first() -> Any:
+        async for event in TogglEventTrigger(once=True, **given).run():
+            return event
+        return None
+
+    return lambda: asyncio.run(asyncio.wait_for(first(), 20))
+
+
+def use_days(conn_id: Any) -> Any:
+    with compute_changed_days("me", warehouse_conn_id=conn_id):
+        pass
+
+
+FUNCTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "open_target": ("warehouse_conn_id", lambda conn_id: open_target(conn_id, schema="toggl")),
+    "read_df": ("warehouse_conn_id", lambda conn_id: read_df("select 1", warehouse_conn_id=conn_id)),
+    "find_changed_days": ("warehouse_conn_id", lambda conn_id: find_changed_days(warehouse_conn_id=conn_id)),
+    "compute_changed_days": ("warehouse_conn_id", use_days),
+    "open_event_store": ("toggl_conn_id", open_event_store),
+    "open_event_store_by_its_own": (
+        "event_store_conn_id",
+        lambda conn_id: open_event_store(event_store_conn_id=conn_id),
+    ),
+    "open_webhooks": ("toggl_conn_id", open_webhooks),
+    "trigger": ("toggl_conn_id", lambda conn_id: use_trigger(toggl_conn_id=conn_id)()),
+    "trigger_with_a_store": ("event_store_conn_id", lambda conn_id: use_trigger(event_store_conn_id=conn_id)()),
+}
+BY_PARAMETER = {
+    "toggl_conn_id": BAD_TOGGL,
+    "only_conn_id": {},
+    "warehouse_conn_id": BAD_WAREHOUSE,
+    "event_store_conn_id": BAD_STORE,
+}
+
+
+def says(use: Callable[[], Any], words: str) -> None:
+    with pytest.raises(TogglError) as caught:
+        use()
+    assert words in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "kind"),
+    [(name, parameter, kind) for name, parameter in PARAMETERS for kind in BY_PARAMETER[parameter]],
+)
+def test_a_task_says_what_is_wrong_with_its_connection(
+    connections: Connections, sandbox: RunningSandbox, name: str, parameter: str, kind: str
+) -> None:
+    fields, words = BY_PARAMETER[parameter][kind]
+    set_bad(connections, sandbox, fields)
+    says(task_that_uses(name, **{parameter: "bad"}), words)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"), [pair for pair in PARAMETERS if pair[1] in ("toggl_conn_id", "warehouse_conn_id")]
+)
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_task_refuses_a_blank_id(name: str, parameter: str, blank: str) -> None:
+    says(task_that_uses(name, **{parameter: blank}), f"{parameter} is {blank!r}; it must be the ID of a connection")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name, (parameter, _) in FUNCTIONS.items() for kind in BY_PARAMETER[parameter]]
+)
+def test_a_function_says_what_is_wrong_with_its_connection(
+    connections: Connections, sandbox: RunningSandbox, name: str, kind: str
+) -> None:
+    if (name, kind) == ("trigger_with_a_store", "wrong_port"):
+        pytest.skip("it waits for the server and logs a warning")
+    parameter, use = FUNCTIONS[name]
+    fields, words = BY_PARAMETER[parameter][kind]
+    set_bad(connections, sandbox, fields)
+    says(lambda: use("bad"), words)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (parameter, _) in FUNCTIONS.items() if parameter != "event_store_conn_id"]
+)
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_function_refuses_a_blank_id(name: str, blank: str) -> None:
+    parameter, use = FUNCTIONS[name]
+    says(lambda: use(blank), f"{parameter} is {blank!r}; it must be the ID of a connection")
