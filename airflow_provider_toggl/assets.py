@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult
 
+from airflow_provider_toggl.core.arguments import parse_choice, parse_id, parse_json_object, required
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.streams import STREAMS
 
@@ -39,11 +41,13 @@ def toggl_asset(
     """
     from airflow.sdk import Asset  # noqa: PLC0415 - Airflow loads this module to check a URI
 
+    number = required(parse_id)("workspace_id", workspace_id)
+    word = required(partial(parse_choice, options=(*_MORE, *STREAMS)))("stream", stream)
     try:
-        uri = sanitize_uri(SplitResult("toggl", str(workspace_id).strip(), f"/{stream}", "", ""))
+        uri = sanitize_uri(SplitResult("toggl", str(number), f"/{word}", "", ""))
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-    return Asset(uri=uri.geturl(), watchers=list(watchers), extra=dict(extra or {}))
+    return Asset(uri=uri.geturl(), watchers=list(watchers), extra=parse_json_object("extra", extra) or {})
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:

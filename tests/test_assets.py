@@ -55,5 +55,5 @@ def test_any_other_uri_is_refused(uri: str):
 
 @pytest.mark.parametrize("workspace", [0, -1, "acme", "", 1.5, None])
 def test_no_asset_is_made_of_what_is_no_workspace(workspace: object):
-    with pytest.raises(ConfigurationError, match="toggl://"):
+    with pytest.raises(ConfigurationError, match="workspace_id is"):
         toggl_asset(workspace, "tags")  # type: ignore[arg-type]

@@ -37,3 +37,8 @@ def parse_instant(text: str) -> datetime:
         return local + offset if sign == "-" else local - offset
     except (ValueError, OverflowError):
         raise ValueError(f"no such date and time: {text[:40]!r}") from None
+
+
+def instant_text(moment: datetime) -> str:
+    """Return a moment in the form that Toggl takes, in UTC and whole seconds."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

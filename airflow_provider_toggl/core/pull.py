@@ -27,7 +27,7 @@ from airflow_provider_toggl.core.land.measuring import measure_freshness
 from airflow_provider_toggl.core.land.target import Landed, Sweep, Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.page_landing import PageLander, log_doubts
-from airflow_provider_toggl.core.streams import get_stream
+from airflow_provider_toggl.core.streams import check_days, get_stream
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.records import Batch
@@ -68,23 +68,13 @@ class PullRequest:
     absent_rows: int = 20
 
     def __post_init__(self) -> None:
-        stream = get_stream(self.stream)
         if self.workspace_id <= 0:
             raise ConfigurationError(f"workspace_id is {self.workspace_id}; it is a positive number.")
         if not 0 < self.page_size <= 10_000:
             raise ConfigurationError(f"page_size is {self.page_size}; it must be from 1 to 10000.")
         if self.windows_per_run < 1 or self.lag < timedelta(0):
             raise ConfigurationError("windows_per_run must be at least 1, and report_lag not negative.")
-        if stream.listing != "report" and (self.since is not None or self.until is not None):
-            raise ConfigurationError(
-                f"since and until are for time_entries; {self.stream} is read by what changed, or whole."
-            )
-        if self.until is not None and self.incremental:
-            raise ConfigurationError("until ends a fixed range of days: set incremental=False with it.")
-        if not self.incremental and stream.listing == "report" and self.since is None:
-            raise ConfigurationError(
-                "incremental=False reads a fixed range of days: give since (and until, else it is today)."
-            )
+        check_days(self.stream, self.since, self.until, incremental=self.incremental)
 
 
 @dataclass

@@ -55,3 +55,22 @@ def get_stream(name: str) -> Stream:
         return STREAMS[name]
     except KeyError:
         raise ConfigurationError(f"There is no stream {name!r}. Streams: {', '.join(STREAMS)}.") from None
+
+
+def check_days(stream: str, since: object, until: object, *, incremental: bool) -> None:
+    """Check that the days to read go with the stream and with each other.
+
+    :raises ConfigurationError: they do not.
+    """
+    if get_stream(stream).listing != "report":
+        if since is not None or until is not None:
+            raise ConfigurationError(
+                f"since and until are for time_entries; {stream} is read by what changed, or whole."
+            )
+        return
+    if until is not None and incremental:
+        raise ConfigurationError("until ends a fixed range of days: set incremental=False with it.")
+    if not incremental and since is None:
+        raise ConfigurationError(
+            "incremental=False reads a fixed range of days: give since (and until, else it is today)."
+        )

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_provider_toggl.core.arguments import parse_id, parse_text, parse_whole, required
 from airflow_provider_toggl.core.land.days import (
     ChangedDays,
     Place,
@@ -50,6 +52,8 @@ def find_changed_days(
     :param since: the cursor of the earlier answer; 0: every day that has, or had, entries.
     :param workspace_id: only days of this workspace.
     """
+    since = required(partial(parse_whole, minimum=0))("since", since)
+    workspace_id = parse_id("workspace_id", workspace_id)
     with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
         return find_days(session, since, workspace_id)
 
@@ -75,6 +79,8 @@ def compute_changed_days(
     :param reader: a name that is this computation's alone. A new one begins with every day.
     :param workspace_id: only days of this workspace.
     """
+    reader = required(parse_text)("reader", reader)
+    workspace_id = parse_id("workspace_id", workspace_id)
     scope = f"reader:{reader}" if workspace_id is None else f"reader:{reader}?workspace_id={workspace_id}"
     with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
         place = find_place(session, scope)

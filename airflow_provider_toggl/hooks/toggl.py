@@ -5,18 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.book import HostBook, token_digest
-from airflow_provider_toggl.core.api.given import read_id
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url
+from airflow_provider_toggl.core.arguments import (
+    parse_choice,
+    parse_day,
+    parse_flag,
+    parse_id,
+    parse_json,
+    parse_method,
+    parse_query,
+    parse_stream,
+    parse_text,
+    parse_whole,
+    required,
+)
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
@@ -29,6 +42,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_toggl.core.extract.pages import Page
+    from airflow_provider_toggl.core.pull import PullRequest
 
 Day = str | date | datetime
 DataFrameType = Literal["pandas", "polars", "arrow"]
@@ -56,7 +70,7 @@ class TogglHook(BaseHook):
 
     def __init__(self, toggl_conn_id: str = default_conn_name, *, retry: RetryPolicy | None = None) -> None:
         super().__init__()
-        self.toggl_conn_id = toggl_conn_id
+        self.toggl_conn_id: str = required(parse_text)("toggl_conn_id", toggl_conn_id)
         self._retry = retry
         self._session: TogglSession | None = None
         self._fields: TogglFields | None = None
@@ -89,17 +103,23 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: the path does not begin with a slash, so its begin would be part of the host name.
         :raises ApiError: anything else, typed.
         """
-        if not path.startswith("/"):
-            raise ConfigurationError(f"The path must begin with a slash, as /api/v9/me does; it is {path!r}.")
-        return self.get_conn().request(method, path, params=params, payload=payload, idempotent=idempotent)
+        if not str(path).startswith("/"):
+            raise ConfigurationError(f"The path must begin with a slash, as /api/v9/me does; path is {path!r}.")
+        return self.get_conn().request(
+            required(parse_method)("method", method),
+            path,
+            params=parse_query("params", params),
+            payload=parse_json("payload", payload),
+            idempotent=parse_flag("idempotent", idempotent),
+        )
 
     def get_workspace_id(self, workspace_id: int | str | None = None) -> int:
         """Return the workspace to work on: the given one, or the connection's.
 
         :raises ConfigurationError: there is none; the message lists those that the token can see (one request).
         """
+        given: int | None = parse_id("workspace_id", workspace_id)
         session = self.get_conn()
-        given = read_id("workspace_id", workspace_id)
         if given is not None:
             return given
         fields = self._fields
@@ -129,8 +149,8 @@ class TogglHook(BaseHook):
         :param until: last day of time entries; tomorrow by default.
         :param page_size: entries to ask for in a page.
         """
-        for page in self._read(stream, workspace_id, since, until, page_size):
-            yield _rows_of(page)
+        request = self._request(stream, workspace_id, since, until, page_size)
+        return (_rows_of(page) for page in self._read(request))
 
     def time_entries(
         self, *, since: Day | None = None, until: Day | None = None, **more: Any
@@ -186,12 +206,12 @@ class TogglHook(BaseHook):
         from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
         from airflow_provider_toggl.core.pull import build_batches  # noqa: PLC0415 - only who reads pages pays
 
-        workspace = self.get_workspace_id(workspace_id)
-        get_stream(stream)
-        nothing = decode_page(stream, b"[]", Observation(workspace, utc(SystemClock().now())))
+        request = self._request(stream, workspace_id, since, until, 1000)
+        workspace = request.workspace_id
+        nothing = decode_page(request.stream, b"[]", Observation(workspace, utc(SystemClock().now())))
         # Before anything is spent on what could not be given.
         as_frame(nothing.table, df_type)
-        batches = build_batches(self._read(stream, workspace, since, until, 1000), workspace)
+        batches = build_batches(self._read(request), workspace)
         table = pa.concat_tables([nothing.table, *(batch.table for batch in batches)])
         return as_frame(_last_of_each(table), df_type)
 
@@ -201,9 +221,10 @@ class TogglHook(BaseHook):
         :param requests: how many requests it is; else it is worked out from ``rows`` at 1,000 a page, and is at least
             1.
         """
-        pages = requests or max(1, -(-(rows or 0) // 1000))
+        required(parse_stream)("stream", stream)
+        sent = parse_whole("requests", requests, minimum=0)
+        pages = sent or max(1, -(-(parse_whole("rows", rows, minimum=0) or 0) // 1000))
         workspace = self.get_workspace_id()
-        get_stream(stream)
         return self.get_conn().estimate(pages, f"/api/v9/workspaces/{workspace}")
 
     def test_connection(self) -> tuple[bool, str]:
@@ -229,22 +250,27 @@ class TogglHook(BaseHook):
         words.append("requests left this hour: " + (", ".join(left) or f"not told for {USER_LANE}"))
         return "; ".join(words) + "."
 
-    def _read(
+    def _request(
         self, stream: str, workspace_id: int | str | None, since: Day | None, until: Day | None, page_size: int
-    ) -> Iterator[Page]:
-        from airflow_provider_toggl.core.pull import PullRequest, read_pages  # noqa: PLC0415 - only who reads pages pays
+    ) -> PullRequest:
+        from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - only who reads pages pays
 
         now = utc(SystemClock().now())
+        stream, first = required(parse_stream)("stream", stream), parse_day("since", since)
         report = get_stream(stream).listing == "report"
-        request = PullRequest(
+        return PullRequest(
             stream=stream,
             workspace_id=self.get_workspace_id(workspace_id),
             run_started=now,
-            since=since or (now - DEFAULT_DAYS).date() if report else since,
-            until=until,
+            since=first or (now - DEFAULT_DAYS).date() if report else first,
+            until=parse_day("until", until),
             incremental=False,
-            page_size=page_size,
+            page_size=required(partial(parse_whole, minimum=1, maximum=10_000))("page_size", page_size),
         )
+
+    def _read(self, request: PullRequest) -> Iterator[Page]:
+        from airflow_provider_toggl.core.pull import read_pages  # noqa: PLC0415 - only who reads pages pays
+
         return read_pages(self.get_conn(), request)
 
     def open_session(self, retry: RetryPolicy | None = None) -> TogglSession:
@@ -311,12 +337,11 @@ def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
 
     :raises ConfigurationError: there is no such kind, or it is not installed.
     """
-    if df_type == "arrow":
+    kind = required(partial(parse_choice, options=("pandas", "polars", "arrow")))("df_type", df_type)
+    if kind == "arrow":
         return table
-    if df_type == "pandas":
+    if kind == "pandas":
         return _as_pandas(table)
-    if df_type != "polars":
-        raise ConfigurationError(f"df_type is {df_type!r}; it is pandas, polars or arrow.")
     try:
         import polars as pl
     except ImportError:

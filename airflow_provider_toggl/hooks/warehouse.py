@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_provider_toggl.core.arguments import parse_flag, parse_seconds, parse_text, parse_time_zone, required
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks import settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
@@ -57,6 +58,9 @@ def open_target(
         is missing.
     :raises WarehouseError: it cannot be reached, written or waited for any longer.
     """
+    conn_id, schema = required(parse_text)("warehouse_conn_id", conn_id), required(parse_text)("schema", schema)
+    facts_timezone = parse_time_zone("facts_timezone", facts_timezone)
+    keep_history, lock_timeout = parse_flag("keep_history", keep_history), parse_seconds("lock_timeout", lock_timeout)
     telemetry.connect()
     if lock_timeout is None:
         lock_timeout = settings.warehouse_lock_timeout()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.api.catalog import Catalog, Kind, WantedNamed
-from airflow_provider_toggl.core.api.given import read_id
-from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.arguments import Parser, parse_id, parse_json_object, parse_text, required
 from airflow_provider_toggl.operators.writing import TogglWrite
 
 
@@ -23,17 +22,23 @@ class _EnsureOperator(TogglWrite):
     """
 
     template_fields: Sequence[str] = (*TogglWrite.template_fields, "name", "fields")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **TogglWrite.argument_parsers,
+        "name": required(parse_text),
+        "fields": parse_json_object,
+    }
     #: What it is of.
     kind: Kind
 
     def __init__(self, *, name: str, fields: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.name = name
-        self.fields = fields
+        self.name: Any = name
+        self.fields: Any = fields
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Find or create it; return ``action`` (``found`` or ``created``) and what it is."""
-        wanted = WantedNamed(self.kind, str(self.name).strip(), self._parent_id(), self.fields)
+        wanted = WantedNamed(self.kind, self.name, self._parent_id(), self.fields)
         catalog = Catalog(*self.open_workspace())
         done = catalog.ensure(wanted)
         action = "created" if done.made else "found"
@@ -54,14 +59,17 @@ class TogglEnsureProjectOperator(_EnsureOperator):
     """
 
     template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "client_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {**_EnsureOperator.argument_parsers, "client_id": parse_id}
     kind: Kind = "project"
 
     def __init__(self, *, client_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.client_id = client_id
+        self.client_id: Any = client_id
+        self.check_arguments()
 
     def _parent_id(self) -> int | None:
-        return read_id("client_id", self.client_id)
+        number: int | None = self.client_id
+        return number
 
 
 class TogglEnsureClientOperator(_EnsureOperator):
@@ -83,14 +91,17 @@ class TogglEnsureTaskOperator(_EnsureOperator):
     """
 
     template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "project_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **_EnsureOperator.argument_parsers,
+        "project_id": required(parse_id),
+    }
     kind: Kind = "task"
 
     def __init__(self, *, project_id: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.project_id = project_id
+        self.project_id: Any = project_id
+        self.check_arguments()
 
     def _parent_id(self) -> int | None:
-        number = read_id("project_id", self.project_id)
-        if number is None:
-            raise ConfigurationError("A task needs the project_id that it is to be in; it is empty.")
+        number: int | None = self.project_id
         return number

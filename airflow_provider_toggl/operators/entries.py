@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_provider_toggl.core.api.given import instant_text, read_changes, read_flag, read_id, read_moment, read_tags
 from airflow_provider_toggl.core.api.time_entries import ENTRY_KEYS, SKEW, FoundEntry, WantedEntry
 from airflow_provider_toggl.core.api.tracking import Tracking
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    is_nothing,
+    parse_entry_changes,
+    parse_flag,
+    parse_free_text,
+    parse_id,
+    parse_second,
+    parse_tags,
+    parse_whole_seconds,
+    required,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound, OutcomeUnknown
+from airflow_provider_toggl.core.instants import instant_text
 from airflow_provider_toggl.operators.writing import TogglWrite
 
 
@@ -48,6 +60,15 @@ class _MakingOperator(_EntryOperator):
         "tags",
         "billable",
     )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **TogglWrite.argument_parsers,
+        "start": parse_second,
+        "description": parse_free_text,
+        "project_id": parse_id,
+        "toggl_task_id": parse_id,
+        "tags": parse_tags,
+        "billable": parse_flag,
+    }
 
     def __init__(
         self,
@@ -61,23 +82,24 @@ class _MakingOperator(_EntryOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.start = start
-        self.description = description
-        self.project_id = project_id
-        self.toggl_task_id = toggl_task_id
-        self.tags = tags
-        self.billable = billable
+        self.start: Any = start
+        self.description: Any = description
+        self.project_id: Any = project_id
+        self.toggl_task_id: Any = toggl_task_id
+        self.tags: Any = tags
+        self.billable: Any = billable
+        self.check_arguments()
 
     def wanted(self, workspace_id: int, start: datetime) -> WantedEntry:
         """Return the entry that is to be there, running."""
         return WantedEntry(
             workspace_id=workspace_id,
             start=start,
-            description=str(self.description or ""),
-            project_id=read_id("project_id", self.project_id),
-            task_id=read_id("toggl_task_id", self.toggl_task_id),
-            tags=read_tags(self.tags),
-            billable=read_flag("billable", self.billable),
+            description=self.description,
+            project_id=self.project_id,
+            task_id=self.toggl_task_id,
+            tags=self.tags,
+            billable=self.billable,
         )
 
     def make(self, tracking: Tracking, wanted: WantedEntry, progress: dict[str, Any], word: str) -> dict[str, Any]:
@@ -105,6 +127,12 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
     """
 
     template_fields: Sequence[str] = (*_MakingOperator.template_fields, "stop", "duration")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **_MakingOperator.argument_parsers,
+        "start": required(parse_second),
+        "stop": parse_second,
+        "duration": parse_whole_seconds,
+    }
 
     def __init__(
         self,
@@ -115,24 +143,32 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(start=start, **kwargs)
-        self.stop = stop
-        self.duration = duration
+        self.stop: Any = stop
+        self.duration: Any = duration
+        self.check_arguments()
+
+    checked_together = frozenset({"start", "stop", "duration"})
+
+    def check_together(self) -> None:
+        """Check that there is one end, after the begin."""
+        self._stop(
+            parse_second("start", self.start),
+            parse_second("stop", self.stop),
+            parse_whole_seconds("duration", self.duration),
+        )
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Create or find it; return ``action`` (``created`` or ``found``) and the entry."""
-        start = read_moment("start", self.start)
-        stop = self._stop(start)
+        stop = self._stop(self.start, self.stop, self.duration)
         tracking = self.tracking()
-        wanted = replace(self.wanted(tracking.workspace_id, start), stop=stop)
+        wanted = replace(self.wanted(tracking.workspace_id, self.start), stop=stop)
         return self.make(tracking, wanted, progress, "created")
 
-    def _stop(self, start: datetime) -> datetime:
-        if (self.stop in (None, "")) == (self.duration in (None, "")):
+    def _stop(self, start: Any, stop: datetime | None, duration: int | None) -> datetime:
+        if (stop is None) == (duration is None):
             raise ConfigurationError("A time entry needs a stop or a duration, and not both.")
-        if self.stop not in (None, ""):
-            stop = read_moment("stop", self.stop)
-        else:
-            stop = start + timedelta(seconds=_seconds(self.duration))
+        if stop is None:
+            stop = start + timedelta(seconds=duration or 0)
         if stop < start:
             raise ConfigurationError(f"The time entry would stop at {stop}, before it starts at {start}.")
         return stop
@@ -149,20 +185,18 @@ class TogglStartTimeEntryOperator(_MakingOperator):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Start or find it; return ``action`` (``started`` or ``found``) and the entry."""
-        given = self.start not in (None, "")
-        explicit = read_moment("start", self.start) if given else None
         tracking = self.tracking()
         noted = self._noted_start(progress)
-        start = explicit or noted or tracking.now()
+        start = self.start or noted or tracking.now()
         wanted = self.wanted(tracking.workspace_id, start)
-        if self.is_retry and not given and not noted:
+        if self.is_retry and not self.start and not noted:
             # A try on another host, or of an Airflow without a store for notes, chose a start that is not known.
             wanted = replace(wanted, earliest=min(self.started, start))
         return self.make(tracking, wanted, progress, "started")
 
     def _noted_start(self, progress: dict[str, Any]) -> datetime | None:
         noted = self.recall(progress).get("start")
-        start = read_moment("start", noted) if noted else None
+        start = parse_second("start", noted)
         # A run that had ended and was cleared begins anew, and its timer does not run since then.
         return None if start is None or start < self.started - SKEW else start
 
@@ -175,20 +209,23 @@ class TogglStopTimeEntryOperator(_EntryOperator):
     """
 
     template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {**TogglWrite.argument_parsers, "time_entry_id": parse_id}
+    limiting_arguments = frozenset({"time_entry_id"})
 
     def __init__(self, *, time_entry_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.time_entry_id = time_entry_id
-        self._is_named = time_entry_id is not None
+        self.time_entry_id: Any = time_entry_id
+        if time_entry_id is not None and is_nothing(time_entry_id):
+            raise ConfigurationError(
+                f"time_entry_id is {time_entry_id!r}; it must not be empty. Leave it out to stop what runs."
+            )
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Stop it; return it and ``action``: ``stopped``, ``already_stopped``, or ``nothing`` where none runs."""
-        number = read_id("time_entry_id", self.time_entry_id)
         tracking = self.tracking()
-        if self._is_named:
-            if number is None:
-                raise ConfigurationError("Which time entry? time_entry_id is empty; leave it out to stop what runs.")
-            return self._stop(tracking, number)
+        if self.time_entry_id is not None:
+            return self._stop(tracking, self.time_entry_id)
         number = self.recall(progress).get("time_entry_id") or self._find_running(tracking)
         if number is None:
             return self.told("nothing", None, tracking)
@@ -227,26 +264,19 @@ class TogglUpdateTimeEntryOperator(_EntryOperator):
     """
 
     template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id", "changes")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **TogglWrite.argument_parsers,
+        "time_entry_id": required(parse_id),
+        "changes": parse_entry_changes,
+    }
 
     def __init__(self, *, time_entry_id: int | str, changes: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.time_entry_id = time_entry_id
-        self.changes = changes
+        self.time_entry_id: Any = time_entry_id
+        self.changes: Any = changes
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Set them; return ``action`` (``updated``) and the entry."""
-        number = read_id("time_entry_id", self.time_entry_id)
-        if number is None:
-            raise ConfigurationError("Which time entry? time_entry_id is empty.")
-        changes = read_changes(self.changes)
         tracking = self.tracking()
-        return self.told("updated", tracking.update(number, changes), tracking)
-
-
-def _seconds(value: Any) -> int:
-    if isinstance(value, timedelta):
-        return int(value.total_seconds())
-    try:
-        return int(str(value).strip())
-    except ValueError:
-        raise ConfigurationError(f"duration is {value!r}; it must be whole seconds.") from None
+        return self.told("updated", tracking.update(self.time_entry_id, self.changes), tracking)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.arguments import Parser, parse_store_conn_id, parse_text, parse_whole, required
 from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.templates import CheckedArguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class TogglCommitEventsOperator(BaseOperator):
+class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
     """Note that a consumer has done its work for every event up to one.
 
     A sensor with that ``consumer`` begins after it the next time. Never moves it back, so that a task that runs again
@@ -30,6 +32,12 @@ class TogglCommitEventsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("consumer", "seq", "toggl_conn_id", "event_store_conn_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        "consumer": required(parse_text),
+        "seq": required(partial(parse_whole, minimum=0)),
+        "toggl_conn_id": required(parse_text),
+        "event_store_conn_id": parse_store_conn_id,
+    }
     ui_color = "#f5e1f0"
 
     def __init__(
@@ -43,23 +51,19 @@ class TogglCommitEventsOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.consumer = consumer
-        self.seq = seq
+        self.seq: Any = seq
         self.toggl_conn_id = toggl_conn_id
         self.event_store_conn_id = event_store_conn_id
+        self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Commit, and return where the consumer is now."""
-        try:
-            seq = int(self.seq)
-        except (TypeError, ValueError):
-            raise ConfigurationError(
-                f"seq is {self.seq!r}; it is the place of an event in the store, as in a sensor's result."
-            ) from None
+        self.parse_arguments()
         store_conn_id = self.event_store_conn_id
         if store_conn_id is None:
             store_conn_id = resolve_store_conn_id(self.toggl_conn_id)
         with open_event_store(event_store_conn_id=store_conn_id) as store:
-            consumer = store.commit(self.consumer, seq)
+            consumer = store.commit(self.consumer, self.seq)
             measure_store(store, store_conn_id)
         with fields(connection=self.toggl_conn_id, by="commit", consumer=consumer.name, seq=consumer.seq):
             self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)

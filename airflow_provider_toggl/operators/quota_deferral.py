@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.arguments import Parser, parse_flag, parse_id, parse_text, required
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.templates import CheckedArguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,11 +23,17 @@ if TYPE_CHECKING:
 SPREAD_SECONDS = 2.0
 
 
-class QuotaDeferral(BaseOperator):
+class QuotaDeferral(CheckedArguments, BaseOperator):
     """Does its work again after the quota's reset, which it waits for without a worker slot.
 
     :param deferrable: False fails with ``QuotaExhausted`` or ``RateLimited`` instead of deferring.
     """
+
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        "deferrable": required(parse_flag),
+        "toggl_conn_id": required(parse_text),
+        "workspace_id": parse_id,
+    }
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,6 +60,7 @@ class QuotaDeferral(BaseOperator):
         return self._attempt(progress or {})
 
     def _attempt(self, progress: dict[str, Any]) -> Any:
+        self.parse_arguments()
         telemetry.connect()
         stop: QuotaExhausted | RateLimited
         try:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.once import leaves_doubt
 from airflow_provider_toggl.core.api.retrying import may_repeat
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    parse_callable,
+    parse_flag,
+    parse_json,
+    parse_method,
+    parse_query,
+    parse_text,
+    required,
+)
 from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown, TogglError
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.writing import TogglWrite
@@ -24,7 +34,16 @@ _WHAT_TO_DO = (
 )
 #: Fields of Toggl's answers that let in who knows them.
 SECRETS = frozenset({"api_token", "secret", "intercom_hash", "ical_url", "invite_url", "invitation_code"})
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _parse_endpoint(name: str, value: Any) -> str:
+    path = parse_text(name, value) or ""
+    if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\"):
+        raise ConfigurationError(
+            f"{name} must be a path of Toggl's API that begins with one slash, as /api/v9/me does, without a "
+            "host, a query or a fragment: the host is the connection's, the query goes into query."
+        )
+    return path
 
 
 class RequestInDoubt(OutcomeUnknown, AirflowFailException):
@@ -37,19 +56,37 @@ class TogglRequestOperator(TogglWrite):
     Reads, and requests that are said to be idempotent, are tried again by themselves. Any other whose outcome is not
     known is not: the task fails with ``OutcomeUnknown``, and its next try does too instead of sending it again.
 
-    :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+    :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``. (templated)
     :param endpoint: the path below the base URL, without a query. ``{workspace_id}`` in it is the workspace,
         ``{organization_id}`` its organization: ``/api/v9/workspaces/{workspace_id}/tags``. (templated)
     :param query: parameters of the URL; ``params`` is Airflow's own word. (templated)
     :param json: the body. (templated)
     :param idempotent: whether it may be sent again when its outcome is not known. None: reads may, writes may not.
+        (templated)
     :param response_check: given the answer, and of the context what it has parameters for; False fails the task.
     :param response_filter: likewise; what it returns is the result. By default the decoded JSON without tokens and
         secrets, or the text where it is none. The answer has ``json()``, ``text``, ``status`` and ``headers``
         (lower-case names).
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "endpoint", "query", "json")
+    template_fields: Sequence[str] = (
+        *TogglWrite.template_fields,
+        "endpoint",
+        "method",
+        "query",
+        "json",
+        "idempotent",
+    )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **TogglWrite.argument_parsers,
+        "endpoint": _parse_endpoint,
+        "method": required(parse_method),
+        "query": parse_query,
+        "json": parse_json,
+        "idempotent": parse_flag,
+        "response_check": parse_callable,
+        "response_filter": parse_callable,
+    }
     template_fields_renderers = {"query": "json", "json": "json"}  # noqa: RUF012 - Airflow's own way to say it
 
     #: What the response callables may ask for.
@@ -75,6 +112,7 @@ class TogglRequestOperator(TogglWrite):
         self.idempotent = idempotent
         self.response_check = response_check
         self.response_filter = response_filter
+        self.check_arguments()
 
     def execute(self, context: Context) -> Any:
         """Ask, or defer until the quota allows it."""
@@ -88,9 +126,7 @@ class TogglRequestOperator(TogglWrite):
 
     def work(self, progress: dict[str, Any]) -> Any:
         """Ask; return what the response filter makes of the answer."""
-        method = str(self.method).strip().upper()
-        if method not in METHODS:
-            raise ConfigurationError(f"method is {self.method!r}; it is one of {', '.join(METHODS)}.")
+        method = self.method
         hook = TogglHook(self.toggl_conn_id)
         path = self._path(hook)
         repeats = may_repeat(method, path, self.idempotent)
@@ -140,12 +176,7 @@ class TogglRequestOperator(TogglWrite):
         self.keep(progress, None)
 
     def _path(self, hook: TogglHook) -> str:
-        path = str(self.endpoint).strip()
-        if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\"):
-            raise ConfigurationError(
-                "endpoint must be a path of Toggl's API that begins with one slash, as /api/v9/me does, without a "
-                "host, a query or a fragment: the host is the connection's, the query goes into query."
-            )
+        path = self.endpoint
         if "{workspace_id}" in path or "{organization_id}" in path:
             workspace = hook.get_workspace_id(self.workspace_id)
             path = path.replace("{workspace_id}", str(workspace))

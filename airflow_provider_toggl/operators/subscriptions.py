@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.api.ensure import Ensured, ensure, ensure_validated
-from airflow_provider_toggl.core.api.subscriptions import Found, Wanted, parse_filters
+from airflow_provider_toggl.core.api.subscriptions import Filter, Found, Wanted, parse_filters
 from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.arguments import Parser, is_nothing, parse_flag, parse_id, parse_text, required
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
@@ -27,6 +28,10 @@ from airflow_provider_toggl.operators.replay import Replay, replay_log
 _COLOR = "#f5e1f0"
 
 
+def _parse_filters(_: str, value: Any) -> tuple[Filter, ...]:
+    return parse_filters(value, entities=ENTITIES, actions=ACTIONS)
+
+
 class TogglEnsureSubscriptionOperator(QuotaDeferral):
     """See to it that a webhook subscription is as declared: create, replace, enable, validate it, or do nothing.
 
@@ -38,16 +43,34 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
     :param filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``. (templated)
     :param callback_url: where Toggl delivers to; by default the connection's ``webhook_callback_url``. Without a path
         it gets the receiver's. (templated)
-    :param enabled: False keeps the subscription and stops its deliveries.
+    :param enabled: False keeps the subscription and stops its deliveries. (templated)
     :param toggl_conn_id: the Toggl connection. (templated)
     :param workspace_id: the workspace; the connection's by default. (templated)
-    :param validate: see to it that it is validated; Toggl delivers nothing to one that is not.
+    :param validate: see to it that it is validated; Toggl delivers nothing to one that is not. (templated)
     :param rotate_secret: send the connection's secret also where Toggl does not show which one it has; for one run
-        after the secret was changed.
+        after the secret was changed. (templated)
     :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
-    template_fields: Sequence[str] = ("description", "filters", "callback_url", "toggl_conn_id", "workspace_id")
+    template_fields: Sequence[str] = (
+        "description",
+        "filters",
+        "callback_url",
+        "enabled",
+        "toggl_conn_id",
+        "workspace_id",
+        "validate",
+        "rotate_secret",
+    )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **QuotaDeferral.argument_parsers,
+        "description": required(parse_text),
+        "filters": required(_parse_filters),
+        "callback_url": parse_text,
+        "enabled": required(parse_flag),
+        "validate": required(parse_flag),
+        "rotate_secret": required(parse_flag),
+    }
     ui_color = _COLOR
 
     def __init__(
@@ -65,13 +88,14 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
     ) -> None:
         super().__init__(**kwargs)
         self.description = description
-        self.filters = filters
+        self.filters: Any = filters
         self.callback_url = callback_url
         self.enabled = enabled
         self.toggl_conn_id = toggl_conn_id
         self.workspace_id = workspace_id
         self.validate = validate
         self.rotate_secret = rotate_secret
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Compare and do the least; return what was done and what the subscription is now."""
@@ -101,12 +125,9 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         }
 
     def _wanted(self) -> Wanted:
-        description = str(self.description or "").strip()
-        if not description:
-            raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
         return Wanted(
-            description=description,
-            filters=parse_filters(self.filters, entities=ENTITIES, actions=ACTIONS),
+            description=self.description,
+            filters=self.filters,
             callback_url=get_callback_url(self.toggl_conn_id, self.callback_url),
             secret=get_webhook_secret(self.toggl_conn_id),
             enabled=self.enabled,
@@ -135,6 +156,12 @@ class _OneSubscriptionOperator(QuotaDeferral):
     """
 
     template_fields: Sequence[str] = ("description", "subscription_id", "toggl_conn_id", "workspace_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **QuotaDeferral.argument_parsers,
+        "description": parse_text,
+        "subscription_id": parse_id,
+    }
+    checked_together = frozenset({"description", "subscription_id"})
     ui_color = _COLOR
 
     def __init__(
@@ -148,9 +175,15 @@ class _OneSubscriptionOperator(QuotaDeferral):
     ) -> None:
         super().__init__(**kwargs)
         self.description = description
-        self.subscription_id = subscription_id
+        self.subscription_id: Any = subscription_id
         self.toggl_conn_id = toggl_conn_id
         self.workspace_id = workspace_id
+        self.check_arguments()
+
+    def check_together(self) -> None:
+        """Check that it is said which subscription."""
+        if is_nothing(self.subscription_id) and is_nothing(self.description):
+            raise ConfigurationError("Which subscription? Give its description or its subscription_id.")
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Do it, and return what came of it."""
@@ -164,19 +197,12 @@ class _OneSubscriptionOperator(QuotaDeferral):
 
         :raises NotFound: there is none of that description.
         """
-        if self.subscription_id not in (None, ""):
-            try:
-                return int(str(self.subscription_id).strip())
-            except ValueError:
-                raise ConfigurationError(
-                    f"subscription_id is {self.subscription_id!r}; it must be a whole number."
-                ) from None
-        return self._get(webhooks).subscription_id
+        number: int | None = self.subscription_id
+        return self._get(webhooks).subscription_id if number is None else number
 
     def _get(self, webhooks: Webhooks) -> Found:
-        if not self.subscription_id and not self.description:
-            raise ConfigurationError("Which subscription? Give its description or its subscription_id.")
-        number = self._get_id(webhooks) if self.subscription_id else None
+        self.check_together()
+        number: int | None = self.subscription_id
         there = webhooks.subscriptions()
         for one in there:
             if one.subscription_id == number if number is not None else one.description == self.description:
@@ -192,12 +218,19 @@ class _OneSubscriptionOperator(QuotaDeferral):
 class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
     """Enable or disable a webhook subscription; Toggl posts a PING to the callback of one that is enabled.
 
-    :param enabled: which of both.
+    :param enabled: which of both. (templated)
     """
+
+    template_fields: Sequence[str] = (*_OneSubscriptionOperator.template_fields, "enabled")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **_OneSubscriptionOperator.argument_parsers,
+        "enabled": required(parse_flag),
+    }
 
     def __init__(self, *, enabled: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.enabled = enabled
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Do it; return what the subscription is now."""
@@ -223,10 +256,15 @@ class TogglValidateSubscriptionOperator(_OneSubscriptionOperator):
     """
 
     template_fields: Sequence[str] = (*_OneSubscriptionOperator.template_fields, "validation_code")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **_OneSubscriptionOperator.argument_parsers,
+        "validation_code": parse_text,
+    }
 
     def __init__(self, *, validation_code: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.validation_code = validation_code
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Validate it; return what the subscription is now."""
@@ -279,6 +317,7 @@ class TogglListSubscriptionsOperator(QuotaDeferral):
         super().__init__(**kwargs)
         self.toggl_conn_id = toggl_conn_id
         self.workspace_id = workspace_id
+        self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> list[dict[str, Any]]:
         """Return them, without their secrets."""

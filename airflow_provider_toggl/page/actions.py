@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 
 from airflow_provider_toggl.core.api.ensure import ensure
 from airflow_provider_toggl.core.api.subscriptions import Wanted, parse_filters
+from airflow_provider_toggl.core.arguments import parse_whole, required
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
 from airflow_provider_toggl.core.events.message import ENTITIES
@@ -59,10 +61,8 @@ class Order:
 
         :raises ConfigurationError: it has none.
         """
-        text = self.values.get(name, "").strip()
-        if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
-            raise ConfigurationError(f"{name} is {text[:40]!r}; it must be a whole number.")
-        return int(text)
+        number: int = required(partial(parse_whole, minimum=0))(name, self.values.get(name, ""))
+        return number
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.triggers.base import BaseEventTrigger, StartTriggerArgs
 
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    parse_flag,
+    parse_ids,
+    parse_look_back,
+    parse_object,
+    parse_seconds,
+    parse_store_conn_id,
+    parse_text,
+    parse_words,
+    required,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound, EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, search
-from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.triggers.events import TogglEventTrigger, is_template
+from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,7 +46,7 @@ TRIGGERER_RENDERS = hasattr(BaseEventTrigger, "shared_stream_key")
 """Airflow 3.3 and later: the triggerer fills in the templates of a task that starts there."""
 
 
-class TogglEventSensor(BaseSensorOperator):
+class TogglEventSensor(CheckedArguments, BaseSensorOperator):
     """Wait until Toggl tells of an event that counts, also of one that came before the sensor began.
 
     It looks into the event store first, and waits in the triggerer only when there is nothing yet, where all waiting
@@ -77,6 +90,25 @@ class TogglEventSensor(BaseSensorOperator):
         "toggl_conn_id",
         "event_store_conn_id",
     )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        "entity": parse_words,
+        "action": parse_words,
+        "workspace_id": parse_ids,
+        "project_id": parse_ids,
+        "user_id": parse_ids,
+        "client_id": parse_ids,
+        "tag_id": parse_ids,
+        "where": parse_object,
+        "look_back": partial(parse_look_back, words=(DATA_INTERVAL,)),
+        "consumer": parse_text,
+        "toggl_conn_id": required(parse_text),
+        "event_store_conn_id": parse_store_conn_id,
+        "deferrable": required(parse_flag),
+        "end_from_trigger": parse_flag,
+    }
+    limiting_arguments = frozenset(
+        {"entity", "action", "workspace_id", "project_id", "user_id", "client_id", "tag_id", "where", "consumer"}
+    )
     ui_color = "#f5e1f0"
     start_from_trigger = False
 
@@ -101,7 +133,7 @@ class TogglEventSensor(BaseSensorOperator):
         poke_interval: timedelta | float = 10.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, **kwargs)
+        super().__init__(poke_interval=required(parse_seconds)("poke_interval", poke_interval), **kwargs)
         self.entity = entity
         self.action = action
         self.workspace_id = workspace_id
@@ -109,8 +141,8 @@ class TogglEventSensor(BaseSensorOperator):
         self.user_id = user_id
         self.client_id = client_id
         self.tag_id = tag_id
-        self.where = where
-        self.look_back = look_back
+        self.where: Any = where
+        self.look_back: Any = look_back
         self.consumer = consumer
         self.toggl_conn_id = toggl_conn_id
         self.event_store_conn_id = event_store_conn_id
@@ -118,17 +150,24 @@ class TogglEventSensor(BaseSensorOperator):
         self.end_from_trigger = end_from_trigger
         self._query = EventQuery(EventFilter())
         self._reached: int | None = None
-        if not is_template(*self._wanted().values(), look_back):
-            EventFilter.from_dict(self._wanted())
-            _since(look_back, {})
+        self.check_arguments()
+        EventFilter.from_dict({name: value for name, value in self._wanted().items() if not is_unresolved(value)})
         # Before Airflow 3.3 nothing fills in the templates there, and where to begin is one. Without a look-back only
-        # a worker can tell it, once for all restarts of the triggerer.
-        self.start_from_trigger = start_from_trigger and deferrable and TRIGGERER_RENDERS and look_back is not None
+        # a worker can tell it, once for all restarts of the triggerer. References are for a worker too: the arguments
+        # of what starts in the triggerer are stored with the DAG.
+        self.start_from_trigger = bool(
+            required(parse_flag)("start_from_trigger", start_from_trigger)
+            and self.deferrable
+            and TRIGGERER_RENDERS
+            and look_back is not None
+            and not has_reference([getattr(self, name) for name in self.template_fields])
+        )
         if self.start_from_trigger:
             self.start_trigger_args = self._start_args()
 
     def execute(self, context: Context) -> Any:
         """Look, and wait if there is nothing yet; return the first event that counts."""
+        self.parse_arguments()
         if not self.deferrable:
             return super().execute(context)
         telemetry.connect()
@@ -180,6 +219,7 @@ class TogglEventSensor(BaseSensorOperator):
     def _look(self, context: Context) -> dict[str, Any] | None:
         """Return the first event that counts of those that were not looked at yet."""
         if self._reached is None:
+            self.parse_arguments()
             self._query = EventQuery(EventFilter.from_dict(self._wanted()), _since(self.look_back, context))
         with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
             if self._reached is None:
@@ -187,18 +227,28 @@ class TogglEventSensor(BaseSensorOperator):
             found, self._reached = search(store, self._query, self._reached)
         return found.as_dict() if found else None
 
-    def _wanted(self) -> dict[str, Any]:
-        given = {
-            "entities": self.entity,
-            "actions": self.action,
-            "workspace_ids": self.workspace_id,
-            "project_ids": self.project_id,
-            "user_ids": self.user_id,
-            "client_ids": self.client_id,
-            "tag_ids": self.tag_id,
-            "where": self.where,
+    def _wanted(self, *, constant: bool = False) -> dict[str, Any]:
+        """Return the filter as plain data.
+
+        :param constant: what is constant in the form that JSON can hold, before anything was filled in.
+        """
+        names = {
+            "entities": "entity",
+            "actions": "action",
+            "workspace_ids": "workspace_id",
+            "project_ids": "project_id",
+            "user_ids": "user_id",
+            "client_ids": "client_id",
+            "tag_ids": "tag_id",
+            "where": "where",
         }
+        given = {one: self._constant(name) if constant else getattr(self, name) for one, name in names.items()}
         return {name: value for name, value in given.items() if value is not None}
+
+    def _constant(self, name: str) -> Any:
+        """Return an argument parsed, or as it is where Airflow has still to fill something in."""
+        value = getattr(self, name)
+        return value if is_unresolved(value) else self.argument_parsers[name](name, value)
 
     def _store_conn_id(self) -> str:
         """Return the event store's connection, so that the triggerer need not read the one with the API token."""
@@ -217,7 +267,7 @@ class TogglEventSensor(BaseSensorOperator):
 
     def _start_args(self) -> StartTriggerArgs:
         """Return what the triggerer begins with; the templates in it are filled in there."""
-        since: Any = self.look_back
+        since: Any = self._constant("look_back")
         if since == DATA_INTERVAL:
             since = _INTERVAL_START
         elif isinstance(since, timedelta):
@@ -229,7 +279,7 @@ class TogglEventSensor(BaseSensorOperator):
             trigger_kwargs={
                 "toggl_conn_id": self.toggl_conn_id,
                 "event_store_conn_id": self.event_store_conn_id,
-                "event_filter": self._wanted(),
+                "event_filter": self._wanted(constant=True),
                 "consumer": self.consumer,
                 "since": since,
                 "once": True,
@@ -241,27 +291,16 @@ class TogglEventSensor(BaseSensorOperator):
 
 
 def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, Any]) -> datetime:
-    """Return from when on events count; the same for every try of a run, but for None.
-
-    :param context: empty to check only what is given.
-    """
+    """Return from when on events count; the same for every try of a run, but for None."""
     if look_back is None:
         return _try_began(context.get("ti"), context)
-    if look_back == DATA_INTERVAL or isinstance(look_back, timedelta):
-        run: datetime = getattr(context.get("dag_run"), "start_date", None) or datetime.now(timezone.utc)
-        if isinstance(look_back, timedelta):
-            return run - look_back
-        start: datetime = context.get("data_interval_start") or run
-        return start
-    try:
-        moment = look_back if isinstance(look_back, datetime) else parse_instant(look_back)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"look_back is {error}. It may also be {DATA_INTERVAL!r}, a timedelta or None."
-        ) from None
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"look_back is {look_back}, which has no time zone.")
-    return moment
+    if isinstance(look_back, datetime):
+        return look_back
+    run: datetime = getattr(context.get("dag_run"), "start_date", None) or datetime.now(timezone.utc)
+    if isinstance(look_back, timedelta):
+        return run - look_back
+    start: datetime = context.get("data_interval_start") or run
+    return start
 
 
 def _try_began(ti: Any, context: Mapping[str, Any]) -> datetime:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    parse_id,
+    parse_store_conn_id,
+    parse_text,
+    parse_whole,
+    required,
+)
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
-from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, Outlets, check_outlets, check_partitions
+from airflow_provider_toggl.templates import CheckedArguments
+from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, WAREHOUSE_PARSERS, Outlets, check_outlets
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.drain import DrainRequest
 
 
-class TogglEventsToSqlOperator(BaseOperator):
+class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
     """Land the events of the event store that are not landed yet, of all streams that have events.
 
     Rows merge with those that :class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator` lands, into
@@ -52,10 +61,23 @@ class TogglEventsToSqlOperator(BaseOperator):
         "warehouse_conn_id",
         "schema",
         "facts_timezone",
+        "keep_history",
         "only_conn_id",
         "only_workspace_id",
+        "max_events",
         "consumer",
+        "max_partitions",
     )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **WAREHOUSE_PARSERS,
+        "toggl_conn_id": required(parse_text),
+        "event_store_conn_id": parse_store_conn_id,
+        "only_conn_id": parse_text,
+        "only_workspace_id": parse_id,
+        "max_events": partial(parse_whole, minimum=1),
+        "consumer": parse_text,
+    }
+    limiting_arguments = frozenset({"only_conn_id", "only_workspace_id"})
     ui_color = "#f5e1f0"
 
     def __init__(
@@ -75,8 +97,6 @@ class TogglEventsToSqlOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if max_events is not None and max_events < 1:
-            raise ConfigurationError(f"max_events is {max_events}; it must be 1 or more.")
         self.toggl_conn_id = toggl_conn_id
         self.event_store_conn_id = event_store_conn_id
         self.warehouse_conn_id = warehouse_conn_id
@@ -84,16 +104,18 @@ class TogglEventsToSqlOperator(BaseOperator):
         self.facts_timezone = facts_timezone
         self.keep_history = keep_history
         self.only_conn_id = only_conn_id
-        self.only_workspace_id = only_workspace_id
+        self.only_workspace_id: Any = only_workspace_id
         self.max_events = max_events
         self.consumer = consumer
-        self.max_partitions = check_partitions(max_partitions)
+        self.max_partitions = max_partitions
+        self.check_arguments()
         check_outlets(self, "only_workspace_id", only_workspace_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land until nothing is left that was there at the start; return the summary."""
         from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
 
+        self.parse_arguments()
         outlets = Outlets(self, context, self.max_partitions)
         if outlets:
             self._check_outlets(outlets)
@@ -102,7 +124,7 @@ class TogglEventsToSqlOperator(BaseOperator):
             open_target(
                 self.warehouse_conn_id,
                 schema=self.schema,
-                facts_timezone=self.facts_timezone or None,
+                facts_timezone=self.facts_timezone,
                 keep_history=resolve_keep_history(self.keep_history),
             ) as target,
         ):
@@ -115,7 +137,7 @@ class TogglEventsToSqlOperator(BaseOperator):
     def _check_outlets(self, outlets: Outlets) -> None:
         """Refuse outlets of a workspace whose events are not landed, as far as that is known beforehand."""
         if self.only_workspace_id:
-            outlets.check_workspace(_workspace_id(self.only_workspace_id), "only_workspace_id")
+            outlets.check_workspace(self.only_workspace_id, "only_workspace_id")
             return
         conn_id = self.only_conn_id or self.toggl_conn_id
         try:
@@ -131,19 +153,11 @@ class TogglEventsToSqlOperator(BaseOperator):
     def _request(self, *, note_changes: bool) -> DrainRequest:
         from airflow_provider_toggl.core.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
-        only = self.only_workspace_id
         return DrainRequest(
             store=self.event_store_conn_id or resolve_store_conn_id(self.toggl_conn_id) or "default",
             consumer=self.consumer or f"{self.warehouse_conn_id}.{self.schema}",
-            conn_id=self.only_conn_id or None,
-            workspace_id=_workspace_id(only) if only else None,
+            conn_id=self.only_conn_id,
+            workspace_id=self.only_workspace_id,
             max_events=self.max_events,
             note_changes=note_changes,
         )
-
-
-def _workspace_id(value: int | str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise ConfigurationError(f"only_workspace_id is {value!r}; it must be a number.") from None

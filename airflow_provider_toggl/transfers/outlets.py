@@ -11,10 +11,22 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.assets import DAYS, EVERYTHING
-from airflow_provider_toggl.core.api.given import read_id
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    parse_day,
+    parse_flag,
+    parse_id,
+    parse_number,
+    parse_seconds,
+    parse_text,
+    parse_time_zone,
+    parse_whole,
+    required,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.land import days
 
@@ -26,6 +38,25 @@ if TYPE_CHECKING:
 
 #: A landing tells so many days as partitions at most; the rest is for the landings after it.
 MOST_PARTITIONS = 366
+
+WAREHOUSE_PARSERS: Mapping[str, Parser] = {
+    "warehouse_conn_id": required(parse_text),
+    "schema": required(parse_text),
+    "facts_timezone": parse_time_zone,
+    "keep_history": parse_flag,
+    "max_partitions": required(partial(parse_whole, minimum=1)),
+}
+"""How the parameters that all landing operators share are parsed."""
+
+PULL_PARSERS: Mapping[str, Parser] = {
+    "since": parse_day,
+    "until": parse_day,
+    "page_size": required(partial(parse_whole, minimum=1, maximum=10_000)),
+    "report_lag": parse_seconds,
+    "absent_share": required(partial(parse_number, minimum=0.0, maximum=1.0)),
+    "absent_rows": required(partial(parse_whole, minimum=0)),
+}
+"""How the parameters that all operators share are parsed that read time entries."""
 
 _ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
 _ENTRIES = "time_entries"
@@ -183,7 +214,7 @@ class Outlets:
 
 def workspace_source(workspace_id: Any, toggl_conn_id: str) -> str:
     """Return where the workspace that a task loads is from: its own parameter or its connection."""
-    return f"of connection {toggl_conn_id!r}" if read_id("workspace_id", workspace_id) is None else "workspace_id"
+    return f"of connection {toggl_conn_id!r}" if parse_id("workspace_id", workspace_id) is None else "workspace_id"
 
 
 def check_outlets(task: BaseOperator, parameter: str, workspace_id: Any) -> None:
@@ -207,16 +238,6 @@ def _check(assets: list[Any], workspace_id: int, source: str, *, any_matches: bo
         f"it would never start. Build outlets with toggl_asset({workspace_id}, ...), or give the task the workspace_id "
         "of its outlets."
     )
-
-
-def check_partitions(value: int) -> int:
-    """Return a number of partitions to tell at once.
-
-    :raises ConfigurationError: there can be none such.
-    """
-    if value < 1:
-        raise ConfigurationError(f"max_partitions is {value}; it must be 1 or more.")
-    return value
 
 
 def _assets_of(task: BaseOperator) -> Any:

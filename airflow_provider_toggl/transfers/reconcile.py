@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_seconds, required
+from airflow_provider_toggl.core.errors import AbsenceRefused, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
 from airflow_provider_toggl.hooks.toggl import TogglHook
@@ -14,16 +16,15 @@ from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target,
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import (
     MOST_PARTITIONS,
+    PULL_PARSERS,
+    WAREHOUSE_PARSERS,
     Outlets,
     check_outlets,
-    check_partitions,
     workspace_source,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
-
-_TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0", "none", ""}
 
 
 class TogglReconcileOperator(RunDeferral):
@@ -66,9 +67,26 @@ class TogglReconcileOperator(RunDeferral):
         "schema",
         "since",
         "until",
+        "overlap",
+        "settle",
+        "absent_share",
+        "absent_rows",
         "allow_mass_absence",
+        "page_size",
+        "report_lag",
         "facts_timezone",
+        "keep_history",
+        "max_partitions",
     )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **RunDeferral.argument_parsers,
+        **WAREHOUSE_PARSERS,
+        **PULL_PARSERS,
+        "overlap": required(parse_seconds),
+        "settle": required(parse_seconds),
+        "allow_mass_absence": parse_flag,
+    }
+    checked_together = frozenset({"since", "until"})
     ui_color = "#f5e1f0"
 
     def __init__(
@@ -97,8 +115,8 @@ class TogglReconcileOperator(RunDeferral):
         self.workspace_id = workspace_id
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
-        self.since = since
-        self.until = until
+        self.since: Any = since
+        self.until: Any = until
         self.overlap = overlap
         self.settle = settle
         self.absent_share = absent_share
@@ -108,8 +126,13 @@ class TogglReconcileOperator(RunDeferral):
         self.report_lag = report_lag
         self.facts_timezone = facts_timezone
         self.keep_history = keep_history
-        self.max_partitions = check_partitions(max_partitions)
+        self.max_partitions = max_partitions
+        self.check_arguments()
         check_outlets(self, "workspace_id", workspace_id)
+
+    def check_together(self) -> None:
+        """Check that the days are in their order."""
+        check_range(parse_day("since", self.since), parse_day("until", self.until))
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Prove until every day is compared; return the summary."""
@@ -163,24 +186,16 @@ class TogglReconcileOperator(RunDeferral):
         return ReconcileRequest(
             workspace_id=hook.get_workspace_id(self.workspace_id),
             run_started=datetime.fromisoformat(progress["run_started"]),
-            since=self.since or None,
-            until=self.until or None,
+            since=self.since,
+            until=self.until,
             overlap=timedelta(seconds=self.overlap),
             rules=Rules(
                 settle=timedelta(seconds=self.settle),
                 absent_share=self.absent_share,
                 absent_rows=self.absent_rows,
-                allow_mass=_as_bool(self.allow_mass_absence) or progress["mass_allowed"],
+                allow_mass=bool(self.allow_mass_absence) or progress["mass_allowed"],
             ),
             page_size=self.page_size,
             lag=timedelta(seconds=lag),
             note_changes=note_changes,
         )
-
-
-def _as_bool(value: bool | str | None) -> bool:
-    """Return what a rendered template means."""
-    text = str(value).strip().lower()
-    if text not in _TRUE | _FALSE:
-        raise ConfigurationError(f"allow_mass_absence is {value!r}; it must be true or false.")
-    return text in _TRUE

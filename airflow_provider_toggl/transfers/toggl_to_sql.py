@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_stream, parse_whole, required
 from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted, RateLimited
-from airflow_provider_toggl.core.streams import get_stream
+from airflow_provider_toggl.core.extract.windows import check_range
+from airflow_provider_toggl.core.streams import check_days
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
@@ -17,9 +20,10 @@ from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target,
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import (
     MOST_PARTITIONS,
+    PULL_PARSERS,
+    WAREHOUSE_PARSERS,
     Outlets,
     check_outlets,
-    check_partitions,
     workspace_source,
 )
 
@@ -68,10 +72,28 @@ class TogglToSqlOperator(RunDeferral):
         "workspace_id",
         "warehouse_conn_id",
         "schema",
+        "stream",
         "since",
         "until",
+        "incremental",
+        "page_size",
+        "report_lag",
+        "windows_per_run",
+        "absent_share",
+        "absent_rows",
         "facts_timezone",
+        "keep_history",
+        "max_partitions",
     )
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **RunDeferral.argument_parsers,
+        **WAREHOUSE_PARSERS,
+        **PULL_PARSERS,
+        "stream": required(parse_stream),
+        "incremental": required(parse_flag),
+        "windows_per_run": required(partial(parse_whole, minimum=1)),
+    }
+    checked_together = frozenset({"stream", "since", "until", "incremental"})
     ui_color = "#f5e1f0"
 
     def __init__(
@@ -96,14 +118,13 @@ class TogglToSqlOperator(RunDeferral):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        get_stream(stream)
         self.stream = stream
         self.toggl_conn_id = toggl_conn_id
         self.workspace_id = workspace_id
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
-        self.since = since
-        self.until = until
+        self.since: Any = since
+        self.until: Any = until
         self.incremental = incremental
         self.page_size = page_size
         self.report_lag = report_lag
@@ -112,8 +133,15 @@ class TogglToSqlOperator(RunDeferral):
         self.absent_rows = absent_rows
         self.facts_timezone = facts_timezone
         self.keep_history = keep_history
-        self.max_partitions = check_partitions(max_partitions)
+        self.max_partitions = max_partitions
+        self.check_arguments()
         check_outlets(self, "workspace_id", workspace_id)
+
+    def check_together(self) -> None:
+        """Check that the days go with the stream and with each other."""
+        since, until = parse_day("since", self.since), parse_day("until", self.until)
+        check_days(self.stream, since, until, incremental=bool(parse_flag("incremental", self.incremental)))
+        check_range(since, until)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
@@ -169,8 +197,8 @@ class TogglToSqlOperator(RunDeferral):
             stream=self.stream,
             workspace_id=hook.get_workspace_id(self.workspace_id),
             run_started=run_started,
-            since=self.since or None,
-            until=self.until or None,
+            since=self.since,
+            until=self.until,
             incremental=self.incremental,
             page_size=self.page_size,
             lag=timedelta(seconds=lag),

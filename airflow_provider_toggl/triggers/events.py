@@ -9,21 +9,34 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    is_nothing,
+    parse_flag,
+    parse_moment,
+    parse_object,
+    parse_seconds,
+    parse_store_conn_id,
+    parse_text,
+    parse_whole,
+    required,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.bursts import Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, Found
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import tail_of
-from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.log_fields import fields, tell
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
+from airflow_provider_toggl.templates import is_unresolved
 from airflow_provider_toggl.triggers.crowd import crowd_of
 from airflow_provider_toggl.triggers.reading import patiently
 from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
@@ -36,6 +49,22 @@ log = logging.getLogger(__name__)
 
 HANDOVER_SECONDS = 30.0
 """Airflow 3.2 does not tell when it has stored an event, which takes it about two seconds: by then it has."""
+
+
+ARGUMENT_PARSERS: Mapping[str, Parser] = {
+    "toggl_conn_id": required(parse_text),
+    "event_store_conn_id": parse_store_conn_id,
+    "event_filter": lambda _, value: _filter_of(value),
+    "consumer": parse_text,
+    "since": parse_moment,
+    "after": partial(parse_whole, minimum=0),
+    "quiet_seconds": required(parse_seconds),
+    "max_wait_seconds": required(partial(parse_seconds, maximum=120.0)),
+    "max_events": required(partial(parse_whole, minimum=1)),
+    "once": required(parse_flag),
+    "end_from_trigger": required(parse_flag),
+}
+"""How the arguments of a trigger are parsed."""
 
 
 class TogglEventTrigger(BaseEventTrigger):
@@ -75,28 +104,30 @@ class TogglEventTrigger(BaseEventTrigger):
         end_from_trigger: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.toggl_conn_id = toggl_conn_id
-        self.event_store_conn_id = event_store_conn_id
-        self.event_filter = event_filter
-        self.consumer = consumer
-        # Whoever waits once and says nothing of where to begin begins now, also when the triggerer starts again.
-        now = once and not (since or consumer) and after is None
-        self.since = datetime.now(timezone.utc) if now else since
-        self.after = after
-        self.quiet_seconds = quiet_seconds
-        self.max_wait_seconds = max_wait_seconds
-        self.max_events = max_events
-        self.once = once
-        self.end_from_trigger = end_from_trigger
         # Templates are filled in for a task that starts in the triggerer, and never for a watcher.
-        if not (once and is_template(event_filter, since)):
-            self._query()
+        self._renders = required(parse_flag)("once", once)
+        self.toggl_conn_id = self._parse("toggl_conn_id", toggl_conn_id)
+        self.event_store_conn_id: str | None = self._parse("event_store_conn_id", event_store_conn_id)
+        self.event_filter = event_filter
+        self.consumer = self._parse("consumer", consumer)
+        self.since = self._parse("since", since)
+        self.after = self._parse("after", after)
+        # Whoever waits once and says nothing of where to begin begins now, also when the triggerer starts again.
+        if self._renders and not (self.since or self.consumer) and self.after is None:
+            self.since = datetime.now(timezone.utc)
+        self.quiet_seconds = self._parse("quiet_seconds", quiet_seconds)
+        self.max_wait_seconds = self._parse("max_wait_seconds", max_wait_seconds)
+        self.max_events = self._parse("max_events", max_events)
+        self.once = self._renders
+        self.end_from_trigger = self._parse("end_from_trigger", end_from_trigger)
+        if not (self.once and is_unresolved(event_filter)):
+            _filter_of(event_filter)
         self._debounce()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments; there is no secret among them."""
         given = self.event_filter
-        plain = given if self.once and is_template(given) else json.dumps(_filter_of(given).to_dict(), sort_keys=True)
+        plain = given if self.once and is_unresolved(given) else json.dumps(_filter_of(given).to_dict(), sort_keys=True)
         return (
             f"{TogglEventTrigger.__module__}.{TogglEventTrigger.__qualname__}",
             {
@@ -118,6 +149,14 @@ class TogglEventTrigger(BaseEventTrigger):
         """Fill in the templates of a task that starts in the triggerer."""
         self.template_fields = ("toggl_conn_id", "event_store_conn_id", "event_filter", "consumer", "since")
         super().render_template_fields(context, jinja_env)
+        if isinstance(self.event_filter, Mapping):
+            for name, value in self.event_filter.items():
+                if is_nothing(value):
+                    raise ConfigurationError(
+                        f"{name} of the filter is {value!r}, which is what its template came to: without it every "
+                        "event would count."
+                    )
+        self.consumer, self.since = self._parse("consumer", self.consumer), self._parse("since", self.since)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the events of this trigger."""
@@ -234,15 +273,11 @@ class TogglEventTrigger(BaseEventTrigger):
         return await asyncio.to_thread(resolve_store_conn_id, self.toggl_conn_id)
 
     def _query(self) -> EventQuery:
-        since = self.since
-        if isinstance(since, str):
-            try:
-                since = parse_instant(since)
-            except ValueError as error:
-                raise ConfigurationError(f"since is {error}.") from None
-        if since is not None and since.tzinfo is None:
-            raise ConfigurationError(f"since is {since}, which has no time zone.")
-        return EventQuery(_filter_of(self.event_filter), since)
+        return EventQuery(_filter_of(self.event_filter), parse_moment("since", self.since))
+
+    def _parse(self, name: str, value: Any) -> Any:
+        """Return an argument parsed, or as it is where the triggerer will fill something in."""
+        return value if self._renders and is_unresolved(value) else ARGUMENT_PARSERS[name](name, value)
 
     def _debounce(self) -> Debounce:
         return Debounce(self.quiet_seconds, self.max_wait_seconds, self.max_events)
@@ -263,16 +298,4 @@ def _event(payload: dict[str, Any]) -> TriggerEvent:
 def _filter_of(given: EventFilter | Mapping[str, Any] | str | None) -> EventFilter:
     if isinstance(given, EventFilter):
         return given
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            raise ConfigurationError("event_filter is a text but not JSON.") from None
-    if not isinstance(given, Mapping | None):
-        raise ConfigurationError(f"event_filter is a {type(given).__name__}; it is an object.")
-    return EventFilter.from_dict(given)
-
-
-def is_template(*values: Any) -> bool:
-    """Whether values are still to be filled in, which the triggerer does before it runs a trigger."""
-    return any(sign in str(value) for value in values for sign in ("{{", "{%") if not isinstance(value, EventFilter))
+    return EventFilter.from_dict(parse_object("event_filter", given))

@@ -374,7 +374,7 @@ def test_an_empty_workspace_gives_an_empty_frame_of_the_same_form(connections: C
 
 
 def test_a_kind_of_frame_that_does_not_exist_is_said_before_anything_is_asked(hook: TogglHook, sandbox: RunningSandbox):
-    with pytest.raises(errors.ConfigurationError, match="df_type is 'excel'; it is pandas, polars or arrow"):
+    with pytest.raises(errors.ConfigurationError, match="df_type is 'excel'; it must be one of pandas, polars, arrow"):
         hook.get_df("tags", df_type="excel")  # type: ignore[arg-type]
     assert asked(sandbox) == []
 

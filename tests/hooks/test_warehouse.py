@@ -87,11 +87,11 @@ def test_a_connection_that_names_no_duckdb_file_is_said(connections: Connections
         open_target("my_duck", schema="toggl")
 
 
-def test_a_zone_of_the_facts_that_does_not_exist_is_said_and_the_file_is_let_go(connections: Connections):
+def test_a_zone_of_the_facts_that_does_not_exist_is_said_before_a_file_is_made(connections: Connections):
     path = connections.duckdb()
     with pytest.raises(ConfigurationError, match="There is no time zone 'Mars/Olympus'"):
         open_target("duckdb_default", schema="toggl", facts_timezone="Mars/Olympus")
-    assert tables(path)
+    assert not path.exists()
 
 
 def test_the_zone_of_the_facts_stays_until_another_is_given(connections: Connections):

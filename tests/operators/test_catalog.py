@@ -71,17 +71,19 @@ def test_further_fields_are_of_what_is_created(toggl: HostedSandbox):
 
 
 @pytest.mark.parametrize(
-    "operator",
+    ("operator", "options"),
     [
-        TogglEnsureTagOperator(task_id="tag", name=" "),
-        TogglEnsureTaskOperator(task_id="task", name="Draw", project_id=""),
-        TogglEnsureTaskOperator(task_id="task", name="Draw", project_id="Bridge"),
-        TogglEnsureProjectOperator(task_id="project", name="Bridge", client_id="Acme"),
+        (TogglEnsureTagOperator, {"name": " "}),
+        (TogglEnsureTaskOperator, {"name": "Draw", "project_id": ""}),
+        (TogglEnsureTaskOperator, {"name": "Draw", "project_id": "Bridge"}),
+        (TogglEnsureProjectOperator, {"name": "Bridge", "client_id": "Acme"}),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=str,
 )
-def test_what_cannot_be_is_refused_before_anything_is_asked(toggl: HostedSandbox, operator: Any):
+def test_what_cannot_be_is_refused_before_anything_is_asked(
+    toggl: HostedSandbox, operator: Any, options: dict[str, Any]
+):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError):
-        run(operator)
+        run(operator(task_id="ensure", **options))
     assert toggl.requests()["total"] == 0

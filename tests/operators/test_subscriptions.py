@@ -81,7 +81,7 @@ def test_what_is_declared_otherwise_is_changed(callback: Callback):
         ({"filters": ["time_entries"]}, "Known are client, project"),
         ({"filters": []}, "at least one"),
         ({"filters": ["time_entry:done"]}, "Known are created, updated, deleted"),
-        ({"description": " "}, "needs a description"),
+        ({"description": " "}, "description is ' '"),
         ({"callback_url": "http://airflow.example.org/"}, "Use https"),
     ],
     ids=str,

@@ -209,7 +209,7 @@ def test_a_task_that_starts_in_the_triggerer_takes_its_templates_there():
         env = trigger.get_template_env()
         given = {"dag_run": SimpleNamespace(start_date=RUN), "params": {"project": 9}}
         trigger.render_template_fields(given, env)
-        assert again(trigger) == {"event_filter": '{"project_ids": [9]}', "since": str(RUN)}
+        assert again(trigger) == {"event_filter": '{"project_ids": [9]}', "since": RUN.isoformat()}
 
 
 def again(trigger: TogglEventTrigger) -> dict[str, Any]:

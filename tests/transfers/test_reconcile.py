@@ -93,7 +93,7 @@ def test_its_fields_are_templates(warehouse: Path):
         ({"since": "2026-02-01", "until": "2026-01-01"}, "until .* is before since"),
         ({"page_size": 0}, "page_size is 0"),
         ({"overlap": -1}, "overlap is"),
-        ({"absent_share": 2.0}, "absent_share is from 0 to 1"),
+        ({"absent_share": 2.0}, "absent_share is 2.0; it must be a number from 0 to 1"),
         ({"allow_mass_absence": "perhaps"}, "allow_mass_absence is 'perhaps'"),
         ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all' to land in"),
     ],

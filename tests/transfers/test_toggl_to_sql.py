@@ -85,15 +85,6 @@ def test_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Pa
 
 
 def test_its_fields_are_templates(warehouse: Path):
-    assert set(TogglToSqlOperator.template_fields) == {
-        "toggl_conn_id",
-        "workspace_id",
-        "warehouse_conn_id",
-        "schema",
-        "since",
-        "until",
-        "facts_timezone",
-    }
     operator = TogglToSqlOperator(
         task_id="land",
         stream="time_entries",

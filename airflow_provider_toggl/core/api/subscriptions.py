@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from airflow_provider_toggl.core.arguments import parse_list
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 
 Action = Literal["nothing", "create", "replace", "enable", "disable"]
@@ -138,7 +139,7 @@ class Plan:
 
 
 def parse_filters(
-    given: str | Iterable[str | Mapping[str, str]], *, entities: Sequence[str], actions: Sequence[str]
+    given: str | Filter | Iterable[str | Filter | Mapping[str, str]], *, entities: Sequence[str], actions: Sequence[str]
 ) -> tuple[Filter, ...]:
     """Return declared filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``.
 
@@ -146,8 +147,7 @@ def parse_filters(
     :param entities: the words that Toggl knows; likewise ``actions``.
     :raises ConfigurationError: there is none, or a word is unknown.
     """
-    each = given.split(",") if isinstance(given, str) else given
-    filters = normalised(_parse_filter(one, entities, actions) for one in each)
+    filters = normalised(_parse_filter(one, entities, actions) for one in parse_list("filters", given))
     if not filters:
         raise ConfigurationError("A subscription needs at least one event filter, such as time_entry or *:*.")
     return filters
@@ -229,7 +229,9 @@ def is_as_wanted(wanted: Wanted, found: Found) -> bool:
 
 
 def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> Filter:
-    if isinstance(one, str):
+    if isinstance(one, Filter):
+        words = one
+    elif isinstance(one, str):
         entity, colon, action = (part.strip() for part in one.partition(":"))
         words = Filter(entity, action if colon else ANY)
     elif isinstance(one, Mapping) and set(one) <= {"entity", "action"} and "entity" in one:

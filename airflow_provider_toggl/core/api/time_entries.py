@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.api.given import instant_text
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.instants import instant_text, parse_instant
 
 #: Toggl wants to know what made an entry (https://engineering.toggl.com/docs/api/time_entries).
 CREATED_WITH = f"airflow-provider-toggl/{__version__}"

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.api.given import instant_text
 from airflow_provider_toggl.core.api.once import Once, write_once
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.time_entries import SKEW, FoundEntry, WantedEntry, find_that
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, NotFound, PayloadRefused
+from airflow_provider_toggl.core.instants import instant_text
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
-from functools import cached_property
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property, partial
 from typing import Any
 
+from airflow_provider_toggl.core.arguments import (
+    parse_flag,
+    parse_list,
+    parse_number,
+    parse_object,
+    parse_whole,
+    parse_words,
+    required,
+    unwrap,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.store import NewEvent
@@ -40,7 +51,8 @@ class Condition:
 
     def holds(self, payload: Mapping[str, Any]) -> bool:
         """Whether the payload fulfils it; false where its field is of another kind."""
-        return _OPERATORS[self.op](payload.get(self.field), self.value)
+        found = payload.get(self.field)
+        return _OPERATORS[self.op](found, _as_kind_of(found, self.value))
 
 
 @dataclass(frozen=True)
@@ -154,31 +166,23 @@ def _find_id(value: Any) -> int | None:
 
 
 def _several(name: str, value: Any) -> list[Any]:
-    if value is None:
-        return []
-    if isinstance(value, list | tuple | set | frozenset):
-        return list(value)
-    if isinstance(value, str | int):
-        return [value]
-    raise ConfigurationError(f"{name} of a filter is {value!r}; give one value or a list.")
+    some = parse_list(f"{name} of a filter", value)
+    if value is not None and not some and isinstance(value, str):
+        raise ConfigurationError(f"{name} of a filter is {value!r}; it must not be empty.")
+    return some
 
 
 def _check(name: str, value: Any) -> Any:
     if name in ("entities", "actions"):
-        if isinstance(value, str) and value:
-            return value
-        raise ConfigurationError(f"{name} of a filter has {value!r}; they are words such as time_entry or updated.")
-    number = _find_id(value.strip() if isinstance(value, str) else value)
-    if number is None:
-        raise ConfigurationError(f"{name} of a filter has {value!r}; ids are whole numbers.")
-    return number
+        words = parse_words(name, value) if isinstance(value, str) else None
+        if words is None or len(words) != 1:
+            raise ConfigurationError(f"{name} of a filter has {value!r}; they are words such as time_entry or updated.")
+        return words[0]
+    return required(partial(parse_whole, minimum=0))(f"{name} of a filter", value)
 
 
 def _conditions(where: Any) -> tuple[Condition, ...]:
-    if where is None:
-        return ()
-    if not isinstance(where, Mapping):
-        raise ConfigurationError(f"where of a filter is a {type(where).__name__}; it is an object of field: condition.")
+    where = parse_object("where of a filter", where) or {}
     found = [
         _condition(name, op, value)
         for name, wanted in where.items()
@@ -193,27 +197,50 @@ def _condition(name: Any, op: Any, value: Any) -> Condition:
     if op not in _OPERATORS:
         raise ConfigurationError(f"where of a filter compares {name} by {op!r}; it may be: {', '.join(_OPERATORS)}.")
     if op == "in":
-        if not isinstance(value, list | tuple | set | frozenset):
-            raise ConfigurationError(f"where of a filter compares {name} by in with {value!r}; give a list.")
-        return Condition(name, op, tuple(_plain(name, one) for one in value))
-    if op == "exists" and not isinstance(value, bool):
-        raise ConfigurationError(f"where of a filter asks whether {name} exists with {value!r}; it is true or false.")
+        return Condition(
+            name, op, tuple(_plain(name, one) for one in parse_list(f"where of a filter, in of {name}", value))
+        )
+    if op == "exists":
+        return Condition(name, op, required(parse_flag)(f"where of a filter, exists of {name}", value))
+    value = value if isinstance(value, float) else unwrap(value)
     if op in _ORDERS and (value is None or isinstance(value, bool)):
         raise ConfigurationError(f"where of a filter compares {name} by {op} with {value!r}; nothing is greater.")
     return Condition(name, op, _plain(name, value))
 
 
 def _plain(name: str, value: Any) -> Plain:
+    value = value if isinstance(value, float) else unwrap(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ConfigurationError(f"where of a filter compares {name} with a time without a zone.")
         return value.isoformat()
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return int(value.total_seconds())
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and value - value == 0):
         return value
     raise ConfigurationError(
         f"where of a filter compares {name} with a {type(value).__name__}; it may be a text, a number, true, false or "
         "null."
     )
+
+
+def _as_kind_of(found: Any, wanted: Any) -> Any:
+    """Return text as the number, or the true or false, that a field has: a template renders only text."""
+    if isinstance(wanted, tuple):
+        return tuple(_as_kind_of(found, one) for one in wanted)
+    if not isinstance(wanted, str) or not isinstance(found, int | float):
+        return wanted
+    try:
+        if isinstance(found, bool):
+            return parse_flag("where", wanted)
+        number = parse_number("where", wanted)
+        return parse_whole("where", wanted) if number is not None and number.is_integer() else number
+    except ConfigurationError:
+        return wanted
 
 
 def _equal(found: Any, wanted: Any) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 
+from airflow_provider_toggl.core import arguments
 from airflow_provider_toggl.core.errors import ConfigurationError
 
 #: 1 January to 1 January of the next year: 365 days apart. Narrowed when Toggl counts otherwise and refuses.
@@ -215,6 +216,17 @@ def parse_last_day(value: str | date | datetime, name: str, today: date) -> date
     return _after_earliest(day, value, name)
 
 
+def check_range(since: str | date | datetime | None, until: str | date | datetime | None) -> None:
+    """Check the first and the last day that a user gives as far as that does not depend on today.
+
+    :raises ConfigurationError: one is no day or before Toggl's first, or they are in the wrong order.
+    """
+    first = None if since is None else _after_earliest(_as_day(since, "since", -DAY), since, "since")
+    last = None if until is None else _after_earliest(_as_day(until, "until", DAY), until, "until")
+    if first is not None and last is not None and last < first:
+        raise ConfigurationError(f"until ({last}) is before since ({first}).")
+
+
 def _after_earliest(day: date, value: str | date | datetime, name: str) -> date:
     if day < EARLIEST:
         raise ConfigurationError(f"{name} is {value}; Toggl has no entries before {EARLIEST}.")
@@ -222,24 +234,15 @@ def _after_earliest(day: date, value: str | date | datetime, name: str) -> date:
 
 
 def _as_day(value: str | date | datetime, name: str, beside: timedelta) -> date:
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            value = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.replace("Z", "+00:00"))
-        except ValueError:
-            raise ConfigurationError(
-                f"{name} is {text!r}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
-            ) from None
-    if not isinstance(value, datetime):
-        return value
-    if value.tzinfo is None:
-        raise ConfigurationError(
-            f"{name} is {value.isoformat()}, a moment without a zone: add one, or give a day (2026-01-31)."
-        )
+    found = arguments.parse_day(name, value)
+    if found is None:
+        raise ConfigurationError(f"{name} is {value!r}; it must not be empty.")
+    if not isinstance(found, datetime):
+        return found
     try:
-        return value.astimezone(timezone.utc).date() + beside
+        return found.date() + beside
     except OverflowError:
-        raise ConfigurationError(f"{name} is {value.isoformat()}, which no calendar has.") from None
+        raise ConfigurationError(f"{name} is {found.isoformat()}, which no calendar has.") from None
 
 
 def _inside(coverage: Coverage, window: Window) -> list[Span]:

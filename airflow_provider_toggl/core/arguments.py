@@ -1,0 +1,531 @@
+"""Parsing of arguments: from whatever a user, a template or an XCom hands over to one plain Python value. No I/O.
+
+Every parser is called with the name of the parameter and its value. It accepts its own results, so parsing twice is
+harmless. A value that stands for nothing gives None: None itself, blank text, the text ``None`` that a template
+renders, and the missing values of pandas. :func:`required` turns that into an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from enum import Enum
+from math import isfinite, isnan
+from numbers import Integral, Real
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.instants import instant_text, parse_instant
+from airflow_provider_toggl.core.streams import get_stream
+
+#: Takes the name of a parameter and its value; raises ``ConfigurationError``.
+Parser = Callable[[str, Any], Any]
+
+#: Fields of a time entry that an update may set.
+ENTRY_FIELDS = (
+    "description",
+    "start",
+    "stop",
+    "duration",
+    "project_id",
+    "task_id",
+    "tags",
+    "tag_ids",
+    "tag_action",
+    "billable",
+)
+
+MAX_INT = 2**63 - 1
+#: From here on a float no longer stands for one whole number.
+_EXACT_FLOAT = 2**53
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# What str() makes of a timedelta, which is what a template renders.
+_CLOCK = re.compile(r"(?:(-?[0-9]+) days?, )?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)")
+_FLAGS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+}
+_LONGEST_SHOWN = 80
+#: Seconds; some twenty years, which is how old Toggl is.
+_LONGEST_LOOK_BACK = 20 * 366 * 86_400
+
+
+def refusal(name: str, value: Any, allowed: str) -> ConfigurationError:
+    """Return the error for a value that a parameter does not take.
+
+    :param allowed: what it takes, as in "a whole number of 1 or more".
+    """
+    return ConfigurationError(f"{name} is {_shown(value)}; it must be {allowed}.")
+
+
+def unwrap(value: Any) -> Any:
+    """Return a value without what libraries wrap around plain ones.
+
+    Enum members give their values, NumPy scalars and arrays and pandas series what they hold. The missing values of
+    pandas and NumPy (NaN, NaT, NA) give None.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    if library in ("numpy", "pandas"):
+        if kind.__name__ in ("NAType", "NaTType"):
+            return None
+        if kind.__name__ in ("datetime64", "timedelta64"):
+            plain = value.item()
+            # Of nanoseconds NumPy makes a number.
+            value = value.astype(f"{kind.__name__}[us]").item() if isinstance(plain, int) else plain
+        elif hasattr(value, "tolist"):
+            value = value.tolist()
+    return None if isinstance(value, float | Decimal) and isnan(value) else value
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a value stands for nothing, as what a template renders of None does."""
+    value = unwrap(value)
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def is_empty(parsed: Any) -> bool:
+    """Whether a parser found nothing in a value."""
+    return parsed is None or (isinstance(parsed, str | list | tuple | dict) and not parsed)
+
+
+def required(parser: Parser) -> Parser:
+    """Return a parser that refuses what stands for nothing."""
+
+    def parse(name: str, value: Any) -> Any:
+        parsed = parser(name, value)
+        if is_empty(parsed):
+            raise ConfigurationError(f"{name} is {_shown(value)}; it must not be empty.")
+        return parsed
+
+    return parse
+
+
+def parse_text(name: str, value: Any) -> str | None:
+    """Return text without the spaces around it; numbers, flags, dates and time zones become text."""
+    if is_nothing(value):
+        return None
+    value = unwrap(value)
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool | int | float | Decimal) or type(value).__name__ == "UUID":
+        return str(value)
+    raise refusal(name, value, "text")
+
+
+def parse_free_text(name: str, value: Any) -> str:
+    """Return text that may be empty."""
+    return parse_text(name, value) or ""
+
+
+def parse_store_conn_id(name: str, value: Any) -> str | None:
+    """Return the connection of an event store; empty text is the default store, None what the Toggl connection says."""
+    return "" if isinstance(value, str) and not value.strip() else parse_text(name, value)
+
+
+def parse_time_zone(name: str, value: Any) -> str | None:
+    """Return the IANA name of a time zone; also of a ``tzinfo`` that has one, as those of pendulum do."""
+    if isinstance(value, tzinfo):
+        value = getattr(value, "key", None) or str(value)
+    zone = parse_text(name, value)
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, OSError, ValueError):
+            raise ConfigurationError(
+                f"There is no time zone {_shown(zone)}: {name} must be an IANA name such as Europe/Berlin."
+            ) from None
+    return zone
+
+
+def parse_choice(name: str, value: Any, *, options: Iterable[str]) -> str | None:
+    """Return one of several words."""
+    word = parse_text(name, value)
+    if word is not None and word not in (known := tuple(options)):
+        raise refusal(name, value, f"one of {', '.join(known)}")
+    return word
+
+
+def parse_method(name: str, value: Any) -> str | None:
+    """Return the name of an HTTP method that Toggl's API has."""
+    word = value.strip().upper() if isinstance(value, str) else value
+    return parse_choice(name, word, options=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
+
+
+def parse_stream(name: str, value: Any) -> str | None:
+    """Return the name of a stream."""
+    stream = parse_text(name, value)
+    return None if stream is None else get_stream(stream).name
+
+
+def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int | None:
+    """Return a whole number; text of digits and floats without a fraction are numbers, True and False are not."""
+    if is_nothing(value):
+        return None
+    number = _find_whole(unwrap(value))
+    if number is None or number > maximum or number < (-MAX_INT if minimum is None else minimum):
+        limits = "" if minimum is None else f" of {minimum} or more"
+        limits = limits if maximum == MAX_INT else f" from {minimum or 0} to {maximum}"
+        raise refusal(name, value, f"a whole number{limits}")
+    return number
+
+
+def parse_id(name: str, value: Any) -> int | None:
+    """Return an id of Toggl."""
+    if is_nothing(value):
+        return None
+    number = _find_whole(unwrap(value))
+    if number is None or not 0 < number <= MAX_INT:
+        raise refusal(name, value, "an id, which is a whole number above 0")
+    return number
+
+
+def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
+    """Return a finite number; text of one is a number, True and False are not."""
+    if is_nothing(value):
+        return None
+    number = _find_number(unwrap(value))
+    if number is None or (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        limits = "" if minimum is None else f" of {minimum:g} or more"
+        limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g}"
+        raise refusal(name, value, f"a number{limits}")
+    return number
+
+
+def parse_seconds(name: str, value: Any, *, minimum: float | None = 0.0, maximum: float | None = None) -> float | None:
+    """Return a length of time in seconds: of a number of them, a ``timedelta``, or the text of either."""
+    if is_nothing(value):
+        return None
+    length = _find_length(unwrap(value))
+    if length is None or (minimum is not None and length < minimum) or (maximum is not None and length > maximum):
+        limits = "" if minimum is None else f" of {minimum:g} seconds or more"
+        limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g} seconds"
+        raise refusal(name, value, f"a number of seconds, a timedelta, or 1:30:00 as text,{limits}".rstrip(","))
+    return length
+
+
+def parse_whole_seconds(name: str, value: Any) -> int | None:
+    """Return a length of time in whole seconds, as :func:`parse_seconds`; a fraction is cut."""
+    length = parse_seconds(name, value)
+    return None if length is None else int(length)
+
+
+def parse_flag(name: str, value: Any) -> bool | None:
+    """Return True or False: of a flag, of 1 or 0, or of a word for either."""
+    if is_nothing(value):
+        return None
+    plain = unwrap(value)
+    found = _FLAGS.get(plain.strip().lower()) if isinstance(plain, str) else None
+    if isinstance(plain, bool | int | float) and plain in (0, 1):
+        found = bool(plain)
+    if found is None:
+        raise refusal(name, value, "true or false")
+    return found
+
+
+def parse_day(name: str, value: Any) -> date | datetime | None:
+    """Return a day, or a moment in UTC, as plain ``date`` or ``datetime``: of either, of pendulum's, or of ISO text.
+
+    A moment must have its zone, for which day it is depends on that. ``20260131``, as ``ds_nodash`` renders, is a day.
+    """
+    if is_nothing(value):
+        return None
+    plain = unwrap(value)
+    if isinstance(plain, int) and not isinstance(plain, bool):
+        # A native template makes a number of ds_nodash.
+        plain = str(plain)
+    day = _find_day(plain)
+    if day is not None:
+        return day
+    moment = _find_moment(plain)
+    if moment is None:
+        raise ConfigurationError(
+            f"{name} is {_shown(value)}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
+        )
+    if moment.tzinfo is None:
+        raise ConfigurationError(
+            f"{name} is {moment.isoformat()}, a moment without a zone: add one, or give a day (2026-01-31)."
+        )
+    return _in_utc(name, moment)
+
+
+def parse_moment(name: str, value: Any) -> datetime | None:
+    """Return a moment in UTC as plain ``datetime``: of one with its zone, pendulum's too, or of such ISO text."""
+    if is_nothing(value):
+        return None
+    moment = _find_moment(unwrap(value))
+    if moment is None or moment.tzinfo is None:
+        raise refusal(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
+    return _in_utc(name, moment)
+
+
+def parse_second(name: str, value: Any) -> datetime | None:
+    """Return a moment as :func:`parse_moment` does, cut to whole seconds as Toggl cuts it."""
+    moment = parse_moment(name, value)
+    return None if moment is None else moment.replace(microsecond=0)
+
+
+def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta | None:
+    """Return from when on something counts: one of some words, a moment, or a length of time (a number of seconds)."""
+    plain, known = unwrap(value), tuple(words)
+    if is_nothing(plain):
+        return None
+    if isinstance(plain, str) and plain.strip() in known:
+        return plain.strip()
+    moment, length = _find_moment(plain), _find_length(plain)
+    if moment is not None and moment.tzinfo is not None:
+        return _in_utc(name, moment)
+    if length is not None and 0 <= length <= _LONGEST_LOOK_BACK:
+        return timedelta(seconds=length)
+    listed = "".join(f"{word!r}, " for word in known)
+    raise refusal(
+        name,
+        value,
+        f"{listed}a date and time with its zone such as 2026-03-10T09:00:00Z, a timedelta or a number of seconds, "
+        "or None",
+    )
+
+
+def parse_list(name: str, value: Any) -> list[Any]:
+    """Return several values: of one, of several in whatever holds them, or of text.
+
+    Text may be a list as JSON or Python write it, which a template renders, or have commas between its parts.
+    """
+    value = unwrap(value)
+    if is_nothing(value):
+        return []
+    if isinstance(value, str):
+        text = value.strip()
+        if text[0] not in "[({":
+            return [part.strip() for part in text.split(",") if part.strip()]
+        value = _read_literal(name, text, "one value, a list, or text with commas")
+    if isinstance(value, Mapping):
+        return [dict(value)]
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return list(value)
+    return [value]
+
+
+def parse_ids(name: str, value: Any) -> list[int] | None:
+    """Return several ids; None where none is given."""
+    parts = parse_list(name, value)
+    numbers = [parse_id(name, part) for part in parts]
+    if None in numbers:
+        raise ConfigurationError(f"{name} is {_shown(value)}; one of them is empty.")
+    return [number for number in numbers if number is not None] or None
+
+
+def parse_words(name: str, value: Any) -> list[str] | None:
+    """Return several words; None where none is given."""
+    parts = parse_list(name, value)
+    if not all(isinstance(unwrap(part), str) and not is_nothing(part) for part in parts):
+        raise refusal(name, value, "one word or several")
+    return [str(unwrap(part)).strip() for part in parts] or None
+
+
+def parse_tags(name: str, value: Any) -> tuple[str, ...]:
+    """Return the names of tags, each once; of several, or of one text with commas between them."""
+    names = (parse_text(name, part) for part in parse_list(name, value))
+    return tuple(dict.fromkeys(one for one in names if one))
+
+
+def parse_object(name: str, value: Any) -> dict[str, Any] | None:
+    """Return an object, also of JSON text or what a template renders of a dictionary; None where none is given."""
+    if is_nothing(value):
+        return None
+    found = _read_literal(name, value.strip(), "an object") if isinstance(value, str) else value
+    if not isinstance(found, Mapping):
+        raise refusal(name, value, "an object")
+    return dict(found)
+
+
+def parse_json_object(name: str, value: Any) -> dict[str, Any] | None:
+    """Return an object whose values JSON can hold, see :func:`parse_json`."""
+    found = parse_object(name, value)
+    return None if found is None else dict(parse_json(name, found))
+
+
+def parse_query(name: str, value: Any) -> dict[str, Any] | None:
+    """Return the parameters of a URL: as :func:`parse_json_object`, with true and false as Toggl's API has them."""
+    found = parse_json_object(name, value)
+    words = {True: "true", False: "false"}
+    return found and {key: words[inner] if isinstance(inner, bool) else inner for key, inner in found.items()}
+
+
+def parse_json(name: str, value: Any) -> Any:
+    """Return a value that JSON can hold. Moments become RFC 3339 in UTC, days ISO, lengths of time whole seconds.
+
+    Text that is an object or a list, as a template renders one, becomes that.
+    """
+    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
+        value = _read_literal(name, value.strip(), "JSON")
+    return _as_json(name, value)
+
+
+def parse_callable(name: str, value: Any) -> Any:
+    """Return a function."""
+    if value is not None and not callable(value):
+        raise refusal(name, value, "a function")
+    return value
+
+
+def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
+    """Return what an update of a time entry sends: known fields in Toggl's form; None empties a field."""
+    changes = parse_object(name, value)
+    if not changes:
+        raise ConfigurationError(f"{name} is {_shown(value)}; it must be an object with at least one field to change.")
+    unknown = sorted(set(map(str, changes)) - set(ENTRY_FIELDS))
+    if unknown:
+        raise ConfigurationError(f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(ENTRY_FIELDS)}.")
+    return {field: _ENTRY_PARSERS[field](f"{name}[{field!r}]", inner) for field, inner in changes.items()}
+
+
+def _shown(value: Any) -> str:
+    text = str(value) if isinstance(value, date) else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _find_whole(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, float | Decimal) and abs(float(value)) < _EXACT_FLOAT and value % 1 == 0:
+        return int(value)
+    if isinstance(value, str) and len(value) < _LONGEST_SHOWN and _WHOLE.fullmatch(value.strip()):
+        return int(value.strip().partition(".")[0])
+    return None
+
+
+def _find_number(value: Any) -> float | None:
+    if isinstance(value, str) and len(value) < _LONGEST_SHOWN and _NUMBER.fullmatch(value.strip()):
+        value = float(value.strip())
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        return None
+    number = float(value)
+    return number if isfinite(number) else None
+
+
+def _find_length(value: Any) -> float | None:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    match = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return _find_number(value)
+    days, hours, minutes, seconds = match.groups()
+    return int(days or 0) * 86_400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def _find_day(value: Any) -> date | None:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return date(value.year, value.month, value.day)
+    text = value.strip() if isinstance(value, str) else ""
+    if not text.isascii():
+        return None
+    for length, form in ((10, "%Y-%m-%d"), (8, "%Y%m%d")):
+        if len(text) == length:
+            try:
+                return datetime.strptime(text, form).date()  # noqa: DTZ007 - of the day alone
+            except ValueError:
+                return None
+    return None
+
+
+def _find_moment(value: Any) -> datetime | None:
+    """Return a plain moment, perhaps without a zone; None where it is none."""
+    if isinstance(value, datetime):
+        fields = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
+        return datetime(*fields, tzinfo=value.tzinfo, fold=value.fold)
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    readers: tuple[Callable[[str], datetime], ...] = (
+        parse_instant,
+        # As ts_nodash_with_tz renders.
+        lambda text: datetime.strptime(text, "%Y%m%dT%H%M%S%z"),
+        lambda text: datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text)),
+    )
+    for read in readers:
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _in_utc(name: str, moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise ConfigurationError(f"{name} is {moment.isoformat()}, which no calendar has.") from None
+
+
+def _read_literal(name: str, text: str, allowed: str) -> Any:
+    """Return what text says as JSON, or as Python writes it, which is what templates render of lists and objects."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    raise refusal(name, text, f"{allowed}; as text it must be JSON")
+
+
+def _as_json(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_as_key(name, key): _as_json(f"{name}[{key!r}]", inner) for key, inner in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | set | frozenset):
+        return [_as_json(f"{name}[{place}]", inner) for place, inner in enumerate(value)]
+    # A float that is no number is refused, and not taken for a missing value.
+    plain = value if isinstance(value, float) else unwrap(value)
+    if plain is None or isinstance(plain, str | bool):
+        return plain
+    if isinstance(plain, date):
+        return _optional_instant(name, plain) if isinstance(plain, datetime) else plain.isoformat()
+    number = plain.total_seconds() // 1 if isinstance(plain, timedelta) else _find_number(plain)
+    if number is None:
+        raise refusal(name, value, "something that JSON can hold")
+    return int(plain) if isinstance(plain, Integral) else int(number) if isinstance(plain, timedelta) else number
+
+
+def _as_key(name: str, key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    number = None if isinstance(key, float) else _find_whole(key)
+    if number is not None:
+        return str(number)
+    raise ConfigurationError(f"{name} has the field {_shown(key)}; a field's name in JSON must be text.")
+
+
+def _optional_instant(name: str, value: Any) -> str | None:
+    moment = parse_second(name, value)
+    return None if moment is None else instant_text(moment)
+
+
+def _whole_seconds_or_running(name: str, value: Any) -> int | None:
+    # A negative duration is how Toggl says that an entry runs.
+    length = parse_seconds(name, value, minimum=None)
+    return None if length is None else int(length)
+
+
+_ENTRY_PARSERS: dict[str, Parser] = {
+    "description": parse_text,
+    "start": _optional_instant,
+    "stop": _optional_instant,
+    "duration": _whole_seconds_or_running,
+    "project_id": parse_id,
+    "task_id": parse_id,
+    "tags": lambda name, value: list(parse_tags(name, value)),
+    "tag_ids": lambda name, value: parse_ids(name, value) or [],
+    "tag_action": lambda name, value: parse_choice(name, value, options=("add", "delete")),
+    "billable": parse_flag,
+}
