@@ -47,6 +47,13 @@ class TogglEventSensor(BaseSensorOperator):
     :param workspace_id, project_id, user_id, client_id, tag_id: what the event belongs to, or is about; one or several
         ids, any by default. (templated)
     :param where: conditions on the payload, as ``{"billable": True, "duration": {"gte": 3600}}``. (templated)
+    :param transition: what the event must have changed, compared with the version of the same entity before it:
+        ``started``, ``stopped``, ``logged``, ``moved``, ``became_billable``, ``became_non_billable``, ``renamed``,
+        ``deleted`` or ``restored``; one or several. The result then has ``transitions``. (templated)
+    :param from_project_id, to_project_id: the project that an entry or task was moved from, or to; one or several ids.
+        Either asks for the transition ``moved``. (templated)
+    :param unknown_previous: what an event counts for whose entity has no earlier version in the store: ``"ignore"``:
+        nothing, ``"match"``: every transition that could have led to it.
     :param look_back: from when on events count, by Toggl's clock. ``"data_interval"``: from the begin of the run's data
         interval, or of the run where it has none. A ``timedelta``: so long before the run began. A ``datetime`` or RFC
         3339 text: from then. None: from when the try begins, so that a retry does not see what came before it.
@@ -72,6 +79,9 @@ class TogglEventSensor(BaseSensorOperator):
         "client_id",
         "tag_id",
         "where",
+        "transition",
+        "from_project_id",
+        "to_project_id",
         "look_back",
         "consumer",
         "toggl_conn_id",
@@ -91,6 +101,10 @@ class TogglEventSensor(BaseSensorOperator):
         client_id: Ids = None,
         tag_id: Ids = None,
         where: Mapping[str, Any] | None = None,
+        transition: Words = None,
+        from_project_id: Ids = None,
+        to_project_id: Ids = None,
+        unknown_previous: str = "ignore",
         look_back: str | datetime | timedelta | None = DATA_INTERVAL,
         consumer: str | None = None,
         toggl_conn_id: str = TogglHook.default_conn_name,
@@ -110,6 +124,10 @@ class TogglEventSensor(BaseSensorOperator):
         self.client_id = client_id
         self.tag_id = tag_id
         self.where = where
+        self.transition = transition
+        self.from_project_id = from_project_id
+        self.to_project_id = to_project_id
+        self.unknown_previous = unknown_previous
         self.look_back = look_back
         self.consumer = consumer
         self.toggl_conn_id = toggl_conn_id
@@ -197,6 +215,10 @@ class TogglEventSensor(BaseSensorOperator):
             "client_ids": self.client_id,
             "tag_ids": self.tag_id,
             "where": self.where,
+            "transitions": self.transition,
+            "from_project_ids": self.from_project_id,
+            "to_project_ids": self.to_project_id,
+            "unknown_previous": self.unknown_previous,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operators.quota_deferral": BASE | {"hooks"},
     "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
-    "assets": BASE,
+    "assets": BASE | {"triggers"},
     "operators.replay": BASE | {"core.api", "core.events"},
     "page": CORE | {"hooks", "operators.replay"},
     "plugin": BASE | {"core.delivery", "hooks", "page"},
