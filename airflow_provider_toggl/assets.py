@@ -109,7 +109,7 @@ def toggl_events(
     from airflow_provider_toggl.triggers.events import TogglEventTrigger  # noqa: PLC0415
 
     shared = toggl_asset(workspace_id)
-    if not _NAME.fullmatch(str(name)):
+    if not _NAME.fullmatch(name or ""):
         raise ConfigurationError(
             f"The name of toggl_events is {name!r}; it has 1 to 100 letters, digits, '_', '-' or '.', and begins with "
             "a letter or digit. It names the asset and its place in the event store."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.changes import WORKSPACE, change
+from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import parse_message
@@ -365,3 +368,53 @@ def test_a_damaged_version_is_left_out(tmp_path: Path):
         with sqlite3.connect(file) as db:
             db.execute("update events set body = 'x' where seq = 2")
         assert wanted("stopped").find_message(store.get(3), store)
+
+
+def test_a_reader_that_is_killed_again_and_again_takes_each_stop_once(tmp_path: Path):
+    file, taken = tmp_path / "events.sqlite", tmp_path / "taken"
+    chance = random.Random(3)
+    with SqliteEventStore(file) as store:
+        store.prepare()
+        stops, number = list[int](), 0
+        for entry in range(60):
+            events = [change(number + 1, id=entry, action="created", **RUNNING)]
+            events += [change(number + 2, id=entry, **RUNNING), change(number + 3, id=entry, **STOPPED)]
+            stops.append(number + 3)
+            events += [replace(events[chance.randrange(3)], copy_of=1), change(number + 5, id=entry, **STOPPED)]
+            number = store.append(events)[-1].seq
+        kills = 0
+        while (reader := store.find_consumer("reader")) is None or reader.seq < stops[-1]:
+            with subprocess.Popen([sys.executable, "-c", READER, str(file), str(taken)]) as process:
+                begin = reader.seq if reader else 0
+                goal = begin + chance.randrange(20, 100)
+                wait_until(lambda: process.poll() is not None or committed(store) >= goal)  # noqa: B023
+                process.kill()
+            kills += 1
+    found = [int(line) for line in taken.read_text().split()]
+    assert sorted(set(found)) == stops
+    assert kills > 3
+    # What was taken and not committed is taken again, and nothing else.
+    assert found == sorted(found)
+    assert len(found) - len(stops) <= kills
+
+
+READER = """
+import os, sys
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.search import EventQuery, search
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+
+with SqliteEventStore(sys.argv[1]) as store, open(sys.argv[2], "a") as taken:
+    known = store.find_consumer("reader")
+    after = known.seq if known else 0
+    query = EventQuery(EventFilter.from_dict({"transitions": "stopped"}))
+    while (found := search(store, query, after)[0]) is not None:
+        after = found.stored.seq
+        print(after, file=taken, flush=True)
+        store.commit("reader", after)
+"""
+
+
+def committed(store: EventStore) -> int:
+    reader = store.find_consumer("reader")
+    return reader.seq if reader else 0
