@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import SplitResult
+from weakref import WeakValueDictionary
 
 from airflow_provider_toggl.core.arguments import parse_choice, parse_id, parse_json_object, required
 from airflow_provider_toggl.core.errors import ConfigurationError
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Asset
     from airflow.sdk import AssetWatcher
 
+    from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
 EVERYTHING = "events"
 """In place of a stream: whatever changed in the workspace."""
 
@@ -22,6 +29,11 @@ DAYS = "days"
 """In place of a stream: days whose time entries changed, each a partition (``YYYY-MM-DD``) where Airflow has them."""
 
 _MORE = (EVERYTHING, DAYS)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)
+
+_watched: WeakValueDictionary[str, Asset] = WeakValueDictionary()
+"""The assets of ``toggl_events`` that this process has, by name."""
 
 
 def toggl_asset(
@@ -36,30 +48,142 @@ def toggl_asset(
     :param workspace_id: a whole number.
     :param stream: a stream's name, such as ``time_entries``; ``events`` stands for all of them, ``days`` for the
         days whose time entries changed, as partitions.
-    :param watchers: what makes events of it.
-    :raises ConfigurationError: there can be no such workspace, or there is no such stream.
+    :param watchers: refused: use ``toggl_events``.
+    :raises ConfigurationError: there can be no such workspace, there is no such stream, or watchers are given.
     """
     from airflow.sdk import Asset  # noqa: PLC0415 - Airflow loads this module to check a URI
 
+    if watchers:
+        raise ConfigurationError(
+            f"toggl_asset({workspace_id}, {stream!r}) cannot have watchers: all DAGs share this asset, so one DAG's "
+            "watcher would replace another's or start its runs. Give the watcher an asset of its own: schedule="
+            f'toggl_events("<name>", {workspace_id}, entity=..., transition=...), of airflow_provider_toggl.assets.'
+        )
     number = required(parse_id)("workspace_id", workspace_id)
     word = required(partial(parse_choice, options=(*_MORE, *STREAMS)))("stream", stream)
     try:
         uri = sanitize_uri(SplitResult("toggl", str(number), f"/{word}", "", ""))
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
-    return Asset(uri=uri.geturl(), watchers=list(watchers), extra=parse_json_object("extra", extra) or {})
+    return Asset(uri=uri.geturl(), extra=parse_json_object("extra", extra) or {})
+
+
+def toggl_events(
+    name: str,
+    workspace_id: int | str,
+    *,
+    entity: str | Sequence[str] | None = None,
+    action: str | Sequence[str] | None = None,
+    project_id: int | str | Sequence[int | str] | None = None,
+    user_id: int | str | Sequence[int | str] | None = None,
+    client_id: int | str | Sequence[int | str] | None = None,
+    tag_id: int | str | Sequence[int | str] | None = None,
+    where: Mapping[str, Any] | None = None,
+    transition: str | Sequence[str] | None = None,
+    from_project_id: int | str | Sequence[int | str] | None = None,
+    to_project_id: int | str | Sequence[int | str] | None = None,
+    unknown_previous: Literal["ignore", "match"] = "ignore",
+    toggl_conn_id: str = "toggl_default",
+    event_store_conn_id: str | None = None,
+    since: datetime | str | None = None,
+    after: int | None = None,
+    quiet_seconds: float = 0.02,
+    max_wait_seconds: float = 30.0,
+    max_events: int = 10_000,
+    extra: Mapping[str, Any] | None = None,
+) -> Asset:
+    """Return an asset that is updated when the workspace has events that match, to be given as a DAG's ``schedule``.
+
+    The asset and its watcher belong to this name and filter alone. Its name is ``toggl://{workspace_id}/events/{name}``;
+    its URI also has a digest of all the other arguments, so that no two filters share an asset, also where different
+    DAG files use one name: Airflow then activates one of them, and shows a warning at the DAG of the other.
+
+    :param name: letters, digits, ``_``, ``-`` and ``.``. Several DAGs may use the same name with the same arguments.
+        The event store keeps under it how far the watcher has read, which an edit of the filter does not change.
+    :param entity, action, project_id, user_id, client_id, tag_id, where: which events match, as ``TogglEventSensor``
+        takes them.
+    :param transition, from_project_id, to_project_id, unknown_previous: likewise, for what an event changed.
+    :param toggl_conn_id, event_store_conn_id, since, after, quiet_seconds, max_wait_seconds, max_events: as
+        ``TogglEventTrigger`` takes them.
+    :raises ConfigurationError: the name or an argument is not valid, nothing could ever match, or the name is in use
+        with other arguments.
+    """
+    from airflow.sdk import Asset, AssetWatcher  # noqa: PLC0415 - Airflow loads this module to check a URI
+
+    from airflow_provider_toggl.triggers.events import TogglEventTrigger  # noqa: PLC0415
+
+    shared = toggl_asset(workspace_id)
+    if not _NAME.fullmatch(name or ""):
+        raise ConfigurationError(
+            f"The name of toggl_events is {name!r}; it has 1 to 100 letters, digits, '_', '-' or '.', and begins with "
+            "a letter or digit. It names the asset and its place in the event store."
+        )
+    wanted = {
+        "entities": entity,
+        "actions": action,
+        "workspace_ids": workspace_id,
+        "project_ids": project_id,
+        "user_ids": user_id,
+        "client_ids": client_id,
+        "tag_ids": tag_id,
+        "where": where,
+        "transitions": transition,
+        "from_project_ids": from_project_id,
+        "to_project_ids": to_project_id,
+        "unknown_previous": unknown_previous,
+    }
+    trigger = TogglEventTrigger(
+        toggl_conn_id=toggl_conn_id,
+        event_store_conn_id=event_store_conn_id,
+        event_filter={key: value for key, value in wanted.items() if value is not None},
+        consumer=f"{shared.uri}/{name}",
+        since=since,
+        after=after,
+        quiet_seconds=quiet_seconds,
+        max_wait_seconds=max_wait_seconds,
+        max_events=max_events,
+    )
+    asset = Asset(
+        name=f"{shared.uri}/{name}",
+        uri=f"{shared.uri}/{name}/{_digest(trigger)}",
+        watchers=[AssetWatcher(name=f"{shared.uri}/{name}", trigger=trigger)],
+        extra=parse_json_object("extra", extra) or {},
+    )
+    known = _watched.setdefault(asset.name, asset)
+    if known.uri != asset.uri:
+        raise ConfigurationError(
+            f"toggl_events({name!r}, {workspace_id}) is used twice with different arguments, and a name stands for one "
+            "filter. Choose another name for one of the two, or use the same arguments for both."
+        )
+    return asset
+
+
+def _digest(trigger: TogglEventTrigger) -> str:
+    """Return a digest of a trigger's arguments; of those that are not the default, which later versions may add to."""
+    defaults = type(trigger)().serialize()[1]
+    given = {key: value for key, value in trigger.serialize()[1].items() if value != defaults[key]}
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """Return the one form of a URI of this scheme.
 
-    :raises ValueError: it is not ``toggl://{workspace_id}/{stream}``; Airflow shows the message.
+    :raises ValueError: it is not ``toggl://{workspace_id}/{stream}``, nor one that ``toggl_events`` makes; Airflow
+        shows the message.
     """
     whole = uri.geturl()
     workspace, stream = uri.netloc, uri.path.strip("/")
     if uri.query or uri.fragment or not (workspace.isascii() and workspace.isdigit()) or not int(workspace):
         raise ValueError(f"{whole!r} is not toggl://<workspace id>/<stream>, the id being a whole number.")
-    if stream not in STREAMS and stream not in _MORE:
+    folder, _, rest = stream.partition("/")
+    if folder == EVERYTHING and rest:
+        name, _, digest = rest.partition("/")
+        if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
+            raise ValueError(
+                f"{whole!r} is an asset that only toggl_events() of airflow_provider_toggl.assets can make. To refer "
+                f'to one that another DAG file makes, use Asset.ref(name="toggl://{int(workspace)}/events/{name}").'
+            )
+    elif stream not in STREAMS and stream not in _MORE:
         raise ValueError(
             f"{whole!r} names no stream. Streams: {EVERYTHING} (all of them), "
             f"{DAYS} (of time entries), {', '.join(STREAMS)}."

@@ -41,8 +41,7 @@ DAGS = """
 import json, os, time
 from pathlib import Path
 from airflow.sdk import DAG, Asset, AssetWatcher, task
-from airflow_provider_toggl.assets import toggl_asset
-from airflow_provider_toggl.triggers.events import TogglEventTrigger
+from airflow_provider_toggl.assets import toggl_events
 from toy_trigger import ToyTrigger
 
 def note(name):
@@ -51,7 +50,7 @@ def note(name):
         Path(os.environ["NOTES"], f"{name}.{time.time_ns()}").touch()
     write()
 
-ours = toggl_asset(7, watchers=[AssetWatcher(name="ours", trigger=TogglEventTrigger(consumer="watcher:benchmark"))])
+ours = toggl_events("benchmark", 4502339761)
 toy = Asset("toy", watchers=[AssetWatcher(name="toy", trigger=ToyTrigger(path=os.environ["TOY"]))])
 with DAG("ours", schedule=[ours], is_paused_upon_creation=False):
     note("ours")
@@ -272,7 +271,9 @@ def measure_airflow(turns: int) -> dict[str, Any]:
         with AirflowHome(path / "airflow", dags=path / "dags", env=env) as home:
             home.start()
             with open_store(str(home.path / "toggl" / "events.sqlite")) as store:
-                home.wait_until(lambda: store.find_consumer("watcher:benchmark"), timeout=120, what="our watcher")
+                home.wait_until(
+                    lambda: store.find_consumer("toggl://4502339761/events/benchmark"), timeout=120, what="our watcher"
+                )
                 acts: dict[str, Callable[[int], Any]] = {
                     "ours": lambda turn: store.append([change(turn + 1)]),
                     "toy": lambda _: (path / "toy").touch(),

@@ -1,7 +1,8 @@
 """When a time entry of one project is stopped, create a task in another: an event of Toggl that acts on Toggl.
 
 Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and a plan that has tasks. Each run
-waits for the next event, without a worker slot; nothing is passed over, and nothing is created twice.
+waits for the next stop, without a worker slot. No stop is skipped, none counts twice, and later edits of the entry do
+not count.
 """
 
 from __future__ import annotations
@@ -31,10 +32,9 @@ with DAG(
 ):
     stopped = TogglEventSensor(
         task_id="stopped",
-        entity="time_entry",
-        action=["created", "updated"],
         project_id=os.environ.get("TOGGL_PROJECT_ID", "1"),
-        where={"stop": {"exists": True}},
+        # Add "logged" for entries that are entered afterwards, without a timer.
+        transition="stopped",
         # The next one after the last that was done, whenever it was; the first run begins a day back.
         consumer="toggl_follow_up",
         look_back=timedelta(days=1),
@@ -44,7 +44,7 @@ with DAG(
     task = TogglEnsureTaskOperator(
         task_id="task",
         project_id="{{ ti.xcom_pull('project')['id'] }}",
-        # The same for each event of one entry: a later edit of it finds the task that is there.
+        # The same for each stop of one entry: who continues and stops it again finds the task that is there.
         name="Look through entry {{ ti.xcom_pull('stopped')['entity_id'] }}",
     )
     done = TogglCommitEventsOperator(

@@ -1,7 +1,7 @@
 """Bring every change of Toggl into the warehouse within seconds: webhook, event, DAG, row.
 
-Needs webhooks (a subscription and the receiver) and one connection, ``toggl_default``. Asks nothing of Toggl, so it
-costs no request. Rows land in the file behind connection ``duckdb_default``, or in
+Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and ``TOGGL_WORKSPACE_ID``. Asks
+nothing of Toggl, so it costs no request. Rows land in the file behind connection ``duckdb_default``, or in
 ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
 
 It runs every quarter of an hour as well: Airflow can lose a wake-up, and a warehouse may be away for longer than
@@ -14,26 +14,17 @@ import os
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import DAG, AssetWatcher
+from airflow.sdk import DAG
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.assets import toggl_asset, toggl_events
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
-from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 # --8<-- [start:watcher]
 WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
-changes = toggl_asset(
-    WORKSPACE,
-    watchers=[
-        AssetWatcher(
-            name="toggl_on_change",
-            # after=0: what came before the watcher's first start is landed by the first run.
-            trigger=TogglEventTrigger(consumer="watcher:toggl_on_change", after=0),
-        )
-    ],
-)
+# after=0: what came before the watcher's first start is landed by the first run.
+changes = toggl_events("toggl_on_change", WORKSPACE, after=0)
 
 with DAG(
     dag_id="toggl_on_change",

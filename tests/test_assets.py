@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import gc
+import json
+import re
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from airflow_provider_toggl.assets import sanitize_uri, toggl_asset
+from airflow_provider_toggl.assets import sanitize_uri, toggl_asset, toggl_events
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 pytestmark = pytest.mark.airflow
 
@@ -57,3 +62,100 @@ def test_any_other_uri_is_refused(uri: str):
 def test_no_asset_is_made_of_what_is_no_workspace(workspace: object):
     with pytest.raises(ConfigurationError, match="workspace_id is"):
         toggl_asset(workspace, "tags")  # type: ignore[arg-type]
+
+
+def test_a_filter_has_an_asset_and_a_watcher_of_its_own():
+    asset = toggl_events("stops", 7, project_id=9, transition="stopped", after=0)
+    (watcher,) = asset.watchers
+    assert asset.name == watcher.name == "toggl://7/events/stops"
+    assert re.fullmatch(r"toggl://7/events/stops/[0-9a-f]{16}", asset.uri)
+    assert isinstance(watcher.trigger, TogglEventTrigger)
+    path, given = watcher.trigger.serialize()
+    assert path.endswith(".TogglEventTrigger")
+    assert json.loads(given["event_filter"]) == {
+        "workspace_ids": [7],
+        "project_ids": [9],
+        "transitions": ["stopped"],
+    }
+    assert (given["consumer"], given["after"], given["once"]) == ("toggl://7/events/stops", 0, False)
+
+
+def test_several_dags_may_share_a_name_with_its_filter():
+    one = toggl_events("shared", 7, project_id=[9, 8], transition="stopped")
+    assert one == toggl_events("shared", "7", project_id=["8", 9], transition=["stopped"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"project_id": 8},
+        {"project_id": 9, "action": "created"},
+        {"project_id": 9, "where": {"billable": True}},
+        {"project_id": 9, "transition": "stopped"},
+        {"project_id": 9, "event_store_conn_id": "other"},
+        {"project_id": 9, "after": 0},
+        {"project_id": 9, "quiet_seconds": 1},
+    ],
+)
+def test_one_name_with_other_arguments_is_refused_and_would_be_another_asset(other: dict[str, Any]):
+    one = toggl_events("named", 7, project_id=9)
+    with pytest.raises(ConfigurationError, match=r"'named', 7.* used twice .*Choose another name"):
+        toggl_events("named", 7, **other)
+    uri = one.uri
+    # As in another process, whose parse cannot see the first: the same name, which Airflow lets one asset have.
+    del one
+    gc.collect()
+    twin = toggl_events("named", 7, **other)
+    assert twin.uri != uri
+    assert twin.name == "toggl://7/events/named"
+
+
+def test_a_name_is_of_its_workspace():
+    one, other = toggl_events("of", 7), toggl_events("of", 8)
+    assert (one.name, other.name) == ("toggl://7/events/of", "toggl://8/events/of")
+
+
+def test_the_uri_of_a_filter_stays_the_same_from_one_version_to_the_next():
+    assert toggl_events("stable", 7, project_id=9, transition="stopped").uri.endswith("/events/stable/1fc77b91d23c5ab1")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("", {}, "name of toggl_events"),
+        ("a/b", {}, "name of toggl_events"),
+        ("{{ x }}", {}, "name of toggl_events"),
+        ("n" * 101, {}, "name of toggl_events"),
+        (None, {}, "name of toggl_events"),
+        ("x", {"workspace_id": "acme"}, "workspace_id"),
+        ("x", {"project_id": "{{ params.project }}"}, "whole numbers"),
+        ("x", {"transition": "stop"}, "it may have: started, stopped"),
+        ("x", {"transition": "stopped", "entity": "tag"}, "never have the transition stopped"),
+        ("x", {"transition": "logged", "action": "updated"}, "comes with: created"),
+        ("x", {"transition": "stopped", "to_project_id": 9}, "asks for the transition moved"),
+        ("x", {"unknown_previous": "guess"}, "ignore or match"),
+        ("x", {"since": "yesterday"}, "since"),
+        ("x", {"max_events": 0}, "max_events"),
+    ],
+)
+def test_what_could_never_run_is_refused_when_the_dag_is_parsed(name: str, given: dict[str, Any], message: str):
+    with pytest.raises(ConfigurationError, match=message):
+        toggl_events(name, **{"workspace_id": 7, **given})
+
+
+def test_the_shared_asset_takes_no_watchers():
+    watchers = toggl_events("watcher", 7).watchers
+    for stream in ("events", "days", "time_entries"):
+        with pytest.raises(ConfigurationError, match=r"toggl_events\("):
+            toggl_asset(7, stream, watchers=watchers)
+
+
+@pytest.mark.parametrize(
+    "uri", ["toggl://7/events/stops", "toggl://7/events/stops/xyz", "toggl://7/events/a b/0123456789abcdef"]
+)
+def test_an_asset_of_a_filter_is_referred_to_by_its_name(uri: str):
+    from airflow.sdk import Asset
+
+    with pytest.raises(ValueError, match=r"Asset\.ref\(name="):
+        Asset(uri)

@@ -92,5 +92,5 @@ def follow(store: EventStore, query: EventQuery, after: int, *, once: bool = Fal
             return
         for stored in events:
             after = stored.seq
-            if query.find_message(stored):
+            if query.find_message(stored, store):
                 yield stored

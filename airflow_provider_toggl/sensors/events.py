@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseEventTrigger, StartTriggerArgs
 
 from airflow_provider_toggl.core.arguments import (
     Parser,
+    parse_choice,
     parse_flag,
     parse_ids,
     parse_look_back,
@@ -23,7 +24,7 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound, EventStoreUnavailable
-from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.filters import UNKNOWN_PREVIOUS, EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, search
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
@@ -60,6 +61,13 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
     :param workspace_id, project_id, user_id, client_id, tag_id: what the event belongs to, or is about; one or several
         ids, any by default. (templated)
     :param where: conditions on the payload, as ``{"billable": True, "duration": {"gte": 3600}}``. (templated)
+    :param transition: what the event must have changed, compared with the version of the same entity before it:
+        ``started``, ``stopped``, ``logged``, ``moved``, ``became_billable``, ``became_non_billable``, ``renamed``,
+        ``deleted`` or ``restored``; one or several. The result then has ``transitions``. (templated)
+    :param from_project_id, to_project_id: the project that an entry or task was moved from, or to; one or several ids.
+        Either asks for the transition ``moved``. (templated)
+    :param unknown_previous: what an event counts for whose entity has no earlier version in the store: ``"ignore"``:
+        nothing, ``"match"``: every transition that could have led to it.
     :param look_back: from when on events count, by Toggl's clock. ``"data_interval"``: from the begin of the run's data
         interval, or of the run where it has none. A ``timedelta``: so long before the run began. A ``datetime`` or RFC
         3339 text: from then. None: from when the try begins, so that a retry does not see what came before it.
@@ -85,6 +93,9 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "client_id",
         "tag_id",
         "where",
+        "transition",
+        "from_project_id",
+        "to_project_id",
         "look_back",
         "consumer",
         "toggl_conn_id",
@@ -99,6 +110,10 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "client_id": parse_ids,
         "tag_id": parse_ids,
         "where": parse_object,
+        "transition": parse_words,
+        "from_project_id": parse_ids,
+        "to_project_id": parse_ids,
+        "unknown_previous": required(partial(parse_choice, options=UNKNOWN_PREVIOUS)),
         "look_back": partial(parse_look_back, words=(DATA_INTERVAL,)),
         "consumer": parse_text,
         "toggl_conn_id": required(parse_text),
@@ -107,7 +122,20 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "end_from_trigger": parse_flag,
     }
     limiting_arguments = frozenset(
-        {"entity", "action", "workspace_id", "project_id", "user_id", "client_id", "tag_id", "where", "consumer"}
+        {
+            "entity",
+            "action",
+            "workspace_id",
+            "project_id",
+            "user_id",
+            "client_id",
+            "tag_id",
+            "where",
+            "transition",
+            "from_project_id",
+            "to_project_id",
+            "consumer",
+        }
     )
     ui_color = "#f5e1f0"
     start_from_trigger = False
@@ -123,6 +151,10 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         client_id: Ids = None,
         tag_id: Ids = None,
         where: Mapping[str, Any] | None = None,
+        transition: Words = None,
+        from_project_id: Ids = None,
+        to_project_id: Ids = None,
+        unknown_previous: str = "ignore",
         look_back: str | datetime | timedelta | None = DATA_INTERVAL,
         consumer: str | None = None,
         toggl_conn_id: str = TogglHook.default_conn_name,
@@ -142,6 +174,10 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         self.client_id = client_id
         self.tag_id = tag_id
         self.where: Any = where
+        self.transition = transition
+        self.from_project_id = from_project_id
+        self.to_project_id = to_project_id
+        self.unknown_previous = unknown_previous
         self.look_back: Any = look_back
         self.consumer = consumer
         self.toggl_conn_id = toggl_conn_id
@@ -241,6 +277,10 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             "client_ids": "client_id",
             "tag_ids": "tag_id",
             "where": "where",
+            "transitions": "transition",
+            "from_project_ids": "from_project_id",
+            "to_project_ids": "to_project_id",
+            "unknown_previous": "unknown_previous",
         }
         given = {one: self._constant(name) if constant else getattr(self, name) for one, name in names.items()}
         return {name: value for name, value in given.items() if value is not None}

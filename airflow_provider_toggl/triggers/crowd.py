@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from airflow_provider_toggl.core.errors import EventStoreError
 from airflow_provider_toggl.core.events.batch import Batch
+from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.search import EventQuery, Found
+from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.triggers.reading import read_on
+from airflow_provider_toggl.triggers.reading import find_states, read_on
 
 LOOKS = 2000
 """So many times it is asked whether an event counts for somebody before others of the event loop have their turn."""
@@ -79,10 +81,15 @@ class Crowd:
     async def _look_at(self, batch: Batch) -> None:
         looks = 0
         for stored, message in zip(batch.events, batch.messages, strict=True):
+            # Whoever begins to wait during this query is among the waiters below; nobody can after it.
+            states = await find_states(self.tail, [stored]) if self._needs_state(stored, message) else {}
             for waiter in self.waiters:
-                if stored.seq > waiter.after and (waiter.query.find_message(stored, message)):
+                if stored.seq <= waiter.after:
+                    continue
+                found = waiter.query.find_message(stored, states, message)
+                if found:
                     waiter.found = (
-                        waiter.found.and_also(stored) if waiter.found else Found(stored, message, 1, stored.seq)
+                        waiter.found.and_also(stored) if waiter.found else Found(stored, found, 1, stored.seq)
                     )
             self.place = stored.seq
             looks += len(self.waiters)
@@ -93,6 +100,14 @@ class Crowd:
         for waiter in self.waiters:
             if waiter.found and not waiter.first.done():
                 waiter.first.set_result(waiter.found)
+
+    def _needs_state(self, stored: StoredEvent, message: Message) -> bool:
+        """Whether somebody waits for a transition that this event may have brought."""
+        return any(
+            stored.seq > waiter.after and waiter.query.find_candidate(stored, message)
+            for waiter in self.waiters
+            if waiter.query.wanted.transitions
+        )
 
 
 _crowds: dict[tuple[asyncio.AbstractEventLoop, str], tuple[Crowd, asyncio.Task[None]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.events.tail import Tail
+from airflow_provider_toggl.core.events.transitions import State
 from airflow_provider_toggl.core.log_fields import tell
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ async def patiently(call: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(call)
         except EventStoreUnavailable as error:
-            text = "The event store cannot be asked where to begin; trying again until it can: %s"
+            text = "The event store cannot be read; trying again until it can: %s"
             tell(log, text, error, level=logging.WARNING, retry_in=pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
@@ -55,6 +56,15 @@ async def read_on(tail: Tail, query: EventQuery, after: int) -> AsyncGenerator[S
     """Yield everything that is in the store after a ``seq`` and that comes into it, once and in order."""
     with tail.subscribe(after) as subscription:
         async for batch in subscription:
-            pairs = zip(batch.events, batch.messages, strict=True)
-            found = ((stored, query.find_message(stored, message)) for stored, message in pairs)
+            pairs = list(zip(batch.events, batch.messages, strict=True))
+            states: dict[int, State | None] = {}
+            if query.wanted.transitions:
+                candidates = [stored for stored, message in pairs if query.find_candidate(stored, message)]
+                states = await find_states(tail, candidates)
+            found = ((stored, query.find_message(stored, states, message)) for stored, message in pairs)
             yield Step(batch.last_seq, [(stored, message) for stored, message in found if message])
+
+
+async def find_states(tail: Tail, events: Sequence[StoredEvent]) -> dict[int, State | None]:
+    """Return what is known of each event's entity from before it, by ``seq``, however long the store is away."""
+    return await patiently(lambda: tail.find_states(events)) if events else {}

@@ -67,7 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "operators.quota_deferral": BASE | {"hooks", "templates"},
     "transfers": CORE | {"hooks", "triggers", "templates", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
-    "assets": BASE,
+    "assets": BASE | {"triggers"},
     "operators.replay": BASE | {"core.api", "core.events"},
     "page": CORE | {"hooks", "operators.replay"},
     "plugin": BASE | {"core.delivery", "hooks", "page"},

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from support.airflow_home import AirflowHome
-from support.changes import change
+from support.changes import WORKSPACE, change
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -111,7 +111,7 @@ def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home.start()
     home.wait_until(lambda: home.is_parsed("watch"), timeout=60, what="the DAG")
     home.api("PATCH", "/dags/watch", json={"is_paused": False})
-    home.wait_until(lambda: store.find_consumer("watcher:test"), timeout=60, what="the watcher")
+    home.wait_until(lambda: store.find_consumer(f"toggl://{WORKSPACE}/events/test"), timeout=60, what="the watcher")
     store.append([change(number, entity="project") for number in range(1, 1001)])
     home.wait_until(lambda: sum(burst["count"] for burst in told(home)) >= 1000, timeout=60, what="the asset events")
     home.wait_until(lambda: notes(home), timeout=60, what="the run")

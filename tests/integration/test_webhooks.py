@@ -57,32 +57,35 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     airflow.wait_until(lambda: landed(warehouse, wanted), timeout=90, what="the row")
     airflow.wait_until(lambda: drawn(airflow, "2.00"), timeout=90, what="the report of both entries")
     # What changed was told, and nothing of what did not.
-    told = {event["uri"].rsplit("/", 1)[1] for event in airflow.asset_events()}
+    told = {
+        event["uri"].removeprefix(f"toggl://{toggl.workspace_id}/").split("/")[0] for event in airflow.asset_events()
+    }
     assert told == {"events", "time_entries"}
     found = airflow.api(
         "GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/xcomEntries/return_value"
     )
     assert found["value"]["entity_id"] == wanted or str(wanted) in str(found["value"])
     assert toggl.requests()["by_status"] == {"200": toggl.requests()["total"]}
-    check_follow_ups(airflow, toggl, project["id"], wanted)
+    check_follow_ups(airflow, toggl, project["id"])
     assert SECRET not in "".join(airflow.log(component) for component in airflow.processes)
 
 
-def check_follow_ups(airflow: AirflowHome, toggl: Any, project_id: int, earlier: int) -> None:
-    """Check that each entry of the project that is stopped, and none before that, becomes a task in another project.
-
-    :param earlier: one that was stopped before the DAG was switched on.
-    """
+def check_follow_ups(airflow: AirflowHome, toggl: Any, project_id: int) -> None:
+    """Check that each stop of an entry of the project, before or after, and nothing else becomes a task in another."""
     toggl.set(tasks_need_paid_plan=False)
+    earlier = start(toggl, project_id)
+    stop(toggl, earlier)
+    edit(toggl, earlier)
     airflow.wait_until(lambda: airflow.is_parsed("toggl_follow_up"), timeout=60, what="the DAG")
     airflow.api("PATCH", "/dags/toggl_follow_up", json={"is_paused": False})
     airflow.wait_until(lambda: follow_ups(toggl) == [earlier], timeout=90, what="the task for the entry of before")
     running = start(toggl, project_id)
-    other = start_and_stop(toggl, None)
-    assert follow_ups(toggl) == [earlier]
+    start_and_stop(toggl, None)
+    # Entered afterwards, so never stopped; and an edit of what was stopped.
+    start_and_stop(toggl, project_id)
+    edit(toggl, earlier)
     stop(toggl, running)
     airflow.wait_until(lambda: follow_ups(toggl) == [earlier, running], timeout=90, what="the task for the entry")
-    assert other not in follow_ups(toggl)
     projects = [row["id"] for row in toggl.truth("projects") if row["name"] == "Follow-ups"]
     assert len(projects) == 1
     assert {row["project_id"] for row in tasks(toggl)} == set(projects)
@@ -107,6 +110,11 @@ def start(toggl: Any, project_id: int) -> int:
 def stop(toggl: Any, entry_id: int) -> None:
     """Stop a timer."""
     call(toggl, "PATCH", f"time_entries/{entry_id}/stop")
+
+
+def edit(toggl: Any, entry_id: int) -> None:
+    """Change the description of an entry."""
+    call(toggl, "PUT", f"time_entries/{entry_id}", {"description": "edited"})
 
 
 def call(toggl: Any, method: str, name: str, body: Any = None) -> Any:

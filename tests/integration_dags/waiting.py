@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, AssetWatcher, task
+from airflow.sdk import DAG, task
+from noting import note
 
-from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.assets import toggl_events
 from airflow_provider_toggl.sensors.events import TogglEventSensor
-from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+WORKSPACE = 4502339761
 
 WAYS: dict[str, dict[str, Any]] = {
     "deferred": {},
@@ -43,23 +43,7 @@ with DAG(dag_id="wait_many", schedule=None, max_active_tasks=1000) as wait_many:
     for number in range(int(os.environ.get("TEST_SENSORS", "0"))):
         TogglEventSensor(task_id=f"wait_{number}", project_id=number, start_from_trigger=True)
 
-changes = toggl_asset(
-    7,
-    watchers=[
-        AssetWatcher(
-            name="changes",
-            trigger=TogglEventTrigger(consumer="watcher:test", event_filter={"entities": "project"}),
-        )
-    ],
-)
+changes = toggl_events("test", WORKSPACE, entity="project")
 
 with DAG(dag_id="watch", schedule=[changes], max_active_runs=1) as watch:
-
-    @task
-    def note(triggering_asset_events: Any = None, ti: Any = None) -> None:
-        """Write down what the run was started by."""
-        events = [event for some in triggering_asset_events.values() for event in some]
-        found = [event.extra["payload"] for event in events]
-        Path(os.environ["TEST_NOTES"], f"{ti.run_id}.json".replace("/", "_")).write_text(json.dumps(found))
-
     note()

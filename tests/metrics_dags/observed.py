@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, AssetWatcher, chain
+from airflow.sdk import DAG, chain
 
-from airflow_provider_toggl.assets import toggl_asset
+from airflow_provider_toggl.assets import toggl_events
 from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
 from airflow_provider_toggl.operators.subscriptions import TogglEnsureSubscriptionOperator
 from airflow_provider_toggl.sensors.events import TogglEventSensor
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
-from airflow_provider_toggl.triggers.events import TogglEventTrigger
+
+WORKSPACE = 7000001
 
 # Airflow fails a task that is resumed before its scheduler has heard that it was deferred.
 AGAIN = {"retries": 2, "retry_delay": timedelta(0)}
@@ -31,6 +32,5 @@ with DAG(dag_id="observed", schedule=None, default_args=AGAIN):
     chain(ensure, pull, drain, reconcile)
     chain(wait, [commit, drain])
 
-watcher = AssetWatcher(name="observed", trigger=TogglEventTrigger(consumer="watcher:observed", after=0))
-with DAG(dag_id="watched", schedule=[toggl_asset(7, watchers=[watcher])]):
+with DAG(dag_id="watched", schedule=toggl_events("observed", WORKSPACE, after=0)):
     EmptyOperator(task_id="nothing")

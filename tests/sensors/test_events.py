@@ -219,3 +219,48 @@ def again(trigger: TogglEventTrigger) -> dict[str, Any]:
 
 def test_without_a_look_back_a_worker_tells_where_to_begin():
     assert sensor(look_back=None, start_from_trigger=True).start_from_trigger is False
+
+
+@pytest.mark.parametrize("fields", [{}, {"deferrable": False}], ids=["deferrable", "poking"])
+def test_it_waits_for_what_an_event_changed(store: SqliteEventStore, fields: dict[str, Any]):
+    at = {"created_at": RUN + HOUR}
+    store.append(
+        [
+            change(1, id=5, action="created", duration=-1, project_id=1, **at),
+            change(2, id=5, duration=60, project_id=2, **at),
+            change(3, id=5, duration=60, project_id=2, **at),
+        ]
+    )
+    found = sensor(transition="stopped", project_id=2, **fields).execute(context())
+    assert (found["seq"], found["count"], found["transitions"]) == (2, 1, ["stopped"])
+    found = sensor(from_project_id="1", to_project_id=[2, 3], **fields).execute(context())
+    assert (found["seq"], found["transitions"]) == (2, ["moved"])
+
+
+def test_what_it_waits_for_goes_with_it_into_the_triggerer(store: SqliteEventStore):
+    stop = deferred(sensor(transition=["stopped", "deleted"], unknown_previous="match"))
+    assert json.loads(stop.trigger.serialize()[1]["event_filter"]) == {
+        "transitions": ["deleted", "stopped"],
+        "unknown_previous": "match",
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"transition": "stop"},
+        {"transition": "stopped", "entity": "project"},
+        {"transition": "stopped", "action": "deleted"},
+        {"transition": "stopped", "from_project_id": 1},
+        {"to_project_id": "x"},
+        {"unknown_previous": "guess"},
+    ],
+)
+def test_a_transition_that_can_never_come_is_refused_when_the_dag_is_parsed(wrong: dict[str, Any]):
+    with pytest.raises(ConfigurationError, match=r"filter"):
+        sensor(**wrong)
+
+
+def test_the_transition_may_be_a_template():
+    task = sensor(transition="{{ params.transition }}", to_project_id="{{ params.project }}")
+    assert {"transition", "from_project_id", "to_project_id"} <= set(task.template_fields)

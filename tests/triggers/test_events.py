@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -302,5 +303,50 @@ def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: Sqlite
             assert watching.payloads[0]["first_seq"] == 2
             watching.manager.confirm_persisted(watching.bound)
             await until(lambda: place() == 2)
+
+    run(main)
+
+
+RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
+STOPPED: dict[str, Any] = {"duration": 60, "stop": "2026-05-02T11:00:00Z"}
+
+
+def test_a_wait_for_a_stop_ends_with_the_stop_however_often_it_begins_anew(store: SqliteEventStore):
+    events = [change(1, id=5, action="created", **RUNNING), change(2, id=5, **STOPPED), change(3, id=5, **STOPPED)]
+    store.append(events)
+    wanted = {"transitions": "stopped"}
+
+    async def main() -> None:
+        for after, seq in ((0, 2), (0, 2), (2, 5)):
+            async with Running(TogglEventTrigger(event_filter=wanted, after=after, once=True)) as waiting:
+                if after:
+                    await asyncio.to_thread(store.append, [change(4, id=6, **RUNNING), change(5, id=6, **STOPPED)])
+                await until(waiting.task.done)
+            (told,) = waiting.payloads()
+            assert (told["seq"], told["transitions"]) == (seq, ["stopped"])
+
+    run(main)
+
+
+def test_a_watcher_tells_each_stop_once_from_one_start_to_the_next(
+    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(events, "HANDOVER_SECONDS", 0.0)
+
+    async def main() -> None:
+        told: list[Any] = []
+        for entry in (1, 2, 3):
+            trigger = TogglEventTrigger(
+                consumer="watcher:x", event_filter={"transitions": ["started", "stopped"]}, after=0
+            )
+            async with Running(trigger) as watching:
+                for number, fields in enumerate(({"action": "created", **RUNNING}, STOPPED, STOPPED)):
+                    event = change(entry * 10 + number, id=entry, **fields)
+                    await asyncio.to_thread(store.append, [event, replace(event, copy_of=1)])
+                await until(lambda: sum(burst["count"] for burst in watching.payloads()) >= 2)
+                await until(lambda: store.find_consumer("watcher:x").seq >= entry * 6 - 3)  # type: ignore[union-attr]  # noqa: B023
+                told += watching.payloads()
+        assert sum(burst["count"] for burst in told) == 6
+        assert sum(burst["transitions"].get("stopped", 0) for burst in told) == 3
 
     run(main)

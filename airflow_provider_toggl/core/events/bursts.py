@@ -69,6 +69,7 @@ class Burst:
     count: int = 0
     entities: Counter[str] = field(default_factory=Counter)
     actions: set[str] = field(default_factory=set)
+    transitions: Counter[str] = field(default_factory=Counter)
     days: set[date] = field(default_factory=set)
     workspaces: set[int | None] = field(default_factory=set)
     undated: int = 0
@@ -83,6 +84,7 @@ class Burst:
         entity = message.entity or "unknown"
         self.entities[entity] += 1
         self.actions.add(message.action or "unknown")
+        self.transitions.update(message.transitions)
         self.workspaces.add(message.workspace_id)
         if message.entity_id is not None:
             self.ids.setdefault(entity, {}).setdefault(message.entity_id)
@@ -115,6 +117,7 @@ class Burst:
             "workspace_id": workspace,
             "entities": {entity: self.entities[entity] for entity in words},
             "actions": sorted(self.actions)[:MOST_WORDS],
+            **({"transitions": dict(sorted(self.transitions.items()))} if self.transitions else {}),
             "days": [day.isoformat() for day in days[:MOST_DAYS]],
             "undated": self.undated,
             "ids": ids,

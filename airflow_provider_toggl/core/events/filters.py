@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, partial
@@ -23,6 +23,15 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.transitions import (
+    TRANSITIONS,
+    State,
+    can_have_any,
+    find_change,
+    find_id,
+    is_deletion,
+    read_version,
+)
 from airflow_provider_toggl.core.instants import parse_instant
 
 Plain = str | int | float | bool | None
@@ -34,6 +43,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "client": ("client_id", "cid"),
     "tag": ("tag_ids",),
 }
+
+UNKNOWN_PREVIOUS = ("ignore", "match")
+"""What an event counts for whose entity has no earlier version in the store."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,12 @@ class EventFilter:
     :param project_ids: projects that it belongs to, or that are what changed. Likewise ``user_ids``, ``client_ids``
         and ``tag_ids``. A ``deleted`` may name none of them.
     :param where: conditions on the payload, all of which must hold.
+    :param transitions: what the event must have changed, any of ``transitions.TRANSITIONS``, compared with the version
+        of the same entity before it. A deletion is then judged by what was known of the entity before.
+    :param from_project_ids: projects that it must have been moved from; alone they ask for the transition ``moved``.
+        Likewise ``to_project_ids``.
+    :param unknown_previous: what counts where the version before is not known: ``ignore``: nothing; ``match``: every
+        transition that could have led to this version.
     """
 
     entities: tuple[str, ...] = ()
@@ -77,6 +95,10 @@ class EventFilter:
     client_ids: tuple[int, ...] = ()
     tag_ids: tuple[int, ...] = ()
     where: tuple[Condition, ...] = field(default=())
+    transitions: tuple[str, ...] = ()
+    from_project_ids: tuple[int, ...] = ()
+    to_project_ids: tuple[int, ...] = ()
+    unknown_previous: str = "ignore"
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any] | None) -> EventFilter:
@@ -92,20 +114,28 @@ class EventFilter:
         if unknown:
             known = ", ".join(one.name for one in fields(cls))
             raise ConfigurationError(f"A filter has no {', '.join(map(str, unknown))}. It may have: {known}.")
-        where = given.pop("where", None)
+        where, unknown = given.pop("where", None), given.pop("unknown_previous", None)
         values = {name: _several(name, value) for name, value in given.items()}
-        return cls(
+        built = cls(
             **{name: tuple(sorted({_check(name, one) for one in some})) for name, some in values.items()},
             where=_conditions(where),
+            unknown_previous=UNKNOWN_PREVIOUS[0] if unknown is None else unknown,
         )
+        if (built.from_project_ids or built.to_project_ids) and not built.transitions:
+            built = replace(built, transitions=("moved",))
+        _check_transitions(built)
+        return built
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data of which ``from_dict`` builds an equal filter; only what is given."""
-        found: dict[str, Any] = {
+        found: dict[str, Any]
+        found = {
             one.name: list(getattr(self, one.name))
             for one in fields(self)
-            if one.name != "where" and getattr(self, one.name)
+            if one.name not in ("where", "unknown_previous") and getattr(self, one.name)
         }
+        if self.unknown_previous != UNKNOWN_PREVIOUS[0]:
+            found["unknown_previous"] = self.unknown_previous
         for condition in self.where:
             value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
             found.setdefault("where", {}).setdefault(condition.field, {})[condition.op] = value
@@ -113,24 +143,50 @@ class EventFilter:
 
     def may_match(self, event: NewEvent) -> bool:
         """Whether a stored event can match, by what is beside its body; spares reading the body."""
-        return (
-            (not self.entities or event.entity in self.entities)
-            and (not self.actions or event.action in self.actions)
-            and (not self.workspace_ids or event.workspace_id in self.workspace_ids)
-        )
+        return self._is_about(event.entity, event.action, event.workspace_id)
 
     def matches(self, message: Message) -> bool:
-        """Whether an event counts; never raises, whatever the payload is."""
-        if message.is_ping or not (
-            (not self.entities or message.entity in self.entities)
-            and (not self.actions or message.action in self.actions)
-            and (not self.workspace_ids or message.workspace_id in self.workspace_ids)
-        ):
+        """Whether an event counts, its transition apart; never raises, whatever the payload is."""
+        if message.is_ping or not self._is_about(message.entity, message.action, message.workspace_id):
             return False
-        for kind, wanted in self._belonging:
-            if not _names(message, kind, wanted):
-                return False
-        return all(condition.holds(message.payload) for condition in self.where)
+        if self.transitions and is_deletion(message):
+            return "deleted" in self.transitions  # what it belonged to may be known from the version before only
+        return self._describes(message)
+
+    def find_transitions(self, event: NewEvent, message: Message, state: State | None) -> tuple[str, ...]:
+        """Return the wanted transitions that an event brought which ``matches``, empty where it does not count.
+
+        :param state: of its entity, by the versions delivered before the event; None where none is known.
+        """
+        change = find_change(state, read_version(event, message), match_unknown=self.unknown_previous == "match")
+        found = change.transitions.intersection(self.transitions)
+        if (self.from_project_ids and change.from_project not in self.from_project_ids) or (
+            self.to_project_ids and change.to_project not in self.to_project_ids
+        ):
+            return ()
+        if found and is_deletion(message):
+            before = state.message if state else None
+            if before is not None:
+                told = {name: value for name, value in message.payload.items() if value is not None}
+                metadata = {**before.metadata, **message.metadata}
+                message = replace(message, payload={**before.payload, **told}, metadata=metadata)
+            if not self._describes(message):
+                return ()
+        return tuple(sorted(found))
+
+    def _is_about(self, entity: str | None, action: str | None, workspace_id: int | None) -> bool:
+        return (
+            (not self.entities or entity in self.entities)
+            and (not self.actions or action in self.actions)
+            and (not self.workspace_ids or workspace_id in self.workspace_ids)
+            and (not self.transitions or can_have_any(self.transitions, entity))
+        )
+
+    def _describes(self, message: Message) -> bool:
+        """Whether a message belongs to what is wanted, and its payload fulfils the conditions."""
+        return all(_names(message, kind, wanted) for kind, wanted in self._belonging) and all(
+            condition.holds(message.payload) for condition in self.where
+        )
 
     @cached_property
     def _belonging(self) -> tuple[tuple[str, frozenset[int]], ...]:
@@ -153,16 +209,9 @@ def _names(message: Message, kind: str, wanted: frozenset[int]) -> bool:
             value = source.get(key)
             if value is None:
                 continue
-            if any(_find_id(one) in wanted for one in (value if isinstance(value, list) else (value,))):
+            if any(find_id(one) in wanted for one in (value if isinstance(value, list) else (value,))):
                 return True
     return False
-
-
-def _find_id(value: Any) -> int | None:
-    """Return a whole number, also one that is written as text as the metadata have it."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _several(name: str, value: Any) -> list[Any]:
@@ -173,12 +222,39 @@ def _several(name: str, value: Any) -> list[Any]:
 
 
 def _check(name: str, value: Any) -> Any:
+    if name == "transitions":
+        if isinstance(value, str) and value in TRANSITIONS:
+            return value
+        raise ConfigurationError(f"transitions of a filter has {value!r}; it may have: {', '.join(TRANSITIONS)}.")
     if name in ("entities", "actions"):
         words = parse_words(name, value) if isinstance(value, str) else None
         if words is None or len(words) != 1:
             raise ConfigurationError(f"{name} of a filter has {value!r}; they are words such as time_entry or updated.")
         return words[0]
     return required(partial(parse_whole, minimum=0))(f"{name} of a filter", value)
+
+
+def _check_transitions(wanted: EventFilter) -> None:
+    """Refuse what no event could bring."""
+    if wanted.unknown_previous not in UNKNOWN_PREVIOUS:
+        raise ConfigurationError(f"unknown_previous of a filter is {wanted.unknown_previous!r}; it is ignore or match.")
+    if (wanted.from_project_ids or wanted.to_project_ids) and wanted.transitions != ("moved",):
+        raise ConfigurationError(
+            "A filter with from_project_ids or to_project_ids asks for the transition moved; it cannot ask for "
+            f"{', '.join(wanted.transitions)} as well. Use a second sensor or asset for those."
+        )
+    for transition in wanted.transitions:
+        entities, actions = TRANSITIONS[transition]
+        if entities and wanted.entities and entities.isdisjoint(wanted.entities):
+            raise ConfigurationError(
+                f"The filter's entities ({', '.join(wanted.entities)}) never have the transition {transition}, which "
+                f"is for: {', '.join(sorted(entities))}. Leave out the entities or the transition."
+            )
+        if wanted.actions and actions.isdisjoint(wanted.actions):
+            raise ConfigurationError(
+                f"The filter's actions ({', '.join(wanted.actions)}) never bring the transition {transition}, which "
+                f"comes with: {', '.join(sorted(actions))}. Leave out the actions."
+            )
 
 
 def _conditions(where: Any) -> tuple[Condition, ...]:

@@ -48,6 +48,7 @@ class Message:
     :param created_at: when it happened, by Toggl's clock.
     :param payload: the object that changed, empty where there is none (a ``deleted`` may lack it).
     :param oddities: what is unusual, in a few words each; nothing of them stops an event.
+    :param transitions: those that a filter asked for and found, see ``transitions.TRANSITIONS``; a body has none.
     """
 
     event_id: int
@@ -62,6 +63,7 @@ class Message:
     metadata: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
     oddities: tuple[str, ...] = ()
+    transitions: tuple[str, ...] = ()
 
     @property
     def oddity(self) -> str | None:

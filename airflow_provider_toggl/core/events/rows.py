@@ -5,7 +5,8 @@ from __future__ import annotations
 import calendar
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -89,6 +90,27 @@ def from_row(row: Sequence[Any]) -> StoredEvent:
     except (TypeError, ValueError, OverflowError):
         raise _changed(seq) from None
     return StoredEvent(seq, event)
+
+
+def from_intact_rows(rows: Iterable[Sequence[Any]]) -> list[StoredEvent]:
+    """Return the events of rows, without those that are damaged."""
+    events = []
+    for row in rows:
+        with suppress(EventStoreDamaged):
+            events.append(from_row(row))
+    return events
+
+
+def earlier_values(stored: StoredEvent, limit: int) -> dict[str, Any]:
+    """Return the values of the query for earlier events of the same entity, by name."""
+    event = stored.event
+    return {
+        "entity": event.entity,
+        "entity_id": event.entity_id,
+        "workspace_id": event.workspace_id,
+        "before": stored.seq,
+        "limit": limit,
+    }
 
 
 def _changed(seq: object) -> EventStoreDamaged:

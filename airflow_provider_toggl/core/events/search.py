@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.events.batch import read_message
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.message import Message, parse_message
+from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.transitions import VERSIONS, State, build_state, read_version
 
 CLOCKS_APART = timedelta(hours=1)
 """So far may the receiver's clock be behind: the time of an event is Toggl's, the store finds it by the receiver's."""
@@ -27,8 +29,10 @@ class EventQuery:
     wanted: EventFilter
     since: datetime | None = None
 
-    def find_message(self, stored: StoredEvent, message: Message | None = None) -> Message | None:
-        """Return the message of an event that counts, None for any other.
+    def find_candidate(self, stored: StoredEvent, message: Message | None = None) -> Message | None:
+        """Return the message of an event that counts if it brought a wanted transition, where any is wanted.
+
+        Costs no query.
 
         :param message: the event's body, where it is read already.
         """
@@ -37,12 +41,24 @@ class EventQuery:
             return None
         if self.since is not None and (event.created_at or event.received_at) < self.since:
             return None
-        if message is None:
-            try:
-                message = parse_message(event.body)
-            except DeliveryRefused:
-                message = Message(event.event_id, event.subscription_id)
+        message = message or read_message(event)
         return message if self.wanted.matches(message) else None
+
+    def find_message(
+        self, stored: StoredEvent, history: EventStore | Mapping[int, State | None], message: Message | None = None
+    ) -> Message | None:
+        """Return the message of an event that counts, with its wanted transitions; None for any other.
+
+        :param history: where the version before is found: the store, asked only where a transition is wanted and
+            everything else counts, or what it has said already, by ``seq``.
+        :param message: the event's body, where it is read already.
+        """
+        found = self.find_candidate(stored, message)
+        if found is None or not self.wanted.transitions:
+            return found
+        state = history[stored.seq] if isinstance(history, Mapping) else find_state(history, stored)
+        transitions = self.wanted.find_transitions(stored.event, found, state)
+        return replace(found, transitions=transitions) if transitions else None
 
     def begin(self, store: EventStore, consumer: str | None = None) -> tuple[EventQuery, int]:
         """Return the query as it is to be used, and the ``seq`` after which everything that counts is found.
@@ -89,7 +105,17 @@ class Found:
             "received_at": _text(event.received_at),
             "count": self.count,
             "last_seq": self.last_seq,
+            **({"transitions": list(self.message.transitions)} if self.message.transitions else {}),
         }
+
+
+def find_state(store: EventStore, stored: StoredEvent) -> State | None:
+    """Return what a store says about an event's entity from before the event, None where it says nothing.
+
+    The same whenever it is asked, so that an event that is read again is decided again in the same way.
+    """
+    earlier = store.read_earlier(stored, VERSIONS)
+    return build_state(read_version(one.event, read_message(one.event)) for one in earlier)
 
 
 def search(store: EventStore, query: EventQuery, after: int) -> tuple[Found | None, int]:
@@ -103,7 +129,7 @@ def search(store: EventStore, query: EventQuery, after: int) -> tuple[Found | No
         after = events[-1].seq
         found: Found | None = None
         for stored in events:
-            if message := query.find_message(stored):
+            if message := query.find_message(stored, store):
                 found = found.and_also(stored) if found else Found(stored, message, 1, stored.seq)
         if found:
             return found, after

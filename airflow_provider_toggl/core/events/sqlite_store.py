@@ -20,7 +20,9 @@ from airflow_provider_toggl.core.events.queries import load_migrations, load_que
 from airflow_provider_toggl.core.events.rows import (
     consumer_from_row,
     delivery_from_row,
+    earlier_values,
     filter_values,
+    from_intact_rows,
     from_microseconds,
     from_row,
     handshake_from_row,
@@ -117,6 +119,17 @@ class SqliteEventStore:
         if row is None:
             raise no_event(seq)
         return from_row(row)
+
+    def read_earlier(self, stored: StoredEvent, limit: int) -> list[StoredEvent]:
+        """Return events of the same entity and workspace with a lower ``seq``, the latest by Toggl's clock first.
+
+        :param limit: the most to return.
+        """
+        if stored.event.entity_id is None:
+            return []
+        values = earlier_values(stored, limit)
+        with self._file.connection() as db:
+            return from_intact_rows(db.execute(_SQL["read_earlier"], values).fetchall())
 
     def last_seq(self) -> int:
         """Return the greatest ``seq`` that was ever given, 0 in a new store; retention does not lower it."""

@@ -153,6 +153,14 @@ class EventStore(Protocol):
         :raises EventNotFound: there is none of that number.
         """
 
+    def read_earlier(self, stored: StoredEvent, limit: int) -> list[StoredEvent]:
+        """Return events of the same entity and workspace with a lower ``seq``, the latest by Toggl's clock first.
+
+        Empty where the event does not say which entity it is about. One that was damaged since is left out.
+
+        :param limit: the most to return.
+        """
+
     def last_seq(self) -> int:
         """Return the greatest ``seq`` that was ever given, 0 in a new store; retention does not lower it."""
 

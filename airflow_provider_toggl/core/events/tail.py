@@ -16,15 +16,17 @@ import asyncio
 import logging
 import os
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
 from types import TracebackType
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.batch import Batch, build_batch
 from airflow_provider_toggl.core.events.presence import Presence
-from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.search import find_state
+from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.transitions import State
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ BATCH = 250
 """The most events of a batch."""
 QUEUE = 4
 """Batches that wait in a subscription; further ones are read again from the store when it has room."""
+STATES = 1000
+"""The most entities whose state before an event is kept, so that all subscriptions together cost one query an event."""
 WAIT = 1.0
 """Seconds that one wait for new events takes at most, and so how long a thread may outlive its tail."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
@@ -122,6 +126,8 @@ class Tail:
         self._running = 0
         self._users = 1
         self._presence = Presence(WAIT / 2)
+        self._states: OrderedDict[int, State | None] = OrderedDict()
+        self._reading_states = threading.Lock()
 
     def subscribe(self, after: int | None = None) -> Subscription:
         """Return a new subscription. May be called in any thread, and takes no time.
@@ -139,6 +145,24 @@ class Tail:
                 self._start()
             self._state.notify_all()
         return subscription
+
+    def find_states(self, events: Iterable[StoredEvent]) -> dict[int, State | None]:
+        """Return what is known of each event's entity from before it, by ``seq``. Blocks; may be called in any thread.
+
+        :raises EventStoreUnavailable: the store cannot be asked now.
+        """
+        found: dict[int, State | None] = {}
+        with self._reading_states:
+            for stored in events:
+                if stored.seq not in self._states:
+                    store = self._store
+                    if store is None:
+                        raise EventStoreUnavailable("The event store is not open.")
+                    self._states[stored.seq] = find_state(store, stored)
+                    if len(self._states) > STATES:
+                        self._states.popitem(last=False)
+                found[stored.seq] = self._states[stored.seq]
+        return found
 
     def share(self) -> bool:
         """Count one more who will close it; return whether it is open at all."""
@@ -259,6 +283,8 @@ class Tail:
         with self._state:
             if self._end is not None and last_seq < self._end:
                 log.error("The event store ends at %d now, at %d before: it was replaced.", last_seq, self._end)
+                with self._reading_states:
+                    self._states.clear()
                 for subscription in self._subscriptions:
                     subscription.place = min(subscription.place or 0, last_seq)
             if self._end is None or last_seq < self._end:

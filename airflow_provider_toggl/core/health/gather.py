@@ -184,4 +184,4 @@ class _Looks:
     def _find_waiting(self, consumer: Consumer, said: Mapping[str, Any]) -> datetime | None:
         """Return when the first event came that a reader is to land; what it passes over waits for nobody."""
         unread = self._store.read(consumer.seq, LOOKED_AT)
-        return next((one.event.received_at for one in unread if concerns(one, said)), None)
+        return next((one.event.received_at for one in unread if concerns(self._store, one, said)), None)

@@ -95,19 +95,23 @@ def _readings(store: EventStore, stored: StoredEvent) -> list[Step]:
     steps = []
     for consumer in store.consumers():
         below, reached = store.logbook.find_rise(consumer_name(consumer.name), stored.seq)
-        steps.append(_reading(stored, consumer, notes.get(reader_name(consumer.name), {}), (below, reached)))
+        steps.append(_reading(store, stored, consumer, notes.get(reader_name(consumer.name), {}), (below, reached)))
     if not steps:
         steps.append(Step("read", "nobody who has a name in this store reads it", done=False))
     return steps
 
 
 def _reading(
-    stored: StoredEvent, consumer: Consumer, note: Mapping[str, Any], rise: tuple[Sample | None, Sample | None]
+    store: EventStore,
+    stored: StoredEvent,
+    consumer: Consumer,
+    note: Mapping[str, Any],
+    rise: tuple[Sample | None, Sample | None],
 ) -> Step:
     kind = note.get("kind")
     what = {"landing": "landed", "watcher": "woke"}.get(str(kind), "read")
     who = str(note.get("warehouse") or consumer.name)
-    counts = concerns(stored, note)
+    counts = concerns(store, stored, note)
     if consumer.seq < stored.seq:
         if not counts:
             return Step("not for", who, done=False)
@@ -122,7 +126,7 @@ def _reading(
     return Step(what, verb, at, after)
 
 
-def concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
+def concerns(store: EventStore, stored: StoredEvent, note: Mapping[str, Any]) -> bool:
     """Whether an event counts for a reader, as far as the reader has said what does."""
     event = stored.event
     if note.get("kind") == "landing":
@@ -132,7 +136,7 @@ def concerns(stored: StoredEvent, note: Mapping[str, Any]) -> bool:
             wanted = EventFilter.from_dict(note.get("filter"))
         except ConfigurationError:
             return True
-        return EventQuery(wanted).find_message(stored) is not None
+        return EventQuery(wanted).find_message(stored, store) is not None
     return True
 
 

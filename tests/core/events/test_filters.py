@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message
+from airflow_provider_toggl.core.events.transitions import TRANSITIONS
 
 
 def entry(payload: dict[str, Any] | None = None, **fields: Any) -> Message:
@@ -136,6 +137,19 @@ def test_a_moment_may_be_given_as_one():
         {"where": {"a": [1]}},
         {"where": {"a": float("nan")}},
         {"where": {"a": datetime(2026, 1, 1)}},  # noqa: DTZ001
+        {"transitions": "stop"},
+        {"transitions": [1]},
+        {"transitions": "stopped", "entities": "project"},
+        {"transitions": ["deleted", "renamed"], "entities": "project_user"},
+        {"transitions": "stopped", "actions": "deleted"},
+        {"transitions": "deleted", "actions": ["created"]},
+        {"transitions": "stopped", "from_project_ids": 1},
+        {"transitions": ["moved", "stopped"], "to_project_ids": 1},
+        {"to_project_ids": 1, "entities": "project"},
+        {"to_project_ids": "x"},
+        {"unknown_previous": "guess"},
+        {"unknown_previous": True},
+        {"unknown_previous": ["match"]},
     ],
 )
 def test_what_no_event_can_be_compared_with_is_refused(wrong: dict[str, Any]):
@@ -150,6 +164,22 @@ def test_what_is_beside_the_body_is_enough_to_pass_over_an_event():
     assert EventFilter.from_dict({"entities": "project", "workspace_ids": WORKSPACE}).may_match(event)
     assert not EventFilter.from_dict({"actions": "deleted"}).may_match(event)
     assert not EventFilter.from_dict({"workspace_ids": 1}).may_match(event)
+
+
+def test_a_project_to_move_from_or_to_asks_for_a_move():
+    assert EventFilter.from_dict({"to_project_ids": 1}) == EventFilter.from_dict(
+        {"transitions": "moved", "to_project_ids": ["1"]}
+    )
+    assert EventFilter.from_dict({"from_project_ids": []}).transitions == ()
+
+
+def test_what_cannot_have_a_transition_is_passed_over_by_what_is_beside_the_body():
+    from support.changes import change
+
+    wanted = EventFilter.from_dict({"transitions": ["stopped", "became_billable"]})
+    assert wanted.may_match(change(1, entity="project"))
+    assert not wanted.may_match(change(1, entity="tag"))
+    assert EventFilter.from_dict({"transitions": "deleted"}).may_match(change(1, entity="novel"))
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -174,7 +204,11 @@ FILTERS = st.fixed_dictionaries(
         "client_ids": IDS,
         "tag_ids": IDS,
         "where": st.dictionaries(st.text(min_size=1, max_size=5), CONDITION, max_size=3),
+        "unknown_previous": st.sampled_from(["ignore", "match"]),
     },
+) | st.fixed_dictionaries(
+    {"transitions": st.lists(st.sampled_from(sorted(TRANSITIONS)), max_size=3)},
+    optional={"project_ids": IDS, "unknown_previous": st.sampled_from(["ignore", "match"])},
 )
 JSON = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
 PAYLOAD_KEYS = st.sampled_from(["project_id", "pid", "uid", "tag_ids", "cid", "id", "a"]) | st.text(max_size=5)

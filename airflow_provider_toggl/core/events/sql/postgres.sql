@@ -201,6 +201,14 @@ select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", 
     oddity, body_crc32, body
 from {schema}.events where seq = %s;
 
+-- name: read_earlier: of one entity, the latest by Toggl's clock
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, body_crc32, body
+from {schema}.events
+where entity_id = %(entity_id)s::bigint and seq < %(before)s and entity is not distinct from %(entity)s::text
+    and (workspace_id = %(workspace_id)s or workspace_id is null or %(workspace_id)s::bigint is null)
+order by coalesce(created_at, received_at) desc, seq desc limit %(limit)s;
+
 -- name: last_seq
 select last_seq from {schema}.counter;
 
@@ -253,10 +261,16 @@ returning name, seq, updated_at;
 -- name: remove_consumer
 delete from {schema}.consumers where name = %s;
 
--- name: prune_events: what is older and was read by every named reader, the oldest first
+-- name: prune_events: what is older and was read by every named reader, the oldest first; events of an entity stay while
+-- a reader has not read a later one of it, which is compared with them
 delete from {schema}.events where seq in (
-    select seq from {schema}.events
+    select seq from {schema}.events as old
     where received_at < %s and seq <= coalesce((select min(seq) from {schema}.consumers), 9223372036854775807)
+        and not exists (
+            select 1 from {schema}.events as later
+            where later.entity_id = old.entity_id and later.seq > (select min(seq) from {schema}.consumers)
+                and later.entity is not distinct from old.entity
+        )
     order by seq limit %s
 );
 

@@ -132,6 +132,14 @@ select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", 
     oddity, body_crc32, body
 from events where seq = ?;
 
+-- name: read_earlier: of one entity, the latest by Toggl's clock
+select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity, body_crc32, body
+from events indexed by events_entity_id
+where entity_id = :entity_id and seq < :before and entity is :entity
+    and (workspace_id = :workspace_id or workspace_id is null or :workspace_id is null)
+order by coalesce(created_at, received_at) desc, seq desc limit :limit;
+
 -- name: last_seq: the greatest that was ever given
 select coalesce(max(seq), 0) from sqlite_sequence where name = 'events';
 
@@ -176,10 +184,16 @@ on conflict (name) do update set seq = max(seq, excluded.seq), updated_at = excl
 -- name: remove_consumer
 delete from consumers where name = ?;
 
--- name: prune_events: what is older and was read by every named reader, the oldest first
+-- name: prune_events: what is older and was read by every named reader, the oldest first; events of an entity stay while
+-- a reader has not read a later one of it, which is compared with them
 delete from events where seq in (
-    select seq from events
+    select seq from events as old
     where received_at < ? and seq <= coalesce((select min(seq) from consumers), 9223372036854775807)
+        and not exists (
+            select 1 from events as later indexed by events_entity_id
+            where later.entity_id = old.entity_id and later.seq > (select min(seq) from consumers)
+                and later.entity is old.entity
+        )
     order by seq limit ?
 );
 

@@ -1,0 +1,420 @@
+"""Transitions: the table of cases, every order of delivery, and the store as the place of earlier versions."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.changes import WORKSPACE, change
+from support.waiting import wait_until
+
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.message import parse_message
+from airflow_provider_toggl.core.events.search import EventQuery, find_state, search
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.transitions import (
+    TRANSITIONS,
+    Change,
+    Version,
+    build_state,
+    find_change,
+    read_version,
+)
+
+NOON = datetime(2026, 5, 2, 12, tzinfo=timezone.utc)
+ENTRY = 5
+STOP = "2026-05-02T11:00:00Z"
+RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
+STOPPED: dict[str, Any] = {"duration": 3600, "stop": STOP}
+DELETED: dict[str, Any] = {"action": "deleted"}
+
+
+def version(number: int, *, at: float | None = None, entity: str = "time_entry", **fields: Any) -> NewEvent:
+    """Return the event of the n-th change of one entity, a minute after the one before.
+
+    :param at: minutes after noon, of the entity's ``at`` and the event.
+    """
+    moment = NOON + timedelta(minutes=number if at is None else at)
+    fields = {"action": "updated", "at": moment.isoformat(), **fields}
+    return change(number, entity=entity, created_at=moment, received_at=moment, id=ENTRY, **fields)
+
+
+def read(event: NewEvent) -> Version:
+    return read_version(event, parse_message(event.body))
+
+
+def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> Change:
+    """Return what the last of some events changed, delivered after the others."""
+    *earlier, last = map(read, events)
+    return find_change(build_state(earlier), last, match_unknown=match_unknown)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "transitions"),
+    [
+        # running is a negative duration, of any number, or no stop
+        (None, {"action": "created", **RUNNING}, {"started"}),
+        (None, {"action": "created", "duration": -1694000000}, {"started"}),
+        (None, {"action": "created", "stop": None}, {"started"}),
+        (None, {"action": "created"}, {"started"}),
+        (None, {"action": "created", **STOPPED}, {"logged"}),
+        (None, {"action": "created", "duration": 60}, {"logged"}),
+        ({"action": "created", **RUNNING}, STOPPED, {"stopped"}),
+        ({"action": "created", "stop": None}, {"stop": STOP}, {"stopped"}),
+        ({"action": "created"}, {"stop": STOP}, {"stopped"}),
+        (STOPPED, RUNNING, {"started"}),
+        (STOPPED, {**STOPPED, "stop": "2026-05-02T11:30:00Z"}, set()),
+        (STOPPED, {**STOPPED, "description": "b"}, set()),
+        ({**STOPPED, "description": "a"}, {**STOPPED, "description": "b"}, {"renamed"}),
+        ({**RUNNING, "description": "a"}, {**RUNNING, "description": "b"}, {"renamed"}),
+        ({**RUNNING, "description": "a"}, {**STOPPED, "description": "b"}, {"stopped", "renamed"}),
+        ({**STOPPED, "description": None}, {**STOPPED, "description": ""}, set()),
+        (RUNNING, RUNNING, set()),
+        # projects, by either name of their key
+        ({"project_id": 1}, {"project_id": 2}, {"moved"}),
+        ({"pid": 1}, {"project_id": 2}, {"moved"}),
+        ({"pid": 1}, {"project_id": 1}, set()),
+        ({"project_id": None}, {"project_id": 2}, {"moved"}),
+        ({"project_id": 2}, {"project_id": None}, {"moved"}),
+        ({"project_id": 2}, {}, set()),
+        (None, {"action": "created", "stop": STOP, "project_id": 2}, {"logged"}),
+        ({"entity": "task", "project_id": 1}, {"entity": "task", "project_id": 2}, {"moved"}),
+        ({"entity": "project_user", "project_id": 1}, {"entity": "project_user", "project_id": 2}, set()),
+        # billable
+        ({"billable": False}, {"billable": True}, {"became_billable"}),
+        ({"billable": True}, {"billable": False}, {"became_non_billable"}),
+        ({"billable": True}, {"billable": None}, set()),
+        ({"billable": True}, {"billable": 0}, set()),
+        (None, {"action": "created", **RUNNING, "billable": True}, {"started"}),
+        ({"entity": "project", "billable": False}, {"entity": "project", "billable": True}, {"became_billable"}),
+        # names
+        ({"entity": "project", "name": "a"}, {"entity": "project", "name": "b"}, {"renamed"}),
+        ({"entity": "client", "name": "a"}, {"entity": "client", "name": "a"}, set()),
+        ({"entity": "tag", "name": "a"}, {"entity": "tag", "name": 5}, set()),
+        # deleted and restored
+        (STOPPED, DELETED, {"deleted"}),
+        (STOPPED, {"action": "updated", "server_deleted_at": STOP}, {"deleted"}),
+        (RUNNING, DELETED, {"deleted"}),
+        (DELETED, DELETED, set()),
+        (None, DELETED, {"deleted"}),
+        (DELETED, STOPPED, {"restored"}),
+        ({"entity": "tag", "action": "deleted"}, {"entity": "tag", "action": "created", "name": "a"}, {"restored"}),
+        # nothing is known of before
+        (None, STOPPED, set()),
+        (None, RUNNING, set()),
+        (None, {"project_id": 1, "billable": True, "description": "a"}, set()),
+    ],
+)
+def test_what_two_versions_differ_in(before: dict[str, Any] | None, after: dict[str, Any], transitions: set[str]):
+    events = [] if before is None else [version(1, **before)]
+    assert find([*events, version(2, **after)]).transitions == transitions
+
+
+@pytest.mark.parametrize(
+    ("after", "transitions"),
+    [
+        (STOPPED, {"stopped"}),
+        (RUNNING, {"started"}),
+        ({"project_id": 1, "billable": True, "description": "a"}, {"moved", "became_billable", "renamed"}),
+        ({"billable": False}, {"became_non_billable"}),
+        ({"action": "created", **STOPPED}, {"logged"}),
+        ({"action": "deleted"}, {"deleted"}),
+        ({}, set()),
+    ],
+)
+def test_without_a_version_before_all_that_could_have_led_to_this_one_may_count(
+    after: dict[str, Any], transitions: set[str]
+):
+    assert find([version(1, **after)], match_unknown=True).transitions == transitions
+
+
+def test_a_field_that_is_known_is_compared_also_where_the_unknown_counts():
+    assert not find([version(1, **STOPPED), version(2, **STOPPED)], match_unknown=True).transitions
+    assert find([version(1, **STOPPED), version(2, **STOPPED, billable=True)], match_unknown=True).transitions == {
+        "became_billable"
+    }
+
+
+def test_a_move_names_both_projects():
+    assert find([version(1, project_id=1), version(2, project_id=2)]) == Change(frozenset({"moved"}), 1, 2)
+    assert find([version(1, project_id=None), version(2, project_id=2)]) == Change(frozenset({"moved"}), None, 2)
+
+
+def test_a_payload_with_ids_alone_leaves_what_is_known():
+    events = [version(1, **RUNNING, project_id=1), version(2), version(3, **STOPPED, project_id=1)]
+    assert not find(events[:2]).transitions
+    assert find(events).transitions == {"stopped"}
+
+
+def test_a_restored_entry_is_compared_with_what_it_was_before_it_was_deleted():
+    events = [version(1, **RUNNING), version(2, action="deleted"), version(3, **STOPPED)]
+    assert find(events).transitions == {"restored", "stopped"}
+
+
+def test_versions_of_one_second_are_told_apart_by_the_events():
+    start, stop = (
+        change(number, id=ENTRY, created_at=NOON + timedelta(milliseconds=number), at=NOON.isoformat(), **fields)
+        for number, fields in ((1, {"action": "created", **RUNNING}), (2, STOPPED))
+    )
+    assert find([start, stop]).transitions == {"stopped"}
+    assert not find([stop, start]).transitions
+
+
+def test_what_says_neither_when_it_is_of_nor_when_it_happened_is_of_when_it_came():
+    event = replace(change(2, id=ENTRY, received_at=NOON, at="soon", **STOPPED), created_at=None)
+    assert find([version(-5, action="created", **RUNNING), event]).transitions == {"stopped"}
+
+
+@pytest.mark.parametrize("transition", TRANSITIONS)
+@pytest.mark.parametrize("entity", ["time_entry", "project", "tag", "workspace", "novel", None])
+def test_no_payload_makes_a_comparison_fail(transition: str, entity: str | None):
+    odd = {"stop": [1], "duration": "x", "project_id": {}, "billable": "yes", "description": 5, "name": None, "at": 7}
+    events = [version(1, entity=entity or "", **odd), version(2, entity=entity or "", **odd)]
+    assert transition not in find(events).transitions
+
+
+# Histories: one entity, versions in order, with what each changed by the table above.
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "running": st.booleans(),
+        "project_id": st.sampled_from([None, 1, 2]),
+        "billable": st.booleans(),
+        "description": st.sampled_from(["a", "b"]),
+    },
+)
+HISTORIES = st.lists(st.tuples(st.integers(0, 4).map(lambda number: number == 0), FIELDS), min_size=1, max_size=8)
+
+
+def build_history(steps: Sequence[tuple[bool, dict[str, Any]]], seed: int) -> list[NewEvent]:
+    """Return the events of an entity that is created and then changed by each step, often within the same second."""
+    events, known = list[NewEvent](), dict[str, Any](running=True, project_id=None, billable=False, description="a")
+    moment, chance = NOON, random.Random(seed)
+    for number, (is_deletion, fields) in enumerate(steps):
+        known |= fields
+        moment += timedelta(seconds=chance.choice([0.001, 0.4, 1, 60]))
+        action = "created" if number == 0 else "deleted" if is_deletion else "updated"
+        payload = {key: value for key, value in known.items() if key != "running"}
+        payload |= RUNNING if known["running"] else STOPPED
+        if action == "deleted":
+            payload = chance.choice([payload, {}])
+        at = moment.replace(microsecond=0).isoformat()
+        events.append(change(number + 1, action=action, created_at=moment, id=ENTRY, at=at, **payload))
+    return events
+
+
+def deliver(events: Sequence[NewEvent]) -> list[tuple[str, frozenset[str]]]:
+    """Return what each event changed by those that were delivered before it."""
+    versions = [read(event) for event in events]
+    return [
+        (str(one.order), find_change(build_state(versions[:place]), one).transitions)
+        for place, one in enumerate(versions)
+    ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(HISTORIES, st.integers(0, 2**16))
+def test_in_order_each_version_brings_what_differs_from_the_one_before(
+    steps: list[tuple[bool, dict[str, Any]]], seed: int
+):
+    events = build_history(steps, seed)
+    expected, live, deleted = list[set[str]](), None, False
+    known: dict[str, Any] = {"running": True, "project_id": None, "billable": False, "description": "a"}
+    for number, (is_deletion, fields) in enumerate(steps):
+        known = known | fields
+        if number and is_deletion:
+            expected.append(set() if deleted else {"deleted"})
+            deleted = True
+            continue
+        found: set[str] = {"restored"} if deleted else set()
+        if live is None:
+            found |= {"started" if known["running"] else "logged"}
+        else:
+            changed = {key for key in known if known[key] != live[key]}
+            words = {
+                "running": "started" if known["running"] else "stopped",
+                "project_id": "moved",
+                "billable": "became_billable" if known["billable"] else "became_non_billable",
+                "description": "renamed",
+            }
+            found |= {words[key] for key in changed}
+        expected.append(found)
+        live, deleted = known, False
+    assert [set(found) for _, found in deliver(events)] == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(HISTORIES, st.integers(0, 2**16), st.data())
+def test_in_any_order_and_with_copies_no_transition_comes_twice(
+    steps: list[tuple[bool, dict[str, Any]]], seed: int, data: st.DataObject
+):
+    events = build_history(steps, seed)
+    true = Counter(word for _, found in deliver(events) for word in found)
+    copies = data.draw(st.lists(st.sampled_from(events), max_size=len(events)))
+    order = data.draw(st.permutations([*events, *copies]))
+    fired = deliver(order)
+    assert Counter(word for _, found in fired for word in found) <= true
+    # Nor does one event bring anything twice, however often it is delivered.
+    assert len({key for key, found in fired if found}) == len([key for key, found in fired if found])
+    # Copies change nothing in what the others bring.
+    firsts = list({event.event_id: event for event in order}.values())
+    assert [found for found in fired if found[1]] == [found for found in deliver(firsts) if found[1]]
+
+
+# -- with a store ------------------------------------------------------------------------------------------------------
+
+
+def wanted(transition: str | list[str], **more: Any) -> EventQuery:
+    return EventQuery(EventFilter.from_dict({"transitions": transition, **more}))
+
+
+def fired(store: EventStore, query: EventQuery) -> list[int]:
+    """Return the places of all that counts."""
+    return [one.seq for one in store.read(0, 10_000) if query.find_message(one, store)]
+
+
+def test_a_stop_is_found_once_among_edits_and_copies(store: EventStore):
+    events = [
+        version(1, action="created", **RUNNING),
+        version(2, **RUNNING, description="x"),
+        version(3, **STOPPED),
+        version(4, **STOPPED, description="y"),
+        version(5, **STOPPED, project_id=9),
+    ]
+    store.append(events)
+    store.append([replace(event, copy_of=place) for place, event in enumerate(events, 1)])
+    store.append([replace(version(3, **STOPPED), subscription_id=78), version(6, **STOPPED)])
+    assert fired(store, wanted("stopped")) == [3]
+    assert fired(store, wanted(["started", "stopped"])) == [1, 3]
+    found, _ = search(store, wanted("stopped"), 0)
+    assert found
+    assert found.as_dict()["transitions"] == ["stopped"]
+
+
+def test_another_entity_of_the_same_id_and_another_workspace_are_others(store: EventStore):
+    store.append([version(1, action="created", **RUNNING), version(2, entity="task", name="a")])
+    store.append([version(3, workspace_id=WORKSPACE + 1, **STOPPED), version(4, entity="project", name="b")])
+    assert fired(store, wanted(["stopped", "renamed"])) == []
+    store.append([version(5, **STOPPED), version(6, entity="task", name="b")])
+    assert fired(store, wanted(["stopped", "renamed"])) == [5, 6]
+
+
+def test_a_filter_by_project_takes_a_deletion_that_has_nothing_but_ids(store: EventStore):
+    store.append([version(1, action="created", **STOPPED, project_id=9), version(2, action="deleted")])
+    store.append([change(3, action="deleted", id=ENTRY + 1, project_id=9), change(4, action="deleted", id=ENTRY + 2)])
+    assert fired(store, wanted("deleted", project_ids=9)) == [2, 3]
+    assert fired(store, wanted("deleted", project_ids=8)) == []
+    assert fired(store, wanted("stopped", project_ids=9)) == []
+
+
+def test_a_move_is_found_by_either_project(store: EventStore):
+    store.append([version(number, project_id=project) for number, project in enumerate([1, 2, 3, None, 2], 1)])
+    assert fired(store, wanted("moved")) == [2, 3, 4, 5]
+    assert fired(store, EventQuery(EventFilter.from_dict({"from_project_ids": 2}))) == [3]
+    assert fired(store, EventQuery(EventFilter.from_dict({"to_project_ids": [2]}))) == [2, 5]
+    assert fired(store, EventQuery(EventFilter.from_dict({"from_project_ids": 3, "to_project_ids": 2}))) == []
+
+
+def test_what_is_not_known_before_counts_where_that_is_asked_for(store: EventStore):
+    store.append([version(1, **STOPPED), version(2, **STOPPED)])
+    assert fired(store, wanted("stopped")) == []
+    assert fired(store, wanted("stopped", unknown_previous="match")) == [1]
+
+
+def test_an_entity_with_many_versions_is_compared_with_the_latest_of_them(store: EventStore):
+    store.append([version(number, description=str(number)) for number in range(1, 61)])
+    store.append([replace(version(number, description=str(number)), copy_of=number) for number in range(1, 61)])
+    assert fired(store, wanted("renamed")) == list(range(2, 61))
+
+
+def test_the_state_before_an_event_stays_the_same_when_more_comes(store: EventStore):
+    store.append([version(1, action="created", **RUNNING), version(2, **STOPPED)])
+    stopped = store.get(2)
+    state = find_state(store, stopped)
+    store.append([version(3, **STOPPED), version(4, action="deleted")])
+    assert find_state(store, stopped) == state
+    assert find_state(store, store.get(1)) is None
+
+
+def test_what_the_unread_is_compared_with_outlives_retention(store: EventStore):
+    old, new = NOON, NOON + timedelta(days=40)
+    store.append([replace(version(1, action="created", **RUNNING), received_at=old)])
+    store.append([replace(change(2, id=ENTRY + 1), received_at=old), replace(version(3, **STOPPED), received_at=new)])
+    store.commit("reader", 2)
+    assert store.prune(NOON + timedelta(days=30)) == 1
+    assert fired(store, wanted("stopped")) == [3]
+    store.commit("reader", 3)
+    assert store.prune(NOON + timedelta(days=30)) == 1
+    assert [one.seq for one in store.read(0)] == [3]
+
+
+def test_a_damaged_version_is_left_out(tmp_path: Path):
+    file = tmp_path / "events.sqlite"
+    with SqliteEventStore(file) as store:
+        store.prepare()
+        store.append([version(1, action="created", **RUNNING), version(2, **RUNNING), version(3, **STOPPED)])
+        with sqlite3.connect(file) as db:
+            db.execute("update events set body = 'x' where seq = 2")
+        assert wanted("stopped").find_message(store.get(3), store)
+
+
+def test_a_reader_that_is_killed_again_and_again_takes_each_stop_once(tmp_path: Path):
+    file, taken = tmp_path / "events.sqlite", tmp_path / "taken"
+    chance = random.Random(3)
+    with SqliteEventStore(file) as store:
+        store.prepare()
+        stops, number = list[int](), 0
+        for entry in range(60):
+            events = [change(number + 1, id=entry, action="created", **RUNNING)]
+            events += [change(number + 2, id=entry, **RUNNING), change(number + 3, id=entry, **STOPPED)]
+            stops.append(number + 3)
+            events += [replace(events[chance.randrange(3)], copy_of=1), change(number + 5, id=entry, **STOPPED)]
+            number = store.append(events)[-1].seq
+        kills = 0
+        while (reader := store.find_consumer("reader")) is None or reader.seq < stops[-1]:
+            with subprocess.Popen([sys.executable, "-c", READER, str(file), str(taken)]) as process:
+                begin = reader.seq if reader else 0
+                goal = begin + chance.randrange(20, 100)
+                wait_until(lambda: process.poll() is not None or committed(store) >= goal)  # noqa: B023
+                process.kill()
+            kills += 1
+    found = [int(line) for line in taken.read_text().split()]
+    assert sorted(set(found)) == stops
+    assert kills > 3
+    # What was taken and not committed is taken again, and nothing else.
+    assert found == sorted(found)
+    assert len(found) - len(stops) <= kills
+
+
+READER = """
+import os, sys
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.search import EventQuery, search
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+
+with SqliteEventStore(sys.argv[1]) as store, open(sys.argv[2], "a") as taken:
+    known = store.find_consumer("reader")
+    after = known.seq if known else 0
+    query = EventQuery(EventFilter.from_dict({"transitions": "stopped"}))
+    while (found := search(store, query, after)[0]) is not None:
+        after = found.stored.seq
+        print(after, file=taken, flush=True)
+        store.commit("reader", after)
+"""
+
+
+def committed(store: EventStore) -> int:
+    reader = store.find_consumer("reader")
+    return reader.seq if reader else 0
