@@ -61,7 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sensors": CORE | {"hooks", "triggers"},
     "operators": CORE | {"hooks", "triggers", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
-    "operators.quota_deferral": BASE | {"hooks"},
+    "operators.quota_deferral": BASE | {"core.api", "core.health", "hooks", "triggers"},
     "transfers": CORE | {"hooks", "triggers", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE,

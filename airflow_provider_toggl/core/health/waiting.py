@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from airflow_provider_toggl.core.events.logbook import name_part
-from airflow_provider_toggl.core.health.state import instant, span
+from airflow_provider_toggl.core.health.state import instant
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.core.wording import duration, plural
 
 Reason = Literal["quota", "rate", "permit"]
 
@@ -36,7 +36,7 @@ class WaitingTask:
     :param since: when the wait began; aware.
     :param until: when the task goes on; aware.
     :param requests_done: requests sent so far, over all waits of the task.
-    :param requests_left: requests still to send, at least; None where unknown.
+    :param requests_left: about how many requests are still to be sent; None where unknown.
     :param done_at: when all of it will be done at this quota; None where unknown.
     :param rows_done: rows landed so far, over all waits of the task; None where it lands none.
     """
@@ -64,13 +64,13 @@ class WaitingTask:
     def lines(self, now: datetime) -> list[str]:
         """Return the facts for a log or a terminal, one a line."""
         left = max(0.0, (self.until - now).total_seconds())
-        found = [f"Waits for {self.what_for} until {self.until:%Y-%m-%d %H:%M:%S %Z}, {span(left)} from now."]
+        found = [f"Waits for {self.what_for} until {self.until:%Y-%m-%d %H:%M:%S %Z}, {duration(left)} from now."]
         done = f"Done so far: {plural(self.requests_done, 'request')}"
         if self.rows_done is not None:
             done += f", {plural(self.rows_done, 'row')}"
         found.append(f"{done}.")
         if self.requests_left is not None:
-            found.append(f"Still to do: at least {plural(self.requests_left, 'request')}.")
+            found.append(f"Still to do: about {plural(self.requests_left, 'request')}.")
         if self.done_at is not None:
             found.append(f"At this rate it is done about {self.done_at:%Y-%m-%d %H:%M %Z}.")
         return found
