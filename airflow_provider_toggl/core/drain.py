@@ -25,6 +25,7 @@ from airflow_provider_toggl.core.land.changes import Changes
 from airflow_provider_toggl.core.land.measuring import measure_landing
 from airflow_provider_toggl.core.land.target import Landed, Progress, Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.events import Decoded
@@ -123,8 +124,10 @@ class DrainSummary:
         """Say it in a line."""
         streams = ", ".join(f"{count:,} of {name}" for name, count in sorted(self.streams.items()))
         return (
-            f"{self.events:,} events up to {self.last_seq:,} in {self.seconds:.1f} s ({streams or 'nothing to land'}): "
-            f"{self.inserted:,} rows inserted, {self.updated:,} updated, {self.unchanged:,} events told nothing newer, "
+            f"{plural(self.events, 'event')} up to {self.last_seq:,} in {self.seconds:.1f} s "
+            f"({streams or 'nothing to land'}): "
+            f"{plural(self.inserted, 'row')} inserted, {self.updated:,} updated, "
+            f"{plural(self.unchanged, 'event')} told nothing newer, "
             f"{self.rejected:,} rejected, {self.passed_over:,} passed over."
         )
 
@@ -282,8 +285,8 @@ class Drain:
                 summary.streams[batch.stream] = summary.streams.get(batch.stream, 0) + batch.rows
             if batch.rejected:
                 log.warning(
-                    "%d events up to %d cannot be landed and are kept in rejected_records; the first: %s",
-                    len(batch.rejected),
+                    "%s up to %d cannot be landed; kept in rejected_records; the first: %s",
+                    plural(len(batch.rejected), "event"),
                     last_seq,
                     batch.rejected[0].reason,
                 )

@@ -51,12 +51,14 @@ class ApiError(TogglError):
     :param message: what happened, what it means and what to do.
     :param status: the HTTP status, where there was an answer.
     :param text: what Toggl said of it, shortened.
+    :param what: what happened, without what to do and without a full stop; the message where it is not given.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, text: str = "") -> None:
+    def __init__(self, message: str, *, status: int | None = None, text: str = "", what: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.text = text
+        self.what = what or message.removesuffix(".")
 
 
 class WrongCredentials(ApiError):
@@ -96,8 +98,9 @@ class QuotaExhausted(ApiError):
         known_before: bool,
         status: int | None = None,
         text: str = "",
+        what: str = "",
     ) -> None:
-        super().__init__(message, status=status, text=text)
+        super().__init__(message, status=status, text=text, what=what)
         self.resets_at = resets_at
         self.lane = lane
         self.known_before = known_before
@@ -110,8 +113,10 @@ class RateLimited(ApiError):
     :param told: whether Toggl said when (``Retry-After``), or it is a guess.
     """
 
-    def __init__(self, message: str, *, retry_at: datetime, told: bool, status: int = 429, text: str = "") -> None:
-        super().__init__(message, status=status, text=text)
+    def __init__(
+        self, message: str, *, retry_at: datetime, told: bool, status: int = 429, text: str = "", what: str = ""
+    ) -> None:
+        super().__init__(message, status=status, text=text, what=what)
         self.retry_at = retry_at
         self.told = told
 

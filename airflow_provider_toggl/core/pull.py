@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.api.quota import Estimate
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
+from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, ListCursor
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
@@ -28,11 +30,14 @@ from airflow_provider_toggl.core.land.target import Landed, Sweep, Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.page_landing import PageLander, log_doubts
 from airflow_provider_toggl.core.streams import check_days, get_stream
+from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.records import Batch
 
 log = logging.getLogger(__name__)
+
+_Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
 
 #: People read progress; more often than this it is noise.
 LOG_EVERY = 5.0
@@ -45,7 +50,8 @@ class PullRequest:
     :param since: first day of the history, or of the days to read when ``incremental`` is False. A day is one of the
         token owner's zone.
     :param until: last day to read; only when ``incremental`` is False.
-    :param run_started: what was read since then (this machine's clock) is done; the same over deferrals and retries.
+    :param run_started: when the attempt began, by this machine's clock: what was read since then is done. The cursor
+        has an earlier start where this is a retry or goes on after a deferral.
     :param incremental: read what changed since the last run; False reads the given days, or the whole list, again.
     :param page_size: entries to ask for in a page.
     :param lag: how long a change may take to show in reports.
@@ -53,6 +59,10 @@ class PullRequest:
     :param absent_share: a complete list that lacks more than this share of the known rows, and more than
         ``absent_rows``, is
         not believed.
+    :param attempt_key: what all tries of the task's attempt have in common; empty: what an earlier one has read is
+        read again.
+    :param try_number: of the task.
+    :param is_resumed: the same try goes on after a deferral.
     """
 
     stream: str
@@ -66,6 +76,9 @@ class PullRequest:
     windows_per_run: int = 3
     absent_share: float = 0.2
     absent_rows: int = 20
+    attempt_key: str = ""
+    try_number: int = 1
+    is_resumed: bool = False
 
     def __post_init__(self) -> None:
         if self.workspace_id <= 0:
@@ -75,6 +88,11 @@ class PullRequest:
         if self.windows_per_run < 1 or self.lag < timedelta(0):
             raise ConfigurationError("windows_per_run must be at least 1, and report_lag not negative.")
         check_days(self.stream, self.since, self.until, incremental=self.incremental)
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt that reads, as far as it is known before the cursor is."""
+        return Attempt(self.attempt_key, self.try_number, self.run_started)
 
 
 @dataclass
@@ -109,15 +127,18 @@ class Summary:
         return asdict(self)
 
     def __str__(self) -> str:
+        rows, pages = plural(self.rows, "row"), plural(self.pages, "page")
         parts = [
-            f"{self.stream} of workspace {self.workspace_id}: {self.rows:,} rows in {self.pages} pages",
+            f"{self.stream} of workspace {self.workspace_id}: {rows} in {pages}",
             f"{self.inserted:,} new, {self.updated:,} changed, {self.unchanged:,} as before",
         ]
         parts += [f"{self.rejected:,} rejected (see rejected_records)"] if self.rejected else []
         parts += [f"{self.odd_durations:,} with odd durations"] if self.odd_durations else []
         parts += [f"{self.absent:,} gone"] if self.absent else []
-        parts.append(f"{self.requests} requests" + ("" if self.quota_left is None else f", {self.quota_left} left"))
-        parts += [f"{self.deferrals} waits for the quota"] if self.deferrals else []
+        parts.append(
+            plural(self.requests, "request") + ("" if self.quota_left is None else f", {self.quota_left} left")
+        )
+        parts += [f"{plural(self.deferrals, 'wait')} for the quota"] if self.deferrals else []
         parts.append("still on the first load" if self.watermark is None else f"complete up to {self.watermark}")
         return "; ".join(parts) + "."
 
@@ -146,6 +167,8 @@ class Pull:
         self._lander = PageLander(target, request.workspace_id, self.scope, self._clock)
         self.summary = summary or Summary(request.stream, request.workspace_id)
         self.changes = Changes()
+        self._current: EntriesReader | ListReader | None = None
+        self._pace = _Pace()
         if self.summary.inserted or self.summary.updated or self.summary.absent:
             # What an earlier part landed is known only by its numbers.
             self.changes.mark(request.workspace_id, request.stream)
@@ -164,6 +187,16 @@ class Pull:
         request = self._request
         with fields(connection=self._session.name, workspace_id=request.workspace_id, stream=request.stream, by="pull"):
             return self._run()
+
+    def estimate(self) -> Estimate:
+        """Return about what is left to ask of Toggl in this run, and how long that takes.
+
+        It asks nothing. Days that were never read are taken to have as many entries as those read last; how far back a
+        history goes is not known before its end.
+        """
+        reader = self._current
+        requests = _requests_left(reader, self._pace) if isinstance(reader, EntriesReader) else self._pace.left
+        return self._session.estimate(max(1, requests or 1), self._path())
 
     def _run(self) -> Summary:
         started = self._clock.now()
@@ -195,7 +228,7 @@ class Pull:
         state = self._target.find_state(self._stream.name, self.scope)
         watermark = state.watermark if state else None
         self.summary.watermark = _iso(watermark) or self.summary.watermark
-        reader = self._reader(state.cursor if state else None, watermark)
+        reader = self._current = self._reader(state.cursor if state else None, watermark)
         if isinstance(reader, EntriesReader):
             self._log_plan(reader)
         elif not self._stream.per_page:
@@ -223,6 +256,7 @@ class Pull:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
         landed = self._lander.land(page, batch, sweep, note_days=True)
         self._note(batch, landed)
+        self._pace = self._pace.after(page)
         summary.pages += 1
         summary.rows += page.rows
         summary.inserted += landed.inserted
@@ -258,30 +292,71 @@ class Pull:
             )
             return
         log.info(
-            "%s of workspace %s: %s. At least %s, and one request more for each further %s entries.",
+            "%s of workspace %s: %s. At least %s, and one request more for each further %s.",
             self._stream.name,
             self._request.workspace_id,
             ", ".join(names),
             self._session.estimate(len(names), self._path()),
-            self._request.page_size,
+            plural(self._request.page_size, "entry"),
         )
 
     def _log_progress(self, page: Page, elapsed: float) -> None:
         left = self._session.quota_left(self._path())
         to_go = ""
         if page.share is not None and 0 < page.share < 1:
-            to_go = f", {page.share:.0%}, about {elapsed / page.share - elapsed:.0f} s to go"
+            to_go = f", {page.share:.0%}, about {duration(elapsed / page.share - elapsed)} to go"
         tell(
             log,
-            "%s, %s: %s rows in %d pages%s; %s requests left.",
+            "%s, %s: %s in %s%s; %s left.",
             self._stream.name,
             page.where,
-            f"{self.summary.rows:,}",
-            self.summary.pages,
+            plural(self.summary.rows, "row"),
+            plural(self.summary.pages, "page"),
             to_go,
-            "unknown" if left is None else left,
+            "unknown requests" if left is None else plural(left, "request"),
             **(fields_of(self.summary) | {"quota_left": left}),
         )
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """How fast the pages of a window or list get on, by the share of it that each of them ends at.
+
+    A first page alone says little: a history may begin in the middle of its first year.
+    """
+
+    where: str = ""
+    first: float = 0.0
+    last: float = 0.0
+    pages: int = 0
+
+    def after(self, page: Page) -> _Pace:
+        if page.share is None or page.share >= 1:
+            return _Pace()
+        if page.where != self.where:
+            return _Pace(page.where, page.share, page.share)
+        return replace(self, last=page.share, pages=self.pages + 1)
+
+    @property
+    def whole(self) -> float | None:
+        """Pages that all of it takes; None while that cannot be said."""
+        return self.pages / (self.last - self.first) if self.last > self.first else None
+
+    @property
+    def left(self) -> int | None:
+        """Pages that are left of it; None while that cannot be said."""
+        return None if self.whole is None else max(1, round(self.whole * (1 - self.last)))
+
+
+def _requests_left(reader: EntriesReader, pace: _Pace) -> int:
+    """Return about how many pages a reader will still ask for in this run: one for each window at least."""
+    opened, due = reader.cursor.open, reader.plan()
+    others = [window for window in due if opened is None or window != opened.window]
+    requests = len(others) + (0 if opened is None else pace.left or 1)
+    if opened is not None and opened.order == "date" and pace.whole is not None:
+        unread = [one for one in others if one.first < opened.first and windows.gaps(reader.cursor.coverage, one)]
+        requests += sum(round(one.days * pace.whole / opened.window.days) - 1 for one in unread)
+    return requests
 
 
 def build_reader(
@@ -290,19 +365,27 @@ def build_reader(
     """Return what reads a stream from where a cursor says, from the start without one."""
     stream = get_stream(request.stream)
     if stream.listing != "report":
-        options = ListOptions(request.workspace_id, request.run_started, request.incremental)
-        return ListReader(session, stream, options, cursors.load_list(cursor), watermark=watermark, clock=clock)
+        listed, attempt = _continued(cursors.load_list(cursor), request)
+        options = ListOptions(request.workspace_id, attempt.started, request.incremental)
+        return ListReader(session, stream, options, listed, watermark=watermark, clock=clock)
+    entries, attempt = _continued(cursors.load_entries(cursor), request)
     only = _only_window(request)
     wanted = EntriesOptions(
         workspace_id=request.workspace_id,
-        run_started=request.run_started,
+        run_started=attempt.started,
         beginning=None if request.since is None or only else windows.parse_day(request.since, "since", _today(request)),
         only=only,
         page_size=request.page_size,
         lag=request.lag,
         windows_per_run=request.windows_per_run,
     )
-    return EntriesReader(session, wanted, cursors.load_entries(cursor), clock)
+    return EntriesReader(session, wanted, entries, clock)
+
+
+def _continued(cursor: _Cursor, request: PullRequest) -> tuple[_Cursor, Attempt]:
+    """Return a cursor that has the attempt of the request, and that attempt with its start."""
+    attempt = request.attempt.continue_from(cursor.attempt, is_resumed=request.is_resumed)
+    return replace(cursor, attempt=attempt if attempt.key else None), attempt
 
 
 def read_pages(session: TogglSession, request: PullRequest) -> Iterator[Page]:

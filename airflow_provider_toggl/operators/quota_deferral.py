@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.api.session import observe_waits
 from airflow_provider_toggl.core.arguments import Parser, parse_flag, parse_id, parse_text, required
+from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.health.waiting import Reason, WaitingTask
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
 from airflow_provider_toggl.templates import CheckedArguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_toggl.core.api.quota import Estimate
 
 #: Tasks that wait for the same reset come back within this many seconds of each other, not all at once.
 SPREAD_SECONDS = 2.0
@@ -34,6 +43,10 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         "toggl_conn_id": required(parse_text),
         "workspace_id": parse_id,
     }
+    #: What the task got for the try at hand.
+    run_context: Context
+    #: What is left to do when the task has to wait, where that is known.
+    estimate: Estimate | None = None
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,8 +57,12 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         raise NotImplementedError
 
     def so_far(self, progress: dict[str, Any]) -> str:
-        """Return what there is to say of a progress when the task begins to wait, with a space before it."""
+        """Return a line about what is done when the task begins to wait, empty where there is nothing to say."""
         return ""
+
+    def summary_so_far(self, progress: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the summary of what is done when the task begins to wait."""
+        return {}
 
     def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of ``resume`` that a progress is kept as."""
@@ -53,18 +70,22 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Do the work, or defer until the quota allows it."""
-        return self._attempt({})
+        return self._attempt(context, {})
 
-    def resume(self, context: Context, event: Any = None, *, progress: dict[str, Any] | None = None) -> Any:
+    def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
         """Go on after the wait."""
-        return self._attempt(progress or {})
+        return self._attempt(context, _kept(event, kept).get("progress") or {}, is_resumed=True)
 
-    def _attempt(self, progress: dict[str, Any]) -> Any:
+    def _attempt(self, context: Context, progress: dict[str, Any], *, is_resumed: bool = False) -> Any:
         self.parse_arguments()
+        self.run_context = context
+        self.estimate = None
         telemetry.connect()
+        if is_resumed or getattr(context.get("ti"), "try_number", 1) > 1:
+            clear_waiting(self._conn_id, task_label(self.task_id, context))
         stop: QuotaExhausted | RateLimited
         try:
-            with fields(connection=getattr(self, "toggl_conn_id", "")):
+            with fields(connection=self._conn_id), observe_waits(lambda *wait: self._wait_in_slot(progress, *wait)):
                 return self.work(progress)
         except QuotaExhausted as error:
             stop, until = error, error.resets_at
@@ -74,47 +95,72 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
             raise stop
         return self._defer_until(until, stop, progress)
 
-    def _defer_until(self, until: datetime, stop: Exception, progress: dict[str, Any]) -> NoReturn:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger  # noqa: PLC0415 - few tasks wait
+    def _defer_until(self, until: datetime, stop: QuotaExhausted | RateLimited, progress: dict[str, Any]) -> NoReturn:
+        from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger  # noqa: PLC0415 - few tasks wait
 
         spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
         moment = until + timedelta(seconds=spread)
-        with fields(connection=getattr(self, "toggl_conn_id", ""), deferred_until=moment.isoformat()):
-            self.log.info(
-                "%s The task goes on at %s and holds no worker slot until then.%s", stop, moment, self.so_far(progress)
-            )
-        reason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
-        metrics.DEFERRALS.add(connection=getattr(self, "toggl_conn_id", ""), reason=reason)
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume", kwargs=self.kept(progress))
+        reason: Reason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
+        waiting = self._waiting(progress, reason, moment)
+        with fields(connection=self._conn_id, deferred_until=moment.isoformat()):
+            lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.so_far(progress)]
+            for line in filter(None, lines):
+                self.log.info("%s", line)
+            self.log.info("The task holds no worker slot until then.")
+        note_waiting(self._conn_id, waiting)
+        metrics.DEFERRALS.add(connection=self._conn_id, reason=reason)
+        kept = self.kept(progress)
+        trigger = TogglWaitTrigger(moment=moment, what_for=waiting.what_for, kept=kept)
+        self.defer(trigger=trigger, method_name="resume", kwargs=kept)
         raise ConfigurationError("The task could not be deferred.")
+
+    @contextmanager
+    def _wait_in_slot(self, progress: dict[str, Any], reason: str, until: float, spent: int) -> Iterator[None]:
+        """Record a wait of the session that is long enough for people to ask about it."""
+        kind: Reason = "rate" if reason == "retry" else "permit"
+        waiting = self._waiting(progress, kind, utc(until), spent)
+        note_waiting(self._conn_id, waiting)
+        try:
+            yield
+        finally:
+            clear_waiting(self._conn_id, waiting.task)
+
+    def _waiting(self, progress: dict[str, Any], reason: Reason, until: datetime, spent: int = 0) -> WaitingTask:
+        now, left, done = datetime.now(timezone.utc), self.estimate, self.summary_so_far(progress)
+        workspace_id = str(done.get("workspace_id") or getattr(self, "workspace_id", None) or "")
+        return WaitingTask(
+            task=task_label(self.task_id, self.run_context),
+            workspace_id=int(workspace_id) if workspace_id.isdigit() else None,
+            stream=getattr(self, "stream", None),
+            reason=reason,
+            since=now,
+            until=until,
+            requests_done=int(done.get("requests") or 0) + spent,
+            requests_left=None if left is None else left.requests,
+            done_at=None if left is None else max(until, now + timedelta(seconds=left.seconds)),
+            rows_done=done.get("rows"),
+        )
+
+    @property
+    def _conn_id(self) -> str:
+        return str(getattr(self, "toggl_conn_id", ""))
 
 
 class RunDeferral(QuotaDeferral):
-    """Does the work of one run of a DAG over all its waits and tries, with a summary that adds up."""
+    """Does the work of one attempt of a task over all its waits and tries, with a summary that adds up."""
 
-    #: What the task got for the attempt at hand.
-    run_context: Context
+    _is_resumed = False
 
     def execute(self, context: Context) -> Any:
         """Do the work, or defer until the quota allows it."""
-        self.run_context = context
-        return self._attempt({"run_started": run_started(context).isoformat(), "summary": None})
+        self._is_resumed = False
+        return self._attempt(context, {"run_started": _now(), "summary": None})
 
-    def resume(
-        self,
-        context: Context,
-        event: Any = None,
-        *,
-        run_started: str | None = None,
-        summary: dict[str, Any] | None = None,
-        **more: Any,
-    ) -> Any:
-        """Go on after a wait for the quota, behind what was landed.
-
-        ``airflow dags test`` loses what a task leaves for itself when it defers: then the counts begin anew.
-        """
-        self.run_context = context
-        return self._attempt({"run_started": run_started or _started_text(context), "summary": summary, **more})
+    def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
+        """Go on after a wait for the quota, behind what was landed."""
+        self._is_resumed = True
+        progress = {"run_started": _now(), "summary": None} | _kept(event, kept)
+        return self._attempt(context, progress, is_resumed=True)
 
     @property
     def claimant(self) -> str:
@@ -122,25 +168,67 @@ class RunDeferral(QuotaDeferral):
         ti = self.run_context.get("ti")
         return self.task_id if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
 
+    def attempt_of(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a request that say which attempt it is of."""
+        return {
+            "run_started": datetime.fromisoformat(progress["run_started"]),
+            "attempt_key": attempt_key(self.run_context),
+            "try_number": getattr(self.run_context.get("ti"), "try_number", None) or 1,
+            "is_resumed": self._is_resumed,
+        }
+
     def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of ``resume`` that a progress is kept as."""
         return progress
 
+    def summary_so_far(self, progress: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the summary of what is done when the task begins to wait."""
+        return progress["summary"] or {}
+
     def so_far(self, progress: dict[str, Any]) -> str:
-        """Return what there is to say of a progress when the task begins to wait."""
-        return f" So far: {self.say(progress['summary'])}"
+        """Return a line about what is done when the task begins to wait."""
+        return f"So far: {self.say(progress['summary'])}" if progress["summary"] else ""
 
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary in a line."""
         raise NotImplementedError
 
 
+def attempt_key(context: Context) -> str:
+    """Return what all tries of a task's attempt have in common, and no other attempt has; empty without a task.
+
+    A retry has the same one. A clear raises ``clear_number`` of the run, also where the run goes on, and ``max_tries``
+    of the task. A run that was deleted and made again under its name has another ``start_date``.
+    """
+    ti, run = context.get("ti"), context.get("dag_run")
+    if ti is None:
+        return ""
+    parts = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, getattr(ti, "max_tries", None)]
+    parts += [str(getattr(run, name, None)) for name in ("start_date", "clear_number")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def task_label(task_id: str, context: Context) -> str:
+    """Return the name of a task in the records of those that wait, the same for all its tries."""
+    ti = context.get("ti")
+    if ti is None:
+        return task_id
+    index = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"
+    return f"{ti.dag_id}.{ti.task_id}{index} ({ti.run_id})"
+
+
 def run_started(context: Context) -> datetime:
-    """Return when the DAG run started: the same for every try, so that a retry does not read again what is done."""
+    """Return when the DAG run started, the same for every try."""
     run = context.get("dag_run")
     started = getattr(run, "start_date", None)
     return started if isinstance(started, datetime) else datetime.now(timezone.utc)
 
 
-def _started_text(context: Context) -> str:
-    return run_started(context).isoformat()
+def _kept(event: Any, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what a task kept when it deferred; ``airflow dags test`` passes on only what is in the event."""
+    found = kept or (event.get("kept") if isinstance(event, Mapping) else None)
+    return dict(found or {})
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat()

@@ -119,10 +119,10 @@ class TogglRequestOperator(TogglWrite):
         self.run_context = context
         return super().execute(context)
 
-    def resume(self, context: Context, event: Any = None, *, progress: dict[str, Any] | None = None) -> Any:
+    def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
         """Go on after the wait."""
         self.run_context = context
-        return super().resume(context, event, progress=progress)
+        return super().resume(context, event, **kept)
 
     def work(self, progress: dict[str, Any]) -> Any:
         """Ask; return what the response filter makes of the answer."""

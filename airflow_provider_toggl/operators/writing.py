@@ -58,11 +58,11 @@ class TogglWrite(QuotaDeferral):
         self._heeds_notes = self.is_retry
         return super().execute(context)
 
-    def resume(self, context: Context, event: Any = None, *, progress: dict[str, Any] | None = None) -> Any:
+    def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
         """Go on after the wait."""
         self._begin(context)
         self._heeds_notes = True
-        return super().resume(context, event, progress=progress)
+        return super().resume(context, event, **kept)
 
     def open_workspace(self) -> tuple[TogglSession, int]:
         """Return the session of the connection and the workspace to work on."""

@@ -163,6 +163,7 @@ class TogglReconcileOperator(RunDeferral):
                 outlets.tell(target, run.changes)
             except (QuotaExhausted, RateLimited):
                 run.summary.deferrals += 1
+                self.estimate = run.estimate()
                 progress["summary"] = run.summary.as_dict()
                 outlets.keep(run.changes, progress)
                 raise
@@ -185,7 +186,7 @@ class TogglReconcileOperator(RunDeferral):
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return ReconcileRequest(
             workspace_id=hook.get_workspace_id(self.workspace_id),
-            run_started=datetime.fromisoformat(progress["run_started"]),
+            **self.attempt_of(progress),
             since=self.since,
             until=self.until,
             overlap=timedelta(seconds=self.overlap),

@@ -148,7 +148,7 @@ class TogglToSqlOperator(RunDeferral):
         from airflow_provider_toggl.core.pull import Pull, Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         hook = TogglHook(self.toggl_conn_id)
-        request = self._request(hook, datetime.fromisoformat(progress["run_started"]))
+        request = self._request(hook, progress)
         outlets = Outlets(self, self.run_context, self.max_partitions)
         outlets.check_workspace(request.workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
         earlier = Summary(**progress["summary"]) if progress["summary"] else None
@@ -167,6 +167,7 @@ class TogglToSqlOperator(RunDeferral):
                 outlets.tell(target, pull.changes)
             except (QuotaExhausted, RateLimited):
                 pull.summary.deferrals += 1
+                self.estimate = pull.estimate()
                 progress["summary"] = pull.summary.as_dict()
                 outlets.keep(pull.changes, progress)
                 raise
@@ -189,14 +190,14 @@ class TogglToSqlOperator(RunDeferral):
 
         return str(Summary(**summary))
 
-    def _request(self, hook: TogglHook, run_started: datetime) -> PullRequest:
+    def _request(self, hook: TogglHook, progress: dict[str, Any]) -> PullRequest:
         from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return PullRequest(
             stream=self.stream,
             workspace_id=hook.get_workspace_id(self.workspace_id),
-            run_started=run_started,
+            **self.attempt_of(progress),
             since=self.since,
             until=self.until,
             incremental=self.incremental,

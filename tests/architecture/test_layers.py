@@ -17,6 +17,7 @@ BASE = {
     "core.arguments",
     "core.metrics",
     "core.log_fields",
+    "core.wording",
 }
 CORE = BASE | {
     "core.api",
@@ -45,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.arguments": {"core.errors", "core.instants", "core.streams"},
     "core.metrics": set(),
     "core.log_fields": set(),
+    "core.wording": set(),
     "core.api": BASE,
     "core.events": BASE,
     "core.land": BASE,
@@ -64,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sensors": CORE | {"hooks", "triggers", "templates"},
     "operators": CORE | {"hooks", "triggers", "templates", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
-    "operators.quota_deferral": BASE | {"hooks", "templates"},
+    "operators.quota_deferral": BASE | {"core.api", "core.health", "hooks", "templates", "triggers"},
     "transfers": CORE | {"hooks", "triggers", "templates", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE | {"triggers"},

@@ -30,7 +30,7 @@ def test_a_missing_connection_is_told_with_its_cure_and_the_rest_is_skipped(caps
     assert "finds no connection 'toggl_nowhere'" in lines[place]
     assert lines[place + 1].split()[0] == "Meaning:"
     assert lines[place + 2].split()[0] == "Cure:"
-    assert lines[-1].endswith("0 requests were sent to Toggl.")
+    assert lines[-1].endswith("0 requests sent to Toggl.")
 
 
 def test_a_connection_without_a_token_is_wrong(connections: Connections, capsys: pytest.CaptureFixture[str]) -> None:

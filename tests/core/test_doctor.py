@@ -77,7 +77,7 @@ def test_a_report_is_in_the_order_of_the_steps_and_fails_by_a_fault_alone() -> N
     assert worse.exit_code == 1
     text = "\n".join(worse.lines())
     assert f"Cure: {BY_NAME['wrong_token'].cure}" in text
-    assert text.endswith("3 requests were sent to Toggl.")
+    assert text.endswith("3 requests sent to Toggl.")
     assert skipped("plan", "why").as_dict() == {
         "step": "plan",
         "state": "skipped",

@@ -460,7 +460,7 @@ def test_the_log_says_the_cost_before_the_progress_and_the_end(build, caplog: py
     lines = [record.getMessage() for record in caplog.records if record.name.endswith("core.pull")]
     assert "about" in lines[0]
     assert "requests" in lines[0]
-    assert "240 rows in 1 pages" in lines[1]
+    assert "240 rows in 1 page" in lines[1]
     assert "requests left" in lines[1]
     assert lines[-1].startswith(f"time_entries of workspace {workspace.id}: ")
 

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import TaskDeferred
 from support.log_lines import task_log
 from support.measured import Recorder
@@ -13,6 +12,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.operators import quota_deferral
 from airflow_provider_toggl.operators.quota_deferral import SPREAD_SECONDS, QuotaDeferral
+from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger
 
 pytestmark = pytest.mark.airflow
 
@@ -45,7 +45,7 @@ def test_it_waits_without_a_slot_until_it_may_go_on_and_then_goes_on(stop: Excep
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute({})
     trigger = deferred.value.trigger
-    assert isinstance(trigger, DateTimeTrigger)
+    assert isinstance(trigger, TogglWaitTrigger)
     assert LATER <= trigger.moment <= LATER + timedelta(seconds=SPREAD_SECONDS)
     resume = getattr(operator, deferred.value.method_name)
     assert resume({}, None, **(deferred.value.kwargs or {})) == [1, 2, 3]

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from support.truth import entry_differences, live, rows
@@ -17,6 +16,7 @@ from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
+from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger
 
 pytestmark = pytest.mark.airflow
 
@@ -132,7 +132,7 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
     while True:
         waits += 1
         deferred = stopped.value
-        assert isinstance(deferred.trigger, DateTimeTrigger)
+        assert isinstance(deferred.trigger, TogglWaitTrigger)
         assert deferred.trigger.moment > datetime.now(timezone.utc) + timedelta(minutes=20)
         kwargs = json.loads(json.dumps(deferred.kwargs))
         sandbox.reset_quota()

@@ -167,41 +167,44 @@ def error_of(answer: Answer, *, lane: str, resets_at: float | None = None) -> Ap
     if status == 429:
         wait = retry_after(answer)
         again = utc(answer.received_at + (RATE_LIMIT_SECONDS if wait is None else wait))
+        what = f"{asked}: too many requests at once for this token and address"
         return RateLimited(
-            f"{asked}: too many requests at once for this token and address. Try again after {again:%H:%M:%S} UTC; "
-            "lower "
-            "requests_per_second in the connection if other programs use the token.",
+            f"{what}. Try again after {again:%H:%M:%S} UTC; lower requests_per_second in the connection if other "
+            "programs use the token.",
             retry_at=again,
             told=wait is not None,
             text=text,
+            what=what,
         )
     kind, meaning = _meaning(answer, text)
-    return kind(f"{asked}{said}. {meaning}", status=status, text=text)
+    return kind(f"{asked}{said}. {meaning}", status=status, text=text, what=f"{asked}{said}")
 
 
 def quota_error(lane: str, resets_at: datetime, *, known_before: bool, text: str = "") -> QuotaExhausted:
     """Return the error of a used-up lane."""
     how = "No request was sent" if known_before else "Toggl refused a request (402)"
+    what = f"The hourly quota of Toggl for {lane} is used up"
     return QuotaExhausted(
-        f"The hourly quota of Toggl for {lane} is used up until {resets_at:%Y-%m-%d %H:%M:%S} UTC. {how}. Wait for "
-        "the reset, "
-        "or lower quota_reserve in the connection if requests are kept back; a larger plan has a larger quota.",
+        f"{what} until {resets_at:%Y-%m-%d %H:%M:%S} UTC. {how}. Wait for the reset, or lower "
+        "quota_reserve in the connection if requests are kept back; a larger plan has a larger quota.",
         resets_at=resets_at,
         lane=lane,
         known_before=known_before,
         status=None if known_before else 402,
         text=text,
+        what=what,
     )
 
 
 def share_error(lane: str, back_at: datetime) -> QuotaExhausted:
     """Return the error of a lane of which only the shares of other tasks are left."""
+    what = f"What is left of the hourly quota of Toggl for {lane} is the share of other tasks that wait for it"
     return QuotaExhausted(
-        f"What is left of the hourly quota of Toggl for {lane} is the share of other tasks that wait for it. No "
-        f"request was sent. Look again at {back_at:%Y-%m-%d %H:%M:%S} UTC, when they can have used it.",
+        f"{what}. No request was sent. Look again at {back_at:%Y-%m-%d %H:%M:%S} UTC, when they can have used it.",
         resets_at=back_at,
         lane=lane,
         known_before=True,
+        what=what,
     )
 
 

@@ -11,6 +11,8 @@ import math
 import re
 from dataclasses import dataclass, replace
 
+from airflow_provider_toggl.core.wording import duration, plural
+
 USER_LANE = "user"
 WINDOW_SECONDS = 3600.0
 #: Toggl resets in whole seconds of its own clock; asking a moment too early would be refused.
@@ -129,11 +131,11 @@ class Estimate:
     seconds: float
 
     def __str__(self) -> str:
-        left = "unknown" if self.spare is None else str(max(0, self.spare))
-        words = f"about {self.requests} requests, {left} to spend now"
+        left = "quota not known yet" if self.spare is None else f"{max(0, self.spare)} available"
+        words = f"{plural(self.requests, 'request')}; {left}"
         if self.waits:
-            words += f", {self.waits} waits for the quota to reset"
-        return f"{words}, about {_span(self.seconds)}"
+            words += f", {plural(self.waits, 'wait')} for the quota to reset"
+        return f"{words}, about {duration(self.seconds)}"
 
 
 def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: float, others: int = 0) -> Estimate:
@@ -154,11 +156,3 @@ def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: f
     last = (later - (waits - 1) * a_window) * interval
     waiting = first + (waits - 1) * WINDOW_SECONDS
     return Estimate(requests, can, lane.total, waits, max(waiting + last, requests * interval))
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -6,7 +6,8 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -39,12 +40,37 @@ from airflow_provider_toggl.core.errors import (
     ServerTrouble,
 )
 from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.wording import duration
 
 log = logging.getLogger(__name__)
 
 #: A 429 that asks for a longer wait, or a longer wait for others to use their share, is raised instead of slept
 #: through, so that a task can give its slot back.
 LONGEST_PATIENCE = 30.0
+#: A wait of so many seconds is logged when it begins, and told to whoever observes waits.
+OBSERVED_SECONDS = 10.0
+#: Seconds between two lines about the same wait.
+LOG_EVERY = 60.0
+
+_WAITED_FOR = {
+    "retry": "the end of a rate limit or trouble of Toggl",
+    "pace": "the pace of requests that all tasks with this token share",
+    "share": "other tasks to use their share of the hourly quota",
+}
+
+#: Called with the reason of a wait, its end in seconds since the epoch, and how many requests the session has sent.
+WaitObserver = Callable[[str, float, int], AbstractContextManager[None]]
+_wait_observer: ContextVar[WaitObserver | None] = ContextVar("toggl_wait_observer", default=None)
+
+
+@contextmanager
+def observe_waits(observer: WaitObserver) -> Iterator[None]:
+    """Have every long wait of a session run within what an observer returns for it."""
+    token = _wait_observer.set(observer)
+    try:
+        yield
+    finally:
+        _wait_observer.reset(token)
 
 
 class TogglSession:
@@ -119,8 +145,8 @@ class TogglSession:
                     raise
                 tell(
                     log,
-                    "%s Trying again in %.1f s (%d of %d).",
-                    error,
+                    "%s. Trying again in %.1f s (%d of %d).",
+                    error.what,
                     pause,
                     failed,
                     self._retry.tries - 1,
@@ -128,7 +154,7 @@ class TogglSession:
                     connection=self.name,
                     retry_in=round(pause, 1),
                 )
-                self._sleep(pause, "retry")
+                self._sleep(pause, "retry", is_recorded=isinstance(error, RateLimited))
 
     def estimate(self, requests: int, path: str) -> quota.Estimate:
         """Return what so many requests to that path will cost from now on; asks nothing of Toggl."""
@@ -262,6 +288,7 @@ class TogglSession:
 
     def _take_turn(self, lane: str) -> Turn:
         ticket, yielded = 0, 0.0
+        started = self._clock.now()
         while True:
             now = self._clock.now()
             outcome = self._book.ask_turn(
@@ -278,18 +305,45 @@ class TogglSession:
                 ticket, yielded = 0, yielded + outcome.seconds
             else:
                 ticket = outcome.ticket
-            self._sleep(outcome.seconds, "share" if isinstance(outcome, Yield) else "pace")
+            self._sleep(outcome.seconds, "share" if isinstance(outcome, Yield) else "pace", waited=now - started)
 
     def _count_down(self) -> None:
         """Expect one request less; whoever asks wants one at least."""
         if self._claimant is not None and self._claimant.wanted is not None:
             self._claimant = replace(self._claimant, wanted=max(1, self._claimant.wanted - 1))
 
-    def _sleep(self, seconds: float, reason: str) -> None:
+    def _sleep(self, seconds: float, reason: str, *, waited: float = 0.0, is_recorded: bool = True) -> None:
+        """Wait, and log it each minute.
+
+        :param waited: seconds that the request has waited before for the same reason.
+        :param is_recorded: whether whoever observes waits is to know of a long one.
+        """
         metrics.WAIT.record(seconds, connection=self.name, reason=reason)
         if self.before_wait is not None:
             self.before_wait(seconds)
-        self._clock.sleep(seconds)
+        until = self._clock.now() + seconds
+        observer = _wait_observer.get()
+        is_long = is_recorded and observer is not None and seconds >= OBSERVED_SECONDS
+        with observer(reason, until, self.spent) if is_long and observer is not None else nullcontext():
+            if reason != "retry" and waited == 0.0 and seconds >= OBSERVED_SECONDS:
+                self._log_wait(reason, seconds, until)
+            # A wait may be made of many short ones: a line each minute over all of them.
+            to_line = LOG_EVERY - waited % LOG_EVERY
+            while seconds > to_line:
+                self._clock.sleep(to_line)
+                seconds, to_line = until - self._clock.now(), LOG_EVERY
+                self._log_wait(reason, seconds, until)
+            self._clock.sleep(max(0.0, seconds))
+
+    def _log_wait(self, reason: str, left: float, until: float) -> None:
+        tell(
+            log,
+            "Waiting for %s until %s UTC: %s left.",
+            _WAITED_FOR[reason],
+            f"{utc(until):%H:%M:%S}",
+            duration(left),
+            connection=self.name,
+        )
 
     def _may_retry(self, error: ApiError, call: Call, idempotent: bool | None) -> bool:
         if isinstance(error, RateLimited):

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.doctor.catalogue import BY_NAME
 from airflow_provider_toggl.core.doctor.states import STEPS, State
+from airflow_provider_toggl.core.wording import plural
 
 _WIDTH = max(map(len, STEPS))
 
@@ -105,4 +106,4 @@ class Report:
                 yield f"{'':<9}{'':<{_WIDTH}}  Meaning: {one.meaning}"
                 yield f"{'':<9}{'':<{_WIDTH}}  Cure: {one.cure}"
         counts = ", ".join(f"{self.count(state)} {state.value}" for state in State if self.count(state))
-        yield f"{counts}; {self.requests} requests were sent to Toggl."
+        yield f"{counts}; {plural(self.requests, 'request')} sent to Toggl."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal, TypeVar
 
@@ -12,6 +12,32 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.windows import SPAN_DAYS, Coverage, Window
 
 Order = Literal["date", "last_update"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The attempt of a task that reads a stream, kept in the cursor so that its retries continue and others do not.
+
+    :param key: the same for all retries of an attempt, and another one for every other task, run, map index, and after
+        a clear; empty where nothing can be continued.
+    :param try_number: the last try that read.
+    :param started: when the attempt began, by this machine's clock: what it has read since then is done.
+    """
+
+    key: str
+    try_number: int
+    started: datetime
+
+    def continue_from(self, kept: Attempt | None, *, is_resumed: bool) -> Attempt:
+        """Return this attempt with the start that the cursor has of it, if that is from an earlier part of it.
+
+        :param kept: the attempt in the cursor.
+        :param is_resumed: this is the same try after a deferral.
+        """
+        if kept is None or not self.key or kept.key != self.key:
+            return self
+        is_later = is_resumed or self.try_number > kept.try_number
+        return replace(self, started=kept.started) if is_later else self
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,7 @@ class EntriesCursor:
     :param span_days: days that a report may span.
     :param page_size: most rows that a page is asked for, learned from a refusal; 0 leaves it to Toggl, None when Toggl
         never refused.
+    :param attempt: the attempt that read last.
     """
 
     version: int = 1
@@ -67,6 +94,7 @@ class EntriesCursor:
     open: OpenWindow | None = None
     span_days: int = SPAN_DAYS
     page_size: int | None = None
+    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True)
@@ -98,11 +126,13 @@ class ListCursor:
     """How far a list of projects, clients, … is read.
 
     :param read_at: when the last reading that came to its end began, by this machine's clock.
+    :param attempt: the attempt that read last.
     """
 
     version: int = 1
     open: OpenList | None = None
     read_at: datetime | None = None
+    attempt: Attempt | None = None
 
 
 _Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)

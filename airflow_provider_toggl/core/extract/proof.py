@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.blindness import Blindness
-from airflow_provider_toggl.core.extract.cursor import EntriesCursor
+from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor
 from airflow_provider_toggl.core.extract.windows import Window
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -81,6 +81,7 @@ class ReconcileCursor:
     :param known_to: up to when changes were known before the run that is not finished, and before those that failed
         since the last one that was; None where none is.
     :param blindness: what the last run lacked, None where that was nothing.
+    :param attempt: the attempt that compared last.
     """
 
     version: int = 1
@@ -93,6 +94,7 @@ class ReconcileCursor:
     open: OpenProof | None = None
     known_to: datetime | None = None
     blindness: Blindness | None = None
+    attempt: Attempt | None = None
 
 
 def load(text: str | None) -> ReconcileCursor:

@@ -67,6 +67,8 @@ class Reading:
     """Asks, lands, and keeps the cursor.
 
     :param accounted: what the session had spent before this run.
+
+    Its ``request`` is the one given, with the start of the attempt that it continues.
     """
 
     def __init__(
@@ -82,7 +84,6 @@ class Reading:
     ) -> None:
         self._session = session
         self._target = target
-        self._request = request
         self._clock = clock
         self._summary = summary
         self._changes = changes
@@ -92,7 +93,10 @@ class Reading:
         self.landed = 0
         state = target.find_state(STREAM, request.scope)
         self.watermark = state.watermark if state else None
-        self.cursor = proofs.load(state.cursor if state else None)
+        cursor = proofs.load(state.cursor if state else None)
+        attempt = request.attempt.continue_from(cursor.attempt, is_resumed=request.is_resumed)
+        self.cursor = replace(cursor, attempt=attempt if attempt.key else None)
+        self.request = self._request = replace(request, run_started=attempt.started)
 
     @property
     def page_size(self) -> int:

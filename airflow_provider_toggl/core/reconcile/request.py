@@ -9,14 +9,17 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.belief import Rules
+from airflow_provider_toggl.core.extract.cursor import Attempt
 from airflow_provider_toggl.core.extract.proof import MOST_IDS, Proof
+from airflow_provider_toggl.core.wording import plural
 
 
 @dataclass(frozen=True)
 class ReconcileRequest:
     """What to prove, and how careful to be.
 
-    :param run_started: windows proved since then (this machine's clock) are done; the same over deferrals and retries.
+    :param run_started: when the attempt began, by this machine's clock: windows compared since then are done. The
+        cursor has an earlier start where this is a retry or goes on after a deferral.
     :param since: first day, of the token owner's zone; None: that of the first entry that is known.
     :param until: last day; None: tomorrow, and the days for which entries are planned.
     :param overlap: changes are looked for from so long before the mark of the last run.
@@ -24,6 +27,10 @@ class ReconcileRequest:
     :param page_size: entries to ask for in a page.
     :param lag: how long a change may take to show in reports.
     :param note_changes: find out which entries and days changed, for those who wait for them.
+    :param attempt_key: what all tries of the task's attempt have in common; empty: what an earlier one has read is
+        read again.
+    :param try_number: of the task.
+    :param is_resumed: the same try goes on after a deferral.
     """
 
     workspace_id: int
@@ -35,6 +42,9 @@ class ReconcileRequest:
     page_size: int = 1000
     lag: timedelta = timedelta(minutes=5)
     note_changes: bool = False
+    attempt_key: str = ""
+    try_number: int = 1
+    is_resumed: bool = False
 
     def __post_init__(self) -> None:
         if self.workspace_id <= 0:
@@ -47,6 +57,11 @@ class ReconcileRequest:
                 raise ConfigurationError(f"{name} is {value}; it must not be negative.")
         if not 0 <= self.rules.absent_share <= 1 or self.rules.absent_rows < 0:
             raise ConfigurationError("absent_share is from 0 to 1, and absent_rows not negative.")
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt that reads, as far as it is known before the cursor is."""
+        return Attempt(self.attempt_key, self.try_number, self.run_started)
 
     @property
     def scope(self) -> str:
@@ -105,13 +120,19 @@ class ReconcileSummary:
             self.last = max(proof.last for proof in proofs).isoformat()
 
     def __str__(self) -> str:
-        parts = [f"{self.first} to {self.last}: {self.entries:,} entries"] if self.first else ["nothing compared yet"]
+        parts = (
+            [f"{self.first} to {self.last}: {plural(self.entries, 'entry')}"]
+            if self.first
+            else ["nothing compared yet"]
+        )
         done = {"added": self.added, "deleted": self.deleted, "edited": self.edited, "rejected": self.rejected}
         parts += [f"{count:,} {word}" for word, count in done.items() if count] or ["as in Toggl"]
         if self.by_ids is False:
             parts.append("by sums")
-        parts.append(f"{self.requests} requests" + ("" if self.quota_left is None else f" ({self.quota_left} left)"))
-        parts += [f"{self.deferrals} waits for the quota"] if self.deferrals else []
+        parts.append(
+            plural(self.requests, "request") + ("" if self.quota_left is None else f" ({self.quota_left} left)")
+        )
+        parts += [f"{plural(self.deferrals, 'wait')} for the quota"] if self.deferrals else []
         line = ", ".join(parts)
         if self.unproved:
             line += ". Not proved: " + "; ".join(f"{count:,} ({reason})" for reason, count in self.unproved.items())

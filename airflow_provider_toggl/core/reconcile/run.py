@@ -9,6 +9,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.api.quota import Estimate
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, PayloadRefused
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 DAYS_AHEAD = 32
 """Days to come are looked through for changes, where it costs nothing, up to the next day whose number this divides."""
+REQUESTS_A_WINDOW = 3
+"""What comparing a window takes where nothing differs: changes, sums and ids."""
 OLDER = timedelta(days=7)
 """Days at the end whose mark is so much older than that of the others are asked for by themselves."""
 
@@ -58,6 +61,7 @@ class Reconcile:
         self._warehouse = Warehouse(target, request.workspace_id)
         self.summary = summary or ReconcileSummary(request.workspace_id)
         self.changes = Changes()
+        self._due = 0
 
     def run(self) -> ReconcileSummary:
         """Prove until every window is; return the summary.
@@ -68,6 +72,15 @@ class Reconcile:
         workspace_id = self._request.workspace_id
         with fields(connection=self._session.name, workspace_id=workspace_id, stream=STREAM, by="reconcile"):
             return self._attempt()
+
+    def estimate(self) -> Estimate | None:
+        """Return what is left to ask of Toggl and how long that takes, None before it is known which days to compare.
+
+        It asks nothing. What differs is read again and costs more.
+        """
+        if not self._due:
+            return None
+        return self._session.estimate(REQUESTS_A_WINDOW * self._due, self._workspace_path)
 
     def _attempt(self) -> ReconcileSummary:
         started, spent = self._clock.now(), self._session.spent
@@ -128,6 +141,7 @@ class Reconcile:
             changes=self.changes,
             accounted=accounted,
         )
+        self._request = self._reading.request
         self._seed()
         self._wanted = self._find_range(answer.date)
         self._target.release()
@@ -229,6 +243,7 @@ class Reconcile:
         proved: list[Proof] = []
         due = [window for part in self._wanted for window in windows.split(part, self._span)]
         while due:
+            self._due = sum(one not in done for one in due)
             window = due.pop(0)
             proof = done.get(window)
             if proof is None:

@@ -82,7 +82,7 @@ def test_a_refusal_with_a_time_sets_it():
 def test_an_estimate_counts_the_waits():
     found = estimate(41, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0)
     assert found.waits == 1
-    assert "1 waits" in str(found)
+    assert "1 wait for the quota" in str(found)
 
 
 def test_an_estimate_that_fits_waits_for_nothing():
