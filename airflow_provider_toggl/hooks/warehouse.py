@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook, conf
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks import telemetry
+from airflow_provider_toggl.hooks import mysql, telemetry
 from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.toggl import DataFrameType, airflow_home, as_frame
 
@@ -93,6 +93,8 @@ def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
         return _duckdb_target(_duckdb_path(conn_id, connection), schema, lock_timeout)
     if connection.conn_type in ("postgres", "postgresql"):
         return _postgres_target(connection, schema, lock_timeout)
+    if connection.conn_type in mysql.CONNECTION_TYPES and not mysql.is_provider_installed(connection.conn_type):
+        return _mysql_target(connection, schema, lock_timeout)
     return _dbapi_target(conn_id, connection, schema, lock_timeout)
 
 
@@ -115,6 +117,15 @@ def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -
             f"Landing in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
         ) from None
     return PostgresTarget(dsn, schema=schema, lock_timeout=lock_timeout)
+
+
+def _mysql_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
+    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+
+    where = f"Connection {connection.conn_id!r} of type {connection.conn_type!r}, schema {schema!r}"
+    return DbApiTarget(
+        DbApi(lambda: mysql.connect(connection), "%s", "mysql", where), schema=schema, lock_timeout=lock_timeout
+    )
 
 
 def _dbapi_target(conn_id: str, connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
