@@ -42,7 +42,7 @@ COMMANDS: dict[str, Command] = {
             "sandbox",
             "airflow_provider_toggl.sandbox.cli",
             "serve a faithful local Toggl Track",
-            ("sandbox --port 8765 --entries 5000 --plan free",),
+            ("sandbox --port 8765 --entries 5000 --plan free", "sandbox --port 0 --detach"),
         ),
         Command(
             "quota",

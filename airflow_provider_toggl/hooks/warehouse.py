@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_toggl.core.arguments import parse_flag, parse_seconds, parse_text, parse_time_zone, required
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks import settings, telemetry
+from airflow_provider_toggl.hooks import mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
     database_file,
@@ -108,6 +108,8 @@ def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
     elif type_ in _ENGINES:
         host, port = split_host(connection)
         connection = with_fields(connection, host=host, port=port)
+    if type_ in mysql.CONNECTION_TYPES and not mysql.is_provider_installed(type_):
+        return _mysql_target(connection, schema, lock_timeout)
     return _dbapi_target(connection, schema, lock_timeout)
 
 
@@ -130,6 +132,15 @@ def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -
             f"Landing in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
         ) from None
     return PostgresTarget(dsn, schema=schema, lock_timeout=lock_timeout)
+
+
+def _mysql_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
+    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+
+    where = f"Connection {connection.conn_id!r} of type {connection.conn_type!r}, schema {schema!r}"
+    return DbApiTarget(
+        DbApi(lambda: mysql.connect(connection), "%s", "mysql", where), schema=schema, lock_timeout=lock_timeout
+    )
 
 
 def _dbapi_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from datetime import date, datetime
@@ -16,6 +17,8 @@ from airflow_provider_toggl.report.weeks import NO_CLIENT, OTHERS, WeeklyReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 # Eight hues that people with colour vision deficiencies tell apart (Okabe and Ito), black left out, and greys.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7B61A8", "#8C5A3C")
@@ -38,6 +41,7 @@ _FONTS = (
     "Malgun Gothic",
     "Arial Unicode MS",
 )
+_GLYPH = re.compile(r"Glyph (\d+) .*missing")
 _SETTINGS: dict[Any, Any] = {
     "font.size": 9.5,
     "svg.fonttype": "none",
@@ -73,6 +77,11 @@ def show_instant(moment: datetime | None, zone: str) -> str:
     return "unknown" if moment is None else f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
+def title_of(report: WeeklyReport) -> str:
+    """Return the title: amounts are in it where the workspace's plan has any."""
+    return "Hours and amounts by week" if report.cents else "Hours by week"
+
+
 def show_note(report: WeeklyReport) -> str:
     """Return what a reader must know of the figures."""
     return (
@@ -91,10 +100,23 @@ def _save(report: WeeklyReport, where: Any, **options: Any) -> None:
 
     installed = set(font_manager.get_font_names())
     fonts = {"font.family": [font for font in _FONTS if font in installed]}
-    with rc_context(_SETTINGS | fonts), warnings.catch_warnings():
-        # A name in letters that no font has is drawn with boxes; the page has it as text.
-        warnings.filterwarnings("ignore", "Glyph .* missing")
+    with rc_context(_SETTINGS | fonts), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         _draw(report).savefig(where, facecolor="white", **options)
+    missing_letters = set()
+    for warning in caught:
+        glyph = _GLYPH.match(str(warning.message))
+        if glyph is None:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        else:
+            missing_letters.add(chr(int(glyph[1])))
+    # The text of an SVG is drawn by the browser, with the fonts of its reader.
+    if missing_letters and options["format"] == "png":
+        log.warning(
+            "The chart has letters that no installed font has and that are drawn as boxes: %s. Install a font that has "
+            "them where tasks run, for example fonts-noto-cjk on Debian and Ubuntu for Chinese, Japanese and Korean.",
+            "".join(sorted(missing_letters)),
+        )
 
 
 def _draw(report: WeeklyReport) -> Figure:
@@ -119,7 +141,7 @@ def _draw(report: WeeklyReport) -> Figure:
             "bottom": 0.86 / height,
         },
     )[:, 0]
-    figure.text(0.02, 1 - 0.36 / height, "Hours and amounts by week", size=15, weight="bold", va="center")
+    figure.text(0.02, 1 - 0.36 / height, title_of(report), size=15, weight="bold", va="center")
     figure.text(0.02, 0.17 / height, show_note(report), size=8.5, color=_MUTED, va="center")
     _draw_hours(report, axes[0])
     for axis, currency in zip(axes[1:], currencies, strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from html import escape
 
-from airflow_provider_toggl.report.chart import draw_svg, show_note
+from airflow_provider_toggl.report.chart import draw_svg, show_note, title_of
 from airflow_provider_toggl.report.weeks import WeeklyReport
 
 _STYLE = """
@@ -24,15 +24,19 @@ tfoot td, tfoot th, td:last-child { font-weight: 600; }
 """
 
 
-def build_page(report: WeeklyReport, title: str = "Hours and amounts by week") -> str:
-    """Return the report as HTML: the chart as inline SVG, then the figures."""
+def build_page(report: WeeklyReport, title: str | None = None) -> str:
+    """Return the report as HTML: the chart as inline SVG, then the figures.
+
+    :param title: of the page; the chart's by default.
+    """
     tables = [_table("Hours", report, report.hours)]
     tables += [
         _table(f"Amounts in {currency}", report, partial(report.amount, currency)) for currency in sorted(report.cents)
     ]
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title or title_of(report))}</title>\n"
         f"<style>{_STYLE}</style>\n</head>\n<body>\n{draw_svg(report)}\n{''.join(tables)}"
         f'<p class="note">{escape(show_note(report))} Times are as tracked, not rounded.</p>\n</body>\n</html>\n'
     )

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
+import shlex
+import signal
+import socket
 import sys
 from datetime import datetime
 from typing import Any
@@ -11,19 +16,33 @@ from typing import Any
 from airflow_provider_toggl.sandbox.seed import DEFAULT_TOKEN, build_world
 from airflow_provider_toggl.sandbox.server import listen, serve
 from airflow_provider_toggl.sandbox.settings import ORGANIZATION_QUOTA, SettingError, Settings
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.world import DEFAULT_WORKSPACE_ID, World
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sandbox's options to a parser."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="port to listen at, 0 for any (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8765, help="port to listen at, 0 for a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--detach", action="store_true",
+        help="return when it is up and print shell variables for Airflow; on failure print why and exit with 1 or 2",
+    )  # fmt: skip
+    parser.add_argument(
+        "--conn-id", default="toggl_default",
+        help="the Airflow connection whose variable it prints (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=7, help="decides all data (default: %(default)s)")
     parser.add_argument("--entries", type=int, default=10_000, help="live time entries (default: %(default)s)")
     parser.add_argument("--users", type=int, default=8, help="people in the workspace (default: %(default)s)")
     parser.add_argument("--days", type=int, default=365, help="days that the entries lie in (default: %(default)s)")
     parser.add_argument("--plan", choices=sorted(ORGANIZATION_QUOTA), default="free", help="default: %(default)s")
     parser.add_argument("--token", default=DEFAULT_TOKEN, help="the API token that it accepts (default: %(default)s)")
+    parser.add_argument(
+        "--workspace-id", type=int, default=DEFAULT_WORKSPACE_ID,
+        help="sandboxes with different ones can be loaded into the same tables (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--timezone", default="Europe/Berlin", help="of the token's owner (default: %(default)s)")
     parser.add_argument("--now", type=_moment, help="its time when it starts, ISO 8601 with a zone (default: now)")
     parser.add_argument(
@@ -33,7 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build the world, say how to use it, and serve it until told to stop. Answers the exit status."""
+    """Serve a sandbox until it is told to stop, or leave it to a process of its own.
+
+    :return: the exit status: 1 where it cannot listen, 2 where an argument is wrong.
+    """
+    if args.detach and not hasattr(os, "fork"):
+        return _complain("--detach needs Linux or macOS; start it without and in a terminal of its own", 2)
     settings = Settings()
     try:
         settings.update({"plan": args.plan, **dict(args.settings)})
@@ -41,38 +65,83 @@ def run(args: argparse.Namespace) -> int:
     except SettingError as problem:
         return _complain(str(problem), 2)
     except OSError as problem:
-        return _complain(f"cannot listen at {args.host}:{args.port}: {problem.strerror or problem}", 1)
+        cure = "; --port 0 takes a free one" if problem.errno == errno.EADDRINUSE else ""
+        return _complain(f"cannot listen at {args.host}:{args.port}: {problem.strerror or problem}{cure}", 1)
     try:
         world = build_world(
             seed=args.seed, entries=args.entries, users=args.users, plan=settings.plan, token=args.token,
-            now=args.now, days=args.days, timezone=args.timezone, settings=settings,
+            workspace_id=args.workspace_id, now=args.now, days=args.days, timezone=args.timezone, settings=settings,
         )  # fmt: skip
     except ValueError as problem:
         listening.close()
         return _complain(str(problem), 2)
-    sys.stdout.write(greeting(world, f"http://{_shown_host(args.host)}:{listening.getsockname()[1]}") + "\n")
+    url = f"http://{_shown_host(args.host)}:{listening.getsockname()[1]}"
+    if args.detach:
+        return _detach(world, url, listening, args.conn_id)
+    sys.stdout.write(greeting(world, url, args.conn_id) + "\n")
     sys.stdout.flush()
     serve(world, listening=listening)
     return 0
 
 
-def greeting(world: World, url: str) -> str:
-    """Return what a person needs to use the sandbox."""
+def _detach(world: World, url: str, listening: socket.socket, conn_id: str) -> int:
+    """Serve in a process of its own and return at once: the port is open already, so that no request is refused."""
+    process = os.fork()
+    if process:
+        listening.close()
+        sys.stderr.write(f"{summary(world, url)}. It runs as process {process}.\n")
+        sys.stdout.write(shell_variables(world, url, conn_id, process) + "\n")
+        sys.stdout.flush()
+        return 0
+    # Whoever reads the output of the command would wait for this process too, were it to keep it open.
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    serve(world, listening=listening)
+    return 0
+
+
+def connection_variable(world: World, url: str, conn_id: str = "toggl_default") -> str:
+    """Return the line of a shell that sets the Airflow connection."""
     connection = {
         "conn_type": "toggl",
         "host": url,
         "password": world.owner.token,
         "extra": {"workspace_id": world.workspace.id, "organization_id": world.organization.id},
     }
-    live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
+    return f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(json.dumps(connection))}"
+
+
+def shell_variables(world: World, url: str, conn_id: str, process: int) -> str:
+    """Return lines for a shell: the connection, what DAGs and control requests need, and the process to end."""
     return "\n".join(
         [
-            f"Toggl sandbox at {url}: plan {world.settings.plan}, {live} time entries, {len(world.users)} users",
+            connection_variable(world, url, conn_id),
+            f"export TOGGL_WORKSPACE_ID={world.workspace.id}",
+            f"export TOGGL_SANDBOX_URL={url}",
+            f"export TOGGL_SANDBOX_PID={process}",
+        ]
+    )
+
+
+def summary(world: World, url: str) -> str:
+    """Return where it is and what it holds."""
+    live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
+    return f"Toggl sandbox at {url}: plan {world.settings.plan}, {live} time entries, {len(world.users)} users"
+
+
+def greeting(world: World, url: str, conn_id: str = "toggl_default") -> str:
+    """Return what a person needs to use the sandbox."""
+    return "\n".join(
+        [
+            summary(world, url),
             f"  API token     {world.owner.token}",
             f"  workspace     {world.workspace.id} (organization {world.organization.id})",
             f"  try           curl -u {world.owner.token}:api_token {url}/api/v9/me",
             f"  control API   curl {url}/sandbox/settings",
-            f"  Airflow       export AIRFLOW_CONN_TOGGL_DEFAULT='{json.dumps(connection)}'",
+            f"  Airflow       {connection_variable(world, url, conn_id)}",
         ]
     )
 

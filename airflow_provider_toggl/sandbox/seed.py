@@ -20,10 +20,12 @@ from airflow_provider_toggl.sandbox.model import (
     Workspace,
 )
 from airflow_provider_toggl.sandbox.settings import Plan, Settings
-from airflow_provider_toggl.sandbox.world import World, check_zone, utc_now
+from airflow_provider_toggl.sandbox.world import DEFAULT_WORKSPACE_ID, World, check_zone, id_offset, utc_now
 
 #: The owner's API token unless another is given: 32 hex digits as Toggl's, and plainly nobody's.
 DEFAULT_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - opens nothing but a sandbox
+#: Ids are numbers of JSON, which many programs read as doubles.
+LARGEST_ID = 2**53
 
 #: Zones of the others, on both sides of UTC, with half hours, and with summer time in the south.
 ZONES = (
@@ -79,10 +81,16 @@ TASK_NAMES = ("Design", "Build", "Test", "Write down", "Call", "Fix", "Release",
 
 
 def _empty_world(
-    owner: User, founded: datetime, settings: Settings, *, offset: float, clock: Callable[[], datetime]
+    owner: User,
+    founded: datetime,
+    settings: Settings,
+    *,
+    workspace_id: int,
+    offset: float,
+    clock: Callable[[], datetime],
 ) -> World:
-    organization = Organization(8_000_001, "Sandbox organization", founded)
-    workspace = Workspace(7_000_001, organization.id, "Sandbox workspace", founded)
+    organization = Organization(8_000_001 + id_offset(workspace_id), "Sandbox organization", founded)
+    workspace = Workspace(workspace_id, organization.id, "Sandbox workspace", founded)
     world = World(organization, workspace, owner, settings, offset=offset, clock=clock)
     world.start_ids_after("user", owner.id)
     world.start_ids_after("workspace_user", owner.workspace_user_id)
@@ -96,6 +104,7 @@ def build_world(
     users: int = 8,
     plan: Plan = "free",
     token: str = DEFAULT_TOKEN,
+    workspace_id: int = DEFAULT_WORKSPACE_ID,
     now: datetime | None = None,
     days: int = 365,
     timezone: str = "Europe/Berlin",
@@ -117,22 +126,29 @@ def build_world(
     :param users: how many people the workspace has; the first is the owner.
     :param plan: the organization's plan; not looked at when ``settings`` are given.
     :param token: the owner's API token.
+    :param workspace_id: its ID; workspaces with different IDs share no other ID either, so that both can be loaded into
+        the same tables.
     :param now: what the world's clock shows at first (aware); default: the real time. Nothing is later than that.
     :param days: how far back time entries start.
     :param timezone: the owner's zone, an IANA name.
     :param settings: the switches, kept and not copied.
     :param clock: real time, for tests.
-    :raises ValueError: a number that is too small, a ``now`` without zone, or no such zone.
+    :raises ValueError: a number that is too small, an impossible workspace ID, a ``now`` without zone, or no such zone.
     """
     _check(entries, users, days, now, (projects, clients, tags, tasks, groups))
+    if not 0 < workspace_id < LARGEST_ID:
+        raise ValueError("A workspace ID is a number from 1 to 2**53.")
+    shift = id_offset(workspace_id)
     owner_zone = check_zone(timezone)
     rng = random.Random(seed)
     real_now = clock()
     moment = real_now if now is None else now
     founded = moment.astimezone(UTC) - timedelta(days=days + 30)
-    owner = _person(0, owner_zone, token, founded, workspace_user_id=12_180_003, user_id=10_650_006)
+    owner = _person(0, owner_zone, token, founded, workspace_user_id=12_180_003 + shift, user_id=10_650_006 + shift)
     kept = settings if settings is not None else Settings(plan=plan)
-    world = _empty_world(owner, founded, kept, offset=(moment - real_now).total_seconds(), clock=clock)
+    world = _empty_world(
+        owner, founded, kept, workspace_id=workspace_id, offset=(moment - real_now).total_seconds(), clock=clock
+    )
     builder = _Builder(world, rng, founded, moment.astimezone(UTC))
     builder.add_users(users)
     builder.add_clients(clients)

@@ -70,7 +70,7 @@ def _by_creation(item: tuple[int, TimeEntry]) -> int:
 
 def _give_ids(world: World, rng: random.Random, ordered: list[TimeEntry]) -> None:
     gaps = [1 + int(rng.random() * LARGEST_ID_GAP) for _ in ordered]
-    entry_id = MIDDLE_ID - sum(gaps[: len(gaps) // 2])
+    entry_id = world.id_offset + MIDDLE_ID - sum(gaps[: len(gaps) // 2])
     for gap, entry in zip(gaps, ordered, strict=True):
         entry_id += gap
         entry.id = entry_id

@@ -231,7 +231,7 @@ def start_sandbox(*, port: int = 0, settings: Settings | None = None, **world: A
 
     :param port: 0 for a free one
     :param settings: its switches
-    :param world: what ``build_world`` takes: ``seed``, ``entries``, ``plan``, ``token``, ``days``, ``timezone``, …
+    :param world: what ``build_world`` takes: ``seed``, ``entries``, ``plan``, ``token``, ``workspace_id``, ``days``, …
     """
     return RunningSandbox(build_world(settings=settings, **world), port=port)
 

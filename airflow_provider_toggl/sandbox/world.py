@@ -62,6 +62,12 @@ FIRST_IDS: dict[str, int] = {
     "group": 188_900,
     "time_entry": 4_294_000_000,
 }
+#: The workspace that has these ids. Others have the same ids moved up, because ids of Toggl are unique everywhere.
+DEFAULT_WORKSPACE_ID = 7_000_001
+#: How far apart ids of two workspaces are: more than a workspace has of one kind.
+ID_SPAN = 2**33
+#: Workspaces whose ids differ by a multiple of this share ids; with more of them, ids would pass 2**53.
+WORKSPACES = 2**19
 #: Old copies of time entries that are kept: enough for any lag a test asks for, and bounded in a long life.
 HISTORY_LENGTH = 200_000
 
@@ -88,6 +94,11 @@ class Change:
 
 
 Listener = Callable[[Change], None]
+
+
+def id_offset(workspace_id: int) -> int:
+    """Return what is added to every id of a workspace, so that two workspaces share none; 0 for the default one."""
+    return (workspace_id - DEFAULT_WORKSPACE_ID) % WORKSPACES * ID_SPAN
 
 
 def utc_now() -> datetime:
@@ -144,7 +155,8 @@ class World:
         #: (unix seconds of the change by the world's clock, entry id, the entry before it or None if it was made).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
         self._clock = clock
-        self._last_ids = dict(FIRST_IDS)
+        self.id_offset = id_offset(workspace.id)
+        self._last_ids = {kind: first + self.id_offset for kind, first in FIRST_IDS.items()}
         self._running: dict[int, int] = {}
         #: Kept up to date from the first question on: to sum up again after each change would take too long.
         self._tracked: tuple[dict[int, int], dict[int, int]] | None = None

@@ -4,18 +4,21 @@ import os
 import traceback
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
 
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 pytestmark = pytest.mark.airflow
 
@@ -84,6 +87,29 @@ def test_a_missing_token_is_said(sandbox: RunningSandbox, connections: Connectio
         False,
         "Connection 'toggl_default' has no API token: put it into the password (Toggl: Profile settings, API token).",
     )
+    assert asked(sandbox) == []
+
+
+TOGGL_2 = "Toggl 2.0 is another product with another API, and this package works with Toggl Track only."
+
+
+@pytest.mark.parametrize("token", ["toggl_sk_4f8a0c", " toggl_sk_4f8a0c\n"])
+def test_a_token_of_toggl_2_is_recognised_wherever_a_token_enters(
+    sandbox: RunningSandbox, connections: Connections, capsys: pytest.CaptureFixture[str], token: str
+):
+    connections.toggl(sandbox, token=token)
+    works, message = TogglHook().test_connection()
+    assert not works
+    assert TOGGL_2 in message
+    with pytest.raises(errors.ConfigurationError, match=TOGGL_2):
+        TogglToSqlOperator(task_id="load", stream="projects").execute(
+            {"dag_run": SimpleNamespace(start_date=datetime.now(timezone.utc))}
+        )
+    for command in ("doctor", "quota", "plan"):
+        assert main([command]) != 0
+        printed = "".join(capsys.readouterr())
+        assert TOGGL_2 in printed
+        assert "4f8a0c" not in printed + message
     assert asked(sandbox) == []
 
 

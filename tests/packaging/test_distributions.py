@@ -30,6 +30,7 @@ DISTRIBUTIONS = {
     "airflow.providers.postgres": "apache-airflow-providers-postgres",
     # What requests is made of, and hands out: its adapters take and return urllib3's objects.
     "urllib3": "requests",
+    "mysql.connector": "mysql-connector-python",
 }
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.distributions import UV, build, make_environment, write_constraints
+from support.mariadb import PASSWORD, find_mariadb, running_mariadb
 from support.package_sources import package_modules
+from support.postgres import running_postgres
 
 pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_group("packaging")]
 
@@ -25,8 +31,40 @@ OF_AN_EXTRA = {
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
-# All but mysql, whose provider asks for a driver that is built with a compiler.
-EXTRAS = "polars,postgres,report,sandbox,sqlite"
+EXTRAS = "mysql,polars,postgres,report,sandbox,sqlite"
+
+OPEN_WAREHOUSE = """
+from airflow_provider_toggl.hooks.warehouse import open_target
+with open_target("warehouse", schema="toggl") as target:
+    print(target.query('select count(*) as "rows" from time_entries')["rows"].to_pylist())
+"""
+# What somebody who asked for an extra does with it.
+USES = {
+    "mysql": OPEN_WAREHOUSE,
+    "sqlite": OPEN_WAREHOUSE,
+    "postgres": OPEN_WAREHOUSE
+    + """
+from airflow_provider_toggl.hooks.events import open_event_store
+open_event_store(event_store_conn_id="warehouse").close()
+""",
+    "polars": """
+import pyarrow
+from airflow_provider_toggl.hooks.toggl import as_frame
+print(as_frame(pyarrow.table({"id": [1]}), "polars").shape)
+""",
+    "report": """
+import datetime, pathlib
+from airflow_provider_toggl.report.chart import draw_png
+from airflow_provider_toggl.report.weeks import WeeklyReport
+draw_png(WeeklyReport([datetime.date(2026, 1, 5)], [], zone="UTC"), pathlib.Path("weekly.png"))
+print(pathlib.Path("weekly.png").stat().st_size)
+""",
+    "sandbox": """
+from airflow_provider_toggl.sandbox.server import SandboxProcess
+with SandboxProcess(["--entries", "3"]) as toggl:
+    print(toggl.health())
+""",
+}
 
 IMPORT_ALL = """
 import importlib, json, sys, warnings
@@ -105,6 +143,67 @@ def test_what_needs_an_extra_says_which(python: Path, tmp_path: Path) -> None:
 
 def test_the_dependencies_agree_with_each_other(python: Path) -> None:
     done = subprocess.run([UV, "pip", "check", "--python", python], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("extra", USES)
+def test_an_extra_needs_no_compiler_and_can_be_used(wheel: Path, extra: str, tmp_path: Path) -> None:
+    subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    # The versions of the lock, but not its overrides: those leave out what cannot be installed.
+    install = [UV, "pip", "install", "--quiet", "--no-build", "--python", python, "-c", write_constraints(tmp_path)]
+    done = subprocess.run([*install, f"{wheel}[{extra}]"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    use(extra, python, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.installs
+@pytest.mark.parametrize("extra", USES)
+def test_pip_installs_an_extra_as_of_today_where_there_is_no_compiler(wheel: Path, extra: str, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    (tmp_path / "bin").mkdir()
+    # Where packages come from is this machine's matter; what it has installed besides must not help.
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP", "NO_PROXY"))}
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", f"{wheel}[{extra}]"],
+        env=kept | {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    use(extra, python, tmp_path)
+    shutil.rmtree(tmp_path / "venv")
+
+
+def test_the_use_of_every_extra_is_tried(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        declared = re.findall(r"^Provides-Extra: (.+)$", archive.read(name).decode(), re.MULTILINE)
+    assert set(USES) == set(declared) == set(EXTRAS.split(","))
+
+
+def use(extra: str, python: Path, home: Path) -> None:
+    """Do what an extra is for, against a real server where it is for one."""
+    with contextlib.ExitStack() as stack:
+        connection: dict[str, Any] = {"conn_type": extra, "host": "127.0.0.1"}
+        if extra == "mysql":
+            if find_mariadb() is None:
+                pytest.skip("MariaDB is not installed")
+            connection |= {"port": stack.enter_context(running_mariadb()).port, "login": "toggl", "password": PASSWORD}
+        elif extra == "postgres":
+            port = stack.enter_context(running_postgres()).port
+            connection |= {"port": port, "login": "postgres", "schema": "postgres"}
+        elif extra == "sqlite":
+            connection["host"] = str(home / "warehouse.sqlite")
+        env = {
+            "AIRFLOW_HOME": str(home),
+            "HOME": str(home),
+            "PATH": str(home / "bin"),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps(connection),
+        }
+        done = subprocess.run(
+            [python, "-c", USES[extra]], env=env, cwd=home, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stderr
 
 

@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from airflow_provider_toggl.report.chart import draw_png, draw_svg, show_instant, show_note
+from airflow_provider_toggl.report.chart import draw_png, draw_svg, show_instant, show_note, title_of
+from airflow_provider_toggl.report.page import build_page
 from airflow_provider_toggl.report.weeks import NO_CLIENT, OTHERS, WeeklyReport
 
 WEEKS = [date(2025, 12, 15) + timedelta(days=7 * number) for number in range(4)]
@@ -69,3 +70,34 @@ def test_a_font_is_asked_for_only_where_it_is_installed(
     with caplog.at_level("WARNING", logger="matplotlib"):
         draw_png(report, tmp_path / "chart.png")
     assert [line for line in caplog.messages if "findfont" in line] == []
+
+
+def test_the_title_has_amounts_only_where_there_are_any(report: WeeklyReport) -> None:
+    assert title_of(report) == "Hours and amounts by week"
+    assert title_of(report) in texts(draw_svg(report))
+    report.cents = {}
+    assert title_of(report) == "Hours by week"
+    assert title_of(report) in texts(draw_svg(report))
+    assert "<title>Hours by week</title>" in build_page(report)
+    assert "amounts" not in build_page(report).lower()
+
+
+def test_letters_that_no_font_has_are_named_once_with_the_cure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "plain \ue000 and \ue001"
+    report = WeeklyReport(WEEKS, [name])
+    report.seconds[WEEKS[1], name] = 3600
+    draw_svg(report)
+    assert caplog.messages == []
+    draw_png(report, tmp_path / "chart.png")
+    (line,) = caplog.messages
+    assert "are drawn as boxes: \ue000\ue001. Install a font" in line
+    assert "fonts-noto-cjk" in line
+
+
+def test_letters_that_a_font_has_are_drawn_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    report = WeeklyReport(WEEKS, ["Äpfel & Ελληνικά"])
+    report.seconds[WEEKS[1], "Äpfel & Ελληνικά"] = 3600
+    draw_png(report, tmp_path / "chart.png")
+    assert caplog.messages == []

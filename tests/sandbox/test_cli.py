@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.sandboxes import build_still_world
+from support.waiting import wait_until
 
 from airflow_provider_toggl.sandbox.cli import add_arguments, greeting, main
-from airflow_provider_toggl.sandbox.server import listen
+from airflow_provider_toggl.sandbox.server import Remote, listen
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -60,6 +67,75 @@ def test_a_port_that_is_taken_is_said_before_any_data_is_made(capsys: pytest.Cap
     with listen("127.0.0.1", 0) as taken:
         assert main(["--port", str(taken.getsockname()[1]), "--entries", "100000000"]) == 1
     assert "cannot listen at 127.0.0.1:" in capsys.readouterr().err
+
+
+def run_program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "airflow_provider_toggl", "sandbox", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def variables_of(script: str, folder: Path) -> dict[str, str]:
+    """Return the variables that a shell has after it read the lines."""
+    (folder / "sandbox.env").write_text(script)
+    command = ["sh", "-c", ". ./sandbox.env && env"]
+    printed = subprocess.run(command, cwd=folder, env={"PATH": os.defpath}, capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in printed.stdout.splitlines())
+
+
+@pytest.mark.parametrize("detach", [[], ["--detach"]])
+def test_a_port_in_use_ends_the_program_at_once_with_the_reason(detach: list[str]) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        ended = run_program("--port", str(taken.getsockname()[1]), *detach)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Address already in use; --port 0 takes a free one" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--plan", "gold"], ["--set", "plan=gold"], ["--workspace-id", "0"]])
+def test_a_detached_sandbox_that_cannot_start_ends_with_2(arguments: list[str]) -> None:
+    ended = run_program("--port", "0", "--detach", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.strip()
+
+
+@pytest.mark.parametrize("token", ["0123456789abcdef0123456789abcdef", "it's $HOME"])
+def test_a_detached_sandbox_answers_when_the_command_returns_and_ends_by_its_process_id(
+    token: str, tmp_path: Path
+) -> None:
+    ended = run_program("--port", "0", "--detach", "--entries", "7", "--conn-id", "toggl_two", "--token", token)
+    assert ended.returncode == 0, ended.stderr
+    given = variables_of(ended.stdout, tmp_path)
+    process = int(given["TOGGL_SANDBOX_PID"])
+    try:
+        connection = json.loads(given["AIRFLOW_CONN_TOGGL_TWO"])
+        remote = Remote(given["TOGGL_SANDBOX_URL"])
+        health = remote.health()
+        assert (health["time_entries"], health["token"]) == (7, token)
+        assert connection["host"] == remote.url
+        assert connection["password"] == token
+        assert str(connection["extra"]["workspace_id"]) == given["TOGGL_WORKSPACE_ID"] == str(health["workspace_id"])
+        assert remote.url in ended.stderr
+    finally:
+        os.kill(process, signal.SIGTERM)
+    wait_until(lambda: not answers(remote), timeout=20)
+
+
+def answers(remote: Remote) -> bool:
+    try:
+        remote.health()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_detached_sandbox_outlives_the_terminal_that_started_it(tmp_path: Path) -> None:
+    ended = run_program("--port", "0", "--detach", "--entries", "1", start_new_session=True)
+    given = variables_of(ended.stdout, tmp_path)
+    process = int(given["TOGGL_SANDBOX_PID"])
+    try:
+        os.kill(process, signal.SIGHUP)
+        assert answers(Remote(given["TOGGL_SANDBOX_URL"]))
+    finally:
+        os.kill(process, signal.SIGTERM)
 
 
 def test_the_greeting_has_the_token_and_a_connection_to_copy() -> None:

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_toggl.sandbox.seed import DEFAULT_TOKEN, build_world
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.truth import STREAMS, truth
+from airflow_provider_toggl.sandbox.webhooks.book import Book
 from airflow_provider_toggl.sandbox.world import World
 
 NOW = datetime(2026, 3, 20, 15, 30, tzinfo=timezone.utc)
@@ -204,3 +205,26 @@ def test_a_moment_without_a_zone_is_refused() -> None:
 def test_one_day_back_is_enough() -> None:
     world = build_world(entries=200, days=1, now=NOW, clock=still)
     assert all(entry.start >= NOW - timedelta(days=1) for entry in world.time_entries.values())
+
+
+@pytest.mark.parametrize("other", [7_000_002, 6_999_999, 1, 4_502_339_761, 2**53 - 1])
+def test_two_workspaces_share_no_id(other: int) -> None:
+    one, two = build_world(entries=50), build_world(entries=50, workspace_id=other)
+    assert two.workspace.id == other
+    assert one.organization.id != two.organization.id
+    for stream in STREAMS:
+        first, second = set(getattr(one, stream)), set(getattr(two, stream))
+        assert len(first) == len(second)
+        assert not first & second, stream
+        assert max(second) < 2**53
+        assert {thing.workspace_id for thing in getattr(two, stream).values() if hasattr(thing, "workspace_id")} <= {
+            other
+        }
+    assert Book(one).next_subscription_id() != Book(two).next_subscription_id()
+    assert one.next_id("time_entry") not in {two.next_id("time_entry"), *two.time_entries}
+
+
+@pytest.mark.parametrize("workspace_id", [0, -1, 2**53])
+def test_a_workspace_id_that_toggl_could_not_have_is_refused(workspace_id: int) -> None:
+    with pytest.raises(ValueError, match="workspace ID"):
+        build_world(entries=0, workspace_id=workspace_id)

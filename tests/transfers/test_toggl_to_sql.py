@@ -20,7 +20,7 @@ from support.truth import STREAMS, differences, entity_differences, entry_differ
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.hooks.warehouse import read_df
-from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger
 
@@ -74,6 +74,25 @@ def test_the_same_run_twice_changes_nothing(sandbox: RunningSandbox, warehouse: 
         assert {key: {**row, **dict.fromkeys(seen)} for key, row in after.items()} == {
             key: {**row, **dict.fromkeys(seen)} for key, row in before[stream].items()
         }
+
+
+def test_two_workspaces_with_tokens_of_their_own_are_loaded_into_one_schema(connections: Connections):
+    path = connections.duckdb()
+    with (
+        start_sandbox(entries=30, token="a" * 32) as one,
+        start_sandbox(entries=40, token="b" * 32, workspace_id=7_000_002) as two,
+    ):
+        for name, sandbox in (("toggl_one", one), ("toggl_two", two)):
+            connections.toggl(sandbox, name)
+            for stream in STREAMS:
+                land(stream, toggl_conn_id=name)
+                assert land(stream, toggl_conn_id=name)["inserted"] == 0
+        # Toggl's list of users has those who left.
+        for stream in set(STREAMS) - {"users"}:
+            true = {row["id"] for toggl in (one, two) for row in toggl.truth(stream) if row["deleted_at"] is None}
+            assert set(live(path, stream)) == true
+        found = rows(path, "SELECT workspace_id, count(*) AS n FROM toggl.live_time_entries GROUP BY 1 ORDER BY 1")
+        assert [(row["workspace_id"], row["n"]) for row in found] == [(one.workspace_id, 30), (two.workspace_id, 40)]
 
 
 def test_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Path):

@@ -86,7 +86,7 @@ class Book:
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.made = 0
         self._rng = random.Random(world.workspace.id)
-        self._last_subscription = 41_200
+        self._last_subscription = 41_200 + world.id_offset
         self._last_event: int | None = None
 
     def live(self) -> list[Subscription]:
