@@ -50,7 +50,7 @@ def _is_same(name: str, asked: Mapping[str, Any], row: Mapping[str, Any]) -> boo
     if name in _NOT_COMPARED:
         return True
     if name in ("start", "stop"):
-        return _second_of(wanted) == _second_of(found)
+        return bool(_second_of(wanted) == _second_of(found))
     if name in ("tags", "tag_ids"):
         return _are_same_tags(asked.get("tag_action"), wanted, found)
     if name == "event_filters":
