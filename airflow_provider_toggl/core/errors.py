@@ -15,6 +15,7 @@
     │   ├── PayloadRefused          other 4xx: Toggl's own text says what it did not like
     │   ├── ServerTrouble           5xx after all tries
     │   ├── OutcomeUnknown          a write was sent, and whether Toggl carried it out cannot be found out
+    │   ├── NotApplied              Toggl answered that a write was done, and what is there is not what was asked
     │   ├── ConnectionTrouble       no answer after all tries: name, network, TLS, time-out
     │   └── MalformedAnswer         an answer that is not what it should be: not JSON, cut, short, fields missing
     ├── WarehouseError              the database that rows land in
@@ -131,6 +132,17 @@ class ServerTrouble(ApiError):
 
 class OutcomeUnknown(ApiError):
     """A write was sent, and whether Toggl carried it out cannot be found out; it was not sent again."""
+
+
+class NotApplied(ApiError):
+    """Toggl answered that a write was done, and what is there is not what was asked.
+
+    :param entity_id: id of the object that the write made, where it made one.
+    """
+
+    def __init__(self, message: str, *, entity_id: int | None = None) -> None:
+        super().__init__(message)
+        self.entity_id = entity_id
 
 
 class ConnectionTrouble(ApiError):

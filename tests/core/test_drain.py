@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,39 @@ def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target:
         "days": ["2025-04-01", "2025-05-01"],
         "is_complete": True,
     }
+
+
+# -- what is rejected --------------------------------------------------------------------------------------------------
+
+
+def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_number(
+    store: SqliteEventStore, target: DuckdbTarget
+) -> None:
+    put(store, *told(1, 2))
+    wrong = event(body(payload=entry_payload(3, start="soon"), seconds=50))
+    first = put(store, wrong)
+    put(store, *told(4, 5))
+    again = store.append([replace(wrong, copy_of=first)])[-1].seq
+    assert again != first
+    run(store, target)
+    refused = store.logbook.refusals("toggl_default")
+    assert sorted(one.refused.seq or 0 for one in refused) == [first, again]
+    assert ids(target) == [1, 2, 4, 5]
+
+
+def test_an_event_that_cannot_be_landed_blocks_no_other_in_any_of_its_fields(
+    store: SqliteEventStore, target: DuckdbTarget
+) -> None:
+    wrong = [
+        body(
+            "project", "created", {"id": 70 + number, "name": "P", "start_date": day, "workspace_id": 7}, seconds=number
+        )
+        for number, day in enumerate(["", "20260101", "2026-W01-1", "0000-00-00", "0000-01-01", 20260101])
+    ]
+    put(store, *wrong, body("tag", "created", {"id": 99, "name": "behind it"}, seconds=9))
+    summary = run(store, target)
+    assert (summary.inserted, summary.rejected) == (2, 5)
+    assert run(store, target).events == 0
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------

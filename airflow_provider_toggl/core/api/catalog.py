@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airflow_provider_toggl.core.api.confirm import check_applied
 from airflow_provider_toggl.core.api.once import Once, write_once
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
@@ -28,6 +29,8 @@ MOST_PAGES = 100
 #: (https://engineering.toggl.com/docs/#eventual-consistency).
 SHOWS_AFTER = (0.0, 2.0, 4.0)
 
+# What else a new one is given, Toggl may change by the workspace's plan and settings.
+_COMPARED = ("name", "active", "client_id")
 _TAKEN = re.compile(r"already|taken|in use", re.IGNORECASE)
 
 
@@ -128,6 +131,7 @@ class Catalog:
 
         :raises ConfigurationError: the name is empty, or a task has no project.
         :raises PayloadRefused: Toggl refuses it.
+        :raises NotApplied: what Toggl made has another name, or is elsewhere.
         :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.api.once.write_once`.
         """
         if not wanted.name.strip():
@@ -151,7 +155,12 @@ class Catalog:
                 raise
             raced(taken)
             return taken
-        return FoundNamed.from_http(wanted.kind, answer.json())
+        row = answer.json()
+        made = FoundNamed.from_http(wanted.kind, row)
+        asked = {name: value for name, value in wanted.payload().items() if name in _COMPARED}
+        row = row[0] if isinstance(row, list) else row
+        check_applied(f"Creating {wanted.kind} {made.entity_id}", asked, row)
+        return made
 
     def _find_taken(self, wanted: WantedNamed) -> FoundNamed | None:
         for pause in SHOWS_AFTER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from airflow_provider_toggl.core.api.subscriptions import (
     Found,
@@ -84,20 +84,20 @@ def ensure_validated(
     """
     clock = clock or SystemClock()
     tried = find_code(subscription.subscription_id)
-    if tried is not None and webhooks.validate(subscription.subscription_id, tried):
-        return replace(subscription, validated=True)
-    if fresh:
+    is_done = tried is not None and webhooks.validate(subscription.subscription_id, tried)
+    if fresh or is_done:
+        # Toggl's answer to a code is a word and not the subscription.
         subscription = _again(webhooks, subscription)
         if subscription.validated:
             return subscription
+        # A code that was taken, and did not count, may count the next time.
+        tried = None if is_done else tried
     log.info("Subscription %d is not validated: asking Toggl for a PING.", subscription.subscription_id)
     webhooks.ping(subscription.subscription_id)
     for patience in PATIENCE:
         code = _await_code(find_code, subscription.subscription_id, tried, patience, clock)
         if code is not None:
-            tried = code
-            if webhooks.validate(subscription.subscription_id, code):
-                return replace(subscription, validated=True)
+            tried = None if webhooks.validate(subscription.subscription_id, code) else code
         subscription = _again(webhooks, subscription)
         if subscription.validated:
             return subscription

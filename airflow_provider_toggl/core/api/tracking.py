@@ -7,11 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.api.confirm import check_applied
 from airflow_provider_toggl.core.api.once import Once, write_once
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.time_entries import SKEW, FoundEntry, WantedEntry, find_that
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import MalformedAnswer, NotFound, PayloadRefused
+from airflow_provider_toggl.core.errors import MalformedAnswer, NotApplied, NotFound, PayloadRefused
 from airflow_provider_toggl.core.instants import instant_text
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class Tracking:
         :param in_doubt: an earlier try may have sent it; it is looked up first.
         :param sent_after: no try sent it before that.
         :param made: the entry that an earlier try noted to have made.
+        :raises NotApplied: Toggl made an entry that is not as wanted; a next try does not make another one.
         :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.api.once.write_once`; so are the others.
         """
         if made is not None:
@@ -66,20 +69,26 @@ class Tracking:
                 settled = self._settle(wanted, ours, found)
                 note(False, None)
                 return settled
+            self._check_made(made, wanted)
 
         def settle(ours: FoundEntry) -> Once[FoundEntry]:
             # Where this does not come to its end, the next try must know which of two it may take back.
             note(True, ours.entry_id)
             return self._settle(wanted, ours, self._find_all(wanted, sent_after))
 
-        return write_once(
-            lambda: self._post(wanted),
-            lambda: self._find(wanted, sent_after),
-            in_doubt=in_doubt,
-            note=lambda doubt: note(doubt, None),
-            settle=settle,
-            clock=self._clock,
-        )
+        try:
+            return write_once(
+                lambda: self._post(wanted),
+                lambda: self._find(wanted, sent_after),
+                in_doubt=in_doubt,
+                note=lambda doubt: note(doubt, None),
+                settle=settle,
+                clock=self._clock,
+            )
+        except NotApplied as error:
+            # The next try must not make another one.
+            note(True, error.entity_id)
+            raise
 
     def find_running(self) -> FoundEntry | None:
         """Return the entry that runs, in whichever workspace; None where none does."""
@@ -96,32 +105,76 @@ class Tracking:
         Toggl refuses to stop what is stopped (409), so a repeated request moves no stop.
 
         :raises NotFound: there is no such entry.
+        :raises NotApplied: Toggl answered that it was stopped, and it runs.
         """
         try:
             answer = self.session.request("PATCH", f"{self._path(entry_id)}/stop", idempotent=True)
         except PayloadRefused as error:
             if error.status != 409:
                 raise
-            return self.get(entry_id), False
-        return FoundEntry.from_http(answer.json()), True
+            entry, stopped = self.get(entry_id), False
+        else:
+            (_, entry), stopped = self._changed(entry_id, answer), True
+        if entry.is_running:
+            raise NotApplied(f"Toggl answered that time entry {entry_id} was stopped, and it runs. Stop it again.")
+        return entry, stopped
 
     def update(self, entry_id: int, changes: dict[str, Any]) -> FoundEntry:
         """Set fields of an entry; the same ones twice are the same as once.
 
         :raises NotFound: there is no such entry.
+        :raises NotApplied: Toggl answered that it was done, and a field is not as it was to be.
         """
         payload = {"workspace_id": self.workspace_id, **changes}
         answer = self.session.request("PUT", self._path(entry_id), payload=payload, idempotent=True)
-        return FoundEntry.from_http(answer.json())
+        row, entry = self._changed(entry_id, answer)
+        check_applied(f"Updating time entry {entry_id}", {"id": entry_id, **payload}, row)
+        return entry
 
     def get(self, entry_id: int) -> FoundEntry:
         """Return an entry of the token's owner."""
-        return FoundEntry.from_http(self.session.request("GET", f"/api/v9/me/time_entries/{entry_id}").json())
+        return FoundEntry.from_http(self._get_row(entry_id))
+
+    def _get_row(self, entry_id: int) -> Any:
+        return self.session.request("GET", f"/api/v9/me/time_entries/{entry_id}").json()
+
+    def _changed(self, entry_id: int, answer: Answer) -> tuple[Any, FoundEntry]:
+        """Return a changed entry, which is asked for where the answer does not have it."""
+        try:
+            row = answer.json()
+            return row, FoundEntry.from_http(row)
+        except MalformedAnswer as error:
+            log.info("%s The time entry is asked for.", error)
+            row = self._get_row(entry_id)
+            return row, FoundEntry.from_http(row)
+
+    def _check_made(self, entry_id: int, wanted: WantedEntry) -> None:
+        """Return when an entry that an earlier try made is gone.
+
+        :raises NotApplied: it is there, and is not as it was wanted.
+        """
+        try:
+            row = self._get_row(entry_id)
+        except NotFound:
+            return
+        if isinstance(row, dict) and not row.get("server_deleted_at"):
+            self._check(wanted, row)
+
+    def _check(self, wanted: WantedEntry, row: dict[str, Any]) -> FoundEntry:
+        entry = FoundEntry.from_http(row)
+        asked = {name: value for name, value in wanted.payload().items() if name != "start" or not wanted.earliest}
+        try:
+            check_applied(f"Creating time entry {entry.entry_id}", asked, row)
+        except NotApplied as error:
+            error.entity_id = entry.entry_id
+            raise
+        return entry
 
     def _post(self, wanted: WantedEntry) -> FoundEntry:
         path = f"/api/v9/workspaces/{self.workspace_id}/time_entries"
-        answer = self.session.request("POST", path, payload=wanted.payload(), idempotent=False)
-        return FoundEntry.from_http(answer.json())
+        return self._check(
+            wanted, self.session.request("POST", path, payload=wanted.payload(), idempotent=False).json()
+        )
 
     def _find(self, wanted: WantedEntry, sent_after: datetime) -> FoundEntry | None:
         found = self._find_all(wanted, sent_after)

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_toggl.core.api.answers import Answer
+from airflow_provider_toggl.core.api.confirm import check_applied
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.subscriptions import ODD_ANSWER, Found, Limits, Wanted, is_as_wanted
 from airflow_provider_toggl.core.api.webhook_refusals import (
@@ -26,8 +27,11 @@ from airflow_provider_toggl.core.errors import (
     ConnectionTrouble,
     Gone,
     MalformedAnswer,
+    NotApplied,
     NotFound,
     PayloadRefused,
+    QuotaExhausted,
+    RateLimited,
     ServerTrouble,
 )
 
@@ -65,12 +69,7 @@ class Webhooks:
 
     def subscriptions(self) -> list[Found]:
         """Return the subscriptions that the token can see."""
-        rows = self._ask("GET", self._path("subscriptions")).json()
-        if not isinstance(rows, list):
-            raise MalformedAnswer(
-                "Toggl's answer is not the list of webhook subscriptions that was asked for. " + ODD_ANSWER
-            )
-        found = [Found.from_http(row) for row in rows if not (isinstance(row, dict) and row.get("deleted_at"))]
+        found = [Found.from_http(row) for row in self._list() if not (isinstance(row, dict) and row.get("deleted_at"))]
         if self._told is not None:
             self._told(found)
         return found
@@ -81,6 +80,7 @@ class Webhooks:
         Where nobody knows whether Toggl made it, the list says so before anything is sent again.
 
         :raises PayloadRefused: with what to do about it.
+        :raises NotApplied: Toggl made something else.
         """
         path = self._path("subscriptions")
         try:
@@ -94,25 +94,38 @@ class Webhooks:
         """Make a subscription what is wanted, its secret too.
 
         :raises PayloadRefused: with what to do about it.
+        :raises NotApplied: Toggl answered that it was done, and it was not.
         """
-        path = self._path("subscriptions", subscription_id)
-        return Found.from_http(self._ask("PUT", path, _payload(wanted)).json())
+        return self._change("PUT", subscription_id, _payload(wanted))
 
     def set_enabled(self, subscription_id: int, enabled: bool) -> Found:
         """Enable or disable a subscription; Toggl posts a PING to the callback of one that is enabled.
 
         :raises PayloadRefused: with what to do about it.
+        :raises NotApplied: Toggl answered that it was done, and it was not.
         """
-        answer = self._ask("PATCH", self._path("subscriptions", subscription_id), {"enabled": enabled})
-        return Found.from_http(answer.json())
+        return self._change("PATCH", subscription_id, {"enabled": enabled})
 
     def delete(self, subscription_id: int) -> bool:
-        """Remove a subscription; return whether there was one."""
-        try:
-            self._ask("DELETE", self._path("subscriptions", subscription_id))
-        except NotFound:
-            return False
-        return True
+        """Remove a subscription; return whether there was one.
+
+        An answer that does not show it as deleted is checked against the list, which costs one request. One that is
+        still there is deleted once more.
+
+        :raises NotApplied: it is still there after that.
+        """
+        for was_there in (False, True):
+            try:
+                answer = self._ask("DELETE", self._path("subscriptions", subscription_id))
+            except NotFound:
+                return was_there
+            if _shows_deleted(answer, subscription_id) or not self._is_listed(subscription_id):
+                return True
+            log.warning("Toggl answered that subscription %d was deleted, and still lists it.", subscription_id)
+        raise NotApplied(
+            f"Toggl answered twice that subscription {subscription_id} was deleted, and still lists it. It may go on "
+            "delivering: look in Toggl's settings, and run the task again."
+        )
 
     def ping(self, subscription_id: int) -> str:
         """Let Toggl post a PING to the callback; return what it says of that."""
@@ -173,15 +186,52 @@ class Webhooks:
         number = me.get("id") if isinstance(me, dict) else None
         return number if isinstance(number, int) else None
 
-    def _create_once(self, path: str, wanted: Wanted) -> Found:
+    def _change(self, method: str, subscription_id: int, payload: dict[str, Any]) -> Found:
+        """Change a subscription and return it; one that the answer does not have is looked for in the list."""
+        path, what = self._path("subscriptions", subscription_id), f"Changing subscription {subscription_id}"
+        answer = self._ask(method, path, payload)
         try:
-            return Found.from_http(self._ask("POST", path, _payload(wanted), idempotent=False).json())
+            row = answer.json()
+            found = Found.from_http(row)
+        except MalformedAnswer as error:
+            log.info("%s The list will tell what the subscription is now.", error)
+            rows = {one.get("subscription_id"): one for one in self._list() if isinstance(one, dict)}
+            row = rows.get(subscription_id)
+            if row is None:
+                raise
+            found = Found.from_http(row)
+        check_applied(what, {"subscription_id": subscription_id, **payload}, row)
+        return found
+
+    def _is_listed(self, subscription_id: int) -> bool:
+        """Whether a subscription is in the list; False where there is no quota left to look."""
+        try:
+            return any(one.subscription_id == subscription_id for one in self.subscriptions())
+        except (QuotaExhausted, RateLimited) as error:
+            log.warning("Whether subscription %d is really deleted was not checked: %s", subscription_id, error)
+            return False
+
+    def _list(self) -> list[Any]:
+        rows = self._ask("GET", self._path("subscriptions")).json()
+        if not isinstance(rows, list):
+            raise MalformedAnswer(
+                "Toggl's answer is not the list of webhook subscriptions that was asked for. " + ODD_ANSWER
+            )
+        return rows
+
+    def _create_once(self, path: str, wanted: Wanted) -> Found:
+        payload = _payload(wanted)
+        try:
+            row = self._ask("POST", path, payload, idempotent=False).json()
+            found = Found.from_http(row)
         except PayloadRefused as error:
             # A first request that was cut off, or another process, may have made it meanwhile.
             made = self._find_made(wanted) if is_description_in_use(error) else None
             if made is None:
                 raise
             return made
+        check_applied(f"Creating subscription {found.subscription_id}", payload, row)
+        return found
 
     def _find_made(self, wanted: Wanted) -> Found | None:
         return next((one for one in self.subscriptions() if is_as_wanted(wanted, one)), None)
@@ -215,6 +265,15 @@ def _payload(wanted: Wanted) -> dict[str, Any]:
         "secret": wanted.secret,
         "url_callback": wanted.callback_url,
     }
+
+
+def _shows_deleted(answer: Answer, subscription_id: int) -> bool:
+    """Whether an answer is the subscription with the time of its deletion."""
+    try:
+        row = answer.json()
+    except MalformedAnswer:
+        return False
+    return isinstance(row, dict) and row.get("subscription_id") == subscription_id and bool(row.get("deleted_at"))
 
 
 def _positive(value: Any) -> int | None:

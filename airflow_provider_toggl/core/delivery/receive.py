@@ -32,6 +32,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from airflow_provider_toggl.core.delivery.signature import OPTIONAL_SPACE
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import Message, parse_message
 from airflow_provider_toggl.core.events.store import Appended, Handshake, Mark, NewEvent
@@ -148,7 +149,8 @@ def check_head(method: str, lengths: list[bytes], *, cap: int) -> None:
     """
     if method != "POST":
         raise refuse(METHOD, "Deliveries are POSTed.")
-    for length in lengths:
+    for value in lengths:
+        length = value.strip(OPTIONAL_SPACE)
         if not length.isdigit() or len(lengths) > 1:
             raise refuse(MALFORMED, "The Content-Length is not one number.")
         if len(length) > 18 or int(length) > cap:

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 
+OPTIONAL_SPACE = b" \t"
+"""What may stand around a header's value."""
+
 HEADER = "X-Webhook-Signature-256"
 
 _FORM = re.compile(rb"sha256=([0-9A-Fa-f]{64})")
@@ -37,8 +40,10 @@ def parse_signature(header_values: Sequence[bytes | str]) -> bytes:
     if len(header_values) > 1:
         raise _malformed(f"There are {len(header_values)} {HEADER} headers; which one counts cannot be told.")
     value = header_values[0]
-    # Header bytes are Latin-1 by RFC 9110; what cannot be such has not the form either.
-    found = _FORM.fullmatch(value if isinstance(value, bytes) else value.encode("latin-1", "replace"))
+    # Header bytes are Latin-1 by RFC 9110; what cannot be such has not the form either. Blanks and tabs around a value
+    # are no part of it (5.5), and some servers pass them on.
+    value = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+    found = _FORM.fullmatch(value.strip(OPTIONAL_SPACE))
     if found is None:
         raise _malformed(f"The {HEADER} header is not sha256= and 64 hexadecimal digits.")
     return bytes.fromhex(found[1].decode())

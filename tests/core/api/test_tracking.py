@@ -98,6 +98,52 @@ def test_creating_costs_one_request():
     assert transport.calls[0].payload == ENDED.payload()
 
 
+def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again_by_the_next_tries():
+    rows: dict[int, dict[str, Any]] = {}
+
+    def toggl(call: Call) -> Answer:
+        if call.method == "POST":
+            rows[11] = {"id": 11, **call.payload, "description": "another"}
+            return answer(200, rows[11], call=call)
+        number = call.path.rsplit("/", 1)[1]
+        if number == "time_entries":
+            return answer(200, list(rows.values()), call=call)
+        return answer(200, rows[int(number)], call=call) if int(number) in rows else answer(404, "gone", call=call)
+
+    noted = Noted()
+    for _ in range(3):
+        tracking, transport = build(toggl)
+        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* another description") as told:
+            create(tracking, ENDED, in_doubt=noted.doubt, noted=noted)
+        assert told.value.entity_id == 11
+        assert (noted.doubt, noted.made) == (True, 11)
+    assert asked(transport) == ["GET /me/time_entries", "GET /me/time_entries/11"]
+    rows[11]["description"] = ENDED.description
+    assert create(build(toggl)[0], ENDED, in_doubt=True, noted=noted) == (11, True)
+    assert not noted.doubt
+
+
+@pytest.mark.parametrize("body", [b"", "OK", b"<html>"])
+def test_a_change_whose_answer_is_no_entry_is_looked_after(body: Any):
+    row = {"id": 11, **RUNNING.payload()}
+    tracking, transport = build(lambda call: answer(200, row if call.method == "GET" else body, call=call))
+    with pytest.raises(errors.NotApplied, match="time entry 11 was stopped, and it runs"):
+        tracking.stop(11)
+    with pytest.raises(errors.NotApplied, match=r"Updating time entry 11: .* another description"):
+        tracking.update(11, {"description": "new"})
+    assert tracking.update(11, {"description": "design"}).entry_id == 11
+    assert len(transport.calls) == 6
+
+
+def test_an_entry_that_toggl_says_is_stopped_already_and_runs_is_told():
+    row = {"id": 11, **RUNNING.payload()}
+    tracking, _ = build(
+        lambda call: answer(*((200, row) if call.method == "GET" else (409, "already stopped")), call=call)
+    )
+    with pytest.raises(errors.NotApplied):
+        tracking.stop(11)
+
+
 def test_a_lost_answer_is_looked_up_around_the_very_second():
     tracking, transport = build(Entries("cut after"))
     assert create(tracking, ENDED) == (11, False)

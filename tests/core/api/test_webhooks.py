@@ -52,8 +52,7 @@ def test_every_call_goes_to_its_address():
     webhooks.subscriptions()
     webhooks.create(WANTED)
     webhooks.replace(3, WANTED)
-    webhooks.set_enabled(3, False)
-    webhooks.delete(3)
+    webhooks.set_enabled(3, True)
     webhooks.ping(3)
     webhooks.validate(3, "89ab/..")
     assert asked(transport) == [
@@ -61,7 +60,6 @@ def test_every_call_goes_to_its_address():
         "POST /subscriptions/7",
         "PUT /subscriptions/7/3",
         "PATCH /subscriptions/7/3",
-        "DELETE /subscriptions/7/3",
         "POST /ping/7/3",
         "GET /validate/7/3/89ab%2F..",
     ]
@@ -76,7 +74,7 @@ def test_every_call_goes_to_its_address():
             "url_callback": "https://example.org/toggl/webhooks/t",
         }
     )
-    assert transport.calls[3].payload == {"enabled": False}
+    assert transport.calls[3].payload == {"enabled": True}
 
 
 def test_deleted_ones_are_not_listed():
@@ -155,6 +153,82 @@ def test_a_denial_is_explained():
 def test_deleting_what_is_gone_is_told_and_no_error():
     webhooks, _ = build(replies(answer(404, "subscription 3 for workspace 7 was not found")))
     assert webhooks.delete(3) is False
+
+
+GONE = {**ROW, "deleted_at": "2026-11-28T06:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("script", "requests"),
+    [
+        ([answer(200, GONE)], 1),
+        ([answer(200, "OK"), answer(200, [])], 2),
+        ([answer(200, b""), answer(200, [GONE])], 2),
+        ([answer(200, b"<html>"), answer(200, [])], 2),
+        ([answer(200, ROW), answer(200, [])], 2),
+        ([answer(200, "OK"), answer(200, [ROW]), answer(200, GONE)], 3),
+        ([answer(200, "OK"), answer(200, [ROW]), answer(404, "gone")], 3),
+        ([answer(200, "OK"), answer(402, "hourly limit", headers=quota_headers(0, 60))], 2),
+    ],
+    ids=["shown", "a word", "nothing", "no JSON", "not shown", "at the second try", "late", "no quota to look"],
+)
+def test_a_deletion_that_the_answer_does_not_show_is_looked_after(script: list[Answer], requests: int):
+    webhooks, transport = build(replies(*script))
+    assert webhooks.delete(3) is True
+    assert len(transport.calls) == requests
+
+
+def test_a_subscription_that_is_never_deleted_is_told():
+    webhooks, transport = build(lambda call: answer(200, [ROW] if call.method == "GET" else "OK", call=call))
+    with pytest.raises(errors.NotApplied, match="subscription 3 was deleted, and still lists it"):
+        webhooks.delete(3)
+    assert len(transport.calls) == 4
+
+
+@pytest.mark.parametrize("row", [{**ROW, "enabled": False}, ROW])
+def test_a_change_whose_answer_is_a_word_is_looked_after_in_the_list(row: dict[str, Any]):
+    webhooks, transport = build(replies(answer(200, "OK"), answer(200, [row])))
+    if row["enabled"]:
+        with pytest.raises(errors.NotApplied, match=r"subscription 3: .* enabled \(True, not False\)"):
+            webhooks.set_enabled(3, False)
+    else:
+        assert webhooks.set_enabled(3, False).enabled is False
+    assert len(transport.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("description", "other"),
+        ("enabled", False),
+        ("url_callback", "https://example.org/other"),
+        ("event_filters", [{"entity": "time_entry", "action": "created"}]),
+        ("event_filters", []),
+    ],
+)
+def test_a_subscription_that_is_made_or_replaced_by_something_else_is_told(field: str, value: Any):
+    for write in (lambda webhooks: webhooks.create(WANTED), lambda webhooks: webhooks.replace(3, WANTED)):
+        webhooks, transport = build(replies(answer(200, {**ROW, field: value})))
+        with pytest.raises(errors.NotApplied, match=field) as told:
+            write(webhooks)
+        assert "whsec" not in str(told.value)
+        assert len(transport.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**ROW, "url_callback": "https://EXAMPLE.org:443/toggl/webhooks/t"},
+        {**ROW, "event_filters": [*ROW["event_filters"], {"entity": "time_entry", "action": "created"}]},
+        {**ROW, "description": " airflow "},
+        {**ROW, "secret": "********"},
+        {"subscription_id": 3},
+    ],
+    ids=["address", "filters", "blanks", "masked secret", "fields that are not told"],
+)
+def test_what_means_the_same_is_the_same(row: dict[str, Any]):
+    webhooks, _ = build(replies(answer(200, row)))
+    assert webhooks.create(WANTED).subscription_id == 3
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_the_table_of_the_documentation_has_every_outcome_with_its_status() -> N
         assert [outcome.name, status] in rows
 
 
-@pytest.mark.parametrize("lengths", [[], [b"0"], [b"100"]])
+@pytest.mark.parametrize("lengths", [[], [b"0"], [b"100"], [b" 100\t"]])
 def test_a_post_of_no_more_than_the_cap_may_be_read(lengths: list[bytes]) -> None:
     check_head("POST", lengths, cap=100)
 

@@ -50,6 +50,14 @@ def test_without_a_header_it_is_unsigned() -> None:
         [RIGHT[:-1] + "g"],
         [RIGHT + ", " + RIGHT],
         [RIGHT + "\n"],
+        [RIGHT + "\u00a0"],
+        ["\v" + RIGHT],
+        [RIGHT.replace("=", "= ")],
+        [RIGHT.replace("=", " =")],
+        [RIGHT[:20] + " " + RIGHT[20:]],
+        [" ", "\t"],
+        [" \t"],
+        [RIGHT, ""],
         [("sha256=" + "é" * 64)],
         [("sha256=" + "é" * 64).encode()],
         ["sha256=" + "٣" * 64],
@@ -87,6 +95,17 @@ def test_a_secret_that_is_no_text_breaks_nothing() -> None:
 
 def test_hexadecimal_digits_may_be_capital() -> None:
     verify([SECRET], BODY, ["sha256=" + RIGHT.removeprefix("sha256=").upper()])
+
+
+@given(st.text(" \t", max_size=9), st.text(" \t", max_size=9), st.booleans(), st.booleans())
+def test_blanks_and_tabs_around_the_header_are_no_part_of_it(before: str, behind: str, raw: bool, upper: bool) -> None:
+    value = f"{before}sha256={RIGHT[7:].upper() if upper else RIGHT[7:]}{behind}"
+    verify([SECRET], BODY, [value.encode() if raw else value])
+
+
+@given(st.text(max_size=90) | st.binary(max_size=90))
+def test_any_other_header_is_refused_and_makes_no_other_error(value: str | bytes) -> None:
+    assert refusal(values=[value])[1] in (400, 401)
 
 
 @given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 7))
