@@ -1,6 +1,7 @@
 """Bring every change of Toggl into the warehouse within seconds: webhook, event, DAG, row.
 
-Needs webhooks (a subscription and the receiver) and one connection, ``toggl_default``. Asks nothing of Toggl, so it
+Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and the ID of its workspace in the
+environment variable ``TOGGL_WORKSPACE_ID``; without that Airflow shows an import error. Asks nothing of Toggl, so it
 costs no request. Rows land in the file behind connection ``duckdb_default``, or in
 ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
 
@@ -23,7 +24,7 @@ from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOpera
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 # --8<-- [start:watcher]
-WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
+WORKSPACE = os.environ["TOGGL_WORKSPACE_ID"]
 changes = toggl_asset(
     WORKSPACE,
     watchers=[

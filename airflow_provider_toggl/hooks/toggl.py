@@ -35,6 +35,8 @@ DataFrameType = Literal["pandas", "polars", "arrow"]
 
 #: Somebody waits for the test of a connection: it tries twice, and not for minutes.
 SOON = RetryPolicy(tries=2, longest=20.0)
+#: What tokens of Toggl 2.0 begin with; those of Toggl Track are 32 hexadecimal digits.
+TOGGL_2_TOKEN = "toggl_sk_"  # noqa: S105 - the beginning of all of them
 #: What time entries are read of when nobody says from when.
 DEFAULT_DAYS = timedelta(days=30)
 
@@ -293,10 +295,11 @@ def checked_token(connection: Connection) -> str:
             f"Connection {name!r} has no API token: put it into the password (Toggl: Profile "
             f"settings, API token).{also}"
         )
-    if token.startswith("toggl_sk_"):
+    if token.startswith(TOGGL_2_TOKEN):
         raise ConfigurationError(
-            f"The password of connection {name!r} is an API key of Toggl 2.0, which is another product with another "
-            "API. This package reads Toggl Track: put the API token from the foot of track.toggl.com/profile there."
+            f"Connection {name!r} has an API token of Toggl 2.0 (Focus): it begins with {TOGGL_2_TOKEN}. Toggl 2.0 is "
+            "another product with another API, and this package works with Toggl Track only. If you have a Toggl Track "
+            "account, use the API token from the foot of https://track.toggl.com/profile."
         )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigurationError(

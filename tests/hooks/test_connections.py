@@ -138,7 +138,7 @@ BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
     "token_with_a_blank": ({"password": "abc def"}, "The password of connection 'toggl_default' has a blank"),
     "token_of_other_letters": ({"password": "tökén"}, "The password of connection 'toggl_default' has a blank"),
     "token_of_blanks": ({"password": " \n"}, "no API token: put it into the password"),
-    "token_of_toggl_2": ({"password": "toggl_sk_abc"}, "API key of Toggl 2.0"),
+    "token_of_toggl_2": ({"password": "toggl_sk_abc"}, "API token of Toggl 2.0"),
     "token_in_the_login": ({"login": "{token}", "password": ""}, "no API token: put it into the password"),
     "token_as_in_curl": ({"login": "{token}", "password": "api_token"}, "The password of connection 'toggl_default'"),
     "host_without_scheme": ({"host": "127.0.0.1:{port}"}, "The connection's host is '127.0.0.1:"),
