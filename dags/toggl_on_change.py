@@ -1,7 +1,8 @@
 """Bring every change of Toggl into the warehouse within seconds: webhook, event, DAG, row.
 
-Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and ``TOGGL_WORKSPACE_ID``. Asks
-nothing of Toggl, so it costs no request. Rows land in the file behind connection ``duckdb_default``, or in
+Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and the ID of its workspace in the
+environment variable ``TOGGL_WORKSPACE_ID``; without that Airflow shows an import error. Asks nothing of Toggl, so it
+costs no request. Rows land in the file behind connection ``duckdb_default``, or in
 ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
 
 It runs every quarter of an hour as well: Airflow can lose a wake-up, and a warehouse may be away for longer than
@@ -22,7 +23,7 @@ from airflow_provider_toggl.assets import toggl_asset, toggl_events
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 
 # --8<-- [start:watcher]
-WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
+WORKSPACE = os.environ["TOGGL_WORKSPACE_ID"]
 # after=0: what came before the watcher's first start is landed by the first run.
 changes = toggl_events("toggl_on_change", WORKSPACE, after=0)
 

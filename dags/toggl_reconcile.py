@@ -17,6 +17,7 @@ from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 # --8<-- [start:reconcile]
+WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")  # as in toggl_sync_to_duckdb
 # What entries point at comes first: an entry that had a deleted tag is read again, since nothing else tells of it.
 LISTS = ("tags", "projects", "clients", "tasks", "users", "project_users")
 
@@ -40,8 +41,9 @@ with DAG(
         allow_mass_absence="{{ params.allow_mass_absence }}",
         # A list that the plan lacks is skipped, and does not keep this from running.
         trigger_rule="none_failed",
-        outlets=[toggl_asset(os.environ.get("TOGGL_WORKSPACE_ID", "1"), "time_entries")],
+        workspace_id=WORKSPACE,
+        outlets=[toggl_asset(WORKSPACE, "time_entries")] if WORKSPACE else [],
     )
     for stream in LISTS:
-        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream) >> reconcile
+        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream, workspace_id=WORKSPACE) >> reconcile
 # --8<-- [end:reconcile]

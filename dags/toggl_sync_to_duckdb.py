@@ -1,8 +1,8 @@
 """Keep a Toggl workspace in DuckDB: everything at first, then every hour what changed.
 
 Needs one connection, ``toggl_default``, with the API token and ``workspace_id``. Rows land in the file behind
-connection
-``duckdb_default``, or in ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none.
+connection ``duckdb_default``, or in ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none. To start other DAGs
+when something has changed, set the environment variable ``TOGGL_WORKSPACE_ID`` for Airflow.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from airflow.sdk import DAG
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
-# The same as in the connection, where DAGs are to run when something changes.
-WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
+# Assets have the workspace in their names, which must be known when the DAG is parsed. One variable for assets and
+# tasks, so that both are of the same workspace; without it tasks load the connection's, and update no asset.
+WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
 with DAG(
@@ -33,4 +34,9 @@ with DAG(
 ):
     for stream in STREAMS:
         # An event of the asset says what changed; where nothing did, there is none.
-        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream, outlets=[toggl_asset(WORKSPACE, stream)])
+        TogglToSqlOperator(
+            task_id=f"land_{stream}",
+            stream=stream,
+            workspace_id=WORKSPACE,
+            outlets=[toggl_asset(WORKSPACE, stream)] if WORKSPACE else [],
+        )

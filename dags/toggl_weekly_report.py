@@ -1,7 +1,8 @@
 """Draw hours and amounts by week and client whenever something of them changed: a chart as PNG, and a page.
 
 Runs on what ``toggl_sync_to_duckdb`` and ``toggl_on_change`` land, asks nothing of Toggl, and computes only the days
-that changed. Needs the extra ``report`` and ``TOGGL_WORKSPACE_ID``. The files are in ``TOGGL_REPORT_FOLDER``, or in
+that changed. Needs the extra ``report``, and the ID of the workspace in the environment variable
+``TOGGL_WORKSPACE_ID``; without that Airflow shows an import error. The files are in ``TOGGL_REPORT_FOLDER``, or in
 ``$AIRFLOW_HOME/toggl/reports``.
 """
 
@@ -19,7 +20,7 @@ from airflow_provider_toggl.hooks.days import compute_changed_days
 from airflow_provider_toggl.hooks.settings import airflow_home
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
 
-WORKSPACE = int(os.environ.get("TOGGL_WORKSPACE_ID", "1"))
+WORKSPACE = int(os.environ["TOGGL_WORKSPACE_ID"])
 FOLDER = os.environ.get("TOGGL_REPORT_FOLDER")
 WEEKS = 12
 entries, projects, clients = (toggl_asset(WORKSPACE, stream) for stream in ("time_entries", "projects", "clients"))

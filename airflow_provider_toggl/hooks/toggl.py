@@ -323,9 +323,9 @@ def checked_token(connection: Connection) -> str:
         )
     if token.startswith(TOGGL_2_TOKEN):
         raise ConfigurationError(
-            f"The password of connection {name!r} is an API token of Toggl 2.0 (Focus), another product with another "
-            "API. This package works with Toggl Track only: put the API token from the foot of "
-            "https://track.toggl.com/profile there."
+            f"Connection {name!r} has an API token of Toggl 2.0 (Focus): it begins with {TOGGL_2_TOKEN}. Toggl 2.0 is "
+            "another product with another API, and this package works with Toggl Track only. If you have a Toggl Track "
+            "account, use the API token from the foot of https://track.toggl.com/profile."
         )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigurationError(

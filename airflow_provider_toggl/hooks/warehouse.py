@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from airflow.providers.common.compat.sdk import AirflowException
 
@@ -104,8 +106,8 @@ def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
     if type_ in ("postgres", "postgresql"):
         return _postgres_target(connection, schema, lock_timeout)
     if type_ == "sqlite":
-        connection = with_fields(connection, host=str(database_file(connection, "SQLite", suffixes=(".sqlite", ".db"))))
-    elif type_ in _ENGINES:
+        return _sqlite_target(connection, schema, lock_timeout)
+    if type_ in _ENGINES:
         host, port = split_host(connection)
         connection = with_fields(connection, host=host, port=port)
     if type_ in mysql.CONNECTION_TYPES and not mysql.is_provider_installed(type_):
@@ -141,6 +143,17 @@ def _mysql_target(connection: Connection, schema: str, lock_timeout: float) -> S
     return DbApiTarget(
         DbApi(lambda: mysql.connect(connection), "%s", "mysql", where), schema=schema, lock_timeout=lock_timeout
     )
+
+
+def _sqlite_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
+    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+
+    path = database_file(connection, "SQLite", suffixes=(".sqlite", ".db"))
+    # As in Airflow's SqliteHook, which takes a % in a file's name for the begin of an escaped character.
+    uri = f"file:{quote(str(path.absolute()))}?{urlencode(connection.extra_dejson)}"
+    where = f"Connection {connection.conn_id!r} of type 'sqlite', schema {schema!r}"
+    api = DbApi(lambda: sqlite3.connect(uri, uri=True), "?", "sqlite", where)
+    return DbApiTarget(api, schema=schema, lock_timeout=lock_timeout)
 
 
 def _dbapi_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:

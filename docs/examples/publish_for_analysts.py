@@ -11,7 +11,7 @@ from airflow.sdk import dag, task
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
 
-WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID", "1")
+WORKSPACE = os.environ["TOGGL_WORKSPACE_ID"]
 VIEWS = ("time_entry_facts", "projects", "clients", "users")
 
 

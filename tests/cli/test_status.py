@@ -51,8 +51,10 @@ def test_a_warehouse_is_read_where_it_is_asked_for(
     open_target("duckdb_default", schema="toggl").close()
     assert call("--json", "--warehouse-conn-id", "duckdb_default") == 0
     assert json.loads(capsys.readouterr().out)["streams"] == []
-    assert call("--warehouse-conn-id", "nowhere") == 0
-    assert "freshness unknown, because There is no connection 'nowhere'" in capsys.readouterr().out
+    assert call("--warehouse-conn-id", "nowhere") == 1
+    captured = capsys.readouterr()
+    assert "freshness unknown, because There is no connection 'nowhere'" in captured.out
+    assert "There is no connection 'nowhere'" in captured.err
 
 
 def test_without_a_connection_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

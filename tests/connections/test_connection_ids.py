@@ -156,7 +156,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return said
 
 
-@pytest.mark.parametrize(("command", "kind"), itertools.product(TOGGL_OPTIONS, [*BAD_TOGGL, *BAD_FOR_REQUESTS]))
+@pytest.mark.parametrize(("command", "kind"), list(itertools.product(TOGGL_OPTIONS, [*BAD_TOGGL, *BAD_FOR_REQUESTS])))
 def test_a_command_says_what_is_wrong_with_a_toggl_connection(
     connections: Connections,
     sandbox: RunningSandbox,
@@ -178,7 +178,7 @@ def test_a_command_refuses_a_blank_id(capsys: pytest.CaptureFixture[str], name: 
     assert f"is {blank!r}; it must be the ID of a connection" in refused(capsys, *COMMAND_LINES[name], option, blank)
 
 
-@pytest.mark.parametrize(("command", "kind"), itertools.product(WAREHOUSE_OPTIONS, [*BAD_WAREHOUSE, "blank"]))
+@pytest.mark.parametrize(("command", "kind"), list(itertools.product(WAREHOUSE_OPTIONS, [*BAD_WAREHOUSE, "blank"])))
 def test_a_command_says_what_is_wrong_with_a_warehouse_connection(
     connections: Connections,
     sandbox: RunningSandbox,

@@ -43,7 +43,8 @@ def airflow(tmp_path: Path) -> Iterator[AirflowHome]:
 # Airflow 3.2 warns of its own providers.
 @pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("metadata_database")
-def test_every_example_is_a_dag_that_loads():
+def test_every_example_is_a_dag_that_loads(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TOGGL_WORKSPACE_ID", "7000001")
     bag = DagBag(DAGS)
     assert bag.import_errors == {}
     assert set(bag.dag_ids) == {
@@ -60,6 +61,29 @@ def test_every_example_is_a_dag_that_loads():
         "toggl_freshness",
         "toggl_checks",
     }
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("metadata_database")
+def test_a_missing_workspace_is_an_import_error_or_leaves_assets_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("TOGGL_WORKSPACE_ID", raising=False)
+    bag = DagBag(DAGS)
+    assert {Path(path).stem for path in bag.import_errors} == {"toggl_on_change", "toggl_weekly_report"}
+    assert all("TOGGL_WORKSPACE_ID" in error for error in bag.import_errors.values())
+    for dag_id in ("toggl_sync_to_duckdb", "toggl_reconcile"):
+        tasks = bag.dags[dag_id].tasks
+        assert [(task.workspace_id, list(task.outlets)) for task in tasks] == [(None, [])] * len(tasks)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("metadata_database")
+def test_tasks_and_assets_of_an_example_are_of_one_workspace(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TOGGL_WORKSPACE_ID", "7000001")
+    bag = DagBag(DAGS)
+    for dag_id in ("toggl_sync_to_duckdb", "toggl_reconcile"):
+        for task in bag.dags[dag_id].tasks:
+            assert task.workspace_id == "7000001"
+            assert all(outlet.uri.startswith("toggl://7000001/") for outlet in task.outlets)
 
 
 @pytest.mark.newest

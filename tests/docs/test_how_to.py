@@ -74,6 +74,7 @@ def documents(name: str) -> list[dict[str, Any]]:
 
 
 def publisher() -> Any:
+    os.environ.setdefault("TOGGL_WORKSPACE_ID", "1")
     spec = importlib.util.spec_from_file_location("publisher", EXAMPLES / "publish_for_analysts.py")
     assert spec is not None
     assert spec.loader is not None

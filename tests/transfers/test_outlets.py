@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from support.connections import Connections
 from support.observations import WORKSPACE, decode, entries, report_row, tags
 
+from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.land.changes import Changes
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 from airflow_provider_toggl.transfers.outlets import Outlets
+from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
+from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 pytestmark = pytest.mark.airflow
 
@@ -161,3 +165,90 @@ def test_each_asset_has_its_own_place(target: DuckdbTarget) -> None:
 def test_no_day_at_a_time_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_partitions is 0"):
         TogglEventsToSqlOperator(task_id="land", max_partitions=0)
+
+
+# -- another workspace than is loaded ----------------------------------------------------------------------------------
+
+HERE, ELSEWHERE = 7, 8
+LOADERS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "pull": ("workspace_id", lambda **more: TogglToSqlOperator(task_id="land", stream="clients", **more)),
+    "reconcile": ("workspace_id", lambda **more: TogglReconcileOperator(task_id="land", **more)),
+    "drain": ("only_workspace_id", lambda **more: TogglEventsToSqlOperator(task_id="land", **more)),
+}
+REFUSAL = rf"Workspace {HERE} is loaded \(.*\), but toggl://{ELSEWHERE}/clients in the outlets is of another"
+
+
+@pytest.fixture
+def unused(connections: Connections, tmp_path: Path) -> Path:
+    """The warehouse of the default connections, whose Toggl must not be asked."""
+    connections.set(
+        "toggl_default",
+        conn_type="toggl",
+        host="http://127.0.0.1:1",
+        password="t" * 32,
+        extra={"workspace_id": HERE, "event_store_conn_id": "events"},
+    )
+    connections.set("events", conn_type="sqlite", host=str(tmp_path / "events.sqlite"))
+    return connections.duckdb()
+
+
+def run_context(map_index: int = -1) -> Any:
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="land", map_index=map_index, try_number=1)
+    return {"ti": ti, "outlet_events": OutletEventAccessors()}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("workspace", [HERE, str(HERE), f" {HERE} "])
+def test_an_outlet_of_another_workspace_is_refused_when_the_dag_is_parsed(loader: str, workspace: Any) -> None:
+    parameter, build = LOADERS[loader]
+    with pytest.raises(ConfigurationError, match=REFUSAL):
+        build(**{parameter: workspace}, outlets=[toggl_asset(ELSEWHERE, "clients")])
+    build(**{parameter: workspace}, outlets=[toggl_asset(HERE, "clients"), Asset("s3://bucket/rows")])
+    build(outlets=[toggl_asset(ELSEWHERE, "clients")])
+    build(**{parameter: "{{ params.workspace }}"}, outlets=[toggl_asset(ELSEWHERE, "clients")])
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("source", ["connection", "template"])
+def test_an_outlet_of_another_workspace_is_refused_before_anything_is_loaded(
+    unused: Path, loader: str, source: str
+) -> None:
+    parameter, build = LOADERS[loader]
+    task = build(outlets=[toggl_asset(ELSEWHERE, "clients")])
+    if source == "template":
+        setattr(task, parameter, str(HERE))
+    with pytest.raises(ConfigurationError, match=REFUSAL):
+        task.execute(run_context())
+    assert not unused.exists()
+    assert not (unused.parent / "events.sqlite").exists()
+
+
+@pytest.mark.parametrize("loader", ["pull", "reconcile"])
+def test_a_mapped_task_may_have_the_outlets_of_all_its_workspaces(unused: Path, loader: str) -> None:
+    _, build = LOADERS[loader]
+    both = [toggl_asset(HERE, "clients"), toggl_asset(ELSEWHERE, "clients")]
+    # Of another workspace alone is wrong there too.
+    with pytest.raises(ConfigurationError, match=REFUSAL):
+        build(outlets=both[1:]).execute(run_context(map_index=0))
+    with pytest.raises(ConfigurationError, match=REFUSAL):
+        build(outlets=both).execute(run_context())
+    # It gets as far as its warehouse.
+    with pytest.raises(ConfigurationError, match="There is no connection 'nowhere'"):
+        build(outlets=both, warehouse_conn_id="nowhere").execute(run_context(map_index=0))
+
+
+def test_a_drain_of_a_shared_store_may_have_outlets_of_further_workspaces(unused: Path) -> None:
+    both = [toggl_asset(HERE, "clients"), toggl_asset(ELSEWHERE, "clients")]
+    TogglEventsToSqlOperator(task_id="land", outlets=both).execute(run_context())
+    with pytest.raises(ConfigurationError, match=REFUSAL):
+        TogglEventsToSqlOperator(task_id="land", only_conn_id="toggl_default", outlets=both).execute(run_context())
+
+
+def test_a_drain_of_a_store_that_is_named_by_itself_needs_no_toggl_connection(
+    unused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_TOGGL_DEFAULT")
+    task = TogglEventsToSqlOperator(
+        task_id="land", event_store_conn_id="events", outlets=[toggl_asset(ELSEWHERE, "clients")]
+    )
+    assert task.execute(run_context())["events"] == 0

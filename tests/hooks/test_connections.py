@@ -1,0 +1,384 @@
+"""What the fields of a connection mean, for each kind of connection: either it works, or the wrong field is named."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.connections import Connections, all_logs
+from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.postgres import PostgresServer, running_postgres
+
+from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.hooks.connections import (
+    ConnectionNotFound,
+    find_connection,
+    get_connection,
+    get_toggl_connection,
+    split_host,
+)
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.subscriptions import get_webhook_secret
+from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.hooks.warehouse import open_target, read_df
+from airflow_provider_toggl.sandbox.server import RunningSandbox
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariadbServer]:
+    if find_mariadb() is None:
+        pytest.skip("MariaDB is not installed")
+    with running_mariadb() as server:
+        yield server
+
+
+# -- looking up --------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_is_missing_is_a_wrong_configuration_and_airflow_s_own_error() -> None:
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    with pytest.raises(ConfigurationError, match=r"There is no connection 'nowhere' \(toggl_conn_id\)") as caught:
+        get_toggl_connection("nowhere")
+    assert isinstance(caught.value, AirflowNotFoundException)
+    assert isinstance(caught.value, ConnectionNotFound)
+    assert find_connection("nowhere", parameter="x") is None
+
+
+@pytest.mark.parametrize(
+    "value", ["{nope", '{"conn_type": "toggl", "port": "abc"}', "toggl://:secret-of-mine@host:abc/"]
+)
+def test_a_connection_that_cannot_be_read_says_how_to_write_it(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", value)
+    with pytest.raises(ConfigurationError, match=r"AIRFLOW_CONN_BROKEN must be a URI or a JSON object") as caught:
+        get_toggl_connection("broken")
+    assert "secret-of-mine" not in str(caught.value)
+
+
+def test_fields_have_no_whitespace_around_them(connections: Connections) -> None:
+    fields = {"host": " db\n", "login": "\tme ", "schema": " d\r\n", "password": "secret of mine \r\n", "port": 0}
+    connections.set("c", conn_type="postgres", **fields)
+    connection = get_connection(" c ", parameter="x")
+    assert (connection.host, connection.login, connection.schema, connection.port) == ("db", "me", "d", None)
+    # A blank may be a part of a database's password, a line end is not.
+    assert connection.password == "secret of mine "
+
+
+# -- Toggl -------------------------------------------------------------------------------------------------------------
+
+
+def toggl_fields(sandbox: RunningSandbox, **fields: Any) -> dict[str, Any]:
+    extra = {"workspace_id": sandbox.workspace_id, "requests_per_second": 200}
+    return {"conn_type": "toggl", "host": sandbox.url, "password": sandbox.token, "extra": extra, **fields}
+
+
+def port_of(sandbox: RunningSandbox) -> int:
+    return int(sandbox.url.rsplit(":", 1)[1])
+
+
+WORKING_TOGGL: dict[str, dict[str, Any]] = {
+    "line_end_after_the_token": {"password": "{token}\n"},
+    "blanks_around_the_token": {"password": " \t{token} \r\n"},
+    "blanks_around_the_host": {"host": "  http://127.0.0.1:{port} \n"},
+    "slash": {"host": "http://127.0.0.1:{port}/"},
+    "path_of_the_api": {"host": "http://127.0.0.1:{port}/api/v9"},
+    "path_of_the_api_and_slash": {"host": "http://127.0.0.1:{port}/api/v9/"},
+    "path_of_reports": {"host": "http://127.0.0.1:{port}/reports/api/v3"},
+    "port_in_the_port": {"host": "http://127.0.0.1", "port": "{port}"},
+    "port_in_both": {"host": "http://127.0.0.1:{port}", "port": "{port}"},
+    "scheme_in_the_schema": {"host": "127.0.0.1", "port": "{port}", "schema": "http"},
+    "host_with_port_and_schema": {"host": "127.0.0.1:{port}", "schema": "HTTP "},
+    "ids_as_texts": {"extra": {"workspace_id": " {workspace} \n", "requests_per_second": "200"}},
+}
+
+
+def filled(value: Any, sandbox: RunningSandbox) -> Any:
+    if isinstance(value, dict):
+        return {name: filled(one, sandbox) for name, one in value.items()}
+    known = {"{token}": sandbox.token, "{port}": str(port_of(sandbox)), "{workspace}": str(sandbox.workspace_id)}
+    for name, text in known.items():
+        value = value.replace(name, text)
+    return value
+
+
+@pytest.mark.parametrize("case", WORKING_TOGGL)
+def test_a_toggl_connection_works_as_it_is_written(
+    sandbox: RunningSandbox, connections: Connections, case: str
+) -> None:
+    connections.set("toggl_default", **toggl_fields(sandbox, **filled(WORKING_TOGGL[case], sandbox)))
+    works, words = TogglHook().test_connection()
+    assert works, words
+
+
+def test_a_toggl_connection_as_airflow_writes_it_as_a_uri_works(
+    sandbox: RunningSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.common.compat.sdk import Connection
+
+    plain = {"conn_type": "toggl", "host": sandbox.url, "password": sandbox.token}
+    uri = Connection(conn_id="c", extra='{"requests_per_second": "200"}', **plain).get_uri()
+    for one in (uri, f"toggl://:{sandbox.token}@http%3A%2F%2F127.0.0.1:{port_of(sandbox)}/?requests_per_second=200"):
+        monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", one)
+        works, words = TogglHook().test_connection()
+        assert works, words
+
+
+BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
+    "token_with_a_blank": ({"password": "abc def"}, "The password of connection 'toggl_default' has a blank"),
+    "token_of_other_letters": ({"password": "tökén"}, "The password of connection 'toggl_default' has a blank"),
+    "token_of_blanks": ({"password": " \n"}, "no API token: put it into the password"),
+    "token_of_toggl_2": ({"password": "toggl_sk_abc"}, "API token of Toggl 2.0"),
+    "token_in_the_login": ({"login": "{token}", "password": ""}, "no API token: put it into the password"),
+    "token_as_in_curl": ({"login": "{token}", "password": "api_token"}, "The password of connection 'toggl_default'"),
+    "host_without_scheme": ({"host": "127.0.0.1:{port}"}, "The connection's host is '127.0.0.1:"),
+    "two_ports": ({"port": "1"}, "The connection has two ports"),
+    "port_out_of_range": ({"host": "http://127.0.0.1", "port": "70000"}, "The connection's port is 70000"),
+    "schema": ({"schema": "toggl"}, "The connection's schema is 'toggl'"),
+    "extra": ({"extra": "[1]"}, "The extra of connection 'toggl_default' is no JSON object"),
+    "workspace": ({"extra": {"workspace_id": "seven"}}, "workspace_id is 'seven'"),
+    "flag": ({"extra": {"allow_plain_http": "perhaps"}}, "allow_plain_http is 'perhaps'; it must be true or false"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TOGGL)
+def test_the_test_of_a_toggl_connection_names_the_wrong_field(
+    sandbox: RunningSandbox, connections: Connections, case: str
+) -> None:
+    fields, words = BAD_TOGGL[case]
+    given = {name: value if name == "extra" else filled(value, sandbox) for name, value in fields.items()}
+    connections.set("toggl_default", **toggl_fields(sandbox, **given))
+    works, said = TogglHook().test_connection()
+    assert not works
+    assert said.startswith(words) or words in said
+    assert sandbox.token not in said
+    assert sandbox.requests()["calls"] == []
+
+
+def test_a_token_without_its_line_end_is_in_no_log(sandbox: RunningSandbox, connections: Connections) -> None:
+    connections.set("toggl_default", **toggl_fields(sandbox, password=f"{sandbox.token}\n"))
+    with all_logs() as lines:
+        assert TogglHook().test_connection()[0]
+    assert sandbox.token not in "\n".join(lines)
+
+
+def test_a_webhook_secret_has_no_line_end(connections: Connections) -> None:
+    connections.set("toggl_default", conn_type="toggl", extra={"webhook_secret": "s3cret\n"})
+    assert get_webhook_secret("toggl_default") == "s3cret"
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+#: Forms of a file's path in a connection, which must all be the same file.
+FILE_FORMS: dict[str, dict[str, str]] = {
+    "path": {"host": "{folder}/w.{suffix}"},
+    "blanks": {"host": " {folder}/w.{suffix}\n"},
+    "home": {"host": "~/w.{suffix}"},
+    "schema_of_a_uri": {"schema": "{folder}/w.{suffix}"},
+}
+#: The URL of a file is not one, since it says not whether its path is relative.
+NO_FILES: dict[str, tuple[dict[str, str], str]] = {
+    "memory": ({"host": ":memory:"}, "in memory is lost"),
+    "url_of_duckdb": ({"host": "duckdb:///{folder}/x.duckdb"}, "begins with 'duckdb:'"),
+    "url_of_sqlite": ({"host": "sqlite:///{folder}/x.db"}, "begins with 'sqlite:'"),
+    "url_of_memory": ({"host": "sqlite:///:memory:"}, "in memory is lost"),
+    "url_of_a_file": ({"host": "file:///x.db"}, "begins with 'file:'"),
+    "motherduck": ({"host": "md:mine?motherduck_token=very-secret"}, "begins with 'md:'"),
+    "object_store": ({"host": "s3://bucket/x.duckdb"}, "begins with 's3:'"),
+    "folder": ({"host": "{folder}"}, "is the folder"),
+    "nothing": ({}, "names no file"),
+    "a_schema": ({"schema": "toggl"}, "names no file"),
+}
+FILE_ENGINES = ("duckdb", "sqlite", "event_store")
+
+
+def set_file(connections: Connections, engine: str, fields: dict[str, str], folder: Path) -> None:
+    suffix = "duckdb" if engine == "duckdb" else "sqlite"
+    given = {name: value.format(folder=folder, suffix=suffix) for name, value in fields.items()}
+    connections.set("files", conn_type="duckdb" if engine == "duckdb" else "sqlite", **given)
+
+
+def open_file(engine: str) -> None:
+    if engine == "event_store":
+        open_event_store(event_store_conn_id="files").close()
+    else:
+        open_target("files", schema="toggl").close()
+
+
+@pytest.mark.parametrize("engine", FILE_ENGINES)
+@pytest.mark.parametrize("form", FILE_FORMS)
+def test_a_file_is_the_one_that_the_connection_names(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, form: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    set_file(connections, engine, FILE_FORMS[form], tmp_path)
+    open_file(engine)
+    assert (tmp_path / f"w.{'duckdb' if engine == 'duckdb' else 'sqlite'}").is_file()
+
+
+@pytest.mark.parametrize("engine", FILE_ENGINES)
+@pytest.mark.parametrize("case", NO_FILES)
+def test_what_is_no_file_is_refused_by_its_field(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, case: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    fields, words = NO_FILES[case]
+    set_file(connections, engine, fields, tmp_path)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        open_file(engine)
+    assert "'files'" in str(caught.value)
+    assert "very-secret" not in str(caught.value)
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / "state"}
+
+
+def test_a_password_makes_a_duckdb_connection_one_to_motherduck(connections: Connections) -> None:
+    connections.set("files", conn_type="duckdb", password="very-secret", schema="mine")
+    with pytest.raises(ConfigurationError, match="one to MotherDuck") as caught:
+        open_target("files", schema="toggl")
+    assert "very-secret" not in str(caught.value)
+
+
+def test_a_sqlite_file_with_odd_characters_in_its_name_is_that_file(connections: Connections, tmp_path: Path) -> None:
+    path = tmp_path / "a b%20 ä.sqlite"
+    connections.set("files", conn_type="sqlite", host=str(path))
+    open_target("files", schema="toggl").close()
+    assert path.is_file()
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("select count(*) from clients").fetchone() == (0,)
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+HOSTS: dict[str, tuple[dict[str, Any], tuple[str | None, int | None]]] = {
+    "nothing": ({}, (None, None)),
+    "name": ({"host": "db"}, ("db", None)),
+    "port": ({"host": "db", "port": 5433}, ("db", 5433)),
+    "port_in_the_host": ({"host": "db:5433"}, ("db", 5433)),
+    "port_in_both": ({"host": "db:5433", "port": 5433}, ("db", 5433)),
+    "ipv6": ({"host": "::1"}, ("::1", None)),
+    "ipv6_and_port": ({"host": "::1", "port": 5433}, ("::1", 5433)),
+    "brackets": ({"host": "[::1]"}, ("::1", None)),
+    "brackets_and_port": ({"host": "[::1]:5433"}, ("::1", 5433)),
+    "socket": ({"host": "/var/run/postgresql"}, ("/var/run/postgresql", None)),
+    "blanks": ({"host": " db:5433\n"}, ("db", 5433)),
+}
+BAD_HOSTS: dict[str, tuple[dict[str, Any], str]] = {
+    "url": ({"host": "postgresql://me:very-secret@db/x"}, "The host of connection 'c' is a URL"),
+    "two_ports": ({"host": "db:1", "port": 2}, "Connection 'c' has two ports: 1 in its host and 2 in its port"),
+    "no_number": ({"host": "db:port"}, "The host of connection 'c' ends in port 'port'"),
+    "no_port": ({"host": "db:"}, "The host of connection 'c' ends in port ''"),
+    "too_large": ({"host": "db", "port": 65536}, "The port of connection 'c' is 65536"),
+    "too_large_in_the_host": ({"host": "[::1]:65536"}, "The host of connection 'c' ends in port '65536'"),
+    "database": ({"host": "db/x"}, "The host of connection 'c' is 'db/x'"),
+    "two_words": ({"host": "db one"}, "The host of connection 'c' is 'db one'"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTS)
+def test_a_host_is_read_with_its_port(connections: Connections, case: str) -> None:
+    fields, expected = HOSTS[case]
+    connections.set("c", conn_type="mysql", **fields)
+    assert split_host(get_connection("c", parameter="x")) == expected
+
+
+@pytest.mark.parametrize("case", BAD_HOSTS)
+@pytest.mark.parametrize("engine", ["postgres", "mysql", "event_store"])
+def test_a_host_that_cannot_be_is_named(connections: Connections, case: str, engine: str) -> None:
+    fields, words = BAD_HOSTS[case]
+    connections.set("c", conn_type="postgres" if engine == "event_store" else engine, **fields)
+    open_it: Any = open_event_store if engine == "event_store" else open_target
+    given = {"event_store_conn_id": "c"} if engine == "event_store" else {"conn_id": "c", "schema": "toggl"}
+    with pytest.raises(ConfigurationError) as caught:
+        open_it(**given)
+    assert str(caught.value).startswith(words)
+    assert "very-secret" not in str(caught.value)
+
+
+def postgres_fields(server: PostgresServer, **fields: Any) -> dict[str, Any]:
+    return {
+        "conn_type": "postgres",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "login": "postgres",
+        "schema": "postgres",
+        **fields,
+    }
+
+
+SETTING = "select current_setting('application_name') as app, current_setting('work_mem') as mem"
+
+
+@pytest.mark.xdist_group("postgres-warehouses")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "127.0.0.1:{port}", "port": None},
+        {"host": "localhost"},
+        {"login": " postgres\n", "schema": "postgres "},
+        {"password": "not asked for\n"},
+        {"host": "127.0.0.1:1,127.0.0.1:{port}", "port": None},
+    ],
+)
+def test_a_postgres_connection_works_as_it_is_written(
+    connections: Connections, postgres: PostgresServer, fields: dict[str, Any]
+) -> None:
+    given = {
+        name: value.format(port=postgres.port) if isinstance(value, str) else value for name, value in fields.items()
+    }
+    connections.set("pg", **postgres_fields(postgres, **given))
+    assert read_df("select 1 as one", warehouse_conn_id="pg", df_type="arrow").to_pylist() == [{"one": 1}]
+    open_event_store(event_store_conn_id="pg").close()
+
+
+@pytest.mark.xdist_group("postgres-warehouses")
+def test_every_parameter_of_libpq_in_the_extra_is_used(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    extra = {
+        "application_name": "toggl-etl",
+        "options": "-c work_mem=7MB",
+        "keepalives": True,
+        "keepalives_interval": "7",
+        "connect_timeout": 5,
+        "client_encoding": "latin1",
+        "sslmode": "",
+        "cursor": "dictcursor",
+    }
+    connections.set("pg", **postgres_fields(postgres, extra=extra))
+    found = read_df(f"{SETTING}, 'ä☃' as text", warehouse_conn_id="pg", df_type="arrow").to_pylist()
+    assert found == [{"app": "toggl-etl", "mem": "7MB", "text": "ä☃"}]
+    # A service of the user's own file, and nothing in the fields.
+    service = tmp_path / "services.conf"
+    service.write_text(f"[mine]\nhost=127.0.0.1\nport={postgres.port}\nuser=postgres\ndbname=postgres\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    connections.set("pg", conn_type="postgres", extra={"service": "mine", "application_name": "by-service"})
+    found = read_df(SETTING, warehouse_conn_id="pg", df_type="arrow").to_pylist()
+    assert found[0]["app"] == "by-service"
+
+
+@pytest.mark.xdist_group("mariadb")
+@pytest.mark.parametrize(
+    "fields", [{"host": "127.0.0.1:{port}", "port": None}, {"login": "toggl\n", "password": "{password}\n"}]
+)
+def test_a_mysql_connection_works_as_it_is_written(
+    connections: Connections, mariadb: MariadbServer, fields: dict[str, Any]
+) -> None:
+    given = {
+        name: value.format(port=mariadb.port, password=PASSWORD) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+    plain = {"host": "127.0.0.1", "port": mariadb.port, "login": "toggl", "password": PASSWORD}
+    extra = {"client": "mysql-connector-python"}
+    connections.set("my", conn_type="mysql", **{**plain, **given}, extra=extra)
+    assert read_df("select 1 as one", warehouse_conn_id="my", df_type="arrow").to_pylist() == [{"one": 1}]
