@@ -131,7 +131,8 @@ class TogglToSqlOperator(RunDeferral):
     def check_together(self) -> None:
         """Check that the days go with the stream and with each other."""
         since, until = parse_day("since", self.since), parse_day("until", self.until)
-        check_days(self.stream, since, until, incremental=bool(parse_flag("incremental", self.incremental)))
+        stream = parse_stream("stream", self.stream)
+        check_days(stream or "", since, until, incremental=bool(parse_flag("incremental", self.incremental)))
         check_range(since, until)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from support.fakes import START, FakeClock, FakeTransport, answer
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.api.answers import Answer
 from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.instants import instant_text
 from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.time_entries import WantedEntry
 from airflow_provider_toggl.core.api.tracking import Tracking
 from airflow_provider_toggl.core.api.transport import Call
 from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.instants import instant_text
 
 NOW = utc(START)
 ENTRIES = "/api/v9/workspaces/7/time_entries"
