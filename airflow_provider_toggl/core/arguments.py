@@ -495,7 +495,9 @@ def _as_json(name: str, value: Any) -> Any:
     number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
         raise refusal(name, value, "something that JSON can hold")
-    return int(value) if isinstance(value, Integral) else int(number) if isinstance(value, timedelta) else number
+    # Where Toggl wants an integer it takes no 7.0, which is what pandas makes of 7.
+    whole = _find_whole(number if isinstance(value, timedelta) else value)
+    return number if whole is None else whole
 
 
 def _as_key(name: str, key: Any) -> str:

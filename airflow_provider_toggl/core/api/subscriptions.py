@@ -240,12 +240,14 @@ def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> 
         words = Filter(str(one["entity"]), str(one.get("action", ANY)))
     else:
         raise ConfigurationError(
-            f"filters has {shown(one)}, which is neither a text such as time_entry:updated nor an object of entity and action."
+            f"filters has {shown(one)}, which is neither a text such as time_entry:updated nor an object of entity and "
+            "action."
         )
     for kind, word, known in (("entity", words.entity, entities), ("action", words.action, actions)):
         if word not in (ANY, *known):
             raise ConfigurationError(
-                f"filters has {shown(str(words))}: there is no {kind} {shown(word)}. Known are {', '.join(known)} and *."
+                f"filters has {shown(str(words))}: there is no {kind} {shown(word)}. "
+                f"Known are {', '.join(known)} and *."
             )
     return words
 
