@@ -8,8 +8,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
+import runpy
 import warnings
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,21 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import DAG, Param, task
 from airflow.triggers.base import BaseTrigger
 from support.argument_values import MAYBE_TEXTS, NOON, ODD, kind_of, refusal_of
+from support.changes import change
+from support.connection_fixtures import connections, sandbox
+from support.connections import Connections
+from support.host_store import store
 from support.package_sources import package_modules
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
 from airflow_provider_toggl.triggers.events import ARGUMENT_PARSERS, TogglEventTrigger
 
 pytestmark = pytest.mark.airflow
+
+__all__ = ["connections", "sandbox", "store"]
 
 #: Bases of operators; nobody uses them alone.
 BASES = {"QuotaDeferral", "RunDeferral", "TogglWrite"}
@@ -312,3 +323,37 @@ def test_what_is_filled_in_is_found_as_airflow_finds_it(dag: DAG):
     warnings.simplefilter("error")
     for value in ("plain", "{ braces }", "100%", 5, None, ["a"], {"a": Path("x")}, Path("{x}"), {"{{ x }}": 1}, NOON):
         assert not is_unresolved(value)
+
+
+# -- in Airflow --------------------------------------------------------------------------------------------------------
+
+VALUES = Path(__file__).parent / "values_dags" / "values.py"
+
+
+@pytest.fixture(params=[False, True], ids=["text", "native"])
+def values(request: pytest.FixtureRequest, metadata_database: Path) -> Iterator[DAG]:
+    """A DAG in the folder that Airflow reads, whose templates render to text or to native values."""
+    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "values.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(VALUES.read_text().replace("NATIVE = False", f"NATIVE = {request.param}"))
+    yield runpy.run_path(str(path))["dag"]
+    path.unlink()
+
+
+# Airflow warns of itself.
+@pytest.mark.filterwarnings("default")
+def test_a_dag_run_takes_templates_params_and_results_of_tasks_everywhere(
+    sandbox: RunningSandbox, connections: Connections, store: SqliteEventStore, values: DAG
+):
+    connections.toggl(sandbox)
+    connections.duckdb()
+    now = datetime.now(timezone.utc)
+    store.append([change(1, project_id=8, user_id=7, duration=60, billable=True, created_at=now, received_at=now)])
+    run = values.test()
+    states = {f"{one.task_id}[{one.map_index}]": one.state for one in run.get_task_instances()}
+    assert set(states.values()) == {"success"}, states
+    results = {one.task_id: one.xcom_pull(task_ids=one.task_id) for one in run.get_task_instances()}
+    assert results["project"]["name"] == "50"
+    assert results["changed"]["tags"] == ["told"]
+    assert results["waited"]["seq"] == 1
+    assert [row["name"] for row in results["asked"]] == ["50"]
