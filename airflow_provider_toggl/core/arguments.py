@@ -52,8 +52,8 @@ _FLAGS = {
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _LONGEST_SHOWN = 80
-#: Seconds; some twenty years, which is how old Toggl is.
-_LONGEST_LOOK_BACK = 20 * 366 * 86_400
+#: Seconds in a hundred years; with more than that no calendar goes on.
+_LONGEST_LENGTH = 100 * 366 * 86_400.0
 
 
 def refusal(name: str, value: Any, allowed: str) -> ConfigurationError:
@@ -61,7 +61,7 @@ def refusal(name: str, value: Any, allowed: str) -> ConfigurationError:
 
     :param allowed: what it takes, as in "a whole number of 1 or more".
     """
-    return ConfigurationError(f"{name} is {_shown(value)}; it must be {allowed}.")
+    return ConfigurationError(f"{name} is {shown(value)}; it must be {allowed}.")
 
 
 def unwrap(value: Any) -> Any:
@@ -83,7 +83,8 @@ def unwrap(value: Any) -> Any:
             value = value.astype(f"{kind.__name__}[us]").item() if isinstance(plain, int) else plain
         elif hasattr(value, "tolist"):
             value = value.tolist()
-    return None if isinstance(value, float | Decimal) and isnan(value) else value
+    is_missing = value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and isnan(value)
+    return None if is_missing else value
 
 
 def is_nothing(value: Any) -> bool:
@@ -103,7 +104,7 @@ def required(parser: Parser) -> Parser:
     def parse(name: str, value: Any) -> Any:
         parsed = parser(name, value)
         if is_empty(parsed):
-            raise ConfigurationError(f"{name} is {_shown(value)}; it must not be empty.")
+            raise ConfigurationError(f"{name} is {shown(value)}; it must not be empty.")
         return parsed
 
     return parse
@@ -143,7 +144,7 @@ def parse_time_zone(name: str, value: Any) -> str | None:
             ZoneInfo(zone)
         except (KeyError, OSError, ValueError):
             raise ConfigurationError(
-                f"There is no time zone {_shown(zone)}: {name} must be an IANA name such as Europe/Berlin."
+                f"There is no time zone {shown(zone)}: {name} must be an IANA name such as Europe/Berlin."
             ) from None
     return zone
 
@@ -202,15 +203,14 @@ def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum
     return number
 
 
-def parse_seconds(name: str, value: Any, *, minimum: float | None = 0.0, maximum: float | None = None) -> float | None:
+def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float | None:
     """Return a length of time in seconds: of a number of them, a ``timedelta``, or the text of either."""
     if is_nothing(value):
         return None
     length = _find_length(unwrap(value))
-    if length is None or (minimum is not None and length < minimum) or (maximum is not None and length > maximum):
-        limits = "" if minimum is None else f" of {minimum:g} seconds or more"
-        limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g} seconds"
-        raise refusal(name, value, f"a number of seconds, a timedelta, or 1:30:00 as text,{limits}".rstrip(","))
+    if length is None or not minimum <= length <= maximum:
+        allowed = f"a length of time from {minimum:g} to {maximum:g} seconds"
+        raise refusal(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
     return length
 
 
@@ -250,7 +250,7 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
     moment = _find_moment(plain)
     if moment is None:
         raise ConfigurationError(
-            f"{name} is {_shown(value)}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
+            f"{name} is {shown(value)}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
         )
     if moment.tzinfo is None:
         raise ConfigurationError(
@@ -285,7 +285,7 @@ def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str 
     moment, length = _find_moment(plain), _find_length(plain)
     if moment is not None and moment.tzinfo is not None:
         return _in_utc(name, moment)
-    if length is not None and 0 <= length <= _LONGEST_LOOK_BACK:
+    if length is not None and 0 <= length <= _LONGEST_LENGTH:
         return timedelta(seconds=length)
     listed = "".join(f"{word!r}, " for word in known)
     raise refusal(
@@ -321,7 +321,7 @@ def parse_ids(name: str, value: Any) -> list[int] | None:
     parts = parse_list(name, value)
     numbers = [parse_id(name, part) for part in parts]
     if None in numbers:
-        raise ConfigurationError(f"{name} is {_shown(value)}; one of them is empty.")
+        raise ConfigurationError(f"{name} is {shown(value)}; one of them is empty.")
     return [number for number in numbers if number is not None] or None
 
 
@@ -383,14 +383,15 @@ def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
     """Return what an update of a time entry sends: known fields in Toggl's form; None empties a field."""
     changes = parse_object(name, value)
     if not changes:
-        raise ConfigurationError(f"{name} is {_shown(value)}; it must be an object with at least one field to change.")
+        raise ConfigurationError(f"{name} is {shown(value)}; it must be an object with at least one field to change.")
     unknown = sorted(set(map(str, changes)) - set(ENTRY_FIELDS))
     if unknown:
         raise ConfigurationError(f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(ENTRY_FIELDS)}.")
     return {field: _ENTRY_PARSERS[field](f"{name}[{field!r}]", inner) for field, inner in changes.items()}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a value as an error shows it, cut where it is long."""
     text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
@@ -481,20 +482,22 @@ def _read_literal(name: str, text: str, allowed: str) -> Any:
 
 
 def _as_json(name: str, value: Any) -> Any:
+    # A float that is no number is refused, and not taken for a missing value.
+    value = value if isinstance(value, float) else unwrap(value)
     if isinstance(value, Mapping):
         return {_as_key(name, key): _as_json(f"{name}[{key!r}]", inner) for key, inner in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | set | frozenset):
         return [_as_json(f"{name}[{place}]", inner) for place, inner in enumerate(value)]
-    # A float that is no number is refused, and not taken for a missing value.
-    plain = value if isinstance(value, float) else unwrap(value)
-    if plain is None or isinstance(plain, str | bool):
-        return plain
-    if isinstance(plain, date):
-        return _optional_instant(name, plain) if isinstance(plain, datetime) else plain.isoformat()
-    number = plain.total_seconds() // 1 if isinstance(plain, timedelta) else _find_number(plain)
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, date):
+        return _optional_instant(name, value) if isinstance(value, datetime) else value.isoformat()
+    number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
         raise refusal(name, value, "something that JSON can hold")
-    return int(plain) if isinstance(plain, Integral) else int(number) if isinstance(plain, timedelta) else number
+    # Where Toggl wants an integer it takes no 7.0, which is what pandas makes of 7.
+    whole = _find_whole(number if isinstance(value, timedelta) else value)
+    return number if whole is None else whole
 
 
 def _as_key(name: str, key: Any) -> str:
@@ -503,7 +506,7 @@ def _as_key(name: str, key: Any) -> str:
     number = None if isinstance(key, float) else _find_whole(key)
     if number is not None:
         return str(number)
-    raise ConfigurationError(f"{name} has the field {_shown(key)}; a field's name in JSON must be text.")
+    raise ConfigurationError(f"{name} has the field {shown(key)}; a field's name in JSON must be text.")
 
 
 def _optional_instant(name: str, value: Any) -> str | None:
@@ -513,7 +516,7 @@ def _optional_instant(name: str, value: Any) -> str | None:
 
 def _whole_seconds_or_running(name: str, value: Any) -> int | None:
     # A negative duration is how Toggl says that an entry runs.
-    length = parse_seconds(name, value, minimum=None)
+    length = parse_seconds(name, value, minimum=-_LONGEST_LENGTH)
     return None if length is None else int(length)
 
 

@@ -54,7 +54,7 @@ def get_stream(name: str) -> Stream:
     try:
         return STREAMS[name]
     except KeyError:
-        raise ConfigurationError(f"There is no stream {name!r}. Streams: {', '.join(STREAMS)}.") from None
+        raise ConfigurationError(f"There is no stream {name[:80]!r}. Streams: {', '.join(STREAMS)}.") from None
 
 
 def check_days(stream: str, since: object, until: object, *, incremental: bool) -> None:

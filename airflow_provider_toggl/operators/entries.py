@@ -168,7 +168,10 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
         if (stop is None) == (duration is None):
             raise ConfigurationError("A time entry needs a stop or a duration, and not both.")
         if stop is None:
-            stop = start + timedelta(seconds=duration or 0)
+            try:
+                stop = start + timedelta(seconds=duration or 0)
+            except OverflowError:
+                raise ConfigurationError(f"start is {start}; with its duration it ends in no year.") from None
         if stop < start:
             raise ConfigurationError(f"The time entry would stop at {stop}, before it starts at {start}.")
         return stop

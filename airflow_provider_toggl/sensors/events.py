@@ -187,7 +187,8 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         self._query = EventQuery(EventFilter())
         self._reached: int | None = None
         self.check_arguments()
-        EventFilter.from_dict({name: value for name, value in self._wanted().items() if not is_unresolved(value)})
+        given = self._wanted().items()
+        EventFilter.from_dict({name: value for name, value in given if not (is_unresolved(value) or callable(value))})
         # Before Airflow 3.3 nothing fills in the templates there, and where to begin is one. Without a look-back only
         # a worker can tell it, once for all restarts of the triggerer. References are for a worker too: the arguments
         # of what starts in the triggerer are stored with the DAG.
@@ -196,7 +197,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             and self.deferrable
             and TRIGGERER_RENDERS
             and look_back is not None
-            and not has_reference([getattr(self, name) for name in self.template_fields])
+            and not any(callable(value) or has_reference(value) for value in map(vars(self).get, self.template_fields))
         )
         if self.start_from_trigger:
             self.start_trigger_args = self._start_args()

@@ -46,13 +46,14 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
     :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
         ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
-        unless ``[toggl] keep_history`` is set.
+        unless ``[toggl] keep_history`` is set. (templated)
     :param only_conn_id: only events that came for this connection, of a store that several share. (templated)
     :param only_workspace_id: only events of this workspace. (templated)
-    :param max_events: look at so many events at most; the next run goes on.
+    :param max_events: look at so many events at most; the next run goes on. (templated)
     :param consumer: the name under which the store knows this reader and keeps what it has not landed; by default
         ``warehouse_conn_id.schema``. (templated)
     :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
+        (templated)
     """
 
     template_fields: Sequence[str] = (

@@ -44,20 +44,22 @@ class TogglReconcileOperator(RunDeferral):
     :param since: first day (``2024-01-01``, of the token owner's zone), or a moment with its zone; that of the first
         entry that is known by default. (templated)
     :param until: last day; tomorrow, and the days for which entries are planned, by default. (templated)
-    :param overlap: seconds before the mark of the last run from which changes are looked for again.
-    :param settle: seconds after which an entry shows in reports whatever their lag.
+    :param overlap: seconds before the mark of the last run from which changes are looked for again. (templated)
+    :param settle: seconds after which an entry shows in reports whatever their lag. (templated)
     :param absent_share: more than this share of a year's entries missing at once, and more than ``absent_rows``, fails
-        the task with ``AbsenceRefused`` instead of marking them.
-    :param absent_rows: so many entries may be gone at once whatever their share.
+        the task with ``AbsenceRefused`` instead of marking them. (templated)
+    :param absent_rows: so many entries may be gone at once whatever their share. (templated)
     :param allow_mass_absence: a person has said that many are really gone, so both limits do not count. (templated)
-    :param page_size: entries to ask for in a page; Toggl may give fewer.
+    :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
     :param report_lag: seconds that a change may take to show in reports; ``[toggl] report_lag`` by default (300).
+        (templated)
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
     :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
         ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
-        unless ``[toggl] keep_history`` is set.
+        unless ``[toggl] keep_history`` is set. (templated)
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
+        (templated)
     """
 
     template_fields: Sequence[str] = (

@@ -42,7 +42,7 @@ class TogglToSqlOperator(RunDeferral):
 
     :param stream: ``time_entries`` (all users), ``projects``, ``clients``, ``tags``, ``tasks``, ``users``,
         ``project_users`` or
-        ``groups``.
+        ``groups``. (templated)
     :param toggl_conn_id: the Toggl connection. (templated)
     :param workspace_id: the workspace; the connection's by default. (templated)
     :param warehouse_conn_id: where rows land. (templated)
@@ -51,20 +51,23 @@ class TogglToSqlOperator(RunDeferral):
         Without it
         the first run goes back until a year has no entries. Only for time entries. (templated)
     :param until: last day, with ``incremental=False``. (templated)
-    :param incremental: False reads the given days, or the whole list, again and moves no watermark.
-    :param page_size: entries to ask for in a page; Toggl may give fewer.
+    :param incremental: False reads the given days, or the whole list, again and moves no watermark. (templated)
+    :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
     :param report_lag: seconds that a change may take to show in reports; ``[toggl] report_lag`` by default (300).
+        (templated)
     :param windows_per_run: years of history that a run looks through for changes; longer histories take turns.
+        (templated)
     :param absent_share: a complete list that lacks more than this share of the known rows (and more than
         ``absent_rows``)
-        fails the task instead of marking them absent.
-    :param absent_rows: so many rows may be gone at once whatever their share.
+        fails the task instead of marking them absent. (templated)
+    :param absent_rows: so many rows may be gone at once whatever their share. (templated)
     :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
     :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
         ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
-        unless ``[toggl] keep_history`` is set.
+        unless ``[toggl] keep_history`` is set. (templated)
     :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
     :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
+        (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -140,7 +143,8 @@ class TogglToSqlOperator(RunDeferral):
     def check_together(self) -> None:
         """Check that the days go with the stream and with each other."""
         since, until = parse_day("since", self.since), parse_day("until", self.until)
-        check_days(self.stream, since, until, incremental=bool(parse_flag("incremental", self.incremental)))
+        stream = parse_stream("stream", self.stream)
+        check_days(stream or "", since, until, incremental=bool(parse_flag("incremental", self.incremental)))
         check_range(since, until)
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:

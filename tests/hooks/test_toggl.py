@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import os
 import traceback
 from datetime import date, datetime, timedelta, timezone
@@ -7,8 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+import pendulum
 import pyarrow as pa
 import pytest
+from support.argument_values import ODD, kind_of, refusal_of
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
 
 from airflow_provider_toggl.__main__ import main
@@ -476,3 +480,62 @@ def test_the_hook_is_what_the_provider_says(hook: TogglHook):
     assert (TogglHook.conn_type, TogglHook.hook_name) == (kind["connection-type"], kind["hook-name"])
     assert f"{TogglHook.__module__}.{TogglHook.__name__}" == kind["hook-class-name"]
     assert (TogglHook.conn_name_attr, TogglHook.default_conn_name) == ("toggl_conn_id", "toggl_default")
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+#: What else a method needs.
+NEEDED: dict[str, dict[str, Any]] = {
+    "request": {"method": "GET", "path": "/api/v9/me"},
+    "pages": {"stream": "time_entries"},
+    "get_df": {"stream": "time_entries"},
+    "estimate": {"stream": "tags"},
+}
+ARGUMENTS = [
+    (method, name, str(each.annotation))
+    for method in ("request", "get_workspace_id", "pages", "time_entries", "get_df", "estimate")
+    for name, each in inspect.signature(getattr(TogglHook, method)).parameters.items()
+    if name not in ("self", "more")
+]
+
+
+def test_every_public_method_is_tried_with_odd_arguments():
+    without_arguments = {"projects", "clients", "tags", "tasks", "users", "project_users", "groups"}
+    without_arguments |= {"get_conn", "test_connection", "open_session"}
+    public = {name for name in vars(TogglHook) if not name.startswith("_") and callable(getattr(TogglHook, name))}
+    assert public == {method for method, *_ in ARGUMENTS} | without_arguments
+
+
+@pytest.mark.parametrize(("method", "name", "annotation"), ARGUMENTS, ids=str)
+def test_a_method_takes_an_argument_or_refuses_it_by_its_name_before_anything_is_asked(
+    sandbox: RunningSandbox, hook: TogglHook, method: str, name: str, annotation: str
+):
+    sandbox.reset_requests()
+    kind = kind_of("TogglHook", "time_zone" if name in ("path", "params") else name, annotation)
+    for value in kind.refused:
+        said = refusal_of(lambda: getattr(hook, method)(**{**NEEDED.get(method, {}), name: value}))  # noqa: B023 - called at once
+        assert name in said or "no stream" in said, (value, said)
+    if method in ("pages", "time_entries", "get_workspace_id", "estimate"):
+        for value, _ in kind.accepted:
+            first = {"since": "2026-01-01"} if name == "until" else {}
+            getattr(hook, method)(**{**NEEDED.get(method, {}), **first, name: value})
+    assert sandbox.requests()["total"] == 0
+    if method in ("pages", "time_entries", "get_workspace_id", "estimate"):
+        for value in ODD:
+            refusal_of(lambda: getattr(hook, method)(**{**NEEDED.get(method, {}), name: value}))  # noqa: B023 - called at once
+
+
+def test_days_and_ids_of_every_kind_give_the_same_rows(sandbox: RunningSandbox, hook: TogglHook):
+    first = TODAY - timedelta(days=10)
+    wanted = hook.get_df("time_entries", since=first, df_type="arrow").num_rows
+    assert wanted
+    day = pendulum.date(first.year, first.month, first.day)
+    for since in (day, first.isoformat(), f"{first:%Y%m%d}", np.datetime64(first)):
+        rows = [row for page in hook.time_entries(since=since, workspace_id=str(sandbox.workspace_id)) for row in page]
+        assert sum(len(row["time_entries"]) for row in rows) == wanted
+
+
+def test_a_request_takes_what_a_template_or_an_xcom_gives(sandbox: RunningSandbox, hook: TogglHook):
+    path = f"/api/v9/workspaces/{sandbox.workspace_id}/projects"
+    rows = hook.request("get", path, params={"active": "both", "per_page": np.int64(1), "page": 1.0}).json()
+    assert len(rows) == 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from airflow_provider_toggl.core.arguments import parse_list
+from airflow_provider_toggl.core.arguments import parse_list, shown
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 
 Action = Literal["nothing", "create", "replace", "enable", "disable"]
@@ -149,7 +149,9 @@ def parse_filters(
     """
     filters = normalised(_parse_filter(one, entities, actions) for one in parse_list("filters", given))
     if not filters:
-        raise ConfigurationError("A subscription needs at least one event filter, such as time_entry or *:*.")
+        raise ConfigurationError(
+            "filters is empty: a subscription needs at least one event filter, such as time_entry or *:*."
+        )
     return filters
 
 
@@ -238,12 +240,14 @@ def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> 
         words = Filter(str(one["entity"]), str(one.get("action", ANY)))
     else:
         raise ConfigurationError(
-            f"Event filter {one!r} is neither a text such as time_entry:updated nor an object of entity and action."
+            f"filters has {shown(one)}, which is neither a text such as time_entry:updated nor an object of entity and "
+            "action."
         )
     for kind, word, known in (("entity", words.entity, entities), ("action", words.action, actions)):
         if word not in (ANY, *known):
             raise ConfigurationError(
-                f"Event filter {words}: there is no {kind} {word!r}. Known are {', '.join(known)} and *."
+                f"filters has {shown(str(words))}: there is no {kind} {shown(word)}. "
+                f"Known are {', '.join(known)} and *."
             )
     return words
 

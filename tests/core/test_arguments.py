@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_toggl.core import arguments
+from airflow_provider_toggl.core.arguments import Parser
+from airflow_provider_toggl.core.errors import ConfigurationError
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
+
+PARSERS: dict[str, Parser] = {
+    name: one
+    for name, one in vars(arguments).items()
+    if name.startswith("parse_") and name not in ("parse_choice", "parse_instant")
+} | {
+    "a choice": partial(arguments.parse_choice, options=("a", "b")),
+    "a look back with words": partial(arguments.parse_look_back, words=("data_interval",)),
+    "something required": arguments.required(arguments.parse_text),
+}
+each_parser = pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals(allow_nan=True)
+    | st.text()
+    | st.binary()
+    | st.dates()
+    | st.datetimes(timezones=st.none() | st.timezones())
+    | st.timedeltas()
+    | st.sampled_from(
+        ["7", "None", "true", "0:01:00", "2026-11-20", "2026-11-20T12:00:00Z", "[7]", "{'a': 1}", '{"a": 1}']
+    )
+    | st.sampled_from([np.int64(7), np.bool_(True), np.float64("nan"), np.datetime64("2026-11-20"), pd.NaT, pd.NA])
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner), max_leaves=5
+)
+
+
+@each_parser
+@settings(max_examples=60)
+@given(VALUES)
+def test_a_parser_refuses_by_name_or_gives_what_it_takes_again(parser: Parser, value: Any):
+    try:
+        parsed = parser("the_name", value)
+    except ConfigurationError:
+        return
+    assert parser("the_name", parsed) == parsed
+
+
+@given(VALUES)
+def test_what_json_can_hold_is_held_by_json(value: Any):
+    try:
+        parsed = arguments.parse_json("json", value)
+    except ConfigurationError:
+        return
+    assert json.loads(json.dumps(parsed, allow_nan=False)) == parsed
+
+
+@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
+def test_a_moment_keeps_its_instant_as_an_object_and_as_text(moment: datetime):
+    for name in ("parse_day", "parse_moment"):
+        parsed = PARSERS[name]("since", moment)
+        assert type(parsed) is datetime
+        assert parsed == moment.astimezone(timezone.utc)
+    if not moment.utcoffset().total_seconds() % 60:  # type: ignore[union-attr]
+        assert arguments.parse_moment("since", moment.isoformat()) == moment.astimezone(timezone.utc)
+
+
+@given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=36_000)))
+def test_a_length_of_time_is_the_same_as_a_timedelta_as_its_text_and_in_seconds(length: timedelta):
+    seconds = length.total_seconds()
+    for value in (length, str(length), seconds):
+        assert arguments.parse_seconds("overlap", value) == pytest.approx(seconds)
+
+
+@given(st.integers(min_value=1, max_value=2**63 - 1))
+def test_an_id_keeps_every_digit(number: int):
+    for value in (number, str(number), f" {number} ", np.int64(number)):
+        assert arguments.parse_id("workspace_id", value) == number
+
+
+def test_a_float_too_large_to_be_exact_is_no_whole_number():
+    with pytest.raises(ConfigurationError, match="workspace_id is 9007199254740992"):
+        arguments.parse_id("workspace_id", float(2**53))
+
+
+def test_an_error_names_the_parameter_the_value_and_what_is_allowed():
+    with pytest.raises(ConfigurationError) as caught:
+        arguments.parse_whole("page_size", "many", minimum=1, maximum=10)
+    assert str(caught.value) == "page_size is 'many'; it must be a whole number from 1 to 10."
+
+
+def test_a_long_value_is_cut_in_an_error():
+    with pytest.raises(ConfigurationError) as caught:
+        arguments.parse_id("project_id", "x" * 10_000)
+    assert len(str(caught.value)) < 200
+
+
+def test_members_of_an_enum_are_their_values():
+    class Stream(str, Enum):
+        ENTRIES = "time_entries"
+
+    assert arguments.parse_stream("stream", Stream.ENTRIES) == "time_entries"
+
+
+def test_plain_dates_are_returned_for_those_of_libraries():
+    pendulum = pytest.importorskip("pendulum")
+    for value, kind in (
+        (pendulum.date(2026, 11, 20), date),
+        (pendulum.datetime(2026, 11, 20, tz="Asia/Tokyo"), datetime),
+    ):
+        assert type(arguments.parse_day("since", value)) is kind
+    assert type(arguments.parse_day("since", pd.Timestamp("2026-11-20T12:00", tz="UTC"))) is datetime
+
+
+def test_text_of_code_is_read_and_not_run():
+    with pytest.raises(ConfigurationError, match="where"):
+        arguments.parse_object("where", "{'a': __import__('os').getpid()}")
+
+
+def test_changes_of_an_entry_are_sent_in_toggl_s_form():
+    changes = {
+        "description": 5,
+        "start": NOON,
+        "stop": None,
+        "duration": "60",
+        "project_id": "8",
+        "task_id": None,
+        "tags": "a,b",
+        "tag_ids": "4,,5",
+        "tag_action": "add",
+        "billable": "true",
+    }
+    assert arguments.parse_entry_changes("changes", changes) == {
+        "description": "5",
+        "start": "2026-11-20T12:00:00Z",
+        "stop": None,
+        "duration": 60,
+        "project_id": 8,
+        "task_id": None,
+        "tags": ["a", "b"],
+        "tag_ids": [4, 5],
+        "tag_action": "add",
+        "billable": True,
+    }
+    assert arguments.parse_entry_changes("changes", {"duration": -1}) == {"duration": -1}
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, None, "x", {"colour": 1}, {"duration": "long"}, {"tag_ids": "4,None"}], ids=str
+)
+def test_changes_that_say_nothing_or_something_unknown_are_refused(changes: Any):
+    with pytest.raises(ConfigurationError, match="changes"):
+        arguments.parse_entry_changes("changes", changes)
