@@ -81,6 +81,11 @@ class Telling:
         arrivals.sort(key=lambda pair: pair[0])
         return [event(self._body(one)) for _, one in arrivals]
 
+    def bodies(self) -> list[NewEvent]:
+        """Return what was told since the last call, once and in order."""
+        told, self.told = self.told, []
+        return [event(self._body(one)) for one in told]
+
     def _note(self, change: Change) -> None:
         self.told += self._book.make_events(change)
         self.world.advance(self.rng.choice((0.002, 0.05, 0.3, 2.0)))

@@ -17,6 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.changes import WORKSPACE, change
+from support.event_worlds import Telling
+from support.sandboxes import build_still_world
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.filters import EventFilter
@@ -418,3 +420,38 @@ with SqliteEventStore(sys.argv[1]) as store, open(sys.argv[2], "a") as taken:
 def committed(store: EventStore) -> int:
     reader = store.find_consumer("reader")
     return reader.seq if reader else 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bodies_of_toggl_in_any_order_bring_no_transition_more_often_than_in_order(tmp_path: Path, seed: int):
+    world = build_still_world(
+        entries=60,
+        days=20,
+        webhook_deleted_payload=("full", "ids", "null")[seed % 3],
+        webhook_keys=("legacy", "newer")[seed // 3],
+    )
+    # Two subscriptions deliver each change; and many changes have the same `at`.
+    telling = Telling(world, seed, subscriptions=2)
+    telling.change(300)
+    told = telling.told
+    in_order = telling.bodies()
+    telling.told = told
+    one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
+    expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
+    assert count_transitions(tmp_path / "both.sqlite", in_order) == expected
+    assert count_transitions(tmp_path / "any.sqlite", telling.deliveries()) <= expected
+    assert {"stopped", "started", "logged", "moved", "renamed", "deleted", "restored"} <= {key[2] for key in expected}
+
+
+def count_transitions(file: Path, events: Sequence[NewEvent]) -> Counter[tuple[str | None, int | None, str]]:
+    """Return how often each entity had each transition."""
+    query = wanted(list(TRANSITIONS))
+    with SqliteEventStore(file) as store:
+        store.prepare()
+        store.append(events)
+        return Counter(
+            (one.event.entity, one.event.entity_id, transition)
+            for one in store.read(0, 10_000)
+            if (message := query.find_message(one, store))
+            for transition in message.transitions
+        )
