@@ -41,14 +41,3 @@ def test_a_task_that_is_cleared_while_its_run_goes_on_asks_toggl_again(sandbox, 
     assert states(airflow, run)["go_on"][0] == "running"
     Path(airflow.env["TEST_GO_ON"]).touch()
     assert airflow.wait_for_run("goes_on", run, timeout=120) == "success"
-
-
-def test_what_is_read_twice_in_a_run_is_asked_for_twice(sandbox, airflow: AirflowHome):
-    toggl = sandbox("--entries", "300", "--plan", "enterprise", "--seed", "6")
-    connect(airflow, toggl)
-    said = airflow.cli("dags", "test", "twice", timeout=300)
-    assert "state:success" in said.replace(" ", "") or "success" in said
-    calls = [call["path"] for call in toggl.requests()["calls"]]
-    assert sum(path.endswith("/tags") for path in calls) == 2
-    assert sum(path.endswith("/clients") for path in calls) == 1
-    assert sum(path.endswith("/summary/time_entries") for path in calls) >= 4

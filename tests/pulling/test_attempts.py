@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import os
+import runpy
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -168,3 +170,27 @@ def test_only_retries_have_the_same_key():
     assert len({attempt_key(task()), *keys}) == len(keys) + 1
     assert attempt_key(task(try_number=2)) == attempt_key(task())
     assert attempt_key({}) == ""
+
+
+# -- in a real run -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def twice(metadata_database: Path) -> Iterator[Any]:
+    """A DAG that reads streams several times in a run, in the folder that Airflow reads."""
+    path = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "twice.py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((Path(__file__).parents[1] / "integration_dags" / "attempts.py").read_text())
+    yield runpy.run_path(str(path))["twice"]
+    path.unlink()
+
+
+# Airflow warns of itself.
+@pytest.mark.filterwarnings("default")
+def test_each_task_of_a_run_and_each_mapped_one_asks_toggl(sandbox: RunningSandbox, twice: Any):
+    for runs in (1, 2):
+        assert twice.test().state == "success"
+        paths = [call["path"] for call in sandbox.requests()["calls"]]
+        assert sum(path.endswith("/tags") for path in paths) == 2 * runs
+        assert sum(path.endswith("/clients") for path in paths) == runs
+        assert sum(path.endswith("/summary/time_entries") for path in paths) >= 2 * runs
