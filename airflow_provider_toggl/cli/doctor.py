@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 
 from airflow_provider_toggl.cli.output import others_to_stderr
 
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         from airflow_provider_toggl.core.doctor.visit import Order  # noqa: PLC0415 - with what follows
         from airflow_provider_toggl.hooks.doctor import examine  # noqa: PLC0415 - loads Airflow
 
+        print(_cost(args), file=sys.stderr, flush=True)
         report = examine(
             Order(
                 conn_id=args.conn_id,
@@ -46,6 +48,12 @@ def run(args: argparse.Namespace) -> int:
         )
     print(json.dumps(report.as_dict()) if args.json else "\n".join(report.lines()))
     return report.exit_code
+
+
+def _cost(args: argparse.Namespace) -> str:
+    """Return what the walk costs, for its user to know before."""
+    pings = "" if args.no_ping else ", and 1 more, or 2, for a PING"
+    return f"The doctor sends 3 requests to Toggl; with webhooks 2 more{pings}."
 
 
 def _seconds(text: str) -> float:

@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import datetime, timezone
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.plan import Plan, build_plan, span_words
+from airflow_provider_toggl.cli.waits import announce_wait
+from airflow_provider_toggl.core.api.session import observe_waits
+from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
+from airflow_provider_toggl.core.plan import Counted, Plan, announce_plan, build_plan, span_words
+from airflow_provider_toggl.core.wording import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count, print the plan and return the exit code; it takes a request for each year and a few more."""
+    """Count, print the plan and return the exit code; what it costs itself is said before, on standard error."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
@@ -45,8 +49,15 @@ def run(args: argparse.Namespace) -> int:
                 if args.warehouse_conn_id is None
                 else open_target(args.warehouse_conn_id, schema=args.schema)
             )
-            with warehouse as target:
-                plan = build_plan(hook.get_conn(), workspace, since=args.since, target=target)
+            with warehouse as target, observe_waits(announce_wait):
+                session = hook.get_conn()
+                counted, spent = Counted(), session.spent
+                print(announce_plan(session, workspace, args.since, datetime.now(timezone.utc)), file=sys.stderr)
+                try:
+                    plan = build_plan(session, workspace, since=args.since, target=target, counted=counted)
+                except (QuotaExhausted, RateLimited) as error:
+                    print(f"{error}\n{_stopped(counted, session.spent - spent)}", file=sys.stderr)
+                    return 1
         except TogglError as error:
             print(error, file=sys.stderr)
             return 1
@@ -54,11 +65,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _stopped(counted: Counted, requests: int) -> str:
+    """Return how far a plan came that Toggl's limits stopped."""
+    found = "Nothing is counted yet"
+    if counted.since is not None:
+        found = f"{plural(counted.rows, 'entry')} since {counted.since} counted"
+    return f"The plan stopped after {plural(requests, 'request')}: {found}. With --since it costs less."
+
+
 def lines(plan: Plan) -> Iterator[str]:
     """Yield the plan as text."""
     days = f", from {min(part.first for part in plan.parts)}" if plan.parts else ""
     how = "counted" if plan.exact else "about: some are estimated"
-    yield f"Workspace {plan.workspace_id}: {plan.rows:,} time entries to load ({how}){days}."
+    entries = plural(plan.rows, "time entry")
+    yield f"Workspace {plan.workspace_id}: {entries} to load ({how}){days}."
     yield f"{'stream':<16} {'requests':>9}"
     for name, cost in plan.streams.items():
         yield f"{name:<16} {cost.requests:>9,}" + ("" if cost.exact else "  or a few more")
@@ -67,13 +87,13 @@ def lines(plan: Plan) -> Iterator[str]:
         yield "Toggl does not tell how many requests an hour has."
     else:
         yield (
-            f"{plan.an_hour} requests an hour spare for {plan.lane}: {plan.total} less {plan.reserve} in reserve and "
-            f"{plan.by_others} that others used in this window. {plan.spare} to spend now."
+            f"{plural(plan.an_hour, 'request')} an hour spare for {plan.lane}: {plan.total} less {plan.reserve} in "
+            f"reserve and {plan.by_others} that others used in this window. {plan.spare} available now."
         )
     by_plan = ", ".join(f"{span_words(hours)} on {name}" for name, hours in plan.hours.items())
     yield f"The load takes {by_plan}; here {span_words(plan.hours_here)}."
     yield f"Begun now, it ends about {plan.ends_at:%Y-%m-%d %H:%M} UTC."
     yield (
-        f"After it, a run of all streams takes about {plan.each_run} requests, and comparing all years with the "
-        f"warehouse about {plan.each_reconciliation}."
+        f"After it, a run of all streams takes about {plural(plan.each_run, 'request')}, and comparing all years "
+        f"with the warehouse about {plan.each_reconciliation}."
     )

@@ -1,4 +1,4 @@
-"""``quota``: what is left of a token's hourly quota, and when it resets."""
+"""``quota``: what is left of a token's hourly quota, when it resets, and which tasks wait for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.core.api.quota import Lane
 from airflow_provider_toggl.core.clock import SystemClock, utc
-from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
+from airflow_provider_toggl.core.health.waiting import WaitingTask
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,19 +24,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask Toggl (one request) and print what is left in each lane; return the exit code."""
+    """Ask Toggl (one request) and print what is left in each lane and who waits; return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():
+        from airflow_provider_toggl.hooks.notes import read_waiting  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.toggl import SOON, TogglHook  # noqa: PLC0415 - loads Airflow
 
         try:
-            lanes = TogglHook(args.conn_id, retry=SOON).get_conn().read_quota()
+            session = TogglHook(args.conn_id, retry=SOON).get_conn()
+            try:
+                lanes = session.read_quota()
+            except (QuotaExhausted, RateLimited) as error:
+                print(f"{error.what}. What follows is what was last known on this host.", file=sys.stderr)
+                lanes = session.lanes()
         except TogglError as error:
             print(error, file=sys.stderr)
             return 1
-    print(json.dumps({name: asdict(lane) for name, lane in lanes.items()}) if args.json else table(lanes))
+        waiting = read_waiting(args.conn_id)
+    if args.json:
+        found: dict[str, Any] = {name: asdict(lane) for name, lane in lanes.items()}
+        print(json.dumps(found | {"waiting": [one.as_dict() for one in waiting]}))
+    else:
+        print("\n".join([table(lanes), *waiting_lines(waiting)]))
     return 0
+
+
+def waiting_lines(waiting: Sequence[WaitingTask]) -> Iterator[str]:
+    """Yield the tasks that wait, each with what is known of it."""
+    now = utc(SystemClock().now())
+    for one in waiting:
+        yield ""
+        yield f"{one.task}" + (f", {one.stream}" if one.stream else "")
+        yield from (f"  {line}" for line in one.lines(now))
 
 
 def table(lanes: dict[str, Lane]) -> str:

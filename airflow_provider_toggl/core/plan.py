@@ -121,6 +121,37 @@ class Plan:
         return {**asdict(self), **derived, "parts": parts, "ends_at": self.ends_at.isoformat().replace("+00:00", "Z")}
 
 
+@dataclass
+class Counted:
+    """How far a plan is, for who has to stop in the middle.
+
+    :param requests: sent so far.
+    :param rows: entries counted so far.
+    :param since: the first day of those that are counted; None before any is.
+    """
+
+    requests: int = 0
+    rows: int = 0
+    since: date | None = None
+
+
+def announce_plan(session: TogglSession, workspace_id: int, since: str | date | datetime | None, now: datetime) -> str:
+    """Return what a plan costs and what the quota has left, in a sentence; it asks nothing.
+
+    :param now: aware.
+    :raises ConfigurationError: ``since`` is no day.
+    """
+    if since is None:
+        cost = "a request for each year of the history and about 4 more"
+    else:
+        today = now.date()
+        cost = f"about {len(windows.history(windows.parse_day(since, 'since', today), today)) + 3} requests"
+    path = f"/api/v9/workspaces/{workspace_id}"
+    left = session.estimate(1, path).spare
+    available = "" if left is None else f"; {max(0, left)} available for {session.lane_of(path)}"
+    return f"The plan itself costs {cost}{available}."
+
+
 def build_plan(
     session: TogglSession,
     workspace_id: int,
@@ -130,6 +161,7 @@ def build_plan(
     page_size: int = 1000,
     windows_per_run: int = 3,
     clock: Clock | None = None,
+    counted: Counted | None = None,
 ) -> Plan:
     """Return the plan of a workspace's first load.
 
@@ -138,6 +170,7 @@ def build_plan(
 
     :param since: first day of the history; without it that ends at the first year that has no entries.
     :param target: what it has landed already is not planned again.
+    :param counted: is kept up to date meanwhile.
     :raises ApiError: Toggl does not answer; nothing was landed or changed.
     """
     clock = clock or SystemClock()
@@ -147,7 +180,8 @@ def build_plan(
     state = target.find_state("time_entries", str(workspace_id)) if target else None
     cursor = cursors.load_entries(state.cursor if state else None)
     counter = EntriesCounter(session, workspace_id, page_size)
-    years = _Years(counter, cursor, utc(now).date())
+    counted = counted or Counted()
+    years = _Years(counter, cursor, utc(now).date(), counted)
     parts = years.parts(beginning)
     streams = _list_costs(session, workspace_id, target, years.projects)
     streams = {"time_entries": StreamCost(sum(part.requests for part in parts), all(p.exact for p in parts)), **streams}
@@ -224,7 +258,8 @@ def _learn_quota(session: TogglSession, workspace_id: int) -> None:
 class _Years:
     """Goes through a history year by year, newest first, and counts what is not read of each."""
 
-    def __init__(self, counter: EntriesCounter, cursor: EntriesCursor, today: date) -> None:
+    def __init__(self, counter: EntriesCounter, cursor: EntriesCursor, today: date, counted: Counted) -> None:
+        self._counted = counted
         self._counter = counter
         self._cursor = cursor
         self._today = today
@@ -253,6 +288,8 @@ class _Years:
             return Part(gap.first, gap.last, 0, False, 1)
         count = self._counter.count(gap)
         self.projects |= count.projects
+        self._counted.rows += count.rows
+        self._counted.since = min(gap.first, self._counted.since or gap.first)
         opened = self._cursor.open
         read = opened.next_row - 1 if opened is not None and opened.window == gap else 0
         rows = max(0, count.rows - read)

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from support.connection_fixtures import connections
+from support.connection_fixtures import connections, sandbox
 
-__all__ = ["connections"]
+__all__ = ["connections", "sandbox"]

@@ -12,6 +12,7 @@ from support.connections import Connections
 
 from airflow_provider_toggl.cli.doctor import add_arguments, run
 from airflow_provider_toggl.core.doctor.states import STEPS
+from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
 
@@ -99,3 +100,21 @@ def test_a_secrets_backend_that_hangs_does_not_hang_the_doctor(tmp_path: Path) -
     faults = [one for one in json.loads(done.stdout)["findings"] if one["state"] == "fault"]
     assert {one["trouble"] for one in faults} == {"connection_missing", "warehouse_unreachable"}
     assert "did not end within 1 s" in faults[0]["what"]
+
+
+def test_what_the_walk_costs_is_said_before_and_not_more_is_spent(
+    sandbox: RunningSandbox, connections: Connections, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connections.set(
+        "toggl_default",
+        conn_type="toggl",
+        host=sandbox.url,
+        password=sandbox.token,
+        extra={"workspace_id": sandbox.workspace_id, "requests_per_second": 100},
+    )
+    sandbox.reset_requests()
+    call()
+    said = capsys.readouterr()
+    assert said.err.splitlines()[0].startswith("The doctor sends 3 requests to Toggl; with webhooks 2 more, and 1 more")
+    assert sandbox.requests()["total"] == 3
+    assert said.out.splitlines()[-1].endswith("3 requests sent to Toggl.")

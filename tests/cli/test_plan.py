@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 import pytest
 
@@ -58,3 +59,44 @@ def test_json_has_the_numbers_also_of_a_warehouse(toggl: RunningSandbox, capsys)
 def test_what_is_wrong_is_said_and_ends_with_1(capsys, arguments: tuple[str, str], word: str):
     assert call(*arguments) == 1
     assert word in capsys.readouterr().err
+
+
+def test_what_the_plan_itself_costs_is_said_before_a_request_is_sent(toggl: RunningSandbox, capsys):
+    toggl.fault("status", status=401, times=None)
+    assert call("--since", "2024-06-01") == 1
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"The plan itself costs about \d requests\.", first)
+    toggl.clear_faults()
+    assert call() == 0
+    assert call() == 0
+    said = capsys.readouterr().err
+    assert "The plan itself costs a request for each year of the history and about 4 more." in said
+    assert re.search(r"about 4 more; 2\d available for organization:\d+\.", said)
+
+
+@pytest.mark.parametrize("since", [None, "2025-01-01", "2021-01-01"])
+def test_the_plan_costs_what_it_says(toggl: RunningSandbox, capsys, since: str | None):
+    assert call(*([] if since is None else ["--since", since])) == 0
+    said = capsys.readouterr().err
+    spent = toggl.requests()["total"]
+    if since is None:
+        assert spent <= 2 + 4
+    else:
+        assert abs(int(re.findall(r"about (\d+) requests", said)[0]) - spent) <= 1
+
+
+def test_a_plan_that_the_quota_stops_says_how_far_it_came_and_when_to_go_on(toggl: RunningSandbox, capsys):
+    toggl.set(organization_quota=6)
+    assert call("--since", "2020-01-01") == 1
+    said = capsys.readouterr().err
+    assert re.search(r"The hourly quota of Toggl for \S+ is used up until \S+ \S+ UTC\.", said)
+    assert re.search(r"The plan stopped after 5 requests: 300 entries since 202\d-\d\d-\d\d counted\.", said)
+
+
+def test_a_plan_that_is_asked_to_slow_down_says_so_in_one_statement(toggl: RunningSandbox, capsys):
+    toggl.fault("status", status=429, headers={"Retry-After": "120"}, times=None)
+    assert call() == 1
+    said = capsys.readouterr().err
+    assert len(re.findall(r"429: too many requests at once .* Try again after \d\d:\d\d:\d\d UTC", said)) == 1
+    assert "The plan stopped after 1 request: Nothing is counted yet." in said
+    assert "quota" not in said.replace("/me/quota", "")

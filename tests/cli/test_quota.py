@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from airflow_provider_toggl.cli.quota import add_arguments, run
+from airflow_provider_toggl.core.health.waiting import WaitingTask
+from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
 from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
@@ -55,3 +58,51 @@ def test_a_connection_that_is_not_there_is_a_line_and_ends_with_1(capsys):
     captured = capsys.readouterr()
     assert "toggl_nowhere" in captured.err
     assert captured.out == ""
+
+
+@pytest.fixture
+def waiting(toggl):
+    """A task of that connection, which waits."""
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    task = WaitingTask(
+        task="sync.land_time_entries (manual__1)",
+        workspace_id=7,
+        stream="time_entries",
+        reason="quota",
+        since=now,
+        until=now + timedelta(minutes=30),
+        requests_done=28,
+        requests_left=35,
+        done_at=now + timedelta(minutes=91),
+        rows_done=28_000,
+    )
+    note_waiting("toggl_default", task)
+    yield task
+    clear_waiting("toggl_default", task.task)
+
+
+def test_tasks_that_wait_are_listed_with_how_far_they_are(waiting: WaitingTask, capsys):
+    assert call() == 0
+    *_, name, until, done, left, end = capsys.readouterr().out.splitlines()
+    assert name == "sync.land_time_entries (manual__1), time_entries"
+    assert "Waits for the hourly quota of Toggl until" in until
+    assert "28 requests, 28,000 rows" in done
+    assert "about 35 requests" in left
+    assert "it is done about" in end
+
+
+def test_json_has_the_tasks_that_wait(waiting: WaitingTask, capsys):
+    assert call("--json") == 0
+    assert json.loads(capsys.readouterr().out)["waiting"] == [waiting.as_dict()]
+
+
+def test_a_quota_that_is_used_up_is_still_told(toggl, waiting: WaitingTask, capsys):
+    assert call() == 0
+    toggl.set(user_quota=1)
+    toggl.fault("status", status=402, body="You have hit your hourly limit for API calls. It resets in 90 seconds.")
+    capsys.readouterr()
+    assert call() == 0
+    said = capsys.readouterr()
+    assert "The hourly quota of Toggl for user is used up. What follows is what was last known" in said.err
+    assert "organization:" in said.out
+    assert waiting.task in said.out

@@ -122,7 +122,7 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
     token = "5ec2e7" * 5 + "00"
     answers = {"API token": token, "Workspace ID": "", "Public address": "http://127.0.0.1:8090"}
     airflow = tmp_path / "toggl-airflow" / "airflow"
-    with SandboxProcess(["--entries", "2000", "--token", token, "--plan", "starter"]) as toggl:
+    with SandboxProcess(["--entries", "2000", "--token", token, "--plan", "free"]) as toggl:
         answers["Workspace ID"] = str(toggl.workspace_id)
         with answering_as_toggl(("127.0.0.1", int(toggl.url.rpartition(":")[2])), tmp_path) as there:
             shell.say("\n".join(f"there_{name}={value}" for name, value in there.items()))
@@ -145,7 +145,13 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
             before = newest_change(airflow / "toggl" / "warehouse.duckdb")
             toggl.mutate(seed=1, n=3, kinds=["create"])
             wait_until(lambda: newest_change(airflow / "toggl" / "warehouse.duckdb") > before, timeout=300)
+            waits = [log for log in (airflow / "logs").rglob("*.log") if "holds no worker slot" in log.read_text()]
+            assert waits == []
             assert "deleted: True" in type_all(shell, page[page.index(step) :])["Clean up"]
+            log = toggl.requests()
+        assert log["by_status"].get("402", 0) == 0
+        charged = [call["path"] for call in log["calls"] if not call["path"].startswith("/api/v9/me")]
+        assert len(charged) <= 30, charged
 
 
 def check_rows(warehouse: Path) -> None:

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
+from support.connections import Connections
+from support.fakes import FakeClock, FakeTransport, answer, replies
 from support.log_lines import task_log
 from support.measured import Recorder
 
 from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.api.book import HostBook
+from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
+from airflow_provider_toggl.hooks.notes import read_waiting
 from airflow_provider_toggl.operators import quota_deferral
 from airflow_provider_toggl.operators.quota_deferral import SPREAD_SECONDS, QuotaDeferral
 from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger
@@ -82,3 +88,76 @@ def test_it_begins_anew_where_its_progress_was_lost():
     operator = Counting(task_id="count", stop=STOPS[0])
     with pytest.raises(TaskDeferred):
         operator.resume({}, None)
+
+
+# -- what others see of a wait -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connected(connections: Connections) -> None:
+    """A connection, whose event store has the records."""
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
+
+
+def context(**changes: Any) -> Any:
+    ti = {"dag_id": "sync", "task_id": "count", "run_id": "noon", "map_index": -1, "try_number": 1} | changes
+    return {"ti": SimpleNamespace(**ti)}
+
+
+@pytest.mark.parametrize(("stop", "reason"), [(STOPS[0], "quota"), (STOPS[1], "rate")])
+@pytest.mark.usefixtures("connected")
+def test_a_wait_is_recorded_until_the_task_goes_on(stop: Exception, reason: str):
+    operator = Counting(task_id="count", stop=stop)
+    operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context())
+    (waiting,) = read_waiting("toggl_default")
+    assert (waiting.task, waiting.reason) == ("sync.count (noon)", reason)
+    assert waiting.until == deferred.value.trigger.moment  # type: ignore[attr-defined]
+    operator.resume(context(), None, **(deferred.value.kwargs or {}))
+    assert read_waiting("toggl_default") == ()
+
+
+@pytest.mark.usefixtures("connected")
+def test_the_record_of_a_task_that_was_cleared_or_killed_goes_with_its_next_try():
+    operator = Counting(task_id="count", stop=STOPS[0])
+    operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
+    with pytest.raises(TaskDeferred):
+        operator.execute(context())
+    operator.work = lambda progress: "done"  # type: ignore[method-assign]
+    assert operator.execute(context(map_index=3)) == "done"
+    assert len(read_waiting("toggl_default")) == 1
+    assert operator.execute(context(try_number=2)) == "done"
+    assert read_waiting("toggl_default") == ()
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_long_wait_in_the_slot_is_recorded_while_it_lasts():
+    clock, book = FakeClock(datetime.now(timezone.utc).timestamp()), HostBook(None, "t")
+    seen: list[Any] = []
+
+    class Watched(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            seen.extend(read_waiting("toggl_default"))
+            clock.sleep(seconds)
+
+        def now(self) -> float:
+            return clock.now()
+
+    session = TogglSession(FakeTransport(replies(answer())), book, clock=Watched())
+    book.hold_back(45.0, clock.now())
+    operator = Counting(task_id="count", stop=STOPS[0])
+    operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
+    operator.work = lambda progress: session.request("GET", "/api/v9/me").status  # type: ignore[method-assign]
+    assert operator.execute(context(map_index=7)) == 200
+    assert {(one.task, one.reason) for one in seen} == {("sync.count[7] (noon)", "permit")}
+    assert read_waiting("toggl_default") == ()
+
+
+def test_airflow_dags_test_hands_on_the_event_alone_and_nothing_is_lost():
+    operator = Counting(task_id="count", stop=STOPS[0])
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, TogglWaitTrigger)
+    assert operator.resume({}, {"kept": trigger.kept}) == [1, 2, 3]

@@ -52,7 +52,7 @@ OBSERVED_SECONDS = 10.0
 #: Seconds between two lines about the same wait.
 LOG_EVERY = 60.0
 
-_WAITED_FOR = {
+WAITED_FOR = {
     "retry": "the end of a rate limit or trouble of Toggl",
     "pace": "the pace of requests that all tasks with this token share",
     "share": "other tasks to use their share of the hourly quota",
@@ -339,7 +339,7 @@ class TogglSession:
         tell(
             log,
             "Waiting for %s until %s UTC: %s left.",
-            _WAITED_FOR[reason],
+            WAITED_FOR[reason],
             f"{utc(until):%H:%M:%S}",
             duration(left),
             connection=self.name,

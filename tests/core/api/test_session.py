@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer, quota_headers, replies
@@ -9,7 +13,7 @@ from support.measured import recording
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.api.book import HostBook
 from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.api.session import TogglSession, observe_waits
 from airflow_provider_toggl.core.api.transport import Call, NotSent
 
 ENTRIES = "/api/v9/workspaces/7/time_entries"
@@ -325,3 +329,96 @@ def test_a_request_without_an_answer_is_counted_as_one():
     with recording() as recorder:
         session.request("GET", "/api/v9/me")
     assert [tags["status"] for tags, _ in recorder.of(metrics.REQUESTS)] == ["none", "2xx"]
+
+
+# -- long waits are visible --------------------------------------------------------------------------------------------
+
+
+def test_a_wait_for_a_turn_is_said_when_it_begins_and_each_minute(caplog: pytest.LogCaptureFixture):
+    session, _, clock = build(replies(answer()), rate=1 / 200)
+    session.request("GET", "/api/v9/me")
+    with caplog.at_level("INFO"):
+        session.request("GET", "/api/v9/me")
+    left = [record.getMessage().rpartition(": ")[2] for record in caplog.records]
+    assert left == ["3 min left.", "2 min left.", "84 s left.", "24 s left."]
+    assert 190 < clock.time - START < 210
+    assert all(
+        "Waiting for the pace of requests that all tasks with this token share until" in r for r in caplog.messages
+    )
+
+
+def test_many_short_waits_in_a_row_are_said_each_minute_too(caplog: pytest.LogCaptureFixture):
+    book, clock = HostBook(None, "t"), FakeClock()
+    session, _, _ = build(replies(answer()), clock=clock, book=book, rate=1 / 5)
+    session.request("GET", "/api/v9/me")
+
+    class Held(FakeClock):
+        """Somebody else is refused again and again, so that each wait becomes another one."""
+
+        def sleep(self, seconds: float) -> None:
+            clock.sleep(seconds)
+            if clock.time < START + 200:
+                book.hold_back(7.0, clock.time)
+
+        def now(self) -> float:
+            return clock.now()
+
+    held, _, _ = build(replies(answer()), clock=Held(), book=book, rate=1 / 5)
+    with caplog.at_level("INFO"):
+        held.request("GET", "/api/v9/me")
+    assert 200 < clock.time - START < 230
+    assert len(caplog.messages) == 3
+
+
+def test_a_short_wait_is_not_said(caplog: pytest.LogCaptureFixture):
+    session, _, _ = build(replies(answer()))
+    with caplog.at_level("INFO"):
+        for _ in range(5):
+            session.request("GET", "/api/v9/me")
+    assert caplog.messages == []
+
+
+def test_who_observes_waits_is_told_of_long_ones_while_they_last():
+    session, _, clock = build(replies(answer(429, b"", headers={"retry-after": "20"}), answer()))
+    told: list[tuple[str, float, int]] = []
+
+    @contextmanager
+    def observer(*wait: Any) -> Iterator[None]:
+        told.append(wait)
+        yield
+        told.append(("over", clock.time, session.spent))
+
+    with observe_waits(observer):
+        session.request("GET", "/api/v9/me")
+    (reason, until, spent), (over, at, _) = told
+    assert (reason, spent, over) == ("retry", 1, "over")
+    assert START + 20 <= until <= at
+    session.request("GET", "/api/v9/me")
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "3"}], ids=["not told", "told"])
+def test_a_line_about_a_429_says_once_when_the_request_is_tried_again(
+    headers: dict[str, str], caplog: pytest.LogCaptureFixture
+):
+    session, _, _ = build(replies(answer(429, b"", headers=headers), answer()))
+    session.request("GET", "/api/v9/me")
+    (line,) = [line for line in caplog.messages if "429" in line]
+    assert re.fullmatch(
+        r"GET /api/v9/me was answered 429: too many requests at once for this token and address\. "
+        r"Trying again in \d+\.\d s \(1 of 4\)\.",
+        line,
+    )
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_no_line_about_another_try_advises_a_person_to_try_again(status: int, caplog: pytest.LogCaptureFixture):
+    session, _, _ = build(replies(answer(status, b"no"), answer()))
+    session.request("GET", "/api/v9/me")
+    assert [line for line in caplog.messages if re.search("try again|after \\d", line, re.IGNORECASE)] == []
+
+
+def test_a_429_that_is_given_up_says_when_to_try_again():
+    session, _, _ = build(replies(*[answer(429, b"")] * 5))
+    with pytest.raises(errors.RateLimited, match=r"429: .*Try again after \d\d:\d\d:\d\d UTC"):
+        session.request("GET", "/api/v9/me")
