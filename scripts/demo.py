@@ -52,7 +52,7 @@ def main() -> int:
         leftover.unlink()
     say(f"Starting a local Toggl with {ENTRIES} time entries on the free plan ...")
     with (
-        SandboxProcess(["--seed", "7", "--entries", ENTRIES, "--plan", "free"]) as toggl,
+        SandboxProcess(sandbox_arguments()) as toggl,
         AirflowHome(HOME, dags=ROOT / "dags") as airflow,
     ):
         say("Starting Airflow: API server, scheduler, DAG processor, triggerer ...")
@@ -122,6 +122,11 @@ def report(state: str, warehouse: Path, toggl: SandboxProcess) -> int:
     print("  the tables equal the sandbox's truth" if not wrong else f"  {len(wrong)} differences: {wrong[:5]}")
     print()
     return 0 if state == "success" and not wrong else 1
+
+
+def sandbox_arguments() -> list[str]:
+    """Return the options of the local Toggl."""
+    return ["--seed", "7", "--entries", ENTRIES, "--plan", "free"]
 
 
 def cost(requests: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -165,6 +166,54 @@ def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
     with duckdb.connect(str(warehouse)) as one, duckdb.connect(str(warehouse.parent / "backup.duckdb")) as other:
         assert one.execute(contents).fetchall() == other.execute(contents).fetchall()
         assert other.execute("select count(*) from toggl.time_entry_facts").fetchall() == [(3,)]
+
+
+# -- DAGs ------------------------------------------------------------------------------------------------------------
+
+
+def run_example_dag(name: str) -> Any:
+    """Run the only DAG of an example as ``airflow dags test`` does."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(EXAMPLES / name, include_examples=False)
+    assert bag.import_errors == {}
+    (dag,) = bag.dags.values()
+    return dag.test()
+
+
+@pytest.mark.airflow
+@pytest.mark.usefixtures("metadata_database")
+def test_the_last_days_are_in_a_schema_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW__TOGGL__STATE_DIR", str(tmp_path))
+    with running_postgres() as server, start_sandbox(entries=400, days=200) as toggl:
+        warehouse = {"conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": "postgres"}
+        set_connections(monkeypatch, {"warehouse": warehouse | {"schema": "postgres"}})
+        monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", toggl.airflow_connection(requests_per_second=100))
+        first = (datetime.now(timezone.utc) - timedelta(days=90)).date().isoformat()
+        entries = [one for one in toggl.truth("time_entries") if not one["deleted_at"]]
+        for _ in range(2):
+            assert run_example_dag("last_days_to_postgres.py").state == "success"
+            with psycopg.connect(f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres") as db:
+                found = {row[0] for row in db.execute("select id from timesheets.live_time_entries")}
+                ((named,),) = db.execute("select count(*) from timesheets.time_entry_facts where user_name is not null")
+            # A day more or less: the zones of the owner and of this test.
+            recent = {one["id"] for one in entries if one["start"][:10] > first}
+            assert recent <= found
+            assert len(found) < len(entries) * 0.7
+            assert named == len(found)
+
+
+@pytest.mark.airflow
+@pytest.mark.slow
+def test_a_project_s_own_tests_run_against_the_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    shutil.copy(EXAMPLES / "project_hours.py", tmp_path / "dags")
+    shutil.copytree(EXAMPLES / "testing", tmp_path / "tests")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST", "TOGGL"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
 
 
 # -- connections -----------------------------------------------------------------------------------------------------
