@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import duckdb
 import psycopg
 import pytest
+from support.airflow_home import AirflowHome
 from support.event_stores import new_event
 from support.observations import NOON, at, entries
 from support.package_sources import ROOT
@@ -171,40 +172,37 @@ def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
 # -- DAGs ------------------------------------------------------------------------------------------------------------
 
 
-def run_example_dag(name: str) -> Any:
-    """Run the only DAG of an example as ``airflow dags test`` does."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(EXAMPLES / name, include_examples=False)
-    assert bag.import_errors == {}
-    (dag,) = bag.dags.values()
-    return dag.test()
-
-
 @pytest.mark.airflow
-@pytest.mark.usefixtures("metadata_database")
-def test_the_last_days_are_in_a_schema_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("AIRFLOW__TOGGL__STATE_DIR", str(tmp_path))
-    with running_postgres() as server, start_sandbox(entries=400, days=200) as toggl:
-        warehouse = {"conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": "postgres"}
-        set_connections(monkeypatch, {"warehouse": warehouse | {"schema": "postgres"}})
-        monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", toggl.airflow_connection(requests_per_second=100))
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_last_days_are_in_a_schema_of_their_own(tmp_path: Path) -> None:
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    shutil.copy(EXAMPLES / "last_days_to_postgres.py", dags)
+    with (
+        running_postgres() as server,
+        start_sandbox(entries=400, days=200) as toggl,
+        AirflowHome(tmp_path / "airflow", dags=dags) as airflow,
+    ):
+        database = {"conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": "postgres"}
+        airflow.set_connection("warehouse", database | {"schema": "postgres"})
+        airflow.set_connection("toggl_default", json.loads(toggl.airflow_connection(requests_per_second=100)))
         first = (datetime.now(timezone.utc) - timedelta(days=90)).date().isoformat()
         entries = [one for one in toggl.truth("time_entries") if not one["deleted_at"]]
         for _ in range(2):
-            assert run_example_dag("last_days_to_postgres.py").state == "success"
+            airflow.cli("dags", "test", "toggl_last_days", timeout=300)
             with psycopg.connect(f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres") as db:
                 found = {row[0] for row in db.execute("select id from timesheets.live_time_entries")}
                 ((named,),) = db.execute("select count(*) from timesheets.time_entry_facts where user_name is not null")
             # A day more or less: the zones of the owner and of this test.
-            recent = {one["id"] for one in entries if one["start"][:10] > first}
-            assert recent <= found
+            assert {one["id"] for one in entries if one["start"][:10] > first} <= found
             assert len(found) < len(entries) * 0.7
             assert named == len(found)
 
 
 @pytest.mark.airflow
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_project_s_own_tests_run_against_the_sandbox(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     shutil.copy(EXAMPLES / "project_hours.py", tmp_path / "dags")
