@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url
+from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
@@ -33,8 +33,6 @@ DataFrameType = Literal["pandas", "polars", "arrow"]
 
 #: Somebody waits for the test of a connection: it tries twice, and not for minutes.
 SOON = RetryPolicy(tries=2, longest=20.0)
-#: What tokens of Toggl 2.0 begin with; those of Toggl Track are 32 hexadecimal digits.
-TOGGL_2_TOKEN = "toggl_sk_"  # noqa: S105 - the beginning of all of them
 #: What time entries are read of when nobody says from when.
 DEFAULT_DAYS = timedelta(days=30)
 
@@ -257,13 +255,7 @@ class TogglHook(BaseHook):
                 f"Connection {self.toggl_conn_id!r} has no API token: put it into the password (Toggl: Profile "
                 "settings, API token)."
             )
-        if token.strip().startswith(TOGGL_2_TOKEN):
-            raise ConfigurationError(
-                f"Connection {self.toggl_conn_id!r} has an API token of Toggl 2.0 (Focus): it begins with "
-                f"{TOGGL_2_TOKEN}. Toggl 2.0 is another product with another API, and this package works with Toggl "
-                "Track only. If you have a Toggl Track account, use the API token from the foot of "
-                "https://track.toggl.com/profile."
-            )
+        refuse_toggl_2_token(token)
         plain = str(self._extra.get("allow_plain_http", "")).lower() in ("1", "true", "yes")
         base_url = checked_base_url(
             connection.host, allow_plain_http=plain, port=connection.port, scheme=connection.schema
