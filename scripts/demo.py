@@ -46,10 +46,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     warehouse = HOME / "warehouse.duckdb"
-    for leftover in HOME.glob("warehouse.duckdb*"):
-        leftover.unlink()
-    for leftover in (*(HOME / "toggl").glob("quota.sqlite*"), *(HOME / "toggl").glob("events.sqlite*")):
-        leftover.unlink()
+    # Of an earlier demo; what its Airflow has encrypted could not be read with the key of this one.
+    for leftover in ("warehouse.duckdb*", "airflow.db*", "toggl/quota.sqlite*", "toggl/events.sqlite*"):
+        for file in HOME.glob(leftover):
+            file.unlink()
     say(f"Starting a local Toggl with {ENTRIES} time entries on the free plan ...")
     with (
         SandboxProcess(sandbox_arguments()) as toggl,
