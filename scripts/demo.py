@@ -46,13 +46,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     warehouse = HOME / "warehouse.duckdb"
-    for leftover in HOME.glob("warehouse.duckdb*"):
-        leftover.unlink()
-    for leftover in (*(HOME / "toggl").glob("quota.sqlite*"), *(HOME / "toggl").glob("events.sqlite*")):
-        leftover.unlink()
+    # Of an earlier demo; what its Airflow has encrypted could not be read with the key of this one.
+    for leftover in ("warehouse.duckdb*", "airflow.db*", "toggl/quota.sqlite*", "toggl/events.sqlite*"):
+        for file in HOME.glob(leftover):
+            file.unlink()
     say(f"Starting a local Toggl with {ENTRIES} time entries on the free plan ...")
     with (
-        SandboxProcess(["--seed", "7", "--entries", ENTRIES, "--plan", "free"]) as toggl,
+        SandboxProcess(sandbox_arguments()) as toggl,
         AirflowHome(HOME, dags=ROOT / "dags") as airflow,
     ):
         say("Starting Airflow: API server, scheduler, DAG processor, triggerer ...")
@@ -122,6 +122,11 @@ def report(state: str, warehouse: Path, toggl: SandboxProcess) -> int:
     print("  the tables equal the sandbox's truth" if not wrong else f"  {len(wrong)} differences: {wrong[:5]}")
     print()
     return 0 if state == "success" and not wrong else 1
+
+
+def sandbox_arguments() -> list[str]:
+    """Return the options of the local Toggl."""
+    return ["--seed", "7", "--entries", ENTRIES, "--plan", "free"]
 
 
 def cost(requests: dict[str, Any]) -> str:

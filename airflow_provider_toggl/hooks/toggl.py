@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.api.pacing import Pace
 from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
 from airflow_provider_toggl.core.api.retrying import RetryPolicy
 from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url
+from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
 from airflow_provider_toggl.core.arguments import (
     parse_choice,
     parse_day,
@@ -49,8 +49,6 @@ DataFrameType = Literal["pandas", "polars", "arrow"]
 
 #: Somebody waits for the test of a connection: it tries twice, and not for minutes.
 SOON = RetryPolicy(tries=2, longest=20.0)
-#: What tokens of Toggl 2.0 begin with; those of Toggl Track are 32 hexadecimal digits.
-TOGGL_2_TOKEN = "toggl_sk_"  # noqa: S105 - the beginning of all of them
 #: What time entries are read of when nobody says from when.
 DEFAULT_DAYS = timedelta(days=30)
 
@@ -321,12 +319,7 @@ def checked_token(connection: Connection) -> str:
             f"Connection {name!r} has no API token: put it into the password (Toggl: Profile "
             f"settings, API token).{also}"
         )
-    if token.startswith(TOGGL_2_TOKEN):
-        raise ConfigurationError(
-            f"Connection {name!r} has an API token of Toggl 2.0 (Focus): it begins with {TOGGL_2_TOKEN}. Toggl 2.0 is "
-            "another product with another API, and this package works with Toggl Track only. If you have a Toggl Track "
-            "account, use the API token from the foot of https://track.toggl.com/profile."
-        )
+    refuse_toggl_2_token(token)
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigurationError(
             f"The password of connection {name!r} has a blank, a line end or another character that no API token has: "

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.sandbox.seed import DEFAULT_TOKEN, build_world
-from airflow_provider_toggl.sandbox.server import listen, serve
+from airflow_provider_toggl.sandbox.server import connection_json, listen, serve
 from airflow_provider_toggl.sandbox.settings import ORGANIZATION_QUOTA, SettingError, Settings
 from airflow_provider_toggl.sandbox.world import DEFAULT_WORKSPACE_ID, World
 
@@ -105,13 +105,9 @@ def _detach(world: World, url: str, listening: socket.socket, conn_id: str) -> i
 
 def connection_variable(world: World, url: str, conn_id: str = "toggl_default") -> str:
     """Return the line of a shell that sets the Airflow connection."""
-    connection = {
-        "conn_type": "toggl",
-        "host": url,
-        "password": world.owner.token,
-        "extra": {"workspace_id": world.workspace.id, "organization_id": world.organization.id},
-    }
-    return f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(json.dumps(connection))}"
+    ids = {"workspace_id": world.workspace.id, "organization_id": world.organization.id}
+    connection = connection_json(url, world.owner.token, ids)
+    return f"export AIRFLOW_CONN_{conn_id.upper()}={shlex.quote(connection)}"
 
 
 def shell_variables(world: World, url: str, conn_id: str, process: int) -> str:

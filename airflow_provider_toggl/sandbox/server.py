@@ -52,6 +52,15 @@ class Remote:
         answer: dict[str, Any] = self.control("GET", "health")
         return answer
 
+    def airflow_connection(self, **extra: Any) -> str:
+        """Return the Airflow connection to it as JSON, for ``AIRFLOW_CONN_TOGGL_DEFAULT``.
+
+        :param extra: more fields of the connection's extra, such as ``requests_per_second``.
+        """
+        health = self.health()
+        ids = {name: health[name] for name in ("workspace_id", "organization_id")}
+        return connection_json(self.url, health["token"], {**ids, **extra})
+
     def truth(self, stream: str) -> list[dict[str, Any]]:
         """Return what is true now of a stream, deleted ones marked."""
         answer: list[dict[str, Any]] = self.control("GET", f"truth/{stream}")
@@ -224,6 +233,11 @@ class SandboxProcess(Remote):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def connection_json(url: str, token: str, extra: dict[str, Any]) -> str:
+    """Return an Airflow connection as JSON."""
+    return json.dumps({"conn_type": "toggl", "host": url, "password": token, "extra": extra})
 
 
 def start_sandbox(*, port: int = 0, settings: Settings | None = None, **world: Any) -> RunningSandbox:

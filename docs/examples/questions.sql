@@ -1,7 +1,7 @@
 -- --8<-- [start:clients]
 select
     date_trunc('month', local_date) as month,
-    client_name,
+    coalesce(client_name, '(no client)') as client,
     round(sum(hours)) as hours
 from toggl.time_entry_facts
 group by 1, 2
@@ -21,7 +21,11 @@ order by 3;
 -- --8<-- [end:billable]
 
 -- --8<-- [start:amounts]
-select client_name, project_name, currency, sum(amount) as amount
+select
+    coalesce(client_name, '(no client)') as client,
+    coalesce(project_name, '(no project)') as project,
+    currency,
+    sum(amount) as amount
 from toggl.time_entry_facts
 where billable and local_date between '2026-10-01' and '2026-10-31'
 group by 1, 2, 3

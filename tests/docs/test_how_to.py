@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import duckdb
 import psycopg
 import pytest
+from support.airflow_home import AirflowHome
 from support.event_stores import new_event
 from support.observations import NOON, at, entries
 from support.package_sources import ROOT
@@ -166,6 +168,51 @@ def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
     with duckdb.connect(str(warehouse)) as one, duckdb.connect(str(warehouse.parent / "backup.duckdb")) as other:
         assert one.execute(contents).fetchall() == other.execute(contents).fetchall()
         assert other.execute("select count(*) from toggl.time_entry_facts").fetchall() == [(3,)]
+
+
+# -- DAGs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.airflow
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_last_days_are_in_a_schema_of_their_own(tmp_path: Path) -> None:
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    shutil.copy(EXAMPLES / "last_days_to_postgres.py", dags)
+    with (
+        running_postgres() as server,
+        start_sandbox(entries=400, days=200) as toggl,
+        AirflowHome(tmp_path / "airflow", dags=dags) as airflow,
+    ):
+        database = {"conn_type": "postgres", "host": "127.0.0.1", "port": server.port, "login": "postgres"}
+        airflow.set_connection("warehouse", database | {"schema": "postgres"})
+        airflow.set_connection("toggl_default", json.loads(toggl.airflow_connection(requests_per_second=100)))
+        first = (datetime.now(timezone.utc) - timedelta(days=90)).date().isoformat()
+        entries = [one for one in toggl.truth("time_entries") if not one["deleted_at"]]
+        for _ in range(2):
+            airflow.cli("dags", "test", "toggl_last_days", timeout=300)
+            with psycopg.connect(f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres") as db:
+                found = {row[0] for row in db.execute("select id from timesheets.live_time_entries")}
+                ((named,),) = db.execute("select count(*) from timesheets.time_entry_facts where user_name is not null")
+            # A day more or less: the zones of the owner and of this test.
+            assert {one["id"] for one in entries if one["start"][:10] > first} <= found
+            assert len(found) < len(entries) * 0.7
+            assert named == len(found)
+
+
+@pytest.mark.airflow
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_project_s_own_tests_run_against_the_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    shutil.copy(EXAMPLES / "project_hours.py", tmp_path / "dags")
+    shutil.copytree(EXAMPLES / "testing", tmp_path / "tests")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST", "TOGGL"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
 
 
 # -- connections -----------------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import requests
 
 DEFAULT_BASE_URL = "https://api.track.toggl.com"
+#: What API tokens of Toggl 2.0 begin with.
+TOGGL_2_PREFIX = "toggl_sk_"
 #: Seconds to connect, and between two bytes of an answer; large reports take Toggl a while.
 TIMEOUTS = (10.0, 120.0)
 MOST_REDIRECTS = 3
@@ -119,6 +121,19 @@ def _with_scheme(text: str, scheme: str) -> str:
             f"example http://{text}."
         )
     return f"https://{text}"
+
+
+def refuse_toggl_2_token(token: str) -> None:
+    """Refuse an API token of Toggl 2.0; one of Toggl Track is 32 hexadecimal digits.
+
+    :raises ConfigurationError: it is one.
+    """
+    if token.strip().startswith(TOGGL_2_PREFIX):
+        raise ConfigurationError(
+            f"The connection's password is an API token of Toggl 2.0 (Focus): it begins with {TOGGL_2_PREFIX}. Toggl "
+            "2.0 is another product with another API, and this package works with Toggl Track only. If you have a "
+            "Toggl Track account, use the API token from the bottom of https://track.toggl.com/profile."
+        )
 
 
 def _split(url: str) -> SplitResult | None:
