@@ -149,10 +149,10 @@ class DbApiTarget(SqlTarget):
     def _migrate(self, connection: Any, session: DbApiSession) -> None:
         self._engine.make_schema(connection, session)
         with self._turn(connection, session):
-            for number in range(self._find_version(connection, session) + 1, len(migrations.MIGRATIONS) + 1):
-                migrations.apply_migration(session, number, utc(self._clock.now()))
-                if number == 1:
-                    store_offsets(session, "UTC")
+            version = self._find_version(connection, session)
+            migrations.apply_migrations(session, version, utc(self._clock.now()))
+            if not version:
+                store_offsets(session, "UTC")
             self._engine.check_schema(session)
 
     def _find_version(self, connection: Any, session: DbApiSession) -> int:

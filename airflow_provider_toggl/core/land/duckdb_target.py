@@ -127,9 +127,9 @@ class DuckdbTarget(SqlTarget):
         run(connection, f"use {place}")
         version = self._find_version(connection)
         migrations.check_version(version, str(self._file.path))
-        for number in range(version + 1, len(migrations.MIGRATIONS) + 1):
+        if version < len(migrations.MIGRATIONS):
             with _transaction_on(connection):
-                migrations.apply_migration(DuckdbSession(connection), number, utc(self._clock.now()))
+                migrations.apply_migrations(DuckdbSession(connection), version, utc(self._clock.now()))
 
     def _place(self, connection: duckdb.DuckDBPyConnection) -> str:
         """Return the name of our schema.
