@@ -129,7 +129,7 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.BAD_CREDENTIALS: "Check login and password of the connection, and from where the server lets it in.",
     DatabaseFault.UNKNOWN_DATABASE: "Check the name of the database in the connection, or create it.",
     DatabaseFault.TOO_MANY_CONNECTIONS: "Raise the server's limit on connections or lower Airflow's parallelism.",
-    DatabaseFault.CANCELED: "A time limit of the server, database or role ended the statement, or somebody canceled it.",
+    DatabaseFault.CANCELED: "A time limit of server, database or role ended the statement, or somebody canceled it.",
     DatabaseFault.READ_ONLY: "The server takes no writes: name the primary one.",
     DatabaseFault.DISK_FULL: "Free space on the disk of the database, or raise its limit.",
     DatabaseFault.OUT_OF_MEMORY: "Give the database more memory, or load in smaller parts.",

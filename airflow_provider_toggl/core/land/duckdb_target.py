@@ -52,6 +52,12 @@ class DuckdbTarget(SqlTarget):
             "memory_limit": memory_limit,
             "threads": threads,
             "preserve_insertion_order": False,
+            # Another session of this process may have set these for all.
+            "default_order": "ASC",
+            "default_null_order": "NULLS LAST",
+            "default_collation": "",
+            "integer_division": False,
+            "ieee_floating_point_ops": True,
             # All that is used is built in; a warehouse must not depend on a download.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

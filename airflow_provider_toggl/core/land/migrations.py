@@ -88,17 +88,19 @@ MIGRATIONS: tuple[Migration, ...] = (_first_tables, create_days, history_sql.cre
 
 
 def create_all(dialect: Dialect) -> list[str]:
-    """Return the statements that make a new warehouse of the current version.
+    """Return the statements that make the empty tables and the views of the current version; each may come twice.
 
     They are those of all migrations, but that each table has its key from the start: some servers refuse to make one
     without.
     """
     keyed = [_create_keyed(name, dialect) for name in _KEYS if name != "zone_offsets" or not dialect.has_zones]
     later = [sql for make in MIGRATIONS if make is not _add_keys for sql in make(dialect)]
-    return keyed + [sql for sql in later if not _CREATES_KEYLESS.match(sql)]
+    return keyed + [_AS_FIRST.sub(r"\1 if not exists ", sql) for sql in later if not _NEEDLESS.match(sql)]
 
 
-_CREATES_KEYLESS = re.compile(rf"""create table (if not exists )?"?({"|".join(_KEYS)})\b""")
+_AS_FIRST = re.compile("^(create table) (?!if not exists )")
+_NEEDLESS = re.compile(rf"""insert into|create table (if not exists )?"?({"|".join(_KEYS)})\b""")
+"""What a new warehouse does not need: rows made of older ones, and tables without a key."""
 
 
 def check_version(version: int, where: str) -> None:
@@ -121,7 +123,10 @@ def apply_migrations(session: Session, version: int, now: datetime) -> None:
         return
     for statement in create_all(session.dialect):
         session.run(statement)
-    for number in range(1, len(MIGRATIONS) + 1):
+    if not session.run("select count(*) from change_counter")[0][0]:
+        session.run("insert into change_counter (seq) values (0)")
+    # The last one first: where statements are final, tables without a version are made again, and one suffices.
+    for number in range(len(MIGRATIONS), 0, -1):
         session.run(load_queries("tables")["insert_version"], [number, now])
 
 

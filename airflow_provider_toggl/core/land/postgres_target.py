@@ -262,7 +262,8 @@ class PostgresTarget(SqlTarget):
         lacks = f" For landing its role lacks {'; '.join(grants[:_MOST_GRANTS])}{more}." if grants else ""
         return WarehouseReadOnly(
             f"{words}{lacks} Grant the role what it lacks, or make the schema and give it to the role: "
-            f"create schema {merge.quote(self._schema)} authorization ...; merging also needs TEMPORARY on the database.",
+            f"create schema {merge.quote(self._schema)} authorization ... . Merging also needs TEMPORARY on the "
+            "database.",
             fault=DatabaseFault.MISSING_RIGHT,
         )
 
