@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
+from airflow_provider_toggl.core.databases import postgres
 from airflow_provider_toggl.core.errors import EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
@@ -73,6 +74,7 @@ class PostgresEventStore:
     def __init__(
         self, dsn: str, *, schema: str = "toggl_events", clock: Clock | None = None, connect_timeout: float = 5.0
     ) -> None:
+        postgres.check_schema_name(schema)
         self._schema = schema
         self._clock = clock or SystemClock()
         self._sql = {name: self._with_names(text) for name, text in load_queries("postgres").items()}
