@@ -133,6 +133,7 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.READ_ONLY: "The server takes no writes: name the primary one.",
     DatabaseFault.DISK_FULL: "Free space on the disk of the database, or raise its limit.",
     DatabaseFault.OUT_OF_MEMORY: "Give the database more memory, or load in smaller parts.",
+    DatabaseFault.UNENCODABLE: "Use a database with the encoding UTF8, or utf8mb4 in MySQL.",
     DatabaseFault.CORRUPT: "The server reports damage or an internal error: its administrator must look at it.",
 }
 """What to do; nothing for what needs more to be known than the fault."""
