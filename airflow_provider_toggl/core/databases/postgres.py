@@ -30,14 +30,14 @@ SESSION_SETTINGS: dict[str, str] = {
 }
 """What warehouse and event store set when a session or a transaction begins.
 
-Left as they are: ``idle_session_timeout`` (a session that it ends is opened again), ``synchronous_commit`` of the
+Left as they are: ``idle_session_timeout`` (a session that it ends is opened again, but for one that listens), ``synchronous_commit`` of the
 warehouse (its cursor is in the same transaction), and what only decides about speed and space.
 """
 
 CONNECT_PARAMETERS: dict[str, str] = {"client_encoding": "UTF8"}
 """What is said with the first packet, before roles' defaults apply."""
 
-_SINCE = {"transaction_timeout": 170000}
+_SINCE = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 LONGEST_NAME = 63
 """Bytes of a name; PostgreSQL cuts longer ones without an error."""
 

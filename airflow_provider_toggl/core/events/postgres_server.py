@@ -59,7 +59,7 @@ class PostgresServer:
 
     :param dsn: a connection string of libpq; never shown.
     :param connect_timeout: in seconds, where the DSN has none.
-    :param on_connect: a statement to run on each new connection.
+    :param on_connect: the LISTEN to run on each new connection, None for those that do not listen.
     """
 
     def __init__(self, dsn: str, connect_timeout: float, on_connect: sql.Composed | None = None) -> None:
@@ -116,7 +116,9 @@ class PostgresServer:
                 fault=fault,
             ) from None
         try:
-            db.execute(postgres.build_settings(db, SESSION_SETTINGS, local=False) + sql.SQL(_DURABLE))
+            # A session that listens is idle by its nature.
+            settings = SESSION_SETTINGS | ({"idle_session_timeout": "0"} if self._on_connect else {})
+            db.execute(postgres.build_settings(db, settings, local=False) + sql.SQL(_DURABLE))
             if self._on_connect:
                 db.execute(self._on_connect)
         except BaseException:

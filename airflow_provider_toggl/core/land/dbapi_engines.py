@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -172,7 +173,6 @@ MYSQL_SETTINGS: dict[str, str] = {
     "autocommit": "1",
     "completion_type": "0",
     "unique_checks": "1",
-    "alter_algorithm": "'DEFAULT'",
     # Nothing is cut, rounded or left out.
     "group_concat_max_len": "1000000",
     "div_precision_increment": "4",
@@ -180,21 +180,25 @@ MYSQL_SETTINGS: dict[str, str] = {
     "sql_select_limit": _MOST,
     "max_join_size": _MOST,
     "sql_safe_updates": "0",
-    # Time limits are for people's queries. How long a task may take is Airflow's execution_timeout.
-    "max_statement_time": "0",
-    "max_execution_time": "0",
     "net_read_timeout": "600",
     "net_write_timeout": "600",
-    # A landing computes between its statements, for longer than the limit that some servers set.
-    "idle_transaction_timeout": "600",
-    "idle_write_transaction_timeout": "600",
-    "idle_readonly_transaction_timeout": "600",
 }
-"""What we set in each session, of those variables that the server has, by name and as SQL.
+"""What we set in each session, by name and as SQL.
 
 Left as they are: ``wait_timeout`` (a session that it ends is opened again), and what only decides about speed and
 space.
 """
+MYSQL_SETTINGS_WHERE_KNOWN: dict[str, str] = {
+    # Time limits are for people's queries. How long a task may take is Airflow's execution_timeout.
+    "max_statement_time": "0",
+    "max_execution_time": "0",
+    # A landing computes between its statements, for longer than the limit that some servers set.
+    "idle_transaction_timeout": "600",
+    "idle_write_transaction_timeout": "600",
+    "idle_readonly_transaction_timeout": "600",
+    "alter_algorithm": "'DEFAULT'",
+}
+"""The same, of variables that only MySQL has, or MariaDB, or later versions of one."""
 _LONGEST_NAME = 64
 
 
@@ -231,12 +235,15 @@ class Mysql(Engine):
             if hasattr(connection, name):
                 getattr(connection, name)(*arguments)
         session.run("set names utf8mb4 collate utf8mb4_bin")
+        # First, and without parameters: what drivers make of these depends on the mode.
         wait = str(max(1, round(self.lock_timeout)))
-        wanted = {**MYSQL_SETTINGS, "innodb_lock_wait_timeout": wait, "lock_wait_timeout": wait}
-        marks = ", ".join("?" for _ in wanted)
-        known = session.run(f"show session variables where variable_name in ({marks})", list(wanted))
-        settings = ", ".join(f"session {name} = {wanted[name]}" for name in (str(row[0]).lower() for row in known))
-        session.run(f"set {settings}")
+        _set_variables(session, {**MYSQL_SETTINGS, "innodb_lock_wait_timeout": wait, "lock_wait_timeout": wait})
+        marks = ", ".join("?" for _ in MYSQL_SETTINGS_WHERE_KNOWN)
+        found = session.run(
+            f"show session variables where variable_name in ({marks})", list(MYSQL_SETTINGS_WHERE_KNOWN)
+        )
+        known = {str(name).lower() for name, _ in found}
+        _set_variables(session, {name: MYSQL_SETTINGS_WHERE_KNOWN[name] for name in known})
         # A landing waits for its turn before it begins, so what it reads first is what the one before has left. READ
         # COMMITTED would do too, but servers with binlog_format=STATEMENT write nothing in it.
         session.run("set session transaction isolation level repeatable read, read write")
@@ -374,6 +381,11 @@ class Ansi(Engine):
                 "window functions and md5 are needed."
             )
         }
+
+
+def _set_variables(session: DbApiSession, values: Mapping[str, str]) -> None:
+    if values:
+        session.run("set " + ", ".join(f"session {name} = {value}" for name, value in values.items()))
 
 
 ENGINES: dict[str, type[Engine]] = {"sqlite": Sqlite, "mysql": Mysql, "ansi": Ansi}

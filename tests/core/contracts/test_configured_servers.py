@@ -215,7 +215,7 @@ def configured(server: MariadbServer, setting: str) -> Iterator[None]:
     try:
         yield
     finally:
-        value = str(before) if isinstance(before, (int, float)) else f"'{before}'"
+        value = str(before) if isinstance(before, (int, float)) else f"'{before}'" if before else "default"
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"set global {name} = {value}")
 
