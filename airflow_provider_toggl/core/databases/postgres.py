@@ -30,8 +30,9 @@ SESSION_SETTINGS: dict[str, str] = {
 }
 """What warehouse and event store set when a session or a transaction begins.
 
-Left as they are: ``idle_session_timeout`` (a session that it ends is opened again, but for one that listens), ``synchronous_commit`` of the
-warehouse (its cursor is in the same transaction), and what only decides about speed and space.
+Left as they are: ``idle_session_timeout`` (a session that it ends is opened again, but for one that listens),
+``synchronous_commit`` of the warehouse (its cursor is in the same transaction), and what only decides about speed and
+space.
 """
 
 CONNECT_PARAMETERS: dict[str, str] = {"client_encoding": "UTF8"}
