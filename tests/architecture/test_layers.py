@@ -18,6 +18,7 @@ BASE = {
     "core.metrics",
     "core.log_fields",
     "core.wording",
+    "core.databases",
 }
 CORE = BASE | {
     "core.api",
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.metrics": set(),
     "core.log_fields": set(),
     "core.wording": set(),
+    "core.databases": {"core.errors"},
     "core.api": BASE,
     "core.events": BASE,
     "core.land": BASE,

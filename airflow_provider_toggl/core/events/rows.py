@@ -7,8 +7,9 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.dedupe import event_key
@@ -62,6 +63,16 @@ def to_row(event: NewEvent) -> tuple[Any, ...]:
         zlib.crc32(event.body),
         event.body,
     )
+
+
+T = TypeVar("T", NewEvent, Refused)
+
+
+def escape_texts(stored: T) -> T:
+    """Return an event or a refusal whose descriptive texts are in ASCII, for narrow encodings."""
+    texts = {name: getattr(stored, name, None) for name in ("entity", "action", "oddity", "reason")}
+    escaped = {name: text.encode("ascii", "backslashreplace").decode() for name, text in texts.items() if text}
+    return replace(stored, **escaped)
 
 
 def from_row(row: Sequence[Any]) -> StoredEvent:
