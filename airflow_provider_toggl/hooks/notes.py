@@ -11,6 +11,7 @@ from airflow_provider_toggl.core.api.subscriptions import Found
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.logbook import Logbook
 from airflow_provider_toggl.core.health import notes
+from airflow_provider_toggl.core.health.waiting import WaitingTask, waiting_from, waiting_name
 from airflow_provider_toggl.hooks.events import open_event_store
 
 T = TypeVar("T")
@@ -64,6 +65,36 @@ def note_reconciliation(conn_id: str, summary: Mapping[str, object], refused: st
     use_logbook(
         conn_id, lambda logbook: notes.note_reconciliation(logbook, conn_id, summary, ran_at=now, refused=refused)
     )
+
+
+def note_waiting(conn_id: str, waiting: WaitingTask) -> None:
+    """Record that a task waits; a later record of the same task replaces it."""
+
+    def record(logbook: Logbook) -> None:
+        for note in logbook.notes(waiting_name(conn_id)):
+            earlier = waiting_from(note.value)
+            if earlier is None or not earlier.is_current(waiting.since):
+                # Its task was killed or cleared, so that nobody else removes it.
+                logbook.take_note(note.name)
+        logbook.note(waiting_name(conn_id, waiting.task), waiting.as_dict())
+
+    use_logbook(conn_id, record)
+
+
+def clear_waiting(conn_id: str, task: str) -> None:
+    """Record that a task waits no longer.
+
+    :param task: as in the record.
+    """
+    use_logbook(conn_id, lambda logbook: logbook.take_note(waiting_name(conn_id, task)))
+
+
+def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
+    """Return the tasks of a connection that wait, by the end of their wait; none where the store cannot be read."""
+    now = datetime.now(timezone.utc)
+    found = use_logbook(conn_id, lambda logbook: logbook.notes(waiting_name(conn_id))) or []
+    waiting = [one for one in (waiting_from(note.value) for note in found) if one is not None and one.is_current(now)]
+    return tuple(sorted(waiting, key=lambda one: one.until))
 
 
 def allow_mass_absence(conn_id: str, workspace_id: int, by: str) -> None:

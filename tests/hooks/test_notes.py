@@ -9,12 +9,16 @@ from support.fakes import FakeClock
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.health.notes import ALLOWED_FOR_DAYS, allowance_name
+from airflow_provider_toggl.core.health.waiting import WaitingTask, waiting_name
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.hooks.notes import (
     allow_mass_absence,
+    clear_waiting,
     note_landing,
     note_reconciliation,
+    note_waiting,
+    read_waiting,
     take_allowance,
 )
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
@@ -77,3 +81,48 @@ def test_a_store_that_is_down_fails_no_task_and_allows_nothing() -> None:
     assert "may be older than it is" in "\n".join(lines)
     with pytest.raises(TogglError):
         allow_mass_absence(CONN_ID, 1, by="somebody")
+
+
+def a_wait(task: str, until: datetime) -> WaitingTask:
+    return WaitingTask(
+        task=task,
+        workspace_id=1,
+        stream="time_entries",
+        reason="quota",
+        since=until - timedelta(minutes=50),
+        until=until,
+        requests_done=28,
+        requests_left=72,
+        done_at=until + timedelta(hours=2),
+        rows_done=28_000,
+    )
+
+
+def test_waiting_tasks_are_read_back_by_the_end_of_their_wait_until_they_are_cleared() -> None:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    late, soon = a_wait("a.late (run/1)", now + timedelta(hours=1)), a_wait("b.soon[2]", now + timedelta(minutes=1))
+    note_waiting(CONN_ID, late)
+    note_waiting(CONN_ID, soon)
+    note_waiting("another", a_wait("c.other", now))
+    assert read_waiting(CONN_ID) == (soon, late)
+    clear_waiting(CONN_ID, soon.task)
+    clear_waiting(CONN_ID, "no such task")
+    assert read_waiting(CONN_ID) == (late,)
+
+
+def test_what_a_killed_task_left_is_not_shown_for_ever_and_is_removed_by_the_next_record() -> None:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    killed, waits = a_wait("a.killed", now - timedelta(hours=2)), a_wait("a.waits", now + timedelta(minutes=5))
+    note_waiting(CONN_ID, killed)
+    assert read_waiting(CONN_ID) == ()
+    note_waiting(CONN_ID, waits)
+    with open_event_store(CONN_ID) as store:
+        assert [note.name for note in store.logbook.notes("waiting/")] == [waiting_name(CONN_ID, "a.waits")]
+
+
+def test_a_wait_is_no_trouble_where_the_store_is_down() -> None:
+    open_event_store(CONN_ID).close()
+    default_store_path().write_bytes(b"no database at all" * 100)
+    note_waiting(CONN_ID, a_wait("a.task", datetime.now(timezone.utc)))
+    clear_waiting(CONN_ID, "a.task")
+    assert read_waiting(CONN_ID) == ()
