@@ -53,6 +53,7 @@ class PullRequest:
     :param absent_share: a complete list that lacks more than this share of the known rows, and more than
         ``absent_rows``, is
         not believed.
+    :param warehouse: connection and schema, as metrics name it.
     """
 
     stream: str
@@ -66,6 +67,7 @@ class PullRequest:
     windows_per_run: int = 3
     absent_share: float = 0.2
     absent_rows: int = 20
+    warehouse: str = ""
 
     def __post_init__(self) -> None:
         stream = get_stream(self.stream)
@@ -199,7 +201,14 @@ class Pull:
         if self._only is None:
             told = self.summary.watermark
             mark = None if told is None else parse_instant(told)
-            measure_freshness(mark, now, by="pull", stream=request.stream, workspace_id=request.workspace_id)
+            measure_freshness(
+                mark,
+                now,
+                by="pull",
+                stream=request.stream,
+                workspace_id=request.workspace_id,
+                warehouse=request.warehouse,
+            )
 
     def _land_all(self) -> None:
         state = self._target.find_state(self._stream.name, self.scope)
@@ -312,7 +321,7 @@ def build_reader(
         lag=request.lag,
         windows_per_run=request.windows_per_run,
     )
-    return EntriesReader(session, wanted, cursors.load_entries(cursor), clock)
+    return EntriesReader(session, wanted, cursors.load_entries(cursor), clock, watermark=watermark)
 
 
 def read_pages(session: TogglSession, request: PullRequest) -> Iterator[Page]:

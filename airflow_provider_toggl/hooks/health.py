@@ -24,8 +24,8 @@ from airflow_provider_toggl.core.health.charts import (
     requests_chart,
 )
 from airflow_provider_toggl.core.health.gather import Sources, gather
-from airflow_provider_toggl.core.health.state import Health
-from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.core.health.state import UNPROVED, Health
+from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.receiver import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
@@ -38,10 +38,11 @@ _VARIABLE = "AIRFLOW_CONN_"
 def toggl_connections() -> tuple[str, ...]:
     """Return the IDs of the Toggl connections that can be listed, in order.
 
-    Those of Airflow's database and of environment variables, those that deliveries may come in for, and the default
-    one where it is there. Other secrets backends list nothing: name theirs in ``[toggl] receiver_connections``.
+    Those of Airflow's database and of environment variables, those that deliveries may come in for, those of which a
+    task has noted something in the default event store lately, and the default one where it is there. Other secrets
+    backends list nothing: name theirs in ``[toggl] receiver_connections``.
     """
-    found = {*receiver_connections(), *_of_environment(), *_of_database()}
+    found = {*receiver_connections(), *_of_environment(), *_of_database(), *_of_default_store()}
     if TogglHook.default_conn_name not in found and _has(TogglHook.default_conn_name):
         found.add(TogglHook.default_conn_name)
     return tuple(sorted(found))
@@ -56,7 +57,10 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
     try:
         sources = _sources(conn_id)
     except AirflowNotFoundException:
-        return Health(conn_id, now, unknown={"connection": f"Airflow does not find connection {conn_id!r}"})
+        if conn_id not in _of_default_store():
+            return Health(conn_id, now, unknown={"connection": f"Airflow does not find connection {conn_id!r}"})
+        # Workers have it, for example from their environment; this process does not.
+        sources = Sources(conn_id, lambda: open_event_store(event_store_conn_id=""), dict)
     return gather(sources, now)
 
 
@@ -110,6 +114,7 @@ def _sources(conn_id: str) -> Sources:
         lanes=lambda: _lanes(conn_id),
         workspace_id=int(workspace) if workspace.isdecimal() else None,
         receives=conn_id in receiver_connections(),
+        has_secret=bool(extra.get("webhook_secret")),
     )
 
 
@@ -145,6 +150,16 @@ def _is_toggl(value: str) -> bool:
     except ValueError:
         return False
     return isinstance(decoded, dict) and decoded.get("conn_type") == TogglHook.conn_type
+
+
+def _of_default_store() -> set[str]:
+    """Return the connections of which a task has noted something in the default store lately."""
+    if not default_store_path().exists():
+        return set()
+    since = datetime.now(timezone.utc) - UNPROVED
+    with suppress(TogglError), open_event_store(event_store_conn_id="") as store:
+        return notes.find_connections(store.logbook, since)
+    return set()
 
 
 def _of_database() -> set[str]:

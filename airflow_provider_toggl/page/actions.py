@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from airflow_provider_toggl.core.api.ensure import ensure
+from airflow_provider_toggl.core.api.ensure import ensure, switch
 from airflow_provider_toggl.core.api.subscriptions import Wanted, parse_filters
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
@@ -123,9 +123,7 @@ def _ping(order: Order) -> str:
 def _enable(order: Order) -> str:
     number = order.number("subscription")
     webhooks = open_webhooks(order.conn_id, retry=SOON)
-    webhooks.set_enabled(number, True)
-    # What Toggl says in its answer may tell of before its PING was answered.
-    webhooks.subscriptions()
+    switch(webhooks, number, True)
     return f"Subscription {number} is enabled."
 
 
@@ -141,8 +139,6 @@ def _ensure(order: Order) -> str:
         raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
     webhooks = open_webhooks(order.conn_id, retry=SOON)
     ensured = ensure(webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number))
-    if ensured.plan.action != "nothing":
-        webhooks.subscriptions()
     done = (
         "was as declared already" if ensured.plan.action == "nothing" else f"is as declared now ({ensured.plan.action})"
     )
@@ -218,7 +214,7 @@ ACTIONS: dict[str, Action] = {
         Action(
             "enable",
             "Enable the subscription",
-            "Enables the subscription again, for example after Toggl has disabled it for failures. Two requests.",
+            "Enables the subscription again, for example after Toggl disabled it for failures. One or two requests.",
             _enable,
             _choose_subscription,
         ),

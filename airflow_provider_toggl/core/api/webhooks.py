@@ -6,7 +6,7 @@ https://engineering.toggl.com/docs/webhooks/subscriptions
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -54,14 +54,22 @@ class Webhooks:
     :param session: asks; whether Toggl counts these requests is not documented, so they are charged like others of the
         workspace, and what the answers' headers say holds.
     :param told: gets every list of subscriptions that Toggl tells.
+    :param changed: gets what a request changed: the ID of a subscription, and the fields that it has now (those of
+        ``Found.as_dict``, or some of them), None for one that is deleted.
     """
 
     def __init__(
-        self, session: TogglSession, workspace_id: int, *, told: Callable[[list[Found]], None] | None = None
+        self,
+        session: TogglSession,
+        workspace_id: int,
+        *,
+        told: Callable[[list[Found]], None] | None = None,
+        changed: Callable[[int, Mapping[str, Any] | None], None] | None = None,
     ) -> None:
         self.session = session
         self.workspace_id = workspace_id
         self._told = told
+        self._changed = changed
 
     def subscriptions(self) -> list[Found]:
         """Return the subscriptions that the token can see."""
@@ -96,7 +104,7 @@ class Webhooks:
         :raises PayloadRefused: with what to do about it.
         """
         path = self._path("subscriptions", subscription_id)
-        return Found.from_http(self._ask("PUT", path, _payload(wanted)).json())
+        return self._saw(Found.from_http(self._ask("PUT", path, _payload(wanted)).json()))
 
     def set_enabled(self, subscription_id: int, enabled: bool) -> Found:
         """Enable or disable a subscription; Toggl posts a PING to the callback of one that is enabled.
@@ -104,15 +112,17 @@ class Webhooks:
         :raises PayloadRefused: with what to do about it.
         """
         answer = self._ask("PATCH", self._path("subscriptions", subscription_id), {"enabled": enabled})
-        return Found.from_http(answer.json())
+        return self._saw(Found.from_http(answer.json()))
 
     def delete(self, subscription_id: int) -> bool:
         """Remove a subscription; return whether there was one."""
         try:
             self._ask("DELETE", self._path("subscriptions", subscription_id))
+            there = True
         except NotFound:
-            return False
-        return True
+            there = False
+        self._report(subscription_id, None)
+        return there
 
     def ping(self, subscription_id: int) -> str:
         """Let Toggl post a PING to the callback; return what it says of that."""
@@ -129,7 +139,9 @@ class Webhooks:
         except NotFound:
             return False
         except PayloadRefused as error:
-            return is_already_validated(error)
+            if not is_already_validated(error):
+                return False
+        self._report(subscription_id, {"validated": True})
         return True
 
     def event_filters(self) -> dict[str, tuple[str, ...]]:
@@ -175,13 +187,21 @@ class Webhooks:
 
     def _create_once(self, path: str, wanted: Wanted) -> Found:
         try:
-            return Found.from_http(self._ask("POST", path, _payload(wanted), idempotent=False).json())
+            return self._saw(Found.from_http(self._ask("POST", path, _payload(wanted), idempotent=False).json()))
         except PayloadRefused as error:
             # A first request that was cut off, or another process, may have made it meanwhile.
             made = self._find_made(wanted) if is_description_in_use(error) else None
             if made is None:
                 raise
             return made
+
+    def _saw(self, found: Found) -> Found:
+        self._report(found.subscription_id, found.as_dict())
+        return found
+
+    def _report(self, subscription_id: int, fields: Mapping[str, Any] | None) -> None:
+        if self._changed is not None:
+            self._changed(subscription_id, fields)
 
     def _find_made(self, wanted: Wanted) -> Found | None:
         return next((one for one in self.subscriptions() if is_as_wanted(wanted, one)), None)

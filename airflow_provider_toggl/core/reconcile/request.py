@@ -24,6 +24,7 @@ class ReconcileRequest:
     :param page_size: entries to ask for in a page.
     :param lag: how long a change may take to show in reports.
     :param note_changes: find out which entries and days changed, for those who wait for them.
+    :param warehouse: connection and schema, as metrics name it.
     """
 
     workspace_id: int
@@ -35,6 +36,7 @@ class ReconcileRequest:
     page_size: int = 1000
     lag: timedelta = timedelta(minutes=5)
     note_changes: bool = False
+    warehouse: str = ""
 
     def __post_init__(self) -> None:
         if self.workspace_id <= 0:
