@@ -318,6 +318,37 @@ def test_what_is_not_landed_yet_says_where_the_landing_is(store: EventStore, clo
     assert find_landed(store) == 3
 
 
+def test_steps_are_in_the_order_of_time_whatever_the_names_of_their_readers(
+    store: EventStore, clock: FakeClock
+) -> None:
+    store.append([new_event(1, received_at=NOW)])
+    for name, kind in (("a, late", "landing"), ("b, early", "watcher"), ("c, never", "watcher")):
+        store.logbook.note(reader_name(name), {"kind": kind, "warehouse": name})
+    store.commit("c, never", 0)
+    for name in ("b, early", "a, late"):
+        clock.sleep(600)
+        store.commit(name, 1)
+    rejected_at = NOW + timedelta(seconds=900)
+    store.logbook.keep_refused([Refused("toggl_default", REJECTED, "odd", 1, rejected_at, rejected_at, seq=1)])
+    later = tell(store, store.get(1))[3:]
+    assert [(one.what, one.done) for one in later] == [
+        ("woke", True),
+        ("rejected", True),
+        ("read", True),
+        ("woke", False),
+    ]
+    moments = [one.at for one in later if one.at]
+    assert moments == sorted(moments)
+
+
+def test_what_is_landed_goes_by_the_tasks_that_land_this_connection(store: EventStore) -> None:
+    store.append([new_event(n) for n in (1, 2, 3)])
+    for name, conn_id, seq in (("own", "toggl_default", 3), ("others", "other", 1), ("all", None, 2)):
+        store.logbook.note(reader_name(name), {"kind": "landing", "conn_id": conn_id})
+        store.commit(name, seq)
+    assert (find_landed(store, "toggl_default"), find_landed(store, "other"), find_landed(store)) == (2, 1, 1)
+
+
 def test_a_watcher_that_it_counts_for_was_woken(store: EventStore, clock: FakeClock) -> None:
     fill(store, clock)
     store.logbook.note(reader_name("watch"), {"kind": "watcher", "filter": {"entities": ["time_entry"]}})
@@ -338,7 +369,8 @@ def test_what_nobody_reads_what_was_not_signed_and_what_was_rejected_is_said(sto
     told = words(tell(store, store.get(1)))
     assert ("verified", "fetched from Toggl's log with the API token; no signature was over it", True) in told
     assert ("read", "nobody who has a name in this store reads it", False) in told
-    assert told[-1] == ("rejected", "by landing: payload.start: missing", True)
+    # What has happened stands above what has not.
+    assert told[-2] == ("rejected", "by landing: payload.start: missing", True)
     assert ("verified", "a copy that a person had made of a delivery that was verified", True) in words(
         tell(store, store.get(2))
     )

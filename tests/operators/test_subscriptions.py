@@ -213,6 +213,7 @@ def test_one_is_validated_by_a_given_code_or_by_a_ping(callback: Callback):
     code = callback.find_code(number)
     by_code = TogglValidateSubscriptionOperator(task_id="validate", subscription_id=number, validation_code=code)
     assert by_code.execute({})["validated"] is True
+    assert shown() == [(True, True)]
     TogglDeleteSubscriptionOperator(task_id="delete", subscription_id=number).execute({})
     ensure(validate=False)
     callback.echoes = True
