@@ -26,9 +26,16 @@ from support.event_stores import new_event
 from airflow_provider_toggl.core.api.subscriptions import Filter, Found
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
+from airflow_provider_toggl.core.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
-from airflow_provider_toggl.hooks.notes import note_declaration, note_landing, note_reconciliation, note_subscriptions
+from airflow_provider_toggl.hooks.notes import (
+    note_declaration,
+    note_landing,
+    note_reconciliation,
+    note_subscriptions,
+    note_waiting,
+)
 from airflow_provider_toggl.page import acting, deliveries, overview
 from airflow_provider_toggl.page.actions import ACTIONS, Order
 from airflow_provider_toggl.page.app import build_page
@@ -194,9 +201,102 @@ def test_every_answer_forbids_what_the_package_does_not_bring(page: FastAPI) -> 
 
 def test_the_package_brings_its_files_and_their_licence() -> None:
     folder = files("airflow_provider_toggl.page") / "static"
-    for name in ("page.css", "page.js", "theme.js", "icon.svg", "icon-dark.svg", "uplot/uPlot.iife.min.js"):
+    for name in (
+        "page.css",
+        "charts.js",
+        "times.js",
+        "refresh.js",
+        "theme.js",
+        "icon.svg",
+        "icon-dark.svg",
+        "uplot/uPlot.iife.min.js",
+    ):
         assert (folder / name).is_file(), name
     assert "MIT" in (folder / "uplot" / "LICENSE").read_text()
+
+
+def cells(text: str, conn_id: str = CONN_ID) -> dict[str, tuple[str, str]]:
+    """Return what the row of a connection has for each part: how it is, and the words of its cell."""
+    row = text.split(f'data-conn-id="{conn_id}"')[1].split("</tr>", maxsplit=1)[0]
+    found = re.findall(r'data-part="(\w+)"[^>]*>\s*<span class="label (\w+)">(.*?)</span>', row, re.DOTALL)
+    return {part: (level, " ".join(re.sub("<[^>]*>", "", words).split())) for part, level, words in found}
+
+
+def test_the_overview_is_one_table_whose_cells_are_a_number_or_two_words(page: FastAPI) -> None:
+    text = get(page, "/")[2]
+    assert text.count("<table") == 1
+    assert re.findall(r'<th scope="col">(.*?)</th>', text) == [
+        "Connection",
+        "Status",
+        "Subscription",
+        "Freshness",
+        "Events",
+        "Quota",
+        "Reconciled",
+        "Tasks waiting",
+    ]
+    assert cells(text) == {
+        "subscription": ("unknown", "not checked"),
+        "freshness": ("unused", "not used"),
+        "landing": ("unused", "not used"),
+        "quota": ("unused", "no requests"),
+        "reconciliation": ("unused", "not used"),
+        "waiting": ("unused", "none"),
+    }
+    assert "No stream loaded yet" in get(page, f"/c/{CONN_ID}")[2]
+
+
+def test_a_first_load_that_waits_for_the_quota_is_seen_in_the_overview_and_on_its_page(page: FastAPI) -> None:
+    now = datetime.now(timezone.utc)
+    until = now + timedelta(minutes=50)
+    waiting = WaitingTask("toggl.entries (r)", 1, "time_entries", "quota", now, until, 28, 35, None, 28_000)
+    note_waiting(CONN_ID, waiting)
+    found = cells(get(page, "/")[2])
+    assert found["freshness"] == ("waiting", "first load")
+    assert found["quota"] == ("waiting", f"used up · {until:%H:%M}")
+    assert found["waiting"] == ("waiting", f"1 task · {until:%H:%M}")
+    text = get(page, f"/c/{CONN_ID}")[2]
+    assert re.search(r"Waiting tasks.*toggl\.entries \(r\).*>28<.*>35<.*>28,000<", text, re.DOTALL)
+
+
+def test_a_connection_that_airflow_does_not_find_says_so_in_its_row(page: FastAPI, connections: Connections) -> None:
+    connections.set_option("receiver_connections", "gone")
+    assert re.search(r'data-conn-id="gone".*?not found', get(page, "/")[2], re.DOTALL)
+    assert "Airflow does not find connection" in get(page, "/c/gone")[2]
+
+
+@pytest.mark.parametrize("path", ["/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/deliveries/1"])
+def test_every_moment_can_be_written_in_the_zone_of_the_ui(page: FastAPI, path: str) -> None:
+    with open_event_store(CONN_ID) as store:
+        store.append([new_event(1, body=event_body(1), entity="time_entry", received_at=NOW)])
+    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=NOW.isoformat(), warehouse="duckdb_default.toggl")
+    text = get(page, path)[2]
+    moments = re.findall(r"<time ([^>]*)>", text)
+    assert path == "/" or moments
+    assert all(re.match(r'datetime="[\dT:.-]+Z" data-format="(full|short|hour|title)"', one) for one in moments)
+    assert 'Times: <span class="zone">UTC</span>' in text
+
+
+def test_only_pages_without_a_form_refresh_and_not_while_a_warehouse_is_read(
+    page: FastAPI, connections: Connections
+) -> None:
+    connections.duckdb()
+    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    paths = ["/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/act/ping"]
+    paths.append(f"/c/{CONN_ID}?warehouse=duckdb_default.toggl")
+    assert ["data-refresh" in get(page, path)[2] for path in paths] == [True, True, False, False, False]
+    text = get(page, f"/c/{CONN_ID}")[2]
+    live = re.findall(r'id="([\w-]+)"[^>]*data-live', text)
+    assert len(live) == text.count("data-live") == len(set(live)) > 5
+
+
+def test_a_warehouse_is_forgotten_by_who_may_act() -> None:
+    for warehouse in ("first.toggl", "second.toggl"):
+        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
+    assert "1 note" in run("forget-warehouse", warehouse="first.toggl")
+    assert [one.warehouse for one in read_health(CONN_ID).streams] == ["second.toggl"]
+    with pytest.raises(ConfigurationError, match="Nothing was noted"):
+        run("forget-warehouse", warehouse="third.toggl")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +339,7 @@ def say_it_everywhere() -> None:
     note_subscriptions(CONN_ID, 1, [told])
     note_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
     note_landing(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
-    note_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, refused=HOSTILE)
+    note_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
 
 
 def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:
@@ -290,7 +390,7 @@ def test_refused_deliveries_are_filtered_by_time_and_by_nothing_that_is_not_know
     for query in ("entity=tag", "action=updated", "id=5", "entity=tag&id=5"):
         text = get(page, f"{url}&{query}")[2]
         assert re.findall(r"at \d", text) == []
-        assert "nothing was verified" in text
+        assert "filter them by time alone" in text
         assert 'href="?outcome=refused"' in text
 
 

@@ -6,12 +6,12 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.health.state import Health, ago, instant
+from airflow_provider_toggl.core.health.state import Health, Level, ago, instant
 
-_MARKS = {"good": "ok", "attention": "LOOK", "unknown": "?"}
+_MARKS: Mapping[Level, str] = {"good": "ok", "waiting": "wait", "unused": "-", "attention": "WARN", "unknown": "?"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,15 +58,15 @@ def run(args: argparse.Namespace) -> int:
 
 def lines(health: Health) -> Iterator[str]:
     """Yield the health of a connection as text: a line for each part, then a table of streams."""
-    yield f"{health.conn_id}  ({instant(health.at)})"
+    yield f"{health.conn_id}  {health.level}  ({instant(health.at)})"
     for finding in health.findings():
-        yield f"  {_MARKS[finding.level]:<5} {finding.text}"
+        yield f"  {_MARKS[finding.level]:<5} {finding.part:<15} {finding.text}"
     for workspace_id in health.allowances:
         allowed = f"the next reconciliation of workspace {workspace_id} may mark any number of entries absent"
-        yield f"  {_MARKS['attention']:<5} {allowed}"
+        yield f"  {_MARKS['attention']:<5} {'reconciliation':<15} {allowed}"
     if health.streams:
-        yield f"  {'stream':<16} {'complete up to':<14} {'last landed':<14} last event"
+        yield f"  {'stream':<16} {'warehouse':<24} {'complete up to':<14} {'last landed':<14} last event"
     for one in health.streams:
         moments = (one.watermark, one.ran_at, one.event_at)
         words = ["-" if moment is None else ago(moment, health.at) for moment in moments]
-        yield f"  {one.stream:<16} {words[0]:<14} {words[1]:<14} {words[2]}"
+        yield f"  {one.stream:<16} {one.warehouse:<24} {words[0]:<14} {words[1]:<14} {words[2]}"

@@ -123,6 +123,7 @@ def _tell(error: Exception) -> None:
 
 _STREAM = "a stream, `time_entries` or another"
 _LANDED_STREAM = f"{_STREAM}; `events` for what a drain lands"
+_WAREHOUSE = "connection and schema, as in `duckdb_default.toggl`"
 _BY = "`pull`, `drain` or `reconcile`"
 _CONNECTION = "ID of the Toggl connection"
 _STORE = "connection ID of the event store, `default` for the file"
@@ -265,17 +266,17 @@ LAND_TIME = Timer(
 WATERMARK = Gauge(
     f"{PREFIX}land.watermark",
     "seconds since 1970",
-    "Everything that changed in Toggl before this moment is landed. Its distance to now is the freshness: unlike an "
-    "age, it goes on growing when nobody sends it any more.",
+    "Everything that changed in Toggl before this moment is landed; of time entries, the days of the last year up to "
+    "tomorrow. Its distance to now is the freshness: unlike an age, it goes on growing when nobody sends it any more.",
     "task",
-    {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace"},
+    {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
 )
 WATERMARK_AGE = Gauge(
     f"{PREFIX}land.watermark_age",
     "seconds",
     "How old that moment was at the end of the run that told it.",
     "task",
-    {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace"},
+    {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
 )
 LATE = Counter(
     f"{PREFIX}freshness.late",

@@ -63,6 +63,7 @@ class PullRequest:
         read again.
     :param try_number: of the task.
     :param is_resumed: the same try goes on after a deferral.
+    :param warehouse: connection and schema, as metrics name it.
     """
 
     stream: str
@@ -79,6 +80,7 @@ class PullRequest:
     attempt_key: str = ""
     try_number: int = 1
     is_resumed: bool = False
+    warehouse: str = ""
 
     def __post_init__(self) -> None:
         if self.workspace_id <= 0:
@@ -222,7 +224,14 @@ class Pull:
         if self._only is None:
             told = self.summary.watermark
             mark = None if told is None else parse_instant(told)
-            measure_freshness(mark, now, by="pull", stream=request.stream, workspace_id=request.workspace_id)
+            measure_freshness(
+                mark,
+                now,
+                by="pull",
+                stream=request.stream,
+                workspace_id=request.workspace_id,
+                warehouse=request.warehouse,
+            )
 
     def _land_all(self) -> None:
         state = self._target.find_state(self._stream.name, self.scope)
@@ -379,7 +388,7 @@ def build_reader(
         lag=request.lag,
         windows_per_run=request.windows_per_run,
     )
-    return EntriesReader(session, wanted, entries, clock)
+    return EntriesReader(session, wanted, entries, clock, watermark=watermark)
 
 
 def _continued(cursor: _Cursor, request: PullRequest) -> tuple[_Cursor, Attempt]:

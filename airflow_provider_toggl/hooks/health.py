@@ -22,9 +22,9 @@ from airflow_provider_toggl.core.health.charts import (
     requests_chart,
 )
 from airflow_provider_toggl.core.health.gather import Sources, gather
-from airflow_provider_toggl.core.health.state import Health
-from airflow_provider_toggl.hooks.connections import find_connection, get_toggl_fields
-from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.core.health.state import UNPROVED, Health
+from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
+from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.settings import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
@@ -37,10 +37,11 @@ _VARIABLE = "AIRFLOW_CONN_"
 def toggl_connections() -> tuple[str, ...]:
     """Return the IDs of the Toggl connections that can be listed, in order.
 
-    Those of Airflow's database and of environment variables, those that deliveries may come in for, and the default
-    one where it is there. Other secrets backends list nothing: name theirs in ``[toggl] receiver_connections``.
+    Those of Airflow's database and of environment variables, those that deliveries may come in for, those of which a
+    task has noted something in the default event store lately, and the default one where it is there. Other secrets
+    backends list nothing: name theirs in ``[toggl] receiver_connections``.
     """
-    found = {*receiver_connections(), *_of_environment(), *_of_database()}
+    found = {*receiver_connections(), *_of_environment(), *_of_database(), *_of_default_store()}
     if TogglHook.default_conn_name not in found and _has(TogglHook.default_conn_name):
         found.add(TogglHook.default_conn_name)
     return tuple(sorted(found))
@@ -55,7 +56,10 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
     try:
         sources = _sources(conn_id)
     except ConfigurationError as error:
-        return Health(conn_id, now, unknown={"connection": str(error).rstrip(".")})
+        if not isinstance(error, ConnectionNotFound) or conn_id not in _of_default_store():
+            return Health(conn_id, now, unknown={"connection": str(error).rstrip(".")})
+        # Workers have it, for example from their environment; this process does not.
+        sources = Sources(conn_id, lambda: open_event_store(event_store_conn_id=""), dict)
     return gather(sources, now)
 
 
@@ -107,6 +111,7 @@ def _sources(conn_id: str) -> Sources:
         lanes=lambda: _lanes(conn_id),
         workspace_id=fields.workspace_id,
         receives=conn_id in receiver_connections(),
+        has_secret=bool(fields.webhook_secret),
     )
 
 
@@ -138,6 +143,16 @@ def _is_toggl(value: str) -> bool:
     except ValueError:
         return False
     return isinstance(decoded, dict) and decoded.get("conn_type") == TogglHook.conn_type
+
+
+def _of_default_store() -> set[str]:
+    """Return the connections of which a task has noted something in the default store lately."""
+    if not default_store_path().exists():
+        return set()
+    since = datetime.now(timezone.utc) - UNPROVED
+    with suppress(TogglError), open_event_store(event_store_conn_id="") as store:
+        return notes.find_connections(store.logbook, since)
+    return set()
 
 
 def _of_database() -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_toggl.core.api.subscriptions import Found
 from airflow_provider_toggl.core.errors import TogglError
@@ -34,6 +34,19 @@ def note_subscriptions(conn_id: str, workspace_id: int, found: list[Found]) -> N
     use_logbook(conn_id, lambda logbook: logbook.note(notes.subscriptions_name(conn_id, workspace_id), value))
 
 
+def note_subscription_change(
+    conn_id: str, workspace_id: int, subscription_id: int, fields: Mapping[str, Any] | None
+) -> None:
+    """Note what a request changed in a workspace's subscriptions.
+
+    :param fields: those that the subscription has now, as ``Found.as_dict`` names them; None: it is deleted.
+    """
+    use_logbook(
+        conn_id,
+        lambda logbook: notes.note_subscription_change(logbook, conn_id, workspace_id, subscription_id, fields),
+    )
+
+
 def note_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
     """Note which subscription a task declares, without its secret, so that a person can see to it once more."""
     use_logbook(conn_id, lambda logbook: logbook.note(notes.declaration_name(conn_id), declaration))
@@ -55,16 +68,33 @@ def note_landing(conn_id: str, *, workspace_id: int, stream: str, watermark: str
     )
 
 
-def note_reconciliation(conn_id: str, summary: Mapping[str, object], refused: str | None = None) -> None:
+def note_reconciliation(
+    conn_id: str, summary: Mapping[str, object], *, warehouse: str, refused: str | None = None
+) -> None:
     """Note what a reconciliation has proved just now.
 
     :param summary: as ``ReconcileSummary.as_dict`` gives it.
+    :param warehouse: connection and schema.
     :param refused: why it did not mark what is missing.
     """
     now = datetime.now(timezone.utc)
     use_logbook(
-        conn_id, lambda logbook: notes.note_reconciliation(logbook, conn_id, summary, ran_at=now, refused=refused)
+        conn_id,
+        lambda logbook: notes.note_reconciliation(
+            logbook, conn_id, summary, warehouse=warehouse, ran_at=now, refused=refused
+        ),
     )
+
+
+def forget_warehouse(conn_id: str, warehouse: str) -> int:
+    """Remove what tasks noted about loading a warehouse that is not loaded any more; return how many notes that were.
+
+    :param warehouse: connection and schema.
+    :raises TogglError: the event store cannot be used.
+    """
+    with open_event_store(conn_id) as store:
+        names = notes.notes_of_warehouse(store.logbook, conn_id, warehouse)
+        return sum(store.logbook.take_note(name) is not None for name in names)
 
 
 def note_waiting(conn_id: str, waiting: WaitingTask) -> None:

@@ -10,6 +10,8 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core.arguments import Parser, parse_store_conn_id, parse_text, parse_whole, required
 from airflow_provider_toggl.core.events.lag import measure_store
+from airflow_provider_toggl.core.events.logbook import reader_name
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
@@ -64,7 +66,14 @@ class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
             store_conn_id = resolve_store_conn_id(self.toggl_conn_id)
         with open_event_store(event_store_conn_id=store_conn_id) as store:
             consumer = store.commit(self.consumer, self.seq)
+            self._note_reader(store)
             measure_store(store, store_conn_id)
         with fields(connection=self.toggl_conn_id, by="commit", consumer=consumer.name, seq=consumer.seq):
             self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
         return {"consumer": consumer.name, "seq": consumer.seq}
+
+    def _note_reader(self, store: EventStore) -> None:
+        """Note whose consumer this is, unless a watcher of that name has said more."""
+        name = reader_name(self.consumer)
+        if all(note.name != name for note in store.logbook.notes(name)):
+            store.logbook.note(name, {"kind": "consumer", "conn_id": self.toggl_conn_id})

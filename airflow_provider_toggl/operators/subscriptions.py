@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.api.ensure import Ensured, ensure, ensure_validated
+from airflow_provider_toggl.core.api.ensure import Ensured, ensure, ensure_validated, switch
 from airflow_provider_toggl.core.api.subscriptions import Filter, Found, Wanted, parse_filters
 from airflow_provider_toggl.core.api.webhooks import Webhooks
 from airflow_provider_toggl.core.arguments import Parser, is_nothing, parse_flag, parse_id, parse_text, required
@@ -102,7 +102,11 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         wanted = self._wanted()
         note_declaration(
             self.toggl_conn_id,
-            {"description": wanted.description, "filters": [str(one) for one in wanted.filters]},
+            {
+                "description": wanted.description,
+                "filters": [str(one) for one in wanted.filters],
+                "enabled": wanted.enabled,
+            },
         )
         webhooks = open_webhooks(self.toggl_conn_id, self.workspace_id)
         ensured = ensure(
@@ -235,7 +239,7 @@ class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Do it; return what the subscription is now."""
         webhooks = self._webhooks()
-        return webhooks.set_enabled(self._get_id(webhooks), self.enabled).as_dict()
+        return switch(webhooks, self._get_id(webhooks), self.enabled).as_dict()
 
 
 class TogglPingSubscriptionOperator(_OneSubscriptionOperator):

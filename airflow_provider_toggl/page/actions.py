@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 
-from airflow_provider_toggl.core.api.ensure import ensure
+from airflow_provider_toggl.core.api.ensure import ensure, switch
 from airflow_provider_toggl.core.api.subscriptions import Wanted, parse_filters
 from airflow_provider_toggl.core.arguments import parse_whole, required
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
 from airflow_provider_toggl.core.events.message import ENTITIES
 from airflow_provider_toggl.core.health.state import Health
+from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
-from airflow_provider_toggl.hooks.notes import allow_mass_absence
+from airflow_provider_toggl.hooks.notes import allow_mass_absence, forget_warehouse
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
     get_callback_url,
@@ -109,9 +110,15 @@ def _choose_warehouse(health: Health) -> Sequence[Field]:
     return (Field("warehouse", "Warehouse connection", conn_id), Field("schema", "Schema", schema))
 
 
+def _choose_noted_warehouse(health: Health) -> Sequence[Field]:
+    loaded = {one.warehouse for one in health.streams} | {one.warehouse for one in health.reconciled}
+    names = sorted(loaded - {""})
+    return (Field("warehouse", "Warehouse", names[0] if names else "", tuple((one, one) for one in names) or None),)
+
+
 def _look(order: Order) -> str:
     count = len(open_webhooks(order.conn_id, retry=SOON).subscriptions())
-    return f"Toggl told of {count} subscription{'' if count == 1 else 's'}."
+    return f"Toggl has {plural(count, 'subscription')}."
 
 
 def _ping(order: Order) -> str:
@@ -123,9 +130,7 @@ def _ping(order: Order) -> str:
 def _enable(order: Order) -> str:
     number = order.number("subscription")
     webhooks = open_webhooks(order.conn_id, retry=SOON)
-    webhooks.set_enabled(number, True)
-    # What Toggl says in its answer may tell of before its PING was answered.
-    webhooks.subscriptions()
+    switch(webhooks, number, True)
     return f"Subscription {number} is enabled."
 
 
@@ -141,8 +146,6 @@ def _ensure(order: Order) -> str:
         raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
     webhooks = open_webhooks(order.conn_id, retry=SOON)
     ensured = ensure(webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number))
-    if ensured.plan.action != "nothing":
-        webhooks.subscriptions()
     done = (
         "was as declared already" if ensured.plan.action == "nothing" else f"is as declared now ({ensured.plan.action})"
     )
@@ -156,7 +159,7 @@ def _replay_log(order: Order) -> str:
         replay_log(webhooks, store, number, conn_id=order.conn_id, state=state)
     if not state.served:
         return "Toggl does not serve its log of deliveries here; the next pull finds what was missed."
-    return f"Toggl's log had {state.distinct} events; {state.appended} of them were missing here."
+    return f"Toggl's log had {plural(state.distinct, 'event')}; {state.appended:,} of them were missing here."
 
 
 def _replay_delivery(order: Order) -> str:
@@ -185,9 +188,16 @@ def _land_rejected(order: Order) -> str:
         raise ConfigurationError(f"To land in connection {conn_id[:250]!r} you need the right to edit it.")
     with open_target(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
         done = land_rejected(target)
-    return (
-        f"{done.tried} rejected records were tried again: {done.landed} are landed, {done.tried - done.landed} are not."
-    )
+    left = done.tried - done.landed
+    return f"{plural(done.tried, 'rejected record')} tried again: {done.landed:,} landed, {left:,} not."
+
+
+def _forget_warehouse(order: Order) -> str:
+    warehouse = order.values.get("warehouse", "").strip()
+    count = forget_warehouse(order.conn_id, warehouse)
+    if not count:
+        raise ConfigurationError(f"Nothing was noted of a warehouse {warehouse[:250]!r}.")
+    return f"{plural(count, 'note')} about {warehouse} removed."
 
 
 def _allow_mass_absence(order: Order) -> str:
@@ -218,7 +228,7 @@ ACTIONS: dict[str, Action] = {
         Action(
             "enable",
             "Enable the subscription",
-            "Enables the subscription again, for example after Toggl has disabled it for failures. Two requests.",
+            "Enables the subscription again, for example after Toggl disabled it for failures. One or two requests.",
             _enable,
             _choose_subscription,
         ),
@@ -245,6 +255,14 @@ ACTIONS: dict[str, Action] = {
             "from rejected_records that can be. Opens the warehouse for writing; asks nothing of Toggl.",
             _land_rejected,
             _choose_warehouse,
+        ),
+        Action(
+            "forget-warehouse",
+            "Forget a warehouse",
+            "Removes what this page knows of loading and reconciling a warehouse that is not loaded any more, so that "
+            "it no longer counts as stale. Changes nothing in the warehouse; the next load is noted again.",
+            _forget_warehouse,
+            _choose_noted_warehouse,
         ),
         Action(
             "allow-mass-absence",

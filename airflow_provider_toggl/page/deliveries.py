@@ -115,7 +115,7 @@ def show_deliveries(
         with open_event_store(conn_id) as store:
             if asked.outcome in ("refused", "rejected"):
                 return _show_refusals(request, store, wanted, before, values)
-            landed = find_landed(store)
+            landed = find_landed(store, conn_id)
             page = list_deliveries(store, _within(wanted, asked.outcome, landed), before=before, limit=LIMIT)
             rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
             last_seq = store.last_seq()

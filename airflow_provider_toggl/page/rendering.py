@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
@@ -11,18 +12,37 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.health.state import ago, instant, span
+from airflow_provider_toggl.core.health.state import Level, ago, instant, span
 
 HEADERS = {
     # Bodies and reasons are texts of others: no script runs and nothing loads but what the package brings.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+LEVELS: Mapping[Level, str] = {
+    "attention": "attention",
+    "unknown": "unknown",
+    "waiting": "waiting",
+    "good": "good",
+    "unused": "not used",
+}
+PARTS = {
+    "subscription": "Subscription",
+    "freshness": "Freshness",
+    "landing": "Events",
+    "quota": "Quota",
+    "reconciliation": "Reconciled",
+    "waiting": "Tasks waiting",
+}
+"""What the states and the parts of a connection are called on the page."""
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -41,6 +61,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals |= {"LEVELS": LEVELS, "PARTS": PARTS}
     environment.filters |= {"clock": clock, "iso": instant, "since": since, "whole": whole, "span": span}
     return environment
 

@@ -170,9 +170,11 @@ class TogglReconcileOperator(RunDeferral):
                 outlets.keep(run.changes, progress)
                 raise
             except AbsenceRefused as refusal:
-                note_reconciliation(self.toggl_conn_id, run.summary.as_dict(), refused=str(refusal))
+                note_reconciliation(
+                    self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, refused=str(refusal)
+                )
                 raise
-        note_reconciliation(self.toggl_conn_id, summary.as_dict())
+        note_reconciliation(self.toggl_conn_id, summary.as_dict(), warehouse=request.warehouse)
         return summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:
@@ -201,4 +203,5 @@ class TogglReconcileOperator(RunDeferral):
             page_size=self.page_size,
             lag=timedelta(seconds=lag),
             note_changes=note_changes,
+            warehouse=f"{self.warehouse_conn_id}.{self.schema}",
         )

@@ -210,4 +210,5 @@ class TogglToSqlOperator(RunDeferral):
             windows_per_run=self.windows_per_run,
             absent_share=self.absent_share,
             absent_rows=self.absent_rows,
+            warehouse=f"{self.warehouse_conn_id}.{self.schema}",
         )

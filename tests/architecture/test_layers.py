@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.reconcile": BASE | {"core.api", "core.extract", "core.land", "core.page_landing"},
     "core.plan": BASE | {"core.api", "core.extract", "core.land"},
     "core.drain": BASE | {"core.events", "core.land"},
-    "core.doctor": BASE | {"core.api", "core.events", "core.delivery", "core.land"},
+    "core.doctor": BASE | {"core.api", "core.events", "core.delivery", "core.land", "core.health"},
     "core.relanding": BASE | {"core.events", "core.land"},
     "core.health": BASE | {"core.api", "core.events", "core.land"},
     "hooks": CORE,

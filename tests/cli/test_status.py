@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from support.connections import Connections
 
 from airflow_provider_toggl.cli.status import add_arguments, run
-from airflow_provider_toggl.hooks.notes import allow_mass_absence, note_landing, note_reconciliation
+from airflow_provider_toggl.core.health.waiting import WaitingTask
+from airflow_provider_toggl.hooks.notes import allow_mass_absence, note_landing, note_reconciliation, note_waiting
 from airflow_provider_toggl.hooks.warehouse import open_target
 
 pytestmark = pytest.mark.airflow
@@ -30,18 +34,36 @@ def test_health_is_told_to_people_part_by_part(capsys: pytest.CaptureFixture[str
     assert call() == 1
     printed = capsys.readouterr().out
     assert "toggl_default" in printed
-    assert "?     subscription unknown, because Toggl was not asked yet" in printed
-    assert "LOOK  fresh up to" in printed
-    assert "LOOK  the next reconciliation of workspace 1" in printed
+    assert re.search(r"^toggl_default  attention ", printed)
+    assert re.search(r"^  -     subscription    no webhooks$", printed, re.MULTILINE)
+    assert re.search(r"^  WARN  freshness       1 stream, oldest tags in a\.b, \d+ d ago$", printed, re.MULTILINE)
+    assert re.search(r"^  WARN  reconciliation  the next reconciliation of workspace 1", printed, re.MULTILINE)
     assert "tags" in printed
     assert "secret-token" not in printed
 
 
 def test_nothing_that_waits_for_a_person_is_a_success(capsys: pytest.CaptureFixture[str]) -> None:
-    note_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7})
+    note_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7}, warehouse="a.b")
     assert call("--conn-id", "toggl_default", "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert (told["conn_id"], told["level"], told["reconciled"][0]["entries"]) == ("toggl_default", "unknown", 7)
+    assert (told["conn_id"], told["level"], told["reconciled"][0]["entries"]) == ("toggl_default", "good", 7)
+
+
+def test_a_connection_that_is_not_there_waits_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--conn-id", "nope") == 1
+    assert "WARN  connection      Airflow does not find connection 'nope'" in capsys.readouterr().out
+
+
+def test_a_first_load_that_waits_for_the_quota_is_said_and_needs_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(timezone.utc)
+    waiting = WaitingTask("toggl.entries (r)", 1, "time_entries", "quota", now, now + timedelta(hours=1), 28, 35, None)
+    note_waiting("toggl_default", replace(waiting, rows_done=28_000))
+    assert call() == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^toggl_default  waiting ", printed)
+    assert "wait  freshness       first load of time_entries, 28,000 rows so far" in printed
+    assert "wait  quota           1 task waiting" in printed
+    assert "toggl.entries (r) waits for the hourly quota of Toggl" in printed
 
 
 def test_a_warehouse_is_read_where_it_is_asked_for(
@@ -53,7 +75,7 @@ def test_a_warehouse_is_read_where_it_is_asked_for(
     assert json.loads(capsys.readouterr().out)["streams"] == []
     assert call("--warehouse-conn-id", "nowhere") == 1
     captured = capsys.readouterr()
-    assert "freshness unknown, because There is no connection 'nowhere'" in captured.out
+    assert re.search(r"\?     freshness       There is no connection 'nowhere'", captured.out)
     assert "There is no connection 'nowhere'" in captured.err
 
 

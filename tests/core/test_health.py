@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -29,43 +28,15 @@ from airflow_provider_toggl.core.health.charts import (
     requests_chart,
 )
 from airflow_provider_toggl.core.health.gather import Sources, gather
-from airflow_provider_toggl.core.health.state import (
-    Freshness,
-    Health,
-    LaneLeft,
-    ReaderPlace,
-    Reconciled,
-    SubscriptionState,
-    ago,
-    span,
-)
+from airflow_provider_toggl.core.health.state import PARTS, Declaration, Freshness, Health, LaneLeft, SubscriptionState
 from airflow_provider_toggl.core.health.story import Step, find_landed, tell
+from airflow_provider_toggl.core.health.waiting import WaitingTask, waiting_name
 from airflow_provider_toggl.core.health.warehouse import read_streams
 from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.land.target import Progress
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=timezone.utc)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-GOOD = Health(
-    "toggl_default",
-    NOW,
-    workspace_id=1,
-    receives=True,
-    subscriptions=(SubscriptionState(7, "airflow", enabled=True, validated=True, pending=False),),
-    told_at=NOW,
-    last_delivery=NOW - timedelta(minutes=3),
-    streams=(Freshness("time_entries", 1, NOW - HOUR, NOW, NOW),),
-    lanes=(LaneLeft("user", 30, 22, NOW + HOUR / 2),),
-    reconciled=(Reconciled(1, NOW - 5 * HOUR, "2026-01-01", "2026-03-11", 48_213, 2, 0, 3, 0),),
-)
-
-LANDING = ReaderPlace("duckdb_default.toggl", 9, 0, NOW, lands_in="duckdb_default.toggl")
-
-
-def waiting(reader: ReaderPlace, age: timedelta) -> ReaderPlace:
-    """Return a reader that three events wait for, the oldest so long."""
-    return replace(reader, behind=3, waiting_since=NOW - age)
 
 
 @pytest.fixture
@@ -88,91 +59,6 @@ def sources(tmp_path: Path, clock: FakeClock, **changes: object) -> Sources:
     return replace(Sources("toggl_default", open_store, lambda: lanes, workspace_id=1, receives=True), **changes)
 
 
-# -- what is said -----------------------------------------------------------------------------------------------------
-
-
-def test_a_good_connection_is_a_line() -> None:
-    assert GOOD.level == "good"
-    assert GOOD.line() == (
-        "subscription enabled and validated, nothing pending, last delivery 3 min ago; "
-        "fresh up to 60 min ago (time_entries is the oldest of 1); "
-        "22 of 30 requests left for user (resets in 30 min); "
-        "reconciled 5 h ago: 48,213 entries as in Toggl after repairs (2 added, 3 deleted)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "part", "level", "said"),
-    [
-        ({"subscriptions": None}, "subscription", "unknown", "because Toggl was not asked yet"),
-        ({"subscriptions": ()}, "subscription", "attention", "no subscription in Toggl"),
-        ({"subscriptions": (), "receives": False}, "subscription", "good", "no subscription"),
-        (
-            {"subscriptions": (SubscriptionState(7, "a", enabled=False, validated=True, pending=True),)},
-            "subscription",
-            "attention",
-            "subscription 7 disabled and validated, events are pending in Toggl",
-        ),
-        ({"refused": 12}, "subscription", "good", "12 refused in the last day"),
-        ({"last_delivery": None}, "subscription", "good", "no delivery is kept"),
-        ({"readers": (LANDING,)}, "landing", "good", "every event landed"),
-        ({"readers": (waiting(LANDING, HOUR / 2),)}, "landing", "good", "events about to be landed: 3"),
-        (
-            {"readers": (waiting(LANDING, 2 * HOUR), LANDING)},
-            "landing",
-            "attention",
-            "events wait for duckdb_default.toggl: 3, the oldest came 2 h ago",
-        ),
-        ({"streams": ()}, "freshness", "unknown", "because no landing is noted yet"),
-        ({"streams": (), "unknown": {"freshness": "it is locked"}}, "freshness", "unknown", "because it is locked"),
-        ({"streams": (Freshness("tags", 1, NOW - 2 * DAY, NOW, None),)}, "freshness", "attention", "2 d ago"),
-        ({"streams": (Freshness("tags", 1, None, NOW, None),)}, "freshness", "good", "first load of tags goes on"),
-        ({"lanes": ()}, "quota", "unknown", "because no request of this token"),
-        ({"lanes": (LaneLeft("user", 30, 0, NOW + HOUR),)}, "quota", "attention", "0 of 30 requests left"),
-        ({"lanes": (LaneLeft("user", None, None, None),)}, "quota", "unknown", "what is left for user was not told"),
-        ({"reconciled": ()}, "reconciliation", "unknown", "because none is noted yet"),
-        (
-            {"reconciled": (replace(GOOD.reconciled[0], unproved=4),)},
-            "reconciliation",
-            "attention",
-            "4 not proved",
-        ),
-        (
-            {"reconciled": (replace(GOOD.reconciled[0], refused="Reports lack 900 of 1,000"),)},
-            "reconciliation",
-            "attention",
-            "refused to mark many entries absent",
-        ),
-        ({"reconciled": (replace(GOOD.reconciled[0], ran_at=NOW - 9 * DAY),)}, "reconciliation", "attention", "9 d"),
-        ({"unknown": {"readers": "it is down"}}, "readers", "unknown", "readers unknown, because it is down"),
-    ],
-    ids=str,
-)
-def test_what_waits_for_a_person_or_is_not_known_is_said(
-    changes: dict[str, object], part: str, level: str, said: str
-) -> None:
-    health = replace(GOOD, **changes)  # type: ignore[arg-type]
-    (finding,) = [one for one in health.findings() if one.part == part]
-    assert (finding.level, said in finding.text) == (level, True), finding.text
-    assert health.level == level
-
-
-def test_it_is_plain_json() -> None:
-    told = json.loads(json.dumps(GOOD.as_dict()))
-    assert told["level"] == "good"
-    assert told["subscriptions"][0]["subscription_id"] == 7
-    assert told["streams"][0]["watermark"] == "2026-03-10T11:30:00Z"
-    assert [one["part"] for one in told["findings"]] == ["subscription", "freshness", "quota", "reconciliation"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172_800, "2 d"), (-60, "60 s")]
-)
-def test_a_time_is_said_in_its_largest_sensible_unit(seconds: float, text: str) -> None:
-    assert span(abs(seconds)) == text
-    assert ago(NOW - timedelta(seconds=seconds), NOW) == (f"in {text}" if seconds < 0 else f"{text} ago")
-
-
 # -- what is gathered -------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +66,11 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     store.append([new_event(1, entity="time_entry", received_at=NOW - HOUR), new_event(2, received_at=NOW)])
     store.append([new_event(3, conn_id="other", received_at=NOW + HOUR)])
     store.commit("reader", 2)
+    store.logbook.note(notes.declaration_name("toggl_default"), {"description": "a", "enabled": False})
+    waiting = WaitingTask("d.t (r)", 1, "tags", "quota", NOW, NOW + HOUR, 5, None, None)
+    over = replace(waiting, task="d.u (r)", until=NOW - 2 * HOUR)
+    for one in (waiting, over):
+        store.logbook.note(waiting_name("toggl_default", one.task), one.as_dict())
     store.logbook.keep_received(
         Received(NOW - HOUR, {("toggl_default", "stored"): 5, ("toggl_default", "unsigned"): 2, ("other", "busy"): 9})
     )
@@ -189,7 +80,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
     notes.note_landing(store.logbook, "toggl_default", landing)
     summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
-    notes.note_reconciliation(store.logbook, "toggl_default", summary, ran_at=NOW, refused=None)
+    notes.note_reconciliation(store.logbook, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
     store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     health = gather(sources(tmp_path, clock), NOW)
     assert health.subscriptions == (SubscriptionState(7, "a", enabled=True, validated=True, pending=False),)
@@ -199,6 +90,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     assert (health.reconciled[0].unproved, health.reconciled[0].reasons) == (2, ("too old",))
     assert [(one.name, one.behind) for one in health.readers] == [("reader", 1)]
     assert (health.allowances, health.unknown) == ((1,), {})
+    assert (health.declared, health.waiting) == (Declaration("a", enabled=False), (waiting,))
 
 
 def test_a_connection_whose_id_goes_on_behind_a_slash_is_another_one(
@@ -213,41 +105,133 @@ def test_a_connection_whose_id_goes_on_behind_a_slash_is_another_one(
     assert ([one.stream for one in health.streams], health.refused) == (["time_entries"], 2)
 
 
-def test_what_waits_for_a_landing_is_known_and_for_others_it_is_no_fault(
+def note_reader(store: EventStore, name: str, **note: object) -> None:
+    """Say who a named reader is, and that it has read nothing yet."""
+    store.commit(name, 0)
+    store.logbook.note(reader_name(name), note)
+
+
+def test_each_warehouse_is_as_fresh_as_it_was_loaded_last(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
+    for warehouse, back in (("first.toggl", 3 * DAY), ("second.toggl", HOUR), ("second.toggl", HOUR / 2)):
+        at = NOW - back
+        landing = notes.Landing(1, "time_entries", at.isoformat(), at, warehouse)
+        notes.note_landing(store.logbook, "toggl_default", landing)
+        summary = {"workspace_id": 1, "entries": 5}
+        told = {"warehouse": warehouse, "ran_at": at - 7 * DAY, "refused": None}
+        notes.note_reconciliation(store.logbook, "toggl_default", summary, **told)  # type: ignore[arg-type]
+    health = gather(sources(tmp_path, clock), NOW)
+    assert [(one.warehouse, one.watermark) for one in health.streams] == [
+        ("first.toggl", NOW - 3 * DAY),
+        ("second.toggl", NOW - HOUR / 2),
+    ]
+    states = {one.part: (one.level, one.label) for one in health.findings()}
+    assert (states["freshness"], states["reconciliation"]) == (("attention", "3 d"), ("attention", "10 d"))
+
+
+def test_what_an_earlier_version_noted_holds_until_the_warehouse_is_loaded_again(
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:
-    store.append([new_event(1, received_at=NOW - 3 * HOUR), new_event(2, received_at=NOW - 2 * HOUR)])
-    landing = {"kind": "landing", "warehouse": "lake.toggl", "conn_id": None, "workspace_id": None}
-    for name, note in [
-        ("behind", landing),
-        ("others", {**landing, "conn_id": "other"}),
-        ("watcher", {"kind": "watcher"}),
-    ]:
-        store.commit(name, 1)
-        store.logbook.note(reader_name(name), note)
+    value = {"watermark": (NOW - DAY).isoformat(), "ran_at": (NOW - DAY).isoformat(), "warehouse": "lake.toggl"}
+    store.logbook.note("landing/toggl_default/1/time_entries", value)
+    store.logbook.note("reconciliation/toggl_default/1", {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat()})
     health = gather(sources(tmp_path, clock), NOW)
-    assert [(one.name, one.lands_in, one.waiting_since) for one in health.readers] == [
-        ("behind", "lake.toggl", NOW - 2 * HOUR),
-        ("others", None, None),
-        ("watcher", None, None),
+    assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW - DAY)]
+    assert [one.ran_at for one in health.reconciled] == [NOW - 9 * DAY]
+    landing = notes.Landing(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
+    notes.note_landing(store.logbook, "toggl_default", landing)
+    summary = {"workspace_id": 1}
+    notes.note_reconciliation(store.logbook, "toggl_default", summary, warehouse="lake.toggl", ran_at=NOW, refused=None)
+    health = gather(sources(tmp_path, clock), NOW)
+    assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW)]
+    assert [one.ran_at for one in health.reconciled] == [NOW]
+
+
+def test_of_a_warehouse_all_notes_are_found(store: EventStore) -> None:
+    for warehouse in ("a.toggl", "b.toggl"):
+        notes.note_landing(store.logbook, "c", notes.Landing(1, "tags", None, NOW, warehouse))
+        notes.note_reconciliation(
+            store.logbook, "c", {"workspace_id": 1}, warehouse=warehouse, ran_at=NOW, refused=None
+        )
+    names = notes.notes_of_warehouse(store.logbook, "c", "a.toggl")
+    assert names == [notes.landing_name("c", 1, "tags", "a.toggl"), notes.reconciliation_name("c", 1, "a.toggl")]
+
+
+def test_only_readers_of_a_connection_are_listed_for_it(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
+    note_reader(store, "all", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
+    note_reader(store, "own", kind="landing", warehouse="own.toggl", conn_id="toggl_default", workspace_id=None)
+    note_reader(store, "others", kind="landing", warehouse="o.toggl", conn_id="other", workspace_id=None)
+    note_reader(store, "other workspace", kind="landing", warehouse="w.toggl", conn_id=None, workspace_id=2)
+    note_reader(store, "watcher", kind="watcher", filter={})
+    note_reader(store, "watcher of this", kind="watcher", filter={"workspace_ids": [1, 2]})
+    note_reader(store, "watcher of others", kind="watcher", filter={"workspace_ids": [2]})
+    note_reader(store, "consumer", kind="consumer", conn_id="toggl_default")
+    note_reader(store, "consumer of others", kind="consumer", conn_id="other")
+    store.commit("without a note", 0)
+    found = [(one.name, one.lands_in) for one in gather(sources(tmp_path, clock), NOW).readers]
+    assert found == [
+        ("all", "lake.toggl"),
+        ("consumer", None),
+        ("own", "own.toggl"),
+        ("watcher", None),
+        ("watcher of this", None),
+        ("without a note", None),
     ]
-    (finding,) = [one for one in health.findings() if one.part == "landing"]
-    assert (finding.level, finding.text) == ("attention", "events wait for lake.toggl: 1, the oldest came 2 h ago")
-    store.commit("behind", 2)
-    (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
-    assert (finding.level, finding.text) == ("good", "every event landed")
 
 
-def test_what_a_landing_passes_over_waits_for_nobody(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    store.append([new_event(1, received_at=NOW - 9 * HOUR), new_event(2, conn_id="b", received_at=NOW - 8 * HOUR)])
-    store.commit("own", 1)
-    note = {"kind": "landing", "warehouse": "lake.toggl", "conn_id": "toggl_default", "workspace_id": None}
-    store.logbook.note(reader_name("own"), note)
-    (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
-    assert (finding.level, finding.text) == ("good", "every event landed")
-    store.append([new_event(3, received_at=NOW - 2 * HOUR)])
-    (finding,) = [one for one in gather(sources(tmp_path, clock), NOW).findings() if one.part == "landing"]
-    assert (finding.level, "the oldest came 2 h ago" in finding.text) == ("attention", True)
+def test_events_that_wait_for_a_landing_are_counted(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
+    store.append([new_event(n, received_at=NOW - (4 - n) * HOUR) for n in (1, 2, 3)])
+    note_reader(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
+    note_reader(store, "watcher", kind="watcher")
+    store.commit("land", 1)
+    (landing, _) = gather(sources(tmp_path, clock), NOW).readers
+    assert (landing.pending, landing.waiting_since) == (2, NOW - 2 * HOUR)
+    store.commit("land", 3)
+    (landing, _) = gather(sources(tmp_path, clock), NOW).readers
+    assert (landing.pending, landing.waiting_since) == (0, None)
+
+
+def test_events_of_other_connections_and_workspaces_wait_for_nobody(
+    store: EventStore, tmp_path: Path, clock: FakeClock
+) -> None:
+    note_reader(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=1)
+    # So many that a look at the first of them finds none of this connection.
+    others = [new_event(n, conn_id="other", received_at=NOW - 9 * HOUR) for n in range(1, 700)]
+    store.append([*others, new_event(700, workspace_id=2, received_at=NOW - 8 * HOUR)])
+    (landing,) = gather(sources(tmp_path, clock), NOW).readers
+    assert (landing.pending, landing.waiting_since) == (0, None)
+    store.append([new_event(701, workspace_id=1, received_at=NOW - 3 * HOUR)])
+    (landing,) = gather(sources(tmp_path, clock), NOW).readers
+    assert (landing.pending, landing.waiting_since) == (1, NOW - 3 * HOUR)
+
+
+def test_a_change_of_one_subscription_is_merged_into_what_was_listed(store: EventStore) -> None:
+    def change(number: int, fields: dict[str, object] | None) -> None:
+        notes.note_subscription_change(store.logbook, "c", 1, number, fields)
+
+    def known() -> list[tuple[int, bool, bool]]:
+        (note,) = store.logbook.notes(notes.subscriptions_name("c", 1))
+        found = notes.subscriptions_from(note.value["subscriptions"])
+        return [(one.subscription_id, one.enabled, one.validated) for one in found]
+
+    change(7, {"validated": True})
+    assert store.logbook.notes() == []
+    change(7, {"subscription_id": 7, "description": "a", "enabled": True, "validated": False})
+    change(8, {"subscription_id": 8, "description": "b", "enabled": True, "validated": True})
+    change(7, {"validated": True})
+    assert known() == [(8, True, True), (7, True, True)]
+    store.logbook.note(notes.declaration_name("c"), {"description": "a"})
+    change(8, None)
+    assert notes.find_declaration(store.logbook, "c") == Declaration("a")
+    change(7, None)
+    assert (known(), notes.find_declaration(store.logbook, "c")) == ([], None)
+
+
+def test_connections_of_which_something_was_noted_lately_are_found(store: EventStore, clock: FakeClock) -> None:
+    notes.note_landing(store.logbook, "old", notes.Landing(1, "tags", None, NOW, "a.b"))
+    clock.sleep(86_400)
+    notes.note_landing(store.logbook, "with/slash", notes.Landing(1, "tags", None, NOW, "a.b"))
+    store.logbook.note(waiting_name("waits", "d.t (r)"), {})
+    assert notes.find_connections(store.logbook, NOW + HOUR) == {"with/slash", "waits"}
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
@@ -261,7 +245,7 @@ def test_a_store_that_is_down_leaves_the_quota_known_and_says_why(tmp_path: Path
 
     health = gather(sources(tmp_path, clock, open_store=fail), NOW)
     assert health.level == "unknown"
-    assert health.unknown == dict.fromkeys(("subscription", "freshness", "reconciliation"), "It is locked.")
+    assert health.unknown == dict.fromkeys((part for part in PARTS if part != "quota"), "It is locked.")
     assert [one.part for one in health.findings() if one.level == "good"] == ["quota"]
 
 
@@ -273,7 +257,7 @@ def test_a_connection_without_a_token_leaves_the_rest_known(
 
     health = gather(sources(tmp_path, clock, lanes=fail), NOW)
     assert health.unknown == {"quota": "No token."}
-    assert "quota unknown, because No token." in health.line()
+    assert ("quota", "No token.") in [(one.part, one.text) for one in health.findings()]
 
 
 def test_the_warehouse_itself_tells_of_streams_and_not_of_other_cursors(tmp_path: Path) -> None:
@@ -282,7 +266,8 @@ def test_the_warehouse_itself_tells_of_streams_and_not_of_other_cursors(tmp_path
         target.prepare()
         for stream, scope in (("time_entries", "1"), ("time_entries", "1/reconcile"), ("events", "default")):
             target.land([], Progress(stream, scope, NOW - HOUR, "{}", 1, NOW))
-        health = read_streams(target, GOOD, "duckdb_default.toggl")
+        known = Freshness("time_entries", 1, NOW - DAY, NOW, NOW, "duckdb_default.toggl")
+        health = read_streams(target, Health("toggl_default", NOW, streams=(known,)), "duckdb_default.toggl")
     assert health.streams == (Freshness("time_entries", 1, NOW - HOUR, NOW, NOW, "duckdb_default.toggl"),)
 
 
@@ -333,6 +318,37 @@ def test_what_is_not_landed_yet_says_where_the_landing_is(store: EventStore, clo
     assert find_landed(store) == 3
 
 
+def test_steps_are_in_the_order_of_time_whatever_the_names_of_their_readers(
+    store: EventStore, clock: FakeClock
+) -> None:
+    store.append([new_event(1, received_at=NOW)])
+    for name, kind in (("a, late", "landing"), ("b, early", "watcher"), ("c, never", "watcher")):
+        store.logbook.note(reader_name(name), {"kind": kind, "warehouse": name})
+    store.commit("c, never", 0)
+    for name in ("b, early", "a, late"):
+        clock.sleep(600)
+        store.commit(name, 1)
+    rejected_at = NOW + timedelta(seconds=900)
+    store.logbook.keep_refused([Refused("toggl_default", REJECTED, "odd", 1, rejected_at, rejected_at, seq=1)])
+    later = tell(store, store.get(1))[3:]
+    assert [(one.what, one.done) for one in later] == [
+        ("woke", True),
+        ("rejected", True),
+        ("read", True),
+        ("woke", False),
+    ]
+    moments = [one.at for one in later if one.at]
+    assert moments == sorted(moments)
+
+
+def test_what_is_landed_goes_by_the_tasks_that_land_this_connection(store: EventStore) -> None:
+    store.append([new_event(n) for n in (1, 2, 3)])
+    for name, conn_id, seq in (("own", "toggl_default", 3), ("others", "other", 1), ("all", None, 2)):
+        store.logbook.note(reader_name(name), {"kind": "landing", "conn_id": conn_id})
+        store.commit(name, seq)
+    assert (find_landed(store, "toggl_default"), find_landed(store, "other"), find_landed(store)) == (2, 1, 1)
+
+
 def test_a_watcher_that_it_counts_for_was_woken(store: EventStore, clock: FakeClock) -> None:
     fill(store, clock)
     store.logbook.note(reader_name("watch"), {"kind": "watcher", "filter": {"entities": ["time_entry"]}})
@@ -353,7 +369,8 @@ def test_what_nobody_reads_what_was_not_signed_and_what_was_rejected_is_said(sto
     told = words(tell(store, store.get(1)))
     assert ("verified", "fetched from Toggl's log with the API token; no signature was over it", True) in told
     assert ("read", "nobody who has a name in this store reads it", False) in told
-    assert told[-1] == ("rejected", "by landing: payload.start: missing", True)
+    # What has happened stands above what has not.
+    assert told[-2] == ("rejected", "by landing: payload.start: missing", True)
     assert ("verified", "a copy that a person had made of a delivery that was verified", True) in words(
         tell(store, store.get(2))
     )
@@ -392,10 +409,19 @@ def test_requests_have_the_limit_of_their_lane_beside_them() -> None:
 
 def test_freshness_is_the_greatest_age_within_each_hour() -> None:
     begin = NOW.replace(minute=0) - 2 * HOUR
-    name = notes.watermark_name("c", 1, "tags")
+    name = notes.watermark_name("c", 1, "tags", "a.b")
     landed = [(begin - HOUR / 2, 0), (begin + HOUR / 4, 0), (begin + 2 * HOUR + HOUR / 4, 0)]
     samples = [Sample(name, at, at.timestamp()) for at, _ in landed]
     (column,) = freshness_chart(samples, NOW).columns
     assert column.name == "tags"
     assert column.values[-4:] == (0.5, 0.75, 1.75, 2.0)
     assert column.values[-5] is None
+
+
+def test_freshness_has_a_line_for_each_warehouse() -> None:
+    samples = [
+        Sample(notes.watermark_name("c", 1, "tags", warehouse), NOW - HOUR, (NOW - age).timestamp())
+        for warehouse, age in (("a.b", HOUR), ("c.d", DAY))
+    ]
+    columns = {column.name: column.values[-1] for column in freshness_chart(samples, NOW).columns}
+    assert columns == {"tags in a.b": 1.0, "tags in c.d": 24.0}

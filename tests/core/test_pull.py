@@ -66,7 +66,7 @@ def test_what_a_pull_does_is_measured_and_its_lines_have_fields(workspace: Works
     assert recorder.of(metrics.RUN_REQUESTS) == [(by, summary.requests)]
     assert sum(value for _, value in recorder.of(metrics.REQUESTS)) == summary.requests
     ((tags, mark),) = recorder.of(metrics.WATERMARK)
-    assert tags == {**by, "workspace": str(summary.workspace_id)}
+    assert tags == {**by, "workspace": str(summary.workspace_id), "warehouse": ""}
     assert datetime.fromtimestamp(mark, timezone.utc) == parse_instant(str(summary.watermark))
     last = caplog.records[-1]
     assert (vars(last)["rows"], vars(last)["stream"], vars(last)["by"]) == (240, "time_entries", "pull")

@@ -44,10 +44,10 @@ def test_connections_are_those_of_the_environment_the_database_and_the_receiver(
             session.query(Connection).filter(Connection.conn_id == "stored").delete()
 
 
-def test_a_connection_that_is_not_there_is_unknown_and_no_error(connections: Connections) -> None:
-    health = read_health("nowhere")
-    assert health.level == "unknown"
-    assert "There is no connection 'nowhere'" in health.line()
+def test_a_connection_that_is_not_there_is_said_and_no_error(connections: Connections) -> None:
+    (finding,) = read_health("nowhere").findings()
+    assert finding.level == "attention"
+    assert "There is no connection 'nowhere'" in finding.text
     assert read_charts("nowhere") == []
 
 
@@ -59,6 +59,17 @@ def test_the_quota_is_what_this_host_was_told(sandbox: RunningSandbox, connectio
     assert lanes["user"].total == 30
     (requests,) = [chart for chart in read_charts(CONN_ID) if chart.key == "requests"]
     assert requests.columns[0].values[-1] == 1
+
+
+def test_a_connection_that_only_workers_have_is_listed_by_what_they_noted(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
+    mark = datetime.now(timezone.utc).isoformat()
+    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
+    monkeypatch.delenv("AIRFLOW_CONN_TOGGL_DEFAULT")
+    assert toggl_connections() == (CONN_ID,)
+    assert read_health(CONN_ID).level == "good"
 
 
 def test_charts_have_what_was_landed_lately(connections: Connections) -> None:
@@ -79,7 +90,7 @@ def test_the_warehouse_is_asked_and_one_that_cannot_be_read_is_unknown(
     assert with_warehouse(read_health(CONN_ID), "duckdb_default", "toggl").streams == ()
     path.write_bytes(b"no database" * 1000)
     health = with_warehouse(read_health(CONN_ID), "duckdb_default", "toggl")
-    assert "freshness unknown, because" in health.line()
+    assert ("freshness", "unknown") in [(one.part, one.level) for one in health.findings()]
     assert json.loads(json.dumps(health.as_dict()))["unknown"]["freshness"]
 
 

@@ -15,6 +15,7 @@ from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.hooks.notes import (
     allow_mass_absence,
     clear_waiting,
+    forget_warehouse,
     note_landing,
     note_reconciliation,
     note_waiting,
@@ -36,7 +37,9 @@ def _connected(connections: Connections) -> None:
 
 def test_what_tasks_note_is_what_health_shows() -> None:
     note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
-    note_reconciliation(CONN_ID, {"workspace_id": 1, "entries": 7}, refused="Reports lack 9 of 10")
+    note_reconciliation(
+        CONN_ID, {"workspace_id": 1, "entries": 7}, warehouse="duckdb_default.toggl", refused="Reports lack 9 of 10"
+    )
     health = read_health(CONN_ID)
     assert [(one.stream, one.watermark, one.warehouse) for one in health.streams] == [
         ("tags", None, "duckdb_default.toggl")
@@ -51,6 +54,16 @@ def test_whoever_asks_for_subscriptions_leaves_them_for_those_who_look_without_t
     assert read_health(CONN_ID).subscriptions is None
     assert open_webhooks(CONN_ID).subscriptions() == []
     assert read_health(CONN_ID).subscriptions == ()
+
+
+def test_a_warehouse_that_is_not_loaded_any_more_is_forgotten() -> None:
+    for warehouse in ("first.toggl", "second.toggl"):
+        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
+        note_reconciliation(CONN_ID, {"workspace_id": 1}, warehouse=warehouse)
+    assert forget_warehouse(CONN_ID, "first.toggl") == 2
+    assert forget_warehouse(CONN_ID, "first.toggl") == 0
+    health = read_health(CONN_ID)
+    assert [one.warehouse for one in (*health.streams, *health.reconciled)] == ["second.toggl", "second.toggl"]
 
 
 def test_leave_for_a_mass_absence_is_good_for_one_run_of_one_workspace() -> None:

@@ -15,6 +15,7 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.events.store import Handshake
 from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.operators import subscriptions
 from airflow_provider_toggl.operators.subscriptions import (
     TogglDeleteSubscriptionOperator,
@@ -47,6 +48,34 @@ def ensure(**options: Any) -> dict[str, Any]:
 
 def listed() -> list[dict[str, Any]]:
     return TogglListSubscriptionsOperator(task_id="list").execute({})
+
+
+def shown() -> list[tuple[bool, bool]]:
+    """Return what the page knows of each subscription without asking Toggl: enabled, validated."""
+    return [(one.enabled, one.validated) for one in read_health("toggl_default").subscriptions or ()]
+
+
+def state() -> tuple[str, str]:
+    """Return the state of the subscription that the page shows."""
+    finding = read_health("toggl_default").findings()[0]
+    return finding.level, finding.label
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_what_an_operator_did_is_what_the_page_shows_at_once(callback: Callback, validate: bool):
+    ensure(validate=validate)
+    assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
+    number = listed()[0]["subscription_id"]
+    TogglSetSubscriptionEnabledOperator(task_id="off", subscription_id=number, enabled=False).execute({})
+    assert (shown(), state()) == ([(False, True)], ("attention", "disabled"))
+    TogglSetSubscriptionEnabledOperator(task_id="on", subscription_id=number, enabled=True).execute({})
+    assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
+    ensure(filters=["project"])
+    assert read_health("toggl_default").subscriptions[0].filters == ("project:*",)
+    ensure(enabled=False)
+    assert state() == ("unused", "disabled")
+    TogglDeleteSubscriptionOperator(task_id="delete", subscription_id=number).execute({})
+    assert (shown(), state()) == ([], ("unused", "not used"))
 
 
 # -- ensure ------------------------------------------------------------------------------------------------------------
@@ -184,6 +213,7 @@ def test_one_is_validated_by_a_given_code_or_by_a_ping(callback: Callback):
     code = callback.find_code(number)
     by_code = TogglValidateSubscriptionOperator(task_id="validate", subscription_id=number, validation_code=code)
     assert by_code.execute({})["validated"] is True
+    assert shown() == [(True, True)]
     TogglDeleteSubscriptionOperator(task_id="delete", subscription_id=number).execute({})
     ensure(validate=False)
     callback.echoes = True

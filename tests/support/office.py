@@ -170,7 +170,14 @@ def tell_two_days(place: StorePlace, workspace_id: int) -> int:
             "deleted": 3,
             "unproved": {},
         }
-        notes.note_reconciliation(logbook, CONN_ID, summary, ran_at=now - timedelta(hours=5), refused=None)
+        notes.note_reconciliation(
+            logbook,
+            CONN_ID,
+            summary,
+            warehouse="duckdb_default.toggl",
+            ran_at=now - timedelta(hours=5),
+            refused=None,
+        )
         logbook.note(
             reader_name("duckdb_default.toggl"),
             {"kind": "landing", "warehouse": "duckdb_default.toggl", "conn_id": None, "workspace_id": None},

@@ -65,11 +65,20 @@ def ensure(
             other.description,
         )
     subscription = _apply(webhooks, wanted, plan)
+    fresh = plan.action != "nothing"
     if validate and wanted.enabled and not subscription.validated:
-        subscription = ensure_validated(
-            webhooks, subscription, fresh=plan.action != "nothing", find_code=find_code, clock=clock
-        )
+        subscription = ensure_validated(webhooks, subscription, fresh=fresh, find_code=find_code, clock=clock)
+    elif fresh:
+        subscription = _settled(webhooks, subscription)
     return Ensured(subscription, plan)
+
+
+def switch(webhooks: Webhooks, subscription_id: int, enabled: bool) -> Found:
+    """Enable or disable a subscription; return what it is now.
+
+    :raises PayloadRefused: with what to do about it.
+    """
+    return _settled(webhooks, webhooks.set_enabled(subscription_id, enabled))
 
 
 def ensure_validated(
@@ -158,6 +167,11 @@ def _await_code(
         if clock.now() >= until:
             return None
         clock.sleep(LOOK_EVERY)
+
+
+def _settled(webhooks: Webhooks, subscription: Found) -> Found:
+    """Return a subscription that was just changed as it is now: the answer may tell of before its PING was answered."""
+    return _again(webhooks, subscription) if subscription.enabled and not subscription.validated else subscription
 
 
 def _again(webhooks: Webhooks, subscription: Found) -> Found:

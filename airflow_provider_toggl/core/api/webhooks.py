@@ -6,7 +6,7 @@ https://engineering.toggl.com/docs/webhooks/subscriptions
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,6 @@ from airflow_provider_toggl.core.errors import (
     ConnectionTrouble,
     Gone,
     MalformedAnswer,
-    NotApplied,
     NotFound,
     PayloadRefused,
     QuotaExhausted,
@@ -58,14 +57,22 @@ class Webhooks:
     :param session: asks; whether Toggl counts these requests is not documented, so they are charged like others of the
         workspace, and what the answers' headers say holds.
     :param told: gets every list of subscriptions that Toggl tells.
+    :param changed: gets what a request changed: the ID of a subscription, and the fields that it has now (those of
+        ``Found.as_dict``, or some of them), None for one that is deleted.
     """
 
     def __init__(
-        self, session: TogglSession, workspace_id: int, *, told: Callable[[list[Found]], None] | None = None
+        self,
+        session: TogglSession,
+        workspace_id: int,
+        *,
+        told: Callable[[list[Found]], None] | None = None,
+        changed: Callable[[int, Mapping[str, Any] | None], None] | None = None,
     ) -> None:
         self.session = session
         self.workspace_id = workspace_id
         self._told = told
+        self._changed = changed
 
     def subscriptions(self) -> list[Found]:
         """Return the subscriptions that the token can see."""
@@ -118,8 +125,10 @@ class Webhooks:
             try:
                 answer = self._ask("DELETE", self._path("subscriptions", subscription_id))
             except NotFound:
+                self._report(subscription_id, None)
                 return was_there
             if _shows_deleted(answer, subscription_id) or not self._is_listed(subscription_id):
+                self._report(subscription_id, None)
                 return True
             log.warning("Toggl answered that subscription %d was deleted, and still lists it.", subscription_id)
         raise NotApplied(
@@ -142,7 +151,9 @@ class Webhooks:
         except NotFound:
             return False
         except PayloadRefused as error:
-            return is_already_validated(error)
+            if not is_already_validated(error):
+                return False
+        self._report(subscription_id, {"validated": True})
         return True
 
     def event_filters(self) -> dict[str, tuple[str, ...]]:
@@ -200,6 +211,7 @@ class Webhooks:
             if row is None:
                 raise
             found = Found.from_http(row)
+        self._saw(found)
         check_applied(what, {"subscription_id": subscription_id, **payload}, row)
         return found
 
@@ -230,8 +242,16 @@ class Webhooks:
             if made is None:
                 raise
             return made
+        self._saw(found)
         check_applied(f"Creating subscription {found.subscription_id}", payload, row)
         return found
+
+    def _saw(self, found: Found) -> None:
+        self._report(found.subscription_id, found.as_dict())
+
+    def _report(self, subscription_id: int, fields: Mapping[str, Any] | None) -> None:
+        if self._changed is not None:
+            self._changed(subscription_id, fields)
 
     def _find_made(self, wanted: Wanted) -> Found | None:
         return next((one for one in self.subscriptions() if is_as_wanted(wanted, one)), None)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from airflow_provider_toggl.core.doctor.findings import Finding, fine, trouble
 from airflow_provider_toggl.core.errors import SchemaTooNew, TogglError, WarehouseLocked, WarehouseReadOnly
+from airflow_provider_toggl.core.health.state import STALE, ago, span
 
-STALE = timedelta(hours=26)
-"""Since the last landing of a stream: a day, and what a nightly run may take."""
 _WHAT_CAME = {2: "days that changed", 3: "history", 4: "primary keys"}
 
 
@@ -46,14 +45,9 @@ def check_freshness(where: str, version: int, landed: Sequence[tuple[str, dateti
 
     :param landed: each stream with its last run, aware.
     """
-    stale = [f"{stream} ({_hours(now - at)} ago)" for stream, at in landed if now - at > STALE]
+    stale = [f"{stream} ({ago(at, now)})" for stream, at in landed if now - at > STALE]
     if stale:
         return [trouble("warehouse_stale", f"Not landed in {where} for long: {', '.join(stale)}.")]
     newest = min((now - at for _, at in landed), default=None)
-    last = "nothing was landed yet" if newest is None else f"last landed {_hours(newest)} ago"
+    last = "nothing was landed yet" if newest is None else f"last landed {span(newest.total_seconds())} ago"
     return [fine("warehouse", f"{where} can be written, its tables are of version {version}; {last}.")]
-
-
-def _hours(span: timedelta) -> str:
-    minutes = span.total_seconds() / 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"

@@ -64,11 +64,21 @@ class EntriesOptions:
 
 
 class EntriesReader:
-    """Reads one workspace's entries from where a cursor says."""
+    """Reads one workspace's entries from where a cursor says.
+
+    :param watermark: of the stream, as an earlier run reported it; it never moves back.
+    """
 
     def __init__(
-        self, session: TogglSession, options: EntriesOptions, cursor: EntriesCursor, clock: Clock | None = None
+        self,
+        session: TogglSession,
+        options: EntriesOptions,
+        cursor: EntriesCursor,
+        clock: Clock | None = None,
+        *,
+        watermark: datetime | None = None,
     ) -> None:
+        self._reported = watermark
         self._session = session
         self._options = options
         self._clock = clock or SystemClock()
@@ -213,17 +223,26 @@ class EntriesReader:
         return is_year and opened.rows == 0 and all(opened.first < span.first for span in self.cursor.coverage)
 
     def _watermark(self) -> datetime | None:
-        """The moment up to which all that is wanted is known, None while days of it are not read yet."""
+        """Return how far the stream is loaded, None while days of it were never read.
+
+        The newest window is read in every run, so its days say how fresh the stream is. Older windows take turns and
+        planned days are read once a day: what changed there is found some runs later, and their watermarks, which lag
+        by design, would make a stream look stale that is loaded every hour.
+        """
         wanted = self._options.only
-        if wanted is None:
-            beginning = self._beginning()
-            if beginning is None:
-                return None
-            # The days ahead are known when the first of them is.
-            wanted = Window(beginning, utc(self._clock.now()).date() + 2 * windows.DAY)
-        if windows.gaps(self.cursor.coverage, wanted):
+        if wanted is not None:
+            return windows.watermark_of(self.cursor.coverage, wanted)
+        beginning = self._beginning()
+        if beginning is None:
             return None
-        return min(span.watermark for span in self.cursor.coverage)
+        today = utc(self._clock.now()).date()
+        # A first load ends with the planned days, and these are known when the first of them is.
+        if windows.gaps(self.cursor.coverage, Window(beginning, today + 2 * windows.DAY)):
+            return None
+        newest = windows.watermark_of(self.cursor.coverage, windows.history(beginning, today, self.cursor.span_days)[0])
+        # The day that was a planned one until midnight may be older than what was reported before.
+        known = [moment for moment in (newest, self._reported) if moment is not None]
+        return max(known, default=None)
 
 
 def build_query(opened: OpenWindow, page_size: int) -> dict[str, Any]:

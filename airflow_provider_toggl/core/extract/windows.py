@@ -167,8 +167,8 @@ def choose(
     """Return the windows that a run reads, in order.
 
     Days that were never read come whatever they cost. The newest window comes in every run; the others take turns, the
-    least
-    recently read first, as far as the budget goes. A window that was read since the run started is done.
+    least recently read first, as far as the budget goes; one of those that have waited for a day comes whatever it
+    costs. A window that was read since the run started is done.
 
     :param windows: the history, newest first; it has at least one.
     :param planned: the window ahead; it yields to the others unless it has not been looked at for a day.
@@ -186,6 +186,9 @@ def choose(
     due = sorted((window for window in known if not is_done(coverage, window, run_started)), key=turn)
     left = budget - (len(known) - len(due))
     owed = {windows[0]} | ({planned} if not turn(planned)[1] else set())
+    others = [window for window in due if window not in (windows[0], planned)]
+    # A budget of one would leave no turn to any of them.
+    owed |= {window for window in others[:1] if now - turn(window)[2] >= AHEAD_EVERY}
     return [*unread, *(window for place, window in enumerate(due) if place < left or window in owed)]
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_provider_toggl.core.api.tally import HourTally
 from airflow_provider_toggl.core.events.logbook import Sample
+from airflow_provider_toggl.core.health.notes import stream_key
 
 HOURS = 48
 _HOUR = timedelta(hours=1)
@@ -105,14 +106,16 @@ def freshness_chart(samples: Sequence[Sample], now: datetime) -> Chart:
     :param samples: what watermarks were, seconds since the epoch, when they were landed.
     """
     hours = hours_until(now)
-    streams: dict[str, list[Sample]] = {}
+    streams: dict[tuple[int, str, str], list[Sample]] = {}
     for sample in samples:
-        streams.setdefault("/".join(sample.name.split("/")[-2:]), []).append(sample)
-    several = len({name.split("/")[0] for name in streams}) > 1
-    columns = [
-        Column(name if several else name.split("/")[1], tuple(_oldest(known, hour, now) for hour in hours))
-        for name, known in streams.items()
-    ]
+        streams.setdefault(stream_key(sample.name), []).append(sample)
+    several_workspaces = len({workspace_id for workspace_id, _, _ in streams}) > 1
+    several_warehouses = len({warehouse for _, _, warehouse in streams}) > 1
+    columns = []
+    for (workspace_id, stream, warehouse), known in streams.items():
+        name = f"{workspace_id}/{stream}" if several_workspaces else stream
+        name += f" in {warehouse or 'unknown'}" if several_warehouses else ""
+        columns.append(Column(name, tuple(_oldest(known, hour, now) for hour in hours)))
     remark = "The greatest age within each hour: it grows until a task lands the stream again."
     return Chart("freshness", "Age of what is landed, in hours", "hours", "lines", hours, tuple(columns), remark)
 

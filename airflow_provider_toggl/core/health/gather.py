@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 from airflow_provider_toggl.core.api.quota import Lane
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
 from airflow_provider_toggl.core.events.logbook import reader_name, received_name
 from airflow_provider_toggl.core.events.store import Consumer, EventStore
 from airflow_provider_toggl.core.health import notes
-from airflow_provider_toggl.core.health.state import Freshness, Health, LaneLeft, ReaderPlace
+from airflow_provider_toggl.core.health.state import MOST_PENDING, PARTS, Freshness, Health, LaneLeft, ReaderPlace
 from airflow_provider_toggl.core.health.story import concerns
+from airflow_provider_toggl.core.health.waiting import waiting_from, waiting_name
 from airflow_provider_toggl.core.instants import parse_instant
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class Sources:
     :param lanes: tells what is left of each lane of the connection's token.
     :param workspace_id: of the connection, None where it names none.
     :param receives: whether deliveries may come in for it.
+    :param has_secret: whether it has a webhook secret.
     """
 
     conn_id: str
@@ -50,6 +53,7 @@ class Sources:
     lanes: Callable[[], Mapping[str, Lane]]
     workspace_id: int | None = None
     receives: bool = False
+    has_secret: bool = False
 
 
 def gather(sources: Sources, now: datetime) -> Health:
@@ -71,10 +75,10 @@ def gather(sources: Sources, now: datetime) -> Health:
     store = find("store", sources.open_store)
     if store is None:
         reason = unknown.pop("store")
-        unknown |= dict.fromkeys(("subscription", "freshness", "reconciliation"), reason)
+        unknown |= dict.fromkeys((part for part in PARTS if part != "quota"), reason)
     else:
         with store:
-            looks = _Looks(store, sources.conn_id, now)
+            looks = _Looks(store, sources.conn_id, now, sources.workspace_id)
             for part, look in looks.all().items():
                 parts |= find(part, look) or {}
     return Health(
@@ -82,6 +86,7 @@ def gather(sources: Sources, now: datetime) -> Health:
         at=now,
         workspace_id=sources.workspace_id,
         receives=sources.receives,
+        has_secret=sources.has_secret,
         lanes=tuple(_lane_left(name, lane) for name, lane in sorted(lanes.items())),
         unknown=unknown,
         **parts,
@@ -95,8 +100,9 @@ def _lane_left(name: str, lane: Lane) -> LaneLeft:
 class _Looks:
     """Looks at one store; each look may raise."""
 
-    def __init__(self, store: EventStore, conn_id: str, now: datetime) -> None:
+    def __init__(self, store: EventStore, conn_id: str, now: datetime, workspace_id: int | None) -> None:
         self._store = store
+        self._workspace_id = workspace_id
         self._conn_id = conn_id
         self._now = now
 
@@ -114,7 +120,8 @@ class _Looks:
             "subscription": self.subscription,
             "freshness": self.freshness,
             "reconciliation": self.reconciliation,
-            "readers": self.readers,
+            "landing": self.landing,
+            "waiting": self.waiting,
         }
 
     def subscription(self) -> dict[str, Any]:
@@ -135,21 +142,22 @@ class _Looks:
             told = notes.subscriptions_from(note.value["subscriptions"])
             found["subscriptions"] = (*found.get("subscriptions", ()), *told)
             found["told_at"] = min(note.noted_at, found.get("told_at", note.noted_at))
+        found["declared"] = notes.find_declaration(self._store.logbook, conn_id)
         return found
 
     def freshness(self) -> dict[str, Any]:
+        landings = notes.landings_from(self._store.logbook.notes(notes.landing_name(self._conn_id)))
         streams = []
-        for note in self._store.logbook.notes(notes.landing_name(self._conn_id)):
-            workspace_id, stream = note.name.split("/")[-2:]
-            watermark = note.value.get("watermark")
+        for (workspace_id, stream, warehouse), value in sorted(landings.items()):
+            watermark = value.get("watermark")
             streams.append(
                 Freshness(
                     stream=stream,
-                    workspace_id=int(workspace_id),
+                    workspace_id=workspace_id,
                     watermark=None if watermark is None else parse_instant(watermark),
-                    ran_at=parse_instant(note.value["ran_at"]),
+                    ran_at=parse_instant(value["ran_at"]),
                     event_at=self._newest.get(ENTITY_OF.get(stream, "")),
-                    warehouse=str(note.value.get("warehouse") or ""),
+                    warehouse=warehouse,
                 )
             )
         return {"streams": tuple(streams)}
@@ -160,28 +168,60 @@ class _Looks:
         allowances = self._store.logbook.notes(notes.allowance_name(self._conn_id))
         allowed = [note for note in allowances if note.noted_at >= oldest]
         return {
-            "reconciled": tuple(notes.reconciled_from(note.value) for note in found),
+            "reconciled": notes.reconciliations_from(found),
             "allowances": tuple(sorted(int(note.name.rpartition("/")[2]) for note in allowed)),
         }
 
-    def readers(self) -> dict[str, Any]:
+    def landing(self) -> dict[str, Any]:
         said = {note.name: note.value for note in self._store.logbook.notes(reader_name(""))}
-        return {
-            "readers": tuple(self._place(one, said.get(reader_name(one.name), {})) for one in self._store.consumers())
-        }
+        places = (self._place(one, said.get(reader_name(one.name), {})) for one in self._store.consumers())
+        return {"readers": tuple(place for place in places if place is not None)}
 
-    def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ReaderPlace:
-        lands_this = said.get("kind") == "landing" and said.get("conn_id") in (None, self._conn_id)
+    def waiting(self) -> dict[str, Any]:
+        found = (waiting_from(note.value) for note in self._store.logbook.notes(waiting_name(self._conn_id)))
+        current = [one for one in found if one is not None and one.is_current(self._now)]
+        return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
+
+    def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ReaderPlace | None:
+        """Return where a reader is, None for one that is not interested in this connection's events."""
+        workspaces = (said.get("filter") or {}).get("workspace_ids") or [said.get("workspace_id")]
+        if said.get("conn_id") not in (None, self._conn_id):
+            return None
+        if self._workspace_id is not None and not {None, self._workspace_id} & set(workspaces):
+            return None
+        if said.get("kind") != "landing":
+            behind = self._last_seq - consumer.seq
+            return ReaderPlace(consumer.name, consumer.seq, behind, consumer.updated_at)
+        pending, since = self._find_pending(consumer, said)
         return ReaderPlace(
             consumer.name,
             consumer.seq,
             self._last_seq - consumer.seq,
             consumer.updated_at,
-            self._find_waiting(consumer, said) if lands_this else None,
-            str(said.get("warehouse") or consumer.name) if lands_this else None,
+            since,
+            str(said.get("warehouse") or consumer.name),
+            pending,
         )
 
-    def _find_waiting(self, consumer: Consumer, said: Mapping[str, Any]) -> datetime | None:
-        """Return when the first event came that a reader is to land; what it passes over waits for nobody."""
-        unread = self._store.read(consumer.seq, LOOKED_AT)
-        return next((one.event.received_at for one in unread if concerns(self._store, one, said)), None)
+    def _find_pending(self, consumer: Consumer, said: Mapping[str, Any]) -> tuple[int, datetime | None]:
+        """Return how many of this connection's events a reader is to land, and when the first of them came.
+
+        Of what it passes over, and of other connections that share the store, nothing waits for it.
+        """
+        if self._last_seq <= consumer.seq:
+            return 0, None
+        wanted = DeliveryFilter(self._conn_id, above=consumer.seq)
+        newer = list_deliveries(self._store, wanted, limit=MOST_PENDING).deliveries
+        pending = [one for one in newer if said.get("workspace_id") in (None, one.workspace_id)]
+        if not pending:
+            return 0, None
+        # The listing begins with the newest; of a long queue the first stands here.
+        first = next(
+            (
+                one.event.received_at
+                for one in self._store.read(consumer.seq, LOOKED_AT)
+                if one.event.conn_id == self._conn_id and concerns(self._store, one, said)
+            ),
+            pending[-1].received_at,
+        )
+        return len(pending), first

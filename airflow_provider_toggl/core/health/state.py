@@ -1,22 +1,49 @@
-"""How a connection is: what is known of it, and what of that somebody should look at. Pure."""
+"""The state of a connection: what is known of it, and for each part one state that says whether somebody must act.
+
+This is the one definition of these states: the page, ``airflow toggl status``, the doctor and the alert rules of the
+documentation go by it. Pure.
+
+=================  ===================================================================================================
+level              meaning
+=================  ===================================================================================================
+``attention``      somebody must act
+``unknown``        it could not be found out; the reason is given
+``waiting``        a task waits or a first load goes on; it goes on by itself
+``good``           as it should be
+``unused``         this connection does not use the part
+=================  ===================================================================================================
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.wording import plural
 
-Level = Literal["good", "attention", "unknown"]
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.health.waiting import WaitingTask
+
+Level = Literal["attention", "unknown", "waiting", "good", "unused"]
+LEVELS: tuple[Level, ...] = ("attention", "unknown", "waiting", "good", "unused")
+"""The state of a connection is the first of these that one of its parts has."""
+
+PARTS = ("subscription", "freshness", "landing", "quota", "reconciliation", "waiting")
+"""The parts of a connection, in the order in which they are shown."""
 
 STALE = timedelta(hours=26)
-"""A stream whose watermark is older was missed by a daily run."""
+"""A stream whose watermark is older missed a daily run: a day, and what a nightly run may take."""
 UNPROVED = timedelta(days=8)
-"""A reconciliation that is older was missed by a weekly run."""
-
+"""A reconciliation that is older missed a weekly run; a subscription not heard of for so long is not known any more."""
 WAITING = timedelta(hours=1)
-"""An event that waits longer to be landed was missed by runs that changes start."""
+"""An event that has waited longer to be landed was missed by runs that changes start."""
+MOST_PENDING = 500
+"""Events that wait to be landed are counted up to this number."""
+
+NOT_USED = "not used"
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,7 @@ class Reconciled:
     """What the last reconciliation of a workspace proved.
 
     :param refused: why it stopped before marking what is missing, None where it did not.
+    :param warehouse: connection and schema; empty where an earlier version of this package noted it.
     """
 
     workspace_id: int
@@ -84,6 +112,7 @@ class Reconciled:
     unproved: int
     reasons: tuple[str, ...] = ()
     refused: str | None = None
+    warehouse: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +122,7 @@ class ReaderPlace:
     :param behind: events that it has not read.
     :param waiting_since: when the oldest of these that it is to land was received, None where there is none.
     :param lands_in: the warehouse that it lands this connection's events in, None where it does something else.
+    :param pending: events of this connection that it is to land, counted up to ``MOST_PENDING``.
     """
 
     name: str
@@ -101,15 +131,31 @@ class ReaderPlace:
     updated_at: datetime
     waiting_since: datetime | None = None
     lands_in: str | None = None
+    pending: int = 0
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The subscription that a task last declared for a connection."""
+
+    description: str
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to say of a part of it."""
+    """The state of one part of a connection.
+
+    :param label: a number or two words, for a cell of a table.
+    :param text: the facts behind it, in a line.
+    :param at: a moment that belongs to the label: when the quota resets, when a task goes on.
+    """
 
     part: str
     level: Level
+    label: str
     text: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +163,15 @@ class Health:
     """All that is known of a connection.
 
     :param at: when this was put together.
-    :param subscriptions: None where Toggl was not asked yet.
-    :param told_at: when Toggl told of them.
+    :param receives: whether the receiver of this host takes its deliveries.
+    :param has_secret: whether the connection has a webhook secret.
+    :param declared: what a task last declared, None where none did.
+    :param subscriptions: None where Toggl was never asked.
+    :param told_at: when Toggl listed them.
     :param last_delivery: when the last one was stored, None where the store has none.
     :param refused: how many deliveries were refused in the last day.
     :param allowances: workspaces of which a person allows one run to mark any number of entries absent.
+    :param waiting: tasks that wait for Toggl, by the end of their wait.
     :param unknown: parts that could not be found out, and why.
     """
 
@@ -129,6 +179,8 @@ class Health:
     at: datetime
     workspace_id: int | None = None
     receives: bool = False
+    has_secret: bool = False
+    declared: Declaration | None = None
     subscriptions: tuple[SubscriptionState, ...] | None = None
     told_at: datetime | None = None
     last_delivery: datetime | None = None
@@ -139,21 +191,23 @@ class Health:
     reconciled: tuple[Reconciled, ...] = ()
     readers: tuple[ReaderPlace, ...] = ()
     allowances: tuple[int, ...] = ()
+    waiting: tuple[WaitingTask, ...] = ()
     unknown: dict[str, str] = field(default_factory=dict)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return what there is to say, part by part, each with how good it is."""
-        return tuple(judge(self))
+        """Return the state of each part, in the order of ``PARTS``; of a connection that is not there, that alone."""
+        if "connection" in self.unknown:
+            return (Finding("connection", "attention", "not found", self.unknown["connection"]),)
+        return tuple(
+            Finding(part, "unknown", "unknown", self.unknown[part]) if part in self.unknown else _STATES[part](self)
+            for part in PARTS
+        )
 
     @property
     def level(self) -> Level:
-        """The worst of its findings."""
+        """The state of the connection: the first of ``LEVELS`` that one of its parts has."""
         levels = {finding.level for finding in self.findings()}
-        return "attention" if "attention" in levels else "unknown" if "unknown" in levels else "good"
-
-    def line(self) -> str:
-        """Return it in a line."""
-        return "; ".join(finding.text for finding in self.findings())
+        return next(level for level in LEVELS if level in levels)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, instants as RFC 3339."""
@@ -173,133 +227,196 @@ class Health:
             "reconciled": [_plain(one) for one in self.reconciled],
             "readers": [_plain(one) for one in self.readers],
             "mass_absence_allowed": list(self.allowances),
+            "waiting": [one.as_dict() for one in self.waiting],
             "unknown": self.unknown,
             "findings": [_plain(one) for one in self.findings()],
         }
 
 
-def judge(health: Health) -> list[Finding]:
-    """Return the findings of a connection: what waits for a person, what is not known, and what is good."""
-    found = [_judge_subscription(health), *_judge_landing(health), *_judge_streams(health)]
-    found += [*_judge_quota(health), *_judge_proof(health)]
-    found += [
-        Finding(part, "unknown", f"{part} unknown, because {reason}")
-        for part, reason in health.unknown.items()
-        if part not in {one.part for one in found if one.level == "unknown"}
-    ]
-    return found
+def find_own(health: Health) -> tuple[SubscriptionState, ...]:
+    """Return the subscriptions that deliver for this connection; all of them where none can be told apart."""
+    known = health.subscriptions or ()
+    described = None if health.declared is None else health.declared.description
+    own = tuple(
+        one
+        for one in known
+        if one.description == described or one.callback_url.rstrip("/").endswith(f"/toggl/webhooks/{health.conn_id}")
+    )
+    return own or known
 
 
-def _judge_subscription(health: Health) -> Finding:
+def _subscription(health: Health) -> Finding:
     part = "subscription"
-    heard = "no delivery is kept"
-    if health.last_delivery is not None:
-        heard = f"last delivery {ago(health.last_delivery, health.at)}"
-    if health.subscriptions is None:
-        reason = health.unknown.get(part, "Toggl was not asked yet")
-        return Finding(part, "unknown", f"subscription unknown, because {reason}; {heard}")
-    if not health.subscriptions:
-        level: Level = "attention" if health.receives else "good"
-        return Finding(part, level, "no subscription in Toggl")
-    off = [one for one in health.subscriptions if not (one.enabled and one.validated)]
-    waiting = [one for one in health.subscriptions if one.pending]
-    words = [f"subscription {one.subscription_id} {_state(one)}" for one in off]
-    if len(off) < len(health.subscriptions):
-        words.append("subscription enabled and validated")
-    words.append("events are pending in Toggl" if waiting else "nothing pending")
-    words.append(heard)
+    wanted = health.receives or health.declared is not None
+    facts = ["no delivery stored" if health.last_delivery is None else _delivered(health, health.last_delivery)]
     if health.refused:
-        words.append(f"{health.refused:,} refused in the last day")
-    return Finding(part, "attention" if off or waiting else "good", ", ".join(words))
+        facts.append(f"{health.refused:,} refused in 24 h")
+    if health.subscriptions is None:
+        if not (wanted or health.has_secret or health.last_delivery):
+            return Finding(part, "unused", NOT_USED, "no webhooks")
+        return Finding(part, "unknown", "not checked", _line("Toggl was not asked for subscriptions yet", *facts))
+    if not health.subscriptions:
+        if not wanted:
+            return Finding(part, "unused", NOT_USED, "no subscription in Toggl, and none declared")
+        return Finding(part, "attention", "missing", _line("no subscription in Toggl", *facts))
+    return _own_subscriptions(health, facts)
 
 
-def _state(one: SubscriptionState) -> str:
-    return f"{'enabled' if one.enabled else 'disabled'} and {'validated' if one.validated else 'not validated'}"
+def _own_subscriptions(health: Health, facts: list[str]) -> Finding:
+    """Return the state of subscriptions that are there."""
+    part = "subscription"
+    own = find_own(health)
+    off = [one for one in own if not (one.enabled and one.validated) and not _is_off_as_declared(health, one)]
+    if off:
+        names = [f"subscription {one.subscription_id} is {_fault(one)}" for one in off]
+        return Finding(part, "attention", _fault(off[0]), _line(*names, *facts))
+    if not any(one.enabled for one in own):
+        return Finding(part, "unused", "disabled", _line("disabled, as declared", *facts))
+    heard = max(moment for moment in (health.told_at, health.last_delivery, _EARLIEST) if moment is not None)
+    if health.at - heard > UNPROVED:
+        return Finding(part, "unknown", "not checked", _line(f"last checked {ago(heard, health.at)}", *facts))
+    # Whatever was delivered since the list came shows that the queue moves.
+    told = health.told_at or _EARLIEST
+    if any(one.pending for one in own) and (health.last_delivery is None or health.last_delivery <= told):
+        return Finding(part, "attention", "undelivered", _line("Toggl has events that it could not deliver", *facts))
+    return Finding(part, "good", "enabled", _line("enabled", *facts))
 
 
-def _judge_landing(health: Health) -> list[Finding]:
-    """Return what waits to be landed; nothing where no task lands events."""
+def _is_off_as_declared(health: Health, one: SubscriptionState) -> bool:
+    declared = health.declared
+    is_declared = declared is not None and not declared.enabled and declared.description == one.description
+    return is_declared and not one.enabled
+
+
+def _fault(one: SubscriptionState) -> str:
+    return "not validated" if one.enabled else "disabled"
+
+
+def _delivered(health: Health, moment: datetime) -> str:
+    return f"last delivery {ago(moment, health.at)}"
+
+
+def _freshness(health: Health) -> Finding:
+    part = "freshness"
+    waiting = {one.stream: one for one in health.waiting if one.stream is not None}
+    known = [(one.watermark, one) for one in health.streams if one.watermark is not None]
+    loading = [one for one in health.streams if one.watermark is None]
+    names = {one.stream for one in loading} | (waiting.keys() - {one.stream for one in health.streams})
+    facts = []
+    if names:
+        rows = sum(waiting[name].rows_done or 0 for name in names if name in waiting)
+        facts.append(f"first load of {', '.join(sorted(names))}" + (f", {plural(rows, 'row')} so far" if rows else ""))
+    late = [one for one in loading if one.stream not in waiting and health.at - (one.ran_at or health.at) > STALE]
+    if not known:
+        if not names:
+            return Finding(part, "unused", NOT_USED, "no stream was loaded yet")
+        return Finding(part, "attention" if late else "waiting", "first load", _line(*facts))
+    oldest, stream = min(known, key=lambda one: one[0])
+    where = f" in {stream.warehouse}" if stream.warehouse else ""
+    facts.insert(0, f"{plural(len(known), 'stream')}, oldest {stream.stream}{where}, {ago(oldest, health.at)}")
+    stale = [one.stream for watermark, one in known if health.at - watermark > STALE]
+    label = span(max(0.0, (health.at - oldest).total_seconds()))
+    if late or any(name not in waiting for name in stale):
+        return Finding(part, "attention", label, _line(*facts))
+    return Finding(part, "waiting" if stale or names else "good", "first load" if names else label, _line(*facts))
+
+
+def _landing(health: Health) -> Finding:
     part = "landing"
     landing = [one for one in health.readers if one.lands_in is not None]
-    waiting = [(one.waiting_since, one) for one in landing if one.behind and one.waiting_since is not None]
-    found = [
-        Finding(
-            part,
-            "attention",
-            f"events wait for {one.lands_in}: {one.behind:,}, the oldest came {ago(since, health.at)}",
-        )
-        for since, one in waiting
-        if health.at - since > WAITING
-    ]
-    if landing and not found:
-        text = (
-            f"events about to be landed: {sum(one.behind for _, one in waiting):,}" if waiting else "every event landed"
-        )
-        found.append(Finding(part, "good", text))
-    return found
+    if not landing:
+        return Finding(part, "unused", NOT_USED, "no task lands events")
+    late = [one for one in landing if one.waiting_since is not None and health.at - one.waiting_since > WAITING]
+    count = max(one.pending for one in late or landing)
+    label = f"{count:,}{'+' if count >= MOST_PENDING else ''} pending"
+    if not late:
+        return Finding(part, "good", label, "every event landed" if not count else f"{label}, to be landed")
+    facts = [f"{one.lands_in}: the oldest came {ago(one.waiting_since or health.at, health.at)}" for one in late]
+    return Finding(part, "attention", label, _line(label, *facts))
 
 
-def _judge_streams(health: Health) -> list[Finding]:
-    part = "freshness"
-    if not health.streams:
-        reason = health.unknown.get(part, "no landing is noted yet")
-        return [Finding(part, "unknown", f"freshness unknown, because {reason}")]
-    loading = [one.stream for one in health.streams if one.watermark is None and one.ran_at is not None]
-    known = [(one.watermark, one.stream) for one in health.streams if one.watermark is not None]
-    words: list[str] = []
-    level: Level = "good"
-    if known:
-        oldest, stream = min(known)
-        stale = health.at - oldest > STALE
-        level = "attention" if stale else "good"
-        words.append(f"fresh up to {ago(oldest, health.at)} ({stream} is the oldest of {len(known)})")
-    if loading:
-        words.append(f"first load of {', '.join(loading)} goes on")
-    return [Finding(part, level, ", ".join(words))]
-
-
-def _judge_quota(health: Health) -> list[Finding]:
+def _quota(health: Health) -> Finding:
     part = "quota"
-    if not health.lanes:
-        reason = health.unknown.get(part, "no request of this token has left this host")
-        return [Finding(part, "unknown", f"quota unknown, because {reason}")]
-    words: list[str] = []
-    for lane in health.lanes:
-        if lane.remaining is None:
-            words.append(f"what is left for {lane.lane} was not told")
-            continue
-        total = "" if lane.total is None else f" of {lane.total}"
-        resets = "" if lane.resets_at is None else f" (resets {ago(lane.resets_at, health.at)})"
-        words.append(f"{lane.remaining}{total} requests left for {lane.lane}{resets}")
-    left = [lane.remaining for lane in health.lanes if lane.remaining is not None]
-    level: Level = "unknown" if not left else "attention" if 0 in left else "good"
-    return [Finding(part, level, ", ".join(words))]
+    waiting = [one for one in health.waiting if one.reason == "quota" and one.until > health.at]
+    lanes = [_lane_text(lane, health.at) for lane in health.lanes]
+    known = [(lane.remaining, lane) for lane in health.lanes if lane.remaining is not None]
+    if waiting:
+        lanes.append(f"{plural(len(waiting), 'task')} waiting")
+    if not known:
+        if waiting:
+            return Finding(part, "waiting", "used up", _line(*lanes), waiting[0].until)
+        label = "no requests" if not health.lanes else "no limit"
+        return Finding(part, "unused", label, _line(*(lanes or ["no request of this token left this host"])))
+    left, lane = min(known, key=lambda one: one[0] / (one[1].total or max(1, one[0])))
+    label = f"{left} / {lane.total}" if lane.total is not None else str(left)
+    resets = lane.resets_at if not waiting else waiting[0].until
+    level: Level = "waiting" if waiting or any(not number for number, _ in known) else "good"
+    return Finding(part, level, label, _line(*lanes), resets)
 
 
-def _judge_proof(health: Health) -> list[Finding]:
+def _lane_text(lane: LaneLeft, now: datetime) -> str:
+    if lane.remaining is None:
+        return f"{lane.lane}: not known"
+    total = "" if lane.total is None else f" of {lane.total}"
+    resets = "" if lane.resets_at is None else f", resets {ago(lane.resets_at, now)}"
+    return f"{lane.lane}: {lane.remaining}{total} left{resets}"
+
+
+def _reconciliation(health: Health) -> Finding:
     part = "reconciliation"
     if not health.reconciled:
-        reason = health.unknown.get(part, "none is noted yet")
-        return [Finding(part, "unknown", f"reconciliation unknown, because {reason}")]
-    found = []
-    for one in health.reconciled:
-        when = ago(one.ran_at, health.at)
-        if one.refused:
-            found.append(Finding(part, "attention", f"reconciled {when}: refused to mark many entries absent"))
-            continue
-        changed = [f"{n:,} {word}" for n, word in _repairs(one) if n]
-        text = f"reconciled {when}: {one.entries:,} entries as in Toggl" + (
-            f" after repairs ({', '.join(changed)})" if changed else ""
+        return Finding(part, "unused", NOT_USED, "never reconciled")
+    states = [_reconciled(one, health) for one in health.reconciled]
+    worst = min(states, key=lambda one: LEVELS.index(one.level))
+    return Finding(part, worst.level, worst.label, _line(*(one.text for one in states)))
+
+
+def _reconciled(one: Reconciled, health: Health) -> Finding:
+    part, when = "reconciliation", span(max(0.0, (health.at - one.ran_at).total_seconds()))
+    facts = [f"{when} ago: {plural(one.entries, 'entry')}"]
+    facts += [f"{number:,} {word}" for number, word in _repairs(one) if number]
+    if one.refused:
+        return Finding(part, "attention", "refused", f"{when} ago: refused to mark many entries absent")
+    if one.unproved:
+        return Finding(
+            part, "attention", f"{one.unproved:,} unproved", ", ".join([*facts, f"{one.unproved:,} unproved"])
         )
-        if one.unproved:
-            text += f", {one.unproved:,} not proved"
-        late = health.at - one.ran_at > UNPROVED
-        found.append(Finding(part, "attention" if one.unproved or late else "good", text))
-    return found
+    return Finding(part, "attention" if health.at - one.ran_at > UNPROVED else "good", when, ", ".join(facts))
 
 
 def _repairs(one: Reconciled) -> tuple[tuple[int, str], ...]:
     return (one.added, "added"), (one.edited, "edited"), (one.deleted, "deleted")
+
+
+def _waiting(health: Health) -> Finding:
+    part = "waiting"
+    if not health.waiting:
+        return Finding(part, "unused", "none", "no task waits")
+    first = health.waiting[0]
+    facts = [_waiting_text(one, health.at) for one in health.waiting]
+    return Finding(part, "waiting", plural(len(health.waiting), "task"), _line(*facts), first.until)
+
+
+def _waiting_text(one: WaitingTask, now: datetime) -> str:
+    until = f"until {instant(one.until)}" if one.until > now else "about to go on"
+    left = "" if one.requests_left is None else f" of at least {one.requests_done + one.requests_left:,}"
+    done = "" if one.done_at is None else f", done about {instant(one.done_at)}"
+    return f"{one.task} waits for {one.what_for}, {until}; {plural(one.requests_done, 'request')} sent{left}{done}"
+
+
+def _line(*facts: str) -> str:
+    return "; ".join(facts)
+
+
+_EARLIEST = utc(0.0)
+_STATES: dict[str, Callable[[Health], Finding]] = {
+    "subscription": _subscription,
+    "freshness": _freshness,
+    "landing": _landing,
+    "quota": _quota,
+    "reconciliation": _reconciliation,
+    "waiting": _waiting,
+}
 
 
 def ago(moment: datetime, now: datetime) -> str:

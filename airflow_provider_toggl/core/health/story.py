@@ -41,13 +41,15 @@ class Step:
 
 
 def tell(store: EventStore, stored: StoredEvent) -> list[Step]:
-    """Return the story of an event, in the order of its way."""
+    """Return the timeline of an event: how it arrived, then what was done with it by time, then what is to come."""
     rejections = _rejections(store, stored)
     readings = _readings(store, stored)
     if rejections:
         # Landing has gone by, and left it where it is.
         readings = [replace(one, what="read") if one.what == "landed" and one.done else one for one in readings]
-    return [*_arrival(stored), *readings, *rejections]
+    later = [*readings, *rejections]
+    happened = sorted((one for one in later if one.done), key=lambda one: one.at or stored.event.received_at)
+    return [*_arrival(stored), *happened, *(one for one in later if not one.done)]
 
 
 def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> frozenset[int]:
@@ -59,10 +61,18 @@ def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> froze
     return frozenset(one.refused.seq for one in kept if one.refused.seq is not None)
 
 
-def find_landed(store: EventStore) -> int | None:
-    """Return the place up to which every task that lands has landed, None where none is known."""
+def find_landed(store: EventStore, conn_id: str | None = None) -> int | None:
+    """Return the place up to which every task that lands has landed, None where none is known.
+
+    :param conn_id: of the tasks that land this connection's events.
+    """
     notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
-    landing = [one for one in store.consumers() if notes.get(reader_name(one.name), {}).get("kind") == "landing"]
+    said = ((one, notes.get(reader_name(one.name), {})) for one in store.consumers())
+    landing = [
+        one
+        for one, note in said
+        if note.get("kind") == "landing" and (conn_id is None or note.get("conn_id") in (None, conn_id))
+    ]
     return min((one.seq for one in landing), default=None)
 
 

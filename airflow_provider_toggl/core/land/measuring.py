@@ -35,12 +35,15 @@ def measure_rows(results: Mapping[str, int], *, by: str, stream: str) -> None:
         metrics.LANDED.add(number, by=by, stream=stream, result=result)
 
 
-def measure_freshness(watermark: datetime | None, now: float, *, by: str, stream: str, workspace_id: int) -> None:
+def measure_freshness(
+    watermark: datetime | None, now: float, *, by: str, stream: str, workspace_id: int, warehouse: str
+) -> None:
     """Tell up to when everything is landed; nothing while that is not known.
 
     :param now: seconds since the epoch.
+    :param warehouse: connection and schema: each warehouse is as fresh as it was loaded last.
     """
     if watermark is not None:
-        tags = {"by": by, "stream": stream, "workspace": workspace_id}
+        tags = {"by": by, "stream": stream, "workspace": workspace_id, "warehouse": warehouse}
         metrics.WATERMARK.set(watermark.timestamp(), **tags)
         metrics.WATERMARK_AGE.set(max(0.0, (utc(now) - watermark).total_seconds()), **tags)

@@ -31,6 +31,7 @@ class ReconcileRequest:
         read again.
     :param try_number: of the task.
     :param is_resumed: the same try goes on after a deferral.
+    :param warehouse: connection and schema, as metrics name it.
     """
 
     workspace_id: int
@@ -45,6 +46,7 @@ class ReconcileRequest:
     attempt_key: str = ""
     try_number: int = 1
     is_resumed: bool = False
+    warehouse: str = ""
 
     def __post_init__(self) -> None:
         if self.workspace_id <= 0:

@@ -119,8 +119,8 @@ class Reconcile:
         for result, number in self._differences().items():
             metrics.DIFFERENCES.add(number - before[result], result=result)
         mark = None if self.summary.watermark is None else self._reading.watermark
-        workspace_id = self._request.workspace_id
-        measure_freshness(mark, now, by="reconcile", stream=STREAM, workspace_id=workspace_id)
+        workspace_id, warehouse = self._request.workspace_id, self._request.warehouse
+        measure_freshness(mark, now, by="reconcile", stream=STREAM, workspace_id=workspace_id, warehouse=warehouse)
 
     @property
     def _workspace_path(self) -> str:

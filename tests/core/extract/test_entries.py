@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer
@@ -39,10 +39,10 @@ class Toggl:
             day = TODAY - timedelta(days=1 + number * days // count)
             self.report.add(number, day=day, at=START - 86_400 * (1 + number * days // count))
 
-    def reader(self, **options) -> EntriesReader:
+    def reader(self, watermark: datetime | None = None, **options) -> EntriesReader:
         options.setdefault("run_started", utc(self.clock.time))
         wanted = EntriesOptions(workspace_id=7, lag=LAG, **options)
-        return EntriesReader(self.session, wanted, load_entries(self.cursor), self.clock)
+        return EntriesReader(self.session, wanted, load_entries(self.cursor), self.clock, watermark=watermark)
 
     def run(self, most: int = 10_000, **options) -> int:
         """Read up to so many pages, as a run that dies then; return the requests."""
@@ -182,6 +182,32 @@ def test_no_watermark_is_told_before_a_window_is_read_to_its_end():
     toggl = Toggl()
     toggl.add_history(25)
     assert next(toggl.reader().pages()).watermark is None
+
+
+@pytest.mark.parametrize("windows_per_run", [1, 2, 3])
+@pytest.mark.parametrize("years", [1, 2, 3, 4, 10])
+def test_hourly_runs_keep_the_watermark_fresh_however_long_the_history_is(years: int, windows_per_run: int):
+    toggl = Toggl()
+    beginning = TODAY - timedelta(days=366 * years - 2)
+    options = {"beginning": beginning, "windows_per_run": windows_per_run}
+    toggl.run(**options)
+    requests, last = [], None
+    # Over two midnights, when a planned day becomes one of the newest window, and past each daily look at planned days.
+    for _ in range(50):
+        toggl.pass_time(1)
+        toggl.clock.time += 1
+        before = len(toggl.transport.calls)
+        for page in toggl.reader(**options, watermark=last).pages():
+            toggl.cursor = page.cursor
+            assert page.watermark is not None
+            assert last is None or page.watermark >= last
+            last = page.watermark
+        requests.append(len(toggl.transport.calls) - before)
+        assert last is not None
+        assert utc(toggl.clock.time) - last <= LAG + timedelta(minutes=1)
+    # Windows read again in a run; beyond that the planned days once a day, and so the others where none has a turn.
+    daily = 1 if windows_per_run > 1 else years + 2
+    assert sum(requests) <= 50 * min(windows_per_run, years + 2) + 3 * daily
 
 
 def test_a_deletion_between_two_pages_skips_no_row():

@@ -145,6 +145,19 @@ def test_longer_histories_take_turns_and_none_is_left_out():
     assert set(seen) >= set(history(day(-366 * 10 + 2), TODAY))
 
 
+@pytest.mark.parametrize("budget", [1, 2, 3])
+def test_a_day_s_runs_look_at_another_window_however_small_the_budget_is(budget: int):
+    coverage, seen, beginning = known_history(3), [], day(-366 * 3 + 2)
+    for run in range(75):
+        started = NOW + run * HOUR
+        windows = chosen(coverage, beginning, budget=budget, started=started, now=started)
+        for window in windows:
+            coverage = cover(coverage, window, started, started + timedelta(minutes=1))
+        seen += windows
+    assert set(seen) >= {*history(beginning, TODAY), ahead(TODAY)}
+    assert len(seen) <= 75 * budget + 9
+
+
 def test_a_day_that_comes_into_sight_is_read_without_its_whole_window():
     coverage = known_history(1)
     tomorrow = TODAY + DAY

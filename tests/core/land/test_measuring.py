@@ -26,12 +26,13 @@ def test_a_landing_tells_how_many_rows_had_which_result() -> None:
 def test_a_mark_is_told_as_a_moment_and_as_an_age_that_is_never_negative() -> None:
     with recording() as recorder:
         for later in (90.0, -90.0):
-            measure_freshness(NOON, NOON.timestamp() + later, by="pull", stream="tags", workspace_id=7)
-    assert [value for _, value in recorder.of(metrics.WATERMARK)] == [NOON.timestamp()] * 2
+            measure_freshness(NOON, NOON.timestamp() + later, by="pull", stream="tags", workspace_id=7, warehouse="a.b")
+    tags = {"by": "pull", "stream": "tags", "workspace": "7", "warehouse": "a.b"}
+    assert recorder.of(metrics.WATERMARK) == [(tags, NOON.timestamp())] * 2
     assert [value for _, value in recorder.of(metrics.WATERMARK_AGE)] == [90, 0]
 
 
 def test_before_the_first_load_is_through_there_is_no_mark() -> None:
     with recording() as recorder:
-        measure_freshness(None, NOON.timestamp(), by="pull", stream="tags", workspace_id=7)
+        measure_freshness(None, NOON.timestamp(), by="pull", stream="tags", workspace_id=7, warehouse="a.b")
     assert recorder.sent == []

@@ -51,17 +51,17 @@
       series.push({ label: column.name, stroke: color, width: 2, dash: column.isLimit ? [6, 4] : [], points: { show: !column.isLimit, size: 4, fill: color }, value: shown(column) });
       data.push(column.values);
     });
-    const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(5, 16).replace("T", " ");
+    const clock = (seconds) => togglTimes.format(new Date(seconds * 1000), "hour");
     new uPlot(
       {
         width: Math.max(280, plot.clientWidth),
         height: 220,
-        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+        tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), togglTimes.zone()),
         scales: { x: { range: (_plot, first, last) => [first - 2700, last + 2700] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
         axes: [{ ...axis, space: 70, values: [[86400, "{MMM} {D}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{MMM} {D}", null, null, null, null, null, 1]] }, { ...axis, size: 56 }],
         legend: { markers: { fill: (plotted, place) => (plotted.series[place].dash?.length ? null : plotted.series[place].stroke()) } },
         cursor: { y: false, drag: { x: false, y: false } },
-        series: [{ label: "Hour (UTC)", value: (_plot, seconds) => (seconds == null ? "" : clock(seconds)) }, ...series],
+        series: [{ label: "Hour", value: (_plot, seconds) => (seconds == null ? "" : clock(seconds)) }, ...series],
       },
       [hours, ...data],
       plot,
@@ -69,17 +69,17 @@
     figure.dataset.drawn = "yes";
   };
 
-  const figures = [...document.querySelectorAll("figure.chart")];
-  const drawAll = () => figures.forEach(draw);
-  drawAll();
-  document.addEventListener("themechange", drawAll);
+  const drawAll = (root) => root.querySelectorAll("figure.chart").forEach(draw);
+  drawAll(document);
+  for (const change of ["themechange", "zonechange"]) document.addEventListener(change, () => drawAll(document));
+  document.addEventListener("refreshed", (event) => event.target.matches("figure.chart") && draw(event.target));
   let waiting = 0;
   addEventListener("resize", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(drawAll, 150);
+    waiting = setTimeout(() => drawAll(document), 150);
   });
 
-  // A look that found nothing within its time goes on by itself; whoever has no script follows the link.
+  // A search that found nothing within its time goes on by itself; whoever has no script follows the link.
   const next = document.querySelector("[data-go-on] a.older");
   if (next) location.replace(next.href);
 })();

@@ -1,0 +1,86 @@
+// Asks for the page again while somebody sees it, and replaces the parts that have changed; a button pauses it.
+"use strict";
+(() => {
+  const main = document.querySelector("main[data-refresh]");
+  const button = document.getElementById("refresh");
+  if (!main || !button) return;
+  const KEY = "toggl-auto-refresh";
+  const seconds = Number(main.dataset.refresh);
+  const parts = (root) => [...root.querySelectorAll("[data-live]")];
+  const known = new Map(parts(document).map((part) => [part.id, null]));
+  let paused = false;
+  let timer = 0;
+  let asking = false;
+  try {
+    paused = localStorage.getItem(KEY) === "off";
+  } catch {
+    // Storage may be forbidden; the button works all the same.
+  }
+
+  // What somebody reads, selects or types in is left as it is until they are done.
+  const isInUse = (part) => {
+    const active = document.activeElement;
+    const selection = getSelection();
+    return (
+      part.querySelector("details[open]") !== null ||
+      (part.contains(active) && active.matches("input, select, textarea")) ||
+      (selection && !selection.isCollapsed && part.contains(selection.anchorNode))
+    );
+  };
+
+  const replace = (part, next) => {
+    const active = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    part.replaceWith(next);
+    togglTimes.localize(next);
+    next.dispatchEvent(new Event("refreshed", { bubbles: true }));
+    if (active) next.querySelector(`[href="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
+  };
+
+  const ask = async () => {
+    if (asking || paused || document.hidden) return;
+    asking = true;
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Requested-With": "refresh" } });
+      if (!answer.ok || answer.redirected) return pause();
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!known.size || parts(fresh).length !== known.size) return location.reload();
+      for (const next of parts(fresh)) {
+        const part = document.getElementById(next.id);
+        const text = next.outerHTML;
+        if (!part || isInUse(part)) continue;
+        // The first answer is compared with nothing: this document is written over by scripts.
+        if (known.get(next.id) !== text && !(known.get(next.id) === null && next.matches("figure"))) replace(part, document.importNode(next, true));
+        known.set(next.id, text);
+      }
+    } catch {
+      // The server is not there for now; the next time it may be.
+    } finally {
+      asking = false;
+    }
+  };
+
+  const show = () => {
+    button.hidden = false;
+    button.textContent = `Auto-refresh: ${paused ? "off" : `${seconds} s`}`;
+    button.setAttribute("aria-pressed", String(!paused));
+    clearInterval(timer);
+    if (!paused) timer = setInterval(ask, seconds * 1000);
+  };
+  const pause = () => {
+    paused = true;
+    show();
+  };
+  button.addEventListener("click", () => {
+    paused = !paused;
+    try {
+      localStorage.setItem(KEY, paused ? "off" : "on");
+    } catch {
+      // It holds for this page.
+    }
+    show();
+    ask();
+  });
+  document.addEventListener("visibilitychange", ask);
+  document.addEventListener("toggl-refresh", ask);
+  show();
+})();
