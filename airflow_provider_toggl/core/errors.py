@@ -35,6 +35,37 @@ No message of any of them contains a secret; URLs in them have no credentials an
 from __future__ import annotations
 
 from datetime import datetime
+from enum import Enum
+
+
+class DatabaseFault(Enum):
+    """Why a database did not do what it was asked, the same for every engine.
+
+    ``docs/errors.md`` lists which codes of which engine stand for which of them.
+    """
+
+    UNREACHABLE = "unreachable"
+    """No connection: no such host, nothing listens there, or the server is starting or stopping."""
+    CONNECTION_LOST = "connection lost"
+    """The session ended: by the network, by a time limit on idle sessions, or by an administrator."""
+    BAD_CREDENTIALS = "bad credentials"
+    UNKNOWN_DATABASE = "unknown database"
+    TOO_MANY_CONNECTIONS = "too many connections"
+    LOCKED = "locked"
+    """Another session holds what is needed; a deadlock and a serialization failure among it."""
+    CANCELED = "canceled"
+    """A time limit on statements ended it, or a person did."""
+    MISSING_RIGHT = "missing right"
+    READ_ONLY = "read-only"
+    DISK_FULL = "disk full"
+    OUT_OF_MEMORY = "out of memory"
+    UNENCODABLE = "unencodable"
+    """A character that the encoding of the database cannot hold."""
+    MISSING_OBJECT = "missing object"
+    """A table, column, function or schema that is not there."""
+    CORRUPT = "corrupt"
+    OTHER = "other"
+    """None of these; the engine's own text says what it is."""
 
 
 class TogglError(Exception):
@@ -137,7 +168,14 @@ class MalformedAnswer(ApiError):
 
 
 class WarehouseError(TogglError):
-    """The database that rows land in could not do its part."""
+    """The database that rows land in could not do its part.
+
+    :param fault: why, as far as its code tells.
+    """
+
+    def __init__(self, message: str, *, fault: DatabaseFault = DatabaseFault.OTHER) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class WarehouseLocked(WarehouseError):
@@ -170,7 +208,14 @@ class DeliveryRefused(TogglError):
 
 
 class EventStoreError(TogglError):
-    """The database that keeps delivered events could not do its part."""
+    """The database that keeps delivered events could not do its part.
+
+    :param fault: why, as far as its code tells.
+    """
+
+    def __init__(self, message: str, *, fault: DatabaseFault = DatabaseFault.OTHER) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class EventStoreUnavailable(EventStoreError):

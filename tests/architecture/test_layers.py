@@ -15,6 +15,7 @@ BASE = {
     "core.streams",
     "core.metrics",
     "core.log_fields",
+    "core.databases",
 }
 CORE = BASE | {
     "core.api",
@@ -41,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.streams": {"core.errors"},
     "core.metrics": set(),
     "core.log_fields": set(),
+    "core.databases": {"core.errors"},
     "core.api": BASE,
     "core.events": BASE,
     "core.land": BASE,

@@ -40,9 +40,11 @@ class MariadbServer:
     """One server, with a user ``toggl`` who may do everything.
 
     :param folder: where its data and its log are; must be empty.
+    :param options: further ones of its command line.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._options = options
         program = find_mariadb()
         if program is None:
             raise RuntimeError("MariaDB for tests is missing: apt-get install mariadb-server.")
@@ -61,7 +63,7 @@ class MariadbServer:
         options = [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self._folder / 'socket'}"]
         options.append(f"--init-file={self._first}")
         options += [f"--pid-file={self._folder / 'pid'}", "--innodb-buffer-pool-size=64M", f"--user={self._user}"]
-        options.append(f"--tmpdir={self.temporary}")
+        options += [f"--tmpdir={self.temporary}", *self._options]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "--no-defaults", f"--datadir={self._data}", *options],
@@ -142,11 +144,11 @@ def connect(port: int, user: str = "toggl", password: str = PASSWORD, **options:
 
 
 @contextlib.contextmanager
-def running_mariadb() -> Iterator[MariadbServer]:
+def running_mariadb(*options: str) -> Iterator[MariadbServer]:
     """Yield a server that answers, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     try:
-        server = MariadbServer(folder)
+        server = MariadbServer(folder, *options)
         try:
             server.start()
             yield server

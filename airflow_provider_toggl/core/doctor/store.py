@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from airflow_provider_toggl.core.doctor.account import judge_offset
 from airflow_provider_toggl.core.doctor.findings import Finding, fine, trouble
-from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreTooNew, TogglError
+from airflow_provider_toggl.core.errors import (
+    DatabaseFault,
+    EventStoreDamaged,
+    EventStoreError,
+    EventStoreTooNew,
+    TogglError,
+)
 from airflow_provider_toggl.core.events.store import StoreFacts
 
 LOW_BYTES, LEAST_BYTES = 500 << 20, 1 << 20
 """Free bytes of its disk from which on it is worth a warning, and a fault."""
-# The first that is found in the error's text decides; a full disk may also be one that "cannot be written". A single
-# word could be in the name of a folder.
-_BY_WORD = (
-    ("disk is full", "disk_full"),
-    ("disk full", "disk_full"),
-    ("No space left", "disk_full"),
-    ("is locked", "store_locked"),
-    ("lock timeout", "store_locked"),
-    ("readonly database", "store_read_only"),
-    ("read-only transaction", "store_read_only"),
-    ("unable to open", "store_read_only"),
-    ("cannot be written", "store_read_only"),
-)
+_FINDINGS = {
+    DatabaseFault.DISK_FULL: "disk_full",
+    DatabaseFault.LOCKED: "store_locked",
+    DatabaseFault.READ_ONLY: "store_read_only",
+}
 
 
 def judge_store_error(error: TogglError) -> Finding:
@@ -31,8 +29,8 @@ def judge_store_error(error: TogglError) -> Finding:
         return trouble("store_too_new", text)
     if isinstance(error, EventStoreDamaged):
         return trouble("store_damaged", text)
-    name = next((name for word, name in _BY_WORD if word in text), "store_unreachable")
-    return trouble(name, text)
+    fault = error.fault if isinstance(error, EventStoreError) else DatabaseFault.OTHER
+    return trouble(_FINDINGS.get(fault, "store_unreachable"), text)
 
 
 def check_store(facts: StoreFacts, *, seconds: float) -> list[Finding]:

@@ -10,7 +10,7 @@ from airflow_provider_toggl.core.errors import SchemaTooNew, TogglError, Warehou
 
 STALE = timedelta(hours=26)
 """Since the last landing of a stream: a day, and what a nightly run may take."""
-_WHAT_CAME = {2: "days that changed", 3: "history"}
+_WHAT_CAME = {2: "days that changed", 3: "history", 4: "primary keys"}
 
 
 def judge_warehouse_error(error: TogglError) -> Finding:

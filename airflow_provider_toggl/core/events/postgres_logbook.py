@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
 
 from airflow_provider_toggl.core.clock import Clock, utc
+from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreError
 from airflow_provider_toggl.core.events.logbook import (
     EVERY_REFUSAL,
     HOUR,
@@ -29,6 +30,7 @@ from airflow_provider_toggl.core.events.logbook import (
 )
 from airflow_provider_toggl.core.events.postgres_server import Connection, PostgresServer
 from airflow_provider_toggl.core.events.rows import (
+    escape_texts,
     note_from_row,
     refusal_from_row,
     refusal_to_row,
@@ -65,23 +67,23 @@ class PostgresLogbook:
     def keep_refused(self, refused: Sequence[Refused]) -> None:
         """Keep refusals; of all that are kept the newest stay."""
 
-        def keep(db: Connection) -> None:
+        def keep(db: Connection, some: Sequence[Refused]) -> None:
             with db.transaction():
-                self._keep_refused(db, refused)
+                self._keep_refused(db, some)
 
-        self._server.run(keep)
+        self._run_storable(keep, refused)
 
     def keep_received(self, received: Received) -> None:
         """Keep what a receiver tells: counts by the hour, and the newest refusals."""
 
-        def keep(db: Connection) -> None:
+        def keep(db: Connection, refused: Sequence[Refused]) -> None:
             with db.transaction():
                 # In one order, so that two receivers do not wait for each other.
                 for (conn_id, outcome), count in sorted(received.counts.items()):
                     self._keep(db, "add_sample", Sample(received_name(conn_id, outcome), received.at, count), HOUR)
-                self._keep_refused(db, received.refused)
+                self._keep_refused(db, refused)
 
-        self._server.run(keep)
+        self._run_storable(keep, received.refused)
 
     def refusals(
         self, conn_id: str, wanted: RefusalFilter = EVERY_REFUSAL, *, before: int | None = None, limit: int = 50
@@ -114,6 +116,16 @@ class PostgresLogbook:
     def keep_place(self, db: Connection, consumer: str, seq: int, at: datetime) -> None:
         """Keep, within a transaction, where a named reader is now."""
         self._keep(db, "set_sample", Sample(consumer_name(consumer), at, seq), MINUTE)
+
+    def _run_storable(self, keep: Callable[[Connection, Sequence[Refused]], None], refused: Sequence[Refused]) -> None:
+        """Keep refusals, in ASCII where the encoding of the database cannot hold a character of them."""
+        try:
+            self._server.run(lambda db: keep(db, refused))
+        except EventStoreError as error:
+            if error.fault is not DatabaseFault.UNENCODABLE:
+                raise
+            escaped = [escape_texts(one) for one in refused]
+            self._server.run(lambda db: keep(db, escaped))
 
     def _keep_refused(self, db: Connection, refused: Sequence[Refused]) -> None:
         for one in refused:

@@ -9,14 +9,16 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from airflow_provider_toggl.core.databases import faults, postgres
+from airflow_provider_toggl.core.databases.faults import first_line
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
+    DatabaseFault,
     EventStoreDamaged,
     EventStoreError,
     EventStoreUnavailable,
 )
 from airflow_provider_toggl.core.events.pool import ConnectionPool
-from airflow_provider_toggl.core.events.queries import load_queries
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -34,10 +36,22 @@ _NOTICE_SILENCE = {
     "tcp_user_timeout": "10000",
     "application_name": "airflow-provider-toggl",
 }
-_DAMAGE = ("XX", "42P01", "42703", "3F000")
-"""Begins of SQLSTATE: internal errors such as a broken page; tables, columns or a schema that are not there."""
-_CUT = (None, "57P01", "57P02", "57P03", "25P03")
-"""SQLSTATE where the connection ended, by the network or by the server; the next one may be good."""
+SESSION_SETTINGS: dict[str, str] = {
+    **postgres.SESSION_SETTINGS,
+    "search_path": "pg_catalog",
+    # Each statement sees what was committed before it, and may write.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    # Events that a policy hides would be lost to readers: fail instead.
+    "row_security": "off",
+    "lock_timeout": f"{LOCK_TIMEOUT * 1000:.0f}",
+    "statement_timeout": f"{STATEMENT_TIMEOUT * 1000:.0f}",
+    "idle_in_transaction_session_timeout": f"{LOCK_TIMEOUT * 1000:.0f}",
+}
+_DURABLE = """; select set_config('synchronous_commit', 'on', false)
+where current_setting('synchronous_commit') <> 'remote_apply'"""
+"""An answered delivery must outlive a crash; a role or database that waits for more than our disk keeps that."""
 
 
 class PostgresServer:
@@ -45,7 +59,7 @@ class PostgresServer:
 
     :param dsn: a connection string of libpq; never shown.
     :param connect_timeout: in seconds, where the DSN has none.
-    :param on_connect: a statement to run on each new connection.
+    :param on_connect: the LISTEN to run on each new connection, None for those that do not listen.
     """
 
     def __init__(self, dsn: str, connect_timeout: float, on_connect: sql.Composed | None = None) -> None:
@@ -54,6 +68,7 @@ class PostgresServer:
                 "connect_timeout": str(max(2, round(connect_timeout))),
                 **_NOTICE_SILENCE,
                 **conninfo_to_dict(dsn),
+                **postgres.CONNECT_PARAMETERS,
             }
         except psycopg.ProgrammingError:
             # Not chained: its text quotes the DSN.
@@ -73,8 +88,8 @@ class PostgresServer:
         try:
             try:
                 return self._run_once(work)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if error.sqlstate not in _CUT:
+            except psycopg.Error as error:
+                if postgres.find_fault(error) is not DatabaseFault.CONNECTION_LOST:
                     raise
                 self._pool.clear()
                 return self._run_once(work)
@@ -94,14 +109,16 @@ class PostgresServer:
             # A transaction is begun where one is wanted.
             db = psycopg.connect(autocommit=True, **self._parameters)  # type: ignore[arg-type]
         except psycopg.Error as error:
+            fault = postgres.find_refusal(error)
             raise EventStoreUnavailable(
-                f"The event store's PostgreSQL cannot be reached: {_first_line(str(error))} What was not stored may be "
-                "tried again."
+                f"The event store's PostgreSQL cannot be reached: {first_line(error)} {faults.ADVICE.get(fault, '')} "
+                "What was not stored may be tried again.",
+                fault=fault,
             ) from None
         try:
-            seconds = (LOCK_TIMEOUT, STATEMENT_TIMEOUT, LOCK_TIMEOUT)
-            timeouts = [f"{each * 1000:.0f}" for each in seconds]
-            db.execute(sql.SQL(load_queries("postgres")["configure_session"]), timeouts)
+            # A session that listens is idle by its nature.
+            settings = SESSION_SETTINGS | ({"idle_session_timeout": "0"} if self._on_connect else {})
+            db.execute(postgres.build_settings(db, settings, local=False) + sql.SQL(_DURABLE))
             if self._on_connect:
                 db.execute(self._on_connect)
         except BaseException:
@@ -112,27 +129,23 @@ class PostgresServer:
 
 def _translated(error: psycopg.Error) -> EventStoreError:
     """Return what an error means. The details that PostgreSQL adds are left out: they may quote a row."""
-    text = _first_line(error.diag.message_primary or str(error))
-    state = error.sqlstate or ""
-    if state.startswith(_DAMAGE):
+    fault = postgres.find_fault(error)
+    text = f"The event store's PostgreSQL says ({error.sqlstate or 'no code'}): "
+    text += first_line(error.diag.message_primary or error)
+    if fault in (DatabaseFault.CORRUPT, DatabaseFault.MISSING_OBJECT):
         return EventStoreDamaged(
-            f"The event store's PostgreSQL says ({state}): {text} If its tables are missing, they were never made or "
-            "somebody removed them; else the database is damaged and needs its administrator."
+            f"{text} If its tables are missing, they were never made, somebody removed them, or its user has no USAGE "
+            "on their schema; else the database is damaged and needs its administrator.",
+            fault=fault,
         )
-    return EventStoreUnavailable(f"The event store's PostgreSQL says ({state or 'no code'}): {text} {_advice(state)}")
+    advice = _ADVICE.get(fault) or faults.ADVICE.get(fault, "")
+    return EventStoreUnavailable(
+        " ".join(part for part in (text, advice, "What was not stored may be tried again.") if part), fault=fault
+    )
 
 
-def _advice(state: str) -> str:
-    if state == "42501":
-        return "Its user must own the event store's schema, or be allowed to create it."
-    if state == "25006":
-        return "It is read-only: connect to the primary server."
-    if state.startswith("53"):
-        return "The server lacks room, memory or connections; what was not stored may be tried again."
-    if state in ("55P03", "57014"):
-        return "Others have kept it busy for too long; what was not stored may be tried again."
-    return "What was not stored may be tried again."
-
-
-def _first_line(text: str) -> str:
-    return " ".join(text.split("\n", maxsplit=1)[0].split()).rstrip(".") + "."
+_ADVICE = {
+    DatabaseFault.MISSING_RIGHT: "Its user must own the event store's schema, or be allowed to create it.",
+    DatabaseFault.LOCKED: f"Others have kept it busy for more than {LOCK_TIMEOUT:g} s.",
+    DatabaseFault.CANCELED: f"It took longer than {STATEMENT_TIMEOUT:g} s, or somebody canceled it.",
+}

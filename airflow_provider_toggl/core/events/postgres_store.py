@@ -14,7 +14,8 @@ import psycopg
 from psycopg import sql
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import EventStoreTooNew
+from airflow_provider_toggl.core.databases import postgres
+from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreError, EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
 from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind, keep_newest
@@ -25,6 +26,7 @@ from airflow_provider_toggl.core.events.rows import (
     COLUMNS,
     consumer_from_row,
     delivery_from_row,
+    escape_texts,
     filter_values,
     from_microseconds,
     from_row,
@@ -73,6 +75,7 @@ class PostgresEventStore:
     def __init__(
         self, dsn: str, *, schema: str = "toggl_events", clock: Clock | None = None, connect_timeout: float = 5.0
     ) -> None:
+        postgres.check_schema_name(schema)
         self._schema = schema
         self._clock = clock or SystemClock()
         self._sql = {name: self._with_names(text) for name, text in load_queries("postgres").items()}
@@ -104,6 +107,15 @@ class PostgresEventStore:
         if not events:
             return []
         rows = [to_row(event) for event in events]
+        try:
+            return self._append(rows)
+        except EventStoreError as error:
+            if error.fault is not DatabaseFault.UNENCODABLE:
+                raise
+            # The body has the true texts; what is beside it is for lists and filters.
+            return self._append([to_row(escape_texts(event)) for event in events])
+
+    def _append(self, rows: Sequence[tuple[Any, ...]]) -> list[Appended]:
         described, start = [], 1
         for *values, body in rows:
             described.append(dict(zip(COLUMNS[:-1], values, strict=True), body_start=start, body_length=len(body)))

@@ -6,8 +6,9 @@ import calendar
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.dedupe import event_key
@@ -61,6 +62,16 @@ def to_row(event: NewEvent) -> tuple[Any, ...]:
         zlib.crc32(event.body),
         event.body,
     )
+
+
+T = TypeVar("T", NewEvent, Refused)
+
+
+def escape_texts(stored: T) -> T:
+    """Return an event or a refusal whose descriptive texts are in ASCII, for narrow encodings."""
+    texts = {name: getattr(stored, name, None) for name in ("entity", "action", "oddity", "reason")}
+    escaped = {name: text.encode("ascii", "backslashreplace").decode() for name, text in texts.items() if text}
+    return replace(stored, **escaped)
 
 
 def from_row(row: Sequence[Any]) -> StoredEvent:

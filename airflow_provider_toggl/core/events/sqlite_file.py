@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -11,7 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreError, EventStoreUnavailable
+from airflow_provider_toggl.core.databases.faults import find_sqlite_fault
+from airflow_provider_toggl.core.errors import (
+    DatabaseFault,
+    EventStoreDamaged,
+    EventStoreError,
+    EventStoreUnavailable,
+)
 from airflow_provider_toggl.core.events.pool import ConnectionPool
 from airflow_provider_toggl.core.events.sqlite_health import find_free_bytes
 
@@ -49,7 +56,8 @@ class SqliteFile:
         except OSError as error:
             raise EventStoreUnavailable(
                 f"The event store {self.path} cannot be written: {error.strerror}. Every process that uses it needs "
-                "the right to write the file and its folder, on a disk that can be written."
+                "the right to write the file and its folder, on a disk that can be written.",
+                fault=DatabaseFault.DISK_FULL if error.errno in _NO_SPACE else DatabaseFault.READ_ONLY,
             ) from error
 
     def _link_new(self) -> None:
@@ -80,7 +88,7 @@ class SqliteFile:
                     break
                 except sqlite3.OperationalError as error:
                     # This statement does not wait by itself for others, who may just be doing the same.
-                    if "locked" not in str(error) or time.monotonic() >= deadline:
+                    if find_sqlite_fault(error) is not DatabaseFault.LOCKED or time.monotonic() >= deadline:
                         raise
                     time.sleep(0.01)
         if mode != "wal":
@@ -150,30 +158,31 @@ class SqliteFile:
         return status.st_dev, status.st_ino
 
     def _translated(self, error: Exception) -> EventStoreError:
-        text = str(error)
+        text, fault = str(error), find_sqlite_fault(error)
         free = find_free_bytes(self.path) if "I/O error" in text else None
         if free is not None and free < ROOM:
             # SQLite says so only of some of its files.
-            text = f"{text}, for the disk is full"
-        if type(error) is sqlite3.DatabaseError:  # SQLITE_CORRUPT, SQLITE_NOTADB; the others have classes of their own
+            text, fault = f"{text}, for the disk is full", DatabaseFault.DISK_FULL
+        if fault is DatabaseFault.CORRUPT:
             return EventStoreDamaged(
                 f"The event store {self.path} is damaged: {text}. Keep a copy, then restore a backup, or save what can "
                 "be read by `sqlite3 FILE .recover`, or move it away to begin a new one; the next pull brings what "
-                "is missing."
+                "is missing.",
+                fault=fault,
             )
-        if text.startswith("no such"):
+        if fault is DatabaseFault.MISSING_OBJECT:
             return EventStoreDamaged(
                 f"The event store {self.path} lacks what it should have: {text}. It may never have been prepared, or "
-                "somebody changed it."
+                "somebody changed it.",
+                fault=fault,
             )
-        return EventStoreUnavailable(f"The event store {self.path} cannot be used: {text}. {_advice(text)}")
+        advice = _ADVICE.get(fault, "What was not stored may be tried again.")
+        return EventStoreUnavailable(f"The event store {self.path} cannot be used: {text}. {advice}", fault=fault)
 
 
-def _advice(text: str) -> str:
-    if "locked" in text:
-        return "Another process has held it for too long; what was not stored may be tried again."
-    if "full" in text:
-        return "Make room on its disk; what was not stored may be tried again."
-    if "readonly" in text or "unable to open" in text:
-        return "It and its folder must be there and writable for every user who runs a part of this."
-    return "What was not stored may be tried again."
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_ADVICE = {
+    DatabaseFault.LOCKED: "Another process has held it for too long; what was not stored may be tried again.",
+    DatabaseFault.DISK_FULL: "Make room on its disk; what was not stored may be tried again.",
+    DatabaseFault.READ_ONLY: "It and its folder must be there and writable for every user who runs a part of this.",
+}

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
-from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreTooNew
+from airflow_provider_toggl.core.databases.faults import find_sqlite_fault
+from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, EventStoreTooNew
 from airflow_provider_toggl.core.events.consumers import check_name, check_place, no_event
 from airflow_provider_toggl.core.events.dedupe import number_key
 from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind, keep_newest
@@ -310,7 +311,7 @@ class SqliteEventStore:
         try:
             row = db.execute(_SQL["find_version"]).fetchone()
         except sqlite3.OperationalError as error:
-            if not str(error).startswith("no such table"):
+            if find_sqlite_fault(error) is not DatabaseFault.MISSING_OBJECT:
                 raise
             if _number(db, "is_of_others"):
                 raise ConfigurationError(

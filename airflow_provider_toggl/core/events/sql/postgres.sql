@@ -1,19 +1,6 @@
 -- The event store in PostgreSQL; {schema} is its schema. Instants are microseconds since 1970, as in every engine; ids
 -- that may exceed 64 bits are texts.
 
--- name: configure_session: durable, and each statement sees what was committed before it, whatever the role's defaults
-select
-    set_config(
-        'synchronous_commit',
-        case current_setting('synchronous_commit') when 'remote_apply' then 'remote_apply' else 'on' end,
-        false
-    ),
-    set_config('default_transaction_isolation', 'read committed', false),
-    set_config('default_transaction_read_only', 'off', false),
-    set_config('lock_timeout', %s, false),
-    set_config('statement_timeout', %s, false),
-    set_config('idle_in_transaction_session_timeout', %s, false);
-
 -- name: find_tables: whether the schema is there, and whether its first table
 select to_regnamespace(%s) is not null, to_regclass(%s) is not null;
 

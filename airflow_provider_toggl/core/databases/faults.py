@@ -1,0 +1,171 @@
+"""Which code of which engine means what, and what to do about it.
+
+The only classification of drivers' errors; ``docs/errors.md`` shows it. What is not listed keeps the engine's own text.
+No driver is imported here.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_toggl.core.errors import DatabaseFault
+
+POSTGRES: dict[str, DatabaseFault] = {
+    "08": DatabaseFault.CONNECTION_LOST,
+    "22021": DatabaseFault.UNENCODABLE,
+    "22P05": DatabaseFault.UNENCODABLE,
+    "25006": DatabaseFault.READ_ONLY,
+    "25P03": DatabaseFault.CONNECTION_LOST,
+    "25P04": DatabaseFault.CONNECTION_LOST,
+    "28": DatabaseFault.BAD_CREDENTIALS,
+    "3D000": DatabaseFault.UNKNOWN_DATABASE,
+    "3F000": DatabaseFault.MISSING_OBJECT,
+    "40001": DatabaseFault.LOCKED,
+    "40P01": DatabaseFault.LOCKED,
+    "42501": DatabaseFault.MISSING_RIGHT,
+    "42703": DatabaseFault.MISSING_OBJECT,
+    "42883": DatabaseFault.MISSING_OBJECT,
+    "42P01": DatabaseFault.MISSING_OBJECT,
+    "53100": DatabaseFault.DISK_FULL,
+    "53200": DatabaseFault.OUT_OF_MEMORY,
+    "53300": DatabaseFault.TOO_MANY_CONNECTIONS,
+    "53400": DatabaseFault.DISK_FULL,
+    "55006": DatabaseFault.LOCKED,
+    "55P03": DatabaseFault.LOCKED,
+    "57014": DatabaseFault.CANCELED,
+    "57P01": DatabaseFault.CONNECTION_LOST,
+    "57P02": DatabaseFault.CONNECTION_LOST,
+    "57P03": DatabaseFault.UNREACHABLE,
+    "57P04": DatabaseFault.UNKNOWN_DATABASE,
+    "57P05": DatabaseFault.CONNECTION_LOST,
+    "58030": DatabaseFault.CORRUPT,
+    "XX": DatabaseFault.CORRUPT,
+}
+"""By SQLSTATE, or by its first two characters for a whole class."""
+
+POSTGRES_REFUSALS: dict[str, DatabaseFault] = {
+    "authentication failed": DatabaseFault.BAD_CREDENTIALS,
+    "no password supplied": DatabaseFault.BAD_CREDENTIALS,
+    "no pg_hba.conf entry": DatabaseFault.BAD_CREDENTIALS,
+    "is not permitted to log in": DatabaseFault.BAD_CREDENTIALS,
+    "pg_hba.conf rejects connection": DatabaseFault.BAD_CREDENTIALS,
+    "permission denied for database": DatabaseFault.MISSING_RIGHT,
+    "too many clients already": DatabaseFault.TOO_MANY_CONNECTIONS,
+    "too many connections": DatabaseFault.TOO_MANY_CONNECTIONS,
+    "remaining connection slots are reserved": DatabaseFault.TOO_MANY_CONNECTIONS,
+    'role "': DatabaseFault.BAD_CREDENTIALS,
+    'database "': DatabaseFault.UNKNOWN_DATABASE,
+}
+"""By a part of the text, the first that fits, of a connection that was refused: libpq gives no SQLSTATE of that."""
+
+MYSQL: dict[int, DatabaseFault] = {
+    **dict.fromkeys((1129, 2002, 2003, 2005), DatabaseFault.UNREACHABLE),
+    **dict.fromkeys(
+        (1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2055, 3169, 4031),
+        DatabaseFault.CONNECTION_LOST,
+    ),
+    **dict.fromkeys((1045, 1130, 1251, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151), DatabaseFault.BAD_CREDENTIALS),
+    1049: DatabaseFault.UNKNOWN_DATABASE,
+    **dict.fromkeys((1040, 1203, 1226), DatabaseFault.TOO_MANY_CONNECTIONS),
+    **dict.fromkeys((1205, 1206, 1213, 3058, 3572), DatabaseFault.LOCKED),
+    **dict.fromkeys((1317, 1969, 3024), DatabaseFault.CANCELED),
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), DatabaseFault.MISSING_RIGHT),
+    **dict.fromkeys((1290, 1792, 1836, 1874), DatabaseFault.READ_ONLY),
+    **dict.fromkeys((1021, 1114), DatabaseFault.DISK_FULL),
+    **dict.fromkeys((1037, 1038, 1041), DatabaseFault.OUT_OF_MEMORY),
+    **dict.fromkeys((1366, 1977, 3854, 3988), DatabaseFault.UNENCODABLE),
+    **dict.fromkeys((1054, 1146, 1305), DatabaseFault.MISSING_OBJECT),
+    **dict.fromkeys((1034, 1194, 1195, 1712), DatabaseFault.CORRUPT),
+}
+"""By number, of MySQL, of MariaDB and of their drivers."""
+
+SQLITE: dict[str, DatabaseFault] = {
+    "SQLITE_BUSY": DatabaseFault.LOCKED,
+    "SQLITE_LOCKED": DatabaseFault.LOCKED,
+    "SQLITE_INTERRUPT": DatabaseFault.CANCELED,
+    "SQLITE_PERM": DatabaseFault.READ_ONLY,
+    "SQLITE_READONLY": DatabaseFault.READ_ONLY,
+    "SQLITE_CANTOPEN": DatabaseFault.READ_ONLY,
+    "SQLITE_FULL": DatabaseFault.DISK_FULL,
+    "SQLITE_NOMEM": DatabaseFault.OUT_OF_MEMORY,
+    "SQLITE_CORRUPT": DatabaseFault.CORRUPT,
+    "SQLITE_NOTADB": DatabaseFault.CORRUPT,
+}
+"""By the name of the result code; an extended one begins with it."""
+
+SQLITE_TEXTS: dict[str, DatabaseFault] = {
+    "is locked": DatabaseFault.LOCKED,
+    "readonly database": DatabaseFault.READ_ONLY,
+    "unable to open database file": DatabaseFault.READ_ONLY,
+    "disk is full": DatabaseFault.DISK_FULL,
+    "out of memory": DatabaseFault.OUT_OF_MEMORY,
+    "malformed": DatabaseFault.CORRUPT,
+    "not a database": DatabaseFault.CORRUPT,
+    "no such table": DatabaseFault.MISSING_OBJECT,
+    "no such column": DatabaseFault.MISSING_OBJECT,
+}
+"""By a part of SQLite's text, where there is no code: before Python 3.11, and for what is missing."""
+
+DUCKDB: dict[str, DatabaseFault] = {
+    "Could not set lock on file": DatabaseFault.LOCKED,
+    "different configuration": DatabaseFault.LOCKED,
+    "Conflict on": DatabaseFault.LOCKED,
+    "No space left on device": DatabaseFault.DISK_FULL,
+    "Disk quota exceeded": DatabaseFault.DISK_FULL,
+    "Out of Memory Error": DatabaseFault.OUT_OF_MEMORY,
+    "could not allocate": DatabaseFault.OUT_OF_MEMORY,
+    "Permission denied": DatabaseFault.READ_ONLY,
+    "Permission Error": DatabaseFault.READ_ONLY,
+    "read-only": DatabaseFault.READ_ONLY,
+    "Read-only file system": DatabaseFault.READ_ONLY,
+    "not a valid DuckDB database file": DatabaseFault.CORRUPT,
+    "Corrupt": DatabaseFault.CORRUPT,
+    "INTERRUPT Error": DatabaseFault.CANCELED,
+    "Catalog Error": DatabaseFault.MISSING_OBJECT,
+}
+"""By a part of the text, the first that fits: DuckDB has no codes."""
+
+ADVICE: dict[DatabaseFault, str] = {
+    DatabaseFault.UNREACHABLE: "Check host, port and network, and that the server runs.",
+    DatabaseFault.CONNECTION_LOST: "The connection was cut.",
+    DatabaseFault.BAD_CREDENTIALS: "Check login and password of the connection, and from where the server lets it in.",
+    DatabaseFault.UNKNOWN_DATABASE: "Check the name of the database in the connection, or create it.",
+    DatabaseFault.TOO_MANY_CONNECTIONS: "Raise the server's limit on connections or lower Airflow's parallelism.",
+    DatabaseFault.CANCELED: "A time limit of server, database or role ended the statement, or somebody canceled it.",
+    DatabaseFault.READ_ONLY: "The server takes no writes: name the primary one.",
+    DatabaseFault.DISK_FULL: "Free space on the disk of the database, or raise its limit.",
+    DatabaseFault.OUT_OF_MEMORY: "Give the database more memory, or load in smaller parts.",
+    DatabaseFault.UNENCODABLE: "Use a database with the encoding UTF8, or utf8mb4 in MySQL.",
+    DatabaseFault.CORRUPT: "The server reports damage or an internal error: its administrator must look at it.",
+}
+"""What to do; nothing for what needs more to be known than the fault."""
+
+
+def find_postgres_fault(sqlstate: str) -> DatabaseFault:
+    """Return what a SQLSTATE of PostgreSQL means."""
+    return POSTGRES.get(sqlstate) or POSTGRES.get(sqlstate[:2], DatabaseFault.OTHER)
+
+
+def find_mysql_fault(error: Exception) -> DatabaseFault:
+    """Return what an error of a MySQL driver means."""
+    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    # The driver's own, without a number: "MySQL Connection not available". It uses -1 for misuse too.
+    if number in (-1, None, 0) and type(error).__name__ in ("OperationalError", "InterfaceError"):
+        return DatabaseFault.CONNECTION_LOST
+    return MYSQL.get(number, DatabaseFault.OTHER) if isinstance(number, int) else DatabaseFault.OTHER
+
+
+def find_sqlite_fault(error: Exception) -> DatabaseFault:
+    """Return what an error of ``sqlite3`` means."""
+    if isinstance(error, MemoryError):
+        return DatabaseFault.OUT_OF_MEMORY
+    name = "_".join(str(getattr(error, "sqlite_errorname", "")).split("_")[:2])
+    return SQLITE.get(name) or find_by_text(SQLITE_TEXTS, str(error))
+
+
+def find_by_text(texts: dict[str, DatabaseFault], text: str) -> DatabaseFault:
+    """Return the fault of the first part that is found in a text."""
+    return next((fault for part, fault in texts.items() if part in text), DatabaseFault.OTHER)
+
+
+def first_line(error: object) -> str:
+    """Return an error's first line as a sentence; further lines may quote a row."""
+    return " ".join(str(error).split("\n", maxsplit=1)[0].split()).rstrip(".") + "."

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from support.postgres import PostgresServer, running_postgres
+
+from airflow_provider_toggl.core.databases import postgres
+from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault
+
+pytestmark = pytest.mark.xdist_group("postgres-sessions")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+def shown(db: psycopg.Connection[tuple[object, ...]], name: str) -> object:
+    return db.execute(f"show {name}").fetchall()[0][0]
+
+
+def test_settings_of_a_transaction_end_with_it(server: PostgresServer) -> None:
+    with psycopg.connect(server.dsn, autocommit=True, options="-c timezone=Asia/Tokyo") as db:
+        with db.transaction():
+            db.execute(postgres.build_settings(db, postgres.SESSION_SETTINGS, local=True))
+            assert shown(db, "timezone") == "UTC"
+        assert shown(db, "timezone") == "Asia/Tokyo"
+        db.execute(postgres.build_settings(db, postgres.SESSION_SETTINGS, local=False))
+        assert {name: shown(db, name) for name in postgres.SESSION_SETTINGS} == postgres.SESSION_SETTINGS
+
+
+def test_what_psycopg_refuses_itself_is_no_lost_connection(server: PostgresServer) -> None:
+    with psycopg.connect(server.dsn, autocommit=True) as db:
+        with pytest.raises(psycopg.ProgrammingError) as told:
+            db.execute("select %s", [])
+        assert postgres.find_fault(told.value) is DatabaseFault.OTHER
+        with pytest.raises(psycopg.Error) as told:
+            db.execute("select pg_terminate_backend(pg_backend_pid())")
+        assert postgres.find_fault(told.value) is DatabaseFault.CONNECTION_LOST
+        with pytest.raises(psycopg.Error) as told:
+            db.execute("select 1")
+        assert postgres.find_fault(told.value) is DatabaseFault.CONNECTION_LOST
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("dbname=nowhere", DatabaseFault.UNKNOWN_DATABASE),
+        ("user=nobody_of_that_name", DatabaseFault.BAD_CREDENTIALS),
+        ("user=barred", DatabaseFault.BAD_CREDENTIALS),
+        ("user=limited", DatabaseFault.TOO_MANY_CONNECTIONS),
+        ("user=outsider dbname=closed", DatabaseFault.MISSING_RIGHT),
+        ("port=1", DatabaseFault.UNREACHABLE),
+        ("host=no.such.host.invalid", DatabaseFault.UNREACHABLE),
+        ("user=secretive password=wrong", DatabaseFault.BAD_CREDENTIALS),
+        ("user=secretive", DatabaseFault.BAD_CREDENTIALS),
+        ("user=shut_out", DatabaseFault.BAD_CREDENTIALS),
+    ],
+)
+def test_why_no_connection_is_made_is_known(server: PostgresServer, change: str, fault: DatabaseFault) -> None:
+    with psycopg.connect(server.dsn, autocommit=True) as db:
+        db.execute("drop database if exists closed")
+        for role, options in (
+            ("barred", "nologin"),
+            ("limited", "login connection limit 0"),
+            ("outsider", "login"),
+            ("secretive", "login password 'right'"),
+            ("shut_out", "login"),
+        ):
+            db.execute(f"drop role if exists {role}")
+            db.execute(f"create role {role} {options}")
+        db.execute("create database closed")
+        db.execute("revoke connect on database closed from public")
+        access = server.data / "pg_hba.conf"
+        rules = "host all secretive 127.0.0.1/32 scram-sha-256\nhost all shut_out 127.0.0.1/32 reject\n"
+        if rules not in access.read_text():
+            access.write_text(rules + access.read_text())
+        db.execute("select pg_reload_conf()")
+    with pytest.raises(psycopg.OperationalError) as told:
+        psycopg.connect(f"{server.dsn} {change} connect_timeout=5")
+    assert postgres.find_refusal(told.value) is fault
+
+
+@pytest.mark.parametrize("schema", ["", "x" * 64, "ü" * 32, "a\0b"])
+def test_a_name_that_would_be_cut_is_refused(schema: str) -> None:
+    with pytest.raises(ConfigurationError, match="63 bytes"):
+        postgres.check_schema_name(schema)
+
+
+@pytest.mark.parametrize("schema", ["x" * 63, "ü" * 31])
+def test_a_name_of_the_greatest_length_is_none_too_long(schema: str) -> None:
+    postgres.check_schema_name(schema)
