@@ -58,15 +58,15 @@ def _land_some(target: Target, found: pa.Table) -> int:
     """Try these records, and return how many of them were landed."""
     columns = [found[name].to_pylist() for name in ("id", "stream", "workspace_id", "raw")]
     records = list(zip(*columns, instants_of(found["observed_at"]), strict=True))
-    batches: list[Batch] = []
-    done: list[str] = []
+    readable: dict[str, list[Batch]] = {}
     for key, stream, workspace_id, raw, observed_at in records:
-        read = _read(stream, int(workspace_id), str(raw), observed_at)
-        if read:
-            batches += read
-            done.append(key)
+        if read := _read(stream, int(workspace_id), str(raw), observed_at):
+            readable[key] = read
+    done = list(readable)
+    if done and target.land([batch for read in readable.values() for batch in read]).rejected:
+        # Some can be read and still not be stored: only what landed may leave.
+        done = [key for key, read in readable.items() if not target.land(read).rejected]
     if done:
-        target.land(batches)
         with target.transaction() as session:
             session.run_many(_REMOVE, [[key] for key in done])
     return len(done)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from airflow_provider_toggl.core.databases import faults
+from airflow_provider_toggl.core.databases.faults import first_line
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
+    DatabaseFault,
     WarehouseError,
     WarehouseLocked,
     WarehouseReadOnly,
@@ -30,10 +34,16 @@ class Engine(ABC):
     """
 
     dialect: Dialect
+    statement_bytes: int | None = None
+    """The longest statement that the server takes, known after ``configure``; None where there is no such limit."""
 
     def __init__(self, schema: str, lock_timeout: float) -> None:
+        self.check_schema_name(schema)
         self.schema = schema
         self.lock_timeout = lock_timeout
+
+    def check_schema_name(self, schema: str) -> None:  # noqa: B027 - most engines need nothing here
+        """Refuse a name that the engine would cut or cannot have."""
 
     @abstractmethod
     def configure(self, connection: Any, session: DbApiSession) -> None:
@@ -67,15 +77,37 @@ class Engine(ABC):
         """Take back the transaction."""
         connection.rollback()
 
+    def find_unencodable(self, session: DbApiSession, characters: str) -> str:
+        """Return those of some characters that the columns of our tables cannot hold."""
+        return ""
+
     @abstractmethod
-    def translate(self, error: Exception, where: str) -> WarehouseError:
+    def find_fault(self, error: Exception) -> DatabaseFault:
         """Return what a driver's error means."""
+
+    def translate(self, error: Exception, where: str) -> WarehouseError:
+        """Return a driver's error as one of ours, with what to do."""
+        fault = self.find_fault(error)
+        words = f"{where}: {first_line(error)}"
+        if fault is DatabaseFault.LOCKED:
+            return self.locked(words)
+        advice = self.advice.get(fault) or faults.ADVICE.get(fault, "")
+        if fault in (DatabaseFault.READ_ONLY, DatabaseFault.MISSING_RIGHT):
+            return WarehouseReadOnly(f"{words} {advice}", fault=fault)
+        go_on = GO_ON if fault in (DatabaseFault.UNREACHABLE, DatabaseFault.CONNECTION_LOST) else ""
+        return WarehouseError(" ".join(part for part in (words, advice, go_on) if part), fault=fault)
+
+    @property
+    def advice(self) -> dict[DatabaseFault, str]:
+        """What to do about faults where it is not what ``faults.ADVICE`` says."""
+        return {}
 
     def locked(self, words: str) -> WarehouseLocked:
         """Return the error of a warehouse that others keep."""
         return WarehouseLocked(
             f"{words} Another landing or session kept it for more than {self.lock_timeout:g} s; wait longer "
-            f"(warehouse_lock_timeout) or end that session. {GO_ON}"
+            f"(warehouse_lock_timeout) or end that session. {GO_ON}",
+            fault=DatabaseFault.LOCKED,
         )
 
 
@@ -115,23 +147,84 @@ class Sqlite(Engine):
         """Begin as the only one that writes."""
         session.run("begin immediate")
 
-    def translate(self, error: Exception, where: str) -> WarehouseError:
-        """Return what SQLite's words mean."""
-        text = str(error)
-        words = f"{where}: {text}."
-        if "locked" in text or "busy" in text:
-            return self.locked(words)
-        if "readonly" in text or "unable to open" in text:
-            return WarehouseReadOnly(
-                f"{words} The user that Airflow's tasks run as needs to write the file and the directory it is in."
+    def find_fault(self, error: Exception) -> DatabaseFault:
+        """Return what a result code of SQLite means."""
+        return faults.find_sqlite_fault(error)
+
+    @property
+    def advice(self) -> dict[DatabaseFault, str]:
+        """What to do about a file."""
+        return {
+            DatabaseFault.READ_ONLY: (
+                "The user that Airflow's tasks run as needs to write the file and the directory it is in."
             )
-        return WarehouseError(words)
+        }
+
+
+_MOST = "18446744073709551615"
+MYSQL_SETTINGS: dict[str, str] = {
+    # How statements are read, and that what cannot be stored is an error.
+    "sql_mode": "'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+    "sql_auto_is_null": "0",
+    "time_zone": "'+00:00'",
+    # Tables that take part in transactions, and transactions that end where we say so.
+    "default_storage_engine": "'InnoDB'",
+    "default_tmp_storage_engine": "'InnoDB'",
+    "autocommit": "1",
+    "completion_type": "0",
+    "unique_checks": "1",
+    # Nothing is cut, rounded or left out.
+    "group_concat_max_len": "1000000",
+    "div_precision_increment": "4",
+    "max_sort_length": "1024",
+    "sql_select_limit": _MOST,
+    "max_join_size": _MOST,
+    "sql_safe_updates": "0",
+    "net_read_timeout": "600",
+    "net_write_timeout": "600",
+}
+"""What we set in each session, by name and as SQL.
+
+Left as they are: ``wait_timeout`` (a session that it ends is opened again), and what only decides about speed and
+space.
+"""
+MYSQL_SETTINGS_WHERE_KNOWN: dict[str, str] = {
+    # Time limits are for people's queries. How long a task may take is Airflow's execution_timeout.
+    "max_statement_time": "0",
+    "max_execution_time": "0",
+    # A landing computes between its statements, for longer than the limit that some servers set.
+    "idle_transaction_timeout": "600",
+    "idle_write_transaction_timeout": "600",
+    "idle_readonly_transaction_timeout": "600",
+    "alter_algorithm": "'DEFAULT'",
+}
+"""The same, of variables that only MySQL has, or MariaDB, or later versions of one."""
+_LONGEST_NAME = 64
 
 
 class Mysql(Engine):
     """MySQL and MariaDB: a database is a schema, and making tables ends a transaction."""
 
     dialect = MYSQL
+    _ignores_case = False
+
+    def check_schema_name(self, schema: str) -> None:
+        """Refuse a name of more than 64 characters, or one that names of databases cannot be.
+
+        :raises ConfigurationError: it is one.
+        """
+        if (
+            not schema
+            or len(schema) > _LONGEST_NAME
+            or schema.endswith(" ")
+            or "\0" in schema
+            or max(schema) > "\uffff"
+        ):
+            raise ConfigurationError(
+                f"The schema {schema!r} has {len(schema)} characters; MySQL and MariaDB take names of 1 to "
+                f"{_LONGEST_NAME} characters up to U+FFFF, without NUL and without a blank at the end. Choose another "
+                "name."
+            )
 
     def configure(self, connection: Any, session: DbApiSession) -> None:
         """Make the server speak standard SQL, Unicode and UTC in this session."""
@@ -141,17 +234,21 @@ class Mysql(Engine):
         ):
             if hasattr(connection, name):
                 getattr(connection, name)(*arguments)
-        modes = "ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-        for statement in (
-            "set names utf8mb4 collate utf8mb4_bin",
-            f"set session sql_mode = '{modes}'",
-            "set session time_zone = '+00:00'",
-            "set session transaction isolation level read committed",
-            f"set session innodb_lock_wait_timeout = {max(1, round(self.lock_timeout))}",
-            "set session group_concat_max_len = 1000000",
-            "set autocommit = 1",
-        ):
-            session.run(statement)
+        session.run("set names utf8mb4 collate utf8mb4_bin")
+        # First, and without parameters: what drivers make of these depends on the mode.
+        wait = str(max(1, round(self.lock_timeout)))
+        _set_variables(session, {**MYSQL_SETTINGS, "innodb_lock_wait_timeout": wait, "lock_wait_timeout": wait})
+        marks = ", ".join("?" for _ in MYSQL_SETTINGS_WHERE_KNOWN)
+        found = session.run(
+            f"show session variables where variable_name in ({marks})", list(MYSQL_SETTINGS_WHERE_KNOWN)
+        )
+        known = {str(name).lower() for name, _ in found}
+        _set_variables(session, {name: MYSQL_SETTINGS_WHERE_KNOWN[name] for name in known})
+        # A landing waits for its turn before it begins, so what it reads first is what the one before has left. READ
+        # COMMITTED would do too, but servers with binlog_format=STATEMENT write nothing in it.
+        session.run("set session transaction isolation level repeatable read, read write")
+        ((packet, ignores_case),) = session.run("select @@max_allowed_packet, @@lower_case_table_names")
+        self.statement_bytes, self._ignores_case = int(packet), bool(int(ignores_case))
         if session.run(load_queries("mysql")["find_schema"], [self.schema])[0][0]:
             session.run(f"use {merge.quote(self.schema)}")
 
@@ -183,25 +280,34 @@ class Mysql(Engine):
     @property
     def _lock(self) -> str:
         # Names of locks are those of the whole server, and not longer than 64 characters.
-        return "toggl " + hashlib.sha256(self.schema.encode()).hexdigest()[:40]
+        schema = self.schema.lower() if self._ignores_case else self.schema
+        return "toggl " + hashlib.sha256(schema.encode()).hexdigest()[:40]
 
-    def translate(self, error: Exception, where: str) -> WarehouseError:
+    def find_unencodable(self, session: DbApiSession, characters: str) -> str:
+        """Return what a column cannot hold that somebody has given another character set than we did."""
+        lost = ""
+        for (name,) in session.run(load_queries("mysql")["find_narrow_charsets"]):
+            for character in characters:
+                kept = session.run(
+                    f"select convert(convert(? using {merge.quote(str(name))}) using utf8mb4)", [character]
+                )
+                lost += "" if kept[0][0] == character else character
+        return lost
+
+    def find_fault(self, error: Exception) -> DatabaseFault:
         """Return what the number of an error of MySQL means."""
-        number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
-        words = f"{where}: {_first_line(error)}"
-        if number in (1205, 1213, 3572):
-            return self.locked(words)
-        if number in (1044, 1142, 1227, 1370):
-            return WarehouseReadOnly(
-                f"{words} The connection's user needs all rights on the database {self.schema!r}, and the right to "
-                "create it where there is none: grant them, or let an administrator create it."
+        return faults.find_mysql_fault(error)
+
+    @property
+    def advice(self) -> dict[DatabaseFault, str]:
+        """What the user of the connection must be allowed to do."""
+        return {
+            DatabaseFault.MISSING_RIGHT: (
+                f"The connection's user needs all rights on the database {self.schema!r}, CREATE TEMPORARY TABLES and "
+                "CREATE VIEW among them, and CREATE where the database does not exist yet: "
+                f"grant all on `{self.schema}`.* to its user, or let an administrator create it."
             )
-        if number in (1290, 1792, 1836):
-            return WarehouseReadOnly(f"{words} The server takes no writes: name the primary one.")
-        # -1: the driver noticed by itself.
-        if number in (-1, 1053, 1927, 2002, 2003, 2005, 2006, 2013, 2055):
-            return WarehouseError(f"{words} The server cannot be reached, or the connection was cut. {GO_ON}")
-        return WarehouseError(words)
+        }
 
 
 class Ansi(Engine):
@@ -262,12 +368,24 @@ class Ansi(Engine):
         """Wait for the row."""
         session.run(load_queries("ansi")["take_turn"])
 
-    def translate(self, error: Exception, where: str) -> WarehouseError:
-        """Return the driver's words, and that nobody has tried this engine."""
-        return WarehouseError(
-            f"{where}: {_first_line(error)} This package has no dialect for this type of connection and writes "
-            "standard SQL: temporary tables, window functions and md5 are needed."
-        )
+    def find_fault(self, error: Exception) -> DatabaseFault:
+        """Return that nothing is known of this engine's codes."""
+        return DatabaseFault.OTHER
+
+    @property
+    def advice(self) -> dict[DatabaseFault, str]:
+        """Say what is expected of an engine that nobody has tried."""
+        return {
+            DatabaseFault.OTHER: (
+                "This package has no dialect for this type of connection and writes standard SQL: temporary tables, "
+                "window functions and md5 are needed."
+            )
+        }
+
+
+def _set_variables(session: DbApiSession, values: Mapping[str, str]) -> None:
+    if values:
+        session.run("set " + ", ".join(f"session {name} = {value}" for name, value in values.items()))
 
 
 ENGINES: dict[str, type[Engine]] = {"sqlite": Sqlite, "mysql": Mysql, "ansi": Ansi}
@@ -276,10 +394,6 @@ ENGINES: dict[str, type[Engine]] = {"sqlite": Sqlite, "mysql": Mysql, "ansi": An
 def is_driver_error(error: BaseException) -> bool:
     """Return whether an error is one that PEP 249 tells drivers to raise; each has its own class of this name."""
     return any(kind.__name__ == "Error" for kind in type(error).__mro__)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split("\n", maxsplit=1)[0].split()).rstrip(".") + "."
 
 
 def _md5(text: str) -> str:

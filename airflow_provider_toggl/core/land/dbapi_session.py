@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.land.schemas import KEY, TableSchema
 
 BATCH_ROWS = 1_000
 BATCH_BYTES = 2 * 2**20
-"""An insert of so many rows or bytes is fast on each engine and below every limit on the size of a statement."""
+"""An insert of so many rows or bytes is fast on each engine."""
 
 _KEYS_IN_A_LIST = 1_000
 
@@ -27,10 +27,14 @@ class DbApiSession:
 
     :param connection: of a driver that follows PEP 249.
     :param placeholder: ``?`` or ``%s``, as the driver writes parameters.
+    :param statement_bytes: the longest statement that the server takes, None where there is no such limit.
     """
 
-    def __init__(self, connection: Any, placeholder: str, dialect: Dialect) -> None:
+    def __init__(self, connection: Any, placeholder: str, dialect: Dialect, statement_bytes: int | None = None) -> None:
         self._connection = connection
+        # Escaping can double a text, and what is written around the values takes room too.
+        self._batch_bytes = BATCH_BYTES if statement_bytes is None else min(BATCH_BYTES, statement_bytes // 4)
+        self._statement_bytes = statement_bytes
         self._is_format = placeholder != "?"
         # The only driver that knows %s and takes a doubled % for two.
         self._doubles = not type(connection).__module__.startswith("mysql.connector")
@@ -41,6 +45,13 @@ class DbApiSession:
         """The engine's words."""
         return self._dialect
 
+    @property
+    def longest_text(self) -> int:
+        """How many characters of a rejected record are kept."""
+        limit = self._dialect.raw_limit
+        # A character has four bytes at most, and escaping can double them.
+        return limit if self._statement_bytes is None else min(limit, self._statement_bytes // 9)
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
         with closing(self._connection.cursor()) as cursor:
@@ -49,9 +60,9 @@ class DbApiSession:
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row of parameters."""
-        if rows:
-            with closing(self._connection.cursor()) as cursor:
-                cursor.executemany(self._sql(sql), [self._plain(row) for row in rows])
+        with closing(self._connection.cursor()) as cursor:
+            for some in self._small(rows):
+                cursor.executemany(self._sql(sql), [self._plain(row) for row in some])
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return what a query finds, read from the driver in pieces."""
@@ -84,9 +95,23 @@ class DbApiSession:
         """Forget what was staged."""
         self.run(self._dialect.drop.format(merge.INCOMING))
 
+    def _small(self, rows: Sequence[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+        """Yield rows in groups that a driver can make one statement of."""
+        some: list[Sequence[Any]] = []
+        size = 0
+        for row in rows:
+            row_size = sum(4 * len(value) if isinstance(value, str) else 32 for value in row)
+            if some and size + row_size > self._batch_bytes:
+                yield some
+                some, size = [], 0
+            some.append(row)
+            size += row_size
+        if some:
+            yield some
+
     def _insert(self, sql: str, rows: pa.Table) -> None:
         with closing(self._connection.cursor()) as cursor:
-            for batch in batches(rows):
+            for batch in batches(rows, self._batch_bytes):
                 for some in plain_rows(batch, self._dialect.instants, self._dialect.has_booleans):
                     cursor.executemany(self._sql(sql), some)
 
@@ -97,17 +122,18 @@ class DbApiSession:
         return tuple(plain_value(value, self._dialect.instants) for value in parameters)
 
 
-def batches(rows: pa.Table) -> Iterator[pa.Table]:
+def batches(rows: pa.Table, most_bytes: int | None = None) -> Iterator[pa.Table]:
     """Yield rows in batches that an insert may have."""
+    most_bytes = most_bytes or BATCH_BYTES
     for begin in range(0, rows.num_rows, BATCH_ROWS):
-        yield from _halved(rows.slice(begin, BATCH_ROWS))
+        yield from _halved(rows.slice(begin, BATCH_ROWS), most_bytes)
 
 
-def _halved(rows: pa.Table) -> Iterator[pa.Table]:
-    if rows.num_rows > 1 and rows.nbytes > BATCH_BYTES:
+def _halved(rows: pa.Table, most_bytes: int) -> Iterator[pa.Table]:
+    if rows.num_rows > 1 and rows.nbytes > most_bytes:
         half = rows.num_rows // 2
-        yield from _halved(rows.slice(0, half))
-        yield from _halved(rows.slice(half))
+        yield from _halved(rows.slice(0, half), most_bytes)
+        yield from _halved(rows.slice(half), most_bytes)
     else:
         yield rows
 

@@ -35,7 +35,8 @@ class DbApi:
 class DbApiTarget(SqlTarget):
     """Lands in a schema of a database that a DB-API driver reaches.
 
-    One connection, opened at the first call. Landings into one schema take turns.
+    One connection, opened at the first call and again where the server has ended it between two calls. Landings into
+    one schema take turns.
 
     :param api: how it is reached.
     :param schema: the schema of all tables and views: a database of MySQL; SQLite has one a file.
@@ -96,12 +97,29 @@ class DbApiTarget(SqlTarget):
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, DbApiSession]]:
         with self._translated():
+            if self._connection is not None and not self._is_alive():
+                self.close()
             if self._connection is None:
                 self._connection = self._api.connect()
                 session = self._session()
                 self._engine.configure(self._connection, session)
-                self._prepare(self._connection, session)
+                self._prepare(self._connection, self._session())
             yield self._connection, self._session()
+
+    def _is_alive(self) -> bool:
+        """Return whether the session that is kept can still be used, by asking what is there to be asked."""
+        try:
+            self._session().run(load_queries("tables")["find_version"])
+            self._engine.end_reading(self._connection)
+        except Exception as error:
+            if not is_driver_error(error):
+                raise
+            return False
+        return True
+
+    def _find_unencodable(self, characters: str) -> str:
+        with self._opened() as (_, session):
+            return self._engine.find_unencodable(session, characters)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -116,7 +134,7 @@ class DbApiTarget(SqlTarget):
             raise
 
     def _session(self) -> DbApiSession:
-        return DbApiSession(self._connection, self._api.placeholder, self._engine.dialect)
+        return DbApiSession(self._connection, self._api.placeholder, self._engine.dialect, self._engine.statement_bytes)
 
     def _give_up(self) -> None:
         """Take back what was begun; a new connection knows nothing of it."""
@@ -149,10 +167,10 @@ class DbApiTarget(SqlTarget):
     def _migrate(self, connection: Any, session: DbApiSession) -> None:
         self._engine.make_schema(connection, session)
         with self._turn(connection, session):
-            for number in range(self._find_version(connection, session) + 1, len(migrations.MIGRATIONS) + 1):
-                migrations.apply_migration(session, number, utc(self._clock.now()))
-                if number == 1:
-                    store_offsets(session, "UTC")
+            version = self._find_version(connection, session)
+            migrations.apply_migrations(session, version, utc(self._clock.now()))
+            if not version:
+                store_offsets(session, "UTC")
             self._engine.check_schema(session)
 
     def _find_version(self, connection: Any, session: DbApiSession) -> int:

@@ -35,6 +35,8 @@ class Dialect:
     :param raw_limit: characters kept of a rejected record.
     :param file: the file of statements that only this engine understands.
     :param drop: the statement that drops the temporary table ``{0}`` where there is one.
+    :param row_key: the definition of a column that numbers the rows of a temporary table, for engines that refuse
+        tables without a primary key.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Dialect:
     raw_limit: int = 4_194_304
     file: str = "ansi"
     drop: str = "drop table if exists {0}"
+    row_key: str = ""
 
     def text_of(self, value: str, type_: str) -> str:
         """Return the expression of a value's text, for a digest."""
@@ -190,6 +193,7 @@ MYSQL = Dialect(
     instants="naive",
     has_booleans=False,
     drop="drop temporary table if exists {0}",
+    row_key="toggl_row bigint not null auto_increment primary key",
 )
 
 ANSI = Dialect(

@@ -25,6 +25,11 @@ class DuckdbSession:
         """DuckDB's words."""
         return DUCKDB
 
+    @property
+    def longest_text(self) -> int:
+        """How many characters of a rejected record are kept."""
+        return DUCKDB.raw_limit
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
         return run(self._connection, sql, parameters)

@@ -52,6 +52,12 @@ class DuckdbTarget(SqlTarget):
             "memory_limit": memory_limit,
             "threads": threads,
             "preserve_insertion_order": False,
+            # Another session of this process may have set these for all.
+            "default_order": "ASC",
+            "default_null_order": "NULLS LAST",
+            "default_collation": "",
+            "integer_division": False,
+            "ieee_floating_point_ops": True,
             # All that is used is built in; a warehouse must not depend on a download.
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -127,9 +133,9 @@ class DuckdbTarget(SqlTarget):
         run(connection, f"use {place}")
         version = self._find_version(connection)
         migrations.check_version(version, str(self._file.path))
-        for number in range(version + 1, len(migrations.MIGRATIONS) + 1):
+        if version < len(migrations.MIGRATIONS):
             with _transaction_on(connection):
-                migrations.apply_migration(DuckdbSession(connection), number, utc(self._clock.now()))
+                migrations.apply_migrations(DuckdbSession(connection), version, utc(self._clock.now()))
 
     def _place(self, connection: duckdb.DuckDBPyConnection) -> str:
         """Return the name of our schema.

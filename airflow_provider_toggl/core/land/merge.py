@@ -53,7 +53,8 @@ def create_table(table: TableSchema, dialect: Dialect, start: str = "create tabl
 
 def create_incoming(table: TableSchema, dialect: Dialect, after: str = "") -> str:
     """Return the statement that makes the table of incoming rows, for targets that cannot query them where they are."""
-    definitions = ", ".join(f"{quote(column.name)} {dialect.types[column.type]}" for column in table.columns)
+    columns = [f"{quote(column.name)} {dialect.types[column.type]}" for column in table.columns]
+    definitions = ", ".join([*columns, dialect.row_key] if dialect.row_key else columns)
     return f"create temporary table {INCOMING} ({definitions}){after}"
 
 

@@ -54,6 +54,11 @@ class PostgresSession:
         """PostgreSQL's words."""
         return POSTGRES
 
+    @property
+    def longest_text(self) -> int:
+        """How many characters of a rejected record are kept."""
+        return POSTGRES.raw_limit
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
         found = self._db.execute(to_format(sql), _without_nul(parameters))

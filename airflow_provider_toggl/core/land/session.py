@@ -24,6 +24,10 @@ class Session(Protocol):
     def dialect(self) -> Dialect:
         """The engine's words."""
 
+    @property
+    def longest_text(self) -> int:
+        """How many characters of a rejected record are kept."""
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows, none for a statement that has none."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -12,14 +13,16 @@ from typing import Any
 import pyarrow as pa
 
 from airflow_provider_toggl.core.clock import Clock, utc
-from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.land import days, history_steps, merge, steps
+from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
+from airflow_provider_toggl.core.land import days, history_steps, merge, steps, unencodable
 from airflow_provider_toggl.core.land.queries import load_queries
 from airflow_provider_toggl.core.land.records import Batch
 from airflow_provider_toggl.core.land.schemas import TABLES
 from airflow_provider_toggl.core.land.session import Session, instants_of
 from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, SyncState
 from airflow_provider_toggl.core.land.zones import find_spans, get_zone
+
+log = logging.getLogger(__name__)
 
 
 class _TakenBack(Exception):
@@ -44,6 +47,10 @@ class SqlTarget(ABC):
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Session]:
         """Open the warehouse for questions, which need not wait for landings."""
+
+    def _find_unencodable(self, characters: str) -> str:
+        """Return those of some characters that the encoding of the database cannot hold."""
+        return ""
 
     @abstractmethod
     def _check_zone(self, session: Session, timezone: str) -> None:
@@ -169,11 +176,37 @@ class SqlTarget(ABC):
     ) -> Landed:
         """Merge rows, keep rejected records, store progress and mark what is absent, in one transaction.
 
+        A row with a character that the encoding of the database cannot hold is rejected; nothing is marked absent then,
+        since the row is not known to be there or to be missing.
+
         :param note_days: tell which local days, and which of them time entries, really changed.
         :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
         :raises ConfigurationError: it cannot be told which stream the sweep is of.
         """
         swept = _swept_stream(batches, progress) if sweep else ""
+        try:
+            return self._land(batches, progress, sweep, swept, note_days=note_days)
+        except WarehouseError as error:
+            if error.fault is not DatabaseFault.UNENCODABLE:
+                raise
+            lost = self._find_unencodable(unencodable.characters_of(batches))
+            if not lost:
+                raise
+            log.warning("%s Rows with such characters are kept in rejected_records.", error)
+        fitting = unencodable.reject_rows(batches, lost)
+        if sum(batch.rows for batch in fitting) < sum(batch.rows for batch in batches):
+            sweep = None
+        return self._land(fitting, progress, sweep, swept, note_days=note_days)
+
+    def _land(
+        self,
+        batches: Sequence[Batch],
+        progress: Progress | None,
+        sweep: Sweep | None,
+        swept: str,
+        *,
+        note_days: bool,
+    ) -> Landed:
         with self._transaction() as session:
             noted = steps.Noted(steps.find_setting(session, "timezone", "UTC"))
             streams = {batch.stream: [b for b in batches if b.stream == batch.stream] for batch in batches}

@@ -97,7 +97,7 @@ def keep_rejected(session: Session, records: Iterable[Rejected], landed_at: date
         return
     queries = load_queries("landing")
     known = _find_rejected(session, list(latest))
-    limit = session.dialect.raw_limit
+    limit = session.longest_text
     session.run_many(
         queries["insert_rejected"],
         [

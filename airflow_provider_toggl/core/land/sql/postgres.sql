@@ -1,8 +1,5 @@
 -- What only PostgreSQL understands.
 
--- name: configure: for this transaction alone, so that poolers do no harm: the current schema, UTC, how long to wait
-select set_config('search_path', ?, true), set_config('timezone', 'UTC', true), set_config('lock_timeout', ?, true);
-
 -- name: take_turn: one landing a schema at a time; the transaction's end gives it back
 select pg_advisory_xact_lock(hashtextextended('airflow-provider-toggl ' || ?, 0));
 
@@ -25,6 +22,25 @@ where n.nspname = ? and c.relname = 'schema_version';
 
 -- name: find_schema: is there such a schema
 select count(*) from pg_catalog.pg_namespace where nspname = ?;
+
+-- name: find_missing_rights: which rights the role lacks that landing needs, and on what
+with schema as (select oid, nspname from pg_catalog.pg_namespace where nspname = ?),
+needed ("right", "object", "is_there") as (
+    select 'TEMPORARY', format('database %I', current_database()),
+        has_database_privilege(current_database(), 'TEMPORARY')
+    union all
+    select 'CREATE', format('database %I', current_database()), has_database_privilege(current_database(), 'CREATE')
+    where not exists (select 1 from schema)
+    union all
+    select wanted."right", format('schema %I', nspname), has_schema_privilege(oid, wanted."right")
+    from schema cross join (values ('USAGE'), ('CREATE')) as wanted ("right")
+    union all
+    select wanted."right", format('table %I.%I', nspname, relname), has_table_privilege(relation.oid, wanted."right")
+    from schema join pg_catalog.pg_class as relation on relation.relnamespace = schema.oid
+        cross join (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) as wanted ("right")
+    where relation.relkind in ('r', 'p') or (relation.relkind = 'v' and wanted."right" = 'SELECT')
+)
+select "right", "object" from needed where not "is_there";
 
 -- name: check_timezone: fails for a zone that PostgreSQL does not know
 select now() at time zone ?;

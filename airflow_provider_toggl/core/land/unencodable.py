@@ -1,0 +1,120 @@
+"""Rows with characters that the encoding of a database cannot hold: they are rejected, and all others land."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from airflow_provider_toggl.core.land.records import Batch, Rejected, Told
+from airflow_provider_toggl.core.land.session import instants_of
+
+
+def characters_of(batches: Sequence[Batch]) -> str:
+    """Return every character beyond ASCII in the texts of batches, each once, in order."""
+    found: set[str] = set()
+    for batch in batches:
+        for name in _text_columns(batch.table):
+            found.update(*filter(None, batch.table[name].to_pylist()))
+        for record in batch.rejected:
+            found.update(record.raw, record.reason)
+    return "".join(sorted(character for character in found if ord(character) > 127))
+
+
+def reject_rows(batches: Sequence[Batch], lost: str) -> list[Batch]:
+    """Return batches without the rows that have any of some characters; these are rejected, as text in ASCII.
+
+    :param lost: the characters that cannot be stored.
+    """
+    return [_reject_of(batch, set(lost)) for batch in batches]
+
+
+def _reject_of(batch: Batch, lost: set[str]) -> Batch:
+    reasons: dict[int, str] = {}
+    for name in _text_columns(batch.table):
+        for place, text in enumerate(batch.table[name].to_pylist()):
+            if text and place not in reasons and (found := lost.intersection(text)):
+                reasons[place] = f"{name}: the encoding of the database has no {_code(min(found))}"
+    rejected = [_as_ascii(one, lost) for one in batch.rejected]
+    rejected += [_rejected(batch, place, reason) for place, reason in sorted(reasons.items())]
+    kept = pa.array([place not in reasons for place in range(batch.rows)], pa.bool_())
+    told = batch.told and Told(batch.told.actor_ids.filter(kept), batch.told.actions.filter(kept))
+    return replace(batch, table=batch.table.filter(kept), rejected=tuple(rejected), told=told)
+
+
+def _text_columns(table: pa.Table) -> list[str]:
+    return [field.name for field in table.schema if pa.types.is_string(field.type)]
+
+
+def _code(character: str) -> str:
+    return f"U+{ord(character):04X}"
+
+
+def _as_ascii(record: Rejected, lost: set[str]) -> Rejected:
+    """Return a record whose text can be stored: within JSON an escape is the same character."""
+    if lost.isdisjoint(record.raw) and lost.isdisjoint(record.reason):
+        return record
+    return replace(record, raw=_escaped(record.raw), reason=_escaped(record.reason))
+
+
+def _escaped(text: str) -> str:
+    return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in text)
+
+
+def _rejected(batch: Batch, place: int, reason: str) -> Rejected:
+    row = {name: batch.table[name][place].as_py() for name in batch.table.column_names if not _is_instant(batch, name)}
+    row |= {
+        name: instants_of(batch.table[name].slice(place, 1))[0]
+        for name in batch.table.column_names
+        if _is_instant(batch, name)
+    }
+    observed_at = row["observed_at"]
+    raw = json.dumps(_as_answered(batch.stream, row), default=_json_value)
+    return Rejected(batch.stream, row["workspace_id"], raw, reason, observed_at)
+
+
+def _is_instant(batch: Batch, name: str) -> bool:
+    return bool(pa.types.is_timestamp(batch.table.schema.field(name).type))
+
+
+def _json_value(value: date | datetime) -> str:
+    return value.isoformat()
+
+
+def _as_answered(stream: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as Toggl would answer it, so that it can be landed where the database can hold it."""
+    gone = row["deleted_at"] is not None
+    own = {name: value for name, value in row.items() if name not in ("observed_at", "seen_at", "absent_at")}
+    own["at"] = own.pop("updated_at")
+    own["server_deleted_at"] = own.pop("deleted_at")
+    for name in ("recurring_parameters", "current_period"):
+        if own.get(name) is not None:
+            own[name] = json.loads(own[name])
+    if stream == "groups":
+        own["users"] = [{"user_id": user_id} for user_id in own.pop("user_ids") or ()]
+        own["workspaces"] = own.pop("workspace_ids")
+    if stream != "time_entries":
+        return own
+    if own["duration"] is None:
+        own["duration"] = -1  # which is how Toggl says that it is running
+    elif not gone:
+        # In the form of reports, which alone has rates and amounts.
+        entry = {
+            "id": own["id"],
+            "seconds": own["duration"],
+            "start": own["start"],
+            "stop": own["stop"],
+            "at": own["at"],
+        }
+        shared = ("user_id", "project_id", "task_id", "billable", "description", "tag_ids", "currency")
+        return {
+            **{name: own[name] for name in shared},
+            "hourly_rate_in_cents": own["hourly_rate_cents"],
+            "billable_amount_in_cents": own["billable_amount_cents"],
+            "time_entries": [entry],
+        }
+    return own

@@ -1,0 +1,304 @@
+"""Whatever a server, a database or a role has as defaults, what lands and what is read is the same."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from support.configured import exercise_store, exercise_warehouse
+from support.event_stores import StorePlace
+from support.mariadb import MariadbServer, find_mariadb, running_mariadb
+from support.postgres import PostgresServer
+from support.warehouses import Place
+
+numbers = itertools.count(1)
+
+POSTGRES = [
+    "datestyle = 'German, DMY'",
+    "datestyle = 'SQL, MDY'",
+    "datestyle = 'Postgres, DMY'",
+    "intervalstyle = 'sql_standard'",
+    "intervalstyle = 'iso_8601'",
+    "timezone = 'Asia/Kathmandu'",
+    "timezone = '<+03>-03'",
+    "client_encoding = 'LATIN1'",
+    "bytea_output = 'escape'",
+    "extra_float_digits = -15",
+    "search_path = 'nowhere'",
+    "search_path = public, pg_catalog",
+    "standard_conforming_strings = off",
+    "array_nulls = off",
+    "transform_null_equals = on",
+    "client_min_messages = 'debug5'",
+    "default_transaction_read_only = on",
+    "default_transaction_deferrable = on",
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_isolation = 'repeatable read'",
+    "statement_timeout = '5ms'",
+    "transaction_timeout = '60ms'",
+    "lock_timeout = '1ms'",
+    "idle_in_transaction_session_timeout = '20ms'",
+    "idle_session_timeout = '20ms'",
+    "row_security = off",
+    "synchronous_commit = off",
+    "synchronous_commit = local",
+    "default_table_access_method = heap",
+    "default_with_oids = off",
+    "lc_messages = 'C.UTF-8'",
+    "lc_numeric = 'C'",
+    "jit_above_cost = 0",
+    "plan_cache_mode = force_generic_plan",
+    "enable_indexscan = off",
+    "work_mem = '64kB'",
+    "session_replication_role = replica",
+    "check_function_bodies = off",
+    "backslash_quote = off",
+    "xmloption = document",
+    "default_toast_compression = pglz",
+    "log_statement = 'all'",
+]
+MYSQL = [
+    "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH'",
+    "sql_mode = 'NO_ZERO_DATE,NO_ZERO_IN_DATE,ONLY_FULL_GROUP_BY,NO_AUTO_VALUE_ON_ZERO'",
+    "sql_mode = 'ORACLE'",
+    "sql_mode = 'TRADITIONAL,TIME_ROUND_FRACTIONAL,HIGH_NOT_PRECEDENCE,REAL_AS_FLOAT,IGNORE_SPACE'",
+    "sql_mode = ''",
+    "time_zone = '+05:45'",
+    "tx_isolation = 'SERIALIZABLE'",
+    "tx_isolation = 'READ-UNCOMMITTED'",
+    "tx_read_only = 1",
+    "autocommit = 0",
+    "completion_type = 'CHAIN'",
+    "completion_type = 'RELEASE'",
+    "max_allowed_packet = 65536",
+    "character_set_server = 'latin1'",
+    "character_set_database = 'latin1'",
+    "character_set_client = 'latin1'",
+    "character_set_results = 'latin1'",
+    "collation_server = 'utf8mb4_general_ci'",
+    "collation_connection = 'latin1_swedish_ci'",
+    "sql_safe_updates = 1",
+    "sql_select_limit = 1",
+    "max_join_size = 1",
+    "sql_auto_is_null = 1",
+    "group_concat_max_len = 4",
+    "div_precision_increment = 0",
+    "max_sort_length = 64",
+    "default_storage_engine = 'MyISAM'",
+    "default_tmp_storage_engine = 'MEMORY'",
+    "max_statement_time = 0.01",
+    "lock_wait_timeout = 1",
+    "innodb_lock_wait_timeout = 1",
+    "wait_timeout = 1",
+    "idle_transaction_timeout = 1",
+    "net_write_timeout = 1",
+    "alter_algorithm = 'INSTANT'",
+    "unique_checks = 0",
+    "foreign_key_checks = 0",
+    "innodb_force_primary_key = 1",
+    "auto_increment_increment = 7",
+    "innodb_strict_mode = 0",
+    "old_mode = ''",
+    "explicit_defaults_for_timestamp = 0",
+    "optimizer_switch = 'derived_merge=off,semijoin=off'",
+    "tmp_table_size = 1024",
+    "big_tables = 1",
+    "standard_compliant_cte = 0",
+    "lc_time_names = 'de_DE'",
+    "lc_messages = 'de_DE'",
+    "sql_notes = 0",
+    "low_priority_updates = 1",
+]
+
+
+def database_of(postgres: PostgresServer, options: str = "") -> tuple[str, str]:
+    """Return the name and the DSN of a new database."""
+    name = f"configured_{next(numbers)}"
+    postgres.execute(f"create database {name} {options}")
+    return name, postgres.dsn.replace("dbname=postgres", f"dbname={name}")
+
+
+@pytest.fixture(scope="module")
+def reference(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What comes of it with a server's own defaults."""
+    folder = tmp_path_factory.mktemp("reference")
+    _, dsn = database_of(postgres)
+    return {
+        "postgres": exercise_warehouse(Place("postgres", dsn), StorePlace("postgres", dsn)),
+        "store": exercise_store(StorePlace("postgres", dsn, "other")),
+        "sqlite": exercise_warehouse(
+            Place("sqlite", str(folder / "w.sqlite")), StorePlace("sqlite", str(folder / "events.sqlite"))
+        ),
+        "duckdb": exercise_warehouse(
+            Place("duckdb", str(folder / "w.duckdb")), StorePlace("sqlite", str(folder / "events_2.sqlite"))
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def mysql_reference(mariadb: MariadbServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("reference")
+    return exercise_warehouse(
+        Place("mysql", str(mariadb.port), "reference"), StorePlace("sqlite", str(folder / "e.sqlite"))
+    )
+
+
+def assert_as_usual(dsn: str, reference: dict[str, Any]) -> None:
+    assert exercise_store(StorePlace("postgres", dsn, "other")) == reference["store"]
+    found = exercise_warehouse(Place("postgres", dsn), StorePlace("postgres", dsn))
+    assert found == reference["postgres"]
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize("setting", POSTGRES)
+def test_no_default_of_a_postgres_database_changes_anything(
+    postgres: PostgresServer, reference: dict[str, Any], setting: str
+) -> None:
+    name, dsn = database_of(postgres)
+    try:
+        postgres.execute(f"alter database {name} set {setting}")
+    except psycopg.Error as error:
+        pytest.skip(f"not in this version: {error}")
+    assert_as_usual(dsn, reference)
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize("setting", [*POSTGRES[:8], "statement_timeout = '5ms'", "default_transaction_read_only = on"])
+def test_no_default_of_a_postgres_role_changes_anything(
+    postgres: PostgresServer, reference: dict[str, Any], setting: str
+) -> None:
+    name, dsn = database_of(postgres)
+    role = f"role_{next(numbers)}"
+    postgres.execute(f"create role {role} login")
+    postgres.execute(f"grant create, temporary on database {name} to {role}")
+    postgres.execute(f"alter role {role} set {setting}")
+    assert_as_usual(dsn.replace("user=postgres", f"user={role}"), reference)
+
+
+@pytest.mark.xdist_group("configured-postgres")
+def test_where_changes_of_all_tables_are_published_updates_are_possible(
+    postgres: PostgresServer, reference: dict[str, Any]
+) -> None:
+    _, dsn = database_of(postgres)
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute("create publication everything for all tables")
+    assert_as_usual(dsn, reference)
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "EUC_JP"])
+def test_a_database_may_have_another_encoding(
+    postgres: PostgresServer, reference: dict[str, Any], encoding: str
+) -> None:
+    _, dsn = database_of(postgres, f"encoding '{encoding}' template template0 lc_collate 'C' lc_ctype 'C'")
+    found = exercise_warehouse(Place("postgres", dsn), StorePlace("postgres", dsn))
+    if encoding == "SQL_ASCII":
+        assert found == reference["postgres"]
+    assert exercise_store(StorePlace("postgres", dsn, "other")) == reference["store"]
+
+
+@contextmanager
+def configured(server: MariadbServer, setting: str) -> Iterator[None]:
+    """Set a global variable, which new sessions begin with, for a while."""
+    name = setting.split(" = ", maxsplit=1)[0]
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"select @@global.{name}")
+        ((before,),) = cursor.fetchall()
+    server.execute(f"set global {setting}")
+    try:
+        yield
+    finally:
+        value = str(before) if isinstance(before, (int, float)) else f"'{before}'" if before else "default"
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"set global {name} = {value}")
+
+
+@pytest.mark.xdist_group("mariadb")
+@pytest.mark.parametrize("setting", MYSQL)
+def test_no_default_of_a_mysql_server_changes_anything(
+    mariadb: MariadbServer, mysql_reference: dict[str, Any], tmp_path: Path, setting: str
+) -> None:
+    place = Place("mysql", str(mariadb.port), f"configured_{next(numbers)}")
+    with configured(mariadb, setting):
+        found = exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite")))
+        assert found == mysql_reference
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select distinct engine from information_schema.tables "
+            "where table_type = 'BASE TABLE' and table_schema = %s",
+            [place.schema],
+        )
+        assert cursor.fetchall() == [("InnoDB",)]
+
+
+@pytest.mark.xdist_group("mariadb")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--log-bin", "--binlog-format=STATEMENT", "--server-id=1"),
+        ("--log-bin", "--binlog-format=MIXED", "--server-id=1"),
+        ("--log-bin", "--binlog-format=ROW", "--binlog-row-image=MINIMAL", "--server-id=1", "--gtid-strict-mode=1"),
+        ("--lower-case-table-names=1", "--innodb-force-primary-key=1"),
+        ("--character-set-server=utf8mb3", "--skip-character-set-client-handshake", "--innodb-autoinc-lock-mode=2"),
+    ],
+)
+def test_a_mysql_server_may_be_started_in_odd_ways(
+    mysql_reference: dict[str, Any], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    if find_mariadb() is None:
+        pytest.skip("MariaDB is not installed")
+    with running_mariadb(*options) as server:
+        place = Place("mysql", str(server.port), "Toggl_Warehouse")
+        assert exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite"))) == mysql_reference
+
+
+@pytest.mark.parametrize(
+    "pragmas",
+    [
+        "pragma encoding = 'UTF-16'",
+        "pragma page_size = 512",
+        "pragma auto_vacuum = full",
+        "pragma journal_mode = wal",
+        "pragma journal_mode = truncate",
+        "pragma journal_mode = persist",
+    ],
+)
+def test_a_sqlite_file_may_be_of_any_kind(reference: dict[str, Any], tmp_path: Path, pragmas: str) -> None:
+    place = Place("sqlite", str(tmp_path / "w.sqlite"))
+    with sqlite3.connect(place.where) as db:
+        db.execute(pragmas)
+        db.execute("create table others (a)")
+    assert exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite"))) == reference["sqlite"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "TimeZone = 'Asia/Kathmandu'",
+        "default_null_order = 'nulls_first'",
+        "default_order = 'desc'",
+        "default_collation = 'nocase'",
+        "integer_division = true",
+        "ieee_floating_point_ops = false",
+        "preserve_insertion_order = true",
+        "threads = 2",
+        "memory_limit = '1GB'",
+        "enable_external_access = false",
+    ],
+)
+def test_no_setting_of_another_duckdb_session_of_the_process_changes_anything(
+    reference: dict[str, Any], tmp_path: Path, setting: str
+) -> None:
+    place = Place("duckdb", str(tmp_path / "w.duckdb"))
+    with duckdb.connect(place.where) as other:
+        with suppress(duckdb.CatalogException):
+            other.execute(f"set global {setting}")
+        found = exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite")))
+    assert found == reference["duckdb"]

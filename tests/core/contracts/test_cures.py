@@ -1,0 +1,339 @@
+"""What a server refuses is told with its cause and its cure, and one bad row stops no other."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from support.event_stores import new_event
+from support.mariadb import MariadbServer, connect
+from support.observations import NOON, WORKSPACE, at, decode, report_row, tags
+from support.postgres import PostgresServer, running_postgres
+from support.warehouses import Place, rows
+
+from airflow_provider_toggl.core.errors import (
+    ConfigurationError,
+    DatabaseFault,
+    EventStoreError,
+    EventStoreUnavailable,
+    WarehouseError,
+    WarehouseReadOnly,
+)
+from airflow_provider_toggl.core.events.logbook import Received, Refused
+from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget
+from airflow_provider_toggl.core.land.postgres_target import PostgresTarget
+from airflow_provider_toggl.core.land.sql_target import SqlTarget
+from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep
+from airflow_provider_toggl.core.relanding import Relanded, land_rejected
+
+numbers = itertools.count(1)
+ROCKET = "\U0001f680"
+NARROW = "encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C'"
+PROGRESS = Progress("time_entries", "7", at(5), "1", 1, NOON)
+
+on_postgres = pytest.mark.xdist_group("configured-postgres")
+on_mysql = pytest.mark.xdist_group("mariadb")
+
+
+def database_of(postgres: PostgresServer, options: str = "") -> tuple[str, str]:
+    name = f"cured_{next(numbers)}"
+    postgres.execute(f"create database {name} {options}")
+    return name, postgres.dsn.replace("dbname=postgres", f"dbname={name}")
+
+
+# -- characters --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[pytest.param("LATIN1", marks=on_postgres), pytest.param("utf8mb3", marks=on_mysql)])
+def narrow(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
+    """A warehouse whose texts have no place for an emoji."""
+    if request.param == "LATIN1":
+        _, dsn = database_of(request.getfixturevalue("postgres"), NARROW)
+        place = Place("postgres", dsn)
+    else:
+        mariadb: MariadbServer = request.getfixturevalue("mariadb")
+        place = Place("mysql", str(mariadb.port), f"cured_{next(numbers)}")
+        with place.open() as target:
+            target.prepare()
+        for table in ("time_entries", "tags", "rejected_records", "time_entry_versions"):
+            mariadb.execute(f"alter table {place.schema}.{table} convert to character set utf8mb3")
+    with place.open() as target:
+        yield target
+
+
+def mixed(*, seconds: float = 0.0) -> list[dict[str, object]]:
+    return [report_row(1), report_row(2, description=f"Kick-off {ROCKET}"), report_row(3, description="Später")]
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["plain", "history"])
+def test_a_character_that_the_database_cannot_hold_rejects_its_row_alone(narrow: SqlTarget, is_kept: bool) -> None:
+    narrow.keep_history(is_kept)
+    landed = narrow.land([decode("time_entries", *mixed())], PROGRESS, note_days=True)
+    assert (landed.inserted, landed.rejected, landed.changed_ids) == (2, 1, (1, 3))
+    assert rows(narrow, "select id, description from time_entries order by id") == [(1, "Work"), (3, "Später")]
+    ((raw, reason, observed_at),) = rows(narrow, "select raw, reason, observed_at from rejected_records")
+    assert json.loads(raw)["description"] == f"Kick-off {ROCKET}"
+    assert (reason, observed_at) == ("description: the encoding of the database has no U+1F680", NOON)
+    state = narrow.find_state("time_entries", "7")
+    assert state is not None
+    assert state.cursor == "1"
+    # The same again, and merged with what is stored.
+    again = narrow.land([decode("time_entries", *mixed(), seconds=9), decode("time_entries", report_row(1))])
+    assert (again.inserted, again.updated, again.rejected) == (0, 0, 1)
+    assert rows(narrow, "select count(*) from rejected_records") in ([(1,)], [(2,)])
+
+
+def test_a_row_that_cannot_be_stored_is_not_taken_for_absent(narrow: SqlTarget) -> None:
+    narrow.land([tags(1, 2)])
+    batch = decode("tags", {"id": 1, "name": ROCKET, "at": "2025-05-03T00:00:00Z"}, seconds=60)
+    assert narrow.land([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == Landed(rejected=1)
+    assert rows(narrow, "select id, absent_at from tags order by id") == [(1, None), (2, None)]
+
+
+def test_landing_it_once_more_does_not_lose_it(narrow: SqlTarget) -> None:
+    narrow.land([decode("time_entries", *mixed())])
+    assert land_rejected(narrow) == Relanded(tried=1, landed=0)
+    assert rows(narrow, "select count(*) from rejected_records") == [(1,)]
+
+
+@on_postgres
+def test_rejected_records_can_be_of_any_characters(postgres: PostgresServer) -> None:
+    _, dsn = database_of(postgres, NARROW)
+    with PostgresTarget(dsn) as target:
+        row = {"id": 1, "name": f"日{ROCKET}", "at": "never"}
+        assert target.land([decode("tags", row, {"id": 2, "name": "ä", "at": "2025-05-03T00:00:00Z"})]).rejected == 1
+        ((raw,),) = rows(target, "select raw from rejected_records")
+        assert json.loads(raw) == row
+
+
+@on_postgres
+def test_many_rows_in_other_scripts_are_rejected_together(postgres: PostgresServer) -> None:
+    _, dsn = database_of(postgres, NARROW)
+    with PostgresTarget(dsn) as target:
+        texts = [chr(0x4E00 + number) for number in range(300)]
+        given = [report_row(id_, description=text) for id_, text in enumerate(texts, 1)]
+        assert target.land([decode("time_entries", *given, report_row(999))]) == Landed(inserted=1, rejected=300)
+
+
+@on_postgres
+def test_an_event_store_of_a_narrow_encoding_keeps_every_event(postgres: PostgresServer) -> None:
+    _, dsn = database_of(postgres, NARROW)
+    with PostgresEventStore(dsn) as store:
+        store.prepare()
+        body = f'{{"a": "{ROCKET}"}}'.encode()
+        store.append([new_event(1, action=f"did {ROCKET}", body=body), new_event(2, action="created")])
+        assert store.get(1).event.body == body
+        assert [one.event.action for one in store.read(0)] == ["did \\U0001f680", "created"]
+        refused = Refused("toggl_default", "odd", f"it had {ROCKET}", 1, NOON, NOON)
+        store.logbook.keep_refused([refused])
+        store.logbook.keep_received(Received(NOON, {("toggl_default", "odd"): 1}, [refused]))
+        assert {one.refused.reason for one in store.logbook.refusals("toggl_default")} == {"it had \\U0001f680"}
+        with pytest.raises(EventStoreUnavailable, match="UTF8") as told:
+            store.commit(f"reader {ROCKET}", 1)
+        assert told.value.fault is DatabaseFault.UNENCODABLE
+
+
+# -- rights ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clerk(postgres: PostgresServer) -> tuple[str, str, str]:
+    """A database with tables of the administrator, the DSN of a role that may connect only, and the role."""
+    name, dsn = database_of(postgres)
+    role = f"clerk_{name}"
+    postgres.execute(f"create role {role} login")
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute(f"revoke temporary on database {name} from public")
+    with PostgresTarget(dsn) as target:
+        target.land([tags(1)])
+    return name, dsn.replace("user=postgres", f"user={role}"), role
+
+
+@on_postgres
+def test_each_right_that_is_missing_is_named_until_none_is(
+    postgres: PostgresServer, clerk: tuple[str, str, str]
+) -> None:
+    name, dsn, role = clerk
+    admin = postgres.dsn.replace("dbname=postgres", f"dbname={name}")
+    everything = "all tables in schema toggl"
+    for right, where in (
+        ("USAGE", "schema toggl"),
+        ("SELECT", everything),
+        ("INSERT", everything),
+        ("UPDATE", everything),
+        ("DELETE", everything),
+        ("TEMPORARY", f"database {name}"),
+        ("CREATE", "schema toggl"),
+    ):
+        with PostgresTarget(dsn) as target, psycopg.connect(admin, autocommit=True) as db:
+            if right == "CREATE":
+                break
+            with pytest.raises(WarehouseReadOnly) as told:
+                target.land([tags(1, 2, seconds=9)], PROGRESS)
+            assert told.value.fault is DatabaseFault.MISSING_RIGHT
+            assert right in str(told.value)
+            db.execute(f"grant {right} on {where} to {role}")
+    with PostgresTarget(dsn) as target:
+        assert target.land([tags(1, 2, seconds=9)], PROGRESS).inserted == 1
+
+
+@on_postgres
+def test_the_right_to_make_the_schema_is_named(clerk: tuple[str, str, str]) -> None:
+    name, dsn, _ = clerk
+    with (
+        PostgresTarget(dsn, schema="other") as target,
+        pytest.raises(WarehouseReadOnly, match=f"CREATE on database {name}"),
+    ):
+        target.prepare()
+
+
+@on_mysql
+def test_what_a_mysql_user_lacks_is_named(mariadb: MariadbServer) -> None:
+    schema = f"cured_{next(numbers)}"
+    mariadb.execute(f"create or replace user {schema}@'%' identified by 'x'", f"create database {schema}")
+    api = DbApi(lambda: connect(mariadb.port, schema, "x"), "%s", "mysql", "here")
+    with DbApiTarget(api, schema=schema) as target:
+        with pytest.raises(WarehouseReadOnly, match=f"grant all on `{schema}`"):
+            target.prepare()
+        mariadb.execute(f"grant all on {schema}.* to {schema}@'%'")
+        mariadb.execute(f"revoke create temporary tables on {schema}.* from {schema}@'%'")
+        target.land([tags(1)])
+        with pytest.raises(WarehouseReadOnly, match="CREATE TEMPORARY TABLES") as told:
+            target.land([tags(1, 2, seconds=9)])
+        assert told.value.fault is DatabaseFault.MISSING_RIGHT
+        assert target.counts()["tags"] == 1
+
+
+@on_mysql
+@pytest.mark.parametrize(
+    ("user", "password", "port", "fault"),
+    [
+        ("toggl", "wrong", None, DatabaseFault.BAD_CREDENTIALS),
+        ("nobody", "x", None, DatabaseFault.BAD_CREDENTIALS),
+        ("toggl", "x", 1, DatabaseFault.UNREACHABLE),
+    ],
+)
+def test_why_mysql_lets_nobody_in_is_told(
+    mariadb: MariadbServer, user: str, password: str, port: int | None, fault: DatabaseFault
+) -> None:
+    api = DbApi(lambda: connect(port or mariadb.port, user, password), "%s", "mysql", "here")
+    with DbApiTarget(api) as target, pytest.raises(WarehouseError) as told:
+        target.prepare()
+    assert told.value.fault is fault
+
+
+# -- limits and states of a server -------------------------------------------------------------------------------------
+
+
+@on_postgres
+def test_a_statement_that_is_canceled_is_not_said_to_be_locked(postgres: PostgresServer) -> None:
+    _, dsn = database_of(postgres)
+
+    def run(target: PostgresTarget) -> None:
+        with target.transaction() as session:
+            session.run("set local statement_timeout = '10ms'")
+            session.run("select pg_sleep(5)")
+
+    with PostgresTarget(dsn) as target:
+        with pytest.raises(WarehouseError, match=r"statement timeout.*\(SQLSTATE 57014\) A time limit") as told:
+            run(target)
+        assert type(told.value) is WarehouseError
+        assert told.value.fault is DatabaseFault.CANCELED
+
+
+@on_mysql
+def test_a_statement_that_mysql_ends_is_not_said_to_be_locked(mariadb: MariadbServer) -> None:
+    with Place("mysql", str(mariadb.port), f"cured_{next(numbers)}").open() as target:
+        target.prepare()
+
+        def run() -> None:
+            with target.transaction() as session:
+                session.run("set session max_statement_time = 0.05")
+                session.run(
+                    "select count(*) from " + ", ".join(f"information_schema.collations {name}" for name in "abc")
+                )
+
+        with pytest.raises(WarehouseError, match="A time limit") as told:
+            run()
+        assert told.value.fault is DatabaseFault.CANCELED
+
+
+@on_postgres
+@pytest.mark.parametrize(
+    ("state", "fault", "cure"),
+    [
+        ("53100", DatabaseFault.DISK_FULL, "Free space"),
+        ("53200", DatabaseFault.OUT_OF_MEMORY, "memory"),
+        ("53300", DatabaseFault.TOO_MANY_CONNECTIONS, "limit on connections"),
+        ("25006", DatabaseFault.READ_ONLY, "name the primary"),
+        ("XX001", DatabaseFault.CORRUPT, "administrator"),
+        ("22012", DatabaseFault.OTHER, "SQLSTATE 22012"),
+        ("40001", DatabaseFault.LOCKED, "warehouse_lock_timeout"),
+    ],
+)
+def test_a_code_of_postgres_has_its_fault_and_cure_in_both_uses(
+    postgres: PostgresServer, state: str, fault: DatabaseFault, cure: str
+) -> None:
+    _, dsn = database_of(postgres)
+    fail = f"do $$ begin raise exception 'It broke.' using errcode = '{state}'; end $$"
+
+    def run(target: PostgresTarget) -> None:
+        with target.transaction() as session:
+            session.run(fail)
+
+    with PostgresTarget(dsn) as target, pytest.raises(WarehouseError, match="It broke") as told:
+        run(target)
+    assert (told.value.fault, cure in str(told.value)) == (fault, True)
+    with PostgresEventStore(dsn) as store, pytest.raises(EventStoreError, match="It broke") as kept:
+        store._server.run(lambda db: db.execute(fail))  # type: ignore[call-overload]
+    assert kept.value.fault is fault
+
+
+def test_a_standby_is_read_and_not_written() -> None:
+    with running_postgres() as server:
+        with PostgresTarget(server.dsn) as target, PostgresEventStore(server.dsn) as store:
+            target.land([tags(1)])
+            store.prepare()
+        server.stop()
+        (server.data / "standby.signal").touch()
+        server.start()
+        with PostgresTarget(server.dsn) as target:
+            assert rows(target, "select id from tags") == [(1,)]
+            with pytest.raises(WarehouseReadOnly, match="name the primary") as told:
+                target.land([tags(2)])
+            assert told.value.fault is DatabaseFault.READ_ONLY
+            assert target.counts()["tags"] == 1
+        with PostgresEventStore(server.dsn) as store, pytest.raises(EventStoreUnavailable, match="primary") as kept:
+            store.append([new_event(1)])
+        assert kept.value.fault is DatabaseFault.READ_ONLY
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+@on_postgres
+def test_a_schema_that_postgres_would_cut_is_refused_and_the_longest_is_not(postgres: PostgresServer) -> None:
+    _, dsn = database_of(postgres)
+    for build in (PostgresTarget, PostgresEventStore):
+        for schema in ("x" * 64, "ü" * 32, ""):
+            with pytest.raises(ConfigurationError, match="63 bytes"):
+                build(dsn, schema=schema)
+    longest = "ü" * 31
+    with PostgresTarget(dsn, schema=longest) as target, PostgresEventStore(dsn, schema=f"e{longest}") as store:
+        store.prepare()
+        store.append([new_event(1)])
+        assert store.wait(0, 5)
+        assert target.land([tags(1)]).inserted == 1
+
+
+@on_mysql
+def test_a_schema_that_mysql_would_refuse_is_said_before(mariadb: MariadbServer) -> None:
+    for schema in ("x" * 65, "x ", "", ROCKET):
+        with pytest.raises(ConfigurationError, match="64 characters"):
+            Place("mysql", str(mariadb.port), schema).open()
+    with Place("mysql", str(mariadb.port), "ü" * 64).open() as target:
+        assert target.land([tags(1)]).inserted == 1

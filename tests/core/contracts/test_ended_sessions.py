@@ -1,0 +1,284 @@
+"""A session that the server has ended: between two transactions nobody notices, within one nothing is half done."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from support.event_stores import new_event
+from support.mariadb import MariadbServer
+from support.observations import NOON, at, tags
+from support.postgres import PostgresServer
+from support.waiting import wait_until
+from support.warehouses import Place, rows
+
+from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
+from airflow_provider_toggl.core.events.logbook import Received
+from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.land.sql_target import SqlTarget
+from airflow_provider_toggl.core.land.target import Landed, Progress
+
+numbers = itertools.count(1)
+PROGRESS = Progress("tags", "7", at(5), "1", 1, NOON)
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A warehouse, and how its server ends all sessions in it."""
+
+    target: SqlTarget
+    end_sessions: Callable[[], None]
+
+
+def end_sessions_of(postgres: PostgresServer, database: str) -> None:
+    with psycopg.connect(postgres.dsn, autocommit=True) as db:
+        query = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s"
+        assert all(done for (done,) in db.execute(query, [database]))
+
+
+def kill_sessions_of(mariadb: MariadbServer, schema: str) -> None:
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select id from information_schema.processlist where db = %s", [schema])
+        ids = [id_ for (id_,) in cursor.fetchall()]
+        for id_ in ids:
+            cursor.execute(f"kill {id_}")
+
+        def are_gone() -> bool:
+            cursor.execute("select count(*) from information_schema.processlist where db = %s", [schema])
+            return bool(cursor.fetchall()[0][0] == 0)
+
+        wait_until(are_gone)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("postgres", marks=pytest.mark.xdist_group("configured-postgres")),
+        pytest.param("ansi", marks=pytest.mark.xdist_group("configured-postgres")),
+        pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
+    ]
+)
+def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    name = f"ended_{next(numbers)}"
+    if request.param == "mysql":
+        mariadb: MariadbServer = request.getfixturevalue("mariadb")
+        place, end = Place("mysql", str(mariadb.port), name), lambda: kill_sessions_of(mariadb, name)
+    else:
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        postgres.execute(f"create database {name}")
+        dsn = postgres.dsn.replace("dbname=postgres", f"dbname={name}")
+        place, end = Place(request.param, dsn), lambda: end_sessions_of(postgres, name)
+    with place.open() as target:
+        target.land([tags(1)], PROGRESS)
+        yield Warehouse(target, end)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda target: target.land([tags(1, 2, seconds=9)], PROGRESS),
+        lambda target: target.query('select "id" from "tags"'),
+        lambda target: target.find_state("tags", "7"),
+        lambda target: target.keep_history(True),
+        lambda target: target.set_timezone("Asia/Tokyo"),
+        lambda target: target.last_runs(),
+        lambda target: target.try_write(),
+        lambda target: target.counts(),
+        lambda target: target.find_version(),
+    ],
+    ids=["land", "query", "find_state", "keep_history", "set_timezone", "last_runs", "try_write", "counts", "version"],
+)
+def test_a_session_that_ended_between_two_calls_is_not_noticed(
+    warehouse: Warehouse, use: Callable[[SqlTarget], Any]
+) -> None:
+    for _ in range(2):
+        warehouse.end_sessions()
+        use(warehouse.target)
+    assert rows(warehouse.target, 'select "id" from "tags" where "id" = 1') == [(1,)]
+
+
+def test_a_session_that_ends_within_a_landing_takes_all_of_it_back(warehouse: Warehouse) -> None:
+    target = warehouse.target
+
+    def change() -> None:
+        with target.transaction() as session:
+            session.run('delete from "tags"')
+            warehouse.end_sessions()
+            session.run('select count(*) from "tags"')
+
+    with pytest.raises(WarehouseError) as told:
+        change()
+    assert told.value.fault in (DatabaseFault.CONNECTION_LOST, DatabaseFault.OTHER)
+    assert target.counts()["tags"] == 1
+    assert target.land([tags(1, 2, seconds=9)], PROGRESS) == Landed(inserted=1, unchanged=1)
+
+
+def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: Warehouse) -> None:
+    target = warehouse.target
+
+    def change() -> None:
+        with target.transaction() as session:
+            session.run('delete from "tags"')
+            warehouse.end_sessions()
+
+    with pytest.raises(WarehouseError):
+        change()
+    assert target.counts()["tags"] == 1
+    assert target.land([tags(2)], PROGRESS).inserted == 1
+
+
+@pytest.mark.xdist_group("mariadb")
+def test_a_mysql_session_that_ends_within_a_landing_is_said_to_be_lost(mariadb: MariadbServer) -> None:
+    name = f"ended_{next(numbers)}"
+    with Place("mysql", str(mariadb.port), name).open() as target:
+        target.prepare()
+
+        def change() -> None:
+            with target.transaction() as session:
+                kill_sessions_of(mariadb, name)
+                session.run('delete from "tags"')
+
+        with pytest.raises(WarehouseError, match="Nothing was lost") as told:
+            change()
+    assert told.value.fault is DatabaseFault.CONNECTION_LOST
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize(
+    ("limit", "statement"),
+    [
+        ("idle_in_transaction_session_timeout = '50ms'", None),
+        ("transaction_timeout = '50ms'", "select pg_sleep(5)"),
+    ],
+)
+def test_a_limit_of_postgres_that_ends_a_landing_is_said_to_have_cut_it(
+    postgres: PostgresServer, limit: str, statement: str | None
+) -> None:
+    name = f"ended_{next(numbers)}"
+    postgres.execute(f"create database {name}")
+    with Place("postgres", postgres.dsn.replace("dbname=postgres", f"dbname={name}")).open() as target:
+        target.land([tags(1)])
+
+        def change() -> None:
+            with target.transaction() as session:
+                session.run(f"set local {limit}")
+                session.run(statement or "delete from tags")
+                wait_until(lambda: not sessions_in(postgres, name))
+                session.run("delete from tags")
+
+        with pytest.raises(WarehouseError, match=r"The connection was cut\. Nothing was lost") as told:
+            change()
+        assert told.value.fault is DatabaseFault.CONNECTION_LOST
+        assert target.counts()["tags"] == 1
+
+
+def sessions_in(postgres: PostgresServer, database: str) -> int:
+    with psycopg.connect(postgres.dsn, autocommit=True) as db:
+        ((count,),) = db.execute("select count(*) from pg_stat_activity where datname = %s", [database])
+        return int(count)
+
+
+# -- the event store ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    name = f"ended_{next(numbers)}"
+    postgres.execute(f"create database {name}")
+    return name
+
+
+@pytest.fixture
+def store(postgres: PostgresServer, database: str) -> Iterator[PostgresEventStore]:
+    with PostgresEventStore(postgres.dsn.replace("dbname=postgres", f"dbname={database}")) as store:
+        store.prepare()
+        store.append([new_event(1)])
+        yield store
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store: store.append([new_event(2)]),
+        lambda store: store.read(0),
+        lambda store: store.wait(0, 5),
+        lambda store: store.commit("reader", 1),
+        lambda store: store.logbook.keep_received(Received(NOON, {("toggl_default", "stored"): 2})),
+        lambda store: store.logbook.note("name", {"a": 1}),
+        lambda store: store.logbook.sample("name", NOON, 1.0),
+        lambda store: store.prepare(),
+        lambda store: store.inspect(1.0),
+    ],
+    ids=["append", "read", "wait", "commit", "keep_received", "note", "sample", "prepare", "inspect"],
+)
+def test_a_session_of_the_store_that_ended_is_not_noticed(
+    postgres: PostgresServer, database: str, store: PostgresEventStore, use: Callable[[PostgresEventStore], Any]
+) -> None:
+    # Several connections wait in the pool.
+    meeting = threading.Barrier(3)
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda _: store._server.run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)))
+    assert sessions_in(postgres, database) >= 3
+    for _ in range(3):
+        end_sessions_of(postgres, database)
+        use(store)
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize(
+    "state", ["57P01", "57P02", "57P05", "25P03", "25P04", "08000", "08003", "08006", "08001", "08004", "08P01"]
+)
+def test_each_code_that_ends_a_session_lets_the_work_be_done_again(store: PostgresEventStore, state: str) -> None:
+    tries = []
+
+    def work(db: psycopg.Connection[Any]) -> int:
+        tries.append(db.info.backend_pid)
+        if len(tries) == 1:
+            db.execute(f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$")
+        return len(tries)
+
+    assert store._server.run(work) == 2
+    assert len(set(tries)) == 2
+
+
+@pytest.mark.xdist_group("configured-postgres")
+def test_who_waits_for_events_hears_of_them_after_the_session_was_ended(
+    postgres: PostgresServer, database: str, store: PostgresEventStore
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(store.wait, 1, 30)
+        wait_until(lambda: sessions_in(postgres, database) >= 2)
+        end_sessions_of(postgres, database)
+        store.append([new_event(2)])
+        assert waiting.result(30)
+
+
+@pytest.mark.xdist_group("configured-postgres")
+@pytest.mark.parametrize("limit", ["idle_session_timeout", "idle_in_transaction_session_timeout"])
+def test_limits_of_the_database_on_idle_sessions_harm_no_store(
+    postgres: PostgresServer, database: str, store: PostgresEventStore, limit: str
+) -> None:
+    postgres.execute(f"alter database {database} set {limit} = '30ms'")
+    end_sessions_of(postgres, database)
+    for number in range(2, 6):
+        assert store.append([new_event(number)])[0].seq == number
+        if limit == "idle_session_timeout":
+            # The one that listens stays.
+            wait_until(lambda: sessions_in(postgres, database) <= 1)
+        assert not store.wait(number, 0.2)
+
+
+@pytest.mark.xdist_group("configured-postgres")
+def test_a_server_that_stays_away_is_said(postgres: PostgresServer, store: PostgresEventStore) -> None:
+    def work(db: psycopg.Connection[Any]) -> None:
+        db.execute("do $$ begin raise exception 'x' using errcode = '57P01'; end $$")
+
+    with pytest.raises(EventStoreUnavailable, match="57P01") as told:
+        store._server.run(work)
+    assert told.value.fault is DatabaseFault.CONNECTION_LOST
