@@ -27,6 +27,7 @@ from airflow_provider_toggl.core.errors import (
     ConnectionTrouble,
     Gone,
     MalformedAnswer,
+    NotApplied,
     NotFound,
     PayloadRefused,
     QuotaExhausted,
