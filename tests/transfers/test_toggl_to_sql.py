@@ -151,7 +151,7 @@ def test_a_task_without_a_workspace_says_which_there_are(sandbox: RunningSandbox
         ({"since": "2099-01-01"}, "in the future"),
         ({"page_size": 0}, "page_size is 0"),
         ({"stream": "tags", "since": "2026-01-01"}, "since and until are for time_entries"),
-        ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all' to land in"),
+        ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all'"),
         ({"facts_timezone": "Mars/Olympus"}, "There is no time zone 'Mars/Olympus'"),
     ],
 )
