@@ -95,7 +95,7 @@ def test_its_fields_are_templates(warehouse: Path):
         ({"overlap": -1}, "overlap is"),
         ({"absent_share": 2.0}, "absent_share is 2.0; it must be a number from 0 to 1"),
         ({"allow_mass_absence": "perhaps"}, "allow_mass_absence is 'perhaps'"),
-        ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all' to land in"),
+        ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all'"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused(warehouse: Path, options: dict[str, Any], words: str):
