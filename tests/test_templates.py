@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,18 @@ each_argument = pytest.mark.parametrize(
 each_operator = pytest.mark.parametrize("one", OPERATORS, ids=lambda one: one.__name__)
 
 
+def of_each_argument(test: Callable[[Any, str, str], None]) -> Callable[..., None]:
+    """Run a test for every argument of an operator, as one test: they are many and take little."""
+
+    @each_operator
+    def run(one: Any) -> None:
+        for name, each in parameters(one).items():
+            test(one, name, str(each.annotation))
+
+    run.__name__ = run.__qualname__ = test.__name__
+    return run
+
+
 def build(one: type, **more: Any) -> Any:
     """Return an operator with what it needs, and more."""
     given = {"task_id": "one", **{name: NEEDED[name] for name in parameters(one) if name in NEEDED}, **more}
@@ -119,13 +131,13 @@ def test_every_operator_is_tried():
     assert all(issubclass(one, CheckedArguments) for one in OPERATORS)
 
 
-@each_argument
+@of_each_argument
 def test_every_argument_has_a_parser(one: Any, name: str, annotation: str):
     assert name in one.argument_parsers or name in CHECKED_BY_INIT.get(one.__name__, ())
     assert kind_of(one.__name__, name, annotation)
 
 
-@each_argument
+@of_each_argument
 def test_what_an_argument_takes_is_taken_when_a_dag_is_parsed_and_when_a_task_runs(
     one: Any, name: str, annotation: str
 ):
@@ -141,7 +153,7 @@ def test_what_an_argument_takes_is_taken_when_a_dag_is_parsed_and_when_a_task_ru
         assert getattr(operator, name) is found or equals(getattr(operator, name), found)
 
 
-@each_argument
+@of_each_argument
 def test_what_an_argument_does_not_take_is_refused_by_its_name(one: Any, name: str, annotation: str):
     for value in kind_of(one.__name__, name, annotation).refused:
         said = refusal_of(lambda: build(one, **{name: value}))  # noqa: B023 - called at once
@@ -149,13 +161,13 @@ def test_what_an_argument_does_not_take_is_refused_by_its_name(one: Any, name: s
         assert name in said or "no stream" in said or "filter" in said, said
 
 
-@each_argument
+@of_each_argument
 def test_whatever_an_argument_is_given_no_other_error_is_raised(one: Any, name: str, annotation: str):
     for value in ODD:
         assert len(refusal_of(lambda: build(one, **{name: value}).parse_arguments())) < 1000  # noqa: B023 - called at once
 
 
-@each_argument
+@of_each_argument
 def test_whatever_a_template_comes_to_no_other_error_is_raised(one: Any, name: str, annotation: str):
     if name not in one.template_fields:
         return
