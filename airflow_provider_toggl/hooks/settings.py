@@ -6,23 +6,34 @@ No other module reads them. An option or a field that is blank has its default; 
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    is_empty,
+    parse_choice,
+    parse_flag,
+    parse_id,
+    parse_number,
+    parse_seconds,
+    parse_text,
+    parse_whole,
+    parse_words,
+    refusal,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError
 
 T = TypeVar("T")
 
 SECTION = "toggl"
 
-_TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
-_FALSE = frozenset(("0", "false", "f", "no", "n", "off"))
-_LARGEST_ID = 2**63 - 1
+_seconds = partial(parse_seconds, maximum=86_400)
 
 
 # -- options of [toggl] ------------------------------------------------------------------------------------------------
@@ -40,17 +51,17 @@ def warehouse_path() -> Path:
 
 def warehouse_lock_timeout() -> float:
     """Return for how many seconds a task waits for a warehouse that another process is writing."""
-    return _option("warehouse_lock_timeout", lambda value: _number(value, 0, 86_400), 300.0)
+    return _option("warehouse_lock_timeout", _seconds, 300.0)
 
 
 def keep_history() -> bool:
     """Return whether tasks that land keep each version of a time entry that they see."""
-    return _option("keep_history", _flag, False)
+    return _option("keep_history", parse_flag, False)
 
 
 def report_lag() -> float:
     """Return by how many seconds Toggl's reports may lag behind its writes."""
-    return _option("report_lag", lambda value: _number(value, 0, 86_400), 300.0)
+    return _option("report_lag", _seconds, 300.0)
 
 
 def receiver_connections() -> tuple[str, ...]:
@@ -60,7 +71,7 @@ def receiver_connections() -> tuple[str, ...]:
 
 def receiver_freeze_startup_objects() -> bool:
     """Return whether the API server's garbage collections skip what was loaded before the first delivery."""
-    return _option("receiver_freeze_startup_objects", _flag, True)
+    return _option("receiver_freeze_startup_objects", parse_flag, True)
 
 
 def airflow_home() -> str:
@@ -88,47 +99,47 @@ class TogglFields:
     @property
     def workspace_id(self) -> int | None:
         """The workspace that is read unless a task names another."""
-        return self._field("workspace_id", _id, None)
+        return self._field("workspace_id", parse_id, None)
 
     @property
     def organization_id(self) -> int | None:
         """The organization whose hourly quota is charged; None: the workspace's."""
-        return self._field("organization_id", _id, None)
+        return self._field("organization_id", parse_id, None)
 
     @property
     def webhook_secret(self) -> str:
         """What deliveries are signed with; empty: none."""
-        return self._field("webhook_secret", _text, "")
+        return self._field("webhook_secret", parse_text, "")
 
     @property
     def previous_webhook_secret(self) -> str:
         """What deliveries may still be signed with while a secret is being changed; empty: none."""
-        return self._field("previous_webhook_secret", _text, "")
+        return self._field("previous_webhook_secret", parse_text, "")
 
     @property
     def webhook_callback_url(self) -> str:
         """Where Toggl is to deliver events to; empty: nowhere."""
-        return self._field("webhook_callback_url", _text, "")
+        return self._field("webhook_callback_url", parse_text, "")
 
     @property
     def event_store_conn_id(self) -> str:
         """The connection of the database that keeps received events; empty: the default store."""
-        return self._field("event_store_conn_id", _text, "")
+        return self._field("event_store_conn_id", parse_text, "")
 
     @property
     def quota_reserve(self) -> int:
         """Requests of each hourly quota that tasks leave to people and other tools."""
-        return self._field("quota_reserve", lambda value: _whole(value, 0, 1_000_000), 2)
+        return self._field("quota_reserve", partial(parse_whole, minimum=0, maximum=1_000_000), 2)
 
     @property
     def requests_per_second(self) -> float:
         """The pace of all processes of one host that share the token."""
-        return self._field("requests_per_second", lambda value: _number(value, 0, 1000, above=True), 1.0)
+        return self._field("requests_per_second", _pace, 1.0)
 
     @property
     def allow_plain_http(self) -> bool:
         """Whether the token may be sent unencrypted over a network."""
-        return self._field("allow_plain_http", _flag, False)
+        return self._field("allow_plain_http", parse_flag, False)
 
     @property
     def webhook_validation(self) -> str:
@@ -150,17 +161,14 @@ class TogglFields:
             raise ConfigurationError(" ".join(errors))
         return values
 
-    def _field(self, name: str, read: Callable[[Any], T], default: T) -> T:
+    def _field(self, name: str, parse: Parser, default: T) -> T:
         value = self._extra.get(name)
-        if _is_blank(value):
-            return default
-        shown = "***" if name in _SECRETS else repr(value)
         try:
-            return read(value)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{name} is {shown}; it must be {error} (in the extra of connection {self._conn_id!r})."
-            ) from None
+            parsed = parse(name, value)
+        except ConfigurationError as error:
+            problem = f"{name} is ***; it must be text" if name in _SECRETS else str(error).removesuffix(".")
+            raise ConfigurationError(f"{problem} (in the extra of connection {self._conn_id!r}).") from None
+        return default if is_empty(parsed) else cast("T", parsed)
 
 
 #: The names of all fields in the extra of a Toggl connection.
@@ -171,82 +179,32 @@ _SECRETS = frozenset(("webhook_secret", "previous_webhook_secret"))
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def _option(name: str, read: Callable[[Any], T], default: T) -> T:
+def _option(name: str, parse: Parser, default: T) -> T:
     try:
         value = conf.get(SECTION, name, fallback=None)
     except AirflowConfigException as error:
         # For example a % in airflow.cfg that is not doubled.
         raise ConfigurationError(f"[{SECTION}] {name} cannot be read: {error}.") from None
-    if _is_blank(value):
-        return default
-    try:
-        return read(value)
-    except ValueError as error:
-        raise ConfigurationError(f"[{SECTION}] {name} is {value!r}; it must be {error}.") from None
+    parsed = parse(f"[{SECTION}] {name}", value)
+    return default if is_empty(parsed) else cast("T", parsed)
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+def _path(name: str, value: Any) -> Path | None:
+    text = parse_text(name, value)
+    return None if text is None else Path(os.path.expandvars(text)).expanduser()
 
 
-# Each reader returns the value or raises a ValueError that says what is allowed.
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(parse_words(name, value) or ()))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("a text")  # noqa: TRY004 - see above
-    return str(value).strip()
-
-
-def _path(value: Any) -> Path:
-    return Path(os.path.expandvars(str(value).strip())).expanduser()
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in str(value).split(",") if name.strip()))
-
-
-def _flag(value: Any) -> bool:
-    word = str(value).strip().lower()
-    if word not in _TRUE | _FALSE:
-        raise ValueError("true or false")
-    return word in _TRUE
-
-
-def _whole(value: Any, least: int, most: int) -> int:
-    allowed = f"a whole number from {least:,} to {most:,}"
-    if isinstance(value, bool):
-        raise ValueError(allowed)  # noqa: TRY004 - see above
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value).strip()
-    if not (text.isascii() and text.removeprefix("+").isdigit()) or not least <= int(text) <= most:
-        raise ValueError(allowed)
-    return int(text)
-
-
-def _id(value: Any) -> int:
-    try:
-        return _whole(value, 1, _LARGEST_ID)
-    except ValueError:
-        raise ValueError("an ID, a whole number above 0") from None
-
-
-def _number(value: Any, least: float, most: float, *, above: bool = False) -> float:
-    allowed = f"a number {'above' if above else 'from'} {least:,} {'and up to' if above else 'to'} {most:,}"
-    text = str(value).strip()
-    try:
-        # float() also takes 1_000 and digits of other scripts.
-        number = float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        raise ValueError(allowed) from None
-    if not least <= number <= most or (above and number == least):
-        raise ValueError(allowed)
+def _pace(name: str, value: Any) -> float | None:
+    number = parse_number(name, value, minimum=0, maximum=1000)
+    if number == 0:
+        raise refusal(name, value, "a number above 0 and up to 1000")
     return number
 
 
-def _validation(value: Any) -> str:
-    word = str(value).strip().lower()
-    if word not in ("synchronous", "asynchronous"):
-        raise ValueError("synchronous or asynchronous")
-    return word
+def _validation(name: str, value: Any) -> str | None:
+    text = parse_text(name, value)
+    return parse_choice(name, None if text is None else text.lower(), options=("synchronous", "asynchronous"))
