@@ -111,8 +111,8 @@ def _choose_warehouse(health: Health) -> Sequence[Field]:
 
 
 def _choose_noted_warehouse(health: Health) -> Sequence[Field]:
-    loaded = {one.warehouse for one in health.streams} | {one.warehouse for one in health.reconciled}
-    names = sorted(loaded - {""})
+    noted = {one.warehouse for one in health.streams} | {one.warehouse for one in health.reconciled}
+    names = sorted(noted - {""})
     return (Field("warehouse", "Warehouse", names[0] if names else "", tuple((one, one) for one in names) or None),)
 
 

@@ -5,7 +5,7 @@
     try {
       const chosen = JSON.parse(localStorage.getItem("timezone"));
       // Throws for what is no zone.
-      if (typeof chosen === "string") return new Intl.DateTimeFormat("en", { timeZone: chosen }).resolvedOptions().timeZone;
+      if (typeof chosen === "string" && new Intl.DateTimeFormat("en", { timeZone: chosen })) return chosen;
     } catch {
       // Storage may be forbidden, or hold something else.
     }
