@@ -164,7 +164,7 @@ def get_provider_info() -> dict[str, Any]:
             "operators.subscriptions", "operators.events", "operators.request", "operators.entries", "operators.catalog"
         ),
         "sensors": _named("sensors.events"),
-        "triggers": _named("triggers.events"),
+        "triggers": _named("triggers.events", "triggers.waiting"),
         "transfers": [
             {
                 "source-integration-name": INTEGRATION,

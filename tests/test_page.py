@@ -262,7 +262,7 @@ def test_a_first_load_that_waits_for_the_quota_is_seen_in_the_overview_and_on_it
 def test_a_connection_that_airflow_does_not_find_says_so_in_its_row(page: FastAPI, connections: Connections) -> None:
     connections.set_option("receiver_connections", "gone")
     assert re.search(r'data-conn-id="gone".*?not found', get(page, "/")[2], re.DOTALL)
-    assert "Airflow does not find connection" in get(page, "/c/gone")[2]
+    assert "There is no connection" in get(page, "/c/gone")[2]
 
 
 @pytest.mark.parametrize("path", ["/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/deliveries/1"])

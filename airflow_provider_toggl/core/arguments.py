@@ -129,6 +129,14 @@ def parse_free_text(name: str, value: Any) -> str:
     return parse_text(name, value) or ""
 
 
+def parse_conn_id(name: str, value: Any) -> str:
+    """Return the ID of a connection; nothing is refused."""
+    conn_id = parse_text(name, value)
+    if not conn_id:
+        raise refusal(name, value, "the ID of a connection")
+    return conn_id
+
+
 def parse_store_conn_id(name: str, value: Any) -> str | None:
     """Return the connection of an event store; empty text is the default store, None what the Toggl connection says."""
     return "" if isinstance(value, str) and not value.strip() else parse_text(name, value)
@@ -176,7 +184,7 @@ def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: i
     number = _find_whole(unwrap(value))
     if number is None or number > maximum or number < (-MAX_INT if minimum is None else minimum):
         limits = "" if minimum is None else f" of {minimum} or more"
-        limits = limits if maximum == MAX_INT else f" from {minimum or 0} to {maximum}"
+        limits = limits if maximum == MAX_INT else f" from {minimum or 0:,} to {maximum:,}"
         raise refusal(name, value, f"a whole number{limits}")
     return number
 
@@ -187,7 +195,7 @@ def parse_id(name: str, value: Any) -> int | None:
         return None
     number = _find_whole(unwrap(value))
     if number is None or not 0 < number <= MAX_INT:
-        raise refusal(name, value, "an id, which is a whole number above 0")
+        raise refusal(name, value, "an ID, a whole number above 0")
     return number
 
 

@@ -199,9 +199,9 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _pace(name: str, value: Any) -> float | None:
-    number = parse_number(name, value, minimum=0, maximum=1000)
-    if number == 0:
-        raise refusal(name, value, "a number above 0 and up to 1000")
+    number = parse_number(name, value)
+    if number is not None and not 0 < number <= 1000:
+        raise refusal(name, value, "a number above 0 and up to 1,000")
     return number
 
 

@@ -19,6 +19,7 @@ from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
 from airflow_provider_toggl.core.arguments import (
     parse_choice,
+    parse_conn_id,
     parse_day,
     parse_flag,
     parse_id,
@@ -26,7 +27,6 @@ from airflow_provider_toggl.core.arguments import (
     parse_method,
     parse_query,
     parse_stream,
-    parse_text,
     parse_whole,
     required,
 )
@@ -70,7 +70,7 @@ class TogglHook(BaseHook):
 
     def __init__(self, toggl_conn_id: str = default_conn_name, *, retry: RetryPolicy | None = None) -> None:
         super().__init__()
-        self.toggl_conn_id: str = required(parse_text)("toggl_conn_id", toggl_conn_id)
+        self.toggl_conn_id = parse_conn_id("toggl_conn_id", toggl_conn_id)
         self._retry = retry
         self._session: TogglSession | None = None
         self._fields: TogglFields | None = None

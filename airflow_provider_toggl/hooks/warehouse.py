@@ -10,7 +10,14 @@ from urllib.parse import quote, urlencode
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_toggl.core.arguments import parse_flag, parse_seconds, parse_text, parse_time_zone, required
+from airflow_provider_toggl.core.arguments import (
+    parse_conn_id,
+    parse_flag,
+    parse_seconds,
+    parse_text,
+    parse_time_zone,
+    required,
+)
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks import mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
@@ -60,7 +67,7 @@ def open_target(
         is missing.
     :raises WarehouseError: it cannot be reached, written or waited for any longer.
     """
-    conn_id, schema = required(parse_text)("warehouse_conn_id", conn_id), required(parse_text)("schema", schema)
+    conn_id, schema = parse_conn_id("warehouse_conn_id", conn_id), required(parse_text)("schema", schema)
     facts_timezone = parse_time_zone("facts_timezone", facts_timezone)
     keep_history, lock_timeout = parse_flag("keep_history", keep_history), parse_seconds("lock_timeout", lock_timeout)
     telemetry.connect()

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_toggl.core.arguments import Parser, parse_store_conn_id, parse_text, parse_whole, required
+from airflow_provider_toggl.core.arguments import (
+    Parser,
+    parse_conn_id,
+    parse_store_conn_id,
+    parse_text,
+    parse_whole,
+    required,
+)
 from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.logbook import reader_name
 from airflow_provider_toggl.core.events.store import EventStore
@@ -37,7 +44,7 @@ class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         "consumer": required(parse_text),
         "seq": required(partial(parse_whole, minimum=0)),
-        "toggl_conn_id": required(parse_text),
+        "toggl_conn_id": parse_conn_id,
         "event_store_conn_id": parse_store_conn_id,
     }
     ui_color = "#f5e1f0"

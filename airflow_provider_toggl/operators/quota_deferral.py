@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.api.session import observe_waits
-from airflow_provider_toggl.core.arguments import Parser, parse_flag, parse_id, parse_text, required
+from airflow_provider_toggl.core.arguments import Parser, parse_conn_id, parse_flag, parse_id, required
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.health.waiting import Reason, WaitingTask
@@ -40,7 +40,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
 
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         "deferrable": required(parse_flag),
-        "toggl_conn_id": required(parse_text),
+        "toggl_conn_id": parse_conn_id,
         "workspace_id": parse_id,
     }
     #: What the task got for the try at hand.

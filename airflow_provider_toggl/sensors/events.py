@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseEventTrigger, StartTriggerArgs
 from airflow_provider_toggl.core.arguments import (
     Parser,
     parse_choice,
+    parse_conn_id,
     parse_flag,
     parse_ids,
     parse_look_back,
@@ -116,7 +117,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "unknown_previous": required(partial(parse_choice, options=UNKNOWN_PREVIOUS)),
         "look_back": partial(parse_look_back, words=(DATA_INTERVAL,)),
         "consumer": parse_text,
-        "toggl_conn_id": required(parse_text),
+        "toggl_conn_id": parse_conn_id,
         "event_store_conn_id": parse_store_conn_id,
         "deferrable": required(parse_flag),
         "end_from_trigger": parse_flag,

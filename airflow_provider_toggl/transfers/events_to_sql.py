@@ -10,11 +10,11 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core.arguments import (
     Parser,
+    parse_conn_id,
     parse_id,
     parse_store_conn_id,
     parse_text,
     parse_whole,
-    required,
 )
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
@@ -71,7 +71,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **WAREHOUSE_PARSERS,
-        "toggl_conn_id": required(parse_text),
+        "toggl_conn_id": parse_conn_id,
         "event_store_conn_id": parse_store_conn_id,
         "only_conn_id": parse_text,
         "only_workspace_id": parse_id,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_toggl.assets import DAYS, EVERYTHING
 from airflow_provider_toggl.core.arguments import (
     Parser,
+    parse_conn_id,
     parse_day,
     parse_flag,
     parse_id,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 MOST_PARTITIONS = 366
 
 WAREHOUSE_PARSERS: Mapping[str, Parser] = {
-    "warehouse_conn_id": required(parse_text),
+    "warehouse_conn_id": parse_conn_id,
     "schema": required(parse_text),
     "facts_timezone": parse_time_zone,
     "keep_history": parse_flag,

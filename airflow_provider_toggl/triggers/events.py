@@ -18,6 +18,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.arguments import (
     Parser,
     is_nothing,
+    parse_conn_id,
     parse_flag,
     parse_moment,
     parse_object,
@@ -52,7 +53,7 @@ HANDOVER_SECONDS = 30.0
 
 
 ARGUMENT_PARSERS: Mapping[str, Parser] = {
-    "toggl_conn_id": required(parse_text),
+    "toggl_conn_id": parse_conn_id,
     "event_store_conn_id": parse_store_conn_id,
     "event_filter": lambda _, value: _filter_of(value),
     "consumer": parse_text,

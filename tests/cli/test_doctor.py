@@ -28,7 +28,7 @@ def test_a_missing_connection_is_told_with_its_cure_and_the_rest_is_skipped(caps
     assert call("--conn-id", "toggl_nowhere") == 1
     lines = capsys.readouterr().out.splitlines()
     place = next(place for place, line in enumerate(lines) if line.startswith("fault    connection"))
-    assert "finds no connection 'toggl_nowhere'" in lines[place]
+    assert "There is no connection 'toggl_nowhere'" in lines[place]
     assert lines[place + 1].split()[0] == "Meaning:"
     assert lines[place + 2].split()[0] == "Cure:"
     assert lines[-1].endswith("0 requests sent to Toggl.")

@@ -51,7 +51,7 @@ def test_nothing_that_waits_for_a_person_is_a_success(capsys: pytest.CaptureFixt
 
 def test_a_connection_that_is_not_there_waits_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--conn-id", "nope") == 1
-    assert "WARN  connection      Airflow does not find connection 'nope'" in capsys.readouterr().out
+    assert "WARN  connection      There is no connection 'nope'" in capsys.readouterr().out
 
 
 def test_a_first_load_that_waits_for_the_quota_is_said_and_needs_nobody(capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,8 @@ def options_for_connections() -> set[tuple[str, str]]:
                 found.add((name, action.option_strings[0]))
 
     for command in COMMANDS.values():
+        if command.name == "sandbox":
+            continue  # its --conn-id only names the connection that it prints
         parser = argparse.ArgumentParser()
         importlib.import_module(command.module).add_arguments(parser)
         walk(command.name, parser)

@@ -74,10 +74,10 @@ def test_a_missing_driver_leads_to_the_extra(monkeypatch: pytest.MonkeyPatch) ->
     set_connection(monkeypatch)
     real = builtins.__import__
 
-    def without_driver(name: str, *more: Any) -> Any:
+    def without_driver(name: str, *more: Any, **named: Any) -> Any:
         if name.startswith("mysql"):
             raise ImportError(name)
-        return real(name, *more)
+        return real(name, *more, **named)
 
     monkeypatch.setattr(builtins, "__import__", without_driver)
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[mysql\]'"):

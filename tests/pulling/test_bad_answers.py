@@ -56,7 +56,11 @@ SHAPES: list[Bad] = [
     ),
     ({"kind": "drop_field", "field": "time_entries.at"}, errors.MalformedAnswer, r"time_entries\[0\]\.at: missing"),
     ({"kind": "set_field", "field": "user_id", "value": None}, errors.MalformedAnswer, "user_id"),
-    ({"kind": "set_field", "field": "time_entries.id", "value": "x"}, errors.MalformedAnswer, "id: Expected `int`"),
+    (
+        {"kind": "set_field", "field": "time_entries.id", "value": "x"},
+        errors.MalformedAnswer,
+        'id: "x" is not a whole number',
+    ),
     ({"kind": "set_field", "field": "time_entries.start", "value": "noon"}, errors.MalformedAnswer, "start"),
     ({"kind": "set_field", "field": "time_entries.at", "value": "2026-02-30"}, errors.MalformedAnswer, "at"),
     ({"kind": "set_field", "field": "tag_ids", "value": "none"}, errors.MalformedAnswer, "tag_ids"),

@@ -255,9 +255,10 @@ def test_what_it_waits_for_goes_with_it_into_the_triggerer(store: SqliteEventSto
         {"to_project_id": "x"},
         {"unknown_previous": "guess"},
     ],
+    ids=str,
 )
 def test_a_transition_that_can_never_come_is_refused_when_the_dag_is_parsed(wrong: dict[str, Any]):
-    with pytest.raises(ConfigurationError, match=r"filter"):
+    with pytest.raises(ConfigurationError, match=r"transition|project_id|unknown_previous"):
         sensor(**wrong)
 
 

@@ -286,6 +286,15 @@ KINDS |= {
 #: Parameters that take only some of what others with their annotation take, or more.
 NAMED: dict[str, Kind] = {
     "stream": Kind((("time_entries", "time_entries"), (" tags ", "tags")), ("timers", 7, *TEXTS.refused)),
+    "transition": Kind(
+        (
+            *all_are(["moved"], "moved", " moved ", ["moved"], ("moved",), "['moved']"),
+            *all_are(["started", "moved"], "started,moved", ["started", "moved"]),
+            *all_are(None, None, []),
+        ),
+        ("stop", 7, [7], [None], {"a": 1}, b"moved", NOON),
+    ),
+    "unknown_previous": Kind((("ignore", "ignore"), (" match ", "match")), ("guess", 7, *TEXTS.refused, *NOTHING)),
     "method": Kind((("get", "GET"), ("POST ", "POST")), ("FETCH", 7, *TEXTS.refused)),
     "endpoint": Kind((("/api/v9/me", "/api/v9/me"),), ("me", "//x", "/a?b=1", 7, *TEXTS.refused, *NOTHING)),
     "facts_timezone": Kind(

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from airflow_provider_toggl.core.arguments import (
+    parse_choice,
     parse_flag,
     parse_list,
     parse_number,
@@ -119,7 +120,8 @@ class EventFilter:
         built = cls(
             **{name: tuple(sorted({_check(name, one) for one in some})) for name, some in values.items()},
             where=_conditions(where),
-            unknown_previous=UNKNOWN_PREVIOUS[0] if unknown is None else unknown,
+            unknown_previous=parse_choice("unknown_previous of a filter", unknown, options=UNKNOWN_PREVIOUS)
+            or UNKNOWN_PREVIOUS[0],
         )
         if (built.from_project_ids or built.to_project_ids) and not built.transitions:
             built = replace(built, transitions=("moved",))
@@ -223,9 +225,7 @@ def _several(name: str, value: Any) -> list[Any]:
 
 def _check(name: str, value: Any) -> Any:
     if name == "transitions":
-        if isinstance(value, str) and value in TRANSITIONS:
-            return value
-        raise ConfigurationError(f"transitions of a filter has {value!r}; it may have: {', '.join(TRANSITIONS)}.")
+        return required(partial(parse_choice, options=TRANSITIONS))("transitions of a filter", value)
     if name in ("entities", "actions"):
         words = parse_words(name, value) if isinstance(value, str) else None
         if words is None or len(words) != 1:
@@ -236,8 +236,6 @@ def _check(name: str, value: Any) -> Any:
 
 def _check_transitions(wanted: EventFilter) -> None:
     """Refuse what no event could bring."""
-    if wanted.unknown_previous not in UNKNOWN_PREVIOUS:
-        raise ConfigurationError(f"unknown_previous of a filter is {wanted.unknown_previous!r}; it is ignore or match.")
     if (wanted.from_project_ids or wanted.to_project_ids) and wanted.transitions != ("moved",):
         raise ConfigurationError(
             "A filter with from_project_ids or to_project_ids asks for the transition moved; it cannot ask for "
