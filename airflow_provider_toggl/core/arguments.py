@@ -333,12 +333,15 @@ def parse_ids(name: str, value: Any) -> list[int] | None:
     return [number for number in numbers if number is not None] or None
 
 
-def parse_words(name: str, value: Any) -> list[str] | None:
-    """Return several words; None where none is given."""
+def parse_words(name: str, value: Any, *, options: Iterable[str] | None = None) -> list[str] | None:
+    """Return several words, each one of the options if there are any; None where none is given."""
     parts = parse_list(name, value)
     if not all(isinstance(unwrap(part), str) and not is_nothing(part) for part in parts):
         raise refusal(name, value, "one word or several")
-    return [str(unwrap(part)).strip() for part in parts] or None
+    words = [str(unwrap(part)).strip() for part in parts]
+    if options is not None and not set(words) <= set(known := tuple(options)):
+        raise refusal(name, value, f"one or several of {', '.join(known)}")
+    return words or None
 
 
 def parse_tags(name: str, value: Any) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound, EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import UNKNOWN_PREVIOUS, EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, search
+from airflow_provider_toggl.core.events.transitions import TRANSITIONS
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
@@ -111,7 +112,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "client_id": parse_ids,
         "tag_id": parse_ids,
         "where": parse_object,
-        "transition": parse_words,
+        "transition": partial(parse_words, options=TRANSITIONS),
         "from_project_id": parse_ids,
         "to_project_id": parse_ids,
         "unknown_previous": required(partial(parse_choice, options=UNKNOWN_PREVIOUS)),

@@ -266,10 +266,11 @@ def test_every_class_takes_a_toggl_connection() -> None:
 
 
 def task_that_uses(name: str, **more: Any) -> Callable[[], Any]:
-    given = {**ARGUMENTS.get(name, {}), **more}
-    task = CLASSES[name](task_id="task", **given)
+    def use() -> Any:
+        task = CLASSES[name](task_id="task", **{**ARGUMENTS.get(name, {}), **more})
+        return task.poke({}) if name.endswith("Sensor") else task.execute({})
 
-    return lambda: task.poke({}) if name.endswith("Sensor") else task.execute({})
+    return use
 
 
 def use_trigger(**given: Any) -> Callable[[], Any]:
