@@ -13,6 +13,7 @@ import sys
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.sandbox.seed import DEFAULT_TOKEN, build_world
 from airflow_provider_toggl.sandbox.server import connection_json, listen, serve
 from airflow_provider_toggl.sandbox.settings import ORGANIZATION_QUOTA, SettingError, Settings
@@ -124,8 +125,10 @@ def shell_variables(world: World, url: str, conn_id: str, process: int) -> str:
 
 def summary(world: World, url: str) -> str:
     """Return where it is and what it holds."""
-    live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
-    return f"Toggl sandbox at {url}: plan {world.settings.plan}, {live} time entries, {len(world.users)} users"
+    entries = sum(entry.deleted_at is None for entry in world.time_entries.values())
+    users = sum(user.deleted_at is None for user in world.users.values())
+    holds = f"{plural(entries, 'time entry')}, {plural(users, 'user')}"
+    return f"Toggl sandbox at {url}: plan {world.settings.plan}, {holds}"
 
 
 def greeting(world: World, url: str, conn_id: str = "toggl_default") -> str:
