@@ -34,7 +34,7 @@ def test_health_is_told_to_people_part_by_part(capsys: pytest.CaptureFixture[str
     assert call() == 1
     printed = capsys.readouterr().out
     assert "toggl_default" in printed
-    assert re.search(r"^toggl_default  attention ", printed)
+    assert re.search(r"^toggl_default  attention  \(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\)$", printed, re.MULTILINE)
     assert re.search(r"^  -     subscription    no webhooks$", printed, re.MULTILINE)
     assert re.search(r"^  WARN  freshness       1 stream, oldest tags in a\.b, \d+ d ago$", printed, re.MULTILINE)
     assert re.search(r"^  WARN  reconciliation  the next reconciliation of workspace 1", printed, re.MULTILINE)
@@ -51,7 +51,7 @@ def test_nothing_that_waits_for_a_person_is_a_success(capsys: pytest.CaptureFixt
 
 def test_a_connection_that_is_not_there_waits_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--conn-id", "nope") == 1
-    assert "WARN  connection      Airflow does not find connection 'nope'" in capsys.readouterr().out
+    assert "WARN  connection      There is no connection 'nope'" in capsys.readouterr().out
 
 
 def test_a_first_load_that_waits_for_the_quota_is_said_and_needs_nobody(capsys: pytest.CaptureFixture[str]) -> None:
