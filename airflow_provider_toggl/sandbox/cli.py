@@ -13,7 +13,6 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.sandbox.seed import DEFAULT_TOKEN, build_world
 from airflow_provider_toggl.sandbox.server import connection_json, listen, serve
 from airflow_provider_toggl.sandbox.settings import ORGANIZATION_QUOTA, SettingError, Settings
@@ -127,8 +126,7 @@ def summary(world: World, url: str) -> str:
     """Return where it is and what it holds."""
     entries = sum(entry.deleted_at is None for entry in world.time_entries.values())
     users = sum(user.deleted_at is None for user in world.users.values())
-    holds = f"{plural(entries, 'time entry')}, {plural(users, 'user')}"
-    return f"Toggl sandbox at {url}: plan {world.settings.plan}, {holds}"
+    return f"Toggl sandbox at {url}: plan {world.settings.plan}, time entries: {entries:,}, users: {users:,}"
 
 
 def greeting(world: World, url: str, conn_id: str = "toggl_default") -> str:
