@@ -50,7 +50,7 @@ def main() -> int:
     for leftover in ("warehouse.duckdb*", "airflow.db*", "toggl/quota.sqlite*", "toggl/events.sqlite*"):
         for file in HOME.glob(leftover):
             file.unlink()
-    say(f"Starting a local Toggl with {ENTRIES} time entries on the free plan ...")
+    say(f"Starting a local Toggl with {int(ENTRIES):,} time entries on the free plan ...")
     with (
         SandboxProcess(sandbox_arguments()) as toggl,
         AirflowHome(HOME, dags=ROOT / "dags") as airflow,
@@ -117,7 +117,7 @@ def report(state: str, warehouse: Path, toggl: SandboxProcess) -> int:
     print("\n  hours by project")
     for row in rows(warehouse, HOURS):
         print(f"  {row['hours']:>9,.2f}  {row['client']} / {row['project']}")
-    print(f"\n  {cost(toggl.requests())}, of 30 an hour on the free plan")
+    print(f"\n  {cost(toggl.requests())}; the free plan has 30 an hour")
     wrong = differences(warehouse, toggl.url)
     print("  the tables equal the sandbox's truth" if not wrong else f"  {len(wrong)} differences: {wrong[:5]}")
     print()
@@ -132,7 +132,7 @@ def sandbox_arguments() -> list[str]:
 def cost(requests: dict[str, Any]) -> str:
     """Return what the sandbox counted, in words."""
     entries = sum(count for path, count in requests["by_endpoint"].items() if path.endswith("/search/time_entries"))
-    return f"requests: {requests['total']}, {entries} of them for {int(ENTRIES):,} time entries"
+    return f"{requests['total']} requests, {entries} of them for {int(ENTRIES):,} time entries"
 
 
 def show_changes(airflow: AirflowHome, toggl: SandboxProcess, warehouse: Path) -> int:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.health.state import Health, Level, ago, instant
+from airflow_provider_toggl.core.health.state import Health, Level, ago, to_the_second
 
 _MARKS: Mapping[Level, str] = {"good": "ok", "waiting": "wait", "unused": "-", "attention": "WARN", "unknown": "?"}
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def lines(health: Health) -> Iterator[str]:
     """Yield the health of a connection as text: a line for each part, then a table of streams."""
-    yield f"{health.conn_id}  {health.level}  ({instant(health.at)})"
+    yield f"{health.conn_id}  {health.level}  ({to_the_second(health.at)})"
     for finding in health.findings():
         yield f"  {_MARKS[finding.level]:<5} {finding.part:<15} {finding.text}"
     for workspace_id in health.allowances:

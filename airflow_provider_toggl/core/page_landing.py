@@ -12,6 +12,7 @@ from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.land.measuring import measure_landing
 from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep, Target
+from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.records import Batch
@@ -68,17 +69,17 @@ def log_doubts(batch: Batch, where: str) -> None:
     """Say what is wrong with a page that is landed nevertheless."""
     if batch.rejected:
         log.warning(
-            "%s, %s: %d records cannot be landed and are kept in rejected_records; the first: %s",
+            "%s, %s: %s cannot be landed; see rejected_records. The first: %s",
             batch.stream,
             where,
-            len(batch.rejected),
+            plural(len(batch.rejected), "record"),
             batch.rejected[0].reason,
         )
     if batch.odd_durations:
         log.warning(
-            "%s, %s: %d entries have a duration that is not from start to stop, or stop before they start; they are "
-            "landed as Toggl gives them.",
+            "%s, %s: %s with a duration that is not from start to stop, or with a stop before the start; landed as "
+            "Toggl gives them.",
             batch.stream,
             where,
-            batch.odd_durations,
+            plural(batch.odd_durations, "entry"),
         )

@@ -17,6 +17,7 @@ from airflow_provider_toggl.core.extract.counting import EntriesCounter
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.streams import STREAMS, Stream
+from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.land.target import Target
@@ -145,7 +146,8 @@ def announce_plan(session: TogglSession, workspace_id: int, since: str | date | 
         cost = "a request for each year of the history and about 4 more"
     else:
         today = now.date()
-        cost = f"about {len(windows.history(windows.parse_day(since, 'since', today), today)) + 3} requests"
+        years = windows.history(windows.parse_day(since, "since", today), today)
+        cost = f"about {plural(len(years) + 3, 'request')}"
     path = f"/api/v9/workspaces/{workspace_id}"
     left = session.estimate(1, path).spare
     available = "" if left is None else f"; {max(0, left)} available for {session.lane_of(path)}"

@@ -171,6 +171,8 @@ class Pull:
         self.changes = Changes()
         self._current: EntriesReader | ListReader | None = None
         self._pace = _Pace()
+        # What earlier parts of the run took, less what session and clock showed when this part began.
+        self._base = (0, 0.0)
         if self.summary.inserted or self.summary.updated or self.summary.absent:
             # What an earlier part landed is known only by its numbers.
             self.changes.mark(request.workspace_id, request.stream)
@@ -203,19 +205,24 @@ class Pull:
     def _run(self) -> Summary:
         started = self._clock.now()
         spent = self._session.spent
-        earlier = self.summary.requests, self.summary.seconds
+        self._base = self.summary.requests - spent, self.summary.seconds - started
         self._session.before_wait = self._let_go
         try:
             self._land_all()
         finally:
             self._session.before_wait = None
-            self.summary.requests = earlier[0] + self._session.spent - spent
-            self.summary.seconds = round(earlier[1] + self._clock.now() - started, 3)
+            self._count_cost()
             self._measure(started, self._session.spent - spent)
             self.summary.quota_left = self._session.quota_left(self._path())
             self._target.release(force=True)
         tell(log, "%s", self.summary, **fields_of(self.summary))
         return self.summary
+
+    def _count_cost(self) -> None:
+        """Bring the requests and the seconds of the summary up to date."""
+        requests, seconds = self._base
+        self.summary.requests = requests + self._session.spent
+        self.summary.seconds = round(seconds + self._clock.now(), 3)
 
     def _measure(self, started: float, requests: int) -> None:
         request, now = self._request, self._clock.now()
@@ -310,6 +317,7 @@ class Pull:
         )
 
     def _log_progress(self, page: Page, elapsed: float) -> None:
+        self._count_cost()
         left = self._session.quota_left(self._path())
         to_go = ""
         if page.share is not None and 0 < page.share < 1:

@@ -155,7 +155,7 @@ def _move(state: Replay, page: LogPage, fresh: int) -> None:
     state.total = page.total if state.total is None else state.total
     tell(
         log,
-        "Page %d of Toggl's log: %d of %s events read, %d were missing here.",
+        "Page %d of Toggl's log: %d of %s events read, %d of them missing here.",
         state.pages,
         state.offset,
         "an unknown number of" if page.total is None else page.total,

@@ -124,8 +124,9 @@ def shell_variables(world: World, url: str, conn_id: str, process: int) -> str:
 
 def summary(world: World, url: str) -> str:
     """Return where it is and what it holds."""
-    live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
-    return f"Toggl sandbox at {url}: plan {world.settings.plan}, {live} time entries, {len(world.users)} users"
+    entries = sum(entry.deleted_at is None for entry in world.time_entries.values())
+    users = sum(user.deleted_at is None for user in world.users.values())
+    return f"Toggl sandbox at {url}: plan {world.settings.plan}, time entries: {entries:,}, users: {users:,}"
 
 
 def greeting(world: World, url: str, conn_id: str = "toggl_default") -> str:

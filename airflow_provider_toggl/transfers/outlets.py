@@ -30,6 +30,7 @@ from airflow_provider_toggl.core.arguments import (
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.land import days
+from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
@@ -139,7 +140,7 @@ class Outlets:
             event.extra["days"] = names
         if untold.left:
             self._task.log.info(
-                "%d days are told to %s, %d are left for the next landings.", len(names), asset.uri, untold.left
+                "%s added to %s; left for the next runs: %d.", plural(len(names), "changed day"), asset.uri, untold.left
             )
         return True
 

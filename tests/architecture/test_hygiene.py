@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from functools import cache
@@ -47,3 +48,34 @@ def test_no_file_names_a_directory_of_somebody_s_machine() -> None:
 
 def test_tests_have_no_packages() -> None:
     assert [path for path in text_files() if path.name == "__init__.py" and path.is_relative_to(ROOT / "tests")] == []
+
+
+def test_no_message_puts_a_number_before_a_noun_that_is_always_plural() -> None:
+    """Numbers with their nouns come from ``plural``; "3 of 4 requests" may be written out."""
+    nouns = "entries deliveries rows requests events pages days records tasks filters subscriptions workspaces users"
+    nouns += " triggers watchers connections warehouses consumers streams sensors hosts attempts retries"
+    fixed = re.compile(rf"(?<! of )#(?= (?:{'|'.join(nouns.split())})\b)")
+    found = []
+    for path in sorted((ROOT / "airflow_provider_toggl").rglob("*.py")):
+        if "sandbox" in path.parts and path.name != "cli.py":
+            continue  # what Toggl itself answers
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(_literal(part) for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value.replace("#", "").replace("%d", "#")
+            else:
+                continue
+            if fixed.search(text):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text}")
+    assert found == [], "\n".join(found)
+
+
+def _literal(part: ast.expr) -> str:
+    """Return a part of an f-string: its text, ``#`` for a value that can be the number 1, nothing for another one."""
+    if isinstance(part, ast.Constant):
+        return str(part.value).replace("#", "")
+    assert isinstance(part, ast.FormattedValue)
+    constant = isinstance(part.value, ast.Constant) or (isinstance(part.value, ast.Name) and part.value.id.isupper())
+    decimals = part.format_spec is not None and ".1f" in ast.unparse(part.format_spec)
+    return "" if constant or decimals else "#"

@@ -34,7 +34,7 @@ def test_health_is_told_to_people_part_by_part(capsys: pytest.CaptureFixture[str
     assert call() == 1
     printed = capsys.readouterr().out
     assert "toggl_default" in printed
-    assert re.search(r"^toggl_default  attention ", printed)
+    assert re.search(r"^toggl_default  attention  \(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\)$", printed, re.MULTILINE)
     assert re.search(r"^  -     subscription    no webhooks$", printed, re.MULTILINE)
     assert re.search(r"^  WARN  freshness       1 stream, oldest tags in a\.b, \d+ d ago$", printed, re.MULTILINE)
     assert re.search(r"^  WARN  reconciliation  the next reconciliation of workspace 1", printed, re.MULTILINE)

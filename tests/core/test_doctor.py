@@ -166,7 +166,7 @@ def test_each_lane_of_the_quota_is_told() -> None:
     }
     found = account.check_quota(lanes, NOW.timestamp())
     assert names(found) == ["quota_low", None, None, "quota_gone"]
-    assert "user: 0 of 30 requests are left, reset at 12:01:30 UTC (in 2 min)." in found[-1].what
+    assert "user: 0 of 30 requests left, reset at 12:01:30 UTC (in 2 min)." in found[-1].what
     assert account.check_quota({}, 0)[0].state is State.UNKNOWN
 
 
@@ -182,7 +182,7 @@ def test_each_lane_of_the_quota_is_told() -> None:
 def test_the_plan_is_that_of_the_flags_and_the_quota(flags: dict[str, bool], total: int, plan: str) -> None:
     workspace = {"organization_id": 4, **flags}
     found = account.check_plan(workspace, {"organization:4": Lane(total, 1, None)})
-    assert found.what.startswith(f"{plan}: {total} requests an hour")
+    assert found.what.startswith(f"{plan}: {total:,} requests an hour")
 
 
 @pytest.mark.parametrize(

@@ -462,6 +462,9 @@ def test_the_log_says_the_cost_before_the_progress_and_the_end(build, caplog: py
     assert "requests" in lines[0]
     assert "240 rows in 1 page" in lines[1]
     assert "requests left" in lines[1]
+    (first, *_) = (vars(record) for record in caplog.records if "in 1 page" in record.getMessage())
+    assert (first["requests"], first["pages"]) == (1, 1)
+    assert first["seconds"] >= 0
     assert lines[-1].startswith(f"time_entries of workspace {workspace.id}: ")
 
 
@@ -470,7 +473,7 @@ def test_odd_durations_are_counted_and_told(workspace: Workspace, caplog: pytest
     entry = next(entry for entry in world.time_entries.values() if entry.stop and not entry.deleted_at)
     entry.duration += 17
     assert workspace.pull().odd_durations == 1
-    assert "1 entries have a duration that is not from start to stop" in caplog.text
+    assert "1 entry with a duration that is not from start to stop" in caplog.text
 
 
 # -- requests that cannot be -------------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def test_single_rows_that_lack_a_field_are_kept_aside_with_the_reason(
     assert sorted(row["reason"] for row in kept) == sorted(
         ["user_id: missing", "id: missing", *(f"{entry}{name}: missing" for name in ("id", "seconds", "start", "at"))]
     )
-    assert "6 records cannot be landed and are kept in rejected_records" in caplog.text
+    assert "6 records cannot be landed; see rejected_records" in caplog.text
     workspace.pull(incremental=False, since="2020-01-01")
     assert workspace.wrong("time_entries") == []
 

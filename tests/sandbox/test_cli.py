@@ -146,4 +146,8 @@ def test_the_greeting_has_the_token_and_a_connection_to_copy() -> None:
     assert connection["password"] == world.owner.token
     assert connection["host"] == "http://127.0.0.1:8765"
     assert connection["extra"]["workspace_id"] == world.workspace.id
-    assert "3 time entries" in told
+    assert "time entries: 3" in told
+
+
+def test_the_greeting_counts_people_as_the_option_does() -> None:
+    assert ", time entries: 1, users: 8" in greeting(build_still_world(entries=1), "http://127.0.0.1:8765")

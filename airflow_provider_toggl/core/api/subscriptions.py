@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_toggl.core.arguments import parse_list, shown
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
+from airflow_provider_toggl.core.wording import plural
 
 Action = Literal["nothing", "create", "replace", "enable", "disable"]
 
@@ -187,7 +188,7 @@ def too_many_filters(wanted: Wanted, limits: Limits) -> str | None:
         return None
     listed = ", ".join(map(str, wanted.filters))
     return (
-        f"The workspace's plan allows {most} event filters for a webhook, and {wanted.description!r} wants "
+        f"The workspace's plan allows {plural(most, 'event filter')} for a webhook, and {wanted.description!r} wants "
         f"{len(wanted.filters)}: {listed}. Drop {len(wanted.filters) - most} of them, or let one with * stand for "
         "several."
     )

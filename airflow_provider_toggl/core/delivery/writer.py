@@ -130,7 +130,7 @@ class Writer:
 
     async def _submit(self, item: NewEvent | Note) -> Appended | None:
         if len(self._waiting) >= self._most_waiting:
-            raise refuse(BUSY, f"{len(self._waiting):,} deliveries are waiting for the event store already.")
+            raise refuse(BUSY, f"Too many deliveries wait for the event store already: {len(self._waiting):,}.")
         waiting = _Waiting(item, self._loop.create_future(), self._loop.time() + self._patience)
         self._waiting.append(waiting)
         if self._idle.is_set():

@@ -19,6 +19,7 @@ from airflow_provider_toggl.core.errors import (
     TogglError,
     WrongCredentials,
 )
+from airflow_provider_toggl.core.wording import plural
 
 CLOCK_DRIFTS, CLOCK_OFF = 5.0, 30.0
 """Seconds between two clocks from which on it is worth a warning, and a fault."""
@@ -76,7 +77,7 @@ def check_quota(lanes: Mapping[str, Lane], now: float) -> list[Finding]:
         resets = "" if lane.resets_at is None else f", reset at {utc(lane.resets_at):%H:%M:%S} UTC"
         if lane.resets_at is not None and lane.resets_at > now:
             resets += f" (in {(lane.resets_at - now) / 60:.0f} min)"
-        words = f"{name}: {lane.remaining} of {lane.total} requests are left{resets}."
+        words = f"{name}: {lane.remaining} of {lane.total} requests left{resets}."
         if lane.remaining is None or lane.total is None:
             findings.append(unknown("quota", f"{name}: what is left is not told."))
         elif lane.remaining <= 0:
@@ -92,7 +93,7 @@ def check_plan(workspace: Mapping[str, Any], lanes: Mapping[str, Lane]) -> Findi
     """Return which plan the workspace is on, and what that limits."""
     plan = name_plan(workspace, lanes)
     lane = lanes.get(f"organization:{workspace.get('organization_id')}")
-    an_hour = "" if lane is None else f"{lane.total} requests an hour; "
+    an_hour = "" if lane is None or lane.total is None else f"{plural(lane.total, 'request')} an hour; "
     return fine("plan", f"{plan}: {an_hour}{_LIMITED.get(plan.lower(), 'webhooks by the plan, see subscription')}.")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from airflow_provider_toggl.core.api.subscriptions import Found, Limits
 from airflow_provider_toggl.core.doctor.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.wording import plural
 
 
 def find_own(found: Sequence[Found], callback_url: str | None, conn_id: str) -> Found | None:
@@ -53,7 +54,7 @@ def _check_count(found: Sequence[Found], limits: Limits) -> list[Finding]:
     enabled = sum(one.enabled for one in found)
     if limits.max_webhooks is None or enabled <= limits.max_webhooks:
         return []
-    words = f"{enabled} subscriptions are enabled; the plan allows {limits.max_webhooks}."
+    words = f"{plural(enabled, 'enabled subscription')}; the plan allows {limits.max_webhooks}."
     return [trouble("plan_limit", words)]
 
 
@@ -61,7 +62,7 @@ def _check_filters(own: Found, name: str, limits: Limits) -> list[Finding]:
     most = limits.max_events_per_webhook
     if most is None or len(own.filters) <= most:
         return []
-    return [trouble("plan_limit", f"{name} has {len(own.filters)} filters; the plan allows {most}.")]
+    return [trouble("plan_limit", f"{name} has {plural(len(own.filters), 'filter')}; the plan allows {most}.")]
 
 
 def _bare(url: str) -> str:

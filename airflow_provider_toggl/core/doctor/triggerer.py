@@ -34,8 +34,8 @@ def check_triggerer(found: Triggerers, answered_after: float | None, *, patience
     hosts = ", ".join(sorted(set(found.alive)))
     if answered_after is not None:
         words = f"The triggerer ({hosts}) saw a test mark in the event store after {answered_after:.1f} s"
-        return fine("triggerer", f"{words}; {found.triggers} triggers of this package wait.")
+        return fine("triggerer", f"{words}; triggers of this package that wait there: {found.triggers}.")
     if found.triggers:
-        words = f"{found.triggers} triggers of this package wait at {hosts}"
+        words = f"Triggers of this package that wait at {hosts}: {found.triggers}"
         return trouble("triggerer_blind", f"{words}; within {patience:g} s none saw a test mark in the event store.")
     return trouble("nothing_waits", f"The triggerer ({hosts}) is alive, and no trigger of this package waits in it.")

@@ -24,6 +24,7 @@ from airflow_provider_toggl.core.extract.cursor import EntriesCursor, OpenWindow
 from airflow_provider_toggl.core.extract.pages import Page, ReportPage, inspect_report
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.streams import get_stream
+from airflow_provider_toggl.core.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +276,8 @@ def adapt(cursor: EntriesCursor, error: PayloadRefused, asked: int) -> EntriesCu
         return replace(cursor, page_size=size)
     span = refused_span(error.text, cursor.span_days)
     if span is not None:
-        log.warning("Toggl refuses a range of %d days (%s): shorter ones from now on.", cursor.span_days, error.text)
+        days = plural(cursor.span_days, "day")
+        log.warning("Toggl refuses a range of %s (%s): shorter ones from now on.", days, error.text)
         return replace(cursor, span_days=span, open=None)
     raise error
 

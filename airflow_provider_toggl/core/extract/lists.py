@@ -18,6 +18,7 @@ from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import ListCursor, OpenList, dump
 from airflow_provider_toggl.core.extract.pages import Page, count_rows, is_last
 from airflow_provider_toggl.core.streams import Stream
+from airflow_provider_toggl.core.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +140,8 @@ class ListReader:
             following = self._begun_anew(opened)
             if following is None:
                 self._lack = (
-                    f"The list of {self._stream.name} has {read.rows} rows and says that it has {total}. What it has "
-                    "is landed; the next run reads it again."
+                    f"The list of {self._stream.name} has {plural(read.rows, 'row')} and says that it has {total:,}. "
+                    "What it has is landed; the next run reads it again."
                 )
             return following or OpenList(opened.opened_at, since=opened.since)
         # Pages are numbered: where a row was deleted or renamed between two of them, others moved past the border.

@@ -398,9 +398,9 @@ def _waiting(health: Health) -> Finding:
 
 
 def _waiting_text(one: WaitingTask, now: datetime) -> str:
-    until = f"until {instant(one.until)}" if one.until > now else "about to go on"
+    until = f"until {to_the_second(one.until)}" if one.until > now else "about to go on"
     left = "" if one.requests_left is None else f" of at least {one.requests_done + one.requests_left:,}"
-    done = "" if one.done_at is None else f", done about {instant(one.done_at)}"
+    done = "" if one.done_at is None else f", done about {to_the_second(one.done_at)}"
     return f"{one.task} waits for {one.what_for}, {until}; {plural(one.requests_done, 'request')} sent{left}{done}"
 
 
@@ -431,6 +431,11 @@ def span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def to_the_second(moment: datetime) -> str:
+    """Return a moment for people to read, in UTC."""
+    return f"{utc(moment.timestamp()):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def instant(moment: datetime | None) -> str | None:

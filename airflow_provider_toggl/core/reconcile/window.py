@@ -22,6 +22,7 @@ from airflow_provider_toggl.core.reconcile.absence import Absence, Missing
 from airflow_provider_toggl.core.reconcile.reading import Reading
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, some
 from airflow_provider_toggl.core.reconcile.warehouse import Existing, Warehouse
+from airflow_provider_toggl.core.wording import plural
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +118,8 @@ class WindowProof:
         wanted = np.unique(np.concatenate([found.missing, found.moved, doubtful[np.isin(doubtful, ids)]]))
         if len(wanted):
             log.info(
-                "%s: %d entries missing here, %d of another user or project: read again (%s).",
-                self._window, len(found.missing), len(found.moved), some(wanted.tolist()),
+                "%s: %s missing here, %d of another user or project: read again (%s).",
+                self._window, plural(len(found.missing), "entry"), len(found.moved), some(wanted.tolist()),
             )  # fmt: skip
             if not self._read_ids(wanted):
                 # Where those are that are here is known, of the others only whose they are.
@@ -271,7 +272,8 @@ class WindowProof:
             if len(missing):
                 missing = missing[~np.isin(missing, self._around.warehouse.live_among(missing))]
             if len(missing):
-                log.warning("%s: %d entries %s: %s.", self._window, len(missing), NOT_FOUND, some(missing.tolist()))
+                entries = plural(len(missing), "entry")
+                log.warning("%s: %s %s: %s.", self._window, entries, NOT_FOUND, some(missing.tolist()))
                 rest[NOT_FOUND] = len(missing)
             known = rows.where(rows.among(sums.ids))
         known = known.where(~known.among(unproved))
