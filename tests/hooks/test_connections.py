@@ -280,6 +280,13 @@ def test_a_warehouse_s_file_is_no_event_store(connections: Connections, tmp_path
         open_event_store(event_store_conn_id="files")
 
 
+def test_an_event_store_s_file_is_no_warehouse(connections: Connections, tmp_path: Path) -> None:
+    connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
+    open_event_store(event_store_conn_id="files").close()
+    with pytest.raises(ConfigurationError, match="has the tables of an event store"):
+        open_target("files", schema="toggl")
+
+
 def test_a_sqlite_file_with_odd_characters_in_its_name_is_that_file(connections: Connections, tmp_path: Path) -> None:
     path = tmp_path / "a b%20 ä.sqlite"
     connections.set("files", conn_type="sqlite", host=str(path))
