@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone, tzinfo
@@ -16,6 +17,7 @@ from decimal import Decimal
 from enum import Enum
 from math import isfinite, isnan
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,6 +54,11 @@ _FLAGS = {
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 _LONGEST_SHOWN = 80
+_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
+#: Bytes, on all file systems of Linux and macOS.
+_LONGEST_FILE_NAME = 255
+# A scheme such as duckdb:, md: or s3:. A single letter would be a drive of Windows.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 #: Seconds in a hundred years; with more than that no calendar goes on.
 _LONGEST_LENGTH = 100 * 366 * 86_400.0
 
@@ -381,6 +388,41 @@ def parse_json(name: str, value: Any) -> Any:
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         value = _read_literal(name, value.strip(), "JSON")
     return _as_json(name, value)
+
+
+def parse_file(name: str, value: Any) -> Path | None:
+    """Return the path of a file or folder of this host, with ``~`` and environment variables expanded.
+
+    A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would take them
+    for something else, or make a file of that name. They are not shown, for a URL may have a password in it.
+    """
+    if is_nothing(value):
+        return None
+    if not isinstance(value, str | Path):
+        raise refusal(name, value, "the path of a file")
+    text = str(value).strip()
+    if text.startswith(":memory:") or text.endswith("/:memory:"):
+        raise ConfigurationError(
+            f"{name} is {shown(text)}. A database in memory is lost at the end of each task: give the path of a file."
+        )
+    scheme = _SCHEME.match(text)
+    if scheme:
+        raise ConfigurationError(
+            f"{name} begins with {scheme[0]!r}: it is a URL, or a database that is no file of this host. Give the path "
+            "of a file, such as /var/lib/airflow/toggl/warehouse.duckdb."
+        )
+    if not text.isprintable() or text[0] in "'\"":
+        raise refusal(name, text, "a path without control characters, and without quotation marks around it")
+    unset = _VARIABLE.search(os.path.expandvars(text))
+    if unset:
+        raise ConfigurationError(f"{name} is {shown(text)}; the environment variable {unset[0]} is not set.")
+    try:
+        path = Path(os.path.expandvars(text)).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{name} is {shown(text)}; there is no such user on this host.") from None
+    if any(len(os.fsencode(part)) > _LONGEST_FILE_NAME for part in path.parts):
+        raise ConfigurationError(f"{name} is {shown(text)}; a part of it is longer than a file's name can be.")
+    return path
 
 
 def parse_callable(name: str, value: Any) -> Any:

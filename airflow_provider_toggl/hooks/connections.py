@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_toggl.core.arguments import parse_file
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.settings import TogglFields
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 TOGGL = "toggl"
-
-# A scheme such as duckdb:, md: or s3:. A single letter would be a drive of Windows.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 class ConnectionNotFound(ConfigurationError, AirflowNotFoundException):
@@ -41,8 +39,9 @@ def get_connection(conn_id: str | None, *, parameter: str) -> Connection:
     except AirflowNotFoundException:
         raise ConnectionNotFound(
             f"There is no connection {conn_id!r} ({parameter}), or Airflow cannot read it. `airflow connections list` "
-            f"shows those in its database; one in AIRFLOW_CONN_{conn_id.upper()} must be a URI or a JSON object, and "
-            "its port a number."
+            f"shows those in its database; one in AIRFLOW_CONN_{conn_id.upper()} must be a URI or a JSON object with "
+            "conn_type, host, port, login, password, schema and extra. All but the port and the extra are texts; "
+            "percent-encode special characters in a URI."
         ) from None
     return _clean(connection, conn_id)
 
@@ -100,25 +99,18 @@ def database_file(connection: Connection, engine: str, *, suffixes: tuple[str, .
     name = connection.conn_id
     host, schema = connection.host or "", connection.schema or ""
     if not host and ("/" in schema or schema.endswith(suffixes)):
-        host = f"/{schema.lstrip('/')}"
-    if not host:
+        host = schema if schema.startswith("~") else f"/{schema.lstrip('/')}"
+    path = parse_file(f"The host of connection {name!r}", host)
+    if path is None:
         raise ConfigurationError(f"Connection {name!r} names no file: put the path of the {engine} file into its host.")
-    if host == ":memory:" or host.endswith("/:memory:"):
-        raise ConfigurationError(
-            f"The host of connection {name!r} is {host!r}. A database in memory is lost at the end of each task: put "
-            f"the path of a {engine} file there."
-        )
-    scheme = _SCHEME.match(host)
-    if scheme:
-        # Not the rest of it, which may have a token.
-        raise ConfigurationError(
-            f"The host of connection {name!r} begins with {scheme[0]!r}: it is a URL, or a database that is no file of "
-            f"this host. Put the path of a {engine} file there, such as /var/lib/airflow/toggl{suffixes[0]}."
-        )
-    path = Path(host).expanduser()
-    if path.is_dir():
+    if path.is_dir() or host.endswith("/"):
         raise ConfigurationError(
             f"The host of connection {name!r} is the folder {str(path)!r}: put the path of a {engine} file there."
+        )
+    if str(connection.extra_dejson.get("mode")) == "memory" or connection.extra_dejson.get("vfs") == "memdb":
+        raise ConfigurationError(
+            f"The extra of connection {name!r} asks for a database in memory, which is lost at the end of each task: "
+            "remove mode and vfs."
         )
     return path
 
@@ -176,7 +168,7 @@ def with_fields(connection: Connection, **fields: Any) -> Connection:
 
 
 def _clean(connection: Connection, conn_id: str) -> Connection:
-    conn_type = _text(connection.conn_type)
+    conn_type = (_text(connection.conn_type) or "").lower() or None
     password = None if connection.password is None else str(connection.password)
     if password is not None:
         # A line end comes from a file or from echo. Other blanks may be a part of a database's password.
@@ -204,6 +196,10 @@ def _text(value: Any) -> str | None:
 
 def _checked_extra(connection: Connection, conn_id: str) -> str | None:
     """Return the extra; Airflow only logs one that is no JSON object."""
+    fields = [connection.host, connection.schema, connection.login, connection.password]
+    if any("\0" in str(field) for field in fields):
+        # C libraries would end the value there.
+        raise ConfigurationError(f"A field of connection {conn_id!r} has a NUL character in it: write it again.")
     text = connection.extra
     try:
         decoded = json.loads(text) if text and text.strip() else {}

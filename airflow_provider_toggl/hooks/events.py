@@ -54,6 +54,14 @@ def resolve_store_conn_id(toggl_conn_id: str) -> str:
     return get_toggl_fields(toggl_conn_id).event_store_conn_id
 
 
+def check_store_connection(conn_id: str) -> None:
+    """Return if a connection can be one of an event store; it is not opened.
+
+    :raises ConfigurationError: it does not exist, or a field of it cannot be what it is.
+    """
+    _build_store(conn_id).close()
+
+
 def default_store_path() -> Path:
     """Return the file of the default store."""
     return state_dir() / "events.sqlite"

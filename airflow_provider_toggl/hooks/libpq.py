@@ -65,6 +65,11 @@ def build_dsn(connection: Connection) -> str:
                 f"Connection {connection.conn_id!r} has {name!r} in its extra, which libpq does not know. Correct the "
                 "name, or remove it."
             )
+        if isinstance(value, (list, dict)) or "\0" in str(value):
+            raise ConfigurationError(
+                f"{name!r} in the extra of connection {connection.conn_id!r} is not a text or a number, which is what "
+                "parameters of libpq are."
+            )
         # As in PostgresHook, the extra comes before the fields.
         parameters[name] = _value(name, value)
     given = {name: value for name, value in parameters.items() if value not in (None, "")}

@@ -7,6 +7,7 @@ No other module reads them. An option or a field that is blank has its default; 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from airflow_provider_toggl.core.arguments import (
     Parser,
     is_empty,
     parse_choice,
+    parse_file,
     parse_flag,
     parse_id,
     parse_number,
@@ -33,6 +35,8 @@ T = TypeVar("T")
 
 SECTION = "toggl"
 
+#: What Airflow takes as the ID of a connection.
+_CONN_ID = re.compile(r"[\w#!()\-.:/\\]+")
 _seconds = partial(parse_seconds, maximum=86_400)
 
 
@@ -190,12 +194,20 @@ def _option(name: str, parse: Parser, default: T) -> T:
 
 
 def _path(name: str, value: Any) -> Path | None:
-    text = parse_text(name, value)
-    return None if text is None else Path(os.path.expandvars(text)).expanduser()
+    path = parse_file(name, value)
+    if path is not None and not path.is_absolute():
+        # Scheduler, triggerer and workers may run in different folders, and each would have a file of its own.
+        raise refusal(name, value, "an absolute path")
+    return path
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(parse_words(name, value) or ()))
+    # A list in airflow.cfg may go over several lines.
+    text = re.sub(r"\s*[\r\n]+\s*", ",", value.strip()) if isinstance(value, str) else value
+    names = tuple(dict.fromkeys(parse_words(name, text) or ()))
+    if not all(map(_CONN_ID.fullmatch, names)):
+        raise refusal(name, value, "IDs of connections with commas between them")
+    return names
 
 
 def _pace(name: str, value: Any) -> float | None:

@@ -237,6 +237,7 @@ class TogglHook(BaseHook):
     def _who_am_i(self) -> str:
         fields = get_toggl_fields(self.toggl_conn_id)
         fields.read_all()
+        self._check_webhook_fields(fields)
         session = self.open_session(SOON)
         me = _object(session.request("GET", "/api/v9/me"))
         words = [f"{me.get('fullname')} ({me.get('timezone')})"]
@@ -249,6 +250,20 @@ class TogglHook(BaseHook):
         left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
         words.append("requests left this hour: " + (", ".join(left) or f"not told for {USER_LANE}"))
         return "; ".join(words) + "."
+
+    def _check_webhook_fields(self, fields: TogglFields) -> None:
+        """Return if the connection's callback and event store can be what they are; neither is opened.
+
+        :raises ConfigurationError: one cannot.
+        """
+        if fields.webhook_callback_url:
+            from airflow_provider_toggl.hooks.subscriptions import get_callback_url  # noqa: PLC0415 - it imports this
+
+            get_callback_url(self.toggl_conn_id)
+        if fields.event_store_conn_id:
+            from airflow_provider_toggl.hooks.events import check_store_connection  # noqa: PLC0415 - few have one
+
+            check_store_connection(fields.event_store_conn_id)
 
     def _request(
         self, stream: str, workspace_id: int | str | None, since: Day | None, until: Day | None, page_size: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -159,7 +160,13 @@ def _sqlite_target(connection: Connection, schema: str, lock_timeout: float) -> 
     # As in Airflow's SqliteHook, which takes a % in a file's name for the begin of an escaped character.
     uri = f"file:{quote(str(path.absolute()))}?{urlencode(connection.extra_dejson)}"
     where = f"Connection {connection.conn_id!r} of type 'sqlite', schema {schema!r}"
-    api = DbApi(lambda: sqlite3.connect(uri, uri=True), "?", "sqlite", where)
+
+    def connect() -> sqlite3.Connection:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(uri, uri=True)
+
+    api = DbApi(connect, "?", "sqlite", where)
     return DbApiTarget(api, schema=schema, lock_timeout=lock_timeout)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_provider_toggl.hooks.settings import state_dir
+from airflow_provider_toggl.task_context import find_task
 
 KEY = "toggl_write"
 #: How long a file is kept: as long as Airflow 3.3 keeps what is in its store.
@@ -36,15 +37,15 @@ class Notes(Protocol):
         """Forget it."""
 
 
-def open_notes(context: Mapping[str, Any]) -> Notes:
+def open_notes(context: Mapping[str, Any] | None) -> Notes:
     """Return where the task of that context keeps its note."""
-    store = context.get("task_state_store")
+    task = find_task(context)
+    if task is None:
+        return PassingNotes()
+    store = (context or {}).get("task_state_store")
     if store is not None:
         return StoredNotes(store)
-    ti = context.get("ti")
-    if ti is None:
-        return PassingNotes()
-    words = json.dumps([ti.dag_id, ti.task_id, ti.run_id, ti.map_index])
+    words = json.dumps([task.dag_id, task.task_id, task.run_id, task.map_index])
     return FileNotes(state_dir() / "notes" / f"{hashlib.sha256(words.encode()).hexdigest()[:40]}.json")
 
 

@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.health.waiting import Reason, WaitingTask
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
+from airflow_provider_toggl.task_context import find_run, find_task
 from airflow_provider_toggl.templates import CheckedArguments
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
 
     def _attempt(self, context: Context, progress: dict[str, Any], *, is_resumed: bool = False) -> Any:
         self.parse_arguments()
-        self.run_context = context
+        self.run_context = context = context or {}
         self.estimate = None
         telemetry.connect()
-        if is_resumed or getattr(context.get("ti"), "try_number", 1) > 1:
+        task = find_task(context)
+        if is_resumed or (task is not None and task.try_number > 1):
             clear_waiting(self._conn_id, task_label(self.task_id, context))
         stop: QuotaExhausted | RateLimited
         try:
@@ -165,15 +167,16 @@ class RunDeferral(QuotaDeferral):
     @property
     def claimant(self) -> str:
         """The name under which the task shares the quota with others: the same over its deferrals and retries."""
-        ti = self.run_context.get("ti")
-        return self.task_id if ti is None else f"{ti.dag_id}/{ti.task_id}/{ti.run_id}/{ti.map_index}"
+        task = find_task(self.run_context)
+        return self.task_id if task is None else f"{task.dag_id}/{task.task_id}/{task.run_id}/{task.map_index}"
 
     def attempt_of(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of a request that say which attempt it is of."""
+        task = find_task(self.run_context)
         return {
             "run_started": datetime.fromisoformat(progress["run_started"]),
             "attempt_key": attempt_key(self.run_context),
-            "try_number": getattr(self.run_context.get("ti"), "try_number", None) or 1,
+            "try_number": 1 if task is None else task.try_number,
             "is_resumed": self._is_resumed,
         }
 
@@ -200,28 +203,21 @@ def attempt_key(context: Context) -> str:
     A retry has the same one. A clear raises ``clear_number`` of the run, also where the run goes on, and ``max_tries``
     of the task. A run that was deleted and made again under its name has another ``start_date``.
     """
-    ti, run = context.get("ti"), context.get("dag_run")
-    if ti is None:
+    task, run = find_task(context), find_run(context)
+    if task is None:
         return ""
-    parts = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, getattr(ti, "max_tries", None)]
-    parts += [str(getattr(run, name, None)) for name in ("start_date", "clear_number")]
+    parts = [task.dag_id, task.task_id, task.run_id, task.map_index, task.max_tries]
+    parts += [str(run.start_date), run.clear_number]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def task_label(task_id: str, context: Context) -> str:
     """Return the name of a task in the records of those that wait, the same for all its tries."""
-    ti = context.get("ti")
-    if ti is None:
+    task = find_task(context)
+    if task is None:
         return task_id
-    index = "" if ti.map_index is None or ti.map_index < 0 else f"[{ti.map_index}]"
-    return f"{ti.dag_id}.{ti.task_id}{index} ({ti.run_id})"
-
-
-def run_started(context: Context) -> datetime:
-    """Return when the DAG run started, the same for every try."""
-    run = context.get("dag_run")
-    started = getattr(run, "start_date", None)
-    return started if isinstance(started, datetime) else datetime.now(timezone.utc)
+    index = f"[{task.map_index}]" if task.is_mapped else ""
+    return f"{task.dag_id}.{task.task_id}{index} ({task.run_id})"
 
 
 def _kept(event: Any, kept: dict[str, Any]) -> dict[str, Any]:

@@ -114,16 +114,6 @@ class TogglRequestOperator(TogglWrite):
         self.response_filter = response_filter
         self.check_arguments()
 
-    def execute(self, context: Context) -> Any:
-        """Ask, or defer until the quota allows it."""
-        self.run_context = context
-        return super().execute(context)
-
-    def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
-        """Go on after the wait."""
-        self.run_context = context
-        return super().resume(context, event, **kept)
-
     def work(self, progress: dict[str, Any]) -> Any:
         """Ask; return what the response filter makes of the answer."""
         method = self.method

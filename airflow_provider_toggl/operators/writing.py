@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.api.session import TogglSession
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.notes import Notes, open_notes
-from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral, run_started
+from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
+from airflow_provider_toggl.task_context import find_run, find_task, run_started
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -86,10 +87,9 @@ class TogglWrite(QuotaDeferral):
 
     def _begin(self, context: Context) -> None:
         self.notes = open_notes(context)
-        ti = context.get("ti")
-        self.max_tries = getattr(ti, "max_tries", None)
-        self.is_retry = ti is not None and (getattr(ti, "try_number", 1) or 1) > 1
-        self.started = run_started(context).astimezone(timezone.utc)
-        run = context.get("dag_run")
-        due = getattr(run, "run_after", None) if getattr(run, "clear_number", 0) else None
-        self.sent_after = self.started if due is None else min(self.started, due.astimezone(timezone.utc))
+        task, run = find_task(context), find_run(context)
+        self.max_tries = None if task is None else task.max_tries
+        self.is_retry = task is not None and task.try_number > 1
+        self.started = run_started(context)
+        due = run.run_after if run.clear_number else None
+        self.sent_after = self.started if due is None else min(self.started, due)

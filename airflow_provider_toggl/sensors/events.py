@@ -32,6 +32,7 @@ from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.task_context import run_started
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
@@ -333,21 +334,24 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         )
 
 
-def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, Any]) -> datetime:
+def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, Any] | None) -> datetime:
     """Return from when on events count; the same for every try of a run, but for None."""
     if look_back is None:
-        return _try_began(context.get("ti"), context)
+        return _try_began(context)
     if isinstance(look_back, datetime):
         return look_back
-    run: datetime = getattr(context.get("dag_run"), "start_date", None) or datetime.now(timezone.utc)
+    run = run_started(context)
     if isinstance(look_back, timedelta):
         return run - look_back
-    start: datetime = context.get("data_interval_start") or run
-    return start
+    start = (context or {}).get("data_interval_start")
+    return start if isinstance(start, datetime) else run
 
 
-def _try_began(ti: Any, context: Mapping[str, Any]) -> datetime:
+def _try_began(context: Mapping[str, Any] | None) -> datetime:
     """Return when a try began, also one that was rescheduled since."""
-    rescheduled: datetime | None = ti.get_first_reschedule_date(context) if ti else None
-    began: datetime | None = rescheduled or getattr(ti, "start_date", None)
-    return began or datetime.now(timezone.utc)
+    ti = (context or {}).get("ti")
+    find_rescheduled = getattr(ti, "get_first_reschedule_date", None)
+    for began in (find_rescheduled(context) if find_rescheduled else None, getattr(ti, "start_date", None)):
+        if isinstance(began, datetime):
+            return began
+    return datetime.now(timezone.utc)

@@ -117,7 +117,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         self.parse_arguments()
-        outlets = Outlets(self, context, self.max_partitions)
+        outlets = Outlets(self, context or {}, self.max_partitions)
         if outlets:
             self._check_outlets(outlets)
         with (

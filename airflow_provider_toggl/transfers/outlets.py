@@ -31,6 +31,7 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.land import days
 from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.task_context import find_task
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
@@ -78,7 +79,8 @@ class Outlets:
         self._task = task
         self._context = context
         self._max_partitions = max_partitions
-        self._assets = list(_assets_of(task))
+        # Who executes an operator by hand gives no accessors: then nobody is told, and the next task run tells it.
+        self._assets = list(_assets_of(task)) if "outlet_events" in context else []
         self._begin = 0
 
     def __bool__(self) -> bool:
@@ -199,8 +201,8 @@ class Outlets:
         :param source: where it is from, for the message.
         :raises ConfigurationError: an outlet is of another workspace.
         """
-        mapped = getattr(self._context.get("ti"), "map_index", -1) not in (None, -1)
-        _check(self._assets, workspace_id, source, any_matches=mapped)
+        task = find_task(self._context)
+        _check(self._assets, workspace_id, source, any_matches=task is not None and task.is_mapped)
 
     def check_shared(self, workspace_id: int, source: str) -> None:
         """Refuse outlets none of which is of a connection's workspace.
@@ -252,7 +254,5 @@ def _assets_of(task: BaseOperator) -> Any:
 
 def _name_of_run(context: Context) -> str | None:
     """Return what the tries of one run of a task have in common."""
-    ti = context.get("ti")
-    if ti is None:
-        return None
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+    task = find_task(context)
+    return None if task is None else f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}"

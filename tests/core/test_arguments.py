@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core import arguments
-from airflow_provider_toggl.core.arguments import Parser
+from airflow_provider_toggl.core.arguments import Parser, parse_file
 from airflow_provider_toggl.core.errors import ConfigurationError
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -166,3 +166,44 @@ def test_changes_of_an_entry_are_sent_in_toggl_s_form():
 def test_changes_that_say_nothing_or_something_unknown_are_refused(changes: Any):
     with pytest.raises(ConfigurationError, match="changes"):
         arguments.parse_entry_changes("changes", changes)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (":memory:", "in memory is lost"),
+        (":memory:shared", "in memory is lost"),
+        ("/:memory:", "in memory is lost"),
+        ("md:db?motherduck_token=secret-of-mine", "begins with 'md:'"),
+        ("file:///tmp/secret-of-mine", "begins with 'file:'"),
+        ("s3://bucket/secret-of-mine", "begins with 's3:'"),
+        ("'/tmp/x'", "without quotation marks"),
+        ('"/tmp/x"', "without quotation marks"),
+        ("/tmp/a\0b", "without control characters"),
+        ("/tmp/a\nb", "without control characters"),
+        ("~nobody-has-this-name/x", "there is no such user"),
+        ("${NOT_SET_ANYWHERE}/x", r"\${NOT_SET_ANYWHERE} is not set"),
+        ("$NOT_SET_ANYWHERE/x", r"\$NOT_SET_ANYWHERE is not set"),
+        ("/tmp/" + "x" * 300, "longer than a file's name can be"),
+        (["/tmp/x"], "the path of a file"),
+    ],
+)
+def test_what_is_no_file_of_this_host_is_refused_by_name(value: object, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        parse_file("the_name", value)
+    assert str(caught.value).startswith("the_name ")
+    assert "secret-of-mine" not in str(caught.value)
+
+
+def test_a_path_is_taken_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("FOLDER", "/data")
+    paths = {
+        " ~/a.duckdb \n": "/home/me/a.duckdb",
+        "$FOLDER/a": "/data/a",
+        "${FOLDER}/a": "/data/a",
+        "/x/100%25 a'b\"c;?#$.db": "/x/100%25 a'b\"c;?#$.db",
+        "relative/ü": "relative/ü",
+    }
+    assert {text: str(parse_file("x", text)) for text in paths} == paths
+    assert parse_file("x", " ") is None

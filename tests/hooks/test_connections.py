@@ -99,6 +99,8 @@ WORKING_TOGGL: dict[str, dict[str, Any]] = {
     "port_in_both": {"host": "http://127.0.0.1:{port}", "port": "{port}"},
     "scheme_in_the_schema": {"host": "127.0.0.1", "port": "{port}", "schema": "http"},
     "host_with_port_and_schema": {"host": "127.0.0.1:{port}", "schema": "HTTP "},
+    "path_of_a_workspace": {"host": "http://127.0.0.1:{port}/api/v9/workspaces/1"},
+    "type_in_capitals": {"conn_type": "Toggl"},
     "ids_as_texts": {"extra": {"workspace_id": " {workspace} \n", "requests_per_second": "200"}},
 }
 
@@ -147,6 +149,9 @@ BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
     "schema": ({"schema": "toggl"}, "The connection's schema is 'toggl'"),
     "extra": ({"extra": "[1]"}, "The extra of connection 'toggl_default' is no JSON object"),
     "workspace": ({"extra": {"workspace_id": "seven"}}, "workspace_id is 'seven'"),
+    "callback": ({"extra": {"webhook_callback_url": "example.org"}}, "The callback must be a web address"),
+    "event_store": ({"extra": {"event_store_conn_id": "nowhere"}}, "There is no connection 'nowhere'"),
+    "nul": ({"login": "a\0b"}, "A field of connection 'toggl_default' has a NUL character"),
     "flag": ({"extra": {"allow_plain_http": "perhaps"}}, "allow_plain_http is 'perhaps'; it must be true or false"),
 }
 
@@ -185,10 +190,21 @@ FILE_FORMS: dict[str, dict[str, str]] = {
     "blanks": {"host": " {folder}/w.{suffix}\n"},
     "home": {"host": "~/w.{suffix}"},
     "schema_of_a_uri": {"schema": "{folder}/w.{suffix}"},
+    "home_in_the_path_of_a_uri": {"schema": "~/w.{suffix}"},
+    "home_as_a_variable": {"host": "$HOME/w.{suffix}"},
+    "relative": {"host": "w.{suffix}"},
 }
 #: The URL of a file is not one, since it says not whether its path is relative.
 NO_FILES: dict[str, tuple[dict[str, str], str]] = {
     "memory": ({"host": ":memory:"}, "in memory is lost"),
+    "named_memory": ({"host": ":memory:mine"}, "in memory is lost"),
+    "memory_in_the_extra": ({"host": "{folder}/x", "extra": '{{"mode": "memory"}}'}, "a database in memory"),
+    "unknown_user": ({"host": "~nobody-has-this-name/x"}, "no such user"),
+    "quotation_marks": ({"host": '"{folder}/x"'}, "without quotation marks"),
+    "nul": ({"host": "{folder}/a\0b"}, "NUL character"),
+    "too_long": ({"host": "{folder}/" + "x" * 300}, "longer than a file's name can be"),
+    "unset_variable": ({"host": "$NOT_SET_ANYWHERE/x"}, "is not set"),
+    "folder_that_is_not_there": ({"host": "{folder}/new/"}, "is the folder"),
     "url_of_duckdb": ({"host": "duckdb:///{folder}/x.duckdb"}, "begins with 'duckdb:'"),
     "url_of_sqlite": ({"host": "sqlite:///{folder}/x.db"}, "begins with 'sqlite:'"),
     "url_of_memory": ({"host": "sqlite:///:memory:"}, "in memory is lost"),
@@ -221,6 +237,7 @@ def test_a_file_is_the_one_that_the_connection_names(
     connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, form: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     set_file(connections, engine, FILE_FORMS[form], tmp_path)
     open_file(engine)
     assert (tmp_path / f"w.{'duckdb' if engine == 'duckdb' else 'sqlite'}").is_file()
@@ -247,6 +264,27 @@ def test_a_password_makes_a_duckdb_connection_one_to_motherduck(connections: Con
     with pytest.raises(ConfigurationError, match="one to MotherDuck") as caught:
         open_target("files", schema="toggl")
     assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", FILE_ENGINES)
+def test_a_folder_that_is_not_there_is_made(connections: Connections, tmp_path: Path, engine: str) -> None:
+    set_file(connections, engine, {"host": "{folder}/new/deep/w.{suffix}"}, tmp_path)
+    open_file(engine)
+    assert len(list((tmp_path / "new" / "deep").glob("w.*"))) >= 1
+
+
+def test_a_warehouse_s_file_is_no_event_store(connections: Connections, tmp_path: Path) -> None:
+    connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
+    open_target("files", schema="toggl").close()
+    with pytest.raises(ConfigurationError, match="has the tables of a warehouse"):
+        open_event_store(event_store_conn_id="files")
+
+
+def test_an_event_store_s_file_is_no_warehouse(connections: Connections, tmp_path: Path) -> None:
+    connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
+    open_event_store(event_store_conn_id="files").close()
+    with pytest.raises(ConfigurationError, match="has the tables of an event store"):
+        open_target("files", schema="toggl")
 
 
 def test_a_sqlite_file_with_odd_characters_in_its_name_is_that_file(connections: Connections, tmp_path: Path) -> None:
@@ -314,6 +352,14 @@ def postgres_fields(server: PostgresServer, **fields: Any) -> dict[str, Any]:
         "schema": "postgres",
         **fields,
     }
+
+
+@pytest.mark.parametrize("value", [["require"], {"a": "very-secret"}, "very-\0secret"])
+def test_a_parameter_of_libpq_is_a_text_or_a_number(connections: Connections, value: Any) -> None:
+    connections.set("c", conn_type="postgres", host="db", extra={"sslmode": value})
+    with pytest.raises(ConfigurationError, match="'sslmode' in the extra of connection 'c'") as caught:
+        open_target("c", schema="toggl")
+    assert "very-" not in str(caught.value)
 
 
 SETTING = "select current_setting('application_name') as app, current_setting('work_mem') as mem"

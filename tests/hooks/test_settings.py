@@ -46,6 +46,30 @@ def type_of(form_field: dict[str, Any]) -> str:
 # -- options -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["state_dir", "warehouse_path"])
+@pytest.mark.parametrize(
+    "value", ["toggl", "./toggl", ":memory:", "md:x", "file:///x", "'/x'", "~nobody-has-this/x", "none"]
+)
+def test_a_path_must_be_one_that_all_processes_of_the_host_share(
+    connections: Connections, name: str, value: str
+) -> None:
+    connections.set_option(name, value)
+    with pytest.raises(ConfigurationError, match=rf"\[toggl\] {name} "):
+        read(name)
+
+
+def test_ids_of_connections_may_stand_on_several_lines(connections: Connections) -> None:
+    connections.set_option("receiver_connections", "one,\n    two\n    three")
+    assert settings.receiver_connections() == ("one", "two", "three")
+
+
+@pytest.mark.parametrize("value", ["a b", "a;b", '"a","b"', "*"])
+def test_what_is_no_id_of_a_connection_is_refused(connections: Connections, value: str) -> None:
+    connections.set_option("receiver_connections", value)
+    with pytest.raises(ConfigurationError, match=r"\[toggl\] receiver_connections .* IDs of connections"):
+        settings.receiver_connections()
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("blank", [None, *BLANK])
 def test_an_option_that_is_missing_or_blank_has_the_default_of_the_metadata(

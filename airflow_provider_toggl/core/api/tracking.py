@@ -142,11 +142,15 @@ class Tracking:
         """Return a changed entry, which is asked for where the answer does not have it."""
         try:
             row = answer.json()
-            return row, FoundEntry.from_http(row)
+            entry = FoundEntry.from_http(row)
         except MalformedAnswer as error:
             log.info("%s The time entry is asked for.", error)
-            row = self._get_row(entry_id)
-            return row, FoundEntry.from_http(row)
+        else:
+            if entry.entry_id == entry_id:
+                return row, entry
+            log.info("Toggl answered with time entry %d. Number %d is asked for.", entry.entry_id, entry_id)
+        row = self._get_row(entry_id)
+        return row, FoundEntry.from_http(row)
 
     def _check_made(self, entry_id: int, wanted: WantedEntry) -> None:
         """Return when an entry that an earlier try made is gone.
@@ -221,11 +225,26 @@ class Tracking:
             others[0].entry_id,
             made.entry_id,
         )
-        try:
-            self.session.request("DELETE", self._path(made.entry_id), idempotent=True)
-        except NotFound:
-            log.info("Time entry %d is gone already.", made.entry_id)
+        self._take_back(made.entry_id)
         return Once(others[0], made=False)
+
+    def _take_back(self, entry_id: int) -> None:
+        """Delete an entry, and look whether it is gone, since Toggl may answer OK without deleting it.
+
+        :raises NotApplied: it is still there; the next try takes it back.
+        """
+        try:
+            self.session.request("DELETE", self._path(entry_id), idempotent=True)
+            row = self._get_row(entry_id)
+        except NotFound:
+            return
+        if isinstance(row, dict) and row.get("id") == entry_id and not row.get("server_deleted_at"):
+            error = NotApplied(
+                f"Toggl answered that time entry {entry_id}, which an earlier request had made a second time, was "
+                "deleted, and it is still there. Run the task again, or delete it in Toggl."
+            )
+            error.entity_id = entry_id
+            raise error
 
     def _path(self, entry_id: int) -> str:
         return f"/api/v9/workspaces/{self.workspace_id}/time_entries/{entry_id}"

@@ -28,7 +28,7 @@ TOGGL_2_PREFIX = "toggl_sk_"
 TIMEOUTS = (10.0, 120.0)
 MOST_REDIRECTS = 3
 
-_API_PATH = re.compile(r"((/reports|/webhooks)?/api(/v\d+(/me)?)?)?/*$")
+_API_PATH = re.compile(r"((/reports|/webhooks)?/api(/v\d.*)?)?/*$", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -331,6 +331,10 @@ class SqliteEventStore:
                     f"{self._file.path} is a database of something else: give the event store a file of its own."
                 ) from None
             return 0
+        if row and not row[1]:
+            raise ConfigurationError(
+                f"{self._file.path} has the tables of a warehouse: give the event store a file of its own."
+            )
         return int(row[0]) if row else 0
 
     def _now(self) -> int:

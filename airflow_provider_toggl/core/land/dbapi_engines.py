@@ -126,7 +126,15 @@ class Sqlite(Engine):
         """Do nothing: the file is the schema."""
 
     def has_tables(self, connection: Any, session: DbApiSession) -> bool:
-        """Return whether there is anything of ours in the file."""
+        """Return whether there is anything of ours in the file.
+
+        :raises ConfigurationError: it is the file of an event store, whose table of versions has the same name.
+        """
+        if session.run(load_queries("sqlite")["find_event_store"])[0][0]:
+            raise ConfigurationError(
+                "The SQLite file of the warehouse has the tables of an event store: give the warehouse a file of its "
+                "own in warehouse_conn_id."
+            )
         return bool(session.run(load_queries("sqlite")["find_tables"])[0][0])
 
     def check_schema(self, session: DbApiSession) -> None:

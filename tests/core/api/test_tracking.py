@@ -169,6 +169,33 @@ def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
     assert list(toggl.rows) == [11]
 
 
+def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
+    entries = Entries("late")
+
+    def reply(call: Call) -> Answer:
+        if call.method == "DELETE":
+            return answer(200, "OK", call=call)
+        number = call.path.rsplit("/", 1)[1]
+        return answer(200, entries.rows[int(number)], call=call) if number.isdigit() else entries(call)
+
+    tracking, transport = build(reply)
+    with pytest.raises(errors.NotApplied, match="was deleted, and it is still there") as told:
+        tracking.create(WantedEntry(7, NOW, NOW), in_doubt=False, sent_after=NOW)
+    assert told.value.entity_id in entries.rows
+    assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
+
+
+def test_an_answer_with_another_entry_is_looked_after():
+    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": 60, "stop": instant_text(NOW)}
+
+    def reply(call: Call) -> Answer:
+        return answer(200, row if call.method == "GET" else {**row, "id": 6}, call=call)
+
+    tracking, _ = build(reply)
+    entry, stopped = tracking.stop(5)
+    assert (entry.entry_id, stopped) == (5, True)
+
+
 @pytest.mark.parametrize("refused", ["the look", "the deletion"])
 def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_after_the_wait(refused: str):
     toggl, noted = Entries("late"), Noted()

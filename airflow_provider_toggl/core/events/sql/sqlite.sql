@@ -1,7 +1,8 @@
 -- The event store in SQLite. Instants are microseconds since 1970, ids that may exceed 64 bits are texts.
 
--- name: find_version: 0 rows where nothing was made yet
-select version from schema_version order by version desc limit 1;
+-- name: find_version: 0 rows where nothing was made yet; and whether it is of ours, for a warehouse has versions too
+select version, exists(select 1 from sqlite_master where name = 'events') from schema_version
+    order by version desc limit 1;
 
 -- name: is_of_others: tables without ours; asked in one statement, since another process may just be making ours
 select exists(select 1 from sqlite_master where type = 'table')

@@ -3,6 +3,9 @@
 -- name: find_tables: is there anything of ours in the file
 select count(*) from sqlite_master where "name" = 'schema_version';
 
+-- name: find_event_store: whether the file is one of received events, by a table that only those have
+select count(*) from sqlite_master where "type" = 'table' and "name" = 'handshakes';
+
 -- name: create_live_time_entries: entries that exist by the latest that is known
 create view if not exists "live_time_entries" as
 select * from "time_entries"

@@ -1,0 +1,84 @@
+"""What operators read of the context that Airflow gives them: which task, which attempt, and when its run started.
+
+Operators are also executed by hand, in tests and notebooks: with no context, an empty one, or objects that stand in for
+a task instance. What is missing or of another type there counts as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunningTask:
+    """The task that runs.
+
+    :param map_index: which of the mapped tasks it is, -1 where it is not mapped.
+    :param try_number: 1 in the first try; a clear does not begin again at 1.
+    :param max_tries: how many tries Airflow allows, None where that is unknown; a clear raises it.
+    """
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int = -1
+    try_number: int = 1
+    max_tries: int | None = None
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it is one of several mapped tasks."""
+        return self.map_index >= 0
+
+
+@dataclass(frozen=True)
+class RunningDag:
+    """The DAG run that the task is of; ``clear_number`` counts how often something of it was cleared."""
+
+    start_date: datetime | None = None
+    run_after: datetime | None = None
+    clear_number: int = 0
+
+
+def find_task(context: Mapping[str, Any] | None) -> RunningTask | None:
+    """Return the task of a context; None where there is none, or something that only stands in for one."""
+    ti = _get(context, "ti") or _get(context, "task_instance")
+    dag_id, task_id, run_id = (getattr(ti, name, None) for name in ("dag_id", "task_id", "run_id"))
+    if not all(isinstance(name, str) and name for name in (dag_id, task_id, run_id)):
+        return None
+    return RunningTask(
+        str(dag_id),
+        str(task_id),
+        str(run_id),
+        map_index=_whole(ti, "map_index", -1),
+        try_number=max(1, _whole(ti, "try_number", 1)),
+        max_tries=_whole(ti, "max_tries", None),
+    )
+
+
+def find_run(context: Mapping[str, Any] | None) -> RunningDag:
+    """Return the DAG run of a context; all of it is unknown where there is none."""
+    run = _get(context, "dag_run")
+    return RunningDag(_moment(run, "start_date"), _moment(run, "run_after"), _whole(run, "clear_number", 0))
+
+
+def run_started(context: Mapping[str, Any] | None) -> datetime:
+    """Return when the DAG run started, in UTC and the same for every try; now where that is unknown."""
+    return find_run(context).start_date or datetime.now(timezone.utc)
+
+
+def _get(context: Mapping[str, Any] | None, name: str) -> Any:
+    return None if context is None else context.get(name)
+
+
+def _whole(thing: Any, name: str, otherwise: Any) -> Any:
+    value = getattr(thing, name, None)
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
+
+
+def _moment(thing: Any, name: str) -> datetime | None:
+    value = getattr(thing, name, None)
+    return value.astimezone(timezone.utc) if isinstance(value, datetime) else None
