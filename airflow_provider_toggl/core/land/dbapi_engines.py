@@ -177,6 +177,8 @@ MYSQL_SETTINGS: dict[str, str] = {
     "group_concat_max_len": "1000000",
     "div_precision_increment": "4",
     "max_sort_length": "1024",
+    # Rows with long texts are sorted; MySQL's own default is too small for some of them.
+    "sort_buffer_size": "greatest(@@sort_buffer_size, 2097152)",
     "sql_select_limit": _MOST,
     "max_join_size": _MOST,
     "sql_safe_updates": "0",
