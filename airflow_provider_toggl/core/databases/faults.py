@@ -69,7 +69,7 @@ MYSQL: dict[int, DatabaseFault] = {
     **dict.fromkeys((1045, 1130, 1251, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151), DatabaseFault.BAD_CREDENTIALS),
     1049: DatabaseFault.UNKNOWN_DATABASE,
     **dict.fromkeys((1040, 1203, 1226), DatabaseFault.TOO_MANY_CONNECTIONS),
-    **dict.fromkeys((1205, 1206, 1213, 3058, 3572), DatabaseFault.LOCKED),
+    **dict.fromkeys((1020, 1205, 1206, 1213, 3058, 3572), DatabaseFault.LOCKED),
     **dict.fromkeys((1317, 1969, 3024), DatabaseFault.CANCELED),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), DatabaseFault.MISSING_RIGHT),
     **dict.fromkeys((1290, 1792, 1836, 1874), DatabaseFault.READ_ONLY),
@@ -83,6 +83,11 @@ MYSQL: dict[int, DatabaseFault] = {
 
 _OPTION_PREVENTS = 1290
 """An option of the server prevents the statement: ``--read-only``, or another one that the text names."""
+
+COLLISIONS = frozenset({"40001", "40P01", 1020, 1213})
+"""Codes of ``DatabaseFault.LOCKED`` for sessions that were in each other's way, for however short a time."""
+
+COLLIDED = "It collided with another session, and the server ended one of the two: try again."
 
 SQLITE: dict[str, DatabaseFault] = {
     "SQLITE_BUSY": DatabaseFault.LOCKED,
@@ -135,7 +140,10 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.CONNECTION_LOST: "The connection was cut.",
     DatabaseFault.BAD_CREDENTIALS: "Check login and password of the connection, and from where the server lets it in.",
     DatabaseFault.UNKNOWN_DATABASE: "Check the name of the database in the connection, or create it.",
-    DatabaseFault.TOO_MANY_CONNECTIONS: "Raise the server's limit on connections or lower Airflow's parallelism.",
+    DatabaseFault.TOO_MANY_CONNECTIONS: (
+        "Raise the limit on connections of the server or the user, or the one that is named, or lower Airflow's "
+        "parallelism."
+    ),
     DatabaseFault.MISSING_RIGHT: (
         "Grant the role of the connection what it lacks; to connect, that is CONNECT on the database."
     ),
@@ -157,9 +165,14 @@ def find_postgres_fault(sqlstate: str) -> DatabaseFault:
     return POSTGRES.get(sqlstate) or POSTGRES.get(sqlstate[:2], DatabaseFault.OTHER)
 
 
+def find_mysql_number(error: Exception) -> object:
+    """Return the number of an error of a MySQL driver, None where it has none."""
+    return getattr(error, "errno", None) or (error.args[0] if error.args else None)
+
+
 def find_mysql_fault(error: Exception) -> DatabaseFault:
     """Return what an error of a MySQL driver means."""
-    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    number = find_mysql_number(error)
     # The driver's own, without a number: "MySQL Connection not available". It uses -1 for misuse too.
     if number in (-1, None, 0) and type(error).__name__ in ("OperationalError", "InterfaceError"):
         return DatabaseFault.CONNECTION_LOST

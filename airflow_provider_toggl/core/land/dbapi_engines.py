@@ -89,6 +89,8 @@ class Engine(ABC):
         """Return a driver's error as one of ours, with what to do."""
         fault = self.find_fault(error)
         words = f"{where}: {first_line(error)}"
+        if fault is DatabaseFault.LOCKED and faults.find_mysql_number(error) in faults.COLLISIONS:
+            return WarehouseLocked(f"{words} {faults.COLLIDED} {GO_ON}", fault=fault)
         if fault is DatabaseFault.LOCKED:
             return self.locked(words)
         advice = self.advice.get(fault) or faults.ADVICE.get(fault, "")

@@ -378,7 +378,8 @@ def test_a_statement_that_mysql_ends_is_not_said_to_be_locked(mariadb: MariadbSe
         ("25006", DatabaseFault.READ_ONLY, "name the primary"),
         ("XX001", DatabaseFault.CORRUPT, "administrator"),
         ("22012", DatabaseFault.OTHER, "SQLSTATE 22012"),
-        ("40001", DatabaseFault.LOCKED, "warehouse_lock_timeout"),
+        ("40001", DatabaseFault.LOCKED, "collided with another session"),
+        ("40P01", DatabaseFault.LOCKED, "collided with another session"),
     ],
 )
 def test_a_code_of_postgres_has_its_fault_and_cure_in_both_uses(
