@@ -42,6 +42,10 @@ POSTGRES: dict[str, DatabaseFault] = {
 """By SQLSTATE, or by its first two characters for a whole class."""
 
 POSTGRES_REFUSALS: dict[str, DatabaseFault] = {
+    # What libpq makes of parameters of its own says what is wrong with them; so does what fails while TLS begins.
+    "connection is bad: invalid ": DatabaseFault.OTHER,
+    "SSL": DatabaseFault.OTHER,
+    "certificate": DatabaseFault.OTHER,
     "authentication failed": DatabaseFault.BAD_CREDENTIALS,
     "no password supplied": DatabaseFault.BAD_CREDENTIALS,
     "no pg_hba.conf entry": DatabaseFault.BAD_CREDENTIALS,
@@ -65,7 +69,7 @@ MYSQL: dict[int, DatabaseFault] = {
     **dict.fromkeys((1045, 1130, 1251, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151), DatabaseFault.BAD_CREDENTIALS),
     1049: DatabaseFault.UNKNOWN_DATABASE,
     **dict.fromkeys((1040, 1203, 1226), DatabaseFault.TOO_MANY_CONNECTIONS),
-    **dict.fromkeys((1205, 1206, 1213, 3058, 3572), DatabaseFault.LOCKED),
+    **dict.fromkeys((1020, 1205, 1206, 1213, 3058, 3572), DatabaseFault.LOCKED),
     **dict.fromkeys((1317, 1969, 3024), DatabaseFault.CANCELED),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), DatabaseFault.MISSING_RIGHT),
     **dict.fromkeys((1290, 1792, 1836, 1874), DatabaseFault.READ_ONLY),
@@ -76,6 +80,14 @@ MYSQL: dict[int, DatabaseFault] = {
     **dict.fromkeys((1034, 1194, 1195, 1712), DatabaseFault.CORRUPT),
 }
 """By number, of MySQL, of MariaDB and of their drivers."""
+
+_OPTION_PREVENTS = 1290
+"""An option of the server prevents the statement: ``--read-only``, or another one that the text names."""
+
+COLLISIONS = frozenset({"40001", "40P01", 1020, 1213})
+"""Codes of ``DatabaseFault.LOCKED`` for sessions that were in each other's way, for however short a time."""
+
+COLLIDED = "It collided with another session, and the server ended one of the two: try again."
 
 SQLITE: dict[str, DatabaseFault] = {
     "SQLITE_BUSY": DatabaseFault.LOCKED,
@@ -128,7 +140,16 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.CONNECTION_LOST: "The connection was cut.",
     DatabaseFault.BAD_CREDENTIALS: "Check login and password of the connection, and from where the server lets it in.",
     DatabaseFault.UNKNOWN_DATABASE: "Check the name of the database in the connection, or create it.",
-    DatabaseFault.TOO_MANY_CONNECTIONS: "Raise the server's limit on connections or lower Airflow's parallelism.",
+    DatabaseFault.TOO_MANY_CONNECTIONS: (
+        "Raise the limit on connections of the server or the user, or the one that is named, or lower Airflow's "
+        "parallelism."
+    ),
+    DatabaseFault.MISSING_RIGHT: (
+        "Grant the role of the connection what it lacks; to connect, that is CONNECT on the database."
+    ),
+    DatabaseFault.MISSING_OBJECT: (
+        "If it is one of this package's, somebody removed or renamed it: put it back, or load into another schema."
+    ),
     DatabaseFault.CANCELED: "A time limit of server, database or role ended the statement, or somebody canceled it.",
     DatabaseFault.READ_ONLY: "The server takes no writes: name the primary one.",
     DatabaseFault.DISK_FULL: "Free space on the disk of the database, or raise its limit.",
@@ -144,12 +165,19 @@ def find_postgres_fault(sqlstate: str) -> DatabaseFault:
     return POSTGRES.get(sqlstate) or POSTGRES.get(sqlstate[:2], DatabaseFault.OTHER)
 
 
+def find_mysql_number(error: Exception) -> object:
+    """Return the number of an error of a MySQL driver, None where it has none."""
+    return getattr(error, "errno", None) or (error.args[0] if error.args else None)
+
+
 def find_mysql_fault(error: Exception) -> DatabaseFault:
     """Return what an error of a MySQL driver means."""
-    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    number = find_mysql_number(error)
     # The driver's own, without a number: "MySQL Connection not available". It uses -1 for misuse too.
     if number in (-1, None, 0) and type(error).__name__ in ("OperationalError", "InterfaceError"):
         return DatabaseFault.CONNECTION_LOST
+    if number == _OPTION_PREVENTS and "read-only" not in str(error).replace("_", "-"):
+        return DatabaseFault.OTHER
     return MYSQL.get(number, DatabaseFault.OTHER) if isinstance(number, int) else DatabaseFault.OTHER
 
 
@@ -161,9 +189,11 @@ def find_sqlite_fault(error: Exception) -> DatabaseFault:
     return SQLITE.get(name) or find_by_text(SQLITE_TEXTS, str(error))
 
 
-def find_by_text(texts: dict[str, DatabaseFault], text: str) -> DatabaseFault:
+def find_by_text(
+    texts: dict[str, DatabaseFault], text: str, otherwise: DatabaseFault = DatabaseFault.OTHER
+) -> DatabaseFault:
     """Return the fault of the first part that is found in a text."""
-    return next((fault for part, fault in texts.items() if part in text), DatabaseFault.OTHER)
+    return next((fault for part, fault in texts.items() if part in text), otherwise)
 
 
 def first_line(error: object) -> str:

@@ -74,8 +74,7 @@ def find_refusal(error: psycopg.Error) -> DatabaseFault:
     """Return why no connection was made."""
     if error.sqlstate:
         return faults.find_postgres_fault(error.sqlstate)
-    found = faults.find_by_text(faults.POSTGRES_REFUSALS, str(error))
-    return DatabaseFault.UNREACHABLE if found is DatabaseFault.OTHER else found
+    return faults.find_by_text(faults.POSTGRES_REFUSALS, str(error), DatabaseFault.UNREACHABLE)
 
 
 def check_schema_name(schema: str) -> None:

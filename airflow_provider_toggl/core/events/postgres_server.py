@@ -139,6 +139,8 @@ def _translated(error: psycopg.Error) -> EventStoreError:
             fault=fault,
         )
     advice = _ADVICE.get(fault) or faults.ADVICE.get(fault, "")
+    if error.sqlstate in faults.COLLISIONS:
+        advice = faults.COLLIDED
     return EventStoreUnavailable(
         " ".join(part for part in (text, advice, "What was not stored may be tried again.") if part), fault=fault
     )

@@ -107,6 +107,10 @@ def note_days(session: Session, days: Iterable[tuple[int, date]], changed_at: da
         return
     session.run("update change_counter set seq = seq + 1")
     seq = last_seq(session)
+    if not seq:
+        # Somebody has emptied the table; days that are stored keep their numbers.
+        session.run("insert into change_counter (seq) select coalesce(max(seq), 0) + 1 from changed_days")
+        seq = last_seq(session)
     for workspace_id, some in by_workspace.items():
         for begin in range(0, len(some), _CHUNK):
             _put(session, workspace_id, some[begin : begin + _CHUNK], [seq, changed_at])
@@ -190,7 +194,7 @@ def _changes(session: Session, since: int, workspace_id: int | None) -> list[tup
 
 def last_seq(session: Session) -> int:
     """Return the number of the latest change, 0 before the first."""
-    return int(session.run("select max(seq) from change_counter")[0][0])
+    return int(session.run("select max(seq) from change_counter")[0][0] or 0)
 
 
 def as_day(value: Any) -> date:

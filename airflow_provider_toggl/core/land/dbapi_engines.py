@@ -89,6 +89,8 @@ class Engine(ABC):
         """Return a driver's error as one of ours, with what to do."""
         fault = self.find_fault(error)
         words = f"{where}: {first_line(error)}"
+        if fault is DatabaseFault.LOCKED and faults.find_mysql_number(error) in faults.COLLISIONS:
+            return WarehouseLocked(f"{words} {faults.COLLIDED} {GO_ON}", fault=fault)
         if fault is DatabaseFault.LOCKED:
             return self.locked(words)
         advice = self.advice.get(fault) or faults.ADVICE.get(fault, "")
@@ -185,6 +187,8 @@ MYSQL_SETTINGS: dict[str, str] = {
     "group_concat_max_len": "1000000",
     "div_precision_increment": "4",
     "max_sort_length": "1024",
+    # Rows with long texts are sorted; MySQL's own default is too small for some of them.
+    "sort_buffer_size": "greatest(@@sort_buffer_size, 2097152)",
     "sql_select_limit": _MOST,
     "max_join_size": _MOST,
     "sql_safe_updates": "0",

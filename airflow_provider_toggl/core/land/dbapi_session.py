@@ -61,6 +61,11 @@ class DbApiSession:
         # A character has four bytes at most, and escaping can double them.
         return limit if self._statement_bytes is None else min(limit, self._statement_bytes // 9)
 
+    @property
+    def longest_row(self) -> int | None:
+        """How many bytes a statement with the values of one row may have."""
+        return self._statement_bytes
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
         with closing(self._connection.cursor()) as cursor:

@@ -34,6 +34,8 @@ class Dialect:
     :param has_booleans: whether it has a type for booleans; else they are 1 and 0.
     :param has_nul: whether its texts can hold NUL characters.
     :param raw_limit: characters kept of a rejected record.
+    :param text_limit: characters that a text, a list or a JSON column holds, None where there is no limit that matters.
+    :param table_options: what ends a statement that creates a table.
     :param file: the file of statements that only this engine understands.
     :param drop: the statement that drops the temporary table ``{0}`` where there is one.
     :param row_key: the definition of a column that numbers the rows of a temporary table, for engines that refuse
@@ -58,6 +60,8 @@ class Dialect:
     has_booleans: bool = True
     has_nul: bool = True
     raw_limit: int = 4_194_304
+    text_limit: int | None = None
+    table_options: str = ""
     file: str = "ansi"
     drop: str = "drop table if exists {0}"
     row_key: str = ""
@@ -160,6 +164,9 @@ SQLITE = Dialect(
 
 _UNICODE = "character set utf8mb4 collate utf8mb4_bin"
 
+# A server may default to an older format, whose keys and rows are too short for our texts; no session can change that.
+_DYNAMIC = "row_format=dynamic"
+
 MYSQL = Dialect(
     name="MySQL",
     file="mysql",
@@ -190,12 +197,13 @@ MYSQL = Dialect(
     same_text="cast({0} as binary) <=> cast({1} as binary)",
     key_texts=("text", "json", "bigint_list"),
     # Without the key each row of one table would be compared with each of the other.
-    temporary="create temporary table {0} (primary key (id)) as",
+    temporary=f"create temporary table {{0}} (primary key (id)) {_DYNAMIC} as",
     put="duplicate",
     instants="naive",
     has_booleans=False,
     drop="drop temporary table if exists {0}",
     row_key="toggl_row bigint not null auto_increment primary key",
+    table_options=_DYNAMIC,
 )
 
 ANSI = Dialect(
@@ -226,4 +234,5 @@ ANSI = Dialect(
     has_booleans=False,
     has_nul=False,
     raw_limit=16_000,
+    text_limit=16_000,
 )

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 
 from airflow_provider_toggl.core.clock import Clock
-from airflow_provider_toggl.core.errors import WarehouseError, WarehouseLocked, WarehouseReadOnly
+from airflow_provider_toggl.core.databases import faults
+from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.land.file_lock import FileLock, LockTimeout
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,8 @@ class DuckdbFile:
         return WarehouseLocked(
             f"{self.path} could not be opened for writing within {self._lock_timeout:g} s: {words}. "
             "Close that session, or open it only for the time of a query, or wait longer (lock_timeout). "
-            "Nothing was lost: what was landed before is there, and the next run goes on from it."
+            "Nothing was lost: what was landed before is there, and the next run goes on from it.",
+            fault=DatabaseFault.LOCKED,
         )
 
 
@@ -138,20 +140,25 @@ def translated_errors(path: Path) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         words = str(error).strip()
+        fault = faults.find_by_text(faults.DUCKDB, words)
         if _HELD_BY_OTHERS in words:
-            raise WarehouseLocked(words) from error
+            raise WarehouseLocked(words, fault=fault) from error
         if "different configuration" in words:
             raise WarehouseLocked(
                 f"{path} is open in this very process with other settings (read-only?); close that first. "
-                f"DuckDB says: {words}"
+                f"DuckDB says: {words}",
+                fault=fault,
             ) from error
-        if "Permission denied" in words or "read-only" in words.lower():
+        if fault is DatabaseFault.READ_ONLY:
             raise _read_only(path, words) from error
-        raise WarehouseError(f"{path}: {words}") from error
+        advice = faults.COLLIDED if fault is DatabaseFault.LOCKED else faults.ADVICE.get(fault, "")
+        kind = WarehouseLocked if fault is DatabaseFault.LOCKED else WarehouseError
+        raise kind(f"{path}: {words} {advice}".rstrip(), fault=fault) from error
 
 
 def _read_only(path: Path, words: str) -> WarehouseReadOnly:
     return WarehouseReadOnly(
         f"{path} cannot be written: {words}. The user that Airflow's tasks run as needs to write the file and the "
-        "directory it is in."
+        "directory it is in.",
+        fault=DatabaseFault.READ_ONLY,
     )

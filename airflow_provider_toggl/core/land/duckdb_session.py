@@ -30,6 +30,11 @@ class DuckdbSession:
         """How many characters of a rejected record are kept."""
         return DUCKDB.raw_limit
 
+    @property
+    def longest_row(self) -> int | None:
+        """Return None: rows do not come as statements."""
+        return None
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
         return run(self._connection, sql, parameters)

@@ -55,7 +55,8 @@ def create_incoming(table: TableSchema, dialect: Dialect, after: str = "") -> st
     """Return the statement that makes the table of incoming rows, for targets that cannot query them where they are."""
     columns = [f"{quote(column.name)} {dialect.types[column.type]}" for column in table.columns]
     definitions = ", ".join([*columns, dialect.row_key] if dialect.row_key else columns)
-    return f"create temporary table {INCOMING} ({definitions}){after}"
+    options = f" {dialect.table_options}" if dialect.table_options else ""
+    return f"create temporary table {INCOMING} ({definitions}){options}{after}"
 
 
 def count_rows(table: TableSchema) -> str:

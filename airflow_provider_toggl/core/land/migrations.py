@@ -95,7 +95,10 @@ def create_all(dialect: Dialect) -> list[str]:
     """
     keyed = [_create_keyed(name, dialect) for name in _KEYS if name != "zone_offsets" or not dialect.has_zones]
     later = [sql for make in MIGRATIONS if make is not _add_keys for sql in make(dialect)]
-    return keyed + [_AS_FIRST.sub(r"\1 if not exists ", sql) for sql in later if not _NEEDLESS.match(sql)]
+    statements = keyed + [_AS_FIRST.sub(r"\1 if not exists ", sql) for sql in later if not _NEEDLESS.match(sql)]
+    if not dialect.table_options:
+        return statements
+    return [f"{sql} {dialect.table_options}" if sql.startswith("create table") else sql for sql in statements]
 
 
 _AS_FIRST = re.compile("^(create table) (?!if not exists )")

@@ -59,6 +59,11 @@ class PostgresSession:
         """How many characters of a rejected record are kept."""
         return POSTGRES.raw_limit
 
+    @property
+    def longest_row(self) -> int | None:
+        """Return None: rows do not come as statements."""
+        return None
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
         found = self._db.execute(to_format(sql), _without_nul(parameters))

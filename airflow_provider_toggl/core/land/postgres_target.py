@@ -225,6 +225,8 @@ class PostgresTarget(SqlTarget):
     def _translated(self, error: psycopg.Error) -> WarehouseError:
         fault = postgres.find_fault(error)
         words = f"{self._where}: {first_line(error.diag.message_primary or error)}"
+        if fault is DatabaseFault.LOCKED and error.sqlstate in faults.COLLISIONS:
+            return WarehouseLocked(f"{words} {faults.COLLIDED} {_GO_ON}", fault=fault)
         if fault is DatabaseFault.LOCKED:
             return WarehouseLocked(
                 f"{words} Another landing or session kept it for more than {self._lock_timeout:g} s; wait longer "

@@ -28,6 +28,10 @@ class Session(Protocol):
     def longest_text(self) -> int:
         """How many characters of a rejected record are kept."""
 
+    @property
+    def longest_row(self) -> int | None:
+        """How many bytes a statement with the values of one row may have, None where there is no limit."""
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows, none for a statement that has none."""
 

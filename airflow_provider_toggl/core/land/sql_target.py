@@ -176,8 +176,8 @@ class SqlTarget(ABC):
     ) -> Landed:
         """Merge rows, keep rejected records, store progress and mark what is absent, in one transaction.
 
-        A row with a character that the encoding of the database cannot hold is rejected; nothing is marked absent then,
-        since the row is not known to be there or to be missing.
+        A row that the database cannot hold, for a character that its encoding lacks or for its size, is rejected;
+        nothing is marked absent then, since the row is not known to be there or to be missing.
 
         :param note_days: tell which local days, and which of them time entries, really changed.
         :raises AbsenceRefused: the sweep would mark too many rows; nothing of this call is stored.
@@ -194,7 +194,7 @@ class SqlTarget(ABC):
                 raise
             log.warning("%s Rows with such characters are kept in rejected_records.", error)
         fitting = unencodable.reject_rows(batches, lost)
-        if sum(batch.rows for batch in fitting) < sum(batch.rows for batch in batches):
+        if _count_rows(fitting) < _count_rows(batches):
             sweep = None
         return self._land(fitting, progress, sweep, swept, note_days=note_days)
 
@@ -208,6 +208,10 @@ class SqlTarget(ABC):
         note_days: bool,
     ) -> Landed:
         with self._transaction() as session:
+            fitting = unencodable.reject_long_rows(batches, session.dialect.text_limit, session.longest_row)
+            if _count_rows(fitting) < _count_rows(batches):
+                sweep = None
+            batches = fitting
             noted = steps.Noted(steps.find_setting(session, "timezone", "UTC"))
             streams = {batch.stream: [b for b in batches if b.stream == batch.stream] for batch in batches}
             parts = [steps.merge_batches(session, stream, group, noted) for stream, group in streams.items()]
@@ -264,6 +268,10 @@ def store_offsets(session: Session, timezone: str) -> None:
     queries = load_queries("landing")
     session.run(queries["delete_offsets"])
     session.run_many(queries["insert_offset"], [[span.begin, span.end, span.seconds] for span in find_spans(timezone)])
+
+
+def _count_rows(batches: Sequence[Batch]) -> int:
+    return sum(batch.rows for batch in batches)
 
 
 def _swept_stream(batches: Sequence[Batch], progress: Progress | None) -> str:

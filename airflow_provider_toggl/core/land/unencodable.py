@@ -1,4 +1,4 @@
-"""Rows with characters that the encoding of a database cannot hold: they are rejected, and all others land."""
+"""Rows that a database cannot hold, for their characters or their size: they are rejected, and all others land."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from airflow_provider_toggl.core.land.arrow_rows import list_texts
 from airflow_provider_toggl.core.land.records import Batch, Rejected, Told
 from airflow_provider_toggl.core.land.session import instants_of
 
@@ -33,14 +35,77 @@ def reject_rows(batches: Sequence[Batch], lost: str) -> list[Batch]:
     return [_reject_of(batch, set(lost)) for batch in batches]
 
 
+def reject_long_rows(batches: Sequence[Batch], text_limit: int | None, row_limit: int | None) -> list[Batch]:
+    """Return batches without the rows that are too long for a column or a statement; these are rejected.
+
+    :param text_limit: characters that a column of texts, lists or JSON holds, None without a limit.
+    :param row_limit: bytes that a statement with the values of one row may have, None without a limit.
+    """
+    if text_limit is None and row_limit is None:
+        return list(batches)
+    return [_without(batch, _find_long(batch.table, text_limit, row_limit)) for batch in batches]
+
+
+def _find_long(table: pa.Table, text_limit: int | None, row_limit: int | None) -> dict[int, str]:
+    """Return why rows are too long, by their place in the table."""
+    reasons: dict[int, str] = {}
+    texts = {name: _as_texts(table[name]) for name in table.column_names if _is_written_as_text(table, name)}
+    if text_limit is not None:
+        for name, column in texts.items():
+            lengths = pc.utf8_length(column)
+            for place in _places(pc.greater(lengths, text_limit)):
+                long = f"{name}: {lengths[place].as_py():,} characters; the database holds {text_limit:,}"
+                reasons.setdefault(place, long)
+    # Twice its bytes is the most that escaping makes of a text.
+    if row_limit is not None and 2 * sum(column.nbytes for column in texts.values()) + _overhead(table) > row_limit:
+        sizes = pa.array([_overhead(table)] * table.num_rows, pa.int64())
+        for column in texts.values():
+            for size in (pc.binary_length(column), pc.count_substring_regex(column, _ESCAPED)):
+                sizes = pc.add(sizes, pc.fill_null(size, 0).cast(pa.int64()))
+        for place in _places(pc.greater(sizes, row_limit)):
+            long = f"{sizes[place].as_py():,} bytes in a statement; the server takes {row_limit:,} (max_allowed_packet)"
+            reasons.setdefault(place, long)
+    return reasons
+
+
+_ESCAPED = "[\\\\'\"\0\n\r\x1a]"
+"""What drivers write as two characters."""
+_COLUMN_BYTES = 128
+"""At most, of a column's name and of a value that is no text, in a statement or in the text that a digest is of."""
+
+
+def _overhead(table: pa.Table) -> int:
+    return _COLUMN_BYTES * int(table.num_columns)
+
+
+def _is_written_as_text(table: pa.Table, name: str) -> bool:
+    kind = table.schema.field(name).type
+    return bool(pa.types.is_string(kind) or pa.types.is_list(kind))
+
+
+def _as_texts(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    return list_texts(column, "[", ", ", "]") if pa.types.is_list(column.type) else column
+
+
+def _places(mask: pa.Array | pa.ChunkedArray) -> list[int]:
+    return [int(place) for place in pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()]
+
+
 def _reject_of(batch: Batch, lost: set[str]) -> Batch:
     reasons: dict[int, str] = {}
     for name in _text_columns(batch.table):
         for place, text in enumerate(batch.table[name].to_pylist()):
             if text and place not in reasons and (found := lost.intersection(text)):
                 reasons[place] = f"{name}: the encoding of the database has no {_code(min(found))}"
-    rejected = [_as_ascii(one, lost) for one in batch.rejected]
-    rejected += [_rejected(batch, place, reason) for place, reason in sorted(reasons.items())]
+    rejected = tuple(_as_ascii(one, lost) for one in batch.rejected)
+    return _without(replace(batch, rejected=rejected), reasons)
+
+
+def _without(batch: Batch, reasons: dict[int, str]) -> Batch:
+    """Return a batch with some rows rejected, by their places."""
+    if not reasons:
+        return batch
+    rejected = [*batch.rejected, *(_rejected(batch, place, reason) for place, reason in sorted(reasons.items()))]
     kept = pa.array([place not in reasons for place in range(batch.rows)], pa.bool_())
     told = batch.told and Told(batch.told.actor_ids.filter(kept), batch.told.actions.filter(kept))
     return replace(batch, table=batch.table.filter(kept), rejected=tuple(rejected), told=told)

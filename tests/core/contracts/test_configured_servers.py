@@ -63,6 +63,15 @@ POSTGRES = [
     "xmloption = document",
     "default_toast_compression = pglz",
     "log_statement = 'all'",
+    "log_error_verbosity = 'verbose'",
+    "exit_on_error = on",
+    "quote_all_identifiers = on",
+    "debug_parallel_query = on",
+    "enable_seqscan = off",
+    "enable_sort = off",
+    "temp_buffers = '800kB'",
+    "track_activities = off",
+    "client_connection_check_interval = '1ms'",
 ]
 MYSQL = [
     "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH'",
@@ -91,6 +100,8 @@ MYSQL = [
     "group_concat_max_len = 4",
     "div_precision_increment = 0",
     "max_sort_length = 64",
+    "sort_buffer_size = 1024",
+    "join_buffer_size = 128",
     "default_storage_engine = 'MyISAM'",
     "default_tmp_storage_engine = 'MEMORY'",
     "max_statement_time = 0.01",
@@ -246,6 +257,8 @@ def test_no_default_of_a_mysql_server_changes_anything(
         ("--log-bin", "--binlog-format=MIXED", "--server-id=1"),
         ("--log-bin", "--binlog-format=ROW", "--binlog-row-image=MINIMAL", "--server-id=1", "--gtid-strict-mode=1"),
         ("--lower-case-table-names=1", "--innodb-force-primary-key=1"),
+        ("--innodb-default-row-format=compact", "--innodb-strict-mode=0", "--innodb-file-per-table=0"),
+        ("--innodb-default-row-format=redundant", "--character-set-server=ucs2"),
         ("--character-set-server=utf8mb3", "--skip-character-set-client-handshake", "--innodb-autoinc-lock-mode=2"),
     ],
 )

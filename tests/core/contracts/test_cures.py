@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from support.event_stores import new_event
 from support.mariadb import MariadbServer, connect
-from support.observations import NOON, WORKSPACE, at, decode, report_row, tags
+from support.observations import NOON, WORKSPACE, at, decode, entries, report_row, tags
 from support.postgres import PostgresServer, running_postgres
 from support.warehouses import Place, rows
 
@@ -24,10 +25,12 @@ from airflow_provider_toggl.core.errors import (
 )
 from airflow_provider_toggl.core.events.logbook import Received, Refused
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.land.days import last_seq
 from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget
 from airflow_provider_toggl.core.land.postgres_target import PostgresTarget
 from airflow_provider_toggl.core.land.sql_target import SqlTarget
 from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep
+from airflow_provider_toggl.core.land.unencodable import reject_long_rows
 from airflow_provider_toggl.core.relanding import Relanded, land_rejected
 
 numbers = itertools.count(1)
@@ -137,6 +140,67 @@ def test_an_event_store_of_a_narrow_encoding_keeps_every_event(postgres: Postgre
         assert told.value.fault is DatabaseFault.UNENCODABLE
 
 
+# -- sizes -------------------------------------------------------------------------------------------------------------
+
+
+LONG = {
+    "text": {"description": "'\\" * 20_000},
+    "list": {"tag_ids": list(range(10**9, 10**9 + 4000))},
+}
+
+
+@pytest.fixture(params=[pytest.param("ansi", marks=on_postgres), pytest.param("mysql", marks=on_mysql)])
+def small(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
+    """A warehouse whose columns, or whose statements, are not as long as some rows."""
+    if request.param == "ansi":
+        _, dsn = database_of(request.getfixturevalue("postgres"))
+        with Place("ansi", dsn).open() as target:
+            yield target
+        return
+    mariadb: MariadbServer = request.getfixturevalue("mariadb")
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select @@global.max_allowed_packet")
+        ((before,),) = cursor.fetchall()
+    mariadb.execute("set global max_allowed_packet = 40960")
+    try:
+        with Place("mysql", str(mariadb.port), f"cured_{next(numbers)}").open() as target:
+            yield target
+    finally:
+        mariadb.execute(f"set global max_allowed_packet = {before}")
+
+
+@pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("is_kept", [False, True], ids=["plain", "history"])
+def test_a_row_that_is_too_long_is_rejected_alone(small: SqlTarget, fields: dict[str, object], is_kept: bool) -> None:
+    small.keep_history(is_kept)
+    given = [report_row(1), report_row(2, **fields), report_row(3)]
+    landed = small.land([decode("time_entries", *given)], PROGRESS, note_days=True)
+    assert (landed.inserted, landed.rejected, landed.changed_ids) == (2, 1, (1, 3))
+    ((reason,),) = rows(small, 'select "reason" from "rejected_records"')
+    assert "the database holds 16,000" in reason or "the server takes 40,960 (max_allowed_packet)" in reason
+    state = small.find_state("time_entries", "7")
+    assert state is not None
+    assert state.cursor == "1"
+    # Merged with what is stored, and with one that was short before.
+    given = [report_row(1, **fields), report_row(2), report_row(3, description="changed")]
+    again = small.land([decode("time_entries", *given, seconds=9)])
+    assert (again.inserted, again.updated, again.rejected) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
+def test_a_row_that_is_too_long_is_not_taken_for_absent(small: SqlTarget, fields: dict[str, object]) -> None:
+    small.land([decode("time_entries", report_row(1), report_row(2))])
+    batch = decode("time_entries", report_row(1, **fields), seconds=60)
+    assert small.land([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == Landed(rejected=1)
+    assert rows(small, 'select "id", "absent_at" from "time_entries" order by "id"') == [(1, None), (2, None)]
+
+
+@pytest.mark.parametrize("length", [16_000, 16_001])
+def test_the_longest_text_fits(length: int) -> None:
+    kept, *_ = reject_long_rows([decode("time_entries", report_row(1, description="\u65e5" * length))], 16_000, None)
+    assert kept.rows == (length <= 16_000)
+
+
 # -- rights ------------------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +239,9 @@ def test_each_right_that_is_missing_is_named_until_none_is(
             with pytest.raises(WarehouseReadOnly) as told:
                 target.land([tags(1, 2, seconds=9)], PROGRESS)
             assert told.value.fault is DatabaseFault.MISSING_RIGHT
-            assert right in str(told.value)
+            lacks = str(told.value).split("its role lacks ")[1].split(" Grant ")[0]
+            assert right in lacks
+            assert "CREATE" not in lacks  # the tables are there
             db.execute(f"grant {right} on {where} to {role}")
     with PostgresTarget(dsn) as target:
         assert target.land([tags(1, 2, seconds=9)], PROGRESS).inserted == 1
@@ -226,6 +292,46 @@ def test_why_mysql_lets_nobody_in_is_told(
     assert told.value.fault is fault
 
 
+# -- what somebody has changed -----------------------------------------------------------------------------------------
+
+
+@on_postgres
+@pytest.mark.parametrize(
+    "change",
+    [
+        "drop table toggl.tags cascade",
+        "alter table toggl.tags rename to labels",
+        "alter table toggl.tags rename column name to title",
+        "alter table toggl.tags drop column name cascade",
+        "drop table toggl.sync_state",
+        "drop table toggl.settings cascade",
+    ],
+)
+def test_who_has_removed_a_table_or_column_is_told_what_to_do(postgres: PostgresServer, change: str) -> None:
+    _, dsn = database_of(postgres)
+    with PostgresTarget(dsn) as target:
+        target.land([tags(1)])
+        with psycopg.connect(dsn, autocommit=True) as db:
+            db.execute(change)
+        with pytest.raises(WarehouseError, match="somebody removed or renamed it: put it back") as told:
+            target.land([tags(1, seconds=9)], PROGRESS)
+        assert told.value.fault is DatabaseFault.MISSING_OBJECT
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
+def test_an_emptied_counter_of_changes_goes_on_where_the_days_are(engine: str, tmp_path: Path) -> None:
+    with Place(engine, str(tmp_path / "w")).open() as target:
+        for seconds in range(3):
+            target.land([entries(1, seconds=seconds, description=str(seconds))])
+        with target.transaction() as session:
+            session.run("delete from change_counter")
+        with target.transaction() as session:
+            assert last_seq(session) == 0
+        target.land([entries(1, seconds=9)])
+        with target.transaction() as session:
+            assert last_seq(session) == 4
+
+
 # -- limits and states of a server -------------------------------------------------------------------------------------
 
 
@@ -272,7 +378,8 @@ def test_a_statement_that_mysql_ends_is_not_said_to_be_locked(mariadb: MariadbSe
         ("25006", DatabaseFault.READ_ONLY, "name the primary"),
         ("XX001", DatabaseFault.CORRUPT, "administrator"),
         ("22012", DatabaseFault.OTHER, "SQLSTATE 22012"),
-        ("40001", DatabaseFault.LOCKED, "warehouse_lock_timeout"),
+        ("40001", DatabaseFault.LOCKED, "collided with another session"),
+        ("40P01", DatabaseFault.LOCKED, "collided with another session"),
     ],
 )
 def test_a_code_of_postgres_has_its_fault_and_cure_in_both_uses(

@@ -71,6 +71,11 @@ def test_a_sqlstate_goes_before_its_class(state: str, fault: DatabaseFault) -> N
         (ProgrammingError(-1, "Not enough parameters"), DatabaseFault.OTHER),
         (OperationalError(1969, "max_statement_time exceeded"), DatabaseFault.CANCELED),
         (ProgrammingError(1064, "Syntax"), DatabaseFault.OTHER),
+        (OperationalError(1290, "running with the --read-only option"), DatabaseFault.READ_ONLY),
+        (OperationalError(1290, "running with the --super-read-only option"), DatabaseFault.READ_ONLY),
+        (OperationalError(1290, "running with the read_only option"), DatabaseFault.READ_ONLY),
+        (OperationalError(1290, "running with the NO_ENGINE_SUBSTITUTION option"), DatabaseFault.OTHER),
+        (OperationalError(1290, "running with the --secure-file-priv option"), DatabaseFault.OTHER),
         (OperationalError("words alone"), DatabaseFault.OTHER),
     ],
 )

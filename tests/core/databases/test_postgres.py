@@ -58,6 +58,11 @@ def test_what_psycopg_refuses_itself_is_no_lost_connection(server: PostgresServe
         ("user=secretive password=wrong", DatabaseFault.BAD_CREDENTIALS),
         ("user=secretive", DatabaseFault.BAD_CREDENTIALS),
         ("user=shut_out", DatabaseFault.BAD_CREDENTIALS),
+        # The server is there: its address is not what to check.
+        ("sslmode=require", DatabaseFault.OTHER),
+        ("sslmode=verify-full sslrootcert=/nowhere", DatabaseFault.OTHER),
+        ("sslmode=maybe", DatabaseFault.OTHER),
+        ("port=99999", DatabaseFault.OTHER),
     ],
 )
 def test_why_no_connection_is_made_is_known(server: PostgresServer, change: str, fault: DatabaseFault) -> None:

@@ -13,7 +13,7 @@ import pytest
 from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.clock import SystemClock
-from airflow_provider_toggl.core.errors import WarehouseError, WarehouseLocked, WarehouseReadOnly
+from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.land.duckdb_file import DuckdbFile, run, translated_errors
 
 SETTINGS: dict[str, str | int | bool] = {"threads": 1}
@@ -159,3 +159,29 @@ def test_a_file_or_folder_that_cannot_be_written_is_told_as_that(what: str) -> N
     assert "cannot be written" in done.stdout
     assert "denied" in done.stdout
     assert WarehouseReadOnly.__mro__[1] is WarehouseError
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "fault", "cure"),
+    [
+        ("IO Error: Could not write file: No space left on device", WarehouseError, DatabaseFault.DISK_FULL, "Free"),
+        ("Out of Memory Error: could not allocate", WarehouseError, DatabaseFault.OUT_OF_MEMORY, "more memory"),
+        ("Catalog Error: Table with name tags does not", WarehouseError, DatabaseFault.MISSING_OBJECT, "put it back"),
+        ("IO Error: not a valid DuckDB database file!", WarehouseError, DatabaseFault.CORRUPT, "damage"),
+        ("INTERRUPT Error: Interrupted!", WarehouseError, DatabaseFault.CANCELED, "canceled"),
+        ("TransactionContext Error: Conflict on update!", WarehouseLocked, DatabaseFault.LOCKED, "try again"),
+        ("IO Error: Could not set lock on file", WarehouseLocked, DatabaseFault.LOCKED, ""),
+        ("Connection Error: different configuration", WarehouseLocked, DatabaseFault.LOCKED, "close that first"),
+        ("IO Error: Permission denied", WarehouseReadOnly, DatabaseFault.READ_ONLY, "needs to write"),
+        ("attached in read-only mode", WarehouseReadOnly, DatabaseFault.READ_ONLY, "needs to write"),
+        ("Conversion Error: no", WarehouseError, DatabaseFault.OTHER, ""),
+    ],
+)
+def test_an_error_of_duckdb_has_its_fault_and_cure(
+    tmp_path: Path, words: str, kind: type[WarehouseError], fault: DatabaseFault, cure: str
+) -> None:
+    with pytest.raises(WarehouseError) as told, translated_errors(tmp_path):
+        raise duckdb.Error(words)
+    assert (type(told.value), told.value.fault) == (kind, fault)
+    assert words in str(told.value)
+    assert cure in str(told.value)

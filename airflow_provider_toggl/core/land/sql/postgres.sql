@@ -34,6 +34,10 @@ needed ("right", "object", "is_there") as (
     union all
     select wanted."right", format('schema %I', nspname), has_schema_privilege(oid, wanted."right")
     from schema cross join (values ('USAGE'), ('CREATE')) as wanted ("right")
+    -- Where the tables are there, nothing is created.
+    where wanted."right" = 'USAGE' or not exists (
+        select 1 from pg_catalog.pg_class where relnamespace = schema.oid and relname = 'schema_version'
+    )
     union all
     select wanted."right", format('table %I.%I', nspname, relname), has_table_privilege(relation.oid, wanted."right")
     from schema join pg_catalog.pg_class as relation on relation.relnamespace = schema.oid
