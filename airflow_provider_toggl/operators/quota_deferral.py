@@ -141,7 +141,13 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
             requests_left=None if left is None else left.requests,
             done_at=None if left is None else max(until, now + timedelta(seconds=left.seconds)),
             rows_done=done.get("rows"),
+            warehouse=self._warehouse,
         )
+
+    @property
+    def _warehouse(self) -> str:
+        conn_id, schema = getattr(self, "warehouse_conn_id", None), getattr(self, "schema", None)
+        return f"{conn_id}.{schema}" if conn_id and schema else ""
 
     @property
     def _conn_id(self) -> str:

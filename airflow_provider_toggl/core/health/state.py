@@ -298,15 +298,18 @@ def _delivered(health: Health, moment: datetime) -> str:
 
 def _freshness(health: Health) -> Finding:
     part = "freshness"
-    waiting = {one.stream: one for one in health.waiting if one.stream is not None}
+    waiting = [one for one in health.waiting if one.stream is not None]
     known = [(one.watermark, one) for one in health.streams if one.watermark is not None]
     loading = [one for one in health.streams if one.watermark is None]
-    names = {one.stream for one in loading} | (waiting.keys() - {one.stream for one in health.streams})
+    loaded = [one for _, one in known]
+    first = [one for one in waiting if not any(_is_loaded_by(one, stream) for stream in loaded)]
+    names = {one.stream for one in loading} | {str(one.stream) for one in first}
     facts = []
     if names:
-        rows = sum(waiting[name].rows_done or 0 for name in names if name in waiting)
+        rows = sum(one.rows_done or 0 for one in first)
         facts.append(f"first load of {', '.join(sorted(names))}" + (f", {plural(rows, 'row')} so far" if rows else ""))
-    late = [one for one in loading if one.stream not in waiting and health.at - (one.ran_at or health.at) > STALE]
+    idle = [one for one in health.streams if not any(_is_loaded_by(task, one) for task in waiting)]
+    late = [one for one in loading if one in idle and health.at - (one.ran_at or health.at) > STALE]
     if not known:
         if not names:
             return Finding(part, "unused", NOT_USED, "no stream was loaded yet")
@@ -314,11 +317,16 @@ def _freshness(health: Health) -> Finding:
     oldest, stream = min(known, key=lambda one: one[0])
     where = f" in {stream.warehouse}" if stream.warehouse else ""
     facts.insert(0, f"{plural(len(known), 'stream')}, oldest {stream.stream}{where}, {ago(oldest, health.at)}")
-    stale = [one.stream for watermark, one in known if health.at - watermark > STALE]
+    stale = [one for watermark, one in known if health.at - watermark > STALE]
     label = span(max(0.0, (health.at - oldest).total_seconds()))
-    if late or any(name not in waiting for name in stale):
+    if late or any(one in idle for one in stale):
         return Finding(part, "attention", label, _line(*facts))
     return Finding(part, "waiting" if stale or names else "good", "first load" if names else label, _line(*facts))
+
+
+def _is_loaded_by(task: WaitingTask, stream: Freshness) -> bool:
+    """Whether a waiting task loads a stream of a warehouse; records of earlier versions name no warehouse."""
+    return task.stream == stream.stream and task.warehouse in ("", stream.warehouse)
 
 
 def _landing(health: Health) -> Finding:

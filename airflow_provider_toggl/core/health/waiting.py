@@ -39,6 +39,7 @@ class WaitingTask:
     :param requests_left: about how many requests are still to be sent; None where unknown.
     :param done_at: when all of it will be done at this quota; None where unknown.
     :param rows_done: rows landed so far, over all waits of the task; None where it lands none.
+    :param warehouse: connection and schema that it loads; empty where it loads none.
     """
 
     task: str
@@ -51,6 +52,7 @@ class WaitingTask:
     requests_left: int | None
     done_at: datetime | None
     rows_done: int | None = None
+    warehouse: str = ""
 
     @property
     def what_for(self) -> str:
@@ -103,6 +105,7 @@ def waiting_from(value: Mapping[str, Any]) -> WaitingTask | None:
             requests_left=_whole(value.get("requests_left")),
             done_at=None if done_at is None else parse_instant(str(done_at)),
             rows_done=_whole(value.get("rows_done")),
+            warehouse=str(value.get("warehouse") or ""),
         )
     except (KeyError, TypeError, ValueError):
         return None

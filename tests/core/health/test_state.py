@@ -136,6 +136,18 @@ FRESHNESS: list[tuple[str, dict[str, Any], str, str]] = [
         "first load",
     ),
     ("a stale stream is being loaded", {"streams": (OLD,), "waiting": (task(),)}, "waiting", "2 d"),
+    (
+        "a stale stream is being loaded into another warehouse",
+        {"streams": (OLD,), "waiting": (task(warehouse="other.toggl"),)},
+        "attention",
+        "2 d",
+    ),
+    (
+        "a stale stream is being loaded into its own warehouse",
+        {"streams": (OLD,), "waiting": (task(warehouse=OLD.warehouse),)},
+        "waiting",
+        "2 d",
+    ),
     ("another stream waits", {"streams": (OLD,), "waiting": (task(stream="tags"),)}, "attention", "2 d"),
     ("a fresh stream waits", {"streams": (ENTRIES,), "waiting": (task(),)}, "good", "60 min"),
     ("a task without a stream waits", {"waiting": (task(stream=None),)}, "unused", "not used"),
