@@ -64,12 +64,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.health": BASE | {"core.api", "core.events", "core.land"},
     "hooks": CORE,
     "templates": {"core.arguments", "core.errors"},
+    "task_context": set(),
     "triggers": BASE | {"core.events", "hooks", "templates"},
-    "sensors": CORE | {"hooks", "triggers", "templates"},
-    "operators": CORE | {"hooks", "triggers", "templates", "operators.quota_deferral", "operators.replay"},
+    "sensors": CORE | {"hooks", "triggers", "templates", "task_context"},
+    "operators": CORE
+    | {"hooks", "triggers", "templates", "task_context", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
-    "operators.quota_deferral": BASE | {"core.api", "core.health", "hooks", "templates", "triggers"},
-    "transfers": CORE | {"hooks", "triggers", "templates", "operators.quota_deferral", "assets"},
+    "operators.quota_deferral": BASE | {"core.api", "core.health", "hooks", "templates", "triggers", "task_context"},
+    "transfers": CORE | {"hooks", "triggers", "templates", "task_context", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.land"},
     "assets": BASE | {"triggers"},
     "operators.replay": BASE | {"core.api", "core.events"},
