@@ -83,14 +83,14 @@ _CONFIG: dict[str, Any] = {
         "options": {
             "state_dir": {
                 "description": "Directory of the files by which all processes of this host share one pace and one "
-                "quota book a token. It must be on a local disk and writable by every process that runs tasks.",
+                "quota book a token: an absolute path on a local disk, writable by every process that runs tasks.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "/var/lib/airflow/toggl",
                 "default": "{AIRFLOW_HOME}/toggl",
             },
             "warehouse_path": {
-                "description": "DuckDB file that rows land in when the warehouse connection does not exist.",
+                "description": "DuckDB file that rows land in when the warehouse connection does not exist: an absolute path.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "/var/lib/airflow/warehouse.duckdb",

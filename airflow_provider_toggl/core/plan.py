@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Requests an hour by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
-PLANS = {"Free": 30, "Starter": 240, "Premium": 600}
 #: What comparing a year with the warehouse takes: its totals, its ids, and a page of what differs.
 RECONCILING_A_YEAR = 3
 #: Days so few that counting them would cost what reading them does.
@@ -201,7 +199,9 @@ def build_plan(
         reserve=session.reserve,
         by_others=window.by_others,
         spare=window.spare,
-        hours={name: round(window.seconds_on(size, requests) / 3600, 2) for name, size in PLANS.items()},
+        hours={
+            name: round(window.seconds_on(size, requests) / 3600, 2) for name, size in quota.PUBLISHED_QUOTAS.items()
+        },
         hours_here=round(here / 3600, 2),
         ends_at=utc(window.now + here),
         each_run=min(years.number, windows_per_run) + sum(_pages_again(name, target) for name in STREAMS),

@@ -211,9 +211,14 @@ def _hook_of(connection: Connection) -> Any:
             else f"apache-airflow-providers-{type_.replace('_', '-')}"
         )
         reason = "" if isinstance(error, AttributeError) else f" ({error})"
+        support = (
+            ""
+            if type_ in _ENGINES
+            else (" Loading is tested with DuckDB, PostgreSQL, SQLite, MySQL and MariaDB, and not with this type.")
+        )
         raise ConfigurationError(
             f"Connection {name!r} is of type {type_!r}, and no hook for it is installed{reason}: install the provider "
-            f"of that type, which may be {package}."
+            f"of that type, which may be {package}.{support}"
         ) from None
     if not isinstance(hook, DbApiHook):
         raise wrong_type(connection, "warehouse_conn_id", wanted)

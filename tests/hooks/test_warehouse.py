@@ -75,6 +75,7 @@ def test_any_other_connection_must_exist(connections: Connections):
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"conn_type": "toggl"}, "Connection 'my_duck' is of type 'toggl'; warehouse_conn_id needs a SQL database: duckdb"),
     ({"conn_type": "dbase"}, "Connection 'my_duck' is of type 'dbase', and no hook for it is installed"),
+    ({"conn_type": "dbase"}, "Loading is tested with DuckDB, .* and not with this type"),
     ({"conn_type": "duckdb"}, "Connection 'my_duck' names no file: put the path of the DuckDB file into its host."),
     ({"conn_type": "duckdb", "schema": "main"}, "names no file"),
 ]

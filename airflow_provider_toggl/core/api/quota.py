@@ -19,6 +19,8 @@ WINDOW_SECONDS = 3600.0
 RESET_GRACE_SECONDS = 0.5
 #: When a refusal does not say how long it lasts.
 UNKNOWN_RESET_SECONDS = 600.0
+#: Requests an hour of a workspace by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
+PUBLISHED_QUOTAS = {"Free": 30, "Starter": 240, "Premium": 600}
 
 _WORKSPACE = re.compile(r"^/(?:api/v9/workspaces|reports/api/v3/workspace|webhooks/api/v1/\w+)/(\d+)")
 _ORGANIZATION = re.compile(r"^/api/v9/organizations/(\d+)")
@@ -51,7 +53,8 @@ def lane_of(path: str, organizations: dict[int, int]) -> str:
 class Lane:
     """What is known of a lane.
 
-    :param total: requests a window has, None while unknown.
+    :param total: requests a window has, None while unknown. Learned from headers it is the most that was ever left and
+        one, so in the first window it may be too low.
     :param remaining: requests left when it was last told, less those charged since; None while unknown.
     :param resets_at: when the window ends, seconds since the epoch by this machine's clock; None while unknown.
     """

@@ -39,7 +39,7 @@ TROUBLES: tuple[Trouble, ...] = (
         "connection_wrong",
         _F,
         "The hook refuses to ask Toggl with it.",
-        "Correct that field of the connection.",
+        "Correct that field or type of the connection, or name another connection with --conn-id.",
     ),
     Trouble(
         "connection",

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_toggl.core.api.quota import PUBLISHED_QUOTAS
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.wording import plural
 
@@ -84,6 +85,7 @@ class Freshness:
 class LaneLeft:
     """What is left of a lane of the quota, as last told to this host.
 
+    :param total: requests of a window; before Toggl tells it, the most that was ever left and one.
     :param resets_at: None: with the first request.
     """
 
@@ -353,10 +355,10 @@ def _quota(health: Health) -> Finding:
     if not known:
         if waiting:
             return Finding(part, "waiting", "used up", _line(*lanes), waiting[0].until)
-        label = "no requests" if not health.lanes else "no limit"
+        label = "no requests" if not health.lanes else "not known"
         return Finding(part, "unused", label, _line(*(lanes or ["no request of this token left this host"])))
     left, lane = min(known, key=lambda one: one[0] / (one[1].total or max(1, one[0])))
-    label = f"{left} / {lane.total}" if lane.total is not None else str(left)
+    label = f"{left} / {lane.total}{_or_more(lane, '+')}" if lane.total is not None else str(left)
     resets = lane.resets_at if not waiting else waiting[0].until
     level: Level = "waiting" if waiting or any(not number for number, _ in known) else "good"
     return Finding(part, level, label, _line(*lanes), resets)
@@ -365,9 +367,14 @@ def _quota(health: Health) -> Finding:
 def _lane_text(lane: LaneLeft, now: datetime) -> str:
     if lane.remaining is None:
         return f"{lane.lane}: not known"
-    total = "" if lane.total is None else f" of {lane.total}"
+    total = "" if lane.total is None else f" of {lane.total}{_or_more(lane, ' or more')}"
     resets = "" if lane.resets_at is None else f", resets {ago(lane.resets_at, now)}"
     return f"{lane.lane}: {lane.remaining}{total} left{resets}"
+
+
+def _or_more(lane: LaneLeft, words: str) -> str:
+    """Return the words where the total may be larger: before Toggl tells it, it is the most that was ever left."""
+    return "" if lane.total in PUBLISHED_QUOTAS.values() else words
 
 
 def _reconciliation(health: Health) -> Finding:
@@ -407,8 +414,8 @@ def _waiting(health: Health) -> Finding:
 
 def _waiting_text(one: WaitingTask, now: datetime) -> str:
     until = f"until {to_the_second(one.until)}" if one.until > now else "about to go on"
-    left = "" if one.requests_left is None else f" of at least {one.requests_done + one.requests_left:,}"
-    done = "" if one.done_at is None else f", done about {to_the_second(one.done_at)}"
+    left = "" if one.requests_left is None else f" of about {one.requests_done + one.requests_left:,} known so far"
+    done = "" if one.done_at is None else f", done about {to_the_second(one.done_at)} or later"
     return f"{one.task} waits for {one.what_for}, {until}; {plural(one.requests_done, 'request')} sent{left}{done}"
 
 

@@ -36,8 +36,9 @@ class WaitingTask:
     :param since: when the wait began; aware.
     :param until: when the task goes on; aware.
     :param requests_done: requests sent so far, over all waits of the task.
-    :param requests_left: about how many requests are still to be sent; None where unknown.
-    :param done_at: when all of it will be done at this quota; None where unknown.
+    :param requests_left: about how many requests are still to be sent, as far as is known: earlier years of a history
+        and repairs come in addition. None where unknown.
+    :param done_at: when these will be done at this quota; None where unknown.
     :param rows_done: rows landed so far, over all waits of the task; None where it lands none.
     :param warehouse: connection and schema that it loads; empty where it loads none.
     """
@@ -72,9 +73,9 @@ class WaitingTask:
             done += f", {plural(self.rows_done, 'row')}"
         found.append(f"{done}.")
         if self.requests_left is not None:
-            found.append(f"Still to do: about {plural(self.requests_left, 'request')}.")
+            found.append(f"Still to do: about {plural(self.requests_left, 'request')}, as far as is known.")
         if self.done_at is not None:
-            found.append(f"At this rate it is done about {self.done_at:%Y-%m-%d %H:%M %Z}.")
+            found.append(f"At this rate it is done about {self.done_at:%Y-%m-%d %H:%M %Z}, or later if more is found.")
         return found
 
     def as_dict(self) -> dict[str, Any]:

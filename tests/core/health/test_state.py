@@ -172,7 +172,8 @@ QUOTA: list[tuple[str, dict[str, Any], str, str]] = [
     ("no request was sent", {}, "unused", "no requests"),
     ("some is left", {"lanes": (USER,)}, "good", "18 / 30"),
     ("the tightest lane counts", {"lanes": (ORGANIZATION, USER)}, "good", "18 / 30"),
-    ("Toggl tells of no limit", {"lanes": (LaneLeft("user", None, None, None),)}, "unused", "no limit"),
+    ("Toggl has not told what is left", {"lanes": (LaneLeft("user", None, None, None),)}, "unused", "not known"),
+    ("the total is not published", {"lanes": (replace(USER, total=24),)}, "good", "18 / 24+"),
     ("the total is not known", {"lanes": (LaneLeft("user", None, 5, None),)}, "good", "5"),
     ("nothing is left", {"lanes": (replace(USER, remaining=0), ORGANIZATION)}, "waiting", "0 / 30"),
     (
@@ -302,8 +303,13 @@ def test_a_text_has_the_facts() -> None:
         "quota": "user: 18 of 30 left, resets in 30 min; 1 task waiting",
         "reconciliation": "5 h ago: 48,213 entries, 2 added, 3 deleted",
         "waiting": "toggl.time_entries (manual__1) waits for the hourly quota of Toggl, until 2026-03-10T13:20:00Z; "
-        "28 requests sent of at least 63, done about 2026-03-10T14:30:00Z",
+        "28 requests sent of about 63 known so far, done about 2026-03-10T14:30:00Z or later",
     }
+
+
+def test_a_total_that_may_be_larger_is_not_told_as_the_quota() -> None:
+    (quota,) = [one for one in replace(NEW, lanes=(replace(USER, total=24),)).findings() if one.part == "quota"]
+    assert quota.text == "user: 18 of 24 or more left, resets in 30 min"
 
 
 def test_it_is_plain_json() -> None:

@@ -40,8 +40,8 @@ def test_the_facts_are_said_one_a_line_with_right_plurals() -> None:
     assert WAITS.lines(NOW) == [
         "Waits for the hourly quota of Toggl until 2026-11-28 09:24:00 UTC, 50 min from now.",
         "Done so far: 1 request, 1,000 rows.",
-        "Still to do: about 35 requests.",
-        "At this rate it is done about 2026-11-28 10:25 UTC.",
+        "Still to do: about 35 requests, as far as is known.",
+        "At this rate it is done about 2026-11-28 10:25 UTC, or later if more is found.",
     ]
 
 
