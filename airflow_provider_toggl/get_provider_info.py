@@ -90,7 +90,8 @@ _CONFIG: dict[str, Any] = {
                 "default": "{AIRFLOW_HOME}/toggl",
             },
             "warehouse_path": {
-                "description": "DuckDB file that rows land in when the warehouse connection does not exist: an absolute path.",
+                "description": "DuckDB file that rows land in when the warehouse connection does not exist: an "
+                "absolute path.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "/var/lib/airflow/warehouse.duckdb",
