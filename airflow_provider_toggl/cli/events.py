@@ -94,9 +94,7 @@ def _list(store: EventStore, args: argparse.Namespace) -> None:
 
 
 def _tail(store: EventStore, args: argparse.Namespace) -> None:
-    if not args.json:
-        _print_heading()
-    tail(store, args, describe=describe, table=_TABLE)
+    tail(store, args, describe=describe, table=_TABLE, heading=_print_heading)
 
 
 def _print_heading() -> None:

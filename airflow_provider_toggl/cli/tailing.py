@@ -50,14 +50,22 @@ def query_of(args: argparse.Namespace) -> EventQuery:
 
 
 def tail(
-    store: EventStore, args: argparse.Namespace, *, describe: Callable[[StoredEvent], dict[str, Any]], table: str
+    store: EventStore,
+    args: argparse.Namespace,
+    *,
+    describe: Callable[[StoredEvent], dict[str, Any]],
+    table: str,
+    heading: Callable[[], None],
 ) -> None:
     """Print events as they come; an interrupt ends it.
 
     :param table: the form of a line that is no JSON.
+    :param heading: prints the line above the table, once every later event will be seen.
     """
     query = query_of(args)
     after = args.after if args.after is not None else 0 if args.once else store.last_seq()
+    if not args.json:
+        heading()
     try:
         for stored in follow(store, query, after, once=args.once):
             described = describe(stored)

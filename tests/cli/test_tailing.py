@@ -13,7 +13,7 @@ from support.connections import Connections
 from support.event_stores import new_event
 
 from airflow_provider_toggl.cli.events import add_arguments, run
-from airflow_provider_toggl.cli.tailing import follow
+from airflow_provider_toggl.cli.tailing import follow, tail
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery
@@ -76,6 +76,25 @@ def test_it_follows_what_comes_until_it_is_interrupted(store: SqliteEventStore) 
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
     assert "Traceback" not in err
+
+
+def test_an_event_that_comes_just_after_the_heading_is_seen(store: SqliteEventStore) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    described: list[int] = []
+
+    def describe(stored: StoredEvent) -> dict[str, object]:
+        described.append(stored.event.event_id)
+        raise KeyboardInterrupt
+
+    tail(
+        store,
+        parser.parse_args(["tail"]),
+        describe=describe,
+        table="",
+        heading=lambda: None if store.append([change(9)]) else None,
+    )
+    assert described == [9]
 
 
 class Away(SqliteEventStore):
