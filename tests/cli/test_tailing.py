@@ -83,17 +83,14 @@ def test_an_event_that_comes_just_after_the_heading_is_seen(store: SqliteEventSt
     add_arguments(parser)
     described: list[int] = []
 
+    def heading() -> None:
+        store.append([change(9)])
+
     def describe(stored: StoredEvent) -> dict[str, object]:
         described.append(stored.event.event_id)
         raise KeyboardInterrupt
 
-    tail(
-        store,
-        parser.parse_args(["tail"]),
-        describe=describe,
-        table="",
-        heading=lambda: None if store.append([change(9)]) else None,
-    )
+    tail(store, parser.parse_args(["tail"]), describe=describe, table="", heading=heading)
     assert described == [9]
 
 
