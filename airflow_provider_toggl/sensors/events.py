@@ -124,22 +124,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         "deferrable": required(parse_flag),
         "end_from_trigger": parse_flag,
     }
-    limiting_arguments = frozenset(
-        {
-            "entity",
-            "action",
-            "workspace_id",
-            "project_id",
-            "user_id",
-            "client_id",
-            "tag_id",
-            "where",
-            "transition",
-            "from_project_id",
-            "to_project_id",
-            "consumer",
-        }
-    )
+    limiting_arguments = frozenset(template_fields) - {"look_back", "toggl_conn_id", "event_store_conn_id"}
     ui_color = "#f5e1f0"
     start_from_trigger = False
 
