@@ -236,7 +236,7 @@ async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> fl
 
     with tempfile.TemporaryDirectory() as folder, connection_to(f"{folder}/events.sqlite"):
         with open_store(f"{folder}/events.sqlite") as store:
-            waiting = [asyncio.create_task(wait(build_trigger(-2 - number))) for number in range(sensors)]
+            waiting = [asyncio.create_task(wait(build_trigger(10**12 + number))) for number in range(sensors)]
             await asyncio.sleep(settle)
             for name, original in originals.items():
                 setattr(SqliteEventStore, name, count(original))

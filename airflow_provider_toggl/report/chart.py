@@ -141,7 +141,7 @@ def _draw(report: WeeklyReport) -> Figure:
             "bottom": 0.86 / height,
         },
     )[:, 0]
-    figure.text(0.02, 1 - 0.36 / height, title_of(report), size=15, weight="bold", va="center")
+    figure.text(0.02, 1 - 0.36 / height, title_of(report), size=15, va="center")
     figure.text(0.02, 0.17 / height, show_note(report), size=8.5, color=_MUTED, va="center")
     _draw_hours(report, axes[0])
     for axis, currency in zip(axes[1:], currencies, strict=True):

@@ -144,8 +144,8 @@ def test_killed_triggerers_lose_no_event_of_any_sensor(
             # Now and then while no triggerer is there.
             if "triggerer" in home.processes and chance.random() < kills / sensors:
                 home.stop("triggerer", timeout=0)
-            (told,) = store.append([change(next(numbers), project_id=project)])
-            store.append([change(next(numbers), project_id=project)])
+            (told,) = store.append([change(next(numbers), project_id=project + 1)])
+            store.append([change(next(numbers), project_id=project + 1)])
             first[f"wait_{project}"] = told.seq
         time.sleep(chance.random() * 2)  # at any moment of what follows on an event
         if "triggerer" in home.processes:

@@ -41,7 +41,7 @@ with DAG(dag_id="wait_in_vain", schedule=None) as wait_in_vain:
 
 with DAG(dag_id="wait_many", schedule=None, max_active_tasks=1000) as wait_many:
     for number in range(int(os.environ.get("TEST_SENSORS", "0"))):
-        TogglEventSensor(task_id=f"wait_{number}", project_id=number, start_from_trigger=True)
+        TogglEventSensor(task_id=f"wait_{number}", project_id=number + 1, start_from_trigger=True)
 
 changes = toggl_events("test", WORKSPACE, entity="project")
 

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_gr
 
 # What each extra brings, and the modules that are of no use without.
 OF_AN_EXTRA = {
+    "airflow_provider_toggl.core.databases.postgres": "psycopg",
     "airflow_provider_toggl.core.events.postgres_logbook": "psycopg",
     "airflow_provider_toggl.core.events.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres_store": "psycopg",
@@ -86,13 +87,12 @@ from airflow_provider_toggl.hooks.toggl import as_frame
 from airflow_provider_toggl.hooks.warehouse import open_target
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import WeeklyReport
-for kind in ("postgres", "mysql", "sqlite"):
+for kind in ("postgres", "mysql"):
     os.environ[f"AIRFLOW_CONN_OF_{kind.upper()}"] = json.dumps({"conn_type": kind, "host": "localhost"})
 attempts = {
     "postgres": lambda: open_target("of_postgres", schema="toggl"),
     "postgres, events": lambda: open_event_store(event_store_conn_id="of_postgres"),
     "mysql": lambda: open_target("of_mysql", schema="toggl"),
-    "sqlite": lambda: open_target("of_sqlite", schema="toggl"),
     "polars": lambda: as_frame(None, "polars"),
     "report": lambda: draw_png(WeeklyReport([datetime.date(2026, 1, 5)], [], zone="UTC"), pathlib.Path("no.png")),
 }
@@ -137,7 +137,7 @@ def test_every_module_is_imported_with_what_is_declared(python: Path, tmp_path: 
 
 def test_what_needs_an_extra_says_which(python: Path, tmp_path: Path) -> None:
     said = run(python, WITHOUT_EXTRAS, tmp_path)
-    for name in ("postgres", "postgres, events", "mysql", "sqlite", "polars", "report"):
+    for name in ("postgres", "postgres, events", "mysql", "polars", "report"):
         assert f"airflow-provider-toggl[{name.split(',')[0]}]" in said[name], said[name]
 
 
