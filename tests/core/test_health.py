@@ -214,7 +214,7 @@ def test_a_change_of_one_subscription_is_merged_into_what_was_listed(store: Even
         return [(one.subscription_id, one.enabled, one.validated) for one in found]
 
     change(7, {"validated": True})
-    assert store.logbook.notes() == []
+    assert store.logbook.notes("subscriptions/") == []
     change(7, {"subscription_id": 7, "description": "a", "enabled": True, "validated": False})
     change(8, {"subscription_id": 8, "description": "b", "enabled": True, "validated": True})
     change(7, {"validated": True})

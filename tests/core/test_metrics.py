@@ -33,11 +33,16 @@ def test_without_a_sink_nothing_happens() -> None:
 def test_each_kind_reaches_the_sink_with_its_tags_as_texts() -> None:
     with recording() as recorder:
         metrics.DELIVERIES.add(3, outcome="stored")
-        metrics.WATERMARK.set(5.5, by="pull", stream="tags", workspace=7)
+        metrics.WATERMARK.set(5.5, by="pull", stream="tags", workspace=7, warehouse="duckdb_default.toggl")
         metrics.APPEND.record(0.25)
     assert [(one.name, one.kind, dict(one.tags), one.value) for one in recorder.sent] == [
         ("toggl.receive.deliveries", "counter", {"outcome": "stored"}, 3),
-        ("toggl.land.watermark", "gauge", {"by": "pull", "stream": "tags", "workspace": "7"}, 5.5),
+        (
+            "toggl.land.watermark",
+            "gauge",
+            {"by": "pull", "stream": "tags", "workspace": "7", "warehouse": "duckdb_default.toggl"},
+            5.5,
+        ),
         ("toggl.append.duration", "timer", {}, 250),
     ]
 

@@ -75,8 +75,9 @@ def exercise_store(place: StorePlace) -> list[Any]:
             store.newest("toggl_default"),
             store.consumers(),
             store.find_mark("mark"),
-            store.logbook.notes(),
+            store.logbook.notes("note/"),
             [one.refused for one in store.logbook.refusals("toggl_default")],
-            store.logbook.samples("", at(-86400)),
+            store.logbook.samples("la", at(-86400)),
+            store.logbook.samples("consumer/", at(-86400)),
             store.seq_before(at(-86400 * 365)),
         ]

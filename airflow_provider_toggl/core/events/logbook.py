@@ -117,7 +117,7 @@ class Logbook(Protocol):
     def note(self, name: str, value: Mapping[str, Any]) -> None:
         """Leave a note."""
 
-    def notes(self, prefix: str = "") -> list[Note]:
+    def notes(self, prefix: str) -> list[Note]:
         """Return the notes whose names begin so, by name."""
 
     def take_note(self, name: str) -> Note | None:
@@ -177,5 +177,8 @@ def bucket_of(at: datetime, step: timedelta) -> int:
 
 
 def end_of(prefix: str) -> str:
-    """Return what comes after every name that begins so."""
-    return prefix + "\U0010ffff"
+    """Return the first name after all those that begin so, by the order of their bytes.
+
+    A letter of the prefix's own alphabet: the database's encoding may not have U+10FFFF, as EUC_JP has not.
+    """
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

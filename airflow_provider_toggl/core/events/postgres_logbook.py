@@ -56,7 +56,7 @@ class PostgresLogbook:
         """Leave a note."""
         self._fetch_none("keep_note", name, json.dumps(dict(value)), to_microseconds(utc(self._clock.now())))
 
-    def notes(self, prefix: str = "") -> list[Note]:
+    def notes(self, prefix: str) -> list[Note]:
         """Return the notes whose names begin so, by name."""
         return [note_from_row(row) for row in self._fetch("list_notes", prefix, end_of(prefix))]
 

@@ -55,7 +55,7 @@ class SqliteLogbook:
         with self._file.transaction() as db:
             db.execute(_SQL["keep_note"], (name, json.dumps(dict(value)), to_microseconds(utc(self._clock.now()))))
 
-    def notes(self, prefix: str = "") -> list[Note]:
+    def notes(self, prefix: str) -> list[Note]:
         """Return the notes whose names begin so, by name."""
         with self._file.connection() as db:
             return [note_from_row(row) for row in db.execute(_SQL["list_notes"], (prefix, end_of(prefix))).fetchall()]

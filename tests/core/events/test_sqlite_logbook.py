@@ -21,7 +21,7 @@ def test_a_store_of_the_first_version_gets_its_logbook_and_keeps_what_it_has(tmp
     with SqliteEventStore(path) as store:
         store.prepare()
         store.logbook.note("a", {"b": 1})
-        assert [note.value for note in store.logbook.notes()] == [{"b": 1}]
+        assert [note.value for note in store.logbook.notes("a")] == [{"b": 1}]
         assert [one.name for one in store.consumers()] == ["reader"]
 
 
@@ -29,4 +29,4 @@ def test_without_its_tables_it_says_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "events.sqlite"
     path.touch()
     with SqliteEventStore(path) as store, pytest.raises(EventStoreError, match="no such table"):
-        store.logbook.notes()
+        store.logbook.notes("a")
