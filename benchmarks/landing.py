@@ -144,7 +144,7 @@ def decode(pages: list[bytes], day: int = 1) -> None:
 
 def decode_one(page: bytes, day: int) -> Any:
     """Decode a page as observed on a day."""
-    from airflow_provider_toggl.core.land.records import Observation, decode_page
+    from airflow_provider_toggl.core.load.records import Observation, decode_page
 
     return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
 
@@ -154,8 +154,8 @@ def land(
 ) -> None:
     """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
-    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-    from airflow_provider_toggl.core.land.target import Progress
+    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+    from airflow_provider_toggl.core.load.target import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []

@@ -28,12 +28,12 @@ import duckdb
 import msgspec
 import requests
 
-from airflow_provider_toggl.core.api import book, pacing
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.client.limits import leaky_bucket, state
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import Call, RequestsTransport
 from airflow_provider_toggl.core.errors import QuotaExhausted
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.pull import Pull, PullRequest
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 ENTRIES = 1_000_000
@@ -159,9 +159,9 @@ def peak_kilobytes(pid: int) -> int:
 def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str) -> int:
     """Pull until all is read or the quota is used up; say when each request leaves."""
     # An hour is two seconds here, so what is waited for requests of those that were killed is shortened too.
-    book.LEASE_SECONDS, book.PROBE_SECONDS, pacing.LONGEST_DEPARTURE = 2.0, 0.5, 0.5
-    host = book.HostBook(Path(folder) / "quota.sqlite", book.token_digest(url, token))
-    session = TogglSession(_Telling(url, token), host, pace=pacing.Pace(1000.0))
+    state.LEASE_SECONDS, state.PROBE_SECONDS, leaky_bucket.LONGEST_DEPARTURE = 2.0, 0.5, 0.5
+    host = state.HostBook(Path(folder) / "quota.sqlite", state.token_digest(url, token))
+    session = TogglSession(_Telling(url, token), host, pace=leaky_bucket.Pace(1000.0))
     request = PullRequest("time_entries", int(workspace_id), datetime.fromisoformat(run_started))
     with DuckdbTarget(Path(folder) / "warehouse.duckdb") as target:
         try:

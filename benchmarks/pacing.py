@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_toggl.core.api.book import HostBook, token_digest
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import RequestsTransport
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.errors import ApiError
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 

@@ -32,7 +32,7 @@ from support.postgres import PostgresServer, running_postgres
 from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
 from airflow_provider_toggl.core.events.logbook import MOST_REFUSALS, REJECTED, RefusalFilter, Refused
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.health.story import find_landed, tell
+from airflow_provider_toggl.core.operate.health.timeline import find_landed, tell
 
 LONGEST = 200.0
 """Milliseconds that a page may take, over HTTP, cold or warm."""

@@ -128,12 +128,12 @@ def build_verifying() -> Any:
     It counts in a logbook as the whole one does, in a store of its own.
     """
     from airflow_provider_toggl.core.clock import SystemClock
-    from airflow_provider_toggl.core.delivery.app import Receiver
-    from airflow_provider_toggl.core.delivery.connections import Connections
-    from airflow_provider_toggl.core.delivery.counters import Counters
-    from airflow_provider_toggl.core.delivery.desk import Desk, Limits, Reply, build_reply
-    from airflow_provider_toggl.core.delivery.receive import STORED, ReceivingConnection, read_delivery
     from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.core.webhooks.app import Receiver
+    from airflow_provider_toggl.core.webhooks.connection_cache import Connections
+    from airflow_provider_toggl.core.webhooks.delivery import STORED, ReceivingConnection, read_delivery
+    from airflow_provider_toggl.core.webhooks.handler import Desk, Limits, Reply, build_reply
+    from airflow_provider_toggl.core.webhooks.outcome_counters import Counters
 
     answer = build_reply(STORED)
     connection = ReceivingConnection("toggl_default", (SECRET,))

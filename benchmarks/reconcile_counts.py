@@ -22,14 +22,14 @@ from typing import Any
 import duckdb
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import RequestsTransport
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.pull import Pull, PullRequest
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import RequestsTransport
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
 from airflow_provider_toggl.core.reconcile.run import Reconcile
+from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.sandbox.settings import Settings

@@ -165,10 +165,10 @@ def measure_copy(target: Any, pages: list[bytes], form: str) -> int:
     """Return rows per second of COPY of the same rows, ready made, in transactions of the same size."""
     import pyarrow as pa
 
-    from airflow_provider_toggl.core.land import merge
-    from airflow_provider_toggl.core.land.copy_binary import binary_chunks
-    from airflow_provider_toggl.core.land.dialects import POSTGRES
-    from airflow_provider_toggl.core.land.schemas import TABLES, TableSchema
+    from airflow_provider_toggl.core.load import merge
+    from airflow_provider_toggl.core.load.copy_binary import binary_chunks
+    from airflow_provider_toggl.core.load.dialects import POSTGRES
+    from airflow_provider_toggl.core.load.schemas import TABLES, TableSchema
 
     table = TableSchema(f"raw_{form}", TABLES["time_entries"].columns)
     tables = [decode(page, 1).table for page in pages]
@@ -190,7 +190,7 @@ def csv_chunks(rows: Any) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
-    from airflow_provider_toggl.core.land.arrow_rows import list_texts
+    from airflow_provider_toggl.core.load.arrow_rows import list_texts
 
     columns = [list_texts(c, "{", ",", "}") if pa.types.is_list(c.type) else c.combine_chunks() for c in rows.columns]
     sink = pa.BufferOutputStream()
@@ -204,7 +204,7 @@ def text_chunks(rows: Any) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from airflow_provider_toggl.core.land.arrow_rows import list_texts
+    from airflow_provider_toggl.core.load.arrow_rows import list_texts
 
     texts = []
     for column in rows.columns:
@@ -219,7 +219,7 @@ def text_chunks(rows: Any) -> Iterator[bytes]:
 
 def decode(page: bytes, day: int) -> Any:
     """Decode a page as observed on a day."""
-    from airflow_provider_toggl.core.land.records import Observation, decode_page
+    from airflow_provider_toggl.core.load.records import Observation, decode_page
 
     return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
 
@@ -227,7 +227,7 @@ def decode(page: bytes, day: int) -> Any:
 def land(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
     """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
-    from airflow_provider_toggl.core.land.target import Progress
+    from airflow_provider_toggl.core.load.target import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []

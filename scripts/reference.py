@@ -345,7 +345,7 @@ def warehouse_columns() -> dict[str, list[tuple[str, str]]]:
     """Return the columns of each table and view with their types, of a warehouse made for it."""
     import duckdb  # noqa: PLC0415 - only here
 
-    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - loads DuckDB
+    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget  # noqa: PLC0415 - loads DuckDB
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "warehouse.duckdb"

@@ -23,10 +23,10 @@ from support.connections import Connections
 from support.deliveries import SECRET, event_body
 from support.event_stores import new_event
 
-from airflow_provider_toggl.core.api.subscriptions import Filter, Found
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
-from airflow_provider_toggl.core.health.waiting import WaitingTask
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.hooks.notes import (

@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 
 from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.cli.waits import announce_wait
-from airflow_provider_toggl.core.api.session import observe_waits
+from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
-from airflow_provider_toggl.core.plan import Counted, Plan, announce_plan, build_plan, span_words
+from airflow_provider_toggl.core.sync.plan import Counted, Plan, announce_plan, build_plan, span_words
 from airflow_provider_toggl.core.wording import plural
 
 

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.api.quota import Lane
+from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
-from airflow_provider_toggl.core.health.waiting import WaitingTask
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

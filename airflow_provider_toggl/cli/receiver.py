@@ -15,7 +15,7 @@ import uvicorn
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.delivery.app import Receiver
+    from airflow_provider_toggl.core.webhooks.app import Receiver
 
 DEFAULT_CONNECTION = "toggl_default"
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.health.state import Health, Level, ago, to_the_second
+from airflow_provider_toggl.core.operate.health.state import Health, Level, ago, to_the_second
 
 _MARKS: Mapping[Level, str] = {"good": "ok", "waiting": "wait", "unused": "-", "attention": "WARN", "unknown": "?"}
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.api.subscriptions import Found
-from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.subscriptions import Found
+from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import TogglError
 
 Act = Callable[[Webhooks, int], "dict[str, Any]"]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow_provider_toggl.core.api.session import WAITED_FOR
+from airflow_provider_toggl.core.client.session import WAITED_FOR
 from airflow_provider_toggl.core.clock import utc
 
 

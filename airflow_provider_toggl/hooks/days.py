@@ -10,17 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.arguments import parse_id, parse_text, parse_whole, required
-from airflow_provider_toggl.core.land.days import (
-    ChangedDays,
-    Place,
-    find_days,
-    find_place,
-    store_place,
-)
+from airflow_provider_toggl.core.load.days import ChangedDays, Place, find_days, find_place, store_place
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.land.session import Session
+    from airflow_provider_toggl.core.load.session import Session
 
 __all__ = ["ChangedDays", "DaysToCompute", "compute_changed_days", "find_changed_days"]
 

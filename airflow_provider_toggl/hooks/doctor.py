@@ -8,19 +8,19 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError
 
-from airflow_provider_toggl.core.api.retrying import RetryPolicy
+from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.clock import SystemClock
-from airflow_provider_toggl.core.doctor import store, triggerer, versions, warehouse
-from airflow_provider_toggl.core.doctor.account import judge_offset
-from airflow_provider_toggl.core.doctor.account_steps import look_at_account
-from airflow_provider_toggl.core.doctor.findings import Finding, Report, fine, trouble, unknown
-from airflow_provider_toggl.core.doctor.limits import TookTooLong
-from airflow_provider_toggl.core.doctor.states import STEPS
-from airflow_provider_toggl.core.doctor.visit import Order, Visit
-from airflow_provider_toggl.core.doctor.webhook_steps import look_at_callback, look_at_subscription
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
 from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.store import EventStore, Mark
+from airflow_provider_toggl.core.operate.doctor import store, triggerer, versions, warehouse
+from airflow_provider_toggl.core.operate.doctor.account import judge_offset
+from airflow_provider_toggl.core.operate.doctor.account_steps import look_at_account
+from airflow_provider_toggl.core.operate.doctor.context import Order, Visit
+from airflow_provider_toggl.core.operate.doctor.findings import Finding, Report, fine, trouble, unknown
+from airflow_provider_toggl.core.operate.doctor.states import STEPS
+from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong
+from airflow_provider_toggl.core.operate.doctor.webhook_steps import look_at_callback, look_at_subscription
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
     find_connection,
@@ -192,7 +192,7 @@ def _look_at_warehouse(visit: Visit) -> None:
 
 
 def _judge_warehouse(conn_id: str, schema: str, where: str, patience: float) -> list[Finding]:
-    from airflow_provider_toggl.core.land.migrations import MIGRATIONS  # noqa: PLC0415 - loads DuckDB
+    from airflow_provider_toggl.core.load.migrations import MIGRATIONS  # noqa: PLC0415 - loads DuckDB
 
     with build_target(conn_id, schema, patience) as target:
         version = target.find_version()

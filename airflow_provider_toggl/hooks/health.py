@@ -10,19 +10,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_toggl.core.api.quota import Lane
+from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
 from airflow_provider_toggl.core.events.logbook import received_name
-from airflow_provider_toggl.core.health import notes
-from airflow_provider_toggl.core.health.charts import (
+from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health.charts import (
     Chart,
     deliveries_chart,
     freshness_chart,
     hours_until,
     requests_chart,
 )
-from airflow_provider_toggl.core.health.gather import Sources, gather
-from airflow_provider_toggl.core.health.state import UNPROVED, Health
+from airflow_provider_toggl.core.operate.health.gather import Sources, gather
+from airflow_provider_toggl.core.operate.health.state import UNPROVED, Health
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.settings import receiver_connections
@@ -65,7 +65,7 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
 
 def with_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
     """Return health with what a warehouse says of its streams; where it cannot be read, that is unknown. Blocks."""
-    from airflow_provider_toggl.core.health.warehouse import read_streams  # noqa: PLC0415 - heavy; few ask for it
+    from airflow_provider_toggl.core.operate.health.warehouse import read_streams  # noqa: PLC0415 - heavy; few ask for it
     from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
 
     try:

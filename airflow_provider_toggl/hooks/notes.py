@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from airflow_provider_toggl.core.api.subscriptions import Found
+from airflow_provider_toggl.core.client.resources.subscriptions import Found
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.logbook import Logbook
-from airflow_provider_toggl.core.health import notes
-from airflow_provider_toggl.core.health.waiting import WaitingTask, waiting_from, waiting_name
+from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_from, waiting_name
 from airflow_provider_toggl.hooks.events import open_event_store
 
 T = TypeVar("T")

@@ -6,10 +6,10 @@ import gc
 import threading
 from collections.abc import Sequence
 
-from airflow_provider_toggl.core.delivery.app import Receiver
-from airflow_provider_toggl.core.delivery.receive import ReceivingConnection
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.webhooks.app import Receiver
+from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.hooks import settings, telemetry
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store

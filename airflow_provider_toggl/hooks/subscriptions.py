@@ -6,8 +6,8 @@ import ipaddress
 import logging
 from urllib.parse import urlsplit, urlunsplit
 
-from airflow_provider_toggl.core.api.retrying import RetryPolicy
-from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreError
 from airflow_provider_toggl.hooks.connections import get_toggl_fields
 from airflow_provider_toggl.hooks.toggl import TogglHook

@@ -10,13 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.book import HostBook, token_digest
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.quota import USER_LANE, Estimate
-from airflow_provider_toggl.core.api.retrying import RetryPolicy
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
 from airflow_provider_toggl.core.arguments import (
     parse_choice,
     parse_conn_id,
@@ -30,6 +23,13 @@ from airflow_provider_toggl.core.arguments import (
     parse_whole,
     required,
 )
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate
+from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.retry import RetryPolicy
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_toggl.core.extract.pages import Page
-    from airflow_provider_toggl.core.pull import PullRequest
+    from airflow_provider_toggl.core.sync.pull import PullRequest
 
 Day = str | date | datetime
 DataFrameType = Literal["pandas", "polars", "arrow"]
@@ -203,8 +203,8 @@ class TogglHook(BaseHook):
         """
         import pyarrow as pa
 
-        from airflow_provider_toggl.core.land.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
-        from airflow_provider_toggl.core.pull import build_batches  # noqa: PLC0415 - only who reads pages pays
+        from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
+        from airflow_provider_toggl.core.sync.pull import build_batches  # noqa: PLC0415 - only who reads pages pays
 
         request = self._request(stream, workspace_id, since, until, 1000)
         workspace = request.workspace_id
@@ -268,7 +268,7 @@ class TogglHook(BaseHook):
     def _request(
         self, stream: str, workspace_id: int | str | None, since: Day | None, until: Day | None, page_size: int
     ) -> PullRequest:
-        from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - only who reads pages pays
+        from airflow_provider_toggl.core.sync.pull import PullRequest  # noqa: PLC0415 - only who reads pages pays
 
         now = utc(SystemClock().now())
         stream, first = required(parse_stream)("stream", stream), parse_day("since", since)
@@ -284,7 +284,7 @@ class TogglHook(BaseHook):
         )
 
     def _read(self, request: PullRequest) -> Iterator[Page]:
-        from airflow_provider_toggl.core.pull import read_pages  # noqa: PLC0415 - only who reads pages pays
+        from airflow_provider_toggl.core.sync.pull import read_pages  # noqa: PLC0415 - only who reads pages pays
 
         return read_pages(self.get_conn(), request)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_toggl.core.doctor.triggerer import Triggerers
+from airflow_provider_toggl.core.operate.doctor.triggerer import Triggerers
 
 _OURS = "airflow_provider_toggl.%"
 _MOST = 200

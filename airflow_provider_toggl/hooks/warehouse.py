@@ -35,8 +35,8 @@ from airflow_provider_toggl.hooks.toggl import DataFrameType, as_frame
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_toggl.core.land.sql_target import SqlTarget
-    from airflow_provider_toggl.core.land.target import Target
+    from airflow_provider_toggl.core.load.sql_target import SqlTarget
+    from airflow_provider_toggl.core.load.target import Target
 
 DEFAULT_CONN_ID = "duckdb_default"
 
@@ -127,14 +127,14 @@ def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
 
 
 def _duckdb_target(path: Path, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget  # noqa: PLC0415 - see above
 
     return DuckdbTarget(path, schema=schema, lock_timeout=lock_timeout)
 
 
 def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
     try:
-        from airflow_provider_toggl.core.land.postgres_target import PostgresTarget  # noqa: PLC0415 - see above
+        from airflow_provider_toggl.core.load.postgres_target import PostgresTarget  # noqa: PLC0415 - see above
 
         dsn = build_dsn(connection)
     except ImportError as missing:
@@ -145,7 +145,7 @@ def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -
 
 
 def _mysql_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
 
     where = f"Connection {connection.conn_id!r} of type {connection.conn_type!r}, schema {schema!r}"
     return DbApiTarget(
@@ -154,7 +154,7 @@ def _mysql_target(connection: Connection, schema: str, lock_timeout: float) -> S
 
 
 def _sqlite_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
 
     path = database_file(connection, "SQLite", suffixes=(".sqlite", ".db"))
     # As in Airflow's SqliteHook, which takes a % in a file's name for the begin of an escaped character.
@@ -171,7 +171,7 @@ def _sqlite_target(connection: Connection, schema: str, lock_timeout: float) -> 
 
 
 def _dbapi_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
 
     conn_id, type_ = connection.conn_id, str(connection.conn_type)
     hook = _hook_of(connection)

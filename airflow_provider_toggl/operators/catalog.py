@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from airflow_provider_toggl.core.api.catalog import Catalog, Kind, WantedNamed
 from airflow_provider_toggl.core.arguments import Parser, parse_id, parse_json_object, parse_text, required
+from airflow_provider_toggl.core.client.resources.catalog import Catalog, Kind, WantedNamed
 from airflow_provider_toggl.operators.writing import TogglWrite
 
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from airflow_provider_toggl.core.api.time_entries import ENTRY_KEYS, SKEW, FoundEntry, WantedEntry
-from airflow_provider_toggl.core.api.tracking import Tracking
 from airflow_provider_toggl.core.arguments import (
     Parser,
     is_nothing,
@@ -21,6 +19,8 @@ from airflow_provider_toggl.core.arguments import (
     parse_whole_seconds,
     required,
 )
+from airflow_provider_toggl.core.client.resources.time_entries import ENTRY_KEYS, SKEW, FoundEntry, WantedEntry
+from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound, OutcomeUnknown
 from airflow_provider_toggl.core.instants import instant_text
 from airflow_provider_toggl.operators.writing import TogglWrite

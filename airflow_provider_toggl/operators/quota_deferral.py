@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.api.session import observe_waits
 from airflow_provider_toggl.core.arguments import Parser, parse_conn_id, parse_flag, parse_id, required
+from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
-from airflow_provider_toggl.core.health.waiting import Reason, WaitingTask
 from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.core.operate.health.waiting import Reason, WaitingTask
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
 from airflow_provider_toggl.task_context import find_run, find_task
@@ -27,7 +27,7 @@ from airflow_provider_toggl.templates import CheckedArguments
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_toggl.core.api.quota import Estimate
+    from airflow_provider_toggl.core.client.limits.quota import Estimate
 
 #: Tasks that wait for the same reset come back within this many seconds of each other, not all at once.
 SPREAD_SECONDS = 2.0

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from airflow_provider_toggl.core.api.webhooks import LogPage, Webhooks
+from airflow_provider_toggl.core.client.resources.webhooks import LogPage, Webhooks
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message

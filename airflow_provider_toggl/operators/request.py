@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.once import leaves_doubt
-from airflow_provider_toggl.core.api.retrying import may_repeat
 from airflow_provider_toggl.core.arguments import (
     Parser,
     parse_callable,
@@ -21,6 +18,9 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     required,
 )
+from airflow_provider_toggl.core.client.idempotency import leaves_doubt
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.retry import may_repeat
 from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown, TogglError
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.writing import TogglWrite

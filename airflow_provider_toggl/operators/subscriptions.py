@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.api.ensure import Ensured, ensure, ensure_validated, switch
-from airflow_provider_toggl.core.api.subscriptions import Filter, Found, Wanted, parse_filters
-from airflow_provider_toggl.core.api.webhooks import Webhooks
 from airflow_provider_toggl.core.arguments import Parser, is_nothing, parse_flag, parse_id, parse_text, required
+from airflow_provider_toggl.core.client.resources.ensure_subscription import Ensured, ensure, ensure_validated, switch
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found, Wanted, parse_filters
+from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields

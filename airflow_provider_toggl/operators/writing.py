@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.notes import Notes, open_notes
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral

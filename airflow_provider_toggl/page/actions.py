@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 
-from airflow_provider_toggl.core.api.ensure import ensure, switch
-from airflow_provider_toggl.core.api.subscriptions import Wanted, parse_filters
 from airflow_provider_toggl.core.arguments import parse_whole, required
+from airflow_provider_toggl.core.client.resources.ensure_subscription import ensure, switch
+from airflow_provider_toggl.core.client.resources.subscriptions import Wanted, parse_filters
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
 from airflow_provider_toggl.core.events.message import ENTITIES
-from airflow_provider_toggl.core.health.state import Health
+from airflow_provider_toggl.core.operate.health.state import Health
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
@@ -179,7 +179,7 @@ def _replay_delivery(order: Order) -> str:
 
 
 def _land_rejected(order: Order) -> str:
-    from airflow_provider_toggl.core.relanding import land_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
+    from airflow_provider_toggl.core.sync.redrive import land_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
     from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
 
     conn_id, schema = order.values.get("warehouse", "").strip(), order.values.get("schema", "").strip()

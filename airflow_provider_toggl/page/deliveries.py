@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deli
 from airflow_provider_toggl.core.events.logbook import RefusalFilter
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.health.story import find_landed, find_rejected, tell
+from airflow_provider_toggl.core.operate.health.timeline import find_landed, find_rejected, tell
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
 from airflow_provider_toggl.page.audit import find_entry

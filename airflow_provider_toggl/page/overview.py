@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
-from airflow_provider_toggl.core.health.state import Health
-from airflow_provider_toggl.core.health.story import find_landed, find_rejected
+from airflow_provider_toggl.core.operate.health.state import Health
+from airflow_provider_toggl.core.operate.health.timeline import find_landed, find_rejected
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import read_charts, read_health, with_warehouse
 from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep

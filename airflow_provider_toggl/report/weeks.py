@@ -12,11 +12,11 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.core.land.days import as_day, as_parameter
+from airflow_provider_toggl.core.load.days import as_day, as_parameter
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.land.session import Session
-    from airflow_provider_toggl.core.land.target import Target
+    from airflow_provider_toggl.core.load.session import Session
+    from airflow_provider_toggl.core.load.target import Target
 
 NO_CLIENT = "(no client)"
 OTHERS = "others"

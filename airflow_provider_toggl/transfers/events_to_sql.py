@@ -26,7 +26,7 @@ from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, WAREHOUSE_
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_toggl.core.drain import DrainRequest
+    from airflow_provider_toggl.core.sync.drain import DrainRequest
 
 
 class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
@@ -114,7 +114,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land until nothing is left that was there at the start; return the summary."""
-        from airflow_provider_toggl.core.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.sync.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         self.parse_arguments()
         outlets = Outlets(self, context or {}, self.max_partitions)
@@ -152,7 +152,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         check(workspace_id, f"of connection {conn_id!r}")
 
     def _request(self, *, note_changes: bool) -> DrainRequest:
-        from airflow_provider_toggl.core.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.sync.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         return DrainRequest(
             store=self.event_store_conn_id or resolve_store_conn_id(self.toggl_conn_id) or "default",

@@ -29,15 +29,15 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.land import days
+from airflow_provider_toggl.core.load import days
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.task_context import find_task
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-    from airflow_provider_toggl.core.land.changes import Changes
-    from airflow_provider_toggl.core.land.target import Target
+    from airflow_provider_toggl.core.load.changes import Changes
+    from airflow_provider_toggl.core.load.target import Target
 
 #: A landing tells so many days as partitions at most; the rest is for the landings after it.
 MOST_PARTITIONS = 366

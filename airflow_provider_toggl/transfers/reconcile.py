@@ -184,7 +184,7 @@ class TogglReconcileOperator(RunDeferral):
         return str(ReconcileSummary(**summary))
 
     def _request(self, hook: TogglHook, progress: dict[str, Any], *, note_changes: bool) -> ReconcileRequest:
-        from airflow_provider_toggl.core.extract.belief import Rules  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.reconcile.deletion_policy import Rules  # noqa: PLC0415 - who only parses a DAG runs nothing
         from airflow_provider_toggl.core.reconcile.request import ReconcileRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()

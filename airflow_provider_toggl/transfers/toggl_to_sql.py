@@ -28,7 +28,7 @@ from airflow_provider_toggl.transfers.outlets import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.pull import PullRequest
+    from airflow_provider_toggl.core.sync.pull import PullRequest
 
 
 class TogglToSqlOperator(RunDeferral):
@@ -149,7 +149,7 @@ class TogglToSqlOperator(RunDeferral):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
-        from airflow_provider_toggl.core.pull import Pull, Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.sync.pull import Pull, Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, progress)
@@ -190,12 +190,12 @@ class TogglToSqlOperator(RunDeferral):
 
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary in a line."""
-        from airflow_provider_toggl.core.pull import Summary  # noqa: PLC0415 - few tasks wait
+        from airflow_provider_toggl.core.sync.pull import Summary  # noqa: PLC0415 - few tasks wait
 
         return str(Summary(**summary))
 
     def _request(self, hook: TogglHook, progress: dict[str, Any]) -> PullRequest:
-        from airflow_provider_toggl.core.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.sync.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return PullRequest(

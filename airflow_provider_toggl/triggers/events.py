@@ -38,8 +38,8 @@ from airflow_provider_toggl.core.log_fields import fields, tell
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.templates import is_unresolved
-from airflow_provider_toggl.triggers.crowd import crowd_of
 from airflow_provider_toggl.triggers.reading import patiently
+from airflow_provider_toggl.triggers.shared_waiters import crowd_of
 from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import json
 from support.benchmark_programs import load_benchmark
 from support.deliveries import HEADER, SECRET
 
-from airflow_provider_toggl.core.delivery.signature import verify
+from airflow_provider_toggl.core.webhooks.signature import verify
 
 load = load_benchmark("harness/webhook_load")
 ORDER = {"url": "http://127.0.0.1:1/hook", "secret": SECRET, "header": HEADER, "first_id": 5, "requests": 3}

@@ -11,7 +11,7 @@ import pytest
 from support.connections import Connections
 
 from airflow_provider_toggl.cli.doctor import add_arguments, run
-from airflow_provider_toggl.core.doctor.states import STEPS
+from airflow_provider_toggl.core.operate.doctor.states import STEPS
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow

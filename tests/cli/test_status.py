@@ -10,7 +10,7 @@ import pytest
 from support.connections import Connections
 
 from airflow_provider_toggl.cli.status import add_arguments, run
-from airflow_provider_toggl.core.health.waiting import WaitingTask
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.notes import allow_mass_absence, note_landing, note_reconciliation, note_waiting
 from airflow_provider_toggl.hooks.warehouse import open_target
 

@@ -10,7 +10,7 @@ from support.connection_fixtures import connections, sandbox
 from support.connections import WEBHOOK_SECRET, Connections
 
 from airflow_provider_toggl.cli.subscriptions import add_arguments, run
-from airflow_provider_toggl.core.api.subscriptions import Filter, Wanted
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 

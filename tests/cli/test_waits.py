@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_toggl.cli.waits import announce_wait
-from airflow_provider_toggl.core.api.session import WAITED_FOR
+from airflow_provider_toggl.core.client.session import WAITED_FOR
 
 
 @pytest.mark.parametrize("reason", WAITED_FOR)

@@ -11,7 +11,7 @@ from support.pulls import Workspace
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, some
 
 DAY = timedelta(days=1)

@@ -13,10 +13,10 @@ import pytest
 from support.clinics import Clinic, HostedReceiver, Told, triggerer_job
 from support.disks import small_disk
 
-from airflow_provider_toggl.core.api.subscriptions import Filter
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter
 from airflow_provider_toggl.core.clock import SystemClock
-from airflow_provider_toggl.core.doctor.catalogue import BY_NAME
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]

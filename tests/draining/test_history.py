@@ -12,7 +12,7 @@ from support.pulls import Workspace
 from support.sandboxes import Caller, Host, build_still_world
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.sandbox.model import TimeEntry
 from airflow_provider_toggl.sandbox.world import Change, World
 

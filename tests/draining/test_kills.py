@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from support.drains import content, fill, land_undisturbed
 
-from airflow_provider_toggl.core.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 TESTS = Path(__file__).parents[1]
 REQUEST = DrainRequest("default", "test")

@@ -9,7 +9,7 @@ from support.connections import Connections
 from support.observations import WORKSPACE, entries
 from support.truth import rows
 
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.hooks.days import compute_changed_days, find_changed_days
 
 pytestmark = pytest.mark.airflow

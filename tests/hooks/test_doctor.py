@@ -11,9 +11,9 @@ from support.clinics import Clinic, HostedReceiver, triggerer_job
 from support.connections import Connections
 from support.postgres import running_postgres
 
-from airflow_provider_toggl.core.doctor.findings import Report
-from airflow_provider_toggl.core.doctor.states import State
-from airflow_provider_toggl.core.doctor.visit import Order
+from airflow_provider_toggl.core.operate.doctor.context import Order
+from airflow_provider_toggl.core.operate.doctor.findings import Report
+from airflow_provider_toggl.core.operate.doctor.states import State
 from airflow_provider_toggl.hooks.doctor import examine
 from airflow_provider_toggl.hooks.warehouse import open_target
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox

@@ -8,8 +8,8 @@ from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.health.notes import ALLOWED_FOR_DAYS, allowance_name
-from airflow_provider_toggl.core.health.waiting import WaitingTask, waiting_name
+from airflow_provider_toggl.core.operate.health.notes import ALLOWED_FOR_DAYS, allowance_name
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_name
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.hooks.notes import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
-from airflow_provider_toggl.core import drain
+from airflow_provider_toggl.core.sync import drain
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 
 CONSUMER = "drained"

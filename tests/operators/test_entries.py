@@ -11,8 +11,8 @@ from support.sandboxes import HostedSandbox
 from support.tries import Killed, context_of, store_of
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.api.tracking import Tracking
-from airflow_provider_toggl.core.api.transport import RequestsTransport
+from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
+from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.operators.entries import (
     TogglCreateTimeEntryOperator,
     TogglStartTimeEntryOperator,

@@ -12,8 +12,8 @@ from support.log_lines import task_log
 from support.measured import Recorder
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.hooks.notes import read_waiting
 from airflow_provider_toggl.operators import quota_deferral

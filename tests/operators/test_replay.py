@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from support.fakes import FakeClock, FakeTransport, answer, quota_headers
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import Call
-from airflow_provider_toggl.core.api.webhooks import Webhooks
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import Call
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore

@@ -10,7 +10,7 @@ from support.sandboxes import HostedSandbox
 from support.tries import RETRIES, Killed, Store, context_of, store_of
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.api.transport import RequestsTransport
+from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.operators.request import TogglRequestOperator, wanted_of
 
 pytestmark = pytest.mark.airflow

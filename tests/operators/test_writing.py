@@ -10,7 +10,7 @@ from support.sandboxes import HostedSandbox
 from support.tries import context_of, store_of
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.api import once
+from airflow_provider_toggl.core.client import idempotency
 from airflow_provider_toggl.operators.entries import TogglCreateTimeEntryOperator
 
 pytestmark = pytest.mark.airflow
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture
 def toggl(small_sandbox: HostedSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> HostedSandbox:
-    monkeypatch.setattr(once, "PATIENCE", (0.0,))
+    monkeypatch.setattr(idempotency, "PATIENCE", (0.0,))
     connections.toggl(small_sandbox)
     return small_sandbox
 

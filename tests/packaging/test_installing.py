@@ -27,8 +27,8 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.events.postgres_logbook": "psycopg",
     "airflow_provider_toggl.core.events.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres_store": "psycopg",
-    "airflow_provider_toggl.core.land.postgres_session": "psycopg",
-    "airflow_provider_toggl.core.land.postgres_target": "psycopg",
+    "airflow_provider_toggl.core.load.postgres_session": "psycopg",
+    "airflow_provider_toggl.core.load.postgres_target": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")

@@ -9,7 +9,7 @@ import pytest
 from support.pulls import Workspace
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.api import transport
+from airflow_provider_toggl.core.client import transport
 
 SEARCH = {"path": "search/time_entries$"}
 REPORT_FIELDS = ("user_id", "time_entries", "time_entries.id", "time_entries.seconds", "time_entries.start")

@@ -10,7 +10,7 @@ import pytest
 from support.pulls import Workspace
 from support.truth import truth
 
-from airflow_provider_toggl.core.api.transport import Call
+from airflow_provider_toggl.core.client.transport import Call
 
 SEARCH = "/search/time_entries"
 

@@ -12,8 +12,8 @@ import pytest
 from support.pulls import Workspace
 from support.truth import live
 
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.land.records import Observation, decode_page
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
 from airflow_provider_toggl.sandbox import writes
 from airflow_provider_toggl.sandbox.model import TimeEntry

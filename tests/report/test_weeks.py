@@ -13,9 +13,9 @@ from support.pulls import Workspace
 from support.screenshots import keep_for_the_docs
 from support.told_events import body, event
 
-from airflow_provider_toggl.core.land.days import Place, find_days, find_place, store_place
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.land.events import decode_events
+from airflow_provider_toggl.core.load.days import Place, find_days, find_place, store_place
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.events import decode_events
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import (
     NO_CLIENT,

@@ -21,10 +21,10 @@ from support.connections import WEBHOOK_SECRET, Connections
 from support.waiting import wait_until
 
 from airflow_provider_toggl.cli import doctor
-from airflow_provider_toggl.core.api.subscriptions import Filter, Wanted
-from airflow_provider_toggl.core.delivery.app import Receiver
-from airflow_provider_toggl.core.delivery.receive import ReceivingConnection
-from airflow_provider_toggl.core.land.target import Progress
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted
+from airflow_provider_toggl.core.load.target import Progress
+from airflow_provider_toggl.core.webhooks.app import Receiver
+from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.sandbox.server import RunningSandbox, listen
 
 FILTERS = (Filter("time_entry", "created"), Filter("time_entry", "updated"), Filter("project", "*"))

@@ -10,12 +10,12 @@ from support.observations import NOON, WORKSPACE, at, decode, entries, tags
 from support.told_events import body, entry_payload, event
 from support.warehouses import Place, rows
 
-from airflow_provider_toggl.core.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.events.logbook import Received, Refused
 from airflow_provider_toggl.core.events.store import Mark
-from airflow_provider_toggl.core.land.records import Rejected
-from airflow_provider_toggl.core.land.schemas import TABLES
-from airflow_provider_toggl.core.land.target import Progress, Sweep
+from airflow_provider_toggl.core.load.records import Rejected
+from airflow_provider_toggl.core.load.schemas import TABLES
+from airflow_provider_toggl.core.load.target import Progress, Sweep
+from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 _BESIDE = ("sync_state", "rejected_records", "complete_lists", "changed_days", "time_entry_versions")
 _VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")

@@ -8,9 +8,9 @@ from typing import Any
 
 from support.told_events import body, entry_payload, event
 
-from airflow_provider_toggl.core.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 
 def fill(store: SqliteEventStore, count: int, rng: random.Random) -> int:

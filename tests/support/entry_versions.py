@@ -12,11 +12,11 @@ from support.observations import WORKSPACE, at, decode, report_row, v9_entry
 from support.told_events import body, entry_payload, event
 from support.warehouses import rows
 
-from airflow_provider_toggl.core.land import merge
-from airflow_provider_toggl.core.land.columns import ARROW_SCHEMAS
-from airflow_provider_toggl.core.land.events import decode_events
-from airflow_provider_toggl.core.land.records import Batch
-from airflow_provider_toggl.core.land.sql_target import SqlTarget
+from airflow_provider_toggl.core.load import merge
+from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.events import decode_events
+from airflow_provider_toggl.core.load.records import Batch
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 

@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 from support.told_events import event
 
-from airflow_provider_toggl.core.drain import Drain, DrainRequest, DrainSummary
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.land import merge
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load import merge
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
 from airflow_provider_toggl.sandbox.mutate import mutate
 from airflow_provider_toggl.sandbox.truth import truth
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.transport import Call
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.transport import Call
 
 START = 1_780_000_000.0
 

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 from support.observations import at, decode, v9_entry
 
-from airflow_provider_toggl.core.land.records import Batch
-from airflow_provider_toggl.core.land.schemas import TABLES
+from airflow_provider_toggl.core.load.records import Batch
+from airflow_provider_toggl.core.load.schemas import TABLES
 
 LOWEST = datetime.min.replace(tzinfo=timezone.utc)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

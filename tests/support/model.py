@@ -17,15 +17,15 @@ from support.pulls import STREAMS, Workspace
 from support.receiver_host import ReceiverHost
 from support.sandboxes import Host, build_still_world
 
-from airflow_provider_toggl.core.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.extract.belief import Rules
-from airflow_provider_toggl.core.land import merge
-from airflow_provider_toggl.core.land.target import Target
-from airflow_provider_toggl.core.pull import Pull
+from airflow_provider_toggl.core.load import merge
+from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
+from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
+from airflow_provider_toggl.core.sync.pull import Pull
 from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.truth import truth
 from airflow_provider_toggl.sandbox.world import World

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from airflow_provider_toggl.core.land.records import Batch, Observation, decode_page
+from airflow_provider_toggl.core.load.records import Batch, Observation, decode_page
 
 WORKSPACE = 7
 NOON = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)

@@ -11,7 +11,7 @@ from support.told_events import body, entry_payload, event
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.land.event_shapes import STREAM_OF
+from airflow_provider_toggl.core.load.event_shapes import STREAM_OF
 
 AT = "2025-05-02T17:03:50+00:00"
 MARK = "the odd value"

@@ -17,12 +17,12 @@ from support.deliveries import HEADER, SECRET, sign
 from support.event_stores import StorePlace
 from support.many_events import fill_postgres_store, fill_store
 
-from airflow_provider_toggl.core.api.book import HostBook, token_digest
-from airflow_provider_toggl.core.api.quota import Lane
-from airflow_provider_toggl.core.api.tally import Tally
+from airflow_provider_toggl.core.client.limits.hourly_usage import Tally
+from airflow_provider_toggl.core.client.limits.quota import Lane
+from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
-from airflow_provider_toggl.core.health import notes
+from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 MANY = 1_000_000

@@ -10,7 +10,7 @@ import pytest
 from support.pulls import Workspace, build_workspace
 from support.sandboxes import Host
 
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import RequestsTransport
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.pull import Pull, PullRequest
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import RequestsTransport
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 
 
 def pull_stream(url: str, token: str, workspace_id: int, stream: str, warehouse: str) -> tuple[str, int]:

@@ -14,11 +14,11 @@ from support.deliveries import (
     ask,
 )
 
-from airflow_provider_toggl.core.delivery.app import Receiver
-from airflow_provider_toggl.core.delivery.desk import Limits
-from airflow_provider_toggl.core.delivery.receive import ReceivingConnection
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import StoredEvent
+from airflow_provider_toggl.core.webhooks.app import Receiver
+from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
+from airflow_provider_toggl.core.webhooks.handler import Limits
 
 
 def open_sqlite(path: Path) -> SqliteEventStore:

@@ -7,8 +7,8 @@ from typing import Any
 
 from support.fakes import answer, quota_headers
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.transport import Call
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.transport import Call
 
 
 class FakeReport:

@@ -20,11 +20,11 @@ import psycopg
 from support import mariadb
 from support.observations import NOON, at, entries
 
-from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.land.postgres_target import PostgresTarget
-from airflow_provider_toggl.core.land.sql_target import SqlTarget
-from airflow_provider_toggl.core.land.target import Progress
+from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.postgres_target import PostgresTarget
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.target import Progress
 
 
 @dataclass(frozen=True)

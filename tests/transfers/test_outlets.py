@@ -14,8 +14,8 @@ from support.observations import WORKSPACE, decode, entries, report_row, tags
 
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.land.changes import Changes
-from airflow_provider_toggl.core.land.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.changes import Changes
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 from airflow_provider_toggl.transfers.outlets import Outlets
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract import windows

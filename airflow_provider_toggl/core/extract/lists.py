@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import ListCursor, OpenList, dump

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.extract import belief
-from airflow_provider_toggl.core.extract.belief import Hearing, Rules, Sight, build_court
-from airflow_provider_toggl.core.extract.compare import Bools, Clock, Rows, day_of, join_days
+from airflow_provider_toggl.core.reconcile import deletion_policy
+from airflow_provider_toggl.core.reconcile.compare import Bools, Clock, Rows, day_of, join_days
+from airflow_provider_toggl.core.reconcile.deletion_policy import Hearing, Rules, Sight, build_court
 from airflow_provider_toggl.core.reconcile.reading import Reading
 from airflow_provider_toggl.core.reconcile.request import some
 
@@ -66,11 +66,13 @@ class Absence:
         left = missing.candidates.where(~missing.candidates.among(known))
         if not len(left):
             return left, False
-        left = self._set_aside(left, belief.beyond_sight(left, self._sight(), missing.clock.date))
-        whole = belief.whole_users(left, missing.rows.where(~missing.rows.among(missing.candidates.ids)), self._rules)
-        left = self._set_aside(left, {belief.WHOLE_USER: whole})
+        left = self._set_aside(left, deletion_policy.beyond_sight(left, self._sight(), missing.clock.date))
+        whole = deletion_policy.whole_users(
+            left, missing.rows.where(~missing.rows.among(missing.candidates.ids)), self._rules
+        )
+        left = self._set_aside(left, {deletion_policy.WHOLE_USER: whole})
         if self._rules.refuses(len(left), len(missing.rows)):
-            self._note(belief.REFUSED, left.ids.tolist())
+            self._note(deletion_policy.REFUSED, left.ids.tolist())
             return left, True
         return left, False
 
@@ -116,7 +118,7 @@ class Absence:
             heard = self._reading.read(hearing.window, filters)
         except MalformedAnswer as error:
             log.warning("%s", error)
-            self._note(belief.NOT_ASKED, candidates.ids.tolist())
+            self._note(deletion_policy.NOT_ASKED, candidates.ids.tolist())
             return True
         if heard.foreign and not heard.complete:
             return False
@@ -124,17 +126,17 @@ class Absence:
         if not len(missing):
             return True
         if not heard.complete:
-            self._note(belief.NOT_ASKED, missing.ids.tolist())
+            self._note(deletion_policy.NOT_ASKED, missing.ids.tolist())
             return True
         testimony = self._reading.testify(heard, is_sound=hearing.is_satisfied(heard.ids))
-        believed = self._set_aside(missing, belief.judge(missing, testimony, self._sight(), self._rules))
+        believed = self._set_aside(missing, deletion_policy.judge(missing, testimony, self._sight(), self._rules))
         if len(believed):
             log.info("Gone in Toggl, and marked so: %s.", some(believed.ids.tolist()))
             self._reading.land_absences(believed.ids.tolist(), testimony.spoken_for)
         return True
 
     def _set_aside(self, rows: Rows, masks: dict[str, Bools]) -> Rows:
-        for reason, ids in belief.by_reason(masks, rows).items():
+        for reason, ids in deletion_policy.by_reason(masks, rows).items():
             self._note(reason, ids)
         aside = np.any(np.stack(list(masks.values())), axis=0) if masks else np.zeros(len(rows), np.bool_)
         return rows.where(~aside)

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from airflow_provider_toggl.core.api.answers import Answer
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
-from airflow_provider_toggl.core.extract import proof as proofs
-from airflow_provider_toggl.core.extract.belief import Testimony
-from airflow_provider_toggl.core.extract.compare import Clock as SumsClock
-from airflow_provider_toggl.core.extract.compare import as_ids, instant
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.entries import TRIES, EntriesOptions, EntriesReader, adapt
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.extract.sums import Int64s, Sums, ask_days, ask_summary, read_days, read_summary
 from airflow_provider_toggl.core.extract.windows import Window
-from airflow_provider_toggl.core.land.changes import Changes
-from airflow_provider_toggl.core.land.measuring import measure_rows
-from airflow_provider_toggl.core.land.target import Progress, Target
-from airflow_provider_toggl.core.page_landing import PageLander
+from airflow_provider_toggl.core.load.changes import Changes
+from airflow_provider_toggl.core.load.measuring import measure_rows
+from airflow_provider_toggl.core.load.target import Progress, Target
+from airflow_provider_toggl.core.reconcile import cursor as proofs
+from airflow_provider_toggl.core.reconcile.compare import Clock as SumsClock
+from airflow_provider_toggl.core.reconcile.compare import as_ids, instant
+from airflow_provider_toggl.core.reconcile.deletion_policy import Testimony
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
+from airflow_provider_toggl.core.reconcile.summaries import Int64s, Sums, ask_days, ask_summary, read_days, read_summary
+from airflow_provider_toggl.core.sync.page_loader import PageLander
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.land.records import Batch
+    from airflow_provider_toggl.core.load.records import Batch
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class Reading:
     def land_absences(self, ids: Sequence[int], absent_at: datetime) -> None:
         """Mark entries as absent at a moment."""
         # Imported here: landing needs pyarrow, and importing this module must not.
-        from airflow_provider_toggl.core.land.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         batch = build_absences(STREAM, self._request.workspace_id, ids, absent_at)
         landed = self._target.land([batch], self._progress(), note_days=self._request.note_changes)

@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.extract.belief import Rules
 from airflow_provider_toggl.core.extract.cursor import Attempt
-from airflow_provider_toggl.core.extract.proof import MOST_IDS, Proof
+from airflow_provider_toggl.core.reconcile.cursor import MOST_IDS, Proof
+from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.wording import plural
 
 

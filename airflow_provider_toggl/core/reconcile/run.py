@@ -9,22 +9,23 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.api.quota import Estimate
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.limits.quota import Estimate
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, PayloadRefused
-from airflow_provider_toggl.core.extract import belief, blindness, windows
 from airflow_provider_toggl.core.extract import cursor as cursors
-from airflow_provider_toggl.core.extract.belief import Sight, read_sight
-from airflow_provider_toggl.core.extract.blindness import Blindness
-from airflow_provider_toggl.core.extract.proof import Proof
+from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.land.changes import Changes
-from airflow_provider_toggl.core.land.measuring import measure_freshness
-from airflow_provider_toggl.core.land.target import Target
+from airflow_provider_toggl.core.load.changes import Changes
+from airflow_provider_toggl.core.load.measuring import measure_freshness
+from airflow_provider_toggl.core.load.target import Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.reconcile import deletion_policy, visibility
+from airflow_provider_toggl.core.reconcile.cursor import Proof
+from airflow_provider_toggl.core.reconcile.deletion_policy import Sight, read_sight
 from airflow_provider_toggl.core.reconcile.reading import STREAM, Reading
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
+from airflow_provider_toggl.core.reconcile.visibility import Blindness
 from airflow_provider_toggl.core.reconcile.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile.window import Surroundings, WindowProof
 
@@ -258,7 +259,7 @@ class Reconcile:
                 if work.refused is not None:
                     missing, live = work.refused
                     refusals.append(self._refusal(window, missing, live))
-                    refused.append({belief.REFUSED: missing})
+                    refused.append({deletion_policy.REFUSED: missing})
                     metrics.REFUSED_WINDOWS.add()
                 else:
                     done[window] = proof
@@ -268,7 +269,7 @@ class Reconcile:
             proved.append(proof)
             self.summary.take(proved)
             self._target.release()
-        self._look_again(blindness.count_unseen([*(proof.unproved for proof in proved), *refused]))
+        self._look_again(visibility.count_unseen([*(proof.unproved for proof in proved), *refused]))
         if not refusals:
             mark = min(proof.proved_at for proof in proved)
             reading.watermark = max(mark, reading.watermark or mark)
@@ -286,7 +287,7 @@ class Reconcile:
         if ends:
             log.info("Entries are shown again that were not: looking for what was changed since %s.", since)
             changes = reading.cursor.changes
-            coverage = blindness.rewind(changes.coverage, self._looked_through(), since)
+            coverage = visibility.rewind(changes.coverage, self._looked_through(), since)
             reading.keep(changes=replace(changes, coverage=coverage))
         reading.keep(blindness=Blindness(since, unseen) if unseen else None, known_to=None)
         if ends:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_toggl.core.extract.compare import NEVER, Bools, Rows, as_ids, build_rows, instant
-from airflow_provider_toggl.core.extract.sums import Int64s
-from airflow_provider_toggl.core.land.target import Target
+from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, Rows, as_ids, build_rows, instant
+from airflow_provider_toggl.core.reconcile.summaries import Int64s
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,15 +12,15 @@ import numpy as np
 
 from airflow_provider_toggl.core.clock import Clock as MachineClock
 from airflow_provider_toggl.core.clock import utc
-from airflow_provider_toggl.core.extract import belief, compare
-from airflow_provider_toggl.core.extract.belief import Sight
-from airflow_provider_toggl.core.extract.compare import Clock, Key, Rows, as_ids
-from airflow_provider_toggl.core.extract.proof import OpenProof, Proof
-from airflow_provider_toggl.core.extract.sums import Int64s, Sums
 from airflow_provider_toggl.core.extract.windows import DAY, Window
+from airflow_provider_toggl.core.reconcile import compare, deletion_policy
 from airflow_provider_toggl.core.reconcile.absence import Absence, Missing
+from airflow_provider_toggl.core.reconcile.compare import Clock, Key, Rows, as_ids
+from airflow_provider_toggl.core.reconcile.cursor import OpenProof, Proof
+from airflow_provider_toggl.core.reconcile.deletion_policy import Sight
 from airflow_provider_toggl.core.reconcile.reading import Reading
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, some
+from airflow_provider_toggl.core.reconcile.summaries import Int64s, Sums
 from airflow_provider_toggl.core.reconcile.warehouse import Existing, Warehouse
 from airflow_provider_toggl.core.wording import plural
 
@@ -278,7 +278,7 @@ class WindowProof:
             known = rows.where(rows.among(sums.ids))
         known = known.where(~known.among(unproved))
         differing = compare.differing_groups(known, sums, clock)
-        if differing and belief.REFUSED not in self._absence.unproved:
+        if differing and deletion_policy.REFUSED not in self._absence.unproved:
             since = compare.micros(clock.date - clock.lag)
             users = as_ids({user for user, _ in differing})
             is_changing = bool((rows.updated[np.isin(rows.users, users)] >= since).any())

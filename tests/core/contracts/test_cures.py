@@ -25,13 +25,13 @@ from airflow_provider_toggl.core.errors import (
 )
 from airflow_provider_toggl.core.events.logbook import Received, Refused
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.land.days import last_seq
-from airflow_provider_toggl.core.land.dbapi_target import DbApi, DbApiTarget
-from airflow_provider_toggl.core.land.postgres_target import PostgresTarget
-from airflow_provider_toggl.core.land.sql_target import SqlTarget
-from airflow_provider_toggl.core.land.target import Landed, Progress, Sweep
-from airflow_provider_toggl.core.land.unencodable import reject_long_rows
-from airflow_provider_toggl.core.relanding import Relanded, land_rejected
+from airflow_provider_toggl.core.load.days import last_seq
+from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
+from airflow_provider_toggl.core.load.postgres_target import PostgresTarget
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.target import Landed, Progress, Sweep
+from airflow_provider_toggl.core.load.unencodable import reject_long_rows
+from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
 
 numbers = itertools.count(1)
 ROCKET = "\U0001f680"

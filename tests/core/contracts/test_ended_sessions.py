@@ -21,8 +21,8 @@ from support.warehouses import Place, rows
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
 from airflow_provider_toggl.core.events.logbook import Received
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.land.sql_target import SqlTarget
-from airflow_provider_toggl.core.land.target import Landed, Progress
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.target import Landed, Progress
 
 numbers = itertools.count(1)
 PROGRESS = Progress("tags", "7", at(5), "1", 1, NOON)

@@ -8,9 +8,9 @@ import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer
 from support.report import FakeReport
 
-from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused, QuotaExhausted
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor, load_entries

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer
 
-from airflow_provider_toggl.core.api.book import HostBook
-from airflow_provider_toggl.core.api.pacing import Pace
-from airflow_provider_toggl.core.api.session import TogglSession
-from airflow_provider_toggl.core.api.transport import Call
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import Call
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import load_list

@@ -1,0 +1,1 @@
+"""Parts of the Toggl API, typed: catalog, time entries and webhook subscriptions."""

@@ -1,0 +1,104 @@
+"""Whether what is installed fits what this package was made for."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
+
+PACKAGE = "airflow-provider-toggl"
+NEWEST_AIRFLOW = "3.3"
+"""The newest minor version of Airflow that the package is tested with."""
+_SAID = ("apache-airflow", "duckdb")
+"""Whose versions are worth a word where all is right."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What is installed, and what the package asks for.
+
+    :param python_needed: as in ``Requires-Python``.
+    :param needed: requirements of the package; those of extras have a marker.
+    :param installed: version by distribution.
+    """
+
+    package: str
+    python: str
+    python_needed: str
+    needed: tuple[str, ...]
+    installed: Mapping[str, str]
+
+
+def find_versions() -> Versions:
+    """Look at what is installed in this process's environment."""
+    needed = tuple(metadata.requires(PACKAGE) or ())
+    names = {Requirement(line).name for line in needed} | {"apache-airflow-core"}
+    installed = {name: version for name in names if (version := _find_version(name)) is not None}
+    about = metadata.metadata(PACKAGE)
+    return Versions(
+        package=metadata.version(PACKAGE),
+        python=platform.python_version(),
+        python_needed=about["Requires-Python"] or "",
+        needed=needed,
+        installed=installed,
+    )
+
+
+def check_versions(versions: Versions) -> list[Finding]:
+    """Return what does not fit; an extra counts only where its package is installed."""
+    findings = []
+    if not SpecifierSet(versions.python_needed).contains(versions.python, prereleases=True):
+        findings.append(_unfit("Python", versions.python, versions.python_needed, versions.package))
+    for requirement in map(Requirement, versions.needed):
+        if not _applies(requirement):
+            continue
+        version = versions.installed.get(requirement.name)
+        if version is not None and not requirement.specifier.contains(version, prereleases=True):
+            findings.append(_unfit(requirement.name, version, str(requirement.specifier), versions.package))
+        elif version is None and requirement.marker is None:
+            findings.append(_unfit(requirement.name, "(not there)", str(requirement.specifier), versions.package))
+    # The metapackage may be newer or older than the part that runs.
+    findings += _check_core(versions)
+    if findings:
+        return findings
+    airflow = versions.installed.get("apache-airflow", "0")
+    if Version(airflow).release[:2] > Version(NEWEST_AIRFLOW).release[:2]:
+        words = f"Airflow {airflow} is newer than the newest that this package is tested with ({NEWEST_AIRFLOW})."
+        return [trouble("untested_version", words)]
+    said = ", ".join(f"{name} {versions.installed[name]}" for name in _SAID if name in versions.installed)
+    return [fine("versions", f"{PACKAGE} {versions.package} with Python {versions.python}, {said}.")]
+
+
+def _check_core(versions: Versions) -> Iterable[Finding]:
+    core = versions.installed.get("apache-airflow-core")
+    needed = next((r for r in map(Requirement, versions.needed) if r.name == "apache-airflow"), None)
+    if core is not None and needed is not None and not needed.specifier.contains(core, prereleases=True):
+        yield _unfit("apache-airflow-core", core, str(needed.specifier), versions.package)
+
+
+def _applies(requirement: Requirement) -> bool:
+    """Whether a requirement holds here: those of all extras do, for what of them is installed."""
+    marker = requirement.marker
+    if marker is None:
+        return True
+    if "extra" in str(marker):
+        return True
+    return marker.evaluate()
+
+
+def _unfit(name: str, version: str, needed: str, package: str) -> Finding:
+    return trouble("unfit_version", f"{name} {version} is installed; {PACKAGE} {package} needs {needed or 'it'}.")
+
+
+def _find_version(name: str, find: Callable[[str], str] = metadata.version) -> str | None:
+    try:
+        return find(name)
+    except metadata.PackageNotFoundError:
+        return None

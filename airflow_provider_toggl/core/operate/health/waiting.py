@@ -1,0 +1,116 @@
+"""A task that waits for Toggl: the record that it leaves for the page, ``status`` and ``quota``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+
+from airflow_provider_toggl.core.events.logbook import name_part
+from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.operate.health.state import instant
+from airflow_provider_toggl.core.wording import duration, plural
+
+Reason = Literal["quota", "rate", "permit"]
+
+OVERDUE = timedelta(hours=1)
+"""A task that is still recorded as waiting so long after the end of its wait was cleared, killed or deleted."""
+
+_WORDS: Mapping[Reason, str] = {
+    "quota": "the hourly quota of Toggl",
+    "rate": "the end of a rate limit of Toggl (429)",
+    "permit": "its turn among the requests of other tasks",
+}
+
+
+@dataclass(frozen=True)
+class WaitingTask:
+    """A task that waits, and how far its work is.
+
+    :param task: ``<dag_id>.<task_id>``, with ``[<map index>]`` for a mapped task, and the run ID in parentheses.
+    :param workspace_id: None where the task has none.
+    :param stream: what it loads or checks; None for another task.
+    :param reason: ``quota``: the hourly quota is used up, or only the shares of other tasks are left of it; ``rate``:
+        Toggl answered 429; ``permit``: in its slot, for the pace or the share of other tasks.
+    :param since: when the wait began; aware.
+    :param until: when the task goes on; aware.
+    :param requests_done: requests sent so far, over all waits of the task.
+    :param requests_left: about how many requests are still to be sent, as far as is known: earlier years of a history
+        and repairs come in addition. None where unknown.
+    :param done_at: when these will be done at this quota; None where unknown.
+    :param rows_done: rows landed so far, over all waits of the task; None where it lands none.
+    :param warehouse: connection and schema that it loads; empty where it loads none.
+    """
+
+    task: str
+    workspace_id: int | None
+    stream: str | None
+    reason: Reason
+    since: datetime
+    until: datetime
+    requests_done: int
+    requests_left: int | None
+    done_at: datetime | None
+    rows_done: int | None = None
+    warehouse: str = ""
+
+    @property
+    def what_for(self) -> str:
+        """What the task waits for, for a sentence: "waits for …"."""
+        return _WORDS[self.reason]
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether the task can still be waiting, since one that was killed or cleared removes no record."""
+        return now <= self.until + OVERDUE
+
+    def lines(self, now: datetime) -> list[str]:
+        """Return the facts for a log or a terminal, one a line."""
+        left = max(0.0, (self.until - now).total_seconds())
+        found = [f"Waits for {self.what_for} until {self.until:%Y-%m-%d %H:%M:%S %Z}, {duration(left)} from now."]
+        done = f"Done so far: {plural(self.requests_done, 'request')}"
+        if self.rows_done is not None:
+            done += f", {plural(self.rows_done, 'row')}"
+        found.append(f"{done}.")
+        if self.requests_left is not None:
+            found.append(f"Still to do: about {plural(self.requests_left, 'request')}, as far as is known.")
+        if self.done_at is not None:
+            found.append(f"At this rate it is done about {self.done_at:%Y-%m-%d %H:%M %Z}, or later if more is found.")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON, instants as RFC 3339."""
+        return {name: instant(value) if isinstance(value, datetime) else value for name, value in vars(self).items()}
+
+
+def waiting_name(conn_id: str, task: str = "") -> str:
+    """Return the name of the note about a task that waits, or what all those of a connection begin with."""
+    return f"waiting/{name_part(conn_id)}/{name_part(task)}"
+
+
+def waiting_from(value: Mapping[str, Any]) -> WaitingTask | None:
+    """Return the record of a note, None for one that another version of this package wrote in another form."""
+    try:
+        done_at = value.get("done_at")
+        reason = value["reason"]
+        if reason not in get_args(Reason):
+            return None
+        return WaitingTask(
+            task=str(value["task"]),
+            workspace_id=_whole(value.get("workspace_id")),
+            stream=None if value.get("stream") is None else str(value["stream"]),
+            reason=reason,
+            since=parse_instant(str(value["since"])),
+            until=parse_instant(str(value["until"])),
+            requests_done=int(value["requests_done"]),
+            requests_left=_whole(value.get("requests_left")),
+            done_at=None if done_at is None else parse_instant(str(done_at)),
+            rows_done=_whole(value.get("rows_done")),
+            warehouse=str(value.get("warehouse") or ""),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _whole(value: object) -> int | None:
+    return None if value is None else int(str(value))

@@ -1,0 +1,85 @@
+"""A page of Toggl's, landed with the progress that it stands for, as every run does that reads from Toggl."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.clock import Clock, utc
+from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.load.measuring import measure_landing
+from airflow_provider_toggl.core.load.target import Landed, Progress, Sweep, Target
+from airflow_provider_toggl.core.wording import plural
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.load.records import Batch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PageLander:
+    """Lands pages of one workspace.
+
+    :param scope: what the progress is kept under in ``sync_state``.
+    :param clock: time, as a seam.
+    :param by: who lands, for metrics.
+    """
+
+    target: Target
+    workspace_id: int
+    scope: str
+    clock: Clock
+    by: str = "pull"
+
+    def decode(self, page: Page) -> Batch:
+        """Return what a page says, and log what is wrong with it."""
+        # Imported here: reading pages needs pyarrow, and importing this module must not.
+        from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+
+        batch: Batch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
+        log_doubts(batch, page.where)
+        return batch
+
+    def land(self, page: Page, batch: Batch, sweep: Sweep | None = None, *, note_days: bool = False) -> Landed:
+        """Land what a page says together with its progress.
+
+        :param note_days: find out which days and entries it changed.
+        """
+        progress = Progress(
+            stream=page.stream,
+            scope=self.scope,
+            watermark=page.watermark,
+            cursor=page.cursor,
+            requests_spent=page.requests,
+            ran_at=utc(self.clock.now()),
+        )
+        began = time.monotonic()
+        landed = self.target.land([batch], progress, sweep, note_days=note_days)
+        measure_landing(landed, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
+        metrics.PAGES.add(stream=page.stream)
+        metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
+        return landed
+
+
+def log_doubts(batch: Batch, where: str) -> None:
+    """Say what is wrong with a page that is landed nevertheless."""
+    if batch.rejected:
+        log.warning(
+            "%s, %s: %s cannot be landed; see rejected_records. The first: %s",
+            batch.stream,
+            where,
+            plural(len(batch.rejected), "record"),
+            batch.rejected[0].reason,
+        )
+    if batch.odd_durations:
+        log.warning(
+            "%s, %s: %s with a duration that is not from start to stop, or with a stop before the start; landed as "
+            "Toggl gives them.",
+            batch.stream,
+            where,
+            plural(batch.odd_durations, "entry"),
+        )

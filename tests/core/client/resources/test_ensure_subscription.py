@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.callbacks import Callback, open_callback
+from support.fakes import FakeClock
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.resources.ensure_subscription import Ensured, ensure, ensure_validated
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted
+from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import RequestsTransport
+from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
+from airflow_provider_toggl.sandbox.settings import Settings
+
+ENTRIES = (Filter("time_entry", "*"),)
+PROJECTS = (Filter("project", "*"),)
+SECRET = "whsec-11c0"
+
+
+@pytest.fixture
+def toggl() -> Iterator[RunningSandbox]:
+    with start_sandbox(entries=0, settings=Settings(quota_enforced=False)) as running:
+        yield running
+
+
+@pytest.fixture
+def webhooks(toggl: RunningSandbox) -> Iterator[Webhooks]:
+    transport = RequestsTransport(toggl.url, toggl.token)
+    session = TogglSession(transport, HostBook(None, "t"), pace=Pace(500.0), reserve=0)
+    yield Webhooks(session, toggl.workspace_id)
+    transport.close()
+
+
+@pytest.fixture
+def callback() -> Iterator[Callback]:
+    with open_callback() as running:
+        yield running
+
+
+def wish(callback: Callback, **fields) -> Wanted:
+    return replace(Wanted("airflow", ENTRIES, callback.url, SECRET), **fields)
+
+
+def make(webhooks: Webhooks, callback: Callback, wanted: Wanted | None = None, **options) -> Ensured:
+    wanted = wanted or wish(callback)
+    return ensure(webhooks, wanted, find_code=callback.find_code, clock=FakeClock(), **options)
+
+
+def spent(webhooks: Webhooks, run: Callable[[], object]) -> int:
+    before = webhooks.session.spent
+    run()
+    return webhooks.session.spent - before
+
+
+def test_it_is_made_and_validated_and_then_costs_one_request(webhooks: Webhooks, callback: Callback):
+    ensured = make(webhooks, callback)
+    assert ensured.plan.action == "create"
+    (there,) = webhooks.subscriptions()
+    assert (there.description, there.filters, there.callback_url) == ("airflow", ENTRIES, callback.url)
+    assert (there.enabled, there.validated) == (True, True)
+    assert spent(webhooks, lambda: make(webhooks, callback)) == 1
+    assert make(webhooks, callback).plan.action == "nothing"
+
+
+def test_filters_callback_and_secret_are_replaced_under_the_same_id(webhooks: Webhooks, callback: Callback):
+    first = make(webhooks, callback).subscription
+    with open_callback() as other:
+        wanted = wish(other, filters=PROJECTS, secret="whsec-22c1")
+        second = make(webhooks, other, wanted, rotate_secret=True).subscription
+        assert second.subscription_id == first.subscription_id
+        (there,) = webhooks.subscriptions()
+        assert (there.filters, there.callback_url, there.validated) == (PROJECTS, other.url, True)
+        assert make(webhooks, other, wanted).plan.action == "nothing"
+
+
+def test_one_that_toggl_disabled_is_enabled_again(webhooks: Webhooks, callback: Callback):
+    number = make(webhooks, callback).subscription.subscription_id
+    webhooks.set_enabled(number, False)
+    assert make(webhooks, callback).plan.action == "enable"
+    assert webhooks.subscriptions()[0].enabled
+
+
+def test_one_that_is_wanted_silent_is_disabled_and_not_pinged(webhooks: Webhooks, callback: Callback):
+    make(webhooks, callback)
+    pings = callback.pings
+    assert make(webhooks, callback, wish(callback, enabled=False)).plan.action == "disable"
+    assert not webhooks.subscriptions()[0].enabled
+    assert callback.pings == pings
+
+
+def test_one_made_by_hand_is_adopted(webhooks: Webhooks, callback: Callback):
+    by_hand = make(webhooks, callback, wish(callback, description="by hand")).subscription
+    ensured = make(webhooks, callback)
+    assert ensured.plan.adopts
+    assert ensured.subscription.subscription_id == by_hand.subscription_id
+    assert [one.description for one in webhooks.subscriptions()] == ["airflow"]
+
+
+def test_a_receiver_that_only_keeps_the_code_is_validated_with_it(webhooks: Webhooks):
+    with open_callback(echoes=False) as keeping:
+        assert make(webhooks, keeping).subscription.validated
+        assert webhooks.subscriptions()[0].validated
+        assert spent(webhooks, lambda: make(webhooks, keeping)) == 1
+
+
+def test_one_that_was_never_validated_is_pinged_until_it_is(webhooks: Webhooks):
+    with open_callback(echoes=False) as mute:
+        there = make(webhooks, mute, validate=False).subscription
+        assert not there.validated
+        mute.echoes = True
+        mute.codes.clear()
+        ensured = make(webhooks, mute)
+        assert ensured.plan.action == "nothing"
+        assert ensured.subscription.validated
+
+
+def test_a_code_that_is_not_its_any_more_is_followed_by_a_new_one(webhooks: Webhooks):
+    with open_callback(echoes=False) as keeping:
+        there = make(webhooks, keeping, validate=False).subscription
+        keeping.codes[there.subscription_id] = "0" * 32
+        assert make(webhooks, keeping).subscription.validated
+
+
+def test_a_receiver_that_does_not_answer_the_code_is_told_of(webhooks: Webhooks):
+    with open_callback(echoes=False) as mute, pytest.raises(errors.ApiError, match="same webhook_secret"):
+        ensure(webhooks, wish(mute), find_code=lambda _: None, clock=FakeClock())
+
+
+def test_one_that_was_deleted_meanwhile_is_told_of(webhooks: Webhooks, callback: Callback):
+    there = make(webhooks, callback, validate=False).subscription
+    webhooks.delete(there.subscription_id)
+    with pytest.raises(errors.NotFound, match=r"deleted.*makes a new one"):
+        ensure_validated(webhooks, there, fresh=True, find_code=lambda _: None, clock=FakeClock())
+
+
+@pytest.mark.parametrize(("status", "word"), [(401, "same webhook_secret"), (404, "receiver_connections")])
+def test_a_callback_that_refuses_the_ping_is_told_of_and_nothing_is_made(webhooks: Webhooks, status: int, word: str):
+    with open_callback(status=status) as refusing, pytest.raises(errors.PayloadRefused, match=word):
+        make(webhooks, refusing)
+    assert webhooks.subscriptions() == []
+
+
+def test_a_callback_that_is_not_there_is_told_of(webhooks: Webhooks, callback: Callback):
+    with open_callback() as gone:
+        wanted = wish(gone)
+    with pytest.raises(errors.PayloadRefused, match="could not reach"):
+        make(webhooks, callback, wanted)
+
+
+# -- what is not documented --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"webhook_validated_in_answer": False},
+        {"webhook_url_change_unvalidates": False},
+        {"webhook_list_tells_secret": False},
+        {"webhook_errors": "text"},
+        {"webhook_calls_count": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("echoes", [True, False], ids=["echoes", "keeps"])
+def test_what_toggl_does_not_document_makes_no_difference(
+    toggl: RunningSandbox, webhooks: Webhooks, echoes: bool, switch: dict[str, Any]
+):
+    toggl.set(**switch)
+    with open_callback(echoes=echoes) as old, open_callback(echoes=echoes) as new:
+        make(webhooks, old)
+        assert webhooks.subscriptions()[0].validated
+        old.status = 404
+        with pytest.raises(errors.PayloadRefused, match="receiver_connections"):
+            make(webhooks, old, wish(old, filters=PROJECTS))
+        make(webhooks, new, wish(new, filters=PROJECTS))
+        (there,) = webhooks.subscriptions()
+        assert (there.callback_url, there.filters, there.validated) == (new.url, PROJECTS, True)
+        assert spent(webhooks, lambda: make(webhooks, new, wish(new, filters=PROJECTS))) == 1
+
+
+def test_a_star_that_counts_as_many_is_refused_by_toggl_and_explained(toggl: RunningSandbox, webhooks: Webhooks):
+    toggl.set(webhook_star_counts="events")
+    with open_callback() as callback, pytest.raises(errors.PayloadRefused, match="Drop filters"):
+        make(webhooks, callback, wish(callback, filters=(Filter("*", "*"),)))
+
+
+# -- an answer that is lost --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "cut"}, {"kind": "not_json"}, {"kind": "status", "status": 500, "takes_effect": True}]
+)
+def test_a_subscription_whose_answer_is_lost_is_made_once(
+    toggl: RunningSandbox, webhooks: Webhooks, callback: Callback, fault: dict[str, Any]
+):
+    toggl.fault(**fault, match={"method": "POST", "path": "/subscriptions/"})
+    assert make(webhooks, callback).subscription.validated
+    assert [one.description for one in webhooks.subscriptions()] == ["airflow"]
+    assert callback.pings == 1
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def free() -> Iterator[RunningSandbox]:
+    with start_sandbox(entries=0, plan="free", settings=Settings(quota_enforced=False)) as running:
+        yield running
+
+
+def test_what_the_plan_does_not_allow_is_refused_before_toggl_is_asked(free: RunningSandbox, callback: Callback):
+    transport = RequestsTransport(free.url, free.token)
+    webhooks = Webhooks(TogglSession(transport, HostBook(None, "t"), pace=Pace(500.0), reserve=0), free.workspace_id)
+    many = tuple(Filter(entity, "*") for entity in ("client", "project", "tag", "task"))
+    with pytest.raises(errors.ConfigurationError, match=r"allows 3 event filters.*Drop 1"):
+        make(webhooks, callback, wish(callback, filters=many))
+    make(webhooks, callback)
+    with pytest.raises(errors.ConfigurationError, match=r"allows 1 enabled .* \('airflow'\)"):
+        make(webhooks, callback, wish(callback, description="second", filters=PROJECTS))
+    assert callback.pings == 1
+    assert make(webhooks, callback, wish(callback, filters=PROJECTS)).plan.action == "replace"
+    transport.close()

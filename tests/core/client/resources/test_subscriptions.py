@@ -1,0 +1,380 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    Filter,
+    Found,
+    Limits,
+    Plan,
+    Wanted,
+    is_same_address,
+    normalised,
+    parse_filters,
+    plan_changes,
+    too_many_enabled,
+    too_many_filters,
+)
+
+ENTITIES, ACTIONS = ("client", "project", "time_entry"), ("created", "updated", "deleted")
+CALLBACK = "https://airflow.example.org/toggl/webhooks/toggl_default"
+SECRET = "whsec-3f0d"
+
+ANYTHING = (Filter("*", "*"),)
+ENTRIES = (Filter("time_entry", "*"),)
+PROJECTS = (Filter("project", "*"),)
+
+
+def wanted(**fields) -> Wanted:
+    return replace(Wanted("airflow", ENTRIES, CALLBACK, SECRET), **fields)
+
+
+def found(**fields) -> Found:
+    return replace(Found(1, "airflow", ENTRIES, CALLBACK, enabled=True, validated=True), **fields)
+
+
+def parse(*given):
+    return parse_filters(given, entities=ENTITIES, actions=ACTIONS)
+
+
+# -- filters -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "filters"),
+    [
+        ("time_entry", ["time_entry:*"]),
+        ("time_entry:updated", ["time_entry:updated"]),
+        ("*:*", ["*:*"]),
+        ("*", ["*:*"]),
+        ({"entity": "project", "action": "deleted"}, ["project:deleted"]),
+        ({"entity": "project"}, ["project:*"]),
+    ],
+    ids=str,
+)
+def test_a_filter_is_declared_in_any_of_these_forms(given, filters):
+    assert [str(one) for one in parse(given)] == filters
+
+
+def test_one_text_with_commas_is_several_filters():
+    filters = parse_filters("time_entry, project:created", entities=ENTITIES, actions=ACTIONS)
+    assert [str(one) for one in filters] == ["project:created", "time_entry:*"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("time_entries", ["'time_entries'", "client, project, time_entry"]),
+        ("time_entry:changed", ["'changed'", "created, updated, deleted"]),
+        ("time_entry:", ["''"]),
+        ({"entity": "nothing", "action": "*"}, ["'nothing'"]),
+        ({"model": "project"}, ["neither"]),
+        (7, ["neither"]),
+    ],
+    ids=str,
+)
+def test_unknown_words_are_refused_with_the_known_ones(given, words):
+    with pytest.raises(errors.ConfigurationError) as caught:
+        parse(given)
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_no_filter_at_all_is_refused():
+    with pytest.raises(errors.ConfigurationError, match="at least one"):
+        parse()
+
+
+def test_filters_that_others_make_needless_are_left_out():
+    assert parse("time_entry:updated", "time_entry", "time_entry:updated", "project:created") == (
+        Filter("project", "created"),
+        Filter("time_entry", "*"),
+    )
+    assert parse("time_entry", "*:deleted", "*:*") == ANYTHING
+
+
+words = st.builds(Filter, st.sampled_from([*ENTITIES, "*"]), st.sampled_from([*ACTIONS, "*"]))
+several = st.lists(words, min_size=1, max_size=6).map(tuple)
+
+
+@given(several)
+def test_normalising_lets_the_same_events_through_and_repeats_nothing(filters):
+    short = normalised(filters)
+    events = [Filter(entity, action) for entity in ENTITIES for action in ACTIONS]
+
+    def through(some):
+        return [event for event in events if any(one.covers(event) for one in some)]
+
+    assert through(short) == through(filters)
+    assert not [one for one in short for other in short if one != other and one.covers(other)]
+    assert normalised(short) == short
+
+
+# -- what Toggl tells --------------------------------------------------------------------------------------------------
+
+
+def test_a_row_of_toggl_s_list_is_read():
+    row = {
+        "subscription_id": 8,
+        "workspace_id": 7,
+        "user_id": 5,
+        "enabled": True,
+        "description": "airflow",
+        "event_filters": [{"entity": "time_entry", "action": "*"}, {"entity": "time_entry", "action": "updated"}],
+        "url_callback": CALLBACK,
+        "secret": SECRET,
+        "validated_at": "2026-05-31T02:50:45.984607Z",
+        "has_pending_events": False,
+    }
+    assert Found.from_http(row) == found(subscription_id=8, user_id=5, secret=SECRET)
+
+
+@pytest.mark.parametrize("secret", [None, "", "********"], ids=["null", "empty", "masked"])
+def test_a_secret_that_is_not_shown_is_no_secret(secret):
+    assert Found.from_http({"subscription_id": 8, "secret": secret}).secret is None
+
+
+@pytest.mark.parametrize("row", [None, [], {}, {"subscription_id": "8"}, {"subscription_id": True}], ids=str)
+def test_a_row_without_an_id_is_malformed(row):
+    with pytest.raises(errors.MalformedAnswer):
+        Found.from_http(row)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["user_id", "enabled", "description", "event_filters", "url_callback", "secret", "validated_at"]
+        ),
+        json_values,
+    )
+)
+def test_whatever_else_a_row_has_it_is_read(row):
+    assert Found.from_http({"subscription_id": 3, **row}).subscription_id == 3
+
+
+def test_the_secret_is_in_no_repr_and_no_result():
+    assert SECRET not in repr(wanted())
+    assert SECRET not in repr(found(secret=SECRET))
+    assert SECRET not in str(found(secret=SECRET).as_dict())
+
+
+def test_a_result_has_no_query_of_the_callback():
+    assert found(callback_url=CALLBACK + "?key=1").as_dict()["callback_url"] == CALLBACK
+
+
+# -- the plan ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_as_wanted_is_left_alone():
+    assert plan_changes(wanted(), [found()]).action == "nothing"
+    assert plan_changes(wanted(), [found(secret=SECRET)]).action == "nothing"
+
+
+def test_what_is_not_there_is_created():
+    plan = plan_changes(wanted(), [found(description="other", callback_url="https://other.example.org/x")])
+    assert (plan.action, plan.target, plan.enables) == ("create", None, True)
+
+
+@pytest.mark.parametrize(
+    ("there", "action", "differences"),
+    [
+        ({"filters": PROJECTS}, "replace", ("filters",)),
+        ({"callback_url": "https://old.example.org/hook"}, "replace", ("callback_url",)),
+        ({"secret": "another"}, "replace", ("secret",)),
+        ({"enabled": False}, "enable", ("enabled",)),
+        ({"enabled": False, "filters": PROJECTS}, "replace", ("filters", "enabled")),
+        ({"description": "by hand"}, "replace", ("description",)),
+        ({"description": "by hand", "filters": ANYTHING}, "replace", ("description", "filters")),
+        (
+            {"description": "by hand", "filters": (Filter("time_entry", "created"),)},
+            "replace",
+            ("description", "filters"),
+        ),
+    ],
+    ids=str,
+)
+def test_what_differs_is_changed_in_one_request(there, action, differences):
+    plan = plan_changes(wanted(), [found(**there)])
+    assert (plan.action, plan.differences) == (action, differences)
+    assert plan.adopts == ("description" in there)
+
+
+def test_one_that_is_wanted_silent_is_disabled():
+    assert plan_changes(wanted(enabled=False), [found()]).action == "disable"
+    assert plan_changes(wanted(enabled=False), [found(enabled=False)]).action == "nothing"
+
+
+def test_a_secret_that_toggl_does_not_show_is_sent_only_on_demand():
+    assert plan_changes(wanted(), [found()]).action == "nothing"
+    assert plan_changes(wanted(), [found()], rotate_secret=True).differences == ("secret",)
+    assert plan_changes(wanted(), [found(secret=SECRET)], rotate_secret=True).action == "nothing"
+
+
+def test_the_description_counts_more_than_the_callback():
+    by_name = found(subscription_id=9, callback_url="https://old.example.org/hook")
+    by_callback = found(subscription_id=2, description="by hand")
+    plan = plan_changes(wanted(), [by_callback, by_name])
+    assert plan.target == by_name
+    assert plan.beside == (by_callback,)
+
+
+def test_two_that_share_a_callback_and_not_their_filters_leave_each_other_alone():
+    one, other = wanted(description="entries"), wanted(description="projects", filters=PROJECTS)
+    toggl = Toggl()
+    for each in (one, other, one, other):
+        toggl.apply(each)
+    assert [there.description for there in toggl.subscriptions] == ["entries", "projects"]
+    assert toggl.changes == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (CALLBACK, CALLBACK, True),
+        ("https://Example.org:443", "https://example.org/", True),
+        ("http://example.org/x", "https://example.org/x", False),
+        ("https://example.org/x", "https://example.org/X", False),
+        ("https://example.org/x?a=1", "https://example.org/x", False),
+        ("https://[broken", "https://[broken", True),
+        ("https://[broken", "https://example.org", False),
+    ],
+)
+def test_addresses_are_compared_as_addresses(one, other, same):
+    assert is_same_address(one, other) is same
+
+
+# -- the limits --------------------------------------------------------------------------------------------------------
+
+
+def test_more_filters_than_the_plan_allows_are_named_beforehand():
+    many = wanted(filters=tuple(Filter(entity, "created") for entity in ENTITIES))
+    assert too_many_filters(many, Limits(1, 3)) is None
+    assert too_many_filters(many, Limits()) is None
+    problem = too_many_filters(many, Limits(1, 2))
+    assert problem is not None
+    assert "client:created" in problem
+    assert "Drop 1" in problem
+
+
+def test_a_plan_that_has_no_place_left_is_told_with_who_takes_it():
+    other = found(subscription_id=5, description="by hand", callback_url="https://x.example.org/", user_id=3)
+    plan = plan_changes(wanted(), [other])
+    problem = too_many_enabled(plan, [other], Limits(1, 3))
+    assert problem is not None
+    assert "5 ('by hand')" in problem
+    assert too_many_enabled(plan, [other], Limits(2, 3)) is None
+    assert too_many_enabled(plan, [other], Limits()) is None
+    assert too_many_enabled(plan, [other], Limits(1, 3), user_id=4) is None
+    assert too_many_enabled(plan, [replace(other, enabled=False)], Limits(1, 3)) is None
+
+
+def test_one_that_is_enabled_already_needs_no_place():
+    others = [found(), found(subscription_id=5, description="by hand", callback_url="https://x.example.org/")]
+    assert too_many_enabled(plan_changes(wanted(filters=ANYTHING), others), others, Limits(1, 3)) is None
+    assert too_many_enabled(plan_changes(wanted(enabled=False), others[1:]), others, Limits(1, 3)) is None
+
+
+# -- any history -------------------------------------------------------------------------------------------------------
+
+
+class Toggl:
+    """As much of Toggl as a plan is about; it refuses what Toggl refuses."""
+
+    def __init__(self, subscriptions=(), *, shows_secrets=True, limits=None) -> None:
+        self.secrets = {one.subscription_id: one.secret for one in subscriptions}
+        self.subscriptions = [one if shows_secrets else replace(one, secret=None) for one in subscriptions]
+        self.shows_secrets = shows_secrets
+        self.limits = limits or Limits()
+        self.changes = 0
+
+    def plan(self, wanted: Wanted, **options) -> Plan:
+        return plan_changes(wanted, self.subscriptions, **options)
+
+    def apply(self, wanted: Wanted, **options) -> Found:
+        plan = self.plan(wanted, **options)
+        self.changes += plan.action != "nothing"
+        target = plan.target
+        if target is None:
+            number = 1 + max((one.subscription_id for one in self.subscriptions), default=0)
+            return self._put(None, self._made(number, wanted))
+        if plan.action == "nothing":
+            return target
+        if plan.action == "replace":
+            return self._put(target, self._made(target.subscription_id, wanted))
+        return self._put(target, replace(target, enabled=wanted.enabled))
+
+    def _made(self, number: int, wanted: Wanted) -> Found:
+        self.secrets[number] = wanted.secret
+        shown = wanted.secret if self.shows_secrets else None
+        return Found(
+            number, wanted.description, normalised(wanted.filters), wanted.callback_url, wanted.enabled, False, shown
+        )
+
+    def _put(self, old: Found | None, new: Found) -> Found:
+        others = [one for one in self.subscriptions if one is not old]
+        assert new.description not in {one.description for one in others}, "description in use"
+        if new.enabled and not (old and old.enabled) and self.limits.max_webhooks is not None:
+            assert sum(one.enabled for one in others) < self.limits.max_webhooks, "limit reached"
+        self.subscriptions = [*others, new]
+        return new
+
+
+names, callbacks = (
+    st.sampled_from("abc"),
+    st.sampled_from([CALLBACK, "https://x.example.org/1", "https://x.example.org/2"]),
+)
+secrets = st.sampled_from(["s1", "s2"])
+wishes = st.builds(Wanted, names, several, callbacks, secrets, st.booleans())
+histories = st.lists(
+    st.builds(
+        Found, st.integers(1, 50), names, several.map(normalised), callbacks, st.booleans(), st.booleans(), secrets
+    ),
+    max_size=4,
+    unique_by=(lambda one: one.subscription_id, lambda one: one.description),
+)
+
+
+def is_so(wanted: Wanted, found: Found) -> bool:
+    return (found.description, found.filters, found.callback_url, found.enabled) == (
+        wanted.description,
+        normalised(wanted.filters),
+        wanted.callback_url,
+        wanted.enabled,
+    )
+
+
+@given(wishes, histories, st.booleans(), st.booleans())
+def test_one_change_at_most_makes_it_so_and_then_nothing_is_to_do(wish, history, shows_secrets, rotate):
+    toggl = Toggl(history, shows_secrets=shows_secrets)
+    before = {one.subscription_id: one for one in toggl.subscriptions}
+    made = toggl.apply(wish, rotate_secret=rotate)
+    assert is_so(wish, made)
+    assert toggl.plan(wish).action == "nothing"
+    assert toggl.changes <= 1
+    if shows_secrets or rotate:
+        assert toggl.secrets[made.subscription_id] == wish.secret
+    untouched = [one for one in toggl.subscriptions if one is not made]
+    assert all(before[one.subscription_id] == one for one in untouched)
+    assert len(toggl.subscriptions) >= len(history)
+
+
+@given(wishes, histories, st.integers(1, 3))
+def test_what_is_not_refused_beforehand_is_within_the_limit(wish, history, most):
+    toggl = Toggl(history, limits=Limits(most, None))
+    plan = toggl.plan(wish)
+    if too_many_enabled(plan, toggl.subscriptions, toggl.limits) is None:
+        toggl.apply(wish)
+    else:
+        with pytest.raises(AssertionError, match="limit"):
+            toggl.apply(wish)

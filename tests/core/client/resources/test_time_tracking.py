@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fakes import START, FakeClock, FakeTransport, answer
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.resources.time_entries import WantedEntry
+from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.instants import instant_text
+
+NOW = utc(START)
+ENTRIES = "/api/v9/workspaces/7/time_entries"
+CUT = errors.ConnectionTrouble("cut.")
+
+
+def build(reply: Callable[[Call], Answer]) -> tuple[Tracking, FakeTransport]:
+    transport, clock = FakeTransport(reply), FakeClock()
+    session = TogglSession(
+        transport, HostBook(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
+    )
+    return Tracking(session, 7, clock=clock), transport
+
+
+class Entries:
+    """A Toggl of a few entries, whose next POSTs end as ordered: carried out at once, never, or with the next one."""
+
+    def __init__(self, *orders: str) -> None:
+        self.rows: dict[int, dict[str, Any]] = {}
+        self._orders = list(orders)
+        self._late: list[Any] = []
+
+    def add(self, body: dict[str, Any], number: int | None = None) -> dict[str, Any]:
+        number = number or len(self.rows) + 11
+        self.rows[number] = {"id": number, "stop": None, **body}
+        return self.rows[number]
+
+    def __call__(self, call: Call) -> Answer:
+        if call.method == "GET":
+            return answer(200, list(self.rows.values()), call=call)
+        if call.method == "DELETE":
+            del self.rows[int(call.path.rsplit("/", 1)[1])]
+            return answer(200, b"", call=call, headers={"content-length": "0"})
+        order = self._orders.pop(0) if self._orders else "answer"
+        if order == "late":
+            self._late.append(call.payload)
+        elif order == "cut after":
+            self.add(call.payload)
+        if order != "answer":
+            raise CUT
+        for body in self._late:
+            self.add(body)
+        return answer(200, self.add(call.payload), call=call)
+
+
+class Noted:
+    """What a try leaves for the next one."""
+
+    doubt = False
+    made: int | None = None
+
+    def __call__(self, doubt: bool, made: int | None) -> None:
+        self.doubt, self.made = doubt, made
+
+
+def create(
+    tracking: Tracking, wanted: WantedEntry, *, in_doubt: bool = False, noted: Noted | None = None
+) -> tuple[int, bool]:
+    noted = noted or Noted()
+    done = tracking.create(wanted, in_doubt=in_doubt, sent_after=NOW - timedelta(hours=2), made=noted.made, note=noted)
+    return done.thing.entry_id, done.made
+
+
+def asked(transport: FakeTransport) -> list[str]:
+    return [f"{call.method} {call.path.removeprefix('/api/v9')}" for call in transport.calls]
+
+
+ENDED = WantedEntry(7, NOW - timedelta(hours=1), NOW, "design")
+RUNNING = WantedEntry(7, NOW, None, "design")
+
+
+def test_creating_costs_one_request():
+    tracking, transport = build(Entries())
+    assert create(tracking, ENDED) == (11, True)
+    assert asked(transport) == ["POST /workspaces/7/time_entries"]
+    assert transport.calls[0].payload == ENDED.payload()
+
+
+def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again_by_the_next_tries():
+    rows: dict[int, dict[str, Any]] = {}
+
+    def toggl(call: Call) -> Answer:
+        if call.method == "POST":
+            rows[11] = {"id": 11, **call.payload, "description": "another"}
+            return answer(200, rows[11], call=call)
+        number = call.path.rsplit("/", 1)[1]
+        if number == "time_entries":
+            return answer(200, list(rows.values()), call=call)
+        return answer(200, rows[int(number)], call=call) if int(number) in rows else answer(404, "gone", call=call)
+
+    noted = Noted()
+    for _ in range(3):
+        tracking, transport = build(toggl)
+        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* another description") as told:
+            create(tracking, ENDED, in_doubt=noted.doubt, noted=noted)
+        assert told.value.entity_id == 11
+        assert (noted.doubt, noted.made) == (True, 11)
+    assert asked(transport) == ["GET /me/time_entries", "GET /me/time_entries/11"]
+    rows[11]["description"] = ENDED.description
+    assert create(build(toggl)[0], ENDED, in_doubt=True, noted=noted) == (11, True)
+    assert not noted.doubt
+
+
+@pytest.mark.parametrize("body", [b"", "OK", b"<html>"])
+def test_a_change_whose_answer_is_no_entry_is_looked_after(body: Any):
+    row = {"id": 11, **RUNNING.payload()}
+    tracking, transport = build(lambda call: answer(200, row if call.method == "GET" else body, call=call))
+    with pytest.raises(errors.NotApplied, match="time entry 11 was stopped, and it runs"):
+        tracking.stop(11)
+    with pytest.raises(errors.NotApplied, match=r"Updating time entry 11: .* another description"):
+        tracking.update(11, {"description": "new"})
+    assert tracking.update(11, {"description": "design"}).entry_id == 11
+    assert len(transport.calls) == 6
+
+
+def test_an_entry_that_toggl_says_is_stopped_already_and_runs_is_told():
+    row = {"id": 11, **RUNNING.payload()}
+    tracking, _ = build(
+        lambda call: answer(*((200, row) if call.method == "GET" else (409, "already stopped")), call=call)
+    )
+    with pytest.raises(errors.NotApplied):
+        tracking.stop(11)
+
+
+def test_a_lost_answer_is_looked_up_around_the_very_second():
+    tracking, transport = build(Entries("cut after"))
+    assert create(tracking, ENDED) == (11, False)
+    assert asked(transport) == ["POST /workspaces/7/time_entries", "GET /me/time_entries"]
+    first = NOW - timedelta(hours=1)
+    assert transport.calls[1].params == {
+        "start_date": instant_text(first - timedelta(seconds=1)),
+        "end_date": instant_text(first + timedelta(seconds=1)),
+    }
+
+
+def test_an_entry_of_long_ago_is_looked_up_by_what_changed_since_the_run_started():
+    tracking, transport = build(Entries("cut after"))
+    old = WantedEntry(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
+    assert create(tracking, old) == (11, False)
+    assert transport.calls[1].params == {"since": int((NOW - timedelta(hours=2, minutes=2)).timestamp())}
+
+
+def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
+    toggl = Entries("late")
+    tracking, _ = build(toggl)
+    assert create(tracking, ENDED) == (11, False)
+    assert list(toggl.rows) == [11]
+
+
+def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
+    entries = Entries("late")
+
+    def reply(call: Call) -> Answer:
+        if call.method == "DELETE":
+            return answer(200, "OK", call=call)
+        number = call.path.rsplit("/", 1)[1]
+        return answer(200, entries.rows[int(number)], call=call) if number.isdigit() else entries(call)
+
+    tracking, transport = build(reply)
+    with pytest.raises(errors.NotApplied, match="was deleted, and it is still there") as told:
+        tracking.create(WantedEntry(7, NOW, NOW), in_doubt=False, sent_after=NOW)
+    assert told.value.entity_id in entries.rows
+    assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
+
+
+def test_an_answer_with_another_entry_is_looked_after():
+    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": 60, "stop": instant_text(NOW)}
+
+    def reply(call: Call) -> Answer:
+        return answer(200, row if call.method == "GET" else {**row, "id": 6}, call=call)
+
+    tracking, _ = build(reply)
+    entry, stopped = tracking.stop(5)
+    assert (entry.entry_id, stopped) == (5, True)
+
+
+@pytest.mark.parametrize("refused", ["the look", "the deletion"])
+def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_after_the_wait(refused: str):
+    toggl, noted = Entries("late"), Noted()
+
+    def without_quota(call: Call) -> Answer:
+        looks = sum(1 for one in transport.calls if one.method == "GET")
+        if call.method == "DELETE" or (refused == "the look" and looks > 2):
+            return answer(402, "hourly limit", call=call)
+        return toggl(call)
+
+    tracking, transport = build(without_quota)
+    with pytest.raises(errors.QuotaExhausted):
+        create(tracking, ENDED, noted=noted)
+    assert (noted.doubt, noted.made, list(toggl.rows)) == (True, 12, [11, 12])
+    tracking, _ = build(toggl)
+    assert create(tracking, ENDED, in_doubt=True, noted=noted) == (11, False)
+    assert list(toggl.rows) == [11]
+    assert not noted.doubt
+
+
+def test_a_timer_that_was_started_late_and_stopped_by_ours_is_told_and_not_deleted(caplog: pytest.LogCaptureFixture):
+    toggl = Entries("late")
+
+    def stop_the_late_one(call: Call) -> Answer:
+        result = toggl(call)
+        if call.method == "POST":
+            toggl.rows[11] |= {"stop": instant_text(NOW), "duration": 0}
+        return result
+
+    tracking, _ = build(stop_the_late_one)
+    assert create(tracking, RUNNING) == (12, True)
+    assert list(toggl.rows) == [11, 12]
+    assert "11 is the same but stopped" in caplog.text
+
+
+def test_twins_of_before_are_told_and_one_is_taken(caplog: pytest.LogCaptureFixture):
+    toggl = Entries()
+    toggl.add(RUNNING.payload(), 21)
+    toggl.add(RUNNING.payload(), 20)
+    tracking, transport = build(toggl)
+    assert create(tracking, RUNNING, in_doubt=True) == (20, False)
+    assert asked(transport) == ["GET /me/time_entries"]
+    assert "20, 21" in caplog.text
+
+
+def test_a_list_that_is_none_is_no_proof():
+    tracking, transport = build(lambda call: answer(200, {"data": []}, call=call))
+    with pytest.raises(errors.OutcomeUnknown):
+        create(tracking, ENDED, in_doubt=True)
+    assert asked(transport) == ["GET /me/time_entries"]
+
+
+POSTS = ("answered", "cut after", "cut before", "late", "broken after", "refused", "killed after", "killed before")
+LOOKS = ("answered", "denied", "limited", "killed")
+
+
+class Killed(BaseException):
+    """The end of the process."""
+
+
+class Fate:
+    """A Toggl whose every answer is drawn; what is late is carried out after the look that follows."""
+
+    def __init__(self, posts: list[str], looks: list[str]) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._posts, self._looks = posts, looks
+        self._late: list[Any] = []
+
+    def __call__(self, call: Call) -> Answer:
+        if call.method == "GET":
+            return self._look(call)
+        if call.method == "DELETE":
+            self.rows = [row for row in self.rows if row["id"] != int(call.path.rsplit("/", 1)[1])]
+            return answer(200, b"", call=call, headers={"content-length": "0"})
+        fate = self._posts.pop(0) if self._posts else "answered"
+        if fate == "late":
+            self._late.append(call.payload)
+        elif fate == "answered" or "after" in fate:
+            self._make(call.payload)
+        if fate.startswith("killed"):
+            raise Killed
+        if fate == "refused":
+            return answer(400, "no", call=call)
+        if fate == "broken after":
+            return answer(502, "no", call=call)
+        if fate == "answered":
+            return answer(200, self.rows[-1], call=call)
+        raise CUT
+
+    def _make(self, body: Any) -> None:
+        self.rows.append({"id": len(self.rows) + random.getrandbits(40), "stop": None, **body})
+
+    def _look(self, call: Call) -> Answer:
+        fate = self._looks.pop(0) if self._looks else "answered"
+        seen = list(self.rows)
+        for body in self._late:
+            self._make(body)
+        self._late.clear()
+        if fate == "killed":
+            raise Killed
+        refused = {"denied": (403, "no"), "limited": (402, "hourly limit")}.get(fate)
+        return answer(*(refused or (200, seen)), call=call)
+
+
+# No test here fails on a clock.
+@given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LOOKS), max_size=12))
+def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(posts: list[str], looks: list[str]):
+    toggl, noted = Fate(list(posts), list(looks)), Noted()
+    for number in range(len(posts) + len(looks) + 1):
+        tracking, _ = build(toggl)
+        try:
+            entry_id, _ = create(tracking, ENDED, in_doubt=number > 0, noted=noted)
+        except (errors.ApiError, Killed):
+            assert len(toggl.rows) <= (1 if noted.made is None else 2)
+        else:
+            assert [row["id"] for row in toggl.rows] == [entry_id]
+            return
+    raise AssertionError("it never succeeded")
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, None), (404, "Resource can not be found")])
+def test_that_nothing_runs_is_said_in_two_ways(status: int, body: Any):
+    tracking, _ = build(lambda call: answer(status, body, call=call))
+    assert tracking.find_running() is None
+
+
+def test_stopping_twice_is_stopping_once():
+    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "stop": instant_text(NOW), "duration": 0}
+
+    def reply(call: Call) -> Answer:
+        stops = sum(1 for one in transport.calls if one.method == "PATCH")
+        if call.method == "PATCH" and stops == 1:
+            raise CUT
+        if call.method == "PATCH":
+            return answer(409, "Time entry already stopped", call=call)
+        return answer(200, row, call=call)
+
+    tracking, transport = build(reply)
+    entry, stopped = tracking.stop(5)
+    assert (entry.entry_id, stopped) == (5, False)
+    assert asked(transport) == [
+        "PATCH /workspaces/7/time_entries/5/stop",
+        "PATCH /workspaces/7/time_entries/5/stop",
+        "GET /me/time_entries/5",
+    ]
+
+
+def test_other_refusals_to_stop_are_raised():
+    tracking, _ = build(lambda call: answer(400, "Invalid or missing time_entry_id", call=call))
+    with pytest.raises(errors.PayloadRefused):
+        tracking.stop(5)
+
+
+def test_an_update_sends_what_changes():
+    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": -1}
+    tracking, transport = build(lambda call: answer(200, row, call=call))
+    tracking.update(5, {"description": "x"})
+    assert asked(transport) == ["PUT /workspaces/7/time_entries/5"]
+    assert transport.calls[0].payload == {"workspace_id": 7, "description": "x"}

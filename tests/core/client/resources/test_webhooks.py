@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.fakes import FakeClock, FakeTransport, answer, quota_headers, replies
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Limits, Wanted
+from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.session import TogglSession
+from airflow_provider_toggl.core.client.transport import Call
+
+WANTED = Wanted("airflow", (Filter("time_entry", "*"),), "https://example.org/toggl/webhooks/t", "whsec-90ab")
+ROW = {
+    "subscription_id": 3,
+    "workspace_id": 7,
+    "description": "airflow",
+    "enabled": True,
+    "event_filters": [{"entity": "time_entry", "action": "*"}],
+    "url_callback": "https://example.org/toggl/webhooks/t",
+    "validated_at": None,
+}
+LIST = "/webhooks/api/v1/subscriptions/7"
+CUT = errors.ConnectionTrouble("the connection was cut")
+
+
+def build(reply: Callable[[Call], Answer]) -> tuple[Webhooks, FakeTransport]:
+    transport = FakeTransport(reply)
+    session = TogglSession(
+        transport,
+        HostBook(None, "t"),
+        pace=Pace(200.0),
+        reserve=0,
+        clock=FakeClock(),
+        jitter=random.Random(5),
+    )
+    return Webhooks(session, 7), transport
+
+
+def asked(transport: FakeTransport) -> list[str]:
+    return [f"{call.method} {call.path.removeprefix('/webhooks/api/v1')}" for call in transport.calls]
+
+
+def test_every_call_goes_to_its_address():
+    webhooks, transport = build(lambda call: answer(200, [ROW] if call.method == "GET" else ROW, call=call))
+    webhooks.subscriptions()
+    webhooks.create(WANTED)
+    webhooks.replace(3, WANTED)
+    webhooks.set_enabled(3, True)
+    webhooks.ping(3)
+    webhooks.validate(3, "89ab/..")
+    assert asked(transport) == [
+        "GET /subscriptions/7",
+        "POST /subscriptions/7",
+        "PUT /subscriptions/7/3",
+        "PATCH /subscriptions/7/3",
+        "POST /ping/7/3",
+        "GET /validate/7/3/89ab%2F..",
+    ]
+    assert (
+        transport.calls[1].payload
+        == transport.calls[2].payload
+        == {
+            "description": "airflow",
+            "enabled": True,
+            "event_filters": [{"entity": "time_entry", "action": "*"}],
+            "secret": "whsec-90ab",
+            "url_callback": "https://example.org/toggl/webhooks/t",
+        }
+    )
+    assert transport.calls[3].payload == {"enabled": True}
+
+
+def test_deleted_ones_are_not_listed():
+    webhooks, _ = build(replies(answer(200, [{**ROW, "deleted_at": "2026-01-01T00:00:00Z"}, ROW])))
+    assert [one.subscription_id for one in webhooks.subscriptions()] == [3]
+
+
+@pytest.mark.parametrize("body", [{}, None, "[]", [{"id": 3}], b"<html>"], ids=str)
+def test_a_list_that_is_none_is_malformed(body: Any):
+    webhooks, _ = build(replies(answer(200, body)))
+    with pytest.raises(errors.MalformedAnswer, match="proxy"):
+        webhooks.subscriptions()
+
+
+# -- whether it was made is not known ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "first", [CUT, answer(500, "oops"), answer(200, b'{"subscription_id": 3'), answer(200, None)], ids=str
+)
+def test_one_whose_answer_was_lost_is_looked_for_and_not_made_twice(first: Answer | Exception):
+    webhooks, transport = build(replies(first, answer(200, [ROW])))
+    assert webhooks.create(WANTED).subscription_id == 3
+    assert asked(transport) == ["POST /subscriptions/7", "GET /subscriptions/7"]
+
+
+def test_one_that_was_not_made_is_made_after_the_list_said_so():
+    webhooks, transport = build(replies(CUT, answer(200, []), answer(200, ROW)))
+    assert webhooks.create(WANTED).subscription_id == 3
+    assert asked(transport) == ["POST /subscriptions/7", "GET /subscriptions/7", "POST /subscriptions/7"]
+
+
+def test_one_that_a_slow_first_request_made_meanwhile_is_taken():
+    in_use = answer(400, "Subscription description 'airflow' is already in use for workspace 7")
+    webhooks, _ = build(replies(CUT, answer(200, []), in_use, answer(200, [ROW])))
+    assert webhooks.create(WANTED).subscription_id == 3
+
+
+def test_a_description_that_another_one_has_is_refused():
+    in_use = answer(400, "Subscription description 'airflow' is already in use for workspace 7")
+    webhooks, _ = build(replies(in_use, answer(200, [{**ROW, "url_callback": "https://example.org/other"}])))
+    with pytest.raises(errors.PayloadRefused, match="choose another description"):
+        webhooks.create(WANTED)
+
+
+def test_it_is_not_tried_for_ever():
+    webhooks, transport = build(lambda call: answer(200, [], call=call) if call.method == "GET" else _cut())
+    with pytest.raises(errors.ConnectionTrouble):
+        webhooks.create(WANTED)
+    assert len(asked(transport)) == 3
+
+
+def _cut() -> Answer:
+    raise CUT
+
+
+# -- single answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body", ["Subscription description must not be empty", b"Subscription description must not be empty"]
+)
+def test_an_error_may_be_a_json_string_or_plain_text(body: Any):
+    webhooks, _ = build(replies(answer(400, body)))
+    with pytest.raises(errors.PayloadRefused, match="Give the subscription a description") as caught:
+        webhooks.replace(3, WANTED)
+    assert caught.value.text == "Subscription description must not be empty"
+
+
+def test_a_denial_is_explained():
+    webhooks, _ = build(lambda call: answer(403, "User not found/accessible for workspace", call=call))
+    with pytest.raises(errors.AccessDenied, match="admin"):
+        webhooks.subscriptions()
+
+
+def test_deleting_what_is_gone_is_told_and_no_error():
+    webhooks, _ = build(replies(answer(404, "subscription 3 for workspace 7 was not found")))
+    assert webhooks.delete(3) is False
+
+
+GONE = {**ROW, "deleted_at": "2026-11-28T06:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("script", "requests"),
+    [
+        ([answer(200, GONE)], 1),
+        ([answer(200, "OK"), answer(200, [])], 2),
+        ([answer(200, b""), answer(200, [GONE])], 2),
+        ([answer(200, b"<html>"), answer(200, [])], 2),
+        ([answer(200, ROW), answer(200, [])], 2),
+        ([answer(200, "OK"), answer(200, [ROW]), answer(200, GONE)], 3),
+        ([answer(200, "OK"), answer(200, [ROW]), answer(404, "gone")], 3),
+        ([answer(200, "OK"), answer(402, "hourly limit", headers=quota_headers(0, 60))], 2),
+    ],
+    ids=["shown", "a word", "nothing", "no JSON", "not shown", "at the second try", "late", "no quota to look"],
+)
+def test_a_deletion_that_the_answer_does_not_show_is_looked_after(script: list[Answer], requests: int):
+    webhooks, transport = build(replies(*script))
+    assert webhooks.delete(3) is True
+    assert len(transport.calls) == requests
+
+
+def test_a_subscription_that_is_never_deleted_is_told():
+    webhooks, transport = build(lambda call: answer(200, [ROW] if call.method == "GET" else "OK", call=call))
+    with pytest.raises(errors.NotApplied, match="subscription 3 was deleted, and still lists it"):
+        webhooks.delete(3)
+    assert len(transport.calls) == 4
+
+
+@pytest.mark.parametrize("row", [{**ROW, "enabled": False}, ROW])
+def test_a_change_whose_answer_is_a_word_is_looked_after_in_the_list(row: dict[str, Any]):
+    webhooks, transport = build(replies(answer(200, "OK"), answer(200, [row])))
+    if row["enabled"]:
+        with pytest.raises(errors.NotApplied, match=r"subscription 3: .* enabled \(True, not False\)"):
+            webhooks.set_enabled(3, False)
+    else:
+        assert webhooks.set_enabled(3, False).enabled is False
+    assert len(transport.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("description", "other"),
+        ("enabled", False),
+        ("url_callback", "https://example.org/other"),
+        ("event_filters", [{"entity": "time_entry", "action": "created"}]),
+        ("event_filters", []),
+    ],
+)
+def test_a_subscription_that_is_made_or_replaced_by_something_else_is_told(field: str, value: Any):
+    for write in (lambda webhooks: webhooks.create(WANTED), lambda webhooks: webhooks.replace(3, WANTED)):
+        webhooks, transport = build(replies(answer(200, {**ROW, field: value})))
+        with pytest.raises(errors.NotApplied, match=field) as told:
+            write(webhooks)
+        assert "whsec" not in str(told.value)
+        assert len(transport.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**ROW, "url_callback": "https://EXAMPLE.org:443/toggl/webhooks/t"},
+        {**ROW, "event_filters": [*ROW["event_filters"], {"entity": "time_entry", "action": "created"}]},
+        {**ROW, "description": " airflow "},
+        {**ROW, "secret": "********"},
+        {"subscription_id": 3},
+    ],
+    ids=["address", "filters", "blanks", "masked secret", "fields that are not told"],
+)
+def test_what_means_the_same_is_the_same(row: dict[str, Any]):
+    webhooks, _ = build(replies(answer(200, row)))
+    assert webhooks.create(WANTED).subscription_id == 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "valid"),
+    [
+        (answer(200, "OK"), True),
+        (answer(200, b"OK"), True),
+        (answer(400, "subscription 3 has already been validated"), True),
+        (answer(400, "subscription 3 for workspace 7 and validation code 'x' was not found"), False),
+        (answer(404, "not found"), False),
+    ],
+    ids=["json", "text", "already", "wrong code", "no such address"],
+)
+def test_a_code_validates_or_not(reply: Answer, valid: bool):
+    webhooks, _ = build(replies(reply))
+    assert webhooks.validate(3, "x") is valid
+
+
+@pytest.mark.parametrize(
+    ("body", "limits"),
+    [
+        ({"max_webhooks": 2, "max_events_per_webhook": 6}, Limits(2, 6)),
+        ({"max_webhooks": -1, "max_events_per_webhook": 0}, Limits()),
+        ({"max_webhooks": "many"}, Limits()),
+        ({}, Limits()),
+        (None, Limits()),
+    ],
+    ids=str,
+)
+def test_limits_are_those_that_are_told(body: Any, limits: Limits):
+    webhooks, _ = build(replies(answer(200, body)))
+    assert webhooks.limits() == limits
+
+
+def test_event_filters_are_words_by_word():
+    webhooks, _ = build(replies(answer(200, {"tag": ["created", "deleted"], "client": None})))
+    assert webhooks.event_filters() == {"tag": ("created", "deleted"), "client": ()}
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_a_log_that_is_not_served_is_none(status: int):
+    webhooks, _ = build(replies(answer(status, b"404 page not found")))
+    assert webhooks.find_log_page(3, 0) is None
+
+
+def test_the_log_of_no_subscription_is_an_error():
+    webhooks, _ = build(replies(answer(404, "subscription 3 for workspace 7 was not found")))
+    with pytest.raises(errors.NotFound):
+        webhooks.find_log_page(3, 0)
+
+
+def test_a_page_of_the_log_is_read():
+    webhooks, transport = build(replies(answer(200, {"total": 2, "events": [{"event_id": 9}, "?"]})))
+    page = webhooks.find_log_page(3, 40)
+    assert page is not None
+    assert (page.total, page.events) == (2, ({"event_id": 9},))
+    assert transport.calls[0].params == {"offset": 40}
+
+
+# -- pace and quota ----------------------------------------------------------------------------------------------------
+
+
+def test_the_quota_is_charged_where_toggl_tells_it():
+    webhooks, transport = build(lambda call: answer(200, [], call=call, headers=quota_headers(0, 100)))
+    webhooks.subscriptions()
+    with pytest.raises(errors.QuotaExhausted):
+        webhooks.subscriptions()
+    assert len(transport.calls) == 1
+
+
+def test_without_quota_headers_nothing_is_held_back():
+    webhooks, transport = build(replies(answer(200, [])))
+    for _ in range(40):
+        webhooks.subscriptions()
+    assert len(transport.calls) == 40

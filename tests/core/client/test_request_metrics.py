@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+from support.measured import recording
+
+from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.client.limits.quota import Lane
+from airflow_provider_toggl.core.client.request_metrics import api_of, measure_lane, measure_request, status_class
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(200, "2xx"), (204, "2xx"), (302, "3xx"), (402, "402"), (404, "4xx"), (429, "429"), (503, "5xx"), (None, "none")],
+)
+def test_a_status_has_a_class_and_those_that_need_somebody_their_own(status: int | None, expected: str) -> None:
+    assert status_class(status) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/api/v9/me", "track"),
+        ("/reports/api/v3/workspace/7/search/time_entries", "reports"),
+        ("/webhooks/api/v1/subscriptions/7", "webhooks"),
+    ],
+)
+def test_a_path_is_of_one_of_three_apis(path: str, expected: str) -> None:
+    assert api_of(path) == expected
+
+
+def test_a_request_is_counted_and_timed() -> None:
+    with recording() as recorder:
+        measure_request("toggl_default", "user", "/api/v9/me", 200, 0.5)
+    assert recorder.of(metrics.REQUESTS) == [
+        ({"connection": "toggl_default", "lane": "user", "api": "track", "status": "2xx"}, 1)
+    ]
+    assert recorder.of(metrics.REQUEST_TIME) == [({"connection": "toggl_default", "api": "track"}, 500)]
+
+
+def test_what_is_not_known_of_a_lane_is_not_told() -> None:
+    with recording() as recorder:
+        measure_lane("c", "user", Lane(remaining=3))
+        measure_lane("c", "user", Lane(30, 0, 1000.0))
+    tags = {"connection": "c", "lane": "user"}
+    assert recorder.of(metrics.QUOTA_LEFT) == [(tags, 3), (tags, 0)]
+    assert recorder.of(metrics.QUOTA_LIMIT) == [(tags, 30)]
+    assert recorder.of(metrics.QUOTA_RESET) == [(tags, 1000)]

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fakes import answer, quota_headers
+
+from airflow_provider_toggl.core import errors
+from airflow_provider_toggl.core.client.responses import (
+    error_of,
+    is_quota_refusal,
+    reset_seconds,
+    retry_after,
+    text_of,
+    told_of,
+)
+from airflow_provider_toggl.core.client.transport import Call
+
+QUOTA_TEXTS = [
+    b"You have hit your hourly limit for API calls. Your quota will reset in 1838 seconds.",
+    b"You have hit your hourly limit for API calls. The quota will reset in 133 seconds.",
+    b"Your hourly limit of API requests was reached. Please try again in 2174 seconds.",
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "path", "kind"),
+    [
+        (401, b"", "/api/v9/workspaces/1/projects", errors.WrongCredentials),
+        (403, b"", "/api/v9/me", errors.WrongCredentials),
+        (403, b"Incorrect username and/or password", "/reports/api/v3/workspace/1/x", errors.WrongCredentials),
+        (403, b'"Workspace not found/accessible"', "/reports/api/v3/workspace/1/x", errors.AccessDenied),
+        (404, b'"No client with ID 5 was found"', "/api/v9/workspaces/1/clients/5", errors.NotFound),
+        (410, b"", "/api/v8/me", errors.Gone),
+        (402, b'"Custom project colors available only for premium plans"', "/api/v9/x", errors.PlanLacksFeature),
+        (402, b'"Workspace needs to have this feature enabled"', "/api/v9/x", errors.PlanLacksFeature),
+        (402, QUOTA_TEXTS[0], "/api/v9/x", errors.QuotaExhausted),
+        (429, b"<html><title>429 Too Many Requests</title></html>", "/api/v9/x", errors.RateLimited),
+        (400, b'"Maximum allowed date range is 365 days"', "/api/v9/x", errors.PayloadRefused),
+        (418, b"", "/api/v9/x", errors.PayloadRefused),
+        (302, b"", "/api/v9/x", errors.PayloadRefused),
+        (500, b"", "/api/v9/x", errors.ServerTrouble),
+        (503, b"", "/api/v9/x", errors.ServerTrouble),
+    ],
+)
+def test_each_refusal_has_its_own_type(status, body, path, kind):
+    error = error_of(answer(status, body, call=Call("GET", path)), lane="user")
+    assert type(error) is kind
+
+
+def test_a_good_answer_is_no_error():
+    assert error_of(answer(200, []), lane="user") is None
+
+
+@pytest.mark.parametrize("body", QUOTA_TEXTS)
+def test_each_known_text_of_the_quota_is_told_from_the_plan_and_its_seconds_are_read(body):
+    refused = answer(402, body)
+    assert is_quota_refusal(refused)
+    assert reset_seconds(refused) in {1838.0, 133.0, 2174.0}
+
+
+def test_the_header_goes_before_the_text():
+    assert reset_seconds(answer(402, QUOTA_TEXTS[0], headers=quota_headers(0, 12))) == 12.0
+
+
+def test_a_plan_refusal_on_the_last_request_of_the_quota_is_still_one_of_the_plan():
+    refused = answer(402, b'"Tasks are a premium feature"', headers=quota_headers(0, 100))
+    assert not is_quota_refusal(refused)
+
+
+def test_a_402_that_says_nothing_is_one_of_the_quota_when_none_is_left():
+    assert is_quota_refusal(answer(402, b"", headers=quota_headers(0, 100)))
+
+
+def test_a_402_that_says_nothing_is_one_of_the_plan_when_some_is_left():
+    assert not is_quota_refusal(answer(402, b"", headers=quota_headers(7, 100)))
+
+
+def test_toggls_own_text_is_in_the_error():
+    error = error_of(answer(400, b'"start_date must not be earlier than 2026-08-01"'), lane="user")
+    assert "must not be earlier than 2026-08-01" in str(error)
+
+
+def test_a_long_text_is_cut():
+    assert len(text_of(answer(500, b"x" * 10_000))) < 400
+
+
+def test_an_html_page_is_its_title():
+    assert text_of(answer(429, b"<html><title>429 Too Many Requests</title><body>..")) == "429 Too Many Requests"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("7", 7.0), ("Thu, 28 May 2026 20:26:50 GMT", 10.0), ("soon", None), ("", None)]
+)
+def test_retry_after_is_a_number_or_a_date(value, seconds):
+    asked = answer(429, b"", headers={"retry-after": value, "date": "Thu, 28 May 2026 20:26:40 GMT"})
+    assert retry_after(asked) == seconds
+
+
+def test_the_date_of_an_answer_is_toggls():
+    moment = answer(headers={"date": "Wed, 11 Dec 2024 17:43:57 GMT"}).date
+    assert moment == datetime(2024, 12, 11, 17, 43, 57, tzinfo=timezone.utc)
+
+
+def test_without_a_date_ours_is_taken():
+    assert answer(headers={"date": "yesterday"}).date.year == 2026
+
+
+def test_headers_without_numbers_tell_nothing():
+    assert told_of(answer(headers={"x-toggl-quota-remaining": "many"})) is None
+
+
+def test_an_answer_that_is_not_json_says_so():
+    with pytest.raises(errors.MalformedAnswer, match="not JSON"):
+        answer(200, b"<html>").json()
+
+
+@given(status=st.integers(300, 599), body=st.binary(max_size=400))
+def test_any_refusal_becomes_a_typed_error(status, body):
+    assert isinstance(error_of(answer(status, body), lane="user"), errors.ApiError)

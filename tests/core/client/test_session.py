@@ -1,0 +1,424 @@
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support.fakes import START, FakeClock, FakeTransport, answer, quota_headers, replies
+from support.measured import recording
+
+from airflow_provider_toggl.core import errors, metrics
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.session import TogglSession, observe_waits
+from airflow_provider_toggl.core.client.transport import Call, NotSent
+
+ENTRIES = "/api/v9/workspaces/7/time_entries"
+REPORT = "/reports/api/v3/workspace/7/search/time_entries"
+
+
+def build(reply, *, clock=None, book=None, reserve=0, rate=1.0):
+    clock = clock or FakeClock()
+    transport = FakeTransport(reply)
+    session = TogglSession(
+        transport,
+        book or HostBook(None, "t"),
+        pace=Pace(rate),
+        reserve=reserve,
+        clock=clock,
+        jitter=random.Random(5),
+    )
+    return session, transport, clock
+
+
+def test_requests_keep_the_pace():
+    session, _, clock = build(replies(answer()))
+    for _ in range(5):
+        session.request("GET", "/api/v9/me")
+    assert 4.0 < clock.time - START < 4.5
+
+
+def shared(total, rate=1.0):
+    """Return two sessions of one book and one lane of so many requests, and their clock."""
+    clock, book, left = FakeClock(), HostBook(None, "t"), [total]
+
+    def reply(call):
+        left[0] -= 1
+        return answer(headers=quota_headers(left[0], int(START + 3600 - clock.time)))
+
+    return [build(reply, clock=clock, book=book, rate=rate)[0] for _ in range(2)], clock
+
+
+def test_who_had_its_share_waits_in_its_place_while_the_others_soon_can_use_theirs():
+    (one, other), clock = shared(20)
+    with other.claiming("other"):
+        other.request("GET", ENTRIES)
+        with one.claiming("one"):
+            for _ in range(10):
+                one.request("GET", ENTRIES)
+            before = clock.time
+            with pytest.raises(errors.QuotaExhausted, match="share of other tasks") as stop:
+                one.request("GET", ENTRIES)
+        # It waited for half a minute at most, and may come back before the window is over.
+        assert 10 < clock.time - before <= 30
+        assert stop.value.known_before
+        assert stop.value.resets_at.timestamp() < START + 60
+
+
+def test_who_would_have_to_wait_long_for_the_others_gives_up_at_once():
+    (one, other), clock = shared(800, rate=10.0)
+    with other.claiming("other"):
+        other.request("GET", ENTRIES)
+        with one.claiming("one"):
+            for _ in range(400):
+                one.request("GET", ENTRIES)
+            before = clock.time
+            with pytest.raises(errors.QuotaExhausted):
+                one.request("GET", ENTRIES)
+        assert clock.time == before
+
+
+def test_a_task_that_ended_leaves_its_share_at_once_and_one_that_waits_for_the_reset_does_not():
+    (one, other), clock = shared(10)
+    with other.claiming("other"):
+        other.request("GET", ENTRIES)
+    before = clock.time
+    with one.claiming("one"):
+        for _ in range(9):
+            one.request("GET", ENTRIES)
+    assert clock.time - before < 10
+    for session, name in ((one, "one"), (other, "other")):
+        with pytest.raises(errors.QuotaExhausted), session.claiming(name):
+            session.request("GET", ENTRIES)
+    with one._book._file.transaction() as db:
+        waiting = db.execute("SELECT count(*) FROM claim WHERE alive_until > ?", (START + 3600,)).fetchone()
+    assert waiting == (2,)
+
+
+def test_no_more_is_kept_for_a_task_than_it_said_that_it_wants():
+    (one, other), clock = shared(10)
+    with other.claiming("other"), one.claiming("one"):
+        other.expect(2)
+        other.request("GET", ENTRIES)
+        before = clock.time
+        for _ in range(8):
+            one.request("GET", ENTRIES)
+        assert clock.time - before < 10
+        other.request("GET", ENTRIES)
+
+
+def test_two_sessions_of_one_book_share_the_pace():
+    clock, book = FakeClock(), HostBook(None, "t")
+    one, _, _ = build(replies(answer()), clock=clock, book=book)
+    two, _, _ = build(replies(answer()), clock=clock, book=book)
+    one.request("GET", "/api/v9/me")
+    two.request("GET", "/api/v9/me")
+    assert clock.slept
+
+
+def test_the_pace_counts_from_when_a_request_leaves_and_not_from_when_its_connection_is_opened():
+    clock, book = FakeClock(), HostBook(None, "t")
+    slow, _, _ = build(replies(answer()), clock=clock, book=book)
+    quick, _, _ = build(replies(answer()), clock=clock, book=book)
+    left: list[float] = []
+
+    def send(call: Call, departing):
+        clock.time += 0.4
+        departing()
+        left.append(clock.time)
+        return answer(at=clock.time)
+
+    slow._transport.send = send
+    slow.request("GET", "/api/v9/me")
+    quick.request("GET", "/api/v9/me")
+    assert clock.time - left[0] > 1.0
+
+
+def test_a_request_that_could_not_leave_lets_the_next_one_go():
+    clock, book = FakeClock(), HostBook(None, "t")
+    one, _, _ = build(replies(NotSent("no route"), answer()), clock=clock, book=book)
+    one.request("GET", "/api/v9/me")
+    assert clock.time - START < 5.0
+
+
+def test_a_refusal_that_the_headers_announced_costs_no_request():
+    session, transport, _ = build(replies(answer(headers=quota_headers(0, 100))))
+    session.request("GET", ENTRIES)
+    with pytest.raises(errors.QuotaExhausted) as caught:
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+    assert caught.value.known_before
+    assert 100 <= caught.value.resets_at.timestamp() - START <= 102
+
+
+def test_the_reserve_is_kept_for_people():
+    session, transport, _ = build(replies(answer(headers=quota_headers(5, 100))), reserve=5)
+    session.request("GET", ENTRIES)
+    with pytest.raises(errors.QuotaExhausted):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_after_the_reset_requests_go_on():
+    session, transport, clock = build(replies(answer(headers=quota_headers(0, 100))))
+    session.request("GET", ENTRIES)
+    clock.time += 101
+    session.request("GET", ENTRIES)
+    assert len(transport.calls) == 2
+
+
+def test_lanes_are_counted_apart():
+    session, transport, _ = build(replies(answer(headers=quota_headers(0, 100))))
+    session.request("GET", ENTRIES)
+    session.request("GET", "/api/v9/me")
+    assert len(transport.calls) == 2
+
+
+def test_a_refused_quota_is_raised_and_remembered_by_all():
+    text = b"You have hit your hourly limit for API calls. Your quota will reset in 60 seconds."
+    session, transport, clock = build(replies(answer(402, text)))
+    with pytest.raises(errors.QuotaExhausted) as caught:
+        session.request("GET", ENTRIES)
+    assert not caught.value.known_before
+    with pytest.raises(errors.QuotaExhausted):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+    clock.time += 61
+    with pytest.raises(errors.QuotaExhausted):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_read_is_tried_again_when_toggl_has_trouble(status):
+    session, transport, _ = build(replies(answer(status, b""), answer(status, b""), answer(200, [1])))
+    assert session.request("GET", ENTRIES).json() == [1]
+    assert len(transport.calls) == 3
+
+
+def test_a_report_is_a_read_although_it_is_posted():
+    session, transport, _ = build(replies(errors.ConnectionTrouble("cut"), answer(200, [])))
+    session.request("POST", REPORT, payload={})
+    assert len(transport.calls) == 2
+
+
+def test_a_write_whose_effect_is_unknown_is_not_sent_again():
+    session, transport, _ = build(replies(errors.ConnectionTrouble("cut"), answer(200, {})))
+    with pytest.raises(errors.ConnectionTrouble):
+        session.request("POST", ENTRIES, payload={})
+    assert len(transport.calls) == 1
+
+
+def test_a_write_that_never_left_is_sent_again():
+    session, transport, _ = build(replies(NotSent("no route"), answer(200, {})))
+    session.request("POST", ENTRIES, payload={})
+    assert len(transport.calls) == 2
+
+
+def test_a_write_that_the_caller_calls_idempotent_is_sent_again():
+    session, transport, _ = build(replies(answer(500, b""), answer(200, {})))
+    session.request("PUT", ENTRIES + "/5", payload={}, idempotent=True)
+    assert len(transport.calls) == 2
+
+
+def test_a_rate_limit_is_waited_for_and_even_a_write_comes_again():
+    session, transport, clock = build(replies(answer(429, b"", headers={"retry-after": "3"}), answer(200, {})))
+    session.request("POST", ENTRIES, payload={})
+    assert len(transport.calls) == 2
+    assert clock.time - START >= 3
+
+
+def test_a_long_rate_limit_is_the_callers_to_wait_for():
+    session, transport, _ = build(replies(answer(429, b"", headers={"retry-after": "600"})))
+    with pytest.raises(errors.RateLimited):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_tries_end():
+    session, transport, _ = build(replies(answer(500, b"")))
+    with pytest.raises(errors.ServerTrouble):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 5
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_what_will_not_change_is_not_asked_twice(status):
+    session, transport, _ = build(replies(answer(status, b'"no"')))
+    with pytest.raises(errors.ApiError):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_the_quota_can_be_asked_for():
+    rows = [
+        {"organization_id": None, "remaining": 29, "resets_in_secs": 3600, "total": 30},
+        {"organization_id": 3, "remaining": -1, "resets_in_secs": 10, "total": 240},
+    ]
+    session, _, _ = build(replies(answer(200, rows)))
+    lanes = session.read_quota()
+    assert lanes["user"].remaining == 29
+    assert lanes["organization:3"].remaining == 0
+
+
+def test_the_organization_of_a_workspace_is_asked_for_once():
+    session, transport, _ = build(replies(answer(200, {"id": 7, "organization_id": 3})))
+    assert session.organization_of(7) == 3
+    assert session.organization_of(7) == 3
+    assert len(transport.calls) == 1
+    assert session.lane_of(ENTRIES) == "organization:3"
+
+
+def test_what_a_workspace_was_charged_moves_to_its_organization():
+    session, transport, _ = build(
+        replies(answer(200, {"organization_id": 3}, headers=quota_headers(1, 100))), reserve=1
+    )
+    session.organization_of(7)
+    with pytest.raises(errors.QuotaExhausted, match="organization:3"):
+        session.request("GET", ENTRIES)
+    assert len(transport.calls) == 1
+
+
+def test_a_caller_hears_of_a_wait_before_it():
+    session, _, _ = build(replies(answer()))
+    heard: list[float] = []
+    session.before_wait = heard.append
+    session.request("GET", "/api/v9/me")
+    session.request("GET", "/api/v9/me")
+    assert heard
+
+
+def test_an_estimate_asks_nothing():
+    session, transport, _ = build(replies(answer()))
+    assert session.estimate(12, ENTRIES).requests == 12
+    assert transport.calls == []
+
+
+def test_a_call_has_what_was_asked():
+    session, transport, _ = build(replies(answer()))
+    session.request("get", "/api/v9/me", params={"since": 5})
+    assert transport.calls == [Call("GET", "/api/v9/me", {"since": 5}, None)]
+
+
+def test_each_try_each_wait_and_what_is_left_of_the_lane_are_measured():
+    script = (
+        answer(headers=quota_headers(5, 100)),
+        answer(503),
+        answer(402, "You have hit your hourly limit for API calls.", headers=quota_headers(0, 90)),
+    )
+    session, _, _ = build(replies(*script))
+    session.name = "mine"
+    with recording() as recorder:
+        session.request("GET", ENTRIES)
+        with pytest.raises(errors.QuotaExhausted):
+            session.request("GET", ENTRIES)
+    lane = {"connection": "mine", "lane": "workspace:7"}
+    assert recorder.of(metrics.REQUESTS) == [
+        ({**lane, "api": "track", "status": status}, 1) for status in ("2xx", "5xx", "402")
+    ]
+    assert len(recorder.of(metrics.REQUEST_TIME)) == 3
+    assert {tags["reason"] for tags, _ in recorder.of(metrics.WAIT)} == {"pace", "retry"}
+    assert [value for tags, value in recorder.of(metrics.QUOTA_LEFT) if tags == lane] == [5, 4, 0, 0]
+
+
+def test_a_request_without_an_answer_is_counted_as_one():
+    session, _, _ = build(replies(NotSent("No way."), answer()))
+    with recording() as recorder:
+        session.request("GET", "/api/v9/me")
+    assert [tags["status"] for tags, _ in recorder.of(metrics.REQUESTS)] == ["none", "2xx"]
+
+
+# -- long waits are visible --------------------------------------------------------------------------------------------
+
+
+def test_a_wait_for_a_turn_is_said_when_it_begins_and_each_minute(caplog: pytest.LogCaptureFixture):
+    session, _, clock = build(replies(answer()), rate=1 / 200)
+    session.request("GET", "/api/v9/me")
+    with caplog.at_level("INFO"):
+        session.request("GET", "/api/v9/me")
+    left = [record.getMessage().rpartition(": ")[2] for record in caplog.records]
+    assert left == ["3 min left.", "2 min left.", "84 s left.", "24 s left."]
+    assert 190 < clock.time - START < 210
+    assert all(
+        "Waiting for the pace of requests that all tasks with this token share until" in r for r in caplog.messages
+    )
+
+
+def test_many_short_waits_in_a_row_are_said_each_minute_too(caplog: pytest.LogCaptureFixture):
+    book, clock = HostBook(None, "t"), FakeClock()
+    session, _, _ = build(replies(answer()), clock=clock, book=book, rate=1 / 5)
+    session.request("GET", "/api/v9/me")
+
+    class Held(FakeClock):
+        """Somebody else is refused again and again, so that each wait becomes another one."""
+
+        def sleep(self, seconds: float) -> None:
+            clock.sleep(seconds)
+            if clock.time < START + 200:
+                book.hold_back(7.0, clock.time)
+
+        def now(self) -> float:
+            return clock.now()
+
+    held, _, _ = build(replies(answer()), clock=Held(), book=book, rate=1 / 5)
+    with caplog.at_level("INFO"):
+        held.request("GET", "/api/v9/me")
+    assert 200 < clock.time - START < 230
+    assert len(caplog.messages) == 3
+
+
+def test_a_short_wait_is_not_said(caplog: pytest.LogCaptureFixture):
+    session, _, _ = build(replies(answer()))
+    with caplog.at_level("INFO"):
+        for _ in range(5):
+            session.request("GET", "/api/v9/me")
+    assert caplog.messages == []
+
+
+def test_who_observes_waits_is_told_of_long_ones_while_they_last():
+    session, _, clock = build(replies(answer(429, b"", headers={"retry-after": "20"}), answer()))
+    told: list[tuple[str, float, int]] = []
+
+    @contextmanager
+    def observer(*wait: Any) -> Iterator[None]:
+        told.append(wait)
+        yield
+        told.append(("over", clock.time, session.spent))
+
+    with observe_waits(observer):
+        session.request("GET", "/api/v9/me")
+    (reason, until, spent), (over, at, _) = told
+    assert (reason, spent, over) == ("retry", 1, "over")
+    assert START + 20 <= until <= at
+    session.request("GET", "/api/v9/me")
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "3"}], ids=["not told", "told"])
+def test_a_line_about_a_429_says_once_when_the_request_is_tried_again(
+    headers: dict[str, str], caplog: pytest.LogCaptureFixture
+):
+    session, _, _ = build(replies(answer(429, b"", headers=headers), answer()))
+    session.request("GET", "/api/v9/me")
+    (line,) = [line for line in caplog.messages if "429" in line]
+    assert re.fullmatch(
+        r"GET /api/v9/me was answered 429: too many requests at once for this token and address\. "
+        r"Trying again in \d+\.\d s \(1 of 4\)\.",
+        line,
+    )
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_no_line_about_another_try_advises_a_person_to_try_again(status: int, caplog: pytest.LogCaptureFixture):
+    session, _, _ = build(replies(answer(status, b"no"), answer()))
+    session.request("GET", "/api/v9/me")
+    assert [line for line in caplog.messages if re.search("try again|after \\d", line, re.IGNORECASE)] == []
+
+
+def test_a_429_that_is_given_up_says_when_to_try_again():
+    session, _, _ = build(replies(*[answer(429, b"")] * 5))
+    with pytest.raises(errors.RateLimited, match=r"429: .*Try again after \d\d:\d\d:\d\d UTC"):
+        session.request("GET", "/api/v9/me")

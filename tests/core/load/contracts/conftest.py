@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.fakes import FakeClock
+from support.mariadb import MariadbServer, find_mariadb, running_mariadb
+from support.postgres import PostgresServer, running_postgres
+from support.warehouses import Place
+
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
+
+numbers = itertools.count(1)
+
+# Each server is started by one process of the test run.
+ENGINES = [
+    "duckdb",
+    pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
+    "sqlite",
+    pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
+    pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
+]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    if find_mariadb() is None:
+        pytest.skip("MariaDB is not installed")
+    with running_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A place of an engine where nothing has been landed yet."""
+    if request.param == "mysql":
+        return Place("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
+    if request.param in ("postgres", "ansi"):
+        return Place(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
+    return Place(request.param, str(tmp_path / f"warehouse.{request.param}"))
+
+
+@pytest.fixture
+def target(place: Place, clock: FakeClock) -> Iterator[SqlTarget]:
+    with place.open(clock=clock) as target:
+        yield target

@@ -1,0 +1,74 @@
+"""The rule of merging on each engine, and that all of them keep the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.histories import Seen, model, sightings
+from support.mariadb import find_mariadb, running_mariadb
+from support.postgres import running_postgres
+from support.warehouses import Place, rows
+
+from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.records import Batch
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
+
+pytestmark = pytest.mark.xdist_group("agreement")
+
+NAMES = ARROW_SCHEMAS["time_entries"].names
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SqlTarget]]:
+    folder: Path = tmp_path_factory.mktemp("agreement")
+    places = [Place("duckdb", str(folder / "w.duckdb")), Place("sqlite", str(folder / "w.sqlite"))]
+    with running_postgres() as postgres:
+        places.append(Place("postgres", postgres.dsn))
+        if find_mariadb() is None:
+            yield from opened(places)
+            return
+        with running_mariadb() as mariadb:
+            places.append(Place("mysql", str(mariadb.port)))
+            yield from opened(places)
+
+
+def opened(places: Iterable[Place]) -> Iterator[dict[str, SqlTarget]]:
+    targets = {
+        place.engine: place.open(**({"hold_seconds": 3600} if place.engine == "duckdb" else {})) for place in places
+    }
+    yield targets
+    for target in targets.values():
+        target.close()
+
+
+def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[str, Any]]:
+    with target._transaction() as session:
+        session.run('delete from "time_entries"')
+    for group in groups:
+        target.land(group)
+    found = rows(target, f"select {', '.join(NAMES)} from time_entries order by id")
+    stored = [dict(zip(NAMES, row, strict=True)) for row in found]
+    for row in stored:
+        if isinstance(row["tag_ids"], str):
+            row["tag_ids"] = [int(tag) for tag in row["tag_ids"].strip("[]").split(",") if tag]
+    return stored
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
+def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
+    targets: dict[str, SqlTarget], data: st.DataObject, history: list[Seen]
+) -> None:
+    batches = [seen.batch() for seen in history]
+    expected = model(batches)
+    for target in targets.values():
+        repeated = batches + data.draw(st.lists(st.sampled_from(batches), max_size=2), label="repeated")
+        order = data.draw(st.permutations(repeated), label="order")
+        cuts = sorted(data.draw(st.sets(st.integers(1, len(order)), max_size=3), label="cuts") | {len(order)})
+        groups = [order[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)]
+        assert land_afresh(target, groups) == expected

@@ -1,0 +1,137 @@
+"""Whatever a field holds: each engine lands the rest, in every zone and with history, and rejects can be retried."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from support.observations import NOON, WORKSPACE
+from support.odd_values import COMMON, TIMES, Told, literals_for, tell
+from support.warehouses import Place, rows
+
+from airflow_provider_toggl.core.load.days import find_days, find_fact_days
+from airflow_provider_toggl.core.load.dialects import ANSI
+from airflow_provider_toggl.core.load.event_shapes import EVENTS
+from airflow_provider_toggl.core.load.events import decode_events
+from airflow_provider_toggl.core.load.records import MANY_REJECTED, Batch, Observation, decode_page
+from airflow_provider_toggl.core.load.records import Told as OfEvents
+from airflow_provider_toggl.core.load.schemas import TABLES
+from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.sync.redrive import land_rejected
+
+ZONES = ["Pacific/Pago_Pago", "Pacific/Kiritimati"]
+# One key of each type of columns: what an engine takes depends on the type alone.
+KEYS = {
+    "time_entry": ["duration", "billable", "description", "start", "stop", "at", "tag_ids", "server_deleted_at"],
+    "project": ["rate", "start_date", "created_at", "recurring_parameters", "name"],
+}
+
+
+def corpus() -> list[Told]:
+    types = {
+        (entity, key): field.type
+        for entity, shape in EVENTS.items()
+        for field in shape.payload.fields
+        for key in field.keys
+    }
+    places = [(entity, key) for entity, keys in KEYS.items() for key in keys]
+    literals = [(*place, literal) for place in places for literal in literals_for(types[place])]
+    return [tell(*each, id_=number) for number, each in enumerate(literals, 1)]
+
+
+CORPUS = corpus()
+
+
+def pages() -> list[Batch]:
+    """Return the corpus as lists and reports tell it, in pages so small that none is taken for broken as a whole."""
+    texts = [(told.stream, text) for told in CORPUS for text in (told.page, told.report) if text is not None]
+    batches = []
+    for stream in TABLES:
+        own = [text for of, text in texts if of == stream]
+        for begin in range(0, len(own), MANY_REJECTED - 1):
+            page = b"[" + b",".join(own[begin : begin + MANY_REJECTED - 1]) + b"]"
+            batches.append(decode_page(stream, page, Observation(WORKSPACE, NOON)))
+    return batches
+
+
+def land_and_look(target: SqlTarget, batches: list[Batch]) -> dict[str, int]:
+    """Land batches with history and changed days, in one zone and then the other; return what is there."""
+    target.keep_history(True)
+    for zone in ZONES:
+        target.set_timezone(zone)
+        target.land(batches, note_days=True)
+        with target.transaction() as session:
+            # Before and after, engines and this package know other offsets of some zones.
+            days = {day for _, day in find_fact_days(session) if 2000 <= day.year < 2040}
+            assert days
+            assert days <= set(find_days(session).days)
+        assert rows(target, 'select "time_entry_id", "local_date" from "time_entry_facts"')
+        without_day = 'select count(*) from "time_entry_facts" where "local_date" is null'
+        assert rows(target, without_day) == [(0,)]
+    for table in (*TABLES, "time_entry_versions"):
+        target.query(f'select * from "{table}"')
+    return target.counts() | {"rejected": rows(target, 'select count(*) from "rejected_records"')[0][0]}
+
+
+def with_short_texts(batch: Batch) -> Batch:
+    """Return a batch without texts that the columns of an engine that is not known cannot hold."""
+    kept = pa.array([True] * batch.rows, pa.bool_())
+    for field in batch.table.schema:
+        if pa.types.is_string(field.type):
+            sizes = pc.fill_null(pc.utf8_length(batch.table[field.name].combine_chunks()), 0)
+            kept = pc.and_(kept, pc.less(sizes, ANSI.raw_limit))
+    told = batch.told and OfEvents(batch.told.actor_ids.filter(kept), batch.told.actions.filter(kept))
+    return replace(batch, table=batch.table.filter(kept), told=told)
+
+
+def expected(batches: list[Batch]) -> dict[str, Any]:
+    ids: dict[str, set[int]] = {stream: set() for stream in TABLES}
+    for batch in batches:
+        ids[batch.stream] |= set(batch.table["id"].to_pylist())
+    rejected = {(one.stream, one.raw) for batch in batches for one in batch.rejected}
+    return {stream: len(some) for stream, some in ids.items()} | {"rejected": len(rejected)}
+
+
+@pytest.mark.parametrize("way", ["pages", "events"])
+def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: Place, way: str) -> None:
+    batches = pages() if way == "pages" else list(decode_events([told.event for told in CORPUS]).batches)
+    if place.engine == "ansi":
+        batches = [with_short_texts(batch) for batch in batches]
+    with place.open() as target:
+        there = land_and_look(target, batches)
+        assert there == expected(batches)
+        tried_again = land_rejected(target)
+        assert (tried_again.tried, tried_again.landed) == (there["rejected"], 0)
+        assert target.counts() | {"rejected": there["rejected"]} == there
+
+
+def test_the_corpus_has_both_rows_and_rejected_records_of_each_type() -> None:
+    decided = Counter(
+        (batch.stream, batch.rows > 0) for told in CORPUS for batch in decode_events([told.event]).batches
+    )
+    assert min(decided[stream, landed] for stream in ("time_entries", "projects") for landed in (True, False)) > 20
+    assert len(CORPUS) > len(COMMON) + len(TIMES)
+
+
+def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_no_landing(place: Place) -> None:
+    entry = '{"id": %d, "start": "2026-01-01T08:00:00Z", "stop": null, "duration": 0, "at": "2026-01-01T08:00:00Z"}'
+    page = ("[" + ",".join(entry % number for number in (1, 2, 3)) + "]").encode()
+    later = page.replace(b'"at": "2026-01-01T08:00:00Z"', b'"at": "2026-01-02T08:00:00Z"')
+    with place.open() as target:
+        target.set_timezone(ZONES[0])
+        target.land([decode_page("time_entries", page, Observation(WORKSPACE, NOON))])
+        zero = "0001-01-01T00:00:00.000000Z" if place.engine == "sqlite" else "0001-01-01 00:00:00"
+        last = "9999-12-31T23:59:59.000000Z" if place.engine == "sqlite" else "9999-12-31 23:59:59"
+        with target.transaction() as session:
+            session.run(f'update "time_entries" set "start" = \'{zero}\' where "id" = 1')
+            session.run(f'update "time_entries" set "start" = \'{last}\' where "id" = 2')
+        for zone in (*ZONES, ZONES[0]):
+            target.set_timezone(zone)
+        with target.transaction() as session:
+            assert len({day for _, day in find_fact_days(session)}) == 1
+        landed = target.land([decode_page("time_entries", later, Observation(WORKSPACE, NOON))], note_days=True)
+        assert landed.updated == 3

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_toggl.core.clock import SystemClock
+from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.sync.page_loader import PageLander
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
+PAGE = Page(
+    "tags", b'[{"id": 1, "workspace_id": 8, "name": "a"}, {"id": 2}]', 2, NOON, NOON, '{"here": 1}', 3, where="all"
+)
+
+
+def test_a_page_is_landed_with_the_progress_that_it_stands_for(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    with DuckdbTarget(tmp_path / "w.duckdb") as target:
+        lander = PageLander(target, 8, "8", SystemClock())
+        landed = lander.land(PAGE, lander.decode(PAGE))
+        state = target.find_state("tags", "8")
+    assert (landed.inserted, landed.rejected) == (1, 1)
+    assert state is not None
+    assert (state.watermark, state.cursor, state.requests_spent) == (NOON, '{"here": 1}', 3)
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "tags, all: 1 record cannot be landed" in record.getMessage()

@@ -1,0 +1,507 @@
+from __future__ import annotations
+
+import json
+import logging
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from support.measured import recording
+from support.pulls import STREAMS, Workspace
+from support.truth import truth
+
+from airflow_provider_toggl.core import metrics
+from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, ConfigurationError, QuotaExhausted
+from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.sync.pull import PullRequest, Summary
+
+NOW = datetime.now(timezone.utc)
+TODAY = NOW.date()
+DAY = timedelta(days=1)
+
+
+def fail_from_page(number: int) -> Any:
+    """Return what lets a run fail when it asks for that page, from 1."""
+    asked = 0
+
+    def before_call(call: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked >= number:
+            raise AccessDenied("ordered by the test", status=403)
+
+    return before_call
+
+
+def edit(workspace: Workspace, entry_id: int, description: str) -> None:
+    """Change an entry as its owner would, now."""
+    world = workspace.toggl.world
+    world.change(world.time_entries[entry_id], {"description": description}, world.owner)
+
+
+def entries_by_start(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return the live entries, oldest first."""
+    live = [row for row in truth(workspace.toggl.url, "time_entries").values() if not row["deleted_at"]]
+    return sorted(live, key=lambda row: (row["start"], row["id"]))
+
+
+# -- a first load ------------------------------------------------------------------------------------------------------
+
+
+def test_a_first_load_brings_the_whole_workspace(workspace: Workspace):
+    summaries = workspace.pull_all(page_size=50)
+    assert workspace.wrong() == []
+    assert {name: summary.rows for name, summary in summaries.items()}["time_entries"] == 240
+    assert all(summary.inserted == summary.rows for summary in summaries.values())
+
+
+def test_what_a_pull_does_is_measured_and_its_lines_have_fields(workspace: Workspace, caplog: pytest.LogCaptureFixture):
+    with recording() as recorder, caplog.at_level(logging.INFO):
+        summary = workspace.pull(page_size=50)
+    by = {"by": "pull", "stream": "time_entries"}
+    landed = recorder.of(metrics.LANDED)
+    assert {tags["result"] for tags, _ in landed} == {"inserted"}
+    assert sum(value for _, value in landed) == 240
+    assert len(recorder.of(metrics.PAGES)) == len(recorder.of(metrics.LAND_TIME)) == summary.pages
+    assert recorder.of(metrics.RUN_REQUESTS) == [(by, summary.requests)]
+    assert sum(value for _, value in recorder.of(metrics.REQUESTS)) == summary.requests
+    ((tags, mark),) = recorder.of(metrics.WATERMARK)
+    assert tags == {**by, "workspace": str(summary.workspace_id), "warehouse": ""}
+    assert datetime.fromtimestamp(mark, timezone.utc) == parse_instant(str(summary.watermark))
+    last = caplog.records[-1]
+    assert (vars(last)["rows"], vars(last)["stream"], vars(last)["by"]) == (240, "time_entries", "pull")
+
+
+def test_a_first_load_without_since_ends_at_the_first_year_without_entries(build):
+    workspace = build(entries=200, days=900)
+    workspace.pull()
+    assert workspace.wrong("time_entries") == []
+    assert workspace.state()["watermark"] is not None
+    # Three years with entries, one without, and the planned ones.
+    assert len(workspace.pages()) == 5
+
+
+def test_a_first_load_with_since_reads_from_that_day_on(workspace: Workspace):
+    first = TODAY - 20 * DAY
+    workspace.pull(since=first)
+    starts = [row["start"].date() for row in workspace.content()]
+    assert min(starts) >= first - DAY
+    wanted = [row for row in entries_by_start(workspace) if row["start"] >= f"{first + DAY}"]
+    assert {row["id"] for row in workspace.content()} >= {row["id"] for row in wanted}
+    assert min(page["start_date"] for page in workspace.pages()) == first.isoformat()
+
+
+def test_an_earlier_since_reads_only_what_lies_between(build):
+    workspace = build(days=100)
+    workspace.pull(since=TODAY - 20 * DAY)
+    workspace.toggl.reset_requests()
+    workspace.pull(since=TODAY - 110 * DAY)
+    assert workspace.wrong("time_entries") == []
+    whole = [page for page in workspace.pages() if page["order_by"] == "date"]
+    assert {(page["start_date"], page["end_date"]) for page in whole} == {
+        (str(TODAY - 110 * DAY), str(TODAY - 21 * DAY))
+    }
+
+
+def test_rows_are_asked_for_unrounded_with_amounts_and_one_by_one(workspace: Workspace):
+    workspace.pull()
+    for page in workspace.pages():
+        asked = {name: page[name] for name in ("rounding", "rounding_minutes", "grouped", "hide_amounts")}
+        assert asked == {"rounding": 0, "rounding_minutes": 0, "grouped": False, "hide_amounts": False}
+
+
+def test_the_watermark_is_not_told_before_the_whole_history_is_read(build):
+    workspace = build(entries=200, days=900)
+    with pytest.raises(AccessDenied):
+        workspace.pull(before_call=fail_from_page(3))
+    assert workspace.state()["watermark"] is None
+    assert workspace.pull().watermark is not None
+
+
+# -- later runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_one_run_after_500_changes_of_every_kind_ends_with_the_truth(build, seed: int):
+    workspace = build(seed=seed, entries=400)
+    workspace.pull_all()
+    workspace.toggl.advance(3600)
+    assert len(workspace.toggl.mutate(seed=seed, n=500)) == 500
+    workspace.pull_all(page_size=200)
+    assert workspace.wrong(with_deletions=False) == []
+
+
+def test_a_first_load_and_a_run_after_scattered_changes_take_few_requests(build):
+    workspace = build(entries=2_000, days=365)
+    assert workspace.pull_all()["time_entries"].requests <= 5
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=5, n=100)
+    summaries = workspace.pull_all()
+    assert summaries["time_entries"].requests <= 3
+    assert sum(summary.requests for summary in summaries.values()) <= 11
+    assert workspace.wrong(with_deletions=False) == []
+
+
+def test_the_same_run_twice_changes_nothing(workspace: Workspace):
+    workspace.pull_all()
+    before = {stream: workspace.content(stream) for stream in STREAMS}
+    summaries = workspace.pull_all()
+    assert {stream: workspace.content(stream) for stream in STREAMS} == before
+    assert all(summary.inserted == summary.absent == summary.rejected == 0 for summary in summaries.values())
+
+
+def test_a_retry_of_a_run_that_had_ended_asks_nothing(workspace: Workspace):
+    started = datetime.now(timezone.utc)
+    for stream in STREAMS:
+        workspace.pull(stream, run_started=started)
+        assert workspace.pull(stream, run_started=started).requests == 0
+
+
+def test_an_edit_of_an_entry_of_three_years_ago_is_found_by_one_run(build):
+    workspace = build(entries=300, days=1090)
+    workspace.pull(since=TODAY - 1090 * DAY)
+    workspace.toggl.advance(3600)
+    edit(workspace, entries_by_start(workspace)[3]["id"], "found after three years")
+    workspace.toggl.reset_requests()
+    assert workspace.pull().requests <= 3
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_long_history_is_looked_through_in_turns_within_the_budget(build):
+    workspace = build(entries=200, days=2_500)
+    workspace.pull(since=TODAY - 2_500 * DAY)
+    workspace.toggl.advance(3600)
+    for number, row in enumerate(entries_by_start(workspace)[::10]):
+        edit(workspace, row["id"], f"edit {number}")
+    spent = []
+    while workspace.wrong("time_entries") and len(spent) < 8:
+        spent.append(workspace.pull(windows_per_run=2).requests)
+    assert workspace.wrong("time_entries") == []
+    # Seven years, the newest one in every run.
+    assert len(spent) >= 4
+    assert max(spent) <= 3
+
+
+def test_entries_that_are_moved_between_the_years_are_found(build):
+    workspace = build(entries=150, days=700)
+    workspace.pull(since=TODAY - 720 * DAY)
+    workspace.toggl.advance(3600)
+    world, rows = workspace.toggl.world, entries_by_start(workspace)
+    year = timedelta(days=366)
+    for row in [row for row in rows[:20] if row["stop"]]:
+        entry = world.time_entries[row["id"]]
+        world.change(entry, {"start": entry.start + year, "stop": entry.stop + year}, world.owner)
+    workspace.pull()
+    assert workspace.wrong("time_entries") == []
+
+
+def test_planned_entries_are_found_once_a_day(workspace: Workspace):
+    workspace.pull()
+    workspace.toggl.advance(3600)
+    world = workspace.toggl.world
+    entry = next(entry for entry in world.time_entries.values() if entry.stop and not entry.deleted_at)
+    world.change(entry, {"start": entry.start + timedelta(days=120), "stop": entry.stop + timedelta(days=120)})
+    assert world.time_entries[entry.id].start > world.now()
+    workspace.pull()
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_small_page_size_of_one_run_is_not_that_of_the_next(workspace: Workspace):
+    workspace.pull(page_size=50)
+    workspace.pull(page_size=1000)
+    assert workspace.pages()[-1]["page_size"] == 1000
+
+
+def test_a_larger_page_size_than_usual_is_asked_for(workspace: Workspace):
+    workspace.pull(page_size=5000)
+    assert workspace.pages()[0]["page_size"] == 5000
+
+
+# -- interrupted runs --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [1, 3, 6])
+def test_a_run_that_fails_at_any_page_goes_on_there(workspace: Workspace, page: int):
+    started = datetime.now(timezone.utc)
+    with pytest.raises(AccessDenied):
+        workspace.pull(page_size=60, run_started=started, before_call=fail_from_page(page))
+    assert len(workspace.content()) == min(60 * (page - 1), 240)
+    workspace.pull(page_size=60, run_started=started)
+    assert workspace.wrong("time_entries") == []
+    asked = [(page["start_date"], page["first_row_number"]) for page in workspace.pages()]
+    assert len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("page", [2, 5])
+def test_a_new_run_after_a_broken_first_load_brings_what_changed_meanwhile(workspace: Workspace, page: int):
+    with pytest.raises(AccessDenied):
+        workspace.pull(page_size=60, before_call=fail_from_page(page))
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=page, n=60)
+    workspace.pull(page_size=60)
+    assert workspace.wrong("time_entries", with_deletions=False) == []
+
+
+def test_a_new_run_after_a_broken_later_one_brings_what_changed_meanwhile(workspace: Workspace):
+    workspace.pull(page_size=60)
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=1, n=150)
+    with pytest.raises(AccessDenied):
+        workspace.pull(page_size=20, before_call=fail_from_page(3))
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=2, n=60)
+    workspace.pull(page_size=20)
+    assert workspace.wrong("time_entries", with_deletions=False) == []
+
+
+@pytest.mark.parametrize("stream", ["projects", "tags", "tasks"])
+def test_a_new_run_after_a_broken_list_brings_what_changed_meanwhile(build, stream: str):
+    workspace = build(entries=20, projects=450, tags=450, tasks=450)
+    with pytest.raises(AccessDenied):
+        workspace.pull(stream, before_call=fail_from_page(3))
+    assert len(workspace.content(stream)) == 400
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=3, n=40, kinds=[f"rename_{stream[:-1]}", f"create_{stream[:-1]}"])
+    workspace.pull(stream)
+    assert workspace.wrong(stream) == []
+
+
+def test_a_list_that_a_quota_cuts_goes_on_at_the_next_page(build):
+    workspace = build(entries=20, projects=440)
+    started = datetime.now(timezone.utc)
+    with pytest.raises(AccessDenied):
+        workspace.pull("projects", run_started=started, before_call=fail_from_page(3))
+    workspace.pull("projects", run_started=started)
+    assert workspace.wrong("projects") == []
+    asked = [call["query"] for call in workspace.calls("/projects") if "since" not in call["query"]]
+    assert len(asked) == len(set(asked)) == 3
+
+
+def test_a_used_up_quota_is_known_before_a_request_is_wasted_and_pages_stay(build):
+    workspace = build(entries=300, quota_enforced=True, organization_quota=4, quota_window_seconds=600)
+    session = workspace.session()
+    with pytest.raises(QuotaExhausted) as caught:
+        workspace.pull(page_size=50, session=session)
+    assert caught.value.known_before
+    assert len(workspace.content()) == 200
+    assert workspace.toggl.requests()["by_status"] == {"200": 4}
+    workspace.toggl.advance(601)
+    workspace.toggl.set(organization_quota=100)
+    workspace.pull(page_size=50)
+    assert workspace.wrong("time_entries") == []
+
+
+def test_a_quota_that_slides_is_waited_for_again_and_again_and_never_overdrawn(build):
+    quota = {"quota_enforced": True, "quota_kind": "sliding", "organization_quota": 3, "quota_window_seconds": 90}
+    workspace: Workspace = build(**quota)
+    started, waits = datetime.now(timezone.utc), 0
+    while waits < 20:
+        try:
+            workspace.pull(page_size=30, run_started=started)
+            break
+        except QuotaExhausted as error:
+            waits += 1
+            left = error.resets_at - datetime.now(timezone.utc)
+            # The other end's clock is moved on, and this host's book is a new one each time.
+            workspace.toggl.advance(left.total_seconds())
+    assert workspace.wrong("time_entries") == []
+    assert 2 <= waits <= 8
+    assert workspace.toggl.requests()["by_status"] == {"200": 10}
+
+
+@pytest.mark.parametrize("stream", ["time_entries", "tags"])
+def test_a_run_that_was_started_by_a_clock_ahead_of_ours_ends(workspace: Workspace, stream: str):
+    started = datetime.now(timezone.utc) + timedelta(seconds=40)
+    assert workspace.pull(stream, run_started=started).requests <= 3
+    assert workspace.pull(stream, run_started=started).requests == 0
+    assert workspace.wrong(stream) == []
+
+
+# -- fixed ranges ------------------------------------------------------------------------------------------------------
+
+
+def test_a_fixed_range_brings_its_days_and_moves_no_watermark(workspace: Workspace):
+    workspace.pull()
+    before = workspace.state()
+    first, last = TODAY - 30 * DAY, TODAY - 10 * DAY
+    workspace.toggl.reset_requests()
+    summary = workspace.pull(incremental=False, since=first, until=last)
+    assert [(page["start_date"], page["end_date"]) for page in workspace.pages()] == [(str(first), str(last))]
+    assert summary.rows > 0
+    assert workspace.state() == before
+
+
+def test_a_fixed_range_is_read_again_by_the_next_run(workspace: Workspace):
+    days = {"incremental": False, "since": TODAY - 30 * DAY, "until": TODAY}
+    rows = workspace.pull(**days).rows
+    assert workspace.pull(**days).rows == rows
+
+
+def test_a_fixed_range_of_years_is_read_in_parts(build):
+    workspace = build(entries=150, days=900)
+    workspace.pull(incremental=False, since=TODAY - 910 * DAY)
+    assert workspace.wrong("time_entries") == []
+    assert len(workspace.pages()) == 3
+
+
+def test_a_fixed_range_up_to_today_goes_on_after_midnight(workspace: Workspace):
+    started = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=timezone.utc) - timedelta(seconds=1)
+    days = {"incremental": False, "since": TODAY - 70 * DAY, "run_started": started, "page_size": 60}
+    with pytest.raises(AccessDenied):
+        workspace.pull(**days, before_call=fail_from_page(3))
+    workspace.pull(**days)
+    (state,) = workspace.rows("SELECT scope FROM toggl.sync_state")
+    # The run's own tomorrow, not that of whichever part of it reads on.
+    assert state["scope"].endswith(f"..{TODAY}")
+
+
+def test_until_as_a_moment_has_the_day_of_every_zone(workspace: Workspace):
+    moment = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=timezone.utc) - 10 * DAY
+    workspace.pull(incremental=False, since=TODAY - 30 * DAY, until=moment)
+    assert workspace.pages()[-1]["end_date"] == (moment.date() + DAY).isoformat()
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", ["projects", "tags", "tasks"])
+def test_a_list_of_several_pages_is_whole(build, stream: str):
+    workspace = build(entries=20, projects=450, tags=450, tasks=450)
+    assert workspace.pull(stream).rows >= 450
+    assert workspace.wrong(stream) == []
+
+
+def test_a_list_that_tells_changes_is_asked_for_them_only(workspace: Workspace):
+    workspace.pull("projects")
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=1, n=5, kinds=["rename_project"])
+    summary = workspace.pull("projects")
+    assert summary.rows <= 5
+    assert workspace.wrong("projects") == []
+
+
+def test_a_list_is_read_whole_again_when_that_is_asked_for(workspace: Workspace):
+    rows = workspace.pull("projects").rows
+    workspace.toggl.advance(3600)
+    assert workspace.pull("projects", incremental=False).rows == rows
+
+
+def test_a_list_that_was_not_asked_for_months_is_read_whole(workspace: Workspace):
+    rows = workspace.pull("projects").rows
+    workspace.rows("SELECT 1")
+    import duckdb
+
+    with duckdb.connect(str(workspace.path)) as db:
+        db.execute("UPDATE toggl.sync_state SET watermark = watermark - INTERVAL 90 DAY")
+    assert workspace.pull("projects").rows == rows
+
+
+def test_a_deleted_tag_is_marked_and_one_that_comes_back_is_live(workspace: Workspace):
+    workspace.pull("tags")
+    world = workspace.toggl.world
+    tag = next(iter(world.tags.values()))
+    workspace.toggl.advance(60)
+    world.mark_deleted(tag)
+    assert workspace.pull("tags").absent == 1
+    assert workspace.wrong("tags") == []
+    workspace.toggl.advance(60)
+    world.change(tag, {"deleted_at": None})
+    workspace.pull("tags")
+    assert workspace.wrong("tags") == []
+
+
+def test_too_many_that_are_gone_at_once_are_not_believed_until_it_is_allowed(build):
+    workspace = build(tags=60)
+    workspace.pull("tags")
+    before = workspace.content("tags"), workspace.state("tags")
+    workspace.toggl.advance(60)
+    for tag in list(workspace.toggl.world.tags.values())[:40]:
+        if tag.deleted_at is None:
+            workspace.toggl.world.mark_deleted(tag)
+    with pytest.raises(AbsenceRefused):
+        workspace.pull("tags")
+    assert (workspace.content("tags"), workspace.state("tags")) == before
+    assert workspace.pull("tags", absent_share=1.0).absent == 40
+    assert workspace.wrong("tags") == []
+
+
+# -- what is told ------------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_is_what_xcom_can_hold_and_says_what_was_done(workspace: Workspace):
+    summary = workspace.pull(page_size=100)
+    told = json.loads(json.dumps(summary.as_dict()))
+    assert told == summary.as_dict()
+    assert told["stream"] == "time_entries"
+    assert told["workspace_id"] == workspace.id
+    assert (told["rows"], told["inserted"], told["updated"], told["rejected"]) == (240, 240, 0, 0)
+    assert told["requests"] == told["pages"] == len(workspace.pages())
+    assert told["watermark"].endswith("Z")
+    assert told["deferrals"] == 0
+    assert str(summary).startswith(f"time_entries of workspace {workspace.id}: 240 rows in {told['pages']} pages; ")
+
+
+def test_a_summary_goes_on_counting_after_a_wait(workspace: Workspace):
+    started, summary = datetime.now(timezone.utc), Summary("time_entries", workspace.id)
+    with pytest.raises(AccessDenied):
+        workspace.pull(page_size=60, run_started=started, summary=summary, before_call=fail_from_page(3))
+    assert (summary.rows, summary.pages, summary.requests) == (120, 2, 3)
+    assert "still on the first load" in str(summary)
+    kept = Summary(**json.loads(json.dumps(summary.as_dict())))
+    assert workspace.pull(page_size=60, run_started=started, summary=kept).rows == 240
+
+
+def test_the_log_says_the_cost_before_the_progress_and_the_end(build, caplog: pytest.LogCaptureFixture):
+    workspace = build(quota_enforced=True)
+    workspace.pull("tags")
+    caplog.set_level(logging.INFO, "airflow_provider_toggl.core.sync.pull")
+    caplog.clear()
+    workspace.pull()
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("core.sync.pull")]
+    assert "about" in lines[0]
+    assert "requests" in lines[0]
+    assert "240 rows in 1 page" in lines[1]
+    assert "requests left" in lines[1]
+    (first, *_) = (vars(record) for record in caplog.records if "in 1 page" in record.getMessage())
+    assert (first["requests"], first["pages"]) == (1, 1)
+    assert first["seconds"] >= 0
+    assert lines[-1].startswith(f"time_entries of workspace {workspace.id}: ")
+
+
+def test_odd_durations_are_counted_and_told(workspace: Workspace, caplog: pytest.LogCaptureFixture):
+    world = workspace.toggl.world
+    entry = next(entry for entry in world.time_entries.values() if entry.stop and not entry.deleted_at)
+    entry.duration += 17
+    assert workspace.pull().odd_durations == 1
+    assert "1 entry with a duration that is not from start to stop" in caplog.text
+
+
+# -- requests that cannot be -------------------------------------------------------------------------------------------
+
+BAD_REQUESTS = [
+    ({"stream": "entries"}, r"There is no stream 'entries'\. Streams: time_entries, projects"),
+    ({"workspace_id": 0}, "workspace_id is 0; it is a positive number"),
+    ({"page_size": 0}, "page_size is 0; it must be from 1 to 10000"),
+    ({"page_size": 10_001}, "page_size is 10001"),
+    ({"windows_per_run": 0}, "windows_per_run must be at least 1"),
+    ({"lag": timedelta(seconds=-1)}, "report_lag not negative"),
+    ({"stream": "projects", "since": "2026-01-01"}, "since and until are for time_entries; projects is read"),
+    ({"until": "2026-01-01"}, "set incremental=False"),
+    ({"incremental": False}, "give since"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_REQUESTS)
+def test_a_request_that_cannot_be_is_refused_with_its_name(options: dict[str, Any], words: str):
+    with pytest.raises(ConfigurationError, match=words):
+        PullRequest(**{"stream": "time_entries", "workspace_id": 7, "run_started": NOW, **options})
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [date(2026, 1, 1), "2026-01-01", NOW - 300 * DAY, str(NOW - 300 * DAY)],
+    ids=["date", "day", "moment", "moment in words"],
+)
+def test_a_day_or_a_moment_with_a_zone_is_a_beginning(workspace: Workspace, moment: Any):
+    workspace.pull(since=moment)
+    assert workspace.pages()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from support.deliveries import (
+    SECRET,
+    STARTED_ENTRY,
+    ask,
+    event_body,
+    sign,
+)
+from support.receiver_bench import Bench, live, open_sqlite
+
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.webhooks.app import Receiver
+from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "events.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path"),
+    [
+        ("/toggl/webhooks/toggl_default", ""),
+        ("/webhooks/toggl_default", ""),
+        ("/toggl/webhooks/toggl_default", "/toggl"),
+        ("/webhooks/toggl_default", "/toggl"),
+        ("/airflow/toggl/webhooks/toggl_default", "/airflow/toggl"),
+        ("/airflow/toggl/webhooks/toggl_default", "/airflow"),
+    ],
+)
+def test_it_is_found_alone_and_mounted(bench: Bench, path: str, root_path: str) -> None:
+    assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=path, root_path=root_path).status == 200
+
+
+def test_without_connections_everything_is_404(tmp_path: Path) -> None:
+    receiver = Receiver([], lambda conn_id: None, lambda store: open_sqlite(tmp_path / "x.sqlite"))
+    assert asyncio.run(ask(receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+
+
+def test_each_connection_has_its_store(tmp_path: Path) -> None:
+    def look_up(conn_id: str) -> ReceivingConnection:
+        return ReceivingConnection(conn_id, (SECRET,), store=f"{conn_id}.sqlite")
+
+    receiver = Receiver(["one", "two"], look_up, lambda name: open_sqlite(tmp_path / name))
+
+    async def scenario() -> None:
+        for conn_id in ("one", "two"):
+            answered = await ask(receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=f"/webhooks/{conn_id}")
+            assert answered.status == 200
+        await live(receiver, "lifespan.shutdown")
+
+    asyncio.run(scenario())
+    for conn_id in ("one", "two"):
+        with SqliteEventStore(tmp_path / f"{conn_id}.sqlite") as store:
+            assert [one.event.conn_id for one in store.read(0)] == [conn_id]
+
+
+def test_a_server_s_life_begins_and_ends(bench: Bench) -> None:
+    answered = asyncio.run(live(bench.receiver, "lifespan.startup", "lifespan.shutdown"))
+    assert answered == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_another_event_loop_is_served_as_the_first(bench: Bench) -> None:
+    for number in range(1, 4):
+        body = event_body(number)
+        assert bench.ask(body, signature=sign(body)).status == 200
+    assert len(bench.stored()) == 3

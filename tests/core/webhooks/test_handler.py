@@ -1,0 +1,426 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.connections import all_logs
+from support.deliveries import (
+    CODE,
+    HEADER,
+    PREVIOUS_SECRET,
+    PUBLISHED_PING,
+    PUBLISHED_SIGNATURE,
+    SECRET,
+    STARTED_ENTRY,
+    VALIDATION_PING,
+    Answered,
+    ask,
+    event_body,
+    sign,
+)
+from support.mutations import Delivery, is_event, mutate
+from support.receiver_bench import Bench, open_sqlite
+from support.waiting import until
+
+from airflow_provider_toggl.core.errors import EventStoreUnavailable
+from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.webhooks import handler
+from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection, ping_mark
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "events.sqlite")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the store's write lock, as another process would."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+def test_a_signed_event_is_stored_before_it_is_answered(bench: Bench) -> None:
+    async def scenario() -> Answered:
+        answered = await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        assert [one.event.body for one in bench.stored()] == [STARTED_ENTRY]
+        return answered
+
+    answered = bench.run(scenario)
+    assert answered.status == 200
+    assert answered.headers["content-type"] == "application/json"
+
+
+def test_a_duplicate_gets_what_the_first_one_got(bench: Bench) -> None:
+    body = event_body(7)
+    again = body.replace(b'"timestamp":"2', b'"timestamp":"1')
+    first, same = bench.ask(body, signature=sign(body)), bench.ask(body, signature=sign(body))
+    assert first == same == bench.ask(again, signature=sign(again))
+    assert len(bench.stored()) == 1
+
+
+def test_the_published_ping_is_answered_without_a_code(bench: Bench) -> None:
+    answered = bench.ask(PUBLISHED_PING, signature=PUBLISHED_SIGNATURE)
+    assert answered.status == 200
+    assert "validation_code" not in answered.json()
+    assert bench.stored() == []
+
+
+@pytest.mark.parametrize(("body", "subscription_id"), [(PUBLISHED_PING, 6), (VALIDATION_PING, 10710)])
+def test_a_signed_ping_leaves_a_mark_and_any_other_none(bench: Bench, body: bytes, subscription_id: int) -> None:
+    name = ping_mark("toggl_default", subscription_id)
+    with SqliteEventStore(bench.path) as store:
+        store.prepare()
+        assert bench.ask(body, signature=sign(body, "another")).status == 401
+        assert store.find_mark(name) is None
+        assert bench.ask(body, signature=sign(body)).status == 200
+        assert store.find_mark(name) is not None
+
+
+def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: Bench) -> None:
+    def fail() -> SqliteEventStore:
+        raise EventStoreUnavailable("down")
+
+    bench.open_store = fail
+    assert bench.ask(PUBLISHED_PING, signature=sign(PUBLISHED_PING)).status == 200
+
+
+def test_a_validation_code_is_said_again_and_kept(bench: Bench) -> None:
+    answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
+    assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
+    assert bench.stored() == []
+    with SqliteEventStore(bench.path) as store:
+        handshake = store.find_handshake(10710)
+    assert handshake is not None
+    assert (handshake.validation_code, handshake.conn_id) == (CODE, "toggl_default")
+
+
+@pytest.mark.parametrize("signature", [None, sign(VALIDATION_PING, "another"), "sha256=nothing"])
+def test_a_validation_code_is_said_to_nobody_who_did_not_sign(bench: Bench, signature: str | None) -> None:
+    answered = bench.ask(VALIDATION_PING, signature=signature)
+    assert answered.status in (400, 401)
+    assert CODE.encode() not in answered.body
+
+
+def test_a_validation_code_is_said_again_also_where_it_cannot_be_kept(bench: Bench) -> None:
+    def fail() -> SqliteEventStore:
+        raise EventStoreUnavailable("down")
+
+    bench.open_store = fail
+    answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
+    assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
+
+
+def test_an_asynchronous_validation_keeps_the_code_and_does_not_say_it(bench: Bench) -> None:
+    bench.connections["toggl_default"] = ReceivingConnection("toggl_default", (SECRET,), echoes=False)
+    answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
+    assert answered.status == 200
+    assert CODE.encode() not in answered.body
+    with SqliteEventStore(bench.path) as store:
+        assert store.find_handshake(10710) is not None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "",
+        "/toggl",
+        "/toggl/webhooks",
+        "/toggl/webhooks/",
+        "/toggl/webhooks/other",
+        "/toggl/webhooks/toggl_default/",
+        "/toggl/webhooks/toggl_default/x",
+        "/toggl/webhooks/Toggl_default",
+        "/toggl/webhooks/../toggl_default",
+        "/webhooks/toggl_default\x00",
+    ],
+)
+def test_another_path_is_404_and_nothing_is_looked_up(bench: Bench, path: str) -> None:
+    assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=path).status == 404
+    assert bench.looked_up == bench.opened == []
+
+
+def test_a_connection_that_was_removed_is_503(bench: Bench) -> None:
+    answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path="/toggl/webhooks/removed")
+    assert answered.status == 503
+    assert int(answered.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_only_post_is_allowed(bench: Bench, method: str) -> None:
+    answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), method=method)
+    assert (answered.status, answered.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({}, 401),
+        ({"signature": sign(STARTED_ENTRY, "another")}, 401),
+        ({"signature": sign(STARTED_ENTRY + b" ")}, 401),
+        ({"signature": ("sha256=" + "é" * 64).encode()}, 400),
+        ({"signature": sign(STARTED_ENTRY), "headers": [(HEADER.lower().encode(), b"")]}, 400),
+        ({"signature": sign(STARTED_ENTRY), "headers": [(b"content-length", b"many")]}, 400),
+        ({"signature": sign(STARTED_ENTRY), "headers": [(b"content-length", b"9999999")]}, 413),
+    ],
+    ids=["no signature", "wrong", "of other bytes", "not ASCII", "two", "no length", "too long"],
+)
+def test_what_is_refused_is_not_stored_but_why_is_told(bench: Bench, options: dict[str, Any], status: int) -> None:
+    answered = bench.ask(STARTED_ENTRY, **options)
+    assert answered.status == status
+    assert set(answered.json()) == {"refused"}
+    assert bench.stored() == []
+    with open_sqlite(bench.path) as store:
+        (kept,) = store.logbook.refusals("toggl_default")
+    assert (kept.refused.outcome, kept.refused.times) == (answered.json()["refused"], 1)
+
+
+def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "PERIOD", 0.01)
+    bench = Bench(tmp_path / "events.sqlite")
+
+    expected = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
+
+    async def scenario() -> None:
+        for _ in range(2):
+            await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        await until(lambda: samples() == expected)
+
+    def samples() -> dict[str, float]:
+        with open_sqlite(bench.path) as store:
+            found = store.logbook.samples("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
+        return {sample.name: sample.value for sample in found}
+
+    bench.run(scenario)
+
+
+def test_nothing_is_read_of_a_body_that_is_unsigned(bench: Bench) -> None:
+    async def scenario() -> None:
+        async def receive() -> dict[str, Any]:
+            raise AssertionError("the body was asked for")
+
+        statuses: list[int] = []
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status"))
+
+        scope = {"type": "http", "method": "POST", "path": "/webhooks/toggl_default", "headers": []}
+        await bench.receiver(scope, receive, send)
+        assert statuses[0] == 401
+
+    bench.run(scenario)
+
+
+def test_a_body_in_pieces_is_capped_while_it_is_read(bench: Bench) -> None:
+    pieces = [b"x" * 65536] * 20
+    assert bench.ask(pieces, signature=sign(b"".join(pieces))).status == 413
+
+
+def test_a_body_in_pieces_is_verified_as_a_whole(bench: Bench) -> None:
+    pieces = [STARTED_ENTRY[:10], STARTED_ENTRY[10:11], STARTED_ENTRY[11:]]
+    assert bench.ask(pieces, signature=sign(STARTED_ENTRY)).status == 200
+
+
+def test_a_sender_that_hangs_up_is_not_answered(bench: Bench) -> None:
+    assert bench.ask(STARTED_ENTRY[:100], signature=sign(STARTED_ENTRY), cut=True).status == 0
+    assert bench.stored() == []
+
+
+def test_a_signed_body_that_is_no_event_is_400(bench: Bench) -> None:
+    for body in (b"", b"[]", b"{", b"[" * 100_000, b'{"event_id":NaN,"subscription_id":1}'):
+        assert bench.ask(body, signature=sign(body)).status == 400, body[:50]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event_id": 0},
+        {"event_id": 2**63},
+        {"event_id": -1},
+        {"event_id": 10**100},
+        {"subscription_id": 2**70},
+        {"payload": None},
+        {"payload": [1, 2]},
+        {"metadata": "none"},
+        {"metadata": {"model": "unheard_of", "action": "exploded"}},
+        {"timestamp": "2001-01-01T00:00:00Z"},
+        {"payload": {"id": 1, "workspace_id": 42}},
+        {"created_at": 5},
+    ],
+    ids=str,
+)
+def test_a_signed_event_is_kept_however_odd(bench: Bench, changes: dict[str, Any]) -> None:
+    body = event_body(9, **changes)
+    assert bench.ask(body, signature=sign(body)).status == 200
+    (stored,) = bench.stored()
+    assert stored.event.body == body
+    assert stored.event.oddity or changes == {"payload": None} or "event_id" in changes or "subscription_id" in changes
+
+
+def test_a_new_secret_counts_at_once_although_the_connection_was_kept(bench: Bench) -> None:
+    async def scenario() -> None:
+        assert (await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+        bench.connections["toggl_default"] = ReceivingConnection("toggl_default", ("brand-new", SECRET))
+        body = event_body(2)
+        assert (await ask(bench.receiver, body, signature=sign(body, "brand-new"))).status == 200
+        assert (await ask(bench.receiver, event_body(3), signature=sign(body, "brand-new"))).status == 401
+
+    bench.run(scenario)
+
+
+def test_a_flood_of_wrong_signatures_causes_few_looks_and_lets_right_ones_through(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "events.sqlite", pause=0.2)
+
+    async def scenario() -> None:
+        wrong = [ask(bench.receiver, STARTED_ENTRY, signature=sign(b"")) for _ in range(500)]
+        flood = asyncio.gather(*wrong)
+        for number in range(50):
+            body = event_body(100 + number)
+            assert (await ask(bench.receiver, body, signature=sign(body))).status == 200
+        assert {answered.status for answered in await flood} == {401}
+
+    bench.run(scenario)
+    assert len(bench.looked_up) <= 4
+
+
+def test_bodies_with_wrong_signatures_hold_little_memory(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "events.sqlite", pause=0.1, doubted=100_000)
+    body = b"x" * 10_000
+
+    async def scenario() -> list[Answered]:
+        await ask(bench.receiver, body, signature=sign(b""))
+        return await asyncio.gather(*(ask(bench.receiver, body, signature=sign(b"")) for _ in range(30)))
+
+    statuses = [answered.status for answered in bench.run(scenario)]
+    assert (statuses.count(401), statuses.count(503)) == (10, 20)
+
+
+def test_a_store_that_is_down_is_503_and_tried_again(bench: Bench) -> None:
+    def fail() -> SqliteEventStore:
+        raise EventStoreUnavailable("down")
+
+    working, bench.open_store = bench.open_store, fail
+
+    async def scenario() -> None:
+        answered = await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        assert answered.status == 503
+        assert int(answered.headers["retry-after"]) > 0
+        bench.open_store = working
+        assert (await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+
+    bench.run(scenario)
+
+
+def test_a_locked_store_is_503_in_time(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "events.sqlite", store_patience=0.2)
+    assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY)).status == 200
+    with locked(bench.path):
+        body = event_body(2)
+        assert bench.ask(body, signature=sign(body)).status == 503
+    assert bench.ask(body, signature=sign(body)).status == 200
+
+
+def test_a_fault_of_the_program_is_503_and_says_nothing_of_it(bench: Bench) -> None:
+    def fail() -> SqliteEventStore:
+        raise ZeroDivisionError("a private matter")
+
+    bench.open_store = fail
+    with all_logs() as lines:
+        answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+    assert answered.status == 503
+    assert b"private" not in answered.body
+    assert any("ZeroDivisionError" in line for line in lines)
+
+
+def test_a_fault_while_handling_is_503(bench: Bench) -> None:
+    async def receive() -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    statuses: list[int] = []
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    headers = [(HEADER.lower().encode(), sign(b"").encode())]
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/toggl_default", "headers": headers}
+    asyncio.run(bench.receiver(scope, receive, send))
+    assert statuses[0] == 503
+
+
+def test_health_is_told(bench: Bench) -> None:
+    answered = bench.ask(path="/toggl/health", method="GET")
+    assert (answered.status, answered.json()) == (200, {"status": "ok"})
+    assert bench.looked_up == []
+
+
+def test_every_outcome_is_counted_and_explained_in_one_line_without_secret_or_payload(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        await ask(bench.receiver, VALIDATION_PING, signature=sign(VALIDATION_PING))
+        for _ in range(100):
+            await ask(bench.receiver, STARTED_ENTRY)
+        await ask(bench.receiver, STARTED_ENTRY, signature=sign(b""))
+        await ask(bench.receiver, b"{", signature=sign(b"{"))
+        await ask(bench.receiver, path="/toggl/webhooks/\nother")
+
+    with caplog.at_level(logging.INFO), all_logs() as lines:
+        bench.run(scenario)
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert [
+        word for word in ("1 stored", "1 duplicate", "1 ping", "100 unsigned", "1 malformed") if word not in line
+    ] == []
+    assert bench.receiver.counts()["unknown_connection"] == 1
+    text = "\n".join(lines)
+    assert not [word for word in (SECRET, PREVIOUS_SECRET, CODE, "TrackExtension", sign(STARTED_ENTRY)) if word in text]
+    assert "\nother" not in text
+
+
+def send_all(bench: Bench, deliveries: list[Delivery]) -> list[Answered]:
+    """Send deliveries, some hundred at a time."""
+    name = HEADER.lower().encode()
+
+    async def scenario() -> list[Answered]:
+        answers: list[Answered] = []
+        for start in range(0, len(deliveries), 200):
+            together = deliveries[start : start + 200]
+            headers = [[(name, value) for value in one.signatures] for one in together]
+            asked = [ask(bench.receiver, one.body, headers=own) for one, own in zip(together, headers, strict=True)]
+            answers += await asyncio.gather(*asked)
+        return answers
+
+    answers: list[Answered] = bench.run(scenario)
+    return answers
+
+
+@pytest.mark.parametrize("number", [10_000])
+def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: Bench, number: int) -> None:
+    chance = random.Random(20260310)
+    deliveries = [mutate(chance) for _ in range(number)]
+    answers = send_all(bench, deliveries)
+    assert {answered.status for answered in answers} <= {200, 400, 401}
+    for one, answered in zip(deliveries, answers, strict=True):
+        assert one.signed or answered.status in (400, 401), one
+        if one.signed and is_event(one.body):
+            assert answered.status == 200 or one.body.count(b"[") + one.body.count(b"{") > 60
+    signed = {one.body for one in deliveries if one.signed}
+    stored = [one.event.body for one in bench.stored()]
+    assert len(stored) > 500
+    assert set(stored) <= signed
+    unsigned_only = {one.body for one in deliveries if not one.signed} - signed
+    assert unsigned_only
+    assert not unsigned_only & set(stored)

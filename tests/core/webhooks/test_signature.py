@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.deliveries import CAPTURED, PREVIOUS_SECRET, PUBLISHED_PING, PUBLISHED_SIGNATURE, SECRET, sign
+
+from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.webhooks import signature as signatures
+from airflow_provider_toggl.core.webhooks.signature import is_signed, parse_signature, verify
+
+BODY = CAPTURED[2]
+RIGHT = sign(BODY)
+
+
+def refusal(*, body: bytes = BODY, values: list[bytes | str], secrets: tuple[str, ...] = (SECRET,)) -> tuple[str, int]:
+    with pytest.raises(DeliveryRefused) as refused:
+        verify(secrets, body, values)
+    return refused.value.outcome, refused.value.status
+
+
+def test_the_example_that_toggl_publishes_verifies() -> None:
+    verify([SECRET], PUBLISHED_PING, [PUBLISHED_SIGNATURE.encode()])
+
+
+@pytest.mark.parametrize("secrets", [(SECRET, PREVIOUS_SECRET), (PREVIOUS_SECRET, SECRET), ("", SECRET)])
+def test_any_live_secret_may_have_signed(secrets: tuple[str, ...]) -> None:
+    verify(secrets, BODY, [RIGHT])
+    verify(secrets, BODY, [RIGHT.encode()])
+
+
+def test_without_a_header_it_is_unsigned() -> None:
+    assert refusal(values=[]) == ("unsigned", 401)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [RIGHT, RIGHT],
+        [RIGHT, "sha256=" + "0" * 64],
+        [""],
+        ["sha256="],
+        ["sha1=" + "0" * 40],
+        [RIGHT.removeprefix("sha256=")],
+        [RIGHT.replace("sha256", "SHA256")],
+        [RIGHT + "0"],
+        [RIGHT[:-1]],
+        [RIGHT[:-1] + "g"],
+        [RIGHT + ", " + RIGHT],
+        [RIGHT + "\n"],
+        [RIGHT + "\u00a0"],
+        ["\v" + RIGHT],
+        [RIGHT.replace("=", "= ")],
+        [RIGHT.replace("=", " =")],
+        [RIGHT[:20] + " " + RIGHT[20:]],
+        [" ", "\t"],
+        [" \t"],
+        [RIGHT, ""],
+        [("sha256=" + "é" * 64)],
+        [("sha256=" + "é" * 64).encode()],
+        ["sha256=" + "٣" * 64],
+        [b"sha256=" + b"\xff" * 64],
+        ["\ud800" * 71],
+    ],
+)
+def test_another_form_or_two_headers_are_malformed(values: list[bytes | str]) -> None:
+    assert refusal(values=values) == ("malformed_signature", 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "secrets"),
+    [
+        (BODY + b"\n", (SECRET,)),
+        (BODY.replace(b'"test"', b'"Test"'), (SECRET,)),
+        (b"", (SECRET,)),
+        (BODY, (PREVIOUS_SECRET,)),
+        (BODY, ()),
+        (BODY, (SECRET.lower(),)),
+    ],
+    ids=["a line end more", "another letter", "nothing", "another secret", "no secret", "secret in other case"],
+)
+def test_other_bytes_or_another_secret_are_a_wrong_signature(body: bytes, secrets: tuple[str, ...]) -> None:
+    assert refusal(body=body, values=[RIGHT], secrets=secrets) == ("wrong_signature", 401)
+
+
+def test_an_empty_secret_verifies_nothing() -> None:
+    assert refusal(values=[sign(BODY, "")], secrets=("", "")) == ("wrong_signature", 401)
+
+
+def test_a_secret_that_is_no_text_breaks_nothing() -> None:
+    assert not is_signed(["\ud800"], BODY, bytes(32))
+
+
+def test_hexadecimal_digits_may_be_capital() -> None:
+    verify([SECRET], BODY, ["sha256=" + RIGHT.removeprefix("sha256=").upper()])
+
+
+@given(st.text(" \t", max_size=9), st.text(" \t", max_size=9), st.booleans(), st.booleans())
+def test_blanks_and_tabs_around_the_header_are_no_part_of_it(before: str, behind: str, raw: bool, upper: bool) -> None:
+    value = f"{before}sha256={RIGHT[7:].upper() if upper else RIGHT[7:]}{behind}"
+    verify([SECRET], BODY, [value.encode() if raw else value])
+
+
+@given(st.text(max_size=90) | st.binary(max_size=90))
+def test_any_other_header_is_refused_and_makes_no_other_error(value: str | bytes) -> None:
+    assert refusal(values=[value])[1] in (400, 401)
+
+
+@given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 7))
+def test_one_other_bit_of_the_signature_is_refused(body: bytes, place: int, bit: int) -> None:
+    signature = bytearray(parse_signature([sign(body)]))
+    assert is_signed([SECRET], body, bytes(signature))
+    signature[place % 32] ^= 1 << bit
+    assert not is_signed([SECRET], body, bytes(signature))
+
+
+@pytest.mark.parametrize("right", [0, 1, 2, None], ids=["first", "second", "third", "none"])
+def test_every_secret_is_compared_whichever_is_the_right_one(right: int | None, monkeypatch) -> None:
+    compared: list[bytes] = []
+    real = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return real(one, other)
+
+    monkeypatch.setattr(signatures.hmac, "compare_digest", compare)
+    secrets = [SECRET if place == right else f"other-{place}" for place in range(3)]
+    assert is_signed(secrets, BODY, parse_signature([RIGHT])) is (right is not None)
+    assert len(compared) == 3
+
+
+def test_what_is_signed_is_verified() -> None:
+    body = b'{"event_id":0}'
+    verify(["another", "a secret"], body, [signatures.sign("a secret", body)])
