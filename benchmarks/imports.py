@@ -24,7 +24,8 @@ import airflow_provider_toggl
 PACKAGE = airflow_provider_toggl.__name__
 FOLDERS = ("hooks", "operators", "sensors", "transfers", "triggers")
 HEAVY = ("duckdb", "pandas", "polars", "pyarrow", f"{PACKAGE}.sandbox")
-MOST_SECONDS = 0.05
+MOST_CPU_SECONDS = 0.05
+"""Of processor time: what else the machine does at the time must not decide."""
 
 _PROGRAM = """
 import importlib, json, sys, time
@@ -60,16 +61,17 @@ def measure(module: str, runs: int, cache: str) -> dict[str, Any]:
     environment["PYTHONPYCACHEPREFIX"] = cache
     # The first run compiles, and fills the disk cache.
     samples = [_import_once(module, environment) for _ in range(runs + 1)][1:]
-    seconds, airflow = (statistics.median(sample[name] for sample in samples) for name in ("seconds", "airflow"))
+    names = ("seconds", "cpu", "airflow")
+    seconds, cpu, airflow = (statistics.median(sample[name] for sample in samples) for name in names)
     heavy = sorted({name for sample in samples for name in sample["loaded"] if _is_heavy(name)})
     return {
         "module": module.removeprefix(f"{PACKAGE}."),
         "milliseconds": round(seconds * 1000, 1),
-        "cpu_milliseconds": round(statistics.median(sample["cpu"] for sample in samples) * 1000, 1),
+        "cpu_milliseconds": round(cpu * 1000, 1),
         "airflow_milliseconds": round(airflow * 1000, 1),
         "ratio_to_airflow": round(1 + seconds / airflow, 4),
         "heavy": heavy,
-        "ok": seconds <= MOST_SECONDS and not heavy,
+        "ok": cpu <= MOST_CPU_SECONDS and not heavy,
     }
 
 
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python": platform.python_version(),
         "airflow": version("apache-airflow"),
         "runs": options.runs,
-        "limits": {"milliseconds": MOST_SECONDS * 1000, "heavy": []},
+        "limits": {"cpu_milliseconds": MOST_CPU_SECONDS * 1000, "heavy": []},
         "modules": modules,
         "ok": all(module["ok"] for module in modules),
     }
