@@ -21,15 +21,17 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_toggl.sandbox import control, reports, v9
-from airflow_provider_toggl.sandbox.calls import Answer, Call, Nothing, Route, Routes
+from airflow_provider_toggl.sandbox import control
 from airflow_provider_toggl.sandbox.control import Sandbox
-from airflow_provider_toggl.sandbox.faults import Fault, change_body, hidings_of, rows_of
-from airflow_provider_toggl.sandbox.gate import QuotaState
-from airflow_provider_toggl.sandbox.model import User
+from airflow_provider_toggl.sandbox.faults import ApiFault, change_body, hidden_entries_of, rows_of
+from airflow_provider_toggl.sandbox.rate_limits import QuotaState
+from airflow_provider_toggl.sandbox.reports_v3 import detailed
+from airflow_provider_toggl.sandbox.rest_v9 import workspaces
+from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, NoBody, Route, Router
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.webhooks.api import Webhooks
-from airflow_provider_toggl.sandbox.world import Refused, World
+from airflow_provider_toggl.sandbox.webhooks.api import WebhookEndpoints
+from airflow_provider_toggl.sandbox.workspace.records import User
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -51,7 +53,7 @@ def build_app(world: World, settings: Settings | None = None) -> Starlette:
     :param settings: the switches; the world's own by default
     """
     sandbox = Sandbox.around(world, settings or world.settings)
-    front = Front(sandbox)
+    front = RequestPipeline(sandbox)
     app = Starlette(
         routes=[*control.routes(sandbox), StarletteRoute("/{path:path}", front.serve, methods=METHODS)],
     )
@@ -73,16 +75,16 @@ class Exchange:
     lane: str = "none"
     token: str = ""
     quota: QuotaState | None = None
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[ApiFault] = field(default_factory=list)
 
 
-class Front:
+class RequestPipeline:
     """Takes each request for Toggl through its stations, in Toggl's order as far as it is known."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        webhooks = Webhooks(sandbox.book, sandbox.engine)
-        self._routes = Routes([*v9.ROUTES, *reports.ROUTES, *webhooks.routes()])
+        webhooks = WebhookEndpoints(sandbox.book, sandbox.engine)
+        self._routes = Router([*workspaces.ROUTES, *detailed.ROUTES, *webhooks.routes()])
 
     async def serve(self, request: Request) -> Response:
         """Answer one request, late or broken if that was ordered, and log it."""
@@ -127,7 +129,7 @@ class Front:
         answer.body = _shorten(change_body(answer.body, exchange.faults), exchange)
         return self._write(exchange, answer)
 
-    async def _hang_up(self, exchange: Exchange, fault: Fault) -> Response:
+    async def _hang_up(self, exchange: Exchange, fault: ApiFault) -> Response:
         """Answer nothing; carry the request out before, later or not at all."""
         late = fault.options["late_seconds"]
         if fault.options["takes_effect"] and late:
@@ -154,7 +156,7 @@ class Front:
         exchange.request.state.actor = actor
         if exchange.lane == "none" or not self._concerns_us(exchange):
             return None
-        if exchange.endpoint == v9.QUOTA_ENDPOINT and not settings.quota_request_counts:
+        if exchange.endpoint == workspaces.QUOTA_ENDPOINT and not settings.quota_request_counts:
             return None
         admitted, state = gate.charge(exchange.lane, self._lane_key(exchange.lane, actor))
         if settings.quota_enforced:
@@ -177,44 +179,44 @@ class Front:
         status = self._sandbox.settings.wrong_token_status
         if status == 401:
             return self._finish(exchange, b"", 401, {})
-        return self._write(exchange, Answer("Incorrect username and/or password", status))
+        return self._write(exchange, ApiResponse("Incorrect username and/or password", status))
 
     def _lane_key(self, lane: str, actor: User) -> tuple[int, ...]:
         return (actor.id,) if lane == "user" else (actor.id, self._sandbox.world.organization.id)
 
-    async def _carry_out(self, exchange: Exchange) -> Answer:
+    async def _carry_out(self, exchange: Exchange) -> ApiResponse:
         route = exchange.route
         if route is None:
-            return Answer("Method Not Allowed", 405) if exchange.path_known else Answer("Not Found", 404)
+            return ApiResponse("Method Not Allowed", 405) if exchange.path_known else ApiResponse("Not Found", 404)
         try:
             self._check_scope(exchange)
             call = self._call(exchange)
             return await asyncio.to_thread(route.handler, call) if route.blocks else route.handler(call)
-        except Refused as refusal:
-            return Answer(refusal.text, refusal.status)
+        except ErrorResponse as refusal:
+            return ApiResponse(refusal.text, refusal.status)
 
     def _check_scope(self, exchange: Exchange) -> None:
         request = exchange.request
         is_json = request.headers.get("content-type", "").lower().startswith("application/json")
         if exchange.raw_body and request.method in ("POST", "PUT", "PATCH") and not is_json:
-            raise Refused(400, "Content-Type must be application/json")
+            raise ErrorResponse(400, "Content-Type must be application/json")
         if not self._concerns_us(exchange) and not (exchange.route and exchange.route.open_to_all):
             if exchange.path.startswith(REPORTS):
-                raise Refused(403, "Workspace not found/accessible")
+                raise ErrorResponse(403, "Workspace not found/accessible")
             if exchange.path.startswith(WEBHOOKS):
-                raise Refused(403, "User not found/accessible for workspace")
-            if exchange.endpoint == v9.ORGANIZATION_ENDPOINT:
-                raise Refused(404, "Invalid organization ID")
-            raise Refused(403, "User does not have access to this resource.")
+                raise ErrorResponse(403, "User not found/accessible for workspace")
+            if exchange.endpoint == workspaces.ORGANIZATION_ENDPOINT:
+                raise ErrorResponse(404, "Invalid organization ID")
+            raise ErrorResponse(403, "User does not have access to this resource.")
 
-    def _call(self, exchange: Exchange) -> Call:
+    def _call(self, exchange: Exchange) -> ApiRequest:
         sandbox, request = self._sandbox, exchange.request
         query: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             query.setdefault(name, []).append(value)
         lag = [fault.options["seconds"] for fault in exchange.faults if fault.kind == "reports_lag"]
         actor = getattr(request.state, "actor", sandbox.world.owner)
-        return Call(
+        return ApiRequest(
             sandbox.world, sandbox.settings, actor, exchange.names, query, exchange.raw_body,
             request={
                 "method": request.method,
@@ -225,7 +227,7 @@ class Front:
             site=str(request.base_url).rstrip("/"),
             lag_seconds=max(lag, default=0.0),
             drop_rows=_rows_to_drop(exchange.faults, keep_next=False),
-            hidings=hidings_of(exchange.faults),
+            hidings=hidden_entries_of(exchange.faults),
             caches=sandbox.caches,
             quota_rows=lambda: self._quota_rows(actor),
         )  # fmt: skip
@@ -245,14 +247,14 @@ class Front:
             )
         return answer
 
-    def _write(self, exchange: Exchange, answer: Answer) -> Response:
+    def _write(self, exchange: Exchange, answer: ApiResponse) -> Response:
         as_text = self._sandbox.settings.webhook_errors == "text" and isinstance(answer.body, str)
         if as_text and answer.status >= 400 and exchange.path.startswith(WEBHOOKS):
             return self._finish(exchange, answer.body.encode(), answer.status, {"content-type": TEXT})
-        body = b"" if isinstance(answer.body, Nothing) else msgspec.json.encode(answer.body)
+        body = b"" if isinstance(answer.body, NoBody) else msgspec.json.encode(answer.body)
         return self._finish(exchange, body, answer.status, {"content-type": JSON, **answer.headers})
 
-    def _write_ordered(self, exchange: Exchange, fault: Fault) -> Response:
+    def _write_ordered(self, exchange: Exchange, fault: ApiFault) -> Response:
         """Answer what a fault says."""
         options = fault.options
         if fault.kind == "not_json":
@@ -325,7 +327,7 @@ class NoResponse(Response):
 
 def _shorten(body: Any, exchange: Exchange) -> Any:
     """Leave rows out of a page that has not been made shorter by the endpoint itself."""
-    shortens_itself = exchange.endpoint == reports.SEARCH_ENDPOINT
+    shortens_itself = exchange.endpoint == detailed.SEARCH_ENDPOINT
     count = _rows_to_drop(exchange.faults, keep_next=True)
     if not shortens_itself:
         count += _rows_to_drop(exchange.faults, keep_next=False)
@@ -336,7 +338,7 @@ def _shorten(body: Any, exchange: Exchange) -> Any:
     return kept if isinstance(body, list) else {**body, **{name: kept for name in body if body[name] is rows}}
 
 
-def _rows_to_drop(faults: Iterable[Fault], *, keep_next: bool) -> int:
+def _rows_to_drop(faults: Iterable[ApiFault], *, keep_next: bool) -> int:
     short = [fault.options for fault in faults if fault.kind == "short_page"]
     return sum(options["drop_rows"] for options in short if options["keep_next"] is keep_next)
 

@@ -13,10 +13,10 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.sandbox.seed import DEFAULT_TOKEN, build_world
 from airflow_provider_toggl.sandbox.server import connection_json, listen, serve
 from airflow_provider_toggl.sandbox.settings import ORGANIZATION_QUOTA, SettingError, Settings
-from airflow_provider_toggl.sandbox.world import DEFAULT_WORKSPACE_ID, World
+from airflow_provider_toggl.sandbox.workspace.seed import DEFAULT_TOKEN, build_world
+from airflow_provider_toggl.sandbox.workspace.world import DEFAULT_WORKSPACE_ID, World
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,17 +14,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_toggl.sandbox.faults import FaultBook, FaultError
-from airflow_provider_toggl.sandbox.gate import Gate
-from airflow_provider_toggl.sandbox.mutate import UnknownKind, mutate
-from airflow_provider_toggl.sandbox.requests_log import RequestsLog
+from airflow_provider_toggl.sandbox.faults import ArmedFaults, FaultError
+from airflow_provider_toggl.sandbox.rate_limits import RateLimits
+from airflow_provider_toggl.sandbox.request_log import RequestLog
 from airflow_provider_toggl.sandbox.settings import SettingError, Settings
-from airflow_provider_toggl.sandbox.truth import UnknownStream, truth
-from airflow_provider_toggl.sandbox.webhooks.book import Book
 from airflow_provider_toggl.sandbox.webhooks.control import WebhookControl
-from airflow_provider_toggl.sandbox.webhooks.engine import Engine
-from airflow_provider_toggl.sandbox.webhooks.mischief import MischiefError
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.webhooks.delivery_faults import DeliveryFaultError
+from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
+from airflow_provider_toggl.sandbox.workspace.mutate import UnknownMutation, mutate
+from airflow_provider_toggl.sandbox.workspace.truth import UnknownStream, truth
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 #: More changes in one request would keep everybody else waiting.
 MOST_MUTATIONS = 100_000
@@ -36,20 +36,20 @@ class Sandbox:
 
     world: World
     settings: Settings
-    gate: Gate
-    book: Book
-    engine: Engine
-    faults: FaultBook = field(default_factory=FaultBook)
-    log: RequestsLog = field(default_factory=RequestsLog)
+    gate: RateLimits
+    book: WebhookRegistry
+    engine: Dispatcher
+    faults: ArmedFaults = field(default_factory=ArmedFaults)
+    log: RequestLog = field(default_factory=RequestLog)
     caches: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def around(cls, world: World, settings: Settings) -> Sandbox:
         """Build a sandbox around a world."""
-        book = Book(world)
-        engine = Engine(book)
+        book = WebhookRegistry(world)
+        engine = Dispatcher(book)
         world.listeners.append(engine.on_change)
-        return cls(world, settings, Gate(settings, lambda: world.now().timestamp()), book, engine)
+        return cls(world, settings, RateLimits(settings, lambda: world.now().timestamp()), book, engine)
 
 
 class ControlError(ValueError):
@@ -211,7 +211,7 @@ def _endpoint(action: Action, blocks: bool) -> Callable[[Request], Awaitable[Res
             if blocks:
                 return _json(await asyncio.to_thread(action, request, body))
             return _json(action(request, body))
-        except (ControlError, FaultError, MischiefError, SettingError, UnknownKind, UnknownStream) as problem:
+        except (ControlError, FaultError, DeliveryFaultError, SettingError, UnknownMutation, UnknownStream) as problem:
             return _json({"error": str(problem)}, 400)
 
     return endpoint

@@ -43,7 +43,7 @@ _COMMON = {"kind", "match", "times", "probability", "seed"}
 
 
 @dataclass(frozen=True)
-class Hiding:
+class HiddenEntries:
     """Which time entries a report leaves out: of ``ids`` (None: of all) a ``share`` (0 to 1) that ``seed`` draws."""
 
     ids: frozenset[int] | None
@@ -64,7 +64,7 @@ _ODD, _OTHER_ODD, _WORD, _LOW = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 2**64 - 
 
 
 @dataclass
-class Fault:
+class ApiFault:
     """One ordered fault.
 
     ``left`` None means until it is cleared; ``probability`` None means every matching request.
@@ -107,14 +107,14 @@ class Fault:
         }
 
 
-class FaultBook:
+class ArmedFaults:
     """The faults that are armed."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self._faults: list[ApiFault] = []
         self._next_id = 1
 
-    def arm(self, order: Any) -> Fault:
+    def arm(self, order: Any) -> ApiFault:
         """Take an order.
 
         Without ``times`` and ``probability`` it hits the next matching request only; with ``times`` null, or with a
@@ -127,7 +127,7 @@ class FaultBook:
         self._next_id += 1
         return fault
 
-    def strike(self, method: str, path: str, *, before_quota: bool) -> list[Fault]:
+    def strike(self, method: str, path: str, *, before_quota: bool) -> list[ApiFault]:
         """Return the faults that hit this request, of those that strike before the quota or of the others."""
         early = [fault for fault in self._faults if bool(fault.options.get("before_quota")) is before_quota]
         struck = [fault for fault in early if fault.strikes(method, path)]
@@ -145,14 +145,14 @@ class FaultBook:
         return [fault.as_dict() for fault in self._faults]
 
 
-def hidings_of(faults: Iterable[Fault]) -> tuple[Hiding, ...]:
+def hidden_entries_of(faults: Iterable[ApiFault]) -> tuple[HiddenEntries, ...]:
     """Return what is to be left out of a report."""
     hiding = [fault for fault in faults if fault.kind == "hide_entries"]
     chosen = [(fault.options["ids"], fault.options["share"], fault.seed) for fault in hiding]
-    return tuple(Hiding(None if ids is None else frozenset(ids), share, seed) for ids, share, seed in chosen)
+    return tuple(HiddenEntries(None if ids is None else frozenset(ids), share, seed) for ids, share, seed in chosen)
 
 
-def change_body(body: Any, faults: Iterable[Fault]) -> Any:
+def change_body(body: Any, faults: Iterable[ApiFault]) -> Any:
     """Return the JSON body with the ordered fields dropped or set; the body given is not touched."""
     for fault in faults:
         if fault.kind in ("drop_field", "set_field"):
@@ -177,7 +177,7 @@ def rows_of(body: Any) -> list[Any] | None:
     return None
 
 
-def _change_field(value: Any, names: list[str], fault: Fault) -> None:
+def _change_field(value: Any, names: list[str], fault: ApiFault) -> None:
     if isinstance(value, list):
         for one in value:
             _change_field(one, names, fault)
@@ -190,7 +190,7 @@ def _change_field(value: Any, names: list[str], fault: Fault) -> None:
             value[names[0]] = copy.deepcopy(fault.options["value"])
 
 
-def _read(order: Any, id_: int) -> Fault:
+def _read(order: Any, id_: int) -> ApiFault:
     if not isinstance(order, dict):
         raise FaultError("A fault is a JSON object.")
     kind = order.get("kind")
@@ -206,7 +206,7 @@ def _read(order: Any, id_: int) -> Fault:
     _check_options(options)
     method, path = _read_match(order.get("match"))
     probability, seed = _read_probability(order)
-    return Fault(
+    return ApiFault(
         id_, kind, options, method, path, _read_times(order), probability, seed, dice=random.Random(f"fault:{seed}")
     )
 

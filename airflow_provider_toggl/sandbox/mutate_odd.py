@@ -7,10 +7,10 @@ from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.sandbox.seed_entries import DAY, clock_changes
+from airflow_provider_toggl.sandbox.workspace.seed_entries import DAY, clock_changes
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.sandbox.mutate import Mutator
+    from airflow_provider_toggl.sandbox.workspace.mutate import Mutator
 
 Outcome = dict[str, Any]
 

@@ -22,9 +22,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from airflow_provider_toggl.sandbox.app import build_app
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,7 +41,7 @@ class ControlRefused(RuntimeError):
     """The control API refused what it was asked."""
 
 
-class Remote:
+class SandboxClient:
     """The control API of a sandbox at an address, as methods."""
 
     def __init__(self, url: str) -> None:
@@ -157,7 +157,7 @@ class Remote:
                 raise ControlRefused(f"{error.code}: {error.read().decode(errors='replace')}") from None
 
 
-class RunningSandbox(Remote):
+class RunningSandbox(SandboxClient):
     """A sandbox served by a thread of this process, for tests: its world can be reached directly.
 
     Use as a context manager, or call ``close``.
@@ -199,7 +199,7 @@ class RunningSandbox(Remote):
         self.close()
 
 
-class SandboxProcess(Remote):
+class SandboxProcess(SandboxClient):
     """A sandbox in a process of its own. Use as a context manager, or call ``close``."""
 
     def __init__(self, arguments: Iterable[str] = (), *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -309,7 +309,7 @@ def free_port(host: str) -> int:
         return port
 
 
-def wait_until_ready(remote: Remote, *, alive: Any) -> dict[str, Any]:
+def wait_until_ready(remote: SandboxClient, *, alive: Any) -> dict[str, Any]:
     """Wait until the sandbox answers, and return its health.
 
     :raises NotStarted: it ended, or did not answer in time.

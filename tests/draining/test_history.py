@@ -13,8 +13,8 @@ from support.sandboxes import Caller, Host, build_still_world
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.sandbox.model import TimeEntry
-from airflow_provider_toggl.sandbox.world import Change, World
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
+from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: Everything that changes how an entry is written somewhere; the seeds take turns at the values.
 SWITCHES: dict[str, tuple[Any, ...]] = {
@@ -59,7 +59,7 @@ class Truth:
         self.states = {_state(entry) for entry in world.time_entries.values() if entry.deleted_at is None}
         world.listeners.append(self._note)
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: WorldChange) -> None:
         if isinstance(change.obj, TimeEntry):
             self.states.add(_state(change.obj))
 

@@ -19,9 +19,9 @@ from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile import deletion_policy
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import TimeEntry
-from airflow_provider_toggl.sandbox.shapes import v9_entry
+from airflow_provider_toggl.sandbox.rest_v9 import writes
+from airflow_provider_toggl.sandbox.rest_v9.serialize import v9_entry
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 DAY = timedelta(days=1)
 REPORTS = {"path": "/reports/"}

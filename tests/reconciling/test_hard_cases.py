@@ -15,8 +15,8 @@ from support.truth import live
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import TimeEntry
+from airflow_provider_toggl.sandbox.rest_v9 import writes
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -15,7 +15,7 @@ from support.sandboxes import build_still_world
 from support.waiting import wait_until
 
 from airflow_provider_toggl.sandbox.cli import add_arguments, greeting, main
-from airflow_provider_toggl.sandbox.server import Remote, listen
+from airflow_provider_toggl.sandbox.server import SandboxClient, listen
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -107,7 +107,7 @@ def test_a_detached_sandbox_answers_when_the_command_returns_and_ends_by_its_pro
     process = int(given["TOGGL_SANDBOX_PID"])
     try:
         connection = json.loads(given["AIRFLOW_CONN_TOGGL_TWO"])
-        remote = Remote(given["TOGGL_SANDBOX_URL"])
+        remote = SandboxClient(given["TOGGL_SANDBOX_URL"])
         health = remote.health()
         assert (health["time_entries"], health["token"]) == (7, token)
         assert connection["host"] == remote.url
@@ -119,7 +119,7 @@ def test_a_detached_sandbox_answers_when_the_command_returns_and_ends_by_its_pro
     wait_until(lambda: not answers(remote), timeout=20)
 
 
-def answers(remote: Remote) -> bool:
+def answers(remote: SandboxClient) -> bool:
     try:
         remote.health()
     except OSError:
@@ -133,7 +133,7 @@ def test_a_detached_sandbox_outlives_the_terminal_that_started_it(tmp_path: Path
     process = int(given["TOGGL_SANDBOX_PID"])
     try:
         os.kill(process, signal.SIGHUP)
-        assert answers(Remote(given["TOGGL_SANDBOX_URL"]))
+        assert answers(SandboxClient(given["TOGGL_SANDBOX_URL"]))
     finally:
         os.kill(process, signal.SIGTERM)
 

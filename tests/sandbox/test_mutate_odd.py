@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_provider_toggl.sandbox.calls import Call
-from airflow_provider_toggl.sandbox.model import TimeEntry
-from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
-from airflow_provider_toggl.sandbox.report_sums import total
-from airflow_provider_toggl.sandbox.seed import build_world
-from airflow_provider_toggl.sandbox.seed_entries import clock_changes
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.reports_v3.summaries import total
+from airflow_provider_toggl.sandbox.routing import ApiRequest
+from airflow_provider_toggl.sandbox.workspace.mutate import KINDS, mutate
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.seed_entries import clock_changes
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 NOW = datetime(2026, 3, 20, 15, 30, 0, 123456, tzinfo=timezone.utc)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -65,7 +65,7 @@ def test_an_entry_that_stops_before_it_starts_does_not_run_and_adds_nothing_to_s
         assert one.duration == (one.stop - one.start).total_seconds()
         assert not one.is_running
     body = b'{"start_date": "2026-03-01", "end_date": "2026-03-20"}'
-    assert total(Call(world, world.settings, world.owner, {}, {}, body)).body["seconds"] == 0
+    assert total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body["seconds"] == 0
 
 
 def test_an_entry_over_midnight_has_two_days_in_the_owner_s_zone() -> None:
@@ -99,14 +99,14 @@ def test_a_zone_without_summer_time_has_no_such_entries() -> None:
 def test_who_leaves_is_gone_and_what_they_tracked_is_still_reported() -> None:
     world = fresh()
     body = b'{"start_date": "2025-12-01", "end_date": "2026-03-20"}'
-    before = total(Call(world, world.settings, world.owner, {}, {}, body)).body
+    before = total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body
     for done in mutate(world, seed=1, n=20, kinds=["remove_user"]):
         user = world.users[done["id"]]
         assert user.deleted_at is not None
         assert user.inactive
         assert world.user_by_token(user.token) is None
     assert [user for user in world.users.values() if user.deleted_at is None] == [world.owner]
-    assert total(Call(world, world.settings, world.owner, {}, {}, body)).body == before
+    assert total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body == before
 
 
 @pytest.mark.parametrize("kind", ["move_month", "move_year", "create_empty", "create_negative", "remove_user"])

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_provider_toggl.sandbox import shapes, writes
-from airflow_provider_toggl.sandbox.model import TimeEntry
-from airflow_provider_toggl.sandbox.seed import build_world
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.rest_v9 import serialize, writes
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 NOW = datetime(2026, 3, 20, 15, 30, 0, 123450, tzinfo=timezone.utc)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -54,46 +54,46 @@ def project_with_client(world: World) -> int:
 
 class TestTimeEntriesOfV9:
     def test_a_read_has_the_recorded_keys_and_offsets(self, world: World) -> None:
-        told = shapes.v9_entry(world, create(world, duration=3600))
+        told = serialize.v9_entry(world, create(world, duration=3600))
         assert list(told) == ENTRY_KEYS + LEGACY_KEYS
         assert (told["start"], told["stop"]) == ("2026-03-19T08:00:00+00:00", "2026-03-19T09:00:00+00:00")
         assert (told["tags"], told["tag_ids"], told["duronly"]) == ([], [], True)
         assert told["server_deleted_at"] is None
 
     def test_at_is_in_microseconds_without_trailing_zeros(self, world: World) -> None:
-        assert shapes.v9_entry(world, create(world))["at"] == "2026-03-20T15:30:00.12345Z"
+        assert serialize.v9_entry(world, create(world))["at"] == "2026-03-20T15:30:00.12345Z"
 
     def test_the_older_form_of_at_is_a_switch_and_comes_with_permissions(self, world: World) -> None:
         world.settings.v9_at = "seconds"
-        told = shapes.v9_entry(world, create(world))
+        told = serialize.v9_entry(world, create(world))
         assert (told["at"], list(told)[-1], told["permissions"]) == ("2026-03-20T15:30:00+00:00", "permissions", None)
 
     def test_an_answer_to_a_write_ends_times_with_z(self, world: World) -> None:
         entry = create(world, duration=60)
-        told = shapes.v9_entry(world, entry, fresh_write=True)
+        told = serialize.v9_entry(world, entry, fresh_write=True)
         assert (told["start"], told["stop"], told["tags"]) == ("2026-03-19T08:00:00Z", "2026-03-19T08:01:00Z", [])
 
     def test_an_answer_to_a_creation_has_null_for_no_tags(self, world: World) -> None:
-        told = shapes.v9_entry(world, create(world), created=True)
+        told = serialize.v9_entry(world, create(world), created=True)
         assert (told["tags"], told["tag_ids"], told["start"]) == (None, None, "2026-03-19T08:00:00Z")
-        assert shapes.v9_entry(world, create(world, tags=["bug"]), created=True)["tags"] == ["bug"]
+        assert serialize.v9_entry(world, create(world, tags=["bug"]), created=True)["tags"] == ["bug"]
 
     def test_no_tags_can_be_null_in_reads(self, world: World) -> None:
         world.settings.no_tags = "null"
-        assert shapes.v9_entry(world, create(world))["tags"] is None
+        assert serialize.v9_entry(world, create(world))["tags"] is None
 
     def test_pid_and_tid_are_there_only_with_a_project_and_a_task(self, world: World) -> None:
         project_id = project_with_client(world)
-        assert list(shapes.v9_entry(world, create(world, project_id=project_id)))[-1] == "pid"
+        assert list(serialize.v9_entry(world, create(world, project_id=project_id)))[-1] == "pid"
         task = next(task for task in world.tasks.values() if not task.deleted_at)
-        assert list(shapes.v9_entry(world, create(world, task_id=task.id)))[-2:] == ["pid", "tid"]
+        assert list(serialize.v9_entry(world, create(world, task_id=task.id)))[-2:] == ["pid", "tid"]
 
     def test_a_single_read_lacks_the_legacy_keys(self, world: World) -> None:
         entry = create(world, project_id=project_with_client(world))
-        assert list(shapes.v9_entry(world, entry, single_read=True)) == ENTRY_KEYS
+        assert list(serialize.v9_entry(world, entry, single_read=True)) == ENTRY_KEYS
 
     def test_meta_adds_names_in_the_recorded_order(self, world: World) -> None:
-        told = shapes.v9_entry(world, create(world, project_id=project_with_client(world)), meta=True)
+        told = serialize.v9_entry(world, create(world, project_id=project_with_client(world)), meta=True)
         assert list(told)[len(ENTRY_KEYS + LEGACY_KEYS) + 1 :] == [
             "client_name",
             "project_name",
@@ -106,24 +106,24 @@ class TestTimeEntriesOfV9:
 
     def test_a_running_one_has_minus_its_unix_start_or_minus_one(self, world: World) -> None:
         entry = create(world, duration=-1)
-        told = shapes.v9_entry(world, entry)
+        told = serialize.v9_entry(world, entry)
         assert (told["stop"], told["duration"]) == (None, -1773907200)
         world.settings.running_duration = "minus_one"
-        assert shapes.v9_entry(world, entry)["duration"] == -1
+        assert serialize.v9_entry(world, entry)["duration"] == -1
 
     def test_one_without_stop_that_does_not_run_has_duration_zero(self, world: World) -> None:
-        told = shapes.v9_entry(world, create(world))
+        told = serialize.v9_entry(world, create(world))
         assert (told["stop"], told["duration"]) == (None, 0)
 
     def test_a_deleted_one_is_marked_in_whole_seconds(self, world: World) -> None:
         entry = create(world)
         world.mark_deleted(entry)
-        assert shapes.v9_entry(world, entry)["server_deleted_at"] == "2026-03-20T15:30:00+00:00"
+        assert serialize.v9_entry(world, entry)["server_deleted_at"] == "2026-03-20T15:30:00+00:00"
 
 
 class TestReportRows:
     def row(self, world: World, entry: TimeEntry, **options: Any) -> dict[str, Any]:
-        return shapes.report_row(world, entry, BERLIN, row_number=1, **options)
+        return serialize.report_row(world, entry, BERLIN, row_number=1, **options)
 
     def test_a_row_has_the_recorded_keys(self, world: World) -> None:
         row = self.row(world, create(world, duration=3600, description="x"))
@@ -207,7 +207,7 @@ class TestReportRows:
         for _ in range(5):
             began = time.process_time()
             for number, entry in enumerate(entries):
-                shapes.report_row(world, entry, BERLIN, row_number=number)
+                serialize.report_row(world, entry, BERLIN, row_number=number)
             spent.append(time.process_time() - began)
         assert min(spent) < 0.5, spent
 
@@ -215,7 +215,7 @@ class TestReportRows:
 class TestTheOthers:
     def test_a_project_has_the_recorded_keys_without_the_newer_ones(self, world: World) -> None:
         world.settings.newer_keys = False
-        told = shapes.v9_project(world, world.projects[project_with_client(world)])
+        told = serialize.v9_project(world, world.projects[project_with_client(world)])
         assert list(told) == [
             "id",
             "workspace_id",
@@ -251,73 +251,73 @@ class TestTheOthers:
 
     def test_newer_keys_come_beside_the_recorded_ones(self, world: World) -> None:
         project = world.projects[project_with_client(world)]
-        assert shapes.v9_project(world, project)["can_track_time"] is True
-        assert "disable_approvals" in shapes.v9_workspace(world)
+        assert serialize.v9_project(world, project)["can_track_time"] is True
+        assert "disable_approvals" in serialize.v9_workspace(world)
         world.settings.newer_keys = False
-        assert "disable_approvals" not in shapes.v9_workspace(world)
+        assert "disable_approvals" not in serialize.v9_workspace(world)
 
     def test_a_project_tells_the_hours_of_its_live_entries(self, world: World) -> None:
         project = writes.create_project(world, world.owner, {"name": "Fresh", "active": True})
-        assert shapes.v9_project(world, project)["actual_seconds"] is None
+        assert serialize.v9_project(world, project)["actual_seconds"] is None
         create(world, project_id=project.id, duration=3700)
         gone = create(world, project_id=project.id, duration=10)
         world.mark_deleted(gone)
-        told = shapes.v9_project(world, project)
+        told = serialize.v9_project(world, project)
         assert (told["actual_hours"], told["actual_seconds"]) == (1, 3700)
 
     def test_an_answer_to_a_project_s_creation_has_no_status(self, world: World) -> None:
         project = writes.create_project(world, world.owner, {"name": "Fresh"})
-        assert "status" not in shapes.v9_project(world, project, created=True)
-        assert shapes.v9_project(world, project, fresh_write=True)["status"] == "archived"
+        assert "status" not in serialize.v9_project(world, project, created=True)
+        assert serialize.v9_project(world, project, fresh_write=True)["status"] == "archived"
 
     def test_a_paid_plan_tells_rates_in_units(self, world: World) -> None:
         world.settings.plan = "premium"
         project = next(project for project in world.projects.values() if project.hourly_rate_cents)
         project.hourly_rate_cents = 6250
-        told = shapes.v9_project(world, project)
+        told = serialize.v9_project(world, project)
         assert (told["rate"], told["billable"], told["currency"]) == (62.5, True, "USD")
 
     def test_deleted_ones_are_marked(self, world: World) -> None:
         def gone(things: dict[int, Any]) -> Any:
             return next(thing for thing in things.values() if thing.deleted_at)
 
-        project = shapes.v9_project(world, gone(world.projects))
+        project = serialize.v9_project(world, gone(world.projects))
         assert (project["status"], project["server_deleted_at"] is None) == ("deleted", False)
-        assert shapes.v9_client(world, gone(world.clients))["server_deleted_at"]
-        assert shapes.v9_tag(world, gone(world.tags))["deleted_at"]
-        assert shapes.v9_task(world, gone(world.tasks))["server_deleted_at"]
+        assert serialize.v9_client(world, gone(world.clients))["server_deleted_at"]
+        assert serialize.v9_tag(world, gone(world.tags))["deleted_at"]
+        assert serialize.v9_task(world, gone(world.tasks))["server_deleted_at"]
         world.settings.clients_tell_deletion = False
-        assert "server_deleted_at" not in shapes.v9_client(world, gone(world.clients))
+        assert "server_deleted_at" not in serialize.v9_client(world, gone(world.clients))
 
     def test_a_task_tells_tracked_time_in_milliseconds(self, world: World) -> None:
         world.settings.plan = "premium"
         task = writes.create_task(world, world.owner, project_with_client(world), {"name": "Fresh"})
         create(world, task_id=task.id, duration=90)
-        assert shapes.v9_task(world, task)["tracked_seconds"] == 90_000
+        assert serialize.v9_task(world, task)["tracked_seconds"] == 90_000
 
     def test_a_workspace_user_has_its_own_id_beside_the_person_s(self, world: World) -> None:
         user = world.owner
-        told = shapes.v9_workspace_user(world, user)
+        told = serialize.v9_workspace_user(world, user)
         assert (told["id"], told["uid"], told["wid"]) == (user.workspace_user_id, user.id, world.workspace.id)
         assert "user_id" not in told
-        assert shapes.v9_workspace_user(world, user, organization_form=True)["user_id"] == user.id
+        assert serialize.v9_workspace_user(world, user, organization_form=True)["user_id"] == user.id
 
     def test_a_simple_user_has_the_recorded_keys(self, world: World) -> None:
-        told = shapes.v9_simple_user(world, world.owner)
+        told = serialize.v9_simple_user(world, world.owner)
         assert list(told) == ["id", "fullname", "email", "is_active", "is_admin", "inactive"]
 
     def test_an_organization_s_group_has_the_recorded_keys(self, world: World) -> None:
         group = next(iter(world.groups.values()))
-        told = shapes.org_group(world, group)
+        told = serialize.org_group(world, group)
         assert list(told) == ["group_id", "name", "at", "workspaces", "users"]
         assert list(told["users"][0]) == ["user_id", "name", "avatar_url", "joined"]
-        assert shapes.v9_group(world, group)["has_users"] is True
+        assert serialize.v9_group(world, group)["has_users"] is True
 
     def test_me_holds_the_token_and_with_related_data_everything_else(self, world: World) -> None:
-        told = shapes.v9_me(world, world.owner)
+        told = serialize.v9_me(world, world.owner)
         assert told["api_token"] == world.owner.token
         assert "projects" not in told
-        full = shapes.v9_me(world, world.owner, with_related_data=True)
+        full = serialize.v9_me(world, world.owner, with_related_data=True)
         related = ["clients", "projects", "tags", "tasks", "time_entries", "workspaces"]
         assert list(full)[len(told) :] == related
         assert {entry["user_id"] for entry in full["time_entries"]} == {world.owner.id}
@@ -326,9 +326,9 @@ class TestTheOthers:
     def test_nothing_but_me_holds_a_user_s_token(self, world: World) -> None:
         written = json.dumps(
             [
-                [shapes.v9_workspace(world), shapes.v9_organization(world)],
-                [shapes.v9_workspace_user(world, user) for user in world.users.values()],
-                [shapes.v9_simple_user(world, user) for user in world.users.values()],
+                [serialize.v9_workspace(world), serialize.v9_organization(world)],
+                [serialize.v9_workspace_user(world, user) for user in world.users.values()],
+                [serialize.v9_simple_user(world, user) for user in world.users.values()],
             ]
         )
         assert not [user.token for user in world.users.values() if user.token in written]
@@ -339,13 +339,13 @@ class TestTheOthers:
     )
     def test_the_workspace_tells_the_plan(self, world: World, plan: Any, premium: bool, business: bool) -> None:
         world.settings.plan = plan
-        told = shapes.v9_workspace(world)
+        told = serialize.v9_workspace(world)
         assert (told["premium"], told["business_ws"]) == (premium, business)
-        assert shapes.v9_organization(world)["pricing_plan_name"].lower() == plan
-        assert shapes.v9_organization(world, single_read=True)["pricing_plan_name"] == ""
+        assert serialize.v9_organization(world)["pricing_plan_name"].lower() == plan
+        assert serialize.v9_organization(world, single_read=True)["pricing_plan_name"] == ""
 
     def test_all_of_it_is_json(self, world: World) -> None:
-        json.dumps(shapes.v9_me(world, world.owner, with_related_data=True))
+        json.dumps(serialize.v9_me(world, world.owner, with_related_data=True))
 
 
 @pytest.mark.parametrize(
@@ -354,13 +354,13 @@ class TestTheOthers:
 )
 def test_microseconds_are_written_as_go_does(micros: int, text: str) -> None:
     moment = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=micros)
-    assert shapes.micros_z(moment) == text
+    assert serialize.micros_z(moment) == text
 
 
 @pytest.mark.parametrize(("plan", "days", "told"), [("free", 90, 90), ("free", None, 0), ("starter", 90, 0)])
 def test_how_far_back_a_plan_reaches_is_told_if_switched_on(world: World, plan: Any, days: Any, told: int) -> None:
     world.settings.plan, world.settings.retention_days = plan, days
-    for write in (shapes.v9_workspace, shapes.v9_organization):
+    for write in (serialize.v9_workspace, serialize.v9_organization):
         world.settings.retention_told = False
         assert "max_data_retention_days" not in write(world)
         world.settings.retention_told = True

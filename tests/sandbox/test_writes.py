@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import TimeEntry, User
-from airflow_provider_toggl.sandbox.seed import build_world
+from airflow_provider_toggl.sandbox.rest_v9 import writes
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.world import Refused, World
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 
 NOW = datetime(2026, 3, 20, 15, 30, 0, 123456, tzinfo=timezone.utc)
 LATER = NOW + timedelta(seconds=60)
@@ -37,7 +37,7 @@ def create(world: World, actor: User | None = None, **payload: Any) -> TimeEntry
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ErrorResponse) as caught:
         call()
     return caught.value.status, caught.value.text
 

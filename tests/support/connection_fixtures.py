@@ -9,9 +9,9 @@ import pytest
 from support.connections import Connections
 from support.sandboxes import Host, HostedSandbox
 
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
 
 @pytest.fixture

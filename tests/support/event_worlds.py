@@ -15,11 +15,11 @@ from airflow_provider_toggl.core.events.store import NewEvent
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
-from airflow_provider_toggl.sandbox.mutate import mutate
-from airflow_provider_toggl.sandbox.truth import truth
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z
-from airflow_provider_toggl.sandbox.webhooks.book import Book, Event, Subscription
-from airflow_provider_toggl.sandbox.world import Change, World
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent, WebhookRegistry, WebhookSubscription
+from airflow_provider_toggl.sandbox.workspace.mutate import mutate
+from airflow_provider_toggl.sandbox.workspace.truth import truth
+from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: What must be right of each stream that events tell of.
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -55,9 +55,9 @@ class Telling:
 
     def __init__(self, world: World, seed: int, subscriptions: int = 1) -> None:
         self.world = world
-        self.told: list[Event] = []
+        self.told: list[WebhookEvent] = []
         self.rng = random.Random(seed)
-        self._book = Book(world)
+        self._book = WebhookRegistry(world)
         for _ in range(subscriptions):
             self._subscribe()
         world.listeners.append(self._note)
@@ -72,7 +72,7 @@ class Telling:
         :param lateness: by how many places an event is late on the average of those that are.
         """
         told, self.told = self.told, []
-        arrivals: list[tuple[float, Event]] = []
+        arrivals: list[tuple[float, WebhookEvent]] = []
         for place, one in enumerate(told):
             # Most come as they are sent, some late, a few very late; and any may come more than once.
             for _ in range(1 + (self.rng.random() < 0.1) + (self.rng.random() < 0.02)):
@@ -86,11 +86,11 @@ class Telling:
         told, self.told = self.told, []
         return [event(self._body(one)) for one in told]
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: WorldChange) -> None:
         self.told += self._book.make_events(change)
         self.world.advance(self.rng.choice((0.002, 0.05, 0.3, 2.0)))
 
-    def _body(self, one: Event) -> bytes:
+    def _body(self, one: WebhookEvent) -> bytes:
         subscription = self._book.subscriptions[one.subscription_id]
         # A try later than the first has another timestamp.
         sent_at = self.world.now() + timedelta(seconds=self.rng.random())
@@ -98,7 +98,7 @@ class Telling:
 
     def _subscribe(self) -> None:
         world, id_ = self.world, self._book.next_subscription_id()
-        self._book.subscriptions[id_] = Subscription(
+        self._book.subscriptions[id_] = WebhookSubscription(
             id=id_,
             workspace_id=world.workspace.id,
             user_id=world.owner.id,

@@ -26,9 +26,9 @@ from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, Reco
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.sync.pull import Pull
-from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
-from airflow_provider_toggl.sandbox.truth import truth
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.workspace.mutate import KINDS, mutate
+from airflow_provider_toggl.sandbox.workspace.truth import truth
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 OpenTarget = Callable[[], Target]
 

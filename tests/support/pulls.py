@@ -22,8 +22,8 @@ from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, Summary
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
 STREAMS = truth.STREAMS
 WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone", "now")

@@ -8,8 +8,8 @@ import requests
 from support.callbacks import Callback
 from support.sandboxes import Caller
 
-from airflow_provider_toggl.sandbox.webhooks.book import Book, Subscription
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry, WebhookSubscription
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 SECRET = "whsec-3d1f"
 ALL = [{"entity": "*", "action": "*"}]
@@ -74,7 +74,7 @@ def events_of(callback: Callback) -> list[dict[str, Any]]:
     return [body for body in callback.bodies if body["payload"] != "ping"]
 
 
-def write_subscription(book: Book, world: World, **changes: Any) -> Subscription:
+def write_subscription(book: WebhookRegistry, world: World, **changes: Any) -> WebhookSubscription:
     """Put a validated subscription into a book, without a callback."""
     fields: dict[str, Any] = {
         "id": book.next_subscription_id(),
@@ -90,6 +90,6 @@ def write_subscription(book: Book, world: World, **changes: Any) -> Subscription
         "validated_at": world.now(),
         **changes,
     }
-    subscription = Subscription(**fields)
+    subscription = WebhookSubscription(**fields)
     book.subscriptions[subscription.id] = subscription
     return subscription

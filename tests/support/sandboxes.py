@@ -11,10 +11,10 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from airflow_provider_toggl.sandbox.app import build_app
-from airflow_provider_toggl.sandbox.seed import build_world
-from airflow_provider_toggl.sandbox.server import Remote, listen, server_config, wait_until_ready
+from airflow_provider_toggl.sandbox.server import SandboxClient, listen, server_config, wait_until_ready
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 NOON = datetime(2026, 3, 10, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 
@@ -36,7 +36,7 @@ class Host:
         self._server = uvicorn.Server(server_config(self))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         self._thread.start()
-        wait_until_ready(Remote(self.url), alive=self._thread.is_alive)
+        wait_until_ready(SandboxClient(self.url), alive=self._thread.is_alive)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -54,7 +54,7 @@ class Host:
         self._socket.close()
 
 
-class HostedSandbox(Remote):
+class HostedSandbox(SandboxClient):
     """A sandbox of one test."""
 
     def __init__(self, url: str, world: World) -> None:

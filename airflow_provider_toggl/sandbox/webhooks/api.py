@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_toggl.sandbox.calls import Answer, Call, Lane, Route
-from airflow_provider_toggl.sandbox.model import User
-from airflow_provider_toggl.sandbox.shapes import micros_z
+from airflow_provider_toggl.sandbox.rest_v9.serialize import micros_z
+from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, QuotaLane, Route
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, nanos_z, subscription_as_json
-from airflow_provider_toggl.sandbox.webhooks.book import Book, Event, Filter, Subscription
-from airflow_provider_toggl.sandbox.webhooks.engine import Engine
-from airflow_provider_toggl.sandbox.world import Refused
+from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
+from airflow_provider_toggl.sandbox.webhooks.registry import Filter, WebhookEvent, WebhookRegistry, WebhookSubscription
+from airflow_provider_toggl.sandbox.workspace.records import User
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
 BASE = "/webhooks/api/v1"
 ENTITIES = (
@@ -33,21 +33,21 @@ _ONE = f"{_ALL}/{{subscription_id}}"
 _WORD = re.compile(r"[A-Za-z0-9_]+|\*", re.ASCII)
 
 
-class Webhooks:
+class WebhookEndpoints:
     """The endpoints.
 
     :param book: the subscriptions and events.
     :param engine: posts PINGs.
     """
 
-    def __init__(self, book: Book, engine: Engine) -> None:
+    def __init__(self, book: WebhookRegistry, engine: Dispatcher) -> None:
         self._book = book
         self._engine = engine
 
     def routes(self) -> list[Route]:
         """Return the table of endpoints; those that post a PING before they answer run in a thread."""
         # Webhook calls may or may not count; `webhook_calls_count` decides, at the gate.
-        lane: Lane = "organization"
+        lane: QuotaLane = "organization"
         return [
             Route("GET", f"{BASE}/event_filters", self.event_filters, "none", open_to_all=True),
             Route("GET", f"{BASE}/limits/{{workspace_id}}", self.limits, lane),
@@ -68,30 +68,30 @@ class Webhooks:
             ),
         ]
 
-    def event_filters(self, call: Call) -> Answer:
+    def event_filters(self, call: ApiRequest) -> ApiResponse:
         """Answer what can be subscribed to."""
-        return Answer({entity: list(ACTIONS) for entity in ENTITIES})
+        return ApiResponse({entity: list(ACTIONS) for entity in ENTITIES})
 
-    def limits(self, call: Call) -> Answer:
+    def limits(self, call: ApiRequest) -> ApiResponse:
         """Answer what the plan allows."""
         webhooks, events = self._book.limits()
-        return Answer({"max_webhooks": webhooks, "max_events_per_webhook": events})
+        return ApiResponse({"max_webhooks": webhooks, "max_events_per_webhook": events})
 
-    def status(self, call: Call) -> Answer:
+    def status(self, call: ApiRequest) -> ApiResponse:
         """Answer that webhooks are up."""
-        return Answer({"status": "OK"})
+        return ApiResponse({"status": "OK"})
 
-    def list(self, call: Call) -> Answer:
+    def list(self, call: ApiRequest) -> ApiResponse:
         """Answer the subscriptions that somebody may see: administrators all, others their own."""
         visible = [one for one in self._book.live() if _may_see(call.actor, one)]
         told = call.settings.webhook_list_tells_secret
-        return Answer([self._told(one, with_secret=told and one.user_id == call.actor.id) for one in visible])
+        return ApiResponse([self._told(one, with_secret=told and one.user_id == call.actor.id) for one in visible])
 
-    def create(self, call: Call) -> Answer:
+    def create(self, call: ApiRequest) -> ApiResponse:
         """Make a subscription: checked, then its callback is probed, then it is stored."""
         fields = self._read(call, None)
         book = self._book
-        subscription = Subscription(
+        subscription = WebhookSubscription(
             id=book.next_subscription_id(),
             workspace_id=call.world.workspace.id,
             user_id=call.actor.id,
@@ -107,9 +107,9 @@ class Webhooks:
         told = self._told(subscription, with_secret=True)
         if not call.settings.webhook_validated_in_answer:
             told["validated_at"] = None
-        return Answer(told)
+        return ApiResponse(told)
 
-    def replace(self, call: Call) -> Answer:
+    def replace(self, call: ApiRequest) -> ApiResponse:
         """Replace all fields of a subscription, when its callback has stood a probe."""
         subscription = self._get(call)
         fields = self._read(call, subscription)
@@ -125,14 +125,14 @@ class Webhooks:
             for name, value in fields.items():
                 setattr(subscription, name, value)
         self._enabled(call, subscription, probed.enabled)
-        return Answer(self._told(subscription, with_secret=True))
+        return ApiResponse(self._told(subscription, with_secret=True))
 
-    def set_enabled(self, call: Call) -> Answer:
+    def set_enabled(self, call: ApiRequest) -> ApiResponse:
         """Enable a subscription, after a probe, or disable it."""
         subscription = self._get(call)
         enabled = call.json_object().get("enabled")
         if not isinstance(enabled, bool):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         if enabled:
             self._check_count(call, subscription)
             self._probe(call, subscription, "200")
@@ -141,57 +141,57 @@ class Webhooks:
                 self._check_count(call, subscription)
             subscription.enabled = enabled
         self._enabled(call, subscription, enabled)
-        return Answer(self._told(subscription, with_secret=True))
+        return ApiResponse(self._told(subscription, with_secret=True))
 
-    def delete(self, call: Call) -> Answer:
+    def delete(self, call: ApiRequest) -> ApiResponse:
         """Delete a subscription."""
         subscription = self._get(call)
         subscription.deleted_at = call.world.now()
         subscription.enabled = False
         self._engine.give_up(subscription.id)
-        return Answer(self._told(subscription, with_secret=True))
+        return ApiResponse(self._told(subscription, with_secret=True))
 
-    def ping(self, call: Call) -> Answer:
+    def ping(self, call: ApiRequest) -> ApiResponse:
         """Post a PING."""
         self._engine.ping(self._get(call), site=call.site)
-        return Answer({"status": "OK"})
+        return ApiResponse({"status": "OK"})
 
-    def validate(self, call: Call) -> Answer:
+    def validate(self, call: ApiRequest) -> ApiResponse:
         """Validate a subscription by its code, as a click on the link in the PING does."""
         id_, workspace, code = call.path_id("subscription_id"), call.path_id("workspace_id"), call.path["code"]
         with self._book.lock:
             found = [one for one in self._book.live() if (one.id, one.workspace_id) == (id_, workspace)]
             if not found or found[0].validation_code != code:
-                raise Refused(
+                raise ErrorResponse(
                     400, f"subscription {id_} for workspace {workspace} and validation code '{code}' was not found"
                 )
             if found[0].validated_at is not None:
-                raise Refused(400, f"subscription {id_} has already been validated")
+                raise ErrorResponse(400, f"subscription {id_} has already been validated")
             found[0].validated_at = call.world.now()
-        return Answer("OK")
+        return ApiResponse("OK")
 
-    def events(self, call: Call) -> Answer:
+    def events(self, call: ApiRequest) -> ApiResponse:
         """Answer a page of what was attempted within a week, newest first."""
         if not call.settings.webhook_events_log:
-            raise Refused(404, "Not Found")
+            raise ErrorResponse(404, "Not Found")
         subscription = self._get(call)
         offset = call.whole("offset") or 0
         log = self._book.log_of(subscription.id)
         page = log[max(0, offset) : max(0, offset) + call.settings.webhook_events_page]
-        return Answer({"total": len(log), "events": [_logged(event, subscription) for event in page]})
+        return ApiResponse({"total": len(log), "events": [_logged(event, subscription) for event in page]})
 
-    def _told(self, subscription: Subscription, *, with_secret: bool) -> dict[str, Any]:
+    def _told(self, subscription: WebhookSubscription, *, with_secret: bool) -> dict[str, Any]:
         pending = self._engine.pending(subscription.id) > 0
         return subscription_as_json(subscription, with_secret=with_secret, pending=pending)
 
-    def _get(self, call: Call) -> Subscription:
+    def _get(self, call: ApiRequest) -> WebhookSubscription:
         id_ = call.path_id("subscription_id")
         subscription = self._book.subscriptions.get(id_)
         if subscription is None or subscription.deleted_at is not None or not _may_see(call.actor, subscription):
-            raise Refused(404, f"subscription {id_} for workspace {call.path_id('workspace_id')} was not found")
+            raise ErrorResponse(404, f"subscription {id_} for workspace {call.path_id('workspace_id')} was not found")
         return subscription
 
-    def _enabled(self, call: Call, subscription: Subscription, enabled: bool) -> None:
+    def _enabled(self, call: ApiRequest, subscription: WebhookSubscription, enabled: bool) -> None:
         """Note a change; what waits for one that is disabled is given up."""
         subscription.updated_at = call.world.now()
         if enabled:
@@ -199,7 +199,7 @@ class Webhooks:
         else:
             self._engine.give_up(subscription.id)
 
-    def _read(self, call: Call, itself: Subscription | None) -> dict[str, Any]:
+    def _read(self, call: ApiRequest, itself: WebhookSubscription | None) -> dict[str, Any]:
         """Return the fields of a body that creates or replaces, all checked.
 
         :raises Refused: 400 with the documented texts.
@@ -207,77 +207,79 @@ class Webhooks:
         told = call.json_object()
         texts = {name: told.get(name) or "" for name in ("description", "url_callback", "secret")}
         if not all(isinstance(text, str) for text in texts.values()):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         description = texts["description"]
         if not description.strip():
-            raise Refused(400, "Subscription description must not be empty")
+            raise ErrorResponse(400, "Subscription description must not be empty")
         filters = _read_filters(told.get("event_filters"))
         self._check_filters(call, filters)
         enabled = told.get("enabled", itself.enabled if itself else False)
         if not isinstance(enabled, bool):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         self._check_free(call, description, enabled, itself)
         return {**texts, "filters": filters, "enabled": enabled}
 
-    def _check_filters(self, call: Call, filters: tuple[Filter, ...]) -> None:
+    def _check_filters(self, call: ApiRequest, filters: tuple[Filter, ...]) -> None:
         _, most = self._book.limits()
         count = len(filters)
         if call.settings.webhook_star_counts == "events":
             count = sum((len(ENTITIES) if e == "*" else 1) * (len(ACTIONS) if a == "*" else 1) for e, a in filters)
         if count > most:
-            raise Refused(
+            raise ErrorResponse(
                 400,
                 f"The limit of {most} event filters for your subscription has been exceeded as you're trying to set "
                 f"{count} filters",
             )
 
-    def _check_count(self, call: Call, itself: Subscription | None) -> None:
+    def _check_count(self, call: ApiRequest, itself: WebhookSubscription | None) -> None:
         most, _ = self._book.limits()
         enabled = sum(1 for one in self._book.live() if one.enabled and one is not itself)
         if enabled >= most:
-            raise Refused(
+            raise ErrorResponse(
                 400,
                 f"User {call.actor.id} already reached the limit of {most} enabled subscriptions for workspace "
                 f"{call.world.workspace.id}",
             )
 
-    def _check_free(self, call: Call, description: str, enabled: bool, itself: Subscription | None) -> None:
+    def _check_free(
+        self, call: ApiRequest, description: str, enabled: bool, itself: WebhookSubscription | None
+    ) -> None:
         """Check what depends on the other subscriptions."""
         if any(one.description == description and one is not itself for one in self._book.live()):
-            raise Refused(
+            raise ErrorResponse(
                 400,
                 f"Subscription description '{description}' is already in use for workspace {call.world.workspace.id}",
             )
         if enabled:
             self._check_count(call, itself)
 
-    def _probe(self, call: Call, subscription: Subscription, wanted: str) -> None:
+    def _probe(self, call: ApiRequest, subscription: WebhookSubscription, wanted: str) -> None:
         posted = self._engine.ping(subscription, site=call.site)
         if posted.delivered:
             return
         url = subscription.url_callback
         if posted.status is None:
-            raise Refused(400, f"URL endpoint {url} {posted.error}")
-        raise Refused(400, f"URL endpoint {url} responded with status {posted.status} instead of {wanted}")
+            raise ErrorResponse(400, f"URL endpoint {url} {posted.error}")
+        raise ErrorResponse(400, f"URL endpoint {url} responded with status {posted.status} instead of {wanted}")
 
 
-def _may_see(user: User, subscription: Subscription) -> bool:
+def _may_see(user: User, subscription: WebhookSubscription) -> bool:
     return user.is_admin or subscription.user_id == user.id
 
 
 def _read_filters(told: Any) -> tuple[Filter, ...]:
     if not isinstance(told, list) or not told:
-        raise Refused(400, "The list of event filters must not be empty")
+        raise ErrorResponse(400, "The list of event filters must not be empty")
     filters: list[Filter] = []
     for one in told:
         if not isinstance(one, dict):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         filters.append((_read_word(one, "entity"), _read_word(one, "action")))
         if filters[-1][1] not in ("*", *ACTIONS):
-            raise Refused(400, f"Invalid value '{filters[-1][1]}' for event filter action")
+            raise ErrorResponse(400, f"Invalid value '{filters[-1][1]}' for event filter action")
         if filters.count(filters[-1]) > 1:
             entity, action = filters[-1]
-            raise Refused(
+            raise ErrorResponse(
                 400, f"The following event filter appears more than once for your subscription: {entity}:{action}"
             )
     return tuple(filters)
@@ -286,10 +288,10 @@ def _read_filters(told: Any) -> tuple[Filter, ...]:
 def _read_word(one: dict[str, Any], name: str) -> str:
     word = one.get(name)
     if not isinstance(word, str) or not word:
-        raise Refused(400, f"The {name} field for each subscription event filter must be non-empty")
+        raise ErrorResponse(400, f"The {name} field for each subscription event filter must be non-empty")
     if not _WORD.fullmatch(word):
         plural = {"entity": "entities", "action": "actions"}[name]
-        raise Refused(
+        raise ErrorResponse(
             400,
             f"The value '{word}' for the filter {name} can only contain letters, numbers and '_' or be '*' to match "
             f"all {plural}",
@@ -297,7 +299,7 @@ def _read_word(one: dict[str, Any], name: str) -> str:
     return word
 
 
-def _logged(event: Event, subscription: Subscription) -> dict[str, Any]:
+def _logged(event: WebhookEvent, subscription: WebhookSubscription) -> dict[str, Any]:
     timestamp = nanos_z(event.last_attempt or event.created_at, 0)
     return {
         **build_envelope(event, subscription=subscription, timestamp=timestamp),

@@ -9,10 +9,10 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.sandbox.shapes import micros_z
+from airflow_provider_toggl.sandbox.rest_v9.serialize import micros_z
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.sandbox.webhooks.book import Event, Subscription
+    from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent, WebhookSubscription
 
 Json = dict[str, Any]
 
@@ -61,7 +61,7 @@ def nanos_z(moment: datetime, nanos: int) -> str:
     return moment.isoformat()[:19] + (f".{fraction}" if fraction else "") + "Z"
 
 
-def build_ping(subscription: Subscription, *, user_id: int, timestamp: str, site: str) -> Json:
+def build_ping(subscription: WebhookSubscription, *, user_id: int, timestamp: str, site: str) -> Json:
     """Return the document of a PING; with the validation code while the subscription is not validated.
 
     :param user_id: who caused it.
@@ -87,7 +87,7 @@ def build_ping(subscription: Subscription, *, user_id: int, timestamp: str, site
     return document
 
 
-def build_envelope(event: Event, *, subscription: Subscription, timestamp: str) -> Json:
+def build_envelope(event: WebhookEvent, *, subscription: WebhookSubscription, timestamp: str) -> Json:
     """Return the document of an event in the order that was captured."""
     return {
         "event_id": event.id,
@@ -101,7 +101,9 @@ def build_envelope(event: Event, *, subscription: Subscription, timestamp: str) 
     }
 
 
-def write_event(event: Event, *, subscription: Subscription, timestamp: str, escape_html: bool = True) -> bytes:
+def write_event(
+    event: WebhookEvent, *, subscription: WebhookSubscription, timestamp: str, escape_html: bool = True
+) -> bytes:
     """Return the bytes of an event: those of ``build_envelope``, without reading and writing its parts again."""
     text = (
         f'{{"event_id":{event.id},"created_at":"{millis_z(event.created_at)}","creator_id":{event.creator_id},'
@@ -111,7 +113,7 @@ def write_event(event: Event, *, subscription: Subscription, timestamp: str, esc
     return escape(text, html=escape_html)
 
 
-def subscription_as_json(subscription: Subscription, *, with_secret: bool, pending: bool) -> Json:
+def subscription_as_json(subscription: WebhookSubscription, *, with_secret: bool, pending: bool) -> Json:
     """Return a subscription as the API tells it."""
     told: Json = {
         "subscription_id": subscription.id,

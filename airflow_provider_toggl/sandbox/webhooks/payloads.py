@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_toggl.sandbox.model import Client, Project, ProjectUser, Tag, Task, TimeEntry, User
-from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.shapes import (
+from airflow_provider_toggl.sandbox.rest_v9.serialize import (
     seconds_offset,
     v9_client,
     v9_entry,
@@ -16,8 +14,10 @@ from airflow_provider_toggl.sandbox.shapes import (
     v9_task,
     v9_workspace_user,
 )
+from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.webhooks.bodies import Json, to_text
-from airflow_provider_toggl.sandbox.world import Change, World
+from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Tag, Task, TimeEntry, User
+from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: Toggl's word for what webhooks tell of, by the world's; what is not here has no events.
 MODELS = {
@@ -33,12 +33,12 @@ _METHODS = {"created": "POST", "updated": "PUT", "deleted": "DELETE"}
 _LEGACY_KEYS = ("wid", "uid", "pid", "cid", "tid", "gid")
 
 
-def id_of(change: Change) -> int:
+def id_of(change: WorldChange) -> int:
     """Return the id that webhooks know a thing by: of a person, that of the membership."""
     return change.obj.workspace_user_id if isinstance(change.obj, User) else change.obj.id
 
 
-def gives_event(settings: Settings, change: Change) -> bool:
+def gives_event(settings: Settings, change: WorldChange) -> bool:
     """Whether a change gives an event at all: bulk edits and side effects may not."""
     if change.kind not in MODELS:
         return False
@@ -57,7 +57,7 @@ def gives_event(settings: Settings, change: Change) -> bool:
     return str(id_of(change)) in (*path.split("/"), *ids)
 
 
-def build_metadata(world: World, change: Change) -> Json:
+def build_metadata(world: World, change: WorldChange) -> Json:
     """Return what an event says about itself: texts only, keys sorted."""
     model, id_ = MODELS[change.kind], str(id_of(change))
     actor = change.actor or world.owner
@@ -86,7 +86,7 @@ def build_metadata(world: World, change: Change) -> Json:
     return dict(sorted(metadata.items()))
 
 
-def build_payload(world: World, change: Change) -> Json | None:
+def build_payload(world: World, change: WorldChange) -> Json | None:
     """Return the object as it is now, keys sorted; of what was deleted, what the switch says."""
     if change.action == "deleted" and world.settings.webhook_deleted_payload != "full":
         if world.settings.webhook_deleted_payload == "null":
@@ -102,7 +102,7 @@ def build_payload(world: World, change: Change) -> Json | None:
     return dict(sorted(payload.items()))
 
 
-def snapshot(world: World, change: Change) -> tuple[str, str]:
+def snapshot(world: World, change: WorldChange) -> tuple[str, str]:
     """Return metadata and payload as JSON texts."""
     return to_text(build_metadata(world, change)), to_text(build_payload(world, change))
 
@@ -137,7 +137,7 @@ def _entry(world: World, entry: TimeEntry) -> Json:
     return told
 
 
-def _path(world: World, change: Change) -> str:
+def _path(world: World, change: WorldChange) -> str:
     """Return the path that a plain request for such a change has."""
     workspace, model = f"/api/v9/workspaces/{world.workspace.id}", MODELS[change.kind]
     if isinstance(change.obj, Task):

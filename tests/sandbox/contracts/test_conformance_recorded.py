@@ -15,8 +15,8 @@ import requests
 from support.package_sources import ROOT
 from support.sandboxes import Caller, Host, build_still_world
 
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import Project, TimeEntry
+from airflow_provider_toggl.sandbox.rest_v9 import writes
+from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
 
 FOLDER = Path(os.environ.get("TOGGL_RECORDED") or ROOT.parent / "shared" / "toggl-recorded")
 FILE = FOLDER / "interactions.jsonl"

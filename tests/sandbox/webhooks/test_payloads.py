@@ -7,7 +7,6 @@ import pytest
 from support.deliveries import STARTED_ENTRY
 from support.sandboxes import NOON, build_still_world
 
-from airflow_provider_toggl.sandbox.model import Group, TimeEntry
 from airflow_provider_toggl.sandbox.webhooks.payloads import (
     build_metadata,
     build_payload,
@@ -15,7 +14,8 @@ from airflow_provider_toggl.sandbox.webhooks.payloads import (
     id_of,
     snapshot,
 )
-from airflow_provider_toggl.sandbox.world import Action, Change, World
+from airflow_provider_toggl.sandbox.workspace.records import Group, TimeEntry
+from airflow_provider_toggl.sandbox.workspace.world import Action, World, WorldChange
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def running_entry(world: World) -> TimeEntry:
     return entry
 
 
-def change_of(world: World, obj: Any, action: Action = "updated", **request: Any) -> Change:
+def change_of(world: World, obj: Any, action: Action = "updated", **request: Any) -> WorldChange:
     kinds = {"TimeEntry": "time_entry", "ProjectUser": "project_user"}
     kind = kinds.get(type(obj).__name__, type(obj).__name__.lower())
-    return Change(kind, action, obj, world.owner, request or None, world.now())
+    return WorldChange(kind, action, obj, world.owner, request or None, world.now())
 
 
 def live(things: dict[int, Any]) -> Any:
