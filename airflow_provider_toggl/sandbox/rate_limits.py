@@ -1,4 +1,4 @@
-"""Who may pass: the hourly quota's windows and the leaky bucket, as plain values with a clock."""
+"""Toggl's two limits: the hourly quota (402) and the leaky bucket (429)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from airflow_provider_toggl.sandbox.settings import Settings
 
-#: Without enforcement a window may grow for ever; beyond this many the oldest requests are forgotten.
+#: Most requests kept in a window; without enforcement it would grow for ever.
 LONGEST_WINDOW = 100_000
 
-#: Two clocks' readings that should be a whole interval apart may differ by this much, in requests.
+#: Rounding tolerance of the bucket, in requests: clock readings one interval apart are not exact.
 BUCKET_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class QuotaState:
-    """What is left of a quota window; ``remaining`` may be negative where the quota is not enforced."""
+    """The state of a quota; ``remaining`` may be negative if the quota is not enforced."""
 
     total: int
     remaining: int
@@ -28,8 +28,8 @@ class QuotaState:
 class RateLimits:
     """The quota windows of all lanes and the leaky buckets of all tokens.
 
-    :param settings: read at every request, so that a change counts at once
-    :param clock: seconds of any epoch, the sandbox's own time, so that moving the clock opens windows
+    :param settings: read at every request, so that changes take effect at once.
+    :param clock: the sandbox's time in seconds, so that advancing its clock resets windows.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
@@ -39,7 +39,7 @@ class RateLimits:
         self._buckets: dict[Hashable, tuple[float, float]] = {}
 
     def admit(self, key: Hashable) -> bool:
-        """Pour one request into the bucket of that token and address; False when it would overflow (429)."""
+        """Add one request to the bucket of a token and address; False if the bucket is full (429)."""
         settings = self._settings
         if not settings.bucket_enforced or settings.bucket_rate <= 0:
             return True
@@ -53,15 +53,15 @@ class RateLimits:
         return True
 
     def seconds_until_admitted(self, key: Hashable) -> float:
-        """Return how long the bucket of that token and address takes to have room for one more request."""
+        """Return the seconds until the bucket of a token and address has room for one request."""
         level, _ = self._buckets.get(key, (0.0, 0.0))
         return max(0.0, level + 1.0 - self._settings.bucket_capacity) / (self._settings.bucket_rate or 1.0)
 
     def charge(self, lane: str, key: Hashable) -> tuple[bool, QuotaState]:
-        """Take one request out of the quota of that lane.
+        """Count one request against the quota of a lane.
 
-        Answers whether it was admitted, and the state after it. A refused request takes nothing and
-        does not make the window longer. Where the quota is not enforced everything is counted and nothing refused.
+        Returns whether it was admitted, and the state afterwards. A refused request does not count. If the quota is
+        not enforced, every request is counted and admitted.
         """
         window = self._window(lane, key)
         total = self._settings.lane_quota(lane)
@@ -71,10 +71,10 @@ class RateLimits:
         return True, self._state(lane, window)
 
     def state(self, lane: str, key: Hashable) -> QuotaState:
-        """Return what is left of the quota of that lane, taking nothing."""
+        """Return the state of a quota."""
         return self._state(lane, self._window(lane, key))
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Empty all windows and buckets."""
         self._windows.clear()
         self._buckets.clear()
@@ -82,16 +82,15 @@ class RateLimits:
     def _window(self, lane: str, key: Hashable) -> deque[float]:
         """Return the times of the requests that still count.
 
-        Both kinds of window are one list of times: a fixed one is dropped whole when its first request is
-        a window ago, a sliding one loses each request when that one is a window ago.
+        A fixed window loses all requests when its first one is a window ago, a sliding one loses each by itself.
         """
         window = self._windows.setdefault((lane, key), deque(maxlen=LONGEST_WINDOW))
-        gone = self._clock() - self._settings.quota_window_seconds
+        expired = self._clock() - self._settings.quota_window_seconds
         if self._settings.quota_kind == "fixed":
-            if window and window[0] <= gone:
+            if window and window[0] <= expired:
                 window.clear()
         else:
-            while window and window[0] <= gone:
+            while window and window[0] <= expired:
                 window.popleft()
         return window
 
@@ -102,5 +101,5 @@ class RateLimits:
             resets_in = window[0] + length - self._clock()
         else:
             resets_in = length if self._settings.unused_quota_resets_in == "window" else 0.0
-        # Rounded up, so that a client which waits as long as it was told is never too early.
+        # Rounded up, so that a client that waits this long is not too early.
         return QuotaState(total, total - len(window), max(0, math.ceil(resets_in)))

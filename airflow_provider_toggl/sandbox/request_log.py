@@ -1,33 +1,33 @@
-"""What was asked of the sandbox's Toggl, counted and remembered; the control API's own requests are not."""
+"""The log of requests to Toggl's APIs; requests to the control API are not in it."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from typing import Any
 
-#: So many single requests are remembered; the counts go on.
-REMEMBERED = 10_000
+#: Single requests kept; counts include all.
+MOST_KEPT = 10_000
 
 LANES = ("user", "organization", "none")
 
 
 class RequestLog:
-    """Counts by endpoint, lane and status, and the last requests one by one."""
+    """Counts by endpoint, lane and status, and the last requests."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start again from nothing."""
+        """Empty the log."""
         self._by_endpoint: Counter[str] = Counter()
         self._by_lane: Counter[str] = Counter()
         self._by_status: Counter[str] = Counter()
-        self._calls: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
+        self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_KEPT)
 
     def add(self, endpoint: str, call: dict[str, Any]) -> None:
         """Record one answered request.
 
-        :param endpoint: ``METHOD /template``
+        :param endpoint: ``METHOD /template``.
         :param call: ``at``, ``method``, ``path``, ``query``, ``body``, ``lane``, ``status``, ``token_digest``
         """
         self._by_endpoint[endpoint] += 1
@@ -36,7 +36,7 @@ class RequestLog:
         self._calls.append(call)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all counts and the last requests as JSON can hold them."""
+        """Return all counts and the last requests as the control API shows them."""
         return {
             "total": sum(self._by_endpoint.values()),
             "by_endpoint": dict(sorted(self._by_endpoint.items())),

@@ -1,4 +1,4 @@
-"""One request as the endpoints see it, what they answer, and the table that leads from one to the other."""
+"""The request that an endpoint receives, the response that it returns, and the table of endpoints."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 
+#: Which quota a request counts against.
 QuotaLane = Literal["user", "organization", "none"]
 
 
 class NoBody:
-    """No body at all, which is not the same as JSON null."""
+    """The type of ``NO_BODY``: an empty body, which differs from JSON null."""
 
 
 NO_BODY = NoBody()
@@ -25,7 +26,10 @@ NO_BODY = NoBody()
 
 @dataclass
 class ApiResponse:
-    """What goes back: a value to be written as JSON, or ``NOTHING``."""
+    """What an endpoint returns.
+
+    :param body: a value to encode as JSON, or ``NO_BODY``.
+    """
 
     body: Any
     status: int = 200
@@ -34,11 +38,17 @@ class ApiResponse:
 
 @dataclass
 class ApiRequest:
-    """One request that has passed the gate.
+    """One request that has passed rate limits and authentication.
 
-    ``request`` says what was asked, for those who listen to changes, and ``site`` where (without a slash at its end).
-    Under ``lag_seconds`` reports show time entries as they were so long ago, without those that ``hidings`` hide.
-    ``drop_rows`` is how many rows a page is to be short of.
+    :param actor: the user that the credentials belong to.
+    :param path: the parameters of the route, by name.
+    :param source: method, path and body, as webhook events report them.
+    :param site: the sandbox's address, without a slash at the end.
+    :param lag_seconds: by how much reports lag behind: they show time entries as they were that long ago.
+    :param drop_rows: how many rows are to be missing at the end of a page.
+    :param hidden_entries: time entries that reports leave out.
+    :param caches: lists that reports keep from one page to the next.
+    :param quota_rows: returns the state of each quota of the user.
     """
 
     world: World
@@ -47,39 +57,40 @@ class ApiRequest:
     path: dict[str, str]
     query: Mapping[str, list[str]]
     raw_body: bytes
-    request: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
     site: str = ""
     lag_seconds: float = 0.0
     drop_rows: int = 0
-    hidings: tuple[HiddenEntries, ...] = ()
+    hidden_entries: tuple[HiddenEntries, ...] = ()
     caches: dict[Any, Any] = field(default_factory=dict)
     quota_rows: Callable[[], list[dict[str, Any]]] = list
 
     def path_id(self, name: str) -> int:
-        """Return a whole number of the path (the route's pattern made sure that it is one)."""
+        """Return an integer from the path; the route's pattern has checked it."""
         return int(self.path[name])
 
     def text(self, name: str) -> str | None:
-        """Return a query parameter, the last one of that name; None when it is absent or empty."""
+        """Return the last query parameter of that name; None if it is missing or empty."""
         values = self.query.get(name) or self.query.get(f"{name}[]")
         return (values[-1] or None) if values else None
 
-    def whole(self, name: str, refusal: str | None = None) -> int | None:
-        """Return a query parameter that is a whole number.
+    def integer(self, name: str, message: str | None = None) -> int | None:
+        """Return a query parameter as an integer.
 
-        :raises Refused: 400 when it is not one.
+        :param message: the text of the error, if it is not the usual one.
+        :raises ErrorResponse: 400 for another value.
         """
         text = self.text(name)
         if text is None:
             return None
         if not re.fullmatch(r"[+-]?\d{1,18}", text):
-            raise ErrorResponse(400, refusal or f"Invalid {name}")
+            raise ErrorResponse(400, message or f"Invalid {name}")
         return int(text)
 
-    def truth(self, name: str) -> bool | None:
-        """Return a query parameter that is true or false; None when it is absent.
+    def boolean(self, name: str) -> bool | None:
+        """Return a query parameter as a boolean; None if it is missing.
 
-        :raises Refused: 400 when it is neither.
+        :raises ErrorResponse: 400 for another value.
         """
         text = self.text(name)
         if text is None:
@@ -90,10 +101,10 @@ class ApiRequest:
             return False
         raise ErrorResponse(400, f"Invalid {name}")
 
-    def wholes(self, name: str) -> list[int] | None:
-        """Return a query parameter that is whole numbers, joined by commas or given several times.
+    def integers(self, name: str) -> list[int] | None:
+        """Return a query parameter as integers: separated by commas, or given several times.
 
-        :raises Refused: 400 when one is not a whole number.
+        :raises ErrorResponse: 400 if one of them is not an integer.
         """
         values = self.query.get(name) or self.query.get(f"{name}[]")
         if not values:
@@ -106,17 +117,17 @@ class ApiRequest:
     def json(self) -> Any:
         """Return the body.
 
-        :raises Refused: 400 when it is not JSON.
+        :raises ErrorResponse: 400 if it is not JSON.
         """
         try:
             return json.loads(self.raw_body)
-        except ValueError as problem:
-            raise ErrorResponse(400, "Invalid JSON input") from problem
+        except ValueError as error:
+            raise ErrorResponse(400, "Invalid JSON input") from error
 
     def json_object(self) -> dict[str, Any]:
-        """Return the body, an object.
+        """Return the body, which must be an object.
 
-        :raises Refused: 400 when it is not JSON, or not an object.
+        :raises ErrorResponse: 400 if it is not JSON or not an object.
         """
         body = self.json()
         if not isinstance(body, dict):
@@ -124,7 +135,7 @@ class ApiRequest:
         return body
 
     def entries(self) -> Mapping[int, TimeEntry]:
-        """Return the time entries that reports may know of."""
+        """Return the time entries as reports see them: as they were ``lag_seconds`` ago."""
         return self.world.entries_as_of(self.lag_seconds) if self.lag_seconds else self.world.time_entries
 
 
@@ -133,21 +144,23 @@ Handler = Callable[[ApiRequest], ApiResponse]
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint. ``template`` has ``{name}`` for a number and ``{name:any}`` for anything but a slash.
+    """One endpoint.
 
-    One that ``blocks`` waits for somebody else, so it must not run in the server's loop.
+    :param template: the path; ``{name}`` stands for an integer, ``{name:any}`` for anything without a slash.
+    :param public: whether it needs no authentication.
+    :param blocks: whether it waits for another server, so that it must run in a thread.
     """
 
     method: str
     template: str
     handler: Handler
     lane: QuotaLane
-    open_to_all: bool = False
+    public: bool = False
     blocks: bool = False
 
     @property
     def shown(self) -> str:
-        """Return the template as people write it."""
+        """Return the template as documentation writes it."""
         return self.template.replace(":any}", "}")
 
 
@@ -158,7 +171,7 @@ class Router:
         self._routes = [(_pattern(route.template), route) for route in routes]
 
     def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], bool]:
-        """Return the endpoint, what its path names, and whether the path exists under any method."""
+        """Return the endpoint, the parameters of the path, and whether the path exists for any method."""
         path = path.rstrip("/") or "/"
         known = False
         for pattern, route in self._routes:
@@ -173,6 +186,6 @@ class Router:
 def _pattern(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)(:any)?\}", template)
     pattern = re.escape(parts[0])
-    for name, kind, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        pattern += f"(?P<{name}>{'[^/]+' if kind else r'-?[0-9]{1,18}'})" + re.escape(rest)
+    for name, anything, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        pattern += f"(?P<{name}>{'[^/]+' if anything else r'-?[0-9]{1,18}'})" + re.escape(rest)
     return re.compile(pattern)

@@ -102,7 +102,7 @@ def test_an_unreachable_callback(clinic: Clinic, subscribed: int, examine: Exami
 
 @pytest.mark.parametrize("told_by_toggl", [True, False], ids=["listed", "not-listed"])
 def test_a_wrong_secret_on_toggl_s_side(clinic: Clinic, subscribed: int, examine: Examine, told_by_toggl: bool) -> None:
-    clinic.sandbox.set(webhook_list_tells_secret=told_by_toggl)
+    clinic.sandbox.set(webhook_list_returns_secret=told_by_toggl)
     clinic.connect(webhook_secret="another-secret-2b7a")
     # The receiver looks at the secrets anew, which it does not do at any moment; so more time than for the others.
     told = examine(*(["--no-ping"] if told_by_toggl else ["--timeout", "12"]))

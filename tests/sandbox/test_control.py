@@ -149,7 +149,7 @@ def test_the_documents_name_every_kind_of_mutation_and_fault_and_every_path() ->
 
     from airflow_provider_toggl.sandbox.control import Sandbox, routes
     from airflow_provider_toggl.sandbox.faults import KINDS as FAULTS
-    from airflow_provider_toggl.sandbox.workspace.mutate import KINDS as MUTATIONS
+    from airflow_provider_toggl.sandbox.mutate import KINDS as MUTATIONS
 
     text = (ROOT / "docs" / "sandbox.md").read_text()
     world = build_still_world(entries=0)

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_toggl.sandbox.reports_v3.summaries import total
 from airflow_provider_toggl.sandbox.routing import ApiRequest
-from airflow_provider_toggl.sandbox.workspace.mutate import KINDS, mutate
+from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 from airflow_provider_toggl.sandbox.workspace.seed_entries import clock_changes

@@ -286,7 +286,7 @@ class TestTheOthers:
         assert serialize.v9_client(world, gone(world.clients))["server_deleted_at"]
         assert serialize.v9_tag(world, gone(world.tags))["deleted_at"]
         assert serialize.v9_task(world, gone(world.tasks))["server_deleted_at"]
-        world.settings.clients_tell_deletion = False
+        world.settings.clients_report_deletion = False
         assert "server_deleted_at" not in serialize.v9_client(world, gone(world.clients))
 
     def test_a_task_tells_tracked_time_in_milliseconds(self, world: World) -> None:
@@ -361,7 +361,7 @@ def test_microseconds_are_written_as_go_does(micros: int, text: str) -> None:
 def test_how_far_back_a_plan_reaches_is_told_if_switched_on(world: World, plan: Any, days: Any, told: int) -> None:
     world.settings.plan, world.settings.retention_days = plan, days
     for write in (serialize.v9_workspace, serialize.v9_organization):
-        world.settings.retention_told = False
+        world.settings.retention_reported = False
         assert "max_data_retention_days" not in write(world)
-        world.settings.retention_told = True
+        world.settings.retention_reported = True
         assert write(world)["max_data_retention_days"] == told

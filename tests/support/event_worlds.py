@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent, WebhookRegistry, WebhookSubscription
-from airflow_provider_toggl.sandbox.workspace.mutate import mutate
+from airflow_provider_toggl.sandbox.mutate import mutate
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 

@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, Reco
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 from airflow_provider_toggl.core.sync.pull import Pull
-from airflow_provider_toggl.sandbox.workspace.mutate import KINDS, mutate
+from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World
 
@@ -209,7 +209,7 @@ class Model:
             world.change_user(world.owner, timezone=chance.choice(ZONES))
         elif what == 2:
             world.settings.update(
-                {"retention_days": chance.choice((None, 20)), "retention_told": chance.random() < 0.5}
+                {"retention_days": chance.choice((None, 20)), "retention_reported": chance.random() < 0.5}
             )
         else:
             self.toggl.control("PATCH", "workspace", {"rounding": chance.choice((-1, 0, 1)), "rounding_minutes": 15})

@@ -1,4 +1,4 @@
-"""Reports v3: the detailed report with its order and pages, and the table of all report endpoints."""
+"""The detailed report with its order and pages, and the table of all report endpoints."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from airflow_provider_toggl.sandbox.reports_v3 import lists, summaries
 from airflow_provider_toggl.sandbox.reports_v3.query import (
     ReportQuery,
+    cache,
     cache_key,
     find_entries,
     read_choice,
     read_query,
-    remember,
 )
 from airflow_provider_toggl.sandbox.reports_v3.rows import report_row
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
@@ -25,62 +25,62 @@ SEARCH_ENDPOINT = f"POST {BASE}/search/time_entries"
 ORDERS = ("date", "user", "duration", "description", "last_update")
 DEFAULT_PAGE_SIZE = 50
 
-#: A row of a report: one entry, or those that were grouped.
+#: A row of a report: one time entry, or a group of them.
 Row = TimeEntry | list[TimeEntry]
 
 
-def search_time_entries(call: ApiRequest) -> ApiResponse:
-    """Answer one page of the detailed report."""
-    query = read_query(call)
-    size = _page_size(call, query)
+def search_time_entries(request: ApiRequest) -> ApiResponse:
+    """Return a page of the detailed report."""
+    query = read_query(request)
+    size = _page_size(request, query)
     order = read_choice(query.body, "order_by", ORDERS, "date")
     direction = str(query.body.get("order_dir") or "ASC").upper()
     read_choice({"order_dir": direction}, "order_dir", ("ASC", "DESC"), "ASC")
     first = max(1, query.body.get("first_row_number") or 1)
-    rows = _rows(call, query, order, direction == "DESC")
+    rows = _rows(request, query, order, direction == "DESC")
     headers = {"x-page-size": str(size), **query.range_headers}
-    if _loses_its_page(call, query):
+    if _is_lost_page(request, query):
         return ApiResponse([], headers=headers)
-    end = first - 1 + max(1, size - call.drop_rows if call.drop_rows < size else 1)
+    end = first - 1 + max(1, size - request.drop_rows if request.drop_rows < size else 1)
     page = rows[first - 1 : end]
     if end < len(rows):
         following = _entries_of(rows[end])[0]
         headers["x-next-id"] = str(following.id)
         headers["x-next-row-number"] = str(end + 1)
         headers["x-next-timestamp"] = str(int(following.start.timestamp()))
-    written = [_write_row(call, query, _entries_of(row), first + index) for index, row in enumerate(page)]
+    written = [_row(request, query, _entries_of(row), first + index) for index, row in enumerate(page)]
     return ApiResponse(written, headers=headers)
 
 
-def _page_size(call: ApiRequest, query: ReportQuery) -> int:
+def _page_size(request: ApiRequest, query: ReportQuery) -> int:
     size: int = query.body.get("page_size") or DEFAULT_PAGE_SIZE
-    largest = call.settings.largest_page_size
+    largest = request.settings.largest_page_size
     if size < 1:
         raise ErrorResponse(400, "Invalid 'page_size' value")
-    if size > largest and call.settings.page_size_over_largest == "refuse":
+    if size > largest and request.settings.page_size_over_largest == "refuse":
         raise ErrorResponse(400, f"Invalid 'page_size' value, allowed values are: '1 to {largest}'")
     return min(size, largest)
 
 
-def _loses_its_page(call: ApiRequest, query: ReportQuery) -> bool:
-    """Whether the page is empty for no reason that anybody told: first_id came without first_timestamp."""
+def _is_lost_page(request: ApiRequest, query: ReportQuery) -> bool:
+    """Return whether Toggl returns an empty page for no visible reason: first_id without first_timestamp."""
     body = query.body
     lost = body.get("first_id") is not None and body.get("first_timestamp") is None
-    return lost and call.settings.first_id_needs_timestamp
+    return lost and request.settings.first_id_needs_timestamp
 
 
 def _entries_of(row: Row) -> list[TimeEntry]:
     return row if isinstance(row, list) else [row]
 
 
-def _rows(call: ApiRequest, query: ReportQuery, order: str, descending: bool) -> Sequence[Row]:
-    """Return the rows of the whole report in order; kept until the world changes, so that pages are cheap."""
+def _rows(request: ApiRequest, query: ReportQuery, order: str, descending: bool) -> Sequence[Row]:
+    """Return the ordered rows of the whole report; cached for the next page until the world changes."""
     grouped = bool(query.body.get("grouped"))
-    key = cache_key(call, query, "rows", order, descending, grouped)
-    if not call.lag_seconds and key in call.caches:
-        kept: Sequence[Row] = call.caches[key]
-        return kept
-    names = {user.id: user.fullname for user in call.world.users.values()}
+    key = cache_key(request, query, "rows", order, descending, grouped)
+    if not request.lag_seconds and key in request.caches:
+        cached: Sequence[Row] = request.caches[key]
+        return cached
+    names = {user.id: user.fullname for user in request.world.users.values()}
     keys: dict[str, Callable[[TimeEntry], Any]] = {
         "date": attrgetter("start", "id"),
         "user": lambda entry: (names[entry.user_id], entry.start, entry.id),
@@ -88,15 +88,15 @@ def _rows(call: ApiRequest, query: ReportQuery, order: str, descending: bool) ->
         "description": lambda entry: (entry.description or "", entry.start, entry.id),
         "last_update": attrgetter("at", "id"),
     }
-    ordered = sorted(find_entries(call, query), key=keys[order], reverse=descending)
+    ordered = sorted(find_entries(request, query), key=keys[order], reverse=descending)
     rows: Sequence[Row] = _group(ordered) if grouped else ordered
-    if not call.lag_seconds:
-        remember(call, key, rows)
+    if not request.lag_seconds:
+        cache(request, key, rows)
     return rows
 
 
 def _group(entries: list[TimeEntry]) -> list[list[TimeEntry]]:
-    """Put entries that say the same into one row, where the first of them stands."""
+    """Group time entries with equal details, in the order of the first of each group."""
     rows: dict[tuple[Any, ...], list[TimeEntry]] = {}
     for entry in entries:
         tags = tuple(sorted(entry.tag_ids))
@@ -105,11 +105,11 @@ def _group(entries: list[TimeEntry]) -> list[list[TimeEntry]]:
     return list(rows.values())
 
 
-def _write_row(call: ApiRequest, query: ReportQuery, entries: list[TimeEntry], number: int) -> dict[str, Any]:
+def _row(request: ApiRequest, query: ReportQuery, entries: list[TimeEntry], number: int) -> dict[str, Any]:
     body = query.body
     written = [
         report_row(
-            call.world,
+            request.world,
             entry,
             query.zone,
             row_number=number,

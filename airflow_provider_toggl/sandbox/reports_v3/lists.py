@@ -1,14 +1,15 @@
-"""Reports v3: lists of users, projects, clients, tasks and memberships, by filter and with an id as cursor."""
+"""The lists of Reports v3: users, projects, clients, tasks and members, paged by an id."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from airflow_provider_toggl.sandbox.reports_v3.rows import amount_cents, rate_of
+from airflow_provider_toggl.sandbox.formats import seconds_offset
 from airflow_provider_toggl.sandbox.reports_v3.visibility import visibility_filters
-from airflow_provider_toggl.sandbox.rest_v9.serialize import seconds_offset, v9_task
+from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_task
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse
+from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Task, User
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
@@ -18,15 +19,15 @@ MOST_IDS = 2000
 RowT = TypeVar("RowT", User, Project, Client, Task, ProjectUser)
 
 
-def filter_users(call: ApiRequest) -> ApiResponse:
-    """Answer users in their short form."""
-    rows = _users(call, _body(call))
+def filter_users(request: ApiRequest) -> ApiResponse:
+    """List users in their short form."""
+    rows = _users(request, _body(request))
     return ApiResponse([{"id": user.id, "name": user.fullname, "deleted_at": _deleted(user)} for user in rows])
 
 
-def search_users(call: ApiRequest) -> ApiResponse:
-    """Answer users in their long form."""
-    rows = _users(call, _body(call, needs_one=True))
+def search_users(request: ApiRequest) -> ApiResponse:
+    """List users in their long form."""
+    rows = _users(request, _body(request, needs_one=True))
     return ApiResponse(
         [
             {
@@ -44,43 +45,43 @@ def search_users(call: ApiRequest) -> ApiResponse:
     )
 
 
-def filter_projects(call: ApiRequest) -> ApiResponse:
-    """Answer projects."""
-    return ApiResponse(_projects(call, _body(call)))
+def filter_projects(request: ApiRequest) -> ApiResponse:
+    """List projects."""
+    return ApiResponse(_projects(request, _body(request)))
 
 
-def search_projects(call: ApiRequest) -> ApiResponse:
-    """Answer projects; at least one condition must be given."""
-    return ApiResponse(_projects(call, _body(call, needs_one=True)))
+def search_projects(request: ApiRequest) -> ApiResponse:
+    """List projects; at least one condition is required."""
+    return ApiResponse(_projects(request, _body(request, needs_one=True)))
 
 
-def filter_clients(call: ApiRequest) -> ApiResponse:
-    """Answer clients."""
-    return ApiResponse(_clients(call, _body(call)))
+def filter_clients(request: ApiRequest) -> ApiResponse:
+    """List clients."""
+    return ApiResponse(_clients(request, _body(request)))
 
 
-def search_clients(call: ApiRequest) -> ApiResponse:
-    """Answer clients; at least one condition must be given."""
-    return ApiResponse(_clients(call, _body(call, needs_one=True)))
+def search_clients(request: ApiRequest) -> ApiResponse:
+    """List clients; at least one condition is required."""
+    return ApiResponse(_clients(request, _body(request, needs_one=True)))
 
 
-def filter_tasks(call: ApiRequest) -> ApiResponse:
-    """Answer tasks."""
-    return ApiResponse(_tasks(call, _body(call)))
+def filter_tasks(request: ApiRequest) -> ApiResponse:
+    """List tasks."""
+    return ApiResponse(_tasks(request, _body(request)))
 
 
-def search_tasks(call: ApiRequest) -> ApiResponse:
-    """Answer tasks; at least one condition must be given."""
-    return ApiResponse(_tasks(call, _body(call, needs_one=True)))
+def search_tasks(request: ApiRequest) -> ApiResponse:
+    """List tasks; at least one condition is required."""
+    return ApiResponse(_tasks(request, _body(request, needs_one=True)))
 
 
-def filter_project_users(call: ApiRequest) -> ApiResponse:
-    """Answer the members of projects."""
-    body = _body(call)
+def filter_project_users(request: ApiRequest) -> ApiResponse:
+    """List the members of projects."""
+    body = _body(request)
     projects, clients = _ids(body, "project_ids", MOST_IDS), _ids(body, "client_ids", MOST_IDS)
     if projects is None and clients is None:
         raise ErrorResponse(400, "At least one parameter must be set")
-    world, paid = call.world, call.settings.plan != "free"
+    world, paid = request.world, request.settings.plan != "free"
     rows = [
         member
         for member in world.project_users.values()
@@ -98,55 +99,55 @@ def filter_project_users(call: ApiRequest) -> ApiResponse:
                 "hourly_rate": member.rate_cents if paid else None,
                 "labour_cost": None,
             }
-            for member in _page(call, body, rows, "start_id")
+            for member in _page(request, body, rows, "start_id")
         ]
     )
 
 
-def filter_project_groups(call: ApiRequest) -> ApiResponse:
-    """Answer the groups of projects: the sandbox has none."""
-    body = _body(call)
+def filter_project_groups(request: ApiRequest) -> ApiResponse:
+    """List the groups of projects: the sandbox has none."""
+    body = _body(request)
     if _ids(body, "project_ids", MOST_IDS) is None and _ids(body, "group_ids", MOST_IDS) is None:
         raise ErrorResponse(400, "At least one parameter must be set")
     return ApiResponse([])
 
 
-def filter_project_status(call: ApiRequest) -> ApiResponse:
-    """Answer what was tracked in projects."""
-    body = _body(call)
+def filter_project_status(request: ApiRequest) -> ApiResponse:
+    """Return the tracked time of projects."""
+    body = _body(request)
     wanted, active = _ids(body, "ids", MOST_IDS), body.get("active")
     projects = [
         project
-        for project in call.world.projects.values()
+        for project in request.world.projects.values()
         if project.deleted_at is None
         and (wanted is None or project.id in wanted)
         and (active is None or project.active is active)
     ]
-    return ApiResponse(_status(call, [project.id for project in projects], "project_id"))
+    return ApiResponse(_status(request, [project.id for project in projects], "project_id"))
 
 
-def filter_task_status(call: ApiRequest) -> ApiResponse:
-    """Answer what was tracked in tasks; not on the free plan."""
-    if call.settings.plan == "free":
+def filter_task_status(request: ApiRequest) -> ApiResponse:
+    """Return the tracked time of tasks; not on the free plan."""
+    if request.settings.plan == "free":
         raise ErrorResponse(402, "Tasks are a premium feature")
-    wanted = _ids(_body(call), "ids", MOST_IDS)
-    tasks = [task for task in call.world.tasks.values() if task.deleted_at is None]
-    return ApiResponse(_status(call, [task.id for task in tasks if wanted is None or task.id in wanted], "task_id"))
+    wanted = _ids(_body(request), "ids", MOST_IDS)
+    tasks = [task for task in request.world.tasks.values() if task.deleted_at is None]
+    return ApiResponse(_status(request, [task.id for task in tasks if wanted is None or task.id in wanted], "task_id"))
 
 
-def _users(call: ApiRequest, body: dict[str, Any]) -> list[User]:
+def _users(request: ApiRequest, body: dict[str, Any]) -> list[User]:
     wanted, active = _ids(body, "ids", MOST_USERS), body.get("active", True)
     rows = [
         user
-        for user in call.world.users.values()
+        for user in request.world.users.values()
         if (user.id in wanted if wanted is not None else user.deleted_at is None and user.inactive is not active)
     ]
-    return _page(call, body, rows)
+    return _page(request, body, rows)
 
 
-def _projects(call: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
+def _projects(request: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
     wanted, clients = _ids(body, "ids", MOST_IDS), _ids(body, "client_ids", MOST_IDS)
-    paid, currency = call.settings.plan != "free", call.world.workspace.default_currency
+    paid, currency = request.settings.plan != "free", request.world.workspace.default_currency
     tests: list[Callable[[Project], bool]] = [
         lambda project: project.deleted_at is None,
         lambda project: wanted is None or project.id in wanted,
@@ -157,7 +158,7 @@ def _projects(call: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
         lambda project: body.get("is_billable") in (None, project.billable),
     ]
     known = body.get("currency") in (None, currency)
-    rows = [project for project in call.world.projects.values() if known and all(test(project) for test in tests)]
+    rows = [project for project in request.world.projects.values() if known and all(test(project) for test in tests)]
     return [
         {
             "id": project.id,
@@ -168,22 +169,22 @@ def _projects(call: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
             "billable": project.billable if paid else None,
             "currency": currency if paid else None,
         }
-        for project in _page(call, body, rows)
+        for project in _page(request, body, rows)
     ]
 
 
-def _clients(call: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
+def _clients(request: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = _ids(body, "ids", MOST_IDS)
     rows: list[Client] = [
         client
-        for client in call.world.clients.values()
+        for client in request.world.clients.values()
         if client.deleted_at is None and (wanted is None or client.id in wanted) and _named(client.name, body)
     ]
-    return [{"id": client.id, "name": client.name} for client in _page(call, body, rows)]
+    return [{"id": client.id, "name": client.name} for client in _page(request, body, rows)]
 
 
-def _tasks(call: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
-    world = call.world
+def _tasks(request: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
+    world = request.world
     wanted, projects, users = (_ids(body, name, MOST_IDS) for name in ("ids", "project_ids", "user_ids"))
     tests: list[Callable[[Task], bool]] = [
         lambda task: task.deleted_at is None,
@@ -195,38 +196,38 @@ def _tasks(call: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
         lambda task: body.get("project_active") in (None, world.projects[task.project_id].active),
     ]
     rows = [task for task in world.tasks.values() if all(test(task) for test in tests)]
-    return [v9_task(world, task) for task in _page(call, body, rows)]
+    return [v9_task(world, task) for task in _page(request, body, rows)]
 
 
-def _status(call: ApiRequest, ids: list[int], column: str) -> list[dict[str, Any]]:
-    free = call.settings.plan == "free"
+def _status(request: ApiRequest, ids: list[int], column: str) -> list[dict[str, Any]]:
+    free = request.settings.plan == "free"
     sums = {id_: [0, 0, 0] for id_ in ids}
-    tests = visibility_filters(call)
-    for entry in call.entries().values():
+    filters = visibility_filters(request)
+    for entry in request.entries().values():
         row = sums.get(getattr(entry, column))
         if row is None or entry.deleted_at is not None or entry.duration <= 0:
             continue
-        if not all(test(entry) for test in tests):
+        if not all(matches(entry) for matches in filters):
             continue
         row[0] += entry.duration
-        rate = rate_of(call.world, entry)
+        rate = rate_of(request.world, entry)
         row[1] += entry.duration if entry.billable else 0
         row[2] += amount_cents(entry.duration, rate) if rate is not None else 0
     return [
         {
             "id": id_,
-            "currency": call.world.workspace.default_currency,
+            "currency": request.world.workspace.default_currency,
             "billable_amount": None if free else amount,
             "billable_seconds": 0 if free else billable,
-            "estimated_seconds": call.world.tasks[id_].estimated_seconds if column == "task_id" else None,
+            "estimated_seconds": request.world.tasks[id_].estimated_seconds if column == "task_id" else None,
             "tracked_seconds": tracked,
         }
         for id_, (tracked, billable, amount) in sums.items()
     ]
 
 
-def _body(call: ApiRequest, *, needs_one: bool = False) -> dict[str, Any]:
-    body = call.json_object() if call.raw_body else {}
+def _body(request: ApiRequest, *, needs_one: bool = False) -> dict[str, Any]:
+    body = request.json_object() if request.raw_body else {}
     if needs_one and not any(value is not None for value in body.values()):
         raise ErrorResponse(400, "At least one parameter must be set")
     return body
@@ -252,11 +253,11 @@ def _deleted(user: User) -> str | None:
     return None if user.deleted_at is None else seconds_offset(user.deleted_at)
 
 
-def _page(call: ApiRequest, body: dict[str, Any], rows: Iterable[RowT], cursor: str = "start") -> list[RowT]:
-    """Return the rows from the cursor's id on, that one included, at most a page of them."""
+def _page(request: ApiRequest, body: dict[str, Any], rows: Iterable[RowT], cursor: str = "start") -> list[RowT]:
+    """Return a page of rows, starting with the id of the cursor."""
     start, size = body.get(cursor), body.get("page_size")
     for name, value in ((cursor, start), ("page_size", size)):
         if value is not None and type(value) is not int:
             raise ErrorResponse(400, f"Invalid '{name}' value")
     by_id = sorted((row for row in rows if row.id >= (start or 0)), key=lambda row: row.id)
-    return by_id[: size if size and size > 0 else call.settings.report_lists_page_size]
+    return by_id[: size if size and size > 0 else request.settings.report_lists_page_size]

@@ -1,4 +1,4 @@
-"""What a report is asked for: its range of days, its filters and its rounding, read from the body and applied."""
+"""The body of a report request: its days, filters and rounding, and the time entries that match."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_toggl.sandbox.formats import zone_of
 from airflow_provider_toggl.sandbox.reports_v3.visibility import EntryFilter, visibility_filters, visibility_key
-from airflow_provider_toggl.sandbox.rest_v9.serialize import zone_of
 from airflow_provider_toggl.sandbox.routing import ApiRequest
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
@@ -19,13 +19,13 @@ from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 ROUNDING_MINUTES = (0, 1, 5, 6, 10, 12, 15, 30, 60, 240)
 NEEDS_PLAN = "Workspace needs to have this feature enabled"
 
-#: Days of a report of which only the start (or the end) was given, as recorded.
+#: Days of a report with only a start or only an end, as recorded.
 DEFAULT_DAYS = 7
 
 
 @dataclass(frozen=True)
 class ReportQuery:
-    """A report's conditions. Days are those of the zone of who asks, both included."""
+    """The conditions of a report. Both days are included, and belong to the user's time zone."""
 
     body: Mapping[str, Any]
     zone: ZoneInfo
@@ -36,29 +36,29 @@ class ReportQuery:
 
     @property
     def range_headers(self) -> dict[str, str]:
-        """Return the headers that tell the days actually used."""
+        """Return the headers with the days of the report."""
         return {"x-range-start": self.start.isoformat(), "x-range-end": self.end.isoformat()}
 
     def instants(self) -> tuple[datetime, datetime]:
-        """Return the range in UTC, the end not included; days with a change of clocks are as long as they are."""
+        """Return the range in UTC, without its end; days with a clock change have 23 or 25 hours."""
         first = datetime.combine(self.start, time(), self.zone)
         after = datetime.combine(self.end + timedelta(days=1), time(), self.zone)
         return first.astimezone(timezone.utc), after.astimezone(timezone.utc)
 
 
-def read_query(call: ApiRequest) -> ReportQuery:
+def read_query(request: ApiRequest) -> ReportQuery:
     """Read a report's conditions.
 
     :raises Refused: 400 with Toggl's text for what it does not take, 402 for filters that the plan lacks.
     """
-    body = call.json_object() if call.raw_body else {}
+    body = request.json_object() if request.raw_body else {}
     if not any(value is not None for value in body.values()):
         raise ErrorResponse(400, "At least one parameter must be set")
     _check_types(body)
-    _check_plan(call, body)
-    zone = zone_of(call.actor.timezone)
-    start, end = _read_range(call, body, zone)
-    workspace = call.world.workspace
+    _check_plan(request, body)
+    zone = zone_of(request.actor.timezone)
+    start, end = _read_range(request, body, zone)
+    workspace = request.world.workspace
     rounding = read_choice(body, "rounding", (-1, 0, 1), workspace.rounding)
     minutes = read_choice(body, "rounding_minutes", ROUNDING_MINUTES, workspace.rounding_minutes)
     return ReportQuery(body, zone, start, end, rounding, minutes)
@@ -79,63 +79,63 @@ def read_choice(body: Mapping[str, Any], name: str, allowed: Iterable[Any], defa
     return value
 
 
-def find_entries(call: ApiRequest, query: ReportQuery) -> list[TimeEntry]:
-    """Return the entries of a report, in no order; kept until the world changes, for the next page."""
-    world, running = call.world, call.settings.report_includes_running
-    key = cache_key(call, query, "entries")
-    if not call.lag_seconds and key in call.caches:
-        kept: list[TimeEntry] = call.caches[key]
-        return kept
+def find_entries(request: ApiRequest, query: ReportQuery) -> list[TimeEntry]:
+    """Return the time entries of a report, unordered; cached for the next page until the world changes."""
+    world, running = request.world, request.settings.report_includes_running
+    key = cache_key(request, query, "entries")
+    if not request.lag_seconds and key in request.caches:
+        cached: list[TimeEntry] = request.caches[key]
+        return cached
     first, after = query.instants()
-    # An empty list is no filter: clients send all the lists they know.
-    asked = [name for name in _filters(call) if query.body.get(name) not in (None, [], "")]
-    tests = [*visibility_filters(call), *(_FILTERS[name](world, query.body[name]) for name in asked)]
+    # An empty list is no filter: clients send empty lists for unused filters.
+    used = [name for name in _filters(request) if query.body.get(name) not in (None, [], "")]
+    filters = [*visibility_filters(request), *(_FILTERS[name](world, query.body[name]) for name in used)]
     found = [
         entry
-        for entry in call.entries().values()
+        for entry in request.entries().values()
         if entry.deleted_at is None and first <= entry.start < after and (running or not entry.is_running)
     ]
-    for test in tests:
-        found = [entry for entry in found if test(entry)]
-    if not call.lag_seconds:
-        remember(call, key, found)
+    for matches in filters:
+        found = [entry for entry in found if matches(entry)]
+    if not request.lag_seconds:
+        cache(request, key, found)
     return found
 
 
-def cache_key(call: ApiRequest, query: ReportQuery, *parts: Any) -> tuple[Any, ...]:
-    """Return what a list of a report is kept under: the world's version first, then all that decides the list."""
-    filters = tuple((name, _frozen(query.body.get(name))) for name in _filters(call))
-    running = call.settings.report_includes_running
+def cache_key(request: ApiRequest, query: ReportQuery, *parts: Any) -> tuple[Any, ...]:
+    """Return the cache key of a list: the world's version first, then everything that the list depends on."""
+    filters = tuple((name, _frozen(query.body.get(name))) for name in _filters(request))
+    running = request.settings.report_includes_running
     return (
-        call.world.version, query.start, query.end, query.zone.key, running, filters, visibility_key(call), *parts
+        request.world.version, query.start, query.end, query.zone.key, running, filters, visibility_key(request), *parts
     )  # fmt: skip
 
 
-def remember(call: ApiRequest, key: tuple[Any, ...], value: Any) -> None:
-    """Keep a list for the pages that follow, dropping those of an older world."""
-    stale = [old for old in call.caches if old[0] != call.world.version]
-    for old in stale or list(call.caches)[:-8]:
-        del call.caches[old]
-    call.caches[key] = value
+def cache(request: ApiRequest, key: tuple[Any, ...], value: Any) -> None:
+    """Cache a list for the following pages, and remove lists of older versions of the world."""
+    stale = [old for old in request.caches if old[0] != request.world.version]
+    for old in stale or list(request.caches)[:-8]:
+        del request.caches[old]
+    request.caches[key] = value
 
 
-def _filters(call: ApiRequest) -> list[str]:
-    ignored = "time_entry_ids" if call.settings.report_time_entry_ids == "ignore" else None
+def _filters(request: ApiRequest) -> list[str]:
+    ignored = "time_entry_ids" if request.settings.report_time_entry_ids == "ignore" else None
     return [name for name in _FILTERS if name != ignored]
 
 
-def _read_range(call: ApiRequest, body: Mapping[str, Any], zone: ZoneInfo) -> tuple[date, date]:
+def _read_range(request: ApiRequest, body: Mapping[str, Any], zone: ZoneInfo) -> tuple[date, date]:
     start, end = _read_day(body, "start_date"), _read_day(body, "end_date")
     span = timedelta(days=DEFAULT_DAYS - 1)
     if start is None:
-        end = end or call.world.now().astimezone(zone).date()
+        end = end or request.world.now().astimezone(zone).date()
         start = end - span
     end = end or start + span
     if end < start:
         raise ErrorResponse(400, "End date should be greater than Start date")
-    days = (end - start).days + (1 if call.settings.report_range_counts == "inclusive" else 0)
-    if days > call.settings.report_range_days:
-        raise ErrorResponse(400, f"Maximum allowed date range is {call.settings.report_range_days} days")
+    days = (end - start).days + (1 if request.settings.report_range_counts == "inclusive" else 0)
+    if days > request.settings.report_range_days:
+        raise ErrorResponse(400, f"Maximum allowed date range is {request.settings.report_range_days} days")
     return start, end
 
 
@@ -157,10 +157,12 @@ def _read_day(body: Mapping[str, Any], name: str) -> date | None:
 def _check_types(body: Mapping[str, Any]) -> None:
     for name in ("user_ids", "group_ids", "client_ids", "project_ids", "task_ids", "tag_ids", "time_entry_ids"):
         value = body.get(name)
-        if value is not None and not (isinstance(value, list) and all(one is None or _whole(one) for one in value)):
+        if value is not None and not (
+            isinstance(value, list) and all(one is None or _is_integer(one) for one in value)
+        ):
             raise ErrorResponse(400, f"Invalid '{name}' value")
     for name in ("first_row_number", "first_id", "first_timestamp", "page_size", "min_duration_seconds"):
-        if body.get(name) is not None and not _whole(body[name]):
+        if body.get(name) is not None and not _is_integer(body[name]):
             raise ErrorResponse(400, f"Invalid '{name}' value")
     for name in ("billable", "grouped", "hide_amounts", "enrich_response", "with_graph", "include_time_entry_ids"):
         if body.get(name) is not None and not isinstance(body[name], bool):
@@ -169,14 +171,14 @@ def _check_types(body: Mapping[str, Any]) -> None:
         raise ErrorResponse(400, "Invalid 'description' value")
 
 
-def _check_plan(call: ApiRequest, body: Mapping[str, Any]) -> None:
-    if call.settings.plan != "free" or not call.settings.report_paid_filters_refused:
+def _check_plan(request: ApiRequest, body: Mapping[str, Any]) -> None:
+    if request.settings.plan != "free" or not request.settings.report_paid_filters_refused:
         return
     if any(body.get(name) is not None for name in ("billable", "min_duration_seconds", "max_duration_seconds")):
         raise ErrorResponse(402, NEEDS_PLAN)
 
 
-def _whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -209,7 +211,7 @@ def _by(name: str, ids: Iterable[Any]) -> EntryFilter:
     return lambda entry: get(entry) in wanted
 
 
-#: Each filter of a report: what builds its test from the world and the value asked for.
+#: The filters of a report: each builds a test of time entries from the world and the given value.
 _FILTERS: dict[str, Callable[[World, Any], EntryFilter]] = {
     "user_ids": lambda _, ids: _by("user_id", ids),
     "group_ids": lambda world, ids: _by("user_id", _members_of(world, ids)),

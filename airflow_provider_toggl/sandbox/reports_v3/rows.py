@@ -1,4 +1,4 @@
-"""How Reports v3 writes time entries down, and what it counts: rounding and money."""
+"""The rows of detailed reports, and the rounding of durations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from airflow_provider_toggl.sandbox.workspace.world import World
 def round_seconds(seconds: int, rounding: int, minutes: int, *, zero: str = "nearest") -> int:
     """Round a duration as reports do.
 
-    :param seconds: the duration; 0 and less are left alone.
+    :param seconds: the duration; 0 and less stay as they are.
     :param rounding: -1 down, 0 nearest (or none, by ``zero``), 1 up.
-    :param minutes: to multiples of so many minutes; 0 is no rounding.
-    :param zero: what rounding 0 does: "nearest" or "none".
+    :param minutes: round to multiples of these; 0 means no rounding.
+    :param zero: the meaning of rounding 0: "nearest" or "none".
     """
     if minutes <= 0 or seconds <= 0 or (rounding == 0 and zero == "none"):
         return seconds
@@ -41,7 +41,7 @@ def rate_of(world: World, entry: TimeEntry) -> int | None:
 
 
 def report_seconds(world: World, entry: TimeEntry, rounding: int, rounding_minutes: int) -> int:
-    """Return the ``seconds`` that reports give for an entry, rounded as asked."""
+    """Return the ``seconds`` of a time entry in reports, rounded."""
     if entry.is_running:
         if world.settings.report_running_seconds == "negative":
             return entry.duration
@@ -62,12 +62,12 @@ def report_row(
     hide_amounts: bool = False,
     enrich: bool = False,
 ) -> dict[str, Any]:
-    """Write one row of a detailed report that is not grouped: one time entry.
+    """Return the row of one time entry in a detailed report without grouping.
 
-    :param viewer_zone: the zone of who asks; ``start`` and ``stop`` are told in it unless switched to UTC.
-    :param rounding: -1, 0, 1, to ``rounding_minutes`` (0: none); times are not rounded, only ``seconds`` are.
-    :param hide_amounts: leave the money out (null).
-    :param enrich: add names, as exports have them.
+    :param viewer_zone: the user's time zone, for ``start`` and ``stop`` (unless ``report_times`` is "utc").
+    :param rounding: -1, 0 or 1, to ``rounding_minutes`` (0: none); only ``seconds`` are rounded, not times.
+    :param hide_amounts: set amounts to null.
+    :param enrich: add names.
     """
     seconds = report_seconds(world, entry, rounding, rounding_minutes)
     rate = None if hide_amounts else rate_of(world, entry)
@@ -108,7 +108,7 @@ def _whole_seconds(moment: datetime) -> str:
 
 
 def color_number(_color: str) -> str:
-    """Return the number that a colour had before colours were hex; recorded as "0" whatever the colour is."""
+    """Return the legacy number of a colour; recorded as "0" for every colour."""
     return "0"
 
 

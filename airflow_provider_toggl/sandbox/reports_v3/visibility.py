@@ -1,4 +1,4 @@
-"""Which time entries reports can show to who asks, whatever is asked: by rights, by plan and by ordered faults."""
+"""The time entries that reports may show to a user: limited by rights, by plan and by injected faults."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 EntryFilter = Callable[[TimeEntry], bool]
 
 
-def visibility_key(call: ApiRequest) -> tuple[Any, ...]:
-    """Return what decides what is shown, so that nobody gets what was kept for somebody who sees more."""
-    return (_only_of(call), call.world.retention_horizon(), call.hidings)
+def visibility_key(request: ApiRequest) -> tuple[Any, ...]:
+    """Return what visibility depends on, as a part of cache keys: another user may see less."""
+    return (_visible_user(request), request.world.retention_horizon(), request.hidden_entries)
 
 
-def visibility_filters(call: ApiRequest) -> list[EntryFilter]:
-    """Return the tests that an entry must pass to be shown."""
-    tests: list[EntryFilter] = []
-    user_id, horizon = _only_of(call), call.world.retention_horizon()
+def visibility_filters(request: ApiRequest) -> list[EntryFilter]:
+    """Return the filters that a time entry must pass to be visible."""
+    filters: list[EntryFilter] = []
+    user_id, horizon = _visible_user(request), request.world.retention_horizon()
     if user_id is not None:
-        tests.append(lambda entry: entry.user_id == user_id)
+        filters.append(lambda entry: entry.user_id == user_id)
     if horizon is not None:
-        tests.append(lambda entry: entry.start >= horizon)
-    tests.extend(_kept_by(hiding.hides) for hiding in call.hidings)
-    return tests
+        filters.append(lambda entry: entry.start >= horizon)
+    filters.extend(_not_hidden(hidden.hides) for hidden in request.hidden_entries)
+    return filters
 
 
-def _only_of(call: ApiRequest) -> int | None:
-    """Return whose entries alone are shown; None: everybody's."""
-    return None if call.actor.is_admin or call.settings.report_shows_members == "all" else call.actor.id
+def _visible_user(request: ApiRequest) -> int | None:
+    """Return the only user whose time entries are visible; None if all are."""
+    return None if request.actor.is_admin or request.settings.report_shows_members == "all" else request.actor.id
 
 
-def _kept_by(hides: Callable[[int], bool]) -> EntryFilter:
+def _not_hidden(hides: Callable[[int], bool]) -> EntryFilter:
     return lambda entry: not hides(entry.id)

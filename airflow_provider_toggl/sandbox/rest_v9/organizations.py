@@ -1,11 +1,11 @@
-"""REST v9, what belongs to the organization: itself, its people and its groups."""
+"""The endpoints of the organization, its users and its groups."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from airflow_provider_toggl.sandbox.rest_v9.serialize import org_group, v9_organization, v9_workspace_user
+from airflow_provider_toggl.sandbox.rest_v9.serialize.people import org_group, v9_organization, v9_workspace_user
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
 from airflow_provider_toggl.sandbox.workspace.records import User
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
@@ -14,34 +14,34 @@ BASE = "/api/v9/organizations/{organization_id}"
 DEFAULT_USERS = 50
 
 
-def read_organization(call: ApiRequest) -> ApiResponse:
-    """Answer the organization."""
-    return ApiResponse(v9_organization(call.world, call.actor, single_read=True))
+def read_organization(request: ApiRequest) -> ApiResponse:
+    """Return the organization."""
+    return ApiResponse(v9_organization(request.world, request.actor, single_read=True))
 
 
-def create_organization(call: ApiRequest) -> ApiResponse:
-    """Answer as if an organization had been made; a sandbox keeps its one organization."""
-    body = call.json_object()
+def create_organization(request: ApiRequest) -> ApiResponse:
+    """Answer as if an organization were created; a sandbox has only one."""
+    body = request.json_object()
     name, workspace = body.get("name"), body.get("workspace_name")
     if not isinstance(name, str) or not name:
         raise ErrorResponse(400, "Field 'name' cannot be empty.")
     if not isinstance(workspace, str) or not workspace:
         raise ErrorResponse(400, "workspace name must be provided")
-    ids = {"id": call.world.organization.id + 1, "workspace_id": call.world.workspace.id + 1}
+    ids = {"id": request.world.organization.id + 1, "workspace_id": request.world.workspace.id + 1}
     return ApiResponse(
         {"id": ids["id"], "name": name, "workspace_id": ids["workspace_id"], "workspace_name": workspace}
     )
 
 
-def list_users(call: ApiRequest) -> ApiResponse:
-    """Answer one page of the organization's people; only its administrators may ask."""
-    if not call.actor.is_admin:
+def list_users(request: ApiRequest) -> ApiResponse:
+    """Return a page of the organization's users, for administrators only."""
+    if not request.actor.is_admin:
         raise ErrorResponse(403, "User is not authorized to list the organization users")
-    page, size = _number(call, "page", 1), _number(call, "per_page", DEFAULT_USERS)
-    direction = (call.text("sort_dir") or "asc").lower()
+    page, size = _number(request, "page", 1), _number(request, "per_page", DEFAULT_USERS)
+    direction = (request.text("sort_dir") or "asc").lower()
     if direction not in ("asc", "desc"):
         raise ErrorResponse(400, "sort_dir parameter can contain only 'asc' or 'desc'.")
-    rows = _select_users(call)
+    rows = _select_users(request)
     rows.sort(key=lambda user: (user.fullname.casefold(), user.id), reverse=direction == "desc")
     headers = {
         "x-page": str(page),
@@ -50,27 +50,27 @@ def list_users(call: ApiRequest) -> ApiResponse:
         "x-records": str(len(rows)),
         "x-sort-order": direction,
     }
-    return ApiResponse([_org_user(call, user) for user in rows[(page - 1) * size : page * size]], headers=headers)
+    return ApiResponse([_org_user(request, user) for user in rows[(page - 1) * size : page * size]], headers=headers)
 
 
-def _number(call: ApiRequest, name: str, default: int) -> int:
-    number = call.whole(name, f"Invalid value sent for '{name}'.")
+def _number(request: ApiRequest, name: str, default: int) -> int:
+    number = request.integer(name, f"Invalid value sent for '{name}'.")
     if number is not None and number < 1:
         raise ErrorResponse(400, f"{name} parameter must contain values > 0.")
     return number or default
 
 
-def _select_users(call: ApiRequest) -> list[User]:
-    text = (call.text("filter") or "").casefold()
-    statuses = (call.text("active_status") or "active,inactive,invited").split(",")
-    groups = call.wholes("groups")
+def _select_users(request: ApiRequest) -> list[User]:
+    text = (request.text("filter") or "").casefold()
+    statuses = (request.text("active_status") or "active,inactive,invited").split(",")
+    groups = request.integers("groups")
     members = {
-        user_id for id_ in groups or () if id_ in call.world.groups for user_id in call.world.groups[id_].user_ids
+        user_id for id_ in groups or () if id_ in request.world.groups for user_id in request.world.groups[id_].user_ids
     }
-    only_admins = call.truth("only_admins")
+    only_admins = request.boolean("only_admins")
     return [
         user
-        for user in call.world.users.values()
+        for user in request.world.users.values()
         if user.deleted_at is None
         and (text in user.fullname.casefold() or text in user.email.casefold())
         and ("inactive" if user.inactive else "active") in statuses
@@ -79,8 +79,8 @@ def _select_users(call: ApiRequest) -> list[User]:
     ]
 
 
-def _org_user(call: ApiRequest, user: User) -> dict[str, Any]:
-    world = call.world
+def _org_user(request: ApiRequest, user: User) -> dict[str, Any]:
+    world = request.world
     groups = [
         {"group_id": group.id, "name": group.name}
         for group in world.groups.values()
@@ -117,33 +117,33 @@ def _org_user(call: ApiRequest, user: User) -> dict[str, Any]:
     }
 
 
-def list_workspace_users(call: ApiRequest) -> ApiResponse:
-    """Answer the memberships of the workspace as the organization's endpoint does, all or a page of them."""
-    text = (call.text("name") or call.text("search") or "").casefold()
-    active = call.truth("active")
+def list_workspace_users(request: ApiRequest) -> ApiResponse:
+    """List the members of the workspace in the organization's form, all or a page of them."""
+    text = (request.text("name") or request.text("search") or "").casefold()
+    active = request.boolean("active")
     rows = [
         user
-        for user in call.world.users.values()
+        for user in request.world.users.values()
         if user.deleted_at is None and text in user.fullname.casefold() and active in (None, not user.inactive)
     ]
-    page, size = call.whole("page"), call.whole("per_page")
+    page, size = request.integer("page"), request.integer("per_page")
     if page is not None or size is not None:
-        number, size = _number(call, "page", 1), _number(call, "per_page", DEFAULT_USERS)
+        number, size = _number(request, "page", 1), _number(request, "per_page", DEFAULT_USERS)
         rows = rows[(number - 1) * size : number * size]
-    return ApiResponse([v9_workspace_user(call.world, user, organization_form=True) for user in rows])
+    return ApiResponse([v9_workspace_user(request.world, user, organization_form=True) for user in rows])
 
 
-def list_groups(call: ApiRequest) -> ApiResponse:
-    """Answer the groups by name."""
-    text = (call.text("name") or "").casefold()
-    workspace = call.whole("workspace", "Invalid number in workspace")
+def list_groups(request: ApiRequest) -> ApiResponse:
+    """List the groups by name."""
+    text = (request.text("name") or "").casefold()
+    workspace = request.integer("workspace", "Invalid number in workspace")
     groups = [
         group
-        for group in call.world.groups.values()
+        for group in request.world.groups.values()
         if group.deleted_at is None and text in group.name.casefold() and workspace in (None, group.workspace_id)
     ]
     groups.sort(key=lambda group: (group.name.casefold(), group.id))
-    return ApiResponse([org_group(call.world, group) for group in groups])
+    return ApiResponse([org_group(request.world, group) for group in groups])
 
 
 ROUTES = [

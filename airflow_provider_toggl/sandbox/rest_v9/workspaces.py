@@ -1,4 +1,4 @@
-"""REST v9, what belongs to the workspace and its organization: the lists, and the table of all v9 endpoints."""
+"""The endpoints of the workspace, and the table of all endpoints of v9."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_toggl.sandbox.rest_v9 import me, organizations, write_routes
-from airflow_provider_toggl.sandbox.rest_v9.serialize import (
+from airflow_provider_toggl.sandbox.rest_v9 import me, organizations
+from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
     v9_client,
-    v9_group,
     v9_project,
     v9_project_user,
-    v9_simple_user,
     v9_tag,
     v9_task,
+)
+from airflow_provider_toggl.sandbox.rest_v9.serialize.people import (
+    v9_group,
+    v9_simple_user,
     v9_workspace,
     v9_workspace_user,
 )
+from airflow_provider_toggl.sandbox.rest_v9.writes import routes as write_routes
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
 from airflow_provider_toggl.sandbox.workspace.records import Project, Task
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
@@ -32,116 +35,118 @@ MOST_PROJECT_IDS = 200
 MOST_USER_IDS = 150
 
 
-def read_workspace(call: ApiRequest) -> ApiResponse:
-    """Answer the workspace."""
-    return ApiResponse(v9_workspace(call.world, call.actor))
+def read_workspace(request: ApiRequest) -> ApiResponse:
+    """Return the workspace."""
+    return ApiResponse(v9_workspace(request.world, request.actor))
 
 
-def list_users(call: ApiRequest) -> ApiResponse:
-    """Answer the people of the workspace in their short form."""
-    gone = call.settings.users_list_deleted and not call.truth("exclude_deleted")
-    users = [user for user in call.world.users.values() if gone or user.deleted_at is None]
-    return ApiResponse([v9_simple_user(call.world, user) for user in users])
+def list_users(request: ApiRequest) -> ApiResponse:
+    """List the users of the workspace in their short form."""
+    removed = request.settings.users_list_deleted and not request.boolean("exclude_deleted")
+    users = [user for user in request.world.users.values() if removed or user.deleted_at is None]
+    return ApiResponse([v9_simple_user(request.world, user) for user in users])
 
 
-def find_users(call: ApiRequest) -> ApiResponse:
-    """Answer the people with these ids."""
-    ids = call.json_object().get("user_ids")
+def find_users(request: ApiRequest) -> ApiResponse:
+    """Return the users with the given ids."""
+    ids = request.json_object().get("user_ids")
     if not isinstance(ids, list) or not ids:
         raise ErrorResponse(400, "user_ids must not be empty")
     if len(ids) > MOST_USER_IDS:
         raise ErrorResponse(400, f"user_ids must not contain more than {MOST_USER_IDS} elements")
-    return ApiResponse([v9_simple_user(call.world, call.world.users[id_]) for id_ in ids if id_ in call.world.users])
+    return ApiResponse(
+        [v9_simple_user(request.world, request.world.users[id_]) for id_ in ids if id_ in request.world.users]
+    )
 
 
-def list_workspace_users(call: ApiRequest) -> ApiResponse:
-    """Answer the memberships of the workspace."""
-    return ApiResponse([v9_workspace_user(call.world, user) for user in _live(call.world.users.values())])
+def list_workspace_users(request: ApiRequest) -> ApiResponse:
+    """List the members of the workspace."""
+    return ApiResponse([v9_workspace_user(request.world, user) for user in _live(request.world.users.values())])
 
 
-def list_groups(call: ApiRequest) -> ApiResponse:
-    """Answer the groups as the deprecated endpoint does."""
-    return ApiResponse([v9_group(call.world, group) for group in _live(call.world.groups.values())])
+def list_groups(request: ApiRequest) -> ApiResponse:
+    """List the groups (deprecated by Toggl)."""
+    return ApiResponse([v9_group(request.world, group) for group in _live(request.world.groups.values())])
 
 
-def read_statistics(call: ApiRequest) -> ApiResponse:
-    """Answer how many people and groups there are."""
-    users = _live(call.world.users.values())
+def read_statistics(request: ApiRequest) -> ApiResponse:
+    """Return the number of users and groups."""
+    users = _live(request.world.users.values())
     return ApiResponse(
         {
             "admins": [{"user_id": user.id, "name": user.fullname} for user in users if user.is_admin],
-            "groups_count": len(_live(call.world.groups.values())),
+            "groups_count": len(_live(request.world.groups.values())),
             "members_count": len(users),
         }
     )
 
 
-def list_clients(call: ApiRequest) -> ApiResponse:
-    """Answer clients: active ones, archived ones or both. There is no ``since`` and there are no pages."""
-    status = call.text("status") or "active"
+def list_clients(request: ApiRequest) -> ApiResponse:
+    """List clients: active ones, archived ones or both, without ``since`` and pages."""
+    status = request.text("status") or "active"
     if status not in ("active", "archived", "both"):
         raise ErrorResponse(400, "Client status is invalid")
     wanted = {"active": (False,), "archived": (True,), "both": (False, True)}[status]
-    name = (call.text("name") or "").casefold()
-    rows = [client for client in _live(call.world.clients.values()) if client.archived in wanted]
-    return ApiResponse([v9_client(call.world, client) for client in rows if name in client.name.casefold()])
+    name = (request.text("name") or "").casefold()
+    rows = [client for client in _live(request.world.clients.values()) if client.archived in wanted]
+    return ApiResponse([v9_client(request.world, client) for client in rows if name in client.name.casefold()])
 
 
-def read_client(call: ApiRequest) -> ApiResponse:
-    """Answer one client."""
-    id_ = call.path_id("client_id")
-    client = call.world.clients.get(id_)
+def read_client(request: ApiRequest) -> ApiResponse:
+    """Return one client."""
+    id_ = request.path_id("client_id")
+    client = request.world.clients.get(id_)
     if client is None or client.deleted_at is not None:
         raise ErrorResponse(404, f"No client with ID {id_} was found")
-    return ApiResponse(v9_client(call.world, client))
+    return ApiResponse(v9_client(request.world, client))
 
 
-def find_clients(call: ApiRequest) -> ApiResponse:
-    """Answer the clients with these ids."""
-    ids = call.json_object().get("client_ids")
+def find_clients(request: ApiRequest) -> ApiResponse:
+    """Return the clients with the given ids."""
+    ids = request.json_object().get("client_ids")
     if not isinstance(ids, list):
         raise ErrorResponse(400, "client_ids must not be empty")
-    rows = [client for client in _live(call.world.clients.values()) if client.id in ids]
-    return ApiResponse([v9_client(call.world, client) for client in rows])
+    rows = [client for client in _live(request.world.clients.values()) if client.id in ids]
+    return ApiResponse([v9_client(request.world, client) for client in rows])
 
 
-def list_tags(call: ApiRequest) -> ApiResponse:
-    """Answer tags, all or a page of them."""
-    wanted = (call.text("search") or "").casefold()
-    rows = [tag for tag in _live(call.world.tags.values()) if wanted in tag.name.casefold()]
+def list_tags(request: ApiRequest) -> ApiResponse:
+    """List tags, all or a page of them."""
+    wanted = (request.text("search") or "").casefold()
+    rows = [tag for tag in _live(request.world.tags.values()) if wanted in tag.name.casefold()]
     rows.sort(key=lambda tag: tag.id)
-    page, size = call.whole("page"), call.whole("per_page")
+    page, size = request.integer("page"), request.integer("per_page")
     if page is not None or size is not None:
-        largest = call.settings.tags_largest_per_page
+        largest = request.settings.tags_largest_per_page
         rows = _page(rows, page, min(size or largest, largest))
-    return ApiResponse([v9_tag(call.world, tag) for tag in rows])
+    return ApiResponse([v9_tag(request.world, tag) for tag in rows])
 
 
-def list_projects(call: ApiRequest) -> ApiResponse:
-    """Answer one page of projects."""
-    size = call.whole("per_page")
+def list_projects(request: ApiRequest) -> ApiResponse:
+    """Return a page of projects."""
+    size = request.integer("per_page")
     if size is not None and size > MOST_PROJECTS:
         raise ErrorResponse(400, f"per_page must not exceed {MOST_PROJECTS}")
     size = size or DEFAULT_PROJECTS
-    rows = _select_projects(call)
+    rows = _select_projects(request)
     keys: dict[str, Callable[[Project], Any]] = {
         "name": lambda project: (project.name.casefold(), project.id),
         "created_at": lambda project: (project.created_at, project.id),
     }
-    rows.sort(key=keys.get(call.text("sort_field") or "name", keys["name"]), reverse=_descends(call))
-    page = _page(rows, call.whole("page"), size)
-    return ApiResponse([v9_project(call.world, project) for project in page], headers={"x-page-size": str(size)})
+    rows.sort(key=keys.get(request.text("sort_field") or "name", keys["name"]), reverse=_is_descending(request))
+    page = _page(rows, request.integer("page"), size)
+    return ApiResponse([v9_project(request.world, project) for project in page], headers={"x-page-size": str(size)})
 
 
-def _select_projects(call: ApiRequest) -> list[Project]:
-    active = None if call.text("active") in (None, "both") else call.truth("active")
-    name = (call.text("name") or call.text("search") or "").casefold()
-    ids, clients, users = call.wholes("project_ids"), call.wholes("client_ids"), call.wholes("user_ids")
-    mine = [call.actor.id] if call.truth("only_me") else users
+def _select_projects(request: ApiRequest) -> list[Project]:
+    active = None if request.text("active") in (None, "both") else request.boolean("active")
+    name = (request.text("name") or request.text("search") or "").casefold()
+    ids, clients, users = request.integers("project_ids"), request.integers("client_ids"), request.integers("user_ids")
+    mine = [request.actor.id] if request.boolean("only_me") else users
     members: set[int] = {
-        member.project_id for member in _live(call.world.project_users.values()) if mine and member.user_id in mine
+        member.project_id for member in _live(request.world.project_users.values()) if mine and member.user_id in mine
     }
-    billable, statuses = call.truth("billable"), call.query.get("statuses") or call.query.get("statuses[]")
+    billable, statuses = request.boolean("billable"), request.query.get("statuses") or request.query.get("statuses[]")
     tests: list[Callable[[Project], bool]] = [
         lambda project: active is None or project.active is active,
         lambda project: name in project.name.casefold(),
@@ -151,8 +156,8 @@ def _select_projects(call: ApiRequest) -> list[Project]:
         lambda project: billable is None or project.billable is billable,
         lambda project: not statuses or _status(project) in ",".join(statuses).split(","),
     ]
-    # No project of the sandbox is a template.
-    rows = [] if call.truth("only_templates") else _changed(call, call.world.projects.values())
+    # The sandbox has no templates.
+    rows = [] if request.boolean("only_templates") else _changed(request, request.world.projects.values())
     return [project for project in rows if all(test(project) for test in tests)]
 
 
@@ -160,102 +165,108 @@ def _status(project: Project) -> str:
     return "deleted" if project.deleted_at else "active" if project.active else "archived"
 
 
-def read_project(call: ApiRequest) -> ApiResponse:
-    """Answer one project."""
-    return ApiResponse(v9_project(call.world, _project(call)))
+def read_project(request: ApiRequest) -> ApiResponse:
+    """Return one project."""
+    return ApiResponse(v9_project(request.world, _project(request)))
 
 
-def _project(call: ApiRequest) -> Project:
-    project = call.world.projects.get(call.path_id("project_id"))
+def _project(request: ApiRequest) -> Project:
+    project = request.world.projects.get(request.path_id("project_id"))
     if project is None or project.deleted_at is not None:
         raise ErrorResponse(400, "Invalid project_id")
     return project
 
 
-def list_tasks(call: ApiRequest) -> ApiResponse:
-    """Answer one page of tasks, in an envelope that knows how many there are."""
-    rows = _changed(call, call.world.tasks.values())
-    project_id = call.whole("pid")
-    start, end = call.text("start_date"), call.text("end_date")
+def list_tasks(request: ApiRequest) -> ApiResponse:
+    """Return a page of tasks in an envelope with their number."""
+    rows = _changed(request, request.world.tasks.values())
+    project_id = request.integer("pid")
+    start, end = request.text("start_date"), request.text("end_date")
     if start is not None:
         rows = [task for task in rows if task.at.date().isoformat() >= start]
     if end is not None:
         rows = [task for task in rows if task.at.date().isoformat() <= end]
-    return _envelope(call, [task for task in rows if project_id is None or task.project_id == project_id], None)
+    return _envelope(request, [task for task in rows if project_id is None or task.project_id == project_id], None)
 
 
-def list_basic_tasks(call: ApiRequest) -> ApiResponse:
-    """Answer one page of tasks by more filters, only active ones of who asks unless told otherwise."""
-    projects, clients, ids = call.wholes("project_ids"), call.wholes("client_ids"), call.wholes("task_ids")
-    one = call.whole("project_id")
-    only_me = call.truth("only_me") is not False
+def list_basic_tasks(request: ApiRequest) -> ApiResponse:
+    """Return a page of tasks with more filters; by default, only active tasks of the user."""
+    projects, clients, ids = (
+        request.integers("project_ids"),
+        request.integers("client_ids"),
+        request.integers("task_ids"),
+    )
+    one = request.integer("project_id")
+    only_me = request.boolean("only_me") is not False
     tests: list[Callable[[Task], bool]] = [
         lambda task: one is None or task.project_id == one,
         lambda task: projects is None or task.project_id in projects,
-        lambda task: clients is None or call.world.projects[task.project_id].client_id in clients,
+        lambda task: clients is None or request.world.projects[task.project_id].client_id in clients,
         lambda task: ids is None or task.id in ids,
-        lambda task: not only_me or task.user_id in (None, call.actor.id),
+        lambda task: not only_me or task.user_id in (None, request.actor.id),
     ]
-    rows = [task for task in _live(call.world.tasks.values()) if all(test(task) for test in tests)]
-    return _envelope(call, rows, True)
+    rows = [task for task in _live(request.world.tasks.values()) if all(test(task) for test in tests)]
+    return _envelope(request, rows, True)
 
 
-def _envelope(call: ApiRequest, rows: list[Task], active: bool | None) -> ApiResponse:
-    text = call.text("active")
+def _envelope(request: ApiRequest, rows: list[Task], active: bool | None) -> ApiResponse:
+    text = request.text("active")
     if text is not None:
-        active = None if text == "both" else call.truth("active")
-    wanted = (call.text("search") or "").casefold()
+        active = None if text == "both" else request.boolean("active")
+    wanted = (request.text("search") or "").casefold()
     rows = [row for row in rows if (active is None or row.active is active) and wanted in row.name.casefold()]
-    field, size = call.text("sort_field") or "name", call.whole("per_page") or DEFAULT_TASKS
-    rows.sort(key=lambda task: (task.id,) if field == "created_at" else (task.name, task.id), reverse=_descends(call))
+    field, size = request.text("sort_field") or "name", request.integer("per_page") or DEFAULT_TASKS
+    rows.sort(
+        key=lambda task: (task.id,) if field == "created_at" else (task.name, task.id), reverse=_is_descending(request)
+    )
     return ApiResponse(
         {
             "total_count": len(rows),
             "per_page": size,
-            "page": call.whole("page") or 1,
+            "page": request.integer("page") or 1,
             "sort_field": field,
-            "sort_order": "DESC" if _descends(call) else "ASC",
-            "data": [v9_task(call.world, task, meta=True) for task in _page(rows, call.whole("page"), size)],
+            "sort_order": "DESC" if _is_descending(request) else "ASC",
+            "data": [v9_task(request.world, task, meta=True) for task in _page(rows, request.integer("page"), size)],
         }
     )
 
 
-def list_project_tasks(call: ApiRequest) -> ApiResponse:
-    """Answer the tasks of one project, as a bare array."""
-    project = _project(call)
-    only_active = call.truth("active")
-    rows = [task for task in _live(call.world.tasks.values()) if task.project_id == project.id]
-    return ApiResponse([v9_task(call.world, task) for task in rows if task.active or not only_active])
+def list_project_tasks(request: ApiRequest) -> ApiResponse:
+    """List the tasks of a project, as an array."""
+    project = _project(request)
+    only_active = request.boolean("active")
+    rows = [task for task in _live(request.world.tasks.values()) if task.project_id == project.id]
+    return ApiResponse([v9_task(request.world, task) for task in rows if task.active or not only_active])
 
 
-def list_project_users(call: ApiRequest) -> ApiResponse:
-    """Answer the members of projects."""
-    ids, user_id = call.wholes("project_ids"), call.whole("user_id")
+def list_project_users(request: ApiRequest) -> ApiResponse:
+    """List the members of projects."""
+    ids, user_id = request.integers("project_ids"), request.integer("user_id")
     if ids is not None and len(ids) > MOST_PROJECT_IDS:
         raise ErrorResponse(400, f"project_ids cannot exceed {MOST_PROJECT_IDS} elements.")
     rows = [
         member
-        for member in _live(call.world.project_users.values())
+        for member in _live(request.world.project_users.values())
         if (ids is None or member.project_id in ids) and (user_id is None or member.user_id == user_id)
     ]
-    return ApiResponse([v9_project_user(call.world, member) for member in rows])
+    return ApiResponse([v9_project_user(request.world, member) for member in rows])
 
 
-def _live(things: Iterable[Any]) -> list[Any]:
-    return [thing for thing in things if thing.deleted_at is None]
+def _live(records: Iterable[Any]) -> list[Any]:
+    return [record for record in records if record.deleted_at is None]
 
 
-def _changed(call: ApiRequest, things: Iterable[Any]) -> list[Any]:
-    """Return live things, or with ``since`` those changed since then, deleted ones too."""
-    since = call.whole("since", "Since is expected to be an unix timestamp, integer value")
+def _changed(request: ApiRequest, records: Iterable[Any]) -> list[Any]:
+    """Return the records changed since the parameter ``since``, deleted ones included; without it, all live ones."""
+    since = request.integer("since", "Since is expected to be an unix timestamp, integer value")
     if since is None:
-        return _live(things)
+        return _live(records)
     first = datetime.fromtimestamp(min(max(since, 0), 253_402_300_799), timezone.utc)
-    return [thing for thing in things if thing.at.replace(microsecond=0) >= first]
+    return [record for record in records if record.at.replace(microsecond=0) >= first]
 
 
-def _descends(call: ApiRequest) -> bool:
-    return (call.text("sort_order") or "ASC").upper() == "DESC"
+def _is_descending(request: ApiRequest) -> bool:
+    return (request.text("sort_order") or "ASC").upper() == "DESC"
 
 
 def _page(rows: list[Any], page: int | None, size: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What goes wrong on the way of events, on order."""
+"""Faults that a test injects into the delivery of events."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What each kind can be told, with its defaults.
+#: The options of each kind, with their defaults.
 KINDS: dict[str, dict[str, Any]] = {
-    # The same bytes again, so many times, after as many seconds.
+    # Sends the same bytes again, so many times, each so many seconds later.
     "duplicate": {"copies": 1, "seconds": 0.0},
-    # The same event again with a new timestamp, and so another signature.
+    # Sends the same event again with a new timestamp, and so with another signature.
     "resend": {"copies": 1, "seconds": 0.0},
-    # So many seconds late.
+    # Sends it so many seconds late.
     "delay": {"seconds": 0.5},
-    # Late by chance, up to so many seconds, so that what comes later overtakes it.
+    # Sends it late by a random time of up to so many seconds, so that later events overtake it.
     "reorder": {"seconds": 0.5},
-    # Never.
+    # Never sends it.
     "drop": {},
-    # First with a signature of another secret; then, after its failure, rightly.
+    # Signs the first attempt with another secret, and later ones correctly.
     "wrong_signature": {},
 }
-#: The greatest number in an order.
+#: The greatest number of an option.
 MOST = 1_000_000
 _COMMON = {"kind", "times", "probability", "seed"}
 
 
 class DeliveryFaultError(ValueError):
-    """An order that cannot be understood."""
+    """A malformed request to inject a fault."""
 
 
 @dataclass
 class DeliveryFault:
-    """One order.
+    """One injected fault.
 
-    ``left`` None: until it is cleared. ``probability`` None: every event.
+    :param left: how many events it still affects; None: until it is cleared.
+    :param probability: of affecting an event; None: always.
     """
 
     kind: str
@@ -45,7 +46,7 @@ class DeliveryFault:
     hits: int = 0
 
     def strikes(self) -> bool:
-        """Decide about one event, and count it when it is hit."""
+        """Decide whether it affects the next event, and count it."""
         if self.left == 0 or (self.probability is not None and self.dice.random() >= self.probability):
             return False
         if self.left is not None:
@@ -54,7 +55,7 @@ class DeliveryFault:
         return True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as the control API tells it."""
+        """Return the fault as the control API shows it."""
         return {
             "kind": self.kind,
             **self.options,
@@ -64,31 +65,33 @@ class DeliveryFault:
         }
 
 
-def read_fault(told: dict[str, Any]) -> DeliveryFault:
-    """Build an order out of what the control API was told.
+def read_fault(body: dict[str, Any]) -> DeliveryFault:
+    """Build a fault from a request of the control API.
 
-    Without ``times`` and ``probability`` it strikes once; with a probability, until it is cleared.
+    Without ``times`` and ``probability`` it affects one event; with a probability alone, it stays until it is cleared.
 
-    :raises MischiefError: an unknown kind or option, or a value that cannot be.
+    :raises DeliveryFaultError: an unknown kind or option, or a value out of range.
     """
-    kind = told.get("kind")
+    kind = body.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise DeliveryFaultError(f"kind is one of {', '.join(KINDS)}, not {kind!r}.")
-    unknown = sorted(set(told) - _COMMON - set(KINDS[kind]))
+        raise DeliveryFaultError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
+    unknown = sorted(set(body) - _COMMON - set(KINDS[kind]))
     if unknown:
-        raise DeliveryFaultError(f"{kind} does not know {', '.join(unknown)}.")
-    options = {name: _number(name, told.get(name, default), default) for name, default in KINDS[kind].items()}
-    probability = told.get("probability")
+        raise DeliveryFaultError(f"{kind} has no option {', '.join(unknown)}.")
+    options = {name: _number(name, body.get(name, default), default) for name, default in KINDS[kind].items()}
+    probability = body.get("probability")
     if probability is not None and _number("probability", probability, 0.0) > 1:
-        raise DeliveryFaultError("probability is from 0 to 1.")
-    times = told.get("times", 1 if probability is None else None)
+        raise DeliveryFaultError("probability must be from 0 to 1.")
+    times = body.get("times", 1 if probability is None else None)
     left = None if times is None else _number("times", times, 0)
-    return DeliveryFault(kind, options, left, probability, random.Random(_number("seed", told.get("seed", 0), 0)))
+    return DeliveryFault(kind, options, left, probability, random.Random(_number("seed", body.get("seed", 0), 0)))
 
 
 def _number(name: str, value: Any, like: Any) -> Any:
-    """Return a number that is not negative; a whole one where ``like`` is whole."""
+    """Check a number that must not be negative; it must be an integer if ``like`` is one."""
     kinds = (int,) if isinstance(like, int) else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or not 0 <= value <= MOST:
-        raise DeliveryFaultError(f"{name} is a {'whole ' if kinds == (int,) else ''}number from 0 to {MOST:,}.")
+        raise DeliveryFaultError(
+            f"{name} must be {'an integer' if kinds == (int,) else 'a number'} from 0 to {MOST:,}."
+        )
     return value

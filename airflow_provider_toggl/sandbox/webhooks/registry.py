@@ -1,4 +1,4 @@
-"""The subscriptions of the workspace and the events that were made for them."""
+"""The subscriptions of the workspace, and the events that changes of the world create for them."""
 
 from __future__ import annotations
 
@@ -6,77 +6,24 @@ import itertools
 import random
 import threading
 from collections import deque
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from airflow_provider_toggl.sandbox.webhooks.payloads import MODELS, gives_event, id_of, snapshot
+from airflow_provider_toggl.sandbox.webhooks.payloads import MODELS, entity_id_of, gives_event, snapshot
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: Webhooks, and event filters of each, by plan (support.toggl.com, "API & webhook limits"). Enterprise: invented.
 LIMITS = {"free": (1, 3), "starter": (2, 6), "premium": (3, 12), "enterprise": (100, 27)}
-#: Toggl tells of what it tried to deliver within this time.
+#: Toggl's log of events covers this time.
 LOG_KEPT = timedelta(days=7)
-#: Events that are remembered, about 1.5 kB each, so that a long life is bounded.
+#: Events kept in memory, about 1.5 kB each.
 MOST_EVENTS = 200_000
-
-Filter = tuple[str, str]
-
-
-@dataclass
-class WebhookSubscription:
-    """One webhook; ``validation_code`` is what the callback must say again."""
-
-    id: int
-    workspace_id: int
-    user_id: int
-    description: str
-    url_callback: str
-    filters: tuple[Filter, ...]
-    enabled: bool
-    secret: str = field(repr=False)
-    validation_code: str = field(repr=False)
-    created_at: datetime
-    validated_at: datetime | None = None
-    updated_at: datetime | None = None
-    deleted_at: datetime | None = None
-    failures_in_a_row: int = 0
-
-    @property
-    def delivers(self) -> bool:
-        """Whether events go out: only when it is both enabled and validated."""
-        return self.enabled and self.validated_at is not None and self.deleted_at is None
-
-    def wants(self, entity: str, action: str) -> bool:
-        """Whether one of its filters lets such an event through."""
-        return any(e in ("*", entity) and a in ("*", action) for e, a in self.filters)
-
-
-@dataclass(slots=True)
-class WebhookEvent:
-    """One change as told to one subscription; ``metadata`` and ``payload`` are texts of JSON."""
-
-    id: int
-    subscription_id: int
-    created_at: datetime
-    creator_id: int
-    entity: str
-    action: str
-    entity_id: int
-    metadata: str = field(repr=False)
-    payload: str = field(repr=False)
-    acknowledged: bool = False
-    given_up: bool = False
-    dropped: bool = False
-    attempts: int = 0
-    failures: int = 0
-    last_attempt: datetime | None = None
-    last_error: str | None = None
 
 
 class WebhookRegistry:
-    """Subscriptions and events, for the event loop that serves requests and for the threads that deliver.
+    """Holds subscriptions and events; safe for the server's event loop and the threads that deliver.
 
-    :param world: whose changes are made to events.
+    :param world: its changes become events.
     """
 
     def __init__(self, world: World) -> None:
@@ -84,7 +31,7 @@ class WebhookRegistry:
         self.lock = threading.RLock()
         self.subscriptions: dict[int, WebhookSubscription] = {}
         self.events: deque[WebhookEvent] = deque(maxlen=MOST_EVENTS)
-        self.made = 0
+        self.created = 0
         self._rng = random.Random(world.workspace.id)
         self._last_subscription = 41_200 + world.id_offset
         self._last_event: int | None = None
@@ -95,7 +42,7 @@ class WebhookRegistry:
             return [one for one in self.subscriptions.values() if one.deleted_at is None]
 
     def limits(self) -> tuple[int, int]:
-        """Return how many enabled webhooks the plan has, and how many filters each."""
+        """Return how many enabled webhooks the plan allows, and how many filters each may have."""
         return LIMITS[self.world.settings.plan]
 
     def next_subscription_id(self) -> int:
@@ -105,12 +52,12 @@ class WebhookRegistry:
             return self._last_subscription
 
     def draw_hex(self, length: int = 32) -> str:
-        """Return a text that nobody guesses who does not know the seed."""
+        """Return a random text of hex digits, the same ones in the same world."""
         with self.lock:
             return f"{self._rng.getrandbits(length * 4):0{length}x}"
 
-    def make_events(self, change: WorldChange) -> list[WebhookEvent]:
-        """Return the events of a change, one for each subscription that wants it, and remember them."""
+    def create_events(self, change: WorldChange) -> list[WebhookEvent]:
+        """Create and keep the events of a change: one for each subscription whose filters match it."""
         if not self.subscriptions or not gives_event(self.world.settings, change):
             return []
         entity = MODELS[change.kind]
@@ -119,7 +66,7 @@ class WebhookRegistry:
             if not wanting:
                 return []
             metadata, payload = snapshot(self.world, change)
-            made = [
+            events = [
                 WebhookEvent(
                     id=self._next_event_id(),
                     subscription_id=one.id,
@@ -127,24 +74,24 @@ class WebhookRegistry:
                     creator_id=(change.actor or self.world.owner).id,
                     entity=entity,
                     action=change.action,
-                    entity_id=id_of(change),
+                    entity_id=entity_id_of(change),
                     metadata=metadata,
                     payload=payload,
                 )
                 for one in wanting
             ]
-            self.events.extend(made)
-            self.made += len(made)
-        return made
+            self.events.extend(events)
+            self.created += len(events)
+        return events
 
     def events_after(self, count: int) -> list[WebhookEvent]:
-        """Return the events that are still remembered, oldest first, without the first so many that were made."""
+        """Return the events that are still kept, oldest first, without the first ``count`` that were ever created."""
         with self.lock:
-            forgotten = self.made - len(self.events)
+            forgotten = self.created - len(self.events)
             return list(self.events)[max(0, count - forgotten) :]
 
     def log_of(self, subscription_id: int) -> list[WebhookEvent]:
-        """Return what was attempted within the last week, newest first."""
+        """Return the events of the last week with an attempt to deliver them, newest first."""
         since = self.world.now() - LOG_KEPT
         with self.lock:
             recent = itertools.takewhile(lambda event: event.created_at >= since, reversed(self.events))

@@ -1,4 +1,4 @@
-"""What is due to one subscription, and the threads that bring it: as many as it needs, and none when it rests."""
+"""The pending deliveries of one subscription, and the threads that make them: none while the queue is idle."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from airflow_provider_toggl.sandbox.webhooks.callback_client import CallbackClient
-from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent
 
 #: Seconds without work after which a thread ends.
-REST_SECONDS = 1.0
+IDLE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class QueuedDelivery:
-    """One delivery to be made.
+    """One delivery to make.
 
-    :param body: the very bytes, where they must be those of an earlier attempt.
-    :param extra: a copy, which neither counts as the event's delivery nor is tried again.
+    :param body: the bytes to send, if they must equal those of an earlier attempt.
+    :param extra: whether it is a copy, which does not count as the event's delivery and is not retried.
     """
 
     event: WebhookEvent
     body: bytes | None = None
     extra: bool = False
-    wrongly_signed: bool = False
+    wrong_signature: bool = False
 
 
 class SubscriptionQueue:
-    """A queue by time, first come first served, with its couriers.
+    """Makes deliveries when they are due, in order.
 
-    :param deliver: makes a delivery; whatever can go wrong on the way is its business.
-    :param most: says how many couriers may be on their way at once; it may change.
+    :param deliver: makes one delivery; must not raise.
+    :param most: returns how many deliveries may run at once; it may change.
     """
 
     def __init__(
@@ -46,83 +46,83 @@ class SubscriptionQueue:
         self._ready = threading.Condition()
         self._due: list[tuple[float, int, QueuedDelivery]] = []
         self._order = itertools.count()
-        self._under_way = 0
+        self._running = 0
         self._waiting = 0
-        self._couriers: dict[threading.Thread, CallbackClient] = {}
+        self._clients: dict[threading.Thread, CallbackClient] = {}
         self._closed = False
 
-    def add(self, errand: QueuedDelivery, late: float = 0.0) -> None:
-        """Let an errand be made, so many seconds from now at the earliest."""
-        self.add_all([(errand, late)])
+    def add(self, delivery: QueuedDelivery, delay: float = 0.0) -> None:
+        """Add a delivery that is due in ``delay`` seconds."""
+        self.add_all([(delivery, delay)])
 
-    def add_all(self, errands: Iterable[tuple[QueuedDelivery, float]]) -> None:
-        """Let errands be made, each so many seconds from now at the earliest."""
+    def add_all(self, deliveries: Iterable[tuple[QueuedDelivery, float]]) -> None:
+        """Add deliveries, each with the seconds until it is due."""
         with self._ready:
             if self._closed:
                 return
             now = time.monotonic()
-            for errand, late in errands:
-                heapq.heappush(self._due, (now + late, next(self._order), errand))
-            self._call_one()
+            for delivery, delay in deliveries:
+                heapq.heappush(self._due, (now + delay, next(self._order), delivery))
+            self._wake_one()
 
     def pending(self) -> int:
-        """Return how many errands are due, sooner or later, or under way."""
+        """Return how many deliveries are waiting or running."""
         with self._ready:
-            return len(self._due) + self._under_way
+            return len(self._due) + self._running
 
     def clear(self) -> list[QueuedDelivery]:
-        """Take back what is not under way yet, and return it."""
+        """Remove and return the deliveries that are not running yet."""
         with self._ready:
-            taken = [errand for _, _, errand in self._due]
+            removed = [delivery for _, _, delivery in self._due]
             self._due.clear()
-            return taken
+            return removed
 
     def close(self) -> list[threading.Thread]:
-        """Take no more, cut short what is under way, and return the threads, which are ending."""
+        """Accept no more, abort running deliveries, and return the threads, which are about to end."""
         with self._ready:
             self._closed = True
             self._due.clear()
             self._ready.notify_all()
-            couriers = dict(self._couriers)
-        for courier in couriers.values():
-            courier.abort()
-        return list(couriers)
+            clients = dict(self._clients)
+        for client in clients.values():
+            client.abort()
+        return list(clients)
 
-    def _call_one(self) -> None:
+    def _wake_one(self) -> None:
         if self._waiting:
             self._ready.notify()
-        elif len(self._couriers) < self._most():
+        elif len(self._clients) < self._most():
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._couriers[thread] = CallbackClient()
+            self._clients[thread] = CallbackClient()
             thread.start()
 
     def _run(self) -> None:
         thread = threading.current_thread()
-        courier = self._couriers[thread]
-        while (errand := self._take(thread)) is not None:
+        client = self._clients[thread]
+        while (delivery := self._next(thread)) is not None:
             try:
-                self._deliver(errand, courier)
+                self._deliver(delivery, client)
             finally:
                 with self._ready:
-                    self._under_way -= 1
-        courier.close()
+                    self._running -= 1
+        client.close()
 
-    def _take(self, thread: threading.Thread) -> QueuedDelivery | None:
-        """Return what is due, as soon as something is; None when the thread is to end."""
+    def _next(self, thread: threading.Thread) -> QueuedDelivery | None:
+        """Wait for the next due delivery; None if the thread is to end."""
         with self._ready:
-            while not self._closed and len(self._couriers) <= self._most():
-                wait = self._due[0][0] - time.monotonic() if self._due else REST_SECONDS
+            while not self._closed and len(self._clients) <= self._most():
+                wait = self._due[0][0] - time.monotonic() if self._due else IDLE_SECONDS
                 if wait <= 0:
-                    self._under_way += 1
-                    errand = heapq.heappop(self._due)[2]
-                    # One call may have been for several errands, or have met a courier that was just waking up.
+                    self._running += 1
+                    delivery = heapq.heappop(self._due)[2]
+                    # One wake-up may stand for several deliveries, or have reached a thread that was waking up already.
                     if self._due and self._due[0][0] <= time.monotonic():
-                        self._call_one()
-                    return errand
+                        self._wake_one()
+                    return delivery
                 self._waiting += 1
-                called = self._ready.wait(min(wait, REST_SECONDS))
+                notified = self._ready.wait(min(wait, IDLE_SECONDS))
                 self._waiting -= 1
-                if not called and (not self._due or (self._waiting and self._due[0][0] > time.monotonic())):
+                if not notified and (not self._due or (self._waiting and self._due[0][0] > time.monotonic())):
                     break
-            del self._couriers[thread]
+            del self._clients[thread]
             return None

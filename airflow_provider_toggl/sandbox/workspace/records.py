@@ -1,11 +1,11 @@
-"""What exists in the sandbox's Toggl: plain records, with nothing of how Toggl writes them down."""
+"""The records of the sandbox: users, projects, time entries and the rest, independent of Toggl's JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-#: The colours that every plan may give a project.
+#: The project colours that every plan allows.
 PALETTE = (
     "#0b83d9",
     "#9e5bd9",
@@ -51,7 +51,7 @@ class Workspace:
 
 @dataclass
 class User:
-    """A person of the workspace; ``token`` is what authenticates them, ``timezone`` an IANA name."""
+    """A user of the workspace; ``token`` is their API token, ``timezone`` an IANA name."""
 
     id: int
     workspace_user_id: int
@@ -82,7 +82,7 @@ class Client:
 
 @dataclass
 class Project:
-    """A project; ``hourly_rate_cents`` is what its billable entries are worth where the plan has rates."""
+    """A project; ``hourly_rate_cents`` prices its billable time entries on plans with rates."""
 
     id: int
     workspace_id: int
@@ -156,9 +156,8 @@ class Group:
 class TimeEntry:
     """A time entry.
 
-    ``stop`` None with ``duration`` negative is running; ``stop`` None with ``duration`` 0 was made without one and is
-    not.
-    ``start`` and ``stop`` are whole seconds, ``at`` has microseconds.
+    Without ``stop``, a negative ``duration`` means that it is running; a ``duration`` of 0, that it was created without
+    a stop. ``start`` and ``stop`` are whole seconds, ``at`` has microseconds.
     """
 
     id: int
@@ -178,5 +177,5 @@ class TimeEntry:
 
     @property
     def is_running(self) -> bool:
-        """Whether the clock of this entry is ticking."""
+        """Return whether it is running."""
         return self.stop is None and self.duration < 0

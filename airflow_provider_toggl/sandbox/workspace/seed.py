@@ -1,4 +1,4 @@
-"""A workspace full of plausible data: the same seed and the same moment give the same world."""
+"""Generates a world with realistic data: the same seed and the same time give the same world."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from airflow_provider_toggl.sandbox.workspace.records import (
 )
 from airflow_provider_toggl.sandbox.workspace.world import DEFAULT_WORKSPACE_ID, World, check_zone, id_offset, utc_now
 
-#: The owner's API token unless another is given: 32 hex digits as Toggl's, and plainly nobody's.
+#: The default API token of the owner: 32 hex digits, like Toggl's.
 DEFAULT_TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - opens nothing but a sandbox
-#: Ids are numbers of JSON, which many programs read as doubles.
+#: Larger ids would lose precision in programs that read JSON numbers as doubles.
 LARGEST_ID = 2**53
 
-#: Zones of the others, on both sides of UTC, with half hours, and with summer time in the south.
+#: Time zones of the other users: on both sides of UTC, with half hours, and with summer time in the south.
 ZONES = (
     "America/Los_Angeles",
     "Asia/Kolkata",
@@ -116,24 +116,25 @@ def build_world(
     groups: int = 3,
     clock: Callable[[], datetime] = utc_now,
 ) -> World:
-    """Build a world that is full of data.
+    """Build a world full of data.
 
-    Besides what the numbers ask for there is one deleted client, project, tag and task, and (from four users on) one
-    deactivated user among them and one more who left; about one entry in a hundred more than ``entries`` is deleted.
+    In addition to the given numbers there is a deleted client, project, tag and task, and about one deleted time entry
+    in a hundred. With four users or more, one of them is deactivated, and another one was removed.
 
     :param seed: decides all data, together with ``now``.
-    :param entries: how many time entries are live, exactly.
-    :param users: how many people the workspace has; the first is the owner.
-    :param plan: the organization's plan; not looked at when ``settings`` are given.
+    :param entries: the number of time entries that are not deleted.
+    :param users: the number of users; the first is the owner.
+    :param plan: the organization's plan; ignored if ``settings`` are given.
     :param token: the owner's API token.
-    :param workspace_id: its ID; workspaces with different IDs share no other ID either, so that both can be loaded into
-        the same tables.
-    :param now: what the world's clock shows at first (aware); default: the real time. Nothing is later than that.
-    :param days: how far back time entries start.
-    :param timezone: the owner's zone, an IANA name.
-    :param settings: the switches, kept and not copied.
-    :param clock: real time, for tests.
-    :raises ValueError: a number that is too small, an impossible workspace ID, a ``now`` without zone, or no such zone.
+    :param workspace_id: workspaces with different IDs share no ID of any kind, so both can be loaded into the same
+        tables.
+    :param now: the world's time at the start (aware), by default the real time. Nothing is later.
+    :param days: how many days back time entries start.
+    :param timezone: the owner's time zone, an IANA name.
+    :param settings: used as they are, not copied.
+    :param clock: returns the real time; for tests.
+    :raises ValueError: a number is too small, the workspace ID out of range, ``now`` has no time zone, or there is no
+        such time zone.
     """
     _check(entries, users, days, now, (projects, clients, tags, tasks, groups))
     if not 0 < workspace_id < LARGEST_ID:
@@ -167,11 +168,11 @@ UTC = timezone.utc
 
 def _check(entries: int, users: int, days: int, now: datetime | None, others: tuple[int, ...]) -> None:
     if entries < 0 or min(others) < 0:
-        raise ValueError("A number of things cannot be negative.")
+        raise ValueError("Numbers of records cannot be negative.")
     if users < 1 or days < 1:
-        raise ValueError("A world needs a user and a day.")
+        raise ValueError("A world needs at least one user and one day.")
     if now is not None and now.tzinfo is None:
-        raise ValueError("now needs a zone.")
+        raise ValueError("now needs a time zone.")
 
 
 def _person(index: int, zone: str, token: str, founded: datetime, *, workspace_user_id: int, user_id: int) -> User:
@@ -192,7 +193,7 @@ def _person(index: int, zone: str, token: str, founded: datetime, *, workspace_u
 
 
 class _Builder:
-    """Adds the things that time entries point at."""
+    """Adds the records that time entries refer to."""
 
     def __init__(self, world: World, rng: random.Random, founded: datetime, now: datetime) -> None:
         self.world = world
@@ -201,15 +202,15 @@ class _Builder:
         self.now = now
 
     def past(self) -> datetime:
-        """Return some moment between the founding and a day ago."""
+        """Return a random time between the foundation and a day ago."""
         span = (self.now - self.founded).total_seconds() - 86_400
         return self.founded + timedelta(microseconds=int(self.rng.random() * span * 1e6))
 
     def add_users(self, count: int) -> None:
-        """Add people until there are that many; from four on, the last is deactivated and one more has left."""
+        """Add users up to that number; with four or more, the last is deactivated and another one was removed."""
         world = self.world
-        leaver = 1 if count >= 4 else 0
-        for index in range(1, count + leaver):
+        removed = 1 if count >= 4 else 0
+        for index in range(1, count + removed):
             person = _person(
                 index,
                 ZONES[(index - 1) % len(ZONES)],
@@ -219,14 +220,14 @@ class _Builder:
                 user_id=world.next_id("user"),
             )
             person.at = self.past()
-            if leaver and index >= count - 1:
+            if removed and index >= count - 1:
                 person.inactive, person.at = True, self.now - (self.now - self.founded) / 4
             if index == count:
                 person.deleted_at = person.at
             world.load(person)
 
     def add_clients(self, count: int) -> None:
-        """Add clients, of which the fourth is archived."""
+        """Add clients; the fourth is archived."""
         for index in range(count):
             name = _numbered(CLIENT_NAMES, index)
             client_id = self.world.next_id("client")
@@ -236,7 +237,7 @@ class _Builder:
             self.world.load(client)
 
     def add_projects(self, count: int) -> None:
-        """Add projects: most of a client, a third billable, each eighth archived."""
+        """Add projects: most have a client, a third is billable, an eighth archived."""
         client_ids = list(self.world.clients)
         for index in range(count):
             created = self.past()
@@ -264,7 +265,7 @@ class _Builder:
             self.world.load(Tag(tag_id, self.world.workspace.id, name, self.past(), self.world.owner.id))
 
     def add_tasks(self, count: int) -> None:
-        """Add tasks to the first projects, three to each, some done, some assigned."""
+        """Add tasks to the first projects, three to each; some are done, some are assigned."""
         project_ids = list(self.world.projects)
         user_ids = [user.id for user in self.world.users.values() if user.deleted_at is None]
         for index in range(count if project_ids else 0):
@@ -281,7 +282,7 @@ class _Builder:
             self.world.load(task)
 
     def add_members(self) -> None:
-        """Make some people members of each private project, the owner managing it."""
+        """Add some users to each private project, with the owner as its manager."""
         others = [user.id for user in self.world.users.values() if user.deleted_at is None][1:]
         for project in self.world.projects.values():
             if not project.is_private:
@@ -300,7 +301,7 @@ class _Builder:
                 self.world.load(member)
 
     def add_groups(self, count: int) -> None:
-        """Add groups; the first has everybody, the last nobody."""
+        """Add groups; the first has all users, the last none."""
         user_ids = [user.id for user in self.world.users.values() if user.deleted_at is None]
         for index in range(count):
             share = len(user_ids) if index == 0 else 0 if index == count - 1 else max(1, len(user_ids) // 2)
@@ -310,24 +311,24 @@ class _Builder:
             self.world.load(group)
 
     def delete_one_of_each(self) -> None:
-        """Add a client, a project, a tag, a task and a membership that were deleted before anything used them."""
-        world, gone = self.world, self.past()
-        client = Client(world.next_id("client"), world.workspace.id, "Gone client", gone, world.owner.id)
+        """Add a client, a project, a tag, a task and a membership that are deleted and unused."""
+        world, deleted_at = self.world, self.past()
+        client = Client(world.next_id("client"), world.workspace.id, "Gone client", deleted_at, world.owner.id)
         project = Project(
             id=world.next_id("project"),
             workspace_id=world.workspace.id,
             name="Gone project",
-            at=gone,
+            at=deleted_at,
             created_at=self.founded,
             color=PALETTE[0],
             start_date=self.founded.date(),
         )
-        tag = Tag(world.next_id("tag"), world.workspace.id, "gone tag", gone, world.owner.id)
-        task = Task(world.next_id("task"), world.workspace.id, project.id, "Gone task", gone)
-        member = ProjectUser(world.next_id("project_user"), world.workspace.id, project.id, world.owner.id, gone)
-        for thing in (client, project, tag, task, member):
-            thing.deleted_at = gone
-            world.load(thing)
+        tag = Tag(world.next_id("tag"), world.workspace.id, "gone tag", deleted_at, world.owner.id)
+        task = Task(world.next_id("task"), world.workspace.id, project.id, "Gone task", deleted_at)
+        member = ProjectUser(world.next_id("project_user"), world.workspace.id, project.id, world.owner.id, deleted_at)
+        for record in (client, project, tag, task, member):
+            record.deleted_at = deleted_at
+            world.load(record)
 
 
 def _numbered(names: tuple[str, ...], index: int) -> str:

@@ -1,4 +1,4 @@
-"""Time entries as people leave them behind: mostly working hours, and every odd case at least once."""
+"""Generates time entries: mostly ordinary working hours, and every special case at least once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UTC = timezone.utc
 DAY = 86_400
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Ids are given so that some of a world's are below 2**32 and some above.
+#: Half of the ids of a world are below 2**32, half above.
 MIDDLE_ID = 2**32
 LARGEST_ID_GAP = 1_999
 
@@ -32,7 +32,7 @@ PLAIN_DESCRIPTIONS = (
     "Pairing with Ada",
     "Deploy",
 )
-ODD_DESCRIPTIONS = (
+UNUSUAL_DESCRIPTIONS = (
     "",
     "☕️ Kaffee 👩‍💻🏳️‍🌈",
     "פגישה עם הלקוח",
@@ -50,10 +50,10 @@ ODD_DESCRIPTIONS = (
 
 
 def add_entries(world: World, rng: random.Random, *, entries: int, days: int, now: datetime) -> None:
-    """Load time entries into the world: exactly ``entries`` live ones, and about a hundredth more that are deleted."""
+    """Add time entries to the world: ``entries`` that are not deleted, and about a hundredth of that deleted ones."""
     maker = _Maker(world, rng, days, now)
     made: list[tuple[int, TimeEntry]] = []
-    for created, entry in maker.odd_ones():
+    for created, entry in maker.special_cases():
         if len(made) >= entries:
             break
         made.append((created, entry))
@@ -79,7 +79,7 @@ def _give_ids(world: World, rng: random.Random, ordered: list[TimeEntry]) -> Non
 
 
 def clock_changes(zone_name: str, first: int, now: int) -> list[int]:
-    """Return when summer time started or ended in that zone between these unix times, the last two days apart."""
+    """Return the unix times between ``first`` and ``now`` at which the clocks of a zone changed."""
     zone = ZoneInfo(zone_name)
     found = []
     for low in range(first, now - DAY, DAY):
@@ -98,7 +98,7 @@ def clock_changes(zone_name: str, first: int, now: int) -> list[int]:
 
 
 class _Maker:
-    """Makes entries without ids, each with the unix microsecond of its creation."""
+    """Makes time entries without ids, each with the time of its creation in unix microseconds."""
 
     def __init__(self, world: World, rng: random.Random, days: int, now: datetime) -> None:
         self.world = world
@@ -112,12 +112,12 @@ class _Maker:
         for task in world.tasks.values():
             self.tasks.setdefault(task.project_id, []).append(task.id)
         people = list(world.users.values())
-        #: People who are gone worked in the first half only.
+        #: Inactive users have time entries in the first half of the days only.
         self.people = [user for user in people if not user.inactive] * 3 + [user for user in people if user.inactive]
         self.midnights = {user.timezone: self._midnights(user.timezone) for user in people}
 
     def _midnights(self, zone_name: str) -> list[int]:
-        """Return the unix time at which each local day starts in that zone, today first."""
+        """Return the unix times at which the days of a zone start, today first."""
         zone = ZoneInfo(zone_name)
         today = datetime.fromtimestamp(self.now, zone).date()
         starts = []
@@ -127,13 +127,13 @@ class _Maker:
         return starts
 
     def ordinary(self) -> tuple[int, TimeEntry]:
-        """Make an entry in somebody's working hours, or at night once in a while."""
+        """Make a time entry in the working hours of a random user, or sometimes at night."""
         draw = self.rng.random
         user = self.people[int(draw() * len(self.people))]
         midnights = self.midnights[user.timezone]
         half = self.days // 2 if user.inactive else 0
         start = midnights[half + int(draw() * (self.days - half))] + int((7.5 + 11 * draw()) * 3600)
-        # Four in five of what falls on a weekend (1 January 1970 was a Thursday) is moved to the days before.
+        # Four in five entries of a weekend (1 January 1970 was a Thursday) move to the days before.
         if (start // DAY + 3) % 7 >= 5 and draw() < 0.8:
             start -= 2 * DAY
         if draw() < 0.02:
@@ -149,7 +149,7 @@ class _Maker:
         return self.stopped(user, start, min(start + duration, self.now))
 
     def stopped(self, user: User, start: int, stop: int) -> tuple[int, TimeEntry]:
-        """Make a stopped entry of that user, with everything else drawn."""
+        """Make a stopped time entry of a user, with random details."""
         created = stop * 1_000_000 + int(self.rng.random() * 5_000_000)
         if self.rng.random() < 0.04:
             created += int(self.rng.random() * 20 * DAY) * 1_000_000
@@ -157,7 +157,7 @@ class _Maker:
         return self._dated(entry, created)
 
     def _dated(self, entry: TimeEntry, created: int) -> tuple[int, TimeEntry]:
-        """Set ``at``: mostly the creation, sometimes an edit some days or many months later."""
+        """Set ``at``: mostly the time of creation, sometimes an edit days or months later."""
         draw = self.rng.random
         at, edited = created, draw()
         if edited < 0.05:
@@ -172,14 +172,14 @@ class _Maker:
         draw = self.rng.random
         project = None
         if self.projects and draw() < 0.86:
-            # The square makes a few projects take most of the time.
+            # By the square, a few projects have most of the entries.
             project = self.projects[int(len(self.projects) * draw() * draw())]
         description: str | None = PLAIN_DESCRIPTIONS[int(draw() * len(PLAIN_DESCRIPTIONS))]
-        odd = draw()
-        if odd < 0.1:
+        kind = draw()
+        if kind < 0.1:
             description = None
-        elif odd < 0.15:
-            description = ODD_DESCRIPTIONS[int(draw() * len(ODD_DESCRIPTIONS))]
+        elif kind < 0.15:
+            description = UNUSUAL_DESCRIPTIONS[int(draw() * len(UNUSUAL_DESCRIPTIONS))]
         tag_ids: list[int] = []
         if self.tags and draw() < 0.35:
             tag_ids = self.rng.sample(self.tags, min(len(self.tags), 1 + int(draw() * 3)))
@@ -200,16 +200,15 @@ class _Maker:
         )
 
     def deleted(self) -> tuple[int, TimeEntry]:
-        """Make an entry that was deleted some time after its creation."""
+        """Make a time entry that was deleted after its creation."""
         created, entry = self.ordinary()
-        made = int(created)
-        gone = made + int(self.rng.random() * (self.now * 1_000_000 - made))
-        entry.at = max(entry.at, EPOCH + timedelta(microseconds=gone))
+        deleted = created + int(self.rng.random() * (self.now * 1_000_000 - created))
+        entry.at = max(entry.at, EPOCH + timedelta(microseconds=deleted))
         entry.deleted_at = entry.at
         return created, entry
 
-    def odd_ones(self) -> Iterator[tuple[int, TimeEntry]]:
-        """Make one of each case that breaks clients, running ones first."""
+    def special_cases(self) -> Iterator[tuple[int, TimeEntry]]:
+        """Make one time entry of each special case, running ones first."""
         active = [user for user in self.world.users.values() if not user.inactive]
         for user in active[:3]:
             start = max(self.first, self.now - 60 - int(self.rng.random() * 4 * 3600))
@@ -219,7 +218,7 @@ class _Maker:
         for user in active:
             yield from self._at_midnight(user)
         owner = active[0]
-        for description in ODD_DESCRIPTIONS:
+        for description in UNUSUAL_DESCRIPTIONS:
             created, entry = self.ordinary()
             entry.description = description
             yield created, entry
@@ -232,7 +231,7 @@ class _Maker:
                 yield from self._at_clock_change(user, change)
 
     def _open(self, user: User, start: int, duration: int) -> tuple[int, TimeEntry]:
-        """Make an entry without a stop: running if ``duration`` is negative, else made without one."""
+        """Make a time entry without a stop: running if ``duration`` is negative."""
         entry = self._with_details(user, start, None, duration)
         created = min(start * 1_000_000 + int(self.rng.random() * 900_000), self.now * 1_000_000)
         entry.at = EPOCH + timedelta(microseconds=created)
@@ -242,7 +241,7 @@ class _Maker:
         return max(self.first, min(start, self.now - length))
 
     def _at_midnight(self, user: User) -> Iterator[tuple[int, TimeEntry]]:
-        """Across a local midnight, up to it, and from it."""
+        """Make time entries across a local midnight, up to it, and from it."""
         midnights = self.midnights[user.timezone]
         midnight = midnights[1 + int(self.rng.random() * max(1, self.days - 1))]
         for start, stop in ((-2_700, 4_500), (-3_600, 0), (0, 3_600), (-1, 0), (0, 1)):
@@ -250,7 +249,7 @@ class _Maker:
                 yield self.stopped(user, midnight + start, midnight + stop)
 
     def _at_clock_change(self, user: User, change: int) -> Iterator[tuple[int, TimeEntry]]:
-        """Across the change, and in the two hours around it, which have the same local time in autumn."""
+        """Make time entries across a clock change, and in the hours around it, whose local times repeat in autumn."""
         for start, stop in ((-3_600, 3_600), (-1_800, -1_200), (1_800, 2_400), (0, 600)):
             if self.first <= change + start and change + stop <= self.now:
                 yield self.stopped(user, change + start, change + stop)

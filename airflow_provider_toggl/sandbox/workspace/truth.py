@@ -1,4 +1,4 @@
-"""What is true in the sandbox now, flat and in one form, for tests to compare a warehouse with."""
+"""The records of the sandbox as flat rows, for tests to compare a warehouse with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.sandbox.rest_v9.serialize import amount_cents, micros_z, rate_of
+from airflow_provider_toggl.sandbox.formats import micros_z
+from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Group,
@@ -23,10 +24,10 @@ Row = dict[str, Any]
 
 
 class UnknownStream(ValueError):
-    """A stream that does not exist."""
+    """There is no such stream."""
 
 
-def _told(moment: datetime | None) -> str | None:
+def _time(moment: datetime | None) -> str | None:
     return None if moment is None else micros_z(moment)
 
 
@@ -42,14 +43,14 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
         "billable": entry.billable,
         "tag_ids": sorted(entry.tag_ids),
         "start": micros_z(entry.start),
-        "stop": _told(entry.stop),
+        "stop": _time(entry.stop),
         "duration": entry.duration,
         "running": entry.is_running,
         "hourly_rate_cents": rate,
         "billable_amount_cents": None if rate is None or entry.is_running else amount_cents(entry.duration, rate),
         "currency": world.workspace.default_currency,
         "at": micros_z(entry.at),
-        "deleted_at": _told(entry.deleted_at),
+        "deleted_at": _time(entry.deleted_at),
     }
 
 
@@ -69,11 +70,11 @@ def _project(world: World, project: Project) -> Row:
         "start_date": project.start_date.isoformat(),
         "created_at": micros_z(project.created_at),
         "at": micros_z(project.at),
-        "deleted_at": _told(project.deleted_at),
+        "deleted_at": _time(project.deleted_at),
     }
 
 
-def _client(world: World, client: Client) -> Row:  # noqa: ARG001 - one form for all streams
+def _client(world: World, client: Client) -> Row:  # noqa: ARG001 - one signature for all streams
     return {
         "id": client.id,
         "workspace_id": client.workspace_id,
@@ -82,18 +83,18 @@ def _client(world: World, client: Client) -> Row:  # noqa: ARG001 - one form for
         "notes": client.notes,
         "creator_id": client.creator_id,
         "at": micros_z(client.at),
-        "deleted_at": _told(client.deleted_at),
+        "deleted_at": _time(client.deleted_at),
     }
 
 
-def _tag(world: World, tag: Tag) -> Row:  # noqa: ARG001 - one form for all streams
+def _tag(world: World, tag: Tag) -> Row:  # noqa: ARG001 - one signature for all streams
     return {
         "id": tag.id,
         "workspace_id": tag.workspace_id,
         "name": tag.name,
         "creator_id": tag.creator_id,
         "at": micros_z(tag.at),
-        "deleted_at": _told(tag.deleted_at),
+        "deleted_at": _time(tag.deleted_at),
     }
 
 
@@ -108,7 +109,7 @@ def _task(world: World, task: Task) -> Row:
         "estimated_seconds": task.estimated_seconds,
         "tracked_seconds": world.tracked_seconds()[1].get(task.id, 0),
         "at": micros_z(task.at),
-        "deleted_at": _told(task.deleted_at),
+        "deleted_at": _time(task.deleted_at),
     }
 
 
@@ -123,7 +124,7 @@ def _user(world: World, user: User) -> Row:
         "is_admin": user.is_admin,
         "inactive": user.inactive,
         "at": micros_z(user.at),
-        "deleted_at": _told(user.deleted_at),
+        "deleted_at": _time(user.deleted_at),
     }
 
 
@@ -136,22 +137,22 @@ def _project_user(world: World, member: ProjectUser) -> Row:
         "manager": member.manager,
         "rate_cents": member.rate_cents if world.settings.plan != "free" else None,
         "at": micros_z(member.at),
-        "deleted_at": _told(member.deleted_at),
+        "deleted_at": _time(member.deleted_at),
     }
 
 
-def _group(world: World, group: Group) -> Row:  # noqa: ARG001 - one form for all streams
+def _group(world: World, group: Group) -> Row:  # noqa: ARG001 - one signature for all streams
     return {
         "id": group.id,
         "workspace_id": group.workspace_id,
         "name": group.name,
         "user_ids": sorted(group.user_ids),
         "at": micros_z(group.at),
-        "deleted_at": _told(group.deleted_at),
+        "deleted_at": _time(group.deleted_at),
     }
 
 
-#: The streams, each with how one of its rows is written.
+#: The streams, with the function that makes their rows.
 STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "time_entries": _time_entry,
     "projects": _project,
@@ -165,15 +166,15 @@ STREAMS: dict[str, Callable[[World, Any], Row]] = {
 
 
 def truth(world: World, stream: str) -> list[Row]:
-    """Return everything of a stream as it is now, by id; deleted ones are there with ``deleted_at``.
+    """Return all records of a stream as they are now, ordered by id; deleted ones have ``deleted_at``.
 
-    Times are RFC 3339 in UTC with ``Z``, money is in cents, ``duration`` in seconds (negative: running), and what the
-    plan does not give is None.
+    Times are RFC 3339 in UTC with ``Z``, money is in cents, ``duration`` in seconds (negative: running). Fields that
+    the plan lacks are None.
 
-    :raises UnknownStream: no such stream.
+    :raises UnknownStream: there is no such stream.
     """
     if stream not in STREAMS:
         raise UnknownStream(f"No such stream: {stream}. Streams: {', '.join(STREAMS)}.")
-    write = STREAMS[stream]
-    things: dict[int, Any] = getattr(world, stream)
-    return [write(world, things[thing_id]) for thing_id in sorted(things)]
+    to_row = STREAMS[stream]
+    records: dict[int, Any] = getattr(world, stream)
+    return [to_row(world, records[id_]) for id_ in sorted(records)]

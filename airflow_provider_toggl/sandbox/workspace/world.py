@@ -1,4 +1,4 @@
-"""The sandbox's Toggl itself: what exists in it, its clock, and the one place through which everything changes."""
+"""The world: all records of one workspace, its clock, and the methods that every change goes through."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry
 EntityT = TypeVar("EntityT", User, Client, Project, Tag, Task, ProjectUser, Group, TimeEntry)
 Action = Literal["created", "updated", "deleted"]
 
-#: Toggl's name of one thing, by its record.
+#: The kind of each record class.
 KIND_OF: dict[type, str] = {
     User: "user",
     Client: "client",
@@ -39,7 +39,7 @@ KIND_OF: dict[type, str] = {
     Group: "group",
     TimeEntry: "time_entry",
 }
-#: The stream that holds things of a kind, which is also the name of their dict in the world.
+#: The stream of each kind, which is also the attribute of ``World`` that holds its records.
 STREAM_OF: dict[str, str] = {
     "user": "users",
     "client": "clients",
@@ -50,7 +50,7 @@ STREAM_OF: dict[str, str] = {
     "group": "groups",
     "time_entry": "time_entries",
 }
-#: The last id that was taken before the first one of each kind. They look like Toggl's of 2026.
+#: The id before the first one of each kind. They resemble Toggl's ids of 2026.
 FIRST_IDS: dict[str, int] = {
     "user": 10_650_000,
     "workspace_user": 12_180_000,
@@ -62,18 +62,18 @@ FIRST_IDS: dict[str, int] = {
     "group": 188_900,
     "time_entry": 4_294_000_000,
 }
-#: The workspace that has these ids. Others have the same ids moved up, because ids of Toggl are unique everywhere.
+#: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
 DEFAULT_WORKSPACE_ID = 7_000_001
-#: How far apart ids of two workspaces are: more than a workspace has of one kind.
+#: The offset between two workspaces: more ids than a workspace has of one kind.
 ID_SPAN = 2**33
-#: Workspaces whose ids differ by a multiple of this share ids; with more of them, ids would pass 2**53.
+#: How many workspaces have ids of their own; with more, ids would exceed 2**53.
 WORKSPACES = 2**19
-#: Old copies of time entries that are kept: enough for any lag a test asks for, and bounded in a long life.
+#: Most old versions of time entries that are kept for reports that lag behind.
 HISTORY_LENGTH = 200_000
 
 
 class ErrorResponse(Exception):
-    """A request that Toggl refuses: the HTTP status, and the text that is the body as a JSON string."""
+    """An error answer of an API: the HTTP status, and the text that becomes the JSON body."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status}: {text}")
@@ -83,7 +83,7 @@ class ErrorResponse(Exception):
 
 @dataclass(frozen=True)
 class WorldChange:
-    """One change as told to listeners; ``obj`` is the live record, so copy what must not move."""
+    """One change, as listeners receive it; ``obj`` is the record itself, which may change later."""
 
     kind: str
     action: Action
@@ -97,19 +97,19 @@ Listener = Callable[[WorldChange], None]
 
 
 def id_offset(workspace_id: int) -> int:
-    """Return what is added to every id of a workspace, so that two workspaces share none; 0 for the default one."""
+    """Return the offset of all ids of a workspace; 0 for the default workspace."""
     return (workspace_id - DEFAULT_WORKSPACE_ID) % WORKSPACES * ID_SPAN
 
 
 def utc_now() -> datetime:
-    """Return the real time, aware, in UTC."""
+    """Return the real time, in UTC."""
     return datetime.now(timezone.utc)
 
 
 def check_zone(name: str) -> str:
-    """Return the name of a time zone that exists.
+    """Return the name of a time zone, if it exists.
 
-    :raises ValueError: it does not.
+    :raises ValueError: there is no such time zone.
     """
     try:
         ZoneInfo(name)
@@ -119,12 +119,12 @@ def check_zone(name: str) -> str:
 
 
 class World:
-    """One organization with one workspace, and all that is in it.
+    """One organization with one workspace and all its records.
 
-    Deleted things stay in their dicts with ``deleted_at`` set. All changes go through ``store``, ``change`` and
-    ``mark_deleted``, which move ``at``, remember old time entries, count ``version`` up and tell ``listeners``.
+    Deleted records stay, with ``deleted_at`` set. All changes go through ``store``, ``change`` and ``mark_deleted``,
+    which set ``at``, keep old versions of time entries, increase ``version`` and call ``listeners``.
 
-    :param clock: gives real time (aware, UTC); the world's time is that plus ``offset`` seconds.
+    :param clock: returns the real time (UTC); the world's time is ``offset`` seconds later.
     """
 
     def __init__(
@@ -152,33 +152,33 @@ class World:
         self.groups: dict[int, Group] = {}
         self.time_entries: dict[int, TimeEntry] = {}
         self.listeners: list[Listener] = []
-        #: (unix seconds of the change by the world's clock, entry id, the entry before it or None if it was made).
+        #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
         self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
         self._clock = clock
         self.id_offset = id_offset(workspace.id)
         self._last_ids = {kind: first + self.id_offset for kind, first in FIRST_IDS.items()}
         self._running: dict[int, int] = {}
-        #: Kept up to date from the first question on: to sum up again after each change would take too long.
+        #: Sums that are computed once and updated with each change, because computing them anew takes too long.
         self._tracked: tuple[dict[int, int], dict[int, int]] | None = None
         self.load(owner)
 
     # time
 
     def now(self) -> datetime:
-        """Return the world's time: real time plus ``offset``, aware, in UTC."""
+        """Return the world's time, in UTC."""
         return self._clock() + timedelta(seconds=self.offset)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by that many seconds.
+        """Advance the clock.
 
-        :raises ValueError: negative; a Toggl whose time runs backwards would contradict its own ``at``.
+        :raises ValueError: the seconds are negative; that would contradict every ``at``.
         """
         if seconds < 0:
-            raise ValueError("The sandbox's clock moves forward only.")
+            raise ValueError("The sandbox's clock cannot go back.")
         self.offset += seconds
 
     def retention_horizon(self) -> datetime | None:
-        """Return since when entries must have started for the plan to show them, to the minute; None: all are shown."""
+        """Return the earliest start of time entries that the plan shows, to the minute; None if it shows all."""
         days = self.settings.retention_days
         if days is None or self.settings.plan != "free":
             return None
@@ -187,23 +187,23 @@ class World:
     # finding
 
     def user_by_token(self, token: str) -> User | None:
-        """Return who authenticates with that API token, unless they left the workspace."""
+        """Return the user with that API token, unless they were removed from the workspace."""
         for user in self.users.values():
             if user.token == token:
                 return None if user.deleted_at else user
         return None
 
     def running_entry(self, user_id: int) -> TimeEntry | None:
-        """Return the entry whose clock is ticking for that user."""
+        """Return the running time entry of a user."""
         entry_id = self._running.get(user_id)
         return None if entry_id is None else self.time_entries[entry_id]
 
     def tag_by_name(self, name: str) -> Tag | None:
-        """Return the live tag of that name; Toggl's tag names differ by case."""
+        """Return the tag with that name, unless it is deleted; names are case-sensitive."""
         return next((tag for tag in self.tags.values() if tag.name == name and tag.deleted_at is None), None)
 
     def tracked_seconds(self) -> tuple[dict[int, int], dict[int, int]]:
-        """Return seconds tracked by project id and by task id, of live stopped entries; read it, do not keep it."""
+        """Return tracked seconds by project id and by task id; the dicts change with the world."""
         if self._tracked is None:
             self._tracked = ({}, {})
             for entry in self.time_entries.values():
@@ -211,10 +211,10 @@ class World:
         return self._tracked
 
     def entries_as_of(self, lag_seconds: float) -> Mapping[int, TimeEntry]:
-        """Return the time entries as they were that many seconds ago, by the world's clock.
+        """Return the time entries as they were ``lag_seconds`` ago.
 
-        The answer is the live dict where nothing changed since: read it, do not keep it. Changes older than
-        ``HISTORY_LENGTH`` changes are not undone.
+        Without changes since then this is the world's own dict, which changes with it. Only the last
+        ``HISTORY_LENGTH`` changes can be undone.
         """
         horizon = self.now().timestamp() - lag_seconds
         undone: dict[int, TimeEntry | None] = {}
@@ -235,25 +235,25 @@ class World:
     # changing
 
     def next_id(self, kind: str) -> int:
-        """Return an unused id of that kind: rising, with gaps as Toggl's have, the same ones in the same world."""
+        """Return an unused id of a kind: increasing, with gaps like Toggl's, the same ones in the same world."""
         last = self._last_ids[kind]
         step = 1 + (last * 2_654_435_761 >> 7) % (997 if kind == "time_entry" else 7)
         self._last_ids[kind] = last + step
         return last + step
 
     def start_ids_after(self, kind: str, last_id: int) -> None:
-        """Let the next id of that kind be greater than this one."""
+        """Make the next id of a kind greater than this one."""
         self._last_ids[kind] = max(self._last_ids[kind], last_id)
 
     def load(self, obj: Entity) -> None:
-        """Put a record there as if it had always been, telling nobody."""
+        """Add a record without calling listeners."""
         self._table(obj)[obj.id] = obj
         if isinstance(obj, TimeEntry):
-            self._note_running(obj)
+            self._update_running(obj)
             self._track(obj, 1)
 
     def store(self, obj: EntityT, actor: User | None = None, request: Mapping[str, Any] | None = None) -> EntityT:
-        """Add a new record and tell listeners that it was created."""
+        """Add a new record and call listeners."""
         self.load(obj)
         if isinstance(obj, TimeEntry):
             self.history.append((self.now().timestamp(), obj.id, None))
@@ -269,9 +269,9 @@ class World:
         *,
         moves_at: bool = True,
     ) -> EntityT:
-        """Set fields of a record, move its ``at`` to now (unless told not to) and tell listeners.
+        """Set fields of a record, set its ``at`` to now unless ``moves_at`` is false, and call listeners.
 
-        Lists are replaced, never altered in place: older copies in the history share them.
+        Lists are replaced, never changed in place, because older versions share them.
         """
         self._apply(obj, fields, moves_at)
         self.record_change(KIND_OF[type(obj)], "updated", obj, actor, request)
@@ -280,7 +280,7 @@ class World:
     def mark_deleted(
         self, obj: EntityT, actor: User | None = None, request: Mapping[str, Any] | None = None
     ) -> EntityT:
-        """Delete a record: ``deleted_at`` and ``at`` are now, and listeners are told."""
+        """Mark a record as deleted: set ``deleted_at`` and ``at`` to now, and call listeners."""
         self._apply(obj, {"deleted_at": self.now()}, True)
         obj.deleted_at = obj.at
         self.record_change(KIND_OF[type(obj)], "deleted", obj, actor, request)
@@ -294,10 +294,10 @@ class World:
         timezone: str | None = None,
         inactive: bool | None = None,
     ) -> User:
-        """Give a person of the workspace other rights or another zone, from the next request on.
+        """Change the rights or the time zone of a user.
 
-        :param timezone: an IANA name; who asks for reports does so in days of their zone
-        :raises ValueError: no such zone; nothing was changed.
+        :param timezone: an IANA name; reports for this user have days of that zone.
+        :raises ValueError: there is no such time zone; nothing was changed.
         """
         asked = {"is_admin": is_admin, "timezone": timezone, "inactive": inactive}
         if timezone is not None:
@@ -312,7 +312,7 @@ class World:
         actor: User | None,
         request: Mapping[str, Any] | None,
     ) -> None:
-        """Count a change and tell it to ``listeners``; everything that changes passes here, once."""
+        """Increase ``version`` and call ``listeners``, once for each change."""
         self.version += 1
         if self.listeners:
             change = WorldChange(kind, action, obj, actor, request, self.now())
@@ -329,7 +329,7 @@ class World:
         if moves_at:
             obj.at = now
         if isinstance(obj, TimeEntry):
-            self._note_running(obj)
+            self._update_running(obj)
             self._track(obj, 1)
 
     def _track(self, entry: TimeEntry, sign: int) -> None:
@@ -344,7 +344,7 @@ class World:
             else:
                 del sums[id_]
 
-    def _note_running(self, entry: TimeEntry) -> None:
+    def _update_running(self, entry: TimeEntry) -> None:
         for user_id in [user for user, entry_id in self._running.items() if entry_id == entry.id]:
             del self._running[user_id]
         if entry.is_running and entry.deleted_at is None:

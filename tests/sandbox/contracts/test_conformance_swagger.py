@@ -444,7 +444,7 @@ def be_refused_webhooks(to: Checked, url: str) -> None:
         to.ask("POST", "webhooks/subscriptions/{ws}", {**good, **fields})
 
 
-@pytest.mark.parametrize("settings", [{}, {"webhook_list_tells_secret": False}], ids=["default", "no secrets in lists"])
+@pytest.mark.parametrize("settings", [{}, {"webhook_list_returns_secret": False}], ids=["default", "no secrets in lists"])
 def test_every_answer_of_webhooks_validates_too_and_refuses_in_documented_words(
     checked: Checked, settings: dict[str, Any]
 ) -> None:

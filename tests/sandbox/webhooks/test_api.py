@@ -310,7 +310,7 @@ def test_who_is_no_administrator_sees_only_their_own(webhooks: Webhooks, callbac
 
 
 def test_lists_may_keep_secrets_to_themselves(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
-    webhooks.sandbox.set(webhook_list_tells_secret=False)
+    webhooks.sandbox.set(webhook_list_returns_secret=False)
     assert "secret" not in webhooks.one()
 
 

@@ -8,7 +8,7 @@ from support.sandboxes import build_still_world
 
 from airflow_provider_toggl.sandbox import mutate_odd
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
-from airflow_provider_toggl.sandbox.workspace.mutate import mutate
+from airflow_provider_toggl.sandbox.mutate import mutate
 from airflow_provider_toggl.sandbox.workspace.world import World
 
 

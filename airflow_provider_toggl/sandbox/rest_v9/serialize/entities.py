@@ -1,4 +1,4 @@
-"""Time entries, and what they point at, as v9 writes them."""
+"""The JSON of time entries, and of the records that they refer to."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def v9_entry(
     single_read: bool = False,
     created: bool = False,
 ) -> Json:
-    """Write a time entry as v9 does.
+    """Return the JSON of a time entry.
 
-    :param meta: add the names of what it points at.
-    :param fresh_write: this answers a write: ``start`` and ``stop`` end with ``Z`` instead of ``+00:00``.
-    :param single_read: read by its id: without the legacy keys.
-    :param created: this answers its creation: no tags are ``null``. Implies ``fresh_write``.
+    :param meta: add the names of the records that it refers to.
+    :param fresh_write: for the answer to a write: ``start`` and ``stop`` end with ``Z`` instead of ``+00:00``.
+    :param single_read: for a read by id: without the legacy keys.
+    :param created: for the answer to its creation: missing tags are ``null``. Implies ``fresh_write``.
     """
     settings = world.settings
-    told = seconds_z if fresh_write or created else seconds_offset
+    format_time = seconds_z if fresh_write or created else seconds_offset
     running_as_one = entry.is_running and settings.running_duration == "minus_one"
     tags: list[str] | None = [world.tags[tag_id].name for tag_id in entry.tag_ids]
     tag_ids: list[int] | None = list(entry.tag_ids)
@@ -47,8 +47,8 @@ def v9_entry(
         "project_id": entry.project_id,
         "task_id": entry.task_id,
         "billable": entry.billable,
-        "start": told(entry.start),
-        "stop": None if entry.stop is None else told(entry.stop),
+        "start": format_time(entry.start),
+        "stop": None if entry.stop is None else format_time(entry.stop),
         "duration": -1 if running_as_one else entry.duration,
         "description": entry.description,
         "tags": tags,
@@ -90,7 +90,11 @@ def _entry_meta(world: World, entry: TimeEntry) -> Json:
 
 
 def v9_project(world: World, project: Project, *, fresh_write: bool = False, created: bool = False) -> Json:
-    """Write a project as v9 does; ``created`` answers its creation, which has no ``status``; writes tell no hours."""
+    """Return the JSON of a project.
+
+    :param fresh_write: for the answer to a write, which has no tracked hours.
+    :param created: for the answer to its creation, which has no ``status`` either.
+    """
     paid = world.settings.plan != "free"
     rate = project.hourly_rate_cents
     tracked = None if fresh_write or created else world.tracked_seconds()[0].get(project.id)
@@ -130,8 +134,8 @@ def v9_project(world: World, project: Project, *, fresh_write: bool = False, cre
 
 
 def v9_client(world: World, client: Client) -> Json:
-    """Write a client as v9 does."""
-    told: Json = {
+    """Return the JSON of a client."""
+    document: Json = {
         "id": client.id,
         "wid": client.workspace_id,
         "archived": client.archived,
@@ -140,14 +144,14 @@ def v9_client(world: World, client: Client) -> Json:
         "creator_id": client.creator_id,
         "notes": client.notes,
     }
-    if client.deleted_at is not None and world.settings.clients_tell_deletion:
-        told["server_deleted_at"] = seconds_offset(client.deleted_at)
-    return told
+    if client.deleted_at is not None and world.settings.clients_report_deletion:
+        document["server_deleted_at"] = seconds_offset(client.deleted_at)
+    return document
 
 
-def v9_tag(world: World, tag: Tag) -> Json:  # noqa: ARG001 - one form for all shapes
-    """Write a tag as v9 does; only a deleted one has ``deleted_at``."""
-    told: Json = {
+def v9_tag(world: World, tag: Tag) -> Json:  # noqa: ARG001 - one signature for all functions
+    """Return the JSON of a tag; only a deleted one has ``deleted_at``."""
+    document: Json = {
         "id": tag.id,
         "workspace_id": tag.workspace_id,
         "name": tag.name,
@@ -155,13 +159,13 @@ def v9_tag(world: World, tag: Tag) -> Json:  # noqa: ARG001 - one form for all s
         "creator_id": tag.creator_id,
     }
     if tag.deleted_at is not None:
-        told["deleted_at"] = seconds_offset(tag.deleted_at)
-    return told
+        document["deleted_at"] = seconds_offset(tag.deleted_at)
+    return document
 
 
 def v9_task(world: World, task: Task, *, meta: bool = False) -> Json:
-    """Write a task as v9 does; ``tracked_seconds`` is in milliseconds, as its definition warns."""
-    told: Json = {
+    """Return the JSON of a task; ``tracked_seconds`` is in milliseconds, as the published definition says."""
+    document: Json = {
         "id": task.id,
         "name": task.name,
         "workspace_id": task.workspace_id,
@@ -177,11 +181,11 @@ def v9_task(world: World, task: Task, *, meta: bool = False) -> Json:
     }
     if task.user_id is not None:
         assignee = world.users[task.user_id]
-        told.update(user_name=assignee.fullname, toggl_accounts_id=accounts_id(assignee), avatar_url="")
+        document.update(user_name=assignee.fullname, toggl_accounts_id=accounts_id(assignee), avatar_url="")
     if meta:
         project = world.projects[task.project_id]
         client = None if project.client_id is None else world.clients[project.client_id]
-        told.update(
+        document.update(
             project_name=project.name,
             project_color=project.color,
             project_billable=project.billable,
@@ -189,11 +193,11 @@ def v9_task(world: World, task: Task, *, meta: bool = False) -> Json:
             client_id=project.client_id,
             client_name=None if client is None else client.name,
         )
-    return told
+    return document
 
 
 def v9_project_user(world: World, member: ProjectUser) -> Json:
-    """Write a project's member as v9 does; rates only where the plan has them."""
+    """Return the JSON of a project member; rates only on plans with rates."""
     rate = member.rate_cents if world.settings.plan != "free" else None
     return {
         "id": member.id,

@@ -1,4 +1,4 @@
-"""People, groups, and the workspace and organization around them, as v9 writes them."""
+"""The JSON of users, groups, the workspace and the organization."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from airflow_provider_toggl.sandbox.workspace.world import World
 
 PLAN_NAMES = {"free": "Free", "starter": "Starter", "premium": "Premium", "enterprise": "Enterprise"}
 PLAN_IDS = {"free": 0, "starter": 1, "premium": 2, "enterprise": 3}
-#: How many time entries `with_related_data` brings at most, newest first.
+#: Most time entries of `with_related_data`, newest first.
 RELATED_ENTRIES = 1000
 
 Json = dict[str, Any]
 
 
 def v9_workspace_user(world: World, user: User, *, organization_form: bool = False) -> Json:
-    """Write a member of the workspace as v9 does: ``id`` is the membership, ``uid`` the person.
+    """Return the JSON of a member of the workspace: ``id`` is the membership, ``uid`` the user.
 
-    :param organization_form: add ``user_id`` and ``workspace_id``, which only the organization's endpoint has.
+    :param organization_form: add ``user_id`` and ``workspace_id``, as the organization's endpoint does.
     """
-    told: Json = {
+    document: Json = {
         "id": user.workspace_user_id,
         "uid": user.id,
         "wid": world.workspace.id,
@@ -48,13 +48,13 @@ def v9_workspace_user(world: World, user: User, *, organization_form: bool = Fal
         "working_hours_in_minutes": None,
     }
     if organization_form:
-        told["user_id"] = user.id
-        told["workspace_id"] = world.workspace.id
-    return told
+        document["user_id"] = user.id
+        document["workspace_id"] = world.workspace.id
+    return document
 
 
-def v9_simple_user(world: World, user: User) -> Json:  # noqa: ARG001 - one form for all shapes
-    """Write a person of the workspace in v9's short form."""
+def v9_simple_user(world: World, user: User) -> Json:  # noqa: ARG001 - one signature for all functions
+    """Return the short JSON of a user."""
     return {
         "id": user.id,
         "fullname": user.fullname,
@@ -65,8 +65,8 @@ def v9_simple_user(world: World, user: User) -> Json:  # noqa: ARG001 - one form
     }
 
 
-def v9_group(world: World, group: Group) -> Json:  # noqa: ARG001 - one form for all shapes
-    """Write a group as the deprecated workspace endpoint does."""
+def v9_group(world: World, group: Group) -> Json:  # noqa: ARG001 - one signature for all functions
+    """Return the JSON of a group, as in the deprecated endpoint of the workspace."""
     return {
         "id": group.id,
         "workspace_id": group.workspace_id,
@@ -77,7 +77,7 @@ def v9_group(world: World, group: Group) -> Json:  # noqa: ARG001 - one form for
 
 
 def org_group(world: World, group: Group) -> Json:
-    """Write a group as the organization's endpoints do."""
+    """Return the JSON of a group, as in the organization's endpoints."""
     return {
         "group_id": group.id,
         "name": group.name,
@@ -91,10 +91,14 @@ def org_group(world: World, group: Group) -> Json:
 
 
 def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = False) -> Json:
-    """Write the workspace as v9 does for a viewer (default: the owner); ``listed``: as in ``/me/workspaces``."""
+    """Return the JSON of the workspace.
+
+    :param viewer: the user who requests it, by default the owner.
+    :param listed: whether it is an item of ``/me/workspaces``.
+    """
     workspace = world.workspace
     admin = (viewer or world.owner).is_admin
-    # Neither is a user's token; Toggl still sends a workspace token, long deprecated.
+    # Not a user's token: Toggl still sends the deprecated token of the workspace.
     digest = hashlib.sha256(f"workspace-{workspace.id}".encode()).hexdigest()[:32]
     plan = world.settings.plan
     return {
@@ -136,7 +140,7 @@ def v9_workspace(world: World, viewer: User | None = None, *, listed: bool = Fal
     }
 
 
-#: What the definitions of 2026 have beside what was recorded in 2024.
+#: Keys of the definitions of 2026 that recordings of 2024 lack.
 _NEWER_WORKSPACE_KEYS: Json = {
     "projects_enforce_billable": False,
     "limit_public_project_data": False,
@@ -148,13 +152,17 @@ _NEWER_WORKSPACE_KEYS: Json = {
 
 def _retention(world: World) -> Json:
     settings = world.settings
-    if not settings.retention_told:
+    if not settings.retention_reported:
         return {}
     return {"max_data_retention_days": (settings.retention_days or 0) if settings.plan == "free" else 0}
 
 
 def v9_organization(world: World, viewer: User | None = None, *, single_read: bool = False) -> Json:
-    """Write the organization as v9 does; read by its id it has no plan name."""
+    """Return the JSON of the organization.
+
+    :param viewer: the user who requests it, by default the owner.
+    :param single_read: for a read by id, which has no name of the plan.
+    """
     organization = world.organization
     viewer = viewer or world.owner
     plan = world.settings.plan
@@ -190,8 +198,11 @@ def v9_organization(world: World, viewer: User | None = None, *, single_read: bo
 
 
 def v9_me(world: World, user: User, *, with_related_data: bool = False) -> Json:
-    """Write the person who asks, with everything related to them if asked for; holds their API token."""
-    told: Json = {
+    """Return the JSON of a user for themselves, with their API token.
+
+    :param with_related_data: add all their records.
+    """
+    document: Json = {
         "id": user.id,
         "api_token": user.token,
         "email": user.email,
@@ -213,8 +224,8 @@ def v9_me(world: World, user: User, *, with_related_data: bool = False) -> Json:
         "authorization_updated_at": micros_z(user.created_at),
     }
     if with_related_data:
-        told.update(_related(world, user))
-    return told
+        document.update(_related(world, user))
+    return document
 
 
 def _related(world: World, user: User) -> Json:
@@ -232,5 +243,5 @@ def _related(world: World, user: User) -> Json:
     }
 
 
-def _live(things: Iterable[Any]) -> list[Any]:
-    return [thing for thing in things if thing.deleted_at is None]
+def _live(records: Iterable[Any]) -> list[Any]:
+    return [record for record in records if record.deleted_at is None]

@@ -1,66 +1,66 @@
-"""What REST writes do to tags."""
+"""Writes of tags."""
 
 from __future__ import annotations
 
-from airflow_provider_toggl.sandbox.rest_v9.writes.request import Payload, Request, text_of
-from airflow_provider_toggl.sandbox.workspace.records import Tag, User
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace.records import Tag
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 
 
-def create_tag(world: World, actor: User, payload: Payload, *, request: Request | None = None) -> Tag:
+def create_tag(write: WriteRequest) -> Tag:
     """Create a tag.
 
-    :raises Refused: 400 when its name is blank or taken.
+    :raises ErrorResponse: 400 if its name is blank or taken.
     """
-    name = _free_name(world, payload, None)
-    return _store(world, actor, name, request)
+    return _store(write, _free_name(write, None))
 
 
-def update_tag(world: World, actor: User, tag_id: int, payload: Payload, *, request: Request | None = None) -> Tag:
-    """Rename a tag; entries that have it do not move.
+def update_tag(write: WriteRequest, tag_id: int) -> Tag:
+    """Rename a tag; the ``at`` of its time entries does not change.
 
-    :raises Refused: 400 when the name is blank or taken, 404 when there is no such tag.
+    :raises ErrorResponse: 400 if the name is blank or taken, 404 if there is no such tag.
     """
-    tag = _get(world, tag_id)
-    return world.change(tag, {"name": _free_name(world, payload, tag)}, actor, request)
+    tag = _get_tag(write.world, tag_id)
+    return write.change(tag, {"name": _free_name(write, tag)})
 
 
-def delete_tag(world: World, actor: User, tag_id: int, *, request: Request | None = None) -> list[int]:
-    """Delete a tag and take it from its entries, whose ``at`` does not move unless that is switched on.
+def delete_tag(write: WriteRequest, tag_id: int) -> list[int]:
+    """Delete a tag and remove it from its time entries; their ``at`` changes only by ``tag_deletion_moves_at``.
 
-    :returns: the ids of the entries that had it.
-    :raises Refused: 404 when there is no such tag.
+    :returns: the ids of the time entries that had the tag.
+    :raises ErrorResponse: 404 if there is no such tag.
     """
-    tag = _get(world, tag_id)
-    had = [entry for entry in world.time_entries.values() if tag_id in entry.tag_ids and entry.deleted_at is None]
-    for entry in had:
+    world = write.world
+    tag = _get_tag(world, tag_id)
+    tagged = [entry for entry in world.time_entries.values() if tag_id in entry.tag_ids and entry.deleted_at is None]
+    for entry in tagged:
         left = [other for other in entry.tag_ids if other != tag_id]
-        world.change(entry, {"tag_ids": left}, actor, request, moves_at=world.settings.tag_deletion_moves_at)
-    world.mark_deleted(tag, actor, request)
-    return [entry.id for entry in had]
+        write.change(entry, {"tag_ids": left}, moves_at=world.settings.tag_deletion_moves_at)
+    write.delete(tag)
+    return [entry.id for entry in tagged]
 
 
-def find_or_create_tag(world: World, actor: User, name: str, *, request: Request | None = None) -> Tag:
-    """Return the tag of that name, created if there is none: what naming an unknown tag in a time entry does."""
-    return world.tag_by_name(name) or _store(world, actor, name, request)
+def find_or_create_tag(write: WriteRequest, name: str) -> Tag:
+    """Return the tag with that name; a time entry that names an unknown tag creates it."""
+    return write.world.tag_by_name(name) or _store(write, name)
 
 
-def _store(world: World, actor: User, name: str, request: Request | None) -> Tag:
-    tag = Tag(world.next_id("tag"), world.workspace.id, name, world.now(), actor.id)
-    return world.store(tag, actor, request)
+def _store(write: WriteRequest, name: str) -> Tag:
+    world = write.world
+    return write.store(Tag(world.next_id("tag"), world.workspace.id, name, world.now(), write.actor.id))
 
 
-def _free_name(world: World, payload: Payload, tag: Tag | None) -> str:
-    name = (text_of(payload, "name") or "").strip()
+def _free_name(write: WriteRequest, tag: Tag | None) -> str:
+    name = (write.text("name") or "").strip()
     if not name:
         raise ErrorResponse(400, "tag name can't be blank")
-    other = world.tag_by_name(name)
+    other = write.world.tag_by_name(name)
     if other is not None and other is not tag:
         raise ErrorResponse(400, f"a tag with the name '{name}' already exists")
     return name
 
 
-def _get(world: World, tag_id: int) -> Tag:
+def _get_tag(world: World, tag_id: int) -> Tag:
     tag = world.tags.get(tag_id)
     if tag is None or tag.deleted_at is not None:
         raise ErrorResponse(404, "Tag was not found")

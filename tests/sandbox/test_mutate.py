@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.sandbox.workspace.mutate import KINDS, ORDINARY_KINDS, UnknownMutation, mutate
+from airflow_provider_toggl.sandbox.mutate import KINDS, ORDINARY_KINDS, UnknownMutation, mutate
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 from airflow_provider_toggl.sandbox.workspace.truth import STREAMS, truth
 from airflow_provider_toggl.sandbox.workspace.world import World
