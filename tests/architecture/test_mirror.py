@@ -9,7 +9,6 @@ from support.package_sources import PACKAGE, ROOT, Module, package_modules
 TESTED_ELSEWHERE: dict[str, str] = {
     "airflow_provider_toggl.core.errors": "tests/architecture/test_errors_tree.py",
     "airflow_provider_toggl.sandbox.workspace.records": "tests/sandbox/workspace/test_world.py",
-    "airflow_provider_toggl.sandbox.reports_v3.rows": "tests/sandbox/test_shapes.py",
     "airflow_provider_toggl.sandbox.workspace.seed_entries": "tests/sandbox/workspace/test_seed.py",
 }
 

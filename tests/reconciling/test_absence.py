@@ -19,8 +19,9 @@ from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile import deletion_policy
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
-from airflow_provider_toggl.sandbox.rest_v9 import writes
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import delete_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 DAY = timedelta(days=1)
@@ -38,7 +39,7 @@ def delete(workspace: Workspace, *entries: TimeEntry) -> list[int]:
     """Delete entries some time after what came before, and return their ids."""
     workspace.toggl.advance(10)
     for entry in entries:
-        writes.delete_entry(workspace.toggl.world, workspace.toggl.world.owner, entry.id)
+        delete_entry(WriteRequest(workspace.toggl.world, workspace.toggl.world.owner), entry.id)
     return sorted(entry.id for entry in entries)
 
 

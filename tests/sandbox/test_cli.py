@@ -47,7 +47,7 @@ def test_settings_are_given_as_json_or_as_texts() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--set", "plan=gold"], "plan is one of"),
+        (["--set", "plan=gold"], "plan must be one of"),
         (["--set", "colour=red"], "No such setting: colour"),
         (["--timezone", "Mars/Olympus"], "No such time zone"),
         (["--entries", "-1"], "cannot be negative"),
@@ -66,7 +66,7 @@ def test_what_it_cannot_do_is_said_in_one_line(
 def test_a_port_that_is_taken_is_said_before_any_data_is_made(capsys: pytest.CaptureFixture[str]) -> None:
     with listen("127.0.0.1", 0) as taken:
         assert main(["--port", str(taken.getsockname()[1]), "--entries", "100000000"]) == 1
-    assert "cannot listen at 127.0.0.1:" in capsys.readouterr().err
+    assert "cannot listen on 127.0.0.1:" in capsys.readouterr().err
 
 
 def run_program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -87,7 +87,7 @@ def test_a_port_in_use_ends_the_program_at_once_with_the_reason(detach: list[str
     with listen("127.0.0.1", 0) as taken:
         ended = run_program("--port", str(taken.getsockname()[1]), *detach)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "Address already in use; --port 0 takes a free one" in ended.stderr
+    assert "Address already in use; use --port 0 for a free port" in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--plan", "gold"], ["--set", "plan=gold"], ["--workspace-id", "0"]])

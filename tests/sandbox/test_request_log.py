@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_provider_toggl.sandbox.request_log import REMEMBERED, RequestLog
+from airflow_provider_toggl.sandbox.request_log import MOST_KEPT, RequestLog
 
 
 def call(lane: str = "user", status: int = 200) -> dict[str, object]:
@@ -35,8 +35,8 @@ def test_a_reset_forgets_everything() -> None:
 
 def test_the_counts_go_on_when_the_oldest_calls_are_forgotten() -> None:
     log = RequestLog()
-    for status in range(REMEMBERED + 5):
+    for status in range(MOST_KEPT + 5):
         log.add("GET /me", call(status=status))
     told = log.as_dict()
-    assert told["total"] == REMEMBERED + 5
-    assert [told["calls"][0]["status"], len(told["calls"])] == [5, REMEMBERED]
+    assert told["total"] == MOST_KEPT + 5
+    assert [told["calls"][0]["status"], len(told["calls"])] == [5, MOST_KEPT]

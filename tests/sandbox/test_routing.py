@@ -9,12 +9,12 @@ from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Rout
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
 
-def call_with(query: dict[str, list[str]] | None = None, body: bytes = b"") -> ApiRequest:
+def request_with(query: dict[str, list[str]] | None = None, body: bytes = b"") -> ApiRequest:
     world = build_still_world(entries=1)
     return ApiRequest(world, world.settings, world.owner, {}, query or {}, body)
 
 
-def nothing(call: ApiRequest) -> ApiResponse:
+def nothing(request: ApiRequest) -> ApiResponse:
     return ApiResponse(None)
 
 
@@ -54,45 +54,45 @@ def test_an_unknown_path_is_told_from_an_unknown_method(routes: Router) -> None:
 
 
 def test_query_parameters_are_read_by_type() -> None:
-    call = call_with({"a": ["1", "2"], "b": ["true"], "c": ["0"], "d": ["1,2", "3"], "e[]": ["4"], "f": [""]})
-    assert (call.whole("a"), call.truth("b"), call.truth("c")) == (2, True, False)
-    assert (call.wholes("d"), call.wholes("e"), call.text("f")) == ([1, 2, 3], [4], None)
-    assert (call.whole("z"), call.truth("z"), call.wholes("z")) == (None, None, None)
+    request = request_with({"a": ["1", "2"], "b": ["true"], "c": ["0"], "d": ["1,2", "3"], "e[]": ["4"], "f": [""]})
+    assert (request.integer("a"), request.boolean("b"), request.boolean("c")) == (2, True, False)
+    assert (request.integers("d"), request.integers("e"), request.text("f")) == ([1, 2, 3], [4], None)
+    assert (request.integer("z"), request.boolean("z"), request.integers("z")) == (None, None, None)
 
 
-@pytest.mark.parametrize("read", ["whole", "truth", "wholes"])
+@pytest.mark.parametrize("read", ["integer", "boolean", "integers"])
 def test_a_parameter_of_another_type_is_refused_with_its_name(read: str) -> None:
     with pytest.raises(ErrorResponse, match="400: Invalid since"):
-        getattr(call_with({"since": ["yesterday"]}), read)("since")
+        getattr(request_with({"since": ["yesterday"]}), read)("since")
 
 
 def test_a_refusal_may_have_words_of_its_own() -> None:
     with pytest.raises(ErrorResponse, match="400: a number, please"):
-        call_with({"since": ["x"]}).whole("since", "a number, please")
+        request_with({"since": ["x"]}).integer("since", "a number, please")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
 def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(ErrorResponse, match="400: Invalid JSON input"):
-        call_with(body=body).json()
+        request_with(body=body).json()
 
 
 @pytest.mark.parametrize(("body", "value"), [(b"[1]", [1]), (b'"x"', "x")])
 def test_a_body_that_is_no_object_is_refused_where_one_is_needed(body: bytes, value: Any) -> None:
-    call = call_with(body=body)
-    assert call.json() == value
+    request = request_with(body=body)
+    assert request.json() == value
     with pytest.raises(ErrorResponse, match="Invalid JSON input"):
-        call.json_object()
+        request.json_object()
 
 
 def test_without_a_lag_the_entries_are_the_world_s_own() -> None:
-    call = call_with()
-    assert call.entries() is call.world.time_entries
+    request = request_with()
+    assert request.entries() is request.world.time_entries
 
 
 def test_under_a_lag_the_entries_are_as_they_were() -> None:
-    call = call_with()
-    (entry,) = [one for one in call.world.time_entries.values() if one.deleted_at is None]
-    call.world.change(entry, {"description": "new"})
-    call.lag_seconds = 60
-    assert call.entries()[entry.id].description != "new"
+    request = request_with()
+    (entry,) = [one for one in request.world.time_entries.values() if one.deleted_at is None]
+    request.world.change(entry, {"description": "new"})
+    request.lag_seconds = 60
+    assert request.entries()[entry.id].description != "new"

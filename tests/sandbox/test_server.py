@@ -10,8 +10,8 @@ import requests
 
 from airflow_provider_toggl.sandbox.server import (
     ControlRefused,
-    NotStarted,
     SandboxClient,
+    SandboxNotStarted,
     SandboxProcess,
     free_port,
     listen,
@@ -68,13 +68,13 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
 
 
 def test_a_process_that_ends_at_once_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NotStarted, match="ended before it answered"):
+    with pytest.raises(SandboxNotStarted, match="ended before it answered"):
         SandboxProcess(["--set", "plan=gold"])
-    assert "plan is one of" in capfd.readouterr().err
+    assert "plan must be one of" in capfd.readouterr().err
 
 
 def test_nobody_waits_for_a_sandbox_that_is_gone() -> None:
-    with pytest.raises(NotStarted):
+    with pytest.raises(SandboxNotStarted):
         wait_until_ready(SandboxClient(f"http://127.0.0.1:{free_port('127.0.0.1')}"), alive=lambda: False)
 
 

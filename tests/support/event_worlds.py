@@ -15,9 +15,10 @@ from airflow_provider_toggl.core.events.store import NewEvent
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
-from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z
-from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent, WebhookRegistry, WebhookSubscription
 from airflow_provider_toggl.sandbox.mutate import mutate
+from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
@@ -57,7 +58,7 @@ class Telling:
         self.world = world
         self.told: list[WebhookEvent] = []
         self.rng = random.Random(seed)
-        self._book = WebhookRegistry(world)
+        self._registry = WebhookRegistry(world)
         for _ in range(subscriptions):
             self._subscribe()
         world.listeners.append(self._note)
@@ -87,18 +88,18 @@ class Telling:
         return [event(self._body(one)) for one in told]
 
     def _note(self, change: WorldChange) -> None:
-        self.told += self._book.make_events(change)
+        self.told += self._registry.create_events(change)
         self.world.advance(self.rng.choice((0.002, 0.05, 0.3, 2.0)))
 
     def _body(self, one: WebhookEvent) -> bytes:
-        subscription = self._book.subscriptions[one.subscription_id]
+        subscription = self._registry.subscriptions[one.subscription_id]
         # A try later than the first has another timestamp.
         sent_at = self.world.now() + timedelta(seconds=self.rng.random())
         return encode(build_envelope(one, subscription=subscription, timestamp=nanos_z(sent_at, 7)))
 
     def _subscribe(self) -> None:
-        world, id_ = self.world, self._book.next_subscription_id()
-        self._book.subscriptions[id_] = WebhookSubscription(
+        world, id_ = self.world, self._registry.next_subscription_id()
+        self._registry.subscriptions[id_] = WebhookSubscription(
             id=id_,
             workspace_id=world.workspace.id,
             user_id=world.owner.id,

@@ -8,7 +8,8 @@ import requests
 from support.callbacks import Callback
 from support.sandboxes import Caller
 
-from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 from airflow_provider_toggl.sandbox.workspace.world import World
 
 SECRET = "whsec-3d1f"
@@ -74,10 +75,10 @@ def events_of(callback: Callback) -> list[dict[str, Any]]:
     return [body for body in callback.bodies if body["payload"] != "ping"]
 
 
-def write_subscription(book: WebhookRegistry, world: World, **changes: Any) -> WebhookSubscription:
-    """Put a validated subscription into a book, without a callback."""
+def write_subscription(registry: WebhookRegistry, world: World, **changes: Any) -> WebhookSubscription:
+    """Put a validated subscription into a registry, without a callback."""
     fields: dict[str, Any] = {
-        "id": book.next_subscription_id(),
+        "id": registry.next_subscription_id(),
         "workspace_id": world.workspace.id,
         "user_id": world.owner.id,
         "description": "airflow",
@@ -91,5 +92,5 @@ def write_subscription(book: WebhookRegistry, world: World, **changes: Any) -> W
         **changes,
     }
     subscription = WebhookSubscription(**fields)
-    book.subscriptions[subscription.id] = subscription
+    registry.subscriptions[subscription.id] = subscription
     return subscription

@@ -43,7 +43,7 @@ class Host:
 
     def serve(self, world: World) -> HostedSandbox:
         """Serve this world from now on, and let nothing of the one before go on."""
-        self._app.state.sandbox.engine.close()
+        self._app.state.sandbox.dispatcher.close()
         self._app = build_app(world)
         return HostedSandbox(self.url, world)
 

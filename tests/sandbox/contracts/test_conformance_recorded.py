@@ -15,7 +15,8 @@ import requests
 from support.package_sources import ROOT
 from support.sandboxes import Caller, Host, build_still_world
 
-from airflow_provider_toggl.sandbox.rest_v9 import writes
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import create_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
 
 FOLDER = Path(os.environ.get("TOGGL_RECORDED") or ROOT.parent / "shared" / "toggl-recorded")
@@ -134,7 +135,7 @@ class Stage:
             "tags": row["tags"] or [],
             "project_id": self.project(row["project_id"]) if row["project_id"] else None,
         }
-        entry = writes.create_entry(self.world, self.world.owner, payload)
+        entry = create_entry(WriteRequest(self.world, self.world.owner, payload))
         self.ids[row["id"]] = entry.id
         if row["server_deleted_at"]:
             self.world.mark_deleted(entry, self.world.owner)
@@ -148,7 +149,7 @@ class Stage:
             "duration": seconds,
             "description": "something",
         }
-        return writes.create_entry(self.world, self.world.owner, payload)
+        return create_entry(WriteRequest(self.world, self.world.owner, payload))
 
     def make_report(self, rows: list[dict[str, Any]]) -> None:
         """Make as many entries as the report had in all: two full pages of the long one."""

@@ -402,7 +402,9 @@ def test_every_endpoint_of_the_sandbox_is_one_of_toggl_s() -> None:
 def webhook_endpoints() -> set[str]:
     world = build_still_world(entries=0)
     sandbox = Sandbox.around(world, world.settings)
-    return {f"{route.method} {route.shown}" for route in WebhookEndpoints(sandbox.book, sandbox.engine).routes()}
+    return {
+        f"{route.method} {route.shown}" for route in WebhookEndpoints(sandbox.registry, sandbox.dispatcher).routes()
+    }
 
 
 def documented_texts(endpoint: str, status: int) -> list[re.Pattern[str]]:
@@ -444,7 +446,9 @@ def be_refused_webhooks(to: Checked, url: str) -> None:
         to.ask("POST", "webhooks/subscriptions/{ws}", {**good, **fields})
 
 
-@pytest.mark.parametrize("settings", [{}, {"webhook_list_returns_secret": False}], ids=["default", "no secrets in lists"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"webhook_list_returns_secret": False}], ids=["default", "no secrets in lists"]
+)
 def test_every_answer_of_webhooks_validates_too_and_refuses_in_documented_words(
     checked: Checked, settings: dict[str, Any]
 ) -> None:

@@ -21,7 +21,8 @@ from airflow_provider_toggl.sandbox.webhooks.bodies import (
     to_text,
     write_event,
 )
-from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent, WebhookRegistry, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 
 WORLD = build_still_world(entries=0)
 

@@ -168,7 +168,7 @@ def test_what_is_under_way_can_be_cut_short_and_nothing_follows(courier: Callbac
             courier.abort()
             thread.join(timeout=10)
         assert (len(found), found[0].delivered) == (1, False)
-        assert "ends" in str(post(courier, url).error)
+        assert "stopping" in str(post(courier, url).error)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_what_is_under_way_can_be_cut_short_and_nothing_follows(courier: Callbac
     ],
 )
 def test_only_a_2xx_with_the_code_validates(status: int, body: bytes, again: bool) -> None:
-    assert PostResult(status, body).says_again("abc") is again
+    assert PostResult(status, body).echoes("abc") is again

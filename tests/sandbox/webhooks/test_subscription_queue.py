@@ -11,7 +11,7 @@ from support.waiting import wait_until
 
 from airflow_provider_toggl.sandbox.webhooks import subscription_queue as lane_module
 from airflow_provider_toggl.sandbox.webhooks.callback_client import CallbackClient
-from airflow_provider_toggl.sandbox.webhooks.registry import WebhookEvent
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent
 from airflow_provider_toggl.sandbox.webhooks.subscription_queue import QueuedDelivery, SubscriptionQueue
 
 
@@ -118,7 +118,7 @@ def test_fewer_couriers_are_left_when_fewer_are_allowed(make: Make) -> None:
 
 
 def test_a_lane_at_rest_has_no_threads_and_wakes_up_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_module, "REST_SECONDS", 0.02)
+    monkeypatch.setattr(lane_module, "IDLE_SECONDS", 0.02)
     deliveries = Deliveries()
     lane = make(deliveries, lambda: 3)
     for _ in range(3):
@@ -130,7 +130,7 @@ def test_a_lane_at_rest_has_no_threads_and_wakes_up_again(make: Make, monkeypatc
 
 
 def test_waiting_for_a_late_one_takes_one_thread(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane_module, "REST_SECONDS", 0.02)
+    monkeypatch.setattr(lane_module, "IDLE_SECONDS", 0.02)
     gate = threading.Barrier(3)
     deliveries = Deliveries(before=lambda one: one.event.id or gate.wait(10))
     lane = make(deliveries, lambda: 3)

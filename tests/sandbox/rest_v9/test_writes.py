@@ -8,7 +8,30 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.sandbox.rest_v9 import writes
+from airflow_provider_toggl.sandbox.rest_v9.writes.clients import (
+    archive_client,
+    create_client,
+    delete_client,
+    restore_client,
+    update_client,
+)
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import (
+    bulk_patch_entries,
+    create_entry,
+    delete_entry,
+    stop_entry,
+    update_entry,
+)
+from airflow_provider_toggl.sandbox.rest_v9.writes.projects import (
+    bulk_patch_projects,
+    create_project,
+    create_project_user,
+    delete_project,
+    update_project,
+)
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.rest_v9.writes.tags import create_tag, delete_tag, update_tag
+from airflow_provider_toggl.sandbox.rest_v9.writes.tasks import create_task, delete_task, update_task
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
@@ -33,7 +56,7 @@ def world() -> World:
 
 def create(world: World, actor: User | None = None, **payload: Any) -> TimeEntry:
     body = {"created_with": "test", "workspace_id": world.workspace.id, "start": "2026-03-19T08:00:00Z", **payload}
-    return writes.create_entry(world, actor or world.owner, body)
+    return create_entry(WriteRequest(world, actor or world.owner, body))
 
 
 def refusal(call: Callable[[], object]) -> tuple[int, str]:
@@ -101,10 +124,12 @@ class TestCreatingEntries:
 
     def test_legacy_names_are_understood(self, world: World) -> None:
         project_id = some_project(world)
-        entry = writes.create_entry(
-            world,
-            world.owner,
-            {"created_with": "t", "wid": 7000001, "pid": project_id, "start": "2026-03-19T08:00:00Z"},
+        entry = create_entry(
+            WriteRequest(
+                world,
+                world.owner,
+                {"created_with": "t", "wid": 7000001, "pid": project_id, "start": "2026-03-19T08:00:00Z"},
+            )
         )
         assert entry.project_id == project_id
 
@@ -174,7 +199,7 @@ class TestCreatingEntries:
             if membership.user_id == member.id:
                 membership.deleted_at = NOW
         assert refusal(lambda: create(world, member, project_id=private))[0] == 400
-        writes.create_project_user(world, world.owner, {"project_id": private, "user_id": member.id})
+        create_project_user(WriteRequest(world, world.owner, {"project_id": private, "user_id": member.id}))
         assert create(world, member, project_id=private).project_id == private
 
     def test_billable_needs_a_paid_plan(self, world: World) -> None:
@@ -191,28 +216,28 @@ class TestUpdatingEntries:
     def test_only_what_is_sent_changes_and_at_moves(self, world: World) -> None:
         entry = create(world, duration=3600, description="a", tags=["bug"])
         world.advance(1)
-        writes.update_entry(world, world.owner, entry.id, {"description": None})
+        update_entry(WriteRequest(world, world.owner, {"description": None}), entry.id)
         assert (entry.description, entry.duration, len(entry.tag_ids)) == (None, 3600, 1)
         assert entry.at == LATER + timedelta(seconds=1)
 
     def test_a_new_start_keeps_the_stop(self, world: World) -> None:
         entry = create(world, duration=3600)
-        writes.update_entry(world, world.owner, entry.id, {"start": "2026-03-19T08:30:00Z"})
+        update_entry(WriteRequest(world, world.owner, {"start": "2026-03-19T08:30:00Z"}), entry.id)
         assert (entry.stop, entry.duration) == (datetime(2026, 3, 19, 9, tzinfo=timezone.utc), 1800)
 
     def test_a_new_start_of_a_running_one_keeps_it_running(self, world: World) -> None:
         entry = create(world, duration=-1)
-        writes.update_entry(world, world.owner, entry.id, {"start": "2026-03-19T08:30:00Z"})
+        update_entry(WriteRequest(world, world.owner, {"start": "2026-03-19T08:30:00Z"}), entry.id)
         assert entry.duration == -int(entry.start.timestamp())
 
     def test_a_new_duration_moves_the_stop(self, world: World) -> None:
         entry = create(world, duration=3600)
-        writes.update_entry(world, world.owner, entry.id, {"duration": 60})
+        update_entry(WriteRequest(world, world.owner, {"duration": 60}), entry.id)
         assert entry.stop == entry.start + timedelta(seconds=60)
 
     def test_a_stopped_one_can_be_set_running_which_stops_the_other(self, world: World) -> None:
         entry, running = create(world, duration=3600), create(world, duration=-1)
-        writes.update_entry(world, world.owner, entry.id, {"duration": -1})
+        update_entry(WriteRequest(world, world.owner, {"duration": -1}), entry.id)
         assert entry.is_running
         assert not running.is_running
 
@@ -220,7 +245,7 @@ class TestUpdatingEntries:
         entry = create(world, tags=["bug", "review"])
 
         def names(**payload: Any) -> list[str]:
-            writes.update_entry(world, world.owner, entry.id, payload)
+            update_entry(WriteRequest(world, world.owner, payload), entry.id)
             return [world.tags[tag_id].name for tag_id in entry.tag_ids]
 
         assert names(tags=["travel"], tag_action="add") == ["bug", "review", "travel"]
@@ -237,31 +262,31 @@ class TestUpdatingEntries:
             for project in world.projects.values()
             if project.active and not project.deleted_at and project.id != task.project_id
         )
-        writes.update_entry(world, world.owner, entry.id, {"project_id": other})
+        update_entry(WriteRequest(world, world.owner, {"project_id": other}), entry.id)
         assert (entry.project_id, entry.task_id) == (other, None)
 
     def test_one_of_an_archived_project_can_still_be_edited(self, world: World) -> None:
         project_id = some_project(world)
         entry = create(world, project_id=project_id)
-        writes.update_project(world, world.owner, project_id, {"active": False})
-        writes.update_entry(world, world.owner, entry.id, {"project_id": project_id, "description": "x"})
+        update_project(WriteRequest(world, world.owner, {"active": False}), project_id)
+        update_entry(WriteRequest(world, world.owner, {"project_id": project_id, "description": "x"}), entry.id)
         assert (entry.project_id, entry.description) == (project_id, "x")
 
     def test_members_edit_their_own_only_and_admins_everybodys(self, world: World) -> None:
         member = member_of(world)
         entry = create(world)
         text = "User does not have access to this resource."
-        assert refusal(lambda: writes.update_entry(world, member, entry.id, {})) == (403, text)
+        assert refusal(lambda: update_entry(WriteRequest(world, member, {}), entry.id)) == (403, text)
         theirs = create(world, member)
-        writes.update_entry(world, world.owner, theirs.id, {"description": "seen"})
+        update_entry(WriteRequest(world, world.owner, {"description": "seen"}), theirs.id)
         assert theirs.description == "seen"
 
     def test_a_deleted_or_unknown_one_is_not_found(self, world: World) -> None:
         entry = create(world)
-        writes.delete_entry(world, world.owner, entry.id)
+        delete_entry(WriteRequest(world, world.owner), entry.id)
         for entry_id in (entry.id, 1):
-            for write in (writes.delete_entry, writes.stop_entry):
-                assert refusal(lambda write=write, id_=entry_id: write(world, world.owner, id_)) == (  # type: ignore[misc]
+            for write in (delete_entry, stop_entry):
+                assert refusal(lambda write=write, id_=entry_id: write(WriteRequest(world, world.owner), id_)) == (  # type: ignore[misc]
                     404,
                     "Time entry not found",
                 )
@@ -270,23 +295,23 @@ class TestUpdatingEntries:
 class TestStoppingAndDeletingEntries:
     def test_stopping_sets_stop_and_duration(self, world: World) -> None:
         entry = create(world, start="2026-03-20T15:30:00Z", duration=-1)
-        writes.stop_entry(world, world.owner, entry.id)
+        stop_entry(WriteRequest(world, world.owner), entry.id)
         assert (entry.duration, entry.stop) == (60, LATER.replace(microsecond=0))
 
     def test_one_that_has_a_stop_is_refused(self, world: World) -> None:
         entry = create(world, duration=1)
-        answer = refusal(lambda: writes.stop_entry(world, world.owner, entry.id))
+        answer = refusal(lambda: stop_entry(WriteRequest(world, world.owner), entry.id))
         assert answer == (409, "Time entry already stopped")
 
     def test_one_that_started_in_the_future_stops_at_its_start(self, world: World) -> None:
         entry = create(world, start="2026-03-20T18:00:00Z", duration=-1)
-        writes.stop_entry(world, world.owner, entry.id)
+        stop_entry(WriteRequest(world, world.owner), entry.id)
         assert (entry.stop, entry.duration) == (entry.start, 0)
 
     def test_deleting_marks_and_moves_at(self, world: World) -> None:
         entry = create(world)
         world.advance(1)
-        writes.delete_entry(world, world.owner, entry.id)
+        delete_entry(WriteRequest(world, world.owner), entry.id)
         assert entry.deleted_at == entry.at == LATER + timedelta(seconds=1)
 
 
@@ -294,7 +319,7 @@ class TestBulkPatches:
     def test_each_entry_succeeds_or_fails_on_its_own(self, world: World) -> None:
         entry = create(world)
         ops = [{"op": "replace", "path": "/description", "value": "bulk"}]
-        answer = writes.bulk_patch_entries(world, world.owner, [entry.id, 5], ops)
+        answer = bulk_patch_entries(WriteRequest(world, world.owner, ops), [entry.id, 5])
         assert answer == {"success": [entry.id], "failure": [{"id": 5, "message": "Time entry not found"}]}
         assert entry.description == "bulk"
 
@@ -305,13 +330,15 @@ class TestBulkPatches:
             ("remove", ["bug"], ["travel"]),
             ("replace", ["review"], ["review"]),
         ):
-            writes.bulk_patch_entries(world, world.owner, [entry.id], [{"op": op, "path": "/tags", "value": value}])
+            bulk_patch_entries(
+                WriteRequest(world, world.owner, [{"op": op, "path": "/tags", "value": value}]), [entry.id]
+            )
             assert [world.tags[tag_id].name for tag_id in entry.tag_ids] == expected
 
     def test_removing_a_field_empties_it(self, world: World) -> None:
         entry = create(world, project_id=some_project(world), billable=True)
         ops = [{"op": "remove", "path": "/pid"}, {"op": "remove", "path": "/billable"}]
-        writes.bulk_patch_entries(world, world.owner, [entry.id], ops)
+        bulk_patch_entries(WriteRequest(world, world.owner, ops), [entry.id])
         assert (entry.project_id, entry.billable) == (None, False)
 
     @pytest.mark.parametrize(
@@ -330,14 +357,14 @@ class TestBulkPatches:
         ids=["no ids", "too many", "no operations", "no list", "no object", "op", "path", "field", "start"],
     )
     def test_malformed_ones_are_refused_whole(self, world: World, ids: list[int], ops: Any, text: str) -> None:
-        assert refusal(lambda: writes.bulk_patch_entries(world, world.owner, ids, ops)) == (400, text)
+        assert refusal(lambda: bulk_patch_entries(WriteRequest(world, world.owner, ops), ids)) == (400, text)
         assert world.version == 0
 
     def test_projects_take_a_colour_of_ones_own_on_every_plan_as_recorded(self, world: World) -> None:
         world.settings.plan = "free"
         project_id = some_project(world)
         ops = [{"op": "replace", "path": "/color", "value": "#000000"}]
-        answer = writes.bulk_patch_projects(world, world.owner, [project_id, 5], ops)
+        answer = bulk_patch_projects(WriteRequest(world, world.owner, ops), [project_id, 5])
         assert answer["success"] == [project_id]
         assert [failure["id"] for failure in answer["failure"]] == [5]
         assert world.projects[project_id].color == "#000000"
@@ -345,7 +372,7 @@ class TestBulkPatches:
 
 class TestProjects:
     def test_one_made_by_name_alone_is_private_and_inactive_as_recorded(self, world: World) -> None:
-        project = writes.create_project(world, world.owner, {"name": "New"})
+        project = create_project(WriteRequest(world, world.owner, {"name": "New"}))
         assert (project.is_private, project.active, project.client_id) == (True, False, None)
         assert any(
             (member.project_id, member.user_id, member.manager) == (project.id, world.owner.id, True)
@@ -355,13 +382,15 @@ class TestProjects:
     def test_fields_are_kept(self, world: World) -> None:
         client_id = next(iter(world.clients))
         payload = {"name": "New", "active": True, "is_private": False, "cid": client_id, "rate": 12.5, "billable": True}
-        project = writes.create_project(world, world.owner, {**payload, "start_date": "2026-01-02", "color": "#123abc"})
+        project = create_project(
+            WriteRequest(world, world.owner, {**payload, "start_date": "2026-01-02", "color": "#123abc"})
+        )
         assert (project.client_id, project.hourly_rate_cents, project.color) == (client_id, 1250, "#123abc")
         assert project.start_date.isoformat() == "2026-01-02"
 
     def test_a_client_named_is_found_or_created(self, world: World) -> None:
-        first = writes.create_project(world, world.owner, {"name": "A", "client_name": "Fresh"})
-        second = writes.create_project(world, world.owner, {"name": "B", "client_name": "Fresh"})
+        first = create_project(WriteRequest(world, world.owner, {"name": "A", "client_name": "Fresh"}))
+        second = create_project(WriteRequest(world, world.owner, {"name": "B", "client_name": "Fresh"}))
         assert first.client_id == second.client_id is not None
 
     @pytest.mark.parametrize(
@@ -385,15 +414,15 @@ class TestProjects:
     def test_what_is_wrong_is_refused(self, world: World, payload: dict[str, Any], status: int, text: str) -> None:
         assert world.projects[min(world.projects)].name == "Website"
         assert world.projects[min(world.projects)].client_id is None
-        assert refusal(lambda: writes.create_project(world, world.owner, payload)) == (status, text)
+        assert refusal(lambda: create_project(WriteRequest(world, world.owner, payload))) == (status, text)
 
     def test_a_free_plan_lacks_colours_of_ones_own_and_rates(self, world: World) -> None:
         world.settings.plan = "free"
         project_id = some_project(world)
-        answer = refusal(lambda: writes.update_project(world, world.owner, project_id, {"color": "#FFFFFF"}))
+        answer = refusal(lambda: update_project(WriteRequest(world, world.owner, {"color": "#FFFFFF"}), project_id))
         assert answer == (402, "Custom project colors available only for premium plans")
-        assert refusal(lambda: writes.update_project(world, world.owner, project_id, {"rate": 5}))[0] == 402
-        writes.update_project(world, world.owner, project_id, {"color": "#d94182", "name": "Renamed"})
+        assert refusal(lambda: update_project(WriteRequest(world, world.owner, {"rate": 5}), project_id))[0] == 402
+        update_project(WriteRequest(world, world.owner, {"color": "#d94182", "name": "Renamed"}), project_id)
         assert (world.projects[project_id].color, world.projects[project_id].name) == ("#d94182", "Renamed")
 
     @pytest.mark.parametrize("mode", [None, "unassign"])
@@ -401,7 +430,7 @@ class TestProjects:
         task = next(task for task in world.tasks.values() if not task.deleted_at)
         entry = create(world, task_id=task.id)
         world.advance(1)
-        assert writes.delete_project(world, world.owner, task.project_id, mode) == task.project_id
+        assert delete_project(WriteRequest(world, world.owner), task.project_id, mode) == task.project_id
         assert (entry.project_id, entry.task_id, entry.deleted_at) == (None, None, None)
         assert entry.at == LATER + timedelta(seconds=1)
         assert world.projects[task.project_id].deleted_at
@@ -412,51 +441,51 @@ class TestProjects:
         entry = create(world, project_id=some_project(world))
         before = entry.at
         world.advance(1)
-        writes.delete_project(world, world.owner, entry.project_id or 0)
+        delete_project(WriteRequest(world, world.owner), entry.project_id or 0)
         assert (entry.project_id, entry.at) == (None, before)
 
     def test_deleting_with_its_entries_deletes_them(self, world: World) -> None:
         project_id = some_project(world)
         entry = create(world, project_id=project_id)
-        writes.delete_project(world, world.owner, project_id, "delete")
+        delete_project(WriteRequest(world, world.owner), project_id, "delete")
         assert entry.deleted_at
 
     def test_deleting_in_another_mode_is_refused(self, world: World) -> None:
         project_id = some_project(world)
-        assert refusal(lambda: writes.delete_project(world, world.owner, project_id, "burn"))[0] == 400
+        assert refusal(lambda: delete_project(WriteRequest(world, world.owner), project_id, "burn"))[0] == 400
 
     def test_a_member_is_added_once(self, world: World) -> None:
         payload = {"project_id": some_project(world), "user_id": member_of(world).id, "manager": True, "rate": 10}
-        member = writes.create_project_user(world, world.owner, payload)
+        member = create_project_user(WriteRequest(world, world.owner, payload))
         assert (member.manager, member.rate_cents) == (True, 1000)
-        again = refusal(lambda: writes.create_project_user(world, world.owner, payload))
+        again = refusal(lambda: create_project_user(WriteRequest(world, world.owner, payload)))
         assert again == (400, "Project user already exists")
 
 
 class TestClients:
     def test_one_is_created_renamed_and_deleted(self, world: World) -> None:
-        client = writes.create_client(world, world.owner, {"name": " New ", "notes": "n"})
+        client = create_client(WriteRequest(world, world.owner, {"name": " New ", "notes": "n"}))
         assert (client.name, client.notes, client.creator_id) == ("New", "n", world.owner.id)
-        writes.update_client(world, world.owner, client.id, {"name": "Newer"})
+        update_client(WriteRequest(world, world.owner, {"name": "Newer"}), client.id)
         assert client.name == "Newer"
-        assert writes.delete_client(world, world.owner, client.id) == client.id
-        answer = refusal(lambda: writes.update_client(world, world.owner, client.id, {}))
+        assert delete_client(WriteRequest(world, world.owner), client.id) == client.id
+        answer = refusal(lambda: update_client(WriteRequest(world, world.owner, {}), client.id))
         assert answer == (404, f"No client with ID {client.id} was found")
 
     def test_its_deletion_leaves_its_projects_without_one_and_moves_them(self, world: World) -> None:
-        client = writes.create_client(world, world.owner, {"name": "New"})
-        project = writes.create_project(world, world.owner, {"name": "P", "client_id": client.id})
+        client = create_client(WriteRequest(world, world.owner, {"name": "New"}))
+        project = create_project(WriteRequest(world, world.owner, {"name": "P", "client_id": client.id}))
         world.advance(1)
-        writes.delete_client(world, world.owner, client.id)
+        delete_client(WriteRequest(world, world.owner), client.id)
         assert (project.client_id, project.at) == (None, LATER + timedelta(seconds=1))
 
     def test_the_loss_of_its_client_need_not_move_a_project(self, world: World) -> None:
         world.settings.client_deletion_moves_at = False
-        client = writes.create_client(world, world.owner, {"name": "New"})
-        project = writes.create_project(world, world.owner, {"name": "P", "client_id": client.id})
+        client = create_client(WriteRequest(world, world.owner, {"name": "New"}))
+        project = create_project(WriteRequest(world, world.owner, {"name": "P", "client_id": client.id}))
         before = project.at
         world.advance(1)
-        writes.delete_client(world, world.owner, client.id)
+        delete_client(WriteRequest(world, world.owner), client.id)
         assert (project.client_id, project.at) == (None, before)
 
     @pytest.mark.parametrize(
@@ -469,32 +498,34 @@ class TestClients:
         ids=["empty", "long", "taken"],
     )
     def test_a_wrong_name_is_refused(self, world: World, name: str, text: str) -> None:
-        assert refusal(lambda: writes.create_client(world, world.owner, {"name": name})) == (400, text)
+        assert refusal(lambda: create_client(WriteRequest(world, world.owner, {"name": name}))) == (400, text)
 
     def test_archiving_takes_its_projects_along_and_restoring_brings_them_back(self, world: World) -> None:
-        client = writes.create_client(world, world.owner, {"name": "New"})
-        project = writes.create_project(world, world.owner, {"name": "P", "client_id": client.id, "active": True})
-        assert writes.archive_client(world, world.owner, client.id) == [project.id]
+        client = create_client(WriteRequest(world, world.owner, {"name": "New"}))
+        project = create_project(
+            WriteRequest(world, world.owner, {"name": "P", "client_id": client.id, "active": True})
+        )
+        assert archive_client(WriteRequest(world, world.owner), client.id) == [project.id]
         assert (client.archived, project.active) == (True, False)
-        writes.restore_client(world, world.owner, client.id, {"projects": [project.id]})
+        restore_client(WriteRequest(world, world.owner, {"projects": [project.id]}), client.id)
         assert (client.archived, project.active) == (False, True)
 
     def test_archiving_needs_a_paid_plan(self, world: World) -> None:
         world.settings.plan = "free"
         client_id = next(iter(world.clients))
-        assert refusal(lambda: writes.archive_client(world, world.owner, client_id))[0] == 402
+        assert refusal(lambda: archive_client(WriteRequest(world, world.owner), client_id))[0] == 402
 
 
 class TestTags:
     def test_one_is_created_and_renamed(self, world: World) -> None:
-        tag = writes.create_tag(world, world.owner, {"name": "new"})
-        writes.update_tag(world, world.owner, tag.id, {"name": "newer"})
+        tag = create_tag(WriteRequest(world, world.owner, {"name": "new"}))
+        update_tag(WriteRequest(world, world.owner, {"name": "newer"}), tag.id)
         assert tag.name == "newer"
 
     def test_a_blank_or_taken_name_is_refused(self, world: World) -> None:
-        blank = refusal(lambda: writes.create_tag(world, world.owner, {"name": " "}))
+        blank = refusal(lambda: create_tag(WriteRequest(world, world.owner, {"name": " "})))
         assert blank == (400, "tag name can't be blank")
-        taken = refusal(lambda: writes.create_tag(world, world.owner, {"name": "bug"}))
+        taken = refusal(lambda: create_tag(WriteRequest(world, world.owner, {"name": "bug"})))
         assert taken == (400, "a tag with the name 'bug' already exists")
 
     def test_its_deletion_takes_it_from_entries_and_does_not_move_them(self, world: World) -> None:
@@ -502,48 +533,48 @@ class TestTags:
         tag = world.tag_by_name("bug")
         assert tag is not None
         world.advance(1)
-        assert entry.id in writes.delete_tag(world, world.owner, tag.id)
+        assert entry.id in delete_tag(WriteRequest(world, world.owner), tag.id)
         assert [world.tags[tag_id].name for tag_id in entry.tag_ids] == ["review"]
         assert entry.at == LATER
         assert tag.deleted_at == LATER + timedelta(seconds=1)
-        assert refusal(lambda: writes.delete_tag(world, world.owner, tag.id)) == (404, "Tag was not found")
+        assert refusal(lambda: delete_tag(WriteRequest(world, world.owner), tag.id)) == (404, "Tag was not found")
 
     def test_its_deletion_moves_entries_where_that_is_switched_on(self, world: World) -> None:
         world.settings.tag_deletion_moves_at = True
         entry = create(world, tags=["bug"])
         world.advance(1)
-        writes.delete_tag(world, world.owner, entry.tag_ids[0])
+        delete_tag(WriteRequest(world, world.owner), entry.tag_ids[0])
         assert entry.at == LATER + timedelta(seconds=1)
 
     def test_a_deleted_name_is_free_again(self, world: World) -> None:
         tag = world.tag_by_name("bug")
         assert tag is not None
-        writes.delete_tag(world, world.owner, tag.id)
-        assert writes.create_tag(world, world.owner, {"name": "bug"}).id != tag.id
+        delete_tag(WriteRequest(world, world.owner), tag.id)
+        assert create_tag(WriteRequest(world, world.owner, {"name": "bug"})).id != tag.id
 
 
 class TestTasks:
     def test_one_is_created_changed_and_deleted(self, world: World) -> None:
         project_id = some_project(world)
         payload = {"name": "New", "user_id": world.owner.id, "estimated_seconds": 60}
-        task = writes.create_task(world, world.owner, project_id, payload)
+        task = create_task(WriteRequest(world, world.owner, payload), project_id)
         entry = create(world, task_id=task.id)
-        writes.update_task(world, world.owner, task.id, {"active": False, "name": "Newer"})
+        update_task(WriteRequest(world, world.owner, {"active": False, "name": "Newer"}), task.id)
         assert (task.active, task.name, task.estimated_seconds) == (False, "Newer", 60)
         world.advance(1)
-        assert writes.delete_task(world, world.owner, task.id) == [entry.id]
+        assert delete_task(WriteRequest(world, world.owner), task.id) == [entry.id]
         assert (entry.task_id, entry.project_id) == (None, project_id)
         assert entry.at == LATER + timedelta(seconds=1)
 
     def test_creating_one_needs_a_paid_plan(self, world: World) -> None:
         world.settings.plan = "free"
         project_id = some_project(world)
-        answer = refusal(lambda: writes.create_task(world, world.owner, project_id, {"name": "New"}))
+        answer = refusal(lambda: create_task(WriteRequest(world, world.owner, {"name": "New"}), project_id))
         assert answer == (402, "Tasks are a premium feature")
         world.settings.tasks_need_paid_plan = False
-        assert writes.create_task(world, world.owner, project_id, {"name": "New"}).name == "New"
+        assert create_task(WriteRequest(world, world.owner, {"name": "New"}), project_id).name == "New"
 
     def test_one_of_an_archived_project_is_refused(self, world: World) -> None:
         archived = some_project(world, active=False)
-        answer = refusal(lambda: writes.create_task(world, world.owner, archived, {"name": "New"}))
+        answer = refusal(lambda: create_task(WriteRequest(world, world.owner, {"name": "New"}), archived))
         assert answer == (400, "Project not found/accessible, Can not change tasks of archived project")
