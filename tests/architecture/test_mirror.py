@@ -3,7 +3,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from support.package_sources import PACKAGE, ROOT, Module, package_modules
+from support.repository import PACKAGE, ROOT, Module, package_modules
 
 # Modules without a test file of their own, and what tests them. The list may only shrink.
 TESTED_ELSEWHERE: dict[str, str] = {

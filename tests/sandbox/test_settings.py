@@ -59,7 +59,7 @@ def test_every_setting_can_be_set_to_its_own_default() -> None:
 
 
 def test_every_setting_says_what_it_is_for_in_the_documents() -> None:
-    from support.package_sources import ROOT
+    from support.repository import ROOT
 
     text = (ROOT / "docs" / "sandbox.md").read_text()
     assert [item.name for item in fields(Settings) if f"`{item.name}`" not in text] == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.connections import Connections
 from support.deliveries import event_body
-from support.receivers import ReceiverProcess
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore

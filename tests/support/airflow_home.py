@@ -28,11 +28,14 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import requests
-from support.sessions import end_session
+from support.processes import end_session
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 EXECUTABLES = Path(sys.executable).parent
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -310,3 +313,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def connect_sandbox(home: AirflowHome, toggl: SandboxProcess, **extra: object) -> Path:
+    """Give Airflow the sandbox and a DuckDB file; return the file."""
+    home.set_connection(
+        "toggl_default",
+        {
+            "conn_type": "toggl",
+            "host": toggl.url,
+            "password": toggl.token,
+            "extra": {"workspace_id": toggl.workspace_id, "requests_per_second": 100, **extra},
+        },
+    )
+    path = home.path / "warehouse.duckdb"
+    home.set_connection("duckdb_default", {"conn_type": "duckdb", "host": str(path)})
+    return path

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 UV = ROOT / ".venv-uv" / "bin" / "uv"
 

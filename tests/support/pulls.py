@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support import truth
-from support.sandboxes import Host, HostedSandbox
+from support.sandboxes import HostedSandbox, SandboxHost
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import HostBook
@@ -30,7 +30,7 @@ WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "tim
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
-def build_workspace(host: Host, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
+def build_workspace(host: SandboxHost, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
     """Serve a new world, without a quota unless settings say so; its clock goes.
 
     :param path: the warehouse.

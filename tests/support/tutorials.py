@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.package_sources import ROOT
-from support.sessions import end_session
+from support.processes import end_session
+from support.repository import ROOT
 
 _BLOCK = re.compile(r"^## (?P<heading>[^\n]+)$|^```bash\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _INCLUDE = re.compile(r'^--8<-- "(?P<path>[^":]+)"$', re.MULTILINE)

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
-from support import mariadb
-from support.observations import NOON, at, entries
+from support.servers import mariadb
+from support.toggl_rows import NOON, at, entries
 
 from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
@@ -28,7 +28,7 @@ from airflow_provider_toggl.core.load.target import Progress
 
 
 @dataclass(frozen=True)
-class Place:
+class WarehouseLocation:
     """Where a warehouse is.
 
     :param where: the file, the DSN or the port.
@@ -64,7 +64,7 @@ def rows(target: SqlTarget, sql: str, parameters: Sequence[Any] = ()) -> list[tu
 
 
 @contextmanager
-def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
+def loading(place: WarehouseLocation, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
     """Yield a process that lands pages of entries, each with its progress, and prints the number of each."""
     order = {**asdict(place), "first": first, "pages": pages, "size": size}
     process = subprocess.Popen(
@@ -83,7 +83,7 @@ def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subp
 def main(order: dict[str, Any]) -> None:
     """Land what the order says; entries of other processes with the same ids are the same entries."""
     first, size = order["first"], order["size"]
-    with Place(order["engine"], order["where"], order["schema"]).open() as target:
+    with WarehouseLocation(order["engine"], order["where"], order["schema"]).open() as target:
         for page in range(order["pages"]):
             ids = range(first + page * size, first + (page + 1) * size)
             progress = Progress("time_entries", str(os.getpid()), at(page), str(page), 1, NOON)

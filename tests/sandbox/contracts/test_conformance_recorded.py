@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-from support.package_sources import ROOT
-from support.sandboxes import Caller, Host, build_still_world
+from support.repository import ROOT
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.entries import create_entry
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
@@ -63,7 +63,7 @@ def recorded_at(one: dict[str, Any]) -> datetime:
 class Stage:
     """A world made so that a recorded request finds in it what it found in Toggl."""
 
-    def __init__(self, host: Host, one: dict[str, Any]) -> None:
+    def __init__(self, host: SandboxHost, one: dict[str, Any]) -> None:
         self.one = one
         self.now = recorded_at(one)
         old = self.now < datetime(2024, 6, 1, tzinfo=timezone.utc)
@@ -73,7 +73,7 @@ class Stage:
         self.world.owner.timezone = zone
         for group in self.world.groups.values():
             group.user_ids = [self.world.owner.id]
-        self.toggl = Caller(host.serve(self.world))
+        self.toggl = ApiCaller(host.serve(self.world))
         self.ids: dict[int, int] = {}
         self.prepare()
 
@@ -230,7 +230,7 @@ def differences(ours: Any, theirs: Any, where: str = "$") -> list[str]:
 
 
 @pytest.mark.parametrize("number", numbers(), ids=title)
-def test_a_recorded_request_is_answered_in_the_same_shape(sandbox_host: Host, number: int) -> None:
+def test_a_recorded_request_is_answered_in_the_same_shape(sandbox_host: SandboxHost, number: int) -> None:
     one = recordings()[number]
     stage = Stage(sandbox_host, one)
     answer = stage.replay()

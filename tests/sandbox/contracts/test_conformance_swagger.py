@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 import requests
-from support.callbacks import open_callback
-from support.package_sources import ROOT
-from support.sandboxes import Caller, Host, build_still_world
+from support.repository import ROOT
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
+from support.servers.http import open_callback
 
 from airflow_provider_toggl.sandbox.control import Sandbox
 from airflow_provider_toggl.sandbox.reports_v3 import detailed
@@ -214,7 +214,7 @@ def answer_schema(endpoint: str, status: int) -> dict[str, Any] | None:
 class Checked:
     """A caller whose every answer is checked against the contract."""
 
-    def __init__(self, toggl: Caller) -> None:
+    def __init__(self, toggl: ApiCaller) -> None:
         self.toggl = toggl
         self.problems: list[str] = []
         self.world = toggl.world
@@ -361,9 +361,9 @@ def be_refused(to: Checked) -> None:
 
 
 @pytest.fixture
-def checked(sandbox_host: Host) -> Iterator[Checked]:
-    callers: list[Caller] = []
-    caller = Caller(sandbox_host.serve(build_still_world()))
+def checked(sandbox_host: SandboxHost) -> Iterator[Checked]:
+    callers: list[ApiCaller] = []
+    caller = ApiCaller(sandbox_host.serve(build_still_world()))
     callers.append(caller)
     yield Checked(caller)
     for one in callers:

@@ -3,14 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.sandboxes import Caller
+from support.sandboxes import ApiCaller
 
 
 def live(things: dict[int, Any]) -> set[int]:
     return {one.id for one in things.values() if one.deleted_at is None}
 
 
-def rows(toggl: Caller, list_name: str, /, **body: Any) -> list[dict[str, Any]]:
+def rows(toggl: ApiCaller, list_name: str, /, **body: Any) -> list[dict[str, Any]]:
     answer = toggl.report(list_name, body)
     assert answer.status_code == 200, answer.text
     told: list[dict[str, Any]] = answer.json()
@@ -22,12 +22,12 @@ def ids(told: list[dict[str, Any]]) -> set[int]:
 
 
 @pytest.mark.parametrize("name", ["projects", "clients", "tasks"])
-def test_a_list_without_conditions_has_all_that_lives(toggl: Caller, name: str) -> None:
+def test_a_list_without_conditions_has_all_that_lives(toggl: ApiCaller, name: str) -> None:
     assert ids(rows(toggl, f"filters/{name}")) == live(getattr(toggl.world, name))
 
 
 @pytest.mark.parametrize("name", ["users", "projects", "clients", "tasks"])
-def test_a_search_needs_a_condition_and_a_filter_does_not(toggl: Caller, name: str) -> None:
+def test_a_search_needs_a_condition_and_a_filter_does_not(toggl: ApiCaller, name: str) -> None:
     refused = toggl.report(f"search/{name}", {})
     assert (refused.status_code, refused.json()) == (400, "At least one parameter must be set")
     assert toggl.report(f"search/{name}", {"start": 0}).status_code == 200
@@ -35,7 +35,7 @@ def test_a_search_needs_a_condition_and_a_filter_does_not(toggl: Caller, name: s
 
 
 @pytest.mark.parametrize("name", ["users", "projects", "clients", "tasks"])
-def test_an_id_is_the_cursor_of_the_next_page(toggl: Caller, name: str) -> None:
+def test_an_id_is_the_cursor_of_the_next_page(toggl: ApiCaller, name: str) -> None:
     toggl.sandbox.set(report_lists_page_size=4)
     every = []
     start = 0
@@ -47,7 +47,7 @@ def test_an_id_is_the_cursor_of_the_next_page(toggl: Caller, name: str) -> None:
     assert every == [row["id"] for row in rows(toggl, f"filters/{name}")]
 
 
-def test_users_are_active_ones_unless_asked_for_by_id(toggl: Caller) -> None:
+def test_users_are_active_ones_unless_asked_for_by_id(toggl: ApiCaller) -> None:
     users = toggl.world.users.values()
     active = {one.id for one in users if one.deleted_at is None and not one.inactive}
     assert ids(rows(toggl, "filters/users")) == active
@@ -62,12 +62,12 @@ def test_users_are_active_ones_unless_asked_for_by_id(toggl: Caller) -> None:
 
 
 @pytest.mark.parametrize(("name", "most"), [("users", 100), ("clients", 2000), ("tasks", 2000), ("projects", 2000)])
-def test_more_ids_than_allowed_are_refused(toggl: Caller, name: str, most: int) -> None:
+def test_more_ids_than_allowed_are_refused(toggl: ApiCaller, name: str, most: int) -> None:
     refused = toggl.report(f"filters/{name}", {"ids": list(range(most + 1))})
     assert (refused.status_code, refused.json()) == (400, f"Maximum count of posted IDs is {most}")
 
 
-def test_projects_are_selected_by_each_filter(toggl: Caller) -> None:
+def test_projects_are_selected_by_each_filter(toggl: ApiCaller) -> None:
     projects = [one for one in toggl.world.projects.values() if one.deleted_at is None]
     some = next(one for one in projects if one.client_id is not None)
     assert ids(rows(toggl, "filters/projects", ids=[some.id])) == {some.id}
@@ -82,7 +82,7 @@ def test_projects_are_selected_by_each_filter(toggl: Caller) -> None:
     assert len(rows(toggl, "filters/projects", page_size=3)) == 3
 
 
-def test_tasks_are_selected_by_each_filter(toggl: Caller) -> None:
+def test_tasks_are_selected_by_each_filter(toggl: ApiCaller) -> None:
     tasks = [one for one in toggl.world.tasks.values() if one.deleted_at is None]
     some = next(one for one in tasks if one.user_id is not None)
     of_project = {one.id for one in tasks if one.project_id == some.project_id}
@@ -94,7 +94,7 @@ def test_tasks_are_selected_by_each_filter(toggl: Caller) -> None:
     assert ids(rows(toggl, "filters/tasks", project_active=True)) == active
 
 
-def test_members_are_asked_for_by_project_or_client(toggl: Caller) -> None:
+def test_members_are_asked_for_by_project_or_client(toggl: ApiCaller) -> None:
     members = [one for one in toggl.world.project_users.values() if one.deleted_at is None]
     project = members[0].project_id
     of_project = {one.id for one in members if one.project_id == project}
@@ -106,12 +106,12 @@ def test_members_are_asked_for_by_project_or_client(toggl: Caller) -> None:
     assert toggl.report("filters/project_users", {}).status_code == 400
 
 
-def test_no_project_of_the_sandbox_has_a_group(toggl: Caller) -> None:
+def test_no_project_of_the_sandbox_has_a_group(toggl: ApiCaller) -> None:
     assert rows(toggl, "filters/project_groups", project_ids=[1]) == []
     assert toggl.report("filters/project_groups", {}).status_code == 400
 
 
-def test_what_was_tracked_in_projects_and_on_paid_plans_in_tasks(toggl: Caller) -> None:
+def test_what_was_tracked_in_projects_and_on_paid_plans_in_tasks(toggl: ApiCaller) -> None:
     entries = [one for one in toggl.world.time_entries.values() if one.deleted_at is None and one.duration > 0]
     some = next(one for one in entries if one.task_id is not None)
     tracked = sum(one.duration for one in entries if one.project_id == some.project_id)
@@ -124,5 +124,5 @@ def test_what_was_tracked_in_projects_and_on_paid_plans_in_tasks(toggl: Caller) 
 
 
 @pytest.mark.parametrize("body", [{"ids": 5}, {"ids": ["x"]}, {"start": "x"}, {"page_size": 1.5}])
-def test_conditions_of_another_type_are_refused(toggl: Caller, body: dict[str, Any]) -> None:
+def test_conditions_of_another_type_are_refused(toggl: ApiCaller, body: dict[str, Any]) -> None:
     assert toggl.report("filters/projects", body).status_code == 400

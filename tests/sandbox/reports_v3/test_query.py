@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.sandboxes import Caller, Host, build_still_world
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
 
 from airflow_provider_toggl.sandbox.reports_v3.query import ReportQuery
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
@@ -13,27 +13,27 @@ from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def found(toggl: Caller, **body: Any) -> set[int]:
+def found(toggl: ApiCaller, **body: Any) -> set[int]:
     return {one["id"] for row in toggl.search_all(page_size=1000, **body) for one in row["time_entries"]}
 
 
-def live(toggl: Caller) -> list[TimeEntry]:
+def live(toggl: ApiCaller) -> list[TimeEntry]:
     return [one for one in toggl.world.time_entries.values() if one.deleted_at is None]
 
 
-def test_a_start_alone_means_a_week_as_recorded(toggl: Caller) -> None:
+def test_a_start_alone_means_a_week_as_recorded(toggl: ApiCaller) -> None:
     answer = toggl.report("search/time_entries", {"start_date": "2026-02-01"})
     assert (answer.headers["X-Range-Start"], answer.headers["X-Range-End"]) == ("2026-02-01", "2026-02-07")
 
 
-def test_an_end_alone_and_neither_mean_a_week_too(toggl: Caller) -> None:
+def test_an_end_alone_and_neither_mean_a_week_too(toggl: ApiCaller) -> None:
     ended = toggl.report("search/time_entries", {"end_date": "2026-02-07"}).headers
     assert (ended["X-Range-Start"], ended["X-Range-End"]) == ("2026-02-01", "2026-02-07")
     neither = toggl.report("search/time_entries", {"rounding": 0}).headers
     assert (neither["X-Range-Start"], neither["X-Range-End"]) == ("2026-03-04", "2026-03-10")
 
 
-def test_days_are_those_of_the_zone_of_who_asks(toggl: Caller) -> None:
+def test_days_are_those_of_the_zone_of_who_asks(toggl: ApiCaller) -> None:
     day = date(2026, 2, 3)
     own = {one.id for one in live(toggl) if one.start.astimezone(BERLIN).date() == day}
     assert found(toggl, start_date="2026-02-03", end_date="2026-02-03") == own
@@ -59,7 +59,9 @@ def test_a_day_with_a_change_of_clocks_is_as_long_as_it_is(day: str, hours: int)
         ("2026-03-01", "inclusive", 400),
     ],
 )
-def test_a_report_spans_365_days_at_most_counted_either_way(toggl: Caller, end: str, counts: str, status: int) -> None:
+def test_a_report_spans_365_days_at_most_counted_either_way(
+    toggl: ApiCaller, end: str, counts: str, status: int
+) -> None:
     toggl.sandbox.set(report_range_counts=counts)
     answer = toggl.report("search/time_entries", {"start_date": "2025-03-01", "end_date": end})
     assert answer.status_code == status
@@ -85,7 +87,7 @@ def test_a_report_spans_365_days_at_most_counted_either_way(toggl: Caller, end: 
         ({"description": 5}, "Invalid 'description' value"),
     ],
 )
-def test_conditions_that_are_wrong_are_named(toggl: Caller, body: dict[str, Any], said: str) -> None:
+def test_conditions_that_are_wrong_are_named(toggl: ApiCaller, body: dict[str, Any], said: str) -> None:
     answer = toggl.report("search/time_entries", body)
     assert answer.status_code == 400
     assert answer.json().startswith(said)
@@ -93,7 +95,7 @@ def test_conditions_that_are_wrong_are_named(toggl: Caller, body: dict[str, Any]
 
 @pytest.mark.parametrize("filters", [{"billable": True}, {"min_duration_seconds": 60}, {"max_duration_seconds": 60}])
 def test_filters_of_paid_plans_are_refused_on_the_free_one_unless_switched(
-    toggl: Caller, filters: dict[str, Any]
+    toggl: ApiCaller, filters: dict[str, Any]
 ) -> None:
     refused = toggl.search(**filters)
     assert (refused.status_code, refused.json()) == (402, "Workspace needs to have this feature enabled")
@@ -101,7 +103,7 @@ def test_filters_of_paid_plans_are_refused_on_the_free_one_unless_switched(
     assert toggl.search(**filters).status_code == 200
 
 
-def test_each_filter_selects_what_it_names(toggl: Caller) -> None:
+def test_each_filter_selects_what_it_names(toggl: ApiCaller) -> None:
     toggl.sandbox.set(plan="premium")
     world = toggl.world
     client_of = {project.id: project.client_id for project in world.projects.values()}
@@ -131,19 +133,19 @@ def test_each_filter_selects_what_it_names(toggl: Caller) -> None:
 @pytest.mark.parametrize(
     ("name", "field"), [("project_ids", "project_id"), ("task_ids", "task_id"), ("tag_ids", "tag_ids")]
 )
-def test_null_in_a_filter_means_those_without(toggl: Caller, name: str, field: str) -> None:
+def test_null_in_a_filter_means_those_without(toggl: ApiCaller, name: str, field: str) -> None:
     without = {one.id for one in live(toggl) if not getattr(one, field)}
     assert found(toggl, **{name: [None]}) == without != set()
 
 
-def test_an_empty_list_is_no_filter(toggl: Caller) -> None:
+def test_an_empty_list_is_no_filter(toggl: ApiCaller) -> None:
     assert len(found(toggl, user_ids=[], project_ids=[], tag_ids=[])) == 300
 
 
-def test_durations_are_rounded_as_the_user_prefers_unless_told_otherwise(sandbox_host: Host) -> None:
+def test_durations_are_rounded_as_the_user_prefers_unless_told_otherwise(sandbox_host: SandboxHost) -> None:
     world = build_still_world(report_includes_running=False)
     world.workspace.rounding, world.workspace.rounding_minutes = 1, 15
-    toggl = Caller(sandbox_host.serve(world))
+    toggl = ApiCaller(sandbox_host.serve(world))
     entry = next(one for one in live(toggl) if one.duration > 0 and one.duration % 900)
 
     def seconds(**body: Any) -> int:
@@ -157,7 +159,7 @@ def test_durations_are_rounded_as_the_user_prefers_unless_told_otherwise(sandbox
     toggl.close()
 
 
-def test_a_lagging_report_is_not_kept_for_later(toggl: Caller) -> None:
+def test_a_lagging_report_is_not_kept_for_later(toggl: ApiCaller) -> None:
     toggl.sandbox.advance(1000)
     entry = next(one for one in live(toggl) if one.stop)
     toggl.write("DELETE", f"/workspaces/{{ws}}/time_entries/{entry.id}")
@@ -174,13 +176,13 @@ def test_the_range_of_a_query_is_told_in_headers_and_read_in_utc() -> None:
 
 
 @pytest.mark.parametrize(("switch", "kept"), [("filter", 1), ("ignore", 300)])
-def test_entry_ids_are_a_filter_or_are_ignored(toggl: Caller, switch: str, kept: int) -> None:
+def test_entry_ids_are_a_filter_or_are_ignored(toggl: ApiCaller, switch: str, kept: int) -> None:
     entry = live(toggl)[0]
     toggl.sandbox.set(report_time_entry_ids=switch)
     assert len(toggl.search_all(time_entry_ids=[entry.id])) == kept
 
 
-def test_days_are_those_of_the_zone_that_who_asks_has_now(toggl: Caller) -> None:
+def test_days_are_those_of_the_zone_that_who_asks_has_now(toggl: ApiCaller) -> None:
     def of_day() -> set[int]:
         rows = toggl.search_all(start_date="2026-03-04", end_date="2026-03-04")
         return {one["id"] for row in rows for one in row["time_entries"]}

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.sandboxes import Caller
+from support.sandboxes import ApiCaller
 
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
@@ -14,18 +14,18 @@ BERLIN = ZoneInfo("Europe/Berlin")
 RANGE = {"start_date": "2026-01-09", "end_date": "2026-03-10"}
 
 
-def stopped(toggl: Caller) -> list[TimeEntry]:
+def stopped(toggl: ApiCaller) -> list[TimeEntry]:
     return [one for one in toggl.world.time_entries.values() if one.deleted_at is None and one.duration >= 0]
 
 
-def totals(toggl: Caller, **body: Any) -> dict[str, Any]:
+def totals(toggl: ApiCaller, **body: Any) -> dict[str, Any]:
     answer = toggl.report("search/time_entries/totals", {**RANGE, **body})
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     return told
 
 
-def summary(toggl: Caller, **body: Any) -> list[dict[str, Any]]:
+def summary(toggl: ApiCaller, **body: Any) -> list[dict[str, Any]]:
     answer = toggl.report("summary/time_entries", {**RANGE, **body})
     assert answer.status_code == 200, answer.text
     groups: list[dict[str, Any]] = answer.json()["groups"]
@@ -37,13 +37,13 @@ def local_day(entry: TimeEntry) -> date:
 
 
 @pytest.fixture
-def still(toggl: Caller) -> Caller:
+def still(toggl: ApiCaller) -> ApiCaller:
     """A caller whose reports have no running entries."""
     toggl.sandbox.set(report_includes_running=False)
     return toggl
 
 
-def test_the_total_is_the_sum_of_the_rows(still: Caller) -> None:
+def test_the_total_is_the_sum_of_the_rows(still: ApiCaller) -> None:
     rows = [one["seconds"] for row in still.search_all() for one in row["time_entries"]]
     told = totals(still)
     assert told["seconds"] == sum(rows) == sum(one.duration for one in stopped(still))
@@ -51,7 +51,7 @@ def test_the_total_is_the_sum_of_the_rows(still: Caller) -> None:
     assert told["graph"] == []
 
 
-def test_the_graph_has_a_point_for_each_day_empty_ones_too(still: Caller) -> None:
+def test_the_graph_has_a_point_for_each_day_empty_ones_too(still: ApiCaller) -> None:
     told = totals(still, with_graph=True, granularity="day")
     seconds: dict[date, int] = defaultdict(int)
     for entry in stopped(still):
@@ -62,13 +62,13 @@ def test_the_graph_has_a_point_for_each_day_empty_ones_too(still: Caller) -> Non
 
 
 @pytest.mark.parametrize(("granularity", "points"), [("week", 10), ("month", 3)])
-def test_the_graph_can_be_by_week_or_month(still: Caller, granularity: str, points: int) -> None:
+def test_the_graph_can_be_by_week_or_month(still: ApiCaller, granularity: str, points: int) -> None:
     told = totals(still, with_graph=True, granularity=granularity)
     assert len(told["graph"]) == points
     assert sum(point["seconds"] for point in told["graph"]) == told["seconds"]
 
 
-def test_granularity_goes_before_resolution(still: Caller) -> None:
+def test_granularity_goes_before_resolution(still: ApiCaller) -> None:
     assert totals(still, granularity="month", resolution="day")["resolution"] == "month"
     assert totals(still, resolution="day")["resolution"] == "day"
     assert totals(still)["resolution"] == "week"
@@ -76,13 +76,13 @@ def test_granularity_goes_before_resolution(still: Caller) -> None:
     assert still.report("search/time_entries/totals", {**RANGE, "granularity": "hour"}).status_code == 400
 
 
-def test_totals_take_the_filters_of_the_detailed_report(still: Caller) -> None:
+def test_totals_take_the_filters_of_the_detailed_report(still: ApiCaller) -> None:
     user = still.world.owner.id
     own = sum(one.duration for one in stopped(still) if one.user_id == user)
     assert totals(still, user_ids=[user])["seconds"] == own
 
 
-def test_rates_and_amounts_are_there_on_paid_plans(still: Caller) -> None:
+def test_rates_and_amounts_are_there_on_paid_plans(still: ApiCaller) -> None:
     free = totals(still, with_graph=True)
     assert (free["billable_amount_in_cents"], free["rates"]) == (None, [])
     still.sandbox.set(plan="premium")
@@ -94,13 +94,13 @@ def test_rates_and_amounts_are_there_on_paid_plans(still: Caller) -> None:
     assert sum(rate["billable_seconds"] for rate in paid["rates"]) == billed
 
 
-def test_a_running_entry_adds_nothing_where_its_seconds_are_negative(toggl: Caller) -> None:
+def test_a_running_entry_adds_nothing_where_its_seconds_are_negative(toggl: ApiCaller) -> None:
     with_running = totals(toggl)["seconds"]
     toggl.sandbox.set(report_includes_running=False)
     assert with_running == totals(toggl)["seconds"]
 
 
-def test_the_summary_has_each_entry_once_with_its_seconds(still: Caller) -> None:
+def test_the_summary_has_each_entry_once_with_its_seconds(still: ApiCaller) -> None:
     groups = summary(still, include_time_entry_ids=True)
     entries = {one.id: one for one in stopped(still)}
     ids = [id_ for group in groups for part in group["sub_groups"] for id_ in part["ids"]]
@@ -113,14 +113,14 @@ def test_the_summary_has_each_entry_once_with_its_seconds(still: Caller) -> None
             assert {one.description or "" for one in inside} == {part["title"]}
 
 
-def test_entry_ids_are_given_when_asked_for_and_when_toggl_gives_them(still: Caller) -> None:
+def test_entry_ids_are_given_when_asked_for_and_when_toggl_gives_them(still: ApiCaller) -> None:
     assert "ids" not in summary(still)[0]["sub_groups"][0]
     still.sandbox.set(summary_gives_ids=False)
     assert "ids" not in summary(still, include_time_entry_ids=True)[0]["sub_groups"][0]
 
 
 @pytest.mark.parametrize("where", ["sub_groups", "groups", "both"])
-def test_entry_ids_stand_where_the_switch_says(still: Caller, where: str) -> None:
+def test_entry_ids_stand_where_the_switch_says(still: ApiCaller, where: str) -> None:
     still.sandbox.set(summary_ids_where=where)
     entries = {one.id: one for one in stopped(still)}
     groups = summary(still, include_time_entry_ids=True, grouping="users", sub_grouping="projects")
@@ -140,7 +140,7 @@ def test_entry_ids_stand_where_the_switch_says(still: Caller, where: str) -> Non
     [("users", "projects"), ("projects", "users"), ("clients", "users"), ("users", "tasks"), ("users", "clients")],
 )
 def test_each_part_of_a_summary_has_the_ids_and_seconds_of_its_own(
-    still: Caller, grouping: str, sub_grouping: str
+    still: ApiCaller, grouping: str, sub_grouping: str
 ) -> None:
     world, entries = still.world, {one.id: one for one in stopped(still)}
 
@@ -162,7 +162,9 @@ def test_each_part_of_a_summary_has_the_ids_and_seconds_of_its_own(
 
 
 @pytest.mark.parametrize("shown", ["negative", "elapsed"])
-def test_a_running_entry_has_its_id_in_a_summary_with_no_seconds_or_those_until_now(toggl: Caller, shown: str) -> None:
+def test_a_running_entry_has_its_id_in_a_summary_with_no_seconds_or_those_until_now(
+    toggl: ApiCaller, shown: str
+) -> None:
     toggl.sandbox.set(report_running_seconds=shown)
     world = toggl.world
     (user_id, running) = next(
@@ -182,7 +184,7 @@ def test_a_running_entry_has_its_id_in_a_summary_with_no_seconds_or_those_until_
 
 @pytest.mark.parametrize("grouping", ["projects", "users", "clients"])
 @pytest.mark.parametrize("sub_grouping", ["time_entries", "users", "clients", "projects", "tasks"])
-def test_every_grouping_adds_up_to_the_total(still: Caller, grouping: str, sub_grouping: str) -> None:
+def test_every_grouping_adds_up_to_the_total(still: ApiCaller, grouping: str, sub_grouping: str) -> None:
     answer = still.report("summary/time_entries", {**RANGE, "grouping": grouping, "sub_grouping": sub_grouping})
     assert (answer.headers["X-Grouping"], answer.headers["X-Sub-Grouping"]) == (grouping, sub_grouping)
     groups = answer.json()["groups"]
@@ -193,26 +195,26 @@ def test_every_grouping_adds_up_to_the_total(still: Caller, grouping: str, sub_g
         assert {(part["Grouping"], part["SubGrouping"]) for part in group["sub_groups"]} == {(grouping, sub_grouping)}
 
 
-def test_the_local_start_is_the_wall_clock_with_a_z(still: Caller) -> None:
+def test_the_local_start_is_the_wall_clock_with_a_z(still: ApiCaller) -> None:
     part = summary(still, include_time_entry_ids=True)[0]["sub_groups"][0]
     first = min(still.world.time_entries[id_].start for id_ in part["ids"]).astimezone(BERLIN)
     assert datetime.fromisoformat(part["local_start"].removesuffix("Z")) == first.replace(tzinfo=None)
 
 
-def test_a_summary_by_something_else_is_refused(still: Caller) -> None:
+def test_a_summary_by_something_else_is_refused(still: ApiCaller) -> None:
     answer = still.report("summary/time_entries", {**RANGE, "grouping": "moods"})
     said = "Invalid 'grouping' value, allowed values are: 'projects, users, clients'"
     assert (answer.status_code, answer.json()) == (400, said)
 
 
-def test_different_rates_can_be_told_apart(still: Caller) -> None:
+def test_different_rates_can_be_told_apart(still: ApiCaller) -> None:
     still.sandbox.set(plan="premium")
     parts = [part for group in summary(still, distinguish_rates=True) for part in group["sub_groups"]]
     assert {part["DistinguishRates"] for part in parts} == {True}
     assert len(parts) >= sum(len(group["sub_groups"]) for group in summary(still))
 
 
-def test_the_seconds_of_each_user_in_each_project(still: Caller) -> None:
+def test_the_seconds_of_each_user_in_each_project(still: ApiCaller) -> None:
     rows = still.report("projects/summary", RANGE).json()
     sums: dict[tuple[int, int], int] = defaultdict(int)
     for entry in stopped(still):
@@ -222,7 +224,7 @@ def test_the_seconds_of_each_user_in_each_project(still: Caller) -> None:
     assert {row["billable_seconds"] for row in rows} == {0}
 
 
-def test_the_sums_of_one_project_need_a_paid_plan_and_a_start(still: Caller) -> None:
+def test_the_sums_of_one_project_need_a_paid_plan_and_a_start(still: ApiCaller) -> None:
     project = next(one.project_id for one in stopped(still) if one.project_id is not None)
     path = f"projects/{project}/summary"
     assert still.report(path, RANGE).status_code == 402

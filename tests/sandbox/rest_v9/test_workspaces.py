@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.sandboxes import Caller
+from support.sandboxes import ApiCaller
 
 
 def live(things: dict[int, Any]) -> set[int]:
@@ -14,14 +14,14 @@ def ids(rows: list[dict[str, Any]]) -> set[int]:
     return {row["id"] for row in rows}
 
 
-def test_the_workspace_says_its_plan(toggl: Caller) -> None:
+def test_the_workspace_says_its_plan(toggl: ApiCaller) -> None:
     assert toggl.get("/workspaces/{ws}").json()["premium"] is False
     toggl.sandbox.set(plan="premium")
     told = toggl.get("/workspaces/{ws}").json()
     assert (told["premium"], told["business_ws"]) == (True, True)
 
 
-def test_those_who_left_are_among_the_users_unless_excluded(toggl: Caller) -> None:
+def test_those_who_left_are_among_the_users_unless_excluded(toggl: ApiCaller) -> None:
     world = toggl.world
     assert ids(toggl.get("/workspaces/{ws}/users").json()) == set(world.users)
     assert ids(toggl.get("/workspaces/{ws}/users", exclude_deleted="true").json()) == live(world.users)
@@ -29,7 +29,7 @@ def test_those_who_left_are_among_the_users_unless_excluded(toggl: Caller) -> No
     assert ids(toggl.get("/workspaces/{ws}/users").json()) == live(world.users) != set(world.users)
 
 
-def test_users_can_be_asked_for_by_id(toggl: Caller) -> None:
+def test_users_can_be_asked_for_by_id(toggl: ApiCaller) -> None:
     id_ = toggl.world.owner.id
     assert ids(toggl.write("POST", "/workspaces/{ws}/users/data", {"user_ids": [id_, 1]}).json()) == {id_}
     for body, said in (
@@ -39,13 +39,13 @@ def test_users_can_be_asked_for_by_id(toggl: Caller) -> None:
         assert toggl.write("POST", "/workspaces/{ws}/users/data", body).json() == said
 
 
-def test_memberships_have_ids_of_their_own(toggl: Caller) -> None:
+def test_memberships_have_ids_of_their_own(toggl: ApiCaller) -> None:
     rows = toggl.get("/workspaces/{ws}/workspace_users", includeIndirect="true").json()
     users = [user for user in toggl.world.users.values() if user.deleted_at is None]
     assert {(row["id"], row["uid"]) for row in rows} == {(user.workspace_user_id, user.id) for user in users}
 
 
-def test_groups_and_statistics_count_what_is_there(toggl: Caller) -> None:
+def test_groups_and_statistics_count_what_is_there(toggl: ApiCaller) -> None:
     assert ids(toggl.get("/workspaces/{ws}/groups").json()) == live(toggl.world.groups)
     told = toggl.get("/workspaces/{ws}/statistics").json()
     assert told["groups_count"] == len(live(toggl.world.groups))
@@ -53,7 +53,7 @@ def test_groups_and_statistics_count_what_is_there(toggl: Caller) -> None:
     assert toggl.world.owner.id in {admin["user_id"] for admin in told["admins"]}
 
 
-def test_clients_are_active_ones_unless_asked_otherwise(toggl: Caller) -> None:
+def test_clients_are_active_ones_unless_asked_otherwise(toggl: ApiCaller) -> None:
     clients = toggl.world.clients.values()
     active = {one.id for one in clients if one.deleted_at is None and not one.archived}
     assert ids(toggl.get("/workspaces/{ws}/clients").json()) == active
@@ -64,7 +64,7 @@ def test_clients_are_active_ones_unless_asked_otherwise(toggl: Caller) -> None:
     assert (refused.status_code, refused.json()) == (400, "Client status is invalid")
 
 
-def test_clients_are_found_by_a_part_of_their_name_and_by_id(toggl: Caller) -> None:
+def test_clients_are_found_by_a_part_of_their_name_and_by_id(toggl: ApiCaller) -> None:
     one = next(client for client in toggl.world.clients.values() if not client.archived and not client.deleted_at)
     assert one.id in ids(toggl.get("/workspaces/{ws}/clients", name=one.name[1:4].upper()).json())
     assert toggl.get(f"/workspaces/{{ws}}/clients/{one.id}").json()["name"] == one.name
@@ -74,7 +74,7 @@ def test_clients_are_found_by_a_part_of_their_name_and_by_id(toggl: Caller) -> N
     assert (refused.status_code, refused.json()) == (404, "No client with ID 1 was found")
 
 
-def test_tags_come_all_at_once_or_by_pages_of_a_largest_size(toggl: Caller) -> None:
+def test_tags_come_all_at_once_or_by_pages_of_a_largest_size(toggl: ApiCaller) -> None:
     every = toggl.get("/workspaces/{ws}/tags").json()
     assert ids(every) == live(toggl.world.tags)
     toggl.sandbox.set(tags_largest_per_page=4)
@@ -90,7 +90,7 @@ def test_tags_come_all_at_once_or_by_pages_of_a_largest_size(toggl: Caller) -> N
     assert ids(found) == {row["id"] for row in every if name in row["name"]}
 
 
-def test_projects_come_by_pages_with_the_size_told(toggl: Caller) -> None:
+def test_projects_come_by_pages_with_the_size_told(toggl: ApiCaller) -> None:
     first = toggl.get("/workspaces/{ws}/projects")
     assert first.headers["X-Page-Size"] == "151"
     assert ids(first.json()) == live(toggl.world.projects)
@@ -104,11 +104,11 @@ def test_projects_come_by_pages_with_the_size_told(toggl: Caller) -> None:
 
 
 @pytest.mark.parametrize(("query", "status"), [({"per_page": 200}, 200), ({"per_page": 201}, 400), ({"page": 0}, 400)])
-def test_pages_of_projects_have_a_largest_size(toggl: Caller, query: dict[str, Any], status: int) -> None:
+def test_pages_of_projects_have_a_largest_size(toggl: ApiCaller, query: dict[str, Any], status: int) -> None:
     assert toggl.get("/workspaces/{ws}/projects", **query).status_code == status
 
 
-def test_projects_are_selected_by_each_filter(toggl: Caller) -> None:
+def test_projects_are_selected_by_each_filter(toggl: ApiCaller) -> None:
     world = toggl.world
     projects = [one for one in world.projects.values() if one.deleted_at is None]
     some = next(one for one in projects if one.client_id is not None)
@@ -130,7 +130,7 @@ def test_projects_are_selected_by_each_filter(toggl: Caller) -> None:
     assert selected(only_me="true") == selected(user_ids=owner) == members & live(world.projects)
 
 
-def test_projects_are_sorted_as_asked(toggl: Caller) -> None:
+def test_projects_are_sorted_as_asked(toggl: ApiCaller) -> None:
     def names(**query: Any) -> list[str]:
         return [row["name"].casefold() for row in toggl.get("/workspaces/{ws}/projects", **query).json()]
 
@@ -140,7 +140,7 @@ def test_projects_are_sorted_as_asked(toggl: Caller) -> None:
     assert created == sorted(created)
 
 
-def test_projects_since_include_deleted_ones(toggl: Caller) -> None:
+def test_projects_since_include_deleted_ones(toggl: ApiCaller) -> None:
     toggl.sandbox.advance(60)
     since = int(toggl.world.now().timestamp())
     gone = min(live(toggl.world.projects))
@@ -150,14 +150,14 @@ def test_projects_since_include_deleted_ones(toggl: Caller) -> None:
     assert toggl.get("/workspaces/{ws}/projects", since="x").status_code == 400
 
 
-def test_one_project_is_read_by_its_id(toggl: Caller) -> None:
+def test_one_project_is_read_by_its_id(toggl: ApiCaller) -> None:
     id_ = min(live(toggl.world.projects))
     assert toggl.get(f"/workspaces/{{ws}}/projects/{id_}").json()["id"] == id_
     refused = toggl.get("/workspaces/{ws}/projects/1")
     assert (refused.status_code, refused.json()) == (400, "Invalid project_id")
 
 
-def test_tasks_come_in_an_envelope_that_knows_how_many_there_are(toggl: Caller) -> None:
+def test_tasks_come_in_an_envelope_that_knows_how_many_there_are(toggl: ApiCaller) -> None:
     every = toggl.get("/workspaces/{ws}/tasks").json()
     assert (every["page"], every["per_page"], every["sort_field"], every["sort_order"]) == (1, 50, "name", "ASC")
     assert ids(every["data"]) == live(toggl.world.tasks)
@@ -168,7 +168,7 @@ def test_tasks_come_in_an_envelope_that_knows_how_many_there_are(toggl: Caller) 
     assert turned["data"] == every["data"][::-1]
 
 
-def test_tasks_are_selected_by_each_filter(toggl: Caller) -> None:
+def test_tasks_are_selected_by_each_filter(toggl: ApiCaller) -> None:
     tasks = [one for one in toggl.world.tasks.values() if one.deleted_at is None]
     some = tasks[0]
 
@@ -188,7 +188,7 @@ def test_tasks_are_selected_by_each_filter(toggl: Caller) -> None:
     assert selected(basic) == mine
 
 
-def test_the_tasks_of_a_project_are_a_bare_array(toggl: Caller) -> None:
+def test_the_tasks_of_a_project_are_a_bare_array(toggl: ApiCaller) -> None:
     some = next(one for one in toggl.world.tasks.values() if one.deleted_at is None)
     rows = toggl.get(f"/workspaces/{{ws}}/projects/{some.project_id}/tasks").json()
     assert some.id in ids(rows)
@@ -197,7 +197,7 @@ def test_the_tasks_of_a_project_are_a_bare_array(toggl: Caller) -> None:
     assert all(row["active"] for row in only)
 
 
-def test_members_of_projects_are_selected_by_project_and_user(toggl: Caller) -> None:
+def test_members_of_projects_are_selected_by_project_and_user(toggl: ApiCaller) -> None:
     members = [one for one in toggl.world.project_users.values() if one.deleted_at is None]
     some = members[0]
     assert ids(toggl.get("/workspaces/{ws}/project_users").json()) == {one.id for one in members}

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import PUBLISHED_PING, PUBLISHED_SIGNATURE, SECRET, STARTED_ENTRY, VALIDATION_PING
-from support.sandbox_webhooks import write_subscription
-from support.sandboxes import build_still_world
+from support.sandboxes import build_still_world, write_subscription
 
 from airflow_provider_toggl.sandbox.webhooks.bodies import (
     build_envelope,

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from support.http_servers import http_answer, tiny_server
+from support.servers.http import http_response, tiny_server
 
 from airflow_provider_toggl.sandbox.server import free_port
 from airflow_provider_toggl.sandbox.webhooks.callback_client import CallbackClient, PostResult
 
 HEADERS = {"Content-Type": "application/json"}
-OPEN = http_answer(200, b"{}", connection="keep-alive")
+OPEN = http_response(200, b"{}", connection="keep-alive")
 
 
 @pytest.fixture
@@ -69,14 +69,14 @@ def test_path_query_headers_and_body_arrive(courier: CallbackClient) -> None:
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_every_2xx_counts_as_delivered(courier: CallbackClient, status: int) -> None:
     with tiny_server() as server:
-        server.reply = lambda _: http_answer(status)
+        server.reply = lambda _: http_response(status)
         assert post(courier, server.url).delivered
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 429, 500, 503])
 def test_nothing_else_does_and_redirects_are_not_followed(courier: CallbackClient, status: int) -> None:
     with tiny_server() as server:
-        server.reply = lambda _: http_answer(status, location=f"{server.url}/elsewhere")
+        server.reply = lambda _: http_response(status, location=f"{server.url}/elsewhere")
         posted = post(courier, server.url)
         assert not posted.delivered
         assert posted.error == f"responded with status {status} instead of 2xx"
@@ -151,7 +151,7 @@ def test_a_port_where_nobody_listens_is_a_failure(courier: CallbackClient) -> No
 
 def test_no_more_of_an_answer_is_read_than_anybody_needs(courier: CallbackClient) -> None:
     with tiny_server() as server:
-        server.reply = lambda _: http_answer(200, b"x" * 1_000_000)
+        server.reply = lambda _: http_response(200, b"x" * 1_000_000)
         assert len(post(courier, server.url).body) == 65_536
         assert post(courier, server.url).delivered
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 from airflow_provider_toggl.sandbox.webhooks.delivery_faults import KINDS, DeliveryFaultError, read_fault
 

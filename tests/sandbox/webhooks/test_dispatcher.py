@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import requests
-from support.callbacks import Callback, open_callback
-from support.sandbox_webhooks import SECRET, Webhooks, events_of
+from support.sandboxes import SECRET, WebhookCaller, events_of
+from support.servers.http import Callback, open_callback
 from support.waiting import wait_until
 
 from airflow_provider_toggl.sandbox.server import start_sandbox
@@ -22,12 +22,12 @@ def signature(body: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def outcomes(webhooks: Webhooks) -> dict[str, int]:
+def outcomes(webhooks: WebhookCaller) -> dict[str, int]:
     told: dict[str, int] = webhooks.sandbox.webhook_deliveries()["outcomes"]
     return told
 
 
-def made(webhooks: Webhooks) -> list[dict[str, Any]]:
+def made(webhooks: WebhookCaller) -> list[dict[str, Any]]:
     return webhooks.sandbox.webhook_events()
 
 
@@ -54,7 +54,7 @@ def test_a_receiver_is_told_of_a_started_timer_twice(callback: Callback) -> None
 
 # --8<-- [end:webhook-test]
 def test_events_are_signed_over_their_bytes_and_have_the_headers(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_user_agent="Somebody/1.0")
     webhooks.track(description="<&> Übersicht\u2028")
@@ -75,7 +75,7 @@ def test_events_are_signed_over_their_bytes_and_have_the_headers(
 
 
 def test_a_write_is_told_as_it_was_asked_for(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     entry = webhooks.track(description="new")
     path = f"/workspaces/{{ws}}/time_entries/{entry}"
@@ -94,7 +94,7 @@ def test_a_write_is_told_as_it_was_asked_for(
 
 
 def test_starting_a_timer_tells_of_the_one_that_it_stops_unless_switched_off(
-    webhooks: Webhooks, subscribed: dict[str, Any]
+    webhooks: WebhookCaller, subscribed: dict[str, Any]
 ) -> None:
     def start() -> list[str]:
         before = len(made(webhooks))
@@ -108,7 +108,7 @@ def test_starting_a_timer_tells_of_the_one_that_it_stops_unless_switched_off(
 
 
 def test_each_entry_of_a_bulk_edit_is_told_unless_switched_off(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     ids = [webhooks.track(), webhooks.track()]
     path = f"/workspaces/{{ws}}/time_entries/{ids[0]},{ids[1]}"
@@ -122,7 +122,7 @@ def test_each_entry_of_a_bulk_edit_is_told_unless_switched_off(
 
 
 def test_everything_that_is_changed_at_random_is_told_and_nothing_else(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     done = webhooks.sandbox.mutate(seed=5, n=150)
     webhooks.flush()
@@ -133,14 +133,14 @@ def test_everything_that_is_changed_at_random_is_told_and_nothing_else(
     assert {event["event_id"] for event in made(webhooks)} == {body["event_id"] for body in events_of(callback)}
 
 
-def test_side_effects_of_random_changes_can_be_left_out(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
+def test_side_effects_of_random_changes_can_be_left_out(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     webhooks.sandbox.set(webhook_side_effect_events=False)
     (done,) = webhooks.sandbox.mutate(seed=5, n=1, kinds=["delete_project"])
     assert done["changed"].keys() > {"projects"}
     assert [(event["entity"], event["action"]) for event in made(webhooks)] == [("project", "deleted")]
 
 
-def test_a_deletion_may_tell_ids_only(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_a_deletion_may_tell_ids_only(webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback) -> None:
     webhooks.sandbox.set(webhook_deleted_payload="ids")
     webhooks.sandbox.mutate(seed=1, n=1, kinds=["delete_tag"])
     webhooks.flush()
@@ -149,13 +149,13 @@ def test_a_deletion_may_tell_ids_only(webhooks: Webhooks, subscribed: dict[str, 
     assert deleted["payload"].keys() == {"id", "wid"}
 
 
-def test_first_come_is_first_served(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_first_come_is_first_served(webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback) -> None:
     webhooks.sandbox.mutate(seed=2, n=60)
     webhooks.flush()
     assert [body["event_id"] for body in events_of(callback)] == [event["event_id"] for event in made(webhooks)]
 
 
-def test_several_go_at_once_when_allowed(webhooks: Webhooks) -> None:
+def test_several_go_at_once_when_allowed(webhooks: WebhookCaller) -> None:
     webhooks.sandbox.set(webhook_parallel=4)
     gate = threading.Barrier(4)
     with open_callback() as callback:
@@ -173,7 +173,7 @@ def test_several_go_at_once_when_allowed(webhooks: Webhooks) -> None:
 
 
 def test_a_failure_is_tried_again_with_a_new_timestamp_and_signature(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="0.01,0.01,60")
     callback.status = 503
@@ -189,7 +189,7 @@ def test_a_failure_is_tried_again_with_a_new_timestamp_and_signature(
 
 
 def test_a_repeated_attempt_may_have_the_first_timestamp(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="0.01,0.01,0.01", webhook_timestamp_renewed=False)
     callback.status = 503
@@ -199,7 +199,9 @@ def test_a_repeated_attempt_may_have_the_first_timestamp(
     assert len({asked.body for asked in callback.server.asked[1:]}) == 1
 
 
-def test_a_callback_that_recovers_gets_it(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_a_callback_that_recovers_gets_it(
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
+) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="0.01,0.3,0.01")
     callback.status = 500
     webhooks.track()
@@ -213,7 +215,7 @@ def test_a_callback_that_recovers_gets_it(webhooks: Webhooks, subscribed: dict[s
 
 
 def test_what_fails_too_often_is_given_up_and_logged(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="0.01,0.01")
     callback.status = 500
@@ -228,7 +230,7 @@ def test_what_fails_too_often_is_given_up_and_logged(
 
 
 def test_without_retries_one_failure_is_the_end(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="")
     callback.status = 500
@@ -238,7 +240,7 @@ def test_without_retries_one_failure_is_the_end(
 
 
 def test_a_subscription_is_disabled_after_so_many_in_a_row(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="", webhook_disable_after=3)
     callback.status = 500
@@ -256,7 +258,9 @@ def test_a_subscription_is_disabled_after_so_many_in_a_row(
     assert len(events_of(callback)) == 4
 
 
-def test_a_success_starts_the_count_again(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_a_success_starts_the_count_again(
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
+) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="", webhook_disable_after=2)
     for status in (500, 200, 500, 200):
         callback.status = status
@@ -266,7 +270,7 @@ def test_a_success_starts_the_count_again(webhooks: Webhooks, subscribed: dict[s
 
 
 def test_what_waits_for_a_subscription_that_is_disabled_is_given_up_at_once(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="60")
     callback.status = 500
@@ -277,7 +281,7 @@ def test_what_waits_for_a_subscription_that_is_disabled_is_given_up_at_once(
     assert [event["given_up"] for event in made(webhooks)] == [True]
 
 
-def test_the_same_bytes_may_come_again(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_the_same_bytes_may_come_again(webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback) -> None:
     webhooks.sandbox.webhook_fault("duplicate", copies=2)
     webhooks.track()
     webhooks.flush()
@@ -287,7 +291,7 @@ def test_the_same_bytes_may_come_again(webhooks: Webhooks, subscribed: dict[str,
 
 
 def test_the_same_event_may_come_again_with_another_timestamp(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.webhook_fault("resend", copies=3)
     webhooks.track()
@@ -297,7 +301,7 @@ def test_the_same_event_may_come_again_with_another_timestamp(
     assert len({one["timestamp"] for one in events}) > 1
 
 
-def test_an_event_may_never_come(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_an_event_may_never_come(webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback) -> None:
     webhooks.sandbox.webhook_fault("drop")
     dropped, kept = webhooks.track(), webhooks.track()
     webhooks.flush()
@@ -307,7 +311,9 @@ def test_an_event_may_never_come(webhooks: Webhooks, subscribed: dict[str, Any],
     assert outcomes(webhooks)["dropped"] == 1
 
 
-def test_an_event_may_be_late_and_overtaken(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_an_event_may_be_late_and_overtaken(
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
+) -> None:
     webhooks.sandbox.webhook_fault("delay", seconds=0.2)
     began = time.monotonic()
     late, soon = webhooks.track(), webhooks.track()
@@ -316,7 +322,7 @@ def test_an_event_may_be_late_and_overtaken(webhooks: Webhooks, subscribed: dict
     assert [one["payload"]["id"] for one in events_of(callback)] == [soon, late]
 
 
-def test_events_may_be_out_of_order(webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_events_may_be_out_of_order(webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback) -> None:
     webhooks.sandbox.webhook_fault("reorder", seconds=0.1, times=None)
     webhooks.sandbox.mutate(seed=1, n=20, kinds=["create_tag"])
     webhooks.flush()
@@ -325,7 +331,7 @@ def test_events_may_be_out_of_order(webhooks: Webhooks, subscribed: dict[str, An
     assert ids != sorted(ids)
 
 
-def test_a_signature_may_be_wrong_until_it_is_refused(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_signature_may_be_wrong_until_it_is_refused(webhooks: WebhookCaller, callback: Callback) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="0.01")
     webhooks.subscribe(callback.url)
     answer = callback.server.reply
@@ -345,7 +351,7 @@ def test_a_signature_may_be_wrong_until_it_is_refused(webhooks: Webhooks, callba
 
 
 def test_a_callback_that_never_answers_is_left_after_the_timeout(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_timeout_seconds=0.05, webhook_retry_seconds="")
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from support.sandbox_webhooks import write_subscription
-from support.sandboxes import build_still_world
+from support.sandboxes import build_still_world, write_subscription
 
 from airflow_provider_toggl.sandbox.mutate import KINDS, ORDINARY_KINDS, mutate
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.callbacks import Callback, open_callback
 from support.fakes import FakeClock
+from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace

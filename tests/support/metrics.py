@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -16,7 +17,7 @@ AIRFLOW = "airflow."
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One measurement as it arrived.
 
     :param name: without Airflow's prefix.
@@ -49,7 +50,7 @@ class StatsdListener:
         self._socket.settimeout(0.1)
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._closing = threading.Event()
-        self._arrived: list[Measured] = []
+        self._arrived: list[Measurement] = []
 
     def env(self) -> dict[str, str]:
         """Return what makes an Airflow send here, with tags as InfluxDB writes them."""
@@ -60,7 +61,7 @@ class StatsdListener:
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
         }
 
-    def arrived(self, name: str = metrics.PREFIX) -> list[Measured]:
+    def arrived(self, name: str = metrics.PREFIX) -> list[Measurement]:
         """Return what has come so far of all names that begin so."""
         return [one for one in list(self._arrived) if one.name.startswith(name)]
 
@@ -91,16 +92,16 @@ class StatsdListener:
             self._arrived += map(parse, packet.decode().splitlines())
 
 
-def parse(line: str) -> Measured:
+def parse(line: str) -> Measurement:
     """Return what a line says: ``airflow.toggl.x,tag=value:3|c``."""
     head, _, rest = line.rpartition(":")
     value, kind = rest.split("|")[:2]
     name, *tags = head.split(",")
     pairs = tuple(tuple(tag.split("=", 1)) for tag in tags)
-    return Measured(name.removeprefix(AIRFLOW), KINDS.get(kind, kind), pairs, float(value))  # type: ignore[arg-type]
+    return Measurement(name.removeprefix(AIRFLOW), KINDS.get(kind, kind), pairs, float(value))  # type: ignore[arg-type]
 
 
-def faults(measured: Iterable[Measured]) -> list[str]:
+def catalogue_faults(measured: Iterable[Measurement]) -> list[str]:
     """Return what of it is not as the catalogue has it."""
     found = set()
     for one in measured:
@@ -112,3 +113,51 @@ def faults(measured: Iterable[Measured]) -> list[str]:
         elif {name for name, _ in one.tags} != set(metric.tags):
             found.add(f"{one.name} has the tags {sorted(name for name, _ in one.tags)}")
     return sorted(found)
+
+
+class Recorder:
+    """Keeps what is sent, and refuses what the catalogue does not have."""
+
+    def __init__(self) -> None:
+        self.sent: list[Measurement] = []
+
+    def count(self, name: str, number: int, tags: Mapping[str, str]) -> None:
+        self._keep(name, "counter", float(number), tags)
+
+    def gauge(self, name: str, value: float, tags: Mapping[str, str]) -> None:
+        self._keep(name, "gauge", value, tags)
+
+    def timing(self, name: str, seconds: float, tags: Mapping[str, str]) -> None:
+        self._keep(name, "timer", seconds * 1000, tags)
+
+    def of(self, metric: metrics.Metric) -> list[tuple[dict[str, str], float]]:
+        """Return tags and value of each measurement of a metric, in order."""
+        return [(dict(one.tags), one.value) for one in self.sent if one.name == metric.name]
+
+    def _keep(self, name: str, kind: str, value: float, tags: Mapping[str, str]) -> None:
+        assert metrics.CATALOGUE[name].kind == kind
+        assert set(metrics.CATALOGUE[name].tags) == set(tags)
+        self.sent.append(Measurement(name, kind, tuple(tags.items()), value))
+
+
+@contextmanager
+def recording() -> Iterator[Recorder]:
+    """Record what this process measures, and raise what a measurement raises."""
+    recorder = Recorder()
+    with _raising():
+        metrics.send_to(recorder)
+        try:
+            yield recorder
+        finally:
+            metrics.send_to(None)
+
+
+@contextmanager
+def _raising() -> Iterator[None]:
+    errors: list[Exception] = []
+    tell, metrics._tell = metrics._tell, errors.append
+    try:
+        yield
+    finally:
+        metrics._tell = tell
+    assert errors == []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.event_stores import StorePlace, new_event
+from support.event_stores import StoreLocation, new_event
 from support.fakes import FakeClock
-from support.observations import NOON, WORKSPACE, at, decode, entries, tags
-from support.told_events import body, entry_payload, event
-from support.warehouses import Place, rows
+from support.toggl_rows import NOON, WORKSPACE, at, decode, entries, tags
+from support.warehouses import WarehouseLocation, rows
+from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.events.logbook import Received, Refused
 from airflow_provider_toggl.core.events.store import Mark
@@ -21,7 +21,7 @@ _BESIDE = ("sync_state", "rejected_records", "complete_lists", "changed_days", "
 _VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_entry_history")
 
 
-def exercise_warehouse(place: Place, store: StorePlace) -> dict[str, list[Any]]:
+def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[str, list[Any]]:
     """Land, change, sweep, drain and read; return all rows of all tables and views."""
     clock = FakeClock()
     with place.open(clock=clock) as target:
@@ -40,8 +40,11 @@ def exercise_warehouse(place: Place, store: StorePlace) -> dict[str, list[Any]]:
         batch = tags(5, seconds=30)
         target.land([type(batch)(batch.stream, batch.table, (bad,))])
         with store.open(clock=clock) as events:
-            told = [body(payload=entry_payload(id_, description=f"told {id_}"), seconds=id_) for id_ in range(50, 58)]
-            events.append([event(one) for one in told])
+            told = [
+                webhook_body(payload=entry_payload(id_, description=f"told {id_}"), seconds=id_)
+                for id_ in range(50, 58)
+            ]
+            events.append([received_event(one) for one in told])
             Drain(events, target, DrainRequest(store="default", consumer="warehouse.toggl"), clock=clock).run()
         state = target.find_state("time_entries", "7")
         assert state is not None
@@ -52,7 +55,7 @@ def exercise_warehouse(place: Place, store: StorePlace) -> dict[str, list[Any]]:
         return {name: sorted(rows(target, f'select * from "{name}"'), key=repr) for name in names}
 
 
-def exercise_store(place: StorePlace) -> list[Any]:
+def exercise_store(place: StoreLocation) -> list[Any]:
     """Append, read, list, wait and keep what a receiver keeps; return what is there."""
     clock = FakeClock()
     with place.open(clock=clock) as store:

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from support.observations import NOON, WORKSPACE, report_row
-from support.told_events import body, entry_payload, event
+from support.toggl_rows import NOON, WORKSPACE, report_row
+from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.store import NewEvent
@@ -127,7 +127,7 @@ def literals_for(type_: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Told:
+class ObjectForms:
     """One object, told by a list, by an event and, of time entries, by a report.
 
     :param page: a list's row.
@@ -137,11 +137,11 @@ class Told:
 
     stream: str
     page: bytes
-    event: NewEvent
+    received_event: NewEvent
     report: bytes | None
 
 
-def tell(entity: str, key: str, literal: str, *, id_: int = 1) -> Told:
+def object_with(entity: str, key: str, literal: str, *, id_: int = 1) -> ObjectForms:
     """Return an object one of whose fields holds a JSON text.
 
     :param key: as webhooks name the field.
@@ -156,8 +156,8 @@ def tell(entity: str, key: str, literal: str, *, id_: int = 1) -> Told:
     if entity == "workspace_user":
         listed = {**USER, "id": id_, USER_KEYS.get(key, key): MARK}
     report = _report(key, id_) if entity == "time_entry" else None
-    raw = put(body(entity, "updated", told, event_id=id_, metadata={f"{entity}_id": str(id_)}), literal)
-    return Told(
+    raw = put(webhook_body(entity, "updated", told, event_id=id_, metadata={f"{entity}_id": str(id_)}), literal)
+    return ObjectForms(
         stream,
         put(json.dumps(listed).encode(), literal),
         _store(raw, entity, id_),
@@ -181,6 +181,6 @@ def _report(key: str, id_: int) -> dict[str, Any] | None:
 def _store(raw: bytes, entity: str, id_: int) -> NewEvent:
     """Return the event as a receiver stores it; of one that receivers refuse today, as an earlier one might have."""
     try:
-        return event(raw)
+        return received_event(raw)
     except DeliveryRefused:
         return NewEvent(1, id_, raw, NOON, "toggl_default", WORKSPACE, entity, "updated", id_, NOON)

@@ -49,7 +49,7 @@ class Delivery:
     signed: bool
 
 
-def mutate(chance: random.Random, secrets: tuple[str, ...] = (SECRET, PREVIOUS_SECRET)) -> Delivery:
+def mutate_delivery(chance: random.Random, secrets: tuple[str, ...] = (SECRET, PREVIOUS_SECRET)) -> Delivery:
     """Return one delivery, changed in its body, its signature, both or neither."""
     own = event_body(chance.randrange(1, 2**63))
     body = chance.choice((*CAPTURED, own, own, own))

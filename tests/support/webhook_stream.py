@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from support.told_events import event
+from support.webhook_events import received_event
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
@@ -46,7 +46,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 REQUEST = DrainRequest("default", "test")
 
 
-class Telling:
+class WebhookStream:
     """Listens to a world and keeps what its webhooks would send.
 
     :param seed: decides how much time passes after each change: often less than a second, so that several changes of
@@ -80,12 +80,12 @@ class Telling:
                 late = self.rng.choice((0.0, 3.0, lateness, lateness * 20))
                 arrivals.append((place + self.rng.expovariate(1.0) * late, one))
         arrivals.sort(key=lambda pair: pair[0])
-        return [event(self._body(one)) for _, one in arrivals]
+        return [received_event(self._body(one)) for _, one in arrivals]
 
     def bodies(self) -> list[NewEvent]:
         """Return what was told since the last call, once and in order."""
         told, self.told = self.told, []
-        return [event(self._body(one)) for one in told]
+        return [received_event(self._body(one)) for one in told]
 
     def _note(self, change: WorldChange) -> None:
         self.told += self._registry.create_events(change)

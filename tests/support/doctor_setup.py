@@ -31,7 +31,7 @@ FILTERS = (Filter("time_entry", "created"), Filter("time_entry", "updated"), Fil
 
 
 @dataclass(frozen=True)
-class Told:
+class DoctorReport:
     """What the doctor said, and its exit code."""
 
     code: int
@@ -56,7 +56,7 @@ class Told:
         return found
 
 
-class Clinic:
+class DoctorSetup:
     """A patient in good health."""
 
     def __init__(self, sandbox: RunningSandbox, connections: Connections, folder: Path, receiver: HostedReceiver):
@@ -87,7 +87,7 @@ class Clinic:
             now = datetime.now(timezone.utc)
             target.land([], Progress("time_entries", str(self.sandbox.workspace_id), None, "{}", 1, now))
 
-    def examine(self, *arguments: str, capsys: pytest.CaptureFixture[str]) -> Told:
+    def examine(self, *arguments: str, capsys: pytest.CaptureFixture[str]) -> DoctorReport:
         """Run the command as the command line does; with much time for each look, since the machine may be busy."""
         parser = argparse.ArgumentParser()
         doctor.add_arguments(parser)
@@ -96,7 +96,7 @@ class Clinic:
         printed = capsys.readouterr()
         for secret in (self.sandbox.token, WEBHOOK_SECRET):
             assert secret not in printed.out + printed.err
-        return Told(code, json.loads(printed.out))
+        return DoctorReport(code, json.loads(printed.out))
 
 
 class HostedReceiver:

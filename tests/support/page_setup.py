@@ -14,8 +14,7 @@ import requests
 from psycopg.conninfo import conninfo_to_dict
 from support.airflow_home import AirflowHome
 from support.deliveries import HEADER, SECRET, sign
-from support.event_stores import StorePlace
-from support.many_events import fill_postgres_store, fill_store
+from support.event_stores import StoreLocation, fill_postgres_store, fill_store
 
 from airflow_provider_toggl.core.client.limits.hourly_usage import Tally
 from airflow_provider_toggl.core.client.limits.quota import Lane
@@ -31,7 +30,7 @@ CONN_ID = "toggl_default"
 
 
 @dataclass(frozen=True)
-class Office:
+class PageSetup:
     """Where people of a company look at Toggl.
 
     :param rejected: the place of a delivery that could not be landed.
@@ -41,7 +40,7 @@ class Office:
     home: AirflowHome
     sandbox: SandboxProcess
     rejected: int
-    place: StorePlace
+    place: StoreLocation
 
     @property
     def page(self) -> str:
@@ -69,7 +68,9 @@ class Office:
 
 
 @contextmanager
-def running_office(path: Path, *, many: int = MANY, dsn: str | None = None, padding: int = 0) -> Iterator[Office]:
+def running_page_setup(
+    path: Path, *, many: int = MANY, dsn: str | None = None, padding: int = 0
+) -> Iterator[PageSetup]:
     """Yield it with its API server running.
 
     :param path: a new directory for all of it.
@@ -113,15 +114,15 @@ def running_office(path: Path, *, many: int = MANY, dsn: str | None = None, padd
         )
         last = datetime.now(timezone.utc) - timedelta(minutes=2)
         if dsn is None:
-            place = StorePlace("sqlite", str(home.path / "toggl" / "events.sqlite"))
+            place = StoreLocation("sqlite", str(home.path / "toggl" / "events.sqlite"))
             fill_store(Path(place.where), many, last=last, padding=padding)
         else:
-            place = StorePlace("postgres", dsn)
+            place = StoreLocation("postgres", dsn)
             fill_postgres_store(dsn, many, last=last, padding=padding)
         rejected = tell_two_days(place, sandbox.workspace_id)
         spend_two_days(home.path / "toggl" / "quota.sqlite", token_digest(sandbox.url, sandbox.token))
         home.start("api-server", timeout=300)
-        yield Office(home, sandbox, rejected, place)
+        yield PageSetup(home, sandbox, rejected, place)
 
 
 def spend_two_days(path: Path, token: str) -> None:
@@ -139,7 +140,7 @@ def spend_two_days(path: Path, token: str) -> None:
                 tally.count("organization:9011", 240, at)
 
 
-def tell_two_days(place: StorePlace, workspace_id: int) -> int:
+def tell_two_days(place: StoreLocation, workspace_id: int) -> int:
     """Leave in the logbook what tasks and receivers of two days would have; return the place of a rejected one."""
     now = datetime.now(timezone.utc)
     with place.open() as store:

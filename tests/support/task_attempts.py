@@ -19,7 +19,7 @@ class Killed(BaseException):
     """The end of a try whose process is killed: nothing may catch it."""
 
 
-class Store:
+class TaskStateStore:
     """What Airflow 3.3 has as ``task_state_store``."""
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class Store:
         self.kept.pop(key, None)
 
 
-def store_of(airflow: str) -> Store | None:
+def task_state_store(airflow: str) -> TaskStateStore | None:
     """Return what that version of Airflow has to keep things in."""
-    return Store() if airflow == "3.3" else None
+    return TaskStateStore() if airflow == "3.3" else None
 
 
 def context_of(
@@ -46,7 +46,7 @@ def context_of(
     try_number: int = 1,
     *,
     started: datetime | None = None,
-    store: Store | None = None,
+    store: TaskStateStore | None = None,
     max_tries: int = RETRIES,
     **run: Any,
 ) -> dict[str, Any]:
@@ -61,11 +61,11 @@ def context_of(
     return context if store is None else {**context, "task_state_store": store}
 
 
-def run_tries(
+def run_attempts(
     build: Callable[[], BaseOperator],
     *,
     tries: int = 4,
-    store: Store | None = None,
+    store: TaskStateStore | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> Any:
     """Try a task until it succeeds, as Airflow does; return its result.

@@ -12,10 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from support.event_worlds import FIELDS, Telling, differences
 from support.pulls import STREAMS, Workspace
-from support.receiver_host import ReceiverHost
-from support.sandboxes import Host, build_still_world
+from support.sandboxes import SandboxHost, build_still_world
+from support.servers.receivers import ReceiverThread
+from support.webhook_stream import FIELDS, WebhookStream, differences
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -76,8 +76,8 @@ class Model:
     :param open_target: opens the warehouse, as a task does at its start.
     """
 
-    host: Host
-    receiver: ReceiverHost
+    host: SandboxHost
+    receiver: ReceiverThread
     folder: Path
     open_target: OpenTarget
     seed: int
@@ -90,7 +90,7 @@ class Model:
         self.world.change_user(self.world.owner, timezone=self.chance.choice(ZONES))
         self.toggl = self.host.serve(self.world)
         self.workspace = Workspace(self.toggl, self.folder / "unused.duckdb")
-        self.telling = Telling(self.world, self.seed, subscriptions=1 + self.seed % 2)
+        self.telling = WebhookStream(self.world, self.seed, subscriptions=1 + self.seed % 2)
         self.events = self.folder / "events.sqlite"
         with SqliteEventStore(self.events) as store:
             store.prepare()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -9,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import parse_headers
-from typing import cast
+from typing import Any, cast
 
 
 @dataclass
-class Asked:
+class HttpRequest:
     """One request, as it came."""
 
     method: str
@@ -27,15 +28,15 @@ class TinyServer:
     """What it was asked, and what it answers: whole bytes of an answer, after which it hangs up."""
 
     port: int = 0
-    reply: Callable[[Asked], bytes] = field(default=lambda _: http_answer(200, b"null"))
-    asked: list[Asked] = field(default_factory=list)
+    reply: Callable[[HttpRequest], bytes] = field(default=lambda _: http_response(200, b"null"))
+    asked: list[HttpRequest] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
 
-def http_answer(status: int, body: bytes = b"", **headers: str) -> bytes:
+def http_response(status: int, body: bytes = b"", **headers: str) -> bytes:
     """Return an answer whose headers tell the length of its body, unless they say otherwise."""
     named = {"content-length": str(len(body)), "connection": "close"}
     named |= {name.replace("_", "-"): text for name, text in headers.items()}
@@ -51,7 +52,7 @@ class _Handler(socketserver.StreamRequestHandler):
         headers = parse_headers(self.rfile)
         body = self.rfile.read(int(headers.get("content-length", 0)))
         tiny = cast("_Server", self.server).tiny
-        asked = Asked(line.split()[0], line.split()[1], headers, body)
+        asked = HttpRequest(line.split()[0], line.split()[1], headers, body)
         tiny.asked.append(asked)
         self.wfile.write(tiny.reply(asked))
 
@@ -77,3 +78,48 @@ def tiny_server() -> Iterator[TinyServer]:
         finally:
             server.shutdown()
             thread.join(timeout=10)
+
+
+@dataclass
+class Callback:
+    """A receiver of one test.
+
+    :param echoes: whether it answers a PING with its validation code.
+    :param status: what it answers.
+    """
+
+    server: TinyServer
+    echoes: bool = True
+    status: int = 200
+    codes: dict[int, str] = field(default_factory=dict)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"{self.server.url}/toggl/webhooks/toggl_default"
+
+    @property
+    def pings(self) -> int:
+        return sum(body["payload"] == "ping" for body in self.bodies)
+
+    def find_code(self, subscription_id: int) -> str | None:
+        """Return the last code that came for a subscription."""
+        return self.codes.get(subscription_id)
+
+    def answer(self, asked: HttpRequest) -> bytes:
+        body = json.loads(asked.body)
+        self.bodies.append(body)
+        code = body.get("validation_code")
+        if code and self.status == 200:
+            self.codes[body["subscription_id"]] = code
+        echo = {"validation_code": code} if code and self.echoes else {}
+        return http_response(self.status, json.dumps(echo).encode(), content_type="application/json")
+
+
+@contextmanager
+def open_callback(**how: Any) -> Iterator[Callback]:
+    """Serve a callback at a free port of this machine."""
+    with tiny_server() as server:
+        callback = Callback(server, **how)
+        server.reply = callback.answer
+        yield callback

@@ -24,7 +24,7 @@ NAME = "api.track.toggl.com"
 
 
 @contextmanager
-def answering_as_toggl(sandbox: tuple[str, int], folder: Path) -> Iterator[dict[str, str]]:
+def proxy_for_toggl(sandbox: tuple[str, int], folder: Path) -> Iterator[dict[str, str]]:
     """Serve until the block ends; yield the environment variables that lead there.
 
     :param sandbox: its host and port.

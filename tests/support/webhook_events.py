@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from support.observations import NOON, WORKSPACE, v9_entry
+from support.toggl_rows import NOON, v9_entry
 
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import NewEvent
 
 #: How long after an event its delivery was sent.
-TRANSPORT = timedelta(milliseconds=340)
+TRANSPORT_TIME = timedelta(milliseconds=340)
 
 
 def entry_payload(id_: int = 1, **fields: Any) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def entry_payload(id_: int = 1, **fields: Any) -> dict[str, Any]:
     return {**v9_entry(id_), "at": "2025-05-02T17:03:50+00:00", **fields}
 
 
-def body(
+def webhook_body(
     entity: str = "time_entry",
     action: str = "created",
     payload: Any = None,
@@ -40,7 +40,7 @@ def body(
         "event_user_id": "10",
         "model": entity,
         f"{entity}_id": str(identity),
-        "workspace_id": str(WORKSPACE),
+        "workspace_id": str(EVENT_WORKSPACE),
         **envelope.pop("metadata", {}),
     }
     document = {
@@ -50,7 +50,7 @@ def body(
         "metadata": {name: value for name, value in metadata.items() if value is not None},
         "payload": payload,
         "subscription_id": 10_713,
-        "timestamp": _text(moment + TRANSPORT),
+        "timestamp": _text(moment + TRANSPORT_TIME),
         "url_callback": "https://example.org/hook",
         **envelope,
     }
@@ -58,7 +58,7 @@ def body(
     return json.dumps(kept, separators=(",", ":")).encode()
 
 
-def event(raw: bytes, *, received_at: datetime | None = None, conn_id: str = "toggl_default") -> NewEvent:
+def received_event(raw: bytes, *, received_at: datetime | None = None, conn_id: str = "toggl_default") -> NewEvent:
     """Return what a receiver appends for a body."""
     message = parse_message(raw)
     return NewEvent(
@@ -78,3 +78,46 @@ def event(raw: bytes, *, received_at: datetime | None = None, conn_id: str = "to
 
 def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+EVENT_WORKSPACE = 4502339761
+
+
+def change_event(
+    event_id: int,
+    *,
+    entity: str = "time_entry",
+    action: str = "updated",
+    created_at: datetime | None = None,
+    received_at: datetime | None = None,
+    metadata: dict[str, Any] | None = None,
+    **payload: Any,
+) -> NewEvent:
+    """Return a verified delivery, as the receiver hands it to the store.
+
+    :param created_at: now by default, and ``received_at`` likewise.
+    :param payload: of what changed; its ``id`` is 1000 more than the event's by default.
+    """
+    created = created_at or datetime.now(timezone.utc)
+    body = json.dumps(
+        {
+            "event_id": event_id,
+            "subscription_id": 77,
+            "created_at": created.isoformat(),
+            "metadata": {"action": action, "model": entity, "workspace_id": str(EVENT_WORKSPACE), **(metadata or {})},
+            "payload": {"id": 1000 + event_id, "workspace_id": EVENT_WORKSPACE, **payload},
+        }
+    ).encode()
+    message = parse_message(body)
+    return NewEvent(
+        subscription_id=77,
+        event_id=event_id,
+        body=body,
+        received_at=received_at or datetime.now(timezone.utc),
+        conn_id="toggl_default",
+        workspace_id=message.workspace_id,
+        entity=message.entity,
+        action=message.action,
+        entity_id=message.entity_id,
+        created_at=message.created_at,
+    )
