@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.fixtures"]
+pytest_plugins = ["support.fixtures", "support.unit_tests"]
 
 # Tests must not fail on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,8 +35,10 @@ os.environ |= {
 }
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Create the metadata database before Airflow opens it, because Airflow does not notice tables that come later."""
+    if session.config.option.markexpr == "unit":
+        return
     from support.airflow_home import create_metadata_database
 
     create_metadata_database(HOME / "airflow.db", os.environ)
