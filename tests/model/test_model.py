@@ -26,7 +26,7 @@ def check(pull_host: SandboxHost, receiver_host: ReceiverThread, tmp_path: Path)
         model = Model(pull_host, receiver_host, tmp_path, lambda: place.open(lock_timeout=5), seed)
         model.live(steps=30)
         summary = model.settle()
-        assert model.wrong() == [], "\n".join([*model.story, str(summary)])
+        assert model.wrong() == [], "\n".join([*model.history, str(summary)])
 
     return live
 

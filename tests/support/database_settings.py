@@ -1,4 +1,4 @@
-"""Everything that this package does with a database, so that a test can compare what comes of it under two settings."""
+"""Everything that the package does with a database, to compare the results under two settings of the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VIEWS = ("live_time_entries", "time_entry_facts", "time_entry_changes", "time_e
 
 
 def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[str, list[Any]]:
-    """Land, change, sweep, drain and read; return all rows of all tables and views."""
+    """Load, change, sweep, drain and read; return all rows of all tables and views."""
     clock = FakeClock()
     with place.open(clock=clock) as target:
         target.prepare("Asia/Kathmandu")
@@ -56,7 +56,7 @@ def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[s
 
 
 def exercise_store(place: StoreLocation) -> list[Any]:
-    """Append, read, list, wait and keep what a receiver keeps; return what is there."""
+    """Append, read, list and wait, as receivers and consumers do; return the content of the store."""
     clock = FakeClock()
     with place.open(clock=clock) as store:
         body = '{"a": "\\\\ ü 日本 \U0001f680"}'.encode()

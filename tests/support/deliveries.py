@@ -1,4 +1,4 @@
-"""Webhook bodies as Toggl sends them, signed; and ways to send them."""
+"""Captured webhook bodies, their signatures, and ways to deliver them."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ CAPTURED = (PUBLISHED_PING, VALIDATION_PING, STARTED_ENTRY)
 
 
 def event_body(event_id: int, /, *, now: datetime | None = None, **changes: Any) -> bytes:
-    """Return the captured event with another id, sent just now.
+    """Return the captured event with another id, sent now.
 
-    :param changes: fields of the envelope; one that is None is left out.
+    :param changes: fields of the envelope; those that are None are left out.
     """
     sent = (now or datetime.now(timezone.utc)).isoformat().replace("+00:00", "Z")
     document = json.loads(STARTED_ENTRY) | {"event_id": event_id, "created_at": sent, "timestamp": sent} | changes
@@ -67,7 +67,7 @@ def sign(body: bytes, secret: str = SECRET) -> str:
 
 @dataclass(frozen=True)
 class AsgiResponse:
-    """What an application answered; a status of 0 means nothing."""
+    """The answer of an ASGI application; status 0 if there was none."""
 
     status: int
     headers: dict[str, str]
@@ -91,8 +91,8 @@ async def send_request(
 ) -> AsgiResponse:
     """Send a request to an ASGI application without a network.
 
-    :param body: in one piece, or in those that it comes in.
-    :param cut: whether the sender hangs up after the last piece, which is then not the last of the body.
+    :param body: in one or several pieces.
+    :param cut: whether the sender disconnects after the last piece, before the end of the body.
     """
     pieces = [body] if isinstance(body, bytes) else list(body)
     value = signature.encode() if isinstance(signature, str) else signature
@@ -118,11 +118,11 @@ async def send_request(
 
 
 class DeliveryLoad:
-    """Sends within its ``with`` block.
+    """Delivers events within its ``with`` block, as Toggl does: in order, and again after a failure.
 
-    :param address: where to.
-    :param senders: how many send at once.
-    :param secret: gives the secret to sign with; called for each delivery.
+    :param address: the callback address.
+    :param senders: how many threads deliver.
+    :param secret: returns the secret; called for each delivery.
     """
 
     def __init__(self, address: str, *, senders: int = 8, secret: Callable[[], str] = lambda: SECRET) -> None:

@@ -1,6 +1,6 @@
-"""Everything that the doctor looks at, healthy: a sandbox, the receiver, a store, a warehouse, a triggerer's heartbeat.
+"""Everything that the doctor checks, in working order: sandbox, receiver, store, warehouse and triggerer.
 
-A test then orders one fault for real.
+A test then causes one fault.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FILTERS = (Filter("time_entry", "created"), Filter("time_entry", "updated"), Fil
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """What the doctor said, and its exit code."""
+    """The report of the doctor, and its exit code."""
 
     code: int
     report: dict[str, Any]
@@ -41,7 +41,7 @@ class DoctorReport:
         return [one for one in self.report["findings"] if one["step"] == step]
 
     def states(self) -> dict[str, str]:
-        """The worst state of each step."""
+        """Return the worst state of each step."""
         order = ("ok", "skipped", "unknown", "warning", "fault")
         found: dict[str, str] = {}
         for one in self.report["findings"]:
@@ -57,7 +57,7 @@ class DoctorReport:
 
 
 class DoctorSetup:
-    """A patient in good health."""
+    """A setup without faults."""
 
     def __init__(self, sandbox: RunningSandbox, connections: Connections, folder: Path, receiver: HostedReceiver):
         self.sandbox = sandbox
@@ -69,18 +69,18 @@ class DoctorSetup:
         self.connect()
 
     def connect(self, **how: Any) -> None:
-        """Set the Toggl connection; ``how`` as ``Connections.toggl``."""
+        """Set the Toggl connection; ``how`` as for ``Connections.toggl``."""
         self.connections.toggl(self.sandbox, **{"webhook_callback_url": self.receiver.url, **how})
 
     def subscribe(self, filters: tuple[Filter, ...] = FILTERS) -> int:
-        """Make the subscription, and return its number."""
+        """Create the subscription, and return its id."""
         from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 
         wanted = Wanted("airflow", filters, f"{self.receiver.url}/toggl/webhooks/toggl_default", WEBHOOK_SECRET)
         return open_webhooks("toggl_default").create(wanted).subscription_id
 
     def land(self) -> None:
-        """Make the warehouse's tables, and say that something was landed now."""
+        """Create the tables of the warehouse, and record a load at this moment."""
         from airflow_provider_toggl.hooks.warehouse import open_target
 
         with open_target("duckdb_default", schema="toggl") as target:
@@ -88,7 +88,7 @@ class DoctorSetup:
             target.land([], Progress("time_entries", str(self.sandbox.workspace_id), None, "{}", 1, now))
 
     def examine(self, *arguments: str, capsys: pytest.CaptureFixture[str]) -> DoctorReport:
-        """Run the command as the command line does; with much time for each look, since the machine may be busy."""
+        """Run the command, with a long timeout for each check, because the machine may be busy."""
         parser = argparse.ArgumentParser()
         doctor.add_arguments(parser)
         capsys.readouterr()
@@ -100,10 +100,10 @@ class DoctorSetup:
 
 
 class HostedReceiver:
-    """The receiver with Airflow's connections behind it, in a thread of this process.
+    """The receiver with Airflow's connections, in a thread of this process.
 
-    :param secret: what it takes for the connection's, as a process would that was started before a change.
-    :param port: 0: any free one.
+    :param secret: used instead of the connection's, as by a process that was started before a change.
+    :param port: 0 for a free one.
     """
 
     def __init__(self, *, secret: str | None = None, port: int = 0) -> None:
@@ -130,7 +130,7 @@ class HostedReceiver:
         wait_until(lambda: self._server.started, timeout=20)
 
     def close(self) -> None:
-        """Stop; the port refuses from then on."""
+        """Stop the receiver; its port refuses connections afterwards."""
         self._server.should_exit = True
         self._thread.join(timeout=10)
         self._socket.close()
@@ -138,9 +138,9 @@ class HostedReceiver:
 
 @contextmanager
 def triggerer_job(*, seconds_ago: float) -> Iterator[None]:
-    """Put a triggerer into Airflow's metadata database, whose last heartbeat was so long ago.
+    """Add a triggerer with a given last heartbeat to Airflow's metadata database.
 
-    :param seconds_ago: negative: it is to come, so that it stays fresh however long a test takes.
+    :param seconds_ago: negative for a heartbeat in the future, which stays fresh however long a test takes.
     """
     from airflow.jobs.job import Job, JobState
     from airflow.utils.session import create_session

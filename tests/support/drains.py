@@ -1,4 +1,4 @@
-"""What a drain finds in an event store, and what it leaves in a warehouse."""
+"""Event stores to drain, and the content of a warehouse afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 
 def fill(store: SqliteEventStore, count: int, rng: random.Random) -> int:
-    """Append a history of few entries and tags, some deleted, some told wrong; return the last number."""
+    """Append events of a few time entries and tags, some deleted, some malformed; return the last number."""
     events = []
     for number in range(count):
         id_ = rng.randrange(1, 200)
@@ -34,13 +34,13 @@ def fill(store: SqliteEventStore, count: int, rng: random.Random) -> int:
 
 
 def drain_all(store: SqliteEventStore, warehouse: Path, request: DrainRequest) -> None:
-    """Land the whole store in one go."""
+    """Load the whole store at once."""
     with DuckdbTarget(warehouse) as target:
         Drain(store, target, request).run()
 
 
 def content(warehouse: Path) -> dict[str, Any]:
-    """Return everything that must be the same whether or not somebody was killed."""
+    """Return everything that must be equal whether or not a drain was killed."""
     queries = {
         "time_entries": "select columns(*)::text from time_entries order by id",
         "tags": "select columns(*)::text from tags order by id",

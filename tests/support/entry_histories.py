@@ -1,4 +1,4 @@
-"""Observations of few time entries in every way that there is, and what a warehouse's history makes of them."""
+"""Histories of time entries: observations of every kind, the merge rule as a model, and the warehouse's history."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, **fields: Any) -> Batch:
-    """Return a report's row of an entry that was changed and observed so many seconds after noon."""
+    """Return a report row of an entry; ``changed`` and ``seconds`` (observed) count from noon."""
     moment = at(int(changed)).isoformat()
     return decode("time_entries", report_row(id_, at=moment, **fields), seconds=changed if seconds is None else seconds)
 
@@ -34,13 +34,13 @@ def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, 
 def told(
     action: str, id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, by: int | None = 10, **fields: Any
 ) -> Batch:
-    """Return an event of an entry that was changed at one moment after noon and told at that or another one."""
+    """Return an event of an entry; ``changed`` and ``seconds`` (of the event) count from noon."""
     payload = entry_payload(id_, at=at(int(changed)).isoformat(), **fields)
     return told_as(action, payload, seconds=changed if seconds is None else seconds, by=by)
 
 
 def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> Batch:
-    """Return an event with any payload."""
+    """Return the batch of an event with any payload."""
     actor = {"event_user_id": None if by is None else str(by)}
     raw = webhook_body("time_entry", action, payload, seconds=seconds, metadata=actor, creator_id=by)
     (batch,) = decode_events([received_event(raw)]).batches
@@ -48,18 +48,18 @@ def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -
 
 
 def absent(id_: int = 1, *, seconds: float) -> Batch:
-    """Return what a complete report tells of an entry that it had not."""
+    """Return the observation of a complete report without the entry."""
     row = {"id": id_, "workspace_id": WORKSPACE, "tag_ids": [], "observed_at": EPOCH, "absent_at": at(seconds)}
     return Batch("time_entries", pa.Table.from_pylist([row], schema=ARROW_SCHEMAS["time_entries"]))
 
 
 def changes(target: SqlTarget, id_: int = 1) -> list[tuple[Any, ...]]:
-    """Return the changes of an entry: kind, field, old, new, when in seconds after noon, by whom."""
+    """Return the changes of an entry: kind, field, old value, new value, seconds after noon, user."""
     sql = (
         'select "kind", "field", "old_value", "new_value", "changed_at", "changed_by" from "time_entry_changes" '
         'where "time_entry_id" = ? order by "step", coalesce("field", \'\')'
     )
-    return [(*told, when and (when - at(0)).total_seconds(), by) for *told, when, by in rows(target, sql, [id_])]
+    return [(*row, when and (when - at(0)).total_seconds(), by) for *row, when, by in rows(target, sql, [id_])]
 
 
 def kept(target: SqlTarget) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -70,7 +70,7 @@ def kept(target: SqlTarget) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]
 
 
 def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
-    """Return the entries whose last version is not their row, or whose last change does not say if they are live."""
+    """Return the entries whose last version differs from their row, or whose last change has another state."""
     fields = ("user_id", "project_id", "description", "billable", "start", "stop", "duration")
     same = " and ".join(f'(v."{name}" = e."{name}" or v."{name}" is null and e."{name}" is null)' for name in fields)
     last = (
@@ -94,9 +94,9 @@ def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
 
 
 def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[Batch]:
-    """Return observations of entries that are changed, also in silence, deleted, absent and back.
+    """Return observations of entries that are changed (with and without an event), deleted, absent and restored.
 
-    No two are of the same millisecond: of those that are, the row is decided by another number than the history.
+    No two have the same millisecond, because row and history break such ties differently.
     """
     return [_draw(chance, chance.choice(ids), number / 1000) for number in range(count)]
 
@@ -131,7 +131,7 @@ ENTRIES = TABLES["time_entries"]
 
 @dataclass(frozen=True)
 class EntryObservation:
-    """One observation of one entry: equal numbers and few values, so that ties and silent changes are common."""
+    """One observation of one entry: few values, so that ties and changes without a new version are common."""
 
     id: int
     updated: int | None
@@ -151,7 +151,7 @@ class EntryObservation:
 @st.composite
 def entry_observations(draw: st.DrawFn) -> EntryObservation:
     deleted = draw(st.none() | st.none() | st.integers(0, 6))
-    # Only a deleted one may lack the time of its last update: without it a living entry is not landed at all.
+    # Only a deleted entry may lack its last update: without it, other entries are rejected.
     updated = draw(st.integers(0, 3) if deleted is None else st.none() | st.integers(0, 3))
     return EntryObservation(
         id=draw(st.integers(1, 3)),
@@ -164,7 +164,7 @@ def entry_observations(draw: st.DrawFn) -> EntryObservation:
 
 
 def merge_by_rule(batches: Iterable[Batch]) -> list[dict[str, Any]]:
-    """Return what the rule makes of observations, without a database."""
+    """Return the rows that the merge rule makes of observations, without a database."""
     rows: dict[int, dict[str, Any]] = {}
     for batch in batches:
         for new in batch.table.to_pylist():

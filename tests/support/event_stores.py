@@ -1,6 +1,6 @@
-"""Event stores of both engines for tests: a place that can be opened again, also by other processes.
+"""Event stores of both engines, which other processes can open too, and stores with very many events.
 
-As a program (``python -m support.event_stores``) it appends to one, and prints what ``append`` has returned for.
+As a program (``python -m support.event_stores``) it appends events and prints the ids of each finished append.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ RECEIVED = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=timezone.utc)
 class StoreLocation:
     """Where a store is.
 
-    :param where: the file, or the DSN.
-    :param schema: of PostgreSQL.
+    :param where: the file or the DSN.
+    :param schema: for PostgreSQL.
     """
 
     engine: str
@@ -43,7 +43,7 @@ class StoreLocation:
     schema: str = "toggl_events"
 
     def build(self, **options: Any) -> EventStore:
-        """Return the store as it is."""
+        """Return the store without creating its tables."""
         if self.engine == "sqlite":
             return SqliteEventStore(self.where, **options)
         return PostgresEventStore(self.where, schema=self.schema, **options)
@@ -56,7 +56,7 @@ class StoreLocation:
 
 
 def new_event(event_id: int = 1, **fields: Any) -> NewEvent:
-    """Return an event; what is not given is as usual."""
+    """Return an event; other fields have usual values."""
     usual: dict[str, Any] = {
         "subscription_id": 10713,
         "body": b'{"event_id":%d}' % event_id,
@@ -92,7 +92,7 @@ def writing(
 
 
 def main(order: dict[str, Any]) -> None:
-    """Append what the order says."""
+    """Append events."""
     with StoreLocation(order["engine"], order["where"], order["schema"]).open() as store:
         print("ready", flush=True)
         sys.stdin.readline()
@@ -108,7 +108,7 @@ FIRST_ENTITY = 3_000_000_000
 
 ENTITIES = ("time_entry", "project", "tag", "client")
 
-# Of a hundred rows, 90 are of time entries; three quarters of those are updates.
+# 90 of 100 rows are time entries; three quarters of these are updates.
 _ROWS = """
 select
     '10713/' || (:event + i), '10713', cast(:event + i as text), :conn_id, 7000001,
@@ -137,9 +137,9 @@ insert into events (
 
 
 def body_of(entity: str, padding: int = 0) -> bytes:
-    """Return the body that every event of an entity has.
+    """Return the body that all events of an entity share.
 
-    :param padding: bytes of a description in it.
+    :param padding: the length of a description in it.
     """
     metadata = {"action": "updated", "model": entity, "workspace_id": "7000001"}
     payload = {"id": FIRST_ENTITY, "workspace_id": 7000001, "name": f"a {entity}"}
@@ -149,9 +149,9 @@ def body_of(entity: str, padding: int = 0) -> bytes:
 
 
 def fill_store(path: Path, count: int, *, last: datetime, conn_id: str = "toggl_default", padding: int = 0) -> None:
-    """Fill a new store of SQLite.
+    """Fill a new SQLite store; the engine generates the events, because appending them would take minutes.
 
-    :param last: when the last event was received; each other came eight tenths of a second before the next.
+    :param last: when the last event was received; the others came in intervals of 0.8 s before it.
     :param padding: as for ``body_of``.
     """
     with SqliteEventStore(path) as store:
@@ -173,7 +173,7 @@ def fill_postgres_store(
     padding: int = 0,
     schema: str = "toggl_events",
 ) -> None:
-    """Fill a new store of PostgreSQL with the same events.
+    """Fill a new PostgreSQL store with the same events.
 
     :param last: as for ``fill_store``; likewise ``padding``.
     """
@@ -188,7 +188,7 @@ def fill_postgres_store(
         )
         db.execute(insert, _values(count, last, conn_id))
         db.execute("update counter set last_seq = %s", (count,))
-        # As autovacuum does where events come in the course of days.
+        # As autovacuum does if events arrive over days.
         db.execute("vacuum analyze events")
 
 

@@ -1,5 +1,4 @@
-"""The seams of the client, for tests: a clock that only moves when told, and a transport that answers from a
-function."""
+"""Replacements of the client's clock and transport, and a report that changes between two pages."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ START = 1_780_000_000.0
 
 
 class FakeClock:
-    """A clock that sleeping moves."""
+    """A clock that only sleeping advances."""
 
     def __init__(self, now: float = START) -> None:
         self.time = now
@@ -39,7 +38,7 @@ def answer(
     call: Call | None = None,
     at: float = START,
 ) -> Answer:
-    """Return an answer; a body that is not bytes is sent as JSON."""
+    """Return an answer; a body that is not bytes becomes JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"date": formatdate(at, usegmt=True), "content-type": "application/json; charset=utf-8"}
     call = call or Call("GET", "/api/v9/me")
@@ -53,7 +52,7 @@ def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
 
 @dataclass
 class FakeTransport:
-    """Answers every call with what ``reply`` returns or raises."""
+    """Answers every call by a function."""
 
     reply: Callable[[Call], Answer]
     calls: list[Call] = field(default_factory=list)
@@ -65,7 +64,7 @@ class FakeTransport:
 
 
 def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
-    """Return a reply that goes through a script, and repeats its last line."""
+    """Return a function that gives the answers of a script in order, and repeats the last one."""
     lines = list(script)
 
     def reply(_: Call) -> Answer:
@@ -78,7 +77,7 @@ def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
 
 
 class FakeReport:
-    """Entries by id; answers the report's query as Toggl does.
+    """Time entries by id; answers the query of a detailed report as Toggl does.
 
     :param now: Toggl's clock.
     """
@@ -94,7 +93,7 @@ class FakeReport:
         self.keeps_order = True
 
     def add(self, number: int, *, day: date, at: float, seconds: int = 60) -> None:
-        """Create or change an entry."""
+        """Create or change a time entry."""
         start = datetime(day.year, day.month, day.day, 9, tzinfo=timezone.utc)
         self.entries[number] = {
             "id": number,

@@ -1,4 +1,4 @@
-"""Deliveries that nobody sends on purpose: captured bodies and signatures, changed at random."""
+"""Malformed deliveries: captured bodies and signatures with random changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from support.deliveries import CAPTURED, PREVIOUS_SECRET, SECRET, event_body, sign
 
-_ODD_VALUES: tuple[Any, ...] = (
+_UNEXPECTED_VALUES: tuple[Any, ...] = (
     None,
     True,
     0,
@@ -38,10 +38,10 @@ _ODD_VALUES: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Delivery:
-    """What to send.
+    """One delivery.
 
-    :param signatures: values of the header.
-    :param signed: whether a live secret signed these bytes and says so once.
+    :param signatures: the values of the header.
+    :param signed: whether there is exactly one signature, by a valid secret.
     """
 
     body: bytes
@@ -50,7 +50,7 @@ class Delivery:
 
 
 def mutate_delivery(chance: random.Random, secrets: tuple[str, ...] = (SECRET, PREVIOUS_SECRET)) -> Delivery:
-    """Return one delivery, changed in its body, its signature, both or neither."""
+    """Return a delivery with a changed body, a changed signature, both or neither."""
     own = event_body(chance.randrange(1, 2**63))
     body = chance.choice((*CAPTURED, own, own, own))
     for _ in range(chance.choice((0, 1, 1, 2, 5))):
@@ -117,7 +117,7 @@ def _change_field(chance: random.Random, body: bytes) -> bytes:
         if chance.random() < 0.3:
             del inner[key]
         else:
-            inner[key] = chance.choice(_ODD_VALUES)
+            inner[key] = chance.choice(_UNEXPECTED_VALUES)
         break
     return json.dumps(document).encode()
 

@@ -1,4 +1,4 @@
-"""A StatsD server for tests: what arrives by UDP, parsed, and held against the catalogue."""
+"""Metrics that a StatsD server receives or that this process sends, compared with the catalogue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from airflow_provider_toggl.core import metrics
 
 KINDS: Mapping[str, metrics.Kind] = {"c": "counter", "g": "gauge", "ms": "timer"}
-#: What Airflow puts before every name.
+#: Airflow's prefix of all names.
 AIRFLOW = "airflow."
 
 
@@ -53,7 +53,7 @@ class StatsdListener:
         self._arrived: list[Measurement] = []
 
     def env(self) -> dict[str, str]:
-        """Return what makes an Airflow send here, with tags as InfluxDB writes them."""
+        """Return the environment that makes an Airflow send its metrics here, with InfluxDB's tags."""
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
@@ -62,11 +62,11 @@ class StatsdListener:
         }
 
     def arrived(self, name: str = metrics.PREFIX) -> list[Measurement]:
-        """Return what has come so far of all names that begin so."""
+        """Return the measurements so far whose names begin with ``name``."""
         return [one for one in list(self._arrived) if one.name.startswith(name)]
 
     def total(self, metric: metrics.Metric, **tags: str) -> float:
-        """Return the sum of what came of a metric with these tags; the last value of a gauge."""
+        """Return the sum of a metric with these tags; the last value of a gauge, the number of a timer."""
         found = [one for one in self.arrived() if one.name == metric.name and tags.items() <= dict(one.tags).items()]
         if metric.kind == "gauge":
             return found[-1].value if found else 0.0
@@ -93,7 +93,7 @@ class StatsdListener:
 
 
 def parse(line: str) -> Measurement:
-    """Return what a line says: ``airflow.toggl.x,tag=value:3|c``."""
+    """Parse a line such as ``airflow.toggl.x,tag=value:3|c``."""
     head, _, rest = line.rpartition(":")
     value, kind = rest.split("|")[:2]
     name, *tags = head.split(",")
@@ -102,7 +102,7 @@ def parse(line: str) -> Measurement:
 
 
 def catalogue_faults(measured: Iterable[Measurement]) -> list[str]:
-    """Return what of it is not as the catalogue has it."""
+    """Return how measurements deviate from the catalogue."""
     found = set()
     for one in measured:
         metric = metrics.CATALOGUE.get(one.name)
@@ -116,7 +116,7 @@ def catalogue_faults(measured: Iterable[Measurement]) -> list[str]:
 
 
 class Recorder:
-    """Keeps what is sent, and refuses what the catalogue does not have."""
+    """Keeps measurements, and refuses those that are not in the catalogue."""
 
     def __init__(self) -> None:
         self.sent: list[Measurement] = []
@@ -142,7 +142,7 @@ class Recorder:
 
 @contextmanager
 def recording() -> Iterator[Recorder]:
-    """Record what this process measures, and raise what a measurement raises."""
+    """Record the metrics of this process; errors of a measurement are raised."""
     recorder = Recorder()
     with _raising():
         metrics.send_to(recorder)

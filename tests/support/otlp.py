@@ -31,13 +31,13 @@ class OtlpCollector:
                 self.end_headers()
 
             def log_message(self, *words: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
 
     def env(self) -> dict[str, str]:
-        """Return what makes an Airflow export here."""
+        """Return the environment that makes an Airflow export its metrics here."""
         return {
             "AIRFLOW__METRICS__OTEL_ON": "True",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
@@ -45,7 +45,7 @@ class OtlpCollector:
         }
 
     def arrived(self) -> list[Measurement]:
-        """Return the last value of each of our series that came."""
+        """Return the last value of each of the package's series."""
         found: dict[tuple[str, tuple[tuple[str, str], ...]], Measurement] = {}
         for raw in self.requests:
             request = ExportMetricsServiceRequest.FromString(raw)

@@ -1,4 +1,4 @@
-"""A real Airflow whose people have names and rights, a Toggl to act on, and a store of a million deliveries."""
+"""An Airflow with users of different rights, a sandbox, and an event store of a million deliveries, for the page."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CONN_ID = "toggl_default"
 
 @dataclass(frozen=True)
 class PageSetup:
-    """Where people of a company look at Toggl.
+    """The parts of the setup.
 
-    :param rejected: the place of a delivery that could not be landed.
-    :param place: where its event store is.
+    :param rejected: the number of an event that could not be loaded.
+    :param place: the location of the event store.
     """
 
     home: AirflowHome
@@ -44,22 +44,22 @@ class PageSetup:
 
     @property
     def page(self) -> str:
-        """Where the page is."""
+        """Return the address of the page."""
         return f"{self.home.url}/toggl-page"
 
     @property
     def store_path(self) -> Path:
-        """The file of its event store."""
+        """Return the file of the event store."""
         return self.home.path / "toggl" / "events.sqlite"
 
     def sign_in(self, http: requests.Session, name: str) -> dict[str, str]:
-        """Return the headers of somebody who is signed in."""
+        """Sign a user in, and return the headers for their requests."""
         body = {"username": name, "password": PASSWORDS[name]}
         token = http.post(f"{self.home.url}/auth/token", json=body, timeout=30).json()["access_token"]
         return {"Authorization": f"Bearer {token}"}
 
     def deliver(self, body: bytes, signature: str | None = None) -> int:
-        """Deliver to the receiver beside the page; return the status of its answer."""
+        """Deliver a webhook body to the receiver; return the status of its answer."""
         with requests.Session() as http:
             http.trust_env = False
             headers = {HEADER: sign(body) if signature is None else signature}
@@ -71,12 +71,12 @@ class PageSetup:
 def running_page_setup(
     path: Path, *, many: int = MANY, dsn: str | None = None, padding: int = 0
 ) -> Iterator[PageSetup]:
-    """Yield it with its API server running.
+    """Yield the setup with a running API server.
 
-    :param path: a new directory for all of it.
-    :param many: deliveries of its store.
-    :param dsn: of a PostgreSQL that keeps them in place of SQLite.
-    :param padding: more bytes of each of them.
+    :param path: a new directory for all files.
+    :param many: the number of deliveries in the store.
+    :param dsn: a PostgreSQL for the store; None: SQLite.
+    :param padding: extra bytes in each delivery.
     """
     passwords = path / "passwords.json"
     passwords.write_text(json.dumps(PASSWORDS))
@@ -119,14 +119,14 @@ def running_page_setup(
         else:
             place = StoreLocation("postgres", dsn)
             fill_postgres_store(dsn, many, last=last, padding=padding)
-        rejected = tell_two_days(place, sandbox.workspace_id)
-        spend_two_days(home.path / "toggl" / "quota.sqlite", token_digest(sandbox.url, sandbox.token))
+        rejected = record_two_days_of_activity(place, sandbox.workspace_id)
+        record_two_days_of_requests(home.path / "toggl" / "quota.sqlite", token_digest(sandbox.url, sandbox.token))
         home.start("api-server", timeout=300)
         yield PageSetup(home, sandbox, rejected, place)
 
 
-def spend_two_days(path: Path, token: str) -> None:
-    """Leave in the quota book what requests of two days would have."""
+def record_two_days_of_requests(path: Path, token: str) -> None:
+    """Record two days of requests in the rate-limit state."""
     book, now = HostBook(path, token), time.time()
     book.set_lane("user", Lane(30, 22, now + 1800), now)
     book.set_lane("organization:9011", Lane(240, 171, now + 2400), now)
@@ -140,8 +140,8 @@ def spend_two_days(path: Path, token: str) -> None:
                 tally.count("organization:9011", 240, at)
 
 
-def tell_two_days(place: StoreLocation, workspace_id: int) -> int:
-    """Leave in the logbook what tasks and receivers of two days would have; return the place of a rejected one."""
+def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
+    """Record two days of tasks and deliveries in the activity log; return the number of a rejected event."""
     now = datetime.now(timezone.utc)
     with place.open() as store:
         logbook, last = store.logbook, store.last_seq()

@@ -16,9 +16,9 @@ import psutil
 
 
 def end_session(leaders: Iterable[subprocess.Popen[bytes]], *, timeout: float) -> None:
-    """Ask all processes of the sessions to end, wait, and kill those that did not.
+    """Terminate all processes of the sessions, wait, and kill the rest.
 
-    All and not only the leaders: a scheduler that is asked alone waits for its workers for ever.
+    All of them and not only the leaders, because a scheduler waits for its workers for ever.
 
     :param leaders: processes started with ``start_new_session=True``.
     :param timeout: in seconds; 0 kills at once.
@@ -34,7 +34,7 @@ def end_session(leaders: Iterable[subprocess.Popen[bytes]], *, timeout: float) -
 
 
 def session_members(sessions: Iterable[int]) -> list[int]:
-    """Return the process ids in those sessions, dead ones that nobody has waited for excepted."""
+    """Return the processes of the sessions, without zombies."""
     wanted = set(sessions)
     return [pid for pid in psutil.pids() if _session(pid) in wanted and _is_alive(pid)]
 

@@ -1,6 +1,6 @@
-"""A workspace whose life is drawn by chance: changes, deliveries, pulls and reconciliations, with every fault between.
+"""A workspace with a random hihistory: changes, deliveries, pulls and reconciliations, and every kind of fault.
 
-What happens is decided by a seed alone. When all is quiet again, one reconciliation must leave the truth.
+The seed alone decides what happens. In the end, one reconciliation must bring the warehouse to the truth.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ OpenTarget = Callable[[], Target]
 
 ZONES = ("Europe/Berlin", "America/New_York", "Pacific/Auckland", "UTC", "Asia/Kolkata")
 LISTS = tuple(stream for stream in STREAMS if stream != "time_entries")
-#: Before this day nothing of a model's workspace is.
+#: Nothing in the workspace is earlier than this day.
 SINCE = "2022-01-01"
 
 
 class Killed(BaseException):
-    """A process ends here, whatever it was at."""
+    """Ends a run as a killed process does."""
 
 
 def settings_of(chance: random.Random) -> dict[str, Any]:
-    """Draw what Toggl leaves undocumented."""
+    """Draw settings for what Toggl leaves undocumented."""
     choices: dict[str, tuple[Any, ...]] = {
         "plan": ("free", "premium"),
         "summary_gives_ids": (True, True, False),
@@ -71,9 +71,9 @@ def settings_of(chance: random.Random) -> dict[str, Any]:
 
 @dataclass
 class Model:
-    """One workspace, its receiver and its warehouse, under a seed.
+    """One workspace, its receiver and its warehouse.
 
-    :param open_target: opens the warehouse, as a task does at its start.
+    :param open_target: opens the warehouse, as a task does.
     """
 
     host: SandboxHost
@@ -81,7 +81,7 @@ class Model:
     folder: Path
     open_target: OpenTarget
     seed: int
-    story: list[str] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -90,35 +90,35 @@ class Model:
         self.world.change_user(self.world.owner, timezone=self.chance.choice(ZONES))
         self.toggl = self.host.serve(self.world)
         self.workspace = Workspace(self.toggl, self.folder / "unused.duckdb")
-        self.telling = WebhookStream(self.world, self.seed, subscriptions=1 + self.seed % 2)
+        self.stream = WebhookStream(self.world, self.seed, subscriptions=1 + self.seed % 2)
         self.events = self.folder / "events.sqlite"
         with SqliteEventStore(self.events) as store:
             store.prepare()
         self.receiver.receive_into(self.events)
-        self.on_its_way: list[bytes] = []
-        self.note(str(settings))
+        self.in_transit: list[bytes] = []
+        self.record(str(settings))
 
-    # -- a life ------------------------------------------------------------------------------------------------------
+    # -- history ------------------------------------------------------------------------------------------------------
 
     def live(self, steps: int) -> None:
-        """Let so many things happen, each of a kind drawn by chance."""
+        """Run random steps."""
         kinds: dict[Callable[[], None], float] = {
             self.change: 10,
             self.deliver: 8,
             self.drain: 5,
             self.pull: 5,
-            self.reconcile_as_it_comes: 3,
+            self.reconcile_with_interruption: 3,
             self.pass_time: 4,
-            self.order_fault: 6,
+            self.inject_fault: 6,
             self.change_rights_or_zone: 2,
         }
         for _ in range(steps):
             (act,) = self.chance.choices(list(kinds), list(kinds.values()))
-            self.note(act.__name__)
+            self.record(act.__name__)
             act()
 
     def settle(self) -> ReconcileSummary:
-        """Let all faults end and time pass, read the lists, and reconcile once; what webhooks lost stays lost."""
+        """End all faults, let time pass, pull the lists and reconcile once; lost deliveries stay lost."""
         self.toggl.clear_faults()
         self.world.change_user(self.world.owner, is_admin=True)
         self.world.settings.update({"retention_days": None})
@@ -128,33 +128,33 @@ class Model:
         return self.reconcile(rules=Rules(allow_mass=True))
 
     def wrong(self) -> list[str]:
-        """Return how the live rows of the warehouse differ from what is true."""
+        """Return how the live rows of the warehouse differ from the truth."""
         with self.open_target() as target:
             words = wrong(self.world, target)
-        # Nobody asked for what was moved to before the first day.
+        # Entries that were moved to before the first day are not read.
         before = [row["id"] for row in truth(self.world, "time_entries") if row["start"] < SINCE]
         return [word for word in words if not any(str(id_) in word for id_ in before)]
 
-    def note(self, words: str) -> None:
-        """Keep what happened, for who must find out why a seed fails."""
-        self.story.append(words)
+    def record(self, words: str) -> None:
+        """Record a step, to explain the failure of a seed."""
+        self.history.append(words)
 
-    # -- what can happen ---------------------------------------------------------------------------------------------
+    # -- steps ---------------------------------------------------------------------------------------------
 
     def change(self) -> None:
-        """People work; what they may does not depend on what the token's owner still may."""
+        """Make random changes, whatever the rights of the token's owner."""
         owner = self.world.owner
         may, owner.is_admin = owner.is_admin, True
         mutate(self.world, seed=self.chance.randrange(1_000_000), n=self.chance.choice((1, 5, 30)), kinds=list(KINDS))
         owner.is_admin = may
 
     def deliver(self) -> None:
-        """Toggl sends what it has to tell: late, doubled, out of order, and some of it never; and others send too."""
-        told = [event.body for event in self.telling.deliveries(lateness=20.0)]
+        """Deliver events: late, duplicated, out of order, some never; and forged ones too."""
+        bodies = [event.body for event in self.stream.deliveries(lateness=20.0)]
         lost = self.chance.choice((0.0, 0.1, 0.5, 1.0))
-        self.on_its_way += [body for body in told if self.chance.random() >= lost]
-        part = len(self.on_its_way) if self.chance.random() < 0.5 else self.chance.randrange(len(self.on_its_way) + 1)
-        now, self.on_its_way = self.on_its_way[:part], self.on_its_way[part:]
+        self.in_transit += [body for body in bodies if self.chance.random() >= lost]
+        part = len(self.in_transit) if self.chance.random() < 0.5 else self.chance.randrange(len(self.in_transit) + 1)
+        now, self.in_transit = self.in_transit[:part], self.in_transit[part:]
         self.receiver.clock.base = self.world.now().timestamp()
         self.receiver.clock.off = self.chance.choice((0.0, 0.0, 3600.0, -3600.0))
         assert set(self.receiver.deliver(now)) <= {200}
@@ -163,25 +163,25 @@ class Model:
             assert set(self.receiver.deliver([now[0][:-2]])) == {400}
 
     def drain(self) -> None:
-        """What was received is landed."""
+        """Load the received events."""
         with SqliteEventStore(self.events) as store, self.open_target() as target:
-            # Of somebody who left, ids alone do not say who it was.
+            # For a removed user, ids alone do not identify the user.
             Drain(store, target, DrainRequest("default", "model")).run()
 
     def pull(self) -> None:
-        """A stream is read, if nothing comes between."""
+        """Pull a stream, which may be interrupted."""
         self._try(lambda: self.run(self.chance.choice(("time_entries", *STREAMS)), **self._between()))
 
-    def reconcile_as_it_comes(self) -> None:
-        """A reconciliation is tried in the middle of it all."""
+    def reconcile_with_interruption(self) -> None:
+        """Reconcile, which may be interrupted."""
         self._try(lambda: self.reconcile(**self._between()))
 
     def pass_time(self) -> None:
-        """Nothing happens for a while."""
+        """Advance the clock."""
         self.world.advance(self.chance.choice((1, 60, 3_600, 90_000, 400_000)))
 
-    def order_fault(self) -> None:
-        """The next answers of Toggl are wrong in some way."""
+    def inject_fault(self) -> None:
+        """Make the next answers of the sandbox faulty."""
         times = self.chance.choice((1, 1, 2, 5))
         reports = {"path": "/reports/"}
         orders: list[tuple[str, dict[str, Any]]] = [
@@ -196,11 +196,11 @@ class Model:
             ),
         ]
         kind, order = self.chance.choice(orders)
-        self.note(f"{kind} {order}")
+        self.record(f"{kind} {order}")
         self.toggl.fault(kind, **order)
 
     def change_rights_or_zone(self) -> None:
-        """The token's owner loses rights, gets them back, moves, or the plan shows less."""
+        """Change the rights or zone of the token's owner, the retention of the plan, or the rounding."""
         world, chance = self.world, self.chance
         what = chance.randrange(4)
         if what == 0:
@@ -214,7 +214,7 @@ class Model:
         else:
             self.toggl.control("PATCH", "workspace", {"rounding": chance.choice((-1, 0, 1)), "rounding_minutes": 15})
 
-    # -- tasks -------------------------------------------------------------------------------------------------------
+    # -- runs -------------------------------------------------------------------------------------------------------
 
     def run(self, stream: str, before_call: Any = None, **options: Any) -> None:
         """Pull a stream once."""
@@ -233,7 +233,7 @@ class Model:
             return Reconcile(session, target, request).run()
 
     def _between(self) -> dict[str, Any]:
-        """Draw what comes between the requests of a run: nothing, somebody's work, a delivery, or its death."""
+        """Draw what interrupts a run: nothing, changes, or its death."""
         fate = self.chance.choice(("nothing", "nothing", "work", "kill"))
         at = self.chance.randrange(1, 6)
         calls = 0
@@ -248,20 +248,20 @@ class Model:
             if fate == "work":
                 self.change()
 
-        self.note(f"{fate} before request {at}")
+        self.record(f"{fate} before request {at}")
         return {"before_call": before_call}
 
     def _try(self, act: Callable[[], Any]) -> None:
         try:
             act()
         except TogglError as error:
-            self.note(f"{type(error).__name__}: {error}")
+            self.record(f"{type(error).__name__}: {error}")
         except Killed:
-            self.note("killed")
+            self.record("killed")
 
 
 def wrong(world: World, target: Target) -> list[str]:
-    """Return how the live rows of any warehouse differ from what is true, in every field that is landed."""
+    """Return how the live rows of any warehouse differ from the truth, in every loaded field."""
     words: list[str] = []
     for stream, fields in FIELDS.items():
         names = ", ".join(f'"{name}"' for name in ("id", *fields))

@@ -1,4 +1,4 @@
-"""The package's source files as data, for tests of its architecture."""
+"""The repository as data: source modules, benchmark programs, and generated pages of the documentation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Module:
         return ast.parse(self.text)
 
     def imports(self) -> set[str]:
-        """Return the dotted names of all that it imports anywhere, for type checkers and inside functions too."""
+        """Return the dotted names of all its imports, those for type checkers and inside functions included."""
         found = set()
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -53,7 +53,7 @@ class Module:
 
 @cache
 def package_modules() -> tuple[Module, ...]:
-    """Return every module of the package, in order of its path."""
+    """Return all modules of the package, ordered by path."""
     paths = sorted(path.relative_to(ROOT) for path in (ROOT / PACKAGE).rglob("*.py"))
     return tuple(Module(".".join(path.with_suffix("").parts).removesuffix(".__init__"), path) for path in paths)
 
@@ -62,7 +62,7 @@ PROGRAMS = ROOT / "benchmarks"
 
 
 def load_benchmark(name: str) -> ModuleType:
-    """Return benchmarks/<name>.py without running it; its imports of ``harness`` work as from the command line."""
+    """Import benchmarks/<name>.py; it can import ``harness``, as from the command line."""
     if str(PROGRAMS) not in sys.path:
         sys.path.append(str(PROGRAMS))
     spec = importlib.util.spec_from_file_location(f"benchmarks.{name.replace('/', '.')}", PROGRAMS / f"{name}.py")
@@ -76,7 +76,7 @@ def load_benchmark(name: str) -> ModuleType:
 
 @cache
 def reference() -> ModuleType:
-    """Return the program that makes the pages."""
+    """Import the program that generates the reference pages."""
     spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
     assert spec is not None
     assert spec.loader is not None
@@ -88,7 +88,7 @@ def reference() -> ModuleType:
 
 @cache
 def pages() -> dict[str, str]:
-    """Return the text of each page by its path below ``docs``."""
+    """Return the generated pages by their paths below ``docs``."""
     return dict(reference().pages())
 
 
@@ -97,14 +97,14 @@ _ROW = re.compile(r"^\| `(?P<name>toggl\.[\w.]+)` \| (?P<kind>\w+), [^|]+ \| (?P
 
 @dataclass(frozen=True)
 class Documented:
-    """A row of the table."""
+    """A row of the table of metrics."""
 
     kind: str
     tags: frozenset[str]
 
 
 def documented_metrics() -> Mapping[str, Documented]:
-    """Return what the page says, by name."""
+    """Return the rows of the metrics page by name."""
     return {
         row["name"]: Documented(row["kind"], frozenset(re.findall(r"<br>`(\w+)`: ", row["meaning"])))
         for row in _ROW.finditer(pages()["reference/metrics.md"])
@@ -112,9 +112,6 @@ def documented_metrics() -> Mapping[str, Documented]:
 
 
 def keep_for_the_docs(picture: Path, name: str) -> None:
-    """Put a picture that a test made and checked into the documentation, where that was asked for.
-
-    ``make screenshots`` asks for it; in all other runs the documentation stays as it is.
-    """
+    """Copy a picture of a test into the documentation, but only in ``make screenshots``."""
     if os.environ.get("KEEP_SCREENSHOTS"):
         shutil.copyfile(picture, ROOT / "docs" / "images" / name)

@@ -1,4 +1,4 @@
-"""A sandbox whose clock stands still, and a caller that speaks HTTP to it."""
+"""Sandboxes with a stopped clock, served one after another by one server, and clients of their APIs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NOON = datetime(2026, 3, 10, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 
 
 def build_still_world(*, entries: int = 300, days: int = 60, now: datetime = NOON, **settings: Any) -> World:
-    """Build a world whose time moves only when its control API is told to; without quota unless settings say so."""
+    """Build a world whose clock advances only on request; without a quota unless settings set one."""
     own = Settings()
     own.update({"quota_enforced": False, **settings})
     return build_world(seed=3, entries=entries, days=days, now=now, plan=own.plan, settings=own, clock=lambda: now)
 
 
 class SandboxHost:
-    """One server for all tests of a process: starting one for each would take longer than most tests."""
+    """One server for all tests of a process: starting a server takes longer than most tests."""
 
     def __init__(self) -> None:
         self._app = build_app(build_still_world(entries=0))
@@ -45,7 +45,7 @@ class SandboxHost:
         await self._app(scope, receive, send)
 
     def serve(self, world: World) -> HostedSandbox:
-        """Serve this world from now on, and let nothing of the one before go on."""
+        """Serve this world from now on, and stop everything of the one before."""
         self._app.state.sandbox.dispatcher.close()
         self._app = build_app(world)
         return HostedSandbox(self.url, world)
@@ -68,7 +68,7 @@ class HostedSandbox(SandboxClient):
 
 
 class ApiCaller:
-    """Speaks to a sandbox as one user."""
+    """Sends requests to a sandbox as one user."""
 
     def __init__(self, sandbox: HostedSandbox, token: str | None = None) -> None:
         self.sandbox = sandbox
@@ -84,7 +84,7 @@ class ApiCaller:
         return self.session.request(method, self.url + path, json=body, timeout=30, **options)
 
     def get(self, path: str, **query: Any) -> requests.Response:
-        """GET below /api/v9; ``{ws}`` and ``{org}`` are filled in."""
+        """Send a GET below /api/v9; ``{ws}`` and ``{org}`` become the ids."""
         return self.call("GET", "/api/v9" + self.fill(path), params=query)
 
     def write(self, method: str, path: str, body: Any = None, **query: Any) -> requests.Response:
@@ -92,11 +92,11 @@ class ApiCaller:
         return self.call(method, "/api/v9" + self.fill(path), body, params=query)
 
     def report(self, name: str, body: Any = None, **options: Any) -> requests.Response:
-        """POST a report."""
+        """Request a report."""
         return self.call("POST", f"/reports/api/v3/workspace/{self.sandbox.workspace_id}/{name}", body, **options)
 
     def search(self, **body: Any) -> requests.Response:
-        """POST a detailed report of the last 60 days unless told otherwise."""
+        """Request a detailed report, by default of the last 60 days."""
         return self.report("search/time_entries", {"start_date": "2026-01-09", "end_date": "2026-03-10", **body})
 
     def search_all(self, **body: Any) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ class ApiCaller:
         return rows
 
     def fill(self, path: str) -> str:
-        """Put the ids of workspace and organization into a path."""
+        """Insert the ids of workspace and organization into a path."""
         return path.format(ws=self.sandbox.workspace_id, org=self.world.organization.id)
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ ALL = [{"entity": "*", "action": "*"}]
 
 
 class WebhookCaller:
-    """Calls the API of webhooks as one user."""
+    """Sends requests to the Webhooks API as one user."""
 
     def __init__(self, toggl: ApiCaller) -> None:
         self.toggl = toggl
@@ -137,7 +137,7 @@ class WebhookCaller:
         return self.toggl.call(method, f"/webhooks/api/v1/{path}", body, **options)
 
     def create(self, url: str, **changes: Any) -> requests.Response:
-        """Ask for an enabled subscription to everything, unless told otherwise; what is None is left out."""
+        """Request a subscription, by default an enabled one to all events; fields that are None are left out."""
         body = {
             "url_callback": url,
             "event_filters": ALL,
@@ -152,21 +152,21 @@ class WebhookCaller:
         """Create a subscription and return it."""
         answer = self.create(url, **changes)
         assert answer.status_code == 200, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        created: dict[str, Any] = answer.json()
+        return created
 
     def one(self) -> dict[str, Any]:
-        """Return the only subscription, as the list tells it."""
-        (told,) = self.call("GET", self.all).json()
-        found: dict[str, Any] = told
-        return found
+        """Return the only subscription of the list."""
+        (found,) = self.call("GET", self.all).json()
+        only: dict[str, Any] = found
+        return only
 
-    def path(self, told: dict[str, Any]) -> str:
+    def path(self, subscription: dict[str, Any]) -> str:
         """Return the path of a subscription."""
-        return f"{self.all}/{told['subscription_id']}"
+        return f"{self.all}/{subscription['subscription_id']}"
 
     def track(self, **fields: Any) -> int:
-        """Make a time entry of an hour by REST, and return its id."""
+        """Create a time entry of one hour, and return its id."""
         body = {"created_with": "test", "start": "2026-03-10T09:00:00Z", "duration": 3600, **fields}
         answer = self.toggl.write("POST", "/workspaces/{ws}/time_entries", body)
         assert answer.status_code == 200, answer.text
@@ -178,12 +178,12 @@ class WebhookCaller:
 
 
 def events_of(callback: Callback) -> list[dict[str, Any]]:
-    """Return what came besides PINGs."""
+    """Return the received bodies other than PINGs."""
     return [body for body in callback.bodies if body["payload"] != "ping"]
 
 
 def write_subscription(registry: WebhookRegistry, world: World, **changes: Any) -> WebhookSubscription:
-    """Put a validated subscription into a registry, without a callback."""
+    """Add a validated subscription to a registry; its callback does not exist."""
     fields: dict[str, Any] = {
         "id": registry.next_subscription_id(),
         "workspace_id": world.workspace.id,

@@ -1,4 +1,4 @@
-"""Tries of a task as Airflow makes them: each with a context of its own, what outlives a try kept between them."""
+"""Attempts of a task as Airflow makes them: each has a context of its own, and the task's state outlives them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_toggl.core.errors import ApiError
 
-#: Of the tasks here.
+#: Retries of the tasks.
 RETRIES = 3
 
 
 class Killed(BaseException):
-    """The end of a try whose process is killed: nothing may catch it."""
+    """Ends an attempt as a killed process does: nothing may catch it."""
 
 
 class TaskStateStore:
-    """What Airflow 3.3 has as ``task_state_store``."""
+    """A replacement of Airflow 3.3's ``task_state_store``."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Any] = {}
@@ -37,7 +37,7 @@ class TaskStateStore:
 
 
 def task_state_store(airflow: str) -> TaskStateStore | None:
-    """Return what that version of Airflow has to keep things in."""
+    """Return the state store of a task in a version of Airflow; None if it has none."""
     return TaskStateStore() if airflow == "3.3" else None
 
 
@@ -50,9 +50,9 @@ def context_of(
     max_tries: int = RETRIES,
     **run: Any,
 ) -> dict[str, Any]:
-    """Return what a try of a task gets; without a store it is that of Airflow 3.2.
+    """Return the context of an attempt; without a store, that of Airflow 3.2.
 
-    :param max_tries: as many retries as the task has, until somebody clears it: then so many more than were tried.
+    :param max_tries: the retries of the task; after a clear, that many more than were made.
     """
     ti = SimpleNamespace(
         dag_id="dag", task_id=task_id, run_id="run", map_index=-1, try_number=try_number, max_tries=max_tries
@@ -68,10 +68,10 @@ def run_attempts(
     store: TaskStateStore | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> Any:
-    """Try a task until it succeeds, as Airflow does; return its result.
+    """Run attempts of a task until one succeeds, as Airflow does; return its result.
 
-    :param build: the operator of each try: nothing of the last one is left.
-    :param between: what happens between two tries.
+    :param build: returns a new operator for each attempt.
+    :param between: called between two attempts.
     """
     started = datetime.now(timezone.utc)
     for number in range(1, tries + 1):
@@ -82,4 +82,4 @@ def run_attempts(
             if number == tries:
                 raise
             between()
-    raise AssertionError("no try")
+    raise AssertionError("no attempt")

@@ -1,4 +1,4 @@
-"""Lines of a task's log, with the fields that Airflow gives them."""
+"""The log lines of a task with their fields."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from airflow_provider_toggl.core import log_fields, metrics
 
 @contextmanager
 def task_log() -> Iterator[Callable[[str], Mapping[str, Any]]]:
-    """Keep what operators and sensors log within; yields what finds the one line that has a text, with its fields."""
-    # As in a task's own process, in which nothing of this package has been done yet.
+    """Collect log lines; yield a function that returns the fields of the only line with a given text."""
+    # As in a new process of a task.
     metrics.send_to(None)
     log_fields.bind_with(nullcontext)
 

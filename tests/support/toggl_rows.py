@@ -1,4 +1,4 @@
-"""Rows as Toggl writes them, pages of them, and a look into the warehouse that they land in."""
+"""Rows of Toggl's answers, batches of decoded rows, and queries of the warehouse."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NOON = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)
 
 
 def at(seconds: float) -> datetime:
-    """Return the instant so many seconds after noon."""
+    """Return the time ``seconds`` after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def report_row(id_: int = 1, **fields: Any) -> dict[str, Any]:
-    """Return a row of the detailed report with one entry; fields of the entry are given like those of the row."""
+    """Return a row of a detailed report with one time entry; ``fields`` are of the row or of the entry."""
     entry = {
         "id": id_,
         "seconds": 2700,
@@ -50,7 +50,7 @@ def report_row(id_: int = 1, **fields: Any) -> dict[str, Any]:
 
 
 def v9_entry(id_: int = 1, **fields: Any) -> dict[str, Any]:
-    """Return a time entry as v9 and webhooks write it."""
+    """Return a time entry as in v9 and webhooks."""
     return {
         "id": id_,
         "workspace_id": WORKSPACE,
@@ -74,17 +74,17 @@ def v9_entry(id_: int = 1, **fields: Any) -> dict[str, Any]:
 
 
 def page(*rows: Any) -> bytes:
-    """Return an answer's body."""
+    """Return the body of an answer with these rows."""
     return json.dumps(list(rows)).encode()
 
 
 def decode(stream: str, *rows: Any, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> Batch:
-    """Return the batch of rows observed so many seconds after noon."""
+    """Return the decoded batch of rows that were observed ``seconds`` after noon."""
     return decode_page(stream, page(*rows), Observation(workspace_id, at(seconds)))
 
 
 def entries(*ids: int, seconds: float = 0.0, **fields: Any) -> Batch:
-    """Return a batch of report rows that are alike but for their ids."""
+    """Return a batch of report rows that differ only in their ids."""
     return decode("time_entries", *(report_row(id_, **fields) for id_ in ids), seconds=seconds)
 
 
@@ -95,7 +95,7 @@ def tags(*ids: int, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> Batc
 
 
 def query(path: Path, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run a query as an analyst would, in a connection of its own and with our schema as the current one."""
+    """Run a query in a connection of its own, with the package's schema as the current one."""
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute("set schema = 'toggl'").fetchall()
         return connection.execute(sql, list(parameters)).fetchall()

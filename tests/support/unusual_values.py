@@ -1,4 +1,4 @@
-"""One corpus of values that a field of Toggl's answers and events may hold, as JSON texts, and rows that hold them."""
+"""Unusual values of fields, as JSON texts, and answers and events that contain them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from airflow_provider_toggl.core.events.store import NewEvent
 from airflow_provider_toggl.core.load.event_shapes import STREAM_OF
 
 AT = "2025-05-02T17:03:50+00:00"
-MARK = "the odd value"
+MARK = "the unusual value"
 
-#: An object of each entity of webhooks, as v9 and webhooks write it.
+#: An object of each webhook entity.
 OBJECTS: dict[str, dict[str, Any]] = {
     "time_entry": entry_payload(1),
     "project": {
@@ -45,11 +45,11 @@ OBJECTS: dict[str, dict[str, Any]] = {
         "at": AT,
     },
 }
-#: What lists of users say of a member of a workspace.
+#: A user in the lists of users.
 USER = {"id": 1, "workspace_id": WORKSPACE, "fullname": "A Person", "email": "a@b.c"}
 USER_KEYS = {"user_id": "id", "name": "fullname", "active": "is_active", "admin": "is_admin"}
 
-#: Keys of a report's row and of its entries, by those of v9 that fill the same column.
+#: Keys of report rows by the v9 keys for the same column.
 REPORT_KEYS = {"duration": "seconds"}
 
 TEXTS = [
@@ -128,11 +128,11 @@ def literals_for(type_: str) -> list[str]:
 
 @dataclass(frozen=True)
 class ObjectForms:
-    """One object, told by a list, by an event and, of time entries, by a report.
+    """One object as a list, an event and, for time entries, a report contain it.
 
-    :param page: a list's row.
-    :param event: as a receiver stored it.
-    :param report: a report's row, None where it has no such field.
+    :param page: the row of a list.
+    :param event: as stored by a receiver.
+    :param report: the row of a report; None if reports have no such field.
     """
 
     stream: str
@@ -142,21 +142,21 @@ class ObjectForms:
 
 
 def object_with(entity: str, key: str, literal: str, *, id_: int = 1) -> ObjectForms:
-    """Return an object one of whose fields holds a JSON text.
+    """Return an object with a JSON text as the value of one field.
 
-    :param key: as webhooks name the field.
+    :param key: the name of the field in webhooks.
     """
     stream = STREAM_OF[entity]
-    told = {**OBJECTS[entity], key: MARK}
+    fields = {**OBJECTS[entity], key: MARK}
     if key != "id" and entity != "workspace_user":
-        told["id"] = id_
+        fields["id"] = id_
     if key != "user_id" and entity == "workspace_user":
-        told["user_id"] = id_
-    listed = told
+        fields["user_id"] = id_
+    listed = fields
     if entity == "workspace_user":
         listed = {**USER, "id": id_, USER_KEYS.get(key, key): MARK}
     report = _report(key, id_) if entity == "time_entry" else None
-    raw = put(webhook_body(entity, "updated", told, event_id=id_, metadata={f"{entity}_id": str(id_)}), literal)
+    raw = put(webhook_body(entity, "updated", fields, event_id=id_, metadata={f"{entity}_id": str(id_)}), literal)
     return ObjectForms(
         stream,
         put(json.dumps(listed).encode(), literal),
@@ -166,7 +166,7 @@ def object_with(entity: str, key: str, literal: str, *, id_: int = 1) -> ObjectF
 
 
 def put(text: bytes, literal: str) -> bytes:
-    """Return a JSON text with a literal in place of the mark."""
+    """Replace the mark in a JSON text."""
     return text.replace(json.dumps(MARK).encode(), literal.encode())
 
 
@@ -179,7 +179,7 @@ def _report(key: str, id_: int) -> dict[str, Any] | None:
 
 
 def _store(raw: bytes, entity: str, id_: int) -> NewEvent:
-    """Return the event as a receiver stores it; of one that receivers refuse today, as an earlier one might have."""
+    """Return the event as a receiver stores it; one that receivers refuse now, as an earlier version stored it."""
     try:
         return received_event(raw)
     except DeliveryRefused:

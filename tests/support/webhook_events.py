@@ -1,4 +1,4 @@
-"""What webhooks tell: bodies with any content, and the events that a receiver makes of them."""
+"""Webhook bodies with any content, and the events that a receiver stores for them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from support.toggl_rows import NOON, v9_entry
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import NewEvent
 
-#: How long after an event its delivery was sent.
+#: Time between an event and its delivery.
 TRANSPORT_TIME = timedelta(milliseconds=340)
 
 
 def entry_payload(id_: int = 1, **fields: Any) -> dict[str, Any]:
-    """Return a time entry as webhooks write it: like v9, with ``at`` in whole seconds."""
+    """Return a time entry as in webhooks: like v9, with ``at`` in whole seconds."""
     return {**v9_entry(id_), "at": "2025-05-02T17:03:50+00:00", **fields}
 
 
@@ -29,9 +29,10 @@ def webhook_body(
     event_id: int | None = None,
     **envelope: Any,
 ) -> bytes:
-    """Return a body of an event so many seconds after noon.
+    """Return the body of an event.
 
-    :param envelope: keys of the envelope instead of the usual ones; None leaves a key out. ``metadata`` is added to.
+    :param seconds: when it happened, in seconds after noon.
+    :param envelope: replaces keys of the envelope, None removes them; ``metadata`` is merged.
     """
     moment = NOON + timedelta(seconds=seconds)
     identity = payload.get("id", 1) if isinstance(payload, dict) else 1
@@ -59,7 +60,7 @@ def webhook_body(
 
 
 def received_event(raw: bytes, *, received_at: datetime | None = None, conn_id: str = "toggl_default") -> NewEvent:
-    """Return what a receiver appends for a body."""
+    """Return the event that a receiver stores for a body."""
     message = parse_message(raw)
     return NewEvent(
         subscription_id=message.subscription_id,
@@ -93,10 +94,10 @@ def change_event(
     metadata: dict[str, Any] | None = None,
     **payload: Any,
 ) -> NewEvent:
-    """Return a verified delivery, as the receiver hands it to the store.
+    """Return the stored event of a change.
 
-    :param created_at: now by default, and ``received_at`` likewise.
-    :param payload: of what changed; its ``id`` is 1000 more than the event's by default.
+    :param created_at: by default now, like ``received_at``.
+    :param payload: fields of the changed record; its ``id`` is by default 1000 more than the event's.
     """
     created = created_at or datetime.now(timezone.utc)
     body = json.dumps(

@@ -1,4 +1,4 @@
-"""A sandbox whose changes are told in its own bodies: doubled, late and out of order, without a network."""
+"""The webhook deliveries of a sandbox's changes: duplicated, late and out of order, without a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
-#: What must be right of each stream that events tell of.
+#: The fields of each stream that events contain.
 FIELDS: dict[str, tuple[str, ...]] = {
     "time_entries": (
         "workspace_id",
@@ -47,53 +47,53 @@ REQUEST = DrainRequest("default", "test")
 
 
 class WebhookStream:
-    """Listens to a world and keeps what its webhooks would send.
+    """Collects the events of a world's changes.
 
-    :param seed: decides how much time passes after each change: often less than a second, so that several changes of
-        a thing have the same ``at``.
-    :param subscriptions: how many want every event.
+    :param seed: decides the time between changes: often less than a second, so that several changes of a record have
+        the same ``at``.
+    :param subscriptions: the number of subscriptions to all events.
     """
 
     def __init__(self, world: World, seed: int, subscriptions: int = 1) -> None:
         self.world = world
-        self.told: list[WebhookEvent] = []
+        self.events: list[WebhookEvent] = []
         self.rng = random.Random(seed)
         self._registry = WebhookRegistry(world)
         for _ in range(subscriptions):
             self._subscribe()
-        world.listeners.append(self._note)
+        world.listeners.append(self._record)
 
     def change(self, count: int) -> None:
-        """Make so many changes of any kind."""
+        """Make random changes."""
         mutate(self.world, seed=self.rng.randrange(1_000_000), n=count)
 
     def deliveries(self, lateness: float = 200.0) -> list[NewEvent]:
-        """Return what was told since the last call, as it comes: late, not in order, and some of it again.
+        """Return the deliveries since the last call, as they arrive: late, out of order, and some of them twice.
 
-        :param lateness: by how many places an event is late on the average of those that are.
+        :param lateness: the average number of positions that a late event is late.
         """
-        told, self.told = self.told, []
+        events, self.events = self.events, []
         arrivals: list[tuple[float, WebhookEvent]] = []
-        for place, one in enumerate(told):
-            # Most come as they are sent, some late, a few very late; and any may come more than once.
+        for position, one in enumerate(events):
+            # Most arrive as they are sent, some late, a few very late; and any may arrive more than once.
             for _ in range(1 + (self.rng.random() < 0.1) + (self.rng.random() < 0.02)):
                 late = self.rng.choice((0.0, 3.0, lateness, lateness * 20))
-                arrivals.append((place + self.rng.expovariate(1.0) * late, one))
+                arrivals.append((position + self.rng.expovariate(1.0) * late, one))
         arrivals.sort(key=lambda pair: pair[0])
         return [received_event(self._body(one)) for _, one in arrivals]
 
     def bodies(self) -> list[NewEvent]:
-        """Return what was told since the last call, once and in order."""
-        told, self.told = self.told, []
-        return [received_event(self._body(one)) for one in told]
+        """Return the deliveries since the last call, once and in order."""
+        events, self.events = self.events, []
+        return [received_event(self._body(one)) for one in events]
 
-    def _note(self, change: WorldChange) -> None:
-        self.told += self._registry.create_events(change)
+    def _record(self, change: WorldChange) -> None:
+        self.events += self._registry.create_events(change)
         self.world.advance(self.rng.choice((0.002, 0.05, 0.3, 2.0)))
 
     def _body(self, one: WebhookEvent) -> bytes:
         subscription = self._registry.subscriptions[one.subscription_id]
-        # A try later than the first has another timestamp.
+        # Later attempts have other timestamps.
         sent_at = self.world.now() + timedelta(seconds=self.rng.random())
         return encode(build_envelope(one, subscription=subscription, timestamp=nanos_z(sent_at, 7)))
 
@@ -121,7 +121,7 @@ def drain(store: SqliteEventStore, warehouse: Path) -> DrainSummary:
 
 
 def wrong(world: World, warehouse: Path) -> list[str]:
-    """Return how the live rows of a warehouse differ from what is true, in every field that events tell."""
+    """Return how the live rows of a warehouse differ from the truth, in every field that events contain."""
     words: list[str] = []
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'; set schema = 'toggl'").fetchall()
@@ -133,14 +133,14 @@ def wrong(world: World, warehouse: Path) -> list[str]:
 
 
 def differences(world: World, stream: str, rows: dict[int, dict[str, Any]]) -> list[str]:
-    """Return how live rows of a stream differ from what is true.
+    """Return how the live rows of a stream differ from the truth.
 
     :param rows: by id, with the fields of ``FIELDS``.
     """
     wanted = {row["id"]: row for row in truth(world, stream) if not row["deleted_at"]}
     words = [f"{stream} {id_} is missing" for id_ in wanted.keys() - rows.keys()]
     if stream != "users":
-        # Nothing in the list of users says who has left.
+        # The list of users does not show who was removed.
         words += [f"{stream} {id_} should be gone" for id_ in rows.keys() - wanted.keys()]
     for id_ in wanted.keys() & rows.keys():
         words += _differences(f"{stream} {id_}", wanted[id_], rows[id_])

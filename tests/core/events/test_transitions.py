@@ -437,9 +437,9 @@ def test_bodies_of_toggl_in_any_order_bring_no_transition_more_often_than_in_ord
     # Two subscriptions deliver each change; and many changes have the same `at`.
     telling = WebhookStream(world, seed, subscriptions=2)
     telling.change(300)
-    told = telling.told
+    told = telling.events
     in_order = telling.bodies()
-    telling.told = told
+    telling.events = told
     one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
     expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
     assert count_transitions(tmp_path / "both.sqlite", in_order) == expected

@@ -1,4 +1,4 @@
-"""A real Chromium of this machine, without a window and with a profile of its own."""
+"""A headless Chromium with a profile of its own."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def find_chromium() -> tuple[str, str] | None:
 
 @contextmanager
 def open_chromium(profile: Path) -> Iterator[Chrome]:
-    """Yield the browser, and end it afterwards.
+    """Yield the browser, and close it afterwards.
 
-    The test is skipped where the machine has no Chromium, and fails there with ``REQUIRE_BROWSER=1``.
+    Without Chromium the test is skipped; with ``REQUIRE_BROWSER=1`` it fails.
 
     :param profile: a new directory for what the browser stores.
     """
@@ -64,7 +64,7 @@ def open_chromium(profile: Path) -> Iterator[Chrome]:
 
 
 def find(chrome: Chrome, selector: str) -> WebElement:
-    """Return an element once it is to be seen."""
+    """Wait until an element is visible, and return it."""
 
     def visible(chrome: Chrome) -> WebElement | None:
         element = chrome.find_element(By.CSS_SELECTOR, selector)
@@ -76,9 +76,9 @@ def find(chrome: Chrome, selector: str) -> WebElement:
 
 
 def wait_until(chrome: Chrome, condition: Callable[[Chrome], T], what: str, timeout: float = 30) -> T:
-    """Ask until the answer is truthy, and return it; a page that is just changing counts as a no.
+    """Wait until a condition holds, and return its result; errors of a changing page count as not yet.
 
-    :param what: what is waited for, for the error.
+    :param what: a description for the error.
     :param timeout: in seconds.
     """
     patience = WebDriverWait(chrome, timeout, poll_frequency=0.1, ignored_exceptions=[WebDriverException])

