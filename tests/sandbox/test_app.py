@@ -220,7 +220,7 @@ def test_a_write_can_be_carried_out_when_its_connection_has_long_ended(toggl: Ap
 
 
 def test_a_slow_answer_does_not_keep_others_waiting(toggl: ApiCaller) -> None:
-    toggl.sandbox.fault("slow", seconds=3, match={"path": "/me/id"})
+    toggl.sandbox.fault("slow", seconds=1, match={"path": "/me/id"})
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(requests.get, toggl.url + "/api/v9/me/id", auth=toggl.session.auth, timeout=30)
         assert toggl.get("/me").status_code == 200

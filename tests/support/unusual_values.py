@@ -137,7 +137,7 @@ class ObjectForms:
 
     stream: str
     page: bytes
-    received_event: NewEvent
+    event: NewEvent
     report: bytes | None
 
 
