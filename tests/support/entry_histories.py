@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.load.records import Batch
 from airflow_provider_toggl.core.load.schemas import TABLES
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
 
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, **fields: Any) -> Batch:
@@ -125,7 +125,6 @@ def _draw(chance: random.Random, id_: int, moment: float) -> Batch:
 
 
 LOWEST = datetime.min.replace(tzinfo=timezone.utc)
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 ENTRIES = TABLES["time_entries"]
 
 

@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from support.toggl_rows import NOON, v9_entry
+from support.toggl_rows import NOON, WORKSPACE, v9_entry
 
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import NewEvent
@@ -41,7 +41,7 @@ def webhook_body(
         "event_user_id": "10",
         "model": entity,
         f"{entity}_id": str(identity),
-        "workspace_id": str(EVENT_WORKSPACE),
+        "workspace_id": str(WORKSPACE),
         **envelope.pop("metadata", {}),
     }
     document = {
