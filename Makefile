@@ -3,6 +3,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 # Processes that run tests.
 WORKERS ?= 2
+CORES   := $(shell nproc 2>/dev/null || echo 2)
 LOCK_ARGS ?=
 
 VENV    := .venv
@@ -16,19 +17,22 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help demo test test-newest test-oldest lint bench soak docs dist installs screenshots lock clean browser mariadb
+.PHONY: help check demo test test-newest test-oldest lint bench soak docs dist installs screenshots lock clean browser mariadb style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-help: ## what can be made
+help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Another Python: make PYTHON=python3.12 ... (after make clean). More for pytest: make test PYTEST_ARGS='-k quota'"
 
-demo: $(VENV)/.ready ## a local Toggl, a real Airflow, and a workspace landed in DuckDB; DEMO_EXIT=1 ends when it is done
+check: lint ## before each commit, within a minute: style, types, and tests of core and sandbox without processes or servers
+	$(VENV)/bin/python -m pytest -q -n $(CORES) -m unit tests/architecture tests/core tests/sandbox $(PYTEST_ARGS)
+
+demo: $(VENV)/.ready ## a local Toggl and a real Airflow that loads a workspace into DuckDB; DEMO_EXIT=1 ends when it is done
 	@exec $(VENV)/bin/python scripts/demo.py
 
-test: lint test-newest test-oldest docs ## everything: lint, types, tests on the newest and the oldest Airflow, docs
+test: lint test-newest test-oldest docs ## everything: style, types, all tests on the newest and the oldest Airflow, docs
 	@$(MAKE) --no-print-directory browser mariadb
 
 test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
@@ -37,34 +41,38 @@ test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
 test-oldest: $(OLDEST)/.ready browser
 	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "airflow and not soak and not newest" $(PYTEST_ARGS)
 
-lint: $(VENV)/.ready ## style and types
+lint: style types ## style and types
+
+style: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb ## every benchmark, each printing JSON; fails at the end if one missed a limit
+bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb ## all benchmarks, each printing JSON; fails at the end if one missed a limit
 	@missed=; for program in $(sort $(wildcard benchmarks/*.py)); do \
 	  $(VENV)/bin/python $$program || missed="$$missed $$program"; done; \
 	if [ -n "$$missed" ]; then echo "A limit was missed, or the program failed:$$missed" >&2; exit 1; fi; echo "Every limit holds."
 
-soak: $(VENV)/.ready ## the long fault runs, again and again in random order, for SOAK_ROUNDS rounds (10)
+soak: $(VENV)/.ready ## the long fault tests, in random order, SOAK_ROUNDS times (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
 
-docs: $(VENV)/.ready ## the documentation, into site/, with every warning an error
+docs: $(VENV)/.ready ## the documentation, into site/; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
 
-dist: $(VENV)/.ready ## wheel and sdist, into dist/, checked
+dist: $(VENV)/.ready ## wheel and sdist, into dist/, with tests of both
 	$(VENV)/bin/python -m hatchling build -d dist
 	$(VENV)/bin/python -m pytest -q tests/packaging -m "not soak"
 
-installs: $(VENV)/.ready ## the wheel, installed with each Python that is here and both Airflows; before a release
+installs: $(VENV)/.ready ## the wheel, installed with each Python of this machine and both Airflows; before a release
 	$(VENV)/bin/python -m pytest -q -m installs tests/packaging $(PYTEST_ARGS)
 
-screenshots: $(VENV)/.ready ## the documentation's pictures, as tests see what they show; with a font that has Japanese letters
+screenshots: $(VENV)/.ready ## new pictures of the documentation; needs a font with Japanese letters
 	KEEP_SCREENSHOTS=1 RENEW_IMAGES=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/report tests/docs/test_tutorials.py
 
-lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to what is newest)
+lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to the newest versions)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) pyproject.toml --extra polars --extra report --extra sandbox requirements/airflow-newest.in -o requirements/airflow-newest.txt
 	$(COMPILE) pyproject.toml --extra polars --extra report --extra sandbox requirements/airflow-oldest.in --exclude-newer 2026-07-01 \
@@ -83,7 +91,7 @@ browser:
 mariadb:
 	@scripts/find-mariadb.sh
 
-# Stamp files: an environment is made again only when its lock or the package's metadata is newer.
+# Stamp files: an environment is made again only if its lock or the package's metadata is newer.
 $(UV): requirements/uv.txt
 	@scripts/make-venv.sh $(PYTHON) $(UV_VENV)
 	$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<

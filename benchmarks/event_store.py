@@ -26,9 +26,9 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-from support.event_stores import StorePlace
-from support.postgres import running_postgres
-from support.told_events import body, entry_payload, event
+from support.event_stores import StoreLocation
+from support.servers.postgres import running_postgres
+from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent
 from airflow_provider_toggl.core.events.tail import Subscription, Tail
@@ -46,19 +46,22 @@ def make_events(count: int, *, skip: int = 0) -> list[NewEvent]:
     """Return events as the receiver makes them, with some text in them as in captured ones."""
     now, text = datetime.now(timezone.utc), "Besprechung " * 20
     return [
-        event(body(action="updated", payload=entry_payload(number, description=text), seconds=number), received_at=now)
+        received_event(
+            webhook_body(action="updated", payload=entry_payload(number, description=text), seconds=number),
+            received_at=now,
+        )
         for number in range(skip + 1, skip + count + 1)
     ]
 
 
 @contextmanager
-def places() -> Iterator[list[StorePlace]]:
+def places() -> Iterator[list[StoreLocation]]:
     """Yield a place of each engine."""
     with tempfile.TemporaryDirectory() as folder, running_postgres() as server:
-        yield [StorePlace("sqlite", str(Path(folder) / "events.sqlite")), StorePlace("postgres", server.dsn)]
+        yield [StoreLocation("sqlite", str(Path(folder) / "events.sqlite")), StoreLocation("postgres", server.dsn)]
 
 
-def measure_append(place: StorePlace, count: int, singles: int) -> dict[str, Any]:
+def measure_append(place: StoreLocation, count: int, singles: int) -> dict[str, Any]:
     """Return events a second, in transactions of 32 and of one."""
     events = make_events(count + singles)
     with place.open() as store:
@@ -82,7 +85,7 @@ def measure_append(place: StorePlace, count: int, singles: int) -> dict[str, Any
 
 
 @contextmanager
-def writer(place: StorePlace, count: int, first: int) -> Iterator[subprocess.Popen[str]]:
+def writer(place: StoreLocation, count: int, first: int) -> Iterator[subprocess.Popen[str]]:
     """Yield a process that stores events one by one, and prints when each was stored."""
     order = json.dumps({**asdict(place), "count": count, "first": first})
     command = [sys.executable, __file__, "--work", order]
@@ -109,7 +112,7 @@ def stored_at(process: subprocess.Popen[str]) -> dict[int, float]:
 
 def work(order: dict[str, Any]) -> None:
     """Store events one by one, and print when each was stored, by the clock that all processes share."""
-    place = StorePlace(order["engine"], order["where"], order["schema"])
+    place = StoreLocation(order["engine"], order["where"], order["schema"])
     events = make_events(order["count"], skip=order["first"])
     moments = []
     with place.open() as store:
@@ -129,7 +132,7 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": round(cuts[49] * 1000, 2), "p99_ms": round(cuts[98] * 1000, 2)}
 
 
-def measure_wait(place: StorePlace, count: int, first: int) -> dict[str, Any]:
+def measure_wait(place: StoreLocation, count: int, first: int) -> dict[str, Any]:
     """Return the milliseconds from the return of an append in one process to the end of a wait in another."""
     with place.open() as store, writer(place, count, first) as process:
         last, ended = store.last_seq(), {}
@@ -154,7 +157,7 @@ class CountedStore:
         return getattr(self._store, name)
 
 
-def measure_tail(place: StorePlace, subscribers: int, count: int, first: int) -> dict[str, Any]:
+def measure_tail(place: StoreLocation, subscribers: int, count: int, first: int) -> dict[str, Any]:
     """Return what a tail asks of the store, and when the last of its subscribers has an event."""
     with place.open() as store, writer(place, count, first) as process:
         counted = CountedStore(store)
@@ -191,7 +194,7 @@ async def follow(
     return ended
 
 
-def measure(place: StorePlace, options: argparse.Namespace) -> dict[str, Any]:
+def measure(place: StoreLocation, options: argparse.Namespace) -> dict[str, Any]:
     """Measure all of one engine."""
     append = measure_append(place, options.events, options.singles)
     first = options.events + options.singles

@@ -25,9 +25,9 @@ from urllib.parse import urlencode
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import requests
-from support.many_events import FIRST_ENTITY, FIRST_EVENT
-from support.office import CONN_ID, MANY, Office, running_office
-from support.postgres import PostgresServer, running_postgres
+from support.event_stores import FIRST_ENTITY, FIRST_EVENT
+from support.page_setup import CONN_ID, MANY, PageSetup, running_page_setup
+from support.servers.postgres import PostgresServer, running_postgres
 
 from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
 from airflow_provider_toggl.core.events.logbook import MOST_REFUSALS, REJECTED, RefusalFilter, Refused
@@ -81,7 +81,7 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     return list_deliveries(store, wanted, before=before)
 
 
-def cases(office: Office, many: int) -> list[Case]:
+def cases(office: PageSetup, many: int) -> list[Case]:
     """Return every kind of page, and for each filter something frequent, something rare and nothing."""
     now = datetime.now(timezone.utc)
     span = timedelta(seconds=0.8 * many)
@@ -121,7 +121,7 @@ def cases(office: Office, many: int) -> list[Case]:
     ]
 
 
-def refuse_many(office: Office, count: int) -> None:
+def refuse_many(office: PageSetup, count: int) -> None:
     """Fill what is kept of refusals, half of them rejections."""
     now = datetime.now(timezone.utc)
     with office.place.open() as store:
@@ -137,18 +137,18 @@ def refuse_many(office: Office, count: int) -> None:
 
 
 @contextmanager
-def engine(name: str, folder: Path, many: int) -> Iterator[tuple[Office, Callable[[], None]]]:
+def engine(name: str, folder: Path, many: int) -> Iterator[tuple[PageSetup, Callable[[], None]]]:
     """Yield an office over one engine, and what makes the store cold."""
     with ExitStack() as stack:
         server = stack.enter_context(running_postgres()) if name == "postgres" else None
         office = stack.enter_context(
-            running_office(folder, many=many, dsn=server.dsn if server else None, padding=PADDING)
+            running_page_setup(folder, many=many, dsn=server.dsn if server else None, padding=PADDING)
         )
         refuse_many(office, MOST_REFUSALS - 1)
         yield office, lambda: cool(office, server)
 
 
-def cool(office: Office, server: PostgresServer | None) -> None:
+def cool(office: PageSetup, server: PostgresServer | None) -> None:
     """Let nothing of the store be in memory: a server begins anew, and the system forgets the files."""
     if server:
         server.restart()
@@ -171,7 +171,7 @@ def took(what: Callable[[], object]) -> float:
 
 
 def measure_case(
-    case: Case, office: Office, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
+    case: Case, office: PageSetup, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
 ) -> dict[str, Any]:
     """Return how long a page takes, over HTTP and its queries alone, in milliseconds."""
 

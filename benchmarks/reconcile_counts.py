@@ -30,10 +30,10 @@ from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 SEED = 7
 DAYS = 360

@@ -123,7 +123,7 @@ def limits_of(result: dict[str, Any]) -> list[Limit]:
 @contextlib.contextmanager
 def stores(folder: Path) -> Iterator[dict[str, str]]:
     """Yield the places of an empty store of each kind: a file, and a server's address."""
-    from support.postgres import running_postgres
+    from support.servers.postgres import running_postgres
 
     with running_postgres() as server:
         yield {"sqlite": str(folder / "events.sqlite"), "postgres": server.dsn}
@@ -141,11 +141,11 @@ def open_store(url: str) -> Any:
 
 def write_events(url: str, events: int) -> None:
     """Append events one by one, 10 ms apart, each of a project of its own, and print when each was committed."""
-    from support.changes import change
+    from support.webhook_events import change_event
 
     with open_store(url) as store:
         for number in range(events):
-            event = change(number + 1, project_id=number)
+            event = change_event(number + 1, project_id=number)
             store.append([event])
             print(time.monotonic_ns(), flush=True)
             time.sleep(0.01)
@@ -213,7 +213,7 @@ def measure_queries(seconds: float = 5.0) -> dict[str, Any]:
 
 async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> float:
     """Count what the triggers of this process ask of a SQLite store once all of them wait."""
-    from support.changes import change
+    from support.webhook_events import change_event
 
     from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -241,7 +241,7 @@ async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> fl
             for name, original in originals.items():
                 setattr(SqliteEventStore, name, count(original))
             for number in range(round(seconds * 10)):
-                await asyncio.to_thread(store.append, [change(number + 1, project_id=1)])
+                await asyncio.to_thread(store.append, [change_event(number + 1, project_id=1)])
                 await asyncio.sleep(0.1)
             for name, original in originals.items():
                 setattr(SqliteEventStore, name, original)
@@ -254,7 +254,7 @@ async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> fl
 def measure_airflow(turns: int) -> dict[str, Any]:
     """Return the seconds from event to task start of ours and of the toy, taking turns in one Airflow."""
     from support.airflow_home import AirflowHome
-    from support.changes import change
+    from support.webhook_events import change_event
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -275,7 +275,7 @@ def measure_airflow(turns: int) -> dict[str, Any]:
                     lambda: store.find_consumer("toggl://4502339761/events/benchmark"), timeout=120, what="our watcher"
                 )
                 acts: dict[str, Callable[[int], Any]] = {
-                    "ours": lambda turn: store.append([change(turn + 1)]),
+                    "ours": lambda turn: store.append([change_event(turn + 1)]),
                     "toy": lambda _: (path / "toy").touch(),
                 }
                 seconds: dict[str, list[float]] = {name: [] for name in acts}

@@ -100,12 +100,12 @@ def running(engine: str) -> Iterator[Callable[[], str] | None]:
         if engine in ("duckdb", "sqlite"):
             yield lambda: str(Path(folder) / f"{next(number)}.{engine}")
         elif engine == "postgres":
-            from support.postgres import running_postgres
+            from support.servers.postgres import running_postgres
 
             with running_postgres() as server:
                 yield lambda: f"{server.dsn}|bench_{next(number)}"
         else:
-            from support.mariadb import find_mariadb, running_mariadb
+            from support.servers.mariadb import find_mariadb, running_mariadb
 
             if find_mariadb() is None:
                 yield None
@@ -136,11 +136,11 @@ def run_part(part: str, engine: str, where: str, entries: int) -> dict[str, Any]
 def open_target(engine: str, where: str) -> Any:
     """Return the warehouse at a place."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from support.warehouses import Place
+    from support.warehouses import WarehouseLocation
 
     place, _, schema = where.partition("|")
     options = {"hold_seconds": 2.0} if engine == "duckdb" else {}
-    return Place(engine, place, schema or "toggl").open(**options)
+    return WarehouseLocation(engine, place, schema or "toggl").open(**options)
 
 
 def measure_rate(engine: str, where: str, entries: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every test stands on: an Airflow home that is not the user's, one for each test process."""
+"""The environment of all tests: an Airflow home for each test process, and the shared fixtures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# No test fails on how busy the machine is.
+pytest_plugins = ["support.fixtures", "support.unit_tests"]
+
+# Tests must not fail on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-# A shell lets what it starts in the background ignore interrupts, and so would every process of a test.
+# A shell makes its background processes ignore interrupts, and the processes that tests start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -33,8 +35,10 @@ os.environ |= {
 }
 
 
-def pytest_sessionstart() -> None:
-    """Create the metadata database before anything looks into it: who saw it empty goes on seeing that."""
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Create the metadata database before Airflow opens it, because Airflow does not notice tables that come later."""
+    if session.config.option.markexpr == "unit":
+        return
     from support.airflow_home import create_metadata_database
 
     create_metadata_database(HOME / "airflow.db", os.environ)
@@ -42,12 +46,12 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(autouse=True)
 def process_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command tells Airflow about its process is forgotten with the test that ran the command in this one."""
+    """Restore Airflow's marker of the process type, which a command that runs in this process may set."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")
     monkeypatch.delenv("_AIRFLOW_PROCESS_CONTEXT")
 
 
 @pytest.fixture(scope="session")
 def metadata_database() -> Path:
-    """Airflow's metadata database of this test process, for what needs one, such as ``dag.test()``."""
+    """The metadata database of this test process, for tests such as ``dag.test()``."""
     return HOME / "airflow.db"

@@ -12,7 +12,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
-from support.package_sources import package_modules
+from support.repository import package_modules
 
 import airflow_provider_toggl
 from airflow_provider_toggl.get_provider_info import get_provider_info

@@ -12,7 +12,7 @@ import pytest
 import requests
 from support.airflow_home import AirflowHome
 from support.connections import Connections
-from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, ask, event_body, sign
+from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, event_body, send_request, sign
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.plugin import App, LateApp, TogglPlugin, build_receiver, page_link
@@ -27,7 +27,9 @@ def _thawed() -> Iterator[None]:
 
 
 def test_without_connections_everything_is_404_and_nothing_is_frozen() -> None:
-    assert asyncio.run(ask(LateApp(build_receiver), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+    assert (
+        asyncio.run(send_request(LateApp(build_receiver), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+    )
     assert gc.get_freeze_count() == 0
 
 
@@ -36,7 +38,7 @@ def test_the_option_is_read_with_the_first_request(monkeypatch: pytest.MonkeyPat
     app = LateApp(build_receiver)
     connections.set_option("receiver_connections", "toggl_default")
     connections.set("toggl_default", conn_type="toggl", extra={"webhook_secret": SECRET})
-    assert asyncio.run(ask(app, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+    assert asyncio.run(send_request(app, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
 
 
 @pytest.mark.parametrize(("option", "froze"), [(None, True), ("True", True), ("False", False)])
@@ -51,7 +53,7 @@ def test_what_was_loaded_before_the_first_request_is_frozen_once(
     assert gc.get_freeze_count() == 0
     counts = []
     for _ in range(2):
-        asyncio.run(ask(app, STARTED_ENTRY))
+        asyncio.run(send_request(app, STARTED_ENTRY))
         counts.append(gc.get_freeze_count())
     assert (counts[0] > 10_000) == froze
     assert counts[1] <= counts[0]

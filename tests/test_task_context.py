@@ -9,8 +9,8 @@ from typing import Any
 from unittest.mock import MagicMock, Mock
 
 import pytest
-from support.connection_fixtures import connections
 from support.connections import Connections
+from support.fixtures import connections
 
 from airflow_provider_toggl.operators.quota_deferral import attempt_key
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox

@@ -20,11 +20,10 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow.sdk import DAG, Param
 from airflow.triggers.base import BaseTrigger
 from support.argument_values import MAYBE_TEXTS, NOON, ODD, kind_of, refusal_of
-from support.changes import change
-from support.connection_fixtures import connections, sandbox
 from support.connections import Connections
-from support.host_store import store
-from support.package_sources import package_modules
+from support.fixtures import connections, sandbox, store
+from support.repository import package_modules
+from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -360,7 +359,9 @@ def test_a_dag_run_takes_templates_params_and_results_of_tasks_everywhere(
     connections.toggl(sandbox)
     connections.duckdb()
     now = datetime.now(timezone.utc)
-    store.append([change(1, project_id=8, user_id=7, duration=60, billable=True, created_at=now, received_at=now)])
+    store.append(
+        [change_event(1, project_id=8, user_id=7, duration=60, billable=True, created_at=now, received_at=now)]
+    )
     run = values.test()
     states = {f"{one.task_id}[{one.map_index}]": one.state for one in run.get_task_instances()}
     assert set(states.values()) == {"success"}, states

@@ -1,1 +1,1 @@
-"""A faithful local Toggl Track, over real HTTP, with nothing of Airflow."""
+"""A local Toggl Track over HTTP, with generated data, for tests and trials; independent of Airflow."""

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_toggl.sandbox``."""
+"""Run the sandbox: ``python -m airflow_provider_toggl.sandbox``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ASGI app: every request's way through bucket, sign-in, quota, faults and endpoint, and how it is answered."""
+"""The ASGI app: rate limit, authentication, quota, injected faults, endpoint and response of every request."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.types import Receive, Scope, Send
 
-from airflow_provider_toggl.sandbox import control, reports, v9
-from airflow_provider_toggl.sandbox.calls import Answer, Call, Nothing, Route, Routes
+from airflow_provider_toggl.sandbox import control
 from airflow_provider_toggl.sandbox.control import Sandbox
-from airflow_provider_toggl.sandbox.faults import Fault, change_body, hidings_of, rows_of
-from airflow_provider_toggl.sandbox.gate import QuotaState
-from airflow_provider_toggl.sandbox.model import User
+from airflow_provider_toggl.sandbox.faults import ApiFault, change_body, hidden_entries_of, rows_of
+from airflow_provider_toggl.sandbox.rate_limits import QuotaState
+from airflow_provider_toggl.sandbox.reports_v3 import detailed
+from airflow_provider_toggl.sandbox.rest_v9 import workspaces
+from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, NoBody, Route, Router
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.webhooks.api import Webhooks
-from airflow_provider_toggl.sandbox.world import Refused, World
+from airflow_provider_toggl.sandbox.webhooks.api import WebhookEndpoints
+from airflow_provider_toggl.sandbox.workspace.records import User
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -47,13 +49,13 @@ WEBHOOKS = "/webhooks/"
 def build_app(world: World, settings: Settings | None = None) -> Starlette:
     """Build the app that serves a world.
 
-    :param world: what it answers from; changed by writes and by the control API
-    :param settings: the switches; the world's own by default
+    :param world: the data; writes and the control API change it.
+    :param settings: by default, those of the world.
     """
     sandbox = Sandbox.around(world, settings or world.settings)
-    front = Front(sandbox)
+    pipeline = RequestPipeline(sandbox)
     app = Starlette(
-        routes=[*control.routes(sandbox), StarletteRoute("/{path:path}", front.serve, methods=METHODS)],
+        routes=[*control.routes(sandbox), StarletteRoute("/{path:path}", pipeline.serve, methods=METHODS)],
     )
     app.state.sandbox = sandbox
     return app
@@ -61,7 +63,7 @@ def build_app(world: World, settings: Settings | None = None) -> Starlette:
 
 @dataclass
 class Exchange:
-    """One request on its way, and what has been found out about it."""
+    """One request, and what the pipeline has found out about it."""
 
     request: Request
     raw_body: bytes
@@ -73,19 +75,19 @@ class Exchange:
     lane: str = "none"
     token: str = ""
     quota: QuotaState | None = None
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[ApiFault] = field(default_factory=list)
 
 
-class Front:
-    """Takes each request for Toggl through its stations, in Toggl's order as far as it is known."""
+class RequestPipeline:
+    """Takes each request through the checks, in Toggl's order as far as it is known."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        webhooks = Webhooks(sandbox.book, sandbox.engine)
-        self._routes = Routes([*v9.ROUTES, *reports.ROUTES, *webhooks.routes()])
+        webhooks = WebhookEndpoints(sandbox.registry, sandbox.dispatcher)
+        self._routes = Router([*workspaces.ROUTES, *detailed.ROUTES, *webhooks.routes()])
 
     async def serve(self, request: Request) -> Response:
-        """Answer one request, late or broken if that was ordered, and log it."""
+        """Answer one request and log it; faults may make the answer late or incomplete."""
         path = request.url.path
         route, names, known = self._routes.find(request.method, path)
         shown = route.shown if route else "unknown"
@@ -95,9 +97,9 @@ class Front:
         )  # fmt: skip
         response = await self._respond(exchange)
         self._log(exchange, response.status_code)
-        late = sum(fault.options["seconds"] for fault in exchange.faults if fault.kind == "slow")
-        if late:
-            await asyncio.sleep(late)
+        delay = sum(fault.options["seconds"] for fault in exchange.faults if fault.kind == "slow")
+        if delay:
+            await asyncio.sleep(delay)
         for fault in exchange.faults:
             if fault.kind == "cut":
                 return CutResponse(response, fault.options["fraction"])
@@ -110,53 +112,58 @@ class Front:
             exchange.lane = "none"
         early = faults.strike(method, exchange.path, before_quota=True)
         if early:
-            return self._write_ordered(exchange, early[0])
-        refusal = self._refuse_at_gate(exchange)
+            return self._fault_response(exchange, early[0])
+        refusal = self._check_limits(exchange)
         if refusal is not None:
             return refusal
         exchange.faults = faults.strike(method, exchange.path, before_quota=False)
         hanging = [fault for fault in exchange.faults if fault.kind == "hang_up"]
         if hanging:
             return await self._hang_up(exchange, hanging[0])
-        ordered = [fault for fault in exchange.faults if fault.kind in ("status", "not_json")]
-        if ordered and not ordered[0].options.get("takes_effect"):
-            return self._write_ordered(exchange, ordered[0])
-        answer = await self._carry_out(exchange)
-        if ordered:
-            return self._write_ordered(exchange, ordered[0])
-        answer.body = _shorten(change_body(answer.body, exchange.faults), exchange)
-        return self._write(exchange, answer)
+        answering = [fault for fault in exchange.faults if fault.kind in ("status", "not_json")]
+        if answering and not answering[0].options.get("takes_effect"):
+            return self._fault_response(exchange, answering[0])
+        response = await self._call_endpoint(exchange)
+        if answering:
+            return self._fault_response(exchange, answering[0])
+        response.body = _drop_rows(change_body(response.body, exchange.faults), exchange)
+        return self._encode(exchange, response)
 
-    async def _hang_up(self, exchange: Exchange, fault: Fault) -> Response:
-        """Answer nothing; carry the request out before, later or not at all."""
-        late = fault.options["late_seconds"]
-        if fault.options["takes_effect"] and late:
+    async def _hang_up(self, exchange: Exchange, fault: ApiFault) -> Response:
+        """Close the connection without an answer; call the endpoint before, later or not at all."""
+        delay = fault.options["late_seconds"]
+        if fault.options["takes_effect"] and delay:
             loop = asyncio.get_running_loop()
-            loop.call_later(late, lambda: loop.create_task(self._carry_out(exchange)))
+            loop.call_later(delay, lambda: loop.create_task(self._call_endpoint(exchange)))
         elif fault.options["takes_effect"]:
-            await self._carry_out(exchange)
+            await self._call_endpoint(exchange)
         return NoResponse()
 
-    def _refuse_at_gate(self, exchange: Exchange) -> Response | None:
-        """Answer what bucket, sign-in or quota refuse, in this order: a 429 costs no quota, a wrong token neither."""
-        gate, settings, world = self._sandbox.gate, self._sandbox.settings, self._sandbox.world
+    def _check_limits(self, exchange: Exchange) -> Response | None:
+        """Return the refusal by rate limit (429), authentication or quota (402), checked in this order.
+
+        So neither a 429 nor a wrong token counts against the quota.
+        """
+        limits, settings, world = self._sandbox.rate_limits, self._sandbox.settings, self._sandbox.world
         address = exchange.request.client.host if exchange.request.client else ""
         bucket = (exchange.token, address)
-        if not gate.admit(bucket):
-            wait = {"retry-after": str(math.ceil(gate.seconds_until_admitted(bucket)))} if settings.retry_after else {}
+        if not limits.admit(bucket):
+            wait = (
+                {"retry-after": str(math.ceil(limits.seconds_until_admitted(bucket)))} if settings.retry_after else {}
+            )
             return self._page(exchange, "429 Too Many Requests", 429, wait)
-        if exchange.route is not None and exchange.route.open_to_all:
+        if exchange.route is not None and exchange.route.public:
             return None
         actor = _find_actor(exchange.request, world, settings)
         by_password = actor is not None and exchange.token != actor.token
         if actor is None or (by_password and exchange.path.startswith(WEBHOOKS)):
-            return self._refuse_sign_in(exchange)
+            return self._refuse_credentials(exchange)
         exchange.request.state.actor = actor
-        if exchange.lane == "none" or not self._concerns_us(exchange):
+        if exchange.lane == "none" or not self._is_in_scope(exchange):
             return None
-        if exchange.endpoint == v9.QUOTA_ENDPOINT and not settings.quota_request_counts:
+        if exchange.endpoint == workspaces.QUOTA_ENDPOINT and not settings.quota_request_counts:
             return None
-        admitted, state = gate.charge(exchange.lane, self._lane_key(exchange.lane, actor))
+        admitted, state = limits.charge(exchange.lane, self._lane_key(exchange.lane, actor))
         if settings.quota_enforced:
             exchange.quota = state
         if admitted:
@@ -164,59 +171,59 @@ class Front:
         text = settings.quota_text.replace("{seconds}", str(state.resets_in_seconds))
         return self._finish(exchange, text.encode(), 402, {"content-type": TEXT})
 
-    def _concerns_us(self, exchange: Exchange) -> bool:
+    def _is_in_scope(self, exchange: Exchange) -> bool:
         world, names = self._sandbox.world, exchange.names
         return int(names.get("workspace_id", world.workspace.id)) == world.workspace.id and (
             int(names.get("organization_id", world.organization.id)) == world.organization.id
         )
 
-    def _refuse_sign_in(self, exchange: Exchange) -> Response:
+    def _refuse_credentials(self, exchange: Exchange) -> Response:
         if exchange.path.startswith(REPORTS):
             text = b"Incorrect username and/or password"
             return self._finish(exchange, text, 403, {"content-type": TEXT})
         status = self._sandbox.settings.wrong_token_status
         if status == 401:
             return self._finish(exchange, b"", 401, {})
-        return self._write(exchange, Answer("Incorrect username and/or password", status))
+        return self._encode(exchange, ApiResponse("Incorrect username and/or password", status))
 
     def _lane_key(self, lane: str, actor: User) -> tuple[int, ...]:
         return (actor.id,) if lane == "user" else (actor.id, self._sandbox.world.organization.id)
 
-    async def _carry_out(self, exchange: Exchange) -> Answer:
+    async def _call_endpoint(self, exchange: Exchange) -> ApiResponse:
         route = exchange.route
         if route is None:
-            return Answer("Method Not Allowed", 405) if exchange.path_known else Answer("Not Found", 404)
+            return ApiResponse("Method Not Allowed", 405) if exchange.path_known else ApiResponse("Not Found", 404)
         try:
             self._check_scope(exchange)
-            call = self._call(exchange)
-            return await asyncio.to_thread(route.handler, call) if route.blocks else route.handler(call)
-        except Refused as refusal:
-            return Answer(refusal.text, refusal.status)
+            request = self._api_request(exchange)
+            return await asyncio.to_thread(route.handler, request) if route.blocks else route.handler(request)
+        except ErrorResponse as error:
+            return ApiResponse(error.text, error.status)
 
     def _check_scope(self, exchange: Exchange) -> None:
         request = exchange.request
         is_json = request.headers.get("content-type", "").lower().startswith("application/json")
         if exchange.raw_body and request.method in ("POST", "PUT", "PATCH") and not is_json:
-            raise Refused(400, "Content-Type must be application/json")
-        if not self._concerns_us(exchange) and not (exchange.route and exchange.route.open_to_all):
+            raise ErrorResponse(400, "Content-Type must be application/json")
+        if not self._is_in_scope(exchange) and not (exchange.route and exchange.route.public):
             if exchange.path.startswith(REPORTS):
-                raise Refused(403, "Workspace not found/accessible")
+                raise ErrorResponse(403, "Workspace not found/accessible")
             if exchange.path.startswith(WEBHOOKS):
-                raise Refused(403, "User not found/accessible for workspace")
-            if exchange.endpoint == v9.ORGANIZATION_ENDPOINT:
-                raise Refused(404, "Invalid organization ID")
-            raise Refused(403, "User does not have access to this resource.")
+                raise ErrorResponse(403, "User not found/accessible for workspace")
+            if exchange.endpoint == workspaces.ORGANIZATION_ENDPOINT:
+                raise ErrorResponse(404, "Invalid organization ID")
+            raise ErrorResponse(403, "User does not have access to this resource.")
 
-    def _call(self, exchange: Exchange) -> Call:
+    def _api_request(self, exchange: Exchange) -> ApiRequest:
         sandbox, request = self._sandbox, exchange.request
         query: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             query.setdefault(name, []).append(value)
         lag = [fault.options["seconds"] for fault in exchange.faults if fault.kind == "reports_lag"]
         actor = getattr(request.state, "actor", sandbox.world.owner)
-        return Call(
+        return ApiRequest(
             sandbox.world, sandbox.settings, actor, exchange.names, query, exchange.raw_body,
-            request={
+            source={
                 "method": request.method,
                 "path": exchange.path,
                 "body": _logged_body(exchange.raw_body),
@@ -225,17 +232,17 @@ class Front:
             site=str(request.base_url).rstrip("/"),
             lag_seconds=max(lag, default=0.0),
             drop_rows=_rows_to_drop(exchange.faults, keep_next=False),
-            hidings=hidings_of(exchange.faults),
+            hidden_entries=hidden_entries_of(exchange.faults),
             caches=sandbox.caches,
             quota_rows=lambda: self._quota_rows(actor),
         )  # fmt: skip
 
     def _quota_rows(self, actor: User) -> list[dict[str, Any]]:
         rows: list[tuple[int | None, str]] = [(self._sandbox.world.organization.id, "organization"), (None, "user")]
-        answer = []
+        quotas = []
         for organization_id, lane in rows:
-            state = self._sandbox.gate.state(lane, self._lane_key(lane, actor))
-            answer.append(
+            state = self._sandbox.rate_limits.state(lane, self._lane_key(lane, actor))
+            quotas.append(
                 {
                     "organization_id": organization_id,
                     "remaining": state.remaining,
@@ -243,17 +250,17 @@ class Front:
                     "total": state.total,
                 }
             )
-        return answer
+        return quotas
 
-    def _write(self, exchange: Exchange, answer: Answer) -> Response:
-        as_text = self._sandbox.settings.webhook_errors == "text" and isinstance(answer.body, str)
-        if as_text and answer.status >= 400 and exchange.path.startswith(WEBHOOKS):
-            return self._finish(exchange, answer.body.encode(), answer.status, {"content-type": TEXT})
-        body = b"" if isinstance(answer.body, Nothing) else msgspec.json.encode(answer.body)
-        return self._finish(exchange, body, answer.status, {"content-type": JSON, **answer.headers})
+    def _encode(self, exchange: Exchange, response: ApiResponse) -> Response:
+        as_text = self._sandbox.settings.webhook_errors == "text" and isinstance(response.body, str)
+        if as_text and response.status >= 400 and exchange.path.startswith(WEBHOOKS):
+            return self._finish(exchange, response.body.encode(), response.status, {"content-type": TEXT})
+        body = b"" if isinstance(response.body, NoBody) else msgspec.json.encode(response.body)
+        return self._finish(exchange, body, response.status, {"content-type": JSON, **response.headers})
 
-    def _write_ordered(self, exchange: Exchange, fault: Fault) -> Response:
-        """Answer what a fault says."""
+    def _fault_response(self, exchange: Exchange, fault: ApiFault) -> Response:
+        """Return the response that a fault demands."""
         options = fault.options
         if fault.kind == "not_json":
             return self._finish(exchange, options["body"].encode(), 200, {"content-type": options["content_type"]})
@@ -298,7 +305,7 @@ class Front:
 
 
 class CutResponse(Response):
-    """A response that promises its whole length and then stops in the middle."""
+    """A response that announces its whole length and stops in the middle."""
 
     def __init__(self, whole: Response, fraction: float) -> None:
         self._whole = whole
@@ -306,28 +313,28 @@ class CutResponse(Response):
         super().__init__(status_code=whole.status_code)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the start and a part; the server closes a connection whose body is not finished."""
+        """Send the start and a part; the server then closes the connection, because the body is not finished."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self._whole.raw_headers}
         await send(start)
         await send({"type": "http.response.body", "body": self._part, "more_body": True})
 
 
 class NoResponse(Response):
-    """An answer that never comes: the connection ends instead. It is logged with the status that nginx has for that."""
+    """No response: the connection is closed instead. The log has nginx's status for this, 444."""
 
     def __init__(self) -> None:
         super().__init__(status_code=444)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """End the connection, which ASGI has no word for: the transport is that of the server's request."""
+        """Close the connection through the server's transport, because ASGI has no message for it."""
         receive.__self__.transport.abort()  # type: ignore[attr-defined]
 
 
-def _shorten(body: Any, exchange: Exchange) -> Any:
-    """Leave rows out of a page that has not been made shorter by the endpoint itself."""
-    shortens_itself = exchange.endpoint == reports.SEARCH_ENDPOINT
+def _drop_rows(body: Any, exchange: Exchange) -> Any:
+    """Remove the last rows of a page, unless the endpoint has done it."""
+    done_by_endpoint = exchange.endpoint == detailed.SEARCH_ENDPOINT
     count = _rows_to_drop(exchange.faults, keep_next=True)
-    if not shortens_itself:
+    if not done_by_endpoint:
         count += _rows_to_drop(exchange.faults, keep_next=False)
     rows = rows_of(body)
     if not count or rows is None:
@@ -336,7 +343,7 @@ def _shorten(body: Any, exchange: Exchange) -> Any:
     return kept if isinstance(body, list) else {**body, **{name: kept for name in body if body[name] is rows}}
 
 
-def _rows_to_drop(faults: Iterable[Fault], *, keep_next: bool) -> int:
+def _rows_to_drop(faults: Iterable[ApiFault], *, keep_next: bool) -> int:
     short = [fault.options for fault in faults if fault.kind == "short_page"]
     return sum(options["drop_rows"] for options in short if options["keep_next"] is keep_next)
 
@@ -346,27 +353,27 @@ def _credentials(request: Request) -> tuple[str, str] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        name, colon, word = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        name, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         return None
-    return (name, word) if colon else None
+    return (name, password) if colon else None
 
 
 def _token(request: Request) -> str:
-    """Return what the request is counted under: its token, or its e-mail address."""
+    """Return the token, or the e-mail address, that limits count the request under."""
     credentials = _credentials(request)
     return credentials[0] if credentials else ""
 
 
 def _find_actor(request: Request, world: World, settings: Settings) -> User | None:
-    """Return who asks: by token with the word ``api_token``, or by e-mail address and the sandbox's password."""
+    """Return the user: by token and the word ``api_token``, or by e-mail address and the sandbox's password."""
     credentials = _credentials(request)
     if credentials is None:
         return None
-    name, word = credentials
-    if word == "api_token":
+    name, password = credentials
+    if password == "api_token":  # noqa: S105 - Toggl's marker that the name is a token
         return world.user_by_token(name)
-    if word != settings.password:
+    if password != settings.password:
         return None
     return next((user for user in world.users.values() if user.email == name and user.deleted_at is None), None)
 

@@ -1,4 +1,4 @@
-"""The control API: read the truth, change the world, move the clock, order faults, switch settings."""
+"""The control API: read the truth, change the data, advance the clock, inject faults, change settings."""
 
 from __future__ import annotations
 
@@ -14,46 +14,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_toggl.sandbox.faults import FaultBook, FaultError
-from airflow_provider_toggl.sandbox.gate import Gate
-from airflow_provider_toggl.sandbox.mutate import UnknownKind, mutate
-from airflow_provider_toggl.sandbox.requests_log import RequestsLog
+from airflow_provider_toggl.sandbox.faults import ArmedFaults, FaultError
+from airflow_provider_toggl.sandbox.mutate import UnknownMutation, mutate
+from airflow_provider_toggl.sandbox.rate_limits import RateLimits
+from airflow_provider_toggl.sandbox.request_log import RequestLog
 from airflow_provider_toggl.sandbox.settings import SettingError, Settings
-from airflow_provider_toggl.sandbox.truth import UnknownStream, truth
-from airflow_provider_toggl.sandbox.webhooks.book import Book
 from airflow_provider_toggl.sandbox.webhooks.control import WebhookControl
-from airflow_provider_toggl.sandbox.webhooks.engine import Engine
-from airflow_provider_toggl.sandbox.webhooks.mischief import MischiefError
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.webhooks.delivery_faults import DeliveryFaultError
+from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
+from airflow_provider_toggl.sandbox.workspace.truth import UnknownStream, truth
+from airflow_provider_toggl.sandbox.workspace.world import World
 
-#: More changes in one request would keep everybody else waiting.
+#: Most changes by one request: others wait meanwhile.
 MOST_MUTATIONS = 100_000
 
 
 @dataclass
 class Sandbox:
-    """One sandbox: its world, settings, gate, faults, log, and what the reports keep between pages."""
+    """The parts of one sandbox.
+
+    :param caches: lists that reports keep from one page to the next.
+    """
 
     world: World
     settings: Settings
-    gate: Gate
-    book: Book
-    engine: Engine
-    faults: FaultBook = field(default_factory=FaultBook)
-    log: RequestsLog = field(default_factory=RequestsLog)
+    rate_limits: RateLimits
+    registry: WebhookRegistry
+    dispatcher: Dispatcher
+    faults: ArmedFaults = field(default_factory=ArmedFaults)
+    log: RequestLog = field(default_factory=RequestLog)
     caches: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def around(cls, world: World, settings: Settings) -> Sandbox:
         """Build a sandbox around a world."""
-        book = Book(world)
-        engine = Engine(book)
-        world.listeners.append(engine.on_change)
-        return cls(world, settings, Gate(settings, lambda: world.now().timestamp()), book, engine)
+        registry = WebhookRegistry(world)
+        dispatcher = Dispatcher(registry)
+        world.listeners.append(dispatcher.on_change)
+        return cls(world, settings, RateLimits(settings, lambda: world.now().timestamp()), registry, dispatcher)
 
 
 class ControlError(ValueError):
-    """A request to the control API that cannot be understood."""
+    """A malformed request to the control API."""
 
 
 Action = Callable[[Request, Any], Any]
@@ -61,7 +64,7 @@ Action = Callable[[Request, Any], Any]
 
 def routes(sandbox: Sandbox) -> list[Route]:
     """Build the routes of the control API of a sandbox."""
-    control, webhooks = Control(sandbox), WebhookControl(sandbox.book, sandbox.engine)
+    control, webhooks = Control(sandbox), WebhookControl(sandbox.registry, sandbox.dispatcher)
     table: list[tuple[str, str, Action]] = [
         ("GET", "/sandbox/health", control.read_health),
         ("GET", "/sandbox/truth/{stream}", control.read_truth),
@@ -71,7 +74,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("GET", "/sandbox/requests", control.read_requests),
         ("POST", "/sandbox/requests/reset", control.reset_requests),
         ("GET", "/sandbox/faults", control.read_faults),
-        ("POST", "/sandbox/faults", control.arm_fault),
+        ("POST", "/sandbox/faults", control.inject_fault),
         ("DELETE", "/sandbox/faults", control.clear_faults),
         ("GET", "/sandbox/settings", control.read_settings),
         ("PATCH", "/sandbox/settings", control.change_settings),
@@ -81,8 +84,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("GET", "/sandbox/webhooks/deliveries", webhooks.read_deliveries),
         ("GET", "/sandbox/webhooks/events", webhooks.read_events),
         ("GET", "/sandbox/webhooks/faults", webhooks.read_faults),
-        ("POST", "/sandbox/webhooks/faults", webhooks.arm),
-        ("DELETE", "/sandbox/webhooks/faults", webhooks.clear),
+        ("POST", "/sandbox/webhooks/faults", webhooks.inject_fault),
+        ("DELETE", "/sandbox/webhooks/faults", webhooks.clear_faults),
         ("POST", "/sandbox/webhooks/redeliver", webhooks.redeliver),
         ("POST", "/sandbox/webhooks/flush", webhooks.flush),
     ]
@@ -91,13 +94,13 @@ def routes(sandbox: Sandbox) -> list[Route]:
 
 
 class Control:
-    """What the control API does, one method each."""
+    """One method for each endpoint."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def read_health(self, request: Request, body: Any) -> Any:
-        """Say that the sandbox is up, and whose token it takes."""
+        """Return that the sandbox is up, with its ids and the owner's token."""
         world = self._sandbox.world
         live = sum(1 for entry in world.time_entries.values() if entry.deleted_at is None)
         return {
@@ -109,18 +112,18 @@ class Control:
         }
 
     def read_truth(self, request: Request, body: Any) -> Any:
-        """Return what is true now of a stream, deleted ones included and marked."""
+        """Return all records of a stream as they are now, deleted ones included."""
         return truth(self._sandbox.world, request.path_params["stream"])
 
     def mutate(self, request: Request, body: Any) -> Any:
-        """Change the world at random, and return what was done."""
+        """Make random changes, and return them."""
         seed, n, kinds = body.get("seed", 0), body.get("n", 1), body.get("kinds")
         _only(body, {"seed", "n", "kinds"})
-        if not _is_whole(seed) or not _is_whole(n) or not 0 <= n <= MOST_MUTATIONS:
-            raise ControlError(f"seed and n must be whole numbers, n from 0 to {MOST_MUTATIONS}.")
+        if not _is_integer(seed) or not _is_integer(n) or not 0 <= n <= MOST_MUTATIONS:
+            raise ControlError(f"seed and n must be integers, n from 0 to {MOST_MUTATIONS}.")
         if kinds is not None and not (isinstance(kinds, list) and all(isinstance(kind, str) for kind in kinds)):
             raise ControlError("kinds must be a list of texts.")
-        with self._sandbox.engine.holding():
+        with self._sandbox.dispatcher.holding():
             return mutate(self._sandbox.world, seed=seed, n=n, kinds=kinds)
 
     def read_clock(self, request: Request, body: Any) -> Any:
@@ -129,13 +132,13 @@ class Control:
         return {"now": world.now().isoformat().replace("+00:00", "Z"), "offset_seconds": world.offset}
 
     def move_clock(self, request: Request, body: Any) -> Any:
-        """Move the clock forward."""
+        """Advance the clock."""
         _only(body, {"advance_seconds"})
         seconds = body.get("advance_seconds")
         if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not math.isfinite(seconds):
             raise ControlError("advance_seconds must be a number.")
         if not 0 <= seconds <= 1e9:
-            raise ControlError("advance_seconds must be from 0 to 1e9: Toggl's clock does not go back.")
+            raise ControlError("advance_seconds must be from 0 to 1e9: the clock cannot go back.")
         self._sandbox.world.advance(float(seconds))
         return self.read_clock(request, body)
 
@@ -144,20 +147,20 @@ class Control:
         return self._sandbox.log.as_dict()
 
     def reset_requests(self, request: Request, body: Any) -> Any:
-        """Forget the requests so far; quota windows stay."""
+        """Empty the log of requests; quota windows stay."""
         self._sandbox.log.reset()
         return {"total": 0}
 
     def read_faults(self, request: Request, body: Any) -> Any:
-        """Return the armed faults."""
+        """Return the injected faults."""
         return self._sandbox.faults.as_list()
 
-    def arm_fault(self, request: Request, body: Any) -> Any:
-        """Order a fault."""
-        return self._sandbox.faults.arm(body).as_dict()
+    def inject_fault(self, request: Request, body: Any) -> Any:
+        """Inject a fault."""
+        return self._sandbox.faults.inject(body).as_dict()
 
     def clear_faults(self, request: Request, body: Any) -> Any:
-        """Disarm all faults."""
+        """Remove all faults."""
         return {"cleared": self._sandbox.faults.clear()}
 
     def read_settings(self, request: Request, body: Any) -> Any:
@@ -171,7 +174,7 @@ class Control:
         return self._sandbox.settings.as_dict()
 
     def change_workspace(self, request: Request, body: Any) -> Any:
-        """Change what the workspace rounds to, as its owner would in Toggl's settings page."""
+        """Change the rounding of the workspace, as Toggl's settings page does."""
         _only(body, {"rounding", "rounding_minutes"})
         workspace = self._sandbox.world.workspace
         rounding, minutes = body.get("rounding", workspace.rounding), body.get("rounding_minutes")
@@ -183,24 +186,24 @@ class Control:
         return {"rounding": workspace.rounding, "rounding_minutes": workspace.rounding_minutes}
 
     def change_user(self, request: Request, body: Any) -> Any:
-        """Change the rights or the zone of a person, as an administrator or they themselves would in Toggl."""
+        """Change the rights or the time zone of a user."""
         _only(body, {"is_admin", "inactive", "timezone"})
         world, name = self._sandbox.world, request.path_params["user_id"]
         user = world.owner if name == "owner" else world.users.get(int(name) if name.isdecimal() else 0)
         if user is None:
-            raise ControlError(f"No such user: {name}. It is an id, or owner.")
+            raise ControlError(f"No such user: {name}. Give an id, or owner.")
         wanted = {"is_admin": bool, "inactive": bool, "timezone": str}
         if not all(isinstance(value, wanted[field]) for field, value in body.items()):
-            raise ControlError("is_admin and inactive are true or false; timezone is a text.")
+            raise ControlError("is_admin and inactive must be true or false, timezone a text.")
         try:
             world.change_user(user, **body)
-        except ValueError as problem:
-            raise ControlError(str(problem)) from problem
+        except ValueError as error:
+            raise ControlError(str(error)) from error
         return next(row for row in truth(world, "users") if row["id"] == user.id)
 
     def reset_quota(self, request: Request, body: Any) -> Any:
-        """Empty all quota windows and buckets."""
-        self._sandbox.gate.forget()
+        """Reset all quotas and rate limits."""
+        self._sandbox.rate_limits.reset()
         return {"reset": True}
 
 
@@ -211,8 +214,8 @@ def _endpoint(action: Action, blocks: bool) -> Callable[[Request], Awaitable[Res
             if blocks:
                 return _json(await asyncio.to_thread(action, request, body))
             return _json(action(request, body))
-        except (ControlError, FaultError, MischiefError, SettingError, UnknownKind, UnknownStream) as problem:
-            return _json({"error": str(problem)}, 400)
+        except (ControlError, FaultError, DeliveryFaultError, SettingError, UnknownMutation, UnknownStream) as error:
+            return _json({"error": str(error)}, 400)
 
     return endpoint
 
@@ -223,8 +226,8 @@ async def _body(request: Request) -> Any:
         return {}
     try:
         body = json.loads(raw)
-    except ValueError as problem:
-        raise ControlError("The body is not JSON.") from problem
+    except ValueError as error:
+        raise ControlError("The body is not JSON.") from error
     if not isinstance(body, dict):
         raise ControlError("The body must be a JSON object.")
     return body
@@ -233,10 +236,10 @@ async def _body(request: Request) -> Any:
 def _only(body: dict[str, Any], known: set[str]) -> None:
     unknown = sorted(set(body) - known)
     if unknown:
-        raise ControlError(f"Not known here: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+        raise ControlError(f"Unknown fields: {', '.join(unknown)}. Known fields: {', '.join(sorted(known))}.")
 
 
-def _is_whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

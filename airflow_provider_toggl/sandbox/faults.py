@@ -1,4 +1,4 @@
-"""Faults that can be ordered: what goes wrong, for which requests, and how often."""
+"""Faults that tests inject into API responses: what goes wrong, for which requests, and how often."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 
 
 class FaultError(ValueError):
-    """An order for a fault that cannot be understood."""
+    """A malformed request to inject a fault."""
 
 
-#: What each kind can be told, with its defaults; a value of ``...`` must be given.
+#: The options of each kind with their defaults; ``...`` marks a required option.
 KINDS: dict[str, dict[str, Any]] = {
-    # Answer with this status. before_quota: nothing is charged; takes_effect: the request is carried out first.
+    # Answer with this status. before_quota: the request does not count; takes_effect: the endpoint runs first.
     "status": {"status": ..., "body": None, "headers": {}, "before_quota": False, "takes_effect": False},
     # Answer so many (real) seconds late.
     "slow": {"seconds": ...},
-    # Send this part of the body, then drop the connection.
+    # Send this part of the body, then close the connection.
     "cut": {"fraction": 0.5},
-    # Drop the connection without any answer. takes_effect: the request is carried out first, or, by late_seconds (real
-    # ones), so long after the connection has gone.
+    # Close the connection without an answer. takes_effect: the endpoint runs first, or late_seconds (real ones) after
+    # the connection was closed.
     "hang_up": {"takes_effect": True, "late_seconds": 0},
-    # Leave out the last rows. keep_next: the X-Next headers still tell of the full page, so the rows are lost.
+    # Leave out the last rows. keep_next: the X-Next headers still count them, so a client loses these rows.
     "short_page": {"drop_rows": 1, "keep_next": False},
     # Reports show time entries as they were so many seconds ago.
     "reports_lag": {"seconds": ...},
-    # Reports answer as if some time entries did not exist: of these ids (None: of all) this share, drawn by seed.
+    # Reports leave out time entries: of these ids (None: of all) this share, drawn by seed.
     "hide_entries": {"ids": None, "share": 1.0},
-    # A body that is not JSON, under a 200.
+    # A 200 whose body is not JSON.
     "not_json": {"body": "<html><body>Bad gateway</body></html>", "content_type": "application/json; charset=utf-8"},
-    # Take a field out of every row, or of row number `row` (from 0). "time_entries.seconds" goes down.
+    # Remove a field from every row, or from row number `row` (from 0). Dots go into nested objects.
     "drop_field": {"field": ..., "row": None},
-    # Give a field another value, or add one, likewise.
+    # Set or add a field, likewise.
     "set_field": {"field": ..., "value": ..., "row": None},
 }
 
@@ -43,31 +43,32 @@ _COMMON = {"kind", "match", "times", "probability", "seed"}
 
 
 @dataclass(frozen=True)
-class Hiding:
-    """Which time entries a report leaves out: of ``ids`` (None: of all) a ``share`` (0 to 1) that ``seed`` draws."""
+class HiddenEntries:
+    """Time entries that reports leave out: a ``share`` (0 to 1) of ``ids`` (None: of all), drawn by ``seed``."""
 
     ids: frozenset[int] | None
     share: float
     seed: int
 
     def hides(self, entry_id: int) -> bool:
-        """Whether an entry is left out: the same one by the same seed, whatever else there is."""
+        """Return whether a time entry is left out; this depends on its id and the seed alone."""
         if self.ids is not None and entry_id not in self.ids:
             return False
-        mixed = (entry_id * _ODD + (self.seed + 1) * _OTHER_ODD) & _WORD
-        mixed = ((mixed ^ mixed >> 30) * _OTHER_ODD) & _WORD
+        mixed = (entry_id * _INCREMENT + (self.seed + 1) * _MULTIPLIER) & _WORD
+        mixed = ((mixed ^ mixed >> 30) * _MULTIPLIER) & _WORD
         return (mixed ^ mixed >> 27) & _LOW < self.share * (_LOW + 1)
 
 
-#: Numbers that mix well, as SplitMix64 has them: a generator for each entry would take too long.
-_ODD, _OTHER_ODD, _WORD, _LOW = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 2**64 - 1, 2**32 - 1
+#: The constants of SplitMix64, a hash that is much faster than a random generator for each time entry.
+_INCREMENT, _MULTIPLIER, _WORD, _LOW = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 2**64 - 1, 2**32 - 1
 
 
 @dataclass
-class Fault:
-    """One ordered fault.
+class ApiFault:
+    """One injected fault.
 
-    ``left`` None means until it is cleared; ``probability`` None means every matching request.
+    :param left: how many requests it still affects; None: until it is cleared.
+    :param probability: of affecting a matching request; None: always.
     """
 
     id: int
@@ -82,7 +83,7 @@ class Fault:
     dice: random.Random = field(default_factory=random.Random, repr=False)
 
     def strikes(self, method: str, path: str) -> bool:
-        """Decide about one request, and count it when it is hit."""
+        """Decide whether it affects a request, and count it."""
         if self.left == 0 or (self.method and self.method != method) or (self.path and not self.path.search(path)):
             return False
         if self.probability is not None and self.dice.random() >= self.probability:
@@ -93,7 +94,7 @@ class Fault:
         return True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the order as it stands now, as JSON can hold it."""
+        """Return the fault as the control API shows it."""
         match = {"method": self.method, "path": self.path.pattern if self.path else None}
         return {
             "id": self.id,
@@ -107,53 +108,56 @@ class Fault:
         }
 
 
-class FaultBook:
-    """The faults that are armed."""
+class ArmedFaults:
+    """The injected faults."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self._faults: list[ApiFault] = []
         self._next_id = 1
 
-    def arm(self, order: Any) -> Fault:
-        """Take an order.
+    def inject(self, body: Any) -> ApiFault:
+        """Add a fault from a request of the control API.
 
-        Without ``times`` and ``probability`` it hits the next matching request only; with ``times`` null, or with a
+        Without ``times`` and ``probability`` it affects the next matching request only; with ``times`` null, or with a
         ``probability`` and no ``times``, it stays until it is cleared.
 
-        :raises FaultError: the order is not understood; nothing was armed.
+        :raises FaultError: the request is malformed; nothing was added.
         """
-        fault = _read(order, self._next_id)
+        fault = _read(body, self._next_id)
         self._faults.append(fault)
         self._next_id += 1
         return fault
 
-    def strike(self, method: str, path: str, *, before_quota: bool) -> list[Fault]:
-        """Return the faults that hit this request, of those that strike before the quota or of the others."""
-        early = [fault for fault in self._faults if bool(fault.options.get("before_quota")) is before_quota]
-        struck = [fault for fault in early if fault.strikes(method, path)]
+    def strike(self, method: str, path: str, *, before_quota: bool) -> list[ApiFault]:
+        """Return the faults that affect a request.
+
+        :param before_quota: ask those that act before the quota is charged, or the others.
+        """
+        stage = [fault for fault in self._faults if bool(fault.options.get("before_quota")) is before_quota]
+        struck = [fault for fault in stage if fault.strikes(method, path)]
         self._faults = [fault for fault in self._faults if fault.left != 0]
         return struck
 
     def clear(self) -> int:
-        """Disarm all; answers how many there were."""
+        """Remove all faults, and return how many there were."""
         count = len(self._faults)
         self._faults.clear()
         return count
 
     def as_list(self) -> list[dict[str, Any]]:
-        """Return what is armed."""
+        """Return all faults as the control API shows them."""
         return [fault.as_dict() for fault in self._faults]
 
 
-def hidings_of(faults: Iterable[Fault]) -> tuple[Hiding, ...]:
-    """Return what is to be left out of a report."""
+def hidden_entries_of(faults: Iterable[ApiFault]) -> tuple[HiddenEntries, ...]:
+    """Return what faults hide from reports."""
     hiding = [fault for fault in faults if fault.kind == "hide_entries"]
     chosen = [(fault.options["ids"], fault.options["share"], fault.seed) for fault in hiding]
-    return tuple(Hiding(None if ids is None else frozenset(ids), share, seed) for ids, share, seed in chosen)
+    return tuple(HiddenEntries(None if ids is None else frozenset(ids), share, seed) for ids, share, seed in chosen)
 
 
-def change_body(body: Any, faults: Iterable[Fault]) -> Any:
-    """Return the JSON body with the ordered fields dropped or set; the body given is not touched."""
+def change_body(body: Any, faults: Iterable[ApiFault]) -> Any:
+    """Return a copy of a JSON body with fields removed or set by faults."""
     for fault in faults:
         if fault.kind in ("drop_field", "set_field"):
             body = copy.deepcopy(body)
@@ -166,7 +170,7 @@ def change_body(body: Any, faults: Iterable[Fault]) -> Any:
 
 
 def rows_of(body: Any) -> list[Any] | None:
-    """Return the rows of a page: the body itself, or what an envelope holds; None when there are none."""
+    """Return the rows of a page: the body itself, or the list in its envelope; None if there is no list."""
     if isinstance(body, list):
         return body
     if isinstance(body, dict):
@@ -177,7 +181,7 @@ def rows_of(body: Any) -> list[Any] | None:
     return None
 
 
-def _change_field(value: Any, names: list[str], fault: Fault) -> None:
+def _change_field(value: Any, names: list[str], fault: ApiFault) -> None:
     if isinstance(value, list):
         for one in value:
             _change_field(one, names, fault)
@@ -190,59 +194,59 @@ def _change_field(value: Any, names: list[str], fault: Fault) -> None:
             value[names[0]] = copy.deepcopy(fault.options["value"])
 
 
-def _read(order: Any, id_: int) -> Fault:
-    if not isinstance(order, dict):
+def _read(body: Any, id_: int) -> ApiFault:
+    if not isinstance(body, dict):
         raise FaultError("A fault is a JSON object.")
-    kind = order.get("kind")
+    kind = body.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise FaultError(f"kind must be one of {', '.join(KINDS)}.")
-    unknown = sorted(set(order) - _COMMON - set(KINDS[kind]))
+    unknown = sorted(set(body) - _COMMON - set(KINDS[kind]))
     if unknown:
-        raise FaultError(f"A fault of kind {kind} knows no {', '.join(unknown)}; it knows {', '.join(KINDS[kind])}.")
-    options = {name: order.get(name, default) for name, default in KINDS[kind].items()}
+        raise FaultError(f"A fault of kind {kind} has no option {', '.join(unknown)}; it has {', '.join(KINDS[kind])}.")
+    options = {name: body.get(name, default) for name, default in KINDS[kind].items()}
     missing = [name for name, value in options.items() if value is ...]
     if missing:
         raise FaultError(f"A fault of kind {kind} needs {', '.join(missing)}.")
     _check_options(options)
-    method, path = _read_match(order.get("match"))
-    probability, seed = _read_probability(order)
-    return Fault(
-        id_, kind, options, method, path, _read_times(order), probability, seed, dice=random.Random(f"fault:{seed}")
+    method, path = _read_match(body.get("match"))
+    probability, seed = _read_probability(body)
+    return ApiFault(
+        id_, kind, options, method, path, _read_times(body), probability, seed, dice=random.Random(f"fault:{seed}")
     )
 
 
-def _read_times(order: dict[str, Any]) -> int | None:
-    times = order.get("times", None if "times" in order or order.get("probability") is not None else 1)
+def _read_times(body: dict[str, Any]) -> int | None:
+    times = body.get("times", None if "times" in body or body.get("probability") is not None else 1)
     if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
-        raise FaultError("times must be a whole number from 1 on, or null for until it is cleared.")
+        raise FaultError("times must be an integer of 1 or more, or null to stay until it is cleared.")
     return times
 
 
-def _read_probability(order: dict[str, Any]) -> tuple[float | None, int]:
-    probability, seed = order.get("probability"), order.get("seed", 0)
+def _read_probability(body: dict[str, Any]) -> tuple[float | None, int]:
+    probability, seed = body.get("probability"), body.get("seed", 0)
     if probability is not None and not (_is_number(probability) and 0 <= probability <= 1):
         raise FaultError("probability must be a number from 0 to 1.")
     if not isinstance(seed, int) or isinstance(seed, bool):
-        raise FaultError("seed must be a whole number.")
+        raise FaultError("seed must be an integer.")
     return probability, seed
 
 
 def _read_match(match: Any) -> tuple[str | None, re.Pattern[str] | None]:
     match = {} if match is None else match
     if not isinstance(match, dict) or set(match) - {"method", "path"}:
-        raise FaultError("match is an object of method and path, a regular expression searched in the path.")
+        raise FaultError("match must be an object of method and path, a regular expression searched in the path.")
     method, path = match.get("method"), match.get("path")
     if not all(value is None or isinstance(value, str) for value in (method, path)):
-        raise FaultError("match.method and match.path are texts.")
+        raise FaultError("match.method and match.path must be texts.")
     try:
         return (method.upper() if method else None), (re.compile(path) if path else None)
-    except re.error as problem:
-        raise FaultError(f"match.path is not a regular expression: {problem}.") from problem
+    except re.error as error:
+        raise FaultError(f"match.path is not a regular expression: {error}.") from error
 
 
 def _check_options(options: dict[str, Any]) -> None:
     checks: dict[str, tuple[Any, str]] = {
-        "status": (lambda v: _is_whole(v) and 200 <= v <= 599, "a whole number from 200 to 599"),
+        "status": (lambda v: _is_integer(v) and 200 <= v <= 599, "an integer from 200 to 599"),
         "headers": (_is_headers, "an object of texts"),
         "before_quota": (_is_bool, "true or false"),
         "takes_effect": (_is_bool, "true or false"),
@@ -250,12 +254,12 @@ def _check_options(options: dict[str, Any]) -> None:
         "seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
         "late_seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
         "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
-        "ids": (_is_ids, "a list of whole numbers"),
+        "ids": (_is_ids, "a list of integers"),
         "share": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
-        "drop_rows": (lambda v: _is_whole(v) and v >= 1, "a whole number from 1 on"),
+        "drop_rows": (lambda v: _is_integer(v) and v >= 1, "an integer of 1 or more"),
         "content_type": (lambda v: isinstance(v, str), "a text"),
-        "field": (lambda v: isinstance(v, str) and bool(v), "a field's name"),
-        "row": (lambda v: v is None or (_is_whole(v) and v >= 0), "a row's number from 0 on, or null for all"),
+        "field": (lambda v: isinstance(v, str) and bool(v), "the name of a field"),
+        "row": (lambda v: v is None or (_is_integer(v) and v >= 0), "the number of a row from 0, or null for all"),
     }
     for name, value in options.items():
         if name in checks and not checks[name][0](value):
@@ -266,12 +270,12 @@ def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_ids(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(_is_whole(one) for one in value))
+    return value is None or (isinstance(value, list) and all(_is_integer(one) for one in value))
 
 
 def _is_number(value: Any) -> bool:

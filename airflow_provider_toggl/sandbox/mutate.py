@@ -1,152 +1,178 @@
-"""Random changes of every kind: what people do to a workspace in a day, and what they do once a year."""
+"""Random changes for tests: ordinary edits of a workspace, and rare ones that break assumptions about time."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, time, timedelta, timezone
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.sandbox import mutate_odd, writes
-from airflow_provider_toggl.sandbox.model import PALETTE, Client, Project, ProjectUser, Tag, Task, TimeEntry, User
-from airflow_provider_toggl.sandbox.world import STREAM_OF, Change, World
+from airflow_provider_toggl.sandbox.rest_v9.writes import clients, entries, projects, tags, tasks
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace.records import (
+    PALETTE,
+    Client,
+    Project,
+    ProjectUser,
+    Tag,
+    Task,
+    TimeEntry,
+    User,
+)
+from airflow_provider_toggl.sandbox.workspace.seed_entries import DAY, clock_changes
+from airflow_provider_toggl.sandbox.workspace.world import STREAM_OF, World, WorldChange
 
-DAY = 86_400
-#: Redraws of a time entry until one fits.
+#: How many time entries are drawn at random until one fits.
 DRAWS = 50
+#: Reports have no days before 2006; one more year leaves room for time zones.
+FIRST_YEAR = 2007
 
-Outcome = dict[str, Any]
-ThingT = TypeVar("ThingT", Client, Project, Tag, Task, User, TimeEntry)
-
-
-class UnknownKind(ValueError):
-    """A kind of change that does not exist."""
+Mutation = dict[str, Any]
+RecordT = TypeVar("RecordT", Client, Project, Tag, Task, User, TimeEntry)
 
 
-def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -> list[Outcome]:
-    """Make changes, each of a random kind.
+class UnknownMutation(ValueError):
+    """There is no such kind of change."""
 
-    The same seed makes the same changes in the same world at the same time. Nothing is moved into the future.
 
-    :param n: how many; fewer are made only when no kind has anything left to change.
-    :param kinds: of these kinds only (``KINDS``); default the ordinary ones, those of time entries more often.
-    :returns: what was done, in order: ``kind``, ``stream``, ``ids`` (of that stream, what it was about), ``id`` where
-        that is one, ``changed`` (stream to ids: everything that was made, altered or deleted by it), and what else
-        there is to say of a kind.
-    :raises UnknownKind: a kind does not exist; nothing was changed.
+def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -> list[Mutation]:
+    """Make random changes.
+
+    The same seed makes the same changes in the same world at the same time. No time lies in the future.
+
+    :param n: how many; fewer only if no kind has anything left to change.
+    :param kinds: names of ``KINDS``; by default the ordinary kinds, weighted towards time entries.
+    :returns: the changes in order, each with ``kind``, ``stream``, ``ids`` (of that stream), ``id`` if there is only
+        one, ``changed`` (stream to the ids of all records that were created, updated or deleted), and details of its
+        kind.
+    :raises UnknownMutation: a kind does not exist; nothing was changed.
     """
     unknown = sorted(set(kinds or ()) - set(KINDS))
     if unknown:
-        raise UnknownKind(f"No such kind: {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
+        raise UnknownMutation(f"No such kind: {', '.join(unknown)}. Kinds: {', '.join(KINDS)}.")
     chosen = list(dict.fromkeys(kinds)) if kinds else list(ORDINARY_KINDS)
-    # The version makes a second call with the same seed another one: names it gave are taken.
+    # With the version, a second call with the same seed draws other changes: the names of the first are taken.
     mutator = Mutator(world, random.Random(seed * 1_000_003 + world.version))
-    done: list[Outcome] = []
+    mutations: list[Mutation] = []
     for _ in range(n):
-        outcome = _one(mutator, chosen)
-        if outcome is None:
+        mutation = _draw(mutator, chosen)
+        if mutation is None:
             break
-        done.append(outcome)
-    return done
+        mutations.append(mutation)
+    return mutations
 
 
-def _one(mutator: Mutator, kinds: list[str]) -> Outcome | None:
-    """Make one change of a kind that has something to change; None when none has."""
+def _draw(mutator: Mutator, kinds: list[str]) -> Mutation | None:
+    """Make one change of a kind that has something to change; None if no kind has."""
     left = list(kinds)
     while left:
         kind = mutator.rng.choices(left, [KINDS[name][0] for name in left])[0]
         _, stream, make = KINDS[kind]
-        outcome, changed = _watched(mutator, make)
-        if outcome is not None:
-            ids = outcome["ids"]
-            one = {"id": ids[0]} if len(ids) == 1 else {}
-            return {"kind": kind, "stream": stream, **one, **outcome, "changed": changed}
+        mutation, changed = _record_changes(mutator, make)
+        if mutation is not None:
+            ids = mutation["ids"]
+            single = {"id": ids[0]} if len(ids) == 1 else {}
+            return {"kind": kind, "stream": stream, **single, **mutation, "changed": changed}
         left.remove(kind)
     return None
 
 
-def _watched(
-    mutator: Mutator, make: Callable[[Mutator], Outcome | None]
-) -> tuple[Outcome | None, dict[str, list[int]]]:
-    """Make a change and note everything that changed with it, by stream."""
-    noted: dict[str, set[int]] = {}
+def _record_changes(
+    mutator: Mutator, make: Callable[[Mutator], Mutation | None]
+) -> tuple[Mutation | None, dict[str, list[int]]]:
+    """Make a change; return it with the ids of all records that changed, by stream."""
+    changed: dict[str, set[int]] = {}
 
-    def note(change: Change) -> None:
-        noted.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
+    def record(change: WorldChange) -> None:
+        changed.setdefault(STREAM_OF[change.kind], set()).add(change.obj.id)
         if isinstance(change.obj, TimeEntry):
-            (mutator.gone.discard if change.obj.deleted_at is None else mutator.gone.add)(change.obj.id)
+            (mutator.deleted.discard if change.obj.deleted_at is None else mutator.deleted.add)(change.obj.id)
 
-    mutator.world.listeners.append(note)
+    mutator.world.listeners.append(record)
     try:
-        outcome = make(mutator)
+        mutation = make(mutator)
     finally:
-        mutator.world.listeners.remove(note)
-    return outcome, {stream: sorted(ids) for stream, ids in noted.items()}
+        mutator.world.listeners.remove(record)
+    return mutation, {stream: sorted(ids) for stream, ids in changed.items()}
 
 
 class Mutator:
-    """Draws what to change; each method makes one change, or returns None when there is nothing for it."""
+    """Makes single changes; a method without anything to change returns None."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self.world = world
         self.rng = rng
-        #: All ids once, in a stable order: a scan of 100,000 entries for each change would take seconds.
+        #: All ids in a stable order, kept because sorting 100,000 of them for each change would take seconds.
         self.entry_ids = sorted(world.time_entries)
-        self.gone = {entry.id for entry in world.time_entries.values() if entry.deleted_at is not None}
+        self.deleted = {entry.id for entry in world.time_entries.values() if entry.deleted_at is not None}
 
     # drawing
 
-    def any_of(self, things: Iterable[ThingT]) -> ThingT | None:
-        """Draw a live one."""
-        live = sorted((thing for thing in things if thing.deleted_at is None), key=lambda thing: thing.id)
+    def any_of(self, records: Iterable[RecordT]) -> RecordT | None:
+        """Draw a record that is not deleted."""
+        live = sorted((record for record in records if record.deleted_at is None), key=lambda record: record.id)
         return self.rng.choice(live) if live else None
 
     def entry(self, fits: Callable[[TimeEntry], bool] = lambda _: True) -> TimeEntry | None:
-        """Draw a live, stopped time entry that fits."""
+        """Draw a stopped time entry that is not deleted and fits."""
         for _ in range(DRAWS if self.entry_ids else 0):
             entry = self.world.time_entries[self.rng.choice(self.entry_ids)]
             if entry.deleted_at is None and entry.stop is not None and fits(entry):
                 return entry
         return None
 
-    def person(self) -> User | None:
-        """Draw somebody who works."""
+    def active_user(self) -> User | None:
+        """Draw an active user."""
         return self.any_of(user for user in self.world.users.values() if not user.inactive)
 
     def active_project(self) -> Project | None:
-        """Draw a project that takes time entries."""
+        """Draw a project that accepts time entries."""
         return self.any_of(project for project in self.world.projects.values() if project.active)
 
-    def word(self) -> str:
-        """Return a name that nothing has yet, unless by a chance of one in some billions."""
+    def new_name(self) -> str:
+        """Return a random name, unique for all practical purposes."""
         return f"{self.rng.choice(('Renamed', 'Neu', '新規', 'Änderung', 'edited ✏️'))} {self.rng.getrandbits(48):012x}"
 
-    def seconds(self) -> int:
-        """Return the time now in whole unix seconds."""
+    def unix_now(self) -> int:
+        """Return the current unix time in whole seconds."""
         return int(self.world.now().timestamp())
 
-    def now_store(self, entry: TimeEntry) -> TimeEntry:
-        """Store an entry and remember it for later changes."""
+    def store(self, entry: TimeEntry) -> TimeEntry:
+        """Store a new time entry, so that later changes can draw it."""
         self.world.store(entry, self.world.users[entry.user_id])
         self.entry_ids.append(entry.id)
         return entry
 
-    def _request(self, method: str, name: str, what: int | str = "") -> dict[str, Any]:
-        """Return what listeners are told where one request changes several things."""
-        return {"method": method, "path": f"/api/v9/workspaces/{self.world.workspace.id}/{name}/{what}".rstrip("/")}
+    def write(
+        self,
+        body: Any = None,
+        *,
+        method: str | None = None,
+        path: str = "",
+        actor: User | None = None,
+    ) -> WriteRequest:
+        """Return a write by the owner, or by another user.
+
+        :param method: of the HTTP request that events report, for writes that change several records at once.
+        :param path: of that request, below the workspace.
+        """
+        base = f"/api/v9/workspaces/{self.world.workspace.id}"
+        source: Mapping[str, Any] | None = None if method is None else {"method": method, "path": f"{base}/{path}"}
+        return WriteRequest(self.world, actor or self.world.owner, {} if body is None else body, source)
 
     # time entries
 
-    def create(self) -> Outcome | None:
-        """Make an entry that stopped within the last two weeks."""
-        user = self.person()
+    def create(self) -> Mutation | None:
+        """Create a time entry that stopped within the last two weeks."""
+        user = self.active_user()
         if user is None:
             return None
-        stop = self.seconds() - int(self.rng.random() * 14 * DAY)
-        return {"ids": [self.now_store(self.new_entry(user, stop - self.rng.randrange(60, 14_400), stop)).id]}
+        stop = self.unix_now() - int(self.rng.random() * 14 * DAY)
+        return {"ids": [self.store(self.new_entry(user, stop - self.rng.randrange(60, 14_400), stop)).id]}
 
     def new_entry(self, user: User, start: int, stop: int | None) -> TimeEntry:
-        """Draw all else of an entry between these unix times; without a stop it runs."""
+        """Return a time entry with random details between two unix times; without a stop it is running."""
         world, rng = self.world, self.rng
         project = self.active_project() if rng.random() < 0.8 else None
         tag = self.any_of(world.tags.values()) if rng.random() < 0.4 else None
@@ -160,14 +186,14 @@ class Mutator:
             stop=None if stop is None else zero - timedelta(seconds=moment - stop),
             duration=-start if stop is None else stop - start,
             at=world.now(),
-            description=self.word() if rng.random() < 0.9 else None,
+            description=self.new_name() if rng.random() < 0.9 else None,
             project_id=None if project is None else project.id,
             tag_ids=[] if tag is None else [tag.id],
             billable=project is not None and project.billable and rng.random() < 0.5,
         )
 
-    def late_edit(self) -> Outcome | None:
-        """Change what some entry, however old, says: description, project, tags or billable."""
+    def late_edit(self) -> Mutation | None:
+        """Change the description, project, tags or billable flag of a time entry of any age."""
         entry = self.entry()
         if entry is None:
             return None
@@ -187,10 +213,10 @@ class Mutator:
             return {"tag_ids": [*entry.tag_ids, tag.id]}
         if what == 2:
             return {"billable": not entry.billable}
-        return {"description": self.word()}
+        return {"description": self.new_name()}
 
-    def move_day(self) -> Outcome | None:
-        """Move an entry by one to thirty days, back or (never past now) forth."""
+    def move_day(self) -> Mutation | None:
+        """Move a time entry by one to thirty days, back or (not past now) forward."""
         entry = self.entry()
         if entry is None or entry.stop is None:
             return None
@@ -200,8 +226,8 @@ class Mutator:
         self.world.change(entry, {"start": entry.start + by, "stop": entry.stop + by}, self.world.owner)
         return {"ids": [entry.id], "days": by.days}
 
-    def retime(self) -> Outcome | None:
-        """Let an entry start up to two hours earlier and stop at another time after that, not later than it did."""
+    def retime(self) -> Mutation | None:
+        """Move the start of a time entry up to two hours back, and its stop to a random time before the old one."""
         entry = self.entry(lambda one: one.duration >= 0)
         if entry is None or entry.stop is None:
             return None
@@ -211,29 +237,29 @@ class Mutator:
         self.world.change(entry, {"start": start, "stop": stop, "duration": length}, self.world.owner)
         return {"ids": [entry.id]}
 
-    def delete_entry(self) -> Outcome | None:
-        """Delete an entry."""
+    def delete_entry(self) -> Mutation | None:
+        """Delete a time entry."""
         entry = self.entry()
         if entry is None:
             return None
-        writes.delete_entry(self.world, self.world.owner, entry.id)
+        entries.delete_entry(self.write(), entry.id)
         return {"ids": [entry.id]}
 
-    def restore_entry(self) -> Outcome | None:
-        """Bring a deleted entry back."""
-        if not self.gone:
+    def restore_entry(self) -> Mutation | None:
+        """Restore a deleted time entry."""
+        if not self.deleted:
             return None
-        entry = self.world.time_entries[self.rng.choice(sorted(self.gone))]
+        entry = self.world.time_entries[self.rng.choice(sorted(self.deleted))]
         fields: dict[str, Any] = {"deleted_at": None, **self._live_references(entry)}
         if entry.is_running:
-            # Somebody may have started another one meanwhile.
+            # The user may have started another one meanwhile.
             stop = max(entry.start, self.world.now().replace(microsecond=0))
             fields.update(stop=stop, duration=int((stop - entry.start).total_seconds()))
         self.world.change(entry, fields, self.world.owner)
         return {"ids": [entry.id]}
 
     def _live_references(self, entry: TimeEntry) -> dict[str, Any]:
-        """Return what an entry may still point at: things may have been deleted while it was."""
+        """Return the references that are still valid: their targets may have been deleted meanwhile."""
         world, fields = self.world, dict[str, Any]()
         fields["tag_ids"] = [tag_id for tag_id in entry.tag_ids if world.tags[tag_id].deleted_at is None]
         if entry.project_id is not None and world.projects[entry.project_id].deleted_at is not None:
@@ -242,47 +268,47 @@ class Mutator:
             fields.update(task_id=None)
         return fields
 
-    def bulk_edit(self) -> Outcome | None:
-        """Give two to twenty entries the same description by one bulk PATCH."""
+    def bulk_edit(self) -> Mutation | None:
+        """Give two to twenty time entries the same description by one bulk PATCH."""
         drawn = [self.entry() for _ in range(self.rng.randrange(2, 21))]
         ids = sorted({entry.id for entry in drawn if entry is not None})
         if not ids:
             return None
-        ops = [{"op": "replace", "path": "/description", "value": self.word()}]
-        request = self._request("PATCH", "time_entries", ",".join(map(str, ids)))
-        writes.bulk_patch_entries(self.world, self.world.owner, ids, ops, request=request)
+        operations = [{"op": "replace", "path": "/description", "value": self.new_name()}]
+        write = self.write(operations, method="PATCH", path=f"time_entries/{','.join(map(str, ids))}")
+        entries.bulk_patch_entries(write, ids)
         return {"ids": ids}
 
-    def start(self) -> Outcome | None:
-        """Start an entry within the last ten minutes; the one that runs for that user is stopped."""
-        user = self.person()
+    def start(self) -> Mutation | None:
+        """Start a time entry within the last ten minutes; the user's running one is stopped."""
+        user = self.active_user()
         if user is None:
             return None
-        start = self.seconds() - self.rng.randrange(600)
+        start = self.unix_now() - self.rng.randrange(600)
         if (running := self.world.running_entry(user.id)) is not None:
-            writes.stop_entry(self.world, user, running.id, request=self._request("POST", "time_entries"))
-        return {"ids": [self.now_store(self.new_entry(user, start, None)).id]}
+            entries.stop_entry(self.write(method="POST", path="time_entries", actor=user), running.id)
+        return {"ids": [self.store(self.new_entry(user, start, None)).id]}
 
-    def stop(self) -> Outcome | None:
-        """Stop an entry that runs."""
+    def stop(self) -> Mutation | None:
+        """Stop a running time entry."""
         found = [self.world.running_entry(user.id) for user in self.world.users.values()]
         running = self.any_of(entry for entry in found if entry is not None)
         if running is None:
             return None
-        writes.stop_entry(self.world, self.world.owner, running.id)
+        entries.stop_entry(self.write(), running.id)
         return {"ids": [running.id]}
 
-    # what entries point at
+    # what time entries refer to
 
-    def rename(self, table: str) -> Outcome | None:
-        """Rename something."""
-        thing = self.any_of(getattr(self.world, table).values())
-        if thing is None:
+    def rename(self, table: str) -> Mutation | None:
+        """Rename a record of a table."""
+        record = self.any_of(getattr(self.world, table).values())
+        if record is None:
             return None
-        self.world.change(thing, {"name": self.word()}, self.world.owner)
-        return {"ids": [thing.id]}
+        self.world.change(record, {"name": self.new_name()}, self.world.owner)
+        return {"ids": [record.id]}
 
-    def archive_project(self) -> Outcome | None:
+    def archive_project(self) -> Mutation | None:
         """Archive an active project."""
         project = self.active_project()
         if project is None:
@@ -290,69 +316,66 @@ class Mutator:
         self.world.change(project, {"active": False}, self.world.owner)
         return {"ids": [project.id]}
 
-    def create_project(self) -> Outcome | None:
-        """Make an active project, half the time of a client."""
+    def create_project(self) -> Mutation | None:
+        """Create an active project, half of the time for a client."""
         client = self.any_of(self.world.clients.values()) if self.rng.random() < 0.5 else None
-        payload: dict[str, Any] = {"name": self.word(), "active": True, "color": self.rng.choice(PALETTE)}
+        body: dict[str, Any] = {"name": self.new_name(), "active": True, "color": self.rng.choice(PALETTE)}
         if client is not None:
-            payload["client_id"] = client.id
-        request = self._request("POST", "projects")
-        return {"ids": [writes.create_project(self.world, self.world.owner, payload, request=request).id]}
+            body["client_id"] = client.id
+        return {"ids": [projects.create_project(self.write(body, method="POST", path="projects")).id]}
 
-    def create_client(self) -> Outcome | None:
-        """Make a client."""
-        return {"ids": [writes.create_client(self.world, self.world.owner, {"name": self.word()}).id]}
+    def create_client(self) -> Mutation | None:
+        """Create a client."""
+        return {"ids": [clients.create_client(self.write({"name": self.new_name()})).id]}
 
-    def create_tag(self) -> Outcome | None:
-        """Make a tag."""
-        return {"ids": [writes.create_tag(self.world, self.world.owner, {"name": self.word()}).id]}
+    def create_tag(self) -> Mutation | None:
+        """Create a tag."""
+        return {"ids": [tags.create_tag(self.write({"name": self.new_name()})).id]}
 
-    def create_task(self) -> Outcome | None:
-        """Make a task of an active project, on every plan."""
+    def create_task(self) -> Mutation | None:
+        """Create a task of an active project, on every plan."""
         project = self.active_project()
         if project is None:
             return None
-        task = Task(self.world.next_id("task"), project.workspace_id, project.id, self.word(), self.world.now())
+        task = Task(self.world.next_id("task"), project.workspace_id, project.id, self.new_name(), self.world.now())
         return {"ids": [self.world.store(task, self.world.owner).id]}
 
-    def delete_project(self) -> Outcome | None:
-        """Delete a project, with its entries or (as often) leaving them without one."""
+    def delete_project(self) -> Mutation | None:
+        """Delete a project, half of the time with its time entries, which otherwise have no project afterwards."""
         project = self.any_of(self.world.projects.values())
         if project is None:
             return None
         mode = self.rng.choice(("delete", "unassign"))
-        request = self._request("DELETE", "projects", project.id)
-        writes.delete_project(self.world, self.world.owner, project.id, mode, request=request)
+        projects.delete_project(self.write(method="DELETE", path=f"projects/{project.id}"), project.id, mode)
         return {"ids": [project.id], "mode": mode}
 
-    def delete_client(self) -> Outcome | None:
-        """Delete a client; its projects have none then."""
+    def delete_client(self) -> Mutation | None:
+        """Delete a client and remove it from its projects."""
         client = self.any_of(self.world.clients.values())
         if client is None:
             return None
-        request = self._request("DELETE", "clients", client.id)
-        return {"ids": [writes.delete_client(self.world, self.world.owner, client.id, request=request)]}
+        return {"ids": [clients.delete_client(self.write(method="DELETE", path=f"clients/{client.id}"), client.id)]}
 
-    def delete_tag(self) -> Outcome | None:
-        """Delete a tag; it disappears from its entries."""
+    def delete_tag(self) -> Mutation | None:
+        """Delete a tag and remove it from its time entries."""
         tag = self.any_of(self.world.tags.values())
         if tag is None:
             return None
-        writes.delete_tag(self.world, self.world.owner, tag.id, request=self._request("DELETE", "tags", tag.id))
+        tags.delete_tag(self.write(method="DELETE", path=f"tags/{tag.id}"), tag.id)
         return {"ids": [tag.id]}
 
-    def delete_task(self) -> Outcome | None:
-        """Delete a task; its entries have none then."""
+    def delete_task(self) -> Mutation | None:
+        """Delete a task and remove it from its time entries."""
         task = self.any_of(self.world.tasks.values())
         if task is None:
             return None
-        request = self._request("DELETE", f"projects/{task.project_id}/tasks", task.id)
-        writes.delete_task(self.world, self.world.owner, task.id, request=request)
+        path = f"projects/{task.project_id}/tasks/{task.id}"
+        tasks.delete_task(self.write(method="DELETE", path=path), task.id)
         return {"ids": [task.id]}
 
-    def add_member(self) -> Outcome | None:
-        """Make somebody a member of a project who is none."""
-        project, user = self.any_of(self.world.projects.values()), self.person()
+    def add_member(self) -> Mutation | None:
+        """Add a user to a project."""
+        project, user = self.any_of(self.world.projects.values()), self.active_user()
         if project is None or user is None:
             return None
         for member in self.world.project_users.values():
@@ -362,9 +385,92 @@ class Mutator:
         added = ProjectUser(member_id, project.workspace_id, project.id, user.id, now)
         return {"ids": [self.world.store(added, self.world.owner).id]}
 
+    # rare changes
 
-#: Each kind of change: how often it is drawn, the stream it changes, and what makes it.
-ORDINARY_KINDS: dict[str, tuple[float, str, Callable[[Mutator], Outcome | None]]] = {
+    def move_month(self) -> Mutation | None:
+        """Move a time entry by one to eleven months of the owner's zone, back or (not past now) forward."""
+        return self._move(self.rng.randrange(1, 12))
+
+    def move_year(self) -> Mutation | None:
+        """Move a time entry by one to three years, back or (not past now) forward."""
+        return self._move(12 * self.rng.randrange(1, 4))
+
+    def _move(self, months: int) -> Mutation | None:
+        entry = self.entry()
+        if entry is None or entry.stop is None:
+            return None
+        length = entry.stop - entry.start
+        local = entry.start.astimezone(ZoneInfo(self.world.owner.timezone))
+        fitting = []
+        for by in (-months, months):
+            year, month = divmod(local.year * 12 + local.month - 1 + by, 12)
+            start = local.replace(year=year, month=month + 1, day=min(local.day, 28)).astimezone(timezone.utc)
+            if year >= FIRST_YEAR and max(start, start + length) <= self.world.now():
+                fitting.append((by, start))
+        if not fitting:
+            return None
+        by, start = self.rng.choice(fitting)
+        self.world.change(entry, {"start": start, "stop": start + length}, self.world.owner)
+        return {"ids": [entry.id], "months": by}
+
+    def create_empty(self) -> Mutation | None:
+        """Create a time entry of zero seconds, one in three without a stop."""
+        user = self.active_user()
+        if user is None:
+            return None
+        start = self._recent()
+        entry = self.new_entry(user, start, start)
+        if self.rng.random() < 1 / 3:
+            entry.stop = None
+        return {"ids": [self.store(entry).id]}
+
+    def create_negative(self) -> Mutation | None:
+        """Create a time entry that stops before it starts: a negative duration, but not running."""
+        user = self.active_user()
+        if user is None:
+            return None
+        start = self._recent()
+        entry = self.new_entry(user, start, start - self.rng.randrange(1, 7_200))
+        return {"ids": [self.store(entry).id]}
+
+    def create_over_midnight(self) -> Mutation | None:
+        """Create a time entry across a midnight of the owner's zone, within the last two weeks."""
+        zone = ZoneInfo(self.world.owner.timezone)
+        day = self.world.now().astimezone(zone).date() - timedelta(days=self.rng.randrange(1, 14))
+        return self._create_over([int(datetime.combine(day, time(), zone).timestamp())])
+
+    def create_over_clock_change(self) -> Mutation | None:
+        """Create a time entry across each of the last two clock changes of the owner's zone, if it has any."""
+        now = self.unix_now()
+        return self._create_over(clock_changes(self.world.owner.timezone, now - 400 * DAY, now)[-2:])
+
+    def _create_over(self, moments: list[int]) -> Mutation | None:
+        """Create a time entry across each of these unix times, which must be more than two hours ago."""
+        user = self.active_user()
+        if user is None or not moments:
+            return None
+        made = []
+        for moment in moments:
+            start, stop = moment - self.rng.randrange(60, 7_200), moment + self.rng.randrange(60, 7_200)
+            made.append(self.store(self.new_entry(user, start, stop)).id)
+        return {"ids": made}
+
+    def remove_user(self) -> Mutation | None:
+        """Remove a user other than the owner from the workspace; reports still show their time entries."""
+        world = self.world
+        user = self.any_of(one for one in world.users.values() if one.id != world.owner.id)
+        if user is None:
+            return None
+        user.inactive = True
+        world.mark_deleted(user, world.owner)
+        return {"ids": [user.id]}
+
+    def _recent(self) -> int:
+        return self.unix_now() - 1 - int(self.rng.random() * 14 * DAY)
+
+
+#: The ordinary kinds of change: weight, stream, and the method that makes it.
+ORDINARY_KINDS: dict[str, tuple[float, str, Callable[[Mutator], Mutation | None]]] = {
     "create": (15, "time_entries", Mutator.create),
     "late_edit": (25, "time_entries", Mutator.late_edit),
     "move_day": (10, "time_entries", Mutator.move_day),
@@ -389,5 +495,14 @@ ORDINARY_KINDS: dict[str, tuple[float, str, Callable[[Mutator], Outcome | None]]
     "delete_task": (0.5, "tasks", Mutator.delete_task),
     "add_member": (1, "project_users", Mutator.add_member),
 }
-#: With those that happen only where they are asked for by name.
-KINDS = {**ORDINARY_KINDS, **mutate_odd.KINDS}
+#: All kinds of change. Those beyond the ordinary happen only if a caller names them.
+KINDS = {
+    **ORDINARY_KINDS,
+    "move_month": (4, "time_entries", Mutator.move_month),
+    "move_year": (2, "time_entries", Mutator.move_year),
+    "create_empty": (1, "time_entries", Mutator.create_empty),
+    "create_negative": (0.5, "time_entries", Mutator.create_negative),
+    "create_over_midnight": (2, "time_entries", Mutator.create_over_midnight),
+    "create_over_clock_change": (1, "time_entries", Mutator.create_over_clock_change),
+    "remove_user": (0.2, "users", Mutator.remove_user),
+}

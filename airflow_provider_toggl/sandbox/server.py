@@ -1,4 +1,4 @@
-"""Running the sandbox: in the foreground, in a thread of a test, or in a process of its own; and speaking to it."""
+"""Run a sandbox in the foreground, in a thread or in a process of its own, and call its control API."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ import uvicorn
 from starlette.applications import Starlette
 
 from airflow_provider_toggl.sandbox.app import build_app
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.world import World
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-#: How long a sandbox may take until it answers, data included.
+#: Seconds until a new sandbox must answer; generating its data takes part of them.
 READY_SECONDS = 60.0
 
 
-class NotStarted(RuntimeError):
+class SandboxNotStarted(RuntimeError):
     """The sandbox did not start."""
 
 
 class ControlRefused(RuntimeError):
-    """The control API refused what it was asked."""
+    """The control API refused a request."""
 
 
-class Remote:
-    """The control API of a sandbox at an address, as methods."""
+class SandboxClient:
+    """Calls the control API of a sandbox."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def health(self) -> dict[str, Any]:
-        """Return that it is up, with its token and ids."""
+        """Return the status, the token and the ids of the sandbox."""
         answer: dict[str, Any] = self.control("GET", "health")
         return answer
 
     def airflow_connection(self, **extra: Any) -> str:
-        """Return the Airflow connection to it as JSON, for ``AIRFLOW_CONN_TOGGL_DEFAULT``.
+        """Return an Airflow connection to the sandbox as JSON, for ``AIRFLOW_CONN_TOGGL_DEFAULT``.
 
         :param extra: more fields of the connection's extra, such as ``requests_per_second``.
         """
@@ -62,18 +62,18 @@ class Remote:
         return connection_json(self.url, health["token"], {**ids, **extra})
 
     def truth(self, stream: str) -> list[dict[str, Any]]:
-        """Return what is true now of a stream, deleted ones marked."""
+        """Return all records of a stream as they are now; deleted ones have ``deleted_at``."""
         answer: list[dict[str, Any]] = self.control("GET", f"truth/{stream}")
         return answer
 
     def mutate(self, *, seed: int, n: int, kinds: Iterable[str] | None = None) -> list[dict[str, Any]]:
-        """Make n random changes, and return them."""
+        """Make random changes, and return them; see ``sandbox.mutate.mutate``."""
         order = {"seed": seed, "n": n, **({"kinds": list(kinds)} if kinds is not None else {})}
         answer: list[dict[str, Any]] = self.control("POST", "mutate", order)
         return answer
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock forward."""
+        """Advance the sandbox's clock."""
         self.control("POST", "clock", {"advance_seconds": seconds})
 
     def requests(self) -> dict[str, Any]:
@@ -82,72 +82,72 @@ class Remote:
         return answer
 
     def reset_requests(self) -> None:
-        """Forget the requests so far."""
+        """Empty the log of requests."""
         self.control("POST", "requests/reset")
 
-    def fault(self, kind: str, **order: Any) -> dict[str, Any]:
-        """Order a fault."""
-        answer: dict[str, Any] = self.control("POST", "faults", {"kind": kind, **order})
+    def fault(self, kind: str, **options: Any) -> dict[str, Any]:
+        """Inject a fault into API responses."""
+        answer: dict[str, Any] = self.control("POST", "faults", {"kind": kind, **options})
         return answer
 
     def clear_faults(self) -> None:
-        """Disarm all faults."""
+        """Remove all faults of API responses."""
         self.control("DELETE", "faults")
 
     def set(self, **settings: Any) -> dict[str, Any]:
-        """Change settings, and return all of them."""
+        """Change settings, and return all."""
         answer: dict[str, Any] = self.control("PATCH", "settings", settings)
         return answer
 
     def change_user(self, user_id: int | Literal["owner"] = "owner", **fields: Any) -> dict[str, Any]:
-        """Change ``is_admin``, ``inactive`` or ``timezone`` of a person, and return their truth."""
+        """Change ``is_admin``, ``inactive`` or ``timezone`` of a user, and return their record."""
         answer: dict[str, Any] = self.control("PATCH", f"users/{user_id}", fields)
         return answer
 
     def reset_quota(self) -> None:
-        """Empty all quota windows and buckets."""
+        """Reset all quotas and rate limits."""
         self.control("POST", "quota/reset")
 
     def webhook_events(self, after: int = 0) -> list[dict[str, Any]]:
-        """Return the events that were made for subscriptions, oldest first, without the first ``after``."""
+        """Return the events of subscriptions, oldest first, without the first ``after``."""
         answer: list[dict[str, Any]] = self.control("GET", f"webhooks/events?after={after}")
         return answer
 
     def webhook_deliveries(self) -> dict[str, Any]:
-        """Return counts of outcomes, what is pending, and the last attempts."""
+        """Return counts of outcomes, pending deliveries, and the last attempts."""
         answer: dict[str, Any] = self.control("GET", "webhooks/deliveries")
         return answer
 
-    def webhook_fault(self, kind: str, **order: Any) -> dict[str, Any]:
-        """Order something to go wrong with deliveries."""
-        answer: dict[str, Any] = self.control("POST", "webhooks/faults", {"kind": kind, **order})
+    def webhook_fault(self, kind: str, **options: Any) -> dict[str, Any]:
+        """Inject a fault into the delivery of events."""
+        answer: dict[str, Any] = self.control("POST", "webhooks/faults", {"kind": kind, **options})
         return answer
 
     def clear_webhook_faults(self) -> None:
-        """Take all orders for deliveries back."""
+        """Remove all faults of deliveries."""
         self.control("DELETE", "webhooks/faults")
 
     def redeliver_webhooks(self, event_ids: Iterable[int] | None = None) -> int:
-        """Send events once more, all by default; return how many."""
+        """Send events again, all by default; return how many."""
         ids: Any = "all" if event_ids is None else list(event_ids)
         answer: dict[str, int] = self.control("POST", "webhooks/redeliver", {"event_ids": ids})
         return answer["sent"]
 
     def flush_webhooks(self, timeout: float = 30.0) -> int:
-        """Wait until nothing is to be delivered, or so many seconds; return what still is."""
+        """Wait until nothing is pending, at most ``timeout`` seconds; return the pending deliveries."""
         answer: dict[str, int] = self.control("POST", "webhooks/flush", {"timeout": timeout})
         return answer["pending"]
 
     def control(self, method: str, name: str, body: Any = None) -> Any:
-        """Ask the control API.
+        """Call the control API.
 
-        :raises ControlRefused: it answered an error, whose text this has.
+        :raises ControlRefused: it answered with an error; the exception has its text.
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310 - the address is the caller's own sandbox
             f"{self.url}/sandbox/{name}", data, {"Content-Type": "application/json"}, method=method
         )
-        # A proxy of the environment has no business between a test and its own machine.
+        # A proxy of the environment is not for this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=READY_SECONDS) as answer:
@@ -157,10 +157,10 @@ class Remote:
                 raise ControlRefused(f"{error.code}: {error.read().decode(errors='replace')}") from None
 
 
-class RunningSandbox(Remote):
-    """A sandbox served by a thread of this process, for tests: its world can be reached directly.
+class RunningSandbox(SandboxClient):
+    """A sandbox in a thread of this process; tests can use its ``world`` directly.
 
-    Use as a context manager, or call ``close``.
+    Use it as a context manager, or call ``close``.
     """
 
     def __init__(self, world: World, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -184,7 +184,7 @@ class RunningSandbox(Remote):
         return self.world.workspace.id
 
     def close(self) -> None:
-        """Stop it, and wait until its port is free."""
+        """Stop the sandbox, and wait until its port is free."""
         self._server.should_exit = True
         self._server.force_exit = True
         self._thread.join(timeout=10)
@@ -199,8 +199,8 @@ class RunningSandbox(Remote):
         self.close()
 
 
-class SandboxProcess(Remote):
-    """A sandbox in a process of its own. Use as a context manager, or call ``close``."""
+class SandboxProcess(SandboxClient):
+    """A sandbox in a process of its own. Use it as a context manager, or call ``close``."""
 
     def __init__(self, arguments: Iterable[str] = (), *, host: str = "127.0.0.1", port: int = 0) -> None:
         port = port or free_port(host)
@@ -218,7 +218,7 @@ class SandboxProcess(Remote):
         self.workspace_id: int = health["workspace_id"]
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the sandbox."""
         self._process.terminate()
         try:
             self._process.wait(timeout=10)
@@ -243,38 +243,38 @@ def connection_json(url: str, token: str, extra: dict[str, Any]) -> str:
 def start_sandbox(*, port: int = 0, settings: Settings | None = None, **world: Any) -> RunningSandbox:
     """Start a sandbox in a thread.
 
-    :param port: 0 for a free one
-    :param settings: its switches
-    :param world: what ``build_world`` takes: ``seed``, ``entries``, ``plan``, ``token``, ``workspace_id``, ``days``, …
+    :param port: 0 for a free one.
+    :param settings: by default, all settings have their defaults.
+    :param world: parameters of ``build_world``: ``seed``, ``entries``, ``plan``, ``workspace_id``, ``days`` and others.
     """
     return RunningSandbox(build_world(settings=settings, **world), port=port)
 
 
 def serve(world: World, *, listening: socket.socket) -> None:
-    """Serve a world in the foreground until the process is told to stop."""
-    # The world is large and stays: without this the collector walks through all of it again and again.
+    """Serve a world in the foreground until the process receives a signal to stop."""
+    # The world is large and stays, so the garbage collector should not scan it again and again.
     gc.collect()
     gc.freeze()
-    with contextlib.suppress(KeyboardInterrupt):  # the server has ended by then: it only passes the signal on
+    with contextlib.suppress(KeyboardInterrupt):  # the server has stopped by then, and passes the signal on
         _Server(build_app(world)).run([listening])
 
 
 class _Server(uvicorn.Server):
-    """Ends what the sandbox does in the background before it ends itself."""
+    """Stops the delivery of events before it stops itself."""
 
     def __init__(self, app: Starlette) -> None:
         super().__init__(server_config(app))
-        self._engine = app.state.sandbox.engine
+        self._dispatcher = app.state.sandbox.dispatcher
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop serving; requests that wait for deliveries would otherwise hold that up."""
-        await asyncio.to_thread(self._engine.close)
+        """Stop serving; requests that wait for deliveries would otherwise delay it."""
+        await asyncio.to_thread(self._dispatcher.close)
         await super().shutdown(sockets)
 
 
 def server_config(app: Any) -> uvicorn.Config:
-    """Return how the app is served: its own Date and Server headers, no access log."""
-    # Connections that a fault cuts are what was ordered: no log line for them.
+    """Return uvicorn's configuration: the app sets Date and Server itself, and there is no access log."""
+    # Connections that an injected fault closes are expected, so uvicorn must not log them.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     return uvicorn.Config(
         app,
@@ -283,13 +283,13 @@ def server_config(app: Any) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         lifespan="off",
-        ws="none",  # Toggl speaks none here, and loading them warns with some versions
+        ws="none",  # these APIs have no WebSockets, and loading them warns with some versions
         timeout_graceful_shutdown=1,
     )
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen before anything else is done, so that a port in use is told at once."""
+    """Bind and listen before anything else, so that a port in use is reported at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -303,16 +303,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def free_port(host: str) -> int:
-    """Return a port that nobody listens at now."""
+    """Return a port that is free now."""
     with listen(host, 0) as found:
         port: int = found.getsockname()[1]
         return port
 
 
-def wait_until_ready(remote: Remote, *, alive: Any) -> dict[str, Any]:
+def wait_until_ready(remote: SandboxClient, *, alive: Any) -> dict[str, Any]:
     """Wait until the sandbox answers, and return its health.
 
-    :raises NotStarted: it ended, or did not answer in time.
+    :raises SandboxNotStarted: it ended, or did not answer in time.
     """
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
@@ -320,6 +320,6 @@ def wait_until_ready(remote: Remote, *, alive: Any) -> dict[str, Any]:
             return remote.health()
         except (OSError, ControlRefused):
             if not alive():
-                raise NotStarted(f"The sandbox at {remote.url} ended before it answered.") from None
+                raise SandboxNotStarted(f"The sandbox at {remote.url} ended before it answered.") from None
             time.sleep(0.02)
-    raise NotStarted(f"The sandbox at {remote.url} did not answer in {READY_SECONDS:.0f} s.")
+    raise SandboxNotStarted(f"The sandbox at {remote.url} did not answer in {READY_SECONDS:.0f} s.")

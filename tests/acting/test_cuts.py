@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 from support.connections import Connections
-from support.tries import Killed, Store, run_tries
+from support.task_attempts import Killed, TaskStateStore, run_attempts
 
 from airflow_provider_toggl.core.client import idempotency, session, transport
 from airflow_provider_toggl.core.client.retry import RetryPolicy
@@ -157,9 +157,9 @@ def test_a_hundred_writes_whose_answers_are_lost_leave_exactly_what_was_asked_fo
         troubles.methods = {"stop": ("PATCH",), "update": ("PUT",)}.get(kind, ("POST",))
         troubles.order(trouble)
         # As of Airflow 3.3, of 3.2, and of 3.2 where the next try is on another host.
-        store = Store() if number % 3 == 0 else None
+        store = TaskStateStore() if number % 3 == 0 else None
         between = forget_notes if number % 3 == 2 else lambda: None
-        result = run_tries(operator_of(kind, number, begun, project_id), store=store, between=between)
+        result = run_attempts(operator_of(kind, number, begun, project_id), store=store, between=between)
         asked[kind] += 1
         assert isinstance(result["id"], int), (kind, trouble)
         toggl.clear_faults()
@@ -190,6 +190,8 @@ def test_a_write_that_is_carried_out_long_after_its_connection_was_cut_is_waited
 ):
     monkeypatch.setattr(idempotency, "PATIENCE", (0.0, 1.0))
     toggl.fault("hang_up", late_seconds=0.2, match={"method": "POST"})
-    result = run_tries(lambda: TogglCreateTimeEntryOperator(task_id="late", start=START, stop=STOP, description="late"))
+    result = run_attempts(
+        lambda: TogglCreateTimeEntryOperator(task_id="late", start=START, stop=STOP, description="late")
+    )
     assert result["action"] == "found"
     assert [row["description"] for row in live(toggl, "time_entries")].count("late") == 1

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from support.callbacks import Callback, open_callback
 from support.connections import Connections
+from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core.errors import NotApplied
 from airflow_provider_toggl.operators import catalog, entries, subscriptions

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 LOCAL = re.compile(r"(?<![\w.])/(?:work|root|home|Users|opt/pypi)/\w")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from support.package_sources import PACKAGE, package_modules
+from support.repository import PACKAGE, package_modules
 
 pytestmark = pytest.mark.airflow
 

@@ -5,7 +5,7 @@ import sys
 from graphlib import TopologicalSorter
 
 import pytest
-from support.package_sources import PACKAGE, Module, package_modules
+from support.repository import PACKAGE, Module, package_modules
 
 BASE = {
     "core.errors",

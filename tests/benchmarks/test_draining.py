@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 
 def test_every_stored_event_is_drained_and_the_result_says_on_how_many_cores() -> None:

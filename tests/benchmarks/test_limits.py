@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.benchmark_programs import PROGRAMS, load_benchmark
+from support.repository import PROGRAMS, load_benchmark
 
 limits = load_benchmark("harness/limits")
 

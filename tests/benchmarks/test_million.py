@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 million = load_benchmark("million")
 

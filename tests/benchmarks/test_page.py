@@ -3,7 +3,7 @@ from __future__ import annotations
 import argparse
 
 import pytest
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 page = load_benchmark("page")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 receiver = load_benchmark("receiver")
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 counts = load_benchmark("reconcile_counts")
 

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 pytestmark = pytest.mark.airflow
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.benchmark_programs import load_benchmark
+from support.repository import load_benchmark
 
 
 @pytest.fixture

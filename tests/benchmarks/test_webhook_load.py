@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
-from support.benchmark_programs import load_benchmark
 from support.deliveries import HEADER, SECRET
+from support.repository import load_benchmark
 
 from airflow_provider_toggl.core.webhooks.signature import verify
 

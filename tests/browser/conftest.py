@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from selenium.webdriver import Chrome
-from support.chromium import open_chromium
+from support.servers.chromium import open_chromium
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from support.airflow_home import AirflowHome
-from support.chromium import find, wait_until
-from support.screenshots import keep_for_the_docs
+from support.repository import keep_for_the_docs
+from support.servers.chromium import find, wait_until
 
 from airflow_provider_toggl.get_provider_info import get_provider_info
 

@@ -22,10 +22,10 @@ import requests
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from support.chromium import find, wait_until
 from support.deliveries import SECRET, event_body
-from support.many_events import FIRST_ENTITY, FIRST_EVENT
-from support.office import PASSWORDS, Office, running_office
+from support.event_stores import FIRST_ENTITY, FIRST_EVENT
+from support.page_setup import PASSWORDS, PageSetup, running_page_setup
+from support.servers.chromium import find, wait_until
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -71,8 +71,8 @@ return document.querySelectorAll("table:not(.u-legend):not([aria-labelledby]):no
 
 
 @pytest.fixture(scope="module")
-def office(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with running_office(tmp_path_factory.mktemp("office")) as office:
+def office(chromium: Chrome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageSetup]:
+    with running_page_setup(tmp_path_factory.mktemp("office")) as office:
         yield office
 
 
@@ -123,14 +123,14 @@ def act(chrome: Chrome, name: str) -> None:
     wait_until(chrome, lambda c: f"toggl_{name.replace('-', '_')}" in find(c, ".outcome").text, f"{name} to be done")
 
 
-def audit_entries(office: Office) -> list[tuple[str, str, str]]:
+def audit_entries(office: PageSetup) -> list[tuple[str, str, str]]:
     with closing(sqlite3.connect(office.home.path / "airflow.db")) as db:
         rows = db.execute("select event, owner, extra from log where event like 'toggl_%' order by id").fetchall()
     return [(event, owner, extra) for event, owner, extra in rows]
 
 
 def test_a_viewer_opens_it_by_the_navigation_and_sees_health_and_charts_but_no_actions(
-    office: Office, chromium: Chrome, tmp_path: Path
+    office: PageSetup, chromium: Chrome, tmp_path: Path
 ) -> None:
     chromium.set_window_size(1440, 1250)
     sign_in(chromium, office.home.url, "viewer")
@@ -156,7 +156,7 @@ def test_a_viewer_opens_it_by_the_navigation_and_sees_health_and_charts_but_no_a
 
 
 def test_a_viewer_reads_deliveries_and_their_story_but_no_body_and_cannot_act(
-    office: Office, chromium: Chrome, http: requests.Session
+    office: PageSetup, chromium: Chrome, http: requests.Session
 ) -> None:
     before = len(audit_entries(office))
     sign_in(chromium, office.home.url, "viewer")
@@ -179,7 +179,7 @@ def test_a_viewer_reads_deliveries_and_their_story_but_no_body_and_cannot_act(
     assert len(audit_entries(office)) == before
 
 
-def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(office: Office, chromium: Chrome) -> None:
+def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(office: PageSetup, chromium: Chrome) -> None:
     chromium.get(f"{office.home.url}/auth/login")
     chromium.delete_all_cookies()
     chromium.get(f"{office.page}{DELIVERIES}")
@@ -207,7 +207,7 @@ def test_whoever_is_not_signed_in_is_sent_to_the_login_and_back(office: Office, 
     ids=lambda value: " ".join(value) or "all" if isinstance(value, dict) else "",
 )
 def test_a_page_of_a_million_rows_has_what_was_asked_for(
-    office: Office,
+    office: PageSetup,
     http: requests.Session,
     asked: dict[str, str],
     shown: int,
@@ -224,7 +224,7 @@ def test_a_page_of_a_million_rows_has_what_was_asked_for(
     assert "Searched back to" not in answer.text
 
 
-def test_what_is_rare_is_found_at_once_however_old_it_is(office: Office, chromium: Chrome) -> None:
+def test_what_is_rare_is_found_at_once_however_old_it_is(office: PageSetup, chromium: Chrome) -> None:
     sign_in(chromium, office.home.url, "viewer")
     chromium.get(f"{office.page}{DELIVERIES}?{urlencode({'id': FIRST_ENTITY + 5})}")
     assert len(chromium.find_elements(By.CSS_SELECTOR, ".deliveries tbody a")) == 3
@@ -232,7 +232,7 @@ def test_what_is_rare_is_found_at_once_however_old_it_is(office: Office, chromiu
 
 
 def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(
-    office: Office, chromium: Chrome, tmp_path: Path
+    office: PageSetup, chromium: Chrome, tmp_path: Path
 ) -> None:
     before = len(audit_entries(office))
     chromium.set_window_size(1440, 1000)
@@ -272,7 +272,7 @@ def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(
 
 
 def test_an_operator_ensures_pings_and_enables_the_subscription_and_the_story_of_what_it_delivers_is_there(
-    office: Office, chromium: Chrome, tmp_path: Path
+    office: PageSetup, chromium: Chrome, tmp_path: Path
 ) -> None:
     chromium.set_window_size(1440, 1400)
     sign_in(chromium, office.home.url, "operator")
@@ -299,7 +299,7 @@ def test_an_operator_ensures_pings_and_enables_the_subscription_and_the_story_of
     assert SECRET not in str(audit_entries(office))
 
 
-def test_why_a_delivery_was_refused_is_told_without_it(office: Office, chromium: Chrome, tmp_path: Path) -> None:
+def test_why_a_delivery_was_refused_is_told_without_it(office: PageSetup, chromium: Chrome, tmp_path: Path) -> None:
     sign_in(chromium, office.home.url, "viewer")
     assert office.deliver(event_body(8), signature="sha256=" + "0" * 64) == 401
 
@@ -312,7 +312,7 @@ def test_why_a_delivery_was_refused_is_told_without_it(office: Office, chromium:
 
 
 def test_it_fits_a_phone_and_tables_and_focus_are_for_everybody(
-    office: Office, chromium: Chrome, tmp_path: Path
+    office: PageSetup, chromium: Chrome, tmp_path: Path
 ) -> None:
     sign_in(chromium, office.home.url, "operator")
     story = f"{DELIVERIES}/{office.rejected}?body=1"
@@ -339,7 +339,7 @@ def test_it_fits_a_phone_and_tables_and_focus_are_for_everybody(
     assert chromium.switch_to.active_element.get_attribute("id") == "main"
 
 
-def test_moments_are_in_the_zone_of_the_ui_and_what_is_asked_for_is_utc(office: Office, chromium: Chrome) -> None:
+def test_moments_are_in_the_zone_of_the_ui_and_what_is_asked_for_is_utc(office: PageSetup, chromium: Chrome) -> None:
     sign_in(chromium, office.home.url, "viewer")
     chromium.get(f"{office.page}{DELIVERIES}")
     shown = "return [...document.querySelectorAll('.deliveries time')].map((one) => [one.dateTime, one.textContent])"
@@ -373,7 +373,7 @@ REFRESH = "document.dispatchEvent(new Event('toggl-refresh'))"
 
 
 def test_the_page_refreshes_itself_unless_it_is_paused_and_keeps_what_somebody_has_open(
-    office: Office, chromium: Chrome
+    office: PageSetup, chromium: Chrome
 ) -> None:
     sign_in(chromium, office.home.url, "viewer")
     chromium.get(f"{office.page}/")
@@ -406,7 +406,7 @@ def test_the_page_refreshes_itself_unless_it_is_paused_and_keeps_what_somebody_h
     assert len(chromium.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 3
 
 
-def test_a_form_of_another_site_or_person_is_not_taken(office: Office, http: requests.Session) -> None:
+def test_a_form_of_another_site_or_person_is_not_taken(office: PageSetup, http: requests.Session) -> None:
     operator = office.sign_in(http, "operator")
     url = f"{office.page}/c/toggl_default/act/allow-mass-absence"
     token = re.findall(r'name="token" value="(\w+)"', http.get(url, headers=operator, timeout=30).text)[0]
@@ -418,7 +418,7 @@ def test_a_form_of_another_site_or_person_is_not_taken(office: Office, http: req
     assert http.post(other, headers=operator, data=form, timeout=30).status_code == 403
 
 
-def test_the_terminal_shows_the_same_health_with_no_component_asked(office: Office) -> None:
+def test_the_terminal_shows_the_same_health_with_no_component_asked(office: PageSetup) -> None:
     found = json.loads(office.home.cli("toggl", "status", "--json").splitlines()[-1])
     assert found["conn_id"] == "toggl_default"
     assert found["reconciled"][0]["entries"] == 48_213

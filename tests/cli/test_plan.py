@@ -7,8 +7,8 @@ import re
 import pytest
 
 from airflow_provider_toggl.cli.plan import add_arguments, run
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
 pytestmark = pytest.mark.airflow
 

@@ -9,8 +9,8 @@ import pytest
 from airflow_provider_toggl.cli.quota import add_arguments, run
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
 pytestmark = pytest.mark.airflow
 

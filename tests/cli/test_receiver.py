@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.deliveries import SECRET, STARTED_ENTRY, VALIDATION_PING, event_body, sign
-from support.receivers import ReceiverProcess
+from support.servers.receivers import ReceiverProcess
 
 from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore

@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from support.callbacks import Callback, open_callback
-from support.connection_fixtures import connections, sandbox
 from support.connections import WEBHOOK_SECRET, Connections
+from support.fixtures import connections, sandbox
+from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.cli.subscriptions import add_arguments, run
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted

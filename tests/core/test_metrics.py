@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 
 import pytest
-from support.measured import recording
+from support.metrics import recording
 
 from airflow_provider_toggl.core import metrics
 

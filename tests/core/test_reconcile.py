@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.measured import recording
+from support.metrics import recording
 from support.pulls import Workspace
 
 from airflow_provider_toggl.core import metrics

@@ -12,8 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from support.airflow_home import AirflowHome
-from support.landing import connect
+from support.airflow_home import AirflowHome, connect_sandbox
 from support.truth import differences, rows
 
 from airflow_provider_toggl.sandbox.server import SandboxProcess
@@ -88,7 +87,7 @@ def test_tasks_and_assets_of_an_example_are_of_one_workspace(monkeypatch: pytest
 
 @pytest.mark.newest
 def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, toggl: SandboxProcess):
-    warehouse = connect(airflow, toggl)
+    warehouse = connect_sandbox(airflow, toggl)
     airflow.cli("dags", "test", "toggl_sync_to_duckdb")
     assert differences(warehouse, toggl.url) == []
     toggl.mutate(seed=5, n=12, kinds=["delete_entry", "delete_tag", "late_edit"])
@@ -108,7 +107,7 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
 
 @pytest.mark.newest
 def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProcess):
-    connect(airflow, toggl)
+    connect_sandbox(airflow, toggl)
     toggl.fault("hang_up", match={"method": "POST", "path": "time_entries$"})
     airflow.cli("dags", "test", "toggl_track_run")
     (entry,) = [row for row in toggl.truth("time_entries") if (row["description"] or "").startswith("toggl_track_run")]
@@ -119,7 +118,7 @@ def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProce
 
 @pytest.mark.newest
 def test_workspaces_of_several_tokens_are_landed_by_mapped_tasks(airflow: AirflowHome, toggl: SandboxProcess):
-    warehouse = connect(airflow, toggl)
+    warehouse = connect_sandbox(airflow, toggl)
     other_token = "c0ffee" * 5 + "00"
     with SandboxProcess(["--entries", "400", "--seed", "6", "--token", other_token]) as other:
         fields = {"conn_type": "toggl", "host": other.url, "password": other.token}

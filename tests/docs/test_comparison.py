@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 PAGE = (ROOT / "docs" / "comparison.md").read_text()
 ROWS = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)

@@ -7,7 +7,7 @@ import inspect
 import re
 from importlib.metadata import metadata, requires
 
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.get_provider_info import get_provider_info

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.get_provider_info import get_provider_info

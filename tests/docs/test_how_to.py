@@ -21,11 +21,11 @@ import psycopg
 import pytest
 from support.airflow_home import AirflowHome
 from support.event_stores import new_event
-from support.observations import NOON, at, entries
-from support.package_sources import ROOT
-from support.postgres import running_postgres
-from support.pull_fixtures import pull_host
-from support.pulls import Host, build_workspace
+from support.fixtures import pull_host
+from support.pulls import SandboxHost, build_workspace
+from support.repository import ROOT
+from support.servers.postgres import running_postgres
+from support.toggl_rows import NOON, at, entries
 from support.tutorials import Shell, bare_environment, steps
 
 from airflow_provider_toggl.__main__ import build_parser
@@ -94,7 +94,7 @@ QUESTIONS = dict(
 
 
 @pytest.fixture(scope="module")
-def landed(pull_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def landed(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all that a workspace of 500 entries has."""
     file = tmp_path_factory.mktemp("landed") / "warehouse.duckdb"
     build_workspace(pull_host, file, entries=500, plan="enterprise").pull_all()

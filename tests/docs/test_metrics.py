@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.metrics_page import documented
-from support.package_sources import ROOT
+from support.repository import ROOT, documented_metrics
 
 from airflow_provider_toggl.core import metrics
 
@@ -40,7 +39,7 @@ def mappings() -> list[dict[str, Any]]:
 
 
 def test_the_page_says_of_each_metric_its_kind_and_its_tags_and_has_no_other() -> None:
-    assert {name: (row.kind, row.tags) for name, row in documented().items()} == {
+    assert {name: (row.kind, row.tags) for name, row in documented_metrics().items()} == {
         name: (metric.kind, frozenset(metric.tags)) for name, metric in metrics.CATALOGUE.items()
     }
 

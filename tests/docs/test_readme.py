@@ -11,8 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.benchmark_programs import load_benchmark
-from support.package_sources import ROOT
+from support.repository import ROOT, load_benchmark
 
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.sandbox.server import SandboxProcess

@@ -6,8 +6,7 @@ import inspect
 import re
 
 import pytest
-from support.package_sources import ROOT
-from support.reference_pages import pages, reference
+from support.repository import ROOT, pages, reference
 
 from airflow_provider_toggl.assets import toggl_events
 from airflow_provider_toggl.cli.commands import COMMANDS

@@ -14,9 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.distributions import UV, build, write_constraints
-from support.package_sources import ROOT
-from support.screenshots import keep_for_the_docs
-from support.toggl_address import answering_as_toggl
+from support.repository import ROOT, keep_for_the_docs
+from support.servers.toggl_proxy import proxy_for_toggl
 from support.tutorials import Shell, Step, bare_environment, steps
 
 from airflow_provider_toggl.sandbox.server import SandboxProcess
@@ -138,7 +137,7 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
     airflow = tmp_path / "toggl-airflow" / "airflow"
     with SandboxProcess(["--entries", "2000", "--token", token, "--plan", "free"]) as toggl:
         answers["Workspace ID"] = str(toggl.workspace_id)
-        with answering_as_toggl(("127.0.0.1", int(toggl.url.rpartition(":")[2])), tmp_path) as there:
+        with proxy_for_toggl(("127.0.0.1", int(toggl.url.rpartition(":")[2])), tmp_path) as there:
             shell.say("\n".join(f"there_{name}={value}" for name, value in there.items()))
             said = ""
             for step in page:

@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.clinics import Clinic, HostedReceiver, triggerer_job
-from support.connection_fixtures import connections, sandbox
 from support.connections import Connections
+from support.doctor_setup import DoctorSetup, HostedReceiver, triggerer_job
 
 from airflow_provider_toggl.sandbox.server import RunningSandbox
-
-__all__ = ["connections", "sandbox"]
 
 
 @pytest.fixture
@@ -21,8 +18,8 @@ def triggerer() -> Iterator[None]:
 
 
 @pytest.fixture
-def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path, triggerer: None) -> Iterator[Clinic]:
+def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path, triggerer: None) -> Iterator[DoctorSetup]:
     """All in good health, but not subscribed and nothing landed yet."""
     receiver = HostedReceiver()
-    yield Clinic(sandbox, connections, tmp_path, receiver)
+    yield DoctorSetup(sandbox, connections, tmp_path, receiver)
     receiver.close()

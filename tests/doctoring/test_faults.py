@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.clinics import Clinic, HostedReceiver, Told, triggerer_job
 from support.disks import small_disk
+from support.doctor_setup import DoctorReport, DoctorSetup, HostedReceiver, triggerer_job
 
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter
 from airflow_provider_toggl.core.clock import SystemClock
@@ -22,24 +22,24 @@ from airflow_provider_toggl.hooks.toggl import TogglHook
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]
 
 VERSION_1 = Path(__file__).parents[1] / "core" / "land" / "made_before" / "duckdb_version_1.sql"
-Examine = Callable[..., Told]
+Examine = Callable[..., DoctorReport]
 HASTILY = ("--timeout", "4")
 """For what is waited for in vain."""
 
 
 @pytest.fixture
-def examine(clinic: Clinic, capsys: pytest.CaptureFixture[str]) -> Examine:
+def examine(clinic: DoctorSetup, capsys: pytest.CaptureFixture[str]) -> Examine:
     return lambda *arguments: clinic.examine(*arguments, capsys=capsys)
 
 
 @pytest.fixture
-def subscribed(clinic: Clinic) -> int:
+def subscribed(clinic: DoctorSetup) -> int:
     """The number of a healthy subscription, and a warehouse in which something was landed."""
     clinic.land()
     return clinic.subscribe()
 
 
-def assert_fault(told: Told, name: str, *words: str, beside: set[str] | None = None) -> None:
+def assert_fault(told: DoctorReport, name: str, *words: str, beside: set[str] | None = None) -> None:
     """The fault is named, with its step, what was seen, what it means and its cure; there are no others."""
     assert told.code == 1
     assert told.report["ok"] is False
@@ -61,7 +61,7 @@ def test_without_a_fault_nothing_is_wrong(subscribed: int, examine: Examine) -> 
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_wrong_token(clinic: Clinic, subscribed: int, examine: Examine, status: int) -> None:
+def test_a_wrong_token(clinic: DoctorSetup, subscribed: int, examine: Examine, status: int) -> None:
     clinic.sandbox.set(wrong_token_status=status)
     clinic.connect(token="f" * 32)
     told = examine()
@@ -73,14 +73,14 @@ def test_a_wrong_token(clinic: Clinic, subscribed: int, examine: Examine, status
     assert told.report["requests"] == 1
 
 
-def test_lost_admin_rights(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_lost_admin_rights(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     clinic.sandbox.change_user(is_admin=False)
     assert_fault(examine(), "not_admin", "no administrator", str(clinic.sandbox.workspace_id))
     told = examine("--member")
     assert (told.code, told.states()["rights"]) == (0, "warning")
 
 
-def test_a_plan_s_limit(clinic: Clinic, examine: Examine) -> None:
+def test_a_plan_s_limit(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.sandbox.set(plan="premium")
     words = ("created", "updated", "deleted")
     clinic.subscribe((*(Filter("time_entry", word) for word in words), Filter("tag", "*")))
@@ -89,20 +89,22 @@ def test_a_plan_s_limit(clinic: Clinic, examine: Examine) -> None:
     assert_fault(examine(), "plan_limit", "4 filters", "allows 3")
 
 
-def test_an_unvalidated_subscription(clinic: Clinic, examine: Examine) -> None:
+def test_an_unvalidated_subscription(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.connect(webhook_validation="asynchronous")
     number = clinic.subscribe()
     assert_fault(examine(), "subscription_unvalidated", f"Subscription {number}", "not validated")
 
 
-def test_an_unreachable_callback(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_an_unreachable_callback(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     clinic.receiver.close()
     assert_fault(examine(*HASTILY), "callback_unreachable", clinic.receiver.url, "refused")
 
 
 @pytest.mark.parametrize("told_by_toggl", [True, False], ids=["listed", "not-listed"])
-def test_a_wrong_secret_on_toggl_s_side(clinic: Clinic, subscribed: int, examine: Examine, told_by_toggl: bool) -> None:
-    clinic.sandbox.set(webhook_list_tells_secret=told_by_toggl)
+def test_a_wrong_secret_on_toggl_s_side(
+    clinic: DoctorSetup, subscribed: int, examine: Examine, told_by_toggl: bool
+) -> None:
+    clinic.sandbox.set(webhook_list_returns_secret=told_by_toggl)
     clinic.connect(webhook_secret="another-secret-2b7a")
     # The receiver looks at the secrets anew, which it does not do at any moment; so more time than for the others.
     told = examine(*(["--no-ping"] if told_by_toggl else ["--timeout", "12"]))
@@ -110,7 +112,7 @@ def test_a_wrong_secret_on_toggl_s_side(clinic: Clinic, subscribed: int, examine
     assert "another-secret-2b7a" not in str(told.report)
 
 
-def test_a_wrong_secret_on_the_receiver_s_side(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_a_wrong_secret_on_the_receiver_s_side(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     clinic.receiver.close()
     clinic.receiver = HostedReceiver(secret="older-secret-51b0", port=clinic.receiver.port)
     try:
@@ -119,12 +121,12 @@ def test_a_wrong_secret_on_the_receiver_s_side(clinic: Clinic, subscribed: int, 
         clinic.receiver.close()
 
 
-def test_a_clock_that_is_off(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_a_clock_that_is_off(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     clinic.sandbox.advance(600)
     assert_fault(examine(), "clock_off", "behind Toggl's clock")
 
 
-def test_a_store_that_is_read_only(clinic: Clinic, examine: Examine) -> None:
+def test_a_store_that_is_read_only(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.connect(webhook_secret=None, webhook_callback_url=None)
     with small_disk(clinic.folder / "state", kilobytes=1024) as disk:
         make_store(disk)
@@ -132,7 +134,7 @@ def test_a_store_that_is_read_only(clinic: Clinic, examine: Examine) -> None:
         assert_fault(examine(), "store_read_only", "events.sqlite")
 
 
-def test_a_disk_that_is_full(clinic: Clinic, examine: Examine) -> None:
+def test_a_disk_that_is_full(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.connect(webhook_secret=None, webhook_callback_url=None)
     with small_disk(clinic.folder / "state", kilobytes=1024) as disk:
         make_store(disk)
@@ -143,13 +145,13 @@ def test_a_disk_that_is_full(clinic: Clinic, examine: Examine) -> None:
         assert_fault(told, "disk_full")
 
 
-def test_a_triggerer_that_is_down(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_a_triggerer_that_is_down(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     with triggerer_job(seconds_ago=300):
         assert_fault(examine(), "triggerer_down", "30", "s ago")
 
 
 @pytest.fixture
-def stranger(clinic: Clinic) -> Iterator[subprocess.Popen[bytes]]:
+def stranger(clinic: DoctorSetup) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that keeps the warehouse open."""
     clinic.land()
     program = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
@@ -161,13 +163,13 @@ def stranger(clinic: Clinic) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_a_warehouse_that_is_locked(clinic: Clinic, stranger: subprocess.Popen[bytes], examine: Examine) -> None:
+def test_a_warehouse_that_is_locked(clinic: DoctorSetup, stranger: subprocess.Popen[bytes], examine: Examine) -> None:
     clinic.subscribe()
     told = examine("--no-ping", *HASTILY)
     assert_fault(told, "warehouse_locked", str(clinic.warehouse), f"PID {stranger.pid}")
 
 
-def test_a_schema_that_is_too_old(clinic: Clinic, examine: Examine) -> None:
+def test_a_schema_that_is_too_old(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.subscribe()
     with duckdb.connect(str(clinic.warehouse)) as db:
         db.execute("create schema toggl; use toggl;")
@@ -181,14 +183,14 @@ def test_a_schema_that_is_too_old(clinic: Clinic, examine: Examine) -> None:
     assert examine().code == 0
 
 
-def test_toggl_answers_5xx(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_toggl_answers_5xx(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     clinic.sandbox.fault("status", status=503, times=None)
     told = examine()
     assert_fault(told, "toggl_down", "503")
     assert told.report["requests"] == 2
 
 
-def test_the_quota_is_gone(clinic: Clinic, subscribed: int, examine: Examine) -> None:
+def test_the_quota_is_gone(clinic: DoctorSetup, subscribed: int, examine: Examine) -> None:
     clinic.sandbox.set(quota_enforced=True, user_quota=2)
     told = examine()
     assert_fault(told, "quota_gone", "user")
@@ -212,7 +214,7 @@ def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_netw
     assert told.report["requests"] == 0
 
 
-def test_a_callback_without_a_secret(clinic: Clinic, examine: Examine) -> None:
+def test_a_callback_without_a_secret(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.land()
     clinic.connect(webhook_secret=None)
     told = examine()
@@ -220,7 +222,7 @@ def test_a_callback_without_a_secret(clinic: Clinic, examine: Examine) -> None:
 
 
 def test_versions_that_do_not_fit(
-    clinic: Clinic, subscribed: int, examine: Examine, monkeypatch: pytest.MonkeyPatch
+    clinic: DoctorSetup, subscribed: int, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("apache_airflow", "apache_airflow_core"):
         about = clinic.folder / "older" / f"{name}-2.11.0.dist-info"

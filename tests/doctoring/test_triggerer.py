@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from support.airflow_home import EXECUTABLES
-from support.clinics import Clinic
-from support.sessions import end_session
+from support.doctor_setup import DoctorSetup
+from support.processes import end_session
 from support.waiting import wait_until
 
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
@@ -74,7 +74,7 @@ def running_triggerer(log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_triggerer_sees_the_test_mark_until_it_is_killed(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    clinic: DoctorSetup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clinic.subscribe()
     clinic.land()

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.event_worlds import Telling, drain
 from support.pulls import Workspace
-from support.sandboxes import Caller, Host, build_still_world
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
+from support.webhook_stream import WebhookStream, drain
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.sandbox.model import TimeEntry
-from airflow_provider_toggl.sandbox.world import Change, World
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
+from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: Everything that changes how an entry is written somewhere; the seeds take turns at the values.
 SWITCHES: dict[str, tuple[Any, ...]] = {
@@ -59,7 +59,7 @@ class Truth:
         self.states = {_state(entry) for entry in world.time_entries.values() if entry.deleted_at is None}
         world.listeners.append(self._note)
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: WorldChange) -> None:
         if isinstance(change.obj, TimeEntry):
             self.states.add(_state(change.obj))
 
@@ -96,7 +96,7 @@ def example(name: str, changes: dict[str, str]) -> str:
     return text
 
 
-def begin(host: Host, folder: Path, **settings: Any) -> tuple[World, Workspace]:
+def begin(host: SandboxHost, folder: Path, **settings: Any) -> tuple[World, Workspace]:
     """Pull a new workspace into a warehouse that keeps its history."""
     world = build_still_world(entries=60, days=20, **settings)
     workspace = Workspace(host.serve(world), folder / "warehouse.duckdb")
@@ -107,9 +107,9 @@ def begin(host: Host, folder: Path, **settings: Any) -> tuple[World, Workspace]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_events_and_pulls_of_the_same_changes_tell_no_others(pull_host: Host, tmp_path: Path, seed: int) -> None:
+def test_events_and_pulls_of_the_same_changes_tell_no_others(pull_host: SandboxHost, tmp_path: Path, seed: int) -> None:
     world, workspace = begin(pull_host, tmp_path, **settings_of(seed))
-    truth, telling = Truth(world), Telling(world, seed)
+    truth, telling = Truth(world), WebhookStream(world, seed)
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
         store.prepare()
         for _ in range(2):
@@ -129,15 +129,15 @@ def test_events_and_pulls_of_the_same_changes_tell_no_others(pull_host: Host, tm
     assert len(found) > 100
 
 
-def test_who_changed_the_invoiced_entry(pull_host: Host, tmp_path: Path) -> None:
+def test_who_changed_the_invoiced_entry(pull_host: SandboxHost, tmp_path: Path) -> None:
     world, workspace = begin(pull_host, tmp_path)
     other = next(user for user in world.users.values() if user is not world.owner)
     other.is_admin = True
     workspace.pull("users")
-    telling = Telling(world, 1)
+    telling = WebhookStream(world, 1)
     invoiced = next(entry for entry in world.time_entries.values() if entry.description and entry.stop is not None)
     before, start = invoiced.description, invoiced.start
-    caller = Caller(workspace.toggl, other.token)
+    caller = ApiCaller(workspace.toggl, other.token)
     path = f"/workspaces/{{ws}}/time_entries/{invoiced.id}"
     changed_at = world.now().replace(microsecond=0)
     moved = (start - timedelta(days=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -167,11 +167,11 @@ def test_who_changed_the_invoiced_entry(pull_host: Host, tmp_path: Path) -> None
     assert {row["changed_at"] for row in found if row["kind"] == "updated"} == {changed_at}
 
 
-def test_what_events_did_not_tell_a_pull_tells_without_a_name(pull_host: Host, tmp_path: Path) -> None:
+def test_what_events_did_not_tell_a_pull_tells_without_a_name(pull_host: SandboxHost, tmp_path: Path) -> None:
     world, workspace = begin(pull_host, tmp_path)
     entry = next(entry for entry in world.time_entries.values() if entry.stop is not None)
     world.advance(600)
-    Caller(workspace.toggl).write("PUT", f"/workspaces/{{ws}}/time_entries/{entry.id}", {"description": "Unheard"})
+    ApiCaller(workspace.toggl).write("PUT", f"/workspaces/{{ws}}/time_entries/{entry.id}", {"description": "Unheard"})
     world.advance(600)
     workspace.pull()
     sql = "select new_value, changed_by from time_entry_changes where time_entry_id = ? and kind = 'updated'"

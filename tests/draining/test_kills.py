@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.drains import content, fill, land_undisturbed
+from support.drains import content, drain_all, fill
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
@@ -51,7 +51,7 @@ def kill_many(tmp_path: Path, kills: int, seed: int) -> None:
             summary = Drain(store, target, REQUEST).run()
         assert (summary.last_seq, summary.restarted) == (last, False)
         assert 0 < summary.events < last, "the kills left nothing, or had done nothing"
-        land_undisturbed(store, tmp_path / "undisturbed.duckdb", REQUEST)
+        drain_all(store, tmp_path / "undisturbed.duckdb", REQUEST)
         assert content(warehouse) == content(tmp_path / "undisturbed.duckdb")
         consumer = store.find_consumer("test")
         assert consumer is not None

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.event_worlds import Telling, drain, wrong
 from support.pulls import STREAMS, Workspace
-from support.sandboxes import Host, build_still_world
+from support.sandboxes import SandboxHost, build_still_world
+from support.webhook_stream import WebhookStream, drain, wrong
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -29,7 +29,7 @@ def settings_of(seed: int) -> dict[str, Any]:
     }
 
 
-def check(host: Host, folder: Path, seed: int, changes: int, *, pulls: int = 0) -> None:
+def check(host: SandboxHost, folder: Path, seed: int, changes: int, *, pulls: int = 0) -> None:
     """Pull a new workspace once, change it, and drain what its webhooks tell, in a few rounds.
 
     :param pulls: incremental pulls of everything between the rounds.
@@ -38,7 +38,7 @@ def check(host: Host, folder: Path, seed: int, changes: int, *, pulls: int = 0) 
     workspace = Workspace(host.serve(world), folder / "warehouse.duckdb")
     workspace.pull_all()
     assert wrong(world, workspace.path) == []
-    telling = Telling(world, seed, subscriptions=1 + seed % 2)
+    telling = WebhookStream(world, seed, subscriptions=1 + seed % 2)
     telling.change(changes)
     coming = telling.deliveries()
     rounds = 3
@@ -58,19 +58,21 @@ def check(host: Host, folder: Path, seed: int, changes: int, *, pulls: int = 0) 
 
 
 @pytest.mark.parametrize("seed", [1, 9])
-def test_the_drained_warehouse_equals_the_truth(pull_host: Host, tmp_path: Path, seed: int) -> None:
+def test_the_drained_warehouse_equals_the_truth(pull_host: SandboxHost, tmp_path: Path, seed: int) -> None:
     check(pull_host, tmp_path, seed, 500)
 
 
 @pytest.mark.parametrize("seed", [2])
-def test_so_it_does_with_pulls_in_between(pull_host: Host, tmp_path: Path, seed: int) -> None:
+def test_so_it_does_with_pulls_in_between(pull_host: SandboxHost, tmp_path: Path, seed: int) -> None:
     check(pull_host, tmp_path, seed, 300, pulls=1)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("tens", range(10))
-def test_so_it_does_after_five_thousand_changes_whatever_the_seed(pull_host: Host, tmp_path: Path, tens: int) -> None:
+def test_so_it_does_after_five_thousand_changes_whatever_the_seed(
+    pull_host: SandboxHost, tmp_path: Path, tens: int
+) -> None:
     for seed in range(100 + 10 * tens, 110 + 10 * tens):
         folder = tmp_path / str(seed)
         folder.mkdir()

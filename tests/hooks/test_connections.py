@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from support.connections import Connections, all_logs
-from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.postgres import PostgresServer, running_postgres
+from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.servers.postgres import PostgresServer, running_postgres
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.connections import (

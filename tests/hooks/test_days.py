@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.connections import Connections
-from support.observations import WORKSPACE, entries
+from support.toggl_rows import WORKSPACE, entries
 from support.truth import rows
 
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.clinics import Clinic, HostedReceiver, triggerer_job
 from support.connections import Connections
-from support.postgres import running_postgres
+from support.doctor_setup import DoctorSetup, HostedReceiver, triggerer_job
+from support.servers.postgres import running_postgres
 
 from airflow_provider_toggl.core.operate.doctor.context import Order
 from airflow_provider_toggl.core.operate.doctor.findings import Report
@@ -29,10 +29,10 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture
-def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path) -> Iterator[Clinic]:
+def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path) -> Iterator[DoctorSetup]:
     receiver = HostedReceiver()
     with triggerer_job(seconds_ago=-3600):
-        yield Clinic(sandbox, connections, tmp_path, receiver)
+        yield DoctorSetup(sandbox, connections, tmp_path, receiver)
     receiver.close()
 
 
@@ -48,7 +48,7 @@ def troubles(report: Report) -> set[str]:
     return {one.name for one in report.findings if one.name}
 
 
-def test_who_uses_no_webhooks_and_landed_nothing_has_no_fault(clinic: Clinic) -> None:
+def test_who_uses_no_webhooks_and_landed_nothing_has_no_fault(clinic: DoctorSetup) -> None:
     clinic.connect(webhook_secret=None, webhook_callback_url=None)
     report = examine(order())
     assert (report.exit_code, report.requests) == (0, 3)
@@ -56,7 +56,7 @@ def test_who_uses_no_webhooks_and_landed_nothing_has_no_fault(clinic: Clinic) ->
     assert states(report)["subscription"] is states(report)["callback"] is State.SKIPPED
 
 
-def test_no_ping_is_sent_where_none_is_wanted(clinic: Clinic) -> None:
+def test_no_ping_is_sent_where_none_is_wanted(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     before = clinic.sandbox.webhook_deliveries()["outcomes"]
     report = examine(order(ping=False))
@@ -65,7 +65,7 @@ def test_no_ping_is_sent_where_none_is_wanted(clinic: Clinic) -> None:
     assert clinic.sandbox.webhook_deliveries()["outcomes"] == before
 
 
-def test_without_a_workspace_the_owner_s_own_is_looked_at(clinic: Clinic) -> None:
+def test_without_a_workspace_the_owner_s_own_is_looked_at(clinic: DoctorSetup) -> None:
     clinic.connect(workspace_id=None, webhook_secret=None, webhook_callback_url=None)
     report = examine(order())
     assert "no_workspace" in troubles(report)
@@ -73,14 +73,14 @@ def test_without_a_workspace_the_owner_s_own_is_looked_at(clinic: Clinic) -> Non
 
 
 @pytest.mark.parametrize(("workspace_id", "found"), [(1, "no_workspace_access"), ("seven", "connection_wrong")])
-def test_a_workspace_that_is_not_there_is_a_fault(clinic: Clinic, workspace_id: object, found: str) -> None:
+def test_a_workspace_that_is_not_there_is_a_fault(clinic: DoctorSetup, workspace_id: object, found: str) -> None:
     clinic.connect(workspace_id=workspace_id)
     report = examine(order())
     assert found in troubles(report)
     assert states(report)["plan"] is states(report)["subscription"] is State.SKIPPED
 
 
-def test_a_secret_that_only_the_receiver_s_side_lacks_and_another_address_are_told(clinic: Clinic) -> None:
+def test_a_secret_that_only_the_receiver_s_side_lacks_and_another_address_are_told(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     report = examine(order(callback_url="https://127.0.0.1:1/elsewhere", patience=4))
     assert troubles(report) >= {"no_subscription", "callback_unreachable"}
@@ -90,7 +90,7 @@ def test_a_secret_that_only_the_receiver_s_side_lacks_and_another_address_are_to
     assert "connection_wrong" in troubles(report)
 
 
-def test_a_receiver_that_keeps_events_elsewhere_is_told(clinic: Clinic) -> None:
+def test_a_receiver_that_keeps_events_elsewhere_is_told(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     # The receiver holds the connection that it looked up; this process reads another store from now on.
     clinic.connections.set("my_events", conn_type="sqlite", host=str(clinic.folder / "other.sqlite"))
@@ -99,7 +99,7 @@ def test_a_receiver_that_keeps_events_elsewhere_is_told(clinic: Clinic) -> None:
     assert troubles(report) & {"other_store", "ping_lost"} == {"other_store"}
 
 
-def test_a_quota_of_the_workspace_that_is_gone_is_told_and_costs_no_more(clinic: Clinic) -> None:
+def test_a_quota_of_the_workspace_that_is_gone_is_told_and_costs_no_more(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     clinic.sandbox.set(quota_enforced=True, organization_quota=1)
     report = examine(order())
@@ -112,14 +112,14 @@ def test_a_quota_of_the_workspace_that_is_gone_is_told_and_costs_no_more(clinic:
     assert report.requests == 2
 
 
-def test_an_old_secret_that_is_still_accepted_is_worth_a_word(clinic: Clinic) -> None:
+def test_an_old_secret_that_is_still_accepted_is_worth_a_word(clinic: DoctorSetup) -> None:
     clinic.connect(previous_webhook_secret="older-secret-77")
     report = examine(order(ping=False))
     assert "two_secrets" in troubles(report)
     assert "older-secret-77" not in str(report)
 
 
-def test_what_is_asked_of_the_triggerer_is_no_event(clinic: Clinic) -> None:
+def test_what_is_asked_of_the_triggerer_is_no_event(clinic: DoctorSetup) -> None:
     from airflow_provider_toggl.hooks.events import open_event_store
 
     clinic.subscribe()
@@ -128,7 +128,7 @@ def test_what_is_asked_of_the_triggerer_is_no_event(clinic: Clinic) -> None:
         assert (store.count(), store.last_seq()) == (0, 0)
 
 
-def test_store_and_warehouse_in_postgres_are_looked_at_and_who_holds_them_is_told(clinic: Clinic) -> None:
+def test_store_and_warehouse_in_postgres_are_looked_at_and_who_holds_them_is_told(clinic: DoctorSetup) -> None:
     with running_postgres() as server:
         fields = {"host": "127.0.0.1", "port": server.port, "login": "postgres", "schema": "postgres"}
         for name in ("my_events", "my_warehouse"):

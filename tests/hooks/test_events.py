@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.connections import Connections, all_logs
 from support.event_stores import new_event
-from support.postgres import running_postgres
+from support.servers.postgres import running_postgres
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
 from airflow_provider_toggl.core.events.store import Appended

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.observations import entries
+from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
 from airflow_provider_toggl.hooks import mysql

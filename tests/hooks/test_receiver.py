@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from support.connections import Connections, all_logs
-from support.deliveries import PREVIOUS_SECRET, SECRET, STARTED_ENTRY, ask, sign
+from support.deliveries import PREVIOUS_SECRET, SECRET, STARTED_ENTRY, send_request, sign
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -78,7 +78,9 @@ def test_a_connection_without_a_secret_cannot_receive(connections: Connections) 
 def test_what_is_delivered_is_in_the_default_store(connections: Connections) -> None:
     set_connection(connections, webhook_secret=SECRET)
     with all_logs() as lines:
-        answered = asyncio.run(ask(build_receiver(["toggl_default"]), STARTED_ENTRY, signature=sign(STARTED_ENTRY)))
+        answered = asyncio.run(
+            send_request(build_receiver(["toggl_default"]), STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        )
     assert answered.status == 200
     with open_receiving_store("") as store:
         assert isinstance(store, SqliteEventStore)

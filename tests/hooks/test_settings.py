@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.connections import Connections
-from support.package_sources import package_modules
+from support.repository import package_modules
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.get_provider_info import get_provider_info

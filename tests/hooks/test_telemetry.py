@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from airflow import __version__ as airflow_version
 from support.deliveries import event_body
-from support.measured import recording
+from support.metrics import Measurement, StatsdListener, catalogue_faults, recording
 from support.otlp import collecting
-from support.receivers import ReceiverProcess
-from support.statsd import Measured, StatsdListener, faults
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core import metrics
@@ -64,7 +63,7 @@ assert telemetry._choose() is TaskStats, "what a task's process sends by is used
 
 # A task's work, with what it measures on its way.
 WORK = """
-from support.changes import change
+from support.webhook_events import change
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
 
@@ -95,7 +94,7 @@ def test_statsd_is_sent_every_metric_with_its_kind_and_tags_in_letters_that_it_t
         run(EMIT_ALL, statsd.env())
         wait_until(lambda: {one.name for one in statsd.arrived()} == metrics.CATALOGUE.keys())
         arrived = statsd.arrived()
-    assert faults(arrived) == []
+    assert catalogue_faults(arrived) == []
     assert {value for one in arrived for _, value in one.tags} == {
         f"of_{name}" for metric in metrics.CATALOGUE.values() for name in metric.tags
     }
@@ -109,13 +108,13 @@ def test_opentelemetry_is_sent_the_same() -> None:
     assert {one.name for one in arrived} == metrics.CATALOGUE.keys()
     if airflow_version.startswith("3.2."):  # there a timer is a gauge
         arrived = [_as_timer(one) for one in arrived]
-    assert faults(arrived) == []
+    assert catalogue_faults(arrived) == []
     assert {one.value for one in arrived if one.kind == "timer"} == {3000}
 
 
-def _as_timer(one: Measured) -> Measured:
+def _as_timer(one: Measurement) -> Measurement:
     kind = metrics.CATALOGUE[one.name].kind
-    return Measured(one.name, "timer", one.tags, one.value) if (one.kind, kind) == ("gauge", "timer") else one
+    return Measurement(one.name, "timer", one.tags, one.value) if (one.kind, kind) == ("gauge", "timer") else one
 
 
 def test_what_airflow_has_started_in_a_process_is_used_and_nothing_is_started_beside_it() -> None:
@@ -167,4 +166,4 @@ def test_a_receiver_of_its_own_sends_how_deliveries_ended_to_statsd(tmp_path: Pa
         wait_until(lambda: statsd.total(metrics.APPEND) >= 1)
         outcomes = {one.tag("outcome"): one.value for one in statsd.arrived(metrics.DELIVERIES.name)}
         assert outcomes == {"stored": 1, "duplicate": 1, "unsigned": 1}
-        assert faults(statsd.arrived()) == []
+        assert catalogue_faults(statsd.arrived()) == []

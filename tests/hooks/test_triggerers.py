@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.clinics import triggerer_job
+from support.doctor_setup import triggerer_job
 
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
 from airflow_provider_toggl.triggers.events import TogglEventTrigger

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 from support.connections import Connections
-from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.observations import NOON, entries
-from support.postgres import PostgresServer, running_postgres
+from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.servers.postgres import PostgresServer, running_postgres
+from support.toggl_rows import NOON, entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from airflow_provider_toggl.hooks.warehouse import default_path, open_target, read_df, resolve_keep_history

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.airflow_home import AirflowHome
-from support.landing import connect
+from support.airflow_home import AirflowHome, connect_sandbox
 from support.truth import entry_differences
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest, pytest.mark.timeout(900)]
@@ -24,7 +23,7 @@ def summary(airflow: AirflowHome, run: str, task_id: str) -> dict[str, Any]:
 
 def test_a_task_that_is_cleared_while_its_run_goes_on_asks_toggl_again(sandbox, airflow: AirflowHome, tmp_path: Path):
     toggl = sandbox("--entries", "300", "--plan", "enterprise", "--seed", "5")
-    warehouse = connect(airflow, toggl)
+    warehouse = connect_sandbox(airflow, toggl)
     airflow.env |= {"TEST_GO_ON": str(tmp_path / "go on")}
     airflow.start()
     run = airflow.trigger("goes_on")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.airflow_home import AirflowHome
-from support.drains import content, fill, land_undisturbed
+from support.drains import content, drain_all, fill
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.sync.drain import DrainRequest
@@ -56,7 +56,7 @@ def test_a_killed_worker_loses_no_event_and_lands_none_twice(airflow: AirflowHom
         (task,) = airflow.task_instances("drain_all", run)
         assert task["try_number"] == kills + 1
         assert _position(store) == last
-        land_undisturbed(store, tmp_path / "undisturbed.duckdb", DrainRequest("store", CONSUMER))
+        drain_all(store, tmp_path / "undisturbed.duckdb", DrainRequest("store", CONSUMER))
         assert content(warehouse) == content(tmp_path / "undisturbed.duckdb")
 
 

@@ -13,11 +13,10 @@ from typing import Any
 import duckdb
 import pytest
 import requests
-from support.airflow_home import AirflowHome
+from support.airflow_home import AirflowHome, connect_sandbox
 from support.deliveries import HEADER, SECRET, event_body, sign
-from support.landing import connect
-from support.metrics_page import documented
-from support.statsd import StatsdListener
+from support.metrics import StatsdListener
+from support.repository import documented_metrics
 from support.truth import rows
 
 from airflow_provider_toggl.core import metrics
@@ -66,7 +65,7 @@ def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHom
     # One wait for the quota, and one for another try: ordered, so that no speed of the machine makes them more or less.
     toggl.fault("status", status=402, body=SOON, headers=TOLD, before_quota=True, match={"path": ENTRIES})
     toggl.fault("status", status=503, match={"path": ENTRIES})
-    warehouse = connect(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
+    warehouse = connect_sandbox(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
     airflow.env["AIRFLOW__TOGGL__RECEIVER_CONNECTIONS"] = "toggl_default"
     airflow.start()
     for dag in ("watched", "toggl_freshness"):
@@ -141,7 +140,7 @@ def lines_of(airflow: AirflowHome, task: str) -> list[dict[str, Any]]:
 
 def differences(statsd: StatsdListener) -> list[str]:
     """Return what was sent and is not so in the table, and what the table has and was not sent."""
-    table, sent = documented(), statsd.arrived()
+    table, sent = documented_metrics(), statsd.arrived()
     wrong = {
         f"{one.name}: {one.kind} with {sorted(dict(one.tags))}"
         for one in sent

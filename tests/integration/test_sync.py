@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.airflow_home import AirflowHome
-from support.landing import connect
+from support.airflow_home import AirflowHome, connect_sandbox
 from support.truth import differences, entry_differences, rows
 
 from airflow_provider_toggl.report.weeks import monday_of
@@ -33,7 +32,7 @@ def report_calls(toggl: Any) -> list[dict[str, Any]]:
 def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(sandbox, airflow: AirflowHome):
     toggl = sandbox("--entries", "20000", "--plan", "free", "--seed", "11")
     toggl.set(quota_window_seconds=12, largest_page_size=200)
-    warehouse = connect(airflow, toggl)
+    warehouse = connect_sandbox(airflow, toggl)
     airflow.start()
     run = airflow.trigger("land_all")
     waits = 0
@@ -64,7 +63,7 @@ def test_a_killed_worker_goes_on_at_the_next_page(sandbox, airflow: AirflowHome,
     toggl = sandbox("--entries", "20000", "--plan", "enterprise", "--seed", "12")
     toggl.set(largest_page_size=200)
     toggl.fault("slow", seconds=0.08, probability=1.0, seed=1, match={"path": "search/time_entries"})
-    warehouse = connect(airflow, toggl)
+    warehouse = connect_sandbox(airflow, toggl)
     pids = tmp_path / "pids"
     pids.mkdir()
     airflow.env |= {"TEST_PIDS": str(pids), "TEST_WORKSPACE": str(toggl.workspace_id)}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from support.airflow_home import AirflowHome
-from support.changes import WORKSPACE, change
+from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 
@@ -76,8 +76,8 @@ def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store:
         )
 
     home.wait_until(all_wait, timeout=120, what="all sensors to wait")
-    store.append([change(1, project_id=8), change(2, entity="project")])
-    store.append([change(3, project_id=9)])
+    store.append([change_event(1, project_id=8), change_event(2, entity="project")])
+    store.append([change_event(3, project_id=9)])
     assert home.wait_for_run("wait_each_way", run, timeout=120) == "success"
     results = pulled(home, "wait_each_way", run, "pull")
     assert len(results) == 5
@@ -111,13 +111,15 @@ def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home.start()
     home.wait_until(lambda: home.is_parsed("watch"), timeout=60, what="the DAG")
     home.api("PATCH", "/dags/watch", json={"is_paused": False})
-    home.wait_until(lambda: store.find_consumer(f"toggl://{WORKSPACE}/events/test"), timeout=60, what="the watcher")
-    store.append([change(number, entity="project") for number in range(1, 1001)])
+    home.wait_until(
+        lambda: store.find_consumer(f"toggl://{EVENT_WORKSPACE}/events/test"), timeout=60, what="the watcher"
+    )
+    store.append([change_event(number, entity="project") for number in range(1, 1001)])
     home.wait_until(lambda: sum(burst["count"] for burst in told(home)) >= 1000, timeout=60, what="the asset events")
     home.wait_until(lambda: notes(home), timeout=60, what="the run")
     assert len(home.wait_until(lambda: told(home), timeout=60, what="the asset events")) <= 3
     home.stop("triggerer", timeout=0)
-    store.append([change(1001, entity="project")])
+    store.append([change_event(1001, entity="project")])
     home.start("triggerer")
     home.wait_until(lambda: any(burst["last_seq"] == 1001 for burst in notes(home)), timeout=90, what="the last run")
 
@@ -140,12 +142,12 @@ def test_killed_triggerers_lose_no_event_of_any_sensor(
     numbers, first = itertools.count(1), {}
     for turn in range(kills):
         for project in range(turn, sensors, kills):
-            store.append([change(next(numbers), project_id=sensors + 1) for _ in range(chance.randint(0, 3))])
+            store.append([change_event(next(numbers), project_id=sensors + 1) for _ in range(chance.randint(0, 3))])
             # Now and then while no triggerer is there.
             if "triggerer" in home.processes and chance.random() < kills / sensors:
                 home.stop("triggerer", timeout=0)
-            (told,) = store.append([change(next(numbers), project_id=project + 1)])
-            store.append([change(next(numbers), project_id=project + 1)])
+            (told,) = store.append([change_event(next(numbers), project_id=project + 1)])
+            store.append([change_event(next(numbers), project_id=project + 1)])
             first[f"wait_{project}"] = told.seq
         time.sleep(chance.random() * 2)  # at any moment of what follows on an event
         if "triggerer" in home.processes:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from support.airflow_home import AirflowHome
-from support.changes import WORKSPACE, change
+from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
@@ -38,7 +38,7 @@ class Toggl:
     def event(self, entry: int, action: str = "updated", **fields: Any) -> NewEvent:
         self._count += 1
         at = self._began + timedelta(seconds=self._count)
-        return change(self._count, action=action, created_at=at, id=entry, at=at.isoformat(), **fields)
+        return change_event(self._count, action=action, created_at=at, id=entry, at=at.isoformat(), **fields)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def test_two_dags_with_filters_of_their_own_run_for_their_events_only_and_once(t
 def check_filters(home: AirflowHome, store: SqliteEventStore) -> None:
     switch_on(home, "watch_project", "watch_stops", "watch_stops_too")
     for name in ("project_8", "stops"):
-        consumer = f"toggl://{WORKSPACE}/events/{name}"
+        consumer = f"toggl://{EVENT_WORKSPACE}/events/{name}"
         home.wait_until(lambda name=consumer: store.find_consumer(name), timeout=120, what=name)  # type: ignore[misc]
     toggl = Toggl()
     events = [
@@ -149,7 +149,7 @@ def check_conflict(home: AirflowHome, store: SqliteEventStore) -> None:
     wrong = home.wait_until(lambda: warned() & set(dags), timeout=120, what="the warning")
     assert len(wrong) == 1
     (right,) = set(dags) - wrong
-    consumer = f"toggl://{WORKSPACE}/events/stops"
+    consumer = f"toggl://{EVENT_WORKSPACE}/events/stops"
     home.wait_until(lambda: store.find_consumer(consumer), timeout=120, what="the watcher")
     toggl = Toggl()
     store.append([toggl.event(1, "created", **RUNNING, project_id=9)])

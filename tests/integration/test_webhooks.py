@@ -9,8 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 import requests
-from support.airflow_home import AirflowHome
-from support.landing import connect
+from support.airflow_home import AirflowHome, connect_sandbox
 from support.truth import rows
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -27,7 +26,7 @@ def airflow(tmp_path: Path) -> Any:
 
 def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: AirflowHome):
     toggl = sandbox("--entries", "300", "--plan", "free", "--seed", "14")
-    warehouse = connect(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
+    warehouse = connect_sandbox(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
     airflow.env |= {
         "AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default",
         "TOGGL_WORKSPACE_ID": str(toggl.workspace_id),

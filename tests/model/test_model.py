@@ -6,44 +6,44 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.model import Model
-from support.postgres import PostgresServer
-from support.receiver_host import ReceiverHost
-from support.sandboxes import Host
-from support.warehouses import Place
+from support.random_workspace import Model
+from support.sandboxes import SandboxHost
+from support.servers.postgres import PostgresServer
+from support.servers.receivers import ReceiverThread
+from support.warehouses import WarehouseLocation
 
 #: Odd ones in PostgreSQL, the others in DuckDB.
 SEEDS = range(1000, 1200)
 
-Check = Callable[[Place, int], None]
+Check = Callable[[WarehouseLocation, int], None]
 
 
 @pytest.fixture
-def check(pull_host: Host, receiver_host: ReceiverHost, tmp_path: Path) -> Check:
+def check(pull_host: SandboxHost, receiver_host: ReceiverThread, tmp_path: Path) -> Check:
     """Live by a seed in a warehouse, settle, and compare."""
 
-    def live(place: Place, seed: int) -> None:
+    def live(place: WarehouseLocation, seed: int) -> None:
         model = Model(pull_host, receiver_host, tmp_path, lambda: place.open(lock_timeout=5), seed)
         model.live(steps=30)
         summary = model.settle()
-        assert model.wrong() == [], "\n".join([*model.story, str(summary)])
+        assert model.wrong() == [], "\n".join([*model.history, str(summary)])
 
     return live
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_warehouse_equals_the_truth_in_duckdb(check: Check, tmp_path: Path, seed: int) -> None:
-    check(Place("duckdb", str(tmp_path / "warehouse.duckdb")), seed)
+    check(WarehouseLocation("duckdb", str(tmp_path / "warehouse.duckdb")), seed)
 
 
 @pytest.mark.xdist_group("postgres-warehouses")
 @pytest.mark.parametrize("seed", [4, 5])
 def test_the_warehouse_equals_the_truth_in_postgresql(check: Check, postgres: PostgresServer, seed: int) -> None:
-    check(Place("postgres", postgres.dsn, f"model_{seed}"), seed)
+    check(WarehouseLocation("postgres", postgres.dsn, f"model_{seed}"), seed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", SEEDS)
 def test_so_it_does_whatever_the_seed(check: Check, tmp_path: Path, postgres: PostgresServer, seed: int) -> None:
-    in_duckdb = Place("duckdb", str(tmp_path / "warehouse.duckdb"))
-    check(Place("postgres", postgres.dsn, f"model_{seed}") if seed % 2 else in_duckdb, seed)
+    in_duckdb = WarehouseLocation("duckdb", str(tmp_path / "warehouse.duckdb"))
+    check(WarehouseLocation("postgres", postgres.dsn, f"model_{seed}") if seed % 2 else in_duckdb, seed)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.connections import Connections
 from support.sandboxes import HostedSandbox
-from support.tries import context_of
+from support.task_attempts import context_of
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.operators.catalog import (

@@ -8,7 +8,7 @@ import pytest
 import requests
 from support.connections import Connections, all_logs
 from support.sandboxes import HostedSandbox
-from support.tries import Killed, context_of, store_of
+from support.task_attempts import Killed, context_of, task_state_store
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
@@ -110,7 +110,7 @@ def test_starting_stops_what_runs(toggl: HostedSandbox):
 def test_a_try_that_was_killed_has_its_timer_found_by_the_next_one(
     toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str, was_stopped: bool
 ):
-    store = store_of(airflow)
+    store = task_state_store(airflow)
     kill_after_next_write(monkeypatch)
     with pytest.raises(Killed):
         start(description="work", context={"store": store})
@@ -175,7 +175,7 @@ def test_what_ran_and_was_deleted_before_it_was_stopped_leaves_nothing_to_stop(
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_a_run_that_is_cleared_the_day_after_begins_its_timer_anew(toggl: HostedSandbox, airflow: str):
-    store, tracked = store_of(airflow), {"description": "work"}
+    store, tracked = task_state_store(airflow), {"description": "work"}
     yesterday = datetime.now(timezone.utc) - timedelta(days=1)
     # What a try of yesterday left when its outcome stayed unknown.
     notes = open_notes(context_of("start", store=store))
@@ -189,7 +189,7 @@ def test_a_run_that_is_cleared_the_day_after_begins_its_timer_anew(toggl: Hosted
 def test_a_try_that_was_killed_while_it_stopped_what_ran_does_not_stop_what_was_started_since(
     toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
 ):
-    store = store_of(airflow)
+    store = task_state_store(airflow)
     meant = start(description="meant")
     kill_after_next_write(monkeypatch)
     with pytest.raises(Killed):

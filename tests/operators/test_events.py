@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.changes import change
-from support.host_store import store
-from support.log_lines import task_log
+from support.fixtures import store
+from support.task_log import task_log
+from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -21,7 +21,7 @@ def commit(seq: Any) -> dict[str, Any]:
 
 
 def test_a_consumer_is_moved_on_and_never_back(store: SqliteEventStore):
-    store.append([change(number) for number in range(1, 6)])
+    store.append([change_event(number) for number in range(1, 6)])
     assert commit("4") == {"consumer": "report", "seq": 4}
     assert commit(2) == {"consumer": "report", "seq": 4}
     consumer = store.find_consumer("report")
@@ -30,7 +30,7 @@ def test_a_consumer_is_moved_on_and_never_back(store: SqliteEventStore):
 
 
 def test_the_line_says_to_machines_too_which_consumer_is_where(store: SqliteEventStore):
-    store.append([change(1)])
+    store.append([change_event(1)])
     with task_log() as find:
         commit(1)
     line = find("has done everything up to 1")

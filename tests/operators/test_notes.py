@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.connections import Connections
-from support.tries import Store, context_of
+from support.task_attempts import TaskStateStore, context_of
 
 from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.operators.notes import KEPT_SECONDS, FileNotes, Notes, PassingNotes, StoredNotes, open_notes
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.airflow
 @pytest.mark.parametrize("kind", ["store", "file", "memory"])
 def test_a_note_is_kept_replaced_and_forgotten(kind: str, tmp_path: Path):
     notes: dict[str, Notes] = {
-        "store": StoredNotes(Store()),
+        "store": StoredNotes(TaskStateStore()),
         "file": FileNotes(tmp_path / "notes" / "a.json"),
         "memory": PassingNotes(),
     }
@@ -32,7 +32,7 @@ def test_a_note_is_kept_replaced_and_forgotten(kind: str, tmp_path: Path):
 
 
 def test_airflow_s_store_is_used_where_it_is_there_else_a_file_of_the_host(connections: Connections):
-    assert isinstance(open_notes(context_of("a", store=Store())), StoredNotes)
+    assert isinstance(open_notes(context_of("a", store=TaskStateStore())), StoredNotes)
     assert isinstance(open_notes({}), PassingNotes)
     open_notes(context_of("a", 1)).write({"sent": "x"})
     assert open_notes(context_of("a", 2)).read() == {"sent": "x"}

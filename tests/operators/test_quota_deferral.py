@@ -8,8 +8,8 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import Connections
 from support.fakes import FakeClock, FakeTransport, answer, replies
-from support.log_lines import task_log
-from support.measured import Recorder
+from support.metrics import Recorder
+from support.task_log import task_log
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.state import HostBook

@@ -7,7 +7,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from support.connections import Connections
 from support.sandboxes import HostedSandbox
-from support.tries import RETRIES, Killed, Store, context_of, store_of
+from support.task_attempts import RETRIES, Killed, TaskStateStore, context_of, task_state_store
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.transport import RequestsTransport
@@ -24,7 +24,7 @@ def toggl(small_sandbox: HostedSandbox, connections: Connections) -> HostedSandb
     return small_sandbox
 
 
-def ask(try_number: int = 1, *, store: Store | None = None, max_tries: int = RETRIES, **options: Any) -> Any:
+def ask(try_number: int = 1, *, store: TaskStateStore | None = None, max_tries: int = RETRIES, **options: Any) -> Any:
     operator = TogglRequestOperator(**{"task_id": "ask", "endpoint": TAGS, **options})
     return operator.execute(context_of("ask", try_number, store=store, max_tries=max_tries))  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ FAULTS = [
 def test_a_write_whose_outcome_is_not_known_is_never_sent_again(
     toggl: HostedSandbox, fault: dict[str, Any], effect: int, airflow: str
 ):
-    order, store = dict(fault), store_of(airflow)
+    order, store = dict(fault), task_state_store(airflow)
     toggl.fault(order.pop("kind"), **order, match={"method": "POST"})
     with pytest.raises(errors.OutcomeUnknown, match="not sent again") as caught:
         post(store=store)
@@ -142,7 +142,7 @@ def test_a_try_that_was_killed_is_not_followed_by_a_second_request(
         send(*arguments)
         raise Killed
 
-    store = store_of(airflow)
+    store = task_state_store(airflow)
     monkeypatch.setattr(RequestsTransport, "send", send_and_die)
     with pytest.raises(Killed):
         post(store=store)
@@ -161,7 +161,7 @@ def test_a_write_that_was_refused_may_be_sent_by_the_next_try(toggl: HostedSandb
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSandbox, airflow: str):
-    store = store_of(airflow)
+    store = task_state_store(airflow)
     post(store=store)
     with pytest.raises(errors.PayloadRefused, match="already exists"):
         post(2, store=store, max_tries=RETRIES + 1)
@@ -170,7 +170,7 @@ def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSan
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
 def test_what_was_done_is_not_done_again_where_airflow_could_not_take_the_result(toggl: HostedSandbox, airflow: str):
-    store = store_of(airflow)
+    store = task_state_store(airflow)
     post(store=store)
     # The result was no XCom, or the worker ended before Airflow knew of it: a retry, which nobody asked for.
     with pytest.raises(errors.OutcomeUnknown, match="was answered") as caught:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from support.callbacks import Callback, open_callback
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
+from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.events.store import Handshake

@@ -7,7 +7,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import Connections
 from support.sandboxes import HostedSandbox
-from support.tries import context_of, store_of
+from support.task_attempts import context_of, task_state_store
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client import idempotency
@@ -35,10 +35,10 @@ def test_a_look_that_must_wait_for_the_quota_gives_the_slot_back_and_then_begins
     toggl.fault("hang_up", match={"method": "POST"})
     toggl.fault("status", status=402, body="You have hit your hourly limit for API calls.", match={"method": "GET"})
     with pytest.raises(TaskDeferred) as deferred:
-        create().execute(context_of("create", store=store_of(airflow)))  # type: ignore[arg-type]
+        create().execute(context_of("create", store=task_state_store(airflow)))  # type: ignore[arg-type]
     # It goes on on another host, which has no file of this one and knows of no quota.
     connections.set_option("state_dir", str(tmp_path / "other"))
-    result = create().resume(context_of("create", store=store_of(airflow)), **deferred.value.kwargs)  # type: ignore[arg-type]
+    result = create().resume(context_of("create", store=task_state_store(airflow)), **deferred.value.kwargs)  # type: ignore[arg-type]
     assert (result["action"], result["requests"]) == ("found", 1)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.distributions import build
-from support.package_sources import PACKAGE, ROOT, package_modules
+from support.repository import PACKAGE, ROOT, package_modules
 from trove_classifiers import classifiers
 
 STEM = "airflow_provider_toggl-0.1.0"

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from support.distributions import UV, build, make_environment, write_constraints
-from support.mariadb import PASSWORD, find_mariadb, running_mariadb
-from support.package_sources import package_modules
-from support.postgres import running_postgres
+from support.repository import package_modules
+from support.servers.mariadb import PASSWORD, find_mariadb, running_mariadb
+from support.servers.postgres import running_postgres
 
 pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_group("packaging")]
 

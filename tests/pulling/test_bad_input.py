@@ -10,7 +10,7 @@ import pytest
 from support.pulls import STREAMS, Workspace
 
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, MalformedAnswer
-from airflow_provider_toggl.sandbox.model import TimeEntry
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 NOW = datetime.now(timezone.utc)
 SEARCH = {"path": "search/time_entries$"}

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 from support.pull_process import pull_stream
 from support.pulls import STREAMS, Workspace, build_workspace
-from support.sandboxes import Host
+from support.sandboxes import SandboxHost
 
 from airflow_provider_toggl.core.errors import WarehouseLocked
 
@@ -82,7 +82,7 @@ def test_a_session_that_keeps_the_file_open_is_named_and_nothing_is_lost(
     assert workspace.wrong("time_entries", "tags") == []
 
 
-def test_two_workspaces_in_one_warehouse_keep_apart(pull_host: Host, workspace: Workspace):
+def test_two_workspaces_in_one_warehouse_keep_apart(pull_host: SandboxHost, workspace: Workspace):
     workspace.pull_all()
     before = workspace.content("time_entries"), workspace.state("tags")
     other = build_workspace(pull_host, workspace.path, seed=9, entries=30)

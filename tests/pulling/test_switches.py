@@ -34,7 +34,7 @@ SWITCHES: list[Any] = [
     ),
     ({"report_includes_running": False}, ENTRIES),
     ({"report_running_seconds": "elapsed", "report_time_entry_ids": "ignore", "report_shows_members": "all"}, ENTRIES),
-    ({"retention_days": 60, "retention_told": True}, ENTRIES),
+    ({"retention_days": 60, "retention_reported": True}, ENTRIES),
     (
         {"running_duration": "minus_one", "task_deletion_moves_at": False, "project_deletion_moves_at": False},
         ("time_entries", "tasks"),
@@ -43,7 +43,7 @@ SWITCHES: list[Any] = [
     (
         {
             "newer_keys": False,
-            "clients_tell_deletion": False,
+            "clients_report_deletion": False,
             "users_list_deleted": False,
             "client_deletion_moves_at": False,
         },

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.deliveries import HEADER, STARTED_ENTRY, event_body, sign
-from support.mutations import mutate
-from support.receivers import ReceiverProcess
+from support.malformed_deliveries import mutate_delivery
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -133,7 +133,7 @@ def test_mutated_deliveries_over_http_cause_no_5xx(receiver: ReceiverProcess) ->
     chance = random.Random(7)
     signed: set[bytes] = set()
     for _ in range(300):
-        one = mutate(chance, (receiver.secret,))
+        one = mutate_delivery(chance, (receiver.secret,))
         values = [value for value in one.signatures if not set(value) & set(b"\r\n\x00") and len(one.signatures) == 1]
         right = one.signed and bool(values)
         if right:

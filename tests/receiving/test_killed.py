@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.load import Load
-from support.receivers import ReceiverProcess
+from support.deliveries import DeliveryLoad
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -19,7 +19,7 @@ def ids_in(path: Path) -> Counter[int]:
 
 def kill_under_load(home: Path, times: int) -> None:
     """Kill a receiver again and again, and compare what was answered 2xx with what is stored."""
-    with ReceiverProcess(home) as receiver, Load(receiver.address()) as load:
+    with ReceiverProcess(home) as receiver, DeliveryLoad(receiver.address()) as load:
         for _ in range(times):
             before = len(load.taken)
             wait_until(lambda before=before: len(load.taken) > before + 50, timeout=60)
@@ -46,7 +46,7 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
 
 
 def test_a_receiver_that_is_told_to_end_under_load_answers_what_it_has_begun(tmp_path: Path) -> None:
-    with ReceiverProcess(tmp_path) as receiver, Load(receiver.address()) as load:
+    with ReceiverProcess(tmp_path) as receiver, DeliveryLoad(receiver.address()) as load:
         wait_until(lambda: len(load.taken) > 100)
         receiver.stop()
         load.stop()

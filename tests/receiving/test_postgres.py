@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.load import Load
-from support.postgres import PostgresServer, running_postgres
-from support.receivers import ReceiverProcess
+from support.deliveries import DeliveryLoad
+from support.servers.postgres import PostgresServer, running_postgres
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
@@ -27,7 +27,7 @@ def restart_under_load(home: Path, postgres: PostgresServer, hows: list[signal.S
     connection = {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.port, "login": "postgres"}
     env = {"AIRFLOW_CONN_EVENTS": json.dumps({**connection, "schema": "postgres"})}
     extra = {"event_store_conn_id": "events"}
-    with ReceiverProcess(home, extra=extra, env=env) as receiver, Load(receiver.address()) as load:
+    with ReceiverProcess(home, extra=extra, env=env) as receiver, DeliveryLoad(receiver.address()) as load:
         for how in hows:
             before = len(load.taken)
             wait_until(lambda before=before: len(load.taken) > before + 50, timeout=60)

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.load import Load
-from support.receivers import ReceiverProcess
+from support.deliveries import DeliveryLoad
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.airflow
@@ -35,8 +35,8 @@ def test_no_delivery_with_either_secret_is_refused_while_the_secret_is_rotated_u
     with ReceiverProcess(tmp_path / "home", env=secrets.env) as receiver:
         address = receiver.address("rotating")
         with (
-            Load(address, senders=4, secret=lambda: signing["old"]) as old,
-            Load(address, senders=4, secret=lambda: signing["new"]) as new,
+            DeliveryLoad(address, senders=4, secret=lambda: signing["old"]) as old,
+            DeliveryLoad(address, senders=4, secret=lambda: signing["new"]) as new,
         ):
 
             def both_go_on() -> None:

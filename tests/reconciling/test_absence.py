@@ -19,9 +19,10 @@ from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile import deletion_policy
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import TimeEntry
-from airflow_provider_toggl.sandbox.shapes import v9_entry
+from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import delete_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 DAY = timedelta(days=1)
 REPORTS = {"path": "/reports/"}
@@ -38,7 +39,7 @@ def delete(workspace: Workspace, *entries: TimeEntry) -> list[int]:
     """Delete entries some time after what came before, and return their ids."""
     workspace.toggl.advance(10)
     for entry in entries:
-        writes.delete_entry(workspace.toggl.world, workspace.toggl.world.owner, entry.id)
+        delete_entry(WriteRequest(workspace.toggl.world, workspace.toggl.world.owner), entry.id)
     return sorted(entry.id for entry in entries)
 
 
@@ -106,7 +107,7 @@ def test_a_token_that_lost_its_rights_sees_less_and_proves_nothing_of_others(pul
 
 def test_days_that_the_plan_does_not_show_are_out_of_proof_where_that_is_told(pulled):
     workspace = pulled(entries=120)
-    workspace.toggl.set(retention_days=40, retention_told=True)
+    workspace.toggl.set(retention_days=40, retention_reported=True)
     before = live_ids(workspace)
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
@@ -322,7 +323,7 @@ def test_what_was_changed_while_reports_did_not_show_it_is_found_when_they_do(pu
     if blind == "rights":
         toggl.change_user(is_admin=False)
     elif blind == "retention":
-        toggl.set(retention_days=2, retention_told=True)
+        toggl.set(retention_days=2, retention_reported=True)
     else:
         toggl.fault("hide_entries", share=1.0, seed=1, match=REPORTS, times=None)
     # Its seconds stay, so that no sum tells of it, and more than a page is newer.

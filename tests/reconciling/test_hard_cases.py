@@ -15,8 +15,11 @@ from support.truth import live
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import TimeEntry
+from airflow_provider_toggl.sandbox.rest_v9.writes import entries as entry_writes
+from airflow_provider_toggl.sandbox.rest_v9.writes import projects as project_writes
+from airflow_provider_toggl.sandbox.rest_v9.writes import tags as tag_writes
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -59,7 +62,7 @@ def move(workspace: Workspace, by: timedelta, place: int = 10) -> None:
 
 def delete(workspace: Workspace, *entries: TimeEntry) -> None:
     for entry in entries:
-        writes.delete_entry(workspace.toggl.world, workspace.toggl.world.owner, entry.id)
+        entry_writes.delete_entry(WriteRequest(workspace.toggl.world, workspace.toggl.world.owner), entry.id)
 
 
 def busiest_project(workspace: Workspace) -> int:
@@ -86,7 +89,7 @@ def run_and_delete(workspace: Workspace) -> None:
 def stop_what_runs(workspace: Workspace) -> None:
     world = workspace.toggl.world
     for entry in [e for e in world.time_entries.values() if e.description == "runs"]:
-        writes.stop_entry(world, world.owner, entry.id)
+        entry_writes.stop_entry(WriteRequest(world, world.owner), entry.id)
 
 
 def runs(workspace: Workspace, *, since: timedelta = HOUR) -> TimeEntry:
@@ -122,7 +125,7 @@ def round_up(workspace: Workspace) -> None:
 def delete_project(mode: str) -> Change:
     def change(workspace: Workspace) -> None:
         world = workspace.toggl.world
-        writes.delete_project(world, world.owner, busiest_project(workspace), mode)
+        project_writes.delete_project(WriteRequest(world, world.owner), busiest_project(workspace), mode)
 
     return change
 
@@ -130,7 +133,7 @@ def delete_project(mode: str) -> Change:
 def delete_tag(workspace: Workspace) -> None:
     world = workspace.toggl.world
     tags = [tag for entry in entries_of(workspace) for tag in entry.tag_ids]
-    writes.delete_tag(world, world.owner, max(set(tags), key=tags.count))
+    tag_writes.delete_tag(WriteRequest(world, world.owner), max(set(tags), key=tags.count))
 
 
 def rename_tag(workspace: Workspace) -> None:

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
-from support.observations import WORKSPACE, decode, report_row
 from support.pulls import Workspace
-from support.screenshots import keep_for_the_docs
-from support.told_events import body, event
+from support.repository import keep_for_the_docs
+from support.toggl_rows import WORKSPACE, decode, report_row
+from support.webhook_events import received_event, webhook_body
 
 from airflow_provider_toggl.core.load.days import Place, find_days, find_place, store_place
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
@@ -104,14 +104,14 @@ class Office:
 
     def hear_of_deletion(self, entry_id: int) -> None:
         """Land what a webhook tells of a deleted entry."""
-        told = body(
+        told = webhook_body(
             action="deleted",
             payload={"id": entry_id},
             metadata={"workspace_id": str(self.workspace.id)},
             created_at=(datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat(),
         )
         with DuckdbTarget(self.workspace.path) as target:
-            target.land(decode_events([event(told)]).batches)
+            target.land(decode_events([received_event(told)]).batches)
 
 
 def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspace], tmp_path: Path) -> None:

@@ -3,26 +3,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.sandboxes import Caller, Host, HostedSandbox, build_still_world
-
-
-@pytest.fixture(scope="session")
-def sandbox_host() -> Iterator[Host]:
-    """The server that the sandboxes of this process's tests take turns at."""
-    host = Host()
-    yield host
-    host.close()
+from support.sandboxes import ApiCaller, HostedSandbox, SandboxHost, build_still_world
 
 
 @pytest.fixture
-def sandbox(sandbox_host: Host) -> HostedSandbox:
+def sandbox(sandbox_host: SandboxHost) -> HostedSandbox:
     """A sandbox of 300 entries on the free plan, without a quota, at noon of 10 March 2026."""
     return sandbox_host.serve(build_still_world())
 
 
 @pytest.fixture
-def toggl(sandbox: HostedSandbox) -> Iterator[Caller]:
-    """The owner of that sandbox, who calls it."""
-    caller = Caller(sandbox)
+def toggl(sandbox: HostedSandbox) -> Iterator[ApiCaller]:
+    """A client of the sandbox with the owner's token."""
+    caller = ApiCaller(sandbox)
     yield caller
     caller.close()

@@ -15,7 +15,7 @@ from support.sandboxes import build_still_world
 from support.waiting import wait_until
 
 from airflow_provider_toggl.sandbox.cli import add_arguments, greeting, main
-from airflow_provider_toggl.sandbox.server import Remote, listen
+from airflow_provider_toggl.sandbox.server import SandboxClient, listen
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -47,7 +47,7 @@ def test_settings_are_given_as_json_or_as_texts() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--set", "plan=gold"], "plan is one of"),
+        (["--set", "plan=gold"], "plan must be one of"),
         (["--set", "colour=red"], "No such setting: colour"),
         (["--timezone", "Mars/Olympus"], "No such time zone"),
         (["--entries", "-1"], "cannot be negative"),
@@ -66,7 +66,7 @@ def test_what_it_cannot_do_is_said_in_one_line(
 def test_a_port_that_is_taken_is_said_before_any_data_is_made(capsys: pytest.CaptureFixture[str]) -> None:
     with listen("127.0.0.1", 0) as taken:
         assert main(["--port", str(taken.getsockname()[1]), "--entries", "100000000"]) == 1
-    assert "cannot listen at 127.0.0.1:" in capsys.readouterr().err
+    assert "cannot listen on 127.0.0.1:" in capsys.readouterr().err
 
 
 def run_program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -87,7 +87,7 @@ def test_a_port_in_use_ends_the_program_at_once_with_the_reason(detach: list[str
     with listen("127.0.0.1", 0) as taken:
         ended = run_program("--port", str(taken.getsockname()[1]), *detach)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "Address already in use; --port 0 takes a free one" in ended.stderr
+    assert "Address already in use; use --port 0 for a free port" in ended.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--plan", "gold"], ["--set", "plan=gold"], ["--workspace-id", "0"]])
@@ -107,7 +107,7 @@ def test_a_detached_sandbox_answers_when_the_command_returns_and_ends_by_its_pro
     process = int(given["TOGGL_SANDBOX_PID"])
     try:
         connection = json.loads(given["AIRFLOW_CONN_TOGGL_TWO"])
-        remote = Remote(given["TOGGL_SANDBOX_URL"])
+        remote = SandboxClient(given["TOGGL_SANDBOX_URL"])
         health = remote.health()
         assert (health["time_entries"], health["token"]) == (7, token)
         assert connection["host"] == remote.url
@@ -119,7 +119,7 @@ def test_a_detached_sandbox_answers_when_the_command_returns_and_ends_by_its_pro
     wait_until(lambda: not answers(remote), timeout=20)
 
 
-def answers(remote: Remote) -> bool:
+def answers(remote: SandboxClient) -> bool:
     try:
         remote.health()
     except OSError:
@@ -133,7 +133,7 @@ def test_a_detached_sandbox_outlives_the_terminal_that_started_it(tmp_path: Path
     process = int(given["TOGGL_SANDBOX_PID"])
     try:
         os.kill(process, signal.SIGHUP)
-        assert answers(Remote(given["TOGGL_SANDBOX_URL"]))
+        assert answers(SandboxClient(given["TOGGL_SANDBOX_URL"]))
     finally:
         os.kill(process, signal.SIGTERM)
 

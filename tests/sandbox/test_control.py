@@ -3,25 +3,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.sandboxes import Caller, build_still_world
+from support.sandboxes import ApiCaller, build_still_world
 
 from airflow_provider_toggl.sandbox.server import ControlRefused
-from airflow_provider_toggl.sandbox.truth import STREAMS
+from airflow_provider_toggl.sandbox.workspace.truth import STREAMS
 
 
 @pytest.mark.parametrize("stream", sorted(STREAMS))
-def test_the_truth_of_each_stream_is_one_array_with_deleted_ones_marked(toggl: Caller, stream: str) -> None:
+def test_the_truth_of_each_stream_is_one_array_with_deleted_ones_marked(toggl: ApiCaller, stream: str) -> None:
     rows = toggl.sandbox.truth(stream)
     assert [row["id"] for row in rows] == sorted(getattr(toggl.world, stream))
     assert all("deleted_at" in row for row in rows)
 
 
-def test_the_truth_of_an_unknown_stream_is_an_error_that_names_the_streams(toggl: Caller) -> None:
+def test_the_truth_of_an_unknown_stream_is_an_error_that_names_the_streams(toggl: ApiCaller) -> None:
     with pytest.raises(ControlRefused, match=r"400: .*No such stream: invoices\. Streams: time_entries"):
         toggl.sandbox.truth("invoices")
 
 
-def test_mutations_are_done_told_and_seen_in_the_truth(toggl: Caller) -> None:
+def test_mutations_are_done_told_and_seen_in_the_truth(toggl: ApiCaller) -> None:
     before = toggl.sandbox.truth("time_entries")
     done = toggl.sandbox.mutate(seed=5, n=20, kinds=["late_edit", "delete_entry"])
     assert len(done) == 20
@@ -33,36 +33,36 @@ def test_mutations_are_done_told_and_seen_in_the_truth(toggl: Caller) -> None:
     ("body", "said"),
     [
         ({"seed": 1, "n": -1}, "n from 0"),
-        ({"seed": "x", "n": 1}, "whole numbers"),
+        ({"seed": "x", "n": 1}, "integers"),
         ({"n": 1, "kinds": "late_edit"}, "list of texts"),
         ({"n": 1, "kinds": ["no such kind"]}, "no such kind"),
-        ({"n": 1, "count": 3}, "Not known here: count"),
+        ({"n": 1, "count": 3}, "Unknown fields: count"),
         ([1], "must be a JSON object"),
     ],
 )
-def test_a_mutation_that_is_not_understood_says_why(toggl: Caller, body: Any, said: str) -> None:
+def test_a_mutation_that_is_not_understood_says_why(toggl: ApiCaller, body: Any, said: str) -> None:
     with pytest.raises(ControlRefused, match=said):
         toggl.sandbox.control("POST", "mutate", body)
 
 
-def test_the_clock_moves_forward_by_as_much_as_told(toggl: Caller) -> None:
+def test_the_clock_moves_forward_by_as_much_as_told(toggl: ApiCaller) -> None:
     assert toggl.sandbox.control("POST", "clock", {"advance_seconds": 60.5})["now"] == "2026-03-10T12:01:00.750000Z"
     assert toggl.sandbox.control("GET", "clock")["offset_seconds"] == 60.5
 
 
 @pytest.mark.parametrize("seconds", [-1, "1", None, True, 1e12])
-def test_the_clock_takes_nothing_else(toggl: Caller, seconds: Any) -> None:
+def test_the_clock_takes_nothing_else(toggl: ApiCaller, seconds: Any) -> None:
     with pytest.raises(ControlRefused, match="advance_seconds"):
         toggl.sandbox.control("POST", "clock", {"advance_seconds": seconds})
 
 
-def test_the_control_api_s_own_requests_are_not_counted(toggl: Caller) -> None:
+def test_the_control_api_s_own_requests_are_not_counted(toggl: ApiCaller) -> None:
     toggl.sandbox.health()
     toggl.sandbox.truth("tags")
     assert toggl.sandbox.requests()["total"] == 0
 
 
-def test_resetting_the_counts_leaves_the_quota_and_resetting_the_quota_the_counts(toggl: Caller) -> None:
+def test_resetting_the_counts_leaves_the_quota_and_resetting_the_quota_the_counts(toggl: ApiCaller) -> None:
     toggl.sandbox.set(quota_enforced=True)
     toggl.get("/me")
     toggl.sandbox.reset_requests()
@@ -72,34 +72,34 @@ def test_resetting_the_counts_leaves_the_quota_and_resetting_the_quota_the_count
     assert toggl.sandbox.requests()["total"] == 2
 
 
-def test_faults_are_armed_listed_and_cleared(toggl: Caller) -> None:
+def test_faults_are_armed_listed_and_cleared(toggl: ApiCaller) -> None:
     armed = toggl.sandbox.fault("slow", seconds=1, times=3)
     assert toggl.sandbox.control("GET", "faults") == [armed]
     toggl.sandbox.clear_faults()
     assert toggl.sandbox.control("GET", "faults") == []
 
 
-def test_a_fault_that_is_not_understood_says_why(toggl: Caller) -> None:
+def test_a_fault_that_is_not_understood_says_why(toggl: ApiCaller) -> None:
     with pytest.raises(ControlRefused, match="kind must be one of"):
         toggl.sandbox.fault("fire")
 
 
-def test_settings_are_read_and_changed_all_or_none(toggl: Caller) -> None:
+def test_settings_are_read_and_changed_all_or_none(toggl: ApiCaller) -> None:
     assert toggl.sandbox.control("GET", "settings")["plan"] == "free"
     assert toggl.sandbox.set(plan="premium", largest_page_size=5)["largest_page_size"] == 5
-    with pytest.raises(ControlRefused, match="plan is one of"):
+    with pytest.raises(ControlRefused, match="plan must be one of"):
         toggl.sandbox.set(largest_page_size=9, plan="gold")
     assert toggl.sandbox.control("GET", "settings")["largest_page_size"] == 5
 
 
-def test_a_changed_setting_counts_for_a_report_that_was_asked_before(toggl: Caller) -> None:
+def test_a_changed_setting_counts_for_a_report_that_was_asked_before(toggl: ApiCaller) -> None:
     running = [row for row in toggl.search_all() if row["time_entries"][0]["stop"] is None]
     toggl.sandbox.set(report_includes_running=False)
     left = [row for row in toggl.search_all() if row["time_entries"][0]["stop"] is None]
     assert len(left) < len(running)
 
 
-def test_the_rounding_of_the_workspace_can_be_changed(toggl: Caller) -> None:
+def test_the_rounding_of_the_workspace_can_be_changed(toggl: ApiCaller) -> None:
     toggl.sandbox.control("PATCH", "workspace", {"rounding": 1, "rounding_minutes": 15})
     seconds = [one["seconds"] for row in toggl.search_all() for one in row["time_entries"] if one["stop"]]
     assert all(value % 900 == 0 for value in seconds)
@@ -107,7 +107,7 @@ def test_the_rounding_of_the_workspace_can_be_changed(toggl: Caller) -> None:
         toggl.sandbox.control("PATCH", "workspace", {"rounding_minutes": 7})
 
 
-def test_rights_and_zone_of_a_person_can_be_changed(toggl: Caller) -> None:
+def test_rights_and_zone_of_a_person_can_be_changed(toggl: ApiCaller) -> None:
     user = next(one for one in toggl.world.users.values() if not one.is_admin)
     told = toggl.sandbox.change_user(user.id, is_admin=True, timezone="Asia/Tokyo", inactive=True)
     assert (told["id"], told["is_admin"], told["timezone"], told["inactive"]) == (user.id, True, "Asia/Tokyo", True)
@@ -121,11 +121,11 @@ def test_rights_and_zone_of_a_person_can_be_changed(toggl: Caller) -> None:
         ("someone", {}, "No such user: someone"),
         ("owner", {"timezone": "Mars/Olympus"}, "No such time zone: Mars/Olympus"),
         ("owner", {"is_admin": 1}, "true or false"),
-        ("owner", {"name": "x"}, "Not known here: name"),
+        ("owner", {"name": "x"}, "Unknown fields: name"),
     ],
 )
 def test_a_change_of_a_person_that_is_not_understood_says_why(
-    toggl: Caller, user_id: Any, fields: dict[str, Any], said: str
+    toggl: ApiCaller, user_id: Any, fields: dict[str, Any], said: str
 ) -> None:
     version = toggl.world.version
     with pytest.raises(ControlRefused, match=said):
@@ -133,19 +133,19 @@ def test_a_change_of_a_person_that_is_not_understood_says_why(
     assert toggl.world.version == version
 
 
-def test_a_body_that_is_not_json_is_told_so(toggl: Caller) -> None:
+def test_a_body_that_is_not_json_is_told_so(toggl: ApiCaller) -> None:
     answer = toggl.session.post(toggl.url + "/sandbox/mutate", data=b"{", timeout=30)
     assert (answer.status_code, answer.json()) == (400, {"error": "The body is not JSON."})
 
 
-def test_its_health_says_whose_token_it_takes(toggl: Caller) -> None:
+def test_its_health_says_whose_token_it_takes(toggl: ApiCaller) -> None:
     health = toggl.sandbox.health()
     assert (health["status"], health["token"]) == ("ok", toggl.world.owner.token)
     assert health["time_entries"] == 300
 
 
 def test_the_documents_name_every_kind_of_mutation_and_fault_and_every_path() -> None:
-    from support.package_sources import ROOT
+    from support.repository import ROOT
 
     from airflow_provider_toggl.sandbox.control import Sandbox, routes
     from airflow_provider_toggl.sandbox.faults import KINDS as FAULTS

@@ -4,74 +4,81 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.sandbox.faults import KINDS, FaultBook, FaultError, change_body, hidings_of, rows_of
+from airflow_provider_toggl.sandbox.faults import (
+    KINDS,
+    ArmedFaults,
+    FaultError,
+    change_body,
+    hidden_entries_of,
+    rows_of,
+)
 
 
 @pytest.fixture
-def book() -> FaultBook:
-    return FaultBook()
+def faults() -> ArmedFaults:
+    return ArmedFaults()
 
 
-def hits(book: FaultBook, times: int, method: str = "GET", path: str = "/api/v9/me") -> list[int]:
-    return [len(book.strike(method, path, before_quota=False)) for _ in range(times)]
+def hits(faults: ArmedFaults, times: int, method: str = "GET", path: str = "/api/v9/me") -> list[int]:
+    return [len(faults.strike(method, path, before_quota=False)) for _ in range(times)]
 
 
-def test_an_order_without_a_number_hits_the_next_request_only(book: FaultBook) -> None:
-    book.arm({"kind": "status", "status": 500})
-    assert hits(book, 3) == [1, 0, 0]
-    assert book.as_list() == []
+def test_an_order_without_a_number_hits_the_next_request_only(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "status", "status": 500})
+    assert hits(faults, 3) == [1, 0, 0]
+    assert faults.as_list() == []
 
 
-def test_times_is_how_many_matching_requests_are_hit(book: FaultBook) -> None:
-    book.arm({"kind": "slow", "seconds": 1, "times": 2})
-    assert hits(book, 3) == [1, 1, 0]
+def test_times_is_how_many_matching_requests_are_hit(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "slow", "seconds": 1, "times": 2})
+    assert hits(faults, 3) == [1, 1, 0]
 
 
-def test_times_null_stays_until_it_is_cleared(book: FaultBook) -> None:
-    book.arm({"kind": "slow", "seconds": 1, "times": None})
-    assert hits(book, 50) == [1] * 50
-    assert book.clear() == 1
-    assert hits(book, 1) == [0]
+def test_times_null_stays_until_it_is_cleared(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "slow", "seconds": 1, "times": None})
+    assert hits(faults, 50) == [1] * 50
+    assert faults.clear() == 1
+    assert hits(faults, 1) == [0]
 
 
-def test_a_probability_repeats_with_its_seed(book: FaultBook) -> None:
+def test_a_probability_repeats_with_its_seed(faults: ArmedFaults) -> None:
     order = {"kind": "status", "status": 502, "probability": 0.4, "seed": 11}
-    book.arm(order)
-    first = hits(book, 200)
-    book.clear()
-    book.arm(order)
-    assert hits(book, 200) == first
+    faults.inject(order)
+    first = hits(faults, 200)
+    faults.clear()
+    faults.inject(order)
+    assert hits(faults, 200) == first
     assert 50 < sum(first) < 110
 
 
-def test_a_probability_can_be_limited_in_times(book: FaultBook) -> None:
-    book.arm({"kind": "status", "status": 502, "probability": 1, "times": 3})
-    assert sum(hits(book, 10)) == 3
+def test_a_probability_can_be_limited_in_times(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "status", "status": 502, "probability": 1, "times": 3})
+    assert sum(hits(faults, 10)) == 3
 
 
-def test_only_matching_requests_are_hit_and_counted(book: FaultBook) -> None:
-    book.arm({"kind": "status", "status": 500, "match": {"method": "post", "path": r"/search/time_entries$"}})
-    assert hits(book, 2, "GET", "/x/search/time_entries") == [0, 0]
-    assert hits(book, 2, "POST", "/x/search/users") == [0, 0]
-    assert hits(book, 2, "POST", "/x/search/time_entries") == [1, 0]
+def test_only_matching_requests_are_hit_and_counted(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "status", "status": 500, "match": {"method": "post", "path": r"/search/time_entries$"}})
+    assert hits(faults, 2, "GET", "/x/search/time_entries") == [0, 0]
+    assert hits(faults, 2, "POST", "/x/search/users") == [0, 0]
+    assert hits(faults, 2, "POST", "/x/search/time_entries") == [1, 0]
 
 
-def test_several_faults_hit_one_request(book: FaultBook) -> None:
-    book.arm({"kind": "slow", "seconds": 1})
-    book.arm({"kind": "cut"})
-    assert [fault.kind for fault in book.strike("GET", "/", before_quota=False)] == ["slow", "cut"]
+def test_several_faults_hit_one_request(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "slow", "seconds": 1})
+    faults.inject({"kind": "cut"})
+    assert [fault.kind for fault in faults.strike("GET", "/", before_quota=False)] == ["slow", "cut"]
 
 
-def test_what_strikes_before_the_quota_is_asked_for_by_itself(book: FaultBook) -> None:
-    book.arm({"kind": "status", "status": 503, "before_quota": True})
-    assert hits(book, 1) == [0]
-    assert len(book.strike("GET", "/", before_quota=True)) == 1
+def test_what_strikes_before_the_quota_is_asked_for_by_itself(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "status", "status": 503, "before_quota": True})
+    assert hits(faults, 1) == [0]
+    assert len(faults.strike("GET", "/", before_quota=True)) == 1
 
 
-def test_the_list_says_what_was_ordered_what_is_left_and_what_was_hit(book: FaultBook) -> None:
-    book.arm({"kind": "short_page", "drop_rows": 3, "match": {"path": "clients"}, "times": 5})
-    hits(book, 2, path="/clients")
-    assert book.as_list() == [
+def test_the_list_says_what_was_ordered_what_is_left_and_what_was_hit(faults: ArmedFaults) -> None:
+    faults.inject({"kind": "short_page", "drop_rows": 3, "match": {"path": "clients"}, "times": 5})
+    hits(faults, 2, path="/clients")
+    assert faults.as_list() == [
         {
             "id": 1,
             "kind": "short_page",
@@ -87,10 +94,10 @@ def test_the_list_says_what_was_ordered_what_is_left_and_what_was_hit(book: Faul
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_kind_can_be_ordered(book: FaultBook, kind: str) -> None:
+def test_every_kind_can_be_ordered(faults: ArmedFaults, kind: str) -> None:
     needed: dict[str, Any] = {"status": 500, "seconds": 1, "field": "id", "value": None}
     order = {name: needed[name] for name, default in KINDS[kind].items() if default is ...}
-    assert book.arm({"kind": kind, **order}).kind == kind
+    assert faults.inject({"kind": kind, **order}).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ def test_every_kind_can_be_ordered(book: FaultBook, kind: str) -> None:
         ({"kind": "slow"}, "needs seconds"),
         ({"kind": "slow", "seconds": -1}, "seconds must be"),
         ({"kind": "slow", "seconds": True}, "seconds must be"),
-        ({"kind": "slow", "seconds": 1, "status": 500}, "knows no status"),
+        ({"kind": "slow", "seconds": 1, "status": 500}, "has no option status"),
         ({"kind": "status", "status": 99}, "status must be"),
         ({"kind": "status", "status": 500, "headers": {"a": 1}}, "headers must be"),
         ({"kind": "status", "status": 500, "before_quota": 1}, "before_quota must be"),
@@ -117,37 +124,37 @@ def test_every_kind_can_be_ordered(book: FaultBook, kind: str) -> None:
         ({"kind": "cut", "times": 0}, "times must be"),
         ({"kind": "cut", "probability": 2}, "probability must be"),
         ({"kind": "cut", "seed": "a"}, "seed must be"),
-        ({"kind": "cut", "match": {"status": 1}}, "match is"),
-        ({"kind": "cut", "match": {"path": 1}}, "are texts"),
+        ({"kind": "cut", "match": {"status": 1}}, "match must be"),
+        ({"kind": "cut", "match": {"path": 1}}, "must be texts"),
         ({"kind": "cut", "match": {"path": "("}}, "not a regular expression"),
     ],
 )
-def test_an_order_that_is_not_understood_says_why_and_arms_nothing(book: FaultBook, order: Any, said: str) -> None:
+def test_an_order_that_is_not_understood_says_why_and_arms_nothing(faults: ArmedFaults, order: Any, said: str) -> None:
     with pytest.raises(FaultError, match=said):
-        book.arm(order)
-    assert book.as_list() == []
+        faults.inject(order)
+    assert faults.as_list() == []
 
 
-def test_a_field_can_be_dropped_from_all_rows_or_from_one(book: FaultBook) -> None:
+def test_a_field_can_be_dropped_from_all_rows_or_from_one(faults: ArmedFaults) -> None:
     body = [{"id": 1, "at": "x"}, {"id": 2, "at": "y"}]
-    everywhere = book.arm({"kind": "drop_field", "field": "at"})
-    once = book.arm({"kind": "drop_field", "field": "at", "row": 1})
+    everywhere = faults.inject({"kind": "drop_field", "field": "at"})
+    once = faults.inject({"kind": "drop_field", "field": "at", "row": 1})
     assert change_body(body, [everywhere]) == [{"id": 1}, {"id": 2}]
     assert change_body(body, [once]) == [{"id": 1, "at": "x"}, {"id": 2}]
     assert body[0] == {"id": 1, "at": "x"}
 
 
-def test_a_field_can_be_set_added_and_reached_below_a_list(book: FaultBook) -> None:
+def test_a_field_can_be_set_added_and_reached_below_a_list(faults: ArmedFaults) -> None:
     body = {"data": [{"time_entries": [{"id": 1, "stop": "x"}, {"id": 2}]}]}
-    deep = book.arm({"kind": "set_field", "field": "time_entries.stop", "value": None})
-    added = book.arm({"kind": "set_field", "field": "colour", "value": "red"})
+    deep = faults.inject({"kind": "set_field", "field": "time_entries.stop", "value": None})
+    added = faults.inject({"kind": "set_field", "field": "colour", "value": "red"})
     assert change_body(body, [deep, added]) == {
         "data": [{"time_entries": [{"id": 1, "stop": None}, {"id": 2, "stop": None}], "colour": "red"}]
     }
 
 
-def test_a_single_thing_counts_as_its_own_row(book: FaultBook) -> None:
-    assert change_body({"id": 1, "at": "x"}, [book.arm({"kind": "drop_field", "field": "at"})]) == {"id": 1}
+def test_a_single_thing_counts_as_its_own_row(faults: ArmedFaults) -> None:
+    assert change_body({"id": 1, "at": "x"}, [faults.inject({"kind": "drop_field", "field": "at"})]) == {"id": 1}
 
 
 def test_rows_are_the_list_or_what_an_envelope_holds() -> None:
@@ -158,14 +165,14 @@ def test_rows_are_the_list_or_what_an_envelope_holds() -> None:
     assert rows_of("text") is None
 
 
-def test_what_is_hidden_is_a_share_of_the_ids_whatever_else_there_is(book: FaultBook) -> None:
+def test_what_is_hidden_is_a_share_of_the_ids_whatever_else_there_is(faults: ArmedFaults) -> None:
     ids = list(range(4_294_000_000, 4_294_020_000, 7))
-    everything, some, named = hidings_of(
+    everything, some, named = hidden_entries_of(
         [
-            book.arm({"kind": "hide_entries"}),
-            book.arm({"kind": "hide_entries", "share": 0.25, "seed": 9}),
-            book.arm({"kind": "hide_entries", "ids": ids[:5]}),
-            book.arm({"kind": "slow", "seconds": 1}),
+            faults.inject({"kind": "hide_entries"}),
+            faults.inject({"kind": "hide_entries", "share": 0.25, "seed": 9}),
+            faults.inject({"kind": "hide_entries", "ids": ids[:5]}),
+            faults.inject({"kind": "slow", "seconds": 1}),
         ]
     )
     assert all(map(everything.hides, ids))

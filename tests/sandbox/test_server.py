@@ -10,8 +10,8 @@ import requests
 
 from airflow_provider_toggl.sandbox.server import (
     ControlRefused,
-    NotStarted,
-    Remote,
+    SandboxClient,
+    SandboxNotStarted,
     SandboxProcess,
     free_port,
     listen,
@@ -61,21 +61,21 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
     port = free_port("127.0.0.1")
     command = [sys.executable, "-m", "airflow_provider_toggl.sandbox", "--port", str(port), "--entries", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        wait_until_ready(Remote(f"http://127.0.0.1:{port}"), alive=lambda: process.poll() is None)
+        wait_until_ready(SandboxClient(f"http://127.0.0.1:{port}"), alive=lambda: process.poll() is None)
         process.send_signal(signal.SIGINT)
         _, problem = process.communicate(timeout=30)
     assert (process.returncode, problem) == (0, b"")
 
 
 def test_a_process_that_ends_at_once_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NotStarted, match="ended before it answered"):
+    with pytest.raises(SandboxNotStarted, match="ended before it answered"):
         SandboxProcess(["--set", "plan=gold"])
-    assert "plan is one of" in capfd.readouterr().err
+    assert "plan must be one of" in capfd.readouterr().err
 
 
 def test_nobody_waits_for_a_sandbox_that_is_gone() -> None:
-    with pytest.raises(NotStarted):
-        wait_until_ready(Remote(f"http://127.0.0.1:{free_port('127.0.0.1')}"), alive=lambda: False)
+    with pytest.raises(SandboxNotStarted):
+        wait_until_ready(SandboxClient(f"http://127.0.0.1:{free_port('127.0.0.1')}"), alive=lambda: False)
 
 
 def test_a_port_that_is_taken_is_told_at_once() -> None:

@@ -29,22 +29,22 @@ def test_settings_are_changed_by_name() -> None:
     ("changes", "said"),
     [
         ({"colour": 1}, "No such setting: colour"),
-        ({"plan": "gold"}, "plan is one of 'free', 'starter', 'premium', 'enterprise', not 'gold'"),
-        ({"plan": None}, "plan is one of"),
-        ({"wrong_token_status": "401"}, "wrong_token_status is one of 401, 403"),
-        ({"quota_enforced": 1}, "quota_enforced is true or false, not 1"),
+        ({"plan": "gold"}, "plan must be one of 'free', 'starter', 'premium', 'enterprise', not 'gold'"),
+        ({"plan": None}, "plan must be one of"),
+        ({"wrong_token_status": "401"}, "wrong_token_status must be one of 401, 403"),
+        ({"quota_enforced": 1}, "quota_enforced must be true or false, not 1"),
         ({"organization_quota": 0}, "organization_quota must be more than 0"),
         ({"organization_quota": -3}, "organization_quota must be more than 0"),
-        ({"organization_quota": 2.5}, "organization_quota is a whole number or null"),
-        ({"organization_quota": True}, "organization_quota is a whole number or null"),
+        ({"organization_quota": 2.5}, "organization_quota must be an integer or null"),
+        ({"organization_quota": True}, "organization_quota must be an integer or null"),
         ({"quota_window_seconds": 0}, "must be more than 0"),
         ({"quota_window_seconds": float("nan")}, "must be more than 0"),
         ({"quota_window_seconds": float("inf")}, "must be more than 0"),
-        ({"quota_window_seconds": "1h"}, "quota_window_seconds is a number"),
+        ({"quota_window_seconds": "1h"}, "quota_window_seconds must be a number"),
         ({"bucket_rate": -1}, "bucket_rate must be 0 or more"),
         ({"bucket_capacity": 0.5}, "bucket_capacity must be 1 or more"),
         ({"largest_page_size": 0}, "largest_page_size must be 1 or more"),
-        ({"quota_text": 5}, "quota_text is a text"),
+        ({"quota_text": 5}, "quota_text must be a text"),
     ],
 )
 def test_what_a_setting_cannot_be_is_refused_and_nothing_is_changed(changes: dict[str, Any], said: str) -> None:
@@ -59,7 +59,7 @@ def test_every_setting_can_be_set_to_its_own_default() -> None:
 
 
 def test_every_setting_says_what_it_is_for_in_the_documents() -> None:
-    from support.package_sources import ROOT
+    from support.repository import ROOT
 
     text = (ROOT / "docs" / "sandbox.md").read_text()
     assert [item.name for item in fields(Settings) if f"`{item.name}`" not in text] == []

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from support.airflow_home import free_port
-from support.changes import change
 from support.connections import Connections
-from support.log_lines import task_log
+from support.task_log import task_log
+from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -44,7 +44,13 @@ def deferred(task: TogglEventSensor, given: Any = None) -> TaskDeferred:
 
 
 def test_what_came_before_the_sensor_began_ends_it_without_deferring(store: SqliteEventStore):
-    store.append([change(1, created_at=RUN - HOUR), change(2, created_at=RUN), change(3, created_at=RUN + HOUR)])
+    store.append(
+        [
+            change_event(1, created_at=RUN - HOUR),
+            change_event(2, created_at=RUN),
+            change_event(3, created_at=RUN + HOUR),
+        ]
+    )
     assert sensor().execute(context())["seq"] == 2
 
 
@@ -62,13 +68,16 @@ def test_what_came_before_the_sensor_began_ends_it_without_deferring(store: Sqli
 )
 def test_it_looks_back_as_far_as_it_is_told(store: SqliteEventStore, look_back: Any, more: dict[str, Any], first: int):
     store.append(
-        [change(number + 3, created_at=RUN + number * HOUR, received_at=RUN + 5 * HOUR) for number in (-2, -1, 0, 1)]
+        [
+            change_event(number + 3, created_at=RUN + number * HOUR, received_at=RUN + 5 * HOUR)
+            for number in (-2, -1, 0, 1)
+        ]
     )
     assert sensor(look_back=look_back).execute(context(**more))["seq"] == first
 
 
 def test_it_waits_in_the_triggerer_from_where_it_has_looked(store: SqliteEventStore):
-    store.append([change(1, project_id=8, created_at=RUN + HOUR)])
+    store.append([change_event(1, project_id=8, created_at=RUN + HOUR)])
     stop = deferred(sensor(project_id="9", entity=["time_entry"], where={"billable": True}, timeout=90))
     assert isinstance(stop.trigger, TogglEventTrigger)
     _, kwargs = stop.trigger.serialize()
@@ -91,7 +100,7 @@ def test_while_the_store_is_away_it_is_the_triggerer_that_waits_for_it(connectio
 
 
 def test_the_line_of_a_wait_says_to_machines_too_who_waits_and_from_where(store: SqliteEventStore):
-    store.append([change(1, created_at=RUN - HOUR)])
+    store.append([change_event(1, created_at=RUN - HOUR)])
     with task_log() as find:
         deferred(sensor(consumer="report"))
     line = find("waiting in the triggerer for one after 1")
@@ -100,13 +109,13 @@ def test_the_line_of_a_wait_says_to_machines_too_who_waits_and_from_where(store:
 
 def test_every_try_begins_at_the_same_place(store: SqliteEventStore):
     tries = [deferred(sensor()), deferred(sensor())]
-    store.append([change(1, created_at=RUN)])
+    store.append([change_event(1, created_at=RUN)])
     assert [stop.trigger.serialize()[1]["after"] for stop in tries] == [0, 0]
     assert sensor().execute(context())["seq"] == 1
 
 
 def test_a_consumer_s_sensor_begins_after_what_it_has_committed(store: SqliteEventStore):
-    store.append([change(number, created_at=RUN - HOUR) for number in (1, 2, 3)])
+    store.append([change_event(number, created_at=RUN - HOUR) for number in (1, 2, 3)])
     task = {"consumer": "report", "look_back": RUN}
     assert deferred(sensor(**task))
     store.commit("report", 1)
@@ -119,20 +128,20 @@ def test_a_consumer_s_sensor_begins_after_what_it_has_committed(store: SqliteEve
 def test_poking_looks_only_at_what_is_new(store: SqliteEventStore):
     task = sensor(deferrable=False)
     assert not task.poke(context())
-    store.append([change(1, created_at=RUN)])
+    store.append([change_event(1, created_at=RUN)])
     answer = task.poke(context())
     assert answer.is_done
     assert answer.xcom_value["seq"] == 1
 
 
 def test_poking_returns_the_same_as_deferring(store: SqliteEventStore):
-    store.append([change(1, created_at=RUN)])
+    store.append([change_event(1, created_at=RUN)])
     poked = sensor(deferrable=False).execute(context())
     assert poked == sensor().execute(context())
 
 
 def test_a_sensor_that_is_rescheduled_without_a_look_back_sees_what_came_between(store: SqliteEventStore):
-    store.append([change(1, created_at=RUN + HOUR)])
+    store.append([change_event(1, created_at=RUN + HOUR)])
     given = context(ti=Ti(start_date=RUN + 2 * HOUR, first_reschedule=RUN))
     assert sensor(deferrable=False, mode="reschedule", look_back=None).poke(given).is_done
 
@@ -142,7 +151,7 @@ def test_the_trigger_s_event_is_the_result():
 
 
 def test_a_task_that_was_ended_in_the_triggerer_and_is_resumed_all_the_same_finds_its_event(store: SqliteEventStore):
-    store.append([change(1, created_at=RUN)])
+    store.append([change_event(1, created_at=RUN)])
     assert sensor().resume(context(), event="success")["seq"] == 1
 
 
@@ -161,7 +170,7 @@ def test_a_soft_timeout_skips(store: SqliteEventStore):
 
 @pytest.mark.parametrize("reason", [TIMED_OUT, {"error": "Trigger failure", "traceback": ["no"]}])
 def test_an_event_that_came_while_nothing_waited_is_found_before_it_is_a_failure(store: SqliteEventStore, reason: Any):
-    store.append([change(1, created_at=RUN)])
+    store.append([change_event(1, created_at=RUN)])
     assert sensor().resume_execution("__fail__", reason, context())["seq"] == 1
 
 
@@ -226,9 +235,9 @@ def test_it_waits_for_what_an_event_changed(store: SqliteEventStore, fields: dic
     at = {"created_at": RUN + HOUR}
     store.append(
         [
-            change(1, id=5, action="created", duration=-1, project_id=1, **at),
-            change(2, id=5, duration=60, project_id=2, **at),
-            change(3, id=5, duration=60, project_id=2, **at),
+            change_event(1, id=5, action="created", duration=-1, project_id=1, **at),
+            change_event(2, id=5, duration=60, project_id=2, **at),
+            change_event(3, id=5, duration=60, project_id=2, **at),
         ]
     )
     found = sensor(transition="stopped", project_id=2, **fields).execute(context())

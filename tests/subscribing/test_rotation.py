@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.connections import Connections
 from support.deliveries import event_body
-from support.receivers import ReceiverProcess
+from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -89,7 +89,7 @@ def changes_all_the_time(sandbox: RunningSandbox) -> Iterator[None]:
 def test_a_secret_is_rotated_step_by_step_under_load_and_no_delivery_is_lost(
     sandbox: RunningSandbox, setup: Setup, shown: bool
 ):
-    sandbox.set(webhook_list_tells_secret=shown)
+    sandbox.set(webhook_list_returns_secret=shown)
     # Copies that come later than what they copy.
     sandbox.webhook_fault("duplicate", probability=0.2, seconds=0.5)
     number = setup.ensure()["subscription_id"]

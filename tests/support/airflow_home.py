@@ -8,8 +8,8 @@
         run_id = home.trigger("toggl_sync")
         assert home.wait_for_run("toggl_sync", run_id, timeout=120) == "success"
 
-It is the Airflow of the interpreter that runs the tests, so the same test runs on each supported version. Homes do not
-share ports, files or variables, so tests may run in parallel. Nothing outlives the ``with`` block.
+It is the Airflow of the interpreter that runs the tests, so the same test runs on each supported version. Homes
+share no ports, files or variables, so tests may run in parallel. Everything ends with the ``with`` block.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import requests
-from support.sessions import end_session
+from support.processes import end_session
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 EXECUTABLES = Path(sys.executable).parent
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -78,7 +81,7 @@ class AirflowHome:
     # -- setting up ---------------------------------------------------------------------------------------------------
 
     def migrate(self) -> None:
-        """Create the metadata database where it is missing."""
+        """Create the metadata database if it is missing."""
         create_metadata_database(self.path / "airflow.db", self.env)
 
     def cli(self, *args: str, timeout: float = 120) -> str:
@@ -101,7 +104,7 @@ class AirflowHome:
         return done.stdout
 
     def set_connection(self, conn_id: str, fields: Mapping[str, Any]) -> None:
-        """Give every process that is started from now on a connection, by an environment variable.
+        """Set a connection for every process that starts later, by an environment variable.
 
         :param fields: as in Airflow's JSON form: ``conn_type``, ``host``, ``password``, ``extra`` (a dict), ...
         """
@@ -143,11 +146,11 @@ class AirflowHome:
         return (self.logs / f"{component}.log").read_text(errors="replace")
 
     def wait_until(self, condition: Callable[[], T], *, timeout: float, what: str) -> T:
-        """Ask until the answer is truthy, and return it.
+        """Wait until a condition holds, and return its result.
 
         :param timeout: in seconds.
-        :param what: what is waited for, for the error.
-        :raises TimeoutError: it did not come; the ends of the processes' logs are in the message.
+        :param what: a description for the error.
+        :raises TimeoutError: it did not hold in time; the message has the ends of the processes' logs.
         :raises RuntimeError: a process ended meanwhile.
         """
         deadline = time.monotonic() + timeout
@@ -286,8 +289,8 @@ class AirflowHome:
 def create_metadata_database(database: Path, env: Mapping[str, str]) -> None:
     """Create Airflow's metadata database at that path, unless it is there.
 
-    The first one of a user and an Airflow version is kept in the temporary directory and copied from then on: migrating
-    takes 10 s, copying 10 ms.
+    The first one of a user and an Airflow version is kept in the temporary directory and copied later: migrating takes
+    10 s, a copy 10 ms.
 
     :param env: the environment of ``airflow db migrate``; its metadata database must be this one.
     """
@@ -310,3 +313,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def connect_sandbox(home: AirflowHome, toggl: SandboxProcess, **extra: object) -> Path:
+    """Set the connections to a sandbox and to a DuckDB file; return the file."""
+    home.set_connection(
+        "toggl_default",
+        {
+            "conn_type": "toggl",
+            "host": toggl.url,
+            "password": toggl.token,
+            "extra": {"workspace_id": toggl.workspace_id, "requests_per_second": 100, **extra},
+        },
+    )
+    path = home.path / "warehouse.duckdb"
+    home.set_connection("duckdb_default", {"conn_type": "duckdb", "host": str(path)})
+    return path

@@ -1,4 +1,4 @@
-"""A StatsD client that fails, which Airflow loads where ``[metrics] statsd_custom_client_path`` names it."""
+"""A failing StatsD client for Airflow's option ``[metrics] statsd_custom_client_path``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import statsd
 
 
 class Raising(statsd.StatsClient):  # type: ignore[misc]
-    """Raises on what this package measures; Airflow itself does not stand an error of its own metrics."""
+    """Raises for the package's metrics only, because Airflow fails on errors of its own metrics."""
 
     def incr(self, stat: str, *given: Any, **more: Any) -> None:
-        """Raise, or do nothing."""
+        """Raise for the package's metrics."""
         if stat.startswith("toggl."):
             raise OSError("No buffer space available.")
 

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
-#: What no text may have besides the token.
+#: A secret that no log or output may contain.
 WEBHOOK_SECRET = "whsec-7d1f0c9b2a"
 
 
@@ -26,7 +26,7 @@ class Connections:
         self.set_option("state_dir", str(folder / "state"))
 
     def set(self, conn_id: str, **fields: Any) -> None:
-        """Set a connection by Airflow's JSON form."""
+        """Set a connection in Airflow's JSON form."""
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
 
     def set_option(self, name: str, value: str) -> None:
@@ -42,7 +42,7 @@ class Connections:
         host: str | None = None,
         **extra: Any,
     ) -> None:
-        """Set a connection to a sandbox; an extra of None is left out."""
+        """Set a connection to a sandbox; extras that are None are left out."""
         known = {
             "workspace_id": sandbox.workspace_id,
             "requests_per_second": 200,
@@ -67,7 +67,7 @@ class Connections:
 
 @contextmanager
 def all_logs() -> Iterator[list[str]]:
-    """Collect every line that any logger writes, tracebacks too, as it is before anything masks it."""
+    """Collect all log lines with tracebacks, before anything masks secrets in them."""
     lines: list[str] = []
     form = logging.Formatter("%(name)s %(message)s")
 

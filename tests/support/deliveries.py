@@ -1,14 +1,19 @@
-"""Webhook bodies as Toggl sends them, signed; and ways to send them."""
+"""Captured webhook bodies, their signatures, and ways to deliver them."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
+import itertools
 import json
+import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 SECRET = "PGuRrhCFajIyEvFlreKL"
 PREVIOUS_SECRET = "an-older-one-0000001"
@@ -46,9 +51,9 @@ CAPTURED = (PUBLISHED_PING, VALIDATION_PING, STARTED_ENTRY)
 
 
 def event_body(event_id: int, /, *, now: datetime | None = None, **changes: Any) -> bytes:
-    """Return the captured event with another id, sent just now.
+    """Return the captured event with another id, sent now.
 
-    :param changes: fields of the envelope; one that is None is left out.
+    :param changes: fields of the envelope; those that are None are left out.
     """
     sent = (now or datetime.now(timezone.utc)).isoformat().replace("+00:00", "Z")
     document = json.loads(STARTED_ENTRY) | {"event_id": event_id, "created_at": sent, "timestamp": sent} | changes
@@ -61,8 +66,8 @@ def sign(body: bytes, secret: str = SECRET) -> str:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What an application answered; a status of 0 means nothing."""
+class AsgiResponse:
+    """The answer of an ASGI application; status 0 if there was none."""
 
     status: int
     headers: dict[str, str]
@@ -73,7 +78,7 @@ class Answered:
         return json.loads(self.body)
 
 
-async def ask(
+async def send_request(
     app: Callable[..., Awaitable[None]],
     body: bytes | Iterable[bytes] = b"",
     *,
@@ -83,11 +88,11 @@ async def ask(
     method: str = "POST",
     headers: Iterable[tuple[bytes, bytes]] = (),
     cut: bool = False,
-) -> Answered:
+) -> AsgiResponse:
     """Send a request to an ASGI application without a network.
 
-    :param body: in one piece, or in those that it comes in.
-    :param cut: whether the sender hangs up after the last piece, which is then not the last of the body.
+    :param body: in one or several pieces.
+    :param cut: whether the sender disconnects after the last piece, before the end of the body.
     """
     pieces = [body] if isinstance(body, bytes) else list(body)
     value = signature.encode() if isinstance(signature, str) else signature
@@ -107,6 +112,70 @@ async def ask(
     scope = {"type": "http", "method": method, "path": path, "root_path": root_path, "headers": [*signed, *headers]}
     await app(scope, receive, send)
     if not sent:
-        return Answered(0, {}, b"")
+        return AsgiResponse(0, {}, b"")
     named = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answered(sent[0]["status"], named, b"".join(message.get("body", b"") for message in sent[1:]))
+    return AsgiResponse(sent[0]["status"], named, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+class DeliveryLoad:
+    """Delivers events within its ``with`` block, as Toggl does: in order, and again after a failure.
+
+    :param address: the callback address.
+    :param senders: how many threads deliver.
+    :param secret: returns the secret; called for each delivery.
+    """
+
+    def __init__(self, address: str, *, senders: int = 8, secret: Callable[[], str] = lambda: SECRET) -> None:
+        self._where = urlsplit(address)
+        self._secret = secret
+        self._ids = itertools.count(1)
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(senders)]
+        self._lock = threading.Lock()
+        self.taken: list[int] = []
+        self.statuses: Counter[int] = Counter()
+        self.broken = 0
+
+    def __enter__(self) -> DeliveryLoad:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop sending."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _send(self) -> None:
+        connection = None
+        while not self._stopping.is_set():
+            event_id = next(self._ids)
+            done = False
+            while not done and not self._stopping.is_set():
+                try:
+                    if connection is None:
+                        connection = http.client.HTTPConnection(str(self._where.hostname), self._where.port, timeout=30)
+                    done = self._deliver(connection, event_id)
+                except (OSError, http.client.HTTPException):
+                    self.broken += 1
+                    if connection is not None:
+                        connection.close()
+                    connection = None
+                    self._stopping.wait(0.02)
+        if connection is not None:
+            connection.close()
+
+    def _deliver(self, connection: http.client.HTTPConnection, event_id: int) -> bool:
+        body = event_body(event_id)
+        connection.request("POST", self._where.path, body=body, headers={HEADER: sign(body, self._secret())})
+        answer = connection.getresponse()
+        answer.read()
+        with self._lock:
+            self.statuses[answer.status] += 1
+            if answer.status == 200:
+                self.taken.append(event_id)
+        return answer.status == 200

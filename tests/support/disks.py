@@ -1,4 +1,4 @@
-"""Disks that are small, full or read-only."""
+"""A small disk, to test full disks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 
 @contextmanager
 def small_disk(place: Path, *, kilobytes: int) -> Iterator[Path]:
-    """Mount a small disk in memory there; it is skipped, and said so, where that is not allowed."""
+    """Mount a small disk in memory; the test is skipped if that is not allowed."""
     place.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(place)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("Only root may mount a small disk: what the doctor says of a full or read-only one is NOT tested.")
+        pytest.skip("Only root may mount a disk: full and read-only disks are NOT tested.")
     try:
         yield place
     finally:

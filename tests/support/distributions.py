@@ -1,4 +1,4 @@
-"""Wheel and sdist as they are published, and environments that have nothing but what a distribution asks for."""
+"""Wheel and sdist, and environments that have only the requirements of a distribution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 UV = ROOT / ".venv-uv" / "bin" / "uv"
 
@@ -29,7 +29,7 @@ def write_constraints(folder: Path, lock: str = "airflow-newest") -> Path:
 
 
 def make_environment(folder: Path, *requirements: str, constraints: Path, python: str = sys.executable) -> Path:
-    """Return the Python of a new environment that has these requirements, and what they ask for."""
+    """Return the Python of a new environment with these requirements and their dependencies."""
     subprocess.run([UV, "venv", "--quiet", "--python", python, folder], check=True, capture_output=True)
     install = [UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "-c", constraints, *requirements]
     done = subprocess.run(install, capture_output=True, text=True, check=False)

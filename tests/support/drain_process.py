@@ -1,4 +1,4 @@
-"""One drain in a process of its own, in small batches, that says after each how far it is; to be killed."""
+"""One drain in a process of its own, in small batches; it prints its progress, so that a test can kill it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.sync import drain
 
 
-class _TellingTarget(DuckdbTarget):
-    """A warehouse that says what it was given."""
+class _PrintingTarget(DuckdbTarget):
+    """A warehouse that prints each load."""
 
     def land(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
         print(f"lands {progress.cursor}", flush=True)
@@ -23,8 +23,8 @@ class _TellingTarget(DuckdbTarget):
 def main(store_path: str, warehouse: str) -> None:
     """Drain a store into a warehouse."""
     drain.BATCH_EVENTS, drain.CHUNK = 60, 30
-    # The file is let go of after each batch, as when others wait for it.
-    with SqliteEventStore(Path(store_path)) as store, _TellingTarget(Path(warehouse), hold_seconds=0) as target:
+    # The file is released after each batch, as if others waited for it.
+    with SqliteEventStore(Path(store_path)) as store, _PrintingTarget(Path(warehouse), hold_seconds=0) as target:
         print(drain.Drain(store, target, drain.DrainRequest("default", "test")).run(), flush=True)
 
 

@@ -1,11 +1,11 @@
-"""The seams of the client, for tests: a clock that only moves when told, and a transport that answers from a
-function."""
+"""Replacements of the client's clock and transport, and a report that changes between two pages."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
 from email.utils import formatdate
 from typing import Any
 
@@ -16,7 +16,7 @@ START = 1_780_000_000.0
 
 
 class FakeClock:
-    """A clock that sleeping moves."""
+    """A clock that only sleeping advances."""
 
     def __init__(self, now: float = START) -> None:
         self.time = now
@@ -38,7 +38,7 @@ def answer(
     call: Call | None = None,
     at: float = START,
 ) -> Answer:
-    """Return an answer; a body that is not bytes is sent as JSON."""
+    """Return an answer; a body that is not bytes becomes JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"date": formatdate(at, usegmt=True), "content-type": "application/json; charset=utf-8"}
     call = call or Call("GET", "/api/v9/me")
@@ -52,7 +52,7 @@ def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
 
 @dataclass
 class FakeTransport:
-    """Answers every call with what ``reply`` returns or raises."""
+    """Answers every call by a function."""
 
     reply: Callable[[Call], Answer]
     calls: list[Call] = field(default_factory=list)
@@ -64,7 +64,7 @@ class FakeTransport:
 
 
 def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
-    """Return a reply that goes through a script, and repeats its last line."""
+    """Return a function that gives the answers of a script in order, and repeats the last one."""
     lines = list(script)
 
     def reply(_: Call) -> Answer:
@@ -74,3 +74,59 @@ def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
         return line
 
     return reply
+
+
+class FakeReport:
+    """Time entries by id; answers the query of a detailed report as Toggl does.
+
+    :param now: Toggl's clock.
+    """
+
+    def __init__(self, now: float, page_size: int = 10) -> None:
+        self.now = now
+        self.page_size = page_size
+        self.entries: dict[int, dict[str, Any]] = {}
+        self.queries: list[dict[str, Any]] = []
+        self.before_answer: list[Any] = []
+        self.refusals: list[Answer] = []
+        self.quota: int | None = None
+        self.keeps_order = True
+
+    def add(self, number: int, *, day: date, at: float, seconds: int = 60) -> None:
+        """Create or change a time entry."""
+        start = datetime(day.year, day.month, day.day, 9, tzinfo=timezone.utc)
+        self.entries[number] = {
+            "id": number,
+            "seconds": seconds,
+            "start": start.isoformat(),
+            "stop": (start + timedelta(seconds=seconds)).isoformat(),
+            "at": datetime.fromtimestamp(at, tz=timezone.utc).isoformat(timespec="seconds"),
+        }
+
+    def __call__(self, call: Call) -> Answer:
+        query = call.payload
+        self.queries.append(query)
+        if self.before_answer:
+            self.before_answer.pop(0)()
+        if self.refusals:
+            return self.refusals.pop(0)
+        inside = [e for e in self.entries.values() if query["start_date"] <= e["start"][:10] <= query["end_date"]]
+        key = "at" if query["order_by"] == "last_update" else "start"
+        inside.sort(key=lambda e: e["id"])
+        if self.keeps_order:
+            inside.sort(key=lambda e: e[key], reverse=query["order_dir"] == "DESC")
+        first = query["first_row_number"]
+        size = min(self.page_size, query.get("page_size", 50))
+        page = inside[first - 1 : first - 1 + size]
+        rows = [
+            {"user_id": 1, "description": "", "tag_ids": [], "time_entries": [entry], "row_number": first + index}
+            for index, entry in enumerate(page)
+        ]
+        headers = {"x-page-size": str(size)}
+        if len(inside) > first - 1 + size:
+            following = inside[first - 1 + size]
+            headers |= {"x-next-row-number": str(first + size), "x-next-id": str(following["id"])}
+        if self.quota is not None:
+            self.quota -= 1
+            headers |= quota_headers(self.quota, 100)
+        return answer(200, rows, headers=headers, call=call, at=self.now)

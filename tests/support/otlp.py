@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from support.statsd import AIRFLOW, Measured
+from support.metrics import AIRFLOW, Measurement
 
 from airflow_provider_toggl.core.metrics import PREFIX
 
@@ -31,22 +31,22 @@ class OtlpCollector:
                 self.end_headers()
 
             def log_message(self, *words: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
 
     def env(self) -> dict[str, str]:
-        """Return what makes an Airflow export here."""
+        """Return the environment that makes an Airflow export its metrics here."""
         return {
             "AIRFLOW__METRICS__OTEL_ON": "True",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         }
 
-    def arrived(self) -> list[Measured]:
-        """Return the last value of each of our series that came."""
-        found: dict[tuple[str, tuple[tuple[str, str], ...]], Measured] = {}
+    def arrived(self) -> list[Measurement]:
+        """Return the last value of each of the package's series."""
+        found: dict[tuple[str, tuple[tuple[str, str], ...]], Measurement] = {}
         for raw in self.requests:
             request = ExportMetricsServiceRequest.FromString(raw)
             for metric in (m for r in request.resource_metrics for s in r.scope_metrics for m in s.metrics):
@@ -55,7 +55,7 @@ class OtlpCollector:
                     tags = tuple(sorted((one.key, one.value.string_value) for one in point.attributes))
                     value = point.sum if hasattr(point, "sum") else point.as_double or float(point.as_int)
                     name = metric.name.removeprefix(AIRFLOW)
-                    found[name, tags] = Measured(name, _KINDS[shape], tags, value)
+                    found[name, tags] = Measurement(name, _KINDS[shape], tags, value)
         return [one for one in found.values() if one.name.startswith(PREFIX)]
 
 

@@ -1,4 +1,4 @@
-"""One pull in a process of its own, as a worker makes it; light to import, since eight processes do."""
+"""One pull in a process of its own, as by a worker; quick to import, because eight processes do."""
 
 from __future__ import annotations
 

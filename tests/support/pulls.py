@@ -1,4 +1,4 @@
-"""Pull a sandbox's workspace into a DuckDB file, each time as a new run would, and compare it with the truth."""
+"""Pull a sandbox's workspace into a DuckDB file, each time as a new run, and compare it with the truth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from support import truth
-from support.sandboxes import Host, HostedSandbox
+from support.sandboxes import HostedSandbox, SandboxHost
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import HostBook
@@ -22,19 +22,19 @@ from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, Summary
-from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
 STREAMS = truth.STREAMS
 WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone", "now")
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
-def build_workspace(host: Host, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
-    """Serve a new world, without a quota unless settings say so; its clock goes.
+def build_workspace(host: SandboxHost, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
+    """Serve a new world with a running clock, without a quota unless settings set one.
 
     :param path: the warehouse.
-    :param more: what ``build_world`` takes; any other name is one of the sandbox's settings.
+    :param more: parameters of ``build_world``, and settings of the sandbox.
     """
     world = {name: more.pop(name) for name in list(more) if name in WORLD}
     settings = Settings()
@@ -51,9 +51,9 @@ class Workspace:
         self.id = toggl.workspace_id
 
     def session(self, *, before_call: Any = None, book: HostBook | None = None) -> TogglSession:
-        """Return a session that hardly paces and hardly waits between tries.
+        """Return a session with a high rate and short waits between attempts.
 
-        :param before_call: called with every call before it is sent.
+        :param before_call: called before each request.
         """
         transport = RequestsTransport(self.toggl.url, self.toggl.token)
         if before_call is not None:
@@ -63,7 +63,7 @@ class Workspace:
     def request(
         self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any
     ) -> PullRequest:
-        """Return the request of a run that starts now, or when it is told to have."""
+        """Return the request of a run that started now or at the given time."""
         started = run_started or datetime.now(timezone.utc)
         return PullRequest(stream=stream, workspace_id=self.id, run_started=started, **options)
 
@@ -95,7 +95,7 @@ class Workspace:
         rules: dict[str, Any] | None = None,
         **options: Any,
     ) -> ReconcileSummary:
-        """Prove the time entries, and repair what differs, as a new run would; ``rules`` say how carefully."""
+        """Reconcile the time entries as a new run; ``rules`` are parameters of ``Rules``."""
         session = session or self.session(before_call=before_call)
         started = run_started or datetime.now(timezone.utc)
         request = ReconcileRequest(self.id, started, rules=Rules(**(rules or {})), **options)
@@ -105,7 +105,7 @@ class Workspace:
     def wrong(self, *streams: str, with_deletions: bool = True) -> list[str]:
         """Return how the warehouse differs from the truth, in those streams or in all.
 
-        :param with_deletions: False passes over time entries that were deleted in Toggl and are still in the table.
+        :param with_deletions: False ignores time entries that were deleted in Toggl and are still in the table.
         """
         words: list[str] = []
         for stream in streams or STREAMS:
@@ -116,17 +116,17 @@ class Workspace:
         return words
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """Return what a query finds in the warehouse."""
+        """Return the rows of a query."""
         return truth.rows(self.path, query)
 
     def content(self, stream: str = "time_entries") -> list[dict[str, Any]]:
-        """Return a table's rows without the times at which they were seen."""
+        """Return the rows of a table without the times of their observation."""
         seen = {"observed_at", "seen_at"}
         found = self.rows(f"SELECT * FROM toggl.{stream} ORDER BY id") if self.path.exists() else []
         return [{name: value for name, value in row.items() if name not in seen} for row in found]
 
     def fingerprint(self, stream: str = "time_entries") -> tuple[Any, ...]:
-        """Return what is the same as long as nothing of a stream's table and progress has changed."""
+        """Return a value that changes with the table and the progress of a stream."""
         table = f"SELECT * EXCLUDE (observed_at, seen_at) FROM toggl.{stream}"
         state = f"SELECT * FROM toggl.sync_state WHERE stream = '{stream}'"
         parts = (f"(SELECT [count(*), bit_xor(hash(t))] FROM ({query}) AS t)" for query in (table, state))
@@ -142,12 +142,12 @@ class Workspace:
         return [call for call in self.toggl.requests()["calls"] if path in call["path"]]
 
     def pages(self) -> list[dict[str, Any]]:
-        """Return the bodies of the requests for time entries that were answered well."""
+        """Return the bodies of the successful requests for time entries."""
         return [call["body"] for call in self.calls("/search/time_entries") if call["status"] == 200]
 
 
 class _Watched:
-    """A transport that tells of each call before it sends it."""
+    """A transport that calls a function before each request."""
 
     def __init__(self, transport: RequestsTransport, before_call: Any) -> None:
         self._transport = transport
@@ -160,7 +160,7 @@ class _Watched:
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """Be a user whom permissions bind: root may write anything."""
+    """Run as an ordinary user: file permissions do not bind root."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,7 +1,7 @@
-"""Reads a sandbox through with Toggl clients that other people wrote, unmodified, and prints what they saw as JSON.
+"""Reads a sandbox with unmodified third-party Toggl clients, and prints the result as JSON.
 
-Run by a test in an environment that has these clients: ``python third_party_clients.py NAME URL TOKEN WORKSPACE_ID``.
-They are pointed at the sandbox by what they offer for that themselves: toggl-python by the ``base_url`` of its classes,
+A test runs it in an environment with these clients: ``python third_party_clients.py NAME URL TOKEN WORKSPACE_ID``.
+The clients get the sandbox's address by their own means: toggl-python by the ``base_url`` of its classes,
 toggl-api-wrapper by the class variable ``BASE_ENDPOINT`` of endpoints derived from its own.
 """
 

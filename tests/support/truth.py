@@ -1,4 +1,4 @@
-"""Compare a warehouse with what is true in the sandbox."""
+"""Compare a warehouse with the truth of a sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENTRY_FIELDS = ("workspace_id", "user_id", "project_id", "task_id", "billable")
 
 
 def truth(url: str, stream: str) -> dict[int, dict[str, Any]]:
-    """Return what the sandbox holds for true, by id, deleted ones included."""
+    """Return the records of a stream by id, deleted ones included."""
     return {row["id"]: row for row in requests.get(f"{url}/sandbox/truth/{stream}", timeout=60).json()}
 
 
@@ -37,9 +37,9 @@ def live(path: Path, stream: str, schema: str = "toggl") -> dict[int, dict[str, 
 
 
 def entry_differences(path: Path, url: str, *, with_deletions: bool = True) -> list[str]:
-    """Return how the landed time entries differ from the truth, in words; empty when they are equal.
+    """Return how the time entries of a warehouse differ from the truth; empty if they are equal.
 
-    :param with_deletions: False passes over entries that were deleted in Toggl and are still in the table.
+    :param with_deletions: False ignores entries that were deleted in Toggl and are still in the table.
     """
     wanted = {key: row for key, row in truth(url, "time_entries").items() if not row["deleted_at"]}
     found = live(path, "time_entries")
@@ -55,7 +55,7 @@ def entry_differences(path: Path, url: str, *, with_deletions: bool = True) -> l
 def entity_differences(path: Path, url: str, stream: str) -> list[str]:
     """Return how a table of entities differs from the truth, by ids and names."""
     wanted = {key: row for key, row in truth(url, stream).items() if not row.get("deleted_at")}
-    # Nothing in the list of users says who has left.
+    # The list of users does not show who was removed.
     found = live(path, stream)
     if stream == "users":
         found = {key: row for key, row in found.items() if key in wanted}
@@ -79,7 +79,7 @@ def differences(path: Path, url: str, *, with_deletions: bool = True, streams: t
 def _entry_differences(wanted: dict[str, Any], found: dict[str, Any], gone_tags: set[int]) -> list[str]:
     expected = {field: wanted[field] for field in _ENTRY_FIELDS} | {
         "description": wanted["description"] or None,
-        # A deleted tag leaves entries without moving their `at`, so no change tells of it.
+        # The deletion of a tag does not change the `at` of its entries, so no pull sees it.
         "tag_ids": set(wanted["tag_ids"]) - gone_tags,
         "start": wanted["start"],
         "stop": wanted["stop"],

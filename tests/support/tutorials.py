@@ -1,4 +1,4 @@
-"""Commands of a documentation page, and a shell that is given them as a person would."""
+"""The commands of a documentation page, and a shell that runs them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.package_sources import ROOT
-from support.sessions import end_session
+from support.processes import end_session
+from support.repository import ROOT
 
 _BLOCK = re.compile(r"^## (?P<heading>[^\n]+)$|^```bash\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _INCLUDE = re.compile(r'^--8<-- "(?P<path>[^":]+)"$', re.MULTILINE)
@@ -43,11 +43,11 @@ def steps(page: Path) -> list[Step]:
 
 
 class Shell:
-    """A bash that reads what a person would type, and ends at the first command that fails.
+    """A bash that reads commands, and ends at the first one that fails.
 
-    :param folder: where it starts.
-    :param env: all of its environment.
-    :param prelude: what was said before.
+    :param folder: the working directory.
+    :param env: the whole environment.
+    :param prelude: commands to run first.
     """
 
     def __init__(self, folder: Path, env: Mapping[str, str], prelude: str = "") -> None:
@@ -74,9 +74,10 @@ class Shell:
                 pipe.close()
 
     def say(self, text: str, answers: Sequence[str] = ()) -> str:
-        """Give it commands, and what those ask for, and return what they print.
+        """Run commands, and return their output.
 
-        :raises AssertionError: one of them failed; all that was printed so far is in the message.
+        :param answers: lines that the commands read.
+        :raises AssertionError: a command failed; the message has the whole output.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -94,7 +95,7 @@ class Shell:
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of somebody who has nothing yet, but knows where this machine gets packages from."""
+    """Return an empty environment that keeps this machine's settings for package indexes."""
     kept = ("PIP_", "UV_", "SSL_", "REQUESTS_CA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "LANG")
     env = {name: value for name, value in os.environ.items() if name.upper().startswith(kept)}
     env.setdefault("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))

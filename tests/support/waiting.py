@@ -1,4 +1,4 @@
-"""Waiting for a condition, with an end."""
+"""Wait for a condition, with a timeout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ async def until(condition: Callable[[], Any], *, timeout: float = 15) -> None:
     """Wait, in an event loop, until the condition holds.
 
     :param timeout: in seconds.
-    :raises TimeoutError: it does not.
+    :raises TimeoutError: it did not hold in time.
     """
     deadline = time.monotonic() + timeout
     while not condition():
@@ -25,7 +25,7 @@ def wait_until(condition: Callable[[], Any], *, timeout: float = 15) -> None:
     """Wait until the condition holds.
 
     :param timeout: in seconds.
-    :raises TimeoutError: it does not.
+    :raises TimeoutError: it did not hold in time.
     """
     deadline = time.monotonic() + timeout
     while not condition():

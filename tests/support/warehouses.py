@@ -1,7 +1,6 @@
-"""Warehouses of each engine for tests: places that can be opened again, also by other processes.
+"""Warehouses of each engine, which other processes can open too.
 
-As a program (``python -m support.warehouses``) it lands pages one after another, each with its progress, and prints
-the number of each.
+As a program (``python -m support.warehouses``) it loads pages with their progress, and prints the number of each.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
-from support import mariadb
-from support.observations import NOON, at, entries
+from support.servers import mariadb
+from support.toggl_rows import NOON, at, entries
 
 from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
@@ -28,7 +27,7 @@ from airflow_provider_toggl.core.load.target import Progress
 
 
 @dataclass(frozen=True)
-class Place:
+class WarehouseLocation:
     """Where a warehouse is.
 
     :param where: the file, the DSN or the port.
@@ -39,7 +38,7 @@ class Place:
     schema: str = "toggl"
 
     def open(self, **options: Any) -> SqlTarget:
-        """Return the warehouse; it gives itself to others after each call, where there is anything to give."""
+        """Return the warehouse; a file is released to other processes after each call."""
         options = {"schema": self.schema, "lock_timeout": 60, **options}
         if self.engine == "duckdb":
             return DuckdbTarget(self.where, **{"hold_seconds": 0, **options})
@@ -48,24 +47,24 @@ class Place:
         return DbApiTarget(self.api(), **options)
 
     def api(self) -> DbApi:
-        """Return how a DB-API driver reaches the place, as Airflow's hook does."""
+        """Return the DB-API access to the warehouse, as Airflow's hook gives it."""
         if self.engine == "sqlite":
             return DbApi(lambda: sqlite3.connect(f"file:{self.where}", uri=True), "?", "sqlite", f"SQLite {self.where}")
         if self.engine == "mysql":
             return DbApi(lambda: mariadb.connect(int(self.where)), "%s", "mysql", f"MariaDB {self.schema}")
-        # An engine that the package does not know, played by one that it would know by its own driver.
+        # PostgreSQL in the role of an engine that the package does not know.
         return DbApi(lambda: psycopg.connect(self.where), "%s", "ansi", f"unknown {self.schema}")
 
 
 def rows(target: SqlTarget, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return what a query finds as plain rows."""
+    """Return the rows of a query as tuples."""
     table = target.query(sql, parameters)
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []
 
 
 @contextmanager
-def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
-    """Yield a process that lands pages of entries, each with its progress, and prints the number of each."""
+def loading(place: WarehouseLocation, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that loads pages of time entries with their progress, and prints the number of each."""
     order = {**asdict(place), "first": first, "pages": pages, "size": size}
     process = subprocess.Popen(
         [sys.executable, "-m", "support.warehouses", json.dumps(order)],
@@ -81,9 +80,9 @@ def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subp
 
 
 def main(order: dict[str, Any]) -> None:
-    """Land what the order says; entries of other processes with the same ids are the same entries."""
+    """Load pages; entries with equal ids are the same entries in all processes."""
     first, size = order["first"], order["size"]
-    with Place(order["engine"], order["where"], order["schema"]).open() as target:
+    with WarehouseLocation(order["engine"], order["where"], order["schema"]).open() as target:
         for page in range(order["pages"]):
             ids = range(first + page * size, first + (page + 1) * size)
             progress = Progress("time_entries", str(os.getpid()), at(page), str(page), 1, NOON)

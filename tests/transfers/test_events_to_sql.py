@@ -12,8 +12,8 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
-from support.told_events import body, entry_payload, event
 from support.truth import live, rows
+from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -53,11 +53,11 @@ def open_store(path: Path) -> SqliteEventStore:
 
 
 def put(store: SqliteEventStore, *bodies: bytes, conn_id: str = "toggl_default") -> int:
-    return store.append([event(raw, conn_id=conn_id) for raw in bodies])[-1].seq
+    return store.append([received_event(raw, conn_id=conn_id) for raw in bodies])[-1].seq
 
 
 def told(first: int, last: int, **fields: Any) -> list[bytes]:
-    return [body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
+    return [webhook_body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
 
 
 def drain(*, context: Any = None, **options: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def drain(*, context: Any = None, **options: Any) -> dict[str, Any]:
 
 
 def test_stored_events_become_rows_without_a_request(store: SqliteEventStore, warehouse: Path) -> None:
-    last = put(store, *told(1, 3), body("tag", payload={"id": 5, "name": "A tag"}, seconds=9))
+    last = put(store, *told(1, 3), webhook_body("tag", payload={"id": 5, "name": "A tag"}, seconds=9))
     summary = drain()
     assert {name: summary[name] for name in ("events", "streams", "inserted", "last_seq")} == {
         "events": 4,
@@ -145,7 +145,7 @@ def test_the_zone_of_the_facts_may_be_set(store: SqliteEventStore, warehouse: Pa
 def test_history_tells_who_did_it_and_stays_on(store: SqliteEventStore, warehouse: Path) -> None:
     put(store, *told(1, 1))
     drain(keep_history=True)
-    put(store, body("time_entry", "deleted", {"id": 1}, seconds=60, metadata={"event_user_id": "11"}))
+    put(store, webhook_body("time_entry", "deleted", {"id": 1}, seconds=60, metadata={"event_user_id": "11"}))
     drain()
     found = rows(warehouse, "select kind, changed_by from toggl.time_entry_changes order by step")
     assert [tuple(row.values()) for row in found] == [("created", 10), ("deleted", 11)]
@@ -193,7 +193,11 @@ def drains(metadata_database: Path) -> Iterator[Any]:
 def test_in_a_dag_run_the_summary_is_left_and_no_secret_nor_what_people_wrote(
     store: SqliteEventStore, warehouse: Path, drains: Any
 ) -> None:
-    put(store, *told(1, 3, description="Confidential"), body("invoice", payload={"note": "Confidential"}, seconds=9))
+    put(
+        store,
+        *told(1, 3, description="Confidential"),
+        webhook_body("invoice", payload={"note": "Confidential"}, seconds=9),
+    )
     with all_logs() as lines:
         run = drains.test()
     assert run.state == "success"

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from support.connections import Connections
-from support.observations import WORKSPACE, decode, entries, report_row, tags
+from support.toggl_rows import WORKSPACE, decode, entries, report_row, tags
 
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.core.errors import ConfigurationError

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 import pytest
-from support.measured import Recorder
+from support.metrics import Recorder
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.triggers import deadlines

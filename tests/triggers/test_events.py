@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from support.changes import WORKSPACE, change
 from support.waiting import until
+from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.filters import EventFilter
@@ -110,7 +110,7 @@ def test_who_waits_once_and_says_nothing_of_the_begin_begins_now_for_good():
 
 
 def test_what_is_there_already_is_told_at_once(store: SqliteEventStore):
-    store.append([change(1), change(2, project_id=9), change(3, project_id=9)])
+    store.append([change_event(1), change_event(2, project_id=9), change_event(3, project_id=9)])
 
     async def main() -> None:
         async with Running(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True)) as waiting:
@@ -124,7 +124,7 @@ def test_what_is_there_already_is_told_at_once(store: SqliteEventStore):
 def test_the_line_of_a_wait_s_end_says_to_machines_too_which_event_it_was(
     store: SqliteEventStore, caplog: pytest.LogCaptureFixture
 ):
-    store.append([change(1), change(2, entity="project", action="created")])
+    store.append([change_event(1), change_event(2, entity="project", action="created")])
 
     async def main() -> None:
         async with Running(TogglEventTrigger(event_filter={"entities": "project"}, after=0, once=True)) as waiting:
@@ -133,16 +133,16 @@ def test_the_line_of_a_wait_s_end_says_to_machines_too_which_event_it_was(
     with caplog.at_level(logging.INFO):
         run(main)
     (line,) = [record for record in caplog.records if "ends the wait" in record.getMessage()]
-    assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {WORKSPACE}."
+    assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {EVENT_WORKSPACE}."
     told = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
-    assert told == {"connection": "toggl_default", "workspace_id": WORKSPACE, "by": "wait", "seq": 2}
+    assert told == {"connection": "toggl_default", "workspace_id": EVENT_WORKSPACE, "by": "wait", "seq": 2}
 
 
 def test_only_what_counts_ends_the_waiting(store: SqliteEventStore):
     async def main() -> None:
         async with Running(TogglEventTrigger(event_filter={"actions": "deleted"}, after=0, once=True)) as waiting:
-            await asyncio.to_thread(store.append, [change(1)])
-            await asyncio.to_thread(store.append, [change(2, created_at=LONG_AGO, action="deleted")])
+            await asyncio.to_thread(store.append, [change_event(1)])
+            await asyncio.to_thread(store.append, [change_event(2, created_at=LONG_AGO, action="deleted")])
             await until(waiting.task.done)
         assert [told["seq"] for told in waiting.payloads()] == [2]
 
@@ -153,8 +153,8 @@ def test_what_was_created_before_does_not_count(store: SqliteEventStore):
     async def main() -> None:
         since = datetime.now(timezone.utc) - timedelta(hours=1)
         async with Running(TogglEventTrigger(since=since, once=True)) as waiting:
-            await asyncio.to_thread(store.append, [change(1, created_at=since - timedelta(seconds=1))])
-            await asyncio.to_thread(store.append, [change(2, created_at=since)])
+            await asyncio.to_thread(store.append, [change_event(1, created_at=since - timedelta(seconds=1))])
+            await asyncio.to_thread(store.append, [change_event(2, created_at=since)])
             await until(waiting.task.done)
         assert [told["seq"] for told in waiting.payloads()] == [2]
 
@@ -162,7 +162,7 @@ def test_what_was_created_before_does_not_count(store: SqliteEventStore):
 
 
 def test_waiting_once_begins_after_its_consumer_and_moves_it_not(store: SqliteEventStore):
-    store.append([change(number) for number in range(1, 6)])
+    store.append([change_event(number) for number in range(1, 6)])
     store.commit("report", 3)
 
     async def main() -> None:
@@ -187,7 +187,7 @@ def test_many_wait_and_none_takes_anything_from_another(store: SqliteEventStore)
                 for number in range(50)
             ]
             for number in range(5):
-                await asyncio.to_thread(store.append, [change(number + 1, project_id=number)])
+                await asyncio.to_thread(store.append, [change_event(number + 1, project_id=number)])
             await until(lambda: all(one.task.done() for one in waiting))
         assert [one.payloads()[0]["seq"] for one in waiting] == [number % 5 + 1 for number in range(50)]
 
@@ -195,13 +195,13 @@ def test_many_wait_and_none_takes_anything_from_another(store: SqliteEventStore)
 
 
 def test_a_watcher_begins_with_what_comes_and_tells_a_flood_in_few_events(store: SqliteEventStore):
-    store.append([change(1)])
+    store.append([change_event(1)])
 
     async def main() -> None:
         async with Running(TogglEventTrigger(consumer="watcher:x")) as watching:
             await until(lambda: store.find_consumer("watcher:x"))
             for number in range(2, 1002, 4):
-                await asyncio.to_thread(store.append, [change(number + more) for more in range(4)])
+                await asyncio.to_thread(store.append, [change_event(number + more) for more in range(4)])
             await until(lambda: sum(told["count"] for told in watching.payloads()) >= 1000)
             bursts = watching.payloads()
         assert [bursts[0]["first_seq"], bursts[-1]["last_seq"]] == [2, 1001]
@@ -215,7 +215,7 @@ def test_a_watcher_that_was_stopped_before_its_event_was_safe_tells_it_again(sto
     async def main() -> None:
         for fired in ([1], [1, 2]):
             async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
-                await asyncio.to_thread(store.append, [change(len(fired))])
+                await asyncio.to_thread(store.append, [change_event(len(fired))])
                 await until(lambda: sum(told["count"] for told in watching.payloads()) == len(fired))  # noqa: B023
                 assert watching.payloads()[0]["first_seq"] == 1
 
@@ -228,7 +228,7 @@ def test_a_watcher_goes_on_after_what_was_safe(store: SqliteEventStore, monkeypa
     async def main() -> None:
         for number in (1, 2, 3):
             async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
-                await asyncio.to_thread(store.append, [change(number)])
+                await asyncio.to_thread(store.append, [change_event(number)])
                 await until(watching.payloads)
                 await until(lambda: store.find_consumer("watcher:x").seq == number)  # type: ignore[union-attr]  # noqa: B023
                 assert [told["first_seq"] for told in watching.payloads()] == [number]
@@ -290,9 +290,9 @@ def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: Sqlite
     async def main() -> None:
         trigger = TogglEventTrigger(consumer="watcher:x", since=LONG_AGO, max_events=1)
         async with Acknowledging(trigger) as watching:
-            await asyncio.to_thread(store.append, [change(1)])
+            await asyncio.to_thread(store.append, [change_event(1)])
             await until(lambda: len(watching.bound) == 1)
-            await asyncio.to_thread(store.append, [change(2)])
+            await asyncio.to_thread(store.append, [change_event(2)])
             await until(lambda: len(watching.bound) == 2)
             assert place() == 0
             watching.manager.confirm_persisted(watching.bound[:1])
@@ -312,7 +312,11 @@ STOPPED: dict[str, Any] = {"duration": 60, "stop": "2026-05-02T11:00:00Z"}
 
 
 def test_a_wait_for_a_stop_ends_with_the_stop_however_often_it_begins_anew(store: SqliteEventStore):
-    events = [change(1, id=5, action="created", **RUNNING), change(2, id=5, **STOPPED), change(3, id=5, **STOPPED)]
+    events = [
+        change_event(1, id=5, action="created", **RUNNING),
+        change_event(2, id=5, **STOPPED),
+        change_event(3, id=5, **STOPPED),
+    ]
     store.append(events)
     wanted = {"transitions": "stopped"}
 
@@ -320,7 +324,9 @@ def test_a_wait_for_a_stop_ends_with_the_stop_however_often_it_begins_anew(store
         for after, seq in ((0, 2), (0, 2), (2, 5)):
             async with Running(TogglEventTrigger(event_filter=wanted, after=after, once=True)) as waiting:
                 if after:
-                    await asyncio.to_thread(store.append, [change(4, id=6, **RUNNING), change(5, id=6, **STOPPED)])
+                    await asyncio.to_thread(
+                        store.append, [change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)]
+                    )
                 await until(waiting.task.done)
             (told,) = waiting.payloads()
             assert (told["seq"], told["transitions"]) == (seq, ["stopped"])
@@ -341,7 +347,7 @@ def test_a_watcher_tells_each_stop_once_from_one_start_to_the_next(
             )
             async with Running(trigger) as watching:
                 for number, fields in enumerate(({"action": "created", **RUNNING}, STOPPED, STOPPED)):
-                    event = change(entry * 10 + number, id=entry, **fields)
+                    event = change_event(entry * 10 + number, id=entry, **fields)
                     await asyncio.to_thread(store.append, [event, replace(event, copy_of=1)])
                 await until(lambda: sum(burst["count"] for burst in watching.payloads()) >= 2)
                 await until(lambda: store.find_consumer("watcher:x").seq >= entry * 6 - 3)  # type: ignore[union-attr]  # noqa: B023

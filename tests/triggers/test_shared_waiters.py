@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.changes import change
 from support.waiting import until
+from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import EventStoreError, EventStoreTooNew, EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
@@ -39,7 +39,7 @@ def of_project(number: int) -> EventQuery:
 
 
 def test_who_comes_late_and_looks_back_finds_what_the_others_have_passed(events: SqliteEventStore, tail: Tail):
-    events.append([change(number, project_id=number) for number in range(1, 1101)])
+    events.append([change_event(number, project_id=number) for number in range(1, 1101)])
 
     async def main() -> None:
         async with crowd_of("x", tail, 1100) as crowd:
@@ -51,13 +51,13 @@ def test_who_comes_late_and_looks_back_finds_what_the_others_have_passed(events:
 
 
 def test_who_has_caught_up_with_the_others_waits_with_them(events: SqliteEventStore, tail: Tail):
-    events.append([change(number, project_id=number) for number in range(1, 1101)])
+    events.append([change_event(number, project_id=number) for number in range(1, 1101)])
 
     async def main() -> None:
         async with crowd_of("x", tail, 1100) as crowd:
             waiting = asyncio.create_task(crowd.wait(of_project(2000), 3))
             await until(lambda: crowd.waiters)
-            await asyncio.to_thread(events.append, [change(2000, project_id=2000)])
+            await asyncio.to_thread(events.append, [change_event(2000, project_id=2000)])
             assert (await waiting).stored.seq == 1101
             assert not crowd.waiters
 
@@ -65,7 +65,7 @@ def test_who_has_caught_up_with_the_others_waits_with_them(events: SqliteEventSt
 
 
 def test_nobody_is_told_what_is_before_his_place(events: SqliteEventStore, tail: Tail):
-    events.append([change(1, project_id=1), change(2, project_id=1)])
+    events.append([change_event(1, project_id=1), change_event(2, project_id=1)])
 
     async def main() -> None:
         async with crowd_of("x", tail, 0) as crowd:
@@ -84,7 +84,7 @@ def test_many_that_come_while_a_flood_is_looked_at_find_what_is_theirs(
         async with crowd_of("x", tail, 0) as crowd:
             found: list[asyncio.Task[Found]] = []
             for number in range(1, 301):
-                await asyncio.to_thread(events.append, [change(number, project_id=number)])
+                await asyncio.to_thread(events.append, [change_event(number, project_id=number)])
                 found.append(asyncio.create_task(crowd.wait(of_project(number), number // 2)))
             assert [(await each).stored.seq for each in found] == list(range(1, 301))
 
@@ -175,7 +175,7 @@ def test_many_that_wait_for_a_transition_cost_one_query_an_event_that_all_else_f
                     [(0, RUNNING), (1, RUNNING), (5, RUNNING), (5, STOPPED), (0, RUNNING), (0, STOPPED), (1, STOPPED)],
                     1,
                 ):
-                    event = change(number, id=project, project_id=project, **fields)
+                    event = change_event(number, id=project, project_id=project, **fields)
                     await asyncio.to_thread(asked.append, [event])
                 found = await asyncio.gather(*waiting)
             assert {each.stored.seq for each in found} == {6, 7}
@@ -198,7 +198,10 @@ def test_who_waits_for_a_transition_is_patient_with_a_store_that_is_away(asked: 
                 waiting = asyncio.create_task(crowd.wait(stopped(0), 0))
                 await until(lambda: crowd.waiters)
                 asked.away = 3
-                events = [change(1, id=5, project_id=0, **RUNNING), change(2, id=5, project_id=0, **STOPPED)]
+                events = [
+                    change_event(1, id=5, project_id=0, **RUNNING),
+                    change_event(2, id=5, project_id=0, **STOPPED),
+                ]
                 await asyncio.to_thread(asked.append, events)
                 assert (await waiting).stored.seq == 2
         await asyncio.to_thread(tail.join)
@@ -215,9 +218,9 @@ def test_who_begins_to_wait_while_others_transitions_are_looked_up_misses_nothin
                 for entry in range(1, 61):
                     begin = await asyncio.to_thread(asked.last_seq)
                     events = [
-                        change(entry * 10, id=entry, project_id=99, **STOPPED),
-                        change(entry * 10 + 1, id=entry, project_id=entry + 100, **RUNNING),
-                        change(entry * 10 + 2, id=entry, project_id=entry + 100, **STOPPED),
+                        change_event(entry * 10, id=entry, project_id=99, **STOPPED),
+                        change_event(entry * 10 + 1, id=entry, project_id=entry + 100, **RUNNING),
+                        change_event(entry * 10 + 2, id=entry, project_id=entry + 100, **STOPPED),
                     ]
                     await asyncio.to_thread(asked.append, events)
                     found.append(asyncio.create_task(crowd.wait(stopped(entry + 100), begin)))

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.changes import change
 from support.waiting import until
+from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.bursts import Burst, Debounce
@@ -81,9 +81,9 @@ def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore,
     async def main() -> None:
         one = watch(events, tail)
         async with reading(one) as found:
-            await asyncio.to_thread(events.append, [change(1)])
+            await asyncio.to_thread(events.append, [change_event(1)])
             await until(lambda: len(found) == 1)
-            await asyncio.to_thread(events.append, [change(2)])
+            await asyncio.to_thread(events.append, [change_event(2)])
             await until(lambda: len(found) == 2)
             assert place(events) == 0
             one.hand_over(1)
@@ -101,7 +101,7 @@ def test_what_does_not_count_is_passed_over_without_being_handed_over(
 
     async def main() -> None:
         async with reading(watch(events, tail, entities="tag")) as found:
-            await asyncio.to_thread(events.append, [change(number) for number in range(1, 6)])
+            await asyncio.to_thread(events.append, [change_event(number) for number in range(1, 6)])
             await until(lambda: place(events) == 5)
         assert not found
 
@@ -113,10 +113,10 @@ def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, t
 
     async def main() -> None:
         async with reading(watch(events, tail, Debounce(quiet_seconds=60, max_events=4))) as found:
-            await asyncio.to_thread(events.append, [change(1), change(2), change(3)])
+            await asyncio.to_thread(events.append, [change_event(1), change_event(2), change_event(3)])
             await asyncio.sleep(0.2)  # many times as long as it takes to pass over
             assert place(events) == 0
-            await asyncio.to_thread(events.append, [change(4)])
+            await asyncio.to_thread(events.append, [change_event(4)])
             await until(lambda: found)
         assert (found[0].first_seq, found[0].count) == (1, 4)
 
@@ -127,12 +127,12 @@ def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, 
     async def main() -> None:
         one = watch(events, tail)
         async with reading(one) as found:
-            await asyncio.to_thread(events.append, [change(1)])
+            await asyncio.to_thread(events.append, [change_event(1)])
             await until(lambda: found)
             one.hand_over(1, safe_in=0.2)
             await one.settle()
             assert place(events) == 0
-            await asyncio.to_thread(events.append, [change(2)])  # lets it look at its clock
+            await asyncio.to_thread(events.append, [change_event(2)])  # lets it look at its clock
             await until(lambda: place(events) == 1)
 
     asyncio.run(main())
@@ -153,7 +153,7 @@ def test_a_place_that_could_not_be_noted_is_noted_later(
     async def main() -> None:
         one = watch(events, tail)
         async with reading(one) as found:
-            await asyncio.to_thread(events.append, [change(1)])
+            await asyncio.to_thread(events.append, [change_event(1)])
             await until(lambda: found)
             one.hand_over(1)
             await one.settle()
@@ -182,7 +182,7 @@ def test_an_event_that_airflow_did_not_store_stops_the_stream_before_its_place_i
 
     async def main() -> None:
         producer = BurstProducer(open_watch)
-        events.append([change(1), change(2)])
+        events.append([change_event(1), change_event(2)])
         async with contextlib.aclosing(producer.open_stream()) as stream:
             told, committed = await anext(stream)
             assert told["first_seq"] == 1

@@ -1,4 +1,4 @@
-"""Webhooks API v1: event filters, limits, subscriptions, PING, validation, status, and the log of events."""
+"""The endpoints of the Webhooks API v1: filters, limits, subscriptions, PING, validation, status, and the event log."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_toggl.sandbox.calls import Answer, Call, Lane, Route
-from airflow_provider_toggl.sandbox.model import User
-from airflow_provider_toggl.sandbox.shapes import micros_z
+from airflow_provider_toggl.sandbox.formats import micros_z
+from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, QuotaLane, Route
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, nanos_z, subscription_as_json
-from airflow_provider_toggl.sandbox.webhooks.book import Book, Event, Filter, Subscription
-from airflow_provider_toggl.sandbox.webhooks.engine import Engine
-from airflow_provider_toggl.sandbox.world import Refused
+from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
+from airflow_provider_toggl.sandbox.webhooks.records import Filter, WebhookEvent, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
+from airflow_provider_toggl.sandbox.workspace.records import User
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
 BASE = "/webhooks/api/v1"
 ENTITIES = (
@@ -33,25 +34,24 @@ _ONE = f"{_ALL}/{{subscription_id}}"
 _WORD = re.compile(r"[A-Za-z0-9_]+|\*", re.ASCII)
 
 
-class Webhooks:
+class WebhookEndpoints:
     """The endpoints.
 
-    :param book: the subscriptions and events.
-    :param engine: posts PINGs.
+    :param dispatcher: posts PINGs.
     """
 
-    def __init__(self, book: Book, engine: Engine) -> None:
-        self._book = book
-        self._engine = engine
+    def __init__(self, registry: WebhookRegistry, dispatcher: Dispatcher) -> None:
+        self._registry = registry
+        self._dispatcher = dispatcher
 
     def routes(self) -> list[Route]:
-        """Return the table of endpoints; those that post a PING before they answer run in a thread."""
-        # Webhook calls may or may not count; `webhook_calls_count` decides, at the gate.
-        lane: Lane = "organization"
+        """Return the routes; endpoints that post a PING before they answer run in a thread."""
+        # Whether these requests count is undocumented; the setting `webhook_calls_count` decides.
+        lane: QuotaLane = "organization"
         return [
-            Route("GET", f"{BASE}/event_filters", self.event_filters, "none", open_to_all=True),
+            Route("GET", f"{BASE}/event_filters", self.event_filters, "none", public=True),
             Route("GET", f"{BASE}/limits/{{workspace_id}}", self.limits, lane),
-            Route("GET", f"{BASE}/status", self.status, "none", open_to_all=True),
+            Route("GET", f"{BASE}/status", self.status, "none", public=True),
             Route("GET", _ALL, self.list, lane),
             Route("POST", _ALL, self.create, lane, blocks=True),
             Route("PUT", _ONE, self.replace, lane, blocks=True),
@@ -64,220 +64,227 @@ class Webhooks:
                 f"{BASE}/validate/{{workspace_id}}/{{subscription_id}}/{{code:any}}",
                 self.validate,
                 "none",
-                open_to_all=True,
+                public=True,
             ),
         ]
 
-    def event_filters(self, call: Call) -> Answer:
-        """Answer what can be subscribed to."""
-        return Answer({entity: list(ACTIONS) for entity in ENTITIES})
+    def event_filters(self, request: ApiRequest) -> ApiResponse:
+        """Return the entities and actions that a subscription can filter."""
+        return ApiResponse({entity: list(ACTIONS) for entity in ENTITIES})
 
-    def limits(self, call: Call) -> Answer:
-        """Answer what the plan allows."""
-        webhooks, events = self._book.limits()
-        return Answer({"max_webhooks": webhooks, "max_events_per_webhook": events})
+    def limits(self, request: ApiRequest) -> ApiResponse:
+        """Return the limits of the plan."""
+        webhooks, events = self._registry.limits()
+        return ApiResponse({"max_webhooks": webhooks, "max_events_per_webhook": events})
 
-    def status(self, call: Call) -> Answer:
-        """Answer that webhooks are up."""
-        return Answer({"status": "OK"})
+    def status(self, request: ApiRequest) -> ApiResponse:
+        """Return that webhooks work."""
+        return ApiResponse({"status": "OK"})
 
-    def list(self, call: Call) -> Answer:
-        """Answer the subscriptions that somebody may see: administrators all, others their own."""
-        visible = [one for one in self._book.live() if _may_see(call.actor, one)]
-        told = call.settings.webhook_list_tells_secret
-        return Answer([self._told(one, with_secret=told and one.user_id == call.actor.id) for one in visible])
-
-    def create(self, call: Call) -> Answer:
-        """Make a subscription: checked, then its callback is probed, then it is stored."""
-        fields = self._read(call, None)
-        book = self._book
-        subscription = Subscription(
-            id=book.next_subscription_id(),
-            workspace_id=call.world.workspace.id,
-            user_id=call.actor.id,
-            validation_code=book.draw_hex(),
-            created_at=call.world.now(),
-            **{**fields, "secret": fields["secret"] or book.draw_hex(20)},
+    def list(self, request: ApiRequest) -> ApiResponse:
+        """List the subscriptions that the user may see: all for administrators, otherwise their own."""
+        visible = [one for one in self._registry.live() if _may_see(request.actor, one)]
+        shows_secret = request.settings.webhook_list_returns_secret
+        return ApiResponse(
+            [self._as_json(one, with_secret=shows_secret and one.user_id == request.actor.id) for one in visible]
         )
-        self._probe(call, subscription, "200")
-        with book.lock:
-            # Another one may have been made meanwhile.
-            self._check_free(call, subscription.description, subscription.enabled, None)
-            book.subscriptions[subscription.id] = subscription
-        told = self._told(subscription, with_secret=True)
-        if not call.settings.webhook_validated_in_answer:
-            told["validated_at"] = None
-        return Answer(told)
 
-    def replace(self, call: Call) -> Answer:
-        """Replace all fields of a subscription, when its callback has stood a probe."""
-        subscription = self._get(call)
-        fields = self._read(call, subscription)
+    def create(self, request: ApiRequest) -> ApiResponse:
+        """Create a subscription: check it, PING its callback, then store it."""
+        fields = self._read(request, None)
+        registry = self._registry
+        subscription = WebhookSubscription(
+            id=registry.next_subscription_id(),
+            workspace_id=request.world.workspace.id,
+            user_id=request.actor.id,
+            validation_code=registry.draw_hex(),
+            created_at=request.world.now(),
+            **{**fields, "secret": fields["secret"] or registry.draw_hex(20)},
+        )
+        self._check_callback(request, subscription, "200")
+        with registry.lock:
+            # Another request may have created one meanwhile.
+            self._check_free(request, subscription.description, subscription.enabled, None)
+            registry.subscriptions[subscription.id] = subscription
+        shown = self._as_json(subscription, with_secret=True)
+        if not request.settings.webhook_validated_in_answer:
+            shown["validated_at"] = None
+        return ApiResponse(shown)
+
+    def replace(self, request: ApiRequest) -> ApiResponse:
+        """Replace all fields of a subscription after a PING of its callback."""
+        subscription = self._get(request)
+        fields = self._read(request, subscription)
         fields["secret"] = fields["secret"] or subscription.secret
-        moved = fields["url_callback"] != subscription.url_callback and call.settings.webhook_url_change_unvalidates
+        moved = fields["url_callback"] != subscription.url_callback and request.settings.webhook_url_change_unvalidates
         validated_at = None if moved else subscription.validated_at
-        probed = replace(subscription, **{**fields, "validated_at": validated_at})
-        self._probe(call, probed, "2xx")
-        with self._book.lock:
-            self._check_free(call, probed.description, probed.enabled, subscription)
+        changed = replace(subscription, **{**fields, "validated_at": validated_at})
+        self._check_callback(request, changed, "2xx")
+        with self._registry.lock:
+            self._check_free(request, changed.description, changed.enabled, subscription)
             if moved or subscription.validated_at is None:
-                subscription.validated_at = probed.validated_at
+                subscription.validated_at = changed.validated_at
             for name, value in fields.items():
                 setattr(subscription, name, value)
-        self._enabled(call, subscription, probed.enabled)
-        return Answer(self._told(subscription, with_secret=True))
+        self._enabled(request, subscription, changed.enabled)
+        return ApiResponse(self._as_json(subscription, with_secret=True))
 
-    def set_enabled(self, call: Call) -> Answer:
-        """Enable a subscription, after a probe, or disable it."""
-        subscription = self._get(call)
-        enabled = call.json_object().get("enabled")
+    def set_enabled(self, request: ApiRequest) -> ApiResponse:
+        """Enable a subscription after a PING of its callback, or disable it."""
+        subscription = self._get(request)
+        enabled = request.json_object().get("enabled")
         if not isinstance(enabled, bool):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         if enabled:
-            self._check_count(call, subscription)
-            self._probe(call, subscription, "200")
-        with self._book.lock:
+            self._check_count(request, subscription)
+            self._check_callback(request, subscription, "200")
+        with self._registry.lock:
             if enabled:
-                self._check_count(call, subscription)
+                self._check_count(request, subscription)
             subscription.enabled = enabled
-        self._enabled(call, subscription, enabled)
-        return Answer(self._told(subscription, with_secret=True))
+        self._enabled(request, subscription, enabled)
+        return ApiResponse(self._as_json(subscription, with_secret=True))
 
-    def delete(self, call: Call) -> Answer:
+    def delete(self, request: ApiRequest) -> ApiResponse:
         """Delete a subscription."""
-        subscription = self._get(call)
-        subscription.deleted_at = call.world.now()
+        subscription = self._get(request)
+        subscription.deleted_at = request.world.now()
         subscription.enabled = False
-        self._engine.give_up(subscription.id)
-        return Answer(self._told(subscription, with_secret=True))
+        self._dispatcher.give_up(subscription.id)
+        return ApiResponse(self._as_json(subscription, with_secret=True))
 
-    def ping(self, call: Call) -> Answer:
+    def ping(self, request: ApiRequest) -> ApiResponse:
         """Post a PING."""
-        self._engine.ping(self._get(call), site=call.site)
-        return Answer({"status": "OK"})
+        self._dispatcher.ping(self._get(request), site=request.site)
+        return ApiResponse({"status": "OK"})
 
-    def validate(self, call: Call) -> Answer:
+    def validate(self, request: ApiRequest) -> ApiResponse:
         """Validate a subscription by its code, as a click on the link in the PING does."""
-        id_, workspace, code = call.path_id("subscription_id"), call.path_id("workspace_id"), call.path["code"]
-        with self._book.lock:
-            found = [one for one in self._book.live() if (one.id, one.workspace_id) == (id_, workspace)]
+        id_, workspace, code = request.path_id("subscription_id"), request.path_id("workspace_id"), request.path["code"]
+        with self._registry.lock:
+            found = [one for one in self._registry.live() if (one.id, one.workspace_id) == (id_, workspace)]
             if not found or found[0].validation_code != code:
-                raise Refused(
+                raise ErrorResponse(
                     400, f"subscription {id_} for workspace {workspace} and validation code '{code}' was not found"
                 )
             if found[0].validated_at is not None:
-                raise Refused(400, f"subscription {id_} has already been validated")
-            found[0].validated_at = call.world.now()
-        return Answer("OK")
+                raise ErrorResponse(400, f"subscription {id_} has already been validated")
+            found[0].validated_at = request.world.now()
+        return ApiResponse("OK")
 
-    def events(self, call: Call) -> Answer:
-        """Answer a page of what was attempted within a week, newest first."""
-        if not call.settings.webhook_events_log:
-            raise Refused(404, "Not Found")
-        subscription = self._get(call)
-        offset = call.whole("offset") or 0
-        log = self._book.log_of(subscription.id)
-        page = log[max(0, offset) : max(0, offset) + call.settings.webhook_events_page]
-        return Answer({"total": len(log), "events": [_logged(event, subscription) for event in page]})
+    def events(self, request: ApiRequest) -> ApiResponse:
+        """Return a page of the events of the last week with an attempt to deliver them, newest first."""
+        if not request.settings.webhook_events_log:
+            raise ErrorResponse(404, "Not Found")
+        subscription = self._get(request)
+        offset = request.integer("offset") or 0
+        log = self._registry.log_of(subscription.id)
+        page = log[max(0, offset) : max(0, offset) + request.settings.webhook_events_page]
+        return ApiResponse({"total": len(log), "events": [_log_row(event, subscription) for event in page]})
 
-    def _told(self, subscription: Subscription, *, with_secret: bool) -> dict[str, Any]:
-        pending = self._engine.pending(subscription.id) > 0
+    def _as_json(self, subscription: WebhookSubscription, *, with_secret: bool) -> dict[str, Any]:
+        pending = self._dispatcher.pending(subscription.id) > 0
         return subscription_as_json(subscription, with_secret=with_secret, pending=pending)
 
-    def _get(self, call: Call) -> Subscription:
-        id_ = call.path_id("subscription_id")
-        subscription = self._book.subscriptions.get(id_)
-        if subscription is None or subscription.deleted_at is not None or not _may_see(call.actor, subscription):
-            raise Refused(404, f"subscription {id_} for workspace {call.path_id('workspace_id')} was not found")
+    def _get(self, request: ApiRequest) -> WebhookSubscription:
+        id_ = request.path_id("subscription_id")
+        subscription = self._registry.subscriptions.get(id_)
+        if subscription is None or subscription.deleted_at is not None or not _may_see(request.actor, subscription):
+            raise ErrorResponse(
+                404, f"subscription {id_} for workspace {request.path_id('workspace_id')} was not found"
+            )
         return subscription
 
-    def _enabled(self, call: Call, subscription: Subscription, enabled: bool) -> None:
-        """Note a change; what waits for one that is disabled is given up."""
-        subscription.updated_at = call.world.now()
+    def _enabled(self, request: ApiRequest, subscription: WebhookSubscription, enabled: bool) -> None:
+        """Finish a change: a disabled subscription gives up its waiting deliveries."""
+        subscription.updated_at = request.world.now()
         if enabled:
             subscription.failures_in_a_row = 0
         else:
-            self._engine.give_up(subscription.id)
+            self._dispatcher.give_up(subscription.id)
 
-    def _read(self, call: Call, itself: Subscription | None) -> dict[str, Any]:
-        """Return the fields of a body that creates or replaces, all checked.
+    def _read(self, request: ApiRequest, itself: WebhookSubscription | None) -> dict[str, Any]:
+        """Return the checked fields of a body that creates or replaces a subscription.
 
         :raises Refused: 400 with the documented texts.
         """
-        told = call.json_object()
-        texts = {name: told.get(name) or "" for name in ("description", "url_callback", "secret")}
+        body = request.json_object()
+        texts = {name: body.get(name) or "" for name in ("description", "url_callback", "secret")}
         if not all(isinstance(text, str) for text in texts.values()):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         description = texts["description"]
         if not description.strip():
-            raise Refused(400, "Subscription description must not be empty")
-        filters = _read_filters(told.get("event_filters"))
-        self._check_filters(call, filters)
-        enabled = told.get("enabled", itself.enabled if itself else False)
+            raise ErrorResponse(400, "Subscription description must not be empty")
+        filters = _read_filters(body.get("event_filters"))
+        self._check_filters(request, filters)
+        enabled = body.get("enabled", itself.enabled if itself else False)
         if not isinstance(enabled, bool):
-            raise Refused(400, "Invalid JSON input")
-        self._check_free(call, description, enabled, itself)
+            raise ErrorResponse(400, "Invalid JSON input")
+        self._check_free(request, description, enabled, itself)
         return {**texts, "filters": filters, "enabled": enabled}
 
-    def _check_filters(self, call: Call, filters: tuple[Filter, ...]) -> None:
-        _, most = self._book.limits()
+    def _check_filters(self, request: ApiRequest, filters: tuple[Filter, ...]) -> None:
+        _, most = self._registry.limits()
         count = len(filters)
-        if call.settings.webhook_star_counts == "events":
+        if request.settings.webhook_star_counts == "events":
             count = sum((len(ENTITIES) if e == "*" else 1) * (len(ACTIONS) if a == "*" else 1) for e, a in filters)
         if count > most:
-            raise Refused(
+            raise ErrorResponse(
                 400,
                 f"The limit of {most} event filters for your subscription has been exceeded as you're trying to set "
                 f"{count} filters",
             )
 
-    def _check_count(self, call: Call, itself: Subscription | None) -> None:
-        most, _ = self._book.limits()
-        enabled = sum(1 for one in self._book.live() if one.enabled and one is not itself)
+    def _check_count(self, request: ApiRequest, itself: WebhookSubscription | None) -> None:
+        most, _ = self._registry.limits()
+        enabled = sum(1 for one in self._registry.live() if one.enabled and one is not itself)
         if enabled >= most:
-            raise Refused(
+            raise ErrorResponse(
                 400,
-                f"User {call.actor.id} already reached the limit of {most} enabled subscriptions for workspace "
-                f"{call.world.workspace.id}",
+                f"User {request.actor.id} already reached the limit of {most} enabled subscriptions for workspace "
+                f"{request.world.workspace.id}",
             )
 
-    def _check_free(self, call: Call, description: str, enabled: bool, itself: Subscription | None) -> None:
-        """Check what depends on the other subscriptions."""
-        if any(one.description == description and one is not itself for one in self._book.live()):
-            raise Refused(
+    def _check_free(
+        self, request: ApiRequest, description: str, enabled: bool, itself: WebhookSubscription | None
+    ) -> None:
+        """Check that the description is free and, if enabled, that the plan allows one more."""
+        if any(one.description == description and one is not itself for one in self._registry.live()):
+            raise ErrorResponse(
                 400,
-                f"Subscription description '{description}' is already in use for workspace {call.world.workspace.id}",
+                f"Subscription description '{description}' is already in use for workspace "
+                f"{request.world.workspace.id}",
             )
         if enabled:
-            self._check_count(call, itself)
+            self._check_count(request, itself)
 
-    def _probe(self, call: Call, subscription: Subscription, wanted: str) -> None:
-        posted = self._engine.ping(subscription, site=call.site)
-        if posted.delivered:
+    def _check_callback(self, request: ApiRequest, subscription: WebhookSubscription, wanted: str) -> None:
+        result = self._dispatcher.ping(subscription, site=request.site)
+        if result.delivered:
             return
         url = subscription.url_callback
-        if posted.status is None:
-            raise Refused(400, f"URL endpoint {url} {posted.error}")
-        raise Refused(400, f"URL endpoint {url} responded with status {posted.status} instead of {wanted}")
+        if result.status is None:
+            raise ErrorResponse(400, f"URL endpoint {url} {result.error}")
+        raise ErrorResponse(400, f"URL endpoint {url} responded with status {result.status} instead of {wanted}")
 
 
-def _may_see(user: User, subscription: Subscription) -> bool:
+def _may_see(user: User, subscription: WebhookSubscription) -> bool:
     return user.is_admin or subscription.user_id == user.id
 
 
-def _read_filters(told: Any) -> tuple[Filter, ...]:
-    if not isinstance(told, list) or not told:
-        raise Refused(400, "The list of event filters must not be empty")
+def _read_filters(value: Any) -> tuple[Filter, ...]:
+    if not isinstance(value, list) or not value:
+        raise ErrorResponse(400, "The list of event filters must not be empty")
     filters: list[Filter] = []
-    for one in told:
+    for one in value:
         if not isinstance(one, dict):
-            raise Refused(400, "Invalid JSON input")
+            raise ErrorResponse(400, "Invalid JSON input")
         filters.append((_read_word(one, "entity"), _read_word(one, "action")))
         if filters[-1][1] not in ("*", *ACTIONS):
-            raise Refused(400, f"Invalid value '{filters[-1][1]}' for event filter action")
+            raise ErrorResponse(400, f"Invalid value '{filters[-1][1]}' for event filter action")
         if filters.count(filters[-1]) > 1:
             entity, action = filters[-1]
-            raise Refused(
+            raise ErrorResponse(
                 400, f"The following event filter appears more than once for your subscription: {entity}:{action}"
             )
     return tuple(filters)
@@ -286,10 +293,10 @@ def _read_filters(told: Any) -> tuple[Filter, ...]:
 def _read_word(one: dict[str, Any], name: str) -> str:
     word = one.get(name)
     if not isinstance(word, str) or not word:
-        raise Refused(400, f"The {name} field for each subscription event filter must be non-empty")
+        raise ErrorResponse(400, f"The {name} field for each subscription event filter must be non-empty")
     if not _WORD.fullmatch(word):
         plural = {"entity": "entities", "action": "actions"}[name]
-        raise Refused(
+        raise ErrorResponse(
             400,
             f"The value '{word}' for the filter {name} can only contain letters, numbers and '_' or be '*' to match "
             f"all {plural}",
@@ -297,7 +304,7 @@ def _read_word(one: dict[str, Any], name: str) -> str:
     return word
 
 
-def _logged(event: Event, subscription: Subscription) -> dict[str, Any]:
+def _log_row(event: WebhookEvent, subscription: WebhookSubscription) -> dict[str, Any]:
     timestamp = nanos_z(event.last_attempt or event.created_at, 0)
     return {
         **build_envelope(event, subscription=subscription, timestamp=timestamp),

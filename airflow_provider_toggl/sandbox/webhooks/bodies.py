@@ -1,4 +1,4 @@
-"""What is posted, byte for byte: PINGs and events as captured, written as Go's encoder writes JSON, and signed."""
+"""The bodies of PINGs and events, byte for byte: keys as captured, JSON as Go's encoder writes it, and signatures."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import hmac
 import json
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_provider_toggl.sandbox.shapes import micros_z
-
-if TYPE_CHECKING:
-    from airflow_provider_toggl.sandbox.webhooks.book import Event, Subscription
+from airflow_provider_toggl.sandbox.formats import micros_z
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
 
 Json = dict[str, Any]
 
-#: What encoding/json escapes beside what JSON demands; the first three unless that is switched off.
+#: What Go's encoding/json escapes beyond what JSON demands; the first three can be switched off.
 _HTML_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _LINE_ESCAPES = {"\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 def to_text(value: Any) -> str:
-    """Return JSON without spaces, of which ``escape`` makes what Go's encoder does."""
+    """Return JSON without spaces, not yet escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def escape(text: str, *, html: bool = True) -> bytes:
-    """Return the bytes of a JSON text with the escapes of Go's encoder, which break receivers that re-write it."""
-    for sign_, escaped in (_LINE_ESCAPES | _HTML_ESCAPES if html else _LINE_ESCAPES).items():
-        text = text.replace(sign_, escaped)
+    """Return the bytes of a JSON text with the escapes of Go's encoder.
+
+    A receiver that parses and encodes a body again gets other bytes, and so another signature.
+    """
+    for character, escaped in (_LINE_ESCAPES | _HTML_ESCAPES if html else _LINE_ESCAPES).items():
+        text = text.replace(character, escaped)
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # A lone surrogate cannot be encoded; Go puts the replacement character there.
+        # A lone surrogate has no UTF-8; Go writes the replacement character.
         return re.sub("[\ud800-\udfff]", "\ufffd", text).encode()
 
 
 def encode(value: Any, *, escape_html: bool = True) -> bytes:
-    """Return the bytes of a value as Go's encoder writes it."""
+    """Return a value as Go's encoder writes it."""
     return escape(to_text(value), html=escape_html)
 
 
@@ -61,17 +62,17 @@ def nanos_z(moment: datetime, nanos: int) -> str:
     return moment.isoformat()[:19] + (f".{fraction}" if fraction else "") + "Z"
 
 
-def build_ping(subscription: Subscription, *, user_id: int, timestamp: str, site: str) -> Json:
-    """Return the document of a PING; with the validation code while the subscription is not validated.
+def build_ping(subscription: WebhookSubscription, *, user_id: int, timestamp: str, site: str) -> Json:
+    """Return the document of a PING, with the validation code until the subscription is validated.
 
-    :param user_id: who caused it.
-    :param site: the address that the link for validation leads to.
+    :param user_id: the user who caused it.
+    :param site: the address in the validation link.
     """
     document: Json = {
         "event_id": 0,
         "created_at": timestamp,
         "creator_id": user_id,
-        # In a PING the order is this one and the id a number; in events keys are sorted and ids are texts.
+        # In a PING, metadata has this order and the id is a number; in events, keys are sorted and ids are texts.
         "metadata": {"request_type": "POST", "event_user_id": user_id},
         "payload": "ping",
         "subscription_id": subscription.id,
@@ -87,8 +88,8 @@ def build_ping(subscription: Subscription, *, user_id: int, timestamp: str, site
     return document
 
 
-def build_envelope(event: Event, *, subscription: Subscription, timestamp: str) -> Json:
-    """Return the document of an event in the order that was captured."""
+def build_envelope(event: WebhookEvent, *, subscription: WebhookSubscription, timestamp: str) -> Json:
+    """Return the document of an event, with its keys in the captured order."""
     return {
         "event_id": event.id,
         "created_at": millis_z(event.created_at),
@@ -101,8 +102,10 @@ def build_envelope(event: Event, *, subscription: Subscription, timestamp: str) 
     }
 
 
-def write_event(event: Event, *, subscription: Subscription, timestamp: str, escape_html: bool = True) -> bytes:
-    """Return the bytes of an event: those of ``build_envelope``, without reading and writing its parts again."""
+def write_event(
+    event: WebhookEvent, *, subscription: WebhookSubscription, timestamp: str, escape_html: bool = True
+) -> bytes:
+    """Return the bytes of an event, equal to the encoded ``build_envelope`` but without decoding its parts."""
     text = (
         f'{{"event_id":{event.id},"created_at":"{millis_z(event.created_at)}","creator_id":{event.creator_id},'
         f'"metadata":{event.metadata},"payload":{event.payload},"subscription_id":{subscription.id},'
@@ -111,9 +114,9 @@ def write_event(event: Event, *, subscription: Subscription, timestamp: str, esc
     return escape(text, html=escape_html)
 
 
-def subscription_as_json(subscription: Subscription, *, with_secret: bool, pending: bool) -> Json:
-    """Return a subscription as the API tells it."""
-    told: Json = {
+def subscription_as_json(subscription: WebhookSubscription, *, with_secret: bool, pending: bool) -> Json:
+    """Return a subscription as the API shows it."""
+    shown: Json = {
         "subscription_id": subscription.id,
         "workspace_id": subscription.workspace_id,
         "user_id": subscription.user_id,
@@ -126,9 +129,9 @@ def subscription_as_json(subscription: Subscription, *, with_secret: bool, pendi
         "created_at": micros_z(subscription.created_at),
     }
     if with_secret:
-        told["secret"] = subscription.secret
+        shown["secret"] = subscription.secret
     for name in ("updated_at", "deleted_at"):
         moment = getattr(subscription, name)
         if moment is not None:
-            told[name] = micros_z(moment)
-    return told
+            shown[name] = micros_z(moment)
+    return shown

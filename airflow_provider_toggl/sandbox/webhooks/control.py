@@ -1,4 +1,4 @@
-"""The control API of webhooks: what was made and sent, orders for what goes wrong, and waiting until all is sent."""
+"""The control API of webhooks: events, deliveries and injected faults."""
 
 from __future__ import annotations
 
@@ -6,85 +6,86 @@ from typing import Any
 
 from starlette.requests import Request
 
-from airflow_provider_toggl.sandbox.webhooks.book import Book, Event
-from airflow_provider_toggl.sandbox.webhooks.engine import Engine
-from airflow_provider_toggl.sandbox.webhooks.mischief import MischiefError, order
+from airflow_provider_toggl.sandbox.webhooks.delivery_faults import DeliveryFaultError, read_fault
+from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 
-#: The longest that a request waits for deliveries, in seconds.
+#: Most seconds that a request waits for deliveries.
 LONGEST_FLUSH = 300.0
-#: More deliveries by one request would fill the memory.
+#: Most deliveries that one request may queue: more would fill the memory.
 MOST_REDELIVERED = 1_000_000
 
 
 class WebhookControl:
-    """What the control API does with webhooks, one method each; those that wait run in a thread."""
+    """One method for each endpoint; those that wait run in a thread."""
 
-    def __init__(self, book: Book, engine: Engine) -> None:
-        self._book = book
-        self._engine = engine
+    def __init__(self, registry: WebhookRegistry, dispatcher: Dispatcher) -> None:
+        self._registry = registry
+        self._dispatcher = dispatcher
 
     def read_deliveries(self, request: Request, body: Any) -> Any:
-        """Return counts of outcomes, what is pending, and the last attempts."""
-        return self._engine.told()
+        """Return counts of outcomes, pending deliveries, and the last attempts."""
+        return self._dispatcher.status()
 
     def read_events(self, request: Request, body: Any) -> Any:
-        """Return the events that were made, oldest first; ``after`` is how many of them to leave out."""
+        """Return the events, oldest first; the query parameter ``after`` skips that many."""
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
-            raise MischiefError("after is a whole number.")
-        return [_told(event) for event in self._book.events_after(int(after))]
+            raise DeliveryFaultError("after must be an integer.")
+        return [_as_json(event) for event in self._registry.events_after(int(after))]
 
-    def arm(self, request: Request, body: Any) -> Any:
-        """Order something to go wrong with the events that come, or a flood of those that were."""
+    def inject_fault(self, request: Request, body: Any) -> Any:
+        """Inject a fault into future deliveries, or flood the callback with past events."""
         if body.get("kind") == "flood":
             _only(body, "kind", "copies")
             copies = body.get("copies", 1)
             if not isinstance(copies, int) or isinstance(copies, bool) or copies < 1:
-                raise MischiefError("copies is a whole number from 1 on.")
-            return {"kind": "flood", "sent": self._send_again(self._book.events_after(0), copies)}
-        return self._engine.arm(order(body))
+                raise DeliveryFaultError("copies must be an integer of 1 or more.")
+            return {"kind": "flood", "sent": self._send_again(self._registry.events_after(0), copies)}
+        return self._dispatcher.arm(read_fault(body))
 
-    def clear(self, request: Request, body: Any) -> Any:
-        """Take all orders back."""
-        return {"cleared": self._engine.clear()}
+    def clear_faults(self, request: Request, body: Any) -> Any:
+        """Remove all faults."""
+        return {"cleared": self._dispatcher.clear()}
 
     def read_faults(self, request: Request, body: Any) -> Any:
-        """Return the orders."""
-        return self._engine.orders()
+        """Return the injected faults."""
+        return self._dispatcher.faults()
 
     def redeliver(self, request: Request, body: Any) -> Any:
-        """Send events once more: those with these ids, or all."""
+        """Send events again: those with the given ids, or all."""
         _only(body, "event_ids")
         ids = body.get("event_ids", "all")
-        events = self._book.events_after(0)
+        events = self._registry.events_after(0)
         if ids == "all":
             return {"sent": self._send_again(events)}
         if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
-            raise MischiefError("event_ids is a list of ids, or all.")
+            raise DeliveryFaultError("event_ids must be a list of ids, or all.")
         wanted = set(ids)
         return {"sent": self._send_again([event for event in events if event.id in wanted])}
 
     def flush(self, request: Request, body: Any) -> Any:
-        """Wait until nothing is pending, or ``timeout`` seconds."""
+        """Wait until nothing is pending, at most ``timeout`` seconds."""
         _only(body, "timeout")
         timeout = body.get("timeout", 30.0)
         if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 <= timeout <= LONGEST_FLUSH:
-            raise MischiefError(f"timeout is a number of seconds, at most {LONGEST_FLUSH:g}.")
-        return {"pending": self._engine.flush(float(timeout))}
+            raise DeliveryFaultError(f"timeout must be a number of seconds, at most {LONGEST_FLUSH:g}.")
+        return {"pending": self._dispatcher.flush(float(timeout))}
 
-    def _send_again(self, events: list[Event], copies: int = 1) -> int:
+    def _send_again(self, events: list[WebhookEvent], copies: int = 1) -> int:
         if len(events) * copies > MOST_REDELIVERED:
-            raise MischiefError(f"That would be more than {MOST_REDELIVERED:,} deliveries.")
-        return self._engine.redeliver(events, copies)
+            raise DeliveryFaultError(f"One request cannot queue more than {MOST_REDELIVERED:,} deliveries.")
+        return self._dispatcher.redeliver(events, copies)
 
 
 def _only(body: dict[str, Any], *known: str) -> None:
     unknown = sorted(set(body) - set(known))
     if unknown:
-        raise MischiefError(f"Not known here: {', '.join(unknown)}. Known: {', '.join(known)}.")
+        raise DeliveryFaultError(f"Unknown fields: {', '.join(unknown)}. Known fields: {', '.join(known)}.")
 
 
-def _told(event: Event) -> dict[str, Any]:
+def _as_json(event: WebhookEvent) -> dict[str, Any]:
     return {
         "event_id": event.id,
         "subscription_id": event.subscription_id,

@@ -1,25 +1,25 @@
-"""What an event tells of a change: its metadata and the object, as they are at that moment."""
+"""Metadata and payload of an event: the change and the object, as they are at that moment."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_toggl.sandbox.model import Client, Project, ProjectUser, Tag, Task, TimeEntry, User
-from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.shapes import (
-    seconds_offset,
+from airflow_provider_toggl.sandbox.formats import seconds_offset
+from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import (
     v9_client,
     v9_entry,
     v9_project,
     v9_project_user,
     v9_tag,
     v9_task,
-    v9_workspace_user,
 )
+from airflow_provider_toggl.sandbox.rest_v9.serialize.people import v9_workspace_user
+from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.webhooks.bodies import Json, to_text
-from airflow_provider_toggl.sandbox.world import Change, World
+from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Tag, Task, TimeEntry, User
+from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
-#: Toggl's word for what webhooks tell of, by the world's; what is not here has no events.
+#: The webhook entity of each kind of record; other kinds have no events.
 MODELS = {
     "time_entry": "time_entry",
     "project": "project",
@@ -33,13 +33,13 @@ _METHODS = {"created": "POST", "updated": "PUT", "deleted": "DELETE"}
 _LEGACY_KEYS = ("wid", "uid", "pid", "cid", "tid", "gid")
 
 
-def id_of(change: Change) -> int:
-    """Return the id that webhooks know a thing by: of a person, that of the membership."""
+def entity_id_of(change: WorldChange) -> int:
+    """Return the id that events use for a record: for a user, the id of the membership."""
     return change.obj.workspace_user_id if isinstance(change.obj, User) else change.obj.id
 
 
-def gives_event(settings: Settings, change: Change) -> bool:
-    """Whether a change gives an event at all: bulk edits and side effects may not."""
+def gives_event(settings: Settings, change: WorldChange) -> bool:
+    """Return whether a change creates events: settings can exclude bulk edits and side effects."""
     if change.kind not in MODELS:
         return False
     path = str((change.request or {}).get("path") or "").rstrip("/")
@@ -54,12 +54,12 @@ def gives_event(settings: Settings, change: Change) -> bool:
         return True
     if change.action == "created":
         return last == _segment(MODELS[change.kind])
-    return str(id_of(change)) in (*path.split("/"), *ids)
+    return str(entity_id_of(change)) in (*path.split("/"), *ids)
 
 
-def build_metadata(world: World, change: Change) -> Json:
-    """Return what an event says about itself: texts only, keys sorted."""
-    model, id_ = MODELS[change.kind], str(id_of(change))
+def build_metadata(world: World, change: WorldChange) -> Json:
+    """Return the metadata of an event: texts only, keys sorted."""
+    model, id_ = MODELS[change.kind], str(entity_id_of(change))
     actor = change.actor or world.owner
     request = change.request or {}
     metadata: Json = {
@@ -86,12 +86,12 @@ def build_metadata(world: World, change: Change) -> Json:
     return dict(sorted(metadata.items()))
 
 
-def build_payload(world: World, change: Change) -> Json | None:
-    """Return the object as it is now, keys sorted; of what was deleted, what the switch says."""
+def build_payload(world: World, change: WorldChange) -> Json | None:
+    """Return the object as it is now, keys sorted; for a deletion, what ``webhook_deleted_payload`` says."""
     if change.action == "deleted" and world.settings.webhook_deleted_payload != "full":
         if world.settings.webhook_deleted_payload == "null":
             return None
-        ids: Json = {"id": id_of(change), "wid": world.workspace.id}
+        ids: Json = {"id": entity_id_of(change), "wid": world.workspace.id}
         if isinstance(change.obj, TimeEntry):
             ids["uid"] = change.obj.user_id
         return dict(sorted(ids.items()))
@@ -102,8 +102,8 @@ def build_payload(world: World, change: Change) -> Json | None:
     return dict(sorted(payload.items()))
 
 
-def snapshot(world: World, change: Change) -> tuple[str, str]:
-    """Return metadata and payload as JSON texts."""
+def snapshot(world: World, change: WorldChange) -> tuple[str, str]:
+    """Return metadata and payload of a change as JSON texts."""
     return to_text(build_metadata(world, change)), to_text(build_payload(world, change))
 
 
@@ -127,22 +127,22 @@ def _whole_payload(world: World, obj: Any) -> Json:
 
 def _entry(world: World, entry: TimeEntry) -> Json:
     settings = world.settings
-    told = v9_entry(world, entry, fresh_write=True)
-    told.pop("permissions", None)
-    told["at"] = seconds_offset(entry.at)
-    tags = told["tags"] or []
-    told["tags"] = tags or (None if settings.webhook_no_tags == "null" else [])
+    shown = v9_entry(world, entry, fresh_write=True)
+    shown.pop("permissions", None)
+    shown["at"] = seconds_offset(entry.at)
+    tags = shown["tags"] or []
+    shown["tags"] = tags or (None if settings.webhook_no_tags == "null" else [])
     # Captured in 2023: tag_ids null beside tags []; in 2025 an array.
-    told["tag_ids"] = (told["tag_ids"] or []) if tags or settings.webhook_no_tags == "empty" else None
-    return told
+    shown["tag_ids"] = (shown["tag_ids"] or []) if tags or settings.webhook_no_tags == "empty" else None
+    return shown
 
 
-def _path(world: World, change: Change) -> str:
-    """Return the path that a plain request for such a change has."""
+def _path(world: World, change: WorldChange) -> str:
+    """Return the path of a simple REST request that makes such a change."""
     workspace, model = f"/api/v9/workspaces/{world.workspace.id}", MODELS[change.kind]
     if isinstance(change.obj, Task):
         workspace += f"/projects/{change.obj.project_id}"
-    end = "" if change.action == "created" else f"/{id_of(change)}"
+    end = "" if change.action == "created" else f"/{entity_id_of(change)}"
     return f"{workspace}/{_segment(model)}{end}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from support.http_servers import TinyServer, http_answer, tiny_server
+from support.servers.http import TinyServer, http_response, tiny_server
 
 from airflow_provider_toggl.core.client.connection_hooks import AnnouncingAdapter, watched
 
@@ -62,7 +62,7 @@ def test_a_request_through_a_proxy_is_announced(server: TinyServer, session: req
 
 
 def test_opening_a_tunnel_is_no_departure(server: TinyServer, session: requests.Session) -> None:
-    server.reply = lambda _: http_answer(200)
+    server.reply = lambda _: http_response(200)
     with watched(lambda: None) as departure, pytest.raises(requests.exceptions.ConnectionError):
         session.get("https://toggl.invalid/me", proxies={"https": server.url})
     assert [asked.method for asked in server.asked] == ["CONNECT"]

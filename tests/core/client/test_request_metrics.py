@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.measured import recording
+from support.metrics import recording
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.quota import Lane

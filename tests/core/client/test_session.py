@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer, quota_headers, replies
-from support.measured import recording
+from support.metrics import recording
 
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.http_servers import Asked, TinyServer, http_answer, tiny_server
+from support.servers.http import HttpRequest, TinyServer, http_response, tiny_server
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.client import transport as transports
@@ -81,7 +81,7 @@ def test_what_is_asked_arrives_as_it_is(server: TinyServer) -> None:
 
 
 def test_an_answer_is_read_to_its_end_with_lower_case_header_names(server: TinyServer) -> None:
-    server.reply = lambda _: http_answer(402, b"x" * 300_000, X_Toggl_Quota_Remaining="7")
+    server.reply = lambda _: http_response(402, b"x" * 300_000, X_Toggl_Quota_Remaining="7")
     answer = send(server.url)
     assert (answer.status, len(answer.body), answer.header_int("x-toggl-quota-remaining")) == (402, 300_000, 7)
     assert (answer.method, answer.path) == ("GET", PATH)
@@ -95,22 +95,22 @@ def test_a_path_below_the_base_url_s_own_is_kept(server: TinyServer) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_another_host_is_not_followed(server: TinyServer, status: int) -> None:
     with tiny_server() as other:
-        server.reply = lambda _: http_answer(status, location=other.url + PATH)
+        server.reply = lambda _: http_response(status, location=other.url + PATH)
         answer = send(server.url)
     assert answer.status == status
     assert other.asked == []
 
 
 def test_a_redirect_to_the_same_host_in_clear_is_not_followed(server: TinyServer) -> None:
-    server.reply = lambda _: http_answer(302, location=f"ftp://127.0.0.1:{server.port}/")
+    server.reply = lambda _: http_response(302, location=f"ftp://127.0.0.1:{server.port}/")
     assert send(server.url).status == 302
     assert len(server.asked) == 1
 
 
-def moved(status: int, location: str) -> Callable[[Asked], bytes]:
+def moved(status: int, location: str) -> Callable[[HttpRequest], bytes]:
     """Redirect what does not ask for the new place yet."""
     return lambda asked: (
-        http_answer(200, b'"there"') if asked.target == "/new?a=1" else http_answer(status, location=location)
+        http_response(200, b'"there"') if asked.target == "/new?a=1" else http_response(status, location=location)
     )
 
 
@@ -136,13 +136,13 @@ def test_a_write_does_not_follow_a_redirect_that_would_lose_its_body(server: Tin
 
 
 def test_redirects_that_go_round_end(server: TinyServer) -> None:
-    server.reply = lambda _: http_answer(302, location=PATH)
+    server.reply = lambda _: http_response(302, location=PATH)
     assert send(server.url).status == 302
     assert len(server.asked) == MOST_REDIRECTS + 1
 
 
 CUT = {
-    "with its length told": http_answer(200, b'[{"id":', content_length="100"),
+    "with its length told": http_response(200, b'[{"id":', content_length="100"),
     "in chunks": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40\r\n[{",
     "in its headers": b"HTTP/1.1 200 OK\r\ncontent-le",
     "in its headers, with its length told": b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\nx-next",
@@ -161,7 +161,7 @@ def test_an_answer_that_is_cut_is_trouble_whose_effect_is_unknown(server: TinySe
 
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_answer_that_is_meant_to_be_empty_is_whole(server: TinyServer, status: int) -> None:
-    server.reply = lambda _: http_answer(status)
+    server.reply = lambda _: http_response(status)
     assert send(server.url, "DELETE").body == b""
 
 

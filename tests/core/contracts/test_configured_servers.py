@@ -12,11 +12,11 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
-from support.configured import exercise_store, exercise_warehouse
-from support.event_stores import StorePlace
-from support.mariadb import MariadbServer, find_mariadb, running_mariadb
-from support.postgres import PostgresServer
-from support.warehouses import Place
+from support.database_settings import exercise_store, exercise_warehouse
+from support.event_stores import StoreLocation
+from support.servers.mariadb import MariadbServer, find_mariadb, running_mariadb
+from support.servers.postgres import PostgresServer
+from support.warehouses import WarehouseLocation
 
 numbers = itertools.count(1)
 
@@ -142,13 +142,15 @@ def reference(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("reference")
     _, dsn = database_of(postgres)
     return {
-        "postgres": exercise_warehouse(Place("postgres", dsn), StorePlace("postgres", dsn)),
-        "store": exercise_store(StorePlace("postgres", dsn, "other")),
+        "postgres": exercise_warehouse(WarehouseLocation("postgres", dsn), StoreLocation("postgres", dsn)),
+        "store": exercise_store(StoreLocation("postgres", dsn, "other")),
         "sqlite": exercise_warehouse(
-            Place("sqlite", str(folder / "w.sqlite")), StorePlace("sqlite", str(folder / "events.sqlite"))
+            WarehouseLocation("sqlite", str(folder / "w.sqlite")),
+            StoreLocation("sqlite", str(folder / "events.sqlite")),
         ),
         "duckdb": exercise_warehouse(
-            Place("duckdb", str(folder / "w.duckdb")), StorePlace("sqlite", str(folder / "events_2.sqlite"))
+            WarehouseLocation("duckdb", str(folder / "w.duckdb")),
+            StoreLocation("sqlite", str(folder / "events_2.sqlite")),
         ),
     }
 
@@ -157,13 +159,13 @@ def reference(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 def mysql_reference(mariadb: MariadbServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("reference")
     return exercise_warehouse(
-        Place("mysql", str(mariadb.port), "reference"), StorePlace("sqlite", str(folder / "e.sqlite"))
+        WarehouseLocation("mysql", str(mariadb.port), "reference"), StoreLocation("sqlite", str(folder / "e.sqlite"))
     )
 
 
 def assert_as_usual(dsn: str, reference: dict[str, Any]) -> None:
-    assert exercise_store(StorePlace("postgres", dsn, "other")) == reference["store"]
-    found = exercise_warehouse(Place("postgres", dsn), StorePlace("postgres", dsn))
+    assert exercise_store(StoreLocation("postgres", dsn, "other")) == reference["store"]
+    found = exercise_warehouse(WarehouseLocation("postgres", dsn), StoreLocation("postgres", dsn))
     assert found == reference["postgres"]
 
 
@@ -209,10 +211,10 @@ def test_a_database_may_have_another_encoding(
     postgres: PostgresServer, reference: dict[str, Any], encoding: str
 ) -> None:
     _, dsn = database_of(postgres, f"encoding '{encoding}' template template0 lc_collate 'C' lc_ctype 'C'")
-    found = exercise_warehouse(Place("postgres", dsn), StorePlace("postgres", dsn))
+    found = exercise_warehouse(WarehouseLocation("postgres", dsn), StoreLocation("postgres", dsn))
     if encoding == "SQL_ASCII":
         assert found == reference["postgres"]
-    assert exercise_store(StorePlace("postgres", dsn, "other")) == reference["store"]
+    assert exercise_store(StoreLocation("postgres", dsn, "other")) == reference["store"]
 
 
 @contextmanager
@@ -236,9 +238,9 @@ def configured(server: MariadbServer, setting: str) -> Iterator[None]:
 def test_no_default_of_a_mysql_server_changes_anything(
     mariadb: MariadbServer, mysql_reference: dict[str, Any], tmp_path: Path, setting: str
 ) -> None:
-    place = Place("mysql", str(mariadb.port), f"configured_{next(numbers)}")
+    place = WarehouseLocation("mysql", str(mariadb.port), f"configured_{next(numbers)}")
     with configured(mariadb, setting):
-        found = exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite")))
+        found = exercise_warehouse(place, StoreLocation("sqlite", str(tmp_path / "e.sqlite")))
         assert found == mysql_reference
     with mariadb.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -268,8 +270,8 @@ def test_a_mysql_server_may_be_started_in_odd_ways(
     if find_mariadb() is None:
         pytest.skip("MariaDB is not installed")
     with running_mariadb(*options) as server:
-        place = Place("mysql", str(server.port), "Toggl_Warehouse")
-        assert exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite"))) == mysql_reference
+        place = WarehouseLocation("mysql", str(server.port), "Toggl_Warehouse")
+        assert exercise_warehouse(place, StoreLocation("sqlite", str(tmp_path / "e.sqlite"))) == mysql_reference
 
 
 @pytest.mark.parametrize(
@@ -284,11 +286,11 @@ def test_a_mysql_server_may_be_started_in_odd_ways(
     ],
 )
 def test_a_sqlite_file_may_be_of_any_kind(reference: dict[str, Any], tmp_path: Path, pragmas: str) -> None:
-    place = Place("sqlite", str(tmp_path / "w.sqlite"))
+    place = WarehouseLocation("sqlite", str(tmp_path / "w.sqlite"))
     with sqlite3.connect(place.where) as db:
         db.execute(pragmas)
         db.execute("create table others (a)")
-    assert exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite"))) == reference["sqlite"]
+    assert exercise_warehouse(place, StoreLocation("sqlite", str(tmp_path / "e.sqlite"))) == reference["sqlite"]
 
 
 @pytest.mark.parametrize(
@@ -309,9 +311,9 @@ def test_a_sqlite_file_may_be_of_any_kind(reference: dict[str, Any], tmp_path: P
 def test_no_setting_of_another_duckdb_session_of_the_process_changes_anything(
     reference: dict[str, Any], tmp_path: Path, setting: str
 ) -> None:
-    place = Place("duckdb", str(tmp_path / "w.duckdb"))
+    place = WarehouseLocation("duckdb", str(tmp_path / "w.duckdb"))
     with duckdb.connect(place.where) as other:
         with suppress(duckdb.CatalogException):
             other.execute(f"set global {setting}")
-        found = exercise_warehouse(place, StorePlace("sqlite", str(tmp_path / "e.sqlite")))
+        found = exercise_warehouse(place, StoreLocation("sqlite", str(tmp_path / "e.sqlite")))
     assert found == reference["duckdb"]

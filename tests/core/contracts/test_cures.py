@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from support.event_stores import new_event
-from support.mariadb import MariadbServer, connect
-from support.observations import NOON, WORKSPACE, at, decode, entries, report_row, tags
-from support.postgres import PostgresServer, running_postgres
-from support.warehouses import Place, rows
+from support.servers.mariadb import MariadbServer, connect
+from support.servers.postgres import PostgresServer, running_postgres
+from support.toggl_rows import NOON, WORKSPACE, at, decode, entries, report_row, tags
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
@@ -56,10 +56,10 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
     """A warehouse whose texts have no place for an emoji."""
     if request.param == "LATIN1":
         _, dsn = database_of(request.getfixturevalue("postgres"), NARROW)
-        place = Place("postgres", dsn)
+        place = WarehouseLocation("postgres", dsn)
     else:
         mariadb: MariadbServer = request.getfixturevalue("mariadb")
-        place = Place("mysql", str(mariadb.port), f"cured_{next(numbers)}")
+        place = WarehouseLocation("mysql", str(mariadb.port), f"cured_{next(numbers)}")
         with place.open() as target:
             target.prepare()
         for table in ("time_entries", "tags", "rejected_records", "time_entry_versions"):
@@ -154,7 +154,7 @@ def small(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
     """A warehouse whose columns, or whose statements, are not as long as some rows."""
     if request.param == "ansi":
         _, dsn = database_of(request.getfixturevalue("postgres"))
-        with Place("ansi", dsn).open() as target:
+        with WarehouseLocation("ansi", dsn).open() as target:
             yield target
         return
     mariadb: MariadbServer = request.getfixturevalue("mariadb")
@@ -163,7 +163,7 @@ def small(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
         ((before,),) = cursor.fetchall()
     mariadb.execute("set global max_allowed_packet = 40960")
     try:
-        with Place("mysql", str(mariadb.port), f"cured_{next(numbers)}").open() as target:
+        with WarehouseLocation("mysql", str(mariadb.port), f"cured_{next(numbers)}").open() as target:
             yield target
     finally:
         mariadb.execute(f"set global max_allowed_packet = {before}")
@@ -320,7 +320,7 @@ def test_who_has_removed_a_table_or_column_is_told_what_to_do(postgres: Postgres
 
 @pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
 def test_an_emptied_counter_of_changes_goes_on_where_the_days_are(engine: str, tmp_path: Path) -> None:
-    with Place(engine, str(tmp_path / "w")).open() as target:
+    with WarehouseLocation(engine, str(tmp_path / "w")).open() as target:
         for seconds in range(3):
             target.land([entries(1, seconds=seconds, description=str(seconds))])
         with target.transaction() as session:
@@ -353,7 +353,7 @@ def test_a_statement_that_is_canceled_is_not_said_to_be_locked(postgres: Postgre
 
 @on_mysql
 def test_a_statement_that_mysql_ends_is_not_said_to_be_locked(mariadb: MariadbServer) -> None:
-    with Place("mysql", str(mariadb.port), f"cured_{next(numbers)}").open() as target:
+    with WarehouseLocation("mysql", str(mariadb.port), f"cured_{next(numbers)}").open() as target:
         target.prepare()
 
         def run() -> None:
@@ -441,6 +441,6 @@ def test_a_schema_that_postgres_would_cut_is_refused_and_the_longest_is_not(post
 def test_a_schema_that_mysql_would_refuse_is_said_before(mariadb: MariadbServer) -> None:
     for schema in ("x" * 65, "x ", "", ROCKET):
         with pytest.raises(ConfigurationError, match="64 characters"):
-            Place("mysql", str(mariadb.port), schema).open()
-    with Place("mysql", str(mariadb.port), "ü" * 64).open() as target:
+            WarehouseLocation("mysql", str(mariadb.port), schema).open()
+    with WarehouseLocation("mysql", str(mariadb.port), "ü" * 64).open() as target:
         assert target.land([tags(1)]).inserted == 1

@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 from support.event_stores import new_event
-from support.mariadb import MariadbServer
-from support.observations import NOON, at, tags
-from support.postgres import PostgresServer
+from support.servers.mariadb import MariadbServer
+from support.servers.postgres import PostgresServer
+from support.toggl_rows import NOON, at, tags
 from support.waiting import wait_until
-from support.warehouses import Place, rows
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
 from airflow_provider_toggl.core.events.logbook import Received
@@ -67,12 +67,12 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     name = f"ended_{next(numbers)}"
     if request.param == "mysql":
         mariadb: MariadbServer = request.getfixturevalue("mariadb")
-        place, end = Place("mysql", str(mariadb.port), name), lambda: kill_sessions_of(mariadb, name)
+        place, end = WarehouseLocation("mysql", str(mariadb.port), name), lambda: kill_sessions_of(mariadb, name)
     else:
         postgres: PostgresServer = request.getfixturevalue("postgres")
         postgres.execute(f"create database {name}")
         dsn = postgres.dsn.replace("dbname=postgres", f"dbname={name}")
-        place, end = Place(request.param, dsn), lambda: end_sessions_of(postgres, name)
+        place, end = WarehouseLocation(request.param, dsn), lambda: end_sessions_of(postgres, name)
     with place.open() as target:
         target.land([tags(1)], PROGRESS)
         yield Warehouse(target, end)
@@ -135,7 +135,7 @@ def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: Warehou
 @pytest.mark.xdist_group("mariadb")
 def test_a_mysql_session_that_ends_within_a_landing_is_said_to_be_lost(mariadb: MariadbServer) -> None:
     name = f"ended_{next(numbers)}"
-    with Place("mysql", str(mariadb.port), name).open() as target:
+    with WarehouseLocation("mysql", str(mariadb.port), name).open() as target:
         target.prepare()
 
         def change() -> None:
@@ -161,7 +161,7 @@ def test_a_limit_of_postgres_that_ends_a_landing_is_said_to_have_cut_it(
 ) -> None:
     name = f"ended_{next(numbers)}"
     postgres.execute(f"create database {name}")
-    with Place("postgres", postgres.dsn.replace("dbname=postgres", f"dbname={name}")).open() as target:
+    with WarehouseLocation("postgres", postgres.dsn.replace("dbname=postgres", f"dbname={name}")).open() as target:
         target.land([tags(1)])
 
         def change() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.postgres import PostgresServer, running_postgres
+from support.servers.postgres import PostgresServer, running_postgres
 
 from airflow_provider_toggl.core.databases import postgres
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault

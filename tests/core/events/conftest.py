@@ -5,29 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.event_stores import StorePlace
-from support.postgres import PostgresServer, running_postgres
+from support.event_stores import StoreLocation
+from support.servers.postgres import PostgresServer
 
 from airflow_provider_toggl.core.events.store import EventStore
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server for this test process, which tests must leave running; each takes a schema of its own."""
-    with running_postgres() as server:
-        yield server
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
-    """A place without a store, in each engine."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StoreLocation:
+    """Where an event store of each engine can be created."""
     if request.param == "sqlite":
-        return StorePlace("sqlite", str(tmp_path / "events.sqlite"))
+        return StoreLocation("sqlite", str(tmp_path / "events.sqlite"))
     server: PostgresServer = request.getfixturevalue("postgres")
-    return StorePlace("postgres", server.dsn, f"events_{uuid.uuid4().hex}")
+    return StoreLocation("postgres", server.dsn, f"events_{uuid.uuid4().hex}")
 
 
 @pytest.fixture
-def store(place: StorePlace) -> Iterator[EventStore]:
+def store(place: StoreLocation) -> Iterator[EventStore]:
     with place.open() as store:
         yield store

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.changes import WORKSPACE, change
+from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.bursts import BREATH, MOST_DAYS, MOST_IDS, Burst, Debounce
@@ -22,17 +22,17 @@ def burst_of(*events: NewEvent) -> Burst:
 
 def test_a_burst_tells_what_and_which_days_changed():
     told = burst_of(
-        change(1, action="created", start="2026-05-01T23:30:00-02:00"),
-        change(2, start="2026-05-01T10:00:00Z"),
-        change(2, start="2026-05-01T10:00:00Z"),
-        change(3, action="deleted"),
-        change(4, entity="project", name="secret"),
+        change_event(1, action="created", start="2026-05-01T23:30:00-02:00"),
+        change_event(2, start="2026-05-01T10:00:00Z"),
+        change_event(2, start="2026-05-01T10:00:00Z"),
+        change_event(3, action="deleted"),
+        change_event(4, entity="project", name="secret"),
     ).as_dict()
     assert told == {
         "first_seq": 10,
         "last_seq": 14,
         "count": 5,
-        "workspace_id": WORKSPACE,
+        "workspace_id": EVENT_WORKSPACE,
         "entities": {"time_entry": 4, "project": 1},
         "actions": ["created", "deleted", "updated"],
         "days": ["2026-05-01", "2026-05-02"],
@@ -44,17 +44,17 @@ def test_a_burst_tells_what_and_which_days_changed():
 
 @pytest.mark.parametrize("start", [5, None, "yesterday", "2026-05-01", ""])
 def test_a_start_that_is_no_instant_is_no_day(start: object):
-    told = burst_of(change(1, start=start)).as_dict()
+    told = burst_of(change_event(1, start=start)).as_dict()
     assert (told["days"], told["undated"]) == ([], 1)
 
 
 def test_events_of_several_workspaces_tell_none():
-    assert burst_of(change(1), change(2, workspace_id=5)).as_dict()["workspace_id"] is None
+    assert burst_of(change_event(1), change_event(2, workspace_id=5)).as_dict()["workspace_id"] is None
 
 
 def test_however_much_changed_the_words_are_few():
     events = [
-        change(
+        change_event(
             number,
             entity=f"kind_{number % 50}" if number % 2 else "time_entry",
             start=f"20{number % 90 + 10}-01-01T00:00:00Z",

@@ -158,10 +158,10 @@ def test_what_no_event_can_be_compared_with_is_refused(wrong: dict[str, Any]):
 
 
 def test_what_is_beside_the_body_is_enough_to_pass_over_an_event():
-    from support.changes import WORKSPACE, change
+    from support.webhook_events import EVENT_WORKSPACE, change_event
 
-    event = change(1, entity="project", action="created")
-    assert EventFilter.from_dict({"entities": "project", "workspace_ids": WORKSPACE}).may_match(event)
+    event = change_event(1, entity="project", action="created")
+    assert EventFilter.from_dict({"entities": "project", "workspace_ids": EVENT_WORKSPACE}).may_match(event)
     assert not EventFilter.from_dict({"actions": "deleted"}).may_match(event)
     assert not EventFilter.from_dict({"workspace_ids": 1}).may_match(event)
 
@@ -174,12 +174,12 @@ def test_a_project_to_move_from_or_to_asks_for_a_move():
 
 
 def test_what_cannot_have_a_transition_is_passed_over_by_what_is_beside_the_body():
-    from support.changes import change
+    from support.webhook_events import change_event
 
     wanted = EventFilter.from_dict({"transitions": ["stopped", "became_billable"]})
-    assert wanted.may_match(change(1, entity="project"))
-    assert not wanted.may_match(change(1, entity="tag"))
-    assert EventFilter.from_dict({"transitions": "deleted"}).may_match(change(1, entity="novel"))
+    assert wanted.may_match(change_event(1, entity="project"))
+    assert not wanted.may_match(change_event(1, entity="tag"))
+    assert EventFilter.from_dict({"transitions": "deleted"}).may_match(change_event(1, entity="novel"))
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

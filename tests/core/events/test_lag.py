@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.changes import change
-from support.measured import recording
+from support.metrics import recording
+from support.webhook_events import change_event
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 def test_the_end_of_a_store_and_what_each_consumer_has_yet_to_do_are_told(tmp_path: Path) -> None:
     with SqliteEventStore(tmp_path / "events.sqlite") as store, recording() as recorder:
         store.prepare()
-        store.append([change(number) for number in range(1, 6)])
+        store.append([change_event(number) for number in range(1, 6)])
         store.commit("one", 2)
         store.commit("other", 5)
         measure_store(store, "")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.event_stores import RECEIVED, new_event
-from support.many_events import FIRST_ENTITY, FIRST_EVENT, fill_postgres_store, fill_store
-from support.postgres import PostgresServer
+from support.event_stores import FIRST_ENTITY, FIRST_EVENT, RECEIVED, fill_postgres_store, fill_store, new_event
+from support.servers.postgres import PostgresServer
 from support.waiting import wait_until
 
 from airflow_provider_toggl.core.events.listing import MOST_AT_ONCE, Delivery, DeliveryFilter, Page, list_deliveries

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from support.event_stores import RECEIVED, StorePlace, new_event
+from support.event_stores import RECEIVED, StoreLocation, new_event
 from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.events.logbook import (
@@ -124,7 +124,7 @@ def test_of_a_minute_the_last_number_stays_and_old_ones_go(store: EventStore) ->
     assert [sample.value for sample in store.logbook.samples("mark", begin)] == [3.0, 4.0]
 
 
-def test_when_a_reader_passed_a_place_is_known_to_the_minute(place: StorePlace) -> None:
+def test_when_a_reader_passed_a_place_is_known_to_the_minute(place: StoreLocation) -> None:
     clock = FakeClock(RECEIVED.timestamp())
     with place.open(clock=clock) as store:
         store.append([new_event(number) for number in range(1, 101)])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.event_stores import RECEIVED
-from support.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 from airflow_provider_toggl.core.events.logbook import Received
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore

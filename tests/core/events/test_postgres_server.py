@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 from support.connections import all_logs
-from support.postgres import PostgresServer as RealServer
+from support.servers.postgres import PostgresServer as RealServer
 
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from support.event_stores import new_event
-from support.postgres import PostgresServer
+from support.servers.postgres import PostgresServer
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreTooNew, EventStoreUnavailable
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore

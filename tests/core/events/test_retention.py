@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from support.event_stores import RECEIVED, StorePlace, new_event
+from support.event_stores import RECEIVED, StoreLocation, new_event
 from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.errors import ConfigurationError
@@ -30,7 +30,7 @@ def test_what_toggl_may_still_send_again_must_be_kept(text: str) -> None:
         parse_age(text)
 
 
-def test_what_is_older_is_removed_in_several_transactions(place: StorePlace) -> None:
+def test_what_is_older_is_removed_in_several_transactions(place: StoreLocation) -> None:
     clock = FakeClock(RECEIVED.timestamp() + 86400)
     with place.open() as store:
         store.append([new_event(number, received_at=RECEIVED - timedelta(seconds=1)) for number in range(1, 11)])

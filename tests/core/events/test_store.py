@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from random import Random
 
 import pytest
-from support.event_stores import RECEIVED, StorePlace, new_event, writing
+from support.event_stores import RECEIVED, StoreLocation, new_event, writing
 from support.fakes import FakeClock
 from support.waiting import wait_until
 
@@ -77,7 +77,7 @@ def test_an_event_that_is_not_there_is_said(store: EventStore) -> None:
         store.get(1)
 
 
-def test_another_opening_sees_what_was_stored(place: StorePlace) -> None:
+def test_another_opening_sees_what_was_stored(place: StoreLocation) -> None:
     with place.open() as first:
         first.append([FULL])
     with place.open() as second:
@@ -198,7 +198,7 @@ def test_a_healthy_store_says_where_and_what_it_is(store: EventStore) -> None:
 # -- named readers -----------------------------------------------------------------------------------------------------
 
 
-def test_a_consumer_moves_on_and_never_back(place: StorePlace) -> None:
+def test_a_consumer_moves_on_and_never_back(place: StoreLocation) -> None:
     clock = FakeClock()
     with place.open(clock=clock) as store:
         store.append([new_event(number) for number in range(1, 6)])
@@ -282,7 +282,7 @@ def test_waiting_ends_without_one_when_the_time_is_over(store: EventStore) -> No
     assert 0.2 <= time.monotonic() - begin < 10
 
 
-def test_waiting_ends_soon_after_another_has_stored_something(place: StorePlace, store: EventStore) -> None:
+def test_waiting_ends_soon_after_another_has_stored_something(place: StoreLocation, store: EventStore) -> None:
     delays = []
     with place.open() as writer, ThreadPoolExecutor(1) as thread:
         for number in range(1, 21):
@@ -333,7 +333,7 @@ def test_threads_may_share_a_store(store: EventStore) -> None:
     assert [stored.seq for stored in store.read(0)] == list(range(1, 81))
 
 
-def test_those_who_prepare_at_the_same_time_do_not_disturb_each_other(place: StorePlace) -> None:
+def test_those_who_prepare_at_the_same_time_do_not_disturb_each_other(place: StoreLocation) -> None:
     barrier = threading.Barrier(4)
 
     def work(number: int) -> int:
@@ -358,7 +358,7 @@ def follow(store: EventStore, total: int, *, timeout: float) -> list[int]:
     return seen
 
 
-def check_nothing_is_skipped(place: StorePlace, writers: int, count: int, timeout: float) -> None:
+def check_nothing_is_skipped(place: StoreLocation, writers: int, count: int, timeout: float) -> None:
     with place.open() as store, ExitStack() as stack:
         # Each writes half of what the next one writes too.
         processes = [
@@ -384,18 +384,18 @@ def check_nothing_is_skipped(place: StorePlace, writers: int, count: int, timeou
         drained.shutdown()
 
 
-def test_a_reader_at_the_end_skips_nothing_of_several_writing_processes(place: StorePlace) -> None:
+def test_a_reader_at_the_end_skips_nothing_of_several_writing_processes(place: StoreLocation) -> None:
     check_nothing_is_skipped(place, writers=3, count=1000, timeout=60)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_a_reader_at_the_end_skips_nothing_in_200_000_events(place: StorePlace) -> None:
+def test_a_reader_at_the_end_skips_nothing_in_200_000_events(place: StoreLocation) -> None:
     check_nothing_is_skipped(place, writers=2, count=133_334, timeout=600)
 
 
 @pytest.mark.parametrize("round_", range(3))
-def test_killing_a_writer_loses_nothing_that_it_was_told_of(place: StorePlace, round_: int) -> None:
+def test_killing_a_writer_loses_nothing_that_it_was_told_of(place: StoreLocation, round_: int) -> None:
     with place.open() as store, writing(place, first=1, count=10**9, size=3 + round_) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -437,13 +437,13 @@ def test_a_store_may_be_carried_over_a_fork(store: EventStore) -> None:
 # -- trouble -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_was_never_prepared_says_so(place: StorePlace, tmp_path) -> None:
+def test_a_store_that_was_never_prepared_says_so(place: StoreLocation, tmp_path) -> None:
     if place.engine == "sqlite":
         (tmp_path / "events.sqlite").touch()
     with place.build() as store, pytest.raises(EventStoreDamaged, match="never"):
         store.count()
 
 
-def test_no_text_of_a_store_shows_how_it_is_reached(place: StorePlace) -> None:
+def test_no_text_of_a_store_shows_how_it_is_reached(place: StoreLocation) -> None:
     with place.build() as store:
         assert "127.0.0.1" not in f"{store!r} {store}"

@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.event_stores import RECEIVED, StorePlace, new_event
-from support.measured import recording
+from support.event_stores import RECEIVED, StoreLocation, new_event
+from support.metrics import recording
 from support.waiting import until, wait_until
 
 from airflow_provider_toggl.core import metrics
@@ -242,7 +242,7 @@ def test_one_who_is_slow_misses_nothing_holds_little_and_delays_nobody(store: Ev
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StorePlace, seed: int) -> None:
+def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StoreLocation, seed: int) -> None:
     rng = random.Random(seed)
     total = 1500
 
@@ -353,7 +353,7 @@ def test_closing_ends_one_who_waits(store: EventStore, close: Callable[[Tail, Su
     assert run(work(), 10) == []
 
 
-def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: StorePlace) -> None:
+def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: StoreLocation) -> None:
     before = threading.active_count()
     with place.open() as store:
         opened: list[EventStore] = []
@@ -455,7 +455,7 @@ def test_an_outage_is_one_whether_new_events_or_earlier_ones_are_read(
     ]
 
 
-def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StorePlace) -> None:
+def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StoreLocation) -> None:
     tries = 0
 
     def build() -> EventStore:
@@ -519,7 +519,7 @@ def test_a_store_that_was_begun_anew_is_followed_from_where_it_is(
 # -- one for a process -------------------------------------------------------------------------------------------------
 
 
-def test_one_key_has_one_tail_until_all_have_closed_it(place: StorePlace) -> None:
+def test_one_key_has_one_tail_until_all_have_closed_it(place: StoreLocation) -> None:
     first, second = tail_of("a", place.open), tail_of("a", place.open)
     other = tail_of("b", place.open)
     assert first is second
@@ -537,7 +537,7 @@ def test_one_key_has_one_tail_until_all_have_closed_it(place: StorePlace) -> Non
     assert all(tail.closed for tail in (third, other))
 
 
-def test_a_tail_answers_who_asks_whether_somebody_follows(place: StorePlace) -> None:
+def test_a_tail_answers_who_asks_whether_somebody_follows(place: StoreLocation) -> None:
     async def ask() -> None:
         with place.open() as store, place.open() as asking:
             async with following(store):

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.changes import WORKSPACE, change
-from support.event_worlds import Telling
 from support.sandboxes import build_still_world
 from support.waiting import wait_until
+from support.webhook_events import EVENT_WORKSPACE, change_event
+from support.webhook_stream import WebhookStream
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import parse_message
@@ -50,7 +50,7 @@ def version(number: int, *, at: float | None = None, entity: str = "time_entry",
     """
     moment = NOON + timedelta(minutes=number if at is None else at)
     fields = {"action": "updated", "at": moment.isoformat(), **fields}
-    return change(number, entity=entity, created_at=moment, received_at=moment, id=ENTRY, **fields)
+    return change_event(number, entity=entity, created_at=moment, received_at=moment, id=ENTRY, **fields)
 
 
 def read(event: NewEvent) -> Version:
@@ -167,7 +167,7 @@ def test_a_restored_entry_is_compared_with_what_it_was_before_it_was_deleted():
 
 def test_versions_of_one_second_are_told_apart_by_the_events():
     start, stop = (
-        change(number, id=ENTRY, created_at=NOON + timedelta(milliseconds=number), at=NOON.isoformat(), **fields)
+        change_event(number, id=ENTRY, created_at=NOON + timedelta(milliseconds=number), at=NOON.isoformat(), **fields)
         for number, fields in ((1, {"action": "created", **RUNNING}), (2, STOPPED))
     )
     assert find([start, stop]).transitions == {"stopped"}
@@ -175,7 +175,7 @@ def test_versions_of_one_second_are_told_apart_by_the_events():
 
 
 def test_what_says_neither_when_it_is_of_nor_when_it_happened_is_of_when_it_came():
-    event = replace(change(2, id=ENTRY, received_at=NOON, at="soon", **STOPPED), created_at=None)
+    event = replace(change_event(2, id=ENTRY, received_at=NOON, at="soon", **STOPPED), created_at=None)
     assert find([version(-5, action="created", **RUNNING), event]).transitions == {"stopped"}
 
 
@@ -213,7 +213,7 @@ def build_history(steps: Sequence[tuple[bool, dict[str, Any]]], seed: int) -> li
         if action == "deleted":
             payload = chance.choice([payload, {}])
         at = moment.replace(microsecond=0).isoformat()
-        events.append(change(number + 1, action=action, created_at=moment, id=ENTRY, at=at, **payload))
+        events.append(change_event(number + 1, action=action, created_at=moment, id=ENTRY, at=at, **payload))
     return events
 
 
@@ -307,7 +307,7 @@ def test_a_stop_is_found_once_among_edits_and_copies(store: EventStore):
 
 def test_another_entity_of_the_same_id_and_another_workspace_are_others(store: EventStore):
     store.append([version(1, action="created", **RUNNING), version(2, entity="task", name="a")])
-    store.append([version(3, workspace_id=WORKSPACE + 1, **STOPPED), version(4, entity="project", name="b")])
+    store.append([version(3, workspace_id=EVENT_WORKSPACE + 1, **STOPPED), version(4, entity="project", name="b")])
     assert fired(store, wanted(["stopped", "renamed"])) == []
     store.append([version(5, **STOPPED), version(6, entity="task", name="b")])
     assert fired(store, wanted(["stopped", "renamed"])) == [5, 6]
@@ -315,7 +315,9 @@ def test_another_entity_of_the_same_id_and_another_workspace_are_others(store: E
 
 def test_a_filter_by_project_takes_a_deletion_that_has_nothing_but_ids(store: EventStore):
     store.append([version(1, action="created", **STOPPED, project_id=9), version(2, action="deleted")])
-    store.append([change(3, action="deleted", id=ENTRY + 1, project_id=9), change(4, action="deleted", id=ENTRY + 2)])
+    store.append(
+        [change_event(3, action="deleted", id=ENTRY + 1, project_id=9), change_event(4, action="deleted", id=ENTRY + 2)]
+    )
     assert fired(store, wanted("deleted", project_ids=9)) == [2, 3]
     assert fired(store, wanted("deleted", project_ids=8)) == []
     assert fired(store, wanted("stopped", project_ids=9)) == []
@@ -353,7 +355,9 @@ def test_the_state_before_an_event_stays_the_same_when_more_comes(store: EventSt
 def test_what_the_unread_is_compared_with_outlives_retention(store: EventStore):
     old, new = NOON, NOON + timedelta(days=40)
     store.append([replace(version(1, action="created", **RUNNING), received_at=old)])
-    store.append([replace(change(2, id=ENTRY + 1), received_at=old), replace(version(3, **STOPPED), received_at=new)])
+    store.append(
+        [replace(change_event(2, id=ENTRY + 1), received_at=old), replace(version(3, **STOPPED), received_at=new)]
+    )
     store.commit("reader", 2)
     assert store.prune(NOON + timedelta(days=30)) == 1
     assert fired(store, wanted("stopped")) == [3]
@@ -379,10 +383,10 @@ def test_a_reader_that_is_killed_again_and_again_takes_each_stop_once(tmp_path: 
         store.prepare()
         stops, number = list[int](), 0
         for entry in range(60):
-            events = [change(number + 1, id=entry, action="created", **RUNNING)]
-            events += [change(number + 2, id=entry, **RUNNING), change(number + 3, id=entry, **STOPPED)]
+            events = [change_event(number + 1, id=entry, action="created", **RUNNING)]
+            events += [change_event(number + 2, id=entry, **RUNNING), change_event(number + 3, id=entry, **STOPPED)]
             stops.append(number + 3)
-            events += [replace(events[chance.randrange(3)], copy_of=1), change(number + 5, id=entry, **STOPPED)]
+            events += [replace(events[chance.randrange(3)], copy_of=1), change_event(number + 5, id=entry, **STOPPED)]
             number = store.append(events)[-1].seq
         kills = 0
         while (reader := store.find_consumer("reader")) is None or reader.seq < stops[-1]:
@@ -431,11 +435,11 @@ def test_bodies_of_toggl_in_any_order_bring_no_transition_more_often_than_in_ord
         webhook_keys=("legacy", "newer")[seed // 3],
     )
     # Two subscriptions deliver each change; and many changes have the same `at`.
-    telling = Telling(world, seed, subscriptions=2)
+    telling = WebhookStream(world, seed, subscriptions=2)
     telling.change(300)
-    told = telling.told
+    told = telling.events
     in_order = telling.bodies()
-    telling.told = told
+    telling.events = told
     one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
     expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
     assert count_transitions(tmp_path / "both.sqlite", in_order) == expected

@@ -5,8 +5,7 @@ import random
 from datetime import date, datetime, timedelta
 
 import pytest
-from support.fakes import START, FakeClock, FakeTransport, answer
-from support.report import FakeReport
+from support.fakes import START, FakeClock, FakeReport, FakeTransport, answer
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import HostBook

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pyarrow as pa
-from support.observations import NOON
+from support.toggl_rows import NOON
 
 from airflow_provider_toggl.core.load.arrow_rows import (
     KNOWN_TYPES,

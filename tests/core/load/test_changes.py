@@ -4,7 +4,7 @@ import json
 from datetime import date
 
 import pytest
-from support.observations import WORKSPACE, at, decode, entries, report_row, tags
+from support.toggl_rows import WORKSPACE, at, decode, entries, report_row, tags
 
 from airflow_provider_toggl.core.load import changes
 from airflow_provider_toggl.core.load.changes import Changes

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import odd_values
-from support.observations import NOON, WORKSPACE
-from support.odd_values import COMMON, OBJECTS, TIMES, literals_for, tell
+from support import unusual_values
+from support.toggl_rows import NOON, WORKSPACE
+from support.unusual_values import COMMON, OBJECTS, TIMES, literals_for, object_with
 
 from airflow_provider_toggl.core.load.column_types import COLUMN_TYPES, Unreadable
 from airflow_provider_toggl.core.load.event_shapes import EVENTS, STREAM_OF
@@ -54,7 +54,7 @@ def renamed(reason: Decision, key: str) -> Decision:
     if not isinstance(reason, str):
         return reason
     name, colon, rest = reason.partition(": ")
-    words = {**odd_values.USER_KEYS, **odd_values.REPORT_KEYS}
+    words = {**unusual_values.USER_KEYS, **unusual_values.REPORT_KEYS}
     return f"{key}{colon}{rest}" if words.get(key) == name else reason
 
 
@@ -65,7 +65,7 @@ def test_a_list_a_report_and_an_event_decide_the_same_of_every_value(entity: str
             continue  # An event has the id in its metadata too.
         if (entity, key, literal) == ("workspace_user", "name", "null"):
             continue  # A list may have users without a name; an event without one tells ids only.
-        told = tell(entity, key, literal)
+        told = object_with(entity, key, literal)
         by_event, by_list = decide(decode_events([told.event]).batches), decide((of_page(told.stream, told.page),))
         different = {"updated_at"} if entity == "workspace_user" else set[str]()
         if key != "at" or not different:
@@ -81,9 +81,9 @@ def test_a_list_a_report_and_an_event_decide_the_same_of_every_value(entity: str
 @pytest.mark.parametrize(("entity", "key", "type_"), FIELDS)
 def test_a_row_is_read_the_same_alone_and_beside_one_that_is_wrong(entity: str, key: str, type_: str) -> None:
     for literal in literals_for(type_):
-        told = tell(entity, key, literal)
+        told = object_with(entity, key, literal)
         wrong = b'{"id": "wrong", "name": "x"}'
-        good = tell(entity, "at", json.dumps(odd_values.AT), id_=2)
+        good = object_with(entity, "at", json.dumps(unusual_values.AT), id_=2)
         for text in filter(None, (told.page, told.report)):
             alone, beside = of_page(told.stream, text), of_page(told.stream, good.page, text, wrong, good.page)
             table = beside.table.slice(1, alone.rows)
@@ -101,7 +101,7 @@ def test_a_row_is_read_the_same_alone_and_beside_one_that_is_wrong(entity: str, 
 def test_every_value_in_a_group_is_landed_or_rejected_and_its_neighbours_are_landed(key: str) -> None:
     good = {"group_id": 2, "name": "G", "users": [{"user_id": 5}], "workspaces": [7]}
     for literal in COMMON + TIMES:
-        odd = odd_values.put(json.dumps({**good, key: odd_values.MARK}).encode(), literal)
+        odd = unusual_values.put(json.dumps({**good, key: unusual_values.MARK}).encode(), literal)
         batch = of_page("groups", json.dumps(good).encode(), odd)
         assert batch.table.slice(0, 1).to_pylist()[0]["user_ids"] == [5]
         assert batch.rows + len(batch.rejected) == 2
@@ -118,9 +118,9 @@ def test_a_row_that_is_no_object_takes_no_other_with_it(stream: str, wrong: str)
         "name": "x",
         "group_id": 1,
         "project_id": 1,
-        "start": odd_values.AT,
+        "start": unusual_values.AT,
         "duration": 1,
-        "at": odd_values.AT,
+        "at": unusual_values.AT,
     }
     batch = of_page(stream, json.dumps(good).encode(), wrong.encode(), json.dumps(good).encode())
     assert (batch.rows, len(batch.rejected)) == (2, 1)
@@ -130,8 +130,8 @@ def test_a_row_that_is_no_object_takes_no_other_with_it(stream: str, wrong: str)
 @pytest.mark.parametrize("stream", TABLES)
 def test_a_field_nested_without_end_rejects_its_row_alone(stream: str) -> None:
     good = b'{"id": 1, "group_id": 1, "name": "x", "project_id": 1, "at": "%s", "start": "%s", "duration": 1}' % (
-        odd_values.AT.encode(),
-        odd_values.AT.encode(),
+        unusual_values.AT.encode(),
+        unusual_values.AT.encode(),
     )
     deep = good[:-1] + b', "deep": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     batch = of_page(stream, good, deep, good)
@@ -155,7 +155,7 @@ def test_any_value_is_decided_the_same_by_a_list_and_by_an_event(place: tuple[st
     entity, key, _ = place
     if (key in ("id", "name") and value is None) or (entity == "workspace_user" and key == "at"):
         return
-    told = tell(entity, key, json.dumps(value))
+    told = object_with(entity, key, json.dumps(value))
     by_event, by_list = decide(decode_events([told.event]).batches), decide((of_page(told.stream, told.page),))
     assert without(by_event, {"updated_at"}) == without(renamed(by_list, key), {"updated_at"})
     assert not isinstance(by_event, str) or by_event.startswith(f"{key}: ")

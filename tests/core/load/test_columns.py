@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from support.observations import NOON, decode, report_row, v9_entry
+from support.toggl_rows import NOON, decode, report_row, v9_entry
 
 from airflow_provider_toggl.core.load.column_types import INSTANT
 from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS, arrays_of, build_table, count_odd_durations

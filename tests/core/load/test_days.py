@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from support.observations import NOON, WORKSPACE
+from support.toggl_rows import NOON, WORKSPACE
 
 from airflow_provider_toggl.core.load import days
 from airflow_provider_toggl.core.load.days import Place

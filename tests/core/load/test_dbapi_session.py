@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from support.observations import entries
+from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.load import dbapi_session, merge
 from airflow_provider_toggl.core.load.dbapi_session import DbApiSession, batches

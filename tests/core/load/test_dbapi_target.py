@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import mariadb as mariadb_support
-from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.observations import at, entries, tags
-from support.warehouses import Place, rows
+from support.servers import mariadb as mariadb_support
+from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.toggl_rows import at, entries, tags
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
@@ -32,7 +32,7 @@ def server() -> Iterator[MariadbServer]:
 
 
 def sqlite(path: Path, **options: object) -> DbApiTarget:
-    target = Place("sqlite", str(path)).open(**options)
+    target = WarehouseLocation("sqlite", str(path)).open(**options)
     assert isinstance(target, DbApiTarget)
     promised: Target = target
     assert promised is target
@@ -86,7 +86,7 @@ def test_a_server_that_is_made_touches_no_temporary_file_of_another() -> None:
 @pytest.mark.parametrize("schema", ["select", "Mein Schema", 'quoted "twice"', "äöü"])
 @needs_mariadb
 def test_a_database_may_have_any_name(server: MariadbServer, schema: str) -> None:
-    with Place("mysql", str(server.port), schema).open() as target:
+    with WarehouseLocation("mysql", str(server.port), schema).open() as target:
         assert target.land([entries(1, 1, 2)]).inserted == 2
         assert target.land([entries(1, 2, seconds=1, description="new")]).updated == 2
 
@@ -104,7 +104,7 @@ def test_a_user_that_may_not_make_a_database_uses_one_that_is_there(server: Mari
 
 @needs_mariadb
 def test_whoever_holds_the_turn_for_too_long_is_said(server: MariadbServer) -> None:
-    place = Place("mysql", str(server.port), "busy")
+    place = WarehouseLocation("mysql", str(server.port), "busy")
     with place.open() as one, place.open(lock_timeout=1) as two:
         one.prepare()
         with one._transaction():
@@ -134,7 +134,7 @@ def delete_while_the_server_dies(target: DbApiTarget, server: MariadbServer) -> 
 
 @needs_mariadb
 def test_a_server_that_dies_takes_back_one_landing_and_the_next_one_goes_on(server: MariadbServer) -> None:
-    target = Place("mysql", str(server.port), "dying").open()
+    target = WarehouseLocation("mysql", str(server.port), "dying").open()
     assert isinstance(target, DbApiTarget)
     with target:
         progress = Progress("tags", "7", None, "1", 1, at(0))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import duckdb
-from support.observations import entries
+from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.dialects import DUCKDB

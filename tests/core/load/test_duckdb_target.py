@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.fakes import FakeClock
-from support.observations import decode, entries, query, report_row, tags
+from support.toggl_rows import decode, entries, query, report_row, tags
 
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
@@ -150,7 +150,7 @@ def test_threads_each_with_a_target_of_their_own_take_turns(warehouse: Path) -> 
 
 LANDS_ONE_PAGE_AFTER_ANOTHER = """
 import sys
-from support.observations import entries, at, NOON
+from support.toggl_rows import entries, at, NOON
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.target import Progress
 first, pages, size, hold = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])

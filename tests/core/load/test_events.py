@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.observations import NOON, WORKSPACE, at, decode, report_row, v9_entry
-from support.told_events import TRANSPORT, body, entry_payload, event
+from support.toggl_rows import NOON, WORKSPACE, at, decode, report_row, v9_entry
+from support.webhook_events import TRANSPORT_TIME, entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
@@ -98,7 +98,7 @@ TIMES = ("observed_at", "seen_at", "deleted_at", "absent_at")
 
 def rows_of(*bodies: bytes) -> list[dict[str, Any]]:
     """Return the rows of bodies of which none is rejected."""
-    decoded = decode_events([event(raw) for raw in bodies])
+    decoded = decode_events([received_event(raw) for raw in bodies])
     assert [batch.rejected for batch in decoded.batches if batch.rejected] == []
     return [row for batch in decoded.batches for row in batch.table.to_pylist()]
 
@@ -110,7 +110,7 @@ def row_of(raw: bytes) -> dict[str, Any]:
 
 def rejected(raw: bytes | NewEvent) -> Rejected:
     """Return the only thing that becomes of a body: a rejected record."""
-    decoded = decode_events([event(raw) if isinstance(raw, bytes) else raw])
+    decoded = decode_events([received_event(raw) if isinstance(raw, bytes) else raw])
     assert (sum(batch.rows for batch in decoded.batches), decoded.passed_over) == (0, 0)
     (found,) = [record for batch in decoded.batches for record in batch.rejected]
     return found
@@ -122,7 +122,7 @@ def rejected(raw: bytes | NewEvent) -> Rejected:
 @pytest.mark.parametrize("entity", STREAMS)
 def test_an_event_gives_the_row_that_pulling_the_same_object_gives(entity: str) -> None:
     (pulled,) = decode(STREAMS[entity], PULLED[entity]).table.to_pylist()
-    told = row_of(body(entity, "updated", PAYLOADS[entity], seconds=5))
+    told = row_of(webhook_body(entity, "updated", PAYLOADS[entity], seconds=5))
     assert {name: told[name] for name in told if name not in TIMES} == {
         name: pulled[name] for name in pulled if name not in TIMES
     }
@@ -130,8 +130,8 @@ def test_an_event_gives_the_row_that_pulling_the_same_object_gives(entity: str) 
 
 
 def test_every_stream_that_events_land_in_has_all_columns_of_its_table() -> None:
-    bodies = [body(entity, "created", payload) for entity, payload in PAYLOADS.items()]
-    batches = decode_events(map(event, bodies)).batches
+    bodies = [webhook_body(entity, "created", payload) for entity, payload in PAYLOADS.items()]
+    batches = decode_events(map(received_event, bodies)).batches
     assert {batch.stream: batch.table.column_names for batch in batches} == {
         stream: [column.name for column in TABLES[stream].columns] for stream in STREAMS.values()
     }
@@ -143,7 +143,7 @@ def test_a_running_entry_of_a_captured_delivery_has_neither_stop_nor_duration() 
         '"id":3050537739,"project_id":null,"server_deleted_at":null,"start":"2023-07-17T11:43:32Z","stop":null,'
         '"tag_ids":null,"tags":[],"task_id":null,"uid":9000001,"user_id":9000001,"wid":7000001,"workspace_id":7000001}'
     )
-    row = row_of(body(payload=payload, created_at="2023-07-17T11:43:32.827Z"))
+    row = row_of(webhook_body(payload=payload, created_at="2023-07-17T11:43:32.827Z"))
     assert (row["id"], row["workspace_id"], row["user_id"]) == (3050537739, 7000001, 9000001)
     assert (row["stop"], row["duration"], row["tag_ids"]) == (None, None, [])
     assert row["updated_at"].isoformat() == "2023-07-17T11:43:32+00:00"
@@ -152,41 +152,43 @@ def test_a_running_entry_of_a_captured_delivery_has_neither_stop_nor_duration() 
 
 def test_legacy_keys_are_enough() -> None:
     kept = {name: value for name, value in entry_payload(9).items() if not name.endswith("_id")}
-    row = row_of(body(payload={**kept, "uid": 3, "wid": 4, "pid": 5, "tid": 6}))
+    row = row_of(webhook_body(payload={**kept, "uid": 3, "wid": 4, "pid": 5, "tid": 6}))
     assert [row[name] for name in ("user_id", "workspace_id", "project_id", "task_id")] == [3, 4, 5, 6]
-    assert row_of(body("project", payload={"id": 1, "wid": 4, "cid": 8, "name": "P", "at": AT}))["client_id"] == 8
-    member = row_of(body("project_user", payload={"id": 1, "wid": 4, "pid": 5, "uid": 3, "at": AT}))
+    assert (
+        row_of(webhook_body("project", payload={"id": 1, "wid": 4, "cid": 8, "name": "P", "at": AT}))["client_id"] == 8
+    )
+    member = row_of(webhook_body("project_user", payload={"id": 1, "wid": 4, "pid": 5, "uid": 3, "at": AT}))
     assert (member["project_id"], member["user_id"]) == (5, 3)
 
 
 def test_of_two_keys_for_the_same_the_present_one_is_believed() -> None:
-    assert row_of(body(payload=entry_payload(project_id=20, pid=21)))["project_id"] == 20
+    assert row_of(webhook_body(payload=entry_payload(project_id=20, pid=21)))["project_id"] == 20
 
 
 def test_what_webhooks_do_not_tell_is_null() -> None:
-    row = row_of(body(payload=entry_payload()))
+    row = row_of(webhook_body(payload=entry_payload()))
     assert (row["hourly_rate_cents"], row["billable_amount_cents"], row["currency"]) == (None, None, None)
 
 
 def test_instants_with_fractions_and_other_offsets_are_the_same_instants() -> None:
     first = entry_payload(1, at="2025-05-02T19:03:50.999999+02:00", start="2025-05-01 10:00:00.5+02")
-    row, other = rows_of(body(payload=first), body(payload=entry_payload(2), seconds=1))
+    row, other = rows_of(webhook_body(payload=first), webhook_body(payload=entry_payload(2), seconds=1))
     assert row["updated_at"] == other["updated_at"] == CHANGED
     assert row["start"].isoformat() == "2025-05-01T08:00:00.500000+00:00"
 
 
 def test_a_lone_surrogate_is_replaced() -> None:
-    raw = body(payload=entry_payload(description="MARK")).replace(b"MARK", b"a\\ud800b")
+    raw = webhook_body(payload=entry_payload(description="MARK")).replace(b"MARK", b"a\\ud800b")
     assert row_of(raw)["description"] == "a�b"
 
 
 def test_what_is_wrong_with_who_did_it_does_not_stop_the_news_of_what_was_done() -> None:
-    raw = body(payload=entry_payload(description="MARK"), creator_id=77)
+    raw = webhook_body(payload=entry_payload(description="MARK"), creator_id=77)
     assert row_of(raw.replace(b"77", b"1e999").replace(b"MARK", b"\\ud800"))["description"] == "\ufffd"
 
 
 def test_odd_durations_are_counted_and_landed() -> None:
-    (batch,) = decode_events([event(body(payload=entry_payload(duration=1)))]).batches
+    (batch,) = decode_events([received_event(webhook_body(payload=entry_payload(duration=1)))]).batches
     assert (batch.rows, batch.odd_durations) == (1, 1)
 
 
@@ -194,12 +196,12 @@ def test_odd_durations_are_counted_and_landed() -> None:
 
 
 def test_an_event_without_its_time_stands_as_of_the_change_and_not_of_a_late_delivery() -> None:
-    row = row_of(body(payload=entry_payload(), seconds=9_999, created_at=None))
+    row = row_of(webhook_body(payload=entry_payload(), seconds=9_999, created_at=None))
     assert row["observed_at"] == row["seen_at"] == row["updated_at"] == CHANGED
 
 
 def test_users_have_no_time_of_update_since_the_list_that_is_pulled_has_none() -> None:
-    row = row_of(body("workspace_user", "updated", PAYLOADS["workspace_user"], seconds=3))
+    row = row_of(webhook_body("workspace_user", "updated", PAYLOADS["workspace_user"], seconds=3))
     assert (row["id"], row["updated_at"], row["observed_at"]) == (1, None, at(3))
 
 
@@ -218,7 +220,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("payload", SHAPES.values(), ids=SHAPES)
 def test_a_deletion_needs_an_id_and_a_time(payload: Any) -> None:
-    row = row_of(body("time_entry", "deleted", payload, seconds=3.5))
+    row = row_of(webhook_body("time_entry", "deleted", payload, seconds=3.5))
     assert (row["id"], row["workspace_id"]) == (1, WORKSPACE)
     assert (row["seen_at"], row["deleted_at"]) == (None, at(3.5))
 
@@ -227,9 +229,9 @@ def test_a_deletion_needs_an_id_and_a_time(payload: Any) -> None:
 def test_a_deletion_that_tells_no_fields_takes_none_away(entity: str, target: DuckdbTarget) -> None:
     stream = STREAMS[entity]
     bare = {**IDS, "uid": 1}
-    target.land(decode_events([event(body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
+    target.land(decode_events([received_event(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
     before = target.query(f"select * exclude (deleted_at) from {stream}").to_pylist()
-    target.land(decode_events([event(body(entity, "deleted", bare, seconds=2))]).batches)
+    target.land(decode_events([received_event(webhook_body(entity, "deleted", bare, seconds=2))]).batches)
     assert target.query(f"select * exclude (deleted_at) from {stream}").to_pylist() == before
     assert target.query(f"select id from {stream} where {merge.is_live()}").num_rows == 0
 
@@ -237,21 +239,21 @@ def test_a_deletion_that_tells_no_fields_takes_none_away(entity: str, target: Du
 @pytest.mark.parametrize("entity", STREAMS)
 def test_a_deletion_that_comes_first_lets_the_fields_come_later(entity: str, target: DuckdbTarget) -> None:
     stream = STREAMS[entity]
-    target.land(decode_events([event(body(entity, "deleted", {**IDS, "uid": 1}, seconds=2))]).batches)
-    target.land(decode_events([event(body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
+    target.land(decode_events([received_event(webhook_body(entity, "deleted", {**IDS, "uid": 1}, seconds=2))]).batches)
+    target.land(decode_events([received_event(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
     (row,) = target.query(f"select * from {stream}").to_pylist()
-    (told,) = rows_of(body(entity, "created", PAYLOADS[entity], seconds=1))
+    (told,) = rows_of(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))
     assert row == {**told, "deleted_at": at(2)}
 
 
 def test_a_deletion_that_tells_some_fields_takes_none_away(target: DuckdbTarget) -> None:
     undated = {**PAYLOADS["project"], "at": None}
     told = [
-        body("project", "created", undated, seconds=1),
-        body("project", "deleted", {"id": 1, "name": "?"}, seconds=2),
+        webhook_body("project", "created", undated, seconds=1),
+        webhook_body("project", "deleted", {"id": 1, "name": "?"}, seconds=2),
     ]
     for raw in told:
-        target.land(decode_events([event(raw)]).batches)
+        target.land(decode_events([received_event(raw)]).batches)
     assert target.query("select name, color, deleted_at from projects").to_pylist() == [
         {"name": "Ünï", "color": "#06aaf5", "deleted_at": at(2)}
     ]
@@ -259,72 +261,94 @@ def test_a_deletion_that_tells_some_fields_takes_none_away(target: DuckdbTarget)
 
 def test_a_deletion_within_the_second_of_an_update_is_later_than_it(target: DuckdbTarget) -> None:
     second = "2025-06-01T12:00:03+00:00"
-    updated = body("time_entry", "updated", entry_payload(at=second), seconds=3.2)
-    deleted = body("time_entry", "deleted", entry_payload(at=second, server_deleted_at=second), seconds=3.4)
-    target.land(decode_events([event(deleted), event(updated)]).batches)
+    updated = webhook_body("time_entry", "updated", entry_payload(at=second), seconds=3.2)
+    deleted = webhook_body("time_entry", "deleted", entry_payload(at=second, server_deleted_at=second), seconds=3.4)
+    target.land(decode_events([received_event(deleted), received_event(updated)]).batches)
     assert target.query("select id from live_time_entries").num_rows == 0
 
 
 def test_a_deletion_without_its_time_was_when_the_payload_says_or_else_when_it_was_sent() -> None:
     told = "2025-06-01T12:00:03+00:00"
     payload = entry_payload(server_deleted_at=told)
-    assert row_of(body("time_entry", "deleted", payload, seconds=9, created_at=None))["deleted_at"] == at(3)
-    untold = body("time_entry", "deleted", None, seconds=9, created_at=None)
-    assert row_of(untold)["deleted_at"] == at(9) + TRANSPORT
-    unsent = body("time_entry", "deleted", None, seconds=9, created_at=None, timestamp=None)
+    assert row_of(webhook_body("time_entry", "deleted", payload, seconds=9, created_at=None))["deleted_at"] == at(3)
+    untold = webhook_body("time_entry", "deleted", None, seconds=9, created_at=None)
+    assert row_of(untold)["deleted_at"] == at(9) + TRANSPORT_TIME
+    unsent = webhook_body("time_entry", "deleted", None, seconds=9, created_at=None, timestamp=None)
     assert row_of(unsent)["deleted_at"] == NOON + timedelta(hours=1)
 
 
 def test_an_update_that_was_written_after_the_deletion_tells_it() -> None:
-    row = row_of(body("time_entry", "updated", entry_payload(server_deleted_at="2025-06-01T12:00:03+00:00"), seconds=2))
+    row = row_of(
+        webhook_body("time_entry", "updated", entry_payload(server_deleted_at="2025-06-01T12:00:03+00:00"), seconds=2)
+    )
     assert (row["seen_at"], row["deleted_at"]) == (None, at(3))
 
 
 def test_a_deleted_member_without_the_users_id_cannot_be_landed() -> None:
-    record = rejected(body("workspace_user", "deleted", {"id": 77}))
+    record = rejected(webhook_body("workspace_user", "deleted", {"id": 77}))
     assert (record.stream, record.reason) == ("users", "payload.user_id: missing")
 
 
 # -- what cannot be landed --------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, tuple[bytes, str, str]] = {
-    "an unknown entity": (body("invoice", payload={"id": 1}), "events", "metadata.model: 'invoice' is no entity"),
-    "no entity": (body(payload=IDS, metadata={"model": None}), "events", "metadata.model: a missing word"),
-    "no metadata": (body(payload=IDS, metadata={}).replace(b'"metadata"', b'"meta"'), "events", "metadata.model"),
-    "an unknown action": (body(action="archived", payload=IDS), "time_entries", "metadata.action: 'archived' is no"),
-    "no payload": (body(payload=None), "time_entries", "payload: missing"),
-    "a payload that is no object": (body(payload=[1]), "time_entries", "payload: a list is not an object"),
-    "ids only": (body(payload=IDS), "time_entries", "payload.start: missing"),
+    "an unknown entity": (
+        webhook_body("invoice", payload={"id": 1}),
+        "events",
+        "metadata.model: 'invoice' is no entity",
+    ),
+    "no entity": (webhook_body(payload=IDS, metadata={"model": None}), "events", "metadata.model: a missing word"),
+    "no metadata": (
+        webhook_body(payload=IDS, metadata={}).replace(b'"metadata"', b'"meta"'),
+        "events",
+        "metadata.model",
+    ),
+    "an unknown action": (
+        webhook_body(action="archived", payload=IDS),
+        "time_entries",
+        "metadata.action: 'archived' is no",
+    ),
+    "no payload": (webhook_body(payload=None), "time_entries", "payload: missing"),
+    "a payload that is no object": (webhook_body(payload=[1]), "time_entries", "payload: a list is not an object"),
+    "ids only": (webhook_body(payload=IDS), "time_entries", "payload.start: missing"),
     "a field of another type": (
-        body(payload=entry_payload(duration="1")),
+        webhook_body(payload=entry_payload(duration="1")),
         "time_entries",
         'payload.duration: "1" is not a whole number',
     ),
-    "an instant that is none": (body(payload=entry_payload(start="soon")), "time_entries", "payload.start: not a date"),
+    "an instant that is none": (
+        webhook_body(payload=entry_payload(start="soon")),
+        "time_entries",
+        "payload.start: not a date",
+    ),
     "a day that is none": (
-        body("project", payload={**PAYLOADS["project"], "start_date": "someday"}),
+        webhook_body("project", payload={**PAYLOADS["project"], "start_date": "someday"}),
         "projects",
         'payload.start_date: "someday" is not a date',
     ),
-    "a number beyond 64 bits": (body(payload=entry_payload(project_id=2**63)), "time_entries", "payload.project_id"),
+    "a number beyond 64 bits": (
+        webhook_body(payload=entry_payload(project_id=2**63)),
+        "time_entries",
+        "payload.project_id",
+    ),
     "no id": (
-        body(payload={**entry_payload(), "id": None}, metadata={"time_entry_id": None}),
+        webhook_body(payload={**entry_payload(), "id": None}, metadata={"time_entry_id": None}),
         "time_entries",
         "payload.id: missing",
     ),
-    "no name": (body("tag", payload={"id": 1, "at": AT}), "tags", "payload.name: missing"),
+    "no name": (webhook_body("tag", payload={"id": 1, "at": AT}), "tags", "payload.name: missing"),
     "no time at all": (
-        body("tag", payload={"id": 1, "name": "T"}, created_at=None),
+        webhook_body("tag", payload={"id": 1, "name": "T"}, created_at=None),
         "tags",
         "payload.at: missing, and so is created_at",
     ),
     "keys that are there twice": (
-        body(payload=entry_payload()).replace(b'"payload"', b'"payload":{},"payload"'),
+        webhook_body(payload=entry_payload()).replace(b'"payload"', b'"payload":{},"payload"'),
         "time_entries",
         "payload more than once",
     ),
     "no workspace": (
-        body(
+        webhook_body(
             payload={**entry_payload(), "wid": None, "workspace_id": None},
             metadata={"workspace_id": None},
         ),
@@ -343,8 +367,8 @@ def test_what_cannot_be_landed_is_kept_raw_with_the_reason(raw: bytes, stream: s
 
 
 def test_a_broken_event_takes_no_other_with_it() -> None:
-    raw = [BROKEN[name][0] for name in BROKEN] + [body(payload=entry_payload(5))]
-    decoded = decode_events(map(event, raw))
+    raw = [BROKEN[name][0] for name in BROKEN] + [webhook_body(payload=entry_payload(5))]
+    decoded = decode_events(map(received_event, raw))
     assert sum(batch.rows for batch in decoded.batches) == 1
     assert sum(len(batch.rejected) for batch in decoded.batches) == len(BROKEN)
 
@@ -357,14 +381,14 @@ def test_bytes_that_are_no_json_are_rejected() -> None:
 def test_rejected_events_are_kept_by_the_warehouse_once(target: DuckdbTarget) -> None:
     raw = [raw for raw, _, _ in BROKEN.values()]
     for _ in range(2):
-        assert target.land(decode_events(map(event, raw)).batches).rejected == len(BROKEN)
+        assert target.land(decode_events(map(received_event, raw)).batches).rejected == len(BROKEN)
     found = target.query("select raw from rejected_records")["raw"].to_pylist()
     assert sorted(found) == sorted(text.decode() for text in raw)
 
 
 @pytest.mark.parametrize("entity", ["project_group", "workspace"])
 def test_entities_without_a_table_are_passed_over_and_counted(entity: str) -> None:
-    decoded = decode_events([event(body(entity, "created", {"id": 1, "name": "?"}))])
+    decoded = decode_events([received_event(webhook_body(entity, "created", {"id": 1, "name": "?"}))])
     assert (decoded.batches, decoded.passed_over) == ((), 1)
 
 
@@ -392,7 +416,7 @@ def test_every_event_becomes_a_row_or_a_rejected_record_or_is_counted(
     entity: str, action: str, whole: bool, odd: dict[str, Any], envelope: dict[str, Any]
 ) -> None:
     payload = {**(PAYLOADS.get(entity, {}) if whole else {}), **odd}
-    decoded = decode_events([event(body(entity, action, payload, event_id=1, **envelope))])
+    decoded = decode_events([received_event(webhook_body(entity, action, payload, event_id=1, **envelope))])
     kept = sum(batch.rows + len(batch.rejected) for batch in decoded.batches)
     assert kept + decoded.passed_over == 1
 
@@ -417,12 +441,12 @@ VALUE = re.compile(rb':("(?:[^"\\]|\\.)*"|-?[0-9.]+|null|true|false)')
 @given(data=st.data())
 def test_so_does_every_event_that_a_receiver_takes_whatever_its_values(data: st.DataObject) -> None:
     entity = data.draw(st.sampled_from(sorted(PAYLOADS)))
-    raw = body(entity, data.draw(st.sampled_from(ACTIONS)), PAYLOADS[entity])
+    raw = webhook_body(entity, data.draw(st.sampled_from(ACTIONS)), PAYLOADS[entity])
     for _ in range(data.draw(st.integers(1, 3))):
         begin, end = data.draw(st.sampled_from([match.span(1) for match in VALUE.finditer(raw)]))
         raw = raw[:begin] + data.draw(st.sampled_from(ODD_VALUES)) + raw[end:]
     try:
-        delivered = event(raw)
+        delivered = received_event(raw)
     except DeliveryRefused:
         return
     decoded = decode_events([delivered])
@@ -455,7 +479,7 @@ def observations(draw: st.DrawFn) -> Batch:
     payload = entry_payload(id_, description=description, at=changed)
     if action == "deleted":
         payload = draw(st.sampled_from([payload, {"id": id_}]))
-    (batch,) = decode_events([event(body("time_entry", action, payload, seconds=seconds))]).batches
+    (batch,) = decode_events([received_event(webhook_body("time_entry", action, payload, seconds=seconds))]).batches
     return batch
 
 
@@ -479,7 +503,7 @@ def test_events_and_pages_in_any_order_and_number_give_the_same_rows(
 
 def test_a_newer_event_takes_the_amount_away_until_a_report_tells_the_new_one(target: DuckdbTarget) -> None:
     old = decode("time_entries", report_row(1, billable_amount_in_cents=100, at=at(0).isoformat()), seconds=10)
-    changed = event(body("time_entry", "updated", entry_payload(at=at(20).isoformat()), seconds=20.4))
+    changed = received_event(webhook_body("time_entry", "updated", entry_payload(at=at(20).isoformat()), seconds=20.4))
     new = decode("time_entries", report_row(1, billable_amount_in_cents=250, at=at(20).isoformat()), seconds=60)
     amounts = []
     for batches in ([old], decode_events([changed]).batches, [new], decode_events([changed]).batches):

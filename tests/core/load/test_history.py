@@ -4,9 +4,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.entry_versions import absent, pulled, told, told_as
-from support.observations import at, decode, report_row, tags, v9_entry
-from support.told_events import entry_payload
+from support.entry_histories import absent, pulled, told, told_as
+from support.toggl_rows import at, decode, report_row, tags, v9_entry
+from support.webhook_events import entry_payload
 
 from airflow_provider_toggl.core.load.history import STORED_COLUMNS, build_stored, build_versions
 from airflow_provider_toggl.core.load.records import Batch

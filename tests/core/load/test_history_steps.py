@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.entry_versions import contradictions, draw_history, kept, pulled, told
+from support.entry_histories import contradictions, draw_history, kept, pulled, told
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.load.duckdb_file import run

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from support.measured import recording
+from support.metrics import recording
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.load.measuring import measure_freshness, measure_landing

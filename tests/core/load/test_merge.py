@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.histories import EPOCH, Seen, model, sightings
-from support.observations import WORKSPACE, at, tags
+from support.entry_histories import EPOCH, EntryObservation, entry_observations, merge_by_rule
+from support.toggl_rows import WORKSPACE, at, tags
 
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.dialects import DUCKDB
@@ -61,21 +61,21 @@ def in_microseconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @settings(max_examples=60)
-@given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
+@given(data=st.data(), history=st.lists(entry_observations(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_of_observations_gives_what_the_rule_says(
-    shared: DuckdbTarget, data: st.DataObject, history: list[Seen]
+    shared: DuckdbTarget, data: st.DataObject, history: list[EntryObservation]
 ) -> None:
     batches = [seen.batch() for seen in history]
     repeated = batches + data.draw(st.lists(st.sampled_from(batches), max_size=3), label="repeated")
     order = data.draw(st.permutations(repeated), label="order")
     cuts = sorted(data.draw(st.sets(st.integers(1, len(order))), label="cuts") | {len(order)})
     groups = [order[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)]
-    assert land_afresh(shared, groups) == in_microseconds(model(batches))
+    assert land_afresh(shared, groups) == in_microseconds(merge_by_rule(batches))
 
 
 @settings(max_examples=30)
-@given(history=st.lists(sightings(), min_size=1, max_size=6))
-def test_landing_the_same_again_changes_no_row(shared: DuckdbTarget, history: list[Seen]) -> None:
+@given(history=st.lists(entry_observations(), min_size=1, max_size=6))
+def test_landing_the_same_again_changes_no_row(shared: DuckdbTarget, history: list[EntryObservation]) -> None:
     batches = [seen.batch() for seen in history]
     before = land_afresh(shared, [batches])
     again = shared.land(batches)
@@ -109,18 +109,21 @@ def live_tags_after(target: DuckdbTarget, steps: list[Batch | Sweep]) -> list[tu
 
 
 def test_an_older_page_that_comes_late_takes_nothing_back(target: DuckdbTarget) -> None:
-    new, old = Seen(1, 2, 5, "new", (), None).batch(), Seen(1, 1, 3, "old", (), None).batch()
+    new, old = EntryObservation(1, 2, 5, "new", (), None).batch(), EntryObservation(1, 1, 3, "old", (), None).batch()
     assert target.land([new]).inserted == 1
     assert target.land([old]).unchanged == 1
 
 
 def test_a_silent_change_is_told_by_when_it_was_observed(shared: DuckdbTarget) -> None:
-    first, later = Seen(1, 1, 3, "a", (1, 2), None).batch(), Seen(1, 1, 4, "a", (1,), None).batch()
+    first, later = (
+        EntryObservation(1, 1, 3, "a", (1, 2), None).batch(),
+        EntryObservation(1, 1, 4, "a", (1,), None).batch(),
+    )
     assert land_afresh(shared, [[later], [first]])[0]["tag_ids"] == [1]
 
 
 def test_a_restored_entry_comes_back_by_being_seen(shared: DuckdbTarget) -> None:
-    deleted, restored = Seen(1, 1, 3, "a", (), 3).batch(), Seen(1, 2, 4, "a", (), None).batch()
+    deleted, restored = EntryObservation(1, 1, 3, "a", (), 3).batch(), EntryObservation(1, 2, 4, "a", (), None).batch()
     land_afresh(shared, [[restored], [deleted]])
     assert run(prepared(shared), f"select id from time_entries where {merge.is_live()}") == [(1,)]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.observations import NOON, entries, tags
+from support.toggl_rows import NOON, entries, tags
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.errors import SchemaTooNew

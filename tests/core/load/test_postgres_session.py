@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.observations import entries
-from support.postgres import running_postgres
+from support.servers.postgres import running_postgres
+from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.dialects import POSTGRES

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.observations import at, entries, tags
-from support.postgres import PostgresServer, running_postgres
+from support.servers.postgres import PostgresServer, running_postgres
+from support.toggl_rows import at, entries, tags
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked, WarehouseReadOnly

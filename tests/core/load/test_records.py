@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.observations import NOON, WORKSPACE, at, decode, page, report_row, v9_entry
+from support.toggl_rows import NOON, WORKSPACE, at, decode, page, report_row, v9_entry
 
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 from airflow_provider_toggl.core.load import records

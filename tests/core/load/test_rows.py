@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from support.observations import report_row, v9_entry
+from support.toggl_rows import report_row, v9_entry
 
 from airflow_provider_toggl.core.load.column_types import Unreadable
 from airflow_provider_toggl.core.load.rows import read_object, read_report_row

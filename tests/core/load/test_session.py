@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from support.observations import NOON, at
+from support.toggl_rows import NOON, at
 
 from airflow_provider_toggl.core.load.session import instants_of
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.observations import at
+from support.toggl_rows import at
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.observations import entries, query, tags
+from support.toggl_rows import entries, query, tags
 
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.load.duckdb_file import run

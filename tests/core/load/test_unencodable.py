@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from support.observations import WORKSPACE, at, decode, entries, report_row, tags, v9_entry
+from support.toggl_rows import WORKSPACE, at, decode, entries, report_row, tags, v9_entry
 
 from airflow_provider_toggl.core.load import unencodable
 from airflow_provider_toggl.core.load.records import Batch, Observation, Rejected, decode_page

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.package_sources import PACKAGE, ROOT
+from support.repository import PACKAGE, ROOT
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found, Limits

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeClock
-from support.measured import recording
-from support.observations import NOON, decode, report_row
-from support.told_events import body, entry_payload, event
+from support.metrics import recording
+from support.toggl_rows import NOON, decode, report_row
+from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import WarehouseError
@@ -46,12 +46,12 @@ def open_store(path: Path) -> SqliteEventStore:
 
 def put(store: SqliteEventStore, *events: NewEvent | bytes) -> int:
     """Append events; return the last number."""
-    return store.append([event(one) if isinstance(one, bytes) else one for one in events])[-1].seq
+    return store.append([received_event(one) if isinstance(one, bytes) else one for one in events])[-1].seq
 
 
 def told(first: int, last: int, **fields: Any) -> list[bytes]:
     """Return bodies of that many new entries."""
-    return [body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
+    return [webhook_body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
 
 
 def run(store: SqliteEventStore, target: DuckdbTarget, request: DrainRequest = REQUEST) -> DrainSummary:
@@ -69,10 +69,10 @@ def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, 
     last = put(
         store,
         *told(1, 5),
-        body("time_entry", "updated", entry_payload(5, description="New"), seconds=90),
-        body("tag", "created", {"id": 3, "name": "A tag", "at": "2025-05-02T17:03:50+00:00"}, seconds=91),
-        body("workspace", "updated", {"id": 7}, seconds=92),
-        body("invoice", "created", {"id": 8}, seconds=93),
+        webhook_body("time_entry", "updated", entry_payload(5, description="New"), seconds=90),
+        webhook_body("tag", "created", {"id": 3, "name": "A tag", "at": "2025-05-02T17:03:50+00:00"}, seconds=91),
+        webhook_body("workspace", "updated", {"id": 7}, seconds=92),
+        webhook_body("invoice", "created", {"id": 8}, seconds=93),
     )
     summary = run(store, target)
     assert summary.as_dict() == {
@@ -94,7 +94,7 @@ def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, 
 
 
 def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: DuckdbTarget) -> None:
-    put(store, *told(1, 5), body("workspace", "updated", {"id": 7}, seconds=92))
+    put(store, *told(1, 5), webhook_body("workspace", "updated", {"id": 7}, seconds=92))
     store.commit("slow", 2)
     with recording() as recorder:
         run(store, target)
@@ -137,7 +137,7 @@ def test_what_comes_meanwhile_is_for_the_next_one(tmp_path: Path, target: Duckdb
 
 
 def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, target: DuckdbTarget) -> None:
-    last = put(store, *told(1, 3), body("tag", "created", {"id": 3, "name": "A tag"}, seconds=50))
+    last = put(store, *told(1, 3), webhook_body("tag", "created", {"id": 3, "name": "A tag"}, seconds=50))
     run(store, target)
     state = target.find_state("events", "default")
     assert state is not None
@@ -197,8 +197,8 @@ def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, 
 def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
-    ours = [event(raw, conn_id="ours") for raw in told(1, 2)]
-    theirs = [event(raw, conn_id="theirs") for raw in told(3, 4, workspace_id=8, wid=8)]
+    ours = [received_event(raw, conn_id="ours") for raw in told(1, 2)]
+    theirs = [received_event(raw, conn_id="theirs") for raw in told(3, 4, workspace_id=8, wid=8)]
     last = put(store, *theirs, *ours)
     by_connection = DrainRequest("default", "w", conn_id="ours")
     summary = run(store, target, by_connection)
@@ -283,7 +283,7 @@ def test_an_old_event_that_is_drained_late_takes_nothing_back(store: SqliteEvent
     changed = NOON + timedelta(seconds=20)
     pulled = report_row(1, description="Newest", at=changed.isoformat(), billable_amount_in_cents=5)
     target.land([decode("time_entries", pulled, seconds=60)])
-    put(store, body("time_entry", "updated", entry_payload(1, description="Old"), seconds=10))
+    put(store, webhook_body("time_entry", "updated", entry_payload(1, description="Old"), seconds=10))
     assert run(store, target).unchanged == 1
     query = "select description, billable_amount_cents from time_entries"
     assert target.query(query).to_pylist() == [{"description": "Newest", "billable_amount_cents": 5}]
@@ -295,7 +295,7 @@ def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target:
     quiet.run()
     assert quiet.changes.told(7, "time_entries")["observations"] == 0
     moved = entry_payload(1, start="2025-04-01T08:00:00Z", stop="2025-04-01T08:45:00Z", at="2025-05-03T00:00:00Z")
-    put(store, body("time_entry", "updated", moved, seconds=50))
+    put(store, webhook_body("time_entry", "updated", moved, seconds=50))
     noting = Drain(store, target, DrainRequest("default", "warehouse.toggl", note_changes=True))
     noting.run()
     assert noting.changes.told(7, "time_entries") == {
@@ -313,7 +313,7 @@ def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_nu
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
     put(store, *told(1, 2))
-    wrong = event(body(payload=entry_payload(3, start="soon"), seconds=50))
+    wrong = received_event(webhook_body(payload=entry_payload(3, start="soon"), seconds=50))
     first = put(store, wrong)
     put(store, *told(4, 5))
     again = store.append([replace(wrong, copy_of=first)])[-1].seq
@@ -328,12 +328,12 @@ def test_an_event_that_cannot_be_landed_blocks_no_other_in_any_of_its_fields(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
     wrong = [
-        body(
+        webhook_body(
             "project", "created", {"id": 70 + number, "name": "P", "start_date": day, "workspace_id": 7}, seconds=number
         )
         for number, day in enumerate(["", "20260101", "2026-W01-1", "0000-00-00", "0000-01-01", 20260101])
     ]
-    put(store, *wrong, body("tag", "created", {"id": 99, "name": "behind it"}, seconds=9))
+    put(store, *wrong, webhook_body("tag", "created", {"id": 99, "name": "behind it"}, seconds=9))
     summary = run(store, target)
     assert (summary.inserted, summary.rejected) == (2, 5)
     assert run(store, target).events == 0
@@ -354,7 +354,11 @@ def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(drain, "BATCH_EVENTS", 10)
     monkeypatch.setattr(drain, "CHUNK", 10)
-    put(store, *told(1, 20, description="Confidential"), body(payload={"description": "Confidential"}, seconds=99))
+    put(
+        store,
+        *told(1, 20, description="Confidential"),
+        webhook_body(payload={"description": "Confidential"}, seconds=99),
+    )
     with SlowTarget(tmp_path / "slow.duckdb") as target:
         Drain(store, target, REQUEST, clock=clock).run()
     assert "Events up to 10 of 21: 10 landed, 0 rejected; about 12 s to go." in caplog.text

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.measured import recording
+from support.metrics import recording
 from support.pulls import STREAMS, Workspace
 from support.truth import truth
 

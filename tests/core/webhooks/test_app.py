@@ -7,11 +7,11 @@ import pytest
 from support.deliveries import (
     SECRET,
     STARTED_ENTRY,
-    ask,
     event_body,
+    send_request,
     sign,
 )
-from support.receiver_bench import Bench, live, open_sqlite
+from support.servers.receivers import InProcessReceiver, open_sqlite, send_lifespan
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.webhooks.app import Receiver
@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "events.sqlite")
+def bench(tmp_path: Path) -> InProcessReceiver:
+    return InProcessReceiver(tmp_path / "events.sqlite")
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def bench(tmp_path: Path) -> Bench:
         ("/airflow/toggl/webhooks/toggl_default", "/airflow"),
     ],
 )
-def test_it_is_found_alone_and_mounted(bench: Bench, path: str, root_path: str) -> None:
+def test_it_is_found_alone_and_mounted(bench: InProcessReceiver, path: str, root_path: str) -> None:
     assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=path, root_path=root_path).status == 200
 
 
 def test_without_connections_everything_is_404(tmp_path: Path) -> None:
     receiver = Receiver([], lambda conn_id: None, lambda store: open_sqlite(tmp_path / "x.sqlite"))
-    assert asyncio.run(ask(receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+    assert asyncio.run(send_request(receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
 
 
 def test_each_connection_has_its_store(tmp_path: Path) -> None:
@@ -51,9 +51,11 @@ def test_each_connection_has_its_store(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         for conn_id in ("one", "two"):
-            answered = await ask(receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=f"/webhooks/{conn_id}")
+            answered = await send_request(
+                receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=f"/webhooks/{conn_id}"
+            )
             assert answered.status == 200
-        await live(receiver, "lifespan.shutdown")
+        await send_lifespan(receiver, "lifespan.shutdown")
 
     asyncio.run(scenario())
     for conn_id in ("one", "two"):
@@ -61,12 +63,12 @@ def test_each_connection_has_its_store(tmp_path: Path) -> None:
             assert [one.event.conn_id for one in store.read(0)] == [conn_id]
 
 
-def test_a_server_s_life_begins_and_ends(bench: Bench) -> None:
-    answered = asyncio.run(live(bench.receiver, "lifespan.startup", "lifespan.shutdown"))
+def test_a_server_s_life_begins_and_ends(bench: InProcessReceiver) -> None:
+    answered = asyncio.run(send_lifespan(bench.receiver, "lifespan.startup", "lifespan.shutdown"))
     assert answered == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-def test_another_event_loop_is_served_as_the_first(bench: Bench) -> None:
+def test_another_event_loop_is_served_as_the_first(bench: InProcessReceiver) -> None:
     for number in range(1, 4):
         body = event_body(number)
         assert bench.ask(body, signature=sign(body)).status == 200

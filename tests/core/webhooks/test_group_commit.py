@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from support.receiver_bench import open_sqlite
+from support.servers.receivers import open_sqlite
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, EventStoreUnavailable

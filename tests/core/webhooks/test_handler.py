@@ -21,13 +21,13 @@ from support.deliveries import (
     SECRET,
     STARTED_ENTRY,
     VALIDATION_PING,
-    Answered,
-    ask,
+    AsgiResponse,
     event_body,
+    send_request,
     sign,
 )
-from support.mutations import Delivery, is_event, mutate
-from support.receiver_bench import Bench, open_sqlite
+from support.malformed_deliveries import Delivery, is_event, mutate_delivery
+from support.servers.receivers import InProcessReceiver, open_sqlite
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
@@ -37,8 +37,8 @@ from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection, p
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "events.sqlite")
+def bench(tmp_path: Path) -> InProcessReceiver:
+    return InProcessReceiver(tmp_path / "events.sqlite")
 
 
 @contextmanager
@@ -51,9 +51,9 @@ def locked(path: Path) -> Iterator[None]:
     connection.close()
 
 
-def test_a_signed_event_is_stored_before_it_is_answered(bench: Bench) -> None:
-    async def scenario() -> Answered:
-        answered = await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+def test_a_signed_event_is_stored_before_it_is_answered(bench: InProcessReceiver) -> None:
+    async def scenario() -> AsgiResponse:
+        answered = await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
         assert [one.event.body for one in bench.stored()] == [STARTED_ENTRY]
         return answered
 
@@ -62,7 +62,7 @@ def test_a_signed_event_is_stored_before_it_is_answered(bench: Bench) -> None:
     assert answered.headers["content-type"] == "application/json"
 
 
-def test_a_duplicate_gets_what_the_first_one_got(bench: Bench) -> None:
+def test_a_duplicate_gets_what_the_first_one_got(bench: InProcessReceiver) -> None:
     body = event_body(7)
     again = body.replace(b'"timestamp":"2', b'"timestamp":"1')
     first, same = bench.ask(body, signature=sign(body)), bench.ask(body, signature=sign(body))
@@ -70,7 +70,7 @@ def test_a_duplicate_gets_what_the_first_one_got(bench: Bench) -> None:
     assert len(bench.stored()) == 1
 
 
-def test_the_published_ping_is_answered_without_a_code(bench: Bench) -> None:
+def test_the_published_ping_is_answered_without_a_code(bench: InProcessReceiver) -> None:
     answered = bench.ask(PUBLISHED_PING, signature=PUBLISHED_SIGNATURE)
     assert answered.status == 200
     assert "validation_code" not in answered.json()
@@ -78,7 +78,9 @@ def test_the_published_ping_is_answered_without_a_code(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("body", "subscription_id"), [(PUBLISHED_PING, 6), (VALIDATION_PING, 10710)])
-def test_a_signed_ping_leaves_a_mark_and_any_other_none(bench: Bench, body: bytes, subscription_id: int) -> None:
+def test_a_signed_ping_leaves_a_mark_and_any_other_none(
+    bench: InProcessReceiver, body: bytes, subscription_id: int
+) -> None:
     name = ping_mark("toggl_default", subscription_id)
     with SqliteEventStore(bench.path) as store:
         store.prepare()
@@ -88,7 +90,7 @@ def test_a_signed_ping_leaves_a_mark_and_any_other_none(bench: Bench, body: byte
         assert store.find_mark(name) is not None
 
 
-def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: Bench) -> None:
+def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: InProcessReceiver) -> None:
     def fail() -> SqliteEventStore:
         raise EventStoreUnavailable("down")
 
@@ -96,7 +98,7 @@ def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: Bench) -> 
     assert bench.ask(PUBLISHED_PING, signature=sign(PUBLISHED_PING)).status == 200
 
 
-def test_a_validation_code_is_said_again_and_kept(bench: Bench) -> None:
+def test_a_validation_code_is_said_again_and_kept(bench: InProcessReceiver) -> None:
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
     assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
     assert bench.stored() == []
@@ -107,13 +109,13 @@ def test_a_validation_code_is_said_again_and_kept(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("signature", [None, sign(VALIDATION_PING, "another"), "sha256=nothing"])
-def test_a_validation_code_is_said_to_nobody_who_did_not_sign(bench: Bench, signature: str | None) -> None:
+def test_a_validation_code_is_said_to_nobody_who_did_not_sign(bench: InProcessReceiver, signature: str | None) -> None:
     answered = bench.ask(VALIDATION_PING, signature=signature)
     assert answered.status in (400, 401)
     assert CODE.encode() not in answered.body
 
 
-def test_a_validation_code_is_said_again_also_where_it_cannot_be_kept(bench: Bench) -> None:
+def test_a_validation_code_is_said_again_also_where_it_cannot_be_kept(bench: InProcessReceiver) -> None:
     def fail() -> SqliteEventStore:
         raise EventStoreUnavailable("down")
 
@@ -122,7 +124,7 @@ def test_a_validation_code_is_said_again_also_where_it_cannot_be_kept(bench: Ben
     assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
 
 
-def test_an_asynchronous_validation_keeps_the_code_and_does_not_say_it(bench: Bench) -> None:
+def test_an_asynchronous_validation_keeps_the_code_and_does_not_say_it(bench: InProcessReceiver) -> None:
     bench.connections["toggl_default"] = ReceivingConnection("toggl_default", (SECRET,), echoes=False)
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
     assert answered.status == 200
@@ -147,19 +149,19 @@ def test_an_asynchronous_validation_keeps_the_code_and_does_not_say_it(bench: Be
         "/webhooks/toggl_default\x00",
     ],
 )
-def test_another_path_is_404_and_nothing_is_looked_up(bench: Bench, path: str) -> None:
+def test_another_path_is_404_and_nothing_is_looked_up(bench: InProcessReceiver, path: str) -> None:
     assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=path).status == 404
     assert bench.looked_up == bench.opened == []
 
 
-def test_a_connection_that_was_removed_is_503(bench: Bench) -> None:
+def test_a_connection_that_was_removed_is_503(bench: InProcessReceiver) -> None:
     answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path="/toggl/webhooks/removed")
     assert answered.status == 503
     assert int(answered.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-def test_only_post_is_allowed(bench: Bench, method: str) -> None:
+def test_only_post_is_allowed(bench: InProcessReceiver, method: str) -> None:
     answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), method=method)
     assert (answered.status, answered.headers["allow"]) == (405, "POST")
 
@@ -177,7 +179,9 @@ def test_only_post_is_allowed(bench: Bench, method: str) -> None:
     ],
     ids=["no signature", "wrong", "of other bytes", "not ASCII", "two", "no length", "too long"],
 )
-def test_what_is_refused_is_not_stored_but_why_is_told(bench: Bench, options: dict[str, Any], status: int) -> None:
+def test_what_is_refused_is_not_stored_but_why_is_told(
+    bench: InProcessReceiver, options: dict[str, Any], status: int
+) -> None:
     answered = bench.ask(STARTED_ENTRY, **options)
     assert answered.status == status
     assert set(answered.json()) == {"refused"}
@@ -189,13 +193,13 @@ def test_what_is_refused_is_not_stored_but_why_is_told(bench: Bench, options: di
 
 def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handler, "PERIOD", 0.01)
-    bench = Bench(tmp_path / "events.sqlite")
+    bench = InProcessReceiver(tmp_path / "events.sqlite")
 
     expected = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
 
     async def scenario() -> None:
         for _ in range(2):
-            await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+            await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
         await until(lambda: samples() == expected)
 
     def samples() -> dict[str, float]:
@@ -206,7 +210,7 @@ def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypa
     bench.run(scenario)
 
 
-def test_nothing_is_read_of_a_body_that_is_unsigned(bench: Bench) -> None:
+def test_nothing_is_read_of_a_body_that_is_unsigned(bench: InProcessReceiver) -> None:
     async def scenario() -> None:
         async def receive() -> dict[str, Any]:
             raise AssertionError("the body was asked for")
@@ -223,22 +227,22 @@ def test_nothing_is_read_of_a_body_that_is_unsigned(bench: Bench) -> None:
     bench.run(scenario)
 
 
-def test_a_body_in_pieces_is_capped_while_it_is_read(bench: Bench) -> None:
+def test_a_body_in_pieces_is_capped_while_it_is_read(bench: InProcessReceiver) -> None:
     pieces = [b"x" * 65536] * 20
     assert bench.ask(pieces, signature=sign(b"".join(pieces))).status == 413
 
 
-def test_a_body_in_pieces_is_verified_as_a_whole(bench: Bench) -> None:
+def test_a_body_in_pieces_is_verified_as_a_whole(bench: InProcessReceiver) -> None:
     pieces = [STARTED_ENTRY[:10], STARTED_ENTRY[10:11], STARTED_ENTRY[11:]]
     assert bench.ask(pieces, signature=sign(STARTED_ENTRY)).status == 200
 
 
-def test_a_sender_that_hangs_up_is_not_answered(bench: Bench) -> None:
+def test_a_sender_that_hangs_up_is_not_answered(bench: InProcessReceiver) -> None:
     assert bench.ask(STARTED_ENTRY[:100], signature=sign(STARTED_ENTRY), cut=True).status == 0
     assert bench.stored() == []
 
 
-def test_a_signed_body_that_is_no_event_is_400(bench: Bench) -> None:
+def test_a_signed_body_that_is_no_event_is_400(bench: InProcessReceiver) -> None:
     for body in (b"", b"[]", b"{", b"[" * 100_000, b'{"event_id":NaN,"subscription_id":1}'):
         assert bench.ask(body, signature=sign(body)).status == 400, body[:50]
 
@@ -261,7 +265,7 @@ def test_a_signed_body_that_is_no_event_is_400(bench: Bench) -> None:
     ],
     ids=str,
 )
-def test_a_signed_event_is_kept_however_odd(bench: Bench, changes: dict[str, Any]) -> None:
+def test_a_signed_event_is_kept_however_odd(bench: InProcessReceiver, changes: dict[str, Any]) -> None:
     body = event_body(9, **changes)
     assert bench.ask(body, signature=sign(body)).status == 200
     (stored,) = bench.stored()
@@ -269,26 +273,26 @@ def test_a_signed_event_is_kept_however_odd(bench: Bench, changes: dict[str, Any
     assert stored.event.oddity or changes == {"payload": None} or "event_id" in changes or "subscription_id" in changes
 
 
-def test_a_new_secret_counts_at_once_although_the_connection_was_kept(bench: Bench) -> None:
+def test_a_new_secret_counts_at_once_although_the_connection_was_kept(bench: InProcessReceiver) -> None:
     async def scenario() -> None:
-        assert (await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+        assert (await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
         bench.connections["toggl_default"] = ReceivingConnection("toggl_default", ("brand-new", SECRET))
         body = event_body(2)
-        assert (await ask(bench.receiver, body, signature=sign(body, "brand-new"))).status == 200
-        assert (await ask(bench.receiver, event_body(3), signature=sign(body, "brand-new"))).status == 401
+        assert (await send_request(bench.receiver, body, signature=sign(body, "brand-new"))).status == 200
+        assert (await send_request(bench.receiver, event_body(3), signature=sign(body, "brand-new"))).status == 401
 
     bench.run(scenario)
 
 
 def test_a_flood_of_wrong_signatures_causes_few_looks_and_lets_right_ones_through(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "events.sqlite", pause=0.2)
+    bench = InProcessReceiver(tmp_path / "events.sqlite", pause=0.2)
 
     async def scenario() -> None:
-        wrong = [ask(bench.receiver, STARTED_ENTRY, signature=sign(b"")) for _ in range(500)]
+        wrong = [send_request(bench.receiver, STARTED_ENTRY, signature=sign(b"")) for _ in range(500)]
         flood = asyncio.gather(*wrong)
         for number in range(50):
             body = event_body(100 + number)
-            assert (await ask(bench.receiver, body, signature=sign(body))).status == 200
+            assert (await send_request(bench.receiver, body, signature=sign(body))).status == 200
         assert {answered.status for answered in await flood} == {401}
 
     bench.run(scenario)
@@ -296,35 +300,35 @@ def test_a_flood_of_wrong_signatures_causes_few_looks_and_lets_right_ones_throug
 
 
 def test_bodies_with_wrong_signatures_hold_little_memory(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "events.sqlite", pause=0.1, doubted=100_000)
+    bench = InProcessReceiver(tmp_path / "events.sqlite", pause=0.1, doubted=100_000)
     body = b"x" * 10_000
 
-    async def scenario() -> list[Answered]:
-        await ask(bench.receiver, body, signature=sign(b""))
-        return await asyncio.gather(*(ask(bench.receiver, body, signature=sign(b"")) for _ in range(30)))
+    async def scenario() -> list[AsgiResponse]:
+        await send_request(bench.receiver, body, signature=sign(b""))
+        return await asyncio.gather(*(send_request(bench.receiver, body, signature=sign(b"")) for _ in range(30)))
 
     statuses = [answered.status for answered in bench.run(scenario)]
     assert (statuses.count(401), statuses.count(503)) == (10, 20)
 
 
-def test_a_store_that_is_down_is_503_and_tried_again(bench: Bench) -> None:
+def test_a_store_that_is_down_is_503_and_tried_again(bench: InProcessReceiver) -> None:
     def fail() -> SqliteEventStore:
         raise EventStoreUnavailable("down")
 
     working, bench.open_store = bench.open_store, fail
 
     async def scenario() -> None:
-        answered = await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        answered = await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
         assert answered.status == 503
         assert int(answered.headers["retry-after"]) > 0
         bench.open_store = working
-        assert (await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
+        assert (await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
 
     bench.run(scenario)
 
 
 def test_a_locked_store_is_503_in_time(tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "events.sqlite", store_patience=0.2)
+    bench = InProcessReceiver(tmp_path / "events.sqlite", store_patience=0.2)
     assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY)).status == 200
     with locked(bench.path):
         body = event_body(2)
@@ -332,7 +336,7 @@ def test_a_locked_store_is_503_in_time(tmp_path: Path) -> None:
     assert bench.ask(body, signature=sign(body)).status == 200
 
 
-def test_a_fault_of_the_program_is_503_and_says_nothing_of_it(bench: Bench) -> None:
+def test_a_fault_of_the_program_is_503_and_says_nothing_of_it(bench: InProcessReceiver) -> None:
     def fail() -> SqliteEventStore:
         raise ZeroDivisionError("a private matter")
 
@@ -344,7 +348,7 @@ def test_a_fault_of_the_program_is_503_and_says_nothing_of_it(bench: Bench) -> N
     assert any("ZeroDivisionError" in line for line in lines)
 
 
-def test_a_fault_while_handling_is_503(bench: Bench) -> None:
+def test_a_fault_while_handling_is_503(bench: InProcessReceiver) -> None:
     async def receive() -> dict[str, Any]:
         raise ZeroDivisionError
 
@@ -359,24 +363,24 @@ def test_a_fault_while_handling_is_503(bench: Bench) -> None:
     assert statuses[0] == 503
 
 
-def test_health_is_told(bench: Bench) -> None:
+def test_health_is_told(bench: InProcessReceiver) -> None:
     answered = bench.ask(path="/toggl/health", method="GET")
     assert (answered.status, answered.json()) == (200, {"status": "ok"})
     assert bench.looked_up == []
 
 
 def test_every_outcome_is_counted_and_explained_in_one_line_without_secret_or_payload(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: InProcessReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        await ask(bench.receiver, VALIDATION_PING, signature=sign(VALIDATION_PING))
+        await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        await send_request(bench.receiver, VALIDATION_PING, signature=sign(VALIDATION_PING))
         for _ in range(100):
-            await ask(bench.receiver, STARTED_ENTRY)
-        await ask(bench.receiver, STARTED_ENTRY, signature=sign(b""))
-        await ask(bench.receiver, b"{", signature=sign(b"{"))
-        await ask(bench.receiver, path="/toggl/webhooks/\nother")
+            await send_request(bench.receiver, STARTED_ENTRY)
+        await send_request(bench.receiver, STARTED_ENTRY, signature=sign(b""))
+        await send_request(bench.receiver, b"{", signature=sign(b"{"))
+        await send_request(bench.receiver, path="/toggl/webhooks/\nother")
 
     with caplog.at_level(logging.INFO), all_logs() as lines:
         bench.run(scenario)
@@ -390,27 +394,29 @@ def test_every_outcome_is_counted_and_explained_in_one_line_without_secret_or_pa
     assert "\nother" not in text
 
 
-def send_all(bench: Bench, deliveries: list[Delivery]) -> list[Answered]:
+def send_all(bench: InProcessReceiver, deliveries: list[Delivery]) -> list[AsgiResponse]:
     """Send deliveries, some hundred at a time."""
     name = HEADER.lower().encode()
 
-    async def scenario() -> list[Answered]:
-        answers: list[Answered] = []
+    async def scenario() -> list[AsgiResponse]:
+        answers: list[AsgiResponse] = []
         for start in range(0, len(deliveries), 200):
             together = deliveries[start : start + 200]
             headers = [[(name, value) for value in one.signatures] for one in together]
-            asked = [ask(bench.receiver, one.body, headers=own) for one, own in zip(together, headers, strict=True)]
+            asked = [
+                send_request(bench.receiver, one.body, headers=own) for one, own in zip(together, headers, strict=True)
+            ]
             answers += await asyncio.gather(*asked)
         return answers
 
-    answers: list[Answered] = bench.run(scenario)
+    answers: list[AsgiResponse] = bench.run(scenario)
     return answers
 
 
 @pytest.mark.parametrize("number", [10_000])
-def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: Bench, number: int) -> None:
+def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: InProcessReceiver, number: int) -> None:
     chance = random.Random(20260310)
-    deliveries = [mutate(chance) for _ in range(number)]
+    deliveries = [mutate_delivery(chance) for _ in range(number)]
     answers = send_all(bench, deliveries)
     assert {answered.status for answered in answers} <= {200, 400, 401}
     for one, answered in zip(deliveries, answers, strict=True):

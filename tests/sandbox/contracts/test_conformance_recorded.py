@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-from support.package_sources import ROOT
-from support.sandboxes import Caller, Host, build_still_world
+from support.repository import ROOT
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
 
-from airflow_provider_toggl.sandbox import writes
-from airflow_provider_toggl.sandbox.model import Project, TimeEntry
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import create_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
+from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
 
 FOLDER = Path(os.environ.get("TOGGL_RECORDED") or ROOT.parent / "shared" / "toggl-recorded")
 FILE = FOLDER / "interactions.jsonl"
@@ -62,7 +63,7 @@ def recorded_at(one: dict[str, Any]) -> datetime:
 class Stage:
     """A world made so that a recorded request finds in it what it found in Toggl."""
 
-    def __init__(self, host: Host, one: dict[str, Any]) -> None:
+    def __init__(self, host: SandboxHost, one: dict[str, Any]) -> None:
         self.one = one
         self.now = recorded_at(one)
         old = self.now < datetime(2024, 6, 1, tzinfo=timezone.utc)
@@ -72,7 +73,7 @@ class Stage:
         self.world.owner.timezone = zone
         for group in self.world.groups.values():
             group.user_ids = [self.world.owner.id]
-        self.toggl = Caller(host.serve(self.world))
+        self.toggl = ApiCaller(host.serve(self.world))
         self.ids: dict[int, int] = {}
         self.prepare()
 
@@ -134,7 +135,7 @@ class Stage:
             "tags": row["tags"] or [],
             "project_id": self.project(row["project_id"]) if row["project_id"] else None,
         }
-        entry = writes.create_entry(self.world, self.world.owner, payload)
+        entry = create_entry(WriteRequest(self.world, self.world.owner, payload))
         self.ids[row["id"]] = entry.id
         if row["server_deleted_at"]:
             self.world.mark_deleted(entry, self.world.owner)
@@ -148,7 +149,7 @@ class Stage:
             "duration": seconds,
             "description": "something",
         }
-        return writes.create_entry(self.world, self.world.owner, payload)
+        return create_entry(WriteRequest(self.world, self.world.owner, payload))
 
     def make_report(self, rows: list[dict[str, Any]]) -> None:
         """Make as many entries as the report had in all: two full pages of the long one."""
@@ -229,7 +230,7 @@ def differences(ours: Any, theirs: Any, where: str = "$") -> list[str]:
 
 
 @pytest.mark.parametrize("number", numbers(), ids=title)
-def test_a_recorded_request_is_answered_in_the_same_shape(sandbox_host: Host, number: int) -> None:
+def test_a_recorded_request_is_answered_in_the_same_shape(sandbox_host: SandboxHost, number: int) -> None:
     one = recordings()[number]
     stage = Stage(sandbox_host, one)
     answer = stage.replay()

@@ -11,13 +11,14 @@ from typing import Any
 import jsonschema
 import pytest
 import requests
-from support.callbacks import open_callback
-from support.package_sources import ROOT
-from support.sandboxes import Caller, Host, build_still_world
+from support.repository import ROOT
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
+from support.servers.http import open_callback
 
-from airflow_provider_toggl.sandbox import reports, v9
 from airflow_provider_toggl.sandbox.control import Sandbox
-from airflow_provider_toggl.sandbox.webhooks.api import Webhooks
+from airflow_provider_toggl.sandbox.reports_v3 import detailed
+from airflow_provider_toggl.sandbox.rest_v9 import workspaces
+from airflow_provider_toggl.sandbox.webhooks.api import WebhookEndpoints
 
 FOLDER = Path(os.environ.get("TOGGL_CONTRACTS") or ROOT.parent / "shared" / "toggl-swagger")
 TRACK, REPORTS, WEBHOOKS = "toggl-track-api-v9.json", "toggl-reports-v3.json", "toggl-webhooks-v1.json"
@@ -213,7 +214,7 @@ def answer_schema(endpoint: str, status: int) -> dict[str, Any] | None:
 class Checked:
     """A caller whose every answer is checked against the contract."""
 
-    def __init__(self, toggl: Caller) -> None:
+    def __init__(self, toggl: ApiCaller) -> None:
         self.toggl = toggl
         self.problems: list[str] = []
         self.world = toggl.world
@@ -360,9 +361,9 @@ def be_refused(to: Checked) -> None:
 
 
 @pytest.fixture
-def checked(sandbox_host: Host) -> Iterator[Checked]:
-    callers: list[Caller] = []
-    caller = Caller(sandbox_host.serve(build_still_world()))
+def checked(sandbox_host: SandboxHost) -> Iterator[Checked]:
+    callers: list[ApiCaller] = []
+    caller = ApiCaller(sandbox_host.serve(build_still_world()))
     callers.append(caller)
     yield Checked(caller)
     for one in callers:
@@ -387,13 +388,13 @@ def test_every_answer_validates_against_toggl_s_own_definitions(checked: Checked
     read_everything(checked)
     be_refused(checked)
     assert checked.problems == []
-    named = {f"{route.method} {route.shown}" for route in (*v9.ROUTES, *reports.ROUTES)}
+    named = {f"{route.method} {route.shown}" for route in (*workspaces.ROUTES, *detailed.ROUTES)}
     missed = {endpoint_in_file(endpoint)[1] for endpoint in named - SEEN}
     assert missed == NOT_IN_THE_FILE
 
 
 def test_every_endpoint_of_the_sandbox_is_one_of_toggl_s() -> None:
-    named = {f"{route.method} {route.shown}" for route in (*v9.ROUTES, *reports.ROUTES)}
+    named = {f"{route.method} {route.shown}" for route in (*workspaces.ROUTES, *detailed.ROUTES)}
     unknown = {name for file, name in map(endpoint_in_file, named) if name not in operations(file)}
     assert unknown == NOT_IN_THE_FILE
 
@@ -401,7 +402,9 @@ def test_every_endpoint_of_the_sandbox_is_one_of_toggl_s() -> None:
 def webhook_endpoints() -> set[str]:
     world = build_still_world(entries=0)
     sandbox = Sandbox.around(world, world.settings)
-    return {f"{route.method} {route.shown}" for route in Webhooks(sandbox.book, sandbox.engine).routes()}
+    return {
+        f"{route.method} {route.shown}" for route in WebhookEndpoints(sandbox.registry, sandbox.dispatcher).routes()
+    }
 
 
 def documented_texts(endpoint: str, status: int) -> list[re.Pattern[str]]:
@@ -443,7 +446,9 @@ def be_refused_webhooks(to: Checked, url: str) -> None:
         to.ask("POST", "webhooks/subscriptions/{ws}", {**good, **fields})
 
 
-@pytest.mark.parametrize("settings", [{}, {"webhook_list_tells_secret": False}], ids=["default", "no secrets in lists"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"webhook_list_returns_secret": False}], ids=["default", "no secrets in lists"]
+)
 def test_every_answer_of_webhooks_validates_too_and_refuses_in_documented_words(
     checked: Checked, settings: dict[str, Any]
 ) -> None:

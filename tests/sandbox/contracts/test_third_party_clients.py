@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.package_sources import ROOT
+from support.repository import ROOT
 
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 

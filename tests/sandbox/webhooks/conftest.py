@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.callbacks import Callback, open_callback
-from support.sandbox_webhooks import Webhooks
-from support.sandboxes import Caller
+from support.sandboxes import ApiCaller, WebhookCaller
+from support.servers.http import Callback, open_callback
 
 
 @pytest.fixture
-def webhooks(toggl: Caller) -> Webhooks:
-    return Webhooks(toggl)
+def webhooks(toggl: ApiCaller) -> WebhookCaller:
+    return WebhookCaller(toggl)
 
 
 @pytest.fixture
@@ -21,6 +20,6 @@ def callback() -> Iterator[Callback]:
 
 
 @pytest.fixture
-def subscribed(webhooks: Webhooks, callback: Callback) -> dict[str, Any]:
+def subscribed(webhooks: WebhookCaller, callback: Callback) -> dict[str, Any]:
     """A subscription to everything, enabled and validated."""
     return webhooks.subscribe(callback.url)

@@ -3,10 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.callbacks import Callback, open_callback
-from support.http_servers import http_answer, tiny_server
-from support.sandbox_webhooks import ALL, SECRET, Webhooks, events_of
-from support.sandboxes import Caller
+from support.sandboxes import ALL, SECRET, ApiCaller, WebhookCaller, events_of
+from support.servers.http import Callback, http_response, open_callback, tiny_server
 
 from airflow_provider_toggl.sandbox.server import free_port
 
@@ -19,7 +17,7 @@ def filters(*names: str) -> list[dict[str, str]]:
     return [dict(zip(("entity", "action"), name.split("."), strict=True)) for name in names]
 
 
-def test_filters_and_status_are_told_to_everybody(webhooks: Webhooks) -> None:
+def test_filters_and_status_are_told_to_everybody(webhooks: WebhookCaller) -> None:
     webhooks.toggl.session.auth = None
     entities = webhooks.call("GET", "event_filters").json()
     assert len(entities) == 9
@@ -29,13 +27,13 @@ def test_filters_and_status_are_told_to_everybody(webhooks: Webhooks) -> None:
 
 
 @pytest.mark.parametrize(("plan", "limits"), [("free", (1, 3)), ("starter", (2, 6)), ("premium", (3, 12))])
-def test_limits_are_those_of_the_plan(webhooks: Webhooks, plan: str, limits: tuple[int, int]) -> None:
+def test_limits_are_those_of_the_plan(webhooks: WebhookCaller, plan: str, limits: tuple[int, int]) -> None:
     webhooks.sandbox.set(plan=plan)
     told = webhooks.call("GET", f"limits/{webhooks.sandbox.workspace_id}").json()
     assert (told["max_webhooks"], told["max_events_per_webhook"]) == limits
 
 
-def test_a_subscription_is_made_validated_and_listed(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_subscription_is_made_validated_and_listed(webhooks: WebhookCaller, callback: Callback) -> None:
     made = webhooks.subscribe(callback.url, event_filters=filters("time_entry.*", "project.created"))
     assert made["validated_at"] is not None
     assert made == {
@@ -57,21 +55,21 @@ def test_a_subscription_is_made_validated_and_listed(webhooks: Webhooks, callbac
     assert ping["subscription_id"] == made["subscription_id"]
 
 
-def test_without_a_secret_one_is_made_up(webhooks: Webhooks, callback: Callback) -> None:
+def test_without_a_secret_one_is_made_up(webhooks: WebhookCaller, callback: Callback) -> None:
     assert len(webhooks.subscribe(callback.url, secret=None)["secret"]) == 20
 
 
 def test_it_is_disabled_unless_it_says_otherwise_and_probed_all_the_same(
-    webhooks: Webhooks, callback: Callback
+    webhooks: WebhookCaller, callback: Callback
 ) -> None:
     assert webhooks.subscribe(callback.url, enabled=None)["enabled"] is False
     assert callback.pings == 1
 
 
-def test_a_callback_that_fails_its_probe_makes_no_subscription(webhooks: Webhooks) -> None:
+def test_a_callback_that_fails_its_probe_makes_no_subscription(webhooks: WebhookCaller) -> None:
     gone = f"http://127.0.0.1:{free_port('127.0.0.1')}/hook"
     with open_callback(status=500) as failing, tiny_server() as elsewhere:
-        elsewhere.reply = lambda _: http_answer(302, location=failing.url)
+        elsewhere.reply = lambda _: http_response(302, location=failing.url)
         answers = {url: webhooks.create(url) for url in (failing.url, gone, elsewhere.url, "ftp://x/", "no-url")}
         texts = {url: answer.json() for url, answer in answers.items()}
         assert {answer.status_code for answer in answers.values()} == {400}
@@ -118,27 +116,27 @@ def test_a_callback_that_fails_its_probe_makes_no_subscription(webhooks: Webhook
     ],
 )
 def test_what_cannot_be_is_refused_with_the_documented_text(
-    webhooks: Webhooks, changes: dict[str, Any], said: str
+    webhooks: WebhookCaller, changes: dict[str, Any], said: str
 ) -> None:
     answer = webhooks.create(NOWHERE, **changes)
     assert (answer.status_code, answer.json()) == (400, said)
     assert webhooks.sandbox.webhook_deliveries()["outcomes"] == {}
 
 
-def test_an_entity_that_nobody_knows_is_taken_and_never_told_of(webhooks: Webhooks, callback: Callback) -> None:
+def test_an_entity_that_nobody_knows_is_taken_and_never_told_of(webhooks: WebhookCaller, callback: Callback) -> None:
     webhooks.subscribe(callback.url, event_filters=filters("unheard_of.created"))
     webhooks.sandbox.mutate(seed=1, n=10)
     assert webhooks.sandbox.webhook_events() == []
 
 
-def test_errors_can_be_plain_text(webhooks: Webhooks) -> None:
+def test_errors_can_be_plain_text(webhooks: WebhookCaller) -> None:
     webhooks.sandbox.set(webhook_errors="text")
     answer = webhooks.create(NOWHERE, description="")
     assert answer.text == "Subscription description must not be empty"
     assert answer.headers["content-type"].startswith("text/plain")
 
 
-def test_a_star_may_count_as_all_that_it_lets_through(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_star_may_count_as_all_that_it_lets_through(webhooks: WebhookCaller, callback: Callback) -> None:
     webhooks.sandbox.set(webhook_star_counts="events")
     answer = webhooks.create(callback.url)
     assert answer.status_code == 400
@@ -146,7 +144,7 @@ def test_a_star_may_count_as_all_that_it_lets_through(webhooks: Webhooks, callba
     webhooks.subscribe(callback.url, event_filters=filters("tag.*"))
 
 
-def test_a_description_belongs_to_one(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_description_belongs_to_one(webhooks: WebhookCaller, callback: Callback) -> None:
     webhooks.sandbox.set(plan="premium")
     webhooks.subscribe(callback.url)
     ws = webhooks.sandbox.workspace_id
@@ -154,7 +152,7 @@ def test_a_description_belongs_to_one(webhooks: Webhooks, callback: Callback) ->
     assert answer.json() == f"Subscription description 'airflow' is already in use for workspace {ws}"
 
 
-def test_no_more_are_enabled_than_the_plan_has(webhooks: Webhooks, callback: Callback) -> None:
+def test_no_more_are_enabled_than_the_plan_has(webhooks: WebhookCaller, callback: Callback) -> None:
     first = webhooks.subscribe(callback.url)
     said = (
         f"User {webhooks.world.owner.id} already reached the limit of 1 enabled subscriptions for workspace "
@@ -168,7 +166,7 @@ def test_no_more_are_enabled_than_the_plan_has(webhooks: Webhooks, callback: Cal
     assert webhooks.call("PATCH", webhooks.path(second), {"enabled": True}).json()["enabled"] is True
 
 
-def test_enabling_probes_and_disabling_does_not(webhooks: Webhooks, callback: Callback) -> None:
+def test_enabling_probes_and_disabling_does_not(webhooks: WebhookCaller, callback: Callback) -> None:
     made = webhooks.subscribe(callback.url)
     assert webhooks.call("PATCH", webhooks.path(made), {"enabled": False}).json()["enabled"] is False
     assert callback.pings == 1
@@ -180,13 +178,15 @@ def test_enabling_probes_and_disabling_does_not(webhooks: Webhooks, callback: Ca
     assert webhooks.call("PATCH", webhooks.path(made), {"enabled": "yes"}).json() == "Invalid JSON input"
 
 
-def test_a_ping_has_the_code_only_while_it_is_needed(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_ping_has_the_code_only_while_it_is_needed(webhooks: WebhookCaller, callback: Callback) -> None:
     made = webhooks.subscribe(callback.url)
     assert webhooks.call("POST", f"ping/{webhooks.path(made).partition('/')[2]}").json() == {"status": "OK"}
     assert ["validation_code" in body for body in callback.bodies] == [True, False]
 
 
-def test_a_callback_that_does_not_say_the_code_is_validated_by_the_link(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_callback_that_does_not_say_the_code_is_validated_by_the_link(
+    webhooks: WebhookCaller, callback: Callback
+) -> None:
     callback.echoes = False
     made = webhooks.subscribe(callback.url)
     assert (made["validated_at"], made["enabled"]) == (None, True)
@@ -203,7 +203,7 @@ def test_a_callback_that_does_not_say_the_code_is_validated_by_the_link(webhooks
     assert len(events_of(callback)) == 1
 
 
-def test_a_wrong_code_validates_nothing(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_wrong_code_validates_nothing(webhooks: WebhookCaller, callback: Callback) -> None:
     callback.echoes = False
     made = webhooks.subscribe(callback.url)
     id_, ws = made["subscription_id"], webhooks.sandbox.workspace_id
@@ -214,20 +214,22 @@ def test_a_wrong_code_validates_nothing(webhooks: Webhooks, callback: Callback) 
     assert webhooks.one()["validated_at"] is None
 
 
-def test_the_answer_to_a_creation_may_not_know_yet_that_it_is_validated(webhooks: Webhooks, callback: Callback) -> None:
+def test_the_answer_to_a_creation_may_not_know_yet_that_it_is_validated(
+    webhooks: WebhookCaller, callback: Callback
+) -> None:
     webhooks.sandbox.set(webhook_validated_in_answer=False)
     assert webhooks.subscribe(callback.url)["validated_at"] is None
     assert webhooks.one()["validated_at"] is not None
 
 
-def replaced(webhooks: Webhooks, made: dict[str, Any], **changes: Any) -> Any:
+def replaced(webhooks: WebhookCaller, made: dict[str, Any], **changes: Any) -> Any:
     names = ("url_callback", "event_filters", "description", "enabled")
     body = {**{name: made[name] for name in names}, **changes}
     return webhooks.call("PUT", webhooks.path(made), body)
 
 
 def test_a_subscription_is_replaced_and_keeps_its_secret_unless_it_gets_another(
-    webhooks: Webhooks, callback: Callback
+    webhooks: WebhookCaller, callback: Callback
 ) -> None:
     made = webhooks.subscribe(callback.url)
     told = replaced(webhooks, made, description="new", event_filters=filters("tag.*")).json()
@@ -241,7 +243,7 @@ def test_a_subscription_is_replaced_and_keeps_its_secret_unless_it_gets_another(
     ("switch", "echoes", "validated"), [(True, True, True), (True, False, False), (False, False, True)]
 )
 def test_another_url_is_probed_and_validated_again_unless_switched_off(
-    webhooks: Webhooks, callback: Callback, switch: bool, echoes: bool, validated: bool
+    webhooks: WebhookCaller, callback: Callback, switch: bool, echoes: bool, validated: bool
 ) -> None:
     webhooks.sandbox.set(webhook_url_change_unvalidates=switch)
     made = webhooks.subscribe(callback.url)
@@ -252,7 +254,7 @@ def test_another_url_is_probed_and_validated_again_unless_switched_off(
         assert (told["url_callback"], told["validated_at"] is not None) == (other.url, validated)
 
 
-def test_a_replacement_whose_probe_fails_changes_nothing(webhooks: Webhooks, callback: Callback) -> None:
+def test_a_replacement_whose_probe_fails_changes_nothing(webhooks: WebhookCaller, callback: Callback) -> None:
     made = webhooks.subscribe(callback.url)
     with open_callback(status=500) as other:
         answer = replaced(webhooks, made, url_callback=other.url, description="new")
@@ -264,7 +266,7 @@ def test_a_replacement_whose_probe_fails_changes_nothing(webhooks: Webhooks, cal
     assert len(events_of(callback)) == 1
 
 
-def test_what_is_deleted_is_gone_and_frees_its_place(webhooks: Webhooks, callback: Callback) -> None:
+def test_what_is_deleted_is_gone_and_frees_its_place(webhooks: WebhookCaller, callback: Callback) -> None:
     made = webhooks.subscribe(callback.url)
     told = webhooks.call("DELETE", webhooks.path(made)).json()
     assert (told["enabled"], told["deleted_at"]) == (False, "2026-03-10T12:00:00.25Z")
@@ -284,23 +286,23 @@ def test_what_is_deleted_is_gone_and_frees_its_place(webhooks: Webhooks, callbac
 
 
 @pytest.mark.parametrize("path", ["subscriptions/1", "limits/1"])
-def test_somebody_else_s_workspace_is_not_accessible(webhooks: Webhooks, path: str) -> None:
+def test_somebody_else_s_workspace_is_not_accessible(webhooks: WebhookCaller, path: str) -> None:
     answer = webhooks.call("GET", path)
     assert (answer.status_code, answer.json()) == (403, "User not found/accessible for workspace")
 
 
-def test_only_a_token_signs_in(webhooks: Webhooks) -> None:
+def test_only_a_token_signs_in(webhooks: WebhookCaller) -> None:
     webhooks.toggl.session.auth = (webhooks.world.owner.email, webhooks.world.settings.password)
     assert webhooks.toggl.get("/me").status_code == 200
     assert webhooks.call("GET", webhooks.all).status_code == 401
 
 
-def test_who_is_no_administrator_sees_only_their_own(webhooks: Webhooks, callback: Callback) -> None:
+def test_who_is_no_administrator_sees_only_their_own(webhooks: WebhookCaller, callback: Callback) -> None:
     webhooks.sandbox.set(plan="premium")
     theirs = webhooks.subscribe(callback.url)
     person = next(one for one in webhooks.world.users.values() if not one.is_admin and one.deleted_at is None)
-    caller = Caller(webhooks.sandbox, person.token)
-    colleague = Webhooks(caller)
+    caller = ApiCaller(webhooks.sandbox, person.token)
+    colleague = WebhookCaller(caller)
     own = colleague.subscribe(callback.url, description="own")
     assert [one["subscription_id"] for one in colleague.call("GET", colleague.all).json()] == [own["subscription_id"]]
     assert colleague.call("DELETE", webhooks.path(theirs)).status_code == 404
@@ -309,13 +311,13 @@ def test_who_is_no_administrator_sees_only_their_own(webhooks: Webhooks, callbac
     caller.close()
 
 
-def test_lists_may_keep_secrets_to_themselves(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
-    webhooks.sandbox.set(webhook_list_tells_secret=False)
+def test_lists_may_keep_secrets_to_themselves(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
+    webhooks.sandbox.set(webhook_list_returns_secret=False)
     assert "secret" not in webhooks.one()
 
 
 def test_the_log_tells_events_in_pages_newest_first(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_events_page=2)
     for _ in range(3):
@@ -334,7 +336,7 @@ def test_the_log_tells_events_in_pages_newest_first(
     assert webhooks.call("GET", f"{path}?offset=x").status_code == 400
 
 
-def test_the_log_reaches_back_a_week(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
+def test_the_log_reaches_back_a_week(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     path = f"{webhooks.path(subscribed)}/events"
     webhooks.track()
     webhooks.flush()
@@ -344,28 +346,28 @@ def test_the_log_reaches_back_a_week(webhooks: Webhooks, subscribed: dict[str, A
     assert webhooks.call("GET", path).json() == {"total": 0, "events": []}
 
 
-def test_the_log_may_be_withdrawn(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
+def test_the_log_may_be_withdrawn(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     webhooks.sandbox.set(webhook_events_log=False)
     assert webhooks.call("GET", f"{webhooks.path(subscribed)}/events").status_code == 404
 
 
 @pytest.mark.parametrize("count", [False, True])
-def test_calls_take_quota_only_when_switched_on(webhooks: Webhooks, count: bool) -> None:
+def test_calls_take_quota_only_when_switched_on(webhooks: WebhookCaller, count: bool) -> None:
     webhooks.sandbox.set(quota_enforced=True, webhook_calls_count=count)
     statuses = [webhooks.call("GET", webhooks.all).status_code for _ in range(31)]
     assert statuses == [200] * 30 + [402 if count else 200]
     assert webhooks.call("GET", "status").status_code == 200
 
 
-def test_other_requests_go_on_while_a_callback_is_probed(webhooks: Webhooks) -> None:
+def test_other_requests_go_on_while_a_callback_is_probed(webhooks: WebhookCaller) -> None:
     with tiny_server() as server:
         others: list[int] = []
 
         def reply(_: Any) -> bytes:
-            caller = Caller(webhooks.sandbox)
+            caller = ApiCaller(webhooks.sandbox)
             others.append(caller.get("/me").status_code)
             caller.close()
-            return http_answer(200, b"{}")
+            return http_response(200, b"{}")
 
         server.reply = reply
         webhooks.subscribe(server.url, event_filters=ALL)

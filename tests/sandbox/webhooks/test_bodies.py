@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import PUBLISHED_PING, PUBLISHED_SIGNATURE, SECRET, STARTED_ENTRY, VALIDATION_PING
-from support.sandbox_webhooks import write_subscription
-from support.sandboxes import build_still_world
+from support.sandboxes import build_still_world, write_subscription
 
 from airflow_provider_toggl.sandbox.webhooks.bodies import (
     build_envelope,
@@ -21,14 +20,15 @@ from airflow_provider_toggl.sandbox.webhooks.bodies import (
     to_text,
     write_event,
 )
-from airflow_provider_toggl.sandbox.webhooks.book import Book, Event, Subscription
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
+from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 
 WORLD = build_still_world(entries=0)
 
 
-def subscription(id_: int, url: str, *, validated: bool, code: str = "") -> Subscription:
+def subscription(id_: int, url: str, *, validated: bool, code: str = "") -> WebhookSubscription:
     return write_subscription(
-        Book(WORLD),
+        WebhookRegistry(WORLD),
         WORLD,
         id=id_,
         url_callback=url,
@@ -38,9 +38,9 @@ def subscription(id_: int, url: str, *, validated: bool, code: str = "") -> Subs
     )
 
 
-def captured_event() -> Event:
+def captured_event() -> WebhookEvent:
     told = json.loads(STARTED_ENTRY)
-    return Event(
+    return WebhookEvent(
         id=told["event_id"],
         subscription_id=told["subscription_id"],
         created_at=datetime(2023, 7, 17, 11, 43, 32, 827_000, tzinfo=timezone.utc),

@@ -3,13 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.callbacks import Callback
-from support.sandbox_webhooks import Webhooks, events_of
+from support.sandboxes import WebhookCaller, events_of
+from support.servers.http import Callback
 
 from airflow_provider_toggl.sandbox.server import ControlRefused
 
 
-def test_events_are_told_oldest_first_with_what_became_of_them(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
+def test_events_are_told_oldest_first_with_what_became_of_them(
+    webhooks: WebhookCaller, subscribed: dict[str, Any]
+) -> None:
     entry = webhooks.track()
     webhooks.flush()
     (event,) = webhooks.sandbox.webhook_events()
@@ -29,7 +31,7 @@ def test_events_are_told_oldest_first_with_what_became_of_them(webhooks: Webhook
 
 
 def test_deliveries_are_counted_and_the_last_ones_told(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="")
     webhooks.track()
@@ -43,7 +45,7 @@ def test_deliveries_are_counted_and_the_last_ones_told(
     assert told["pending"] == 0
 
 
-def test_orders_are_told_and_taken_back(webhooks: Webhooks) -> None:
+def test_orders_are_told_and_taken_back(webhooks: WebhookCaller) -> None:
     armed = webhooks.sandbox.webhook_fault("delay", seconds=2, times=3)
     assert webhooks.sandbox.control("GET", "webhooks/faults") == [armed]
     webhooks.sandbox.clear_webhook_faults()
@@ -51,7 +53,7 @@ def test_orders_are_told_and_taken_back(webhooks: Webhooks) -> None:
 
 
 def test_events_are_delivered_again_all_or_some(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     for _ in range(3):
         webhooks.track()
@@ -67,7 +69,7 @@ def test_events_are_delivered_again_all_or_some(
 
 
 def test_what_was_dropped_or_given_up_can_be_delivered_after_all(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="")
     webhooks.sandbox.webhook_fault("drop")
@@ -83,7 +85,7 @@ def test_what_was_dropped_or_given_up_can_be_delivered_after_all(
 
 
 def test_a_flood_sends_everything_again_many_times(
-    webhooks: Webhooks, subscribed: dict[str, Any], callback: Callback
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_parallel=4)
     webhooks.sandbox.mutate(seed=1, n=5, kinds=["create_tag"])
@@ -93,7 +95,7 @@ def test_a_flood_sends_everything_again_many_times(
     assert len(events_of(callback)) == 35
 
 
-def test_waiting_ends_with_what_is_left(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
+def test_waiting_ends_with_what_is_left(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     webhooks.sandbox.webhook_fault("delay", seconds=60)
     webhooks.track()
     assert webhooks.sandbox.flush_webhooks(0.05) == 1
@@ -102,23 +104,25 @@ def test_waiting_ends_with_what_is_left(webhooks: Webhooks, subscribed: dict[str
 @pytest.mark.parametrize(
     ("method", "name", "body", "said"),
     [
-        ("POST", "webhooks/faults", {"kind": "fire"}, "kind is one of"),
-        ("POST", "webhooks/faults", {"kind": "flood", "copies": 0}, "copies is a whole number from 1 on"),
-        ("POST", "webhooks/faults", {"kind": "flood", "times": 2}, "Not known here: times"),
-        ("POST", "webhooks/redeliver", {"event_ids": 5}, "event_ids is a list of ids"),
-        ("POST", "webhooks/redeliver", {"event_ids": [[5]]}, "event_ids is a list of ids"),
-        ("POST", "webhooks/redeliver", {"events": "all"}, "Not known here: events"),
-        ("POST", "webhooks/flush", {"timeout": "1"}, "timeout is a number"),
-        ("POST", "webhooks/flush", {"timeout": 1e9}, "timeout is a number of seconds, at most 300"),
-        ("GET", "webhooks/events?after=x", None, "after is a whole number"),
+        ("POST", "webhooks/faults", {"kind": "fire"}, "kind must be one of"),
+        ("POST", "webhooks/faults", {"kind": "flood", "copies": 0}, "copies must be an integer of 1 or more"),
+        ("POST", "webhooks/faults", {"kind": "flood", "times": 2}, "Unknown fields: times"),
+        ("POST", "webhooks/redeliver", {"event_ids": 5}, "event_ids must be a list of ids"),
+        ("POST", "webhooks/redeliver", {"event_ids": [[5]]}, "event_ids must be a list of ids"),
+        ("POST", "webhooks/redeliver", {"events": "all"}, "Unknown fields: events"),
+        ("POST", "webhooks/flush", {"timeout": "1"}, "timeout must be a number"),
+        ("POST", "webhooks/flush", {"timeout": 1e9}, "timeout must be a number of seconds, at most 300"),
+        ("GET", "webhooks/events?after=x", None, "after must be an integer"),
     ],
 )
-def test_what_it_does_not_understand_it_says(webhooks: Webhooks, method: str, name: str, body: Any, said: str) -> None:
+def test_what_it_does_not_understand_it_says(
+    webhooks: WebhookCaller, method: str, name: str, body: Any, said: str
+) -> None:
     with pytest.raises(ControlRefused, match=f"400: .*{said}"):
         webhooks.sandbox.control(method, name, body)
 
 
-def test_a_flood_has_a_limit(webhooks: Webhooks, subscribed: dict[str, Any]) -> None:
+def test_a_flood_has_a_limit(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     webhooks.track()
     with pytest.raises(ControlRefused, match="more than 1,000,000"):
         webhooks.sandbox.webhook_fault("flood", copies=1_000_001)

@@ -7,15 +7,15 @@ import pytest
 from support.deliveries import STARTED_ENTRY
 from support.sandboxes import NOON, build_still_world
 
-from airflow_provider_toggl.sandbox.model import Group, TimeEntry
 from airflow_provider_toggl.sandbox.webhooks.payloads import (
     build_metadata,
     build_payload,
+    entity_id_of,
     gives_event,
-    id_of,
     snapshot,
 )
-from airflow_provider_toggl.sandbox.world import Action, Change, World
+from airflow_provider_toggl.sandbox.workspace.records import Group, TimeEntry
+from airflow_provider_toggl.sandbox.workspace.world import Action, World, WorldChange
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def running_entry(world: World) -> TimeEntry:
     return entry
 
 
-def change_of(world: World, obj: Any, action: Action = "updated", **request: Any) -> Change:
+def change_of(world: World, obj: Any, action: Action = "updated", **request: Any) -> WorldChange:
     kinds = {"TimeEntry": "time_entry", "ProjectUser": "project_user"}
     kind = kinds.get(type(obj).__name__, type(obj).__name__.lower())
-    return Change(kind, action, obj, world.owner, request or None, world.now())
+    return WorldChange(kind, action, obj, world.owner, request or None, world.now())
 
 
 def live(things: dict[int, Any]) -> Any:
@@ -138,9 +138,9 @@ def test_every_kind_of_thing_has_a_payload_with_its_id_and_a_path_that_names_it(
         change = change_of(world, obj)
         payload = build_payload(world, change)
         assert payload is not None
-        assert payload["id"] == id_of(change)
+        assert payload["id"] == entity_id_of(change)
         assert list(payload) == sorted(payload)
-        assert build_metadata(world, change)["path"] == f"{base}/{path}/{id_of(change)}"
+        assert build_metadata(world, change)["path"] == f"{base}/{path}/{entity_id_of(change)}"
         assert build_metadata(world, change_of(world, obj, "created"))["path"] == f"{base}/{path}"
 
 

@@ -25,7 +25,7 @@ from airflow_provider_toggl.core.client.limits.state import (
     Wait,
     token_digest,
 )
-from airflow_provider_toggl.sandbox.gate import Gate
+from airflow_provider_toggl.sandbox.rate_limits import RateLimits
 from airflow_provider_toggl.sandbox.server import start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -337,7 +337,7 @@ class Host:
         self.now = T
         self.settings = Settings(organization_quota=total, quota_window_seconds=5)
         self.settings.update({"quota_kind": kind})
-        self.gate = Gate(self.settings, lambda: self.now)
+        self.gate = RateLimits(self.settings, lambda: self.now)
         self.book = HostBook(None, "t")
         self.clients = [Client() for _ in range(clients)]
         self.counted = 0

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.callbacks import Callback, open_callback
 from support.fakes import FakeClock
+from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
@@ -162,7 +162,7 @@ def test_a_callback_that_is_not_there_is_told_of(webhooks: Webhooks, callback: C
     [
         {"webhook_validated_in_answer": False},
         {"webhook_url_change_unvalidates": False},
-        {"webhook_list_tells_secret": False},
+        {"webhook_list_returns_secret": False},
         {"webhook_errors": "text"},
         {"webhook_calls_count": True},
     ],

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.fakes import FakeClock
-from support.mariadb import MariadbServer, find_mariadb, running_mariadb
-from support.postgres import PostgresServer, running_postgres
-from support.warehouses import Place
+from support.warehouses import WarehouseLocation
 
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
 
@@ -24,31 +22,17 @@ ENGINES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
-
-
 @pytest.fixture(params=ENGINES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """A place of an engine where nothing has been landed yet."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
+    """A warehouse of each engine, without tables."""
     if request.param == "mysql":
-        return Place("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
+        return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
-        return Place(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
-    return Place(request.param, str(tmp_path / f"warehouse.{request.param}"))
+        return WarehouseLocation(request.param, request.getfixturevalue("postgres").dsn, f"toggl_{next(numbers)}")
+    return WarehouseLocation(request.param, str(tmp_path / f"warehouse.{request.param}"))
 
 
 @pytest.fixture
-def target(place: Place, clock: FakeClock) -> Iterator[SqlTarget]:
+def target(place: WarehouseLocation, clock: FakeClock) -> Iterator[SqlTarget]:
     with place.open(clock=clock) as target:
         yield target

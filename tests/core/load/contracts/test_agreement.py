@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.histories import Seen, model, sightings
-from support.mariadb import find_mariadb, running_mariadb
-from support.postgres import running_postgres
-from support.warehouses import Place, rows
+from support.entry_histories import EntryObservation, entry_observations, merge_by_rule
+from support.servers.mariadb import find_mariadb, running_mariadb
+from support.servers.postgres import running_postgres
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.load.records import Batch
@@ -26,18 +26,21 @@ NAMES = ARROW_SCHEMAS["time_entries"].names
 @pytest.fixture(scope="module")
 def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SqlTarget]]:
     folder: Path = tmp_path_factory.mktemp("agreement")
-    places = [Place("duckdb", str(folder / "w.duckdb")), Place("sqlite", str(folder / "w.sqlite"))]
+    places = [
+        WarehouseLocation("duckdb", str(folder / "w.duckdb")),
+        WarehouseLocation("sqlite", str(folder / "w.sqlite")),
+    ]
     with running_postgres() as postgres:
-        places.append(Place("postgres", postgres.dsn))
+        places.append(WarehouseLocation("postgres", postgres.dsn))
         if find_mariadb() is None:
             yield from opened(places)
             return
         with running_mariadb() as mariadb:
-            places.append(Place("mysql", str(mariadb.port)))
+            places.append(WarehouseLocation("mysql", str(mariadb.port)))
             yield from opened(places)
 
 
-def opened(places: Iterable[Place]) -> Iterator[dict[str, SqlTarget]]:
+def opened(places: Iterable[WarehouseLocation]) -> Iterator[dict[str, SqlTarget]]:
     targets = {
         place.engine: place.open(**({"hold_seconds": 3600} if place.engine == "duckdb" else {})) for place in places
     }
@@ -60,12 +63,12 @@ def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[s
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
+@given(data=st.data(), history=st.lists(entry_observations(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
-    targets: dict[str, SqlTarget], data: st.DataObject, history: list[Seen]
+    targets: dict[str, SqlTarget], data: st.DataObject, history: list[EntryObservation]
 ) -> None:
     batches = [seen.batch() for seen in history]
-    expected = model(batches)
+    expected = merge_by_rule(batches)
     for target in targets.values():
         repeated = batches + data.draw(st.lists(st.sampled_from(batches), max_size=2), label="repeated")
         order = data.draw(st.permutations(repeated), label="order")

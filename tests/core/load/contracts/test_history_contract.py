@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.entry_versions import absent, changes, contradictions, draw_history, kept, pulled, told, told_as
-from support.observations import WORKSPACE, at, decode, entries, v9_entry
-from support.warehouses import Place, rows
+from support.entry_histories import absent, changes, contradictions, draw_history, kept, pulled, told, told_as
+from support.toggl_rows import WORKSPACE, at, decode, entries, v9_entry
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.load import history_steps
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
@@ -37,7 +37,7 @@ def test_nothing_is_kept_until_it_is_asked_for(target: SqlTarget) -> None:
     assert count_versions(target) == 0
 
 
-def test_it_stays_on_for_whoever_lands_until_it_is_switched_off(place: Place, keeping: SqlTarget) -> None:
+def test_it_stays_on_for_whoever_lands_until_it_is_switched_off(place: WarehouseLocation, keeping: SqlTarget) -> None:
     keeping.land([pulled()])
     keeping.close()
     with place.open() as other:
@@ -69,7 +69,7 @@ def test_beginning_again_adds_what_changed_meanwhile(keeping: SqlTarget) -> None
 
 
 def test_where_it_is_on_the_first_versions_are_the_same_as_those_of_what_was_stored(
-    place: Place, target: SqlTarget
+    place: WarehouseLocation, target: SqlTarget
 ) -> None:
     seen = draw_history(random.Random(1), range(1, 20), 19)
     target.land(seen)
@@ -95,7 +95,7 @@ def test_a_failed_landing_keeps_no_versions(keeping: SqlTarget, monkeypatch: pyt
 # -- what a reader is told --------------------------------------------------------------------------------------------
 
 
-def test_who_changed_what_and_when(place: Place, keeping: SqlTarget) -> None:
+def test_who_changed_what_and_when(place: WarehouseLocation, keeping: SqlTarget) -> None:
     keeping.land([told("created", by=10)])
     changed = {"description": "x", "project_id": None, "billable": True, "tag_ids": [8, 2], "task_id": 4, "user_id": 12}
     keeping.land([told("updated", changed=60.5, by=11, start="2025-05-02T08:00:00Z", duration=1, **changed)])

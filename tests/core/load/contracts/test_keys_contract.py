@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 from support.fakes import FakeClock
-from support.observations import NOON, at, entries, tags
-from support.warehouses import Place, rows
+from support.toggl_rows import NOON, at, entries, tags
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.load import migrations
@@ -35,11 +35,11 @@ BESIDE = {
 }  # fmt: skip
 
 
-def keyed(place: Place, target: SqlTarget) -> set[str]:
+def keyed(place: WarehouseLocation, target: SqlTarget) -> set[str]:
     return {name for (name,) in rows(target, _KEYS[place.engine])}
 
 
-def wanted(place: Place) -> set[str]:
+def wanted(place: WarehouseLocation) -> set[str]:
     names = BESIDE | TABLES.keys()
     if place.engine not in ("duckdb", "postgres"):
         names |= {"zone_offsets"}
@@ -53,7 +53,7 @@ def as_version_three(session: Session, version: int, now: datetime) -> None:
         migrations.apply_migration(session, number, now)
 
 
-def make_version_three(place: Place, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def make_version_three(place: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "apply_migrations", as_version_three)
         patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:3])
@@ -64,7 +64,7 @@ def make_version_three(place: Place, clock: FakeClock, monkeypatch: pytest.Monke
             assert "schema_version" not in keyed(place, target)
 
 
-def test_every_table_of_a_new_warehouse_has_a_key(place: Place, target: SqlTarget) -> None:
+def test_every_table_of_a_new_warehouse_has_a_key(place: WarehouseLocation, target: SqlTarget) -> None:
     target.prepare()
     assert keyed(place, target) == wanted(place)
     version = rows(target, 'select "version" from "schema_version" order by "version"')
@@ -72,7 +72,7 @@ def test_every_table_of_a_new_warehouse_has_a_key(place: Place, target: SqlTarge
 
 
 def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
-    place: Place, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    place: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_version_three(place, clock, monkeypatch)
     with place.open(clock=clock) as target:
@@ -94,7 +94,7 @@ def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
 @pytest.mark.parametrize("at_statement", range(2, 24, 3))
 @pytest.mark.parametrize("place", [pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb"))], indirect=True)
 def test_tables_that_were_half_made_are_finished_by_the_next_one(
-    place: Place, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, is_new: bool, at_statement: int
+    place: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, is_new: bool, at_statement: int
 ) -> None:
     # Other engines take back tables that were made.
     if not is_new:

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from support.observations import NOON, WORKSPACE
-from support.odd_values import COMMON, TIMES, Told, literals_for, tell
-from support.warehouses import Place, rows
+from support.toggl_rows import NOON, WORKSPACE
+from support.unusual_values import COMMON, TIMES, ObjectForms, literals_for, object_with
+from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.load.days import find_days, find_fact_days
 from airflow_provider_toggl.core.load.dialects import ANSI
@@ -31,7 +31,7 @@ KEYS = {
 }
 
 
-def corpus() -> list[Told]:
+def corpus() -> list[ObjectForms]:
     types = {
         (entity, key): field.type
         for entity, shape in EVENTS.items()
@@ -40,7 +40,7 @@ def corpus() -> list[Told]:
     }
     places = [(entity, key) for entity, keys in KEYS.items() for key in keys]
     literals = [(*place, literal) for place in places for literal in literals_for(types[place])]
-    return [tell(*each, id_=number) for number, each in enumerate(literals, 1)]
+    return [object_with(*each, id_=number) for number, each in enumerate(literals, 1)]
 
 
 CORPUS = corpus()
@@ -97,7 +97,7 @@ def expected(batches: list[Batch]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", ["pages", "events"])
-def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: Place, way: str) -> None:
+def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: WarehouseLocation, way: str) -> None:
     batches = pages() if way == "pages" else list(decode_events([told.event for told in CORPUS]).batches)
     if place.engine == "ansi":
         batches = [with_short_texts(batch) for batch in batches]
@@ -117,7 +117,9 @@ def test_the_corpus_has_both_rows_and_rejected_records_of_each_type() -> None:
     assert len(CORPUS) > len(COMMON) + len(TIMES)
 
 
-def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_no_landing(place: Place) -> None:
+def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_no_landing(
+    place: WarehouseLocation,
+) -> None:
     entry = '{"id": %d, "start": "2026-01-01T08:00:00Z", "stop": null, "duration": 0, "at": "2026-01-01T08:00:00Z"}'
     page = ("[" + ",".join(entry % number for number in (1, 2, 3)) + "]").encode()
     later = page.replace(b'"at": "2026-01-01T08:00:00Z"', b'"at": "2026-01-02T08:00:00Z"')

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeClock
-from support.observations import NOON, WORKSPACE, at, decode, entries, report_row, tags, v9_entry
-from support.warehouses import Place, landing, rows
+from support.toggl_rows import NOON, WORKSPACE, at, decode, entries, report_row, tags, v9_entry
+from support.warehouses import WarehouseLocation, loading, rows
 
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, SchemaTooNew
 from airflow_provider_toggl.core.load import merge, migrations, steps
@@ -50,7 +50,7 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     assert rows(target, 'select max("version") from "schema_version"') == [(len(MIGRATIONS),)]
 
 
-def test_the_version_is_told_without_making_anything(place: Place, target: SqlTarget) -> None:
+def test_the_version_is_told_without_making_anything(place: WarehouseLocation, target: SqlTarget) -> None:
     assert target.find_version() == target.find_version() == 0
     target.prepare()
     target.release(force=True)
@@ -78,7 +78,7 @@ def test_the_columns_of_a_table_are_those_of_its_schema(target: SqlTarget) -> No
         assert types == {"id": "int64", "seen_at": "timestamp[us, tz=UTC]", "updated_at": "timestamp[us, tz=UTC]"}
 
 
-def test_a_warehouse_made_by_a_later_version_is_refused(place: Place, target: SqlTarget) -> None:
+def test_a_warehouse_made_by_a_later_version_is_refused(place: WarehouseLocation, target: SqlTarget) -> None:
     target.prepare()
     with target._transaction() as session:
         session.run(load_queries("tables")["insert_version"], [99, NOON])
@@ -88,7 +88,7 @@ def test_a_warehouse_made_by_a_later_version_is_refused(place: Place, target: Sq
 
 
 def test_an_older_warehouse_gets_what_later_versions_brought(
-    place: Place, target: SqlTarget, monkeypatch: pytest.MonkeyPatch
+    place: WarehouseLocation, target: SqlTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target.land([entries(1)])
     target.close()
@@ -187,7 +187,7 @@ def test_several_streams_land_in_one_transaction(target: SqlTarget) -> None:
 TEXTS = ["", " ", "a ", "A", "a", "Grüße 🎉 \U0010ffff", "x" * 100_000, "'\"\\\n\r\t,{}", "null", "NULL", "\\N", "%s ?"]
 
 
-def test_every_text_comes_back_as_it_went_in(place: Place, target: SqlTarget) -> None:
+def test_every_text_comes_back_as_it_went_in(place: WarehouseLocation, target: SqlTarget) -> None:
     known = [text[: 16_000 if place.engine == "ansi" else None] for text in TEXTS]
     texts = [*known, None, "lone \ud800 surrogate"]
     batch = decode("time_entries", *(report_row(n, description=text) for n, text in enumerate(texts)))
@@ -205,7 +205,7 @@ def test_a_text_that_differs_in_case_or_blanks_alone_has_changed(target: SqlTarg
         assert rows(target, 'select "description" from "time_entries"') == [(text,)]
 
 
-def test_a_nul_character_comes_back_or_as_a_sign_that_it_was_there(place: Place, target: SqlTarget) -> None:
+def test_a_nul_character_comes_back_or_as_a_sign_that_it_was_there(place: WarehouseLocation, target: SqlTarget) -> None:
     if place.engine == "ansi":
         pytest.skip("what an engine does with it that is not known, nobody knows")
     for _ in range(2):
@@ -439,11 +439,11 @@ FACTS = """select "user_name", "client_id", "client_name", "project_name", "task
     "currency" from "time_entry_facts" order by "time_entry_id" """
 
 
-def names_of_tags(place: Place, value: Any, wanted: list[str | None]) -> None:
+def names_of_tags(place: WarehouseLocation, value: Any, wanted: list[str | None]) -> None:
     assert listed(value) == (None if place.engine == "ansi" else wanted)
 
 
-def test_facts_have_names_hours_and_amounts(place: Place, target: SqlTarget) -> None:
+def test_facts_have_names_hours_and_amounts(place: WarehouseLocation, target: SqlTarget) -> None:
     named = [
         decode("users", {"id": 10, "fullname": "Ada"}),
         decode("clients", {"id": 30, "name": "Client"}),
@@ -459,7 +459,7 @@ def test_facts_have_names_hours_and_amounts(place: Place, target: SqlTarget) -> 
     assert (float(hours), f"{amount:.2f}", currency) == (0.75, "45.67", "USD")
 
 
-def test_facts_do_without_names_and_amounts_that_are_not_known(place: Place, target: SqlTarget) -> None:
+def test_facts_do_without_names_and_amounts_that_are_not_known(place: WarehouseLocation, target: SqlTarget) -> None:
     target.land([decode("time_entries", report_row(1, tag_ids=[5]), report_row(2, stop=None, seconds=-1))])
     first, second = rows(target, FACTS)
     for row, hours, wanted in ((first, 0.75, [None]), (second, None, [])):
@@ -543,9 +543,9 @@ def test_days_of_a_workspace_are_read_with_instants_as_parameters(target: SqlTar
 # -- several at once, and sudden ends ----------------------------------------------------------------------------------
 
 
-def test_processes_that_land_into_one_table_wait_for_each_other_and_lose_nothing(place: Place) -> None:
+def test_processes_that_land_into_one_table_wait_for_each_other_and_lose_nothing(place: WarehouseLocation) -> None:
     # The same entries by half, so that they meet in rows and not only in the table.
-    with landing(place, first=0, pages=6, size=20) as one, landing(place, first=60, pages=6, size=20) as other:
+    with loading(place, first=0, pages=6, size=20) as one, loading(place, first=60, pages=6, size=20) as other:
         assert [process.wait(timeout=120) for process in (one, other)] == [0, 0]
     with place.open() as target:
         assert target.counts()["time_entries"] == 180
@@ -554,9 +554,9 @@ def test_processes_that_land_into_one_table_wait_for_each_other_and_lose_nothing
         assert seen == [(at(5),)]
 
 
-def test_killed_at_any_moment_rows_and_progress_agree(place: Place) -> None:
+def test_killed_at_any_moment_rows_and_progress_agree(place: WarehouseLocation) -> None:
     after_page = 1
-    with landing(place, first=0, pages=1000, size=100) as process:
+    with loading(place, first=0, pages=1000, size=100) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if int(line) >= after_page:

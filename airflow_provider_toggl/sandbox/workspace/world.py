@@ -1,0 +1,355 @@
+"""The world: all records of one workspace, its clock, and the methods that every change goes through."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.records import (
+    Client,
+    Group,
+    Organization,
+    Project,
+    ProjectUser,
+    Tag,
+    Task,
+    TimeEntry,
+    User,
+    Workspace,
+)
+
+Entity = User | Client | Project | Tag | Task | ProjectUser | Group | TimeEntry
+EntityT = TypeVar("EntityT", User, Client, Project, Tag, Task, ProjectUser, Group, TimeEntry)
+Action = Literal["created", "updated", "deleted"]
+
+#: The kind of each record class.
+KIND_OF: dict[type, str] = {
+    User: "user",
+    Client: "client",
+    Project: "project",
+    Tag: "tag",
+    Task: "task",
+    ProjectUser: "project_user",
+    Group: "group",
+    TimeEntry: "time_entry",
+}
+#: The stream of each kind, which is also the attribute of ``World`` that holds its records.
+STREAM_OF: dict[str, str] = {
+    "user": "users",
+    "client": "clients",
+    "project": "projects",
+    "tag": "tags",
+    "task": "tasks",
+    "project_user": "project_users",
+    "group": "groups",
+    "time_entry": "time_entries",
+}
+#: The id before the first one of each kind. They resemble Toggl's ids of 2026.
+FIRST_IDS: dict[str, int] = {
+    "user": 10_650_000,
+    "workspace_user": 12_180_000,
+    "client": 65_300_000,
+    "project": 201_870_000,
+    "tag": 15_980_000,
+    "task": 111_400_000,
+    "project_user": 96_200_000,
+    "group": 188_900,
+    "time_entry": 4_294_000_000,
+}
+#: The workspace with these ids. Other workspaces add an offset, because Toggl's ids are globally unique.
+DEFAULT_WORKSPACE_ID = 7_000_001
+#: The offset between two workspaces: more ids than a workspace has of one kind.
+ID_SPAN = 2**33
+#: How many workspaces have ids of their own; with more, ids would exceed 2**53.
+WORKSPACES = 2**19
+#: Most old versions of time entries that are kept for reports that lag behind.
+HISTORY_LENGTH = 200_000
+
+
+class ErrorResponse(Exception):
+    """An error answer of an API: the HTTP status, and the text that becomes the JSON body."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text}")
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True)
+class WorldChange:
+    """One change, as listeners receive it; ``obj`` is the record itself, which may change later."""
+
+    kind: str
+    action: Action
+    obj: Entity
+    actor: User | None
+    request: Mapping[str, Any] | None
+    at: datetime
+
+
+Listener = Callable[[WorldChange], None]
+
+
+def id_offset(workspace_id: int) -> int:
+    """Return the offset of all ids of a workspace; 0 for the default workspace."""
+    return (workspace_id - DEFAULT_WORKSPACE_ID) % WORKSPACES * ID_SPAN
+
+
+def utc_now() -> datetime:
+    """Return the real time, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def check_zone(name: str) -> str:
+    """Return the name of a time zone, if it exists.
+
+    :raises ValueError: there is no such time zone.
+    """
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"No such time zone: {name}") from error
+    return name
+
+
+class World:
+    """One organization with one workspace and all its records.
+
+    Deleted records stay, with ``deleted_at`` set. All changes go through ``store``, ``change`` and ``mark_deleted``,
+    which set ``at``, keep old versions of time entries, increase ``version`` and call ``listeners``.
+
+    :param clock: returns the real time (UTC); the world's time is ``offset`` seconds later.
+    """
+
+    def __init__(
+        self,
+        organization: Organization,
+        workspace: Workspace,
+        owner: User,
+        settings: Settings | None = None,
+        *,
+        offset: float = 0.0,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.organization = organization
+        self.workspace = workspace
+        self.owner = owner
+        self.settings = settings if settings is not None else Settings()
+        self.offset = offset
+        self.version = 0
+        self.users: dict[int, User] = {}
+        self.clients: dict[int, Client] = {}
+        self.projects: dict[int, Project] = {}
+        self.tags: dict[int, Tag] = {}
+        self.tasks: dict[int, Task] = {}
+        self.project_users: dict[int, ProjectUser] = {}
+        self.groups: dict[int, Group] = {}
+        self.time_entries: dict[int, TimeEntry] = {}
+        self.listeners: list[Listener] = []
+        #: (unix time of the change by the world's clock, entry id, the entry before it; None if it was created).
+        self.history: deque[tuple[float, int, TimeEntry | None]] = deque(maxlen=HISTORY_LENGTH)
+        self._clock = clock
+        self.id_offset = id_offset(workspace.id)
+        self._last_ids = {kind: first + self.id_offset for kind, first in FIRST_IDS.items()}
+        self._running: dict[int, int] = {}
+        #: Sums that are computed once and updated with each change, because computing them anew takes too long.
+        self._tracked: tuple[dict[int, int], dict[int, int]] | None = None
+        self.load(owner)
+
+    # time
+
+    def now(self) -> datetime:
+        """Return the world's time, in UTC."""
+        return self._clock() + timedelta(seconds=self.offset)
+
+    def advance(self, seconds: float) -> None:
+        """Advance the clock.
+
+        :raises ValueError: the seconds are negative; that would contradict every ``at``.
+        """
+        if seconds < 0:
+            raise ValueError("The sandbox's clock cannot go back.")
+        self.offset += seconds
+
+    def retention_horizon(self) -> datetime | None:
+        """Return the earliest start of time entries that the plan shows, to the minute; None if it shows all."""
+        days = self.settings.retention_days
+        if days is None or self.settings.plan != "free":
+            return None
+        return (self.now() - timedelta(days=days)).replace(second=0, microsecond=0)
+
+    # finding
+
+    def user_by_token(self, token: str) -> User | None:
+        """Return the user with that API token, unless they were removed from the workspace."""
+        for user in self.users.values():
+            if user.token == token:
+                return None if user.deleted_at else user
+        return None
+
+    def running_entry(self, user_id: int) -> TimeEntry | None:
+        """Return the running time entry of a user."""
+        entry_id = self._running.get(user_id)
+        return None if entry_id is None else self.time_entries[entry_id]
+
+    def tag_by_name(self, name: str) -> Tag | None:
+        """Return the tag with that name, unless it is deleted; names are case-sensitive."""
+        return next((tag for tag in self.tags.values() if tag.name == name and tag.deleted_at is None), None)
+
+    def tracked_seconds(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Return tracked seconds by project id and by task id; the dicts change with the world."""
+        if self._tracked is None:
+            self._tracked = ({}, {})
+            for entry in self.time_entries.values():
+                self._track(entry, 1)
+        return self._tracked
+
+    def entries_as_of(self, lag_seconds: float) -> Mapping[int, TimeEntry]:
+        """Return the time entries as they were ``lag_seconds`` ago.
+
+        Without changes since then this is the world's own dict, which changes with it. Only the last
+        ``HISTORY_LENGTH`` changes can be undone.
+        """
+        horizon = self.now().timestamp() - lag_seconds
+        undone: dict[int, TimeEntry | None] = {}
+        for moment, entry_id, before in reversed(self.history):
+            if moment <= horizon:
+                break
+            undone[entry_id] = before
+        if not undone:
+            return self.time_entries
+        past = dict(self.time_entries)
+        for entry_id, before in undone.items():
+            if before is None:
+                del past[entry_id]
+            else:
+                past[entry_id] = before
+        return past
+
+    # changing
+
+    def next_id(self, kind: str) -> int:
+        """Return an unused id of a kind: increasing, with gaps like Toggl's, the same ones in the same world."""
+        last = self._last_ids[kind]
+        step = 1 + (last * 2_654_435_761 >> 7) % (997 if kind == "time_entry" else 7)
+        self._last_ids[kind] = last + step
+        return last + step
+
+    def start_ids_after(self, kind: str, last_id: int) -> None:
+        """Make the next id of a kind greater than this one."""
+        self._last_ids[kind] = max(self._last_ids[kind], last_id)
+
+    def load(self, obj: Entity) -> None:
+        """Add a record without calling listeners."""
+        self._table(obj)[obj.id] = obj
+        if isinstance(obj, TimeEntry):
+            self._update_running(obj)
+            self._track(obj, 1)
+
+    def store(self, obj: EntityT, actor: User | None = None, request: Mapping[str, Any] | None = None) -> EntityT:
+        """Add a new record and call listeners."""
+        self.load(obj)
+        if isinstance(obj, TimeEntry):
+            self.history.append((self.now().timestamp(), obj.id, None))
+        self.record_change(KIND_OF[type(obj)], "created", obj, actor, request)
+        return obj
+
+    def change(
+        self,
+        obj: EntityT,
+        fields: Mapping[str, Any],
+        actor: User | None = None,
+        request: Mapping[str, Any] | None = None,
+        *,
+        moves_at: bool = True,
+    ) -> EntityT:
+        """Set fields of a record, set its ``at`` to now unless ``moves_at`` is false, and call listeners.
+
+        Lists are replaced, never changed in place, because older versions share them.
+        """
+        self._apply(obj, fields, moves_at)
+        self.record_change(KIND_OF[type(obj)], "updated", obj, actor, request)
+        return obj
+
+    def mark_deleted(
+        self, obj: EntityT, actor: User | None = None, request: Mapping[str, Any] | None = None
+    ) -> EntityT:
+        """Mark a record as deleted: set ``deleted_at`` and ``at`` to now, and call listeners."""
+        self._apply(obj, {"deleted_at": self.now()}, True)
+        obj.deleted_at = obj.at
+        self.record_change(KIND_OF[type(obj)], "deleted", obj, actor, request)
+        return obj
+
+    def change_user(
+        self,
+        user: User,
+        *,
+        is_admin: bool | None = None,
+        timezone: str | None = None,
+        inactive: bool | None = None,
+    ) -> User:
+        """Change the rights or the time zone of a user.
+
+        :param timezone: an IANA name; reports for this user have days of that zone.
+        :raises ValueError: there is no such time zone; nothing was changed.
+        """
+        asked = {"is_admin": is_admin, "timezone": timezone, "inactive": inactive}
+        if timezone is not None:
+            check_zone(timezone)
+        return self.change(user, {name: value for name, value in asked.items() if value is not None}, self.owner)
+
+    def record_change(
+        self,
+        kind: str,
+        action: Action,
+        obj: Entity,
+        actor: User | None,
+        request: Mapping[str, Any] | None,
+    ) -> None:
+        """Increase ``version`` and call ``listeners``, once for each change."""
+        self.version += 1
+        if self.listeners:
+            change = WorldChange(kind, action, obj, actor, request, self.now())
+            for listener in self.listeners:
+                listener(change)
+
+    def _apply(self, obj: Entity, fields: Mapping[str, Any], moves_at: bool) -> None:
+        now = self.now()
+        if isinstance(obj, TimeEntry):
+            self.history.append((now.timestamp(), obj.id, copy.copy(obj)))
+            self._track(obj, -1)
+        for name, value in fields.items():
+            setattr(obj, name, value)
+        if moves_at:
+            obj.at = now
+        if isinstance(obj, TimeEntry):
+            self._update_running(obj)
+            self._track(obj, 1)
+
+    def _track(self, entry: TimeEntry, sign: int) -> None:
+        if self._tracked is None or entry.project_id is None or entry.deleted_at is not None or entry.duration <= 0:
+            return
+        for sums, id_ in zip(self._tracked, (entry.project_id, entry.task_id), strict=True):
+            if id_ is None:
+                continue
+            left = sums.get(id_, 0) + sign * entry.duration
+            if left:
+                sums[id_] = left
+            else:
+                del sums[id_]
+
+    def _update_running(self, entry: TimeEntry) -> None:
+        for user_id in [user for user, entry_id in self._running.items() if entry_id == entry.id]:
+            del self._running[user_id]
+        if entry.is_running and entry.deleted_at is None:
+            self._running[entry.user_id] = entry.id
+
+    def _table(self, obj: Entity) -> dict[int, Any]:
+        table: dict[int, Any] = getattr(self, STREAM_OF[KIND_OF[type(obj)]])
+        return table

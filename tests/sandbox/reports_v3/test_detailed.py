@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from support.sandboxes import ApiCaller, SandboxHost, build_still_world
+
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
+
+
+def live(toggl: ApiCaller) -> list[TimeEntry]:
+    return [one for one in toggl.world.time_entries.values() if one.deleted_at is None]
+
+
+def entry_ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [one["id"] for row in rows for one in row["time_entries"]]
+
+
+def test_all_pages_together_are_all_entries_of_all_users_once(toggl: ApiCaller) -> None:
+    rows = toggl.search_all()
+    assert sorted(entry_ids(rows)) == sorted(one.id for one in live(toggl))
+    assert [row["row_number"] for row in rows] == list(range(1, 301))
+    assert len({row["user_id"] for row in rows}) > 3
+
+
+def test_a_page_has_fifty_rows_unless_asked_and_tells_where_the_next_begins(toggl: ApiCaller) -> None:
+    first = toggl.search()
+    assert (len(first.json()), first.headers["X-Page-Size"]) == (50, "50")
+    following = toggl.search(first_row_number=51).json()[0]
+    assert first.headers["X-Next-Row-Number"] == "51"
+    assert first.headers["X-Next-ID"] == str(following["time_entries"][0]["id"])
+    entry = toggl.world.time_entries[following["time_entries"][0]["id"]]
+    assert first.headers["X-Next-Timestamp"] == str(int(entry.start.timestamp()))
+
+
+@pytest.mark.parametrize(("size", "first"), [(50, 251), (300, 1), (1000, 1), (100, 201)])
+def test_the_last_page_tells_of_no_next_one_even_when_it_is_full(toggl: ApiCaller, size: int, first: int) -> None:
+    headers = toggl.search(page_size=size, first_row_number=first).headers
+    assert [name for name in headers if name.lower().startswith("x-next")] == []
+
+
+def test_a_page_beyond_the_end_is_empty(toggl: ApiCaller) -> None:
+    assert toggl.search(first_row_number=301).json() == []
+
+
+def test_a_page_over_the_largest_is_cut_to_it_or_refused(toggl: ApiCaller) -> None:
+    toggl.sandbox.set(largest_page_size=20)
+    answer = toggl.search(page_size=1000)
+    assert (len(answer.json()), answer.headers["X-Page-Size"]) == (20, "20")
+    toggl.sandbox.set(page_size_over_largest="refuse")
+    refused = toggl.search(page_size=1000)
+    assert (refused.status_code, refused.json()) == (400, "Invalid 'page_size' value, allowed values are: '1 to 20'")
+
+
+def test_the_id_of_a_page_without_its_timestamp_gives_nothing_unless_switched(toggl: ApiCaller) -> None:
+    first = toggl.search()
+    cursor = {"first_id": int(first.headers["X-Next-ID"]), "first_row_number": 51}
+    assert toggl.search(**cursor).json() == []
+    whole = {**cursor, "first_timestamp": int(first.headers["X-Next-Timestamp"])}
+    assert len(toggl.search(**whole).json()) == 50
+    toggl.sandbox.set(first_id_needs_timestamp=False)
+    assert len(toggl.search(**cursor).json()) == 50
+
+
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+@pytest.mark.parametrize("order", ["date", "user", "duration", "description", "last_update"])
+def test_rows_come_in_the_order_asked_for_on_all_pages(toggl: ApiCaller, order: str, direction: str) -> None:
+    names = {user.id: user.fullname for user in toggl.world.users.values()}
+
+    def key(entry: TimeEntry) -> Any:
+        return {
+            "date": entry.start,
+            "user": names[entry.user_id],
+            "duration": entry.duration,
+            "description": entry.description or "",
+            "last_update": entry.at,
+        }[order]
+
+    ids = entry_ids(toggl.search_all(order_by=order, order_dir=direction))
+    values = [key(toggl.world.time_entries[id_]) for id_ in ids]
+    assert values == sorted(values, reverse=direction == "DESC")
+    assert len(set(ids)) == 300
+
+
+def test_the_default_order_is_by_date_upwards(toggl: ApiCaller) -> None:
+    assert toggl.search().json() == toggl.search(order_by="date", order_dir="ASC").json()
+
+
+def test_an_edit_of_long_ago_is_first_by_last_update(toggl: ApiCaller) -> None:
+    oldest = min(live(toggl), key=lambda one: one.start)
+    toggl.sandbox.advance(5)
+    toggl.write("PUT", f"/workspaces/{{ws}}/time_entries/{oldest.id}", {"description": "late"})
+    rows = toggl.search(order_by="last_update", order_dir="DESC", page_size=1).json()
+    assert entry_ids(rows) == [oldest.id]
+
+
+def test_grouped_rows_hold_the_entries_that_say_the_same(toggl: ApiCaller) -> None:
+    rows = toggl.search_all(grouped=True, page_size=40)
+    assert sorted(entry_ids(rows)) == sorted(one.id for one in live(toggl))
+    assert len(rows) < 300
+    for row in rows:
+        entries = [toggl.world.time_entries[id_] for id_ in entry_ids([row])]
+        assert len({(one.user_id, one.project_id, one.description or "", one.billable) for one in entries}) == 1
+
+
+def test_amounts_are_given_on_paid_plans_and_can_be_hidden(toggl: ApiCaller) -> None:
+    assert {row["billable_amount_in_cents"] for row in toggl.search_all()} == {None}
+    toggl.sandbox.set(plan="premium")
+    rows = toggl.search_all(billable=True)
+    amounts = [row["billable_amount_in_cents"] for row in rows if row["hourly_rate_in_cents"] is not None]
+    assert any(amounts)
+    assert {row["hourly_rate_in_cents"] for row in toggl.search_all(hide_amounts=True)} == {None}
+
+
+def test_grouped_amounts_are_the_sum_of_their_entries(toggl: ApiCaller) -> None:
+    toggl.sandbox.set(plan="premium", report_includes_running=False)
+    single = sum(row["billable_amount_in_cents"] or 0 for row in toggl.search_all())
+    grouped = sum(row["billable_amount_in_cents"] or 0 for row in toggl.search_all(grouped=True))
+    assert single == grouped > 0
+
+
+def test_an_enriched_response_has_names(toggl: ApiCaller) -> None:
+    plain, rich = toggl.search().json()[0], toggl.search(enrich_response=True).json()[0]
+    assert set(rich) - set(plain) >= {"email", "project_name", "client_name", "tag_names", "task_name"}
+
+
+def test_times_are_in_the_zone_of_who_asks_or_in_utc(toggl: ApiCaller) -> None:
+    starts = [row["time_entries"][0]["start"][-6:] for row in toggl.search_all()]
+    assert set(starts) == {"+01:00"}
+    toggl.sandbox.set(report_times="utc")
+    assert {row["time_entries"][0]["start"][-6:] for row in toggl.search_all()} == {"+00:00"}
+
+
+@pytest.mark.parametrize("size", [1, 7, 13])
+def test_pages_of_any_size_neither_lose_nor_repeat(toggl: ApiCaller, size: int) -> None:
+    ids = entry_ids(toggl.search_all(page_size=size, start_date="2026-02-20"))
+    starts = [toggl.world.time_entries[id_].start for id_ in ids]
+    assert len(ids) == len(set(ids)) > 20
+    assert all(one <= other for one, other in pairwise(starts))
+
+
+def test_a_write_between_two_pages_is_seen_by_the_second(toggl: ApiCaller) -> None:
+    toggl.search()
+    second = entry_ids(toggl.search(first_row_number=51).json())
+    toggl.write("DELETE", f"/workspaces/{{ws}}/time_entries/{second[0]}")
+    assert entry_ids(toggl.search(first_row_number=51).json())[0] == second[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"order_by": "size"}, "Invalid 'order_by' value, allowed values are: "),
+        ({"order_dir": "UP"}, "Invalid 'order_dir' value, allowed values are: 'ASC, DESC'"),
+        ({"page_size": 0.5}, "Invalid 'page_size' value"),
+        ({"page_size": -1}, "Invalid 'page_size' value"),
+        ({"first_row_number": "2"}, "Invalid 'first_row_number' value"),
+        ({"grouped": 1}, "Invalid 'grouped' value, allowed values are: 'true, false'"),
+    ],
+)
+def test_what_a_report_does_not_take_is_named(toggl: ApiCaller, body: dict[str, Any], said: str) -> None:
+    answer = toggl.search(**body)
+    assert answer.status_code == 400
+    assert answer.json().startswith(said)
+
+
+def test_a_page_of_a_thousand_rows_of_a_hundred_thousand_is_no_work_that_grows_with_them(
+    sandbox_host: SandboxHost,
+) -> None:
+    toggl = ApiCaller(sandbox_host.serve(build_still_world(entries=100_000)))
+    took = []
+    for page in range(12):
+        started = time.process_time()
+        answer = toggl.search(page_size=1000, first_row_number=1 + 1000 * page)
+        took.append(time.process_time() - started)
+        assert len(answer.json()) == 1000
+    toggl.close()
+    # Time of this process, of the fastest page, and far from what sorting all of them for each page takes.
+    assert min(took) < 0.25

@@ -1,0 +1,136 @@
+"""Fixtures for all tests, registered by ``tests/conftest.py``. A folder's ``conftest.py`` may replace one of them.
+
+What a fixture needs is imported when it is used: importing all of it takes two seconds.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.connections import Connections
+    from support.pulls import Workspace
+    from support.sandboxes import HostedSandbox, SandboxHost
+    from support.servers.mariadb import MariadbServer
+    from support.servers.postgres import PostgresServer
+
+    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.sandbox.server import RunningSandbox
+
+
+# sandboxes
+
+
+@pytest.fixture
+def sandbox() -> Iterator[RunningSandbox]:
+    """A workspace of 120 entries in 20 days, without a quota."""
+    from airflow_provider_toggl.sandbox.server import start_sandbox
+    from airflow_provider_toggl.sandbox.settings import Settings
+
+    with start_sandbox(entries=120, days=20, settings=Settings(quota_enforced=False)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sandbox_host() -> Iterator[SandboxHost]:
+    """The server that the sandboxes of a test process use one after another."""
+    from support.sandboxes import SandboxHost
+
+    host = SandboxHost()
+    yield host
+    host.close()
+
+
+@pytest.fixture
+def small_sandbox(sandbox_host: SandboxHost) -> HostedSandbox:
+    """A workspace of five entries on a plan that has tasks, without a quota."""
+    from airflow_provider_toggl.sandbox.settings import Settings
+    from airflow_provider_toggl.sandbox.workspace.seed import build_world
+
+    settings = Settings(plan="starter", quota_enforced=False)
+    return sandbox_host.serve(build_world(entries=5, days=5, settings=settings))
+
+
+# pulls of a sandbox into a warehouse
+
+
+@pytest.fixture(scope="session")
+def pull_host(sandbox_host: SandboxHost) -> SandboxHost:
+    """The server that the pulled workspaces use one after another."""
+    return sandbox_host
+
+
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DuckDB warehouse with empty tables, to be copied: creating it takes longer than most tests."""
+    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+
+    path = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
+    with DuckdbTarget(path) as target:
+        target.prepare()
+    return path
+
+
+@pytest.fixture
+def build(pull_host: SandboxHost, empty_warehouse: Path, tmp_path: Path) -> Callable[..., Workspace]:
+    """Build the test's workspace; parameters as for ``build_workspace``."""
+    from support.pulls import build_workspace
+
+    path = shutil.copy(empty_warehouse, tmp_path / "warehouse.duckdb")
+    return lambda **world: build_workspace(pull_host, path, **world)
+
+
+@pytest.fixture
+def workspace(build: Callable[..., Workspace]) -> Workspace:
+    """A workspace of 240 entries in 60 days, without a quota."""
+    return build()
+
+
+# Airflow's connections, and the event store behind them
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
+    """Sets connections and options of the test."""
+    from support.connections import Connections
+
+    return Connections(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def store(connections: Connections, tmp_path: Path) -> Iterator[SqliteEventStore]:
+    """The event store of connection ``toggl_default``: a SQLite file."""
+    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+
+    connections.set("toggl_default", conn_type="toggl", password="a-secret-token")
+    with SqliteEventStore(tmp_path / "state" / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
+
+
+# database servers
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of a test process; each uses a schema of its own and leaves it running."""
+    from support.servers.postgres import running_postgres
+
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """A MariaDB server for all tests of a test process; each uses a schema of its own and leaves it running."""
+    from support.servers.mariadb import find_mariadb, running_mariadb
+
+    if find_mariadb() is None:
+        pytest.skip("MariaDB is not installed")
+    with running_mariadb() as server:
+        yield server

@@ -1,0 +1,97 @@
+"""Marks the unit tests: those that start no process, no database server and no browser. ``make check`` runs them.
+
+A unit test is in a folder that mirrors the package (or in ``architecture``), and neither its code nor that of its
+fixtures, nor any function of the tests that they call, uses a module that starts processes. Tests that face Airflow or
+take long, by their markers, are no unit tests either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from support.repository import PACKAGE, ROOT
+
+MARKERS = ("airflow", "browser", "slow", "soak", "installs")
+PROCESSES = ("multiprocessing", "selenium", "subprocess", "concurrent.futures.process")
+PROCESS_CLASSES = ("ProcessPoolExecutor", "SandboxProcess")
+#: Parameters of tests that run on a database server.
+SERVERS = {"ansi", "mariadb", "mysql", "postgres"}
+
+#: Folders of tests that mirror the package, and those of its architecture.
+FOLDERS = {path.name for path in (ROOT / PACKAGE).iterdir() if path.is_dir()} | {"architecture"}
+
+_known: dict[int, tuple[Any, bool]] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the unit tests."""
+    for item in items:
+        inner = item.path.relative_to(ROOT / "tests").parts
+        if inner[0] in FOLDERS and isinstance(item, pytest.Function) and not needs_process(item):
+            item.add_marker("unit")
+
+
+def needs_process(item: pytest.Function) -> bool:
+    """Return whether a test needs a process, a database server, a browser or much time."""
+    if any(item.get_closest_marker(name) for name in MARKERS):
+        return True
+    callspec = getattr(item, "callspec", None)
+    parameters = callspec.params.values() if callspec else ()
+    if any(isinstance(value, str) and value in SERVERS for value in parameters):
+        return True
+    fixtures = [one for found in item._fixtureinfo.name2fixturedefs.values() for one in found[-1:]]
+    return any(_starts_processes(one) for one in (item.function, *(fixture.func for fixture in fixtures)))
+
+
+def _starts_processes(value: Any) -> bool:
+    """Return whether a function or class of the tests uses processes, itself or through what it calls."""
+    if id(value) in _known:
+        return _known[id(value)][1]
+    _known[id(value)] = (value, False)  # for functions that call each other
+    found = any(map(_is_process, _used_by(value)))
+    _known[id(value)] = (value, found)
+    return found
+
+
+def _is_process(used: Any) -> bool:
+    if isinstance(used, str):
+        return used.startswith(PROCESSES)
+    if isinstance(used, ModuleType):
+        return used.__name__.startswith(PROCESSES)
+    if getattr(used, "__name__", "") in PROCESS_CLASSES:
+        return True
+    return _is_of_tests(used) and _starts_processes(used)
+
+
+def _is_of_tests(value: Any) -> bool:
+    if not isinstance(value, (FunctionType, type)):
+        return False
+    return not value.__module__.startswith("airflow") and value.__module__.startswith(("support", "test", "conftest"))
+
+
+def _used_by(value: Any) -> Iterator[Any]:
+    """Return what a function or class uses: global objects, attributes of modules, and names of modules it imports."""
+    if isinstance(value, type):
+        yield from (getattr(one, "__wrapped__", one) for one in vars(value).values() if isinstance(one, FunctionType))
+        return
+    value = getattr(value, "__wrapped__", value)
+    if not isinstance(value, FunctionType):
+        return
+    names = set(_names(value.__code__))
+    for name in names:
+        used = value.__globals__.get(name, name)
+        yield getattr(used, "__wrapped__", used)
+        if isinstance(used, ModuleType) and used.__name__.startswith("support"):
+            yield from (getattr(used, attribute) for attribute in names if hasattr(used, attribute))
+    if any(name.startswith("support.servers.") for name in names):
+        yield "subprocess"
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
