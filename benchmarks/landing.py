@@ -97,15 +97,15 @@ def measure_ours(entries: int) -> dict[str, Any]:
         decode(pages)
     with tempfile.TemporaryDirectory() as folder:
         with watch.lap("whole_path"):
-            land(pages, Path(folder) / "grouped.duckdb", GROUP)
+            load(pages, Path(folder) / "grouped.duckdb", GROUP)
         with watch.lap("whole_path_again_all_newer"):
-            land(pages, Path(folder) / "grouped.duckdb", GROUP, day=2)
+            load(pages, Path(folder) / "grouped.duckdb", GROUP, day=2)
         with watch.lap("whole_path_one_transaction_a_page"):
-            land(pages, Path(folder) / "paged.duckdb", 1)
+            load(pages, Path(folder) / "paged.duckdb", 1)
         with watch.lap("whole_path_with_history"):
-            land(pages, Path(folder) / "history.duckdb", GROUP, keep_history=True)
+            load(pages, Path(folder) / "history.duckdb", GROUP, keep_history=True)
         with watch.lap("whole_path_with_history_again_all_newer"):
-            land(pages, Path(folder) / "history.duckdb", GROUP, day=2, keep_history=True)
+            load(pages, Path(folder) / "history.duckdb", GROUP, day=2, keep_history=True)
     return {
         "entries": entries,
         "pages_a_transaction": GROUP,
@@ -144,31 +144,31 @@ def decode(pages: list[bytes], day: int = 1) -> None:
 
 def decode_one(page: bytes, day: int) -> Any:
     """Decode a page as observed on a day."""
-    from airflow_provider_toggl.core.load.records import Observation, decode_page
+    from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
 
     return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
 
 
-def land(
+def load(
     pages: list[bytes] | Iterator[bytes], path: Path, group: int, day: int = 1, *, keep_history: bool = False
 ) -> None:
     """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
-    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-    from airflow_provider_toggl.core.load.target import Progress
+    from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+    from airflow_provider_toggl.core.load.warehouse import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         if keep_history:
             target.keep_history(True)
         for number, page in enumerate(pages, start=1):
             inspect_report(page, first_row=1, next_row=None, key="start", asked="benchmark")
             batches.append(decode_one(page, day))
             if len(batches) == group:
-                target.land(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', group, now))
+                target.load(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', group, now))
                 batches = []
-        target.land(batches)
+        target.load(batches)
 
 
 def measure_memory() -> dict[str, Any]:
@@ -179,7 +179,7 @@ def measure_memory() -> dict[str, Any]:
     before = peak_megabytes()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "million.duckdb"
-        land(make_pages(MEMORY_ENTRIES), path, GROUP)
+        load(make_pages(MEMORY_ENTRIES), path, GROUP)
         size = path.stat().st_size
     return {
         "entries": MEMORY_ENTRIES,

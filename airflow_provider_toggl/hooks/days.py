@@ -10,11 +10,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.arguments import parse_id, parse_text, parse_whole, required
-from airflow_provider_toggl.core.load.days import ChangedDays, Place, find_days, find_place, store_place
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.core.load.merging.changed_days import (
+    ChangedDays,
+    DayOffset,
+    find_days,
+    find_offset,
+    store_offset,
+)
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.session import Session
+    from airflow_provider_toggl.core.load.engines.contract import Session
 
 __all__ = ["ChangedDays", "DaysToCompute", "compute_changed_days", "find_changed_days"]
 
@@ -48,7 +54,7 @@ def find_changed_days(
     """
     since = required(partial(parse_whole, minimum=0))("since", since)
     workspace_id = parse_id("workspace_id", workspace_id)
-    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
+    with open_warehouse(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
         return find_days(session, since, workspace_id)
 
 
@@ -76,9 +82,9 @@ def compute_changed_days(
     reader = required(parse_text)("reader", reader)
     workspace_id = parse_id("workspace_id", workspace_id)
     scope = f"reader:{reader}" if workspace_id is None else f"reader:{reader}?workspace_id={workspace_id}"
-    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
-        place = find_place(session, scope)
+    with open_warehouse(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
+        place = find_offset(session, scope)
         found = find_days(session, place.seq, workspace_id)
         yield DaysToCompute(found.days, session)
         if found.days:
-            store_place(session, scope, Place(found.cursor), datetime.now(timezone.utc))
+            store_offset(session, scope, DayOffset(found.cursor), datetime.now(timezone.utc))

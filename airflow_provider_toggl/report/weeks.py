@@ -12,11 +12,11 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.core.load.days import as_day, as_parameter
+from airflow_provider_toggl.core.load.merging.changed_days import as_day, as_parameter
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.session import Session
-    from airflow_provider_toggl.core.load.target import Target
+    from airflow_provider_toggl.core.load.engines.contract import Session
+    from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 NO_CLIENT = "(no client)"
 OTHERS = "others"
@@ -163,7 +163,7 @@ def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]
     return shown
 
 
-def build_report(target: Target, workspace_id: int, weeks: int = 12, last: date | None = None) -> WeeklyReport:
+def build_report(target: Warehouse, workspace_id: int, weeks: int = 12, last: date | None = None) -> WeeklyReport:
     """Return the report of the latest weeks.
 
     :param last: a day of the last week; today by default, in the zone of the facts.

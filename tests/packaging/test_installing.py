@@ -28,7 +28,7 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.events.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres_store": "psycopg",
     "airflow_provider_toggl.core.load.postgres_session": "psycopg",
-    "airflow_provider_toggl.core.load.postgres_target": "psycopg",
+    "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")

@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DuckdbEngine
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync import drain
 
 
-class _TellingTarget(DuckdbTarget):
+class _TellingWarehouse(Warehouse):
     """A warehouse that says what it was given."""
 
-    def land(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
+    def load(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
         print(f"lands {progress.cursor}", flush=True)
-        landed = super().land(batches, progress, sweep, **options)
+        landed = super().load(batches, progress, sweep, **options)
         print(f"landed {progress.cursor}", flush=True)
         return landed
 
@@ -24,7 +25,8 @@ def main(store_path: str, warehouse: str) -> None:
     """Drain a store into a warehouse."""
     drain.BATCH_EVENTS, drain.CHUNK = 60, 30
     # The file is let go of after each batch, as when others wait for it.
-    with SqliteEventStore(Path(store_path)) as store, _TellingTarget(Path(warehouse), hold_seconds=0) as target:
+    engine = DuckdbEngine(Path(warehouse), hold_seconds=0)
+    with SqliteEventStore(Path(store_path)) as store, _TellingWarehouse(engine) as target:
         print(drain.Drain(store, target, drain.DrainRequest("default", "test")).run(), flush=True)
 
 

@@ -12,16 +12,16 @@ from support.observations import WORKSPACE, at, decode, report_row, v9_entry
 from support.told_events import body, entry_payload, event
 from support.warehouses import rows
 
-from airflow_provider_toggl.core.load import merge
-from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
-from airflow_provider_toggl.core.load.events import decode_events
-from airflow_provider_toggl.core.load.records import Batch
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.decode.events import decode_events
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.merging import rule
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, **fields: Any) -> Batch:
+def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, **fields: Any) -> RecordBatch:
     """Return a report's row of an entry that was changed and observed so many seconds after noon."""
     moment = at(int(changed)).isoformat()
     return decode("time_entries", report_row(id_, at=moment, **fields), seconds=changed if seconds is None else seconds)
@@ -29,13 +29,13 @@ def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, 
 
 def told(
     action: str, id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, by: int | None = 10, **fields: Any
-) -> Batch:
+) -> RecordBatch:
     """Return an event of an entry that was changed at one moment after noon and told at that or another one."""
     payload = entry_payload(id_, at=at(int(changed)).isoformat(), **fields)
     return told_as(action, payload, seconds=changed if seconds is None else seconds, by=by)
 
 
-def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> Batch:
+def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> RecordBatch:
     """Return an event with any payload."""
     actor = {"event_user_id": None if by is None else str(by)}
     raw = body("time_entry", action, payload, seconds=seconds, metadata=actor, creator_id=by)
@@ -43,13 +43,13 @@ def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -
     return batch
 
 
-def absent(id_: int = 1, *, seconds: float) -> Batch:
+def absent(id_: int = 1, *, seconds: float) -> RecordBatch:
     """Return what a complete report tells of an entry that it had not."""
     row = {"id": id_, "workspace_id": WORKSPACE, "tag_ids": [], "observed_at": EPOCH, "absent_at": at(seconds)}
-    return Batch("time_entries", pa.Table.from_pylist([row], schema=ARROW_SCHEMAS["time_entries"]))
+    return RecordBatch("time_entries", pa.Table.from_pylist([row], schema=ARROW_SCHEMAS["time_entries"]))
 
 
-def changes(target: SqlTarget, id_: int = 1) -> list[tuple[Any, ...]]:
+def changes(target: Warehouse, id_: int = 1) -> list[tuple[Any, ...]]:
     """Return the changes of an entry: kind, field, old, new, when in seconds after noon, by whom."""
     sql = (
         'select "kind", "field", "old_value", "new_value", "changed_at", "changed_by" from "time_entry_changes" '
@@ -58,14 +58,14 @@ def changes(target: SqlTarget, id_: int = 1) -> list[tuple[Any, ...]]:
     return [(*told, when and (when - at(0)).total_seconds(), by) for *told, when, by in rows(target, sql, [id_])]
 
 
-def kept(target: SqlTarget) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+def kept(target: Warehouse) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Return all versions and all changes."""
     every = 'select * from "time_entry_versions" order by "id"'
     view = 'select * from "time_entry_changes"'
     return rows(target, every), sorted(rows(target, view), key=repr)
 
 
-def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
+def contradictions(target: Warehouse) -> list[tuple[Any, ...]]:
     """Return the entries whose last version is not their row, or whose last change does not say if they are live."""
     fields = ("user_id", "project_id", "description", "billable", "start", "stop", "duration")
     same = " and ".join(f'(v."{name}" = e."{name}" or v."{name}" is null and e."{name}" is null)' for name in fields)
@@ -84,12 +84,12 @@ def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
     is_gone = "case when c.\"kind\" in ('deleted', 'absent') then 1 else 0 end"
     gone = (
         f'select e."id" from "time_entries" as e join ({changed}) as c on c."time_entry_id" = e."id" '
-        f"where place = 1 and {is_gone} = case when {merge.is_live('e')} then 1 else 0 end"
+        f"where place = 1 and {is_gone} = case when {rule.is_live('e')} then 1 else 0 end"
     )
     return rows(target, other) + rows(target, gone)
 
 
-def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[Batch]:
+def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[RecordBatch]:
     """Return observations of entries that are changed, also in silence, deleted, absent and back.
 
     No two are of the same millisecond: of those that are, the row is decided by another number than the history.
@@ -97,7 +97,7 @@ def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[
     return [_draw(chance, chance.choice(ids), number / 1000) for number in range(count)]
 
 
-def _draw(chance: random.Random, id_: int, moment: float) -> Batch:
+def _draw(chance: random.Random, id_: int, moment: float) -> RecordBatch:
     changed, later = chance.randrange(6), chance.choice((0.0, 0.0, 0.25, 3.0)) + moment
     fields: dict[str, Any] = {"description": chance.choice((None, "", "a", "a "))}
     tag_ids = chance.choice(([], [1], [2, 1], [1, 2]))

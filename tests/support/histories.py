@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 from support.observations import at, decode, v9_entry
 
-from airflow_provider_toggl.core.load.records import Batch
-from airflow_provider_toggl.core.load.schemas import TABLES
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.tables.schemas import TABLES
 
 LOWEST = datetime.min.replace(tzinfo=timezone.utc)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -30,7 +30,7 @@ class Seen:
     tag_ids: tuple[int, ...]
     deleted: int | None
 
-    def batch(self) -> Batch:
+    def batch(self) -> RecordBatch:
         changed = None if self.updated is None else at(self.updated).isoformat()
         deleted = None if self.deleted is None else at(self.deleted).isoformat()
         row = v9_entry(self.id, description=self.description, tag_ids=list(self.tag_ids), at=changed)
@@ -53,7 +53,7 @@ def sightings(draw: st.DrawFn) -> Seen:
     )
 
 
-def model(batches: Iterable[Batch]) -> list[dict[str, Any]]:
+def model(batches: Iterable[RecordBatch]) -> list[dict[str, Any]]:
     """Return what the rule makes of observations, without a database."""
     rows: dict[int, dict[str, Any]] = {}
     for batch in batches:

@@ -19,8 +19,8 @@ from support.sandboxes import Host, build_still_world
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load import merge
-from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.load.merging import rule
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
@@ -30,7 +30,7 @@ from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.truth import truth
 from airflow_provider_toggl.sandbox.world import World
 
-OpenTarget = Callable[[], Target]
+OpenTarget = Callable[[], Warehouse]
 
 ZONES = ("Europe/Berlin", "America/New_York", "Pacific/Auckland", "UTC", "Asia/Kolkata")
 LISTS = tuple(stream for stream in STREAMS if stream != "time_entries")
@@ -260,12 +260,12 @@ class Model:
             self.note("killed")
 
 
-def wrong(world: World, target: Target) -> list[str]:
+def wrong(world: World, target: Warehouse) -> list[str]:
     """Return how the live rows of any warehouse differ from what is true, in every field that is landed."""
     words: list[str] = []
     for stream, fields in FIELDS.items():
         names = ", ".join(f'"{name}"' for name in ("id", *fields))
-        found = target.query(f'select {names} from "{stream}" where {merge.is_live()}').to_pylist()
+        found = target.query(f'select {names} from "{stream}" where {rule.is_live()}').to_pylist()
         rows = {row.pop("id"): row for row in found}
         words += differences(world, stream, rows)
     return words

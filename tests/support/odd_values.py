@@ -11,7 +11,7 @@ from support.told_events import body, entry_payload, event
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.load.event_shapes import STREAM_OF
+from airflow_provider_toggl.core.load.decode.event_shapes import STREAM_BY_ENTITY
 
 AT = "2025-05-02T17:03:50+00:00"
 MARK = "the odd value"
@@ -146,7 +146,7 @@ def tell(entity: str, key: str, literal: str, *, id_: int = 1) -> Told:
 
     :param key: as webhooks name the field.
     """
-    stream = STREAM_OF[entity]
+    stream = STREAM_BY_ENTITY[entity]
     told = {**OBJECTS[entity], key: MARK}
     if key != "id" and entity != "workspace_user":
         told["id"] = id_

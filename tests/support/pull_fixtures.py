@@ -10,7 +10,7 @@ import pytest
 from support.pulls import Workspace, build_workspace
 from support.sandboxes import Host
 
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def pull_host() -> Iterator[Host]:
 def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse with its tables, to be copied: making them takes longer than most tests."""
     path = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         target.prepare()
     return path
 

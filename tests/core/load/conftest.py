@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from support.fakes import FakeClock
 
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def warehouse(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def target(warehouse: Path, clock: FakeClock) -> Iterator[DuckdbTarget]:
-    """Return a target that gives the file back after every call, so that a test can look into it."""
-    with DuckdbTarget(warehouse, clock=clock, lock_timeout=1, hold_seconds=0) as target:
+def target(warehouse: Path, clock: FakeClock) -> Iterator[Warehouse]:
+    """A warehouse that closes its file after every call, so that a test can read it."""
+    with build_duckdb_warehouse(warehouse, clock=clock, lock_timeout=1, hold_seconds=0) as target:
         yield target

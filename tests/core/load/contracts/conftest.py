@@ -10,7 +10,7 @@ from support.mariadb import MariadbServer, find_mariadb, running_mariadb
 from support.postgres import PostgresServer, running_postgres
 from support.warehouses import Place
 
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 numbers = itertools.count(1)
 
@@ -40,7 +40,7 @@ def mariadb() -> Iterator[MariadbServer]:
 
 @pytest.fixture(params=ENGINES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """A place of an engine where nothing has been landed yet."""
+    """A place of an engine where nothing has been loaded yet."""
     if request.param == "mysql":
         return Place("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
@@ -49,6 +49,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def target(place: Place, clock: FakeClock) -> Iterator[SqlTarget]:
+def target(place: Place, clock: FakeClock) -> Iterator[Warehouse]:
     with place.open(clock=clock) as target:
         yield target

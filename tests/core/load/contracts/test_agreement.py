@@ -14,9 +14,9 @@ from support.mariadb import find_mariadb, running_mariadb
 from support.postgres import running_postgres
 from support.warehouses import Place, rows
 
-from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
-from airflow_provider_toggl.core.load.records import Batch
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("agreement")
 
@@ -24,7 +24,7 @@ NAMES = ARROW_SCHEMAS["time_entries"].names
 
 
 @pytest.fixture(scope="module")
-def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SqlTarget]]:
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Warehouse]]:
     folder: Path = tmp_path_factory.mktemp("agreement")
     places = [Place("duckdb", str(folder / "w.duckdb")), Place("sqlite", str(folder / "w.sqlite"))]
     with running_postgres() as postgres:
@@ -37,7 +37,7 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SqlT
             yield from opened(places)
 
 
-def opened(places: Iterable[Place]) -> Iterator[dict[str, SqlTarget]]:
+def opened(places: Iterable[Place]) -> Iterator[dict[str, Warehouse]]:
     targets = {
         place.engine: place.open(**({"hold_seconds": 3600} if place.engine == "duckdb" else {})) for place in places
     }
@@ -46,11 +46,11 @@ def opened(places: Iterable[Place]) -> Iterator[dict[str, SqlTarget]]:
         target.close()
 
 
-def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[str, Any]]:
-    with target._transaction() as session:
+def land_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
+    with target.transaction() as session:
         session.run('delete from "time_entries"')
     for group in groups:
-        target.land(group)
+        target.load(group)
     found = rows(target, f"select {', '.join(NAMES)} from time_entries order by id")
     stored = [dict(zip(NAMES, row, strict=True)) for row in found]
     for row in stored:
@@ -62,7 +62,7 @@ def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[s
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), history=st.lists(sightings(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
-    targets: dict[str, SqlTarget], data: st.DataObject, history: list[Seen]
+    targets: dict[str, Warehouse], data: st.DataObject, history: list[Seen]
 ) -> None:
     batches = [seen.batch() for seen in history]
     expected = model(batches)
