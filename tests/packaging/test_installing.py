@@ -27,7 +27,6 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.events.postgres_logbook": "psycopg",
     "airflow_provider_toggl.core.events.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres_store": "psycopg",
-    "airflow_provider_toggl.core.load.postgres_session": "psycopg",
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")

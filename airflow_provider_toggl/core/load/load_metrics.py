@@ -1,4 +1,4 @@
-"""What is measured of landing."""
+"""The metrics of loading."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.load.warehouse import LoadResult
 
 
-def measure_load(landed: LoadResult, *, by: str, stream: str, seconds: float) -> None:
-    """Tell what one transaction did, and how long it took.
+def measure_load(result: LoadResult, *, by: str, stream: str, seconds: float) -> None:
+    """Measure one load.
 
-    :param by: who landed: ``pull``, ``drain`` or ``reconcile``.
+    :param by: what loaded: ``pull``, ``drain`` or ``reconcile``.
+    :param seconds: how long it took.
     """
     measure_rows(
         {
-            "inserted": landed.inserted,
-            "updated": landed.updated,
-            "unchanged": landed.unchanged,
-            "absent": landed.absent,
-            "rejected": landed.rejected,
+            "inserted": result.inserted,
+            "updated": result.updated,
+            "unchanged": result.unchanged,
+            "absent": result.absent,
+            "rejected": result.rejected,
         },
         by=by,
         stream=stream,
@@ -30,15 +31,15 @@ def measure_load(landed: LoadResult, *, by: str, stream: str, seconds: float) ->
 
 
 def measure_rows(results: Mapping[str, int], *, by: str, stream: str) -> None:
-    """Tell of how many rows there was which result."""
-    for result, number in results.items():
-        metrics.LANDED.add(number, by=by, stream=stream, result=result)
+    """Count rows by result."""
+    for name, number in results.items():
+        metrics.LANDED.add(number, by=by, stream=stream, result=name)
 
 
 def measure_freshness(
     watermark: datetime | None, now: float, *, by: str, stream: str, workspace_id: int, warehouse: str
 ) -> None:
-    """Tell up to when everything is landed; nothing while that is not known.
+    """Measure up to when everything is loaded; nothing while that is not known.
 
     :param now: seconds since the epoch.
     :param warehouse: connection and schema: each warehouse is as fresh as it was loaded last.

@@ -278,9 +278,9 @@ class Drain:
         summary.updated += landed.updated
         summary.unchanged += landed.unchanged
         summary.rejected += landed.rejected
-        summary.passed_over += decoded.passed_over
-        metrics.DRAINED.add(events - decoded.passed_over - landed.rejected, result="landed")
-        metrics.DRAINED.add(decoded.passed_over, result="passed_over")
+        summary.passed_over += decoded.skipped
+        metrics.DRAINED.add(events - decoded.skipped - landed.rejected, result="landed")
+        metrics.DRAINED.add(decoded.skipped, result="passed_over")
         metrics.DRAINED.add(landed.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:

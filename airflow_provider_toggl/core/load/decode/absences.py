@@ -1,4 +1,4 @@
-"""Entries that a report has proved to be gone, as the least that can be landed of them."""
+"""Batches that mark entries absent and change nothing else of them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NEVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def build_absences(stream: str, workspace_id: int, ids: Sequence[int], absent_at: datetime) -> RecordBatch:
-    """Return rows that say of these ids only that a report lacked them.
+    """Return rows whose only information is that a report lacked these ids.
 
-    ``absent_at`` is a maximum, and the rest is older than anything that is known, so landing them changes no field of a
-    row, and nothing of one that was seen later; on any engine, in any order, any number of times.
+    ``absent_at`` is a maximum and everything else is older than any observation. So loading them changes no field of a
+    row, and nothing of a row that was seen later, on any engine, in any order and any number of times.
 
-    :param absent_at: the moment that the report speaks of, by Toggl's clock, UTC.
+    :param absent_at: when the report was true, by Toggl's clock, UTC.
     """
     size = len(ids)
     given = {

@@ -1,8 +1,8 @@
-"""The types of columns: how a value of JSON becomes one of a column, by itself and a whole column at once.
+"""The types of columns: how a JSON value becomes a column's value, one by one and a whole column at once.
 
-``parse`` decides what a column takes. ``convert`` is the fast way for pages and batches of events: it may refuse what
-``parse`` takes, and never takes what ``parse`` refuses, nor gives another value. Whatever it refuses is parsed row by
-row, so that pages and events decide the same way.
+``parse`` decides what a column accepts. ``convert`` is the fast way for pages and batches of events: it may refuse what
+``parse`` accepts, but it never accepts what ``parse`` refuses, and never returns another value. Rows that it refuses
+are parsed one by one, so that pages and events are decided in the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WHOLE_SECONDS = pa.timestamp("s", tz="UTC")
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _INT64 = range(-(2**63), 2**63)
 _EXACT = 2**53
-"""Doubles are exact for every whole number up to this one."""
+"""Doubles represent every whole number up to this one exactly."""
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SHOWN = 40
@@ -41,7 +41,7 @@ Values = Sequence[Any] | None
 
 
 class Unreadable(ValueError):
-    """A row cannot be landed; the text names the field, the value and why."""
+    """A row cannot be loaded; the text names the field, the value and why."""
 
 
 class Member(msgspec.Struct, gc=False):
@@ -52,14 +52,14 @@ class Member(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type of columns.
+    """A column's type.
 
     :param arrow: its type in Arrow tables.
     :param field: the type that msgspec decodes a field as for ``convert``.
-    :param parse: returns the column's value of a JSON value that is not null; raises ``Unreadable`` with the value and
-        the reason, or ``ValueError`` of the same meaning.
-    :param convert: returns the column of values that were decoded as ``field``, or null; of a number of rows, all null
-        where there are no values. Raises ``pyarrow.ArrowInvalid`` or ``Unreadable``.
+    :param parse: returns the column's value for a JSON value that is not null; raises ``Unreadable``, or a
+        ``ValueError``, with the value and the reason.
+    :param convert: returns the column for values that were decoded as ``field``, or null, and the number of rows; all
+        null without values. Raises ``pyarrow.ArrowInvalid`` or ``Unreadable``.
     """
 
     arrow: pa.DataType
@@ -69,7 +69,7 @@ class ColumnType:
 
 
 def shown(value: Any) -> str:
-    """Return a JSON value for a reason, cut where it is long."""
+    """Return a JSON value as a reason shows it, cut if it is long."""
     if isinstance(value, str):
         return json.dumps(value[:_SHOWN]) + ("…" if len(value) > _SHOWN else "")
     if isinstance(value, list | dict):

@@ -1,7 +1,7 @@
 """Decoded rows to columns: one Arrow table for a page or a batch of events.
 
-Rows come in two forms. Those that msgspec decoded are converted a column at a time. Those that were parsed field by
-field (:mod:`~airflow_provider_toggl.core.load.decode.rows`) hold columns' values already.
+Rows come in two forms. Rows that msgspec decoded are converted a column at a time. Rows that were parsed field by field
+(:mod:`~airflow_provider_toggl.core.load.decode.rows`) have the columns' values already.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Arrays = dict[str, pa.Array]
 """Columns by name, and ``at`` (in whole seconds) beside them."""
 
 NOT_CONVERTED = (pa.ArrowInvalid, Unreadable)
-"""Errors of values that must be parsed row by row."""
+"""Errors for values that must be parsed row by row."""
 
 _REPORT_TYPES = {field.column: field.type for field in (*REPORT_ROW, *REPORT_ENTRY)}
 _NEVER = pa.scalar(None, INSTANT)
@@ -44,9 +44,9 @@ _LONGEST = 10**12
 def convert_report(rows: Sequence[ReportRow]) -> Arrays:
     """Convert report rows to columns of ``time_entries``, one row for each entry in them.
 
-    Written out, since landing spends its time here: a third of what ``zip(*map(attrgetter(...), rows))`` takes.
+    Written out, because loading spends its time here: a third of what ``zip(*map(attrgetter(...), rows))`` takes.
 
-    :raises NOT_CONVERTED: a value must be parsed by itself.
+    :raises NOT_CONVERTED: the rows must be parsed one by one.
     """
     entries = [entry for row in rows for entry in row.time_entries]
     if len(entries) != len(rows):
@@ -73,7 +73,7 @@ def convert_report(rows: Sequence[ReportRow]) -> Arrays:
 def convert_objects(shape: Shape, rows: Sequence[msgspec.Struct]) -> Arrays:
     """Convert decoded objects to columns.
 
-    :raises NOT_CONVERTED: a value must be parsed by itself, or one is missing.
+    :raises NOT_CONVERTED: the rows must be parsed one by one, or a required value is missing.
     """
     values: dict[str, list[Any]] = {}
     for field in shape.fields:
@@ -88,7 +88,7 @@ def convert_objects(shape: Shape, rows: Sequence[msgspec.Struct]) -> Arrays:
 
 
 def arrays_of(stream: str, rows: Sequence[Mapping[str, Any]]) -> Arrays:
-    """Return the columns of rows that hold columns' values."""
+    """Return the columns of rows that were parsed field by field."""
     types = {column.name: column.type for column in TABLES[stream].own} | {"at": "timestamp", "deleted_at": "timestamp"}
     arrays = {}
     for name, type_ in types.items():
@@ -110,9 +110,9 @@ def build_table(
     """Return the table of columns, with the five times.
 
     :param arrays: columns by name; missing ones are null.
-    :param workspace_id: of rows that do not say theirs.
+    :param workspace_id: for rows without one of their own.
     :param observed_at: when the rows were true, by Toggl's clock.
-    :param deleted_at: when what they tell of was deleted; by default what they say themselves.
+    :param deleted_at: when their objects were deleted; by default as the rows say.
     """
     schema = ARROW_SCHEMAS[stream]
     size = len(arrays["id"]) if arrays else 0
@@ -148,7 +148,7 @@ def count_odd_durations(table: pa.Table) -> int:
         return 0
     start, stop, duration = (table[name].combine_chunks() for name in ("start", "stop", "duration"))
     span = pc.subtract(stop.view(pa.int64()), start.view(pa.int64()))
-    # Beyond all spans that there are, and small enough not to overflow in microseconds.
+    # Longer than any span, and small enough not to overflow in microseconds.
     duration = pc.min_element_wise(duration, _LONGEST, skip_nulls=False)
     duration = pc.max_element_wise(duration, -_LONGEST, skip_nulls=False)
     off = pc.abs(pc.subtract(span, pc.multiply(duration, 1_000_000)))
@@ -180,7 +180,7 @@ def _fill_workspaces(given: pa.Array | None, otherwise: int | pa.Array, size: in
 
 
 def _known_durations(duration: pa.Array, stop: pa.Array) -> pa.Array:
-    """Leave out what stands for a duration while an entry is running: a negative number, or the seconds until now."""
+    """Return null durations for running entries, where Toggl sends a negative number or the seconds until now."""
     if not stop.null_count:
         return duration
     running = pc.and_(stop.is_null(), pc.not_equal(duration, 0))

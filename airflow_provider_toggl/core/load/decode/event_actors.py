@@ -1,4 +1,4 @@
-"""Who did what an event tells of."""
+"""The user who caused an event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DIGITS = 19
 
 
 class _Metadata(msgspec.Struct, gc=False):
-    """What metadata say of the user: the id, as a text (recorded) or, as in a PING, as a number."""
+    """The user in the metadata: the id as a text (as recorded from Toggl) or, in a PING, as a number."""
 
     event_user_id: Any = None
 
@@ -20,9 +20,9 @@ _ANYTHING = msgspec.json.Decoder()
 
 
 def find_actor(metadata: msgspec.Raw, creator_id: msgspec.Raw) -> int | None:
-    """Return the id of the user whom an event names, None where it names none.
+    """Return the id of the user whom an event names, None if it names none.
 
-    :param metadata: the event's ``metadata``; its ``event_user_id`` is believed first.
+    :param metadata: the event's ``metadata``; its ``event_user_id`` takes precedence.
     :param creator_id: the event's ``creator_id``.
     """
     found = None
@@ -40,14 +40,14 @@ def find_actor(metadata: msgspec.Raw, creator_id: msgspec.Raw) -> int | None:
 
 
 def find_actor_of(document: dict[str, Any]) -> int | None:
-    """Return the same of an event that is decoded as a whole."""
+    """Return the same for an event that is decoded as a whole."""
     metadata = document.get("metadata")
     found = user_id_of(metadata.get("event_user_id")) if isinstance(metadata, dict) else None
     return user_id_of(document.get("creator_id")) if found is None else found
 
 
 def user_id_of(value: Any) -> int | None:
-    """Return a user's id, given as a number or as its digits, None where it is none."""
+    """Return a user's id from a number or its digits, None if it is neither."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The entities of webhooks: the streams that they land in, and their bodies as msgspec types."""
+"""The entities of webhooks: their streams, and their bodies as msgspec types."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ STREAM_BY_ENTITY = {
     "project_user": "project_users",
     "workspace_user": "users",
 }
-"""The stream that an entity lands in; ``workspace_user`` is the user in the workspace."""
+"""The stream of each entity; ``workspace_user`` is a user as a member of the workspace."""
+
+ENTITY_BY_STREAM = {stream: entity for entity, stream in STREAM_BY_ENTITY.items()}
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class EventShape:
     """How webhooks write the objects of a stream.
 
     :param payload: the shape of the object.
-    :param identity: what fills ``id``, ``workspace_id``, ``at`` and ``deleted_at``.
-    :param required: what fills the columns without which a payload is not the whole object.
-    :param decoder: reads a body; its ``payload`` is the object, or None, and ``metadata`` and ``creator_id`` are raw.
+    :param identity: the fields of ``id``, ``workspace_id``, ``at`` and ``deleted_at``.
+    :param required: the fields without which a payload is not the whole object.
+    :param decoder: decodes a body; its ``payload`` is the object, or None, and ``metadata`` and ``creator_id`` are raw.
     """
 
     payload: Shape
@@ -41,18 +43,18 @@ class EventShape:
 
     @property
     def stream(self) -> str:
-        """The stream that the objects land in."""
+        """The stream of the objects."""
         return self.payload.stream
 
     @property
     def is_dated(self) -> bool:
-        """Whether the time of the last update counts: the list of users that is pulled has none to compare with."""
+        """Whether the time of the last update counts. The list of users has none, so it cannot be compared."""
         return self.stream != "users"
 
 
 def _build_shape(entity: str, stream: str) -> EventShape:
     payload = MEMBERS if entity == "workspace_user" else OBJECTS[stream]
-    # Raw, since a wrong word about who did it must not stop the news of what was done.
+    # Raw: a wrong user must not make the whole event unreadable.
     raw = [(name, msgspec.Raw, msgspec.Raw()) for name in ("metadata", "creator_id")]
     body = msgspec.defstruct(f"{entity}_body", [("payload", payload.struct | None, None), *raw], gc=False)
     identity = tuple(map(payload.field, ("id", "workspace_id", "at", "deleted_at")))

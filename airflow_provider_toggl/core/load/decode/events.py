@@ -1,9 +1,9 @@
-"""Bodies of webhooks to batches: the same rows, with the same versions, as pages of the same objects would give.
+"""Webhook bodies decoded to record batches: the same rows, with the same versions, as pages of the same objects give.
 
-An event is one more observation of its object. ``updated_at`` is the payload's ``at`` and ``observed_at`` the moment of
-the event by Toggl's clock, never that of its delivery, which retries make late: what was sent again may not look new.
-A deletion may come with the whole object, with ids only or with nothing; then it brings ``deleted_at`` and no version
-that could win over fields that are known.
+An event is one more observation of its object. ``updated_at`` is the payload's ``at``, and ``observed_at`` the time of
+the event by Toggl's clock. It is never the time of the delivery, which retries make late: an event that was sent again
+must not look new. A deletion may come with the whole object, with ids only, or with nothing. Without the whole object
+it brings ``deleted_at`` and no version that could win over known fields.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.json_text import read_json
+from airflow_provider_toggl.core.json_text import decode_text, read_json
 from airflow_provider_toggl.core.load.decode.column_types import INSTANT, Unreadable, parse_timestamp, shown
 from airflow_provider_toggl.core.load.decode.columns import (
     ARROW_SCHEMAS,
@@ -35,7 +35,7 @@ from airflow_provider_toggl.core.load.decode.rows import read_object
 from airflow_provider_toggl.core.load.decode.shapes import Field
 
 UNKNOWN_ENTITIES = "events"
-"""The stream under which events are rejected that belong to none."""
+"""The stream of rejected events whose entity belongs to none."""
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PAYLOADS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -43,19 +43,19 @@ _NEVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class DeliveredEvent(Protocol):
-    """An event as a store keeps it: the body, and what was read from it when it came. Times are aware, in UTC."""
+    """An event as a store keeps it: the body, and fields that the receiver read from it. Times are aware, in UTC."""
 
     @property
     def body(self) -> bytes:
-        """The bytes that were delivered."""
+        """The delivered bytes."""
 
     @property
     def received_at(self) -> datetime:
-        """When, by this machine's clock."""
+        """When it was received, by this machine's clock."""
 
     @property
     def workspace_id(self) -> int | None:
-        """The workspace that it speaks of."""
+        """The workspace that it is about."""
 
     @property
     def entity(self) -> str | None:
@@ -80,23 +80,24 @@ class DeliveredEvent(Protocol):
 
 @dataclass(frozen=True)
 class DecodedEvents:
-    """What events give.
+    """Decoded events.
 
-    :param batches: the rows of each stream, and the events that could not be read.
-    :param passed_over: events of entities that no table keeps.
+    :param batches: the rows and rejected events of each stream. Events of unknown entities are rejected in a batch of
+        ``UNKNOWN_ENTITIES``, which has no rows.
+    :param skipped: the number of events of entities that no table keeps.
     """
 
     batches: tuple[RecordBatch, ...]
-    passed_over: int
+    skipped: int
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
     """One observation.
 
-    :param payload: the whole object: decoded, or (parsed) its columns' values; None where only its deletion is told.
-    :param observed_at: when the payload stood.
-    :param deleted_at: when it was deleted, None while it exists.
-    :param actor_id: who did it, of time entries alone; None where it is not known.
+    :param payload: the whole object: decoded, or parsed to its columns' values; None if only its deletion is known.
+    :param observed_at: when the payload was current.
+    :param deleted_at: when the object was deleted, None while it exists.
+    :param actor_id: the user who did it, for time entries only; None if not known.
     """
 
     id: int
@@ -110,10 +111,10 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Content(NamedTuple):
-    """What the body of an event says.
+    """The content of an event's body.
 
-    :param payload: as that of ``_Row``.
-    :param actor_id: who did it.
+    :param payload: as in ``_Row``.
+    :param actor_id: as in ``_Row``.
     :param values_of: returns the values of some columns of the payload.
     """
 
@@ -130,13 +131,13 @@ class _Group:
 
 
 def decode_events(events: Iterable[DeliveredEvent], seqs: Iterable[int] | None = None) -> DecodedEvents:
-    """Read events, in any order: what can be landed becomes rows, what cannot is kept with the reason.
+    """Decode events, in any order, to rows and rejected records.
 
-    :param seqs: the events' numbers in their store, for rejected ones to be found there again.
+    :param seqs: the events' numbers in their store, for the rejected records.
     """
     groups: dict[str, _Group] = {}
-    strays: list[RejectedRecord] = []
-    passed_over = 0
+    unknown: list[RejectedRecord] = []
+    skipped = 0
     numbers = iter(seqs) if seqs is not None else None
     for event in events:
         seq = None if numbers is None else next(numbers)
@@ -144,10 +145,10 @@ def decode_events(events: Iterable[DeliveredEvent], seqs: Iterable[int] | None =
         shape = EVENT_SHAPES.get(entity or "")
         if shape is None:
             if entity in SKIPPED_ENTITIES:
-                passed_over += 1
+                skipped += 1
             else:
-                reason = f"metadata.model: {_quoted(entity)} is no entity that is known"
-                strays.append(_reject(UNKNOWN_ENTITIES, event, seq, reason))
+                reason = f"metadata.model: {_quoted(entity)} is not a known entity"
+                unknown.append(_reject(UNKNOWN_ENTITIES, event, seq, reason))
             continue
         group = groups.get(shape.stream) or groups.setdefault(shape.stream, _Group(shape))
         try:
@@ -155,16 +156,15 @@ def decode_events(events: Iterable[DeliveredEvent], seqs: Iterable[int] | None =
         except Unreadable as error:
             group.rejected.append(_reject(shape.stream, event, seq, str(error)))
     batches = [_build_batch(group) for group in groups.values()]
-    if strays:
-        # They have no table, but a batch to travel in.
-        batches.append(RecordBatch("time_entries", ARROW_SCHEMAS["time_entries"].empty_table(), tuple(strays)))
-    return DecodedEvents(tuple(batches), passed_over)
+    if unknown:
+        batches.append(RecordBatch(UNKNOWN_ENTITIES, pa.table({}), tuple(unknown)))
+    return DecodedEvents(tuple(batches), skipped)
 
 
 def _read(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
-    """Read an event of an entity that has a table.
+    """Decode an event of an entity that has a table.
 
-    :raises Unreadable: it cannot be landed; the text says which field and why.
+    :raises Unreadable: it cannot be loaded; the text says which field and why.
     """
     try:
         document: Any = shape.decoder.decode(event.body)
@@ -175,9 +175,9 @@ def _read(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
 
 
 def _parse(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
-    """Read an event field by field, which says what is wrong with one that could not be decoded.
+    """Read an event field by field, to find out what is wrong with one that could not be decoded.
 
-    :raises Unreadable: it cannot be landed; the text says which field and why.
+    :raises Unreadable: it cannot be loaded; the text says which field and why.
     """
     content, problem = _parse_body(shape, event.body)
     if problem is not None and event.action in ("created", "updated"):
@@ -189,7 +189,7 @@ def _parse(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
 
 
 def _parse_body(shape: EventShape, body: bytes) -> tuple[_Content, Unreadable | None]:
-    """Return what an event says, and what is wrong with its payload where it cannot be read."""
+    """Return the content of an event, and what is wrong with its payload if it cannot be read."""
     try:
         document = read_json(body)
     except ValueError as error:
@@ -204,7 +204,7 @@ def _parse_body(shape: EventShape, body: bytes) -> tuple[_Content, Unreadable | 
         problem = Unreadable(f"payload: {shown(payload)} is not an object")
         return _Content(None, actor_id, _parsed_values), problem
     try:
-        # A payload may lack its id, which metadata have too.
+        # A payload may lack its id, which is also in the metadata.
         row = read_object(shape.payload, payload, _payload_text(shape, body), needs_all=False)
     except Unreadable as error:
         return _Content(None, actor_id, _parsed_values), Unreadable(f"payload.{error}")
@@ -223,20 +223,20 @@ def _payload_text(shape: EventShape, body: bytes) -> bytes | None:
 def _build_row(shape: EventShape, event: DeliveredEvent, seq: int | None, content: _Content) -> _Row:
     """Return the observation that an event is.
 
-    :raises Unreadable: it cannot be landed.
+    :raises Unreadable: it cannot be loaded.
     """
     if event.oddity is not None and "more than once" in event.oddity:
         raise Unreadable(event.oddity)
     if event.action not in ("created", "updated", "deleted"):
-        raise Unreadable(f"metadata.action: {_quoted(event.action)} is no action that is known")
+        raise Unreadable(f"metadata.action: {_quoted(event.action)} is not a known action")
     payload = content.payload
-    key = given = updated_at = told = None
+    key = workspace_id = updated_at = deleted_at = None
     if payload is not None:
-        key, given, updated_at, told = content.values_of(payload, shape.identity)
-    workspace_id = event.workspace_id if given is None else given
+        key, workspace_id, updated_at, deleted_at = content.values_of(payload, shape.identity)
+    workspace_id = event.workspace_id if workspace_id is None else workspace_id
     if workspace_id is None:
         raise Unreadable("workspace_id: missing")
-    times = _find_times(shape, event, content, updated_at, None if told is None else _moment(told))
+    times = _find_times(shape, event, content, updated_at, None if deleted_at is None else _moment(deleted_at))
     key = _find_key(shape, event, key)
     return _Row(
         key,
@@ -251,7 +251,7 @@ def _build_row(shape: EventShape, event: DeliveredEvent, seq: int | None, conten
 
 
 class _Times(NamedTuple):
-    """When an event's payload stood, when its object was deleted, and whether the payload is the whole object."""
+    """When an event's payload was current, when its object was deleted, and whether the payload is the whole object."""
 
     observed_at: datetime
     deleted_at: datetime | None
@@ -263,10 +263,10 @@ def _find_times(
 ) -> _Times:
     """Return the times of an observation.
 
-    Of a deletion, id and time are enough, whatever else the body has or lacks.
+    For a deletion, id and time are enough, whatever else the body has or lacks.
 
-    :param deleted_at: what the payload says.
-    :raises Unreadable: it cannot be landed.
+    :param deleted_at: the time of deletion in the payload.
+    :raises Unreadable: it cannot be loaded.
     """
     if event.action != "deleted":
         if content.payload is None:
@@ -318,7 +318,7 @@ def _parsed_values(payload: dict[str, Any], wanted: tuple[Field, ...]) -> list[A
 
 
 def _moment(value: str | datetime) -> datetime | None:
-    """Return an instant that is parsed already, or that only was decoded."""
+    """Return an instant that is parsed already, or parse a decoded one."""
     if isinstance(value, datetime):
         return value
     try:
@@ -328,7 +328,7 @@ def _moment(value: str | datetime) -> datetime | None:
 
 
 def _sent_at(event: DeliveredEvent) -> datetime:
-    """Return when an event was sent, by Toggl's clock, or else when it came."""
+    """Return when an event was sent, by Toggl's clock, or else when it was received."""
     try:
         return parse_instant(read_json(event.body)["timestamp"])
     except (KeyError, TypeError, ValueError):
@@ -360,18 +360,21 @@ def _build_batch(group: _Group) -> RecordBatch:
     table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
     if shape.stream != "time_entries":
         return RecordBatch(shape.stream, table, tuple(rejected))
-    told = _build_told([*decoded, *parsed, *bare])
-    return RecordBatch(shape.stream, table, tuple(rejected), count_odd_durations(table), told)
+    attribution = _build_attribution([*decoded, *parsed, *bare])
+    return RecordBatch(shape.stream, table, tuple(rejected), count_odd_durations(table), attribution)
 
 
-def _build_told(rows: Sequence[_Row]) -> Attribution:
+def _build_attribution(rows: Sequence[_Row]) -> Attribution:
     return Attribution(
         pa.array([row.actor_id for row in rows], pa.int64()), pa.array([row.event.action for row in rows], pa.string())
     )
 
 
 def _build_table(shape: EventShape, rows: Sequence[_Row], arrays: Arrays) -> pa.Table:
-    """Return the table of rows whose payloads' columns are given."""
+    """Return the table of rows.
+
+    :param arrays: the columns of their payloads.
+    """
     if not rows:
         return ARROW_SCHEMAS[shape.stream].empty_table()
     own = {name: array for name, array in arrays.items() if shape.is_dated or name != "at"}
@@ -383,10 +386,10 @@ def _build_table(shape: EventShape, rows: Sequence[_Row], arrays: Arrays) -> pa.
 
 
 def _reject(stream: str, event: DeliveredEvent, seq: int | None, reason: str) -> RejectedRecord:
-    text = event.body.decode(errors="replace")[:RAW_LIMIT]
-    # Where nobody says whose it is, it is kept as that of workspace 0, which nobody has.
+    text = decode_text(event.body)[:RAW_LIMIT]
+    # Without a workspace it is stored as one of workspace 0, which does not exist.
     return RejectedRecord(stream, event.workspace_id or 0, text, reason, event.created_at or event.received_at, seq)
 
 
 def _quoted(word: str | None) -> str:
-    return "a missing word" if word is None else repr(word)
+    return "nothing" if word is None else repr(word)

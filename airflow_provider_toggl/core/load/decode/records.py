@@ -1,4 +1,4 @@
-"""Pages of JSON to typed records: what can be read becomes a batch, what cannot is kept with the reason."""
+"""Record batches, and pages of JSON decoded to them: unreadable rows are rejected, each with its reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 from airflow_provider_toggl.core.garbage import uncollected
-from airflow_provider_toggl.core.json_text import beginning_of, read_json, split_list
+from airflow_provider_toggl.core.json_text import beginning_of, decode_text, read_json, split_list
 from airflow_provider_toggl.core.load.decode.column_types import Unreadable
 from airflow_provider_toggl.core.load.decode.columns import (
     NOT_CONVERTED,
@@ -34,7 +34,7 @@ RAW_LIMIT = 4_194_304
 """Characters kept of a rejected record."""
 
 MANY_REJECTED = 10
-"""From so many unreadable rows on, and when they are most of an answer, it is the answer that is wrong."""
+"""If at least so many rows are unreadable, and they are most of a response, the response is malformed."""
 
 _REPORT_ROWS = msgspec.json.Decoder(list[ReportRow])
 _OBJECT_ROWS: dict[str, Any] = {stream: msgspec.json.Decoder(list[shape.struct]) for stream, shape in OBJECTS.items()}  # type: ignore[name-defined]
@@ -45,10 +45,10 @@ _logged: set[tuple[str, bool]] = set()
 
 @dataclass(frozen=True)
 class Observation:
-    """What a page speaks of, and when it was true.
+    """Whose rows a page has, and when they were true.
 
-    :param workspace_id: for rows that do not say theirs.
-    :param observed_at: Toggl's clock, UTC: the ``Date`` of the answer less the lag that its endpoint may have.
+    :param workspace_id: for rows without one of their own.
+    :param observed_at: Toggl's clock, UTC: the ``Date`` of the response less the lag that its endpoint may have.
     """
 
     workspace_id: int
@@ -57,11 +57,11 @@ class Observation:
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record that cannot be landed.
+    """A record that cannot be loaded; it is stored in ``rejected_records``.
 
-    :param raw: its JSON text, capped.
-    :param reason: the field, its value, and why it cannot be landed.
-    :param seq: of an event, its number in the event store, where it came from one.
+    :param raw: its JSON text, at most ``RAW_LIMIT`` characters.
+    :param reason: the field, its value, and why it cannot be loaded.
+    :param seq: the event's number in the event store; None for a record that came from no store.
     """
 
     stream: str
@@ -74,9 +74,9 @@ class RejectedRecord:
 
 @dataclass(frozen=True)
 class Attribution:
-    """Who and what told the rows of a batch that came by events, row by row.
+    """Who did what, for each row of a batch of events.
 
-    :param actor_ids: ids of the users who did it, null where it is not known.
+    :param actor_ids: ids of the users who did it, null where they are not known.
     :param actions: ``created``, ``updated`` or ``deleted``.
     """
 
@@ -88,33 +88,33 @@ class Attribution:
 class RecordBatch:
     """Rows of one stream, ready to be merged.
 
-    :param stream: name of the stream.
+    :param stream: name of the stream, or that of rejected records without a table.
     :param table: the rows, with all columns of ``schemas.TABLES[stream]``.
-    :param rejected: what could not be read.
+    :param rejected: records that could not be read.
     :param odd_durations: entries whose duration is not from start to stop, or that stop before they start; they are
-        in ``table`` as Toggl gives them.
-    :param told: who did it; None where it was not events that told the rows.
+        in ``table`` as Toggl sends them.
+    :param attribution: who did what; None for rows that did not come from events.
     """
 
     stream: str
     table: pa.Table
     rejected: tuple[RejectedRecord, ...] = ()
     odd_durations: int = 0
-    told: Attribution | None = None
+    attribution: Attribution | None = None
 
     @property
     def rows(self) -> int:
-        """How many rows there are to merge."""
+        """The number of rows to merge."""
         return int(self.table.num_rows)
 
 
 @uncollected()
 def decode_page(stream: str, body: bytes, observation: Observation) -> RecordBatch:
-    """Read one answer of Toggl: rows of the detailed report, v9 objects, or a mixture.
+    """Decode one response of Toggl: rows of the detailed report, v9 objects, or a mixture.
 
     :param stream: name of the stream, which is that of its table.
     :param body: a JSON array, an envelope ``{"data": [...]}`` around one, or ``null``.
-    :param observation: whose it is and when it was true.
+    :param observation: whose rows it has, and when they were true.
     :raises MalformedAnswer: not JSON, not a list, or more than half of its rows cannot be read.
     :raises ConfigurationError: there is no such stream.
     """
@@ -134,7 +134,7 @@ def decode_page(stream: str, body: bytes, observation: Observation) -> RecordBat
 
 
 def _find_list(stream: str, body: bytes) -> bytes:
-    """Return the JSON list of an answer, also when it is wrapped in ``{"data": ...}`` or given as null.
+    """Return the JSON list of a response, unwrapped from ``{"data": ...}``; ``[]`` for null.
 
     :raises MalformedAnswer: it is an object without ``data``, or not JSON.
     """
@@ -160,11 +160,11 @@ def _find_data(body: bytes) -> bytes | None:
 
 
 def _convert(stream: str, body: bytes) -> Arrays:
-    """Convert a page whose rows are all of one shape and all right, which is nearly every page.
+    """Convert a page whose rows are all valid and of one shape, which nearly every page is.
 
     :raises _UNDECODABLE: its rows must be read one by one.
     """
-    # No quoted string can contain these bytes: within one, its quotes would be escaped.
+    # No string value can contain these bytes: its quotes would be escaped.
     if stream == "time_entries" and b'"time_entries"' in body:
         rows = _REPORT_ROWS.decode(body)
         if 0 in {len(row.time_entries) for row in rows}:
@@ -175,7 +175,7 @@ def _convert(stream: str, body: bytes) -> Arrays:
 
 
 def _read_row_by_row(stream: str, body: bytes, observation: Observation) -> tuple[Arrays, list[RejectedRecord]]:
-    """Read rows one by one, and set aside those that cannot be read.
+    """Read rows one by one, and reject those that cannot be read.
 
     :raises MalformedAnswer: it is not a list, or most of it cannot be read.
     """
@@ -183,7 +183,7 @@ def _read_row_by_row(stream: str, body: bytes, observation: Observation) -> tupl
     rejected: list[RejectedRecord] = []
 
     def reject(text: bytes, error: Unreadable) -> None:
-        raw = text.decode(errors="replace")[:RAW_LIMIT]
+        raw = decode_text(text)[:RAW_LIMIT]
         rejected.append(RejectedRecord(stream, observation.workspace_id, raw, str(error), observation.observed_at))
 
     try:
@@ -207,7 +207,7 @@ def _read_row_by_row(stream: str, body: bytes, observation: Observation) -> tupl
     if len(rejected) >= MANY_REJECTED and len(rejected) > len(rows):
         raise MalformedAnswer(
             f"{len(rejected)} of {len(rows) + len(rejected)} rows of {stream} cannot be read; the first: "
-            f"{rejected[0].reason}. Nothing of this answer was landed. Try again; if it stays, Toggl has changed its "
+            f"{rejected[0].reason}. Nothing of this response was loaded. Try again; if it stays, Toggl has changed its "
             "format: look for a newer release."
         )
     return arrays_of(stream, rows), rejected
@@ -217,7 +217,7 @@ def _read_row(stream: str, text: bytes) -> Any:
     try:
         return read_json(text)
     except json.JSONDecodeError as error:
-        # One row alone cannot be broken like this: the answer is.
+        # One row alone cannot be broken like this: the response is.
         raise _malformed(stream, text, error) from None
     except ValueError as error:
         raise Unreadable(str(error)) from None
@@ -230,7 +230,7 @@ def _malformed(stream: str, body: bytes, error: Exception) -> MalformedAnswer:
 
 
 def _log_unknown_fields(stream: str, body: bytes) -> None:
-    """Say once a process and shape which fields of Toggl are not kept; they change with the user's plan."""
+    """Log once a process and shape which fields of Toggl no column keeps; they depend on the user's plan."""
     is_report = stream == "time_entries" and b'"time_entries"' in body
     if (stream, is_report) in _logged:
         return

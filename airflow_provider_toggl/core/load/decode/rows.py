@@ -1,7 +1,7 @@
-"""One row at a time, field by field: what a row's columns are, or which field cannot be read and why.
+"""One row at a time, field by field: the values of its columns, or the field that cannot be read and why.
 
-This is where it is decided what can be landed, of a page and of an event alike. The decoders of whole pages are faster
-and take only what is taken here.
+These functions decide what can be loaded, from pages and events alike. The decoders of whole pages are faster, and
+accept only what these functions accept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES, U
 from airflow_provider_toggl.core.load.decode.shapes import REPORT_ENTRY, REPORT_ROW, Field, Shape
 
 Row = dict[str, Any]
-"""Values by columns; and ``at`` and ``deleted_at``, from which the five times are made."""
+"""Values by column; with ``at`` and ``deleted_at``, from which the five times are derived."""
 
 _MUST_HAVE = ("user_id", "project_id", "task_id", "billable", "description", "tag_ids", "time_entries")
 
@@ -25,9 +25,9 @@ def read_object(shape: Shape, document: Any, text: bytes | None = None, *, needs
     """Return the row of an object of v9 or of a webhook.
 
     :param document: the object, decoded.
-    :param text: its JSON text, of which JSON columns keep theirs; None where there is no such text by itself.
-    :param needs_all: refuse an object without what its table cannot do without; a deleted one needs its id only.
-    :raises Unreadable: it is no object, a field has a value that its column cannot hold, or one is missing.
+    :param text: its JSON text, from which JSON columns keep theirs; None if there is no such text.
+    :param needs_all: refuse an object without its required fields; a deleted one requires its id only.
+    :raises Unreadable: it is no object, a field has a value that its column cannot hold, or a required one is missing.
     """
     if not isinstance(document, dict):
         raise Unreadable(f"{shown(document)} is not an object")
@@ -42,9 +42,9 @@ def read_object(shape: Shape, document: Any, text: bytes | None = None, *, needs
 
 
 def read_report_row(document: dict[str, Any]) -> Iterator[Row | tuple[bytes, Unreadable]]:
-    """Yield the rows of the entries in a row of the detailed report; of one that cannot be read its text and why.
+    """Yield a row for each entry in a row of the detailed report, or an unreadable entry's text and what is wrong.
 
-    :raises Unreadable: what its entries share cannot be read, or there are none.
+    :raises Unreadable: the fields that its entries share cannot be read, or there are no entries.
     """
     for name in _MUST_HAVE:
         if name not in document:
@@ -94,7 +94,7 @@ def _read_fields(fields: Iterable[Field], document: dict[str, Any], path: str = 
 
 
 def _find_json_texts(shape: Shape, text: bytes) -> Row:
-    """Return the texts of an object's JSON columns as they came, none where they need mending."""
+    """Return the texts of an object's JSON columns as they were sent; none if one of them is not valid JSON."""
     try:
         found = msgspec.json.decode(text, type=shape.json_struct)
         return {name: json_text(getattr(found, name)) for name in found.__struct_fields__}

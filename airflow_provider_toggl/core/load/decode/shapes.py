@@ -1,7 +1,7 @@
-"""The shapes that Toggl writes its objects in: which keys fill which columns, and as msgspec types.
+"""The shapes of Toggl's objects: which keys fill which columns, and msgspec types to decode them as.
 
-A payload of a webhook is the object as v9 writes it (https://engineering.toggl.com/docs/webhooks_start/events), with
-the legacy keys beside the present ones or, maybe, alone. So lists and events share a shape.
+The payload of a webhook is the object as in v9 (https://engineering.toggl.com/docs/webhooks_start/events), with the
+legacy keys beside the current ones or, possibly, alone. So lists and events share a shape.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from airflow_provider_toggl.core.load.tables.schemas import TABLES
 
 @dataclass(frozen=True)
 class Field:
-    """What fills a column.
+    """The keys that fill a column.
 
     :param column: the column; ``at`` and ``deleted_at`` are no columns, but fill some of the five times.
     :param type: a key of ``column_types.COLUMN_TYPES``.
-    :param keys: keys of the object, the first that is not null counts.
+    :param keys: keys of the object; the first one that is not null counts.
     """
 
     column: str
@@ -35,10 +35,10 @@ class Shape:
     """How Toggl writes the objects of a stream.
 
     :param stream: the stream.
-    :param fields: what the objects fill.
-    :param required: columns that an object must fill unless it says that it was deleted.
+    :param fields: the fields of the objects.
+    :param required: columns that an object must fill unless it is deleted.
     :param struct: the type to decode an object as.
-    :param json_struct: the type to decode only its JSON columns as, None where it has none.
+    :param json_struct: the type to decode only its JSON columns as, None if it has none.
     """
 
     stream: str
@@ -48,7 +48,7 @@ class Shape:
     json_struct: type[msgspec.Struct] | None
 
     def field(self, column: str) -> Field:
-        """Return what fills a column."""
+        """Return the field that fills a column."""
         return next(field for field in self.fields if field.column == column)
 
 
@@ -63,10 +63,10 @@ class ReportEntry(msgspec.Struct, gc=False):
 
 
 class ReportRow(msgspec.Struct, gc=False):
-    """A row of the detailed report: what its entries share, and the entries.
+    """A row of the detailed report: the fields that its entries share, and the entries.
 
-    Keys that every row has are required, though they may be null: a row without one is cut short, and would put null
-    over what is known.
+    Keys that every row has are required, though they may be null: a row without one is incomplete, and would overwrite
+    known values with null.
     """
 
     user_id: Int64
@@ -92,7 +92,7 @@ REPORT_ROW = (
     Field("billable_amount_cents", "bigint", ("billable_amount_in_cents",)),
     Field("currency", "text", ("currency",)),
 )
-"""What a report's row says of all its entries."""
+"""The fields that the entries of a report's row share."""
 
 REPORT_ENTRY = (
     Field("id", "bigint", ("id",)),
@@ -101,10 +101,10 @@ REPORT_ENTRY = (
     Field("duration", "bigint", ("seconds",)),
     Field("at", "timestamp", ("at",)),
 )
-"""What it says of one of them."""
+"""The fields of one of its entries."""
 
 _LEGACY = {"workspace_id": "wid", "user_id": "uid", "project_id": "pid", "task_id": "tid", "client_id": "cid"}
-"""Keys of Toggl's earlier API, by the present ones; and ``gid`` of ``group_id``."""
+"""Keys of Toggl's earlier API, by the current ones."""
 
 _NOT_IN_V9 = {"time_entries": {"hourly_rate_cents", "billable_amount_cents", "currency"}}
 _REQUIRED = {
@@ -116,7 +116,7 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "groups": {"id": ("group_id", "id"), "user_ids": ("users",), "workspace_ids": ("workspaces",)},
     "project_users": {"group_id": ("group_id", "gid")},
 }
-# A member of a workspace is told with other words than a user of it: v9's /workspaces/{id}/workspace_users, /users.
+# A member of a workspace has other keys than a user: v9's /workspaces/{id}/workspace_users and /users.
 # Its id is that of the membership; users are known everywhere else by their own.
 _MEMBER_KEYS: dict[str, tuple[str, ...]] = {
     "id": ("user_id", "uid"),
@@ -156,7 +156,7 @@ def _build_struct(name: str, fields: Iterable[Field]) -> type[msgspec.Struct]:
     for field in fields:
         type_ = COLUMN_TYPES[field.type].field
         for key in field.keys:
-            # Raw takes null too, and msgspec lets it share its place with no other type.
+            # Raw accepts null too, and msgspec allows no union with it.
             types[key] = type_ if type_ is msgspec.Raw else type_ | None
     return msgspec.defstruct(name, [(key, type_, None) for key, type_ in types.items()], gc=False)
 
@@ -164,7 +164,7 @@ def _build_struct(name: str, fields: Iterable[Field]) -> type[msgspec.Struct]:
 OBJECTS: dict[str, Shape] = {
     stream: _build_shape(stream, _KEYS.get(stream, {}), _REQUIRED.get(stream, ("name",))) for stream in TABLES
 }
-"""Objects of v9's lists, and of webhooks but for members of a workspace."""
+"""Objects of v9's lists, and of webhooks except members of a workspace."""
 
 MEMBERS = _build_shape("users", _MEMBER_KEYS, ("fullname",))
 """Users as members of a workspace."""

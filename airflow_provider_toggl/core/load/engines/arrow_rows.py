@@ -1,4 +1,4 @@
-"""Arrow tables to what drivers take, and rows of drivers to Arrow tables."""
+"""Conversion of Arrow tables to values for drivers, and of drivers' rows to Arrow tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_toggl.core.load.decode.column_types import INSTANT
 from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
 
 CHUNK = 20_000
-"""Rows that are made from a table, or into one, at a time."""
+"""Rows that are converted at a time."""
 
 NUL = "\0"
 NUL_SIGN = "\ufffd"
-"""What stands for a NUL character where an engine cannot keep one."""
+"""Replaces a NUL character where an engine cannot store one."""
 
 _TEXT_INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _INSTANT_TEXT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"
@@ -25,21 +25,21 @@ _NAIVE_INSTANT = "%Y-%m-%d %H:%M:%S"
 
 
 def list_texts(column: pa.ChunkedArray | pa.Array, begin: str, between: str, end: str) -> pa.Array:
-    """Return lists of numbers as texts, all at once."""
+    """Return a column of lists of numbers as texts."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     texts = pc.binary_join(array.cast(pa.list_(pa.string())), between)
     return pc.binary_join_element_wise(begin, texts, end, "")
 
 
 def without_nul(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    """Return texts with a sign in place of each NUL character."""
+    """Return a column of texts with NUL characters replaced."""
     if pc.any(pc.match_substring(column, NUL)).as_py():
         return pc.replace_substring(column, NUL, NUL_SIGN)
     return column
 
 
 def texts_without_nul(rows: pa.Table) -> pa.Table:
-    """Return rows with a sign in place of each NUL character in their texts."""
+    """Return rows with the NUL characters in their texts replaced."""
     for index, field in enumerate(rows.schema):
         if pa.types.is_string(field.type):
             rows = rows.set_column(index, field, without_nul(rows[index]))
@@ -47,10 +47,10 @@ def texts_without_nul(rows: pa.Table) -> pa.Table:
 
 
 def plain_columns(rows: pa.Table, instants: str, has_booleans: bool) -> Iterator[list[Any]]:
-    """Yield the columns of rows as values that every driver takes.
+    """Yield the columns of rows as values that every driver accepts.
 
-    :param instants: ``text`` gives instants as RFC 3339 in UTC with microseconds, whose order is that of time; else
-        they are texts as SQL writes timestamps, in UTC.
+    :param instants: ``text`` for instants as RFC 3339 in UTC with microseconds, which sort by time; else they are texts
+        as SQL writes timestamps, in UTC.
     """
     for column in rows.columns:
         if pa.types.is_timestamp(column.type):
@@ -66,14 +66,14 @@ def plain_columns(rows: pa.Table, instants: str, has_booleans: bool) -> Iterator
 
 
 def plain_rows(rows: pa.Table, instants: str, has_booleans: bool) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield rows in chunks, as tuples of values that every driver takes."""
+    """Yield rows in chunks, as tuples of values that every driver accepts."""
     for begin in range(0, rows.num_rows, CHUNK):
         chunk = rows.slice(begin, CHUNK)
         yield list(zip(*plain_columns(chunk, instants, has_booleans), strict=True))
 
 
 def plain_value(value: Any, instants: str) -> Any:
-    """Return a parameter as a driver takes it: an aware datetime in the engine's form."""
+    """Return a parameter as a driver accepts it: an aware datetime in the engine's form."""
     if not isinstance(value, datetime) or instants == "aware":
         return value
     moment = value.astimezone(timezone.utc) if value.tzinfo else value
@@ -88,9 +88,9 @@ def build_table(
     chunks: Iterable[Sequence[Sequence[Any]]],
     fix: Callable[[str, pa.ChunkedArray], pa.ChunkedArray] | None = None,
 ) -> pa.Table:
-    """Return rows that come in chunks as a table.
+    """Return a table of rows that come in chunks.
 
-    :param types: the type of each column, None where its values tell.
+    :param types: the type of each column, None to infer it from the values.
     :param fix: gives a column the type that its name or its values imply.
     """
     parts: list[list[pa.Array]] = [[] for _ in names]
@@ -105,9 +105,9 @@ def build_table(
 
 
 def fix_column_type(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of an engine without types for instants or booleans in the type that it stands for.
+    """Return a column of an engine without types for instants or booleans in the type that is meant.
 
-    Names of the tables' columns tell theirs. In others, a text in the very form of our instants is one.
+    It is known for names of the tables' columns. In other columns, texts in the exact form of our instants are instants.
     """
     known = KNOWN_TYPES.get(name)
     if pa.types.is_timestamp(column.type):
@@ -144,7 +144,7 @@ def _join(parts: list[pa.Array], type_: pa.DataType | None) -> pa.ChunkedArray:
 
 
 def _known_types() -> dict[str, pa.DataType]:
-    """Return the types of the tables' columns by name, of names that mean the same in each table."""
+    """Return the types of the tables' columns by name, for names with the same type in each table."""
     found: dict[str, set[pa.DataType]] = {}
     for schema in ARROW_SCHEMAS.values():
         for column in schema:

@@ -1,4 +1,4 @@
-"""One way to write parameters, ``?``, for drivers that each want theirs."""
+"""Parameters are written ``?``; this rewrites them for drivers that use ``%s``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARTS = re.compile(
 def to_format(sql: str, doubles: bool = True) -> str:
     """Return SQL with ``%s`` for each ``?`` that is a parameter.
 
-    :param doubles: write each ``%`` twice, as drivers want it that format the whole text.
+    :param doubles: write each ``%`` twice, for drivers that format the whole text.
     """
 
     def written(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The statements of the history of time entries, built for a dialect. Pure: nothing here talks to a database."""
+"""The SQL of the history of time entries, built for a dialect; nothing here talks to a database."""
 
 # ruff: noqa: S608 - the only names put into these statements are quoted ones of ``schemas`` and constants of this
 # module
@@ -20,7 +20,7 @@ _SILENT = (
 
 
 def create_tables(dialect: Dialect) -> list[str]:
-    """Return the statements that make the table of versions and the views over it."""
+    """Return the statements that create the table of versions and the views over it."""
     return [_create_versions(dialect), *_create_index(dialect), create_changes(dialect), create_history(dialect)]
 
 
@@ -40,13 +40,13 @@ def _create_index(dialect: Dialect) -> list[str]:
 
 
 def merge_versions(dialect: Dialect) -> tuple[str, ...]:
-    """Return the statements that merge the staged versions, of which none comes twice, with the stored ones."""
+    """Return the statements that merge the staged versions, each of which is staged once, with the stored ones."""
     put = rule.put_merged(VERSIONS, dialect) if dialect.has_version_key else _put_in_place()
     return (_find_merged(dialect), *put, dialect.drop_temporary.format(rule.MERGED))
 
 
 def _put_in_place() -> tuple[str, ...]:
-    """Return the statements that change only what a version seen again can change: half the time of out and in."""
+    """Return the statements that update what can change of a version; deleting and inserting takes twice the time."""
     name, names = quote(VERSIONS.name), rule.names_of(VERSIONS.columns)
     values = ", ".join(f"{quote(column)} = m.{quote(column)}" for column in (*EARLIEST, *LATEST))
     return (
@@ -79,7 +79,7 @@ def _moves(name: str) -> str:
 
 
 def read_stored(columns: tuple[str, ...], limit: int) -> str:
-    """Return the query of so many stored time entries behind an id, the parameter, in the order of ids."""
+    """Return the query of stored time entries in the order of ids. Parameter: the id to begin after."""
     names = ", ".join(quote(name) for name in columns)
     return f"select {names} from {quote('time_entries')} where {KEY} > ? order by {KEY} limit {limit}"
 
@@ -87,17 +87,17 @@ def read_stored(columns: tuple[str, ...], limit: int) -> str:
 def create_changes(dialect: Dialect) -> str:
     """Return the statement of the view of what changed from each version to the next.
 
-    Points are put in order of ``(updated_at, last_observed_at)``, in which a row's fields are decided too, so that the
-    last state of an entry is the one that its row has. What is gone has a point at the moment of that, behind all
-    states of the same moment; several in a row are one, told by the one that says most.
+    Points (states and disappearances) are ordered by ``(updated_at, last_observed_at)``, as the merge rule orders
+    observations, so the last state of an entry is the one in its row. A disappearance comes after all states of the
+    same moment. Several disappearances in a row count as one, with the most specific reason.
 
-    Each step is named once, so that engines can look up one entry without working through all of them.
+    Each step is named once, so that engines can look up one entry without computing all of them.
     """
     return f"""
 {dialect.create_view} "time_entry_changes" as
 with points as ({_points()}),
 ordered as ({_ordered()}),
-told as ({_told()}),
+told as ({_described()}),
 pairs as ({_pairs(dialect)})
 select "time_entry_id", "workspace_id", "step", "kind", "field", "old_value", "new_value", "changed_at", "changed_by",
     "observed_at"
@@ -116,7 +116,7 @@ def _points() -> str:
 
 
 def _ordered() -> str:
-    """Return the points, each with what was before it: the point, and the state."""
+    """Return the points, each with the point and the state before it."""
     carried = ", ".join(f"lag(p.{quote(c.name)}) over by_state as {quote('old_' + c.name)}" for c in HISTORY_FIELDS)
     return f"""
     select p.*, {carried},
@@ -133,8 +133,8 @@ def _ordered() -> str:
 """
 
 
-def _told() -> str:
-    """Return the points with what a reader is told of each: what kind of change, when, by whom, seen when."""
+def _described() -> str:
+    """Return the points with the change that each is: its kind, when, by whom, and when it was observed."""
     group = 'over (partition by "time_entry_id", "stretch", "is_gone")'
     deleted = f"""min(case when "point" = 'deleted' then "last_observed_at" end) {group}"""
     return f"""
@@ -155,9 +155,7 @@ def _told() -> str:
 
 
 def _pairs(dialect: Dialect) -> str:
-    """Return what each point is told as, that gone entries are back, and each field of each state that follows another
-    one, as texts, before and after.
-    """
+    """Return the rows of each change: the change itself, that an entry is back, and each field before and after."""
 
     def texts(prefix: str) -> str:
         cases = " ".join(
@@ -196,7 +194,7 @@ def _text_of(dialect: Dialect, value: str, type_: str) -> str:
 
 
 def create_history(dialect: Dialect) -> str:
-    """Return the statement of the view of changes with names joined in."""
+    """Return the statement of the view of changes with names."""
     return f"""
 {dialect.create_view} "time_entry_history" as
 select

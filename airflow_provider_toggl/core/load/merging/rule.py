@@ -1,11 +1,11 @@
-"""The merge rule as SQL text, built for a table and a dialect. Pure: nothing here talks to a database.
+"""The merge rule as SQL, built for a table and a dialect; nothing here talks to a database.
 
-The rule: of all that was ever observed of a row, its own fields come from the observation with the greatest
-``(updated_at, observed_at)``, and of equal ones from that whose content has the greatest digest; ``seen_at``,
-``deleted_at`` and ``absent_at`` are maxima. A maximum does not ask in which order or how often things came, so what is
-stored is one more rival of what comes in, and winning over it is the same comparison.
+The rule: of all observations of a row, its own fields come from the one with the greatest ``(updated_at,
+observed_at)``; among equal ones, from the one whose content has the greatest digest. ``seen_at``, ``deleted_at`` and
+``absent_at`` are maxima. A maximum does not depend on the order or number of observations. So the stored row is
+compared with incoming ones in the same way as they are with each other.
 
-Names are not qualified: a target makes its schema the current one. No statement names a temporary table twice, which
+Names are not qualified: the engine makes the schema the current one. No statement names a temporary table twice, which
 MySQL refuses.
 """
 
@@ -17,13 +17,17 @@ from airflow_provider_toggl.core.load.engines.dialect import Dialect, quote
 from airflow_provider_toggl.core.load.tables.schemas import KEY, MAXIMA, VERSION, Column, TableSchema
 
 INCOMING = "toggl_incoming"
-"""The name that a target gives to the rows to be merged."""
+"""The staged rows that are to be merged."""
 
 UNIQUE = "toggl_unique"
-"""Where one row a key is kept of incoming rows that have keys twice."""
+"""One row for each key, of staged rows that have keys twice."""
 
 STORED = "toggl_stored"
+"""The stored rows with those keys."""
+
 MERGED = "toggl_merged"
+"""The merged rows that are new, or differ from the stored ones."""
+
 TEMPORARY = (UNIQUE, STORED, MERGED)
 
 
@@ -31,12 +35,12 @@ _KEY = quote(KEY)
 
 
 def names_of(columns: tuple[Column, ...], prefix: str = "") -> str:
-    """Return columns' quoted names as a list."""
+    """Return the quoted names of columns, separated by commas."""
     return ", ".join(prefix + quote(column.name) for column in columns)
 
 
 def create_table(table: TableSchema, dialect: Dialect, start: str = "create table if not exists") -> str:
-    """Return the statement that makes a stream's table where there is none."""
+    """Return the statement that creates a table."""
     definitions = ", ".join(
         f"{quote(column.name)} {dialect.types[column.type]}"
         + (" not null" if column.name in (KEY, "workspace_id", "observed_at") else "")
@@ -47,7 +51,7 @@ def create_table(table: TableSchema, dialect: Dialect, start: str = "create tabl
 
 
 def create_incoming(table: TableSchema, dialect: Dialect, after: str = "") -> str:
-    """Return the statement that makes the table of incoming rows, for targets that cannot query them where they are."""
+    """Return the statement that creates the staging table, for engines that cannot query rows in memory."""
     columns = [f"{quote(column.name)} {dialect.types[column.type]}" for column in table.columns]
     definitions = ", ".join([*columns, dialect.row_key] if dialect.row_key else columns)
     options = f" {dialect.table_options}" if dialect.table_options else ""
@@ -55,34 +59,34 @@ def create_incoming(table: TableSchema, dialect: Dialect, after: str = "") -> st
 
 
 def count_rows(table: TableSchema) -> str:
-    """Return the query of a stream's number of rows."""
+    """Return the query of a table's number of rows."""
     return f"select count(*) from {quote(table.name)}"
 
 
 def count_stored(table: TableSchema) -> str:
-    """Return the query of how many stored rows have a key that comes in."""
+    """Return the query of how many stored rows have a staged key."""
     return f"select count(*) from {quote(table.name)} where {_KEY} in (select {_KEY} from {INCOMING})"
 
 
 def find_between(table: TableSchema) -> str:
-    """Return the query of one row whose key is between two. Parameters: the first and the last key."""
+    """Return the query of one row with a key in a range. Parameters: the first and the last key."""
     return f"select {_KEY} from {quote(table.name)} where {_KEY} between ? and ? limit 1"
 
 
 def insert_new(table: TableSchema, dialect: Dialect) -> str:
-    """Return the statement for rows of which no key comes twice and none is stored: there are no rivals."""
+    """Return the statement that inserts staged rows whose keys are unique and not stored."""
     values = ", ".join(dialect.cast.format(quote(c.name), dialect.types[c.type]) for c in table.columns)
     return f"insert into {quote(table.name)} ({names_of(table.columns)}) select {values} from {INCOMING}"
 
 
 def insert_values(table: TableSchema) -> str:
-    """Return the statement that puts one row in, its values as parameters."""
+    """Return the statement that inserts one row, its values as parameters."""
     marks = ", ".join("?" for _ in table.columns)
     return f"insert into {quote(table.name)} ({names_of(table.columns)}) values ({marks})"
 
 
 def pick_unique(table: TableSchema, dialect: Dialect) -> str:
-    """Return the statement that keeps one row a key of incoming rows that have keys twice."""
+    """Return the statement that creates ``UNIQUE`` from the staged rows."""
     updated, observed = map(quote, VERSION)
     names = names_of(table.columns)
     carried = ", ".join(quote(column.name) for column in table.columns if column.name not in MAXIMA)
@@ -106,7 +110,7 @@ where place = 1
 
 
 def copy_stored(table: TableSchema, dialect: Dialect, source: str) -> str:
-    """Return the statement that copies the stored rows whose keys are in the source."""
+    """Return the statement that creates ``STORED``: the stored rows whose keys are in the source."""
     return (
         f"{dialect.temporary.format(STORED)} select {names_of(table.columns)} from {quote(table.name)} "
         f"where {_KEY} in (select {_KEY} from {source})"
@@ -114,10 +118,10 @@ def copy_stored(table: TableSchema, dialect: Dialect, source: str) -> str:
 
 
 def merge_with_stored(table: TableSchema, dialect: Dialect, source: str) -> str:
-    """Return the statement that makes the merged rows: those that are new, or not as they are stored.
+    """Return the statement that creates ``MERGED``: rows that are new, or differ from the stored ones.
 
-    A row that is only seen again is merged too, but not changed: nothing that a person would call a change.
-    ``is_other`` says that it has other fields than before, ``was_live`` whether it was live.
+    A row that was only seen again is merged too, but does not count as changed. ``is_other`` says whether it has other
+    fields than before, ``was_live`` whether it was live.
     """
     won = ", ".join(
         f"{dialect.cast.format(f'case when wins = 1 then i_{c.name} else s_{c.name} end', dialect.types[c.type])} "
@@ -144,12 +148,12 @@ where wins = 1 or {moved}
 
 
 def _later(one: str, other: str) -> str:
-    """Return the expression of the greater of two, of which each may be null."""
+    """Return the expression of the greater of two values, each of which may be null."""
     return f"case when {one} is null or {other} > {one} then {other} else {one} end"
 
 
 def _wins(table: TableSchema, dialect: Dialect) -> str:
-    """Return the condition under which ``i`` wins over ``s``; the digest is taken of true ties only."""
+    """Return the condition that ``i`` wins over ``s``; digests are computed for true ties only."""
     updated, observed = map(quote, VERSION)
     is_equal = dialect.same_values(f"i.{updated}", f"s.{updated}", "timestamp")
     return (
@@ -162,23 +166,23 @@ def _wins(table: TableSchema, dialect: Dialect) -> str:
 
 
 def _same(table: TableSchema, dialect: Dialect) -> str:
-    """Return the condition under which ``i`` and ``s`` say the same in their own fields."""
+    """Return the condition that ``i`` and ``s`` have equal fields."""
     pairs = ((f"i.{quote(column.name)}", f"s.{quote(column.name)}", column.type) for column in table.own)
     return " and ".join(dialect.same_values(*pair) for pair in pairs)
 
 
 def count_merged() -> str:
-    """Return the query of how many merged rows are new, and how many of the others are changed."""
+    """Return the query of how many merged rows are new, and how many others changed."""
     return f"select count(case when is_stored = 0 then 1 end), count(case when {is_changed()} then 1 end) from {MERGED}"
 
 
 def is_changed(alias: str = "") -> str:
-    """Return the condition under which a merged row has other fields than the stored one, or came or went."""
+    """Return the condition that a merged row has other fields than the stored one, or became live or not live."""
     return f"is_stored = 1 and (is_other = 1 or was_live <> case when {is_live(alias)} then 1 else 0 end)"
 
 
 def find_changed() -> str:
-    """Return the query of the merged time entries that are new or changed: key, workspace, start now and before."""
+    """Return the query of time entries that are new or changed: key, workspace, start now and start before."""
     return (
         f'select m.{_KEY}, m."workspace_id", m."start", s."start" as old_start '
         f"from {MERGED} as m left join {STORED} as s on s.{_KEY} = m.{_KEY} where is_stored = 0 or ({is_changed('m')})"
@@ -186,9 +190,9 @@ def find_changed() -> str:
 
 
 def digest(table: TableSchema, dialect: Dialect, alias: str = "") -> str:
-    """Return the expression of a digest of a row's own fields, the same wherever the row is.
+    """Return the expression of a digest of a row's own fields, the same on each engine.
 
-    Each value has its length before it, so that no two contents run together to the same text.
+    Each value is preceded by its length, so that different contents never join to the same text.
     """
     texts = []
     for column in table.own:
@@ -200,7 +204,7 @@ def digest(table: TableSchema, dialect: Dialect, alias: str = "") -> str:
 
 
 def put_merged(table: TableSchema, dialect: Dialect) -> tuple[str, ...]:
-    """Return the statements that put the merged rows over the stored ones."""
+    """Return the statements that store the merged rows."""
     names, name = names_of(table.columns), quote(table.name)
     insert = f"insert into {name} ({names}) select {names} from {MERGED}"
     others = [quote(column.name) for column in table.columns if column.name != KEY]
@@ -214,7 +218,7 @@ def put_merged(table: TableSchema, dialect: Dialect) -> tuple[str, ...]:
 
 
 def is_live(alias: str = "") -> str:
-    """Return the condition under which a row is live."""
+    """Return the condition that a row is live."""
     at = f"{alias}." if alias else ""
     return (
         f'({at}"seen_at" is not null and ({at}"deleted_at" is null or {at}"seen_at" > {at}"deleted_at") '
@@ -223,7 +227,7 @@ def is_live(alias: str = "") -> str:
 
 
 def count_live(table: TableSchema) -> str:
-    """Return the query of a workspace's live rows, and of how many of them were not seen since an instant.
+    """Return the query of the number of a workspace's live rows, and of those that were not seen since an instant.
 
     Parameters: the instant, the workspace.
     """
@@ -233,10 +237,10 @@ def count_live(table: TableSchema) -> str:
     )
 
 
-def find_vanishing(table: TableSchema) -> str:
-    """Return the query of a workspace's live time entries that were not seen since an instant, as ``find_changed``.
+def find_missing(table: TableSchema) -> str:
+    """Return the query of a workspace's live time entries that were not seen since an instant.
 
-    Parameters: the instant, the workspace.
+    It has the columns of ``find_changed``. Parameters: the instant, the workspace.
     """
     return (
         f'select {_KEY}, "workspace_id", "start", "start" as old_start from {quote(table.name)} '
@@ -245,10 +249,10 @@ def find_vanishing(table: TableSchema) -> str:
 
 
 def mark_absent(table: str) -> str:
-    """Return the statement that marks the rows that the latest complete list of their workspace had not.
+    """Return the statement that marks the rows absent that the latest complete list of their workspace lacked.
 
-    Of ``MERGED``, these are rows that come in late: an observation from before a complete list must not bring back
-    what that list had not. Parameters: the stream, twice.
+    In ``MERGED``, these are late rows: an observation from before a complete list must not bring back a row that the
+    list lacked. Parameters: the stream, twice.
     """
     name = quote(table)
     found = f'from "complete_lists" as l where l."stream" = ? and l."workspace_id" = {name}."workspace_id"'

@@ -181,7 +181,7 @@ def mark_missing(session: Session, stream: str, sweep: Sweep, changed: ChangedEn
             "has lost rights. If they were really deleted, run once with absent_share=1.0."
         )
     if changed and stream == "time_entries" and missing:
-        changed.add(session.table(rule.find_vanishing(table), since))
+        changed.add(session.table(rule.find_missing(table), since))
     key = [stream, sweep.workspace_id]
     if session.run(_QUERIES["count_complete_list"], key)[0][0]:
         session.run(_QUERIES["update_complete_list"], [sweep.complete_at, *key, sweep.complete_at])

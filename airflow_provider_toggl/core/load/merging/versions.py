@@ -1,7 +1,7 @@
-"""Versions of time entries out of what was observed: what was ever different, for those who ask who changed what.
+"""Versions of time entries, built from observations: who changed what, and when.
 
-A version is a state that an entry was seen in, or that it was gone. Versions are a set, so they do not ask in which
-order or how often things came; what lies between two of them is derived by a view, and a late one makes it finer.
+A version is a state in which an entry was observed, or that it was gone. Versions form a set, so the order and number
+of observations does not matter. A view derives the changes between two of them; a late version refines the changes.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ _SEPARATOR = "|"
 
 
 def build_versions(batches: Iterable[RecordBatch]) -> pa.Table:
-    """Return the versions that batches of time entries tell, each once."""
+    """Return the versions in batches of time entries, each once."""
     whole = [batch for batch in batches if batch.rows]
     if not whole:
         return SCHEMA.empty_table()
     table = pa.concat_tables([batch.table for batch in whole]).combine_chunks()
     size = table.num_rows
-    actors, codes, is_told = _told_by(whole)
+    actors, codes, is_of_event = _attribution_of(whole)
     is_change = codes.is_valid()
     deleted_at, absent_at = (_whole(table[name]) for name in _GONE.values())
     parts = [_states(table, deleted_at, pc.if_else(is_change, actors, None), codes)]
     if deleted_at.null_count < size:
-        parts.append(_gone(table, DELETED, deleted_at, pc.if_else(is_change, None, actors), is_told))
+        parts.append(_gone(table, DELETED, deleted_at, pc.if_else(is_change, None, actors), is_of_event))
     if absent_at.null_count < size:
         parts.append(_gone(table, ABSENT, absent_at, pa.nulls(size, pa.int64()), None))
     return _collapse(pa.concat_tables(parts))
 
 
-def _told_by(batches: Sequence[RecordBatch]) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Return of each row of batches who did it, the place of its action in ``_ACTIONS``, and if an event told it."""
-    actors, codes, is_told = [], [], []
+def _attribution_of(batches: Sequence[RecordBatch]) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Return for each row who did it, the index of its action in ``_ACTIONS``, and whether it came from an event."""
+    actors, codes, is_of_event = [], [], []
     for batch in batches:
-        told, size = batch.told, batch.rows
-        actors.append(pa.nulls(size, pa.int64()) if told is None else told.actor_ids)
-        codes.append(pa.nulls(size, pa.int32()) if told is None else pc.index_in(told.actions, value_set=_ACTIONS))
-        is_told.append(pa.repeat(pa.scalar(told is not None), size))
-    return pa.concat_arrays(actors), pa.concat_arrays(codes), pa.concat_arrays(is_told)
+        who, size = batch.attribution, batch.rows
+        actors.append(pa.nulls(size, pa.int64()) if who is None else who.actor_ids)
+        codes.append(pa.nulls(size, pa.int32()) if who is None else pc.index_in(who.actions, value_set=_ACTIONS))
+        is_of_event.append(pa.repeat(pa.scalar(who is not None), size))
+    return pa.concat_arrays(actors), pa.concat_arrays(codes), pa.concat_arrays(is_of_event)
 
 
 def build_stored(rows: pa.Table) -> pa.Table:
-    """Return the versions that stored time entries are, for a history that begins with what is there.
+    """Return the versions of stored time entries, for a history that begins with them.
 
-    :param rows: columns of ``time_entries``, as a warehouse gives them: without lists or booleans where it has none.
+    :param rows: columns of ``time_entries``, as the engine returns them: without lists or booleans where it has none.
     """
     rows = _as_decoded(rows)
     seen, deleted_at = _whole(rows["seen_at"]), _whole(rows["deleted_at"])
@@ -77,16 +77,15 @@ _GONE = {DELETED: "deleted_at", ABSENT: "absent_at"}
 
 
 def _states(table: pa.Table, deleted_at: pa.Array, actors: pa.Array, codes: pa.Array) -> pa.Table:
-    """Return rows as states: of what is gone, the one that it had when it went.
+    """Return rows as states; for an entry that is gone, the state when it went.
 
-    :param codes: places in ``_ACTIONS`` of the events that told the rows, nulls for what no event told or a deletion
-        told.
+    :param codes: indexes in ``_ACTIONS`` of the rows' events; null for rows of no event or of a deletion.
     """
     updated_at, observed_at = (_whole(table[name]) for name in ("updated_at", "observed_at"))
     is_state = pc.and_(
         pc.and_(updated_at.is_valid(), _whole(table["start"]).is_valid()), pc.greater(observed_at, _EPOCH)
     )
-    told_at = pc.if_else(codes.is_valid(), observed_at, None)
+    reported_at = pc.if_else(codes.is_valid(), observed_at, None)
     if deleted_at.null_count < len(deleted_at):
         updated_at = pc.if_else(pc.fill_null(pc.greater(updated_at, deleted_at), False), _cut(deleted_at), updated_at)
         observed_at = pc.if_else(pc.fill_null(pc.greater(observed_at, deleted_at), False), deleted_at, observed_at)
@@ -97,21 +96,21 @@ def _states(table: pa.Table, deleted_at: pa.Array, actors: pa.Array, codes: pa.A
         **_normalised(table),
         "first_observed_at": observed_at,
         "last_observed_at": observed_at,
-        "told_at": told_at,
+        "told_at": reported_at,
         "told_as": _ACTIONS.take(codes),
         "actor_id": actors,
     }
     return _build(columns, STATE, is_state)
 
 
-def _gone(table: pa.Table, kind: str, moments: pa.Array, actors: pa.Array, is_told: pa.Array | None) -> pa.Table:
+def _gone(table: pa.Table, kind: str, moments: pa.Array, actors: pa.Array, is_of_event: pa.Array | None) -> pa.Table:
     columns = {
         "time_entry_id": _whole(table["id"]),
         "workspace_id": _whole(table["workspace_id"]),
         "updated_at": _cut(moments),
         "first_observed_at": moments,
         "last_observed_at": moments,
-        "told_at": pa.nulls(len(moments), INSTANT) if is_told is None else pc.if_else(is_told, moments, None),
+        "told_at": pa.nulls(len(moments), INSTANT) if is_of_event is None else pc.if_else(is_of_event, moments, None),
         "actor_id": actors,
     }
     return _build(columns, kind, moments.is_valid())
@@ -130,7 +129,7 @@ def _build(columns: dict[str, pa.Array], kind: str, is_wanted: pa.Array) -> pa.T
 
 
 def _normalised(table: pa.Table) -> dict[str, pa.Array]:
-    """Return an entry's fields in the one form that reports, v9 and webhooks agree on."""
+    """Return an entry's fields in one form for reports, v9 and webhooks."""
     columns = {column.name: _whole(table[column.name]) for column in HISTORY_FIELDS}
     # Reports may write "" where v9 writes null.
     description = columns["description"]
@@ -138,7 +137,7 @@ def _normalised(table: pa.Table) -> dict[str, pa.Array]:
     columns["tag_ids"] = _tag_texts(columns["tag_ids"])
     for name in ("start", "stop"):
         columns[name] = _cut(columns[name])
-    # Without a stop there is 0 in the first second, or in an entry that never ran, and a negative number elsewhere.
+    # Without a stop, Toggl sends 0 in the first second or for an entry that never ran, else a negative number.
     if columns["stop"].null_count:
         columns["duration"] = pc.if_else(columns["stop"].is_null(), None, columns["duration"])
     return columns
@@ -157,13 +156,13 @@ def _tag_texts(lists: pa.Array) -> pa.Array:
 
 
 def _digests(columns: dict[str, pa.Array], size: int) -> pa.Array:
-    """Return a number for each row, the same for the same version and else another: 64 bits of a hash.
+    """Return a 64-bit hash for each row, equal for equal versions.
 
-    Two of ten million versions are taken for one with a chance of one in 400,000.
+    Among ten million versions, the chance that two have the same hash is one in 400,000.
     """
     if not size:
         return pa.array([], pa.int64())
-    # The description is the last and alone in being free text, so that no two contents run together to the same.
+    # The only free text is the description, and it is the last: no two contents are joined to the same text.
     names = ("time_entry_id", "updated_at", "kind", *_DIGESTED)
     texts = [_text(columns[name]) for name in names if name in columns]
     joined = pc.binary_join_element_wise(*texts, _SEPARATOR).cast(pa.binary())
@@ -182,7 +181,7 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _collapse(table: pa.Table) -> pa.Table:
-    """Return one row a version: of what is not its content, the earliest or the latest."""
+    """Return one row for each version, with the earliest or the latest value of what is not its content."""
     ids = table["id"]
     if pc.count_distinct(ids).as_py() == len(ids):
         return table
@@ -211,7 +210,7 @@ def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def _as_decoded(rows: pa.Table) -> pa.Table:
-    """Return stored rows in the types that they are decoded in."""
+    """Return stored rows in the types of decoded ones."""
     columns: dict[str, Any] = {name: rows[name] for name in rows.column_names}
     for name in STORED_COLUMNS:
         column = columns[name]
@@ -231,4 +230,4 @@ def _names(columns: Sequence[Column]) -> tuple[str, ...]:
 
 _INSTANTS = ("start", "stop", "updated_at", "observed_at", "seen_at", "deleted_at", "absent_at")
 STORED_COLUMNS = ("id", "workspace_id", *_names(HISTORY_FIELDS), *_INSTANTS[2:])
-"""The columns of ``time_entries`` that :func:`build_stored` wants."""
+"""The columns of ``time_entries`` that :func:`build_stored` reads."""

@@ -1,6 +1,6 @@
-"""The tables that streams land in, in terms that no database engine owns.
+"""The tables of the streams, independent of any engine.
 
-What is here is public: people's queries stand on these names and types.
+Names and types of columns are public: people's queries depend on them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """A stream's table: Toggl's own fields, then the five times that the merge keeps; the key is ``id``.
+    """A stream's table: Toggl's own fields, then the five times of the merge rule; the key is ``id``.
 
     :param name: name of the table, and of the stream.
     :param columns: all columns in order.
@@ -38,7 +38,7 @@ class TableSchema:
 
     @property
     def own(self) -> tuple[Column, ...]:
-        """The columns that Toggl fills, the key among them."""
+        """The columns that Toggl fills, including the key."""
         return self.columns[: -len(TIMES)]
 
 
@@ -57,7 +57,8 @@ def _table(name: str, *own: tuple[str, str]) -> TableSchema:
     return TableSchema(name, (*columns, *TIMES))
 
 
-# Fields as in Toggl's published v9 definitions, less legacy aliases and what depends on who asks (permissions, pins).
+# Fields as in Toggl's published v9 definitions, without legacy aliases and what depends on the token's owner
+# (permissions, pins).
 TABLES: dict[str, TableSchema] = {
     table.name: table
     for table in (
@@ -152,10 +153,10 @@ TABLES: dict[str, TableSchema] = {
 HISTORY_FIELDS: tuple[Column, ...] = tuple(
     column
     for column in TABLES["time_entries"].own[2:]
-    # Rates change amounts of what nobody touched, and webhooks tell neither.
+    # Rates change amounts of entries that nobody edited, and webhooks have neither.
     if column.name not in ("hourly_rate_cents", "billable_amount_cents", "currency")
 )
-"""The fields of a time entry whose changes are kept where history is."""
+"""The fields of a time entry whose changes the history keeps."""
 
 VERSIONS = TableSchema(
     "time_entry_versions",
@@ -165,7 +166,7 @@ VERSIONS = TableSchema(
         Column("workspace_id", "bigint"),
         Column("kind", "word"),
         Column("updated_at", "timestamp"),
-        # Lists are texts here, sorted, since they are compared and shown and never looked into.
+        # Lists are sorted texts here: they are compared and shown, never searched.
         *(Column(column.name, "text" if column.type == "bigint_list" else column.type) for column in HISTORY_FIELDS),
         Column("first_observed_at", "timestamp"),
         Column("last_observed_at", "timestamp"),
@@ -174,4 +175,4 @@ VERSIONS = TableSchema(
         Column("actor_id", "bigint"),
     ),
 )
-"""What time entries were, where history is kept; the key is a hash of entry, time and content."""
+"""The versions of time entries, if history is kept; the key is a hash of entry, time and content."""

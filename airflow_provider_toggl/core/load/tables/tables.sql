@@ -1,12 +1,12 @@
--- What is kept beside the streams' tables; names in braces are types. Names belong to the current schema.
+-- The tables beside the streams' tables; names in braces are types.
 
--- name: create_schema_version: which version of this package's tables this is
+-- name: create_schema_version: the version of the tables
 create table if not exists "schema_version" ("version" {bigint} not null, "applied_at" {timestamp} not null);
 
--- name: create_settings: what views ask, such as the zone of local dates
+-- name: create_settings: settings, such as the zone of local dates
 create table if not exists "settings" ("key" {word} not null primary key, "value" {text} not null);
 
--- name: create_sync_state: how far each stream has come, in the transaction of its rows
+-- name: create_sync_state: how far each stream is loaded, stored in the transaction of its rows
 create table if not exists "sync_state" (
     "stream" {word} not null,
     "scope" {key} not null,
@@ -17,7 +17,7 @@ create table if not exists "sync_state" (
     primary key ("stream", "scope")
 );
 
--- name: create_rejected_records: what could not be landed, and why
+-- name: create_rejected_records: what could not be loaded, and why
 create table if not exists "rejected_records" (
     "id" {word} not null primary key,
     "stream" {word} not null,
@@ -28,7 +28,7 @@ create table if not exists "rejected_records" (
     "landed_at" {timestamp} not null
 );
 
--- name: create_complete_lists: when a stream was last read as a whole, so that late news from before is not believed
+-- name: create_complete_lists: when a stream was last listed completely, so that late observations from before do not undo it
 create table if not exists "complete_lists" (
     "stream" {word} not null,
     "workspace_id" {bigint} not null,
@@ -36,7 +36,7 @@ create table if not exists "complete_lists" (
     primary key ("stream", "workspace_id")
 );
 
--- name: offsets_of_zone: how far local time is ahead of UTC, for engines that do not know zones
+-- name: offsets_of_zone: how far local time is ahead of UTC, for engines without time zones
 create table if not exists "zone_offsets" (
     "begin_at" {timestamp} not null,
     "end_at" {timestamp} not null,

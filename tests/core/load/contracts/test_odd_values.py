@@ -83,9 +83,11 @@ def with_short_texts(batch: RecordBatch) -> RecordBatch:
     for field in batch.table.schema:
         if pa.types.is_string(field.type):
             sizes = pc.fill_null(pc.utf8_length(batch.table[field.name].combine_chunks()), 0)
-            kept = pc.and_(kept, pc.less(sizes, ANSI.raw_limit))
-    told = batch.told and OfEvents(batch.told.actor_ids.filter(kept), batch.told.actions.filter(kept))
-    return replace(batch, table=batch.table.filter(kept), told=told)
+            kept = pc.and_(kept, pc.less(sizes, ANSI.rejected_limit))
+    told = batch.attribution and OfEvents(
+        batch.attribution.actor_ids.filter(kept), batch.attribution.actions.filter(kept)
+    )
+    return replace(batch, table=batch.table.filter(kept), attribution=told)
 
 
 def expected(batches: list[RecordBatch]) -> dict[str, Any]:

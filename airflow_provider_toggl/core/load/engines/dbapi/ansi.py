@@ -85,7 +85,7 @@ class AnsiEngine(DbApiEngine):
     def begin(self, *, writing: bool) -> None:
         """Wait for the row, in the transaction that the driver began."""
         if writing and self._has_lock_row:
-            self.run(load_queries("engines/dbapi/ansi")["take_turn"])
+            self.run(load_queries("engines/dbapi/ansi")["lock_schema"])
 
     def commit(self, *, writing: bool) -> None:
         """Commit, also after reading, since the driver began a transaction."""

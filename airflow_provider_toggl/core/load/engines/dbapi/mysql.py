@@ -176,7 +176,7 @@ class MysqlEngine(DbApiEngine):
         :raises WarehouseLocked: another process has it for too long.
         """
         if writing:
-            if self.run(_QUERIES["take_turn"], [self._lock_name, self._whole_lock_timeout])[0][0] != 1:
+            if self.run(_QUERIES["lock_schema"], [self._lock_name, self._whole_lock_timeout])[0][0] != 1:
                 raise self.build_error(DatabaseFault.LOCKED, f"Schema {self.schema!r} is in use.", "")
             self.run("start transaction")
 
@@ -184,7 +184,7 @@ class MysqlEngine(DbApiEngine):
         """Commit, then release the lock."""
         if writing:
             self.run("commit")
-            self.run(_QUERIES["end_turn"], [self._lock_name])
+            self.run(_QUERIES["unlock_schema"], [self._lock_name])
 
     def has_tables(self) -> bool:
         """Return whether the database has our tables."""

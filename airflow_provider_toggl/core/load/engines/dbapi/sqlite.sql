@@ -1,6 +1,6 @@
 -- Statements that only SQLite understands.
 
--- name: find_tables: is there anything of ours in the file
+-- name: find_tables: whether the file has our tables
 select count(*) from sqlite_master where "name" = 'schema_version';
 
 -- name: find_event_store: whether the file is one of received events, by a table that only those have

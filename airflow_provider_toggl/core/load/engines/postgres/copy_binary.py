@@ -1,7 +1,7 @@
-"""Arrow tables as PostgreSQL's binary COPY wants them, a column at a time: a third of the time of writing CSV.
+"""Encoding of Arrow tables for PostgreSQL's binary COPY, a column at a time: a third of the time of writing CSV.
 
 The format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT. Each field is its size in four
-bytes and its bytes; null is the size -1. All numbers begin with the greatest byte.
+bytes and its bytes; null is the size -1. All numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 CHUNK = 5_000
-"""Rows that are sent at a time: while the server takes these in, the next ones are made."""
+"""Rows that are sent at a time; the next ones are encoded while the server reads these."""
 
 _MICROS_TO_2000 = 946_684_800_000_000
 _DAYS_TO_2000 = 10_957
@@ -33,11 +33,11 @@ _EMPTY_LIST = 12
 
 @dataclass(frozen=True)
 class _Field:
-    """A column's fields.
+    """The encoded fields of a column.
 
-    :param valid: indexes of the rows where it is not null, None where it is null nowhere.
-    :param sizes: of these, in bytes.
-    :param data: their bytes, one after the other; two-dimensional where all have the same size.
+    :param valid: indexes of the rows where it is not null; None if it has no null.
+    :param sizes: the sizes of these fields in bytes.
+    :param data: their bytes, one after the other; two-dimensional if all have the same size.
     """
 
     valid: Numbers | None
@@ -46,7 +46,7 @@ class _Field:
 
 
 def binary_chunks(rows: pa.Table) -> Iterator[bytes | memoryview]:
-    """Yield rows as ``COPY ... (format binary)`` takes them.
+    """Yield rows in the format of ``COPY ... (format binary)``.
 
     NUL characters, which PostgreSQL's texts cannot hold, are replaced by U+FFFD.
     """

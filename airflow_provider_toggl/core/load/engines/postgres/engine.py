@@ -170,7 +170,7 @@ class PostgresEngine(Engine):
         """Begin a transaction; for writing, wait for the schema's advisory lock, which its end releases."""
         self._begin(self.connection, writing=writing)
         if writing:
-            self.run(_QUERIES["take_turn"], [self.schema])
+            self.run(_QUERIES["lock_schema"], [self.schema])
 
     def commit(self, *, writing: bool) -> None:
         """Commit the transaction."""
@@ -214,7 +214,7 @@ class PostgresEngine(Engine):
     def find_holders(self) -> list[str]:
         """Return descriptions of the sessions that write to this schema now."""
         with self._connect() as db:
-            found = db.execute(to_format(_QUERIES["find_turn_holders"]), [self.schema]).fetchall()
+            found = db.execute(to_format(_QUERIES["find_holders"]), [self.schema]).fetchall()
         return [
             f"PID {pid} of role {role} ({name or 'no name'}), for {seconds} s" for pid, role, name, seconds in found
         ]

@@ -1,9 +1,9 @@
 -- Statements that only PostgreSQL understands.
 
--- name: take_turn: one landing a schema at a time; the transaction's end gives it back
+-- name: lock_schema: one writer a schema at a time; the end of the transaction releases the lock
 select pg_advisory_xact_lock(hashtextextended('airflow-provider-toggl ' || ?, 0));
 
--- name: find_turn_holders: sessions that have the turn of a schema, and for how many seconds
+-- name: find_holders: sessions that write to a schema, and for how many seconds
 select activity.pid, activity.usename, activity.application_name,
     round(extract(epoch from clock_timestamp() - activity.xact_start))::bigint
 from pg_catalog.pg_locks as held
@@ -13,17 +13,17 @@ where held.locktype = 'advisory' and held.granted and held.objsubid = 1
     and held.classid::bigint = ((turn.number >> 32) & 4294967295)
     and held.objid::bigint = (turn.number & 4294967295);
 
--- name: read_clock: the server's, in seconds since the epoch
+-- name: read_clock: the server's time, in seconds since the epoch
 select extract(epoch from clock_timestamp())::double precision;
 
--- name: find_tables: is there anything of ours in the schema
+-- name: find_tables: whether the schema has our tables
 select count(*) from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = ? and c.relname = 'schema_version';
 
--- name: find_schema: is there such a schema
+-- name: find_schema: whether there is such a schema
 select count(*) from pg_catalog.pg_namespace where nspname = ?;
 
--- name: find_missing_rights: which rights the role lacks that landing needs, and on what
+-- name: find_missing_rights: which rights the role lacks for loading, and on what
 with schema as (select oid, nspname from pg_catalog.pg_namespace where nspname = ?),
 needed ("right", "object", "is_there") as (
     select 'TEMPORARY', format('database %I', current_database()),
@@ -46,5 +46,5 @@ needed ("right", "object", "is_there") as (
 )
 select "right", "object" from needed where not "is_there";
 
--- name: check_timezone: fails for a zone that PostgreSQL does not know
+-- name: check_timezone: fails for a time zone that PostgreSQL does not know
 select now() at time zone ?;
