@@ -133,7 +133,7 @@ def run_part(part: str, engine: str, where: str, entries: int) -> dict[str, Any]
     return result
 
 
-def open_target(engine: str, where: str) -> Any:
+def open_warehouse(engine: str, where: str) -> Any:
     """Return the warehouse at a place."""
     sys.path.insert(0, str(ROOT / "tests"))
     from support.warehouses import Place
@@ -144,10 +144,10 @@ def open_target(engine: str, where: str) -> Any:
 
 
 def measure_rate(engine: str, where: str, entries: int) -> dict[str, Any]:
-    """Return rows per second of the whole path: inspecting, decoding and landing; first and all newer."""
+    """Return rows per second of the whole path: inspecting, decoding and loading; first and all newer."""
     pages = list(make_pages(entries))
     rates: dict[str, int] = {}
-    with open_target(engine, where) as target:
+    with open_warehouse(engine, where) as target:
         target.prepare()
         if engine == "postgres":
             rates |= {f"raw_copy_{form}": measure_copy(target, pages, form) for form in FORMS}
@@ -175,11 +175,16 @@ def measure_copy(target: Any, pages: list[bytes], form: str) -> int:
     groups = [pa.concat_tables(tables[begin : begin + GROUP]) for begin in range(0, len(tables), GROUP)]
     chunks = {"binary": binary_chunks, "csv": csv_chunks, "text": text_chunks}[form]
     ready = [[bytes(chunk) for chunk in chunks(group)] for group in groups]
-    with target.transaction() as session:
+    with target.transaction(writing=False) as session:
         session.run(rule.create_table(table, POSTGRES))
     started = time.perf_counter()
     for group in ready:
-        with target._reading() as session, session._db.cursor() as cursor, cursor.copy(COPY.format(form=form)) as copy:  # noqa: SLF001 - the same connection as the target's, so that nothing but the work differs
+        # The warehouse's own connection, so that nothing but the work differs.
+        with (
+            target.transaction(writing=False) as session,
+            session.connection.cursor() as cursor,
+            cursor.copy(COPY.format(form=form)) as copy,
+        ):
             for chunk in group:
                 copy.write(chunk)
     return round(sum(one.num_rows for one in tables) / (time.perf_counter() - started))
@@ -225,7 +230,7 @@ def decode(page: bytes, day: int) -> Any:
 
 
 def load(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
-    """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
+    """Inspect and decode pages and load so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
     from airflow_provider_toggl.core.load.warehouse import Progress
 
@@ -241,8 +246,8 @@ def load(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
 
 
 def measure_memory(engine: str, where: str, entries: int) -> dict[str, Any]:
-    """Return the peak memory of a process that lands so many entries in one go, pages made as they are read."""
-    with open_target(engine, where) as target:
+    """Return the peak memory of a process that loads so many entries in one go, pages made as they are read."""
+    with open_warehouse(engine, where) as target:
         load(target, make_pages(entries), 1)
         stored = target.counts()["time_entries"]
     if stored != entries:

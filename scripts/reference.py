@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What DAG authors call besides operators, sensors, triggers and the hook.
 FUNCTIONS = {
     f"{PACKAGE}.assets": ("toggl_asset", "toggl_events"),
-    f"{PACKAGE}.hooks.warehouse": ("read_df", "open_target"),
+    f"{PACKAGE}.hooks.warehouse": ("read_df", "open_warehouse"),
     f"{PACKAGE}.hooks.days": ("find_changed_days", "compute_changed_days"),
     f"{PACKAGE}.sandbox.server": ("start_sandbox",),
 }

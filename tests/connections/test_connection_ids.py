@@ -290,7 +290,7 @@ def use_days(conn_id: Any) -> Any:
 
 
 FUNCTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "open_target": ("warehouse_conn_id", lambda conn_id: open_warehouse(conn_id, schema="toggl")),
+    "open_warehouse": ("warehouse_conn_id", lambda conn_id: open_warehouse(conn_id, schema="toggl")),
     "read_df": ("warehouse_conn_id", lambda conn_id: read_df("select 1", warehouse_conn_id=conn_id)),
     "find_changed_days": ("warehouse_conn_id", lambda conn_id: find_changed_days(warehouse_conn_id=conn_id)),
     "compute_changed_days": ("warehouse_conn_id", use_days),

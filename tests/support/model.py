@@ -73,13 +73,13 @@ def settings_of(chance: random.Random) -> dict[str, Any]:
 class Model:
     """One workspace, its receiver and its warehouse, under a seed.
 
-    :param open_target: opens the warehouse, as a task does at its start.
+    :param open_warehouse: opens the warehouse, as a task does at its start.
     """
 
     host: Host
     receiver: ReceiverHost
     folder: Path
-    open_target: OpenTarget
+    open_warehouse: OpenTarget
     seed: int
     story: list[str] = field(default_factory=list)
 
@@ -129,7 +129,7 @@ class Model:
 
     def wrong(self) -> list[str]:
         """Return how the live rows of the warehouse differ from what is true."""
-        with self.open_target() as target:
+        with self.open_warehouse() as target:
             words = wrong(self.world, target)
         # Nobody asked for what was moved to before the first day.
         before = [row["id"] for row in truth(self.world, "time_entries") if row["start"] < SINCE]
@@ -164,7 +164,7 @@ class Model:
 
     def drain(self) -> None:
         """What was received is landed."""
-        with SqliteEventStore(self.events) as store, self.open_target() as target:
+        with SqliteEventStore(self.events) as store, self.open_warehouse() as target:
             # Of somebody who left, ids alone do not say who it was.
             Drain(store, target, DrainRequest("default", "model")).run()
 
@@ -220,7 +220,7 @@ class Model:
         """Pull a stream once."""
         more = {"since": SINCE, "windows_per_run": 9} if stream == "time_entries" else {}
         session = self.workspace.session(before_call=before_call)
-        with self.open_target() as target:
+        with self.open_warehouse() as target:
             Pull(session, target, self.workspace.request(stream, **more, **options)).run()
 
     def reconcile(self, before_call: Any = None, **options: Any) -> ReconcileSummary:
@@ -229,7 +229,7 @@ class Model:
         request = ReconcileRequest(
             workspace_id=self.workspace.id, run_started=datetime.now(timezone.utc), since=SINCE, **options
         )
-        with self.open_target() as target:
+        with self.open_warehouse() as target:
             return Reconcile(session, target, request).run()
 
     def _between(self) -> dict[str, Any]:

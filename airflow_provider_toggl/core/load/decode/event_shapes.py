@@ -8,22 +8,12 @@ from typing import Any
 import msgspec
 
 from airflow_provider_toggl.core.load.decode.shapes import MEMBERS, OBJECTS, Field, Shape
+from airflow_provider_toggl.core.streams import STREAMS
 
 SKIPPED_ENTITIES = frozenset({"project_group", "workspace"})
 """Entities of webhooks that no table keeps."""
 
-STREAM_BY_ENTITY = {
-    "time_entry": "time_entries",
-    "project": "projects",
-    "client": "clients",
-    "tag": "tags",
-    "task": "tasks",
-    "project_user": "project_users",
-    "workspace_user": "users",
-}
-"""The stream of each entity; ``workspace_user`` is a user as a member of the workspace."""
-
-ENTITY_BY_STREAM = {stream: entity for entity, stream in STREAM_BY_ENTITY.items()}
+STREAM_BY_ENTITY = {stream.entity: stream.name for stream in STREAMS.values() if stream.entity}
 
 
 @dataclass(frozen=True)

@@ -289,7 +289,11 @@ def test_a_deleted_member_without_the_users_id_cannot_be_landed() -> None:
 # -- what cannot be landed --------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, tuple[bytes, str, str]] = {
-    "an unknown entity": (body("invoice", payload={"id": 1}), "events", "metadata.model: 'invoice' is no entity"),
+    "an unknown entity": (
+        body("invoice", payload={"id": 1}),
+        "events",
+        "metadata.model: 'invoice' is not a known",
+    ),
     "no entity": (body(payload=IDS, metadata={"model": None}), "events", "metadata.model: nothing"),
     "no metadata": (body(payload=IDS, metadata={}).replace(b'"metadata"', b'"meta"'), "events", "metadata.model"),
     "an unknown action": (body(action="archived", payload=IDS), "time_entries", "metadata.action: 'archived' is no"),

@@ -63,7 +63,7 @@ def measure_all(options: argparse.Namespace) -> dict[str, Any]:
     compared, dlt = run_part(sys.executable, "ours", same_pages), run_part(options.dlt_python, "dlt", options)
     ours_on_them = compared["rows_per_second"]["whole_path"]
     return {
-        "benchmark": "landing",
+        "benchmark": "loading",
         "cores": os.cpu_count(),
         "cores_used": 1,
         **ours,
@@ -85,7 +85,7 @@ def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, A
 
 
 def measure_ours(entries: int) -> dict[str, Any]:
-    """Return rows per second of decoding, and of the whole path: inspecting, decoding and landing, in several ways."""
+    """Return rows per second of decoding, and of the whole path: inspecting, decoding and loading, in several ways."""
     import duckdb
     import msgspec
     import pyarrow as pa
@@ -152,27 +152,27 @@ def decode_one(page: bytes, day: int) -> Any:
 def load(
     pages: list[bytes] | Iterator[bytes], path: Path, group: int, day: int = 1, *, keep_history: bool = False
 ) -> None:
-    """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
+    """Inspect and decode pages and load so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
     from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
     from airflow_provider_toggl.core.load.warehouse import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []
-    with build_duckdb_warehouse(path) as target:
+    with build_duckdb_warehouse(path) as warehouse:
         if keep_history:
-            target.keep_history(True)
+            warehouse.keep_history(True)
         for number, page in enumerate(pages, start=1):
             inspect_report(page, first_row=1, next_row=None, key="start", asked="benchmark")
             batches.append(decode_one(page, day))
             if len(batches) == group:
-                target.load(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', group, now))
+                warehouse.load(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', group, now))
                 batches = []
-        target.load(batches)
+        warehouse.load(batches)
 
 
 def measure_memory() -> dict[str, Any]:
-    """Return the peak memory of a process that lands a million entries in one go, pages made as they are read."""
+    """Return the peak memory of a process that loads a million entries in one go, pages made as they are read."""
     import duckdb  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
@@ -204,9 +204,9 @@ def measure_dlt(entries: int) -> dict[str, Any]:
     watch = Stopwatch(entries)
     for file_format in ("insert_values", "parquet"):
         with watch.lap(file_format):
-            stored = land_by_dlt(pages, file_format)
+            stored = load_by_dlt(pages, file_format)
         if stored != entries:
-            raise SystemExit(f"dlt landed {stored} of {entries} entries")
+            raise SystemExit(f"dlt loaded {stored} of {entries} entries")
     return {
         "entries": entries,
         "rows_per_second": watch.per_second,
@@ -215,7 +215,7 @@ def measure_dlt(entries: int) -> dict[str, Any]:
     }
 
 
-def land_by_dlt(pages: list[bytes], file_format: Any) -> int:
+def load_by_dlt(pages: list[bytes], file_format: Any) -> int:
     """Merge all pages by their id, tags as JSON and not as a child table, which is the less work."""
     import dlt
 
@@ -226,7 +226,7 @@ def land_by_dlt(pages: list[bytes], file_format: Any) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         pipeline = dlt.pipeline(
-            f"landing_{file_format}",
+            f"loading_{file_format}",
             pipelines_dir=str(Path(folder) / "state"),
             destination=dlt.destinations.duckdb(str(Path(folder) / "dlt.duckdb")),
             dataset_name="toggl",
