@@ -104,7 +104,7 @@ class Office:
         return int(self.call("POST", "time_entries", entry)["id"])
 
     def hear_of_deletion(self, entry_id: int) -> None:
-        """Land what a webhook tells of a deleted entry."""
+        """Load what a webhook tells of a deleted entry."""
         told = body(
             action="deleted",
             payload={"id": entry_id},
@@ -237,7 +237,7 @@ def test_the_largest_clients_have_names_and_the_rest_are_others(target: Warehous
     assert report.hours(MONDAY) == sum(20 - n for n in range(1, 13)) + 100
 
 
-def test_clients_of_one_name_are_told_apart(target: Warehouse) -> None:
+def test_clients_of_one_name_are_distinguished(target: Warehouse) -> None:
     rows = [entry(n, n, 3600 * (9 - n)) for n in range(1, 5)]
     report = read(target, *rows, clients={1: "Twin", 2: "Twin", 3: "others", 4: None})
     assert report.clients == ["Twin (1)", "Twin (2)", "others (3)", "client 4"]

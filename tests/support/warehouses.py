@@ -76,8 +76,8 @@ def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tu
 
 
 @contextmanager
-def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
-    """Yield a process that lands pages of entries, each with its progress, and prints the number of each."""
+def loading(place: Place, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that loads pages of entries, each with its progress, and prints the number of each."""
     order = {**asdict(place), "first": first, "pages": pages, "size": size}
     process = subprocess.Popen(
         [sys.executable, "-m", "support.warehouses", json.dumps(order)],
@@ -93,7 +93,7 @@ def landing(place: Place, *, first: int, pages: int, size: int) -> Iterator[subp
 
 
 def main(order: dict[str, Any]) -> None:
-    """Land what the order says; entries of other processes with the same ids are the same entries."""
+    """Load what the order says; entries of other processes with the same ids are the same entries."""
     first, size = order["first"], order["size"]
     with Place(order["engine"], order["where"], order["schema"]).open() as target:
         for page in range(order["pages"]):

@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.load.warehouse import LoadResult
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 
-def test_a_landing_tells_how_many_rows_had_which_result() -> None:
+def test_a_load_measures_how_many_rows_had_which_result() -> None:
     with recording() as recorder:
         measure_load(LoadResult(inserted=3, unchanged=2, absent=1), by="pull", stream="tags", seconds=0.5)
     tags = {"by": "pull", "stream": "tags"}
@@ -23,7 +23,7 @@ def test_a_landing_tells_how_many_rows_had_which_result() -> None:
     assert recorder.of(metrics.LAND_TIME) == [(tags, 500)]
 
 
-def test_a_mark_is_told_as_a_moment_and_as_an_age_that_is_never_negative() -> None:
+def test_a_watermark_is_measured_as_an_instant_and_as_an_age_that_is_never_negative() -> None:
     with recording() as recorder:
         for later in (90.0, -90.0):
             measure_freshness(NOON, NOON.timestamp() + later, by="pull", stream="tags", workspace_id=7, warehouse="a.b")

@@ -34,9 +34,9 @@ TEMPORARY = (UNIQUE, STORED, MERGED)
 _KEY = quote(KEY)
 
 
-def names_of(columns: tuple[Column, ...], prefix: str = "") -> str:
+def names_of(columns: tuple[Column, ...]) -> str:
     """Return the quoted names of columns, separated by commas."""
-    return ", ".join(prefix + quote(column.name) for column in columns)
+    return ", ".join(quote(column.name) for column in columns)
 
 
 def create_table(table: TableSchema, dialect: Dialect, start: str = "create table if not exists") -> str:

@@ -46,7 +46,7 @@ def opened(places: Iterable[Place]) -> Iterator[dict[str, Warehouse]]:
         target.close()
 
 
-def land_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
+def load_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
     with target.transaction() as session:
         session.run('delete from "time_entries"')
     for group in groups:
@@ -71,4 +71,4 @@ def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
         order = data.draw(st.permutations(repeated), label="order")
         cuts = sorted(data.draw(st.sets(st.integers(1, len(order)), max_size=3), label="cuts") | {len(order)})
         groups = [order[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)]
-        assert land_afresh(target, groups) == expected
+        assert load_afresh(target, groups) == expected

@@ -37,7 +37,7 @@ def test_nothing_is_kept_until_it_is_asked_for(target: Warehouse) -> None:
     assert count_versions(target) == 0
 
 
-def test_it_stays_on_for_whoever_lands_until_it_is_switched_off(place: Place, keeping: Warehouse) -> None:
+def test_it_stays_on_for_every_load_until_it_is_switched_off(place: Place, keeping: Warehouse) -> None:
     keeping.load([pulled()])
     keeping.close()
     with place.open() as other:
@@ -137,7 +137,7 @@ def test_a_change_that_only_a_pull_saw_has_nobody(keeping: Warehouse) -> None:
     assert changes(keeping)[1:] == [("updated", "description", "Work", "x", 7.0, 11)]
 
 
-def test_a_late_event_is_told_in_between(keeping: Warehouse) -> None:
+def test_a_late_event_is_inserted_between_earlier_changes(keeping: Warehouse) -> None:
     keeping.load([told("created"), told("updated", changed=9, by=12, description="c")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "c", 9.0, 12)]
     keeping.load([told("updated", changed=5, by=11, description="b")])
@@ -163,7 +163,7 @@ def test_a_tag_that_was_deleted_in_silence_is_taken_away_when_that_was_seen(keep
     assert changes(keeping)[1:] == [(*silent, 70.5, 11)]
 
 
-def test_a_report_that_speaks_of_an_earlier_moment_than_it_may_tell_does_not_turn_a_change_round(
+def test_a_report_that_lags_more_than_expected_does_not_reverse_a_change(
     keeping: Warehouse,
 ) -> None:
     keeping.load([told("created", seconds=0.4, tag_ids=[1]), pulled(seconds=-200, tag_ids=[])])
@@ -181,7 +181,7 @@ def test_deleted_and_restored_by_whom(keeping: Warehouse) -> None:
     ]
 
 
-def test_a_deletion_told_by_many_is_one(keeping: Warehouse) -> None:
+def test_a_deletion_observed_several_times_is_one(keeping: Warehouse) -> None:
     gone = v9_entry(at=at(4).isoformat(), server_deleted_at=at(4).isoformat())
     seen = [pulled(), absent(seconds=90), decode("time_entries", gone, seconds=70), absent(seconds=400)]
     keeping.load(seen)
@@ -222,7 +222,7 @@ def test_texts_that_differ_in_case_or_blanks_alone_are_a_change_and_none_and_emp
 # -- the law ----------------------------------------------------------------------------------------------------------
 
 
-def landed_in_other_ways(chance: random.Random, seen: list[RecordBatch]) -> list[list[RecordBatch]]:
+def in_other_ways(chance: random.Random, seen: list[RecordBatch]) -> list[list[RecordBatch]]:
     """Return observations in another order, some of them again, in groups of other sizes."""
     order = [*seen, *chance.choices(seen, k=len(seen) // 3)]
     chance.shuffle(order)
@@ -237,7 +237,7 @@ def test_any_order_number_and_grouping_give_the_same_history_on_each_engine(keep
         other.keep_history(True)
         other.load(seen)
         wanted = kept(other)
-    for group in landed_in_other_ways(chance, seen):
+    for group in in_other_ways(chance, seen):
         keeping.load(group)
     assert contradictions(keeping) == []
     assert kept(keeping) == wanted

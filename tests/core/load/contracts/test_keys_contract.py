@@ -42,7 +42,7 @@ def wanted(place: Place) -> set[str]:
     names = BESIDE | TABLES.keys()
     if place.engine not in ("duckdb", "postgres"):
         names |= {"zone_offsets"}
-    # An index there costs as much as all the rest of a landing, and no server asks for it.
+    # An index there costs as much as all the rest of a load, and no server asks for it.
     return names - {"time_entry_versions"} if place.engine == "duckdb" else names
 
 

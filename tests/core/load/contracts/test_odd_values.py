@@ -99,7 +99,7 @@ def expected(batches: list[RecordBatch]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", ["pages", "events"])
-def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: Place, way: str) -> None:
+def test_every_engine_loads_decoded_rows_and_stores_rejected_records(place: Place, way: str) -> None:
     batches = pages() if way == "pages" else list(decode_events([told.event for told in CORPUS]).batches)
     if place.engine == "ansi":
         batches = [with_short_texts(batch) for batch in batches]
@@ -107,7 +107,7 @@ def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: Pl
         there = land_and_look(target, batches)
         assert there == expected(batches)
         tried_again = land_rejected(target)
-        assert (tried_again.tried, tried_again.landed) == (there["rejected"], 0)
+        assert (tried_again.tried, tried_again.loaded) == (there["rejected"], 0)
         assert target.counts() | {"rejected": there["rejected"]} == there
 
 
@@ -115,11 +115,11 @@ def test_the_corpus_has_both_rows_and_rejected_records_of_each_type() -> None:
     decided = Counter(
         (batch.stream, batch.rows > 0) for told in CORPUS for batch in decode_events([told.event]).batches
     )
-    assert min(decided[stream, landed] for stream in ("time_entries", "projects") for landed in (True, False)) > 20
+    assert min(decided[stream, loaded] for stream in ("time_entries", "projects") for loaded in (True, False)) > 20
     assert len(CORPUS) > len(COMMON) + len(TIMES)
 
 
-def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_no_landing(place: Place) -> None:
+def test_entries_that_earlier_versions_loaded_at_the_ends_of_the_calendar_stop_no_load(place: Place) -> None:
     entry = '{"id": %d, "start": "2026-01-01T08:00:00Z", "stop": null, "duration": 0, "at": "2026-01-01T08:00:00Z"}'
     page = ("[" + ",".join(entry % number for number in (1, 2, 3)) + "]").encode()
     later = page.replace(b'"at": "2026-01-01T08:00:00Z"', b'"at": "2026-01-02T08:00:00Z"')
@@ -135,5 +135,5 @@ def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_n
             target.set_timezone(zone)
         with target.transaction() as session:
             assert len({day for _, day in find_fact_days(session)}) == 1
-        landed = target.load([decode_page("time_entries", later, Observation(WORKSPACE, NOON))], collect_days=True)
-        assert landed.updated == 3
+        loaded = target.load([decode_page("time_entries", later, Observation(WORKSPACE, NOON))], collect_days=True)
+        assert loaded.updated == 3

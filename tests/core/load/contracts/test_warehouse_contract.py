@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.fakes import FakeClock
 from support.observations import NOON, WORKSPACE, at, decode, entries, report_row, tags, v9_entry
-from support.warehouses import Place, landing, rows
+from support.warehouses import Place, loading, rows
 
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, SchemaTooNew
 from airflow_provider_toggl.core.load.merging import rule, steps
@@ -50,7 +50,7 @@ def test_preparing_makes_every_table_and_view_and_repeating_it_changes_nothing(t
     assert rows(target, 'select max("version") from "schema_version"') == [(len(MIGRATIONS),)]
 
 
-def test_the_version_is_told_without_making_anything(place: Place, target: Warehouse) -> None:
+def test_the_version_is_found_without_creating_anything(place: Place, target: Warehouse) -> None:
     assert target.find_version() == target.find_version() == 0
     target.prepare()
     target.release(force=True)
@@ -109,7 +109,7 @@ def changed(target: Warehouse, since: int = 0, workspace_id: int | None = None) 
     return [str(day) for day in found.days], found.cursor
 
 
-def test_who_asks_hears_of_each_day_that_changed_since_the_last_answer(target: Warehouse) -> None:
+def test_each_day_that_changed_since_a_cursor_is_returned(target: Warehouse) -> None:
     target.load([entries(1, 2, start="2025-05-01T10:00:00Z"), tags(1)])
     found, cursor = changed(target)
     assert found == ["2025-05-01"]
@@ -136,7 +136,7 @@ def test_an_entry_that_goes_or_comes_back_changes_its_day(target: Warehouse) -> 
     assert changed(target, cursor)[0] == ["2025-05-01"]
 
 
-def test_days_of_a_landing_that_failed_are_not_told(target: Warehouse) -> None:
+def test_a_load_that_failed_changes_no_day(target: Warehouse) -> None:
     target.load([entries(*range(1, 60), start="2025-05-01T10:00:00Z")])
     _, cursor = changed(target)
     with pytest.raises(AbsenceRefused):
@@ -154,10 +154,10 @@ def test_another_zone_changes_the_days_that_it_moves_entries_from_and_to(target:
     assert changed(target, cursor) == ([], cursor)
 
 
-# -- landing -----------------------------------------------------------------------------------------------------------
+# -- loading ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_a_landing_did_is_told(target: Warehouse) -> None:
+def test_a_load_returns_what_it_did(target: Warehouse) -> None:
     assert target.load([]) == LoadResult()
     assert target.load([entries(1, 2), entries(3)]) == LoadResult(inserted=3)
     assert target.load([entries(1, 2)]) == LoadResult(unchanged=2)
@@ -179,7 +179,7 @@ def test_what_went_or_came_back_has_changed_and_what_is_gone_as_before_has_not(t
     assert live(target, "time_entries") == [1, 2]
 
 
-def test_several_streams_land_in_one_transaction(target: Warehouse) -> None:
+def test_several_streams_are_loaded_in_one_transaction(target: Warehouse) -> None:
     assert target.load([entries(1), tags(1, 2), entries(2)]) == LoadResult(inserted=4)
     assert {name: n for name, n in target.counts().items() if n} == {"time_entries": 2, "tags": 2}
 
@@ -200,8 +200,8 @@ def test_every_text_comes_back_as_it_went_in(place: Place, target: Warehouse) ->
 
 def test_a_text_that_differs_in_case_or_blanks_alone_has_changed(target: Warehouse) -> None:
     for seconds, text in enumerate(["a", "A", "a", "a ", "a", "á"]):
-        landed = target.load([entries(1, description=text, seconds=seconds)])
-        assert landed == (LoadResult(updated=1) if seconds else LoadResult(inserted=1))
+        loaded = target.load([entries(1, description=text, seconds=seconds)])
+        assert loaded == (LoadResult(updated=1) if seconds else LoadResult(inserted=1))
         assert rows(target, 'select "description" from "time_entries"') == [(text,)]
 
 
@@ -245,7 +245,7 @@ def test_a_rejected_record_is_kept_once_with_its_latest_time(target: Warehouse) 
     assert found == [("tags", WORKSPACE, raw, "name: missing", at(9))]
 
 
-def test_rejected_records_of_one_landing_that_are_alike_are_one(target: Warehouse) -> None:
+def test_equal_rejected_records_of_one_load_are_one(target: Warehouse) -> None:
     good, bad = {"id": 1, "name": "x"}, {"id": 2}
     target.load([decode("tags", good, good, bad, bad), decode("tags", good, bad, workspace_id=8)])
     assert rows(target, 'select "workspace_id" from "rejected_records" order by 1') == [(WORKSPACE,), (8,)]
@@ -275,9 +275,9 @@ def on_day(id_: int, day: str, seconds: float = 0, **fields: Any) -> Any:
 
 
 def days(target: Warehouse, *batches: Any, **options: Any) -> tuple[list[str], tuple[int, ...]]:
-    landed = target.load(batches, collect_days=True, **options)
-    assert {workspace for workspace, _ in landed.changed_days} <= {WORKSPACE}
-    return sorted(str(day) for _, day in landed.changed_days), landed.changed_ids
+    loaded = target.load(batches, collect_days=True, **options)
+    assert {workspace for workspace, _ in loaded.changed_days} <= {WORKSPACE}
+    return sorted(str(day) for _, day in loaded.changed_days), loaded.changed_ids
 
 
 def test_days_are_those_of_entries_that_are_new_or_changed(target: Warehouse) -> None:
@@ -298,7 +298,7 @@ def test_an_entry_that_moved_counts_its_old_day_and_its_new_one(target: Warehous
     assert days(target, on_day(1, "2025-06-01", 1)) == (["2025-05-01", "2025-06-01"], (1,))
 
 
-def test_a_deletion_that_tells_only_ids_counts_by_the_stored_day_once(target: Warehouse) -> None:
+def test_a_deletion_with_ids_only_counts_on_the_stored_day_once(target: Warehouse) -> None:
     target.load([on_day(1, "2025-05-01")])
     gone = decode("time_entries", {"id": 1, "server_deleted_at": at(5).isoformat()}, seconds=6)
     assert days(target, gone) == (["2025-05-01"], (1,))
@@ -323,18 +323,18 @@ def test_days_are_local_ones_of_the_zone_of_the_facts(target: Warehouse) -> None
     assert rows(target, 'select "local_date" from "time_entry_facts"') == [(date(2025, 4, 30),)]
 
 
-def test_ids_of_what_changed_have_an_end_and_nothing_is_told_unasked(target: Warehouse) -> None:
+def test_changed_ids_are_limited_and_returned_on_request_only(target: Warehouse) -> None:
     batch = entries(*range(2000))
-    landed = target.load([batch], collect_days=True)
-    assert len(landed.changed_ids) == 1000
-    assert set(landed.changed_ids) <= set(range(2000))
+    loaded = target.load([batch], collect_days=True)
+    assert len(loaded.changed_ids) == 1000
+    assert set(loaded.changed_ids) <= set(range(2000))
     assert target.load([entries(3000)]) == LoadResult(inserted=1)
 
 
 # -- progress ----------------------------------------------------------------------------------------------------------
 
 
-def test_there_is_no_state_before_the_first_landing(target: Warehouse) -> None:
+def test_there_is_no_state_before_the_first_load(target: Warehouse) -> None:
     assert target.find_state("time_entries", "7") is None
 
 
@@ -392,7 +392,7 @@ def test_news_from_before_a_complete_list_do_not_bring_back_what_it_had_not(targ
     assert live(target) == [1]
 
 
-def test_too_many_absent_at_once_are_refused_and_nothing_is_landed(target: Warehouse) -> None:
+def test_too_many_absent_at_once_are_refused_and_nothing_is_loaded(target: Warehouse) -> None:
     target.load([tags(*range(100))])
     sweep = Sweep(WORKSPACE, at(10))
     with pytest.raises(
@@ -404,7 +404,7 @@ def test_too_many_absent_at_once_are_refused_and_nothing_is_landed(target: Wareh
     assert target.find_state("tags", "7") is None
 
 
-def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_believed(target: Warehouse) -> None:
+def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_accepted(target: Warehouse) -> None:
     cases: list[tuple[int, int, dict[str, Any]]] = [
         (100, 20, {}),
         (10, 10, {}),
@@ -543,9 +543,9 @@ def test_days_of_a_workspace_are_read_with_instants_as_parameters(target: Wareho
 # -- several at once, and sudden ends ----------------------------------------------------------------------------------
 
 
-def test_processes_that_land_into_one_table_wait_for_each_other_and_lose_nothing(place: Place) -> None:
+def test_processes_that_load_into_one_table_wait_for_each_other_and_lose_nothing(place: Place) -> None:
     # The same entries by half, so that they meet in rows and not only in the table.
-    with landing(place, first=0, pages=6, size=20) as one, landing(place, first=60, pages=6, size=20) as other:
+    with loading(place, first=0, pages=6, size=20) as one, loading(place, first=60, pages=6, size=20) as other:
         assert [process.wait(timeout=120) for process in (one, other)] == [0, 0]
     with place.open() as target:
         assert target.counts()["time_entries"] == 180
@@ -556,7 +556,7 @@ def test_processes_that_land_into_one_table_wait_for_each_other_and_lose_nothing
 
 def test_killed_at_any_moment_rows_and_progress_agree(place: Place) -> None:
     after_page = 1
-    with landing(place, first=0, pages=1000, size=100) as process:
+    with loading(place, first=0, pages=1000, size=100) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if int(line) >= after_page:
@@ -571,13 +571,13 @@ def test_killed_at_any_moment_rows_and_progress_agree(place: Place) -> None:
         assert state.requests_spent == int(state.cursor) + 1
 
 
-def test_a_failed_call_lets_go_and_the_next_one_works(target: Warehouse) -> None:
+def test_after_a_failed_call_the_next_one_works(target: Warehouse) -> None:
     with pytest.raises(ConfigurationError):
         target.set_timezone("nowhere")
     assert target.load([tags(1)]).inserted == 1
 
 
-def test_a_target_that_was_closed_opens_again(target: Warehouse, clock: FakeClock) -> None:
+def test_a_warehouse_that_was_closed_opens_again(target: Warehouse, clock: FakeClock) -> None:
     target.load([tags(1)])
     target.release(force=True)
     target.close()

@@ -15,7 +15,7 @@ BODY = b"""[{"id": 1, "workspace_id": 8, "user_id": 5, "description": "kept", "s
 
 
 def load(target: Warehouse, *steps: str) -> tuple[int, str | None]:
-    """Land what was seen and what was lacking at minutes after noon, and return whether the row is live."""
+    """Load what was seen and what was lacking at minutes after noon, and return whether the row is live."""
     for step in steps:
         moment = NOON + int(step[1:]) * MINUTE
         seen = decode_page("time_entries", BODY, Observation(8, moment))

@@ -98,7 +98,7 @@ def test_a_row_is_read_the_same_alone_and_beside_one_that_is_wrong(entity: str, 
 
 
 @pytest.mark.parametrize("key", ["group_id", "id", "name", "users", "workspaces", "at", "server_deleted_at"])
-def test_every_value_in_a_group_is_landed_or_rejected_and_its_neighbours_are_landed(key: str) -> None:
+def test_every_value_in_a_group_is_loaded_or_rejected_and_its_neighbours_are_loaded(key: str) -> None:
     good = {"group_id": 2, "name": "G", "users": [{"user_id": 5}], "workspaces": [7]}
     for literal in COMMON + TIMES:
         odd = odd_values.put(json.dumps({**good, key: odd_values.MARK}).encode(), literal)

@@ -25,7 +25,7 @@ NONE = msgspec.Raw()
         ('"\\ud800"', '"\\ud800"', None),
     ],
 )
-def test_the_metadata_are_believed_first_then_the_creator(metadata: str, creator_id: str, actor: int | None) -> None:
+def test_the_metadata_take_precedence_over_the_creator(metadata: str, creator_id: str, actor: int | None) -> None:
     assert find_actor(msgspec.Raw(metadata.encode()), msgspec.Raw(creator_id.encode())) == actor
 
 

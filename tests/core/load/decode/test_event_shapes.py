@@ -9,7 +9,7 @@ from airflow_provider_toggl.core.load.tables.schemas import TABLES
 AMOUNTS = {"hourly_rate_cents", "billable_amount_cents", "currency"}
 
 
-def test_every_entity_of_webhooks_has_a_stream_or_is_passed_over() -> None:
+def test_every_entity_of_webhooks_has_a_stream_or_is_skipped() -> None:
     assert EVENT_SHAPES.keys() | SKIPPED_ENTITIES == set(ENTITIES)
     assert not EVENT_SHAPES.keys() & SKIPPED_ENTITIES
 

@@ -130,7 +130,7 @@ def test_an_event_gives_the_row_that_pulling_the_same_object_gives(entity: str) 
     assert (told["observed_at"], told["seen_at"], told["deleted_at"], told["absent_at"]) == (at(5), at(5), None, None)
 
 
-def test_every_stream_that_events_land_in_has_all_columns_of_its_table() -> None:
+def test_every_stream_of_events_has_all_columns_of_its_table() -> None:
     bodies = [body(entity, "created", payload) for entity, payload in PAYLOADS.items()]
     batches = decode_events(map(event, bodies)).batches
     assert {batch.stream: batch.table.column_names for batch in batches} == {
@@ -160,7 +160,7 @@ def test_legacy_keys_are_enough() -> None:
     assert (member["project_id"], member["user_id"]) == (5, 3)
 
 
-def test_of_two_keys_for_the_same_the_present_one_is_believed() -> None:
+def test_of_two_keys_for_one_field_the_current_one_counts() -> None:
     assert row_of(body(payload=entry_payload(project_id=20, pid=21)))["project_id"] == 20
 
 
@@ -186,7 +186,7 @@ def test_what_is_wrong_with_who_did_it_does_not_stop_the_news_of_what_was_done()
     assert row_of(raw.replace(b"77", b"1e999").replace(b"MARK", b"\\ud800"))["description"] == "\ufffd"
 
 
-def test_odd_durations_are_counted_and_landed() -> None:
+def test_odd_durations_are_counted_and_loaded() -> None:
     (batch,) = decode_events([event(body(payload=entry_payload(duration=1)))]).batches
     assert (batch.rows, batch.odd_durations) == (1, 1)
 
@@ -225,7 +225,7 @@ def test_a_deletion_needs_an_id_and_a_time(payload: Any) -> None:
 
 
 @pytest.mark.parametrize("entity", STREAMS)
-def test_a_deletion_that_tells_no_fields_takes_none_away(entity: str, target: Warehouse) -> None:
+def test_a_deletion_without_fields_removes_none(entity: str, target: Warehouse) -> None:
     stream = STREAMS[entity]
     bare = {**IDS, "uid": 1}
     target.load(decode_events([event(body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
@@ -245,7 +245,7 @@ def test_a_deletion_that_comes_first_lets_the_fields_come_later(entity: str, tar
     assert row == {**told, "deleted_at": at(2)}
 
 
-def test_a_deletion_that_tells_some_fields_takes_none_away(target: Warehouse) -> None:
+def test_a_deletion_with_some_fields_removes_none(target: Warehouse) -> None:
     undated = {**PAYLOADS["project"], "at": None}
     told = [
         body("project", "created", undated, seconds=1),
@@ -276,17 +276,17 @@ def test_a_deletion_without_its_time_was_when_the_payload_says_or_else_when_it_w
     assert row_of(unsent)["deleted_at"] == NOON + timedelta(hours=1)
 
 
-def test_an_update_that_was_written_after_the_deletion_tells_it() -> None:
+def test_an_update_that_was_written_after_the_deletion_contains_it() -> None:
     row = row_of(body("time_entry", "updated", entry_payload(server_deleted_at="2025-06-01T12:00:03+00:00"), seconds=2))
     assert (row["seen_at"], row["deleted_at"]) == (None, at(3))
 
 
-def test_a_deleted_member_without_the_users_id_cannot_be_landed() -> None:
+def test_a_deleted_member_without_the_users_id_cannot_be_loaded() -> None:
     record = rejected(body("workspace_user", "deleted", {"id": 77}))
     assert (record.stream, record.reason) == ("users", "payload.user_id: missing")
 
 
-# -- what cannot be landed --------------------------------------------------------------------------------------------
+# -- what cannot be loaded --------------------------------------------------------------------------------------------
 
 BROKEN: dict[str, tuple[bytes, str, str]] = {
     "an unknown entity": (
@@ -340,7 +340,7 @@ BROKEN: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.mark.parametrize(("raw", "stream", "reason"), BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_landed_is_kept_raw_with_the_reason(raw: bytes, stream: str, reason: str) -> None:
+def test_an_event_that_cannot_be_loaded_is_rejected_with_its_body(raw: bytes, stream: str, reason: str) -> None:
     record = rejected(raw)
     assert (record.stream, record.raw) == (stream, raw.decode())
     assert record.observed_at == (NOON if b"created_at" in raw else NOON + timedelta(hours=1))
@@ -368,7 +368,7 @@ def test_rejected_events_are_kept_by_the_warehouse_once(target: Warehouse) -> No
 
 
 @pytest.mark.parametrize("entity", ["project_group", "workspace"])
-def test_entities_without_a_table_are_passed_over_and_counted(entity: str) -> None:
+def test_entities_without_a_table_are_skipped_and_counted(entity: str) -> None:
     decoded = decode_events([event(body(entity, "created", {"id": 1, "name": "?"}))])
     assert (decoded.batches, decoded.skipped) == ((), 1)
 
@@ -482,7 +482,7 @@ def test_events_and_pages_in_any_order_and_number_give_the_same_rows(
     assert rows_after(shared, [order[:cut], order[cut:]]) == rows_after(shared, [[batch] for batch in history])
 
 
-def test_a_newer_event_takes_the_amount_away_until_a_report_tells_the_new_one(target: Warehouse) -> None:
+def test_a_newer_event_removes_the_amount_until_a_report_has_the_new_one(target: Warehouse) -> None:
     old = decode("time_entries", report_row(1, billable_amount_in_cents=100, at=at(0).isoformat()), seconds=10)
     changed = event(body("time_entry", "updated", entry_payload(at=at(20).isoformat()), seconds=20.4))
     new = decode("time_entries", report_row(1, billable_amount_in_cents=250, at=at(20).isoformat()), seconds=60)

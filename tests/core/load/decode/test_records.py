@@ -364,7 +364,7 @@ def test_no_body_makes_another_error_than_a_malformed_answer(body: bytes) -> Non
         max_leaves=4,
     ),
 )
-def test_a_row_with_anything_in_a_field_is_landed_or_rejected(field: str, value: Any) -> None:
+def test_a_row_with_anything_in_a_field_is_loaded_or_rejected(field: str, value: Any) -> None:
     batch = decode("time_entries", report_row(1), report_row(2, **{field: value}))
     assert batch.rows + len(batch.rejected) == 2
 

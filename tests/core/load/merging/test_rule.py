@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         yield target
 
 
-def land_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
+def load_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
     connection = target._engine.connection if target._engine.is_open else prepared(target)
     run(connection, "delete from time_entries")
     for group in groups:
@@ -69,14 +68,14 @@ def test_any_order_grouping_and_repetition_of_observations_gives_what_the_rule_s
     order = data.draw(st.permutations(repeated), label="order")
     cuts = sorted(data.draw(st.sets(st.integers(1, len(order))), label="cuts") | {len(order)})
     groups = [order[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)]
-    assert land_afresh(shared, groups) == in_microseconds(model(batches))
+    assert load_afresh(shared, groups) == in_microseconds(model(batches))
 
 
 @settings(max_examples=30)
 @given(history=st.lists(sightings(), min_size=1, max_size=6))
-def test_landing_the_same_again_changes_no_row(shared: Warehouse, history: list[Seen]) -> None:
+def test_loading_the_same_again_changes_no_row(shared: Warehouse, history: list[Seen]) -> None:
     batches = [seen.batch() for seen in history]
-    before = land_afresh(shared, [batches])
+    before = load_afresh(shared, [batches])
     again = shared.load(batches)
     assert (again.inserted, again.updated, again.unchanged) == (0, 0, len(batches))
     assert stored(shared) == before
@@ -113,14 +112,14 @@ def test_an_older_page_that_comes_late_takes_nothing_back(target: Warehouse) -> 
     assert target.load([old]).unchanged == 1
 
 
-def test_a_silent_change_is_told_by_when_it_was_observed(shared: Warehouse) -> None:
+def test_a_silent_change_wins_by_the_time_of_its_observation(shared: Warehouse) -> None:
     first, later = Seen(1, 1, 3, "a", (1, 2), None).batch(), Seen(1, 1, 4, "a", (1,), None).batch()
-    assert land_afresh(shared, [[later], [first]])[0]["tag_ids"] == [1]
+    assert load_afresh(shared, [[later], [first]])[0]["tag_ids"] == [1]
 
 
 def test_a_restored_entry_comes_back_by_being_seen(shared: Warehouse) -> None:
     deleted, restored = Seen(1, 1, 3, "a", (), 3).batch(), Seen(1, 2, 4, "a", (), None).batch()
-    land_afresh(shared, [[restored], [deleted]])
+    load_afresh(shared, [[restored], [deleted]])
     assert run(prepared(shared), f"select id from time_entries where {rule.is_live()}") == [(1,)]
 
 
@@ -130,13 +129,3 @@ def test_two_contents_never_have_the_same_text_under_the_digest(shared: Warehous
     values = ", ".join("(1, " + ", ".join("null" if v is None else f"'{v}'" for v in row) + ")" for row in rows)
     sql = f"select count(distinct {rule.digest(table, DUCKDB)}) from (values {values}) as v(id, a, b)"
     assert run(prepared(shared), sql) == [(len(rows),)]
-
-
-def test_identifiers_are_quoted_whatever_is_in_them() -> None:
-    assert rule.quote('at "noon"') == '"at ""noon"""'
-
-
-def test_statements_name_each_column_of_their_table(tmp_path: Path) -> None:
-    for table in TABLES.values():
-        statement = rule.merge_with_stored(table, DUCKDB, rule.INCOMING)
-        assert all(rule.quote(column.name) in statement for column in table.own)

@@ -52,7 +52,7 @@ def test_only_rows_with_a_lost_character_are_rejected() -> None:
         ("groups", {"group_id": 1, "name": ROCKET, "users": [{"user_id": 4}], "workspaces": [7]}),
     ],
 )  # fmt: skip
-def test_what_is_kept_of_a_rejected_row_can_be_landed_later(stream: str, row: dict[str, Any]) -> None:
+def test_the_raw_text_of_a_rejected_row_can_be_loaded_later(stream: str, row: dict[str, Any]) -> None:
     batch = decode(stream, row)
     kept, (one,) = rejected_of(batch)
     assert kept.rows == 0

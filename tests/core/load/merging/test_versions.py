@@ -110,25 +110,25 @@ def test_the_same_content_at_another_time_or_of_another_entry_is_another_version
     assert len({row["id"] for row in versions(pulled(), pulled(2), pulled(changed=1), pulled(seconds=5))}) == 3
 
 
-def test_texts_that_look_like_other_fields_are_told_apart() -> None:
+def test_texts_that_look_like_other_fields_are_distinguished() -> None:
     pairs = [("1|2", [3]), ("1", [2, 3]), ("|", []), ("", []), ("[]|", [])]
     made = [pulled(description=description, tag_ids=tag_ids) for description, tag_ids in pairs]
     assert len(versions(*made)) == len(pairs)
 
 
-def test_who_told_it_first_counts_and_is_one_of_those_who_are_known() -> None:
+def test_the_first_known_actor_counts() -> None:
     seen = [told("updated", seconds=3, by=12), told("updated", seconds=1, by=None), pulled(seconds=-5)]
     row = version(*seen)
     assert (row["told_at"], row["actor_id"], row["told_as"]) == (at(1), 12, "updated")
     assert (row["first_observed_at"], row["last_observed_at"]) == (at(-5), at(3))
 
 
-def test_what_only_a_pull_saw_was_told_by_nobody() -> None:
+def test_what_only_a_pull_observed_has_no_actor() -> None:
     row = version(pulled())
     assert (row["told_at"], row["actor_id"], row["told_as"]) == (None, None, None)
 
 
-def test_a_deletion_that_tells_ids_alone_is_no_state() -> None:
+def test_a_deletion_with_ids_only_is_no_state() -> None:
     row = version(told_as("deleted", {"id": 1}, seconds=3.5, by=11))
     assert (row["kind"], row["updated_at"], row["last_observed_at"], row["actor_id"]) == ("deleted", at(3), at(3.5), 11)
     assert row["start"] is None
@@ -146,7 +146,7 @@ def test_what_is_seen_of_a_deleted_entry_is_from_before() -> None:
     assert (state["updated_at"], state["last_observed_at"]) == (at(3), at(3))
 
 
-def test_an_absence_is_kept_and_tells_nothing_else() -> None:
+def test_an_absence_is_a_version_without_fields() -> None:
     row = version(absent(seconds=7.5))
     assert (row["kind"], row["updated_at"], row["first_observed_at"]) == ("absent", at(7), at(7.5))
     assert (row["told_at"], row["actor_id"]) == (None, None)

@@ -38,9 +38,9 @@ def test_a_warehouse_of_the_first_version_opens_and_goes_on(made_before: Path, t
     assert state is not None
     assert (state.watermark, state.last_run_at, state.requests_spent) == (None, NOON, 5)
     batch = entries(1, 2, 3, start="2025-06-01T23:00:00Z", seconds=1)
-    landed = target.load([batch, tags(1)], collect_days=True)
-    assert (landed.inserted, landed.unchanged) == (2, 2)
-    assert [str(day) for _, day in landed.changed_days] == ["2025-06-02"]
+    loaded = target.load([batch, tags(1)], collect_days=True)
+    assert (loaded.inserted, loaded.unchanged) == (2, 2)
+    assert [str(day) for _, day in loaded.changed_days] == ["2025-06-02"]
     assert target.load([tags(2, seconds=10)], None, Sweep(7, NOON)) == LoadResult(inserted=1)
     assert len(rows(target, "select local_date, tag_names from time_entry_facts")) == 3
     assert rows(target, "select max(version) from schema_version") == [(len(migrations.MIGRATIONS),)]

@@ -64,7 +64,7 @@ def test_a_user_that_may_not_make_a_database_uses_one_that_is_there(server: Mari
         assert target.load([tags(1)]).inserted == 1
 
 
-def test_whoever_holds_the_turn_for_too_long_is_said(server: MariadbServer) -> None:
+def test_a_writer_that_takes_too_long_is_an_error(server: MariadbServer) -> None:
     place = Place("mysql", str(server.port), "busy")
     with place.open() as one, place.open(lock_timeout=1) as two:
         one.prepare()
@@ -90,7 +90,7 @@ def delete_while_the_server_dies(target: Warehouse, server: MariadbServer) -> No
         session.run("select 1")
 
 
-def test_a_server_that_dies_takes_back_one_landing_and_the_next_one_goes_on(server: MariadbServer) -> None:
+def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues(server: MariadbServer) -> None:
     target = Place("mysql", str(server.port), "dying").open()
     with target:
         progress = Progress("tags", "7", None, "1", 1, at(0))

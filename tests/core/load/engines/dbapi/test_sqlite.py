@@ -29,7 +29,7 @@ def test_a_sqlite_file_is_one_schema(tmp_path: Path) -> None:
         assert db.execute("select count(*) from time_entry_facts").fetchall() == [(0,)]
 
 
-def test_a_sqlite_file_that_others_write_is_waited_for_and_they_are_told(tmp_path: Path) -> None:
+def test_a_sqlite_file_that_others_write_is_waited_for(tmp_path: Path) -> None:
     with sqlite(tmp_path / "w.sqlite") as one, sqlite(tmp_path / "w.sqlite", lock_timeout=0.1) as two:
         one.prepare()
         with one.transaction():
@@ -39,7 +39,7 @@ def test_a_sqlite_file_that_others_write_is_waited_for_and_they_are_told(tmp_pat
         assert two.load([tags(1)]).inserted == 1
 
 
-def test_a_sqlite_file_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_sqlite_file_that_cannot_be_created_raises_an_error(tmp_path: Path) -> None:
     with sqlite(tmp_path / "nowhere" / "w.sqlite") as target, pytest.raises(WarehouseReadOnly, match="unable to open"):
         target.prepare()
 

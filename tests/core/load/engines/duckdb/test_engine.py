@@ -63,7 +63,7 @@ def test_views_read_the_tables_beside_them_also_after_the_file_was_renamed(wareh
     assert query(renamed, "select time_entry_id from toggl.time_entry_facts") == [(1,)]
 
 
-def test_the_file_is_held_over_calls_and_then_given_back(warehouse: Path, clock: FakeClock) -> None:
+def test_the_file_is_kept_open_over_calls_and_then_closed(warehouse: Path, clock: FakeClock) -> None:
     with build_duckdb_warehouse(warehouse, clock=clock, hold_seconds=2) as target:
         target.load([tags(1)])
         assert target._engine.is_open
@@ -79,14 +79,14 @@ def test_the_file_is_held_over_calls_and_then_given_back(warehouse: Path, clock:
         assert target.counts()["tags"] == 2
 
 
-def test_a_failed_call_gives_the_file_back_and_the_next_one_works(target: Warehouse) -> None:
+def test_a_failed_call_closes_the_file_and_the_next_one_works(target: Warehouse) -> None:
     with pytest.raises(ConfigurationError):
         target.set_timezone("nowhere")
     assert not target._engine.is_open
     assert target.load([tags(1)]).inserted == 1
 
 
-def test_threads_each_with_a_target_of_their_own_take_turns(warehouse: Path) -> None:
+def test_threads_each_with_a_warehouse_of_their_own_take_turns(warehouse: Path) -> None:
     def load(first: int) -> None:
         with build_duckdb_warehouse(warehouse, hold_seconds=0, lock_timeout=60) as target:
             for number in range(5):

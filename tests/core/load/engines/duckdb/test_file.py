@@ -74,7 +74,7 @@ def test_a_session_that_ends_in_time_is_waited_for(made: Path) -> None:
         file.close()
 
 
-def test_another_landing_is_named_when_waiting_was_not_enough(made: Path, clock: FakeClock) -> None:
+def test_another_load_is_named_when_waiting_was_not_enough(made: Path, clock: FakeClock) -> None:
     first, second = (DuckdbFile(made, 5, clock, SETTINGS) for _ in range(2))
     first.open()
     with pytest.raises(WarehouseLocked, match=rf"held by PID {os.getpid()} by user .*another load"):
@@ -109,7 +109,7 @@ def test_opening_again_gives_the_same_connection(made: Path, clock: FakeClock) -
     file.close()
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_file_that_is_no_database_raises_an_error(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database " * 100)
     with pytest.raises(WarehouseError, match=r"notes\.txt: .*not a valid DuckDB database"):
@@ -141,7 +141,7 @@ except WarehouseReadOnly as error:
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "missing folder"])
-def test_a_file_or_folder_that_cannot_be_written_is_told_as_that(what: str) -> None:
+def test_a_file_or_folder_that_cannot_be_written_is_named(what: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "warehouse.duckdb"

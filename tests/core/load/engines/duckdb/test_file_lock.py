@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.load.engines.duckdb.file_lock import FileLock, LockTimeout
 
 
-def test_a_second_one_waits_until_its_deadline_and_is_told_who_has_it(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_second_one_waits_until_its_deadline_and_names_the_holder(tmp_path: Path, clock: FakeClock) -> None:
     first, second = (FileLock(tmp_path / "lock", clock) for _ in range(2))
     first.acquire(clock.now())
     start = clock.now()

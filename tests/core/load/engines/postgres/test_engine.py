@@ -76,7 +76,7 @@ def test_no_message_has_the_password(server: PostgresServer, role: str) -> None:
         assert PASSWORD not in f"{told.value}{told.value.__cause__}"
 
 
-def test_whoever_holds_the_turn_for_too_long_is_said(server: PostgresServer) -> None:
+def test_a_writer_that_takes_too_long_is_an_error(server: PostgresServer) -> None:
     with (
         build_postgres_warehouse(server.dsn, schema="busy") as one,
         build_postgres_warehouse(server.dsn, schema="busy", lock_timeout=0.2) as two,
@@ -89,7 +89,7 @@ def test_whoever_holds_the_turn_for_too_long_is_said(server: PostgresServer) -> 
         assert two.load([tags(1)]).inserted == 1
 
 
-def test_what_the_server_says_to_wrong_sql_is_told_with_its_code(server: PostgresServer) -> None:
+def test_an_error_for_wrong_sql_has_its_sqlstate(server: PostgresServer) -> None:
     with (
         build_postgres_warehouse(server.dsn, schema="wrong") as target,
         pytest.raises(WarehouseError, match="SQLSTATE 42P01"),
@@ -113,7 +113,7 @@ def delete_while_the_server_dies(target: Warehouse, server: PostgresServer) -> N
         session.run("select 1")
 
 
-def test_a_server_that_dies_takes_back_one_landing_and_the_next_one_goes_on() -> None:
+def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues() -> None:
     with running_postgres() as server, build_postgres_warehouse(server.dsn) as target:
         progress = Progress("tags", "7", None, "1", 1, at(0))
         target.load([tags(1)], progress)
