@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 from support.fakes import FakeClock
-from support.mariadb import MariadbServer, find_mariadb, running_mariadb
-from support.postgres import PostgresServer, running_postgres
 from support.warehouses import Place
 
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 numbers = itertools.count(1)
 
-# Each server is started by one process of the test run.
+# Each server is started by one process of the test run, see tests/core/load/conftest.py.
 ENGINES = [
     "duckdb",
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
@@ -22,20 +20,6 @@ ENGINES = [
     pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     pytest.param("ansi", marks=pytest.mark.xdist_group("postgres-warehouses")),
 ]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
 
 
 @pytest.fixture(params=ENGINES)

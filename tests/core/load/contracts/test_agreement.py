@@ -10,34 +10,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.histories import Seen, model, sightings
-from support.mariadb import find_mariadb, running_mariadb
-from support.postgres import running_postgres
+from support.mariadb import find_mariadb
 from support.warehouses import Place, rows
 
 from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-pytestmark = pytest.mark.xdist_group("agreement")
+pytestmark = pytest.mark.xdist_group("mariadb")
 
 NAMES = ARROW_SCHEMAS["time_entries"].names
 
 
 @pytest.fixture(scope="module")
-def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Warehouse]]:
+def targets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Warehouse]]:
     folder: Path = tmp_path_factory.mktemp("agreement")
-    places = [Place("duckdb", str(folder / "w.duckdb")), Place("sqlite", str(folder / "w.sqlite"))]
-    with running_postgres() as postgres:
-        places.append(Place("postgres", postgres.dsn))
-        if find_mariadb() is None:
-            yield from opened(places)
-            return
-        with running_mariadb() as mariadb:
-            places.append(Place("mysql", str(mariadb.port)))
-            yield from opened(places)
-
-
-def opened(places: Iterable[Place]) -> Iterator[dict[str, Warehouse]]:
+    places = [
+        Place("duckdb", str(folder / "w.duckdb")),
+        Place("sqlite", str(folder / "w.sqlite")),
+        Place("postgres", request.getfixturevalue("postgres").dsn, "agreement"),
+    ]
+    if find_mariadb() is not None:
+        places.append(Place("mysql", str(request.getfixturevalue("mariadb").port), "agreement"))
     targets = {
         place.engine: place.open(**({"hold_seconds": 3600} if place.engine == "duckdb" else {})) for place in places
     }

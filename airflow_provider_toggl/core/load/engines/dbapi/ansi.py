@@ -104,6 +104,7 @@ class AnsiEngine(DbApiEngine):
     def check_schema(self) -> None:
         """Store the row that writers wait at."""
         store_setting(self, "turn", "taken")
+        self._has_lock_row = True
 
     def find_fault(self, error: Exception) -> DatabaseFault:
         """Return that nothing is known of this engine's codes."""

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import os
-import pwd
 import signal
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from support import mariadb as mariadb_support
-from support.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.mariadb import PASSWORD, MariadbServer
 from support.observations import at, entries, tags
 from support.warehouses import Place
 
@@ -29,22 +24,9 @@ class Error(OperationalError):
     """As PEP 249 names it."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
-
-
-def test_a_server_that_is_made_touches_no_temporary_file_of_another() -> None:
-    others = Path(tempfile.gettempdir(), f"#sql-temptable-{os.getpid()}-1-1.MAI")
-    others.touch()
-    if os.geteuid() == 0:
-        os.chown(others, *pwd.getpwnam("nobody")[2:4])
-    with running_mariadb():
-        assert others.exists()
-    others.unlink()
+@pytest.fixture
+def server(mariadb: MariadbServer) -> MariadbServer:
+    return mariadb
 
 
 @pytest.mark.parametrize("schema", ["select", "Mein Schema", 'quoted "twice"', "äöü"])

@@ -18,10 +18,9 @@ pytestmark = pytest.mark.xdist_group("postgres-warehouses")
 PASSWORD = "not-to-be-read"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
+@pytest.fixture
+def server(postgres: PostgresServer) -> PostgresServer:
+    return postgres
 
 
 @pytest.fixture
