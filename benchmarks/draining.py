@@ -24,8 +24,9 @@ from harness.limits import Limit, report
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.events import decode_events
+from airflow_provider_toggl.core.load.decode.events import decode_events
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync.drain import BATCH_EVENTS, Drain, DrainRequest
 
 PER_ENTRY = 3
@@ -56,15 +57,15 @@ def measure(count: int) -> dict[str, Any]:
                 "read": per_second(count, lambda: read_all(store)),
                 "decode": per_second(len(events), lambda: decode_events(stored.event for stored in events)),
             }
-            with DuckdbTarget(warehouse) as target:
+            with build_duckdb_warehouse(warehouse) as target:
                 target.prepare()
                 first = drain(store, target, count)
             with duckdb.connect(str(warehouse)) as connection:
                 connection.execute("delete from toggl.sync_state").fetchall()
                 rows = connection.execute("select count(*) from toggl.time_entries").fetchall()[0][0]
-            with DuckdbTarget(warehouse) as target:
+            with build_duckdb_warehouse(warehouse) as target:
                 again = drain(store, target, count)
-            with DuckdbTarget(Path(folder) / "history.duckdb") as target:
+            with build_duckdb_warehouse(Path(folder) / "history.duckdb") as target:
                 target.keep_history(True)
                 with_history = drain(store, target, count)
         if rows != -(-count // PER_ENTRY):
@@ -121,7 +122,7 @@ def received(body: bytes) -> NewEvent:
     )
 
 
-def drain(store: SqliteEventStore, target: DuckdbTarget, count: int) -> int:
+def drain(store: SqliteEventStore, target: Warehouse, count: int) -> int:
     """Drain everything and return events per second."""
     begin = time.perf_counter()
     summary = Drain(store, target, REQUEST).run()

@@ -32,7 +32,7 @@ from airflow_provider_toggl.core.client.limits import leaky_bucket, state
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import Call, RequestsTransport
 from airflow_provider_toggl.core.errors import QuotaExhausted
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
@@ -163,7 +163,7 @@ def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str)
     host = state.HostBook(Path(folder) / "quota.sqlite", state.token_digest(url, token))
     session = TogglSession(_Telling(url, token), host, pace=leaky_bucket.Pace(1000.0))
     request = PullRequest("time_entries", int(workspace_id), datetime.fromisoformat(run_started))
-    with DuckdbTarget(Path(folder) / "warehouse.duckdb") as target:
+    with build_duckdb_warehouse(Path(folder) / "warehouse.duckdb") as target:
         try:
             Pull(session, target, request).run()
         except QuotaExhausted as stop:

@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import HostBook
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
@@ -130,13 +130,13 @@ class _Host:
         request = PullRequest(
             "time_entries", self._sandbox.workspace_id, datetime.now(timezone.utc), since=self._since, page_size=PAGE
         )
-        with DuckdbTarget(self._warehouse) as target:
+        with build_duckdb_warehouse(self._warehouse) as target:
             Pull(self._session(), target, request).run()
 
     def reconcile(self) -> dict[str, Any]:
         """Reconcile, and return what it took."""
         request = ReconcileRequest(self._sandbox.workspace_id, datetime.now(timezone.utc), since=self._since)
-        with DuckdbTarget(self._warehouse) as target:
+        with build_duckdb_warehouse(self._warehouse) as target:
             summary = Reconcile(self._session(), target, request).run()
         kept = ("requests", "entries", "deleted", "edited", "added", "unproved", "seconds")
         return {name: value for name, value in summary.as_dict().items() if name in kept}

@@ -24,7 +24,7 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 from airflow_provider_toggl.sandbox.server import SandboxProcess
@@ -131,7 +131,7 @@ class _Host:
             run_started=datetime.now(timezone.utc),
             since=self._since if stream == "time_entries" else None,
         )
-        with DuckdbTarget(self._warehouse) as target:
+        with build_duckdb_warehouse(self._warehouse) as target:
             target.prepare()
             Pull(session, target, request).run()
         transport.close()

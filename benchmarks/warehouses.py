@@ -133,7 +133,7 @@ def run_part(part: str, engine: str, where: str, entries: int) -> dict[str, Any]
     return result
 
 
-def open_target(engine: str, where: str) -> Any:
+def open_warehouse(engine: str, where: str) -> Any:
     """Return the warehouse at a place."""
     sys.path.insert(0, str(ROOT / "tests"))
     from support.warehouses import WarehouseLocation
@@ -144,16 +144,16 @@ def open_target(engine: str, where: str) -> Any:
 
 
 def measure_rate(engine: str, where: str, entries: int) -> dict[str, Any]:
-    """Return rows per second of the whole path: inspecting, decoding and landing; first and all newer."""
+    """Return rows per second of the whole path: inspecting, decoding and loading; first and all newer."""
     pages = list(make_pages(entries))
     rates: dict[str, int] = {}
-    with open_target(engine, where) as target:
+    with open_warehouse(engine, where) as target:
         target.prepare()
         if engine == "postgres":
             rates |= {f"raw_copy_{form}": measure_copy(target, pages, form) for form in FORMS}
         for name, day in (("whole_path", 1), ("whole_path_again_all_newer", 2)):
             started = time.perf_counter()
-            land(target, pages, day)
+            load(target, pages, day)
             rates[name] = round(entries / (time.perf_counter() - started))
         stored = target.counts()["time_entries"]
     if stored != entries:
@@ -165,21 +165,26 @@ def measure_copy(target: Any, pages: list[bytes], form: str) -> int:
     """Return rows per second of COPY of the same rows, ready made, in transactions of the same size."""
     import pyarrow as pa
 
-    from airflow_provider_toggl.core.load import merge
-    from airflow_provider_toggl.core.load.copy_binary import binary_chunks
-    from airflow_provider_toggl.core.load.dialects import POSTGRES
-    from airflow_provider_toggl.core.load.schemas import TABLES, TableSchema
+    from airflow_provider_toggl.core.load.engines.postgres.copy_binary import binary_chunks
+    from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES
+    from airflow_provider_toggl.core.load.merging import rule
+    from airflow_provider_toggl.core.load.tables.schemas import TABLES, TableSchema
 
     table = TableSchema(f"raw_{form}", TABLES["time_entries"].columns)
     tables = [decode(page, 1).table for page in pages]
     groups = [pa.concat_tables(tables[begin : begin + GROUP]) for begin in range(0, len(tables), GROUP)]
     chunks = {"binary": binary_chunks, "csv": csv_chunks, "text": text_chunks}[form]
     ready = [[bytes(chunk) for chunk in chunks(group)] for group in groups]
-    with target._reading() as session:  # noqa: SLF001 - likewise
-        session.run(merge.create_table(table, POSTGRES))
+    with target.transaction(writing=False) as session:
+        session.run(rule.create_table(table, POSTGRES))
     started = time.perf_counter()
     for group in ready:
-        with target._reading() as session, session._db.cursor() as cursor, cursor.copy(COPY.format(form=form)) as copy:  # noqa: SLF001 - the same connection as the target's, so that nothing but the work differs
+        # The warehouse's own connection, so that nothing but the work differs.
+        with (
+            target.transaction(writing=False) as session,
+            session.connection.cursor() as cursor,
+            cursor.copy(COPY.format(form=form)) as copy,
+        ):
             for chunk in group:
                 copy.write(chunk)
     return round(sum(one.num_rows for one in tables) / (time.perf_counter() - started))
@@ -190,7 +195,7 @@ def csv_chunks(rows: Any) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
-    from airflow_provider_toggl.core.load.arrow_rows import list_texts
+    from airflow_provider_toggl.core.load.engines.arrow_rows import list_texts
 
     columns = [list_texts(c, "{", ",", "}") if pa.types.is_list(c.type) else c.combine_chunks() for c in rows.columns]
     sink = pa.BufferOutputStream()
@@ -204,7 +209,7 @@ def text_chunks(rows: Any) -> Iterator[bytes]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from airflow_provider_toggl.core.load.arrow_rows import list_texts
+    from airflow_provider_toggl.core.load.engines.arrow_rows import list_texts
 
     texts = []
     for column in rows.columns:
@@ -219,15 +224,15 @@ def text_chunks(rows: Any) -> Iterator[bytes]:
 
 def decode(page: bytes, day: int) -> Any:
     """Decode a page as observed on a day."""
-    from airflow_provider_toggl.core.load.records import Observation, decode_page
+    from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
 
     return decode_page("time_entries", page, Observation(7, datetime(2025, 6, day, tzinfo=timezone.utc)))
 
 
-def land(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
-    """Inspect and decode pages and land so many in each transaction, with progress as a sync stores it."""
+def load(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
+    """Inspect and decode pages and load so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
-    from airflow_provider_toggl.core.load.target import Progress
+    from airflow_provider_toggl.core.load.warehouse import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []
@@ -235,15 +240,15 @@ def land(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
         inspect_report(page, first_row=1, next_row=None, key="start", asked="benchmark")
         batches.append(decode(page, day))
         if len(batches) == GROUP:
-            target.land(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', GROUP, now))
+            target.load(batches, Progress("time_entries", "7", now, f'{{"page": {number}}}', GROUP, now))
             batches = []
-    target.land(batches)
+    target.load(batches)
 
 
 def measure_memory(engine: str, where: str, entries: int) -> dict[str, Any]:
-    """Return the peak memory of a process that lands so many entries in one go, pages made as they are read."""
-    with open_target(engine, where) as target:
-        land(target, make_pages(entries), 1)
+    """Return the peak memory of a process that loads so many entries in one go, pages made as they are read."""
+    with open_warehouse(engine, where) as target:
+        load(target, make_pages(entries), 1)
         stored = target.counts()["time_entries"]
     if stored != entries:
         raise SystemExit(f"{engine} has {stored} of {entries} entries")

@@ -18,7 +18,7 @@ from airflow.sdk import dag, task
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.hooks.days import compute_changed_days
 from airflow_provider_toggl.hooks.settings import airflow_home
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse
 
 WORKSPACE = int(os.environ["TOGGL_WORKSPACE_ID"])
 FOLDER = os.environ.get("TOGGL_REPORT_FOLDER")
@@ -57,7 +57,7 @@ def toggl_weekly_report() -> None:
         from airflow_provider_toggl.report.page import build_page  # noqa: PLC0415 - likewise
         from airflow_provider_toggl.report.weeks import build_report  # noqa: PLC0415 - likewise
 
-        with open_target(DEFAULT_CONN_ID, schema="toggl") as target:
+        with open_warehouse(DEFAULT_CONN_ID, schema="toggl") as target:
             report = build_report(target, WORKSPACE, WEEKS)
         folder = Path(FOLDER or Path(airflow_home()) / "toggl" / "reports")
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What DAG authors call besides operators, sensors, triggers and the hook.
 FUNCTIONS = {
     f"{PACKAGE}.assets": ("toggl_asset", "toggl_events"),
-    f"{PACKAGE}.hooks.warehouse": ("read_df", "open_target"),
+    f"{PACKAGE}.hooks.warehouse": ("read_df", "open_warehouse"),
     f"{PACKAGE}.hooks.days": ("find_changed_days", "compute_changed_days"),
     f"{PACKAGE}.sandbox.server": ("start_sandbox",),
 }
@@ -345,11 +345,11 @@ def warehouse_columns() -> dict[str, list[tuple[str, str]]]:
     """Return the columns of each table and view with their types, of a warehouse made for it."""
     import duckdb  # noqa: PLC0415 - only here
 
-    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget  # noqa: PLC0415 - loads DuckDB
+    from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse  # noqa: PLC0415 - loads DuckDB
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "warehouse.duckdb"
-        with DuckdbTarget(file, schema="toggl") as target:
+        with build_duckdb_warehouse(file, schema="toggl") as target:
             target.prepare()
         with duckdb.connect(str(file), read_only=True) as connection:
             rows = connection.sql(

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
-        from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - loads Airflow
 
         try:
             hook = TogglHook(args.conn_id)
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             warehouse = (
                 nullcontext()
                 if args.warehouse_conn_id is None
-                else open_target(args.warehouse_conn_id, schema=args.schema)
+                else open_warehouse(args.warehouse_conn_id, schema=args.schema)
             )
             with warehouse as target, observe_waits(announce_wait):
                 session = hook.get_conn()

@@ -43,11 +43,7 @@ def read_json(text: bytes) -> Any:
     :raises ValueError: it is not JSON, or nested too deep to be read.
     """
     try:
-        decoded = text.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        decoded = text.decode("utf-8", "replace")
-    try:
-        return json.loads(decoded, parse_int=_parse_int, strict=False)
+        return json.loads(_decode(text), parse_int=_parse_int, strict=False)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
@@ -57,9 +53,21 @@ def replace_surrogates(text: str) -> str:
     return _LONE_SURROGATE.sub(REPLACEMENT, text)
 
 
+def decode_text(text: bytes) -> str:
+    """Return bytes of a JSON text as a text, U+FFFD in it for each lone surrogate and for bytes that are not UTF-8."""
+    return replace_surrogates(_decode(text))
+
+
 def beginning_of(body: bytes) -> str:
     """Return the beginning of a body, fit for an error's text."""
     return repr(body[:80].decode(errors="replace"))
+
+
+def _decode(text: bytes) -> str:
+    try:
+        return text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return text.decode("utf-8", "replace")
 
 
 def _split(body: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""For DAGs that compute only what changed: the days whose time entries changed, out of the warehouse."""
+"""The days whose time entries changed, for DAGs that compute only those again."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.arguments import parse_id, parse_text, parse_whole, required
-from airflow_provider_toggl.core.load.days import ChangedDays, Place, find_days, find_place, store_place
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.core.load.merging.changed_days import (
+    ChangedDays,
+    DayOffset,
+    find_days,
+    find_offset,
+    store_offset,
+)
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.session import Session
+    from airflow_provider_toggl.core.load.engines.contract import Session
 
 __all__ = ["ChangedDays", "DaysToCompute", "compute_changed_days", "find_changed_days"]
 
 
 @dataclass(frozen=True)
 class DaysToCompute:
-    """Days to be computed again, and the transaction to do it in.
+    """Days to compute again, and the transaction to do it in.
 
     :param days: in order, in the zone of ``time_entry_facts``.
     :param session: ``session.run(sql, parameters)`` runs a statement in the warehouse's schema and returns its rows.
@@ -38,17 +44,17 @@ def find_changed_days(
     warehouse_conn_id: str = DEFAULT_CONN_ID,
     schema: str = "toggl",
 ) -> ChangedDays:
-    """Return the days whose time entries changed since an earlier answer, and the cursor for the next question.
+    """Return the days whose time entries changed since an earlier result, and the cursor for the next call.
 
-    Every day is told to whoever asks, however late, whatever became of asset events. Keep the cursor with what you
-    made of the days; where that is in the warehouse too, :func:`compute_changed_days` does so for you.
+    No day is missed, however late you ask, even if asset events were lost. Store the cursor with what you computed. If
+    that is in the warehouse too, :func:`compute_changed_days` does so for you.
 
-    :param since: the cursor of the earlier answer; 0: every day that has, or had, entries.
+    :param since: the cursor of the earlier result; 0: every day that has, or had, entries.
     :param workspace_id: only days of this workspace.
     """
     since = required(partial(parse_whole, minimum=0))("since", since)
     workspace_id = parse_id("workspace_id", workspace_id)
-    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
+    with open_warehouse(warehouse_conn_id, schema=schema) as warehouse, warehouse.transaction() as session:
         return find_days(session, since, workspace_id)
 
 
@@ -60,25 +66,24 @@ def compute_changed_days(
     warehouse_conn_id: str = DEFAULT_CONN_ID,
     schema: str = "toggl",
 ) -> Iterator[DaysToCompute]:
-    """Give the days that changed since this reader's last time, in a transaction that also keeps how far it came.
+    """Yield the days that changed since this reader's last call, in a transaction that also stores the reader's cursor.
 
-    At its end both are stored, what you computed and the reader's place; an error takes both back. So no day is
-    passed over, and none is computed twice but for a change::
+    At its end, both what you computed and the cursor are stored; an error rolls both back. So no day is missed, and
+    none is computed twice without a change::
 
         with compute_changed_days("my_report") as changed:
             for day in changed.days:
                 changed.session.run("delete from my_report where day = ?", [day])
                 changed.session.run("insert into my_report select … where local_date = ?", [day])
 
-    :param reader: a name that is this computation's alone. A new one begins with every day.
+    :param reader: a name that only this computation uses. A new one begins with every day.
     :param workspace_id: only days of this workspace.
     """
     reader = required(parse_text)("reader", reader)
     workspace_id = parse_id("workspace_id", workspace_id)
     scope = f"reader:{reader}" if workspace_id is None else f"reader:{reader}?workspace_id={workspace_id}"
-    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
-        place = find_place(session, scope)
-        found = find_days(session, place.seq, workspace_id)
+    with open_warehouse(warehouse_conn_id, schema=schema) as warehouse, warehouse.transaction() as session:
+        found = find_days(session, find_offset(session, scope).seq, workspace_id)
         yield DaysToCompute(found.days, session)
         if found.days:
-            store_place(session, scope, Place(found.cursor), datetime.now(timezone.utc))
+            store_offset(session, scope, DayOffset(found.cursor), datetime.now(timezone.utc))

@@ -30,7 +30,7 @@ from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import get_callback_url
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_target, default_path
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse, default_path
 
 
 def examine(order: Order) -> Report:
@@ -192,9 +192,9 @@ def _look_at_warehouse(visit: Visit) -> None:
 
 
 def _judge_warehouse(conn_id: str, schema: str, where: str, patience: float) -> list[Finding]:
-    from airflow_provider_toggl.core.load.migrations import MIGRATIONS  # noqa: PLC0415 - loads DuckDB
+    from airflow_provider_toggl.core.load.tables.migrations import MIGRATIONS  # noqa: PLC0415 - loads DuckDB
 
-    with build_target(conn_id, schema, patience) as target:
+    with build_warehouse(conn_id, schema, patience) as target:
         version = target.find_version()
         wrong = warehouse.check_version(version, len(MIGRATIONS), where)
         if wrong is not None:

@@ -66,10 +66,10 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
 def with_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
     """Return health with what a warehouse says of its streams; where it cannot be read, that is unknown. Blocks."""
     from airflow_provider_toggl.core.operate.health.warehouse import read_streams  # noqa: PLC0415 - heavy; few ask for it
-    from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
+    from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - likewise
 
     try:
-        with open_target(warehouse_conn_id, schema=schema, lock_timeout=PATIENCE) as target:
+        with open_warehouse(warehouse_conn_id, schema=schema, lock_timeout=PATIENCE) as target:
             return read_streams(target, health, f"{warehouse_conn_id}.{schema}")
     except TogglError as error:
         return replace(health, streams=(), unknown={**health.unknown, "freshness": str(error)})

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB without Apache's MySQL provider, which needs a compiler to install its ``mysqlclient``."""
+"""Connects to MySQL and MariaDB without Apache's MySQL provider, whose ``mysqlclient`` needs a compiler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIENT = "mysql-connector-python"
 
 
 def is_provider_installed(connection_type: str) -> bool:
-    """Return whether Apache's provider of a connection type is installed: its hook then opens the connections."""
+    """Return whether Apache's provider of a connection type is installed; its hook is used then."""
     try:
         return find_spec(f"airflow.providers.{connection_type}") is not None
     except ModuleNotFoundError:
@@ -28,7 +28,7 @@ def connect(connection: Connection) -> Any:
 
     Extra fields are options of ``mysql.connector.connect``, such as ``ssl_ca``.
 
-    :raises ConfigurationError: the driver is not installed, or the extra has an option that it does not know.
+    :raises ConfigurationError: the driver is not installed, or does not know an option in the extra.
     """
     extra = {name: value for name, value in connection.extra_dejson.items() if value not in (None, "")}
     client = extra.pop("client", CLIENT)
@@ -44,7 +44,7 @@ def connect(connection: Connection) -> Any:
             f"Connection {connection.conn_id!r} needs mysql-connector-python: "
             "pip install 'airflow-provider-toggl[mysql]'."
         ) from None
-    given = {
+    options = {
         "host": connection.host or "localhost",
         "port": connection.port or 3306,
         "user": connection.login,
@@ -52,7 +52,7 @@ def connect(connection: Connection) -> Any:
         "database": connection.schema or "",
     }
     try:
-        return driver.connect(**given, **extra)
+        return driver.connect(**options, **extra)
     except (AttributeError, TypeError) as error:
         # The driver's own words: "Unsupported argument 'ssl_mode'".
         raise ConfigurationError(

@@ -203,7 +203,7 @@ class TogglHook(BaseHook):
         """
         import pyarrow as pa
 
-        from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
+        from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
         from airflow_provider_toggl.core.sync.pull import build_batches  # noqa: PLC0415 - only who reads pages pays
 
         request = self._request(stream, workspace_id, since, until, 1000)

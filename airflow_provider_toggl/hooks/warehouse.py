@@ -1,9 +1,9 @@
-"""The Airflow connection that rows land in, and the engine that it stands for."""
+"""Opens the warehouse behind an Airflow connection, with the engine of its type."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,25 +35,24 @@ from airflow_provider_toggl.hooks.toggl import DataFrameType, as_frame
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_toggl.core.load.sql_target import SqlTarget
-    from airflow_provider_toggl.core.load.target import Target
+    from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApiEngine
+    from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 DEFAULT_CONN_ID = "duckdb_default"
 
+_EXTRAS = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
+"""The extra of this package that installs the provider of a connection type."""
 
-_ENGINES = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
-"""The dialects of connection types that are reached by their hook; others get standard SQL."""
 
-
-def open_target(
+def open_warehouse(
     conn_id: str,
     *,
     schema: str,
     facts_timezone: str | None = None,
     keep_history: bool | None = None,
     lock_timeout: float | None = None,
-) -> Target:
-    """Return the warehouse behind an Airflow connection, its tables made where they are missing.
+) -> Warehouse:
+    """Return the warehouse behind an Airflow connection; its tables are created if they are missing.
 
     :param conn_id: a connection of type ``duckdb`` (host: the file), ``postgres``, or any that has a ``DbApiHook``,
         such as ``sqlite`` or ``mysql``. ``duckdb_default`` may be missing: then the file is ``[toggl] warehouse_path``,
@@ -61,12 +60,10 @@ def open_target(
     :param schema: the schema of the tables; a database in MySQL.
     :param facts_timezone: IANA name of the zone of local dates in ``time_entry_facts``; None leaves it as it is, which
         is UTC at first.
-    :param keep_history: whether versions of time entries are kept from now on, by whoever lands; None leaves it as it
-        is.
+    :param keep_history: whether versions of time entries are kept from now on, by every load; None leaves it as it is.
     :param lock_timeout: seconds to wait while another process writes; ``[toggl] warehouse_lock_timeout`` by default.
-    :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
-        is missing.
-    :raises WarehouseError: it cannot be reached, written or waited for any longer.
+    :raises ConfigurationError: there is no such connection, its type cannot be loaded into, or a package is missing.
+    :raises WarehouseError: it cannot be reached or written, or stayed locked for too long.
     """
     conn_id, schema = parse_conn_id("warehouse_conn_id", conn_id), required(parse_text)("schema", schema)
     facts_timezone = parse_time_zone("facts_timezone", facts_timezone)
@@ -74,19 +71,19 @@ def open_target(
     telemetry.connect()
     if lock_timeout is None:
         lock_timeout = settings.warehouse_lock_timeout()
-    target = build_target(conn_id, schema, lock_timeout)
+    warehouse = build_warehouse(conn_id, schema, lock_timeout)
     try:
-        target.prepare(facts_timezone)
+        warehouse.prepare(facts_timezone)
         if keep_history is not None:
-            target.keep_history(keep_history)
+            warehouse.keep_history(keep_history)
     except BaseException:
-        target.close()
+        warehouse.close()
         raise
-    return target
+    return warehouse
 
 
 def resolve_keep_history(asked: bool | None) -> bool | None:
-    """Return whether a task that lands switches history on or off: as it says, or on by ``[toggl] keep_history``.
+    """Return whether a loading task switches history on or off: as it asks, or on by ``[toggl] keep_history``.
 
     None leaves it as it is.
     """
@@ -95,86 +92,89 @@ def resolve_keep_history(asked: bool | None) -> bool | None:
     return asked
 
 
-def build_target(conn_id: str, schema: str, lock_timeout: float) -> SqlTarget:
-    """Return the warehouse behind an Airflow connection; nothing is opened or made yet.
+def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse:
+    """Return the warehouse behind an Airflow connection; nothing is opened or created yet.
 
-    :param lock_timeout: seconds to wait for others.
-    :raises ConfigurationError: there is no such connection, it is of a type that nothing here can land in, or a package
-        is missing.
+    :param lock_timeout: seconds to wait while another process writes.
+    :raises ConfigurationError: there is no such connection, its type cannot be loaded into, or a package is missing.
     """
     try:
         connection = get_connection(conn_id, parameter="warehouse_conn_id")
     except ConnectionNotFound:
         if conn_id.strip() == DEFAULT_CONN_ID:
-            return _duckdb_target(default_path(), schema, lock_timeout)
+            return _build_duckdb(default_path(), schema, lock_timeout)
         raise
     type_ = str(connection.conn_type)
     if type_ == "duckdb":
-        return _duckdb_target(_duckdb_path(connection), schema, lock_timeout)
+        return _build_duckdb(_duckdb_path(connection), schema, lock_timeout)
     if type_ in ("postgres", "postgresql"):
-        return _postgres_target(connection, schema, lock_timeout)
-    if type_ == "sqlite":
-        return _sqlite_target(connection, schema, lock_timeout)
-    if type_ in _ENGINES:
-        host, port = split_host(connection)
-        connection = with_fields(connection, host=host, port=port)
-    if type_ in mysql.CONNECTION_TYPES and not mysql.is_provider_installed(type_):
-        return _mysql_target(connection, schema, lock_timeout)
-    return _dbapi_target(connection, schema, lock_timeout)
+        return _build_postgres(connection, schema, lock_timeout)
+    return _build_dbapi(connection, schema, lock_timeout)
 
 
-# Targets are imported here: they are heavy, and importing an operator must not load them.
+# Engines are imported where they are built: they load DuckDB or pyarrow, and importing an operator must not.
 
 
-def _duckdb_target(path: Path, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget  # noqa: PLC0415 - see above
+def _build_duckdb(path: Path, schema: str, lock_timeout: float) -> Warehouse:
+    from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse  # noqa: PLC0415 - see above
 
-    return DuckdbTarget(path, schema=schema, lock_timeout=lock_timeout)
+    return build_duckdb_warehouse(path, schema=schema, lock_timeout=lock_timeout)
 
 
-def _postgres_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
+def _build_postgres(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
     try:
-        from airflow_provider_toggl.core.load.postgres_target import PostgresTarget  # noqa: PLC0415 - see above
+        from airflow_provider_toggl.core.load.engines.postgres.engine import build_postgres_warehouse  # noqa: PLC0415 - see above
 
         dsn = build_dsn(connection)
     except ImportError as missing:
         raise ConfigurationError(
-            f"Landing in PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
+            f"Loading into PostgreSQL needs psycopg 3 ({missing}): pip install 'airflow-provider-toggl[postgres]'."
         ) from None
-    return PostgresTarget(dsn, schema=schema, lock_timeout=lock_timeout)
+    return build_postgres_warehouse(dsn, schema=schema, lock_timeout=lock_timeout)
 
 
-def _mysql_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
+def _build_dbapi(connection: Connection, schema: str, lock_timeout: float) -> Warehouse:
+    from airflow_provider_toggl.core.load.engines.dbapi.ansi import AnsiEngine  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.engines.dbapi.sqlite import SqliteEngine  # noqa: PLC0415 - see above
+    from airflow_provider_toggl.core.load.warehouse import Warehouse  # noqa: PLC0415 - see above
 
-    where = f"Connection {connection.conn_id!r} of type {connection.conn_type!r}, schema {schema!r}"
-    return DbApiTarget(
-        DbApi(lambda: mysql.connect(connection), "%s", "mysql", where), schema=schema, lock_timeout=lock_timeout
-    )
+    type_ = str(connection.conn_type)
+    where = f"Connection {connection.conn_id!r} of type {type_!r}, schema {schema!r}"
+    engine: type[DbApiEngine] = AnsiEngine
+    if type_ == "sqlite":
+        engine, api = SqliteEngine, DbApi(_sqlite_connect(connection), "?", where)
+    else:
+        if type_ in mysql.CONNECTION_TYPES:
+            engine = MysqlEngine
+            host, port = split_host(connection)
+            connection = with_fields(connection, host=host, port=port)
+        if type_ in mysql.CONNECTION_TYPES and not mysql.is_provider_installed(type_):
+            api = DbApi(lambda: mysql.connect(connection), "%s", where)
+        else:
+            hook = _hook_of(connection)
+            api = DbApi(_hook_connect(connection, hook), hook.placeholder, where)
+    return Warehouse(engine(api, schema=schema, lock_timeout=lock_timeout))
 
 
-def _sqlite_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
-
+def _sqlite_connect(connection: Connection) -> Callable[[], Any]:
+    """Return how to connect to the file of an SQLite connection."""
     path = database_file(connection, "SQLite", suffixes=(".sqlite", ".db"))
-    # As in Airflow's SqliteHook, which takes a % in a file's name for the begin of an escaped character.
+    # As in Airflow's SqliteHook, which takes a % in a file's name for the beginning of an escaped character.
     uri = f"file:{quote(str(path.absolute()))}?{urlencode(connection.extra_dejson)}"
-    where = f"Connection {connection.conn_id!r} of type 'sqlite', schema {schema!r}"
 
     def connect() -> sqlite3.Connection:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(uri, uri=True)
 
-    api = DbApi(connect, "?", "sqlite", where)
-    return DbApiTarget(api, schema=schema, lock_timeout=lock_timeout)
+    return connect
 
 
-def _dbapi_target(connection: Connection, schema: str, lock_timeout: float) -> SqlTarget:
-    from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget  # noqa: PLC0415 - see above
-
-    conn_id, type_ = connection.conn_id, str(connection.conn_type)
-    hook = _hook_of(connection)
+def _hook_connect(connection: Connection, hook: Any) -> Callable[[], Any]:
+    """Return how to connect with a connection's hook."""
+    conn_id, type_ = connection.conn_id, connection.conn_type
 
     def connect() -> Any:
         try:
@@ -185,13 +185,11 @@ def _dbapi_target(connection: Connection, schema: str, lock_timeout: float) -> S
                 f"`airflow toggl doctor --warehouse-conn-id {conn_id}` tries it."
             ) from None
 
-    where = f"Connection {conn_id!r} of type {type_!r}, schema {schema!r}"
-    api = DbApi(connect, hook.placeholder, _ENGINES.get(type_, "ansi"), where)
-    return DbApiTarget(api, schema=schema, lock_timeout=lock_timeout)
+    return connect
 
 
 def _hook_of(connection: Connection) -> Any:
-    """Return the hook of a connection, which uses the connection as it is given here.
+    """Return the hook of a connection, which uses this connection and does not read it again.
 
     :raises ConfigurationError: the provider of its type is not installed, or the type is no SQL database.
     """
@@ -203,17 +201,17 @@ def _hook_of(connection: Connection) -> Any:
         raise wrong_type(connection, "warehouse_conn_id", wanted)
     try:
         hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
-    # Airflow raises AttributeError for a type that is known without a hook.
+    # Airflow raises AttributeError for a known type without a hook.
     except (AirflowException, ImportError, AttributeError) as error:
         package = (
-            f"airflow-provider-toggl[{_ENGINES[type_]}]"
-            if type_ in _ENGINES
+            f"airflow-provider-toggl[{_EXTRAS[type_]}]"
+            if type_ in _EXTRAS
             else f"apache-airflow-providers-{type_.replace('_', '-')}"
         )
         reason = "" if isinstance(error, AttributeError) else f" ({error})"
         support = (
             ""
-            if type_ in _ENGINES
+            if type_ in _EXTRAS
             else (" Loading is tested with DuckDB, PostgreSQL, SQLite, MySQL and MariaDB, and not with this type.")
         )
         raise ConfigurationError(
@@ -223,7 +221,7 @@ def _hook_of(connection: Connection) -> Any:
     if not isinstance(hook, DbApiHook):
         raise wrong_type(connection, "warehouse_conn_id", wanted)
     look_up = hook.get_connection
-    # The hook would look it up again, as it was before its fields were read.
+    # The hook would read it again, without the fields that were changed here.
     hook.get_connection = lambda conn_id: connection if conn_id == name else look_up(conn_id)
     return hook
 
@@ -231,12 +229,13 @@ def _hook_of(connection: Connection) -> Any:
 def _duckdb_path(connection: Connection) -> Path:
     """Return the file of a DuckDB connection.
 
-    :raises ConfigurationError: it names none. A password is MotherDuck's token to Airflow's DuckDB provider.
+    :raises ConfigurationError: it names none, or it has a password, which Airflow's DuckDB provider takes for
+            MotherDuck's token.
     """
     if connection.password:
         raise ConfigurationError(
-            f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, where nothing can be "
-            "landed: remove the password and put the path of a DuckDB file into its host."
+            f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, which cannot be "
+            "loaded into: remove the password and put the path of a DuckDB file into its host."
         )
     return database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
 
@@ -254,13 +253,13 @@ def read_df(
     parameters: Sequence[Any] = (),
     df_type: DataFrameType = "pandas",
 ) -> Any:
-    """Return what a query finds in the warehouse as a data frame.
+    """Return the result of a query in the warehouse as a data frame.
 
-    Waits while a task lands, as another landing would. Names without a schema are looked up in ``schema``.
+    A DuckDB file is waited for while a task loads into it. Names without a schema are those of ``schema``.
 
     :param parameters: values for the query's ``?``.
     :param df_type: ``pandas``, ``polars`` (must be installed) or ``arrow`` (a ``pyarrow.Table``).
     :raises WarehouseLocked: the warehouse stayed locked for ``[toggl] warehouse_lock_timeout`` seconds.
     """
-    with open_target(warehouse_conn_id, schema=schema) as target:
-        return as_frame(target.query(query, parameters), df_type)
+    with open_warehouse(warehouse_conn_id, schema=schema) as warehouse:
+        return as_frame(warehouse.query(query, parameters), df_type)

@@ -1,1 +1,1 @@
-"""A weekly report out of the warehouse: sums, a chart and a page of them."""
+"""A weekly report from the warehouse: sums, a chart and a web page."""

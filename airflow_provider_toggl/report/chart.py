@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Eight hues that people with colour vision deficiencies tell apart (Okabe and Ito), black left out, and greys.
+# Hues that people with colour vision deficiencies can distinguish (Okabe and Ito, without black), and greys.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7B61A8", "#8C5A3C")
 _GREYS = {OTHERS: "#9AA1A9", NO_CLIENT: "#D5D9DE"}
 _INK, _MUTED, _LINE = "#1F2933", "#6B7680", "#E4E7EB"
 _AMOUNT = "#52606D"
 _LONGEST_NAME = 26
-#: Fonts of letters that the first, which matplotlib brings, does not have; of those, the ones that are installed.
+#: The first comes with matplotlib. Of the others, for letters that it lacks, those that are installed are used.
 _FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK JP",
@@ -45,7 +45,7 @@ _GLYPH = re.compile(r"Glyph (\d+) .*missing")
 _SETTINGS: dict[Any, Any] = {
     "font.size": 9.5,
     "svg.fonttype": "none",
-    # The same report gives the same file.
+    # Equal reports give equal files.
     "svg.hashsalt": "toggl",
     "text.color": _INK,
     "text.parse_math": False,
@@ -61,13 +61,13 @@ def draw_png(report: WeeklyReport, path: Path, *, dpi: int = 144) -> None:
 
 
 def draw_svg(report: WeeklyReport) -> str:
-    """Return the chart as an ``svg`` element, to be put into a page.
+    """Return the chart as an ``svg`` element for a page.
 
     :raises ConfigurationError: matplotlib is not installed.
     """
     text = io.StringIO()
     _save(report, text, format="svg", metadata={"Date": None, "Creator": None})
-    # What comes before the element, and who made it, belongs into no page.
+    # The XML declaration and the metadata do not belong in a page.
     element = text.getvalue()[text.getvalue().index("<svg") :]
     return re.sub(r"\s*<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
 
@@ -78,12 +78,12 @@ def show_instant(moment: datetime | None, zone: str) -> str:
 
 
 def title_of(report: WeeklyReport) -> str:
-    """Return the title: amounts are in it where the workspace's plan has any."""
+    """Return the title; it mentions amounts if the workspace's plan has any."""
     return "Hours and amounts by week" if report.cents else "Hours by week"
 
 
 def show_note(report: WeeklyReport) -> str:
-    """Return what a reader must know of the figures."""
+    """Return the note on how the figures are counted."""
     return (
         f"Weeks begin on Monday; an entry counts on the day it began, in {report.zone}. "
         f"As of {show_instant(report.as_of, report.zone)}."
@@ -110,7 +110,7 @@ def _save(report: WeeklyReport, where: Any, **options: Any) -> None:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         else:
             missing_letters.add(chr(int(glyph[1])))
-    # The text of an SVG is drawn by the browser, with the fonts of its reader.
+    # The browser draws the text of an SVG, with the reader's fonts.
     if missing_letters and options["format"] == "png":
         log.warning(
             "The chart has letters that no installed font has and that are drawn as boxes: %s. Install a font that has "
@@ -167,7 +167,7 @@ def _draw_hours(report: WeeklyReport, axis: Axes) -> None:
     if not handles:
         axis.text(0.5, 0.5, "No hours in these weeks", transform=axis.transAxes, ha="center", color=_MUTED)
         return
-    # The topmost part of a bar is the first of the legend. Names are set afterwards: a legend drops those with a "_".
+    # The legend begins with the topmost part of the bars. Names are set afterwards: a legend drops those with a "_".
     legend = axis.legend(
         handles[::-1],
         ["-"] * len(handles),
@@ -192,12 +192,12 @@ def _draw_amounts(report: WeeklyReport, axis: Axes, currency: str) -> None:
     for place, amount in zip(places, amounts, strict=True):
         if amount:
             _label_bar(axis, place, amount, f"{amount:,.0f}")
-    total = f"{sum(amounts):,.2f} {currency}\nbillable in all"
+    total = f"{sum(amounts):,.2f} {currency}\nbillable in total"
     axis.text(1.02, 0.92, total, transform=axis.transAxes, va="top", linespacing=1.4)
 
 
 def _label_bar(axis: Axes, place: int, height: float, text: str) -> None:
-    # White behind it, so that no line of the grid goes through.
+    # White behind it hides the lines of the grid.
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     axis.annotate(text, (place, height), (0, 3.5), textcoords="offset points", ha="center", size=8.5, bbox=behind)
 

@@ -1,4 +1,4 @@
-"""The page of a weekly report: chart and figures in one HTML file that needs nothing else."""
+"""The web page of a weekly report: chart and figures in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ tfoot td, tfoot th, td:last-child { font-weight: 600; }
 def build_page(report: WeeklyReport, title: str | None = None) -> str:
     """Return the report as HTML: the chart as inline SVG, then the figures.
 
-    :param title: of the page; the chart's by default.
+    :param title: the page's title; the chart's by default.
     """
     tables = [_table("Hours", report, report.hours)]
     tables += [

@@ -1,7 +1,7 @@
-"""Hours and amounts by week and client, of sums by day that are computed again only where a day changed.
+"""Hours and amounts by week and client, from sums by day that are computed again only for days that changed.
 
-Sums are kept by project, and in whole seconds and cents. Whose project it is, and what a client is called, is asked
-when the report is read: so neither a renamed client nor a project that goes to another one changes a day.
+Sums are stored by project, in whole seconds and cents. Clients and their names are joined when the report is read, so
+renaming a client, or moving a project to another client, changes no day.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from airflow_provider_toggl.core.load.days import as_day, as_parameter
+from airflow_provider_toggl.core.load.merging.changed_days import as_day, as_parameter
+from airflow_provider_toggl.core.load.tables.state import find_setting
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.session import Session
-    from airflow_provider_toggl.core.load.target import Target
+    from airflow_provider_toggl.core.load.engines.contract import Session
+    from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 NO_CLIENT = "(no client)"
 OTHERS = "others"
@@ -34,7 +35,7 @@ create table if not exists {TABLE} (
 )
 """
 _DELETE = f'delete from {TABLE} where workspace_id = ? and "day" in ({{}})'  # noqa: S608 - a constant of this module
-# The entries' own seconds and cents, since the facts have hours, which are fractions.
+# From the entries, in seconds and cents; the facts have hours, which are fractions.
 _INSERT = f"""
 insert into {TABLE} (workspace_id, "day", project_id, currency, seconds, cents)
 select f.workspace_id, f.local_date, f.project_id, f.currency, sum(e.duration), sum(e.billable_amount_cents)
@@ -50,20 +51,20 @@ from {TABLE} as d
 where d.workspace_id = ? and d."day" >= ? and d."day" < ?
 """  # noqa: S608 - a constant of this module
 _WEEK = timedelta(days=7)
-#: Days in one statement: each looks through all facts.
+#: Days in one statement; each statement reads all facts.
 _CHUNK = 400
 
 
 @dataclass
 class WeeklyReport:
-    """What a report says.
+    """The figures of a report.
 
     :param weeks: the Mondays of its weeks, in order and without a gap.
-    :param clients: names as they are shown, the one with most hours first; ``others`` and ``(no client)`` last.
-    :param seconds: tracked, by week and client.
-    :param cents: amounts by currency, and by week and client. Where there is no currency there is no amount.
-    :param zone: IANA name of the zone that says which day it was.
-    :param as_of: everything up to this instant is in it (UTC), None where it is not known.
+    :param clients: names as shown, the one with most hours first; ``others`` and ``(no client)`` last.
+    :param seconds: tracked seconds by week and client.
+    :param cents: amounts by currency, and by week and client; none without a currency.
+    :param zone: IANA name of the zone of the days.
+    :param as_of: everything up to this instant is included (UTC); None if that is not known.
     """
 
     weeks: list[date]
@@ -85,9 +86,9 @@ class WeeklyReport:
 
 
 def refresh_days(session: Session, workspace_id: int, days: Iterable[date]) -> int:
-    """Compute days again, in the transaction that is open; return how many.
+    """Compute the sums of days again in an open transaction; return how many days.
 
-    Doing it again changes nothing.
+    Computing them twice changes nothing.
     """
     session.run(_CREATE)
     wanted = [as_parameter(session, day) for day in days]
@@ -117,8 +118,8 @@ def read_weeks(
 
     :param last: a day of the last week.
     :param weeks: how many weeks.
-    :param as_of: what to show as such.
-    :param most_clients: so many clients get their name; the rest of them are others.
+    :param as_of: the instant to show as such.
+    :param most_clients: the number of clients that are named; the rest are summed as others.
     """
     end = monday_of(last) + _WEEK
     begin = end - weeks * _WEEK
@@ -141,7 +142,7 @@ def read_weeks(
 
 
 def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]], most: int) -> dict[int | None, str]:
-    """Return how each client is shown, in the order of the report."""
+    """Return the shown name of each client, in the order of the report."""
     totals: dict[int | None, int] = {}
     known: dict[int, str] = {}
     for _, client_id, name, _, seconds, _ in found:
@@ -149,7 +150,7 @@ def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]
         if client_id is not None:
             known[client_id] = name or f"client {client_id}"
     ranked = sorted(known, key=lambda id_: (-totals[id_], known[id_], id_))
-    # One more name takes no more room than "others" would.
+    # One more name takes no more space than "others" would.
     named = ranked if len(ranked) <= most + 1 else ranked[:most]
     texts = [known[id_] for id_ in named]
     taken = {OTHERS, NO_CLIENT}
@@ -163,18 +164,17 @@ def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]
     return shown
 
 
-def build_report(target: Target, workspace_id: int, weeks: int = 12, last: date | None = None) -> WeeklyReport:
+def build_report(warehouse: Warehouse, workspace_id: int, weeks: int = 12, last: date | None = None) -> WeeklyReport:
     """Return the report of the latest weeks.
 
     :param last: a day of the last week; today by default, in the zone of the facts.
     """
-    state = target.find_state("time_entries", str(workspace_id))
-    with target.transaction() as session:
+    state = warehouse.find_state("time_entries", str(workspace_id))
+    with warehouse.transaction() as session:
         last = last or datetime.now(ZoneInfo(find_zone(session))).date()
         return read_weeks(session, workspace_id, last, weeks, as_of=state.watermark if state else None)
 
 
 def find_zone(session: Session) -> str:
     """Return the IANA name of the zone of the facts' days."""
-    found = session.run("""select "value" from settings where "key" = 'timezone'""")
-    return str(found[0][0]) if found else "UTC"
+    return find_setting(session, "timezone", "UTC")

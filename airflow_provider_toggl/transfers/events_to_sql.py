@@ -19,7 +19,7 @@ from airflow_provider_toggl.core.arguments import (
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
 from airflow_provider_toggl.templates import CheckedArguments
 from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, WAREHOUSE_PARSERS, Outlets, check_outlets
 
@@ -122,7 +122,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
             self._check_outlets(outlets)
         with (
             open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id or None) as store,
-            open_target(
+            open_warehouse(
                 self.warehouse_conn_id,
                 schema=self.schema,
                 facts_timezone=self.facts_timezone,

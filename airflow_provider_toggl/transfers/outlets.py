@@ -29,15 +29,15 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.load import days
+from airflow_provider_toggl.core.load.merging import changed_days
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.task_context import find_task
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
-    from airflow_provider_toggl.core.load.changes import Changes
-    from airflow_provider_toggl.core.load.target import Target
+    from airflow_provider_toggl.core.load.merging.changes import Changes
+    from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 #: A landing tells so many days as partitions at most; the rest is for the landings after it.
 MOST_PARTITIONS = 366
@@ -87,7 +87,7 @@ class Outlets:
         """Whether there is anybody to tell."""
         return bool(self._assets)
 
-    def begin(self, target: Target, changes: Changes, progress: Mapping[str, Any] | None = None) -> None:
+    def begin(self, target: Warehouse, changes: Changes, progress: Mapping[str, Any] | None = None) -> None:
         """Take note of where the days are before the landing, and of what its part before a wait kept.
 
         :param progress: what the task kept when it began to wait.
@@ -99,18 +99,18 @@ class Outlets:
                 changes.restore(int(workspace_id), told)
         elif self:
             with target.transaction() as session:
-                self._begin = days.last_seq(session)
+                self._begin = changed_days.last_seq(session)
             target.release(force=True)
 
     def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
         """Put into a progress what the part after a wait cannot know; days are in the warehouse."""
-        told = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
+        told = {str(workspace_id): changes.report(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
         for one in told.values():
             one.pop("days")
         if self:
             progress[_KEPT] = {"begin": self._begin, "told": told}
 
-    def tell(self, target: Target, changes: Changes) -> None:
+    def tell(self, target: Warehouse, changes: Changes) -> None:
         """Tell each outlet what it does not know yet, and note in the warehouse that it was told."""
         for asset, workspace_id, stream in self._assets:
             if stream == DAYS:
@@ -121,21 +121,21 @@ class Outlets:
                 extra = self._entries(target, asset, workspace_id, changes)
                 is_told = self._put(asset, extra)
             else:
-                told = changes.told(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
+                told = changes.report(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
                 is_told = self._put(asset, told)
             if not is_told:
                 self._task.log.info("Nothing of %s has changed: there is no event of it.", asset.uri)
                 self._task.outlets = [outlet for outlet in self._task.outlets if outlet is not asset]
         target.release(force=True)
 
-    def _tell_days(self, target: Target, asset: Any, workspace_id: int) -> bool:
+    def _tell_days(self, target: Warehouse, asset: Any, workspace_id: int) -> bool:
         untold = self._take(target, asset.uri, workspace_id, self._max_partitions, lambda _, found: found)
         if not untold.days:
             return False
         names = sorted(day.isoformat() for day in untold.days)
         event: Any = self._context["outlet_events"][asset]
         # Airflow gives a copy of the extra to each partition: it must be small.
-        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.place.seq})
+        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.offset.seq})
         if hasattr(event, "add_partitions"):
             event.add_partitions(names)
         else:
@@ -146,19 +146,19 @@ class Outlets:
             )
         return True
 
-    def _tell_everything(self, target: Target, asset: Any, workspace_id: int, changes: Changes) -> bool:
-        streams = changes.told_by_stream(workspace_id)
+    def _tell_everything(self, target: Warehouse, asset: Any, workspace_id: int, changes: Changes) -> bool:
+        streams = changes.report_by_stream(workspace_id)
         streams.pop(_ENTRIES, None)
         entries = self._entries(target, asset, workspace_id, changes)
         if entries:
             streams[_ENTRIES] = entries
         return self._put(asset, {"streams": streams} if streams else None)
 
-    def _entries(self, target: Target, asset: Any, workspace_id: int, changes: Changes) -> dict[str, Any] | None:
-        def extra_of(place: days.Place, untold: days.Untold) -> dict[str, Any] | None:
+    def _entries(self, target: Warehouse, asset: Any, workspace_id: int, changes: Changes) -> dict[str, Any] | None:
+        def extra_of(place: changed_days.DayOffset, untold: changed_days.PendingDays) -> dict[str, Any] | None:
             if not untold.days and not changes.has_changed(workspace_id, _ENTRIES):
                 return None
-            told = changes.told(workspace_id, _ENTRIES)
+            told = changes.report(workspace_id, _ENTRIES)
             known = sorted(day.isoformat() for day in untold.days)
             most = known[-MOST_PARTITIONS:]
             # What an earlier part of this landing, or another one, has changed is known here by its days only.
@@ -168,22 +168,27 @@ class Outlets:
                 "days": most,
                 "is_complete": told["is_complete"] and is_whole,
                 "since": place.seq,
-                "cursor": untold.place.seq,
+                "cursor": untold.offset.seq,
             }
 
         extra: dict[str, Any] | None = self._take(target, asset.uri, workspace_id, _ALL, extra_of)
         return extra
 
     def _take(
-        self, target: Target, reader: str, workspace_id: int, limit: int, use: Callable[[days.Place, days.Untold], Any]
+        self,
+        target: Warehouse,
+        reader: str,
+        workspace_id: int,
+        limit: int,
+        use: Callable[[changed_days.DayOffset, changed_days.PendingDays], Any],
     ) -> Any:
         run = _name_of_run(self._context)
         with target.transaction() as session:
-            place = days.find_place(session, reader).of_try(run)
-            untold = days.find_untold(session, place, workspace_id, limit)
+            place = changed_days.find_offset(session, reader).of_try(run)
+            untold = changed_days.find_pending_days(session, place, workspace_id, limit)
             if untold.days:
-                told = replace(untold.place, run=run, before=(place.seq, place.day))
-                days.store_place(session, reader, told, datetime.now(timezone.utc))
+                told = replace(untold.offset, run=run, before=(place.seq, place.day))
+                changed_days.store_offset(session, reader, told, datetime.now(timezone.utc))
             return use(place, untold)
 
     def _put(self, asset: Any, extra: dict[str, Any] | None) -> bool:

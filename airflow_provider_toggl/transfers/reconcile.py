@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import (
     MOST_PARTITIONS,
@@ -150,7 +150,7 @@ class TogglReconcileOperator(RunDeferral):
             progress["mass_allowed"] = take_allowance(self.toggl_conn_id, workspace_id)
         request = self._request(hook, progress, note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
-        with open_target(
+        with open_warehouse(
             self.warehouse_conn_id,
             schema=self.schema,
             facts_timezone=self.facts_timezone,

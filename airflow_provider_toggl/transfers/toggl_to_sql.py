@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.streams import check_days
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import (
     MOST_PARTITIONS,
@@ -156,7 +156,7 @@ class TogglToSqlOperator(RunDeferral):
         outlets = Outlets(self, self.run_context, self.max_partitions)
         outlets.check_workspace(request.workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
         earlier = Summary(**progress["summary"]) if progress["summary"] else None
-        with open_target(
+        with open_warehouse(
             self.warehouse_conn_id,
             schema=self.schema,
             facts_timezone=self.facts_timezone,

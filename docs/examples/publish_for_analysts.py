@@ -9,7 +9,7 @@ import pendulum
 from airflow.sdk import dag, task
 
 from airflow_provider_toggl.assets import toggl_asset
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse
 
 WORKSPACE = os.environ["TOGGL_WORKSPACE_ID"]
 VIEWS = ("time_entry_facts", "projects", "clients", "users")
@@ -19,7 +19,7 @@ VIEWS = ("time_entry_facts", "projects", "clients", "users")
 def publish(folder: Path, warehouse_conn_id: str = DEFAULT_CONN_ID, schema: str = "toggl") -> list[Path]:
     """Write one file a view, all as of the same moment, and put each into its place at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open_target(warehouse_conn_id, schema=schema) as target, target.transaction() as session:
+    with open_warehouse(warehouse_conn_id, schema=schema) as warehouse, warehouse.transaction() as session:
         for view in VIEWS:
             session.run(f"copy (from {view}) to '{folder / view}.part' (format parquet)")
     return [Path(f"{folder / view}.part").rename(folder / f"{view}.parquet") for view in VIEWS]

@@ -12,7 +12,7 @@ from support.connections import Connections
 from airflow_provider_toggl.cli.status import add_arguments, run
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.notes import allow_mass_absence, note_landing, note_reconciliation, note_waiting
-from airflow_provider_toggl.hooks.warehouse import open_target
+from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
 pytestmark = pytest.mark.airflow
 
@@ -70,7 +70,7 @@ def test_a_warehouse_is_read_where_it_is_asked_for(
     connections: Connections, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connections.duckdb()
-    open_target("duckdb_default", schema="toggl").close()
+    open_warehouse("duckdb_default", schema="toggl").close()
     assert call("--json", "--warehouse-conn-id", "duckdb_default") == 0
     assert json.loads(capsys.readouterr().out)["streams"] == []
     assert call("--warehouse-conn-id", "nowhere") == 1

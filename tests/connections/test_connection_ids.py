@@ -21,7 +21,7 @@ from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.hooks.days import compute_changed_days, find_changed_days
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
-from airflow_provider_toggl.hooks.warehouse import open_target, read_df
+from airflow_provider_toggl.hooks.warehouse import open_warehouse, read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 
 pytestmark = pytest.mark.airflow
@@ -290,7 +290,7 @@ def use_days(conn_id: Any) -> Any:
 
 
 FUNCTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "open_target": ("warehouse_conn_id", lambda conn_id: open_target(conn_id, schema="toggl")),
+    "open_warehouse": ("warehouse_conn_id", lambda conn_id: open_warehouse(conn_id, schema="toggl")),
     "read_df": ("warehouse_conn_id", lambda conn_id: read_df("select 1", warehouse_conn_id=conn_id)),
     "find_changed_days": ("warehouse_conn_id", lambda conn_id: find_changed_days(warehouse_conn_id=conn_id)),
     "compute_changed_days": ("warehouse_conn_id", use_days),

@@ -11,7 +11,7 @@ from support.pulls import Workspace
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, some
 
 DAY = timedelta(days=1)
@@ -199,7 +199,7 @@ def test_others_are_let_at_the_warehouse_while_toggl_sums_up(build):
 
     def before_call(call: Any) -> None:
         if "/summary/" in call.path:
-            with DuckdbTarget(workspace.path, lock_timeout=0.2) as other:
+            with build_duckdb_warehouse(workspace.path, lock_timeout=0.2) as other:
                 assert other.counts()["time_entries"] == 60
 
     workspace.reconcile(before_call=before_call)

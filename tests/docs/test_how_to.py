@@ -31,8 +31,8 @@ from support.tutorials import Shell, bare_environment, steps
 from airflow_provider_toggl.__main__ import build_parser
 from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.target import Progress
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.warehouse import Progress
 from airflow_provider_toggl.core.webhooks.delivery import CAP
 from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.server import start_sandbox
@@ -65,9 +65,9 @@ def held(warehouse: Path) -> Iterator[Path]:
 
 
 def land_entries(file: Path, number: int) -> None:
-    with DuckdbTarget(file, schema="toggl") as target:
+    with build_duckdb_warehouse(file, schema="toggl") as target:
         target.prepare()
-        target.land([entries(*range(1, number + 1))], Progress("time_entries", "1", at(0), "", 1, NOON))
+        target.load([entries(*range(1, number + 1))], Progress("time_entries", "1", at(0), "", 1, NOON))
 
 
 def documents(name: str) -> list[dict[str, Any]]:
@@ -277,7 +277,7 @@ def test_a_command_finds_its_connection_in_a_secrets_backend(tmp_path: Path) -> 
 
 def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_toggl.hooks.events import open_event_store
-    from airflow_provider_toggl.hooks.warehouse import open_target
+    from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
     given = json.loads((EXAMPLES / "several-hosts.json").read_text())
     with running_postgres() as server:
@@ -287,9 +287,9 @@ def test_the_role_of_several_hosts_may_make_both_schemas(monkeypatch: pytest.Mon
         for name in ("toggl_events", "warehouse"):
             given[name] |= {"host": "127.0.0.1", "port": server.port, "extra": {}}
         set_connections(monkeypatch, given)
-        with open_target("warehouse", schema="toggl") as target:
+        with open_warehouse("warehouse", schema="toggl") as target:
             target.prepare()
-            target.land([entries(1)], Progress("time_entries", "1", at(0), "", 1, NOON))
+            target.load([entries(1)], Progress("time_entries", "1", at(0), "", 1, NOON))
         store = open_event_store("toggl_default")
         store.append([new_event(1)])
         assert store.last_seq() == 1

@@ -11,7 +11,7 @@ from support.repository import ROOT, pages, reference
 from airflow_provider_toggl.assets import toggl_events
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.load.schemas import TABLES, VERSIONS
+from airflow_provider_toggl.core.load.tables.schemas import TABLES, VERSIONS
 from airflow_provider_toggl.core.log_fields import FIELDS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 

@@ -35,7 +35,7 @@ def examine(clinic: DoctorSetup, capsys: pytest.CaptureFixture[str]) -> Examine:
 @pytest.fixture
 def subscribed(clinic: DoctorSetup) -> int:
     """The number of a healthy subscription, and a warehouse in which something was landed."""
-    clinic.land()
+    clinic.load()
     return clinic.subscribe()
 
 
@@ -153,7 +153,7 @@ def test_a_triggerer_that_is_down(clinic: DoctorSetup, subscribed: int, examine:
 @pytest.fixture
 def stranger(clinic: DoctorSetup) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that keeps the warehouse open."""
-    clinic.land()
+    clinic.load()
     program = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", program, str(clinic.warehouse)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -179,7 +179,7 @@ def test_a_schema_that_is_too_old(clinic: DoctorSetup, examine: Examine) -> None
     # It was only looked at.
     with duckdb.connect(str(clinic.warehouse)) as db:
         assert db.execute("select max(version) from toggl.schema_version").fetchall() == [(1,)]
-    clinic.land()
+    clinic.load()
     assert examine().code == 0
 
 
@@ -215,7 +215,7 @@ def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_netw
 
 
 def test_a_callback_without_a_secret(clinic: DoctorSetup, examine: Examine) -> None:
-    clinic.land()
+    clinic.load()
     clinic.connect(webhook_secret=None)
     told = examine()
     assert_fault(told, "no_webhook_secret", "webhook_callback_url", beside={"no_subscription"})

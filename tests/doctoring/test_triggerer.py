@@ -77,7 +77,7 @@ def test_a_triggerer_sees_the_test_mark_until_it_is_killed(
     clinic: DoctorSetup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clinic.subscribe()
-    clinic.land()
+    clinic.load()
     log = clinic.folder / "triggerer.log"
     monkeypatch.setenv("AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT", "0")
     with waiting_trigger():

@@ -12,7 +12,7 @@ from support.sandboxes import ApiCaller, SandboxHost, build_still_world
 from support.webhook_stream import WebhookStream, drain
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
@@ -82,7 +82,7 @@ def _state(entry: TimeEntry) -> tuple[Any, ...]:
 
 def states(warehouse: Path) -> set[tuple[Any, ...]]:
     names = ", ".join(f'"{name}"' for name in STATE)
-    with DuckdbTarget(warehouse) as target:
+    with build_duckdb_warehouse(warehouse) as target:
         table = target.query(f"select {names} from time_entry_versions where kind = 'state'")
     return set(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
@@ -100,7 +100,7 @@ def begin(host: SandboxHost, folder: Path, **settings: Any) -> tuple[World, Work
     """Pull a new workspace into a warehouse that keeps its history."""
     world = build_still_world(entries=60, days=20, **settings)
     workspace = Workspace(host.serve(world), folder / "warehouse.duckdb")
-    with DuckdbTarget(workspace.path) as target:
+    with build_duckdb_warehouse(workspace.path) as target:
         target.keep_history(True)
     workspace.pull()
     return world, workspace
@@ -148,7 +148,7 @@ def test_who_changed_the_invoiced_entry(pull_host: SandboxHost, tmp_path: Path) 
         store.prepare()
         store.append(telling.deliveries(lateness=0))
         drain(store, workspace.path)
-    with DuckdbTarget(workspace.path) as target:
+    with build_duckdb_warehouse(workspace.path) as target:
         one = example("who_changed_an_entry", {"3050537739": str(invoiced.id)})
         first, *found = target.query(one).to_pylist()
         all_ = example(
@@ -175,5 +175,5 @@ def test_what_events_did_not_tell_a_pull_tells_without_a_name(pull_host: Sandbox
     world.advance(600)
     workspace.pull()
     sql = "select new_value, changed_by from time_entry_changes where time_entry_id = ? and kind = 'updated'"
-    with DuckdbTarget(workspace.path) as target:
+    with build_duckdb_warehouse(workspace.path) as target:
         assert target.query(sql, [entry.id]).to_pylist() == [{"new_value": "Unheard", "changed_by": None}]

@@ -13,7 +13,7 @@ import pytest
 from support.drains import content, drain_all, fill
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 TESTS = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def kill_many(tmp_path: Path, kills: int, seed: int) -> None:
         last = fill(store, kills * 5 * BATCH, rng)
         for _ in range(kills):
             assert drain_and_die(path, warehouse, rng.randrange(1, 6), rng.random() * 0.03)
-        with DuckdbTarget(warehouse) as target:
+        with build_duckdb_warehouse(warehouse) as target:
             summary = Drain(store, target, REQUEST).run()
         assert (summary.last_seq, summary.restarted) == (last, False)
         assert 0 < summary.events < last, "the kills left nothing, or had done nothing"

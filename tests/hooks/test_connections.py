@@ -23,7 +23,7 @@ from airflow_provider_toggl.hooks.connections import (
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import get_webhook_secret
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import open_target, read_df
+from airflow_provider_toggl.hooks.warehouse import open_warehouse, read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
@@ -228,7 +228,7 @@ def open_file(engine: str) -> None:
     if engine == "event_store":
         open_event_store(event_store_conn_id="files").close()
     else:
-        open_target("files", schema="toggl").close()
+        open_warehouse("files", schema="toggl").close()
 
 
 @pytest.mark.parametrize("engine", FILE_ENGINES)
@@ -262,7 +262,7 @@ def test_what_is_no_file_is_refused_by_its_field(
 def test_a_password_makes_a_duckdb_connection_one_to_motherduck(connections: Connections) -> None:
     connections.set("files", conn_type="duckdb", password="very-secret", schema="mine")
     with pytest.raises(ConfigurationError, match="one to MotherDuck") as caught:
-        open_target("files", schema="toggl")
+        open_warehouse("files", schema="toggl")
     assert "very-secret" not in str(caught.value)
 
 
@@ -275,7 +275,7 @@ def test_a_folder_that_is_not_there_is_made(connections: Connections, tmp_path: 
 
 def test_a_warehouse_s_file_is_no_event_store(connections: Connections, tmp_path: Path) -> None:
     connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
-    open_target("files", schema="toggl").close()
+    open_warehouse("files", schema="toggl").close()
     with pytest.raises(ConfigurationError, match="has the tables of a warehouse"):
         open_event_store(event_store_conn_id="files")
 
@@ -284,13 +284,13 @@ def test_an_event_store_s_file_is_no_warehouse(connections: Connections, tmp_pat
     connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
     open_event_store(event_store_conn_id="files").close()
     with pytest.raises(ConfigurationError, match="has the tables of an event store"):
-        open_target("files", schema="toggl")
+        open_warehouse("files", schema="toggl")
 
 
 def test_a_sqlite_file_with_odd_characters_in_its_name_is_that_file(connections: Connections, tmp_path: Path) -> None:
     path = tmp_path / "a b%20 ä.sqlite"
     connections.set("files", conn_type="sqlite", host=str(path))
-    open_target("files", schema="toggl").close()
+    open_warehouse("files", schema="toggl").close()
     assert path.is_file()
     with sqlite3.connect(path) as raw:
         assert raw.execute("select count(*) from clients").fetchone() == (0,)
@@ -335,7 +335,7 @@ def test_a_host_is_read_with_its_port(connections: Connections, case: str) -> No
 def test_a_host_that_cannot_be_is_named(connections: Connections, case: str, engine: str) -> None:
     fields, words = BAD_HOSTS[case]
     connections.set("c", conn_type="postgres" if engine == "event_store" else engine, **fields)
-    open_it: Any = open_event_store if engine == "event_store" else open_target
+    open_it: Any = open_event_store if engine == "event_store" else open_warehouse
     given = {"event_store_conn_id": "c"} if engine == "event_store" else {"conn_id": "c", "schema": "toggl"}
     with pytest.raises(ConfigurationError) as caught:
         open_it(**given)
@@ -358,7 +358,7 @@ def postgres_fields(server: PostgresServer, **fields: Any) -> dict[str, Any]:
 def test_a_parameter_of_libpq_is_a_text_or_a_number(connections: Connections, value: Any) -> None:
     connections.set("c", conn_type="postgres", host="db", extra={"sslmode": value})
     with pytest.raises(ConfigurationError, match="'sslmode' in the extra of connection 'c'") as caught:
-        open_target("c", schema="toggl")
+        open_warehouse("c", schema="toggl")
     assert "very-" not in str(caught.value)
 
 

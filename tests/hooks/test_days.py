@@ -9,7 +9,7 @@ from support.connections import Connections
 from support.toggl_rows import WORKSPACE, entries
 from support.truth import rows
 
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.hooks.days import compute_changed_days, find_changed_days
 
 pytestmark = pytest.mark.airflow
@@ -22,9 +22,9 @@ def warehouse(connections: Connections) -> Path:
     return connections.duckdb()
 
 
-def land(path: Path, day: int, *ids: int, seconds: float = 0.0) -> None:
-    with DuckdbTarget(path) as target:
-        target.land([entries(*ids, start=f"2025-05-{day:02}T10:00:00Z", seconds=seconds)])
+def load(path: Path, day: int, *ids: int, seconds: float = 0.0) -> None:
+    with build_duckdb_warehouse(path) as target:
+        target.load([entries(*ids, start=f"2025-05-{day:02}T10:00:00Z", seconds=seconds)])
 
 
 # --8<-- [start:compute]
@@ -54,21 +54,21 @@ def count(day: date, session: Any) -> None:
 
 def test_days_are_found_by_cursor(warehouse: Path) -> None:
     assert find_changed_days().days == ()
-    land(warehouse, 1, 1)
+    load(warehouse, 1, 1)
     first = find_changed_days()
     assert first.days == (MAY[0],)
-    land(warehouse, 3, 2)
+    load(warehouse, 3, 2)
     assert find_changed_days(first.cursor).days == (MAY[2],)
     assert find_changed_days(workspace_id=WORKSPACE + 1).days == ()
 
 
 def test_a_reader_computes_what_changed_once_and_again_what_failed(warehouse: Path) -> None:
-    land(warehouse, 1, 1, 2)
+    load(warehouse, 1, 1, 2)
     with compute_changed_days("mine") as changed:
         changed.session.run("create table toggl.mine (day date, entries bigint)")
         for day in changed.days:
             count(day, changed.session)
-    land(warehouse, 3, 2, seconds=5)
+    load(warehouse, 3, 2, seconds=5)
     with pytest.raises(RuntimeError), compute_changed_days("mine") as changed:  # noqa: PT012 - what is in it fails
         count(changed.days[0], changed.session)
         raise RuntimeError
@@ -88,7 +88,7 @@ def test_a_reader_computes_what_changed_once_and_again_what_failed(warehouse: Pa
 
 def test_the_documented_example_computes(warehouse: Path) -> None:
     for number in (1, 2):
-        land(warehouse, number, number)
+        load(warehouse, number, number)
         compute_hours_by_user()
         compute_hours_by_user()
     found = rows(warehouse, 'select "day", user_id, hours from toggl.hours_by_user order by 1')

@@ -15,7 +15,7 @@ from airflow_provider_toggl.core.operate.doctor.context import Order
 from airflow_provider_toggl.core.operate.doctor.findings import Report
 from airflow_provider_toggl.core.operate.doctor.states import State
 from airflow_provider_toggl.hooks.doctor import examine
-from airflow_provider_toggl.hooks.warehouse import open_target
+from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -137,7 +137,7 @@ def test_store_and_warehouse_in_postgres_are_looked_at_and_who_holds_them_is_tol
         clinic.subscribe()
         report = examine(order(warehouse_conn_id="my_warehouse"))
         assert troubles(report) == {"no_tables", "nothing_waits"}
-        with open_target("my_warehouse", schema="toggl") as target:
+        with open_warehouse("my_warehouse", schema="toggl") as target:
             report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
             assert troubles(report) == {"nothing_waits"}
             told = [one.what for one in report.findings if one.step == "clock"]

@@ -17,7 +17,7 @@ from airflow_provider_toggl.hooks.health import (
 )
 from airflow_provider_toggl.hooks.notes import note_declaration, note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import open_target
+from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
@@ -86,7 +86,7 @@ def test_the_warehouse_is_asked_and_one_that_cannot_be_read_is_unknown(
 ) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
     path = connections.duckdb()
-    open_target("duckdb_default", schema="toggl").close()
+    open_warehouse("duckdb_default", schema="toggl").close()
     assert with_warehouse(read_health(CONN_ID), "duckdb_default", "toggl").streams == ()
     path.write_bytes(b"no database" * 1000)
     health = with_warehouse(read_health(CONN_ID), "duckdb_default", "toggl")

@@ -13,7 +13,7 @@ from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
 from airflow_provider_toggl.hooks import mysql
-from airflow_provider_toggl.hooks.warehouse import open_target, read_df
+from airflow_provider_toggl.hooks.warehouse import open_warehouse, read_df
 
 pytestmark = pytest.mark.airflow
 
@@ -45,8 +45,8 @@ def test_rows_are_loaded_and_read_back(
     server: MariadbServer, monkeypatch: pytest.MonkeyPatch, connection_type: str, extra: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, conn_type=connection_type, port=server.port, extra=extra)
-    with open_target("warehouse", schema="toggl") as target:
-        target.land([entries(1, 2)])
+    with open_warehouse("warehouse", schema="toggl") as target:
+        target.load([entries(1, 2)])
     found = read_df("select id from time_entries order by id", warehouse_conn_id="warehouse")
     assert found["id"].tolist() == [1, 2]
 
@@ -54,19 +54,19 @@ def test_rows_are_loaded_and_read_back(
 def test_an_unknown_option_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, port=1, extra={"ssl_mode": "REQUIRED"})
     with pytest.raises(ConfigurationError, match=r"(?s)extra of connection 'warehouse'.*ssl_mode"):
-        open_target("warehouse", schema="toggl")
+        open_warehouse("warehouse", schema="toggl")
 
 
 def test_the_client_of_apache_s_provider_leads_to_that_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, extra={"client": "mysqlclient"})
     with pytest.raises(ConfigurationError, match="'mysqlclient', which comes with apache-airflow-providers-mysql"):
-        open_target("warehouse", schema="toggl")
+        open_warehouse("warehouse", schema="toggl")
 
 
 def test_a_server_that_cannot_be_reached_is_an_error_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, port=1)
     with pytest.raises(WarehouseError) as error:
-        open_target("warehouse", schema="toggl")
+        open_warehouse("warehouse", schema="toggl")
     assert PASSWORD not in str(error.value)
 
 
@@ -81,7 +81,7 @@ def test_a_missing_driver_leads_to_the_extra(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(builtins, "__import__", without_driver)
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[mysql\]'"):
-        open_target("warehouse", schema="toggl")
+        open_warehouse("warehouse", schema="toggl")
 
 
 @pytest.mark.parametrize(("connection_type", "installed"), [("mysql", True), ("nosuchtype", False)])

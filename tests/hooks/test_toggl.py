@@ -17,7 +17,7 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 
 from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.streams import STREAMS
 from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.hooks.toggl import TogglHook

@@ -16,7 +16,7 @@ from support.servers.postgres import PostgresServer, running_postgres
 from support.toggl_rows import NOON, entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked
-from airflow_provider_toggl.hooks.warehouse import default_path, open_target, read_df, resolve_keep_history
+from airflow_provider_toggl.hooks.warehouse import default_path, open_warehouse, read_df, resolve_keep_history
 
 pytestmark = pytest.mark.airflow
 
@@ -29,20 +29,20 @@ def tables(path: Path, schema: str = "toggl") -> set[str]:
 
 def test_the_file_of_a_connection_is_made_with_its_tables(connections: Connections):
     path = connections.duckdb("my_duck")
-    with open_target("my_duck", schema="toggl") as target:
+    with open_warehouse("my_duck", schema="toggl") as target:
         assert target.counts()["time_entries"] == 0
     assert {"time_entries", "projects", "sync_state", "live_time_entries", "time_entry_facts"} <= tables(path)
 
 
 def test_folders_above_the_file_are_made(connections: Connections, tmp_path: Path):
     path = connections.duckdb(path=tmp_path / "new" / "folder" / "w.duckdb")
-    open_target("duckdb_default", schema="toggl").close()
+    open_warehouse("duckdb_default", schema="toggl").close()
     assert path.exists()
 
 
 def test_the_schema_is_the_one_asked_for(connections: Connections):
     path = connections.duckdb()
-    open_target("duckdb_default", schema='time "tracking"').close()
+    open_warehouse("duckdb_default", schema='time "tracking"').close()
     assert "time_entries" in tables(path, 'time "tracking"')
     assert tables(path) == set()
 
@@ -53,13 +53,13 @@ def test_a_connection_written_as_a_uri_names_its_file(
 ):
     path = tmp_path / "w.duckdb"
     monkeypatch.setenv("AIRFLOW_CONN_MY_DUCK", form.format(str(path).lstrip("/"), str(path).replace("/", "%2F")))
-    open_target("my_duck", schema="toggl").close()
+    open_warehouse("my_duck", schema="toggl").close()
     assert path.exists()
 
 
 def test_the_default_connection_may_be_missing(connections: Connections, tmp_path: Path):
     connections.set_option("warehouse_path", str(tmp_path / "default.duckdb"))
-    open_target("duckdb_default", schema="toggl").close()
+    open_warehouse("duckdb_default", schema="toggl").close()
     assert "time_entries" in tables(tmp_path / "default.duckdb")
 
 
@@ -69,7 +69,7 @@ def test_without_a_path_the_default_file_is_below_airflows_home():
 
 def test_any_other_connection_must_exist(connections: Connections):
     with pytest.raises(ConfigurationError, match=r"There is no connection 'nowhere_at_all' \(warehouse_conn_id\)"):
-        open_target("nowhere_at_all", schema="toggl")
+        open_warehouse("nowhere_at_all", schema="toggl")
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -85,13 +85,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_a_connection_that_names_no_duckdb_file_is_said(connections: Connections, fields: dict[str, Any], words: str):
     connections.set("my_duck", **fields)
     with pytest.raises(ConfigurationError, match=words):
-        open_target("my_duck", schema="toggl")
+        open_warehouse("my_duck", schema="toggl")
 
 
 def test_a_zone_of_the_facts_that_does_not_exist_is_said_before_a_file_is_made(connections: Connections):
     path = connections.duckdb()
     with pytest.raises(ConfigurationError, match="There is no time zone 'Mars/Olympus'"):
-        open_target("duckdb_default", schema="toggl", facts_timezone="Mars/Olympus")
+        open_warehouse("duckdb_default", schema="toggl", facts_timezone="Mars/Olympus")
     assert not path.exists()
 
 
@@ -99,7 +99,7 @@ def test_the_zone_of_the_facts_stays_until_another_is_given(connections: Connect
     path = connections.duckdb()
     zones = []
     for zone in (None, "Asia/Tokyo", None, "Europe/Berlin"):
-        open_target("duckdb_default", schema="toggl", facts_timezone=zone).close()
+        open_warehouse("duckdb_default", schema="toggl", facts_timezone=zone).close()
         with duckdb.connect(str(path)) as db:
             zones += db.execute("SELECT value FROM toggl.settings WHERE key = 'timezone'").fetchall()
     assert zones in ([("Asia/Tokyo",), ("Asia/Tokyo",), ("Europe/Berlin",)], [("UTC",), *zones[1:]])
@@ -111,14 +111,14 @@ HOLD = "import sys, duckdb; db = duckdb.connect(sys.argv[1]); print('open', flus
 
 def test_how_long_others_are_waited_for_is_an_option_and_who_they_are_is_said(connections: Connections):
     path = connections.duckdb()
-    open_target("duckdb_default", schema="toggl").close()
+    open_warehouse("duckdb_default", schema="toggl").close()
     connections.set_option("warehouse_lock_timeout", "0.2")
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         try:
             assert other.stdout is not None
             assert other.stdout.readline() == b"open\n"
-            for ask in (lambda: open_target("duckdb_default", schema="toggl"), lambda: read_df("SELECT 1")):
+            for ask in (lambda: open_warehouse("duckdb_default", schema="toggl"), lambda: read_df("SELECT 1")):
                 with pytest.raises(WarehouseLocked, match=rf"within 0\.2 s: .*PID {other.pid}"):
                     ask()
         finally:
@@ -196,8 +196,8 @@ def other(request: pytest.FixtureRequest, connections: Connections, tmp_path: Pa
 
 
 def test_rows_land_by_the_connections_of_other_engines_and_are_read_back(other: str) -> None:
-    with open_target(other, schema="toggl", facts_timezone="Asia/Tokyo") as target:
-        target.land([entries(1, 2, start="2025-06-01T23:00:00Z")])
+    with open_warehouse(other, schema="toggl", facts_timezone="Asia/Tokyo") as target:
+        target.load([entries(1, 2, start="2025-06-01T23:00:00Z")])
     frame = read_df(
         "SELECT time_entry_id, local_date, start FROM time_entry_facts WHERE start >= ? ORDER BY time_entry_id",
         warehouse_conn_id=other,
@@ -215,7 +215,7 @@ def test_a_driver_that_is_missing_is_said(connections: Connections):
         ConfigurationError,
         match=r"(?s)Connection 'other' of type 'mysql' cannot be opened: .*mysqlclient.*airflow toggl doctor",
     ):
-        open_target("other", schema="toggl")
+        open_warehouse("other", schema="toggl")
 
 
 def test_a_server_that_cannot_be_reached_is_said_without_the_password(connections: Connections):
@@ -225,7 +225,7 @@ def test_a_server_that_cannot_be_reached_is_said_without_the_password(connection
             "other", conn_type=type_, host="127.0.0.1", port=1, login="x", password="topsecret", extra=extra
         )
         with pytest.raises(WarehouseError) as told:
-            open_target("other", schema="toggl")
+            open_warehouse("other", schema="toggl")
         assert "topsecret" not in str(told.value)
 
 
@@ -236,7 +236,7 @@ def test_without_psycopg_the_package_to_install_is_said(
     connections.set("other", conn_type="postgres", host="127.0.0.1", port=postgres.port)
     monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[postgres\]'"):
-        open_target("other", schema="toggl")
+        open_warehouse("other", schema="toggl")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_history_stays_as_it_was_set(connections: Connections):
     connections.duckdb()
     kept = []
     for wanted in (None, True, None, False, None):
-        with open_target("duckdb_default", schema="toggl", keep_history=wanted) as target:
+        with open_warehouse("duckdb_default", schema="toggl", keep_history=wanted) as target:
             found = target.query('select "value" from settings where "key" = \'history\'')
             kept.append(found[0].to_pylist())
     assert kept == [[], ["on"], ["on"], ["off"], ["off"]]

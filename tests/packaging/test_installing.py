@@ -27,16 +27,15 @@ OF_AN_EXTRA = {
     "airflow_provider_toggl.core.events.postgres_logbook": "psycopg",
     "airflow_provider_toggl.core.events.postgres_server": "psycopg",
     "airflow_provider_toggl.core.events.postgres_store": "psycopg",
-    "airflow_provider_toggl.core.load.postgres_session": "psycopg",
-    "airflow_provider_toggl.core.load.postgres_target": "psycopg",
+    "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 LOCKS = ("airflow-newest", "airflow-oldest")
 EXTRAS = "mysql,polars,postgres,report,sandbox,sqlite"
 
 OPEN_WAREHOUSE = """
-from airflow_provider_toggl.hooks.warehouse import open_target
-with open_target("warehouse", schema="toggl") as target:
+from airflow_provider_toggl.hooks.warehouse import open_warehouse
+with open_warehouse("warehouse", schema="toggl") as target:
     print(target.query('select count(*) as "rows" from time_entries')["rows"].to_pylist())
 """
 # What somebody who asked for an extra does with it.
@@ -84,15 +83,15 @@ import datetime, json, os, pathlib
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.toggl import as_frame
-from airflow_provider_toggl.hooks.warehouse import open_target
+from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import WeeklyReport
 for kind in ("postgres", "mysql"):
     os.environ[f"AIRFLOW_CONN_OF_{kind.upper()}"] = json.dumps({"conn_type": kind, "host": "localhost"})
 attempts = {
-    "postgres": lambda: open_target("of_postgres", schema="toggl"),
+    "postgres": lambda: open_warehouse("of_postgres", schema="toggl"),
     "postgres, events": lambda: open_event_store(event_store_conn_id="of_postgres"),
-    "mysql": lambda: open_target("of_mysql", schema="toggl"),
+    "mysql": lambda: open_warehouse("of_mysql", schema="toggl"),
     "polars": lambda: as_frame(None, "polars"),
     "report": lambda: draw_png(WeeklyReport([datetime.date(2026, 1, 5)], [], zone="UTC"), pathlib.Path("no.png")),
 }

@@ -15,8 +15,8 @@ from support.pulls import Workspace
 from support.truth import live
 
 from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, ConnectionTrouble, MalformedAnswer
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.records import Observation, decode_page
+from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile import deletion_policy
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_entry
@@ -294,8 +294,8 @@ def test_what_is_seen_while_its_absence_is_proved_stays(pulled):
 def see(workspace: Workspace, entry: TimeEntry, moment: datetime) -> None:
     """Land what a webhook tells of an entry at a moment."""
     body = json.dumps([v9_entry(workspace.toggl.world, entry)]).encode()
-    with DuckdbTarget(workspace.path) as target:
-        target.land([decode_page("time_entries", body, Observation(workspace.id, moment))])
+    with build_duckdb_warehouse(workspace.path) as target:
+        target.load([decode_page("time_entries", body, Observation(workspace.id, moment))])
 
 
 def test_why_is_said_in_the_log_with_ids(pulled, caplog: pytest.LogCaptureFixture):

@@ -12,8 +12,8 @@ import pytest
 from support.pulls import Workspace
 from support.truth import live
 
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.records import Observation, decode_page
+from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
 from airflow_provider_toggl.sandbox.rest_v9.writes import entries as entry_writes
 from airflow_provider_toggl.sandbox.rest_v9.writes import projects as project_writes
@@ -284,8 +284,8 @@ def test_another_workspace_in_the_same_schema_is_left_alone(build):
     start = (workspace.toggl.world.now() - DAY).isoformat()
     entry = {"id": 77, "workspace_id": 8, "user_id": 5, "start": start, "duration": 60, "at": start}
     body = json.dumps([entry]).encode()
-    with DuckdbTarget(workspace.path) as target:
-        target.land([decode_page("time_entries", body, Observation(8, workspace.toggl.world.now()))])
+    with build_duckdb_warehouse(workspace.path) as target:
+        target.load([decode_page("time_entries", body, Observation(8, workspace.toggl.world.now()))])
     workspace.toggl.advance(10)
     delete(workspace, *entries_of(workspace)[10:13])
     summary = workspace.reconcile()

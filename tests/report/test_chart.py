@@ -57,7 +57,7 @@ def test_the_same_report_is_the_same_file(report: WeeklyReport, tmp_path: Path) 
     assert (tmp_path / "a").read_bytes().startswith(b"\x89PNG")
 
 
-def test_nothing_to_show_is_said(tmp_path: Path) -> None:
+def test_an_empty_report_says_so(tmp_path: Path) -> None:
     empty = WeeklyReport(WEEKS)
     assert "No hours in these weeks" in texts(draw_svg(empty))
     assert "As of unknown." in show_note(empty)

@@ -13,9 +13,10 @@ from support.repository import keep_for_the_docs
 from support.toggl_rows import WORKSPACE, decode, report_row
 from support.webhook_events import received_event, webhook_body
 
-from airflow_provider_toggl.core.load.days import Place, find_days, find_place, store_place
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.events import decode_events
+from airflow_provider_toggl.core.load.decode.events import decode_events
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.merging.changed_days import DayOffset, find_days, find_offset, store_offset
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import (
     NO_CLIENT,
@@ -37,12 +38,12 @@ KEPT = """
 
 def refresh(path: Path, workspace_id: int) -> list[str]:
     """Compute what changed since the last time, as the example DAG does; return which days that were."""
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         target.prepare("Europe/Berlin")
         with target.transaction() as session:
-            found = find_days(session, find_place(session, "test").seq, workspace_id)
+            found = find_days(session, find_offset(session, "test").seq, workspace_id)
             refresh_days(session, workspace_id, found.days)
-            store_place(session, "test", Place(found.cursor), datetime.now(timezone.utc))
+            store_offset(session, "test", DayOffset(found.cursor), datetime.now(timezone.utc))
     return [day.isoformat() for day in found.days]
 
 
@@ -103,24 +104,24 @@ class Office:
         return int(self.call("POST", "time_entries", entry)["id"])
 
     def hear_of_deletion(self, entry_id: int) -> None:
-        """Land what a webhook tells of a deleted entry."""
+        """Load what a webhook tells of a deleted entry."""
         told = webhook_body(
             action="deleted",
             payload={"id": entry_id},
             metadata={"workspace_id": str(self.workspace.id)},
             created_at=(datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat(),
         )
-        with DuckdbTarget(self.workspace.path) as target:
-            target.land(decode_events([received_event(told)]).batches)
+        with build_duckdb_warehouse(self.workspace.path) as target:
+            target.load(decode_events([received_event(told)]).batches)
 
 
 def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspace], tmp_path: Path) -> None:
     workspace = build(entries=600, days=90, plan="enterprise", timezone="Europe/Berlin")
-    with DuckdbTarget(workspace.path) as target:
+    with build_duckdb_warehouse(workspace.path) as target:
         target.prepare("Europe/Berlin")
     workspace.pull_all()
     refresh(workspace.path, workspace.id)
-    with DuckdbTarget(workspace.path) as target:
+    with build_duckdb_warehouse(workspace.path) as target:
         report = build_report(target, workspace.id, 12)
     _, cents = truth(workspace)
     assert sum(report.cents["USD"].values()) == sum(
@@ -133,7 +134,7 @@ def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspac
 def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Callable[..., Workspace]) -> None:
     workspace = build(entries=200, days=40, plan="enterprise", timezone="Europe/Berlin")
     office, path = Office(workspace), workspace.path
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         target.prepare("Europe/Berlin")
     workspace.pull_all()
     starts = [row["start"] for row in workspace.toggl.truth("time_entries") if not row["deleted_at"]]
@@ -168,7 +169,7 @@ def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Ca
     office.call("PUT", f"clients/{project['client_id']}", {"name": "Renamed & Co"})
     workspace.pull("clients")
     assert refresh(path, workspace.id) == []
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         report = build_report(target, workspace.id, weeks=1, last=date(2026, 3, 29))
     assert report.weeks == [date(2026, 3, 23)]
     assert report.clients == ["Renamed & Co"]
@@ -182,16 +183,16 @@ MONDAY = date(2025, 12, 29)
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
-    with DuckdbTarget(tmp_path / "warehouse.duckdb") as target:
+def target(tmp_path: Path) -> Iterator[Warehouse]:
+    with build_duckdb_warehouse(tmp_path / "warehouse.duckdb") as target:
         yield target
 
 
-def read(target: DuckdbTarget, *rows: dict[str, Any], clients: dict[int, str | None], **options: Any) -> WeeklyReport:
+def read(target: Warehouse, *rows: dict[str, Any], clients: dict[int, str | None], **options: Any) -> WeeklyReport:
     """Return the report of entries whose projects have the numbers of their clients."""
     projects = decode("projects", *({"id": id_, "name": "p", "client_id": id_} for id_ in clients))
     named = decode("clients", *({"id": id_, "name": name} for id_, name in clients.items() if name is not None))
-    target.land([decode("time_entries", *rows), projects, named])
+    target.load([decode("time_entries", *rows), projects, named])
     with target.transaction() as session:
         refresh_days(session, WORKSPACE, find_days(session).days)
         return read_weeks(session, WORKSPACE, date(2026, 1, 7), 2, **options)
@@ -203,7 +204,7 @@ def entry(id_: int, client: int | None, seconds: int = 3600, day: str = "2025-12
     )
 
 
-def test_currencies_are_never_summed(target: DuckdbTarget) -> None:
+def test_currencies_are_never_summed(target: Warehouse) -> None:
     billed = {"billable": True, "hourly_rate_in_cents": 1}
     report = read(
         target,
@@ -219,7 +220,7 @@ def test_currencies_are_never_summed(target: DuckdbTarget) -> None:
     assert report.amount("EUR", MONDAY, NO_CLIENT) == 0.01
 
 
-def test_weeks_begin_on_monday_also_where_the_year_ends(target: DuckdbTarget) -> None:
+def test_weeks_begin_on_monday_also_where_the_year_ends(target: Warehouse) -> None:
     days = ("2025-12-28", "2025-12-29", "2026-01-04", "2026-01-05", "2026-01-11", "2026-01-12")
     report = read(target, *(entry(n, 1, 3600 << n, day) for n, day in enumerate(days)), clients={1: "Client"})
     assert report.weeks == [MONDAY, date(2026, 1, 5)]
@@ -227,7 +228,7 @@ def test_weeks_begin_on_monday_also_where_the_year_ends(target: DuckdbTarget) ->
     assert monday_of(date(2026, 1, 1)) == MONDAY
 
 
-def test_the_largest_clients_have_names_and_the_rest_are_others(target: DuckdbTarget) -> None:
+def test_the_largest_clients_have_names_and_the_rest_are_others(target: Warehouse) -> None:
     rows = [entry(n, n, 3600 * (20 - n)) for n in range(1, 13)]
     names = {n: f"client {n:02}" for n in range(1, 13)}
     report = read(target, *rows, entry(99, None, 360_000), clients=names)
@@ -236,13 +237,13 @@ def test_the_largest_clients_have_names_and_the_rest_are_others(target: DuckdbTa
     assert report.hours(MONDAY) == sum(20 - n for n in range(1, 13)) + 100
 
 
-def test_clients_of_one_name_are_told_apart(target: DuckdbTarget) -> None:
+def test_clients_of_one_name_are_distinguished(target: Warehouse) -> None:
     rows = [entry(n, n, 3600 * (9 - n)) for n in range(1, 5)]
     report = read(target, *rows, clients={1: "Twin", 2: "Twin", 3: "others", 4: None})
     assert report.clients == ["Twin (1)", "Twin (2)", "others (3)", "client 4"]
 
 
-def test_an_empty_warehouse_has_an_empty_report(target: DuckdbTarget) -> None:
+def test_an_empty_warehouse_has_an_empty_report(target: Warehouse) -> None:
     report = build_report(target, WORKSPACE, weeks=3)
     assert (len(report.weeks), report.clients, report.cents, report.as_of) == (3, [], {}, None)
     with target.transaction() as session:

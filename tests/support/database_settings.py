@@ -12,9 +12,9 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.events.logbook import Received, Refused
 from airflow_provider_toggl.core.events.store import Mark
-from airflow_provider_toggl.core.load.records import Rejected
-from airflow_provider_toggl.core.load.schemas import TABLES
-from airflow_provider_toggl.core.load.target import Progress, Sweep
+from airflow_provider_toggl.core.load.decode.records import RejectedRecord
+from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.load.warehouse import Progress, Sweep
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 _BESIDE = ("sync_state", "rejected_records", "complete_lists", "changed_days", "time_entry_versions")
@@ -29,16 +29,16 @@ def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[s
         target.keep_history(True)
         odd = {"tag_ids": [2, 1], "billable_amount_in_cents": 12345, "hourly_rate_in_cents": 9999}
         progress = Progress("time_entries", "7", at(5), '{"a": "\\\\ \'x\'"}', 3, NOON)
-        target.land([entries(1, 2, 3, 4, description="C:\\new 'quoted' \"text\"  ", **odd), tags(1, 2, 3)], progress)
-        target.land([entries(2, 2, seconds=9, description="Später 日本", at="2025-05-03T00:00:00Z")], progress)
-        target.land([entries(3, seconds=9, description=None)])  # the same version with other content: a true tie
+        target.load([entries(1, 2, 3, 4, description="C:\\new 'quoted' \"text\"  ", **odd), tags(1, 2, 3)], progress)
+        target.load([entries(2, 2, seconds=9, description="Später 日本", at="2025-05-03T00:00:00Z")], progress)
+        target.load([entries(3, seconds=9, description=None)])  # the same version with other content: a true tie
         rate = {"id": 20, "name": "P", "client_id": 30, "rate": 0.1 + 0.2, "at": "2025-05-02T00:00:00Z"}
         project = {"active": True, "start_date": "2025-02-03", "created_at": "2025-01-01T00:00:00Z", **rate}
-        target.land([decode("projects", project), decode("projects", project, seconds=3)])
-        target.land([tags(2, seconds=20)], Progress("tags", "7", None, "{}", 1, NOON), Sweep(WORKSPACE, at(19), 1.0))
-        bad = Rejected("tags", WORKSPACE, '{"id": "x\\\\"}', "id: not a number", NOON)
+        target.load([decode("projects", project), decode("projects", project, seconds=3)])
+        target.load([tags(2, seconds=20)], Progress("tags", "7", None, "{}", 1, NOON), Sweep(WORKSPACE, at(19), 1.0))
+        bad = RejectedRecord("tags", WORKSPACE, '{"id": "x\\\\"}', "id: not a number", NOON)
         batch = tags(5, seconds=30)
-        target.land([type(batch)(batch.stream, batch.table, (bad,))])
+        target.load([type(batch)(batch.stream, batch.table, (bad,))])
         with store.open(clock=clock) as events:
             told = [
                 webhook_body(payload=entry_payload(id_, description=f"told {id_}"), seconds=id_)

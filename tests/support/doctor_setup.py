@@ -22,7 +22,7 @@ from support.waiting import wait_until
 
 from airflow_provider_toggl.cli import doctor
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted
-from airflow_provider_toggl.core.load.target import Progress
+from airflow_provider_toggl.core.load.warehouse import Progress
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.sandbox.server import RunningSandbox, listen
@@ -79,13 +79,13 @@ class DoctorSetup:
         wanted = Wanted("airflow", filters, f"{self.receiver.url}/toggl/webhooks/toggl_default", WEBHOOK_SECRET)
         return open_webhooks("toggl_default").create(wanted).subscription_id
 
-    def land(self) -> None:
+    def load(self) -> None:
         """Create the tables of the warehouse, and record a load at this moment."""
-        from airflow_provider_toggl.hooks.warehouse import open_target
+        from airflow_provider_toggl.hooks.warehouse import open_warehouse
 
-        with open_target("duckdb_default", schema="toggl") as target:
+        with open_warehouse("duckdb_default", schema="toggl") as target:
             now = datetime.now(timezone.utc)
-            target.land([], Progress("time_entries", str(self.sandbox.workspace_id), None, "{}", 1, now))
+            target.load([], Progress("time_entries", str(self.sandbox.workspace_id), None, "{}", 1, now))
 
     def examine(self, *arguments: str, capsys: pytest.CaptureFixture[str]) -> DoctorReport:
         """Run the command, with a long timeout for each check, because the machine may be busy."""

@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DuckdbEngine
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync import drain
 
 
-class _PrintingTarget(DuckdbTarget):
+class _PrintingTarget(build_duckdb_warehouse):
     """A warehouse that prints each load."""
 
-    def land(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
+    def load(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
         print(f"lands {progress.cursor}", flush=True)
-        landed = super().land(batches, progress, sweep, **options)
+        landed = super().load(batches, progress, sweep, **options)
         print(f"landed {progress.cursor}", flush=True)
         return landed
 

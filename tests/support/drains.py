@@ -9,7 +9,7 @@ from typing import Any
 from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 
@@ -35,7 +35,7 @@ def fill(store: SqliteEventStore, count: int, rng: random.Random) -> int:
 
 def drain_all(store: SqliteEventStore, warehouse: Path, request: DrainRequest) -> None:
     """Load the whole store at once."""
-    with DuckdbTarget(warehouse) as target:
+    with build_duckdb_warehouse(warehouse) as target:
         Drain(store, target, request).run()
 
 
@@ -47,5 +47,5 @@ def content(warehouse: Path) -> dict[str, Any]:
         "rejected": "select id, raw, reason from rejected_records order by id",
         "cursor": "select cursor from sync_state",
     }
-    with DuckdbTarget(warehouse) as target:
+    with build_duckdb_warehouse(warehouse) as target:
         return {name: target.query(sql).to_pylist() for name, sql in queries.items()}

@@ -15,17 +15,17 @@ from support.toggl_rows import WORKSPACE, at, decode, report_row, v9_entry
 from support.warehouses import rows
 from support.webhook_events import entry_payload, received_event, webhook_body
 
-from airflow_provider_toggl.core.load import merge
-from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
-from airflow_provider_toggl.core.load.events import decode_events
-from airflow_provider_toggl.core.load.records import Batch
-from airflow_provider_toggl.core.load.schemas import TABLES
+from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.decode.events import decode_events
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.tables.schemas import TABLES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, **fields: Any) -> Batch:
+def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, **fields: Any) -> RecordBatch:
     """Return a report row of an entry; ``changed`` and ``seconds`` (observed) count from noon."""
     moment = at(int(changed)).isoformat()
     return decode("time_entries", report_row(id_, at=moment, **fields), seconds=changed if seconds is None else seconds)
@@ -33,13 +33,13 @@ def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, 
 
 def told(
     action: str, id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, by: int | None = 10, **fields: Any
-) -> Batch:
+) -> RecordBatch:
     """Return an event of an entry; ``changed`` and ``seconds`` (of the event) count from noon."""
     payload = entry_payload(id_, at=at(int(changed)).isoformat(), **fields)
     return told_as(action, payload, seconds=changed if seconds is None else seconds, by=by)
 
 
-def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> Batch:
+def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> RecordBatch:
     """Return the batch of an event with any payload."""
     actor = {"event_user_id": None if by is None else str(by)}
     raw = webhook_body("time_entry", action, payload, seconds=seconds, metadata=actor, creator_id=by)
@@ -47,10 +47,10 @@ def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -
     return batch
 
 
-def absent(id_: int = 1, *, seconds: float) -> Batch:
+def absent(id_: int = 1, *, seconds: float) -> RecordBatch:
     """Return the observation of a complete report without the entry."""
     row = {"id": id_, "workspace_id": WORKSPACE, "tag_ids": [], "observed_at": EPOCH, "absent_at": at(seconds)}
-    return Batch("time_entries", pa.Table.from_pylist([row], schema=ARROW_SCHEMAS["time_entries"]))
+    return RecordBatch("time_entries", pa.Table.from_pylist([row], schema=ARROW_SCHEMAS["time_entries"]))
 
 
 def changes(target: SqlTarget, id_: int = 1) -> list[tuple[Any, ...]]:
@@ -62,7 +62,7 @@ def changes(target: SqlTarget, id_: int = 1) -> list[tuple[Any, ...]]:
     return [(*row, when and (when - at(0)).total_seconds(), by) for *row, when, by in rows(target, sql, [id_])]
 
 
-def kept(target: SqlTarget) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+def kept(target: Warehouse) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Return all versions and all changes."""
     every = 'select * from "time_entry_versions" order by "id"'
     view = 'select * from "time_entry_changes"'
@@ -88,12 +88,12 @@ def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
     is_gone = "case when c.\"kind\" in ('deleted', 'absent') then 1 else 0 end"
     gone = (
         f'select e."id" from "time_entries" as e join ({changed}) as c on c."time_entry_id" = e."id" '
-        f"where place = 1 and {is_gone} = case when {merge.is_live('e')} then 1 else 0 end"
+        f"where place = 1 and {is_gone} = case when {rule.is_live('e')} then 1 else 0 end"
     )
     return rows(target, other) + rows(target, gone)
 
 
-def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[Batch]:
+def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[RecordBatch]:
     """Return observations of entries that are changed (with and without an event), deleted, absent and restored.
 
     No two have the same millisecond, because row and history break such ties differently.
@@ -101,7 +101,7 @@ def draw_history(chance: random.Random, ids: Sequence[int], count: int) -> list[
     return [_draw(chance, chance.choice(ids), number / 1000) for number in range(count)]
 
 
-def _draw(chance: random.Random, id_: int, moment: float) -> Batch:
+def _draw(chance: random.Random, id_: int, moment: float) -> RecordBatch:
     changed, later = chance.randrange(6), chance.choice((0.0, 0.0, 0.25, 3.0)) + moment
     fields: dict[str, Any] = {"description": chance.choice((None, "", "a", "a "))}
     tag_ids = chance.choice(([], [1], [2, 1], [1, 2]))
@@ -139,7 +139,7 @@ class EntryObservation:
     tag_ids: tuple[int, ...]
     deleted: int | None
 
-    def batch(self) -> Batch:
+    def batch(self) -> RecordBatch:
         changed = None if self.updated is None else at(self.updated).isoformat()
         deleted = None if self.deleted is None else at(self.deleted).isoformat()
         row = v9_entry(self.id, description=self.description, tag_ids=list(self.tag_ids), at=changed)
@@ -162,7 +162,7 @@ def entry_observations(draw: st.DrawFn) -> EntryObservation:
     )
 
 
-def merge_by_rule(batches: Iterable[Batch]) -> list[dict[str, Any]]:
+def merge_by_rule(batches: Iterable[RecordBatch]) -> list[dict[str, Any]]:
     """Return the rows that the merge rule makes of observations, without a database."""
     rows: dict[int, dict[str, Any]] = {}
     for batch in batches:

@@ -68,10 +68,10 @@ def pull_host(sandbox_host: SandboxHost) -> SandboxHost:
 @pytest.fixture(scope="session")
 def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DuckDB warehouse with empty tables, to be copied: creating it takes longer than most tests."""
-    from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+    from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 
     path = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         target.prepare()
     return path
 

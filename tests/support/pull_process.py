@@ -9,7 +9,7 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import HostBook
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
 
 
@@ -18,5 +18,5 @@ def pull_stream(url: str, token: str, workspace_id: int, stream: str, warehouse:
     book = HostBook(Path(warehouse).with_name("book.sqlite"), "test")
     session = TogglSession(RequestsTransport(url, token), book, pace=Pace(50))
     request = PullRequest(stream, workspace_id, datetime.now(timezone.utc), page_size=50)
-    with DuckdbTarget(Path(warehouse), lock_timeout=60, hold_seconds=0.05) as target:
+    with build_duckdb_warehouse(Path(warehouse), lock_timeout=60, hold_seconds=0.05) as target:
         return stream, Pull(session, target, request).run().rows

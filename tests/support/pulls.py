@@ -17,7 +17,7 @@ from airflow_provider_toggl.core.client.limits.state import HostBook
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import Call, RequestsTransport
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
@@ -78,7 +78,7 @@ class Workspace:
     ) -> Summary:
         """Pull one stream."""
         session = session or self.session(before_call=before_call)
-        with DuckdbTarget(self.path, lock_timeout=0.2) as target:
+        with build_duckdb_warehouse(self.path, lock_timeout=0.2) as target:
             return Pull(session, target, self.request(stream, **options), summary=summary).run()
 
     def pull_all(self, **entries: Any) -> dict[str, Summary]:
@@ -99,7 +99,7 @@ class Workspace:
         session = session or self.session(before_call=before_call)
         started = run_started or datetime.now(timezone.utc)
         request = ReconcileRequest(self.id, started, rules=Rules(**(rules or {})), **options)
-        with DuckdbTarget(self.path, lock_timeout=0.2) as target:
+        with build_duckdb_warehouse(self.path, lock_timeout=0.2) as target:
             return Reconcile(session, target, request, summary=summary).run()
 
     def wrong(self, *streams: str, with_deletions: bool = True) -> list[str]:

@@ -19,8 +19,8 @@ from support.webhook_stream import FIELDS, WebhookStream, differences
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.load import merge
-from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.load.merging import rule
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
@@ -30,7 +30,7 @@ from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World
 
-OpenTarget = Callable[[], Target]
+OpenTarget = Callable[[], Warehouse]
 
 ZONES = ("Europe/Berlin", "America/New_York", "Pacific/Auckland", "UTC", "Asia/Kolkata")
 LISTS = tuple(stream for stream in STREAMS if stream != "time_entries")
@@ -79,7 +79,7 @@ class Model:
     host: SandboxHost
     receiver: ReceiverThread
     folder: Path
-    open_target: OpenTarget
+    open_warehouse: OpenTarget
     seed: int
     history: list[str] = field(default_factory=list)
 
@@ -220,7 +220,7 @@ class Model:
         """Pull a stream once."""
         more = {"since": SINCE, "windows_per_run": 9} if stream == "time_entries" else {}
         session = self.workspace.session(before_call=before_call)
-        with self.open_target() as target:
+        with self.open_warehouse() as target:
             Pull(session, target, self.workspace.request(stream, **more, **options)).run()
 
     def reconcile(self, before_call: Any = None, **options: Any) -> ReconcileSummary:
@@ -229,7 +229,7 @@ class Model:
         request = ReconcileRequest(
             workspace_id=self.workspace.id, run_started=datetime.now(timezone.utc), since=SINCE, **options
         )
-        with self.open_target() as target:
+        with self.open_warehouse() as target:
             return Reconcile(session, target, request).run()
 
     def _between(self) -> dict[str, Any]:
@@ -260,12 +260,12 @@ class Model:
             self.record("killed")
 
 
-def wrong(world: World, target: Target) -> list[str]:
+def wrong(world: World, target: Warehouse) -> list[str]:
     """Return how the live rows of any warehouse differ from the truth, in every loaded field."""
     words: list[str] = []
     for stream, fields in FIELDS.items():
         names = ", ".join(f'"{name}"' for name in ("id", *fields))
-        found = target.query(f'select {names} from "{stream}" where {merge.is_live()}').to_pylist()
+        found = target.query(f'select {names} from "{stream}" where {rule.is_live()}').to_pylist()
         rows = {row.pop("id"): row for row in found}
         words += differences(world, stream, rows)
     return words

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from airflow_provider_toggl.core.load.records import Batch, Observation, decode_page
+from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
 
 WORKSPACE = 7
 NOON = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)
@@ -78,17 +78,17 @@ def page(*rows: Any) -> bytes:
     return json.dumps(list(rows)).encode()
 
 
-def decode(stream: str, *rows: Any, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> Batch:
+def decode(stream: str, *rows: Any, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> RecordBatch:
     """Return the decoded batch of rows that were observed ``seconds`` after noon."""
     return decode_page(stream, page(*rows), Observation(workspace_id, at(seconds)))
 
 
-def entries(*ids: int, seconds: float = 0.0, **fields: Any) -> Batch:
+def entries(*ids: int, seconds: float = 0.0, **fields: Any) -> RecordBatch:
     """Return a batch of report rows that differ only in their ids."""
     return decode("time_entries", *(report_row(id_, **fields) for id_ in ids), seconds=seconds)
 
 
-def tags(*ids: int, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> Batch:
+def tags(*ids: int, seconds: float = 0.0, workspace_id: int = WORKSPACE) -> RecordBatch:
     """Return a batch of tags."""
     rows = [{"id": id_, "name": f"tag {id_}", "at": "2025-05-02T17:03:50+00:00"} for id_ in ids]
     return decode("tags", *rows, seconds=seconds, workspace_id=workspace_id)

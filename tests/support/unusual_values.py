@@ -11,7 +11,7 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.load.event_shapes import STREAM_OF
+from airflow_provider_toggl.core.load.decode.event_shapes import STREAM_BY_ENTITY
 
 AT = "2025-05-02T17:03:50+00:00"
 MARK = "the unusual value"
@@ -146,7 +146,7 @@ def object_with(entity: str, key: str, literal: str, *, id_: int = 1) -> ObjectF
 
     :param key: the name of the field in webhooks.
     """
-    stream = STREAM_OF[entity]
+    stream = STREAM_BY_ENTITY[entity]
     fields = {**OBJECTS[entity], key: MARK}
     if key != "id" and entity != "workspace_user":
         fields["id"] = id_

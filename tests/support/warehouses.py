@@ -19,11 +19,17 @@ import psycopg
 from support.servers import mariadb
 from support.toggl_rows import NOON, at, entries
 
-from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.postgres_target import PostgresTarget
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
-from airflow_provider_toggl.core.load.target import Progress
+from airflow_provider_toggl.core.clock import Clock
+from airflow_provider_toggl.core.load.engines.contract import Engine
+from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI, AnsiEngine
+from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
+from airflow_provider_toggl.core.load.engines.dbapi.mysql import MYSQL, MysqlEngine
+from airflow_provider_toggl.core.load.engines.dbapi.sqlite import SQLITE, SqliteEngine
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, DuckdbEngine
+from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES, PostgresEngine
+from airflow_provider_toggl.core.load.warehouse import Progress, Warehouse
+
+DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,22 @@ class WarehouseLocation:
     def open(self, **options: Any) -> SqlTarget:
         """Return the warehouse; a file is released to other processes after each call."""
         options = {"schema": self.schema, "lock_timeout": 60, **options}
+        return Warehouse(self.build_engine(clock, **options), clock)
+
+    def build_engine(self, clock: Clock | None = None, **options: Any) -> Engine:
+        """Return the engine; DB-API drivers reach the place as Airflow's hooks do."""
         if self.engine == "duckdb":
-            return DuckdbTarget(self.where, **{"hold_seconds": 0, **options})
+            return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
         if self.engine == "postgres":
-            return PostgresTarget(self.where, **options)
+            return build_postgres_warehouse(self.where, **options)
         return DbApiTarget(self.api(), **options)
 
     def api(self) -> DbApi:
         """Return the DB-API access to the warehouse, as Airflow's hook gives it."""
         if self.engine == "sqlite":
-            return DbApi(lambda: sqlite3.connect(f"file:{self.where}", uri=True), "?", "sqlite", f"SQLite {self.where}")
+            return SqliteEngine(
+                DbApi(lambda: sqlite3.connect(f"file:{self.where}", uri=True), "?", f"SQLite {self.where}"), **options
+            )
         if self.engine == "mysql":
             return DbApi(lambda: mariadb.connect(int(self.where)), "%s", "mysql", f"MariaDB {self.schema}")
         # PostgreSQL in the role of an engine that the package does not know.
@@ -86,7 +98,7 @@ def main(order: dict[str, Any]) -> None:
         for page in range(order["pages"]):
             ids = range(first + page * size, first + (page + 1) * size)
             progress = Progress("time_entries", str(os.getpid()), at(page), str(page), 1, NOON)
-            target.land([entries(*ids, seconds=page)], progress)
+            target.load([entries(*ids, seconds=page)], progress)
             target.release()
             print(page, flush=True)
 

@@ -12,8 +12,8 @@ from support.webhook_events import received_event
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.load import merge
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
 from airflow_provider_toggl.sandbox.mutate import mutate
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_envelope, encode, nanos_z
@@ -116,7 +116,7 @@ class WebhookStream:
 
 def drain(store: SqliteEventStore, warehouse: Path) -> DrainSummary:
     """Drain all of a store into a warehouse."""
-    with DuckdbTarget(warehouse, lock_timeout=1) as target:
+    with build_duckdb_warehouse(warehouse, lock_timeout=1) as target:
         return Drain(store, target, REQUEST).run()
 
 
@@ -127,7 +127,7 @@ def wrong(world: World, warehouse: Path) -> list[str]:
         connection.execute("set TimeZone = 'UTC'; set schema = 'toggl'").fetchall()
         for stream, fields in FIELDS.items():
             names = ", ".join(f'"{name}"' for name in ("id", *fields))
-            found = connection.execute(f"select {names} from {stream} where {merge.is_live()}").fetchall()
+            found = connection.execute(f"select {names} from {stream} where {rule.is_live()}").fetchall()
             words += differences(world, stream, {row[0]: dict(zip(fields, row[1:], strict=True)) for row in found})
     return words
 

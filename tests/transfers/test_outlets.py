@@ -14,8 +14,9 @@ from support.toggl_rows import WORKSPACE, decode, entries, report_row, tags
 
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.load.changes import Changes
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.merging.changes import Changes
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 from airflow_provider_toggl.transfers.outlets import Outlets
 from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
@@ -27,8 +28,8 @@ ENTRIES, DAYS, TAGS, ALL = (Asset(f"toggl://{WORKSPACE}/{name}") for name in ("t
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
-    with DuckdbTarget(tmp_path / "warehouse.duckdb") as target:
+def target(tmp_path: Path) -> Iterator[Warehouse]:
+    with build_duckdb_warehouse(tmp_path / "warehouse.duckdb") as target:
         yield target
 
 
@@ -36,7 +37,12 @@ class Run:
     """One try of a landing task, told batch by batch."""
 
     def __init__(
-        self, target: DuckdbTarget, *outlets: Any, run_id: str = "run", max_partitions: int = 366, progress: Any = None
+        self,
+        target: Warehouse,
+        *outlets: Any,
+        run_id: str = "run",
+        max_partitions: int = 366,
+        progress: Any = None,
     ) -> None:
         self.events = OutletEventAccessors()
         ti = SimpleNamespace(dag_id="dag", run_id=run_id, task_id="land", map_index=-1)
@@ -47,10 +53,10 @@ class Run:
         self._outlets = Outlets(self.task, context, max_partitions)
         self._outlets.begin(target, self.changes, progress)
 
-    def land(self, *batches: Any) -> Run:
-        landed = self.target.land(batches, note_days=True)
-        self.changes.note(batches)
-        self.changes.note_days(landed)
+    def load(self, *batches: Any) -> Run:
+        landed = self.target.load(batches, collect_days=True)
+        self.changes.collect_batches(batches)
+        self.changes.collect_days(landed)
         return self
 
     def tell(self) -> dict[str, dict[str, Any]]:
@@ -80,9 +86,9 @@ def many_days(first: int, last: int) -> Any:
     )
 
 
-def test_the_days_that_changed_are_told_and_no_others(target: DuckdbTarget) -> None:
-    Run(target, ENTRIES, DAYS, run_id="first").land(on(1, 1, 2), on(2, 3)).tell()
-    run = Run(target, ENTRIES, DAYS).land(on(1, 1, 2, seconds=5), on(4, 3, seconds=5))
+def test_the_days_that_changed_are_told_and_no_others(target: Warehouse) -> None:
+    Run(target, ENTRIES, DAYS, run_id="first").load(on(1, 1, 2), on(2, 3)).tell()
+    run = Run(target, ENTRIES, DAYS).load(on(1, 1, 2, seconds=5), on(4, 3, seconds=5))
     told = run.tell()
     assert told[ENTRIES.uri] == {
         "observations": 3,
@@ -96,53 +102,55 @@ def test_the_days_that_changed_are_told_and_no_others(target: DuckdbTarget) -> N
     assert told[DAYS.uri] | {"count": 2, "left": 0, "cursor": 2} == told[DAYS.uri]
 
 
-def test_without_a_change_there_is_no_event(target: DuckdbTarget) -> None:
+def test_without_a_change_there_is_no_event(target: Warehouse) -> None:
     other = Asset("s3://bucket/rows")
-    assert set(Run(target, ENTRIES, DAYS, ALL, TAGS, other).land(on(1, 1), tags(1)).tell()) == {
+    assert set(Run(target, ENTRIES, DAYS, ALL, TAGS, other).load(on(1, 1), tags(1)).tell()) == {
         ENTRIES.uri,
         DAYS.uri,
         ALL.uri,
         TAGS.uri,
         other.uri,
     }
-    again = Run(target, ENTRIES, DAYS, ALL, TAGS, other, run_id="again").land(on(1, 1, seconds=5))
+    again = Run(target, ENTRIES, DAYS, ALL, TAGS, other, run_id="again").load(on(1, 1, seconds=5))
     assert again.tell() == {other.uri: {}}
 
 
-def test_everything_tells_each_stream_that_changed(target: DuckdbTarget) -> None:
-    told = Run(target, ALL).land(on(1, 1), tags(1, 2)).tell()[ALL.uri]["streams"]
+def test_everything_tells_each_stream_that_changed(target: Warehouse) -> None:
+    told = Run(target, ALL).load(on(1, 1), tags(1, 2)).tell()[ALL.uri]["streams"]
     assert {name: extra["ids"] for name, extra in told.items()} == {"time_entries": [1], "tags": [1, 2]}
     assert told["time_entries"]["days"] == ["2025-05-01"]
 
 
-def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: DuckdbTarget) -> None:
-    Run(target, ENTRIES, DAYS).land(on(1, 1))
-    after = Run(target, ENTRIES, DAYS).land(on(2, 2))
+def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: Warehouse) -> None:
+    Run(target, ENTRIES, DAYS).load(on(1, 1))
+    after = Run(target, ENTRIES, DAYS).load(on(2, 2))
     told = after.tell()[ENTRIES.uri]
     assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
     # Of the first one only the days are known.
     assert (told["ids"], told["is_complete"]) == ([2], False)
 
 
-def test_what_was_landed_before_a_wait_is_told_after_it(target: DuckdbTarget) -> None:
-    kept = Run(target, ENTRIES, DAYS).land(on(1, 1)).wait()
-    after = Run(target, ENTRIES, DAYS, progress=kept).land(on(2, 2))
+def test_what_was_landed_before_a_wait_is_told_after_it(target: Warehouse) -> None:
+    kept = Run(target, ENTRIES, DAYS).load(on(1, 1)).wait()
+    after = Run(target, ENTRIES, DAYS, progress=kept).load(on(2, 2))
     told = after.tell()[ENTRIES.uri]
     assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
     assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 2, True)
 
 
-def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_again(target: DuckdbTarget) -> None:
-    Run(target, DAYS).land(on(1, 1)).tell()
+def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_again(
+    target: Warehouse,
+) -> None:
+    Run(target, DAYS).load(on(1, 1)).tell()
     retry = Run(target, DAYS)
     retry.tell()
     assert retry.days() == ["2025-05-01"]
     assert Run(target, DAYS, run_id="another").tell() == {}
 
 
-def test_a_first_load_is_told_in_parts(target: DuckdbTarget) -> None:
+def test_a_first_load_is_told_in_parts(target: Warehouse) -> None:
     told = []
-    first = Run(target, DAYS, max_partitions=2, run_id="0").land(many_days(1, 5))
+    first = Run(target, DAYS, max_partitions=2, run_id="0").load(many_days(1, 5))
     left = [first.tell()[DAYS.uri]["left"]]
     told += first.days()
     for number in (1, 2):
@@ -154,8 +162,8 @@ def test_a_first_load_is_told_in_parts(target: DuckdbTarget) -> None:
     assert Run(target, DAYS, max_partitions=2, run_id="3").tell() == {}
 
 
-def test_each_asset_has_its_own_place(target: DuckdbTarget) -> None:
-    Run(target, ENTRIES).land(on(1, 1)).tell()
+def test_each_asset_has_its_own_place(target: Warehouse) -> None:
+    Run(target, ENTRIES).load(on(1, 1)).tell()
     later = Run(target, DAYS, run_id="later")
     later.tell()
     assert later.days() == ["2025-05-01"]

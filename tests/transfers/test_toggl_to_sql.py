@@ -39,7 +39,7 @@ def context(**more: Any) -> Any:
     return {"dag_run": SimpleNamespace(start_date=datetime.now(timezone.utc)), **more}
 
 
-def land(stream: str = "time_entries", **options: Any) -> dict[str, Any]:
+def load(stream: str = "time_entries", **options: Any) -> dict[str, Any]:
     """Run a task of a new run to its end."""
     return TogglToSqlOperator(task_id="land", stream=stream, **options).execute(context())
 
@@ -56,14 +56,14 @@ def defer(operator: TogglToSqlOperator, run: Callable[[], Any]) -> TaskDeferred:
 
 def test_every_stream_is_landed(sandbox: RunningSandbox, warehouse: Path):
     for stream in STREAMS:
-        land(stream)
+        load(stream)
     assert differences(warehouse, sandbox.url) == []
 
 
 def test_the_same_run_twice_changes_nothing(sandbox: RunningSandbox, warehouse: Path):
-    first = {stream: land(stream) for stream in STREAMS}
+    first = {stream: load(stream) for stream in STREAMS}
     before = {stream: live(warehouse, stream) for stream in STREAMS}
-    second = {stream: land(stream) for stream in STREAMS}
+    second = {stream: load(stream) for stream in STREAMS}
     assert all(summary["inserted"] == summary["rows"] for summary in first.values())
     assert {name: (summary["inserted"], summary["updated"]) for name, summary in second.items()} == dict.fromkeys(
         STREAMS, (0, 0)
@@ -85,8 +85,8 @@ def test_two_workspaces_with_tokens_of_their_own_are_loaded_into_one_schema(conn
         for name, sandbox in (("toggl_one", one), ("toggl_two", two)):
             connections.toggl(sandbox, name)
             for stream in STREAMS:
-                land(stream, toggl_conn_id=name)
-                assert land(stream, toggl_conn_id=name)["inserted"] == 0
+                load(stream, toggl_conn_id=name)
+                assert load(stream, toggl_conn_id=name)["inserted"] == 0
         # Toggl's list of users has those who left.
         for stream in set(STREAMS) - {"users"}:
             true = {row["id"] for toggl in (one, two) for row in toggl.truth(stream) if row["deleted_at"] is None}
@@ -96,7 +96,7 @@ def test_two_workspaces_with_tokens_of_their_own_are_loaded_into_one_schema(conn
 
 
 def test_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Path):
-    summary = land(page_size=50)
+    summary = load(page_size=50)
     assert json.loads(json.dumps(summary)) == summary
     wanted = {"stream": "time_entries", "workspace_id": sandbox.workspace_id, "rows": 120, "inserted": 120, "pages": 5}
     assert summary | wanted == summary
@@ -133,12 +133,12 @@ def test_its_fields_are_templates(warehouse: Path):
 def test_rendered_texts_are_understood(sandbox: RunningSandbox, warehouse: Path):
     day = (datetime.now(timezone.utc) - timedelta(days=30)).isoformat(sep=" ")
     options = {"workspace_id": str(sandbox.workspace_id), "since": day, "until": "", "schema": "other"}
-    land(**options, facts_timezone="Asia/Tokyo")
+    load(**options, facts_timezone="Asia/Tokyo")
     assert len(live(warehouse, "time_entries", "other")) == 120
 
 
 def test_history_begins_with_the_first_load(sandbox: RunningSandbox, warehouse: Path):
-    land(keep_history=True)
+    load(keep_history=True)
     found = read_df("select kind, count(*) as rows from time_entry_changes group by all", df_type="arrow")
     assert found.to_pylist() == [{"kind": "found", "rows": 120}]
 
@@ -152,8 +152,8 @@ def test_a_task_without_a_workspace_says_which_there_are(sandbox: RunningSandbox
     connections.toggl(sandbox, workspace_id=None)
     connections.duckdb()
     with pytest.raises(errors.ConfigurationError, match=f"The token can see: {sandbox.workspace_id} "):
-        land()
-    assert land(workspace_id=sandbox.workspace_id)["rows"] == 120
+        load()
+    assert load(workspace_id=sandbox.workspace_id)["rows"] == 120
 
 
 @pytest.mark.parametrize(
@@ -171,19 +171,19 @@ def test_arguments_that_cannot_be_are_refused_before_anything_is_asked(
     sandbox: RunningSandbox, warehouse: Path, options: dict[str, Any], words: str
 ):
     with pytest.raises(errors.ConfigurationError, match=words):
-        land(**options)
+        load(**options)
     assert sandbox.requests()["total"] == 0
 
 
 def test_a_fixed_range_is_landed(warehouse: Path):
     today = datetime.now(timezone.utc).date()
-    summary = land(incremental=False, since=today - timedelta(days=9), until=today - timedelta(days=5))
+    summary = load(incremental=False, since=today - timedelta(days=9), until=today - timedelta(days=5))
     assert 0 < summary["rows"] < 120
 
 
 def test_how_long_reports_may_lag_is_an_option(sandbox: RunningSandbox, warehouse: Path, connections: Connections):
     connections.set_option("report_lag", "1000")
-    marks = [land(schema="one")["watermark"], land(schema="two", report_lag=10)["watermark"]]
+    marks = [load(schema="one")["watermark"], load(schema="two", report_lag=10)["watermark"]]
     one, two = (datetime.fromisoformat(mark.replace("Z", "+00:00")) for mark in marks)
     assert 980 < (two - one).total_seconds() < 1060
 
@@ -194,7 +194,7 @@ def test_two_tasks_with_connections_of_their_own_do_not_meet(
     for name in ("one", "two"):
         connections.toggl(sandbox, f"toggl_{name}")
         path = connections.duckdb(f"duck_{name}", tmp_path / f"{name}.duckdb")
-        land("tags", toggl_conn_id=f"toggl_{name}", warehouse_conn_id=f"duck_{name}")
+        load("tags", toggl_conn_id=f"toggl_{name}", warehouse_conn_id=f"duck_{name}")
         assert entity_differences(path, sandbox.url, "tags") == []
 
 
@@ -236,7 +236,7 @@ def test_a_task_that_waits_has_let_the_warehouse_go(sandbox: RunningSandbox, war
 
 def test_what_is_known_to_be_used_up_defers_without_a_request(sandbox: RunningSandbox, warehouse: Path):
     sandbox.set(quota_enforced=True, organization_quota=1)
-    land("tags")
+    load("tags")
     for stream in ("projects", "time_entries", "groups"):
         operator = TogglToSqlOperator(task_id="land", stream=stream)
         deferred = defer(operator, lambda operator=operator: operator.execute(context()))
@@ -260,7 +260,7 @@ def test_mapped_tasks_have_shares_of_their_own_and_keep_them_while_they_wait(san
 
 def test_tasks_that_wait_for_the_same_reset_do_not_come_back_all_at_once(sandbox: RunningSandbox, warehouse: Path):
     sandbox.set(quota_enforced=True, organization_quota=1)
-    land("tags")
+    load("tags")
     moments = []
     for _ in range(4):
         operator = TogglToSqlOperator(task_id="land", stream="clients")
@@ -287,7 +287,7 @@ def test_a_long_retry_after_defers_until_then(sandbox: RunningSandbox, warehouse
 
 def test_a_short_retry_after_is_waited_for(sandbox: RunningSandbox, warehouse: Path):
     sandbox.fault("status", status=429, headers={"Retry-After": "0"})
-    assert land("tags")["requests"] == 2
+    assert load("tags")["requests"] == 2
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_a_short_retry_after_is_waited_for(sandbox: RunningSandbox, warehouse: P
 def test_a_task_that_may_not_defer_fails_instead(sandbox: RunningSandbox, warehouse: Path, order: dict[str, Any]):
     sandbox.fault("status", **order, times=None)
     with pytest.raises((errors.QuotaExhausted, errors.RateLimited)):
-        land("tags", deferrable=False)
+        load("tags", deferrable=False)
 
 
 def test_a_task_that_failed_goes_on_at_its_next_try(sandbox: RunningSandbox, warehouse: Path):
@@ -322,13 +322,13 @@ def test_a_task_that_failed_goes_on_at_its_next_try(sandbox: RunningSandbox, war
 def test_a_stream_that_the_plan_has_not_is_skipped(sandbox: RunningSandbox, warehouse: Path):
     sandbox.fault("status", status=402, body="Tasks are a premium feature", match={"path": "/tasks$"}, times=None)
     with pytest.raises(AirflowSkipException, match=r"^tasks is not part of the workspace's plan\. .*premium feature"):
-        land("tasks")
+        load("tasks")
 
 
 def test_time_entries_that_the_plan_has_not_are_an_error(sandbox: RunningSandbox, warehouse: Path):
     sandbox.fault("status", status=402, body="Workspace needs to have this feature enabled", times=None)
     with pytest.raises(errors.PlanLacksFeature):
-        land()
+        load()
 
 
 # -- in a real run -----------------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.entries import TRIES, EntriesOptions, EntriesReader, adapt
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.extract.windows import Window
-from airflow_provider_toggl.core.load.changes import Changes
-from airflow_provider_toggl.core.load.measuring import measure_rows
-from airflow_provider_toggl.core.load.target import Progress, Target
+from airflow_provider_toggl.core.load.load_metrics import measure_rows
+from airflow_provider_toggl.core.load.merging.changes import Changes
+from airflow_provider_toggl.core.load.warehouse import Progress, Warehouse
 from airflow_provider_toggl.core.reconcile import cursor as proofs
 from airflow_provider_toggl.core.reconcile.compare import Clock as SumsClock
 from airflow_provider_toggl.core.reconcile.compare import as_ids, instant
@@ -30,7 +30,7 @@ from airflow_provider_toggl.core.reconcile.summaries import Int64s, Sums, ask_da
 from airflow_provider_toggl.core.sync.page_loader import PageLander
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.records import Batch
+    from airflow_provider_toggl.core.load.decode.records import RecordBatch
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Heard:
     complete: bool = False
     foreign: bool = False
 
-    def add(self, batch: Batch, page: Page) -> None:
+    def add(self, batch: RecordBatch, page: Page) -> None:
         """Take note of a page."""
         self.ids = np.concatenate([self.ids, batch.table["id"].to_numpy()])
         starts = batch.table["start"].cast("int64").drop_null().to_numpy()
@@ -74,7 +74,7 @@ class Reading:
     def __init__(
         self,
         session: TogglSession,
-        target: Target,
+        target: Warehouse,
         request: ReconcileRequest,
         *,
         summary: ReconcileSummary,
@@ -114,7 +114,7 @@ class Reading:
 
     def store(self) -> None:
         """Store the cursor alone."""
-        self._target.land([], self._progress())
+        self._target.load([], self._progress())
 
     def read_changes(self, window: Window, overlap: timedelta) -> None:
         """Land what was changed in a window since it was last looked at, whole days that never were."""
@@ -173,11 +173,11 @@ class Reading:
     def land_absences(self, ids: Sequence[int], absent_at: datetime) -> None:
         """Mark entries as absent at a moment."""
         # Imported here: landing needs pyarrow, and importing this module must not.
-        from airflow_provider_toggl.core.load.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.decode.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         batch = build_absences(STREAM, self._request.workspace_id, ids, absent_at)
-        landed = self._target.land([batch], self._progress(), note_days=self._request.note_changes)
-        self._changes.note_changed(self._request.workspace_id, landed)
+        landed = self._target.load([batch], self._progress(), collect_days=self._request.note_changes)
+        self._changes.collect_result(self._request.workspace_id, landed)
         self._summary.deleted += landed.updated
         measure_rows({"absent": landed.updated}, by="reconcile", stream=STREAM)
         self.landed += len(ids)
@@ -204,7 +204,7 @@ class Reading:
             lag=request.lag,
         )
 
-    def _land(self, page: Page, batch: Batch) -> None:
+    def _land(self, page: Page, batch: RecordBatch) -> None:
         updated = batch.table["updated_at"].cast("int64").drop_null().to_numpy()
         if len(updated):
             newest = instant(updated.max())
@@ -212,8 +212,8 @@ class Reading:
         if not self.cursor.shows_running and batch.table["duration"].null_count:
             self.keep(shows_running=True)
         page = replace(page, cursor=proofs.dump(self.cursor), watermark=self.watermark, requests=self._unaccounted())
-        landed = self._lander.land(page, batch, note_days=self._request.note_changes)
-        self._changes.note_changed(self._request.workspace_id, landed)
+        landed = self._lander.load(page, batch, collect_days=self._request.note_changes)
+        self._changes.collect_result(self._request.workspace_id, landed)
         self._summary.pages += 1
         self._summary.added += landed.inserted
         self._summary.edited += landed.updated

@@ -16,9 +16,9 @@ from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationErro
 from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.load.changes import Changes
-from airflow_provider_toggl.core.load.measuring import measure_freshness
-from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.load.load_metrics import measure_freshness
+from airflow_provider_toggl.core.load.merging.changes import Changes
+from airflow_provider_toggl.core.load.warehouse import Warehouse as Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.reconcile import deletion_policy, visibility
 from airflow_provider_toggl.core.reconcile.cursor import Proof

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.load.warehouse import Warehouse as Target
 from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, Rows, as_ids, build_rows, instant
 from airflow_provider_toggl.core.reconcile.summaries import Int64s
 

@@ -21,14 +21,14 @@ from airflow_provider_toggl.core.errors import EventNotFound
 from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.logbook import REJECTED, Refused, reader_name
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
-from airflow_provider_toggl.core.load.changes import Changes
-from airflow_provider_toggl.core.load.measuring import measure_landing
-from airflow_provider_toggl.core.load.target import Landed, Progress, Target
+from airflow_provider_toggl.core.load.load_metrics import measure_load
+from airflow_provider_toggl.core.load.merging.changes import Changes
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.events import Decoded
+    from airflow_provider_toggl.core.load.decode.events import DecodedEvents
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,9 @@ class Drain:
     :param clock: time, as a seam.
     """
 
-    def __init__(self, store: EventStore, target: Target, request: DrainRequest, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, store: EventStore, target: Warehouse, request: DrainRequest, *, clock: Clock | None = None
+    ) -> None:
         self._store = store
         self._target = target
         self._request = request
@@ -228,25 +230,25 @@ class Drain:
 
     def _land(self, events: list[StoredEvent]) -> None:
         # Imported here: landing needs pyarrow, and importing this module must not.
-        from airflow_provider_toggl.core.load.events import decode_events  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.decode.events import decode_events  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         chosen = [stored for stored in events if self._request.wants(stored.event)]
         wanted = [stored.event for stored in chosen]
         decoded = decode_events(wanted, [stored.seq for stored in chosen])
         note = self._request.note_changes
         began = time.monotonic()
-        landed = self._target.land(decoded.batches, self._progress(events[-1]), note_days=note)
-        measure_landing(landed, by="drain", stream=STREAM, seconds=time.monotonic() - began)
+        landed = self._target.load(decoded.batches, self._progress(events[-1]), collect_days=note)
+        measure_load(landed, by="drain", stream=STREAM, seconds=time.monotonic() - began)
         if note:
-            self.changes.note(decoded.batches)
-            self.changes.note_days(landed)
+            self.changes.collect_batches(decoded.batches)
+            self.changes.collect_days(landed)
         self._store.commit(self._request.reader, events[-1].seq)
         if wanted:
             metrics.DRAIN_DELAY.record(self._clock.now() - wanted[0].received_at.timestamp())
         self._tell_rejected(events, decoded)
         self._count(len(wanted), events[-1].seq, decoded, landed)
 
-    def _tell_rejected(self, events: list[StoredEvent], decoded: Decoded) -> None:
+    def _tell_rejected(self, events: list[StoredEvent], decoded: DecodedEvents) -> None:
         """Say in the logbook which events could not be landed; what could not be is in the warehouse too."""
         rejected = [one for batch in decoded.batches for one in batch.rejected][:MOST_TOLD]
         if not rejected:
@@ -268,7 +270,7 @@ class Drain:
             ran_at=utc(self._clock.now()),
         )
 
-    def _count(self, events: int, last_seq: int, decoded: Decoded, landed: Landed) -> None:
+    def _count(self, events: int, last_seq: int, decoded: DecodedEvents, landed: LoadResult) -> None:
         summary = self.summary
         summary.events += events
         summary.last_seq = last_seq
@@ -276,9 +278,9 @@ class Drain:
         summary.updated += landed.updated
         summary.unchanged += landed.unchanged
         summary.rejected += landed.rejected
-        summary.passed_over += decoded.passed_over
-        metrics.DRAINED.add(events - decoded.passed_over - landed.rejected, result="landed")
-        metrics.DRAINED.add(decoded.passed_over, result="passed_over")
+        summary.passed_over += decoded.skipped
+        metrics.DRAINED.add(events - decoded.skipped - landed.rejected, result="landed")
+        metrics.DRAINED.add(decoded.skipped, result="passed_over")
         metrics.DRAINED.add(landed.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:

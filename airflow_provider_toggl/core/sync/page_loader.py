@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.load.measuring import measure_landing
-from airflow_provider_toggl.core.load.target import Landed, Progress, Sweep, Target
+from airflow_provider_toggl.core.load.load_metrics import measure_load
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Sweep, Warehouse
 from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.records import Batch
+    from airflow_provider_toggl.core.load.decode.records import RecordBatch
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +29,27 @@ class PageLander:
     :param by: who lands, for metrics.
     """
 
-    target: Target
+    target: Warehouse
     workspace_id: int
     scope: str
     clock: Clock
     by: str = "pull"
 
-    def decode(self, page: Page) -> Batch:
+    def decode(self, page: Page) -> RecordBatch:
         """Return what a page says, and log what is wrong with it."""
         # Imported here: reading pages needs pyarrow, and importing this module must not.
-        from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
-        batch: Batch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
+        batch: RecordBatch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
         log_doubts(batch, page.where)
         return batch
 
-    def land(self, page: Page, batch: Batch, sweep: Sweep | None = None, *, note_days: bool = False) -> Landed:
+    def load(
+        self, page: Page, batch: RecordBatch, sweep: Sweep | None = None, *, collect_days: bool = False
+    ) -> LoadResult:
         """Land what a page says together with its progress.
 
-        :param note_days: find out which days and entries it changed.
+        :param collect_days: find out which days and entries it changed.
         """
         progress = Progress(
             stream=page.stream,
@@ -58,14 +60,14 @@ class PageLander:
             ran_at=utc(self.clock.now()),
         )
         began = time.monotonic()
-        landed = self.target.land([batch], progress, sweep, note_days=note_days)
-        measure_landing(landed, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
+        landed = self.target.load([batch], progress, sweep, collect_days=collect_days)
+        measure_load(landed, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
         metrics.PAGES.add(stream=page.stream)
         metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
         return landed
 
 
-def log_doubts(batch: Batch, where: str) -> None:
+def log_doubts(batch: RecordBatch, where: str) -> None:
     """Say what is wrong with a page that is landed nevertheless."""
     if batch.rejected:
         log.warning(

@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.sync.entry_counts import EntriesCounter
 from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.target import Target
+    from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def build_plan(
     workspace_id: int,
     *,
     since: str | date | datetime | None = None,
-    target: Target | None = None,
+    target: Warehouse | None = None,
     page_size: int = 1000,
     windows_per_run: int = 3,
     clock: Clock | None = None,
@@ -299,7 +299,7 @@ class _Years:
 
 
 def _list_costs(
-    session: TogglSession, workspace_id: int, target: Target | None, projects: set[int]
+    session: TogglSession, workspace_id: int, target: Warehouse | None, projects: set[int]
 ) -> dict[str, StreamCost]:
     """Return what the lists take: one request those without pages, the others by what is known of their rows."""
     costs: dict[str, StreamCost] = {}
@@ -323,7 +323,7 @@ def _pages(stream: Stream, rows: int) -> int:
     return pages + (1 if pages > 1 and stream.listing == "since" else 0)
 
 
-def _pages_again(name: str, target: Target | None) -> int:
+def _pages_again(name: str, target: Warehouse | None) -> int:
     """Return what a list takes when little has changed; time entries are counted by their years."""
     stream = STREAMS[name]
     if stream.listing == "report":

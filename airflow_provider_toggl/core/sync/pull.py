@@ -24,16 +24,16 @@ from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesR
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.load.changes import Changes
-from airflow_provider_toggl.core.load.measuring import measure_freshness
-from airflow_provider_toggl.core.load.target import Landed, Sweep, Target
+from airflow_provider_toggl.core.load.load_metrics import measure_freshness
+from airflow_provider_toggl.core.load.merging.changes import Changes
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Sweep, Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.streams import check_days, get_stream
 from airflow_provider_toggl.core.sync.page_loader import PageLander, log_doubts
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
-    from airflow_provider_toggl.core.load.records import Batch
+    from airflow_provider_toggl.core.load.decode.records import RecordBatch
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class Pull:
     def __init__(
         self,
         session: TogglSession,
-        target: Target,
+        target: Warehouse,
         request: PullRequest,
         *,
         summary: Summary | None = None,
@@ -270,7 +270,7 @@ class Pull:
         # A row that could not be read is not known to be on the list, nor to be missing from it.
         if page.complete_at is not None and not summary.rejected and not batch.rejected:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
-        landed = self._lander.land(page, batch, sweep, note_days=True)
+        landed = self._lander.load(page, batch, sweep, collect_days=True)
         self._note(batch, landed)
         self._pace = self._pace.after(page)
         summary.pages += 1
@@ -283,11 +283,11 @@ class Pull:
         summary.absent += landed.absent
         summary.watermark = _iso(page.watermark) or summary.watermark
 
-    def _note(self, batch: Batch, landed: Landed) -> None:
+    def _note(self, batch: RecordBatch, landed: LoadResult) -> None:
         if landed.inserted or landed.updated or landed.absent:
             self.changes.mark(self._request.workspace_id, batch.stream)
-            self.changes.note([batch])
-            self.changes.note_days(landed)
+            self.changes.collect_batches([batch])
+            self.changes.collect_days(landed)
 
     def _path(self) -> str:
         """A path of the lane that this stream is charged to."""
@@ -410,9 +410,9 @@ def read_pages(session: TogglSession, request: PullRequest) -> Iterator[Page]:
     return build_reader(session, request, None, None, SystemClock()).pages()
 
 
-def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[Batch]:
+def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[RecordBatch]:
     """Decode pages as they come, for those who want rows and no warehouse."""
-    from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
+    from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
     for page in pages:
         batch = decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.load.events import STRAYS, decode_events
-from airflow_provider_toggl.core.load.records import Batch, Observation, decode_page
-from airflow_provider_toggl.core.load.session import instants_of
-from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.load.decode.events import UNKNOWN_ENTITIES, decode_events
+from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
+from airflow_provider_toggl.core.load.engines.contract import instants_of
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +38,7 @@ class Relanded:
     landed: int
 
 
-def land_rejected(target: Target) -> Relanded:
+def land_rejected(target: Warehouse) -> Relanded:
     """Try to land every rejected record once more; merges, so what is known better stays.
 
     A record leaves ``rejected_records`` after its rows are landed, so that nothing is lost if this stops between.
@@ -54,31 +54,31 @@ def land_rejected(target: Target) -> Relanded:
     return Relanded(tried, landed)
 
 
-def _land_some(target: Target, found: pa.Table) -> int:
+def _land_some(target: Warehouse, found: pa.Table) -> int:
     """Try these records, and return how many of them were landed."""
     columns = [found[name].to_pylist() for name in ("id", "stream", "workspace_id", "raw")]
     records = list(zip(*columns, instants_of(found["observed_at"]), strict=True))
-    readable: dict[str, list[Batch]] = {}
+    readable: dict[str, list[RecordBatch]] = {}
     for key, stream, workspace_id, raw, observed_at in records:
         if read := _read(stream, int(workspace_id), str(raw), observed_at):
             readable[key] = read
     done = list(readable)
-    if done and target.land([batch for read in readable.values() for batch in read]).rejected:
+    if done and target.load([batch for read in readable.values() for batch in read]).rejected:
         # Some can be read and still not be stored: only what landed may leave.
-        done = [key for key, read in readable.items() if not target.land(read).rejected]
+        done = [key for key, read in readable.items() if not target.load(read).rejected]
     if done:
         with target.transaction() as session:
             session.run_many(_REMOVE, [[key] for key in done])
     return len(done)
 
 
-def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> list[Batch]:
+def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> list[RecordBatch]:
     """Return the rows of a record, nothing where it still cannot be landed."""
     event = _find_event(raw, observed_at)
     try:
         if event is not None:
             batches = list(decode_events([event]).batches)
-        elif stream == STRAYS:
+        elif stream == UNKNOWN_ENTITIES:
             return []
         else:
             batches = [decode_page(stream, f"[{raw}]".encode(), Observation(workspace_id, observed_at))]

@@ -25,12 +25,12 @@ from airflow_provider_toggl.core.errors import (
 )
 from airflow_provider_toggl.core.events.logbook import Received, Refused
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.load.days import last_seq
-from airflow_provider_toggl.core.load.dbapi_target import DbApi, DbApiTarget
-from airflow_provider_toggl.core.load.postgres_target import PostgresTarget
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
-from airflow_provider_toggl.core.load.target import Landed, Progress, Sweep
-from airflow_provider_toggl.core.load.unencodable import reject_long_rows
+from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
+from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
+from airflow_provider_toggl.core.load.engines.postgres.engine import build_postgres_warehouse
+from airflow_provider_toggl.core.load.merging.changed_days import last_seq
+from airflow_provider_toggl.core.load.merging.unstorable import reject_long_rows
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Sweep, Warehouse
 from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
 
 numbers = itertools.count(1)
@@ -52,7 +52,7 @@ def database_of(postgres: PostgresServer, options: str = "") -> tuple[str, str]:
 
 
 @pytest.fixture(params=[pytest.param("LATIN1", marks=on_postgres), pytest.param("utf8mb3", marks=on_mysql)])
-def narrow(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
+def narrow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     """A warehouse whose texts have no place for an emoji."""
     if request.param == "LATIN1":
         _, dsn = database_of(request.getfixturevalue("postgres"), NARROW)
@@ -73,9 +73,9 @@ def mixed(*, seconds: float = 0.0) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("is_kept", [False, True], ids=["plain", "history"])
-def test_a_character_that_the_database_cannot_hold_rejects_its_row_alone(narrow: SqlTarget, is_kept: bool) -> None:
+def test_a_character_that_the_database_cannot_hold_rejects_its_row_alone(narrow: Warehouse, is_kept: bool) -> None:
     narrow.keep_history(is_kept)
-    landed = narrow.land([decode("time_entries", *mixed())], PROGRESS, note_days=True)
+    landed = narrow.load([decode("time_entries", *mixed())], PROGRESS, collect_days=True)
     assert (landed.inserted, landed.rejected, landed.changed_ids) == (2, 1, (1, 3))
     assert rows(narrow, "select id, description from time_entries order by id") == [(1, "Work"), (3, "Später")]
     ((raw, reason, observed_at),) = rows(narrow, "select raw, reason, observed_at from rejected_records")
@@ -85,20 +85,20 @@ def test_a_character_that_the_database_cannot_hold_rejects_its_row_alone(narrow:
     assert state is not None
     assert state.cursor == "1"
     # The same again, and merged with what is stored.
-    again = narrow.land([decode("time_entries", *mixed(), seconds=9), decode("time_entries", report_row(1))])
+    again = narrow.load([decode("time_entries", *mixed(), seconds=9), decode("time_entries", report_row(1))])
     assert (again.inserted, again.updated, again.rejected) == (0, 0, 1)
     assert rows(narrow, "select count(*) from rejected_records") in ([(1,)], [(2,)])
 
 
-def test_a_row_that_cannot_be_stored_is_not_taken_for_absent(narrow: SqlTarget) -> None:
-    narrow.land([tags(1, 2)])
+def test_a_row_that_cannot_be_stored_is_not_taken_for_absent(narrow: Warehouse) -> None:
+    narrow.load([tags(1, 2)])
     batch = decode("tags", {"id": 1, "name": ROCKET, "at": "2025-05-03T00:00:00Z"}, seconds=60)
-    assert narrow.land([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == Landed(rejected=1)
+    assert narrow.load([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == LoadResult(rejected=1)
     assert rows(narrow, "select id, absent_at from tags order by id") == [(1, None), (2, None)]
 
 
-def test_landing_it_once_more_does_not_lose_it(narrow: SqlTarget) -> None:
-    narrow.land([decode("time_entries", *mixed())])
+def test_landing_it_once_more_does_not_lose_it(narrow: Warehouse) -> None:
+    narrow.load([decode("time_entries", *mixed())])
     assert land_rejected(narrow) == Relanded(tried=1, landed=0)
     assert rows(narrow, "select count(*) from rejected_records") == [(1,)]
 
@@ -106,9 +106,9 @@ def test_landing_it_once_more_does_not_lose_it(narrow: SqlTarget) -> None:
 @on_postgres
 def test_rejected_records_can_be_of_any_characters(postgres: PostgresServer) -> None:
     _, dsn = database_of(postgres, NARROW)
-    with PostgresTarget(dsn) as target:
+    with build_postgres_warehouse(dsn) as target:
         row = {"id": 1, "name": f"日{ROCKET}", "at": "never"}
-        assert target.land([decode("tags", row, {"id": 2, "name": "ä", "at": "2025-05-03T00:00:00Z"})]).rejected == 1
+        assert target.load([decode("tags", row, {"id": 2, "name": "ä", "at": "2025-05-03T00:00:00Z"})]).rejected == 1
         ((raw,),) = rows(target, "select raw from rejected_records")
         assert json.loads(raw) == row
 
@@ -116,10 +116,10 @@ def test_rejected_records_can_be_of_any_characters(postgres: PostgresServer) -> 
 @on_postgres
 def test_many_rows_in_other_scripts_are_rejected_together(postgres: PostgresServer) -> None:
     _, dsn = database_of(postgres, NARROW)
-    with PostgresTarget(dsn) as target:
+    with build_postgres_warehouse(dsn) as target:
         texts = [chr(0x4E00 + number) for number in range(300)]
         given = [report_row(id_, description=text) for id_, text in enumerate(texts, 1)]
-        assert target.land([decode("time_entries", *given, report_row(999))]) == Landed(inserted=1, rejected=300)
+        assert target.load([decode("time_entries", *given, report_row(999))]) == LoadResult(inserted=1, rejected=300)
 
 
 @on_postgres
@@ -150,7 +150,7 @@ LONG = {
 
 
 @pytest.fixture(params=[pytest.param("ansi", marks=on_postgres), pytest.param("mysql", marks=on_mysql)])
-def small(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
+def small(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     """A warehouse whose columns, or whose statements, are not as long as some rows."""
     if request.param == "ansi":
         _, dsn = database_of(request.getfixturevalue("postgres"))
@@ -171,10 +171,10 @@ def small(request: pytest.FixtureRequest) -> Iterator[SqlTarget]:
 
 @pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
 @pytest.mark.parametrize("is_kept", [False, True], ids=["plain", "history"])
-def test_a_row_that_is_too_long_is_rejected_alone(small: SqlTarget, fields: dict[str, object], is_kept: bool) -> None:
+def test_a_row_that_is_too_long_is_rejected_alone(small: Warehouse, fields: dict[str, object], is_kept: bool) -> None:
     small.keep_history(is_kept)
     given = [report_row(1), report_row(2, **fields), report_row(3)]
-    landed = small.land([decode("time_entries", *given)], PROGRESS, note_days=True)
+    landed = small.load([decode("time_entries", *given)], PROGRESS, collect_days=True)
     assert (landed.inserted, landed.rejected, landed.changed_ids) == (2, 1, (1, 3))
     ((reason,),) = rows(small, 'select "reason" from "rejected_records"')
     assert "the database holds 16,000" in reason or "the server takes 40,960 (max_allowed_packet)" in reason
@@ -183,15 +183,15 @@ def test_a_row_that_is_too_long_is_rejected_alone(small: SqlTarget, fields: dict
     assert state.cursor == "1"
     # Merged with what is stored, and with one that was short before.
     given = [report_row(1, **fields), report_row(2), report_row(3, description="changed")]
-    again = small.land([decode("time_entries", *given, seconds=9)])
+    again = small.load([decode("time_entries", *given, seconds=9)])
     assert (again.inserted, again.updated, again.rejected) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
-def test_a_row_that_is_too_long_is_not_taken_for_absent(small: SqlTarget, fields: dict[str, object]) -> None:
-    small.land([decode("time_entries", report_row(1), report_row(2))])
+def test_a_row_that_is_too_long_is_not_taken_for_absent(small: Warehouse, fields: dict[str, object]) -> None:
+    small.load([decode("time_entries", report_row(1), report_row(2))])
     batch = decode("time_entries", report_row(1, **fields), seconds=60)
-    assert small.land([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == Landed(rejected=1)
+    assert small.load([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == LoadResult(rejected=1)
     assert rows(small, 'select "id", "absent_at" from "time_entries" order by "id"') == [(1, None), (2, None)]
 
 
@@ -212,8 +212,8 @@ def clerk(postgres: PostgresServer) -> tuple[str, str, str]:
     postgres.execute(f"create role {role} login")
     with psycopg.connect(dsn, autocommit=True) as db:
         db.execute(f"revoke temporary on database {name} from public")
-    with PostgresTarget(dsn) as target:
-        target.land([tags(1)])
+    with build_postgres_warehouse(dsn) as target:
+        target.load([tags(1)])
     return name, dsn.replace("user=postgres", f"user={role}"), role
 
 
@@ -233,25 +233,25 @@ def test_each_right_that_is_missing_is_named_until_none_is(
         ("TEMPORARY", f"database {name}"),
         ("CREATE", "schema toggl"),
     ):
-        with PostgresTarget(dsn) as target, psycopg.connect(admin, autocommit=True) as db:
+        with build_postgres_warehouse(dsn) as target, psycopg.connect(admin, autocommit=True) as db:
             if right == "CREATE":
                 break
             with pytest.raises(WarehouseReadOnly) as told:
-                target.land([tags(1, 2, seconds=9)], PROGRESS)
+                target.load([tags(1, 2, seconds=9)], PROGRESS)
             assert told.value.fault is DatabaseFault.MISSING_RIGHT
             lacks = str(told.value).split("its role lacks ")[1].split(" Grant ")[0]
             assert right in lacks
             assert "CREATE" not in lacks  # the tables are there
             db.execute(f"grant {right} on {where} to {role}")
-    with PostgresTarget(dsn) as target:
-        assert target.land([tags(1, 2, seconds=9)], PROGRESS).inserted == 1
+    with build_postgres_warehouse(dsn) as target:
+        assert target.load([tags(1, 2, seconds=9)], PROGRESS).inserted == 1
 
 
 @on_postgres
 def test_the_right_to_make_the_schema_is_named(clerk: tuple[str, str, str]) -> None:
     name, dsn, _ = clerk
     with (
-        PostgresTarget(dsn, schema="other") as target,
+        build_postgres_warehouse(dsn, schema="other") as target,
         pytest.raises(WarehouseReadOnly, match=f"CREATE on database {name}"),
     ):
         target.prepare()
@@ -261,15 +261,15 @@ def test_the_right_to_make_the_schema_is_named(clerk: tuple[str, str, str]) -> N
 def test_what_a_mysql_user_lacks_is_named(mariadb: MariadbServer) -> None:
     schema = f"cured_{next(numbers)}"
     mariadb.execute(f"create or replace user {schema}@'%' identified by 'x'", f"create database {schema}")
-    api = DbApi(lambda: connect(mariadb.port, schema, "x"), "%s", "mysql", "here")
-    with DbApiTarget(api, schema=schema) as target:
+    api = DbApi(lambda: connect(mariadb.port, schema, "x"), "%s", "here")
+    with Warehouse(MysqlEngine(api, schema=schema)) as target:
         with pytest.raises(WarehouseReadOnly, match=f"grant all on `{schema}`"):
             target.prepare()
         mariadb.execute(f"grant all on {schema}.* to {schema}@'%'")
         mariadb.execute(f"revoke create temporary tables on {schema}.* from {schema}@'%'")
-        target.land([tags(1)])
+        target.load([tags(1)])
         with pytest.raises(WarehouseReadOnly, match="CREATE TEMPORARY TABLES") as told:
-            target.land([tags(1, 2, seconds=9)])
+            target.load([tags(1, 2, seconds=9)])
         assert told.value.fault is DatabaseFault.MISSING_RIGHT
         assert target.counts()["tags"] == 1
 
@@ -286,8 +286,8 @@ def test_what_a_mysql_user_lacks_is_named(mariadb: MariadbServer) -> None:
 def test_why_mysql_lets_nobody_in_is_told(
     mariadb: MariadbServer, user: str, password: str, port: int | None, fault: DatabaseFault
 ) -> None:
-    api = DbApi(lambda: connect(port or mariadb.port, user, password), "%s", "mysql", "here")
-    with DbApiTarget(api) as target, pytest.raises(WarehouseError) as told:
+    api = DbApi(lambda: connect(port or mariadb.port, user, password), "%s", "here")
+    with Warehouse(MysqlEngine(api)) as target, pytest.raises(WarehouseError) as told:
         target.prepare()
     assert told.value.fault is fault
 
@@ -309,12 +309,12 @@ def test_why_mysql_lets_nobody_in_is_told(
 )
 def test_who_has_removed_a_table_or_column_is_told_what_to_do(postgres: PostgresServer, change: str) -> None:
     _, dsn = database_of(postgres)
-    with PostgresTarget(dsn) as target:
-        target.land([tags(1)])
+    with build_postgres_warehouse(dsn) as target:
+        target.load([tags(1)])
         with psycopg.connect(dsn, autocommit=True) as db:
             db.execute(change)
         with pytest.raises(WarehouseError, match="somebody removed or renamed it: put it back") as told:
-            target.land([tags(1, seconds=9)], PROGRESS)
+            target.load([tags(1, seconds=9)], PROGRESS)
         assert told.value.fault is DatabaseFault.MISSING_OBJECT
 
 
@@ -322,12 +322,12 @@ def test_who_has_removed_a_table_or_column_is_told_what_to_do(postgres: Postgres
 def test_an_emptied_counter_of_changes_goes_on_where_the_days_are(engine: str, tmp_path: Path) -> None:
     with WarehouseLocation(engine, str(tmp_path / "w")).open() as target:
         for seconds in range(3):
-            target.land([entries(1, seconds=seconds, description=str(seconds))])
+            target.load([entries(1, seconds=seconds, description=str(seconds))])
         with target.transaction() as session:
             session.run("delete from change_counter")
         with target.transaction() as session:
             assert last_seq(session) == 0
-        target.land([entries(1, seconds=9)])
+        target.load([entries(1, seconds=9)])
         with target.transaction() as session:
             assert last_seq(session) == 4
 
@@ -339,12 +339,12 @@ def test_an_emptied_counter_of_changes_goes_on_where_the_days_are(engine: str, t
 def test_a_statement_that_is_canceled_is_not_said_to_be_locked(postgres: PostgresServer) -> None:
     _, dsn = database_of(postgres)
 
-    def run(target: PostgresTarget) -> None:
+    def run(target: Warehouse) -> None:
         with target.transaction() as session:
             session.run("set local statement_timeout = '10ms'")
             session.run("select pg_sleep(5)")
 
-    with PostgresTarget(dsn) as target:
+    with build_postgres_warehouse(dsn) as target:
         with pytest.raises(WarehouseError, match=r"statement timeout.*\(SQLSTATE 57014\) A time limit") as told:
             run(target)
         assert type(told.value) is WarehouseError
@@ -388,11 +388,11 @@ def test_a_code_of_postgres_has_its_fault_and_cure_in_both_uses(
     _, dsn = database_of(postgres)
     fail = f"do $$ begin raise exception 'It broke.' using errcode = '{state}'; end $$"
 
-    def run(target: PostgresTarget) -> None:
+    def run(target: Warehouse) -> None:
         with target.transaction() as session:
             session.run(fail)
 
-    with PostgresTarget(dsn) as target, pytest.raises(WarehouseError, match="It broke") as told:
+    with build_postgres_warehouse(dsn) as target, pytest.raises(WarehouseError, match="It broke") as told:
         run(target)
     assert (told.value.fault, cure in str(told.value)) == (fault, True)
     with PostgresEventStore(dsn) as store, pytest.raises(EventStoreError, match="It broke") as kept:
@@ -402,16 +402,16 @@ def test_a_code_of_postgres_has_its_fault_and_cure_in_both_uses(
 
 def test_a_standby_is_read_and_not_written() -> None:
     with running_postgres() as server:
-        with PostgresTarget(server.dsn) as target, PostgresEventStore(server.dsn) as store:
-            target.land([tags(1)])
+        with build_postgres_warehouse(server.dsn) as target, PostgresEventStore(server.dsn) as store:
+            target.load([tags(1)])
             store.prepare()
         server.stop()
         (server.data / "standby.signal").touch()
         server.start()
-        with PostgresTarget(server.dsn) as target:
+        with build_postgres_warehouse(server.dsn) as target:
             assert rows(target, "select id from tags") == [(1,)]
             with pytest.raises(WarehouseReadOnly, match="name the primary") as told:
-                target.land([tags(2)])
+                target.load([tags(2)])
             assert told.value.fault is DatabaseFault.READ_ONLY
             assert target.counts()["tags"] == 1
         with PostgresEventStore(server.dsn) as store, pytest.raises(EventStoreUnavailable, match="primary") as kept:
@@ -425,16 +425,19 @@ def test_a_standby_is_read_and_not_written() -> None:
 @on_postgres
 def test_a_schema_that_postgres_would_cut_is_refused_and_the_longest_is_not(postgres: PostgresServer) -> None:
     _, dsn = database_of(postgres)
-    for build in (PostgresTarget, PostgresEventStore):
+    for build in (build_postgres_warehouse, PostgresEventStore):
         for schema in ("x" * 64, "ü" * 32, ""):
             with pytest.raises(ConfigurationError, match="63 bytes"):
                 build(dsn, schema=schema)
     longest = "ü" * 31
-    with PostgresTarget(dsn, schema=longest) as target, PostgresEventStore(dsn, schema=f"e{longest}") as store:
+    with (
+        build_postgres_warehouse(dsn, schema=longest) as target,
+        PostgresEventStore(dsn, schema=f"e{longest}") as store,
+    ):
         store.prepare()
         store.append([new_event(1)])
         assert store.wait(0, 5)
-        assert target.land([tags(1)]).inserted == 1
+        assert target.load([tags(1)]).inserted == 1
 
 
 @on_mysql
@@ -443,4 +446,4 @@ def test_a_schema_that_mysql_would_refuse_is_said_before(mariadb: MariadbServer)
         with pytest.raises(ConfigurationError, match="64 characters"):
             WarehouseLocation("mysql", str(mariadb.port), schema).open()
     with WarehouseLocation("mysql", str(mariadb.port), "ü" * 64).open() as target:
-        assert target.land([tags(1)]).inserted == 1
+        assert target.load([tags(1)]).inserted == 1

@@ -21,18 +21,17 @@ from support.warehouses import WarehouseLocation, rows
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
 from airflow_provider_toggl.core.events.logbook import Received
 from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
-from airflow_provider_toggl.core.load.target import Landed, Progress
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
 
 numbers = itertools.count(1)
 PROGRESS = Progress("tags", "7", at(5), "1", 1, NOON)
 
 
 @dataclass(frozen=True)
-class Warehouse:
+class ServedWarehouse:
     """A warehouse, and how its server ends all sessions in it."""
 
-    target: SqlTarget
+    target: Warehouse
     end_sessions: Callable[[], None]
 
 
@@ -63,7 +62,7 @@ def kill_sessions_of(mariadb: MariadbServer, schema: str) -> None:
         pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb")),
     ]
 )
-def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+def warehouse(request: pytest.FixtureRequest) -> Iterator[ServedWarehouse]:
     name = f"ended_{next(numbers)}"
     if request.param == "mysql":
         mariadb: MariadbServer = request.getfixturevalue("mariadb")
@@ -74,14 +73,14 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
         dsn = postgres.dsn.replace("dbname=postgres", f"dbname={name}")
         place, end = WarehouseLocation(request.param, dsn), lambda: end_sessions_of(postgres, name)
     with place.open() as target:
-        target.land([tags(1)], PROGRESS)
-        yield Warehouse(target, end)
+        target.load([tags(1)], PROGRESS)
+        yield ServedWarehouse(target, end)
 
 
 @pytest.mark.parametrize(
     "use",
     [
-        lambda target: target.land([tags(1, 2, seconds=9)], PROGRESS),
+        lambda target: target.load([tags(1, 2, seconds=9)], PROGRESS),
         lambda target: target.query('select "id" from "tags"'),
         lambda target: target.find_state("tags", "7"),
         lambda target: target.keep_history(True),
@@ -94,7 +93,7 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     ids=["land", "query", "find_state", "keep_history", "set_timezone", "last_runs", "try_write", "counts", "version"],
 )
 def test_a_session_that_ended_between_two_calls_is_not_noticed(
-    warehouse: Warehouse, use: Callable[[SqlTarget], Any]
+    warehouse: ServedWarehouse, use: Callable[[Warehouse], Any]
 ) -> None:
     for _ in range(2):
         warehouse.end_sessions()
@@ -102,7 +101,7 @@ def test_a_session_that_ended_between_two_calls_is_not_noticed(
     assert rows(warehouse.target, 'select "id" from "tags" where "id" = 1') == [(1,)]
 
 
-def test_a_session_that_ends_within_a_landing_takes_all_of_it_back(warehouse: Warehouse) -> None:
+def test_a_session_that_ends_within_a_landing_takes_all_of_it_back(warehouse: ServedWarehouse) -> None:
     target = warehouse.target
 
     def change() -> None:
@@ -115,10 +114,10 @@ def test_a_session_that_ends_within_a_landing_takes_all_of_it_back(warehouse: Wa
         change()
     assert told.value.fault in (DatabaseFault.CONNECTION_LOST, DatabaseFault.OTHER)
     assert target.counts()["tags"] == 1
-    assert target.land([tags(1, 2, seconds=9)], PROGRESS) == Landed(inserted=1, unchanged=1)
+    assert target.load([tags(1, 2, seconds=9)], PROGRESS) == LoadResult(inserted=1, unchanged=1)
 
 
-def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: Warehouse) -> None:
+def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: ServedWarehouse) -> None:
     target = warehouse.target
 
     def change() -> None:
@@ -129,7 +128,7 @@ def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: Warehou
     with pytest.raises(WarehouseError):
         change()
     assert target.counts()["tags"] == 1
-    assert target.land([tags(2)], PROGRESS).inserted == 1
+    assert target.load([tags(2)], PROGRESS).inserted == 1
 
 
 @pytest.mark.xdist_group("mariadb")
@@ -162,7 +161,7 @@ def test_a_limit_of_postgres_that_ends_a_landing_is_said_to_have_cut_it(
     name = f"ended_{next(numbers)}"
     postgres.execute(f"create database {name}")
     with WarehouseLocation("postgres", postgres.dsn.replace("dbname=postgres", f"dbname={name}")).open() as target:
-        target.land([tags(1)])
+        target.load([tags(1)])
 
         def change() -> None:
             with target.transaction() as session:

@@ -20,8 +20,8 @@ from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, Sample, reader_name
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.target import Progress
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.warehouse import Progress
 from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.core.operate.health.charts import (
     deliveries_chart,
@@ -269,10 +269,10 @@ def test_a_connection_without_a_token_leaves_the_rest_known(
 
 def test_the_warehouse_itself_tells_of_streams_and_not_of_other_cursors(tmp_path: Path) -> None:
     pytest.importorskip("duckdb")
-    with DuckdbTarget(tmp_path / "warehouse.duckdb", schema="toggl") as target:
+    with build_duckdb_warehouse(tmp_path / "warehouse.duckdb", schema="toggl") as target:
         target.prepare()
         for stream, scope in (("time_entries", "1"), ("time_entries", "1/reconcile"), ("events", "default")):
-            target.land([], Progress(stream, scope, NOW - HOUR, "{}", 1, NOW))
+            target.load([], Progress(stream, scope, NOW - HOUR, "{}", 1, NOW))
         known = Freshness("time_entries", 1, NOW - DAY, NOW, NOW, "duckdb_default.toggl")
         health = read_streams(target, Health("toggl_default", NOW, streams=(known,)), "duckdb_default.toggl")
     assert health.streams == (Freshness("time_entries", 1, NOW - HOUR, NOW, NOW, "duckdb_default.toggl"),)

@@ -18,7 +18,8 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import DuckdbEngine, build_duckdb_warehouse
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync import drain
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
 
@@ -33,8 +34,8 @@ def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
-    with DuckdbTarget(tmp_path / "warehouse.duckdb", lock_timeout=1) as target:
+def target(tmp_path: Path) -> Iterator[Warehouse]:
+    with build_duckdb_warehouse(tmp_path / "warehouse.duckdb", lock_timeout=1) as target:
         yield target
 
 
@@ -54,18 +55,18 @@ def told(first: int, last: int, **fields: Any) -> list[bytes]:
     return [webhook_body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
 
 
-def run(store: SqliteEventStore, target: DuckdbTarget, request: DrainRequest = REQUEST) -> DrainSummary:
+def run(store: SqliteEventStore, target: Warehouse, request: DrainRequest = REQUEST) -> DrainSummary:
     return Drain(store, target, request).run()
 
 
-def ids(target: DuckdbTarget, stream: str = "time_entries") -> list[int]:
+def ids(target: Warehouse, stream: str = "time_entries") -> list[int]:
     return list(target.query(f"select id from {stream} order by id")["id"].to_pylist())
 
 
 # -- what is landed ----------------------------------------------------------------------------------------------------
 
 
-def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, target: Warehouse) -> None:
     last = put(
         store,
         *told(1, 5),
@@ -93,7 +94,7 @@ def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, 
     assert target.query("select stream from rejected_records")[0].to_pylist() == ["events"]
 
 
-def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: Warehouse) -> None:
     put(store, *told(1, 5), webhook_body("workspace", "updated", {"id": 7}, seconds=92))
     store.commit("slow", 2)
     with recording() as recorder:
@@ -107,12 +108,12 @@ def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: DuckdbTa
     assert [len(recorder.of(one)) for one in (metrics.LAND_TIME, metrics.DRAIN_DELAY, metrics.RUN_TIME)] == [1, 1, 2]
 
 
-def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: Warehouse) -> None:
     summary = run(store, target)
     assert (summary.events, summary.last_seq, summary.restarted) == (0, 0, False)
 
 
-def test_the_next_drain_lands_only_what_came_since(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_the_next_drain_lands_only_what_came_since(store: SqliteEventStore, target: Warehouse) -> None:
     put(store, *told(1, 5))
     run(store, target)
     assert run(store, target).events == 0
@@ -121,7 +122,7 @@ def test_the_next_drain_lands_only_what_came_since(store: SqliteEventStore, targ
     assert (summary.events, summary.inserted, summary.last_seq) == (2, 2, last)
 
 
-def test_what_comes_meanwhile_is_for_the_next_one(tmp_path: Path, target: DuckdbTarget) -> None:
+def test_what_comes_meanwhile_is_for_the_next_one(tmp_path: Path, target: Warehouse) -> None:
     class Busy(SqliteEventStore):
         def last_seq(self) -> int:
             seq = super().last_seq()
@@ -136,7 +137,7 @@ def test_what_comes_meanwhile_is_for_the_next_one(tmp_path: Path, target: Duckdb
         assert run(store, target).events == 3
 
 
-def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, target: Warehouse) -> None:
     last = put(store, *told(1, 3), webhook_body("tag", "created", {"id": 3, "name": "A tag"}, seconds=50))
     run(store, target)
     state = target.find_state("events", "default")
@@ -148,31 +149,31 @@ def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, 
 def test_a_landing_that_fails_leaves_the_cursor_where_it_was(
     store: SqliteEventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Failing(DuckdbTarget):
-        def land(self, *arguments: Any, **options: Any) -> Any:
+    class Failing(Warehouse):
+        def load(self, *arguments: Any, **options: Any) -> Any:
             if len(lands) == 2:
                 raise WarehouseError("the disk is full")
             lands.append(arguments)
-            return super().land(*arguments, **options)
+            return super().load(*arguments, **options)
 
     lands: list[Any] = []
     monkeypatch.setattr(drain, "BATCH_EVENTS", 10)
     monkeypatch.setattr(drain, "CHUNK", 10)
     last = put(store, *told(1, 50))
     path = tmp_path / "warehouse.duckdb"
-    with Failing(path) as failing:
+    with Failing(DuckdbEngine(path)) as failing:
         doomed = Drain(store, failing, REQUEST)
         with pytest.raises(WarehouseError, match="disk is full"):
             doomed.run()
     assert doomed.summary.events == 20
-    with DuckdbTarget(path) as target:
+    with build_duckdb_warehouse(path) as target:
         summary = run(store, target)
         assert (summary.events, summary.inserted, summary.last_seq) == (30, 30, last)
         assert ids(target) == list(range(1, 51))
 
 
 def test_many_or_large_events_are_landed_in_batches(
-    store: SqliteEventStore, target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
+    store: SqliteEventStore, target: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "CHUNK", 4)
     monkeypatch.setattr(drain, "BATCH_EVENTS", 8)
@@ -184,7 +185,7 @@ def test_many_or_large_events_are_landed_in_batches(
     assert sizes == [4, 4, 4, 4, 4]
 
 
-def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, target: Warehouse) -> None:
     put(store, *told(1, 10))
     few = DrainRequest("default", "warehouse.toggl", max_events=4)
     assert [run(store, target, few).events for _ in range(4)] == [4, 4, 2, 0]
@@ -195,7 +196,7 @@ def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, 
 
 
 def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
-    store: SqliteEventStore, target: DuckdbTarget
+    store: SqliteEventStore, target: Warehouse
 ) -> None:
     ours = [received_event(raw, conn_id="ours") for raw in told(1, 2)]
     theirs = [received_event(raw, conn_id="theirs") for raw in told(3, 4, workspace_id=8, wid=8)]
@@ -216,7 +217,7 @@ def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
 # -- the store's side --------------------------------------------------------------------------------------------------
 
 
-def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target: Warehouse) -> None:
     landed = put(store, *told(1, 3))
     run(store, target)
     put(store, *told(4, 5))
@@ -227,11 +228,11 @@ def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target:
 
 
 def test_retention_waits_for_a_first_drain_that_could_not_land_anything(
-    store: SqliteEventStore, target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
+    store: SqliteEventStore, target: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, *told(1, 3))
     with monkeypatch.context() as patch:
-        patch.setattr(target, "land", _refuse)
+        patch.setattr(target, "load", _refuse)
         with pytest.raises(WarehouseError):
             run(store, target)
     assert store.prune(LATER) == 0
@@ -243,7 +244,7 @@ def _refuse(*args: Any, **more: Any) -> None:
 
 
 def test_a_store_that_did_not_hear_of_the_last_landing_is_told_by_the_next(
-    store: SqliteEventStore, target: DuckdbTarget
+    store: SqliteEventStore, target: Warehouse
 ) -> None:
     last = put(store, *told(1, 3))
     run(store, target)
@@ -252,7 +253,7 @@ def test_a_store_that_did_not_hear_of_the_last_landing_is_told_by_the_next(
     assert store.find_consumer(REQUEST.consumer).seq == last
 
 
-def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore, target: Warehouse) -> None:
     put(store, *told(1, 3))
     run(store, target)
     store.prune(LATER)
@@ -263,7 +264,7 @@ def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore
 
 @pytest.mark.parametrize("size", [1, 3, 5], ids=["shorter", "as long", "longer"])
 def test_another_store_in_the_place_of_the_known_one_is_landed_from_its_beginning(
-    store: SqliteEventStore, target: DuckdbTarget, tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
+    store: SqliteEventStore, target: Warehouse, tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(store, *told(1, 3))
     run(store, target)
@@ -279,26 +280,26 @@ def test_another_store_in_the_place_of_the_known_one_is_landed_from_its_beginnin
 # -- together with what was pulled -------------------------------------------------------------------------------------
 
 
-def test_an_old_event_that_is_drained_late_takes_nothing_back(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_an_old_event_that_is_drained_late_takes_nothing_back(store: SqliteEventStore, target: Warehouse) -> None:
     changed = NOON + timedelta(seconds=20)
     pulled = report_row(1, description="Newest", at=changed.isoformat(), billable_amount_in_cents=5)
-    target.land([decode("time_entries", pulled, seconds=60)])
+    target.load([decode("time_entries", pulled, seconds=60)])
     put(store, webhook_body("time_entry", "updated", entry_payload(1, description="Old"), seconds=10))
     assert run(store, target).unchanged == 1
     query = "select description, billable_amount_cents from time_entries"
     assert target.query(query).to_pylist() == [{"description": "Newest", "billable_amount_cents": 5}]
 
 
-def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target: Warehouse) -> None:
     put(store, *told(1, 2))
     quiet = Drain(store, target, REQUEST)
     quiet.run()
-    assert quiet.changes.told(7, "time_entries")["observations"] == 0
+    assert quiet.changes.report(7, "time_entries")["observations"] == 0
     moved = entry_payload(1, start="2025-04-01T08:00:00Z", stop="2025-04-01T08:45:00Z", at="2025-05-03T00:00:00Z")
     put(store, webhook_body("time_entry", "updated", moved, seconds=50))
     noting = Drain(store, target, DrainRequest("default", "warehouse.toggl", note_changes=True))
     noting.run()
-    assert noting.changes.told(7, "time_entries") == {
+    assert noting.changes.report(7, "time_entries") == {
         "observations": 1,
         "ids": [1],
         "days": ["2025-04-01", "2025-05-01"],
@@ -310,7 +311,7 @@ def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target:
 
 
 def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_number(
-    store: SqliteEventStore, target: DuckdbTarget
+    store: SqliteEventStore, target: Warehouse
 ) -> None:
     put(store, *told(1, 2))
     wrong = received_event(webhook_body(payload=entry_payload(3, start="soon"), seconds=50))
@@ -325,7 +326,7 @@ def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_nu
 
 
 def test_an_event_that_cannot_be_landed_blocks_no_other_in_any_of_its_fields(
-    store: SqliteEventStore, target: DuckdbTarget
+    store: SqliteEventStore, target: Warehouse
 ) -> None:
     wrong = [
         webhook_body(
@@ -345,10 +346,10 @@ def test_an_event_that_cannot_be_landed_blocks_no_other_in_any_of_its_fields(
 def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people_wrote(
     store: SqliteEventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class SlowTarget(DuckdbTarget):
-        def land(self, *arguments: Any, **options: Any) -> Any:
+    class SlowWarehouse(Warehouse):
+        def load(self, *arguments: Any, **options: Any) -> Any:
             clock.sleep(11)
-            return super().land(*arguments, **options)
+            return super().load(*arguments, **options)
 
     clock = FakeClock()
     caplog.set_level(logging.INFO)
@@ -359,7 +360,7 @@ def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people
         *told(1, 20, description="Confidential"),
         webhook_body(payload={"description": "Confidential"}, seconds=99),
     )
-    with SlowTarget(tmp_path / "slow.duckdb") as target:
+    with SlowWarehouse(DuckdbEngine(tmp_path / "slow.duckdb")) as target:
         Drain(store, target, REQUEST, clock=clock).run()
     assert "Events up to 10 of 21: 10 landed, 0 rejected; about 12 s to go." in caplog.text
     assert "1 event up to 21 cannot be landed; kept in rejected_records; the first: payload." in caplog.text

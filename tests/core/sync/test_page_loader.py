@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.page_loader import PageLander
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
@@ -18,9 +18,9 @@ PAGE = Page(
 
 
 def test_a_page_is_landed_with_the_progress_that_it_stands_for(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    with DuckdbTarget(tmp_path / "w.duckdb") as target:
+    with build_duckdb_warehouse(tmp_path / "w.duckdb") as target:
         lander = PageLander(target, 8, "8", SystemClock())
-        landed = lander.land(PAGE, lander.decode(PAGE))
+        landed = lander.load(PAGE, lander.decode(PAGE))
         state = target.find_state("tags", "8")
     assert (landed.inserted, landed.rejected) == (1, 1)
     assert state is not None

@@ -9,7 +9,7 @@ from support.pulls import STREAMS, Workspace
 from airflow_provider_toggl.core.client.limits.state import HostBook
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.plan import Plan, build_plan, span_words
 
 
@@ -17,7 +17,7 @@ def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **
     session = session or workspace.session()
     if not with_warehouse:
         return build_plan(session, workspace.id, **options)
-    with DuckdbTarget(workspace.path) as target:
+    with build_duckdb_warehouse(workspace.path) as target:
         return build_plan(session, workspace.id, target=target, **options)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from support.deliveries import STARTED_ENTRY
 
-from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.records import Batch, Rejected
+from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.decode.records import RecordBatch, RejectedRecord
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync import redrive
 from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
 
@@ -19,30 +20,30 @@ TAG = {"id": 5, "name": "a tag", "workspace_id": 1, "at": "2026-03-01T00:00:00Z"
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[DuckdbTarget]:
-    with DuckdbTarget(tmp_path / "warehouse.duckdb", schema="toggl") as target:
+def target(tmp_path: Path) -> Iterator[Warehouse]:
+    with build_duckdb_warehouse(tmp_path / "warehouse.duckdb", schema="toggl") as target:
         target.prepare()
         yield target
 
 
-def reject(target: DuckdbTarget, *records: tuple[str, str]) -> None:
+def reject(target: Warehouse, *records: tuple[str, str]) -> None:
     """Keep records as an earlier version would have that could not read them."""
-    rejected = tuple(Rejected(stream, 1, raw, "unreadable then", SEEN) for stream, raw in records)
-    target.land([Batch("tags", ARROW_SCHEMAS["tags"].empty_table(), rejected)])
+    rejected = tuple(RejectedRecord(stream, 1, raw, "unreadable then", SEEN) for stream, raw in records)
+    target.load([RecordBatch("tags", ARROW_SCHEMAS["tags"].empty_table(), rejected)])
 
 
-def left(target: DuckdbTarget) -> list[str]:
+def left(target: Warehouse) -> list[str]:
     return list(target.query('select "raw" from "rejected_records"')["raw"].to_pylist())
 
 
-def test_rows_of_answers_and_events_that_can_be_read_now_are_landed_and_leave(target: DuckdbTarget) -> None:
+def test_rows_of_answers_and_events_that_can_be_read_now_are_landed_and_leave(target: Warehouse) -> None:
     reject(target, ("tags", json.dumps(TAG)), ("time_entries", STARTED_ENTRY.decode()))
     assert land_rejected(target) == Relanded(2, 2)
     assert (target.counts()["tags"], target.counts()["time_entries"], left(target)) == (1, 1, [])
     assert land_rejected(target) == Relanded(0, 0)
 
 
-def test_what_still_cannot_be_read_stays(target: DuckdbTarget) -> None:
+def test_what_still_cannot_be_read_stays(target: Warehouse) -> None:
     bad = [("tags", '{"id": "x"}'), ("events", '{"no": "event"}'), ("tags", "not JSON")]
     reject(target, *bad, ("tags", json.dumps(TAG)))
     assert land_rejected(target) == Relanded(4, 1)
@@ -50,7 +51,7 @@ def test_what_still_cannot_be_read_stays(target: DuckdbTarget) -> None:
 
 
 def test_what_can_never_be_read_does_not_keep_the_rest_from_being_tried(
-    target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
+    target: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redrive, "MOST", 2)
     tags = [json.dumps(TAG | {"id": number}) for number in range(1, 6)]
@@ -60,7 +61,7 @@ def test_what_can_never_be_read_does_not_keep_the_rest_from_being_tried(
     assert len(left(target)) == 5
 
 
-def test_what_is_known_better_is_not_changed(target: DuckdbTarget) -> None:
+def test_what_is_known_better_is_not_changed(target: Warehouse) -> None:
     reject(target, ("tags", json.dumps(TAG | {"name": "older", "at": "2026-02-01T00:00:00Z"})))
     reject(target, ("tags", json.dumps(TAG)))
     assert land_rejected(target) == Relanded(2, 2)

@@ -3,7 +3,7 @@
 ::
 
     with running_mariadb() as server:
-        target = DbApiTarget(DbApi(server.connect, "%s", "mysql", "MariaDB"), schema="mine")
+        warehouse = Warehouse(MysqlEngine(DbApi(server.connect, "%s", "MariaDB"), schema="mine"))
         server.restart()
 
 Tests share a server, and each uses a schema of its own.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airflow_provider_toggl.core.load.session import instants_of
-from airflow_provider_toggl.core.load.target import Target
+from airflow_provider_toggl.core.load.engines.contract import instants_of
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.operate.health.state import Freshness, Health
 
 _FIND = 'select "stream", "scope", "watermark", "last_run_at" from "sync_state" order by "stream", "scope"'
 
 
-def read_streams(target: Target, health: Health, warehouse: str) -> Health:
+def read_streams(target: Warehouse, health: Health, warehouse: str) -> Health:
     """Return health with the streams that a warehouse has, in place of those that tasks have noted.
 
     :param warehouse: connection and schema, as they are shown.

@@ -8,11 +8,11 @@ import pytest
 from support.fakes import FakeClock
 from support.warehouses import WarehouseLocation
 
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 numbers = itertools.count(1)
 
-# Each server is started by one process of the test run.
+# Each server is started by one process of the test run, see tests/core/load/conftest.py.
 ENGINES = [
     "duckdb",
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
@@ -33,6 +33,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
 
 
 @pytest.fixture
-def target(place: WarehouseLocation, clock: FakeClock) -> Iterator[SqlTarget]:
+def target(place: WarehouseLocation, clock: FakeClock) -> Iterator[Warehouse]:
     with place.open(clock=clock) as target:
         yield target

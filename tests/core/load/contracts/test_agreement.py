@@ -10,37 +10,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.entry_histories import EntryObservation, entry_observations, merge_by_rule
-from support.servers.mariadb import find_mariadb, running_mariadb
-from support.servers.postgres import running_postgres
+from support.servers.mariadb import find_mariadb
 from support.warehouses import WarehouseLocation, rows
 
-from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
-from airflow_provider_toggl.core.load.records import Batch
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-pytestmark = pytest.mark.xdist_group("agreement")
+pytestmark = pytest.mark.xdist_group("mariadb")
 
 NAMES = ARROW_SCHEMAS["time_entries"].names
 
 
 @pytest.fixture(scope="module")
-def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SqlTarget]]:
+def targets(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Warehouse]]:
     folder: Path = tmp_path_factory.mktemp("agreement")
     places = [
         WarehouseLocation("duckdb", str(folder / "w.duckdb")),
         WarehouseLocation("sqlite", str(folder / "w.sqlite")),
+        WarehouseLocation("postgres", request.getfixturevalue("postgres").dsn, "agreement"),
     ]
-    with running_postgres() as postgres:
-        places.append(WarehouseLocation("postgres", postgres.dsn))
-        if find_mariadb() is None:
-            yield from opened(places)
-            return
-        with running_mariadb() as mariadb:
-            places.append(WarehouseLocation("mysql", str(mariadb.port)))
-            yield from opened(places)
-
-
-def opened(places: Iterable[WarehouseLocation]) -> Iterator[dict[str, SqlTarget]]:
+    if find_mariadb() is not None:
+        places.append(WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), "agreement"))
     targets = {
         place.engine: place.open(**({"hold_seconds": 3600} if place.engine == "duckdb" else {})) for place in places
     }
@@ -49,11 +40,11 @@ def opened(places: Iterable[WarehouseLocation]) -> Iterator[dict[str, SqlTarget]
         target.close()
 
 
-def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[str, Any]]:
-    with target._transaction() as session:
+def load_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[dict[str, Any]]:
+    with target.transaction() as session:
         session.run('delete from "time_entries"')
     for group in groups:
-        target.land(group)
+        target.load(group)
     found = rows(target, f"select {', '.join(NAMES)} from time_entries order by id")
     stored = [dict(zip(NAMES, row, strict=True)) for row in found]
     for row in stored:
@@ -65,7 +56,7 @@ def land_afresh(target: SqlTarget, groups: Iterable[list[Batch]]) -> list[dict[s
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), history=st.lists(entry_observations(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
-    targets: dict[str, SqlTarget], data: st.DataObject, history: list[EntryObservation]
+    targets: dict[str, Warehouse], data: st.DataObject, history: list[EntryObservation]
 ) -> None:
     batches = [seen.batch() for seen in history]
     expected = merge_by_rule(batches)
@@ -74,4 +65,4 @@ def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
         order = data.draw(st.permutations(repeated), label="order")
         cuts = sorted(data.draw(st.sets(st.integers(1, len(order)), max_size=3), label="cuts") | {len(order)})
         groups = [order[begin:end] for begin, end in zip([0, *cuts], cuts, strict=False)]
-        assert land_afresh(target, groups) == expected
+        assert load_afresh(target, groups) == expected

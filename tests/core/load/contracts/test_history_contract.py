@@ -11,94 +11,94 @@ from support.entry_histories import absent, changes, contradictions, draw_histor
 from support.toggl_rows import WORKSPACE, at, decode, entries, v9_entry
 from support.warehouses import WarehouseLocation, rows
 
-from airflow_provider_toggl.core.load import history_steps
-from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.load.records import Batch
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.merging import history
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
 @pytest.fixture
-def keeping(target: SqlTarget) -> SqlTarget:
+def keeping(target: Warehouse) -> Warehouse:
     target.keep_history(True)
     return target
 
 
-def count_versions(target: SqlTarget) -> int:
+def count_versions(target: Warehouse) -> int:
     return int(rows(target, 'select count(*) from "time_entry_versions"')[0][0])
 
 
 # -- on and off -------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_kept_until_it_is_asked_for(target: SqlTarget) -> None:
-    target.land([pulled(), told("updated", changed=5)])
+def test_nothing_is_kept_until_it_is_asked_for(target: Warehouse) -> None:
+    target.load([pulled(), told("updated", changed=5)])
     assert count_versions(target) == 0
     target.keep_history(False)
     assert count_versions(target) == 0
 
 
-def test_it_stays_on_for_whoever_lands_until_it_is_switched_off(place: WarehouseLocation, keeping: SqlTarget) -> None:
-    keeping.land([pulled()])
+def test_it_stays_on_for_every_load_until_it_is_switched_off(place: WarehouseLocation, keeping: Warehouse) -> None:
+    keeping.load([pulled()])
     keeping.close()
     with place.open() as other:
-        other.land([pulled(changed=1)])
+        other.load([pulled(changed=1)])
         assert count_versions(other) == 2
         other.keep_history(False)
-        other.land([pulled(changed=2)])
+        other.load([pulled(changed=2)])
         assert count_versions(other) == 2
 
 
-def test_it_begins_with_what_is_there(target: SqlTarget, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_steps, "CHUNK", 2)
-    target.land([entries(1, 2, 3, tag_ids=[5, 3]), told_as("deleted", {"id": 2}, seconds=4), absent(3, seconds=5)])
+def test_it_begins_with_what_is_there(target: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "CHUNK", 2)
+    target.load([entries(1, 2, 3, tag_ids=[5, 3]), told_as("deleted", {"id": 2}, seconds=4), absent(3, seconds=5)])
     target.keep_history(True)
     assert count_versions(target) == 5
-    target.land([pulled(changed=9, tag_ids=[3])])
+    target.load([pulled(changed=9, tag_ids=[3])])
     assert changes(target)[1:] == [("updated", "tag_ids", "[3, 5]", "[3]", 9.0, None)]
     assert [row[0] for row in changes(target, 2)] == ["found", "deleted"]
     assert [row[0] for row in changes(target, 3)] == ["found", "absent"]
 
 
-def test_beginning_again_adds_what_changed_meanwhile(keeping: SqlTarget) -> None:
-    keeping.land([pulled()])
+def test_beginning_again_adds_what_changed_meanwhile(keeping: Warehouse) -> None:
+    keeping.load([pulled()])
     keeping.keep_history(False)
-    keeping.land([pulled(changed=2, description="meanwhile")])
+    keeping.load([pulled(changed=2, description="meanwhile")])
     for _ in range(2):
         keeping.keep_history(True)
     assert changes(keeping)[1:] == [("updated", "description", "Work", "meanwhile", 2.0, None)]
 
 
 def test_where_it_is_on_the_first_versions_are_the_same_as_those_of_what_was_stored(
-    place: WarehouseLocation, target: SqlTarget
+    place: WarehouseLocation, target: Warehouse
 ) -> None:
     seen = draw_history(random.Random(1), range(1, 20), 19)
-    target.land(seen)
+    target.load(seen)
     target.keep_history(True)
     before = count_versions(target)
     stored = {id_ for (id_,) in rows(target, 'select "id" from "time_entry_versions"')}
-    target.land(seen)
+    target.load(seen)
     assert stored <= {id_ for (id_,) in rows(target, 'select "id" from "time_entry_versions"')}
     assert before <= count_versions(target)
 
 
-def test_a_failed_landing_keeps_no_versions(keeping: SqlTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_load_keeps_no_versions(keeping: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider_toggl.core.load.steps.keep_rejected", fail)
+        patch.setattr("airflow_provider_toggl.core.load.merging.steps.store_rejected", fail)
         with pytest.raises(RuntimeError, match="stopped"):
-            keeping.land([pulled()])
+            keeping.load([pulled()])
     assert count_versions(keeping) == 0
 
 
 # -- what a reader is told --------------------------------------------------------------------------------------------
 
 
-def test_who_changed_what_and_when(place: WarehouseLocation, keeping: SqlTarget) -> None:
-    keeping.land([told("created", by=10)])
+def test_who_changed_what_and_when(place: WarehouseLocation, keeping: Warehouse) -> None:
+    keeping.load([told("created", by=10)])
     changed = {"description": "x", "project_id": None, "billable": True, "tag_ids": [8, 2], "task_id": 4, "user_id": 12}
-    keeping.land([told("updated", changed=60.5, by=11, start="2025-05-02T08:00:00Z", duration=1, **changed)])
+    keeping.load([told("updated", changed=60.5, by=11, start="2025-05-02T08:00:00Z", duration=1, **changed)])
     # An engine of which nothing is known writes instants in its own way.
     form = "2025-05-0{0} 08:00:00" if place.engine == "ansi" else "2025-05-0{0}T08:00:00Z"
     before, after = form.format(1), form.format(2)
@@ -120,60 +120,60 @@ def test_who_changed_what_and_when(place: WarehouseLocation, keeping: SqlTarget)
     ]
 
 
-def test_names_are_joined_in(keeping: SqlTarget) -> None:
+def test_names_are_joined_in(keeping: Warehouse) -> None:
     users = decode("users", {"id": 10, "fullname": "Ann"}, {"id": 11, "fullname": "Bob"})
     projects = decode("projects", {"id": 20, "name": "P", "client_id": 5, "at": at(0).isoformat()})
     clients = decode("clients", {"id": 5, "name": "C", "at": at(0).isoformat()})
-    keeping.land([users, projects, clients, told("created", by=10), told("updated", changed=3, by=11, description="x")])
+    keeping.load([users, projects, clients, told("created", by=10), told("updated", changed=3, by=11, description="x")])
     names = '"changed_by_name", "user_name", "project_name", "client_name", "description"'
     found = rows(keeping, f'select {names} from "time_entry_history" where "field" is not null')
     assert found == [("Bob", "Ann", "P", "C", "x")]
 
 
-def test_a_change_that_only_a_pull_saw_has_nobody(keeping: SqlTarget) -> None:
-    keeping.land([told("created"), pulled(changed=7, seconds=300, description="x")])
+def test_a_change_that_only_a_pull_saw_has_nobody(keeping: Warehouse) -> None:
+    keeping.load([told("created"), pulled(changed=7, seconds=300, description="x")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "x", 7.0, None)]
-    keeping.land([told("updated", changed=7.25, by=11, description="x")])
+    keeping.load([told("updated", changed=7.25, by=11, description="x")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "x", 7.0, 11)]
 
 
-def test_a_late_event_is_told_in_between(keeping: SqlTarget) -> None:
-    keeping.land([told("created"), told("updated", changed=9, by=12, description="c")])
+def test_a_late_event_is_inserted_between_earlier_changes(keeping: Warehouse) -> None:
+    keeping.load([told("created"), told("updated", changed=9, by=12, description="c")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "c", 9.0, 12)]
-    keeping.land([told("updated", changed=5, by=11, description="b")])
+    keeping.load([told("updated", changed=5, by=11, description="b")])
     assert changes(keeping)[1:] == [
         ("updated", "description", "Work", "b", 5.0, 11),
         ("updated", "description", "b", "c", 9.0, 12),
     ]
 
 
-def test_an_entry_that_was_not_seen_from_its_creation_on_is_found(keeping: SqlTarget) -> None:
-    keeping.land([told("updated", changed=9, by=12)])
+def test_an_entry_that_was_not_seen_from_its_creation_on_is_found(keeping: Warehouse) -> None:
+    keeping.load([told("updated", changed=9, by=12)])
     assert changes(keeping) == [("found", None, None, None, 9.0, 12)]
-    keeping.land([told("created", by=11)])
+    keeping.load([told("created", by=11)])
     assert changes(keeping) == [("created", None, None, None, 0.0, 11)]
 
 
-def test_a_tag_that_was_deleted_in_silence_is_taken_away_when_that_was_seen(keeping: SqlTarget) -> None:
-    keeping.land([told("created", seconds=0.4, tag_ids=[1, 2]), pulled(seconds=50, tag_ids=[2, 1])])
-    keeping.land([pulled(seconds=90, tag_ids=[2])])
+def test_a_tag_that_was_deleted_in_silence_is_taken_away_when_that_was_seen(keeping: Warehouse) -> None:
+    keeping.load([told("created", seconds=0.4, tag_ids=[1, 2]), pulled(seconds=50, tag_ids=[2, 1])])
+    keeping.load([pulled(seconds=90, tag_ids=[2])])
     silent = ("updated", "tag_ids", "[1, 2]", "[2]")
     assert changes(keeping)[1:] == [(*silent, 90.0, None)]
-    keeping.land([told("updated", seconds=70.5, by=11, tag_ids=[2])])
+    keeping.load([told("updated", seconds=70.5, by=11, tag_ids=[2])])
     assert changes(keeping)[1:] == [(*silent, 70.5, 11)]
 
 
-def test_a_report_that_speaks_of_an_earlier_moment_than_it_may_tell_does_not_turn_a_change_round(
-    keeping: SqlTarget,
+def test_a_report_that_lags_more_than_expected_does_not_reverse_a_change(
+    keeping: Warehouse,
 ) -> None:
-    keeping.land([told("created", seconds=0.4, tag_ids=[1]), pulled(seconds=-200, tag_ids=[])])
-    keeping.land([pulled(seconds=100, tag_ids=[])])
+    keeping.load([told("created", seconds=0.4, tag_ids=[1]), pulled(seconds=-200, tag_ids=[])])
+    keeping.load([pulled(seconds=100, tag_ids=[])])
     assert changes(keeping)[1:] == [("updated", "tag_ids", "[1]", "[]", 0.4, None)]
 
 
-def test_deleted_and_restored_by_whom(keeping: SqlTarget) -> None:
+def test_deleted_and_restored_by_whom(keeping: Warehouse) -> None:
     deleted = told("deleted", changed=4.5, by=11, server_deleted_at=at(4).isoformat())
-    keeping.land([told("created"), deleted, told("updated", changed=8, by=12)])
+    keeping.load([told("created"), deleted, told("updated", changed=8, by=12)])
     assert [(row[0], row[4], row[5]) for row in changes(keeping)] == [
         ("created", 0.0, 10),
         ("deleted", 4.5, 11),
@@ -181,19 +181,19 @@ def test_deleted_and_restored_by_whom(keeping: SqlTarget) -> None:
     ]
 
 
-def test_a_deletion_told_by_many_is_one(keeping: SqlTarget) -> None:
+def test_a_deletion_observed_several_times_is_one(keeping: Warehouse) -> None:
     gone = v9_entry(at=at(4).isoformat(), server_deleted_at=at(4).isoformat())
     seen = [pulled(), absent(seconds=90), decode("time_entries", gone, seconds=70), absent(seconds=400)]
-    keeping.land(seen)
+    keeping.load(seen)
     assert [(row[0], row[4], row[5]) for row in changes(keeping)] == [("found", 0.0, None), ("deleted", 4.0, None)]
-    keeping.land([told_as("deleted", {"id": 1}, seconds=5.1, by=11)])
+    keeping.load([told_as("deleted", {"id": 1}, seconds=5.1, by=11)])
     assert [(row[0], row[4], row[5]) for row in changes(keeping)][1:] == [("deleted", 4.0, 11)]
 
 
-def test_an_entry_that_is_seen_again_as_it_was_is_restored_by_nobody_known(keeping: SqlTarget) -> None:
-    keeping.land([pulled(), absent(seconds=50)])
+def test_an_entry_that_is_seen_again_as_it_was_is_restored_by_nobody_known(keeping: Warehouse) -> None:
+    keeping.load([pulled(), absent(seconds=50)])
     assert [row[0] for row in changes(keeping)] == ["found", "absent"]
-    keeping.land([pulled(seconds=60)])
+    keeping.load([pulled(seconds=60)])
     assert [(row[0], row[4], row[5]) for row in changes(keeping)] == [
         ("found", 0.0, None),
         ("absent", 50.0, None),
@@ -201,28 +201,28 @@ def test_an_entry_that_is_seen_again_as_it_was_is_restored_by_nobody_known(keepi
     ]
 
 
-def test_a_deletion_does_not_name_who_deleted_as_who_changed(keeping: SqlTarget) -> None:
-    keeping.land([told("created"), told("deleted", changed=4, by=11, description="last words")])
+def test_a_deletion_does_not_name_who_deleted_as_who_changed(keeping: Warehouse) -> None:
+    keeping.load([told("created"), told("deleted", changed=4, by=11, description="last words")])
     assert changes(keeping)[1:] == [
         ("updated", "description", "Work", "last words", 4.0, None),
         ("deleted", None, None, None, 4.0, 11),
     ]
 
 
-def test_money_is_not_part_of_history(keeping: SqlTarget) -> None:
-    keeping.land([pulled(billable_amount_in_cents=100), pulled(seconds=9, billable_amount_in_cents=200)])
+def test_money_is_not_part_of_history(keeping: Warehouse) -> None:
+    keeping.load([pulled(billable_amount_in_cents=100), pulled(seconds=9, billable_amount_in_cents=200)])
     assert count_versions(keeping) == 1
 
 
-def test_texts_that_differ_in_case_or_blanks_alone_are_a_change_and_none_and_empty_are_not(keeping: SqlTarget) -> None:
-    keeping.land([pulled(changed=n, description=text) for n, text in enumerate(("a", "A", "A ", "", None))])
+def test_texts_that_differ_in_case_or_blanks_alone_are_a_change_and_none_and_empty_are_not(keeping: Warehouse) -> None:
+    keeping.load([pulled(changed=n, description=text) for n, text in enumerate(("a", "A", "A ", "", None))])
     assert [row[2:4] for row in changes(keeping)[1:]] == [("a", "A"), ("A", "A "), ("A ", None)]
 
 
 # -- the law ----------------------------------------------------------------------------------------------------------
 
 
-def landed_in_other_ways(chance: random.Random, seen: list[Batch]) -> list[list[Batch]]:
+def in_other_ways(chance: random.Random, seen: list[RecordBatch]) -> list[list[RecordBatch]]:
     """Return observations in another order, some of them again, in groups of other sizes."""
     order = [*seen, *chance.choices(seen, k=len(seen) // 3)]
     chance.shuffle(order)
@@ -230,20 +230,20 @@ def landed_in_other_ways(chance: random.Random, seen: list[Batch]) -> list[list[
     return [order[begin:end] for begin, end in pairwise(cuts)]
 
 
-def test_any_order_number_and_grouping_give_the_same_history_on_each_engine(keeping: SqlTarget, tmp_path: Path) -> None:
+def test_any_order_number_and_grouping_give_the_same_history_on_each_engine(keeping: Warehouse, tmp_path: Path) -> None:
     chance = random.Random(1)
     seen = draw_history(chance, range(1, 60), 360)
-    with DuckdbTarget(tmp_path / "as_it_came.duckdb") as other:
+    with build_duckdb_warehouse(tmp_path / "as_it_came.duckdb") as other:
         other.keep_history(True)
-        other.land(seen)
+        other.load(seen)
         wanted = kept(other)
-    for group in landed_in_other_ways(chance, seen):
-        keeping.land(group)
+    for group in in_other_ways(chance, seen):
+        keeping.load(group)
     assert contradictions(keeping) == []
     assert kept(keeping) == wanted
     assert len(wanted[1]) > 200
 
 
-def test_workspaces_are_those_of_the_entries(keeping: SqlTarget) -> None:
-    keeping.land([pulled(), told("deleted", 2, changed=4)])
+def test_workspaces_are_those_of_the_entries(keeping: Warehouse) -> None:
+    keeping.load([pulled(), told("deleted", 2, changed=4)])
     assert {row[0] for row in rows(keeping, 'select "workspace_id" from "time_entry_changes"')} == {WORKSPACE}

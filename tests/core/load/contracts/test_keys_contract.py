@@ -10,13 +10,12 @@ from support.toggl_rows import NOON, at, entries, tags
 from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import WarehouseError
-from airflow_provider_toggl.core.load import migrations
-from airflow_provider_toggl.core.load.days import find_days
-from airflow_provider_toggl.core.load.dbapi_session import DbApiSession
-from airflow_provider_toggl.core.load.schemas import TABLES
-from airflow_provider_toggl.core.load.session import Session
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
-from airflow_provider_toggl.core.load.target import Landed, Progress
+from airflow_provider_toggl.core.load.engines.contract import Session
+from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
+from airflow_provider_toggl.core.load.merging.changed_days import find_days
+from airflow_provider_toggl.core.load.tables import migrations
+from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
 
 _KEYS = {
     "duckdb": """select table_name from duckdb_constraints()
@@ -35,7 +34,7 @@ BESIDE = {
 }  # fmt: skip
 
 
-def keyed(place: WarehouseLocation, target: SqlTarget) -> set[str]:
+def keyed(place: WarehouseLocation, target: Warehouse) -> set[str]:
     return {name for (name,) in rows(target, _KEYS[place.engine])}
 
 
@@ -43,7 +42,7 @@ def wanted(place: WarehouseLocation) -> set[str]:
     names = BESIDE | TABLES.keys()
     if place.engine not in ("duckdb", "postgres"):
         names |= {"zone_offsets"}
-    # An index there costs as much as all the rest of a landing, and no server asks for it.
+    # An index there costs as much as all the rest of a load, and no server asks for it.
     return names - {"time_entry_versions"} if place.engine == "duckdb" else names
 
 
@@ -60,11 +59,11 @@ def make_version_three(place: WarehouseLocation, clock: FakeClock, monkeypatch: 
         with place.open(clock=clock) as target:
             target.prepare("Asia/Tokyo")
             target.keep_history(True)
-            target.land([entries(1, start="2025-05-01T23:00:00Z"), tags(1)], Progress("tags", "7", at(1), "1", 1, NOON))
+            target.load([entries(1, start="2025-05-01T23:00:00Z"), tags(1)], Progress("tags", "7", at(1), "1", 1, NOON))
             assert "schema_version" not in keyed(place, target)
 
 
-def test_every_table_of_a_new_warehouse_has_a_key(place: WarehouseLocation, target: SqlTarget) -> None:
+def test_every_table_of_a_new_warehouse_has_a_key(place: WarehouseLocation, target: Warehouse) -> None:
     target.prepare()
     assert keyed(place, target) == wanted(place)
     version = rows(target, 'select "version" from "schema_version" order by "version"')
@@ -83,7 +82,7 @@ def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
         with target.transaction() as session:
             found = find_days(session)
         assert found.cursor >= 1
-        assert target.land([entries(1, 2, seconds=9, start="2025-05-01T23:00:00Z")], note_days=True).inserted == 1
+        assert target.load([entries(1, 2, seconds=9, start="2025-05-01T23:00:00Z")], collect_days=True).inserted == 1
         with target.transaction() as session:
             assert find_days(session).cursor == found.cursor + 1
         left = [name for name in keyed(place, target) if name.endswith(("_keyed", "_keyless"))]
@@ -99,9 +98,9 @@ def test_tables_that_were_half_made_are_finished_by_the_next_one(
     # Other engines take back tables that were made.
     if not is_new:
         make_version_three(place, clock, monkeypatch)
-    run, count = DbApiSession.run, 0
+    run, count = MysqlEngine.run, 0
 
-    def failing(self: DbApiSession, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    def failing(self: MysqlEngine, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         nonlocal count
         count += sql.startswith(("create", "drop", "insert", "rename"))
         if count == at_statement:
@@ -109,7 +108,7 @@ def test_tables_that_were_half_made_are_finished_by_the_next_one(
         return run(self, sql, parameters)
 
     with monkeypatch.context() as patch, place.open(clock=clock) as target:
-        patch.setattr(DbApiSession, "run", failing)
+        patch.setattr(MysqlEngine, "run", failing)
         try:
             target.prepare()
         except WarehouseError:
@@ -119,5 +118,5 @@ def test_tables_that_were_half_made_are_finished_by_the_next_one(
     with place.open(clock=clock) as target:
         assert keyed(place, target) == wanted(place)
         assert rows(target, 'select count(*) from "change_counter"') == [(1,)]
-        inserted = target.land([entries(1, 2, seconds=9), tags(1, seconds=9)])
-        assert inserted in (Landed(inserted=3), Landed(inserted=1, unchanged=1, updated=1))
+        inserted = target.load([entries(1, 2, seconds=9), tags(1, seconds=9)])
+        assert inserted in (LoadResult(inserted=3), LoadResult(inserted=1, unchanged=1, updated=1))

@@ -13,14 +13,14 @@ from support.toggl_rows import NOON, WORKSPACE
 from support.unusual_values import COMMON, TIMES, ObjectForms, literals_for, object_with
 from support.warehouses import WarehouseLocation, rows
 
-from airflow_provider_toggl.core.load.days import find_days, find_fact_days
-from airflow_provider_toggl.core.load.dialects import ANSI
-from airflow_provider_toggl.core.load.event_shapes import EVENTS
-from airflow_provider_toggl.core.load.events import decode_events
-from airflow_provider_toggl.core.load.records import MANY_REJECTED, Batch, Observation, decode_page
-from airflow_provider_toggl.core.load.records import Told as OfEvents
-from airflow_provider_toggl.core.load.schemas import TABLES
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
+from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES
+from airflow_provider_toggl.core.load.decode.events import decode_events
+from airflow_provider_toggl.core.load.decode.records import MANY_REJECTED, Observation, RecordBatch, decode_page
+from airflow_provider_toggl.core.load.decode.records import Attribution as OfEvents
+from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI
+from airflow_provider_toggl.core.load.merging.changed_days import find_days, find_fact_days
+from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync.redrive import land_rejected
 
 ZONES = ["Pacific/Pago_Pago", "Pacific/Kiritimati"]
@@ -34,7 +34,7 @@ KEYS = {
 def corpus() -> list[ObjectForms]:
     types = {
         (entity, key): field.type
-        for entity, shape in EVENTS.items()
+        for entity, shape in EVENT_SHAPES.items()
         for field in shape.payload.fields
         for key in field.keys
     }
@@ -46,7 +46,7 @@ def corpus() -> list[ObjectForms]:
 CORPUS = corpus()
 
 
-def pages() -> list[Batch]:
+def pages() -> list[RecordBatch]:
     """Return the corpus as lists and reports tell it, in pages so small that none is taken for broken as a whole."""
     texts = [(told.stream, text) for told in CORPUS for text in (told.page, told.report) if text is not None]
     batches = []
@@ -58,12 +58,12 @@ def pages() -> list[Batch]:
     return batches
 
 
-def land_and_look(target: SqlTarget, batches: list[Batch]) -> dict[str, int]:
+def land_and_look(target: Warehouse, batches: list[RecordBatch]) -> dict[str, int]:
     """Land batches with history and changed days, in one zone and then the other; return what is there."""
     target.keep_history(True)
     for zone in ZONES:
         target.set_timezone(zone)
-        target.land(batches, note_days=True)
+        target.load(batches, collect_days=True)
         with target.transaction() as session:
             # Before and after, engines and this package know other offsets of some zones.
             days = {day for _, day in find_fact_days(session) if 2000 <= day.year < 2040}
@@ -77,18 +77,20 @@ def land_and_look(target: SqlTarget, batches: list[Batch]) -> dict[str, int]:
     return target.counts() | {"rejected": rows(target, 'select count(*) from "rejected_records"')[0][0]}
 
 
-def with_short_texts(batch: Batch) -> Batch:
+def with_short_texts(batch: RecordBatch) -> RecordBatch:
     """Return a batch without texts that the columns of an engine that is not known cannot hold."""
     kept = pa.array([True] * batch.rows, pa.bool_())
     for field in batch.table.schema:
         if pa.types.is_string(field.type):
             sizes = pc.fill_null(pc.utf8_length(batch.table[field.name].combine_chunks()), 0)
-            kept = pc.and_(kept, pc.less(sizes, ANSI.raw_limit))
-    told = batch.told and OfEvents(batch.told.actor_ids.filter(kept), batch.told.actions.filter(kept))
-    return replace(batch, table=batch.table.filter(kept), told=told)
+            kept = pc.and_(kept, pc.less(sizes, ANSI.rejected_limit))
+    told = batch.attribution and OfEvents(
+        batch.attribution.actor_ids.filter(kept), batch.attribution.actions.filter(kept)
+    )
+    return replace(batch, table=batch.table.filter(kept), attribution=told)
 
 
-def expected(batches: list[Batch]) -> dict[str, Any]:
+def expected(batches: list[RecordBatch]) -> dict[str, Any]:
     ids: dict[str, set[int]] = {stream: set() for stream in TABLES}
     for batch in batches:
         ids[batch.stream] |= set(batch.table["id"].to_pylist())
@@ -97,7 +99,7 @@ def expected(batches: list[Batch]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", ["pages", "events"])
-def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: WarehouseLocation, way: str) -> None:
+def test_every_engine_loads_decoded_rows_and_stores_rejected_records(place: WarehouseLocation, way: str) -> None:
     batches = pages() if way == "pages" else list(decode_events([told.event for told in CORPUS]).batches)
     if place.engine == "ansi":
         batches = [with_short_texts(batch) for batch in batches]
@@ -113,11 +115,11 @@ def test_the_corpus_has_both_rows_and_rejected_records_of_each_type() -> None:
     decided = Counter(
         (batch.stream, batch.rows > 0) for told in CORPUS for batch in decode_events([told.event]).batches
     )
-    assert min(decided[stream, landed] for stream in ("time_entries", "projects") for landed in (True, False)) > 20
+    assert min(decided[stream, loaded] for stream in ("time_entries", "projects") for loaded in (True, False)) > 20
     assert len(CORPUS) > len(COMMON) + len(TIMES)
 
 
-def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_no_landing(
+def test_entries_that_earlier_versions_loaded_at_the_ends_of_the_calendar_stop_no_load(
     place: WarehouseLocation,
 ) -> None:
     entry = '{"id": %d, "start": "2026-01-01T08:00:00Z", "stop": null, "duration": 0, "at": "2026-01-01T08:00:00Z"}'
@@ -125,7 +127,7 @@ def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_n
     later = page.replace(b'"at": "2026-01-01T08:00:00Z"', b'"at": "2026-01-02T08:00:00Z"')
     with place.open() as target:
         target.set_timezone(ZONES[0])
-        target.land([decode_page("time_entries", page, Observation(WORKSPACE, NOON))])
+        target.load([decode_page("time_entries", page, Observation(WORKSPACE, NOON))])
         zero = "0001-01-01T00:00:00.000000Z" if place.engine == "sqlite" else "0001-01-01 00:00:00"
         last = "9999-12-31T23:59:59.000000Z" if place.engine == "sqlite" else "9999-12-31 23:59:59"
         with target.transaction() as session:
@@ -135,5 +137,5 @@ def test_entries_that_earlier_versions_landed_at_the_ends_of_the_calendar_stop_n
             target.set_timezone(zone)
         with target.transaction() as session:
             assert len({day for _, day in find_fact_days(session)}) == 1
-        landed = target.land([decode_page("time_entries", later, Observation(WORKSPACE, NOON))], note_days=True)
-        assert landed.updated == 3
+        loaded = target.load([decode_page("time_entries", later, Observation(WORKSPACE, NOON))], collect_days=True)
+        assert loaded.updated == 3

@@ -1,0 +1,1 @@
+"""JSON of pages and webhooks to typed record batches."""

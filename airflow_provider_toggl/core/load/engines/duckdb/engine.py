@@ -1,0 +1,224 @@
+"""The DuckDB engine: one file, which one process has open at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from airflow_provider_toggl.core.clock import Clock, SystemClock
+from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
+from airflow_provider_toggl.core.load.engines.contract import Engine
+from airflow_provider_toggl.core.load.engines.dialect import (
+    ZONE_JOIN,
+    Dialect,
+    FactColumns,
+    quote,
+    whole_number_text,
+)
+from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, run, translate_error
+from airflow_provider_toggl.core.load.merging import rule
+from airflow_provider_toggl.core.load.queries import load_queries
+from airflow_provider_toggl.core.load.tables.schemas import TableSchema
+from airflow_provider_toggl.core.load.warehouse import Warehouse
+
+_TAG_NAMES = 'cross join (select map(list("id"), list("name")) as "names" from "tags") as tag'
+
+DUCKDB = Dialect(
+    name="DuckDB",
+    types={
+        "bigint": "bigint",
+        "boolean": "boolean",
+        "text": "varchar",
+        "double": "double",
+        "timestamp": "timestamp with time zone",
+        "date": "date",
+        "bigint_list": "bigint[]",
+        "json": "json",
+        "word": "varchar",
+        "key": "varchar",
+    },
+    facts=FactColumns(
+        local_date='cast(timezone(zone."value", entry."start") as date)',
+        tag_names='list_transform(entry."tag_ids", lambda tag_id: map_extract_value(tag."names", tag_id))',
+        hours='entry."duration" / 3600.0',
+        joins=f"{ZONE_JOIN}\n    {_TAG_NAMES}",
+    ),
+    texts={
+        "timestamp": "cast(epoch_us({0}) as varchar)",
+        "double": whole_number_text("bigint", "varchar"),
+    },
+    instant_text="strftime(make_timestamp(epoch_us({0})), '%Y-%m-%dT%H:%M:%SZ')",
+    cast="cast({0} as {1})",
+    # Its index over keys without order costs as much as all the rest of a load; one writer at a time keeps them unique.
+    has_version_key=False,
+    has_zones=True,
+    has_lists=True,
+)
+
+_SETTINGS: dict[str, str | int | bool] = {
+    "preserve_insertion_order": False,
+    # Another session of this process may have set these for all.
+    "default_order": "ASC",
+    "default_null_order": "NULLS LAST",
+    "default_collation": "",
+    "integer_division": False,
+    "ieee_floating_point_ops": True,
+    # All that is used is built in; a warehouse must not depend on a download.
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "TimeZone": "UTC",
+}
+_QUERIES = load_queries("engines/duckdb/statements")
+
+
+class DuckdbEngine(Engine):
+    """Loads into a DuckDB file.
+
+    The file is opened at the first call and kept open for ``hold_seconds`` at least, over several calls: opening and
+    closing cost as much as loading thousands of rows. The first call that ends after that closes it for others.
+
+    :param path: the database file; it is created if it does not exist.
+    :param schema: the schema of all tables and views.
+    :param lock_timeout: seconds to wait for another process that has the file open.
+    :param clock: the clock, replaced in tests.
+    :param hold_seconds: seconds to keep the file open over calls.
+    :param memory_limit: the memory that DuckDB may use.
+    :param threads: the cores that DuckDB may use.
+    """
+
+    dialect = DUCKDB
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        schema: str = "toggl",
+        lock_timeout: float = 300.0,
+        clock: Clock | None = None,
+        hold_seconds: float = 2.0,
+        memory_limit: str = "160MB",
+        threads: int = 1,
+    ) -> None:
+        super().__init__(schema, str(path), lock_timeout)
+        settings = {"memory_limit": memory_limit, "threads": threads, **_SETTINGS}
+        self._file = DuckdbFile(Path(path), lock_timeout, clock or SystemClock(), settings)
+        self._hold_seconds = hold_seconds
+        self._is_in_schema = False
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open connection."""
+        return self._file.open()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has the file open."""
+        return self._file.is_open
+
+    def exists(self) -> bool:
+        """Return whether the file exists."""
+        return self._file.path.exists()
+
+    def open(self) -> None:
+        """Open the file, waiting for other processes, and make the schema current where it exists."""
+        self._file.open()
+        self._is_in_schema = bool(self.run(_QUERIES["find_schema"], [self.schema])[0][0])
+        if self._is_in_schema:
+            self.run(f"use {self._qualified_schema()}")
+
+    def release(self, force: bool) -> None:
+        """Close the file for others when it was open for ``hold_seconds``, or by force."""
+        if force or self._file.held_seconds >= self._hold_seconds:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def begin(self, *, writing: bool) -> None:
+        """Begin a transaction; having the file open keeps other processes from writing."""
+        self.run("begin transaction")
+
+    def commit(self, *, writing: bool) -> None:
+        """Commit the transaction."""
+        self.run("commit")
+
+    def rollback(self) -> None:
+        """Roll the transaction back."""
+        self.run("rollback")
+
+    def has_tables(self) -> bool:
+        """Return whether the schema has our tables."""
+        return self._is_in_schema and bool(self.run(_QUERIES["find_tables"])[0][0])
+
+    def make_schema(self) -> None:
+        """Create the schema if it does not exist, and make it current."""
+        self.run(f"create schema if not exists {self._qualified_schema()}")
+        self.run(f"use {self._qualified_schema()}")
+        self._is_in_schema = True
+
+    def check_zone(self, timezone: str) -> None:
+        """Refuse a time zone that DuckDB does not know."""
+        try:
+            self.run(_QUERIES["check_timezone"], [timezone])
+        except duckdb.Error:
+            raise ConfigurationError(f"DuckDB knows no time zone {timezone!r}.") from None
+
+    def translate(self, error: BaseException) -> WarehouseError | None:
+        """Return an error of DuckDB as one of this package."""
+        return translate_error(self._file.path, error) if isinstance(error, duckdb.Error) else None
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement to its end and return its rows."""
+        return run(self.connection, sql, parameters)
+
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each row of parameters."""
+        for row in rows:
+            self.run(sql, row)
+
+    def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return the result of a query."""
+        return self.connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    def count_stored(self, table: TableSchema, rows: pa.Table) -> int:
+        """Return how many stored rows have a key of the given rows."""
+        self.stage(table, rows)
+        try:
+            return int(self.run(rule.count_stored(table))[0][0])
+        finally:
+            self.unstage()
+
+    def insert(self, table: TableSchema, rows: pa.Table) -> None:
+        """Insert rows of which no key is stored."""
+        self.stage(table, rows)
+        try:
+            self.run(rule.insert_new(table, DUCKDB))
+        finally:
+            self.unstage()
+
+    def stage(self, table: TableSchema, rows: pa.Table) -> None:
+        """Let statements read the Arrow table where it is."""
+        self.connection.register(rule.INCOMING, rows)
+
+    def unstage(self) -> None:
+        """Remove the staged rows."""
+        self.connection.unregister(rule.INCOMING)
+
+    def _qualified_schema(self) -> str:
+        """Return the schema's name with its catalog, since a file ``toggl.duckdb`` is a catalog ``toggl`` itself."""
+        catalog = self.run("select current_database()")[0][0]
+        return f"{quote(catalog)}.{quote(self.schema)}"
+
+
+def build_duckdb_warehouse(path: str | os.PathLike[str], *, clock: Clock | None = None, **options: Any) -> Warehouse:
+    """Return the warehouse in a DuckDB file; nothing is opened yet.
+
+    :param options: those of :class:`DuckdbEngine`.
+    """
+    return Warehouse(DuckdbEngine(path, clock=clock, **options), clock=clock)

@@ -1,0 +1,1 @@
+"""PostgreSQL: rows come in by binary COPY."""

@@ -1,0 +1,1 @@
+"""The warehouse's tables and views: schemas, migrations, time zones and stored state."""

@@ -1,0 +1,186 @@
+"""What a column takes is decided once: the same of a list, a report and an event, alone and beside wrong rows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import unusual_values
+from support.toggl_rows import NOON, WORKSPACE
+from support.unusual_values import COMMON, OBJECTS, TIMES, literals_for, object_with
+
+from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES, Unreadable
+from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, STREAM_BY_ENTITY
+from airflow_provider_toggl.core.load.decode.events import decode_events
+from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
+from airflow_provider_toggl.core.load.tables.schemas import TABLES
+
+OBSERVATION = Observation(WORKSPACE, NOON)
+# Told by the envelope of an event, and by when a list was asked for.
+TOLD_OTHERWISE = {"observed_at", "seen_at"}
+IN_REPORTS_ALONE = {"hourly_rate_cents", "billable_amount_cents", "currency"}
+FIELDS = [
+    (entity, key, field.type)
+    for entity, shape in EVENT_SHAPES.items()
+    for field in shape.payload.fields
+    for key in field.keys
+]
+
+Decision = dict[str, Any] | str
+"""A row, or the reason for which there is none."""
+
+
+def decide(batches: tuple[RecordBatch, ...]) -> Decision:
+    (batch,) = batches
+    assert batch.rows + len(batch.rejected) == 1
+    if batch.rejected:
+        return batch.rejected[0].reason.removeprefix("payload.").removeprefix("time_entries[0].")
+    return {name: value for name, value in batch.table.to_pylist()[0].items() if name not in TOLD_OTHERWISE}
+
+
+def of_page(stream: str, *rows: bytes) -> RecordBatch:
+    return decode_page(stream, b"[" + b",".join(rows) + b"]", OBSERVATION)
+
+
+def without(decision: Decision, names: set[str]) -> Decision:
+    return decision if isinstance(decision, str) else {k: v for k, v in decision.items() if k not in names}
+
+
+def renamed(reason: Decision, key: str) -> Decision:
+    """Return a reason in which a list's own word for a field is that of webhooks."""
+    if not isinstance(reason, str):
+        return reason
+    name, colon, rest = reason.partition(": ")
+    words = {**unusual_values.USER_KEYS, **unusual_values.REPORT_KEYS}
+    return f"{key}{colon}{rest}" if words.get(key) == name else reason
+
+
+@pytest.mark.parametrize(("entity", "key", "type_"), FIELDS)
+def test_a_list_a_report_and_an_event_decide_the_same_of_every_value(entity: str, key: str, type_: str) -> None:
+    for literal in literals_for(type_):
+        if key == "id" and literal == "null":
+            continue  # An event has the id in its metadata too.
+        if (entity, key, literal) == ("workspace_user", "name", "null"):
+            continue  # A list may have users without a name; an event without one tells ids only.
+        told = object_with(entity, key, literal)
+        by_event, by_list = decide(decode_events([told.event]).batches), decide((of_page(told.stream, told.page),))
+        different = {"updated_at"} if entity == "workspace_user" else set[str]()
+        if key != "at" or not different:
+            assert without(by_event, different) == without(renamed(by_list, key), different), literal[:80]
+        if told.report is not None:
+            by_report = decide((of_page(told.stream, told.report),))
+            if literal != "null" and (literal not in ('""', '" "') or key != "stop"):
+                assert without(renamed(by_report, key), IN_REPORTS_ALONE) == without(by_event, IN_REPORTS_ALONE)
+        if isinstance(by_event, str):
+            assert by_event.startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize(("entity", "key", "type_"), FIELDS)
+def test_a_row_is_read_the_same_alone_and_beside_one_that_is_wrong(entity: str, key: str, type_: str) -> None:
+    for literal in literals_for(type_):
+        told = object_with(entity, key, literal)
+        wrong = b'{"id": "wrong", "name": "x"}'
+        good = object_with(entity, "at", json.dumps(unusual_values.AT), id_=2)
+        for text in filter(None, (told.page, told.report)):
+            alone, beside = of_page(told.stream, text), of_page(told.stream, good.page, text, wrong, good.page)
+            table = beside.table.slice(1, alone.rows)
+            assert table.equals(alone.table), literal[:80]
+            assert [one.reason for one in beside.rejected[: len(alone.rejected)]] == [
+                one.reason for one in alone.rejected
+            ]
+            assert beside.rows == alone.rows + 2
+        (batch,) = decode_events([good.event, told.event]).batches
+        assert batch.rows + len(batch.rejected) == 2
+        assert (batch.table["id"].to_pylist() or [None])[0] is not None
+
+
+@pytest.mark.parametrize("key", ["group_id", "id", "name", "users", "workspaces", "at", "server_deleted_at"])
+def test_every_value_in_a_group_is_loaded_or_rejected_and_its_neighbours_are_loaded(key: str) -> None:
+    good = {"group_id": 2, "name": "G", "users": [{"user_id": 5}], "workspaces": [7]}
+    for literal in COMMON + TIMES:
+        odd = unusual_values.put(json.dumps({**good, key: unusual_values.MARK}).encode(), literal)
+        batch = of_page("groups", json.dumps(good).encode(), odd)
+        assert batch.table.slice(0, 1).to_pylist()[0]["user_ids"] == [5]
+        assert batch.rows + len(batch.rejected) == 2
+        assert all(one.reason.startswith(f"{key}: ") for one in batch.rejected)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["[]", "[1]", "5", "null", '"x"', "true", "NaN", "1e999", '"\\ud800"', "[" * 50_000 + "]" * 50_000]
+)
+@pytest.mark.parametrize("stream", TABLES)
+def test_a_row_that_is_no_object_takes_no_other_with_it(stream: str, wrong: str) -> None:
+    good = {
+        "id": 1,
+        "name": "x",
+        "group_id": 1,
+        "project_id": 1,
+        "start": unusual_values.AT,
+        "duration": 1,
+        "at": unusual_values.AT,
+    }
+    batch = of_page(stream, json.dumps(good).encode(), wrong.encode(), json.dumps(good).encode())
+    assert (batch.rows, len(batch.rejected)) == (2, 1)
+    assert "is not an object" in batch.rejected[0].reason or "nested too deep" in batch.rejected[0].reason
+
+
+@pytest.mark.parametrize("stream", TABLES)
+def test_a_field_nested_without_end_rejects_its_row_alone(stream: str) -> None:
+    good = b'{"id": 1, "group_id": 1, "name": "x", "project_id": 1, "at": "%s", "start": "%s", "duration": 1}' % (
+        unusual_values.AT.encode(),
+        unusual_values.AT.encode(),
+    )
+    deep = good[:-1] + b', "deep": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    batch = of_page(stream, good, deep, good)
+    assert (batch.rows, [one.reason for one in batch.rejected]) == (2, ["it is nested too deep"])
+
+
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.datetimes().map(str),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+INSTANTS = st.tuples(st.datetimes(), st.sampled_from(["Z", "z", "+00:00", "-12:00", "+14:00", "+0530", " Z", ""])).map(
+    lambda parts: parts[0].isoformat(sep="T") + parts[1]
+)
+DATES = st.dates().map(str) | st.from_regex(r"\d{4}-?(\d\d|W\d\d)-?\d{1,2}", fullmatch=True)
+
+
+@settings(max_examples=300)
+@given(place=st.sampled_from(FIELDS), value=JSON_VALUES | INSTANTS | DATES)
+def test_any_value_is_decided_the_same_by_a_list_and_by_an_event(place: tuple[str, str, str], value: Any) -> None:
+    entity, key, _ = place
+    if (key in ("id", "name") and value is None) or (entity == "workspace_user" and key == "at"):
+        return
+    told = object_with(entity, key, json.dumps(value))
+    by_event, by_list = decide(decode_events([told.event]).batches), decide((of_page(told.stream, told.page),))
+    assert without(by_event, {"updated_at"}) == without(renamed(by_list, key), {"updated_at"})
+    assert not isinstance(by_event, str) or by_event.startswith(f"{key}: ")
+
+
+@settings(max_examples=200)
+@given(type_=st.sampled_from(sorted(COLUMN_TYPES)), value=JSON_VALUES | INSTANTS | DATES)
+def test_what_a_whole_column_is_converted_to_is_what_each_value_is_parsed_to(type_: str, value: Any) -> None:
+    import msgspec
+    import pyarrow as pa
+
+    column_type = COLUMN_TYPES[type_]
+    try:
+        decoded = msgspec.json.decode(json.dumps(value).encode(), type=column_type.field)
+        converted = column_type.convert([decoded], 1).to_pylist()[0]
+    except (msgspec.DecodeError, UnicodeDecodeError, pa.ArrowInvalid, Unreadable):
+        return
+    if value is not None and type_ != "json":
+        assert converted == column_type.parse(value)
+    elif value is not None:
+        assert json.loads(converted) == value
+
+
+def test_every_stream_of_events_is_in_the_corpus() -> None:
+    assert OBJECTS.keys() == STREAM_BY_ENTITY.keys()
+    assert {field.type for shape in EVENT_SHAPES.values() for field in shape.payload.fields} | {"members"} == {
+        *COLUMN_TYPES
+    }

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+from support.servers import mariadb as mariadb_support
+from support.servers.mariadb import PASSWORD, MariadbServer
+from support.toggl_rows import at, entries, tags
+from support.warehouses import WarehouseLocation
+
+from airflow_provider_toggl.core.errors import WarehouseError, WarehouseLocked, WarehouseReadOnly
+from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
+from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
+from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
+
+pytestmark = pytest.mark.xdist_group("mariadb")
+
+
+class OperationalError(Exception):
+    """As a driver of MySQL raises it."""
+
+
+class Error(OperationalError):
+    """As PEP 249 names it."""
+
+
+@pytest.fixture
+def server(mariadb: MariadbServer) -> MariadbServer:
+    return mariadb
+
+
+@pytest.mark.parametrize("schema", ["select", "Mein Schema", 'quoted "twice"', "äöü"])
+def test_a_database_may_have_any_name(server: MariadbServer, schema: str) -> None:
+    with WarehouseLocation("mysql", str(server.port), schema).open() as target:
+        assert target.load([entries(1, 1, 2)]).inserted == 2
+        assert target.load([entries(1, 2, seconds=1, description="new")]).updated == 2
+
+
+def test_a_user_that_may_not_make_a_database_uses_one_that_is_there(server: MariadbServer) -> None:
+    server.execute("create user clerk@'%' identified by 'secret-of-clerk'")
+    api = DbApi(lambda: mariadb_support.connect(server.port, "clerk", "secret-of-clerk"), "%s", "here")
+    with Warehouse(MysqlEngine(api, schema="of_clerk")) as target:
+        with pytest.raises(WarehouseReadOnly, match="let an administrator create it"):
+            target.prepare()
+        server.execute("create database of_clerk", "grant all on of_clerk.* to clerk@'%'")
+        assert target.load([tags(1)]).inserted == 1
+
+
+def test_a_writer_that_takes_too_long_is_an_error(server: MariadbServer) -> None:
+    place = WarehouseLocation("mysql", str(server.port), "busy")
+    with place.open() as one, place.open(lock_timeout=1) as two:
+        one.prepare()
+        with one.transaction():
+            assert two.counts()["tags"] == 0
+            with pytest.raises(WarehouseLocked, match="'busy' is in use"):
+                two.load([tags(1)])
+        assert two.load([tags(1)]).inserted == 1
+
+
+def test_no_message_has_the_password(server: MariadbServer) -> None:
+    for port, password in ((server.port, "wrong" + PASSWORD), (1, PASSWORD)):
+        api = DbApi(lambda port=port, password=password: mariadb_support.connect(port, "toggl", password), "%s", "x")  # type: ignore[misc]
+        with pytest.raises(WarehouseError) as told:
+            Warehouse(MysqlEngine(api)).prepare()
+        assert PASSWORD not in f"{told.value}{told.value.__cause__}"
+
+
+def delete_while_the_server_dies(target: Warehouse, server: MariadbServer) -> None:
+    with target.transaction() as session:
+        session.run('delete from "tags"')
+        server.restart(signal.SIGKILL)
+        session.run("select 1")
+
+
+def test_a_server_that_dies_rolls_back_one_load_and_the_next_one_continues(server: MariadbServer) -> None:
+    target = WarehouseLocation("mysql", str(server.port), "dying").open()
+    with target:
+        progress = Progress("tags", "7", None, "1", 1, at(0))
+        target.load([tags(1)], progress)
+        with pytest.raises(WarehouseError, match="Nothing was lost"):
+            delete_while_the_server_dies(target, server)
+        state = target.find_state("tags", "7")
+        assert state is not None
+        assert (state.cursor, target.counts()["tags"]) == ("1", 1)
+        assert target.load([tags(1, 2, seconds=1)], progress) == LoadResult(inserted=1, unchanged=1)
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "meaning", "words"),
+    [
+        (1205, "Lock wait timeout", WarehouseLocked, "Nothing was lost"),
+        (1044, "Access denied", WarehouseReadOnly, "all rights on the database 'toggl'"),
+        (1290, "--read-only", WarehouseReadOnly, "name the primary one"),
+        (2013, "Lost connection\nto a server", WarehouseError, "the next run continues"),
+        (1064, "Syntax", WarehouseError, "here: (1064"),
+    ],
+)
+def test_an_error_of_mysql_says_what_to_do(number: int, text: str, meaning: type[WarehouseError], words: str) -> None:
+    error = MysqlEngine(DbApi(lambda: None, "%s", "here")).translate(Error(number, text))
+    assert type(error) is meaning
+    assert words in str(error)
+    assert "\n" not in str(error)
