@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync import drain
 
 
-class _PrintingTarget(build_duckdb_warehouse):
+class _PrintingWarehouse(Warehouse):
     """A warehouse that prints each load."""
 
     def load(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
@@ -25,7 +25,8 @@ def main(store_path: str, warehouse: str) -> None:
     """Drain a store into a warehouse."""
     drain.BATCH_EVENTS, drain.CHUNK = 60, 30
     # The file is released after each batch, as if others waited for it.
-    with SqliteEventStore(Path(store_path)) as store, _PrintingTarget(Path(warehouse), hold_seconds=0) as target:
+    engine = DuckdbEngine(Path(warehouse), hold_seconds=0)
+    with SqliteEventStore(Path(store_path)) as store, _PrintingWarehouse(engine) as target:
         print(drain.Drain(store, target, drain.DrainRequest("default", "test")).run(), flush=True)
 
 

@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.load.decode.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
 from airflow_provider_toggl.core.load.merging import rule
-from airflow_provider_toggl.core.load.sql_target import SqlTarget
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -53,7 +53,7 @@ def absent(id_: int = 1, *, seconds: float) -> RecordBatch:
     return RecordBatch("time_entries", pa.Table.from_pylist([row], schema=ARROW_SCHEMAS["time_entries"]))
 
 
-def changes(target: SqlTarget, id_: int = 1) -> list[tuple[Any, ...]]:
+def changes(target: Warehouse, id_: int = 1) -> list[tuple[Any, ...]]:
     """Return the changes of an entry: kind, field, old value, new value, seconds after noon, user."""
     sql = (
         'select "kind", "field", "old_value", "new_value", "changed_at", "changed_by" from "time_entry_changes" '
@@ -69,7 +69,7 @@ def kept(target: Warehouse) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]
     return rows(target, every), sorted(rows(target, view), key=repr)
 
 
-def contradictions(target: SqlTarget) -> list[tuple[Any, ...]]:
+def contradictions(target: Warehouse) -> list[tuple[Any, ...]]:
     """Return the entries whose last version differs from their row, or whose last change has another state."""
     fields = ("user_id", "project_id", "description", "billable", "start", "stop", "duration")
     same = " and ".join(f'(v."{name}" = e."{name}" or v."{name}" is null and e."{name}" is null)' for name in fields)

@@ -1,4 +1,4 @@
-"""A workspace with a random hihistory: changes, deliveries, pulls and reconciliations, and every kind of fault.
+"""A workspace with a random history: changes, deliveries, pulls and reconciliations, and every kind of fault.
 
 The seed alone decides what happens. In the end, one reconciliation must bring the warehouse to the truth.
 """
@@ -30,7 +30,7 @@ from airflow_provider_toggl.sandbox.mutate import KINDS, mutate
 from airflow_provider_toggl.sandbox.workspace.truth import truth
 from airflow_provider_toggl.sandbox.workspace.world import World
 
-OpenTarget = Callable[[], Warehouse]
+OpenWarehouse = Callable[[], Warehouse]
 
 ZONES = ("Europe/Berlin", "America/New_York", "Pacific/Auckland", "UTC", "Asia/Kolkata")
 LISTS = tuple(stream for stream in STREAMS if stream != "time_entries")
@@ -73,13 +73,13 @@ def settings_of(chance: random.Random) -> dict[str, Any]:
 class Model:
     """One workspace, its receiver and its warehouse.
 
-    :param open_target: opens the warehouse, as a task does.
+    :param open_warehouse: opens the warehouse, as a task does.
     """
 
     host: SandboxHost
     receiver: ReceiverThread
     folder: Path
-    open_warehouse: OpenTarget
+    open_warehouse: OpenWarehouse
     seed: int
     history: list[str] = field(default_factory=list)
 
@@ -129,7 +129,7 @@ class Model:
 
     def wrong(self) -> list[str]:
         """Return how the live rows of the warehouse differ from the truth."""
-        with self.open_target() as target:
+        with self.open_warehouse() as target:
             words = wrong(self.world, target)
         # Entries that were moved to before the first day are not read.
         before = [row["id"] for row in truth(self.world, "time_entries") if row["start"] < SINCE]
@@ -164,7 +164,7 @@ class Model:
 
     def drain(self) -> None:
         """Load the received events."""
-        with SqliteEventStore(self.events) as store, self.open_target() as target:
+        with SqliteEventStore(self.events) as store, self.open_warehouse() as target:
             # For a removed user, ids alone do not identify the user.
             Drain(store, target, DrainRequest("default", "model")).run()
 

@@ -1,6 +1,7 @@
-"""Warehouses of each engine, which other processes can open too.
+"""Warehouses of each engine for tests: places that can be opened again, also by other processes.
 
-As a program (``python -m support.warehouses``) it loads pages with their progress, and prints the number of each.
+As a program (``python -m support.warehouses``) it loads pages one after another, each with its progress, and prints
+the number of each.
 """
 
 from __future__ import annotations
@@ -43,8 +44,11 @@ class WarehouseLocation:
     where: str
     schema: str = "toggl"
 
-    def open(self, **options: Any) -> SqlTarget:
-        """Return the warehouse; a file is released to other processes after each call."""
+    def open(self, *, clock: Clock | None = None, **options: Any) -> Warehouse:
+        """Return the warehouse; it lets others write after each call.
+
+        :param options: those of the engine.
+        """
         options = {"schema": self.schema, "lock_timeout": 60, **options}
         return Warehouse(self.build_engine(clock, **options), clock)
 
@@ -53,30 +57,27 @@ class WarehouseLocation:
         if self.engine == "duckdb":
             return DuckdbEngine(self.where, clock=clock, **{"hold_seconds": 0, **options})
         if self.engine == "postgres":
-            return build_postgres_warehouse(self.where, **options)
-        return DbApiTarget(self.api(), **options)
-
-    def api(self) -> DbApi:
-        """Return the DB-API access to the warehouse, as Airflow's hook gives it."""
+            return PostgresEngine(self.where, **options)
         if self.engine == "sqlite":
             return SqliteEngine(
                 DbApi(lambda: sqlite3.connect(f"file:{self.where}", uri=True), "?", f"SQLite {self.where}"), **options
             )
         if self.engine == "mysql":
-            return DbApi(lambda: mariadb.connect(int(self.where)), "%s", "mysql", f"MariaDB {self.schema}")
-        # PostgreSQL in the role of an engine that the package does not know.
-        return DbApi(lambda: psycopg.connect(self.where), "%s", "ansi", f"unknown {self.schema}")
+            api = DbApi(lambda: mariadb.connect(int(self.where)), "%s", f"MariaDB {self.schema}")
+            return MysqlEngine(api, **options)
+        # An engine that the package does not know, played by one that it would know by its own driver.
+        return AnsiEngine(DbApi(lambda: psycopg.connect(self.where), "%s", f"unknown {self.schema}"), **options)
 
 
-def rows(target: SqlTarget, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Return the rows of a query as tuples."""
+def rows(target: Warehouse, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Return what a query finds as plain rows."""
     table = target.query(sql, parameters)
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_columns else []
 
 
 @contextmanager
 def loading(place: WarehouseLocation, *, first: int, pages: int, size: int) -> Iterator[subprocess.Popen[str]]:
-    """Yield a process that loads pages of time entries with their progress, and prints the number of each."""
+    """Yield a process that loads pages of entries, each with its progress, and prints the number of each."""
     order = {**asdict(place), "first": first, "pages": pages, "size": size}
     process = subprocess.Popen(
         [sys.executable, "-m", "support.warehouses", json.dumps(order)],
@@ -92,7 +93,7 @@ def loading(place: WarehouseLocation, *, first: int, pages: int, size: int) -> I
 
 
 def main(order: dict[str, Any]) -> None:
-    """Load pages; entries with equal ids are the same entries in all processes."""
+    """Load what the order says; entries of other processes with the same ids are the same entries."""
     first, size = order["first"], order["size"]
     with WarehouseLocation(order["engine"], order["where"], order["schema"]).open() as target:
         for page in range(order["pages"]):

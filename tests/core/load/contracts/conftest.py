@@ -24,7 +24,7 @@ ENGINES = [
 
 @pytest.fixture(params=ENGINES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> WarehouseLocation:
-    """A warehouse of each engine, without tables."""
+    """A place of an engine where nothing has been loaded yet."""
     if request.param == "mysql":
         return WarehouseLocation("mysql", str(request.getfixturevalue("mariadb").port), f"toggl_{next(numbers)}")
     if request.param in ("postgres", "ansi"):
