@@ -22,8 +22,8 @@ from harness.event_bodies import make_bodies
 from harness.limits import Limit, report
 
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.events import decode_events
 from airflow_provider_toggl.core.sync.drain import BATCH_EVENTS, Drain, DrainRequest

@@ -30,7 +30,8 @@ from support.event_stores import StorePlace
 from support.postgres import running_postgres
 from support.told_events import body, entry_payload, event
 
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import Subscription, Tail
 
 GROUP = 32

@@ -27,7 +27,7 @@ from support.host_store import store
 from support.package_sources import package_modules
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
 from airflow_provider_toggl.triggers.events import ARGUMENT_PARSERS, TogglEventTrigger

@@ -81,14 +81,14 @@ def _build_store(conn_id: str) -> EventStore:
 
 
 def _sqlite_store(path: Path) -> EventStore:
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore  # noqa: PLC0415 - one engine is enough
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore  # noqa: PLC0415 - one engine is enough
 
     return SqliteEventStore(path)
 
 
 def _postgres_store(connection: Connection) -> EventStore:
     try:
-        from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore  # noqa: PLC0415 - needs psycopg, an extra of the package
+        from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore  # noqa: PLC0415 - needs psycopg, an extra of the package
 
         dsn = build_dsn(connection)
     except ImportError as missing:

@@ -27,7 +27,7 @@ from support.deliveries import SECRET, event_body
 from support.many_events import FIRST_ENTITY, FIRST_EVENT
 from support.office import PASSWORDS, Office, running_office
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = [
     pytest.mark.airflow,

@@ -11,7 +11,7 @@ from support.event_worlds import Telling, drain
 from support.pulls import Workspace
 from support.sandboxes import Caller, Host, build_still_world
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.sandbox.model import TimeEntry
 from airflow_provider_toggl.sandbox.world import Change, World

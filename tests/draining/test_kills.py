@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.drains import content, fill, land_undisturbed
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 

@@ -10,7 +10,7 @@ from support.event_worlds import Telling, drain, wrong
 from support.pulls import STREAMS, Workspace
 from support.sandboxes import Host, build_still_world
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 DELETED = ("full", "ids", "null")
 KEYS = ("legacy", "newer")

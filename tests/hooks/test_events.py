@@ -14,7 +14,7 @@ from support.event_stores import new_event
 from support.postgres import running_postgres
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
-from airflow_provider_toggl.core.events.store import Appended
+from airflow_provider_toggl.core.events.model import Appended
 from airflow_provider_toggl.hooks import events
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store, resolve_store_conn_id
 

@@ -8,7 +8,7 @@ from support.host_store import store
 from support.log_lines import task_log
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
 
 pytestmark = pytest.mark.airflow

@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import Call
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.operators.replay import REPLAYED, Replay, event_from_log, replay_log
 
 START = utc(1_780_000_000.0)

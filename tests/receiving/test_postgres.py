@@ -12,7 +12,7 @@ from support.postgres import PostgresServer, running_postgres
 from support.receivers import ReceiverProcess
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 
 
 @pytest.fixture

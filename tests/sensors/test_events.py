@@ -13,7 +13,7 @@ from support.connections import Connections
 from support.log_lines import task_log
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.sensors.events import TogglEventSensor
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 

@@ -16,9 +16,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore
 
 RECEIVED = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=timezone.utc)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.connections import Connections
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 
 @pytest.fixture

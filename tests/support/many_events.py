@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 from support.deliveries import event_body
 
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.events.rows import to_microseconds
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 FIRST_EVENT = 8_000_000_000_000_000
 FIRST_ENTITY = 3_000_000_000

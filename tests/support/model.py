@@ -18,7 +18,7 @@ from support.receiver_host import ReceiverHost
 from support.sandboxes import Host, build_still_world
 
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.target import Target
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules

@@ -10,7 +10,7 @@ from support.observations import NOON, WORKSPACE, report_row
 from support.told_events import body, entry_payload, event
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.event_shapes import STREAM_OF
 
 AT = "2025-05-02T17:03:50+00:00"

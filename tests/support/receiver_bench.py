@@ -14,8 +14,8 @@ from support.deliveries import (
     ask,
 )
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import StoredEvent
+from airflow_provider_toggl.core.events.model import StoredEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.core.webhooks.handler import Limits

@@ -9,7 +9,7 @@ from typing import Any
 from support.observations import NOON, WORKSPACE, v9_entry
 
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 
 #: How long after an event its delivery was sent.
 TRANSPORT = timedelta(milliseconds=340)

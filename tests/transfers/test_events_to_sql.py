@@ -16,7 +16,7 @@ from support.told_events import body, entry_payload, event
 from support.truth import live, rows
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 
 pytestmark = pytest.mark.airflow

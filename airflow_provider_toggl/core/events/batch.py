@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import Message, parse_message
-from airflow_provider_toggl.core.events.store import NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 
 
 @dataclass(frozen=True)
-class Batch:
+class EventBatch:
     """Events that follow each other in the store, at least one.
 
     :param messages: what they say, one for each event.
@@ -25,18 +25,18 @@ class Batch:
     first_seq: int
     last_seq: int
 
-    def after(self, seq: int) -> Batch:
+    def after(self, seq: int) -> EventBatch:
         """Return what of it is after a place, itself where that is all; the place must be before its last one."""
         if seq < self.first_seq:
             return self
         start = bisect_right([event.seq for event in self.events], seq)
-        return Batch(self.events[start:], self.messages[start:], self.events[start].seq, self.last_seq)
+        return EventBatch(self.events[start:], self.messages[start:], self.events[start].seq, self.last_seq)
 
 
-def build_batch(events: Sequence[StoredEvent]) -> Batch:
+def build_event_batch(events: Sequence[StoredEvent]) -> EventBatch:
     """Return events, at least one, with what they say."""
     messages = tuple(read_message(stored.event) for stored in events)
-    return Batch(tuple(events), messages, events[0].seq, events[-1].seq)
+    return EventBatch(tuple(events), messages, events[0].seq, events[-1].seq)
 
 
 def read_message(event: NewEvent) -> Message:

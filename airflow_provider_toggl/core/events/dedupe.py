@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 
 _LONGEST = 40
 """Digits of an id that are kept as they are: twice those of 64 bits. An index of PostgreSQL takes 2,700 bytes."""

@@ -10,7 +10,7 @@ from airflow_provider_toggl.core.events.store import EventStore
 
 log = logging.getLogger(__name__)
 
-DEFAULT = "default"
+DEFAULT_STORE = "default"
 """The name, in metrics, of the store that no connection names."""
 
 
@@ -26,6 +26,6 @@ def measure_store(store: EventStore, name: str) -> None:
     except EventStoreError as error:
         log.debug("The event store cannot be measured: %s", error)
         return
-    metrics.LAST_SEQ.set(last_seq, store=name or DEFAULT)
+    metrics.LAST_SEQ.set(last_seq, store=name or DEFAULT_STORE)
     for consumer in consumers:
-        metrics.LAG.set(max(0, last_seq - consumer.seq), store=name or DEFAULT, consumer=consumer.name)
+        metrics.LAG.set(max(0, last_seq - consumer.seq), store=name or DEFAULT_STORE, consumer=consumer.name)

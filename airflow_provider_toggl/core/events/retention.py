@@ -9,9 +9,9 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
 
-SHORTEST = timedelta(days=1)
+MIN_AGE = timedelta(days=1)
 """An event that comes again after it was removed would count as new; Toggl tries for hours at most, as far as known."""
-PAUSE = 0.05
+TRANSACTION_PAUSE = 0.05
 """Seconds between two transactions, in which others write."""
 
 _AGE = re.compile(r"(\d{1,6})([hdw])", re.ASCII)
@@ -27,7 +27,7 @@ def parse_age(text: str) -> timedelta:
     if match is None:
         raise ConfigurationError(f"{text[:40]!r} is no age: write a number of hours, days or weeks as 36h, 30d or 4w.")
     age = int(match[1]) * _UNITS[match[2]]
-    if age < SHORTEST:
+    if age < MIN_AGE:
         raise ConfigurationError(
             f"Events must be kept for a day at least, not for {text.strip()}: one that Toggl sends again after it was "
             "removed would count as new."
@@ -48,4 +48,4 @@ def prune_older(store: EventStore, age: timedelta, *, clock: Clock | None = None
         removed += found
         if found < limit:
             return removed
-        clock.sleep(PAUSE)
+        clock.sleep(TRANSACTION_PAUSE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.events import STRAYS, decode_events
 from airflow_provider_toggl.core.load.records import Batch, Observation, decode_page
 from airflow_provider_toggl.core.load.session import instants_of

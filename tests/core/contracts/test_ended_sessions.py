@@ -19,8 +19,8 @@ from support.waiting import wait_until
 from support.warehouses import Place, rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
-from airflow_provider_toggl.core.events.logbook import Received
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.activity_log import DeliveryCounts
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
 from airflow_provider_toggl.core.load.target import Landed, Progress
 
@@ -209,9 +209,9 @@ def store(postgres: PostgresServer, database: str) -> Iterator[PostgresEventStor
         lambda store: store.read(0),
         lambda store: store.wait(0, 5),
         lambda store: store.commit("reader", 1),
-        lambda store: store.logbook.keep_received(Received(NOON, {("toggl_default", "stored"): 2})),
-        lambda store: store.logbook.note("name", {"a": 1}),
-        lambda store: store.logbook.sample("name", NOON, 1.0),
+        lambda store: store.activity_log.record_received(DeliveryCounts(NOON, {("toggl_default", "stored"): 2})),
+        lambda store: store.activity_log.set_status("name", {"a": 1}),
+        lambda store: store.activity_log.record_measurement("name", NOON, 1.0),
         lambda store: store.prepare(),
         lambda store: store.inspect(1.0),
     ],
@@ -223,7 +223,11 @@ def test_a_session_of_the_store_that_ended_is_not_noticed(
     # Several connections wait in the pool.
     meeting = threading.Barrier(3)
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda _: store._server.run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)))
+        list(
+            threads.map(
+                lambda _: store.engine.server.run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)
+            )
+        )
     assert sessions_in(postgres, database) >= 3
     for _ in range(3):
         end_sessions_of(postgres, database)
@@ -243,7 +247,7 @@ def test_each_code_that_ends_a_session_lets_the_work_be_done_again(store: Postgr
             db.execute(f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$")
         return len(tries)
 
-    assert store._server.run(work) == 2
+    assert store.engine.server.run(work) == 2
     assert len(set(tries)) == 2
 
 
@@ -280,5 +284,5 @@ def test_a_server_that_stays_away_is_said(postgres: PostgresServer, store: Postg
         db.execute("do $$ begin raise exception 'x' using errcode = '57P01'; end $$")
 
     with pytest.raises(EventStoreUnavailable, match="57P01") as told:
-        store._server.run(work)
+        store.engine.server.run(work)
     assert told.value.fault is DatabaseFault.CONNECTION_LOST

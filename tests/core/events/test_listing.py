@@ -12,9 +12,10 @@ from support.many_events import FIRST_ENTITY, FIRST_EVENT, fill_postgres_store, 
 from support.postgres import PostgresServer
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.listing import MOST_AT_ONCE, Delivery, DeliveryFilter, Page, list_deliveries
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.listing import MAX_BATCH, DeliveryPage, list_deliveries
+from airflow_provider_toggl.core.events.model import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 
 SECOND = timedelta(seconds=1)
@@ -41,7 +42,7 @@ def filled(store: EventStore) -> EventStore:
     return store
 
 
-def seqs(page: Page) -> list[int]:
+def seqs(page: DeliveryPage) -> list[int]:
     return [one.seq for one in page.deliveries]
 
 
@@ -102,8 +103,8 @@ def test_what_deliveries_of_a_connection_are_about_is_told_whatever_its_name_beg
     for number, conn_id in enumerate(("a", "a b", "a!", "ab", "b")):
         store.append([new_event(2 * number, conn_id=conn_id, entity="tag", action=conn_id)])
         store.append([new_event(2 * number + 1, conn_id=conn_id)])
-    assert [(kind.entity, kind.action) for kind in store.kinds("a!")] == [(None, None), ("tag", "a!")]
-    assert {kind.entity for kind in store.kinds("ab")} == {None, "tag"}
+    assert [(kind.entity, kind.action) for kind in store.list_event_types("a!")] == [(None, None), ("tag", "a!")]
+    assert {kind.entity for kind in store.list_event_types("ab")} == {None, "tag"}
     assert seqs(list_deliveries(store, DeliveryFilter("a"))) == [2, 1]
 
 
@@ -125,20 +126,24 @@ def test_a_time_has_what_was_received_then_though_clocks_of_receivers_disagree(s
 
 
 def test_an_empty_store_has_one_empty_page(store: EventStore) -> None:
-    assert list_deliveries(store, DeliveryFilter("mine", number=1)) == Page([], None, is_whole=True)
-    assert list_deliveries(store, DeliveryFilter("mine")) == Page([], None, is_whole=True)
+    assert list_deliveries(store, DeliveryFilter("mine", number=1)) == DeliveryPage([], None, is_whole=True)
+    assert list_deliveries(store, DeliveryFilter("mine")) == DeliveryPage([], None, is_whole=True)
 
 
 def test_what_retention_has_removed_is_not_looked_for(filled: EventStore) -> None:
     filled.prune(RECEIVED + 10 * SECOND)
-    assert (filled.first_seq(), filled.place_from(RECEIVED, 9), filled.place_before(RECEIVED, 9)) == (10, 10, None)
+    assert (filled.first_seq(), filled.first_seq_since(RECEIVED, 9), filled.last_seq_before(RECEIVED, 9)) == (
+        10,
+        10,
+        None,
+    )
     assert seqs(list_deliveries(filled, DeliveryFilter("mine"))) == [20, 18, 16, 14, 12, 10]
 
 
 def test_the_newest_of_each_entity_is_told_of_one_connection(filled: EventStore) -> None:
-    newest = filled.newest("mine")
+    newest = filled.find_newest_by_entity("mine")
     assert newest == {"time_entry": RECEIVED + 20 * SECOND, "project": RECEIVED + 18 * SECOND}
-    assert filled.newest("nobody") == {}
+    assert filled.find_newest_by_entity("nobody") == {}
 
 
 class LookedAt(SqliteEventStore):
@@ -146,9 +151,9 @@ class LookedAt(SqliteEventStore):
 
     rows = 0
 
-    def deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
+    def read_deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
         self.rows += len(seqs)
-        return super().deliveries(wanted, seqs)
+        return super().read_deliveries(wanted, seqs)
 
     def now(self) -> float:
         return self.rows * 1e-4
@@ -176,7 +181,7 @@ def test_a_page_costs_no_more_than_its_time_whatever_is_wanted_and_the_next_goes
     while True:
         begun = looked_at.rows
         page = list_deliveries(looked_at, wanted, before=before, now=looked_at.now)
-        assert looked_at.rows - begun <= 0.1 / 1e-4 + MOST_AT_ONCE
+        assert looked_at.rows - begun <= 0.1 / 1e-4 + MAX_BATCH
         found, pages = [*found, *seqs(page)], pages + 1
         if page.older is None:
             break
@@ -226,7 +231,7 @@ def test_postgresql_reads_no_more_than_its_indexes_lead_to(postgres: PostgresSer
         ((seen, fetched, scans),) = db.execute(query, (schema,)).fetchall()
         with PostgresEventStore(postgres.dsn, schema=schema) as store:
             assert all(list_deliveries(store, one).deliveries for one in wanted)
-            assert store.newest("toggl_default")
+            assert store.find_newest_by_entity("toggl_default")
 
         def read() -> int | None:
             # A session tells what it has read when it ends.

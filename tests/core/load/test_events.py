@@ -14,7 +14,7 @@ from support.told_events import TRANSPORT, body, entry_payload, event
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load import merge
 from airflow_provider_toggl.core.load.duckdb_file import run
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget

@@ -16,8 +16,8 @@ from support.told_events import body, entry_payload, event
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import WarehouseError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.sync import drain
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary
@@ -319,7 +319,7 @@ def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_nu
     again = store.append([replace(wrong, copy_of=first)])[-1].seq
     assert again != first
     run(store, target)
-    refused = store.logbook.refusals("toggl_default")
+    refused = store.activity_log.list_refusals("toggl_default")
     assert sorted(one.refused.seq or 0 for one in refused) == [first, again]
     assert ids(target) == [1, 2, 4, 5]
 

@@ -8,7 +8,8 @@ import pytest
 from support.deliveries import CAPTURED, CODE, PUBLISHED_PING, SECRET, STARTED_ENTRY, VALIDATION_PING, event_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.store import Appended, Mark, NewEvent
+from airflow_provider_toggl.core.events.activity_log import StatusEntry
+from airflow_provider_toggl.core.events.model import Appended, NewEvent
 from airflow_provider_toggl.core.webhooks import delivery
 from airflow_provider_toggl.core.webhooks.delivery import (
     OUTCOMES,
@@ -123,7 +124,7 @@ def test_a_validation_ping_has_a_code_to_say_again() -> None:
 
 
 def test_a_ping_to_a_validated_subscription_has_none() -> None:
-    mark = Mark(ping_mark(CONNECTION.conn_id, 6), "", NOW)
+    mark = StatusEntry(ping_mark(CONNECTION.conn_id, 6), "", NOW)
     assert read_delivery(CONNECTION, PUBLISHED_PING, NOW) == Ping(mark)
 
 

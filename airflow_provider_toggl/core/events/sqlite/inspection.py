@@ -1,4 +1,4 @@
-"""How an event store's SQLite file is kept: its disk, its journal, its pages."""
+"""The state of the event store's SQLite file: its disk, its journal, its pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.events.model import StoreFacts
 
 _MOUNTS = Path("/proc/self/mounts")
 _NETWORK = re.compile(r"(nfs\d?|cifs|smb\w*|9p|lustre|ceph|gluster\w*|afs|fuse\.(sshfs|s3fs|gcsfuse|rclone))")

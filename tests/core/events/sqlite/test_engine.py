@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.errors import (
     EventStoreTooNew,
     EventStoreUnavailable,
 )
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import Appended
+from airflow_provider_toggl.core.events.model import Appended
+from airflow_provider_toggl.core.events.sqlite.engine import MAX_ROWS, SqliteEventStore
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def fill(path: Path, count: int = 200) -> None:
 
 
 def test_commits_are_flushed_and_readers_do_not_wait_for_the_writer(store: SqliteEventStore) -> None:
-    with store._file.connection() as db:
+    with store.engine.file.connection() as db:
         settings = [db.execute(f"pragma {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert settings == ["wal", 2]
 
@@ -58,7 +58,7 @@ def test_folders_are_made_and_the_file_is_its_owner_s_alone(tmp_path: Path) -> N
 
 def test_preparing_again_asks_one_question_and_writes_nothing(store: SqliteEventStore) -> None:
     asked: list[str] = []
-    with store._file.connection() as db:
+    with store.engine.file.connection() as db:
         db.set_trace_callback(asked.append)
     store.prepare()
     assert len(asked) == 1
@@ -88,7 +88,7 @@ def test_a_store_that_another_writes_to_for_too_long_is_said_soon_and_can_be_rea
 
 def test_a_full_disk_is_said_and_what_was_being_stored_is_undone(store: SqliteEventStore) -> None:
     store.append([new_event(1)])
-    with store._file.connection() as db:
+    with store.engine.file.connection() as db:
         (pages,) = db.execute("pragma page_count").fetchone()
         db.execute(f"pragma max_page_count = {pages + 2}")
     with pytest.raises(EventStoreUnavailable, match=r"full\. Make room"):
@@ -120,7 +120,7 @@ def test_a_store_of_another_user_is_said(tmp_path: Path) -> None:
     tests = str(Path(__file__).parents[2])
     program = f"import os; os.chdir('/'); os.setgid(65534); os.setuid(65534)\n{READ_AND_WRITE}"
     # Its modules are loaded while it is still root: a checkout may be closed to others.
-    program = f"import support.event_stores\n{program}"
+    program = f"from support.event_stores import StorePlace; StorePlace('sqlite', '/none').build()\n{program}"
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder / "events.sqlite")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])},
@@ -219,13 +219,13 @@ def test_tables_of_a_later_version_are_left_alone(path: Path) -> None:
     fill(path, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("insert into schema_version values (99, 0)")
-    with SqliteEventStore(path) as store, pytest.raises(EventStoreTooNew, match=r"version 99.*knows 3\. Upgrade"):
+    with SqliteEventStore(path) as store, pytest.raises(EventStoreTooNew, match=r"version 99.*knows 4\. Upgrade"):
         store.prepare()
 
 
 def test_preparing_again_does_not_let_others_take_the_log_away(path: Path, store: SqliteEventStore) -> None:
     program = (
-        "import sys; from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore\n"
+        "import sys; from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore\n"
         "with SqliteEventStore(sys.argv[1]) as store: print([one.event.event_id for one in store.read(0)])"
     )
 
@@ -238,3 +238,45 @@ def test_preparing_again_does_not_let_others_take_the_log_away(path: Path, store
     assert read_elsewhere() == "[1]"
     store.append([new_event(2)])
     assert read_elsewhere() == "[1, 2]"
+
+
+# -- appending ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def statements(store: SqliteEventStore) -> list[str]:
+    """The first words of each statement that the store's connection runs."""
+    run: list[str] = []
+    with store.engine.file.connection() as db:
+        db.set_trace_callback(lambda text: run.append(" ".join(text.split()[:2])))
+    return run
+
+
+@pytest.mark.parametrize("size", [1, 2, MAX_ROWS])
+def test_new_events_are_one_statement(store: SqliteEventStore, statements: list[str], size: int) -> None:
+    appended = store.append([new_event(number) for number in range(1, size + 1)])
+    assert appended == [Appended(number, False) for number in range(1, size + 1)]
+    assert statements == ["insert into"]
+
+
+def test_more_of_them_are_few_statements_of_one_transaction(store: SqliteEventStore, statements: list[str]) -> None:
+    size = 3 * MAX_ROWS + 1
+    assert [one.seq for one in store.append([new_event(number) for number in range(1, size + 1)])] == [
+        *range(1, size + 1)
+    ]
+    assert statements == ["begin immediate", "select event_key,", *["insert into"] * 4, "commit"]
+
+
+def test_a_refused_statement_leaves_nothing_behind(path: Path, store: SqliteEventStore) -> None:
+    store.append([new_event(1), new_event(2)])
+    assert store.append([new_event(3), new_event(2)]) == [Appended(3, False), Appended(2, True)]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("select seq from sqlite_sequence where name = 'events'").fetchall() == [(3,)]
+        assert db.execute("select seq from events").fetchall() == [(1,), (2,), (3,)]
+
+
+def test_numbers_go_on_after_the_greatest_that_was_ever_given(path: Path, store: SqliteEventStore) -> None:
+    store.append([new_event(number) for number in range(1, 4)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("delete from events")
+    assert store.append([new_event(3), new_event(4)]) == [Appended(4, False), Appended(5, False)]

@@ -12,8 +12,8 @@ from support.event_stores import new_event
 from support.postgres import PostgresServer
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreTooNew, EventStoreUnavailable
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.events.store import Appended
+from airflow_provider_toggl.core.events.model import Appended
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def store(postgres: PostgresServer, schema: str) -> Iterator[PostgresEventStore]
 
 
 def setting(store: PostgresEventStore, name: str) -> object:
-    return store._server.run(lambda db: db.execute("select current_setting(%s)", (name,)).fetchall())[0][0]
+    return store.engine.server.run(lambda db: db.execute("select current_setting(%s)", (name,)).fetchall())[0][0]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_server_that_is_down_is_said_soon(postgres: PostgresServer, store: Pos
 def test_a_writer_that_holds_the_counter_for_too_long_is_said(
     postgres: PostgresServer, store: PostgresEventStore, schema: str
 ) -> None:
-    store._server.run(lambda db: db.execute("set lock_timeout = 200"))
+    store.engine.server.run(lambda db: db.execute("set lock_timeout = 200"))
     with psycopg.connect(postgres.dsn) as other:
         other.execute(f"select * from {schema}.counter for update")
         with pytest.raises(EventStoreUnavailable, match=r"55P03.*busy for more than 5 s"):
@@ -141,7 +141,7 @@ def test_tables_of_a_later_version_are_left_alone(
     postgres: PostgresServer, store: PostgresEventStore, schema: str
 ) -> None:
     postgres.execute(f"insert into {schema}.schema_version values (99, 0)")
-    with pytest.raises(EventStoreTooNew, match=r"version 99.*knows 3\. Upgrade"):
+    with pytest.raises(EventStoreTooNew, match=r"version 99.*knows 4\. Upgrade"):
         store.prepare()
 
 
