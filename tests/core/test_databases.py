@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.fakes import FakeClock
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 
 from airflow_provider_toggl.core.databases.contract import Database, DatabaseErrors, Session
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
@@ -31,12 +31,6 @@ STATEMENTS = {
 }
 VERSIONS = "create table {schema}.schema_version (version integer primary key, applied_at bigint not null)"
 MIGRATIONS = [[VERSIONS, "create table {schema}.parts (name text primary key)"]]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -112,10 +106,9 @@ def test_errors_are_those_of_the_part_and_name_its_database(build: Build) -> Non
         database.fetch("list")
 
 
+@pytest.mark.parametrize("build", ["sqlite"], indirect=True)  # a schema is chosen by its name
 def test_a_file_with_other_tables_is_refused(build: Build) -> None:
     database = build([["create table {schema}.other (a integer)", VERSIONS]])
-    if not isinstance(database, SqliteDatabase):
-        pytest.skip("a schema is chosen by its name")
     database.prepare()
     with pytest.raises(ConfigurationError, match="give the parts list a file of its own"):
         build().prepare()

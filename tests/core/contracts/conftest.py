@@ -4,13 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from support.mariadb import MariadbServer, find_mariadb, running_mariadb
-from support.postgres import PostgresServer, running_postgres
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,9 @@ from pathlib import Path
 
 import pytest
 from support.event_stores import StorePlace
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer
 
 from airflow_provider_toggl.core.events.store import EventStore
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server for this test process, which tests must leave running; each takes a schema of its own."""
-    with running_postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
