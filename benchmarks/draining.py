@@ -117,7 +117,7 @@ def received(body: bytes) -> NewEvent:
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity=message.oddity,
+        anomaly=message.anomaly,
     )
 
 

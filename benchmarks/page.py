@@ -78,7 +78,9 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     landed = find_landed(store) or 0
     if outcome in ("landed", "waiting"):
         about["up_to" if outcome == "landed" else "above"] = landed
-    wanted = DeliveryFilter(CONN_ID, odd=outcome == "odd", received_from=since, received_until=until, **about)
+    wanted = DeliveryFilter(
+        CONN_ID, only_anomalies=outcome == "odd", received_from=since, received_until=until, **about
+    )
     return list_deliveries(store, wanted, before=before)
 
 

@@ -81,7 +81,7 @@ def test_a_delivery_that_is_replayed_is_in_the_store_once_more_with_its_bytes_ea
     with open_event_store(CONN_ID) as store:
         first, *copies = [stored.event for stored in store.read(0)]
         assert [(one.body, one.event_id, one.entity) for one in copies] == [(first.body, 1, "time_entry")] * 2
-        assert {one.oddity for one in copies} == {"replayed from place 1 by somebody"}
+        assert {one.anomaly for one in copies} == {"replayed from place 1 by somebody"}
         # What Toggl delivers again is a duplicate all the same.
         assert store.append([new_event(1)])[0].duplicate
 
@@ -324,7 +324,7 @@ def say_it_everywhere() -> None:
     """Leave the hostile text wherever the page shows a text of others."""
     with open_event_store(CONN_ID) as store:
         body = json.dumps({"description": HOSTILE, "event_id": HOSTILE}).encode()
-        store.append([new_event(1, body=body, oddity=HOSTILE, entity=HOSTILE, action=HOSTILE)])
+        store.append([new_event(1, body=body, anomaly=HOSTILE, entity=HOSTILE, action=HOSTILE)])
         kinds = {"entity": HOSTILE, "action": HOSTILE}
         store.activity_log.record_refusals(
             [

@@ -73,7 +73,7 @@ def _parse(asked: Asked, conn_id: str) -> DeliveryFilter:
         entity=asked.entity or None,
         action=asked.action or None,
         number=int(number) if number else None,
-        odd=asked.outcome == "odd",
+        only_anomalies=asked.outcome == "odd",
         received_from=_moment(asked.since),
         received_until=_moment(asked.until),
     )

@@ -265,7 +265,7 @@ def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(
     with SqliteEventStore(office.store_path) as store:
         again = store.get(int(stored[1])).event
         assert (again.body, again.event_id) == (store.get(seq).event.body, store.get(seq).event.event_id)
-        assert again.oddity == f"replayed from place {seq} by operator"
+        assert again.anomaly == f"replayed from place {seq} by operator"
     (entry,) = audit_entries(office)[before:]
     assert entry[:2] == ("toggl_replay_delivery", "operator")
     assert json.loads(entry[2])["delivery"] == str(seq)

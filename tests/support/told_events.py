@@ -72,7 +72,7 @@ def event(raw: bytes, *, received_at: datetime | None = None, conn_id: str = "to
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity=message.oddity,
+        anomaly=message.anomaly,
     )
 
 

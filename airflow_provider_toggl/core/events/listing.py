@@ -50,7 +50,7 @@ def list_deliveries(
     """
     start = now()
     top, floor = _find_bounds(store, wanted, before)
-    by_type = wanted.number is None and not wanted.odd
+    by_type = wanted.number is None and not wanted.only_anomalies
     event_types = [one for one in store.list_event_types(wanted.conn_id) if wanted.has(one)] if by_type else []
     found: list[Delivery] = []
     batch = limit + 1

@@ -20,7 +20,7 @@ class NewEvent:
     :param action: ``created``, ``updated``, ``deleted`` or whatever the body says.
     :param entity_id: id of what changed.
     :param created_at: when it happened, by Toggl's clock; None where the body does not say.
-    :param oddity: what is unexpected about the delivery, in a few words; None where nothing is.
+    :param anomaly: what is unexpected about the delivery, in a few words; None where nothing is.
     :param copy_of: the ``seq`` of the event that this is a copy of, to be read by every consumer again; not stored.
     """
 
@@ -34,7 +34,7 @@ class NewEvent:
     action: str | None = None
     entity_id: int | None = None
     created_at: datetime | None = None
-    oddity: str | None = None
+    anomaly: str | None = None
     copy_of: int | None = None
 
 
@@ -122,7 +122,7 @@ class Delivery:
     entity_id: int | None
     created_at: datetime | None
     received_at: datetime
-    oddity: str | None
+    anomaly: str | None
     size: int
 
 
@@ -143,7 +143,7 @@ class DeliveryFilter:
     """Which deliveries of a connection to list; a field that is None does not restrict them.
 
     :param number: an id of Toggl's: the event's, or that of what changed.
-    :param odd: only deliveries about which something is unexpected.
+    :param only_anomalies: only deliveries about which something is unexpected.
     :param above: only those with a greater ``seq``; ``up_to``: none with a greater one.
     :param received_from: aware; likewise ``received_until``, which is excluded.
     """
@@ -152,7 +152,7 @@ class DeliveryFilter:
     entity: str | None = None
     action: str | None = None
     number: int | None = None
-    odd: bool = False
+    only_anomalies: bool = False
     above: int = 0
     up_to: int | None = None
     received_from: datetime | None = None

@@ -56,7 +56,7 @@ def event_to_row(event: NewEvent) -> Row:
         event.entity_id,
         to_optional_microseconds(event.created_at),
         to_microseconds(event.received_at),
-        event.oddity,
+        event.anomaly,
         zlib.crc32(event.body),
         event.body,
     )
@@ -68,7 +68,7 @@ def event_from_row(row: Row) -> StoredEvent:
     :raises EventStoreDamaged: the body is not what was stored, or another value is of the wrong type.
     """
     seq, subscription_id, event_id, conn_id, workspace_id, entity, action, entity_id, created, received, *rest = row
-    oddity, checksum, body = rest
+    anomaly, checksum, body = rest
     if not isinstance(body, bytes) or zlib.crc32(body) != checksum:
         raise _build_changed_error(seq)
     try:
@@ -83,7 +83,7 @@ def event_from_row(row: Row) -> StoredEvent:
             action=action,
             entity_id=entity_id,
             created_at=None if created is None else from_microseconds(created),
-            oddity=oddity,
+            anomaly=anomaly,
         )
     except (TypeError, ValueError, OverflowError):
         raise _build_changed_error(seq) from None
@@ -100,7 +100,7 @@ def _build_changed_error(seq: object) -> EventStoreDamaged:
 def delivery_from_row(row: Row) -> Delivery:
     """Return the delivery of a row: as for ``event_from_row``, with the size in place of checksum and body."""
     seq, subscription_id, event_id, conn_id, workspace_id, entity, action, entity_id, created, received, *rest = row
-    oddity, size = rest
+    anomaly, size = rest
     return Delivery(
         seq=seq,
         subscription_id=int(subscription_id),
@@ -112,7 +112,7 @@ def delivery_from_row(row: Row) -> Delivery:
         entity_id=entity_id,
         created_at=None if created is None else from_microseconds(created),
         received_at=from_microseconds(received),
-        oddity=oddity,
+        anomaly=anomaly,
         size=size,
     )
 
@@ -143,7 +143,7 @@ def filter_values(wanted: DeliveryFilter) -> dict[str, Any]:
         "action": wanted.action,
         "received_from": to_optional_microseconds(wanted.received_from),
         "received_until": to_optional_microseconds(wanted.received_until),
-        "only_anomalies": wanted.odd,
+        "only_anomalies": wanted.only_anomalies,
         **number_values(wanted.number),
     }
 
@@ -162,7 +162,7 @@ def escape_event(event: NewEvent) -> NewEvent:
         event,
         entity=escape_text(event.entity),
         action=escape_text(event.action),
-        oddity=escape_text(event.oddity),
+        anomaly=escape_text(event.anomaly),
     )
 
 

@@ -219,7 +219,7 @@ class EventStore:
         values = {**rows.filter_values(wanted), "before": before, "above": above, "limit": limit}
         if wanted.number is not None:
             found = self.engine.fetch("seqs_of_number", **values)
-        elif wanted.odd:
+        elif wanted.only_anomalies:
             found = self.engine.fetch("seqs_of_anomalies", **values)
         else:
             keys = [event_type.key for event_type in event_types]

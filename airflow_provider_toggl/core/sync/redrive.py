@@ -98,7 +98,7 @@ def _find_event(raw: str, observed_at: datetime) -> NewEvent | None:
         return None
     fields: dict[str, Any] = {
         name: getattr(message, name)
-        for name in ("workspace_id", "entity", "action", "entity_id", "created_at", "oddity")
+        for name in ("workspace_id", "entity", "action", "entity_id", "created_at", "anomaly")
     }
     return NewEvent(
         subscription_id=message.subscription_id,

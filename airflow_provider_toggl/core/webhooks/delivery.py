@@ -182,7 +182,7 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity="; ".join((*message.oddities, *_circumstances(connection, message, body, received_at))) or None,
+        anomaly="; ".join((*message.oddities, *_circumstances(connection, message, body, received_at))) or None,
     )
 
 

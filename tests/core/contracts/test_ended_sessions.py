@@ -19,7 +19,6 @@ from support.waiting import wait_until
 from support.warehouses import Place, rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
-from airflow_provider_toggl.core.events.activity_log import DeliveryCounts
 from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
 from airflow_provider_toggl.core.load.target import Landed, Progress
@@ -206,28 +205,21 @@ def store(postgres: PostgresServer, database: str) -> Iterator[PostgresEventStor
     "use",
     [
         lambda store: store.append([new_event(2)]),
-        lambda store: store.read(0),
         lambda store: store.wait(0, 5),
         lambda store: store.commit("reader", 1),
-        lambda store: store.activity_log.record_received(DeliveryCounts(NOON, {("toggl_default", "stored"): 2})),
-        lambda store: store.activity_log.set_status("name", {"a": 1}),
-        lambda store: store.activity_log.record_measurement("name", NOON, 1.0),
         lambda store: store.prepare(),
-        lambda store: store.inspect(1.0),
+        lambda store: store.forget_consumer("nobody"),
     ],
-    ids=["append", "read", "wait", "commit", "keep_received", "note", "sample", "prepare", "inspect"],
+    ids=["append", "wait", "transact", "prepare", "execute"],
 )
 def test_a_session_of_the_store_that_ended_is_not_noticed(
     postgres: PostgresServer, database: str, store: PostgresEventStore, use: Callable[[PostgresEventStore], Any]
 ) -> None:
     # Several connections wait in the pool.
     meeting = threading.Barrier(3)
+    run = store.engine.server.run
     with ThreadPoolExecutor(3) as threads:
-        list(
-            threads.map(
-                lambda _: store.engine.server.run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)
-            )
-        )
+        list(threads.map(lambda _: run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)))
     assert sessions_in(postgres, database) >= 3
     for _ in range(3):
         end_sessions_of(postgres, database)

@@ -56,21 +56,6 @@ def test_what_the_string_says_goes_before_what_is_usual(postgres: RealServer) ->
     server.close()
 
 
-def test_work_that_was_cut_is_done_again_once(postgres: RealServer) -> None:
-    server = PostgresServer(postgres.dsn, ERRORS, 5)
-    tries = []
-
-    def work(db: Connection) -> object:
-        tries.append(db.info.backend_pid)
-        if len(tries) == 1:
-            postgres.execute(f"select pg_terminate_backend({db.info.backend_pid})")
-        return select_one(db)
-
-    assert server.run(work) == [(1,)]
-    assert len(set(tries)) == 2
-    server.close()
-
-
 @pytest.mark.parametrize(
     ("statement", "kind", "words"),
     [

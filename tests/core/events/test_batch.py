@@ -31,4 +31,4 @@ def test_all_of_it_is_the_same_object() -> None:
 def test_an_event_that_cannot_be_read_says_so_and_no_more() -> None:
     (message,) = build_event_batch([StoredEvent(1, new_event(5, body=b"{"))]).messages
     assert (message.event_id, message.subscription_id, message.entity, message.payload) == (5, 10713, None, {})
-    assert message.oddity == "unreadable: The body is not JSON."
+    assert message.anomaly == "unreadable: The body is not JSON."

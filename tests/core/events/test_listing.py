@@ -34,7 +34,7 @@ def filled(store: EventStore) -> EventStore:
                 entity=KINDS[number % 4][0],
                 action=KINDS[number % 4][1],
                 entity_id=number // 4,
-                oddity="unknown model" if number == 11 else None,
+                anomaly="unknown model" if number == 11 else None,
             )
             for number in range(1, 21)
         ]
@@ -47,7 +47,7 @@ def seqs(page: DeliveryPage) -> list[int]:
 
 
 def test_a_delivery_is_the_event_without_its_bytes(filled: EventStore) -> None:
-    (found,) = list_deliveries(filled, DeliveryFilter("other", odd=True)).deliveries
+    (found,) = list_deliveries(filled, DeliveryFilter("other", only_anomalies=True)).deliveries
     event = filled.get(11).event
     assert found == Delivery(
         11, 10713, 1011, "other", None, None, None, 2, None, event.received_at, "unknown model", len(event.body)
@@ -69,9 +69,9 @@ def test_a_delivery_is_the_event_without_its_bytes(filled: EventStore) -> None:
         (DeliveryFilter("other", number=1010), []),
         (DeliveryFilter("mine", number=2, entity="project"), [10]),
         (DeliveryFilter("mine", number=10**30), []),
-        (DeliveryFilter("other", odd=True), [11]),
-        (DeliveryFilter("mine", odd=True), []),
-        (DeliveryFilter("other", odd=True, entity="project"), []),
+        (DeliveryFilter("other", only_anomalies=True), [11]),
+        (DeliveryFilter("mine", only_anomalies=True), []),
+        (DeliveryFilter("other", only_anomalies=True, entity="project"), []),
         (DeliveryFilter("mine", above=15, up_to=18), [18, 16]),
         (DeliveryFilter("mine", received_from=RECEIVED + 17 * SECOND), [20, 18]),
         (DeliveryFilter("mine", received_until=RECEIVED + 5 * SECOND), [4, 2]),
@@ -166,7 +166,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with SqliteEventStore(path) as store:
         # A quiet connection beside a busy one.
         store.append([new_event(1, conn_id="quiet")])
-        store.append([new_event(number, oddity="unknown model") for number in range(2, 3002)])
+        store.append([new_event(number, anomaly="unknown model") for number in range(2, 3002)])
     return path
 
 
@@ -177,7 +177,12 @@ def looked_at(large: Path) -> Iterator[LookedAt]:
 
 
 def test_a_page_costs_no_more_than_its_time_whatever_is_wanted_and_the_next_goes_on(looked_at: LookedAt) -> None:
-    wanted, found, pages, before = DeliveryFilter("toggl_default", entity="time_entry", odd=True), [], 0, None
+    wanted, found, pages, before = (
+        DeliveryFilter("toggl_default", entity="time_entry", only_anomalies=True),
+        [],
+        0,
+        None,
+    )
     while True:
         begun = looked_at.rows
         page = list_deliveries(looked_at, wanted, before=before, now=looked_at.now)
@@ -221,7 +226,7 @@ def test_postgresql_reads_no_more_than_its_indexes_lead_to(postgres: PostgresSer
         DeliveryFilter("toggl_default", entity="client"),
         DeliveryFilter("toggl_default", number=FIRST_ENTITY),
         DeliveryFilter("toggl_default", number=FIRST_EVENT),
-        DeliveryFilter("toggl_default", odd=True),
+        DeliveryFilter("toggl_default", only_anomalies=True),
     ]
     query = """
         select coalesce(seq_tup_read, 0), coalesce(idx_tup_fetch, 0), coalesce(idx_scan, 0)

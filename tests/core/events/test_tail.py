@@ -164,7 +164,7 @@ def test_an_event_that_cannot_be_read_stops_nothing(store: EventStore) -> None:
             return await subscription.__anext__()
 
     odd, good = run(work()).messages
-    assert odd.oddity == "unreadable: The body is not JSON."
+    assert odd.anomaly == "unreadable: The body is not JSON."
     assert good.event_id == 2
 
 

@@ -385,7 +385,9 @@ def test_of_a_reader_without_a_note_only_its_place_is_known(store: EventStore, c
 
 
 def test_what_nobody_reads_what_was_not_signed_and_what_was_rejected_is_said(store: EventStore) -> None:
-    store.append([new_event(1, oddity="replayed from Toggl's log"), new_event(2, oddity="replayed from place 1 by me")])
+    store.append(
+        [new_event(1, anomaly="replayed from Toggl's log"), new_event(2, anomaly="replayed from place 1 by me")]
+    )
     store.activity_log.record_refusals(
         [RefusedDelivery("toggl_default", REJECTED, "payload.start: missing", 1, NOW, NOW, seq=1)]
     )

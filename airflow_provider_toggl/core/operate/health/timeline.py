@@ -88,16 +88,16 @@ def _arrival(stored: StoredEvent) -> list[Step]:
     steps.append(
         Step("received", f"for connection {event.conn_id}, {len(event.body):,} bytes{late}", event.received_at)
     )
-    oddity = event.oddity or ""
-    if oddity.startswith(UNSIGNED):
+    anomaly = event.anomaly or ""
+    if anomaly.startswith(UNSIGNED):
         steps.append(Step("verified", "fetched from Toggl's log with the API token; no signature was over it"))
-    elif event.copy_of is not None or oddity.startswith("replayed"):
+    elif event.copy_of is not None or anomaly.startswith("replayed"):
         steps.append(Step("verified", "a copy that a person had made of a delivery that was verified"))
     else:
         steps.append(Step("verified", "signed with the connection's webhook secret"))
     steps.append(Step("stored", f"durably, in place {stored.seq:,}", event.received_at))
-    if event.oddity:
-        steps.append(Step("noted", f"unusual: {event.oddity}"))
+    if event.anomaly:
+        steps.append(Step("noted", f"unusual: {event.anomaly}"))
     return steps
 
 

@@ -16,7 +16,6 @@ from support.event_stores import new_event
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
     EventStoreDamaged,
-    EventStoreTooNew,
     EventStoreUnavailable,
 )
 from airflow_provider_toggl.core.events.model import Appended
@@ -179,14 +178,6 @@ def test_broken_pages_are_said_and_never_begun_anew(path: Path) -> None:
     assert path.stat().st_size == len(broken)
 
 
-def test_a_file_that_was_cut_is_said(path: Path) -> None:
-    fill(path)
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-    with SqliteEventStore(path) as store, pytest.raises(EventStoreDamaged, match="malformed"):
-        store.read(0)
-
-
 def test_a_body_that_the_disk_changed_is_said_with_its_number(path: Path) -> None:
     fill(path, 3)
     path.write_bytes(path.read_bytes().replace(b"x" * 1000, b"x" * 500 + b"y" + b"x" * 499, 1))
@@ -213,14 +204,6 @@ def test_a_file_that_is_removed_or_replaced_while_in_use_is_said(
         with pytest.raises(EventStoreUnavailable, match="must be there"):
             store.append([new_event(3)])
         assert not path.exists()
-
-
-def test_tables_of_a_later_version_are_left_alone(path: Path) -> None:
-    fill(path, 1)
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("insert into schema_version values (99, 0)")
-    with SqliteEventStore(path) as store, pytest.raises(EventStoreTooNew, match=r"version 99.*knows 4\. Upgrade"):
-        store.prepare()
 
 
 def test_preparing_again_does_not_let_others_take_the_log_away(path: Path, store: SqliteEventStore) -> None:
@@ -265,14 +248,6 @@ def test_more_of_them_are_few_statements_of_one_transaction(store: SqliteEventSt
         *range(1, size + 1)
     ]
     assert statements == ["begin immediate", "select event_key,", *["insert into"] * 4, "commit"]
-
-
-def test_a_refused_statement_leaves_nothing_behind(path: Path, store: SqliteEventStore) -> None:
-    store.append([new_event(1), new_event(2)])
-    assert store.append([new_event(3), new_event(2)]) == [Appended(3, False), Appended(2, True)]
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("select seq from sqlite_sequence where name = 'events'").fetchall() == [(3,)]
-        assert db.execute("select seq from events").fetchall() == [(1,), (2,), (3,)]
 
 
 def test_numbers_go_on_after_the_greatest_that_was_ever_given(path: Path, store: SqliteEventStore) -> None:
