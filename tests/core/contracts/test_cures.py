@@ -285,7 +285,7 @@ def test_what_a_mysql_user_lacks_is_named(mariadb: MariadbServer) -> None:
         ("toggl", "x", 1, DatabaseFault.UNREACHABLE),
     ],
 )
-def test_why_mysql_lets_nobody_in_is_told(
+def test_why_mysql_lets_nobody_in_is_reported(
     mariadb: MariadbServer, user: str, password: str, port: int | None, fault: DatabaseFault
 ) -> None:
     api = DbApi(lambda: connect(port or mariadb.port, user, password), "%s", "mysql", "here")
@@ -440,7 +440,7 @@ def test_a_schema_that_postgres_would_cut_is_refused_and_the_longest_is_not(post
 
 
 @on_mysql
-def test_a_schema_that_mysql_would_refuse_is_said_before(mariadb: MariadbServer) -> None:
+def test_a_schema_that_mysql_would_refuse_is_reported_before(mariadb: MariadbServer) -> None:
     for schema in ("x" * 65, "x ", "", ROCKET):
         with pytest.raises(ConfigurationError, match="64 characters"):
             Place("mysql", str(mariadb.port), schema).open()

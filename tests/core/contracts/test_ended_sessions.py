@@ -132,7 +132,7 @@ def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: Warehou
 
 
 @pytest.mark.xdist_group("mariadb")
-def test_a_mysql_session_that_ends_within_a_landing_is_said_to_be_lost(mariadb: MariadbServer) -> None:
+def test_a_mysql_session_that_ends_within_a_landing_is_reported_to_be_lost(mariadb: MariadbServer) -> None:
     name = f"ended_{next(numbers)}"
     with Place("mysql", str(mariadb.port), name).open() as target:
         target.prepare()
@@ -155,7 +155,7 @@ def test_a_mysql_session_that_ends_within_a_landing_is_said_to_be_lost(mariadb: 
         ("transaction_timeout = '50ms'", "select pg_sleep(5)"),
     ],
 )
-def test_a_limit_of_postgres_that_ends_a_landing_is_said_to_have_cut_it(
+def test_a_limit_of_postgres_that_ends_a_landing_is_reported_to_have_cut_it(
     postgres: PostgresServer, limit: str, statement: str | None
 ) -> None:
     name = f"ended_{next(numbers)}"
@@ -271,7 +271,7 @@ def test_limits_of_the_database_on_idle_sessions_harm_no_store(
 
 
 @pytest.mark.xdist_group("configured-postgres")
-def test_a_server_that_stays_away_is_said(postgres: PostgresServer, store: PostgresEventStore) -> None:
+def test_a_server_that_stays_away_is_reported(postgres: PostgresServer, store: PostgresEventStore) -> None:
     def work(db: psycopg.Connection[Any]) -> None:
         db.execute("do $$ begin raise exception 'x' using errcode = '57P01'; end $$")
 

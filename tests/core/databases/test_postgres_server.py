@@ -27,7 +27,7 @@ def select_one(db: Connection) -> object:
     "dsn",
     [f"{PASSWORD} x", f"postgresql:/{PASSWORD}@x:y:z", f"password={PASSWORD} nonsense=1", f"password='{PASSWORD}"],
 )
-def test_a_connection_string_that_is_none_is_said_without_showing_it(dsn: str) -> None:
+def test_a_connection_string_that_is_none_is_reported_without_showing_it(dsn: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         PostgresServer(dsn, ERRORS, 5)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))

@@ -25,7 +25,7 @@ def test_the_end_of_a_store_and_what_each_consumer_has_yet_to_do_are_told(tmp_pa
     ]
 
 
-def test_of_a_store_that_cannot_be_asked_nothing_is_told(tmp_path: Path) -> None:
+def test_of_a_store_that_cannot_be_asked_nothing_is_reported(tmp_path: Path) -> None:
     class Away(SqliteEventStore):
         def last_seq(self) -> int:
             raise EventStoreUnavailable("It is away.")

@@ -61,7 +61,7 @@ def test_any_text_of_json_comes_back_as_it_was(text: str) -> None:
         ("created_at", "x"),
     ],
 )
-def test_a_row_that_cannot_be_what_was_stored_is_said(column: str, value: Any) -> None:
+def test_a_row_that_cannot_be_what_was_stored_is_reported(column: str, value: Any) -> None:
     row = dict(zip(EVENT_COLUMNS, event_to_row(new_event()), strict=True)) | {column: value}
     with pytest.raises(EventStoreDamaged, match=r"Event 7 is not as it was stored.*delete the row of seq 7"):
         event_from_row((7, *list(row.values())[1:]))

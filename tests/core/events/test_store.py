@@ -76,7 +76,7 @@ def test_reading_goes_on_after_a_number_up_to_a_limit(store: EventStore) -> None
     assert store.read(10) == []
 
 
-def test_an_event_that_is_not_there_is_said(store: EventStore) -> None:
+def test_an_event_that_is_not_there_is_reported(store: EventStore) -> None:
     with pytest.raises(EventNotFound, match=r"no event 1.*events list"):
         store.get(1)
 
@@ -312,7 +312,7 @@ def test_closing_ends_the_waiting_of_another_thread(store: EventStore) -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_a_closed_store_says_so(store: EventStore) -> None:
+def test_a_closed_store_is_an_error(store: EventStore) -> None:
     store.close()
     store.close()
     with pytest.raises(EventStoreUnavailable, match="closed"):
@@ -475,7 +475,7 @@ def test_a_store_of_an_earlier_version_is_migrated_and_keeps_what_it_has(place: 
 # -- trouble -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_was_never_prepared_says_so(place: StorePlace, tmp_path) -> None:
+def test_a_store_that_was_never_prepared_is_an_error(place: StorePlace, tmp_path) -> None:
     if place.engine == "sqlite":
         (tmp_path / "events.sqlite").touch()
     with place.build() as store, pytest.raises(EventStoreDamaged, match="never"):

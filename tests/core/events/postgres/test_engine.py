@@ -81,7 +81,7 @@ def test_one_who_waits_during_a_restart_hears_of_what_comes_after_it(
         assert waiting.result(30)
 
 
-def test_a_server_that_is_down_is_said_soon(postgres: PostgresServer, store: PostgresEventStore) -> None:
+def test_a_server_that_is_down_is_reported_soon(postgres: PostgresServer, store: PostgresEventStore) -> None:
     postgres.stop()
     try:
         begin = time.monotonic()
@@ -94,7 +94,7 @@ def test_a_server_that_is_down_is_said_soon(postgres: PostgresServer, store: Pos
     assert store.append([new_event(1)]) == [Appended(1, False)]
 
 
-def test_a_writer_that_holds_the_counter_for_too_long_is_said(
+def test_a_writer_that_holds_the_counter_for_too_long_is_reported(
     postgres: PostgresServer, store: PostgresEventStore, schema: str
 ) -> None:
     store.engine.server.run(lambda db: db.execute("set lock_timeout = 200"))
@@ -130,14 +130,14 @@ def test_a_notification_of_somebody_else_harms_nothing(
         assert waiting.result(30) is hint.startswith("9")
 
 
-def test_a_table_that_is_removed_is_said(postgres: PostgresServer, store: PostgresEventStore, schema: str) -> None:
+def test_a_table_that_is_removed_is_reported(postgres: PostgresServer, store: PostgresEventStore, schema: str) -> None:
     postgres.execute(f"drop table {schema}.counter")
     for work in (store.last_seq, lambda: store.append([new_event(1)])):
         with pytest.raises(EventStoreDamaged, match=r"42P01.*does not exist"):
             work()
 
 
-def test_a_user_who_may_not_make_the_schema_is_told(postgres: PostgresServer, schema: str) -> None:
+def test_a_user_who_may_not_make_the_schema_is_reported(postgres: PostgresServer, schema: str) -> None:
     postgres.execute(f"create role {schema} login")
     with PostgresEventStore(f"{postgres.dsn} user={schema}", schema=schema) as store:
         with pytest.raises(EventStoreUnavailable, match="allowed to create it"):

@@ -67,7 +67,7 @@ def test_preparing_again_asks_one_question_and_writes_nothing(store: SqliteEvent
 # -- others have it ----------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_another_writes_to_for_too_long_is_said_soon_and_can_be_read(
+def test_a_store_that_another_writes_to_for_too_long_is_reported_soon_and_can_be_read(
     path: Path, store: SqliteEventStore
 ) -> None:
     store.append([new_event(1)])
@@ -85,7 +85,7 @@ def test_a_store_that_another_writes_to_for_too_long_is_said_soon_and_can_be_rea
 # -- no room, no right -------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_said_and_what_was_being_stored_is_undone(store: SqliteEventStore) -> None:
+def test_a_full_disk_is_reported_and_what_was_being_stored_is_undone(store: SqliteEventStore) -> None:
     store.append([new_event(1)])
     with store.engine.file.connection() as db:
         (pages,) = db.execute("pragma page_count").fetchone()
@@ -109,7 +109,7 @@ for work in (store.prepare, lambda: store.append([new_event(5)])):
 """
 
 
-def test_a_store_of_another_user_is_said(tmp_path: Path) -> None:
+def test_a_store_of_another_user_is_reported(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
     folder = tmp_path / "closed"
@@ -134,7 +134,7 @@ def test_a_store_of_another_user_is_said(tmp_path: Path) -> None:
     assert "writable for every user" in lines[1]
 
 
-def test_a_place_where_no_file_can_be_is_said(tmp_path: Path) -> None:
+def test_a_place_where_no_file_can_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         SqliteEventStore(tmp_path / "file" / "events.sqlite") as store,
@@ -146,7 +146,7 @@ def test_a_place_where_no_file_can_be_is_said(tmp_path: Path) -> None:
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_no_database_is_said_and_left_as_it_is(path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_and_left_as_it_is(path: Path) -> None:
     path.write_bytes(b"somebody's notes" * 100)
     with SqliteEventStore(path) as store:
         for work in (store.prepare, store.count, lambda: store.append([new_event(1)])):
@@ -164,7 +164,7 @@ def test_a_database_of_something_else_is_left_as_it_is(path: Path) -> None:
         assert db.execute("select name from sqlite_master").fetchall() == [("dag_run",)]
 
 
-def test_broken_pages_are_said_and_never_begun_anew(path: Path) -> None:
+def test_broken_pages_are_reported_and_never_begun_anew(path: Path) -> None:
     fill(path)
     broken = bytearray(path.read_bytes())
     for page in range(2, len(broken) // 4096):
@@ -178,7 +178,7 @@ def test_broken_pages_are_said_and_never_begun_anew(path: Path) -> None:
     assert path.stat().st_size == len(broken)
 
 
-def test_a_body_that_the_disk_changed_is_said_with_its_number(path: Path) -> None:
+def test_a_body_that_the_disk_changed_is_reported_with_its_number(path: Path) -> None:
     fill(path, 3)
     path.write_bytes(path.read_bytes().replace(b"x" * 1000, b"x" * 500 + b"y" + b"x" * 499, 1))
     with SqliteEventStore(path) as store:
@@ -188,7 +188,7 @@ def test_a_body_that_the_disk_changed_is_said_with_its_number(path: Path) -> Non
 
 
 @pytest.mark.parametrize("replacement", [None, "another store"])
-def test_a_file_that_is_removed_or_replaced_while_in_use_is_said(
+def test_a_file_that_is_removed_or_replaced_while_in_use_is_reported(
     path: Path, store: SqliteEventStore, replacement: str | None
 ) -> None:
     store.append([new_event(1), new_event(2)])
