@@ -11,7 +11,7 @@ import pytest
 from support.fakes import FakeClock
 from support.postgres import PostgresServer
 
-from airflow_provider_toggl.core.databases.contract import Database, DatabaseErrors, Session
+from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, Session
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.sqlite_database import SqliteDatabase
 from airflow_provider_toggl.core.errors import (

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from airflow_provider_toggl.core.databases.contract import DatabaseErrors
+from airflow_provider_toggl.core.databases.database import DatabaseErrors
 
 C = TypeVar("C")
 

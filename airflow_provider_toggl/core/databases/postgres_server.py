@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from airflow_provider_toggl.core.databases import faults, postgres
-from airflow_provider_toggl.core.databases.contract import DatabaseErrors, Row
+from airflow_provider_toggl.core.databases.database import DatabaseErrors, Row
 from airflow_provider_toggl.core.databases.faults import first_line
 from airflow_provider_toggl.core.databases.pool import ConnectionPool
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, TogglError

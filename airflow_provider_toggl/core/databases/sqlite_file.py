@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from airflow_provider_toggl.core.databases.contract import DatabaseErrors
+from airflow_provider_toggl.core.databases.database import DatabaseErrors
 from airflow_provider_toggl.core.databases.faults import find_sqlite_fault
 from airflow_provider_toggl.core.databases.pool import ConnectionPool
 from airflow_provider_toggl.core.errors import DatabaseFault, TogglError

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_toggl.core.clock import Clock, utc
-from airflow_provider_toggl.core.databases.contract import Database, Row, Session
+from airflow_provider_toggl.core.databases.database import Database, Row, Session
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreError
 from airflow_provider_toggl.core.events.rows import (
     escape_text,
@@ -265,41 +265,27 @@ def _record(session: Session, statement: str, measurement: Measurement, step: ti
 
 def _insert_refusals(session: Session, refused: Sequence[RefusedDelivery]) -> None:
     for one in refused:
-        session.execute(
-            "insert_refusal",
-            conn_id=one.conn_id,
-            outcome=one.outcome,
+        values = {
+            **vars(one),
             # No database takes a NUL in a text.
-            reason=one.reason[:MAX_REASON].replace("\0", " ").encode("utf-8", "replace").decode(),
-            times=one.times,
-            seq=one.seq,
-            size=one.size,
-            entity=one.entity,
-            action=one.action,
-            entity_id=one.entity_id,
-            event_id=None if one.event_id is None else str(one.event_id),
-            first_at=to_microseconds(one.first_at),
-            last_at=to_microseconds(one.last_at),
-        )
+            "reason": one.reason[:MAX_REASON].replace("\0", " ").encode("utf-8", "replace").decode(),
+            "event_id": None if one.event_id is None else str(one.event_id),
+            "first_at": to_microseconds(one.first_at),
+            "last_at": to_microseconds(one.last_at),
+        }
+        session.execute("insert_refusal", **values)
     if refused:
         session.execute("prune_refusals", kept=MAX_REFUSALS)
 
 
 def _refusal_from_row(row: Row) -> StoredRefusal:
-    number, conn_id, outcome, reason, times, seq, size, entity, action, entity_id, event_id, first_at, last_at = row
+    number, *known, event_id, first_at, last_at = row
+    names = ("conn_id", "outcome", "reason", "times", "seq", "size", "entity", "action", "entity_id")
     refused = RefusedDelivery(
-        conn_id,
-        outcome,
-        reason,
-        times,
-        from_microseconds(first_at),
-        from_microseconds(last_at),
-        size=size,
-        seq=seq,
-        entity=entity,
-        action=action,
-        entity_id=entity_id,
+        **dict(zip(names, known, strict=True)),
         event_id=None if event_id is None else int(event_id),
+        first_at=from_microseconds(first_at),
+        last_at=from_microseconds(last_at),
     )
     return StoredRefusal(number, refused)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from airflow_provider_toggl.core.databases.contract import Database, DatabaseErrors, Row
+from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, Row
 from airflow_provider_toggl.core.databases.statements import load_migrations, load_statements
 from airflow_provider_toggl.core.errors import EventStoreDamaged, EventStoreTooNew, EventStoreUnavailable
 from airflow_provider_toggl.core.events.model import Appended, StoreFacts
@@ -19,15 +20,17 @@ ERRORS = DatabaseErrors(
 )
 
 
-class Engine(Database, Protocol):
+class Engine(Database):
     """A database of events. Its statements are those of ``sql/events.sql`` and of the engine's own file."""
 
+    @abstractmethod
     def append(self, rows: Sequence[Row]) -> list[Appended]:
         """Store rows of ``rows.EVENT_COLUMNS``, at least one, in one durable transaction; return where each is.
 
         The order of ``seq`` is the order in which rows become visible, also with several writers, and has no gaps.
         """
 
+    @abstractmethod
     def fetch_each(self, statement: str, keys: Sequence[str], **values: Any) -> list[Row]:
         """Return the rows of a statement for each of some keys, in any order.
 
@@ -35,12 +38,14 @@ class Engine(Database, Protocol):
         where a query is a round trip.
         """
 
+    @abstractmethod
     def wait(self, after: int, timeout: float) -> bool:
         """Return True as soon as there is an event with a greater ``seq``, False after so many seconds without one.
 
         Blocks its thread, at little cost. ``close`` ends it.
         """
 
+    @abstractmethod
     def inspect(self, patience: float) -> StoreFacts:
         """Return the state of the database; changes nothing.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import calendar
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_toggl.core.databases.contract import Row
+from airflow_provider_toggl.core.databases.database import Row
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.dedupe import event_key
 from airflow_provider_toggl.core.events.model import (
@@ -67,53 +68,44 @@ def event_from_row(row: Row) -> StoredEvent:
 
     :raises EventStoreDamaged: the body is not what was stored, or another value is of the wrong type.
     """
-    seq, subscription_id, event_id, conn_id, workspace_id, entity, action, entity_id, created, received, *rest = row
-    anomaly, checksum, body = rest
+    seq, *described, checksum, body = row
     if not isinstance(body, bytes) or zlib.crc32(body) != checksum:
         raise _build_changed_error(seq)
     try:
-        event = NewEvent(
-            subscription_id=int(subscription_id),
-            event_id=int(event_id),
-            body=body,
-            received_at=from_microseconds(received),
-            conn_id=conn_id,
-            workspace_id=workspace_id,
-            entity=entity,
-            action=action,
-            entity_id=entity_id,
-            created_at=None if created is None else from_microseconds(created),
-            anomaly=anomaly,
-        )
+        return StoredEvent(seq, NewEvent(**_describe(described), body=body))
     except (TypeError, ValueError, OverflowError):
         raise _build_changed_error(seq) from None
-    return StoredEvent(seq, event)
+
+
+def delivery_from_row(row: Row) -> Delivery:
+    """Return the delivery of a row: as for ``event_from_row``, with the size in place of checksum and body."""
+    seq, *described, size = row
+    return Delivery(seq=seq, **_describe(described), size=size)
+
+
+def _describe(values: Sequence[Any]) -> dict[str, Any]:
+    """Return what an event and a delivery have in common, by the names of their fields."""
+    subscription_id, event_id, conn_id, workspace_id, entity, action, entity_id, created_at, received_at, anomaly = (
+        values
+    )
+    return {
+        "subscription_id": int(subscription_id),
+        "event_id": int(event_id),
+        "conn_id": conn_id,
+        "workspace_id": workspace_id,
+        "entity": entity,
+        "action": action,
+        "entity_id": entity_id,
+        "created_at": None if created_at is None else from_microseconds(created_at),
+        "received_at": from_microseconds(received_at),
+        "anomaly": anomaly,
+    }
 
 
 def _build_changed_error(seq: object) -> EventStoreDamaged:
     return EventStoreDamaged(
         f"Event {seq} is not as it was stored: the disk or somebody changed it. Restore the event store from a backup, "
         f"or delete the row of seq {seq}; the next pull loads what it reported."
-    )
-
-
-def delivery_from_row(row: Row) -> Delivery:
-    """Return the delivery of a row: as for ``event_from_row``, with the size in place of checksum and body."""
-    seq, subscription_id, event_id, conn_id, workspace_id, entity, action, entity_id, created, received, *rest = row
-    anomaly, size = rest
-    return Delivery(
-        seq=seq,
-        subscription_id=int(subscription_id),
-        event_id=int(event_id),
-        conn_id=conn_id,
-        workspace_id=workspace_id,
-        entity=entity,
-        action=action,
-        entity_id=entity_id,
-        created_at=None if created is None else from_microseconds(created),
-        received_at=from_microseconds(received),
-        anomaly=anomaly,
-        size=size,
     )
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.clock import Clock, utc
-from airflow_provider_toggl.core.databases.contract import Session
+from airflow_provider_toggl.core.databases.database import Session
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
     DatabaseFault,
@@ -154,15 +154,15 @@ class EventStore:
 
     def count(self) -> int:
         """Return how many events are kept."""
-        return _get_number(self.engine, "count_events")
+        return self._get_number("count_events")
 
     def first_seq(self) -> int:
         """Return the lowest ``seq`` that is kept, 0 in an empty store."""
-        return _get_number(self.engine, "first_seq")
+        return self._get_number("first_seq")
 
     def last_seq(self) -> int:
         """Return the greatest ``seq`` that was ever given, 0 in a new store; retention does not lower it."""
-        return _get_number(self.engine, "last_seq")
+        return self._get_number("last_seq")
 
     def seq_before(self, moment: datetime) -> int:
         """Return a ``seq`` after which every event is found that was received at or after a moment.
@@ -171,7 +171,7 @@ class EventStore:
 
         :param moment: aware.
         """
-        return _get_number(self.engine, "seq_before", moment=rows.to_microseconds(moment))
+        return self._get_number("seq_before", moment=rows.to_microseconds(moment))
 
     def prune(self, received_before: datetime, limit: int = 10_000) -> int:
         """Remove events received before a moment that every consumer has read; return how many.
@@ -190,7 +190,7 @@ class EventStore:
         :param among: how many events by time: their order by ``seq`` differs where several receivers have several
             clocks.
         """
-        return _find_number(self.engine, "first_seq_since", moment=rows.to_microseconds(moment), limit=among)
+        return self._find_number("first_seq_since", moment=rows.to_microseconds(moment), limit=among)
 
     def last_seq_before(self, moment: datetime, among: int) -> int | None:
         """Return the greatest ``seq`` of the last events, by time, that were received before a moment, if any.
@@ -198,7 +198,7 @@ class EventStore:
         :param moment: aware.
         :param among: as in ``first_seq_since``.
         """
-        return _find_number(self.engine, "last_seq_before", moment=rows.to_microseconds(moment), limit=among)
+        return self._find_number("last_seq_before", moment=rows.to_microseconds(moment), limit=among)
 
     def list_event_types(self, conn_id: str) -> list[EventType]:
         """Return each entity with each action that a connection's deliveries have."""
@@ -295,6 +295,13 @@ class EventStore:
         check_consumer_name(name)
         return self.engine.execute("remove_consumer", name=name) > 0
 
+    def _find_number(self, statement: str, **values: int) -> int | None:
+        ((number,),) = self.engine.fetch(statement, **values)
+        return None if number is None else int(number)
+
+    def _get_number(self, statement: str, **values: int) -> int:
+        return self._find_number(statement, **values) or 0
+
 
 def check_consumer_name(name: str) -> None:
     """Return if a name can be a consumer's.
@@ -305,12 +312,3 @@ def check_consumer_name(name: str) -> None:
         raise ConfigurationError(
             f"A consumer's name has 1 to {MAX_CONSUMER_NAME} printable characters; this is none: {name[:40]!r}."
         )
-
-
-def _find_number(session: Session, statement: str, **values: int) -> int | None:
-    ((number,),) = session.fetch(statement, **values)
-    return None if number is None else int(number)
-
-
-def _get_number(session: Session, statement: str, **values: int) -> int:
-    return _find_number(session, statement, **values) or 0

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock
-from airflow_provider_toggl.core.databases.contract import Row
+from airflow_provider_toggl.core.databases.database import Row
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.postgres_server import Connection, PostgresServer
-from airflow_provider_toggl.core.events.engine import ERRORS, load_event_migrations, load_event_statements
+from airflow_provider_toggl.core.events.engine import ERRORS, Engine, load_event_migrations, load_event_statements
 from airflow_provider_toggl.core.events.model import Appended, StoreFacts
 from airflow_provider_toggl.core.events.rows import EVENT_COLUMNS
 from airflow_provider_toggl.core.events.store import EventStore
@@ -45,7 +45,7 @@ class PostgresEventStore(EventStore):
         return f"PostgresEventStore(schema={self.schema!r})"
 
 
-class PostgresEngine(PostgresSchema):
+class PostgresEngine(PostgresSchema, Engine):
     """Appends by a function in the server, and is notified of new events.
 
     The order of ``seq`` is the order of visibility, with any number of writers. An identity column would not give that:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock
-from airflow_provider_toggl.core.databases.contract import Row
+from airflow_provider_toggl.core.databases.database import Row
 from airflow_provider_toggl.core.databases.sqlite_database import SqliteDatabase
-from airflow_provider_toggl.core.events.engine import ERRORS, load_event_migrations, load_event_statements
+from airflow_provider_toggl.core.events.engine import ERRORS, Engine, load_event_migrations, load_event_statements
 from airflow_provider_toggl.core.events.model import Appended, StoreFacts
 from airflow_provider_toggl.core.events.sqlite.inspection import inspect_file
 from airflow_provider_toggl.core.events.store import EventStore
@@ -41,7 +41,7 @@ class SqliteEventStore(EventStore):
         return f"SqliteEventStore({str(self.path)!r})"
 
 
-class SqliteEngine(SqliteDatabase):
+class SqliteEngine(SqliteDatabase, Engine):
     """Appends to the file in few statements, and polls it.
 
     SQLite runs one writing transaction at a time, and numbers are assigned inside of it: the order of ``seq`` is the
