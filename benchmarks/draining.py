@@ -22,8 +22,8 @@ from harness.event_bodies import make_bodies
 from harness.limits import Limit, report
 
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -118,7 +118,7 @@ def received(body: bytes) -> NewEvent:
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity=message.oddity,
+        anomaly=message.anomaly,
     )
 
 

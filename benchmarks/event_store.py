@@ -30,7 +30,8 @@ from support.event_stores import StoreLocation
 from support.servers.postgres import running_postgres
 from support.webhook_events import entry_payload, received_event, webhook_body
 
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import Subscription, Tail
 
 GROUP = 32

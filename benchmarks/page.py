@@ -29,8 +29,9 @@ from support.event_stores import FIRST_ENTITY, FIRST_EVENT
 from support.page_setup import CONN_ID, MANY, PageSetup, running_page_setup
 from support.servers.postgres import PostgresServer, running_postgres
 
-from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
-from airflow_provider_toggl.core.events.logbook import MOST_REFUSALS, REJECTED, RefusalFilter, Refused
+from airflow_provider_toggl.core.events.activity_log import MAX_REFUSALS, REJECTED, RefusalFilter, RefusedDelivery
+from airflow_provider_toggl.core.events.listing import list_deliveries
+from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.timeline import find_landed, tell
 
@@ -73,11 +74,13 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     )
     if outcome in ("refused", "rejected"):
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
-        return store.logbook.refusals(CONN_ID, refusals, before=before, limit=51)
+        return store.activity_log.list_refusals(CONN_ID, refusals, before=before, limit=51)
     landed = find_landed(store) or 0
     if outcome in ("landed", "waiting"):
         about["up_to" if outcome == "landed" else "above"] = landed
-    wanted = DeliveryFilter(CONN_ID, odd=outcome == "odd", received_from=since, received_until=until, **about)
+    wanted = DeliveryFilter(
+        CONN_ID, only_anomalies=outcome == "odd", received_from=since, received_until=until, **about
+    )
     return list_deliveries(store, wanted, before=before)
 
 
@@ -129,11 +132,15 @@ def refuse_many(office: PageSetup, count: int) -> None:
         for number in range(count):
             moment = now - timedelta(minutes=count - number)
             if number % 2:
-                kept.append(Refused(CONN_ID, "wrong_signature", f"Signature {number} is not ours.", 1, moment, moment))
+                kept.append(
+                    RefusedDelivery(CONN_ID, "wrong_signature", f"Signature {number} is not ours.", 1, moment, moment)
+                )
             else:
                 about: dict[str, Any] = {"entity": "time_entry", "action": "updated", "entity_id": number}
-                kept.append(Refused(CONN_ID, REJECTED, "start: missing", 1, moment, moment, seq=number + 1, **about))
-        store.logbook.keep_refused(kept)
+                kept.append(
+                    RefusedDelivery(CONN_ID, REJECTED, "start: missing", 1, moment, moment, seq=number + 1, **about)
+                )
+        store.activity_log.record_refusals(kept)
 
 
 @contextmanager
@@ -144,7 +151,7 @@ def engine(name: str, folder: Path, many: int) -> Iterator[tuple[PageSetup, Call
         office = stack.enter_context(
             running_page_setup(folder, many=many, dsn=server.dsn if server else None, padding=PADDING)
         )
-        refuse_many(office, MOST_REFUSALS - 1)
+        refuse_many(office, MAX_REFUSALS - 1)
         yield office, lambda: cool(office, server)
 
 

@@ -128,7 +128,7 @@ def build_verifying() -> Any:
     It counts in a logbook as the whole one does, in a store of its own.
     """
     from airflow_provider_toggl.core.clock import SystemClock
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
     from airflow_provider_toggl.core.webhooks.app import Receiver
     from airflow_provider_toggl.core.webhooks.connection_cache import Connections
     from airflow_provider_toggl.core.webhooks.delivery import STORED, ReceivingConnection, read_delivery

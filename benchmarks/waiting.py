@@ -131,8 +131,8 @@ def stores(folder: Path) -> Iterator[dict[str, str]]:
 
 def open_store(url: str) -> Any:
     """Open the store at a place."""
-    from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
     store = SqliteEventStore(url) if url.startswith("/") else PostgresEventStore(url)
     store.prepare()
@@ -215,7 +215,7 @@ async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> fl
     """Count what the triggers of this process ask of a SQLite store once all of them wait."""
     from support.webhook_events import change_event
 
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
     counted = 0
 

@@ -25,7 +25,7 @@ from support.event_stores import new_event
 
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
+from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
@@ -81,7 +81,7 @@ def test_a_delivery_that_is_replayed_is_in_the_store_once_more_with_its_bytes_ea
     with open_event_store(CONN_ID) as store:
         first, *copies = [stored.event for stored in store.read(0)]
         assert [(one.body, one.event_id, one.entity) for one in copies] == [(first.body, 1, "time_entry")] * 2
-        assert {one.oddity for one in copies} == {"replayed from place 1 by somebody"}
+        assert {one.anomaly for one in copies} == {"replayed from place 1 by somebody"}
         # What Toggl delivers again is a duplicate all the same.
         assert store.append([new_event(1)])[0].duplicate
 
@@ -324,16 +324,16 @@ def say_it_everywhere() -> None:
     """Leave the hostile text wherever the page shows a text of others."""
     with open_event_store(CONN_ID) as store:
         body = json.dumps({"description": HOSTILE, "event_id": HOSTILE}).encode()
-        store.append([new_event(1, body=body, oddity=HOSTILE, entity=HOSTILE, action=HOSTILE)])
+        store.append([new_event(1, body=body, anomaly=HOSTILE, entity=HOSTILE, action=HOSTILE)])
         kinds = {"entity": HOSTILE, "action": HOSTILE}
-        store.logbook.keep_refused(
+        store.activity_log.record_refusals(
             [
-                Refused(CONN_ID, HOSTILE, HOSTILE, 1, NOW, NOW),
-                Refused(CONN_ID, REJECTED, HOSTILE, 1, NOW, NOW, seq=1, **kinds),
+                RefusedDelivery(CONN_ID, HOSTILE, HOSTILE, 1, NOW, NOW),
+                RefusedDelivery(CONN_ID, REJECTED, HOSTILE, 1, NOW, NOW, seq=1, **kinds),
             ]
         )
-        store.logbook.keep_received(Received(datetime.now(timezone.utc), {(CONN_ID, HOSTILE): 1}))
-        store.logbook.note(reader_name("reader"), {"kind": "landing", "warehouse": HOSTILE})
+        store.activity_log.record_received(DeliveryCounts(datetime.now(timezone.utc), {(CONN_ID, HOSTILE): 1}))
+        store.activity_log.set_status(reader_key("reader"), {"kind": "landing", "warehouse": HOSTILE})
         store.commit("reader", 1)
     told = Found(7, HOSTILE, (Filter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True)
     note_subscriptions(CONN_ID, 1, [told])
@@ -380,8 +380,8 @@ def test_numbers_that_no_row_can_have_are_refused_in_words(page: FastAPI, path: 
 def test_refused_deliveries_are_filtered_by_time_and_by_nothing_that_is_not_known_of_them(page: FastAPI) -> None:
     hour = timedelta(hours=1)
     with open_event_store(CONN_ID) as store:
-        store.logbook.keep_refused(
-            [Refused(CONN_ID, "unsigned", f"at {n}", 1, NOW + n * hour, NOW + n * hour) for n in (0, 1)]
+        store.activity_log.record_refusals(
+            [RefusedDelivery(CONN_ID, "unsigned", f"at {n}", 1, NOW + n * hour, NOW + n * hour) for n in (0, 1)]
         )
     url = f"/c/{CONN_ID}/deliveries?outcome=refused"
     assert re.findall(r"at \d", get(page, url)[2]) == ["at 1", "at 0"]
@@ -395,12 +395,12 @@ def test_refused_deliveries_are_filtered_by_time_and_by_nothing_that_is_not_know
 
 
 def test_rejected_ones_are_filtered_by_all_that_is_known_of_them(page: FastAPI) -> None:
-    def rejected(number: int, entity: str) -> Refused:
+    def rejected(number: int, entity: str) -> RefusedDelivery:
         about = {"seq": number, "entity": entity, "action": "updated", "entity_id": number, "event_id": 70 + number}
-        return Refused(CONN_ID, REJECTED, f"at {number}", 1, NOW, NOW, **about)  # type: ignore[arg-type]
+        return RefusedDelivery(CONN_ID, REJECTED, f"at {number}", 1, NOW, NOW, **about)  # type: ignore[arg-type]
 
     with open_event_store(CONN_ID) as store:
-        store.logbook.keep_refused([rejected(1, "tag"), rejected(2, "project")])
+        store.activity_log.record_refusals([rejected(1, "tag"), rejected(2, "project")])
     for query, found in (
         ("", ["at 2", "at 1"]),
         ("entity=tag", ["at 1"]),

@@ -14,7 +14,7 @@ from support.airflow_home import AirflowHome
 from support.connections import Connections
 from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, event_body, send_request, sign
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.plugin import App, LateApp, TogglPlugin, build_receiver, page_link
 
 pytestmark = pytest.mark.airflow

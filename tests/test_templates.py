@@ -26,7 +26,7 @@ from support.repository import package_modules
 from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.templates import CheckedArguments, has_reference, is_unresolved
 from airflow_provider_toggl.triggers.events import ARGUMENT_PARSERS, TogglEventTrigger

@@ -14,8 +14,9 @@ from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
 from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.cli.tailing import add_tail_arguments, tail
 from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.retention import parse_age, prune_older
-from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 
 _TABLE = "{seq:>10}  {received_at:<27}  {subscription_id:>12}  {event_id:>20}  {entity:<16} {action:<8} {entity_id:>14}"
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 
 WAIT = 1.0
 """Seconds of one wait for more; an interrupt ends it at once."""

@@ -1,4 +1,4 @@
-"""The event store behind Airflow connections."""
+"""Opens the event store that an Airflow connection names."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _warned: set[str] = set()
 
 
 def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: str | None = None) -> EventStore:
-    """Return an event store, its tables made where they are missing. Blocks: look-ups, files, the network.
+    """Return an event store, and create or migrate its tables. Blocks: connections, files, the network.
 
-    In a coroutine call it by ``asyncio.to_thread``; Airflow's triggerer looks connections up from any thread.
+    In a coroutine call it by ``asyncio.to_thread``; Airflow's triggerer resolves connections from any thread.
 
-    :param toggl_conn_id: the Toggl connection whose ``event_store_conn_id`` says where it is.
-    :param event_store_conn_id: what says so instead; an empty text is the default store.
-    :raises ConfigurationError: a connection is missing, or is none that can keep events.
+    :param toggl_conn_id: the Toggl connection whose ``event_store_conn_id`` names the store's connection.
+    :param event_store_conn_id: the store's connection itself, used instead; an empty text is the default store.
+    :raises ConfigurationError: a connection is missing, or is of a type that cannot keep events.
     :raises EventStoreError: the store cannot be used.
     """
     telemetry.connect()
@@ -48,22 +48,22 @@ def open_event_store(toggl_conn_id: str | None = None, *, event_store_conn_id: s
 def resolve_store_conn_id(toggl_conn_id: str) -> str:
     """Return the connection of the event store that a Toggl connection names, an empty text for the default store.
 
-    :raises ConfigurationError: there is no such Toggl connection. The default store is not taken then: Airflow says the
-        same where it cannot reach its own server for a moment, and events would be looked for in the wrong place.
+    :raises ConfigurationError: there is no such Toggl connection. The default store is not used then: Airflow reports
+        the same while it cannot reach its own server, and events would be searched for in the wrong place.
     """
     return get_toggl_fields(toggl_conn_id).event_store_conn_id
 
 
 def check_store_connection(conn_id: str) -> None:
-    """Return if a connection can be one of an event store; it is not opened.
+    """Return if a connection can be an event store's; the store is not opened.
 
-    :raises ConfigurationError: it does not exist, or a field of it cannot be what it is.
+    :raises ConfigurationError: it does not exist, or one of its fields is invalid.
     """
     _build_store(conn_id).close()
 
 
 def default_store_path() -> Path:
-    """Return the file of the default store."""
+    """Return the path of the default store."""
     return state_dir() / "events.sqlite"
 
 
@@ -81,14 +81,14 @@ def _build_store(conn_id: str) -> EventStore:
 
 
 def _sqlite_store(path: Path) -> EventStore:
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore  # noqa: PLC0415 - one engine is enough
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore  # noqa: PLC0415 - one engine is enough
 
     return SqliteEventStore(path)
 
 
 def _postgres_store(connection: Connection) -> EventStore:
     try:
-        from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore  # noqa: PLC0415 - needs psycopg, an extra of the package
+        from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore  # noqa: PLC0415 - needs psycopg, an extra of the package
 
         dsn = build_dsn(connection)
     except ImportError as missing:
@@ -99,7 +99,7 @@ def _postgres_store(connection: Connection) -> EventStore:
 
 
 def _warn_of_hosts(path: Path) -> None:
-    """Say once a process that the default store is for one host, where Airflow's executor is for several."""
+    """Warn once per process where the default store is for one host and Airflow's executor for several."""
     executors = [name.split(":")[-1].strip() for name in (conf.get("core", "executor") or "").split(",")]
     distributed = ", ".join(name for name in executors if not name.endswith("LocalExecutor"))
     if distributed and distributed not in _warned:

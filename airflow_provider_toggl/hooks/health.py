@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
-from airflow_provider_toggl.core.events.logbook import received_name
+from airflow_provider_toggl.core.events.activity_log import received_key
 from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.core.operate.health.charts import (
     Chart,
@@ -84,9 +84,9 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
     begin = hours_until(now)[0]
     charts = []
     with suppress(TogglError), open_event_store(conn_id) as store:
-        charts.append(deliveries_chart(store.logbook.samples(received_name(conn_id, ""), begin), now))
+        charts.append(deliveries_chart(store.activity_log.list_measurements(received_key(conn_id, ""), begin), now))
         # A stream that is landed once a day had its watermark before the first hour that is shown.
-        marks = store.logbook.samples(notes.watermark_name(conn_id), begin - timedelta(days=2))
+        marks = store.activity_log.list_measurements(notes.watermark_name(conn_id), begin - timedelta(days=2))
         charts.append(freshness_chart(marks, now))
     with suppress(TogglError, ValueError):
         charts.append(requests_chart(TogglHook(conn_id).get_conn().tallies(begin.timestamp()), now))
@@ -96,9 +96,9 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
 def find_declaration(conn_id: str) -> dict[str, Any]:
     """Return the subscription that a task last declared for a connection, nothing where none is known. Blocks."""
     with suppress(TogglError), open_event_store(conn_id) as store:
-        for note in store.logbook.notes(notes.declaration_name(conn_id)):
+        for note in store.activity_log.list_status(notes.declaration_name(conn_id)):
             if note.name == notes.declaration_name(conn_id):
-                return note.value
+                return dict(note.value)
     return {}
 
 
@@ -151,7 +151,7 @@ def _of_default_store() -> set[str]:
         return set()
     since = datetime.now(timezone.utc) - UNPROVED
     with suppress(TogglError), open_event_store(event_store_conn_id="") as store:
-        return notes.find_connections(store.logbook, since)
+        return notes.find_connections(store.activity_log, since)
     return set()
 
 

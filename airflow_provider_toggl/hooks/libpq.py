@@ -1,4 +1,4 @@
-"""Airflow's connections to PostgreSQL as libpq wants them."""
+"""Airflow connections to PostgreSQL as connection strings of libpq."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_toggl.hooks.connections import split_host, with_fields
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-# What Airflow's PostgresHook takes from an extra for itself (its ignored_extra_options); the rest it gives to libpq.
+# What Airflow's PostgresHook reads from an extra itself (its ignored_extra_options); it passes the rest to libpq.
 _FOR_THE_HOOK = frozenset(
     (
         "cursor",
@@ -23,7 +23,7 @@ _FOR_THE_HOOK = frozenset(
         "workgroup-name",
     )
 )
-# How the hook gets a password from a cloud; libpq cannot.
+# Ways in which the hook gets a password from a cloud; libpq has none.
 _LOGINS = ("iam", "redshift", "redshift-serverless")
 # Statements and COPY are written in UTF-8, whatever client_encoding says.
 _OURS = {"client_encoding": "UTF8"}
@@ -34,8 +34,8 @@ def build_dsn(connection: Connection) -> str:
 
     Every parameter of libpq may be in the extra; ``~`` is expanded in names of files.
 
-    :param connection: one that ``hooks.connections`` has looked up.
-    :raises ConfigurationError: a field cannot be what it is, or libpq has no parameter of such a name.
+    :param connection: one that ``hooks.connections`` has resolved.
+    :raises ConfigurationError: a field is invalid, or libpq has no parameter of a name in the extra.
     :raises ImportError: psycopg 3 is not installed.
     """
     from psycopg import ProgrammingError, pq  # noqa: PLC0415 - an extra of the package
@@ -82,7 +82,7 @@ def build_dsn(connection: Connection) -> str:
 
 
 def _server(connection: Connection) -> tuple[str | None, str | int | None]:
-    """Return host and port, which have commas where several servers are named."""
+    """Return host and port, with commas between those of several servers."""
     hosts = (connection.host or "").split(",")
     if len(hosts) == 1:
         return split_host(connection)

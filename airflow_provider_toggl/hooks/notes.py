@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_toggl.core.client.resources.subscriptions import Found
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.logbook import Logbook
+from airflow_provider_toggl.core.events.activity_log import ActivityLog
 from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_from, waiting_name
 from airflow_provider_toggl.hooks.events import open_event_store
@@ -18,11 +18,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-def use_logbook(conn_id: str, use: Callable[[Logbook], T]) -> T | None:
+def use_logbook(conn_id: str, use: Callable[[ActivityLog], T]) -> T | None:
     """Use the logbook of a connection's event store; only warns, and returns None, where that is not possible."""
     try:
         with open_event_store(conn_id) as store:
-            return use(store.logbook)
+            return use(store.activity_log)
     except TogglError as error:
         log.warning("What the Toggl page shows of connection %r may be older than it is: %s", conn_id, error)
         return None
@@ -31,7 +31,9 @@ def use_logbook(conn_id: str, use: Callable[[Logbook], T]) -> T | None:
 def note_subscriptions(conn_id: str, workspace_id: int, found: list[Found]) -> None:
     """Note what Toggl tells of a workspace's subscriptions."""
     value = {"subscriptions": [one.as_dict() for one in found]}
-    use_logbook(conn_id, lambda logbook: logbook.note(notes.subscriptions_name(conn_id, workspace_id), value))
+    use_logbook(
+        conn_id, lambda activity_log: activity_log.set_status(notes.subscriptions_name(conn_id, workspace_id), value)
+    )
 
 
 def note_subscription_change(
@@ -43,13 +45,15 @@ def note_subscription_change(
     """
     use_logbook(
         conn_id,
-        lambda logbook: notes.note_subscription_change(logbook, conn_id, workspace_id, subscription_id, fields),
+        lambda activity_log: notes.note_subscription_change(
+            activity_log, conn_id, workspace_id, subscription_id, fields
+        ),
     )
 
 
 def note_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
     """Note which subscription a task declares, without its secret, so that a person can see to it once more."""
-    use_logbook(conn_id, lambda logbook: logbook.note(notes.declaration_name(conn_id), declaration))
+    use_logbook(conn_id, lambda activity_log: activity_log.set_status(notes.declaration_name(conn_id), declaration))
 
 
 def note_landing(conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str) -> None:
@@ -60,8 +64,8 @@ def note_landing(conn_id: str, *, workspace_id: int, stream: str, watermark: str
     """
     use_logbook(
         conn_id,
-        lambda logbook: notes.note_landing(
-            logbook,
+        lambda activity_log: notes.note_landing(
+            activity_log,
             conn_id,
             notes.Landing(workspace_id, stream, watermark, datetime.now(timezone.utc), warehouse),
         ),
@@ -80,8 +84,8 @@ def note_reconciliation(
     now = datetime.now(timezone.utc)
     use_logbook(
         conn_id,
-        lambda logbook: notes.note_reconciliation(
-            logbook, conn_id, summary, warehouse=warehouse, ran_at=now, refused=refused
+        lambda activity_log: notes.note_reconciliation(
+            activity_log, conn_id, summary, warehouse=warehouse, ran_at=now, refused=refused
         ),
     )
 
@@ -93,20 +97,20 @@ def forget_warehouse(conn_id: str, warehouse: str) -> int:
     :raises TogglError: the event store cannot be used.
     """
     with open_event_store(conn_id) as store:
-        names = notes.notes_of_warehouse(store.logbook, conn_id, warehouse)
-        return sum(store.logbook.take_note(name) is not None for name in names)
+        names = notes.notes_of_warehouse(store.activity_log, conn_id, warehouse)
+        return sum(store.activity_log.take_status(name) is not None for name in names)
 
 
 def note_waiting(conn_id: str, waiting: WaitingTask) -> None:
     """Record that a task waits; a later record of the same task replaces it."""
 
-    def record(logbook: Logbook) -> None:
-        for note in logbook.notes(waiting_name(conn_id)):
+    def record(activity_log: ActivityLog) -> None:
+        for note in activity_log.list_status(waiting_name(conn_id)):
             earlier = waiting_from(note.value)
             if earlier is None or not earlier.is_current(waiting.since):
                 # Its task was killed or cleared, so that nobody else removes it.
-                logbook.take_note(note.name)
-        logbook.note(waiting_name(conn_id, waiting.task), waiting.as_dict())
+                activity_log.take_status(note.name)
+        activity_log.set_status(waiting_name(conn_id, waiting.task), waiting.as_dict())
 
     use_logbook(conn_id, record)
 
@@ -116,13 +120,13 @@ def clear_waiting(conn_id: str, task: str) -> None:
 
     :param task: as in the record.
     """
-    use_logbook(conn_id, lambda logbook: logbook.take_note(waiting_name(conn_id, task)))
+    use_logbook(conn_id, lambda activity_log: activity_log.take_status(waiting_name(conn_id, task)))
 
 
 def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
     """Return the tasks of a connection that wait, by the end of their wait; none where the store cannot be read."""
     now = datetime.now(timezone.utc)
-    found = use_logbook(conn_id, lambda logbook: logbook.notes(waiting_name(conn_id))) or []
+    found = use_logbook(conn_id, lambda activity_log: activity_log.list_status(waiting_name(conn_id))) or []
     waiting = [one for one in (waiting_from(note.value) for note in found) if one is not None and one.is_current(now)]
     return tuple(sorted(waiting, key=lambda one: one.until))
 
@@ -134,15 +138,17 @@ def allow_mass_absence(conn_id: str, workspace_id: int, by: str) -> None:
     :raises TogglError: it cannot be noted.
     """
     with open_event_store(conn_id) as store:
-        store.logbook.note(notes.allowance_name(conn_id, workspace_id), {"by": by})
+        store.activity_log.set_status(notes.allowance_name(conn_id, workspace_id), {"by": by})
 
 
 def take_allowance(conn_id: str, workspace_id: int) -> bool:
     """Return whether a person has allowed this run to mark any number of entries absent; no other run may then."""
-    note = use_logbook(conn_id, lambda logbook: logbook.take_note(notes.allowance_name(conn_id, workspace_id)))
+    note = use_logbook(
+        conn_id, lambda activity_log: activity_log.take_status(notes.allowance_name(conn_id, workspace_id))
+    )
     if note is None:
         return False
-    if datetime.now(timezone.utc) - note.noted_at > timedelta(days=notes.ALLOWED_FOR_DAYS):
+    if datetime.now(timezone.utc) - note.recorded_at > timedelta(days=notes.ALLOWED_FOR_DAYS):
         log.warning("The leave of %s to mark many entries absent is too old and was not used.", note.value.get("by"))
         return False
     log.warning("%s has allowed this run to mark any number of entries absent.", note.value.get("by"))

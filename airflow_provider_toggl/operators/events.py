@@ -16,8 +16,8 @@ from airflow_provider_toggl.core.arguments import (
     parse_whole,
     required,
 )
+from airflow_provider_toggl.core.events.activity_log import reader_key
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.logbook import reader_name
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
@@ -81,6 +81,6 @@ class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
 
     def _note_reader(self, store: EventStore) -> None:
         """Note whose consumer this is, unless a watcher of that name has said more."""
-        name = reader_name(self.consumer)
-        if all(note.name != name for note in store.logbook.notes(name)):
-            store.logbook.note(name, {"kind": "consumer", "conn_id": self.toggl_conn_id})
+        name = reader_key(self.consumer)
+        if all(note.name != name for note in store.activity_log.list_status(name)):
+            store.activity_log.set_status(name, {"kind": "consumer", "conn_id": self.toggl_conn_id})

@@ -14,7 +14,8 @@ from airflow_provider_toggl.core.client.resources.webhooks import LogPage, Webho
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.log_fields import fields, tell
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def event_from_log(
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity="; ".join((REPLAYED, *message.oddities)),
+        anomaly="; ".join((REPLAYED, *message.oddities)),
     )
 
 

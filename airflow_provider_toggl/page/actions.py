@@ -171,7 +171,7 @@ def _replay_delivery(order: Order) -> str:
         again = replace(
             event,
             received_at=datetime.now(timezone.utc),
-            oddity=f"replayed from place {seq} by {order.by[:100]}",
+            anomaly=f"replayed from place {seq} by {order.by[:100]}",
             copy_of=seq,
         )
         (appended,) = store.append([again])

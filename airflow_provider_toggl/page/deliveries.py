@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, HTTPException, Request, status
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl.core.errors import EventNotFound, TogglError
-from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
-from airflow_provider_toggl.core.events.logbook import RefusalFilter
+from airflow_provider_toggl.core.events.activity_log import RefusalFilter
+from airflow_provider_toggl.core.events.listing import list_deliveries
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
+from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.timeline import find_landed, find_rejected, tell
 from airflow_provider_toggl.hooks.events import open_event_store
@@ -72,7 +73,7 @@ def _parse(asked: Asked, conn_id: str) -> DeliveryFilter:
         entity=asked.entity or None,
         action=asked.action or None,
         number=int(number) if number else None,
-        odd=asked.outcome == "odd",
+        only_anomalies=asked.outcome == "odd",
         received_from=_moment(asked.since),
         received_until=_moment(asked.until),
     )
@@ -138,7 +139,7 @@ def _show_refusals(
         at_from=wanted.received_from,
         at_until=wanted.received_until,
     )
-    kept = [] if idle else store.logbook.refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
+    kept = [] if idle else store.activity_log.list_refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
     older = kept[LIMIT - 1].number if len(kept) > LIMIT else None
     return render(request, "refusals.html", kept=kept[:LIMIT], older=older, idle=idle, **values)
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.message import Message
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.events.tail import Tail
 from airflow_provider_toggl.core.events.transitions import State
 from airflow_provider_toggl.core.log_fields import tell

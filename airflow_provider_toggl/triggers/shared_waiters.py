@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from airflow_provider_toggl.core.errors import EventStoreError
-from airflow_provider_toggl.core.events.batch import Batch
+from airflow_provider_toggl.core.events.batch import EventBatch
 from airflow_provider_toggl.core.events.message import Message
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery, Found
-from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.events.tail import Tail
 from airflow_provider_toggl.triggers.reading import find_states, read_on
 
@@ -78,7 +78,7 @@ class Crowd:
             if not waiter.first.done():
                 waiter.first.set_exception(error)
 
-    async def _look_at(self, batch: Batch) -> None:
+    async def _look_at(self, batch: EventBatch) -> None:
         looks = 0
         for stored, message in zip(batch.events, batch.messages, strict=True):
             # Whoever begins to wait during this query is among the waiters below; nobody can after it.

@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
+from airflow_provider_toggl.core.events.activity_log import reader_key
 from airflow_provider_toggl.core.events.bursts import Burst, Debounce
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.logbook import reader_name
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import Tail
@@ -122,7 +122,7 @@ class Watch:
         if known is None:
             known = self._store.commit(self.consumer, self._start)
         note = {"kind": "watcher", "filter": self._query.wanted.to_dict()}
-        self._store.logbook.note(reader_name(self.consumer), note)
+        self._store.activity_log.set_status(reader_key(self.consumer), note)
         self._committed = self._safe = self._told = self._read = known.seq
         tell(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
         self._tidied_at = time.monotonic()

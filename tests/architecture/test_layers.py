@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.metrics": set(),
     "core.log_fields": set(),
     "core.wording": set(),
-    "core.databases": {"core.errors"},
+    "core.databases": {"core.clock", "core.errors"},
     "core.client": BASE,
     "core.events": BASE,
     "core.load": BASE,

@@ -27,7 +27,7 @@ from support.event_stores import FIRST_ENTITY, FIRST_EVENT
 from support.page_setup import PASSWORDS, PageSetup, running_page_setup
 from support.servers.chromium import find, wait_until
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = [
     pytest.mark.airflow,
@@ -265,7 +265,7 @@ def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(
     with SqliteEventStore(office.store_path) as store:
         again = store.get(int(stored[1])).event
         assert (again.body, again.event_id) == (store.get(seq).event.body, store.get(seq).event.event_id)
-        assert again.oddity == f"replayed from place {seq} by operator"
+        assert again.anomaly == f"replayed from place {seq} by operator"
     (entry,) = audit_entries(office)[before:]
     assert entry[:2] == ("toggl_replay_delivery", "operator")
     assert json.loads(entry[2])["delivery"] == str(seq)

@@ -13,7 +13,7 @@ from support.connections import Connections
 from support.event_stores import RECEIVED, new_event
 
 from airflow_provider_toggl.cli.events import add_arguments, run
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = pytest.mark.airflow
 

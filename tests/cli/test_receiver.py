@@ -11,7 +11,7 @@ from support.deliveries import SECRET, STARTED_ENTRY, VALIDATION_PING, event_bod
 from support.servers.receivers import ReceiverProcess
 
 from airflow_provider_toggl.cli import receiver
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = pytest.mark.airflow
 

@@ -16,9 +16,9 @@ from airflow_provider_toggl.cli.events import add_arguments, run
 from airflow_provider_toggl.cli.tailing import follow, tail
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(120)]
 
@@ -107,11 +107,11 @@ class Away(SqliteEventStore):
 
 
 def test_a_store_that_is_away_is_waited_for(store: SqliteEventStore, capsys: pytest.CaptureFixture[str]) -> None:
-    with Away(store._file.path) as away:
+    with Away(store.path) as away:
         assert next(follow(away, EventQuery(EventFilter()), 2)).event.event_id == 3
     assert "Trying again until it can be read: The event store is away." in capsys.readouterr().err
 
 
 def test_once_does_not_wait(store: SqliteEventStore) -> None:
-    with Away(store._file.path) as away, pytest.raises(EventStoreUnavailable):
+    with Away(store.path) as away, pytest.raises(EventStoreUnavailable):
         next(follow(away, EventQuery(EventFilter()), 2, once=True))

@@ -30,7 +30,7 @@ from support.tutorials import Shell, bare_environment, steps
 
 from airflow_provider_toggl.__main__ import build_parser
 from airflow_provider_toggl.cli import receiver
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Progress
 from airflow_provider_toggl.core.webhooks.delivery import CAP

@@ -15,7 +15,7 @@ from support.doctor_setup import DoctorReport, DoctorSetup, HostedReceiver, trig
 
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter
 from airflow_provider_toggl.core.clock import SystemClock
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME
 from airflow_provider_toggl.hooks.toggl import TogglHook
 

@@ -11,7 +11,7 @@ from support.pulls import Workspace
 from support.sandboxes import ApiCaller, SandboxHost, build_still_world
 from support.webhook_stream import WebhookStream, drain
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange

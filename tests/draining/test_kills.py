@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.drains import content, drain_all, fill
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 

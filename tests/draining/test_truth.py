@@ -10,7 +10,7 @@ from support.pulls import STREAMS, Workspace
 from support.sandboxes import SandboxHost, build_still_world
 from support.webhook_stream import WebhookStream, drain, wrong
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 DELETED = ("full", "ids", "null")
 KEYS = ("legacy", "newer")

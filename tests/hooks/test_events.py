@@ -14,7 +14,7 @@ from support.event_stores import new_event
 from support.servers.postgres import running_postgres
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
-from airflow_provider_toggl.core.events.store import Appended
+from airflow_provider_toggl.core.events.model import Appended
 from airflow_provider_toggl.hooks import events
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store, resolve_store_conn_id
 
@@ -104,7 +104,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "words"), BAD)
-def test_a_connection_that_cannot_keep_events_is_said(
+def test_a_connection_that_cannot_keep_events_is_reported(
     connections: Connections, fields: dict[str, Any], words: str
 ) -> None:
     connections.set("my_events", **fields)
@@ -112,7 +112,7 @@ def test_a_connection_that_cannot_keep_events_is_said(
         open_event_store(event_store_conn_id="my_events")
 
 
-def test_a_connection_that_is_missing_is_said_and_nothing_else_is_taken_for_it(connections: Connections) -> None:
+def test_a_connection_that_is_missing_is_reported_and_nothing_else_is_taken_for_it(connections: Connections) -> None:
     name_store(connections, "my_toggl", "nowhere_at_all")
     for ask in (
         lambda: open_event_store("my_toggl"),
@@ -175,7 +175,7 @@ def test_no_driver_is_loaded_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_a_missing_driver_is_said(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_reported(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
     connections.set("my_events", conn_type="postgres", host="127.0.0.1")
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[postgres\]'"):

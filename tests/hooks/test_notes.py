@@ -7,7 +7,7 @@ from support.connections import Connections, all_logs
 from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.operate.health.notes import ALLOWED_FOR_DAYS, allowance_name
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_name
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
@@ -81,7 +81,7 @@ def test_leave_that_is_too_old_is_not_used() -> None:
     open_event_store(CONN_ID).close()
     given = datetime.now(timezone.utc) - timedelta(days=ALLOWED_FOR_DAYS, minutes=1)
     with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
-        store.logbook.note(allowance_name(CONN_ID, 1), {"by": "somebody"})
+        store.activity_log.set_status(allowance_name(CONN_ID, 1), {"by": "somebody"})
     assert not take_allowance(CONN_ID, 1)
 
 
@@ -130,7 +130,7 @@ def test_what_a_killed_task_left_is_not_shown_for_ever_and_is_removed_by_the_nex
     assert read_waiting(CONN_ID) == ()
     note_waiting(CONN_ID, waits)
     with open_event_store(CONN_ID) as store:
-        assert [note.name for note in store.logbook.notes("waiting/")] == [waiting_name(CONN_ID, "a.waits")]
+        assert [note.name for note in store.activity_log.list_status("waiting/")] == [waiting_name(CONN_ID, "a.waits")]
 
 
 def test_a_wait_is_no_trouble_where_the_store_is_down() -> None:

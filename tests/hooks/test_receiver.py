@@ -7,7 +7,7 @@ from support.connections import Connections, all_logs
 from support.deliveries import PREVIOUS_SECRET, SECRET, STARTED_ENTRY, send_request, sign
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.hooks.receiver import (
     build_receiver,
     find_receiving_connection,

@@ -13,7 +13,7 @@ import pytest
 from support.airflow_home import AirflowHome
 from support.drains import content, drain_all, fill
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.sync.drain import DrainRequest
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]

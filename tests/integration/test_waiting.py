@@ -15,7 +15,7 @@ import requests
 from support.airflow_home import AirflowHome
 from support.webhook_events import EVENT_WORKSPACE, change_event
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 # Whole runs of a real Airflow, on machines that may do other things meanwhile.
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]

@@ -18,8 +18,8 @@ import pytest
 from support.airflow_home import AirflowHome
 from support.webhook_events import EVENT_WORKSPACE, change_event
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 DAGS = Path(__file__).parents[1] / "integration_dags"
 RUNNING: dict[str, Any] = {"duration": -1, "stop": None}

@@ -8,7 +8,7 @@ from support.task_log import task_log
 from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError, EventNotFound
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
 
 pytestmark = pytest.mark.airflow

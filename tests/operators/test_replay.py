@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import Call
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.operators.replay import REPLAYED, Replay, event_from_log, replay_log
 
 START = utc(1_780_000_000.0)
@@ -112,8 +112,8 @@ def test_a_replayed_event_is_read_like_a_delivered_one(store: SqliteEventStore):
     event = stored.event
     assert (event.subscription_id, event.conn_id, event.workspace_id) == (3, "toggl_default", 7)
     assert (event.entity, event.action, event.entity_id) == ("time_entry", "updated", 77)
-    assert event.oddity is not None
-    assert event.oddity.startswith(REPLAYED)
+    assert event.anomaly is not None
+    assert event.anomaly.startswith(REPLAYED)
     message = parse_message(event.body)
     assert message.payload == row()["payload"]
     assert "failed_delivery_attempts" not in json.loads(event.body)

@@ -13,7 +13,7 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.events.store import Handshake
+from airflow_provider_toggl.core.events.model import Handshake
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.operators import subscriptions
@@ -170,7 +170,7 @@ def test_a_code_that_the_receiver_kept_validates(callback: Callback):
     code = callback.find_code(number)
     assert code is not None
     with open_event_store("toggl_default") as store:
-        store.keep_handshake(Handshake(number, "toggl_default", code, datetime.now(timezone.utc)))
+        store.record_handshake(Handshake(number, "toggl_default", code, datetime.now(timezone.utc)))
     result = ensure()
     assert (result["action"], result["validated"]) == ("nothing", True)
     assert listed()[0]["validated"]

@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_gr
 # What each extra brings, and the modules that are of no use without.
 OF_AN_EXTRA = {
     "airflow_provider_toggl.core.databases.postgres": "psycopg",
-    "airflow_provider_toggl.core.events.postgres_logbook": "psycopg",
-    "airflow_provider_toggl.core.events.postgres_server": "psycopg",
-    "airflow_provider_toggl.core.events.postgres_store": "psycopg",
+    "airflow_provider_toggl.core.databases.postgres_schema": "psycopg",
+    "airflow_provider_toggl.core.databases.postgres_server": "psycopg",
+    "airflow_provider_toggl.core.events.postgres.engine": "psycopg",
     "airflow_provider_toggl.core.load.engines.postgres.engine": "psycopg",
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")

@@ -15,7 +15,7 @@ from support.malformed_deliveries import mutate_delivery
 from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = pytest.mark.airflow
 

@@ -8,7 +8,7 @@ from support.deliveries import DeliveryLoad
 from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 
 def ids_in(path: Path) -> Counter[int]:

@@ -12,7 +12,7 @@ from support.servers.postgres import PostgresServer, running_postgres
 from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 
 
 @pytest.fixture

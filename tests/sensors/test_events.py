@@ -13,7 +13,7 @@ from support.task_log import task_log
 from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.sensors.events import TogglEventSensor
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 

@@ -16,7 +16,7 @@ from support.deliveries import event_body
 from support.servers.receivers import ReceiverProcess
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.operators.subscriptions import (
     TogglEnsureSubscriptionOperator,
     TogglPingSubscriptionOperator,

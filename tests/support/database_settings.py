@@ -10,8 +10,7 @@ from support.toggl_rows import NOON, WORKSPACE, at, decode, entries, tags
 from support.warehouses import WarehouseLocation, rows
 from support.webhook_events import entry_payload, received_event, webhook_body
 
-from airflow_provider_toggl.core.events.logbook import Received, Refused
-from airflow_provider_toggl.core.events.store import Mark
+from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
 from airflow_provider_toggl.core.load.decode.records import RejectedRecord
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.warehouse import Progress, Sweep
@@ -66,21 +65,21 @@ def exercise_store(place: StoreLocation) -> list[Any]:
         assert store.append([new_event(1)])[0].duplicate
         assert store.wait(1, 5)
         assert not store.wait(2, 0.05)
-        store.keep_mark(Mark("mark", "value", NOON))
+        store.activity_log.set_status("mark", "value", NOON)
         store.commit("reader", 1)
-        store.logbook.note("note/1", {"a": "ü\U0001f680"})
-        refused = Refused("toggl_default", "signature", "It was 'odd'.", 3, NOON, at(1), size=7)
-        store.logbook.keep_received(Received(NOON, {("toggl_default", "stored"): 2}, [refused]))
-        store.logbook.sample("lag", NOON, 0.1)
+        store.activity_log.set_status("note/1", {"a": "ü\U0001f680"})
+        refused = RefusedDelivery("toggl_default", "signature", "It was 'odd'.", 3, NOON, at(1), size=7)
+        store.activity_log.record_received(DeliveryCounts(NOON, {("toggl_default", "stored"): 2}, [refused]))
+        store.activity_log.record_measurement("lag", NOON, 0.1)
         return [
             [(one.seq, one.event) for one in store.read(0)],
-            store.kinds("toggl_default"),
-            store.newest("toggl_default"),
+            store.list_event_types("toggl_default"),
+            store.find_newest_by_entity("toggl_default"),
             store.consumers(),
-            store.find_mark("mark"),
-            store.logbook.notes("note/"),
-            [one.refused for one in store.logbook.refusals("toggl_default")],
-            store.logbook.samples("la", at(-86400)),
-            store.logbook.samples("consumer/", at(-86400)),
+            store.activity_log.find_status("mark"),
+            store.activity_log.list_status("note/"),
+            [one.refused for one in store.activity_log.list_refusals("toggl_default")],
+            store.activity_log.list_measurements("la", at(-86400)),
+            store.activity_log.list_measurements("consumer/", at(-86400)),
             store.seq_before(at(-86400 * 365)),
         ]

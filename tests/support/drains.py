@@ -8,7 +8,7 @@ from typing import Any
 
 from support.webhook_events import entry_payload, received_event, webhook_body
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 

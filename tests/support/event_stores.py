@@ -22,10 +22,10 @@ from typing import Any
 import psycopg
 from support.deliveries import event_body
 
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.events.rows import to_microseconds
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore
 
 RECEIVED = datetime(2026, 3, 2, 8, 0, 0, 123456, tzinfo=timezone.utc)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from support.servers.mariadb import MariadbServer
     from support.servers.postgres import PostgresServer
 
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
     from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 
@@ -105,7 +105,7 @@ def connections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
 @pytest.fixture
 def store(connections: Connections, tmp_path: Path) -> Iterator[SqliteEventStore]:
     """The event store of connection ``toggl_default``: a SQLite file."""
-    from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+    from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
     connections.set("toggl_default", conn_type="toggl", password="a-secret-token")
     with SqliteEventStore(tmp_path / "state" / "events.sqlite") as opened:

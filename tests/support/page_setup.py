@@ -19,8 +19,8 @@ from support.event_stores import StoreLocation, fill_postgres_store, fill_store
 from airflow_provider_toggl.core.client.limits.hourly_usage import Tally
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
 from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
@@ -144,7 +144,7 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
     """Record two days of tasks and deliveries in the activity log; return the number of a rejected event."""
     now = datetime.now(timezone.utc)
     with place.open() as store:
-        logbook, last = store.logbook, store.last_seq()
+        activity_log, last = store.activity_log, store.last_seq()
         for back in range(47, -1, -1):
             at = now - timedelta(hours=back)
             busy = 40 + 35 * (7 <= at.hour <= 18) + (back * 7) % 11
@@ -153,13 +153,13 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
                 (CONN_ID, "duplicate"): back % 5,
                 (CONN_ID, "wrong_signature"): 9 * (back in (3, 4)),
             }
-            logbook.keep_received(Received(at, {name: count for name, count in counts.items() if count}))
+            activity_log.record_received(DeliveryCounts(at, {name: count for name, count in counts.items() if count}))
         for stream, every in (("time_entries", 1), ("projects", 3), ("clients", 6)):
             for back in range(47 - 47 % every, -1, -every):
                 ran_at = now - timedelta(hours=back, minutes=7)
                 mark = (ran_at - timedelta(minutes=5)).isoformat()
                 notes.note_landing(
-                    logbook, CONN_ID, notes.Landing(workspace_id, stream, mark, ran_at, "duckdb_default.toggl")
+                    activity_log, CONN_ID, notes.Landing(workspace_id, stream, mark, ran_at, "duckdb_default.toggl")
                 )
         summary = {
             "workspace_id": workspace_id,
@@ -172,24 +172,24 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             "unproved": {},
         }
         notes.note_reconciliation(
-            logbook,
+            activity_log,
             CONN_ID,
             summary,
             warehouse="duckdb_default.toggl",
             ran_at=now - timedelta(hours=5),
             refused=None,
         )
-        logbook.note(
-            reader_name("duckdb_default.toggl"),
+        activity_log.set_status(
+            reader_key("duckdb_default.toggl"),
             {"kind": "landing", "warehouse": "duckdb_default.toggl", "conn_id": None, "workspace_id": None},
         )
         watched = EventFilter(entities=("project",)).to_dict()
-        logbook.note(reader_name("projects-dashboard"), {"kind": "watcher", "filter": watched})
+        activity_log.set_status(reader_key("projects-dashboard"), {"kind": "watcher", "filter": watched})
         store.commit("duckdb_default.toggl", last - 20)
         store.commit("projects-dashboard", last)
         rejected = last - 60
         event = store.get(rejected).event
-        told = Refused(
+        told = RefusedDelivery(
             CONN_ID,
             REJECTED,
             "payload.start: missing",
@@ -203,5 +203,5 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             entity_id=event.entity_id,
             event_id=event.event_id,
         )
-        logbook.keep_refused([told])
+        activity_log.record_refusals([told])
         return rejected

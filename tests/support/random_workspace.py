@@ -18,7 +18,7 @@ from support.servers.receivers import ReceiverThread
 from support.webhook_stream import FIELDS, WebhookStream, differences
 
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules

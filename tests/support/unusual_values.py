@@ -10,7 +10,7 @@ from support.toggl_rows import NOON, WORKSPACE, report_row
 from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.decode.event_shapes import STREAM_BY_ENTITY
 
 AT = "2025-05-02T17:03:50+00:00"

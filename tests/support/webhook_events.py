@@ -9,7 +9,7 @@ from typing import Any
 from support.toggl_rows import NOON, WORKSPACE, v9_entry
 
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 
 #: Time between an event and its delivery.
 TRANSPORT_TIME = timedelta(milliseconds=340)
@@ -73,7 +73,7 @@ def received_event(raw: bytes, *, received_at: datetime | None = None, conn_id: 
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity=message.oddity,
+        anomaly=message.anomaly,
     )
 
 

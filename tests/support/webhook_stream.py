@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 from support.webhook_events import received_event
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest, DrainSummary

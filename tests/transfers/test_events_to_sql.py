@@ -16,7 +16,7 @@ from support.truth import live, rows
 from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 
 pytestmark = pytest.mark.airflow

@@ -16,7 +16,7 @@ from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.triggers import events
 from airflow_provider_toggl.triggers.events import TogglEventTrigger
 

@@ -11,9 +11,9 @@ from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import EventStoreError, EventStoreTooNew, EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery, Found
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import StoredEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.tail import Tail
 from airflow_provider_toggl.triggers import reading
 from airflow_provider_toggl.triggers import shared_waiters as module

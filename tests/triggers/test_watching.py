@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.bursts import Burst, Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.tail import Tail
 from airflow_provider_toggl.triggers import watching
 from airflow_provider_toggl.triggers.watching import BurstProducer, Watch

@@ -1,7 +1,7 @@
-"""Which code of which engine means what, and what to do about it.
+"""What the error codes of each engine mean, and what to do about them.
 
-The only classification of drivers' errors; ``docs/errors.md`` shows it. What is not listed keeps the engine's own text.
-No driver is imported here.
+The only classification of drivers' errors; ``docs/errors.md`` shows it. An error that is not listed keeps the engine's
+text. This module imports no driver.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ POSTGRES_REFUSALS: dict[str, DatabaseFault] = {
     'role "': DatabaseFault.BAD_CREDENTIALS,
     'database "': DatabaseFault.UNKNOWN_DATABASE,
 }
-"""By a part of the text, the first that fits, of a connection that was refused: libpq gives no SQLSTATE of that."""
+"""By a part of the text, the first that matches, of a refused connection: libpq gives no SQLSTATE for it."""
 
 MYSQL: dict[int, DatabaseFault] = {
     **dict.fromkeys((1129, 2002, 2003, 2005), DatabaseFault.UNREACHABLE),
@@ -79,13 +79,13 @@ MYSQL: dict[int, DatabaseFault] = {
     **dict.fromkeys((1054, 1146, 1305), DatabaseFault.MISSING_OBJECT),
     **dict.fromkeys((1034, 1194, 1195, 1712), DatabaseFault.CORRUPT),
 }
-"""By number, of MySQL, of MariaDB and of their drivers."""
+"""By error number of MySQL, MariaDB and their drivers."""
 
 _OPTION_PREVENTS = 1290
 """An option of the server prevents the statement: ``--read-only``, or another one that the text names."""
 
 COLLISIONS = frozenset({"40001", "40P01", 1020, 1213})
-"""Codes of ``DatabaseFault.LOCKED`` for sessions that were in each other's way, for however short a time."""
+"""Codes of ``DatabaseFault.LOCKED`` for sessions that blocked each other, for however short a time."""
 
 COLLIDED = "It collided with another session, and the server ended one of the two: try again."
 
@@ -133,7 +133,7 @@ DUCKDB: dict[str, DatabaseFault] = {
     "INTERRUPT Error": DatabaseFault.CANCELED,
     "Catalog Error": DatabaseFault.MISSING_OBJECT,
 }
-"""By a part of the text, the first that fits: DuckDB has no codes."""
+"""By a part of the text, the first that matches: DuckDB has no codes."""
 
 ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNREACHABLE: "Check host, port and network, and that the server runs.",
@@ -157,7 +157,7 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNENCODABLE: "Use a database with the encoding UTF8, or utf8mb4 in MySQL.",
     DatabaseFault.CORRUPT: "The server reports damage or an internal error: its administrator must look at it.",
 }
-"""What to do; nothing for what needs more to be known than the fault."""
+"""What to do; without an entry where the fault alone does not tell."""
 
 
 def find_postgres_fault(sqlstate: str) -> DatabaseFault:

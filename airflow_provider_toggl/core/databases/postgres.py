@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL: what this package sets in them, whatever server, database and role have as defaults."""
+"""Settings of PostgreSQL sessions, which override the defaults of server, database and role; names and errors."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault
 
 SESSION_SETTINGS: dict[str, str] = {
-    # How values are written as text, which is how psycopg and our queries read them.
+    # How values are written as text, which psycopg and our queries read.
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "3",
-    # How statements are read.
+    # How statements are parsed.
     "standard_conforming_strings": "on",
     "array_nulls": "on",
     "transform_null_equals": "off",
-    # Time limits are for people's queries. How long a task may take is Airflow's execution_timeout.
+    # Time limits are for interactive queries; Airflow's execution_timeout limits tasks.
     "statement_timeout": "0",
     "transaction_timeout": "0",
     # Notices are not read.
     "client_min_messages": "warning",
 }
-"""What warehouse and event store set when a session or a transaction begins.
+"""What is set when a session or a transaction begins.
 
-Left as they are: ``idle_session_timeout`` (a session that it ends is opened again, but for one that listens),
-``synchronous_commit`` of the warehouse (its cursor is in the same transaction), and what only decides about speed and
-space.
+Not set: ``idle_session_timeout`` (a session that it ends is opened again, except for one that listens),
+``synchronous_commit`` of the warehouse (its cursor is in the same transaction), and what only affects speed and space.
 """
 
 CONNECT_PARAMETERS: dict[str, str] = {"client_encoding": "UTF8"}
-"""What is said with the first packet, before roles' defaults apply."""
+"""What is sent with the first packet, before the defaults of roles apply."""
 
 _SINCE = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 LONGEST_NAME = 63
@@ -44,13 +43,13 @@ LONGEST_NAME = 63
 
 
 def build_settings(db: psycopg.Connection[Any], settings: Mapping[str, str], *, local: bool) -> sql.Composed:
-    """Return the statements that set settings, to be sent in one message.
+    """Return the statements that set session settings, to be sent in one message.
 
-    :param local: until the end of the transaction, so that a pooler's next client is not affected.
+    :param local: only until the end of the transaction, so that a pooler's next client is not affected.
     """
     version = db.info.server_version
     known = {name: value for name, value in settings.items() if _SINCE.get(name, 0) <= version}
-    # A limit on statements holds for the second one too, unless it is lifted before.
+    # A limit on statements also applies to the second one, unless it is lifted before.
     first = sql.SQL("set {}statement_timeout = {}; select ").format(
         sql.SQL("local " if local else ""), sql.Literal(known["statement_timeout"])
     )
@@ -78,7 +77,7 @@ def find_refusal(error: psycopg.Error) -> DatabaseFault:
 
 
 def check_schema_name(schema: str) -> None:
-    """Refuse the name of a schema that PostgreSQL would cut or cannot have.
+    """Return if PostgreSQL takes the name of a schema without cutting it.
 
     :raises ConfigurationError: it is empty, has a NUL character, or is longer than 63 bytes.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.store import StoredEvent
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
 MOST_IDS = 100

@@ -1,11 +1,11 @@
-"""What makes two deliveries the same event."""
+"""The key by which duplicate deliveries of one event are found."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 
 _LONGEST = 40
 """Digits of an id that are kept as they are: twice those of 64 bits. An index of PostgreSQL takes 2,700 bytes."""
@@ -14,14 +14,14 @@ _LONGEST = 40
 def event_key(event: NewEvent) -> str:
     """Return a short text that is the same for all deliveries of one event of one subscription, and for no others.
 
-    Toggl's ids decide and not the body, whose ``timestamp`` changes with each attempt. An id of 0 or below tells
-    nothing; there the body decides, less that ``timestamp``. A copy that was asked for is an event of its own.
+    Toggl's ids decide and not the body, whose ``timestamp`` changes with each attempt. An id of 0 or below identifies
+    nothing; there the body decides, without that ``timestamp``. A copy that was requested is an event of its own.
     """
-    told = number_key(event.event_id) if event.event_id > 0 else f"body-{_fingerprint(event.body)}"
+    key = number_key(event.event_id) if event.event_id > 0 else f"body-{_fingerprint(event.body)}"
     if event.copy_of is not None:
-        # The copies of one place differ by when they were made.
-        told += f"/copy-{event.copy_of}-{event.received_at.timestamp():.6f}"
-    return f"{number_key(event.subscription_id)}/{told}"
+        # The copies of one event differ by when they were made.
+        key += f"/copy-{event.copy_of}-{event.received_at.timestamp():.6f}"
+    return f"{number_key(event.subscription_id)}/{key}"
 
 
 def number_key(number: int) -> str:

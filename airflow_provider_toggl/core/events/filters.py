@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.arguments import (
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
     State,

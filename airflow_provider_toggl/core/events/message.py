@@ -66,7 +66,7 @@ class Message:
     transitions: tuple[str, ...] = ()
 
     @property
-    def oddity(self) -> str | None:
+    def anomaly(self) -> str | None:
         """All oddities in one text, None where there are none."""
         return "; ".join(self.oddities) or None
 

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 
 from airflow_provider_toggl.core.errors import EventStoreError
-from airflow_provider_toggl.core.events.store import EventStore, Mark
+from airflow_provider_toggl.core.events.store import EventStore
 
 QUESTION, ANSWER = "tail?", "tail!"
 
@@ -29,7 +29,7 @@ class Presence:
             return
         self._asked_at = now
         with contextlib.suppress(EventStoreError):  # who can read needs no right to write
-            question = store.find_mark(QUESTION)
+            question = store.activity_log.find_status(QUESTION)
             if question is not None and question.value != self._answered:
                 self._answered = question.value
-                store.keep_mark(Mark(ANSWER, question.value, datetime.now(timezone.utc)))
+                store.activity_log.set_status(ANSWER, question.value, datetime.now(timezone.utc))

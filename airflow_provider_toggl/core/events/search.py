@@ -10,7 +10,8 @@ from typing import Any
 from airflow_provider_toggl.core.events.batch import read_message
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.model import StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import VERSIONS, State, build_state, read_version
 
 CLOCKS_APART = timedelta(hours=1)

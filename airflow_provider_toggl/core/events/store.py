@@ -1,272 +1,314 @@
-"""What an event store must be able to do, and the values that go in and come out."""
+"""The event store: events that were delivered, in order, and how far each consumer has read them.
+
+``append`` stores deliveries before they are acknowledged. Readers go on from a ``seq`` by ``read`` and ``wait``. What
+is recorded beside the events (refused deliveries, numbers over time, status entries) is in ``activity_log``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from airflow_provider_toggl.core.events.listing import Delivery, DeliveryFilter, Kind
-from airflow_provider_toggl.core.events.logbook import Logbook
+from airflow_provider_toggl.core.clock import Clock, utc
+from airflow_provider_toggl.core.databases.database import Session
+from airflow_provider_toggl.core.errors import (
+    ConfigurationError,
+    DatabaseFault,
+    EventNotFound,
+    EventStoreDamaged,
+    EventStoreError,
+)
+from airflow_provider_toggl.core.events import rows
+from airflow_provider_toggl.core.events.activity_log import ActivityLog, record_position
+from airflow_provider_toggl.core.events.dedupe import number_key
+from airflow_provider_toggl.core.events.engine import Engine
+from airflow_provider_toggl.core.events.model import (
+    Appended,
+    Consumer,
+    Delivery,
+    DeliveryFilter,
+    EventType,
+    Handshake,
+    NewEvent,
+    StoredEvent,
+    StoreFacts,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+MAX_CONSUMER_NAME = 250
+"""Characters of a consumer's name."""
 
 
-@dataclass(frozen=True)
-class NewEvent:
-    """A verified delivery on its way into the store.
+class EventStore:
+    """A database of events; every method may block and raises ``errors.EventStoreError``.
 
-    :param subscription_id: Toggl's id of the subscription.
-    :param event_id: Toggl's id of the event; an integer of any size.
-    :param body: the bytes that were signed.
-    :param received_at: when they came, UTC, by this machine's clock.
-    :param conn_id: the connection whose secret signed them.
-    :param workspace_id: the workspace that they speak of, None where they do not say.
-    :param entity: Toggl's word for what changed (``time_entry``), None where they do not say.
-    :param action: ``created``, ``updated``, ``deleted`` or whatever they say.
-    :param entity_id: id of what changed.
-    :param created_at: when it happened, UTC, by Toggl's clock; None where they do not say.
-    :param oddity: what is unusual about them, in a few words; None where nothing is.
-    :param copy_of: the place of the event that this is a copy of, to be read by everybody once more; not kept.
+    Several threads may use it at once. Any number of processes may append and read. What a method has written is on
+    disk when it returns.
+
+    :param engine: the database.
+    :param clock: tells when consumers and status entries changed.
     """
 
-    subscription_id: int
-    event_id: int
-    body: bytes
-    received_at: datetime
-    conn_id: str
-    workspace_id: int | None = None
-    entity: str | None = None
-    action: str | None = None
-    entity_id: int | None = None
-    created_at: datetime | None = None
-    oddity: str | None = None
-    copy_of: int | None = None
-
-
-@dataclass(frozen=True)
-class StoredEvent:
-    """An event of the store.
-
-    :param seq: its place. Whoever has read up to a number misses nothing that is later found below it.
-    :param event: what was appended.
-    """
-
-    seq: int
-    event: NewEvent
-
-
-@dataclass(frozen=True)
-class Appended:
-    """Where an event is in the store, and whether it was there before.
-
-    :param seq: its place.
-    :param duplicate: an event of the same subscription and id was there already; nothing was written.
-    """
-
-    seq: int
-    duplicate: bool
-
-
-@dataclass(frozen=True)
-class Handshake:
-    """The last signed validation PING of a subscription.
-
-    :param validation_code: what Toggl wants to hear again.
-    :param received_at: UTC, by this machine's clock.
-    """
-
-    subscription_id: int
-    conn_id: str
-    validation_code: str
-    received_at: datetime
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A small note that one program leaves in the store for another: the last PING, a question and its answer.
-
-    No event: nothing reads it but who knows its name.
-
-    :param made_at: UTC, by the machine of who made it.
-    """
-
-    name: str
-    value: str
-    made_at: datetime
-
-
-@dataclass(frozen=True)
-class StoreFacts:
-    """What is worth knowing of a store's health.
-
-    :param where: the file or the schema; nothing secret.
-    :param version: of its tables.
-    :param risks: what could lose events that were acknowledged, in words; empty where nothing could.
-    :param damage: what an integrity check found, None where it found nothing.
-    :param free_bytes: on its disk, None where that cannot be told.
-    :param clock_off: seconds that its server's clock is ahead of this machine's, None where it has none of its own.
-    """
-
-    where: str
-    version: int
-    risks: tuple[str, ...] = ()
-    damage: str | None = None
-    free_bytes: int | None = None
-    clock_off: float | None = None
-
-
-@dataclass(frozen=True)
-class Consumer:
-    """A named reader: it has done its work for everything up to ``seq``. Times are aware, in UTC."""
-
-    name: str
-    seq: int
-    updated_at: datetime
-
-
-class EventStore(Protocol):
-    """A database of events; every method may wait for others and raises ``errors.EventStoreError``.
-
-    May be used by several threads at once. Two processes may append and many read.
-    """
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self.engine = engine
+        self._clock = clock
+        self.activity_log = ActivityLog(engine, clock)
 
     def prepare(self) -> None:
-        """Make or upgrade the tables; costs one query where nothing is to do.
+        """Create or migrate the tables; costs one query where nothing is to do.
 
         :raises EventStoreTooNew: a later version of this package made the tables.
+        :raises ConfigurationError: the database belongs to something else.
         """
+        self.engine.prepare()
+
+    def close(self) -> None:
+        """Close the connections, and end a ``wait`` of another thread."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def inspect(self, patience: float) -> StoreFacts:
+        """Return the state of the database; changes nothing.
+
+        :param patience: seconds after which a check of all pages is abandoned.
+        """
+        return self.engine.inspect(patience)
+
+    # -- events --------------------------------------------------------------------------------------------------------
 
     def append(self, events: Sequence[NewEvent]) -> list[Appended]:
         """Store events in one durable transaction and return, for each, where it is.
 
-        When this returns they are on disk. A later one of the same (subscription, event) is a duplicate, also within
-        one call. An ``event_id`` of 0 or below tells nothing: there the body, less its ``timestamp``, tells duplicates.
+        A later one of the same (subscription, event) is a duplicate, also within one call. An ``event_id`` of 0 or
+        below identifies nothing: there the body without its ``timestamp`` decides.
         """
+        if not events:
+            return []
+        try:
+            return self.engine.append([rows.event_to_row(event) for event in events])
+        except EventStoreError as error:
+            if error.fault is not DatabaseFault.UNENCODABLE:
+                raise
+        # The body has the original texts; the columns beside it are for lists and filters.
+        return self.engine.append([rows.event_to_row(rows.escape_event(event)) for event in events])
 
     def read(self, after: int, limit: int = 500) -> list[StoredEvent]:
         """Return events with a greater ``seq``, the lowest first."""
+        return [rows.event_from_row(row) for row in self.engine.fetch("read_events", after=after, limit=limit)]
 
     def get(self, seq: int) -> StoredEvent:
         """Return one event.
 
         :raises EventNotFound: there is none of that number.
         """
+        found = self.engine.fetch("find_event", seq=seq)
+        if not found:
+            raise EventNotFound(
+                f"The event store has no event {seq}. Retention may have removed it; `airflow toggl events list` shows "
+                "what is there."
+            )
+        return rows.event_from_row(found[0])
 
     def read_earlier(self, stored: StoredEvent, limit: int) -> list[StoredEvent]:
         """Return events of the same entity and workspace with a lower ``seq``, the latest by Toggl's clock first.
 
-        Empty where the event does not say which entity it is about. One that was damaged since is left out.
+        Empty where the event has no ``entity_id``. Damaged events are left out.
 
         :param limit: the most to return.
         """
-
-    def last_seq(self) -> int:
-        """Return the greatest ``seq`` that was ever given, 0 in a new store; retention does not lower it."""
-
-    def count(self) -> int:
-        """Return how many events are kept."""
-
-    def seq_before(self, moment: datetime) -> int:
-        """Return a ``seq`` after which every event is found that was received at or after that moment.
-
-        For look-back: it may be lower than it had to be, never higher.
-
-        :param moment: aware.
-        """
-
-    def place_from(self, moment: datetime, among: int) -> int | None:
-        """Return the lowest ``seq`` of so many events, the first by time that were received then or later, if any.
-
-        :param moment: aware.
-        """
-
-    def place_before(self, moment: datetime, among: int) -> int | None:
-        """Return the greatest ``seq`` of so many events, the last by time that were received before, if any.
-
-        :param moment: aware.
-        """
-
-    def first_seq(self) -> int:
-        """Return the lowest ``seq`` that is kept, 0 in an empty store."""
-
-    def kinds(self, conn_id: str) -> list[Kind]:
-        """Return what deliveries of a connection are about: each entity with each action that there was."""
-
-    def places(
-        self, wanted: DeliveryFilter, kinds: Sequence[Kind], *, before: int, above: int, limit: int
-    ) -> list[int]:
-        """Return where to look for those that are wanted between two places, by an index, the newest first.
-
-        Those of the wanted number; else the odd ones; else those of the kinds.
-
-        :param before: only those with a lower ``seq``; ``above``: only those with a greater one.
-        :param limit: of places; where there are fewer, there are no more.
-        """
-
-    def deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
-        """Return those of some places that are wanted, the newest first."""
-
-    def newest(self, conn_id: str) -> dict[str | None, datetime]:
-        """Return when the newest event of each entity was received, of a connection."""
-
-    @property
-    def logbook(self) -> Logbook:
-        """What is kept beside events for people who look."""
-
-    def keep_handshake(self, handshake: Handshake) -> None:
-        """Keep a subscription's validation code, over an earlier one."""
-
-    def find_handshake(self, subscription_id: int) -> Handshake | None:
-        """Return the last validation PING of a subscription, None where none came."""
-
-    def keep_mark(self, mark: Mark) -> None:
-        """Keep a mark durably, over an earlier one of its name."""
-
-    def find_mark(self, name: str) -> Mark | None:
-        """Return the mark of that name, None where there is none."""
-
-    def inspect(self, patience: float) -> StoreFacts:
-        """Look at the store's health; changes nothing.
-
-        :param patience: seconds after which a check of all pages is left unfinished.
-        """
-
-    def find_consumer(self, name: str) -> Consumer | None:
-        """Return how far a named reader is, None where nobody of that name ever committed."""
-
-    def consumers(self) -> list[Consumer]:
-        """Return all named readers, by name."""
-
-    def commit(self, name: str, seq: int) -> Consumer:
-        """Move a named reader on to ``seq``, never back, and return where it is then.
-
-        :raises EventNotFound: nothing that far has been stored.
-        """
-
-    def forget_consumer(self, name: str) -> bool:
-        """Remove a named reader, so that retention waits for it no longer; return whether there was one."""
-
-    def prune(self, received_before: datetime, limit: int = 10_000) -> int:
-        """Remove events received before that moment that every named reader has read; return how many.
-
-        :param received_before: aware.
-        :param limit: the most to remove in one transaction, so that appends wait for milliseconds.
-        """
+        event = stored.event
+        if event.entity_id is None:
+            return []
+        found = self.engine.fetch(
+            "read_earlier",
+            entity=event.entity,
+            entity_id=event.entity_id,
+            workspace_id=event.workspace_id,
+            before=stored.seq,
+            limit=limit,
+        )
+        earlier = []
+        for row in found:
+            with suppress(EventStoreDamaged):
+                earlier.append(rows.event_from_row(row))
+        return earlier
 
     def wait(self, after: int, timeout: float) -> bool:
         """Return True as soon as there is an event with a greater ``seq``, False after so many seconds without one.
 
-        Blocks its thread; cheap while nothing happens.
+        Blocks its thread, at little cost.
         """
+        return self.engine.wait(after, timeout)
 
-    def close(self) -> None:
-        """Give back everything, and end a ``wait`` of another thread."""
+    def count(self) -> int:
+        """Return how many events are kept."""
+        return self._get_number("count_events")
 
-    def __enter__(self) -> EventStore:
-        """Return itself."""
+    def first_seq(self) -> int:
+        """Return the lowest ``seq`` that is kept, 0 in an empty store."""
+        return self._get_number("first_seq")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
+    def last_seq(self) -> int:
+        """Return the greatest ``seq`` that was ever given, 0 in a new store; retention does not lower it."""
+        return self._get_number("last_seq")
+
+    def seq_before(self, moment: datetime) -> int:
+        """Return a ``seq`` after which every event is found that was received at or after a moment.
+
+        It may be lower than necessary, never higher.
+
+        :param moment: aware.
+        """
+        return self._get_number("seq_before", moment=rows.to_microseconds(moment))
+
+    def prune(self, received_before: datetime, limit: int = 10_000) -> int:
+        """Remove events received before a moment that every consumer has read; return how many.
+
+        :param received_before: aware.
+        :param limit: the most to remove in one transaction, so that appends wait for milliseconds.
+        """
+        return self.engine.execute("prune_events", received_before=rows.to_microseconds(received_before), limit=limit)
+
+    # -- deliveries, for lists -----------------------------------------------------------------------------------------
+
+    def first_seq_since(self, moment: datetime, among: int) -> int | None:
+        """Return the lowest ``seq`` of the first events, by time, that were received at or after a moment, if any.
+
+        :param moment: aware.
+        :param among: how many events by time: their order by ``seq`` differs where several receivers have several
+            clocks.
+        """
+        return self._find_number("first_seq_since", moment=rows.to_microseconds(moment), limit=among)
+
+    def last_seq_before(self, moment: datetime, among: int) -> int | None:
+        """Return the greatest ``seq`` of the last events, by time, that were received before a moment, if any.
+
+        :param moment: aware.
+        :param among: as in ``first_seq_since``.
+        """
+        return self._find_number("last_seq_before", moment=rows.to_microseconds(moment), limit=among)
+
+    def list_event_types(self, conn_id: str) -> list[EventType]:
+        """Return each entity with each action that a connection's deliveries have."""
+        # A key is connection, entity and action with a space between; "!" follows the space.
+        found = self.engine.fetch("list_event_types", first=f"{conn_id} ", last=f"{conn_id}!")
+        return [rows.event_type_from_key(key, conn_id) for (key,) in found]
+
+    def find_seqs(
+        self, wanted: DeliveryFilter, event_types: Sequence[EventType], *, before: int, above: int, limit: int
+    ) -> list[int]:
+        """Return, by an index and newest first, the numbers of deliveries among which all that match are.
+
+        Those of the filter's number; else those with an anomaly; else those of the event types.
+
+        :param before: only those with a lower ``seq``; ``above``: only those with a greater one.
+        :param limit: the most to return; where there are fewer, there are no more.
+        """
+        values = {**rows.filter_values(wanted), "before": before, "above": above, "limit": limit}
+        if wanted.number is not None:
+            found = self.engine.fetch("seqs_of_number", **values)
+        elif wanted.only_anomalies:
+            found = self.engine.fetch("seqs_of_anomalies", **values)
+        else:
+            keys = [event_type.key for event_type in event_types]
+            found = self.engine.fetch_each("seqs_of_event_type", keys, **values)
+        return sorted((seq for (seq,) in found), reverse=True)[:limit]
+
+    def read_deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
+        """Return those of some deliveries that match a filter, newest first."""
+        found = self.engine.fetch("list_deliveries", **rows.filter_values(wanted), seqs=list(seqs))
+        return [rows.delivery_from_row(row) for row in found]
+
+    def find_newest_by_entity(self, conn_id: str) -> dict[str | None, datetime]:
+        """Return when the newest event of each entity of a connection was received."""
+        newest: dict[str | None, datetime] = {}
+        keys = [event_type.key for event_type in self.list_event_types(conn_id)]
+        for entity, received_at in self.engine.fetch_each("newest_of_event_type", keys):
+            moment = rows.from_microseconds(received_at)
+            newest[entity] = max(moment, newest.get(entity, moment))
+        return newest
+
+    # -- handshakes ----------------------------------------------------------------------------------------------------
+
+    def record_handshake(self, handshake: Handshake) -> None:
+        """Record a subscription's validation code in place of an earlier one."""
+        self.engine.execute(
+            "set_handshake",
+            subscription_key=number_key(handshake.subscription_id),
+            conn_id=handshake.conn_id,
+            validation_code=rows.json_text_to_bytes(handshake.validation_code),
+            received_at=rows.to_microseconds(handshake.received_at),
+        )
+
+    def find_handshake(self, subscription_id: int) -> Handshake | None:
+        """Return the last validation PING of a subscription, None where none was received."""
+        found = self.engine.fetch("find_handshake", subscription_key=number_key(subscription_id))
+        return rows.handshake_from_row(subscription_id, found[0]) if found else None
+
+    # -- consumers -----------------------------------------------------------------------------------------------------
+
+    def find_consumer(self, name: str) -> Consumer | None:
+        """Return how far a consumer has read, None where it never committed."""
+        check_consumer_name(name)
+        found = self.engine.fetch("find_consumer", name=name)
+        return rows.consumer_from_row(found[0]) if found else None
+
+    def consumers(self) -> list[Consumer]:
+        """Return all consumers, by name."""
+        return [rows.consumer_from_row(row) for row in self.engine.fetch("list_consumers")]
+
+    def commit(self, name: str, seq: int) -> Consumer:
+        """Move a consumer on to ``seq``, never back, and return where it is then.
+
+        :raises EventNotFound: nothing that far has been stored; an event that comes there later would be skipped.
+        """
+        check_consumer_name(name)
+        last_seq = self.last_seq()
+        if not 0 <= seq <= last_seq:
+            raise EventNotFound(
+                f"The event store has no place {seq}; its last is {last_seq}. Was it moved or begun anew since?"
+            )
+        now = utc(self._clock.now())
+
+        def move(session: Session) -> Consumer:
+            session.execute("move_consumer", name=name, seq=seq, updated_at=rows.to_microseconds(now))
+            consumer = rows.consumer_from_row(session.fetch("find_consumer", name=name)[0])
+            record_position(session, name, consumer.seq, now)
+            return consumer
+
+        return self.engine.transact(move)
+
+    def forget_consumer(self, name: str) -> bool:
+        """Remove a consumer, so that retention no longer waits for it; return whether there was one."""
+        check_consumer_name(name)
+        return self.engine.execute("remove_consumer", name=name) > 0
+
+    def _find_number(self, statement: str, **values: int) -> int | None:
+        ((number,),) = self.engine.fetch(statement, **values)
+        return None if number is None else int(number)
+
+    def _get_number(self, statement: str, **values: int) -> int:
+        return self._find_number(statement, **values) or 0
+
+
+def check_consumer_name(name: str) -> None:
+    """Return if a name can be a consumer's.
+
+    :raises ConfigurationError: it is empty, too long, or has characters that cannot be printed.
+    """
+    if not name or len(name) > MAX_CONSUMER_NAME or not name.isprintable():
+        raise ConfigurationError(
+            f"A consumer's name has 1 to {MAX_CONSUMER_NAME} printable characters; this is none: {name[:40]!r}."
+        )

@@ -22,10 +22,11 @@ from types import TracebackType
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
-from airflow_provider_toggl.core.events.batch import Batch, build_batch
+from airflow_provider_toggl.core.events.batch import EventBatch, build_event_batch
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.presence import Presence
 from airflow_provider_toggl.core.events.search import find_state
-from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import State
 
 log = logging.getLogger(__name__)
@@ -57,12 +58,12 @@ class Subscription:
         self.loop: asyncio.AbstractEventLoop | None = None
         # These two are the tail's, under its lock.
         self.place = place
-        self.queue: deque[Batch] = deque()
+        self.queue: deque[EventBatch] = deque()
 
     def __aiter__(self) -> Subscription:
         return self
 
-    async def __anext__(self) -> Batch:
+    async def __anext__(self) -> EventBatch:
         """Wait for the next batch; being cancelled meanwhile loses none.
 
         :raises StopAsyncIteration: the subscription or its tail was closed.
@@ -203,7 +204,7 @@ class Tail:
 
     # -- called by subscriptions --------------------------------------------------------------------------------------
 
-    def take(self, subscription: Subscription) -> Batch | None:
+    def take(self, subscription: Subscription) -> EventBatch | None:
         """Return the next batch of a subscription, None where its queue is empty."""
         with self._state:
             if not subscription.queue:
@@ -267,7 +268,7 @@ class Tail:
             self._begin(store.last_seq())
         end = self._end or 0
         if store.wait(end, WAIT) and (events := store.read(end, BATCH)):
-            self._hand_out(build_batch(events), end)
+            self._hand_out(build_event_batch(events), end)
             _measure(len(events), "new")
         outage.over()
         self._presence.answer(store)
@@ -313,7 +314,7 @@ class Tail:
                 continue
             outage.over()
             if events:
-                self._hand_out(build_batch(events), place)
+                self._hand_out(build_event_batch(events), place)
                 _measure(len(events), "earlier")
             else:
                 self._pass_over(place, end)
@@ -325,7 +326,7 @@ class Tail:
         place, end = subscription.place, self._end
         return place is not None and end is not None and place < end and len(subscription.queue) < QUEUE
 
-    def _hand_out(self, batch: Batch, start: int) -> None:
+    def _hand_out(self, batch: EventBatch, start: int) -> None:
         """Give a batch, which is all that there is from a place on up to its end, to those whom it concerns."""
         with self._state:
             given = [

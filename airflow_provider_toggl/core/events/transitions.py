@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
 _ENTRY = frozenset({"time_entry"})

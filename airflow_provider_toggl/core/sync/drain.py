@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import EventNotFound
+from airflow_provider_toggl.core.events.activity_log import REJECTED, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.logbook import REJECTED, Refused, reader_name
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.load.load_metrics import measure_load
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
@@ -173,7 +174,7 @@ class Drain:
         # A drain that was killed may have landed more than it told the store; and from its first moment on, retention
         # must wait for one that has landed nothing yet.
         self._store.commit(self._request.reader, begin)
-        self._store.logbook.note(reader_name(self._request.reader), self._request.as_note())
+        self._store.activity_log.set_status(reader_key(self._request.reader), self._request.as_note())
         logged = started
         for events in _read_ahead(self._batches(begin, until)):
             self._land(events)
@@ -255,7 +256,7 @@ class Drain:
             return
         stored = {each.seq: each for each in events}
         now = utc(self._clock.now())
-        self._store.logbook.keep_refused(
+        self._store.activity_log.record_refusals(
             [_refusal(stored[one.seq], one.reason, now) for one in rejected if one.seq is not None]
         )
 
@@ -320,9 +321,9 @@ def _name_of(stored: StoredEvent) -> str:
     return f"{stored.event.subscription_id}:{stored.event.event_id}"
 
 
-def _refusal(stored: StoredEvent, reason: str, now: datetime) -> Refused:
+def _refusal(stored: StoredEvent, reason: str, now: datetime) -> RefusedDelivery:
     event = stored.event
-    return Refused(
+    return RefusedDelivery(
         event.conn_id,
         REJECTED,
         reason,

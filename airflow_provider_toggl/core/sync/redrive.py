@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, MalformedAnswer
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.decode.events import UNKNOWN_ENTITIES, decode_events
 from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
 from airflow_provider_toggl.core.load.engines.contract import instants_of
@@ -98,7 +98,7 @@ def _find_event(raw: str, observed_at: datetime) -> NewEvent | None:
         return None
     fields: dict[str, Any] = {
         name: getattr(message, name)
-        for name in ("workspace_id", "entity", "action", "entity_id", "created_at", "oddity")
+        for name in ("workspace_id", "entity", "action", "entity_id", "created_at", "anomaly")
     }
     return NewEvent(
         subscription_id=message.subscription_id,

@@ -33,8 +33,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.events.activity_log import StatusEntry
 from airflow_provider_toggl.core.events.message import Message, parse_message
-from airflow_provider_toggl.core.events.store import Appended, Handshake, Mark, NewEvent
+from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.webhooks.signature import OPTIONAL_SPACE
 
@@ -128,7 +129,7 @@ class Ping:
     :param handshake: its validation code, where it has one.
     """
 
-    mark: Mark
+    mark: StatusEntry
     handshake: Handshake | None = None
 
 
@@ -165,7 +166,7 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
     """
     message = parse_message(body)
     if message.is_ping:
-        mark = Mark(ping_mark(connection.conn_id, message.subscription_id), "", received_at)
+        mark = StatusEntry(ping_mark(connection.conn_id, message.subscription_id), "", received_at)
         code = message.validation_code
         if code is None:
             return Ping(mark)
@@ -181,7 +182,7 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity="; ".join((*message.oddities, *_circumstances(connection, message, body, received_at))) or None,
+        anomaly="; ".join((*message.oddities, *_circumstances(connection, message, body, received_at))) or None,
     )
 
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import TogglError
+from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, StatusEntry
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.logbook import Received
-from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent
+from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.webhooks.delivery import BUSY, FAILED, UNAVAILABLE, Outcome, refuse
 from airflow_provider_toggl.core.webhooks.log_once import Faults
 from airflow_provider_toggl.core.webhooks.reservoir import Samples
@@ -44,7 +45,7 @@ class _Refusal:
     reason: str
 
 
-Note = Handshake | Mark | Received
+Note = Handshake | StatusEntry | DeliveryCounts
 """What a PING leaves behind, or what the receiver has counted and refused."""
 _Result = Appended | _Refusal | None
 
@@ -216,11 +217,11 @@ class Writer:
     def _keep(self, note: Note) -> _Refusal | None:
         try:
             if isinstance(note, Handshake):
-                self._opened().keep_handshake(note)
-            elif isinstance(note, Mark):
-                self._opened().keep_mark(note)
+                self._opened().record_handshake(note)
+            elif isinstance(note, StatusEntry):
+                self._opened().activity_log.set_status(note.name, note.value, note.recorded_at)
             else:
-                self._opened().logbook.keep_received(note)
+                self._opened().activity_log.record_received(note)
         except Exception as error:  # noqa: BLE001 - it is answered and logged
             return self._refusal(error)
         return None

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from airflow_provider_toggl.core.events.logbook import Received, Refused
+from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
 
 PERIOD = 10.0
 """Seconds after which what was remembered is handed to the store."""
@@ -22,7 +22,7 @@ class Notebook:
 
     def __init__(self) -> None:
         self._counts: dict[str, Counter[str]] = {}
-        self._refused: dict[str, dict[tuple[str, str], Refused]] = {}
+        self._refused: dict[str, dict[tuple[str, str], RefusedDelivery]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._counts)
@@ -44,14 +44,14 @@ class Notebook:
         if known is not None:
             reasons[outcome, reason] = replace(known, times=known.times + 1, last_at=at, size=size)
         elif len(reasons) < MOST_REASONS:
-            reasons[outcome, reason] = Refused(conn_id, outcome, reason, 1, at, at, size)
+            reasons[outcome, reason] = RefusedDelivery(conn_id, outcome, reason, 1, at, at, size)
 
-    def take(self, at: datetime) -> dict[str, Received]:
+    def take(self, at: datetime) -> dict[str, DeliveryCounts]:
         """Return what was remembered, by connection, and forget it."""
         counts, self._counts = self._counts, {}
         refused, self._refused = self._refused, {}
         return {
-            conn_id: Received(
+            conn_id: DeliveryCounts(
                 at,
                 {(conn_id, outcome): number for outcome, number in some.items()},
                 tuple(refused.get(conn_id, {}).values()),

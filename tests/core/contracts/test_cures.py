@@ -23,8 +23,8 @@ from airflow_provider_toggl.core.errors import (
     WarehouseError,
     WarehouseReadOnly,
 )
-from airflow_provider_toggl.core.events.logbook import Received, Refused
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
 from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
 from airflow_provider_toggl.core.load.engines.postgres.engine import build_postgres_warehouse
@@ -131,10 +131,12 @@ def test_an_event_store_of_a_narrow_encoding_keeps_every_event(postgres: Postgre
         store.append([new_event(1, action=f"did {ROCKET}", body=body), new_event(2, action="created")])
         assert store.get(1).event.body == body
         assert [one.event.action for one in store.read(0)] == ["did \\U0001f680", "created"]
-        refused = Refused("toggl_default", "odd", f"it had {ROCKET}", 1, NOON, NOON)
-        store.logbook.keep_refused([refused])
-        store.logbook.keep_received(Received(NOON, {("toggl_default", "odd"): 1}, [refused]))
-        assert {one.refused.reason for one in store.logbook.refusals("toggl_default")} == {"it had \\U0001f680"}
+        refused = RefusedDelivery("toggl_default", "odd", f"it had {ROCKET}", 1, NOON, NOON)
+        store.activity_log.record_refusals([refused])
+        store.activity_log.record_received(DeliveryCounts(NOON, {("toggl_default", "odd"): 1}, [refused]))
+        assert {one.refused.reason for one in store.activity_log.list_refusals("toggl_default")} == {
+            "it had \\U0001f680"
+        }
         with pytest.raises(EventStoreUnavailable, match="UTF8") as told:
             store.commit(f"reader {ROCKET}", 1)
         assert told.value.fault is DatabaseFault.UNENCODABLE
@@ -283,7 +285,7 @@ def test_what_a_mysql_user_lacks_is_named(mariadb: MariadbServer) -> None:
         ("toggl", "x", 1, DatabaseFault.UNREACHABLE),
     ],
 )
-def test_why_mysql_lets_nobody_in_is_told(
+def test_why_mysql_lets_nobody_in_is_reported(
     mariadb: MariadbServer, user: str, password: str, port: int | None, fault: DatabaseFault
 ) -> None:
     api = DbApi(lambda: connect(port or mariadb.port, user, password), "%s", "here")
@@ -396,7 +398,7 @@ def test_a_code_of_postgres_has_its_fault_and_cure_in_both_uses(
         run(target)
     assert (told.value.fault, cure in str(told.value)) == (fault, True)
     with PostgresEventStore(dsn) as store, pytest.raises(EventStoreError, match="It broke") as kept:
-        store._server.run(lambda db: db.execute(fail))  # type: ignore[call-overload]
+        store.engine.server.run(lambda db: db.execute(fail))  # type: ignore[call-overload]
     assert kept.value.fault is fault
 
 
@@ -441,7 +443,7 @@ def test_a_schema_that_postgres_would_cut_is_refused_and_the_longest_is_not(post
 
 
 @on_mysql
-def test_a_schema_that_mysql_would_refuse_is_said_before(mariadb: MariadbServer) -> None:
+def test_a_schema_that_mysql_would_refuse_is_reported_before(mariadb: MariadbServer) -> None:
     for schema in ("x" * 65, "x ", "", ROCKET):
         with pytest.raises(ConfigurationError, match="64 characters"):
             WarehouseLocation("mysql", str(mariadb.port), schema).open()

@@ -19,8 +19,7 @@ from support.waiting import wait_until
 from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
-from airflow_provider_toggl.core.events.logbook import Received
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
 
 numbers = itertools.count(1)
@@ -132,7 +131,7 @@ def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: ServedW
 
 
 @pytest.mark.xdist_group("mariadb")
-def test_a_mysql_session_that_ends_within_a_landing_is_said_to_be_lost(mariadb: MariadbServer) -> None:
+def test_a_mysql_session_that_ends_within_a_landing_is_reported_to_be_lost(mariadb: MariadbServer) -> None:
     name = f"ended_{next(numbers)}"
     with WarehouseLocation("mysql", str(mariadb.port), name).open() as target:
         target.prepare()
@@ -155,7 +154,7 @@ def test_a_mysql_session_that_ends_within_a_landing_is_said_to_be_lost(mariadb: 
         ("transaction_timeout = '50ms'", "select pg_sleep(5)"),
     ],
 )
-def test_a_limit_of_postgres_that_ends_a_landing_is_said_to_have_cut_it(
+def test_a_limit_of_postgres_that_ends_a_landing_is_reported_to_have_cut_it(
     postgres: PostgresServer, limit: str, statement: str | None
 ) -> None:
     name = f"ended_{next(numbers)}"
@@ -205,24 +204,21 @@ def store(postgres: PostgresServer, database: str) -> Iterator[PostgresEventStor
     "use",
     [
         lambda store: store.append([new_event(2)]),
-        lambda store: store.read(0),
         lambda store: store.wait(0, 5),
         lambda store: store.commit("reader", 1),
-        lambda store: store.logbook.keep_received(Received(NOON, {("toggl_default", "stored"): 2})),
-        lambda store: store.logbook.note("name", {"a": 1}),
-        lambda store: store.logbook.sample("name", NOON, 1.0),
         lambda store: store.prepare(),
-        lambda store: store.inspect(1.0),
+        lambda store: store.forget_consumer("nobody"),
     ],
-    ids=["append", "read", "wait", "commit", "keep_received", "note", "sample", "prepare", "inspect"],
+    ids=["append", "wait", "transact", "prepare", "execute"],
 )
 def test_a_session_of_the_store_that_ended_is_not_noticed(
     postgres: PostgresServer, database: str, store: PostgresEventStore, use: Callable[[PostgresEventStore], Any]
 ) -> None:
     # Several connections wait in the pool.
     meeting = threading.Barrier(3)
+    run = store.engine.server.run
     with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda _: store._server.run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)))
+        list(threads.map(lambda _: run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)))
     assert sessions_in(postgres, database) >= 3
     for _ in range(3):
         end_sessions_of(postgres, database)
@@ -242,7 +238,7 @@ def test_each_code_that_ends_a_session_lets_the_work_be_done_again(store: Postgr
             db.execute(f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$")
         return len(tries)
 
-    assert store._server.run(work) == 2
+    assert store.engine.server.run(work) == 2
     assert len(set(tries)) == 2
 
 
@@ -274,10 +270,10 @@ def test_limits_of_the_database_on_idle_sessions_harm_no_store(
 
 
 @pytest.mark.xdist_group("configured-postgres")
-def test_a_server_that_stays_away_is_said(postgres: PostgresServer, store: PostgresEventStore) -> None:
+def test_a_server_that_stays_away_is_reported(postgres: PostgresServer, store: PostgresEventStore) -> None:
     def work(db: psycopg.Connection[Any]) -> None:
         db.execute("do $$ begin raise exception 'x' using errcode = '57P01'; end $$")
 
     with pytest.raises(EventStoreUnavailable, match="57P01") as told:
-        store._server.run(work)
+        store.engine.server.run(work)
     assert told.value.fault is DatabaseFault.CONNECTION_LOST

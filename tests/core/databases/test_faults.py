@@ -104,5 +104,5 @@ def test_sqlite_is_understood_by_its_code_and_without_one_by_its_text(tmp_path: 
     assert faults.find_sqlite_fault(MemoryError()) is DatabaseFault.OUT_OF_MEMORY
 
 
-def test_only_the_first_line_of_an_error_is_told() -> None:
+def test_only_the_first_line_of_an_error_is_reported() -> None:
     assert faults.first_line("It  failed.\nDETAIL: a row") == "It failed."

@@ -8,7 +8,7 @@ from support.webhook_events import EVENT_WORKSPACE, change_event
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.bursts import BREATH, MOST_DAYS, MOST_IDS, Burst, Debounce
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.store import NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 
 NEVER = -1e9
 

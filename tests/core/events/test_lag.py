@@ -8,7 +8,7 @@ from support.webhook_events import change_event
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 
 def test_the_end_of_a_store_and_what_each_consumer_has_yet_to_do_are_told(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_end_of_a_store_and_what_each_consumer_has_yet_to_do_are_told(tmp_pa
     ]
 
 
-def test_of_a_store_that_cannot_be_asked_nothing_is_told(tmp_path: Path) -> None:
+def test_of_a_store_that_cannot_be_asked_nothing_is_reported(tmp_path: Path) -> None:
     class Away(SqliteEventStore):
         def last_seq(self) -> int:
             raise EventStoreUnavailable("It is away.")

@@ -11,9 +11,10 @@ from support.event_stores import FIRST_ENTITY, FIRST_EVENT, RECEIVED, fill_postg
 from support.servers.postgres import PostgresServer
 from support.waiting import wait_until
 
-from airflow_provider_toggl.core.events.listing import MOST_AT_ONCE, Delivery, DeliveryFilter, Page, list_deliveries
-from airflow_provider_toggl.core.events.postgres_store import PostgresEventStore
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.listing import MAX_BATCH, DeliveryPage, list_deliveries
+from airflow_provider_toggl.core.events.model import Delivery, DeliveryFilter
+from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 
 SECOND = timedelta(seconds=1)
@@ -32,7 +33,7 @@ def filled(store: EventStore) -> EventStore:
                 entity=KINDS[number % 4][0],
                 action=KINDS[number % 4][1],
                 entity_id=number // 4,
-                oddity="unknown model" if number == 11 else None,
+                anomaly="unknown model" if number == 11 else None,
             )
             for number in range(1, 21)
         ]
@@ -40,12 +41,12 @@ def filled(store: EventStore) -> EventStore:
     return store
 
 
-def seqs(page: Page) -> list[int]:
+def seqs(page: DeliveryPage) -> list[int]:
     return [one.seq for one in page.deliveries]
 
 
 def test_a_delivery_is_the_event_without_its_bytes(filled: EventStore) -> None:
-    (found,) = list_deliveries(filled, DeliveryFilter("other", odd=True)).deliveries
+    (found,) = list_deliveries(filled, DeliveryFilter("other", only_anomalies=True)).deliveries
     event = filled.get(11).event
     assert found == Delivery(
         11, 10713, 1011, "other", None, None, None, 2, None, event.received_at, "unknown model", len(event.body)
@@ -67,9 +68,9 @@ def test_a_delivery_is_the_event_without_its_bytes(filled: EventStore) -> None:
         (DeliveryFilter("other", number=1010), []),
         (DeliveryFilter("mine", number=2, entity="project"), [10]),
         (DeliveryFilter("mine", number=10**30), []),
-        (DeliveryFilter("other", odd=True), [11]),
-        (DeliveryFilter("mine", odd=True), []),
-        (DeliveryFilter("other", odd=True, entity="project"), []),
+        (DeliveryFilter("other", only_anomalies=True), [11]),
+        (DeliveryFilter("mine", only_anomalies=True), []),
+        (DeliveryFilter("other", only_anomalies=True, entity="project"), []),
         (DeliveryFilter("mine", above=15, up_to=18), [18, 16]),
         (DeliveryFilter("mine", received_from=RECEIVED + 17 * SECOND), [20, 18]),
         (DeliveryFilter("mine", received_until=RECEIVED + 5 * SECOND), [4, 2]),
@@ -101,8 +102,8 @@ def test_what_deliveries_of_a_connection_are_about_is_told_whatever_its_name_beg
     for number, conn_id in enumerate(("a", "a b", "a!", "ab", "b")):
         store.append([new_event(2 * number, conn_id=conn_id, entity="tag", action=conn_id)])
         store.append([new_event(2 * number + 1, conn_id=conn_id)])
-    assert [(kind.entity, kind.action) for kind in store.kinds("a!")] == [(None, None), ("tag", "a!")]
-    assert {kind.entity for kind in store.kinds("ab")} == {None, "tag"}
+    assert [(kind.entity, kind.action) for kind in store.list_event_types("a!")] == [(None, None), ("tag", "a!")]
+    assert {kind.entity for kind in store.list_event_types("ab")} == {None, "tag"}
     assert seqs(list_deliveries(store, DeliveryFilter("a"))) == [2, 1]
 
 
@@ -124,20 +125,24 @@ def test_a_time_has_what_was_received_then_though_clocks_of_receivers_disagree(s
 
 
 def test_an_empty_store_has_one_empty_page(store: EventStore) -> None:
-    assert list_deliveries(store, DeliveryFilter("mine", number=1)) == Page([], None, is_whole=True)
-    assert list_deliveries(store, DeliveryFilter("mine")) == Page([], None, is_whole=True)
+    assert list_deliveries(store, DeliveryFilter("mine", number=1)) == DeliveryPage([], None, is_whole=True)
+    assert list_deliveries(store, DeliveryFilter("mine")) == DeliveryPage([], None, is_whole=True)
 
 
 def test_what_retention_has_removed_is_not_looked_for(filled: EventStore) -> None:
     filled.prune(RECEIVED + 10 * SECOND)
-    assert (filled.first_seq(), filled.place_from(RECEIVED, 9), filled.place_before(RECEIVED, 9)) == (10, 10, None)
+    assert (filled.first_seq(), filled.first_seq_since(RECEIVED, 9), filled.last_seq_before(RECEIVED, 9)) == (
+        10,
+        10,
+        None,
+    )
     assert seqs(list_deliveries(filled, DeliveryFilter("mine"))) == [20, 18, 16, 14, 12, 10]
 
 
 def test_the_newest_of_each_entity_is_told_of_one_connection(filled: EventStore) -> None:
-    newest = filled.newest("mine")
+    newest = filled.find_newest_by_entity("mine")
     assert newest == {"time_entry": RECEIVED + 20 * SECOND, "project": RECEIVED + 18 * SECOND}
-    assert filled.newest("nobody") == {}
+    assert filled.find_newest_by_entity("nobody") == {}
 
 
 class LookedAt(SqliteEventStore):
@@ -145,9 +150,9 @@ class LookedAt(SqliteEventStore):
 
     rows = 0
 
-    def deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
+    def read_deliveries(self, wanted: DeliveryFilter, seqs: Sequence[int]) -> list[Delivery]:
         self.rows += len(seqs)
-        return super().deliveries(wanted, seqs)
+        return super().read_deliveries(wanted, seqs)
 
     def now(self) -> float:
         return self.rows * 1e-4
@@ -160,7 +165,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with SqliteEventStore(path) as store:
         # A quiet connection beside a busy one.
         store.append([new_event(1, conn_id="quiet")])
-        store.append([new_event(number, oddity="unknown model") for number in range(2, 3002)])
+        store.append([new_event(number, anomaly="unknown model") for number in range(2, 3002)])
     return path
 
 
@@ -171,11 +176,16 @@ def looked_at(large: Path) -> Iterator[LookedAt]:
 
 
 def test_a_page_costs_no_more_than_its_time_whatever_is_wanted_and_the_next_goes_on(looked_at: LookedAt) -> None:
-    wanted, found, pages, before = DeliveryFilter("toggl_default", entity="time_entry", odd=True), [], 0, None
+    wanted, found, pages, before = (
+        DeliveryFilter("toggl_default", entity="time_entry", only_anomalies=True),
+        [],
+        0,
+        None,
+    )
     while True:
         begun = looked_at.rows
         page = list_deliveries(looked_at, wanted, before=before, now=looked_at.now)
-        assert looked_at.rows - begun <= 0.1 / 1e-4 + MOST_AT_ONCE
+        assert looked_at.rows - begun <= 0.1 / 1e-4 + MAX_BATCH
         found, pages = [*found, *seqs(page)], pages + 1
         if page.older is None:
             break
@@ -215,7 +225,7 @@ def test_postgresql_reads_no_more_than_its_indexes_lead_to(postgres: PostgresSer
         DeliveryFilter("toggl_default", entity="client"),
         DeliveryFilter("toggl_default", number=FIRST_ENTITY),
         DeliveryFilter("toggl_default", number=FIRST_EVENT),
-        DeliveryFilter("toggl_default", odd=True),
+        DeliveryFilter("toggl_default", only_anomalies=True),
     ]
     query = """
         select coalesce(seq_tup_read, 0), coalesce(idx_tup_fetch, 0), coalesce(idx_scan, 0)
@@ -225,7 +235,7 @@ def test_postgresql_reads_no_more_than_its_indexes_lead_to(postgres: PostgresSer
         ((seen, fetched, scans),) = db.execute(query, (schema,)).fetchall()
         with PostgresEventStore(postgres.dsn, schema=schema) as store:
             assert all(list_deliveries(store, one).deliveries for one in wanted)
-            assert store.newest("toggl_default")
+            assert store.find_newest_by_entity("toggl_default")
 
         def read() -> int | None:
             # A session tells what it has read when it ends.

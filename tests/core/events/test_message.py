@@ -66,7 +66,7 @@ def test_a_created_entry_as_it_was_captured() -> None:
         metadata=message.metadata,
         payload=json.loads(CREATED)["payload"],
     )
-    assert message.oddity is None
+    assert message.anomaly is None
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_a_ping_as_it_was_captured(ping: bytes, subscription: int, code: str | N
     message = parse_message(ping)
     assert (message.is_ping, message.event_id, message.subscription_id) == (True, 0, subscription)
     assert message.validation_code == code
-    assert message.oddity is None
+    assert message.anomaly is None
 
 
 @pytest.mark.parametrize("payload", [{"id": 7, "wid": 1, "uid": 2}, None])
 def test_a_deletion_may_have_ids_only_or_no_payload_at_all(payload: Any) -> None:
     metadata = {"action": "deleted", "model": "project", "project_id": "7", "workspace_id": "1"}
     message = parse_message(body(metadata=metadata, payload=payload))
-    assert (message.action, message.entity_id, message.workspace_id, message.oddity) == ("deleted", 7, 1, None)
+    assert (message.action, message.entity_id, message.workspace_id, message.anomaly) == ("deleted", 7, 1, None)
 
 
 @pytest.mark.parametrize("name", ["time_entry_id", "entity_id"])
@@ -102,7 +102,7 @@ def test_large_event_ids_stay_exact(event_id: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "oddity"),
+    ("fields", "anomaly"),
     [
         ({"event_id": 0}, "event_id is not positive"),
         ({"event_id": -3}, "event_id is not positive"),
@@ -119,14 +119,14 @@ def test_large_event_ids_stay_exact(event_id: int) -> None:
         ({"payload": {"id": True}, "metadata": {"model": "tag", "action": "created"}}, "no id of what changed"),
     ],
 )
-def test_what_is_odd_is_kept_and_told(fields: dict[str, Any], oddity: str) -> None:
-    assert parse_message(body(**fields)).oddity == oddity
+def test_what_is_odd_is_kept_and_told(fields: dict[str, Any], anomaly: str) -> None:
+    assert parse_message(body(**fields)).anomaly == anomaly
 
 
 def test_a_field_that_is_there_twice_is_told_and_the_last_one_counts() -> None:
     twice = body().replace(b'"subscription_id": 9', b'"subscription_id": 8, "subscription_id": 9')
     message = parse_message(twice)
-    assert (message.subscription_id, message.oddity) == (9, "subscription_id more than once")
+    assert (message.subscription_id, message.anomaly) == (9, "subscription_id more than once")
 
 
 # -- refused -----------------------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_any_values_of_the_fields_are_kept_where_the_ids_are_whole_numbers(field
         assert not whole or b"NaN" in data or b"Infinity" in data
         return
     assert message.event_id == fields.get("event_id", 7)
-    assert message.is_ping or message.oddity
+    assert message.is_ping or message.anomaly
     for value in (message.entity_id, message.workspace_id):
         assert value is None or -(2**63) <= value < 2**63
 

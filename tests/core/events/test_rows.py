@@ -11,19 +11,19 @@ from support.event_stores import RECEIVED, new_event
 
 from airflow_provider_toggl.core.errors import EventStoreDamaged
 from airflow_provider_toggl.core.events.rows import (
-    COLUMNS,
-    from_any_text,
+    EVENT_COLUMNS,
+    event_from_row,
+    event_to_row,
     from_microseconds,
-    from_row,
-    to_any_text,
+    json_text_from_bytes,
+    json_text_to_bytes,
     to_microseconds,
-    to_row,
 )
 
 
 def test_a_row_has_a_value_for_each_column() -> None:
-    assert len(to_row(new_event())) == len(COLUMNS)
-    assert from_row((5, *to_row(new_event())[1:])).event == new_event()
+    assert len(event_to_row(new_event())) == len(EVENT_COLUMNS)
+    assert event_from_row((5, *event_to_row(new_event())[1:])).event == new_event()
 
 
 @given(st.datetimes(timezones=st.timezones()))
@@ -43,7 +43,7 @@ def test_pendulum_s_instants_are_as_good() -> None:
 
 @given(st.text() | st.text(st.characters(categories=["Cs"])))
 def test_any_text_of_json_comes_back_as_it_was(text: str) -> None:
-    assert from_any_text(to_any_text(text)) == text
+    assert json_text_from_bytes(json_text_to_bytes(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_any_text_of_json_comes_back_as_it_was(text: str) -> None:
         ("created_at", "x"),
     ],
 )
-def test_a_row_that_cannot_be_what_was_stored_is_said(column: str, value: Any) -> None:
-    row = dict(zip(COLUMNS, to_row(new_event()), strict=True)) | {column: value}
+def test_a_row_that_cannot_be_what_was_stored_is_reported(column: str, value: Any) -> None:
+    row = dict(zip(EVENT_COLUMNS, event_to_row(new_event()), strict=True)) | {column: value}
     with pytest.raises(EventStoreDamaged, match=r"Event 7 is not as it was stored.*delete the row of seq 7"):
-        from_row((7, *list(row.values())[1:]))
+        event_from_row((7, *list(row.values())[1:]))
 
 
 def test_a_time_of_another_zone_is_kept_as_the_same_instant() -> None:
     tokyo = timezone(timedelta(hours=9))
-    row = to_row(new_event(received_at=RECEIVED.astimezone(tokyo)))
-    assert from_row((1, *row[1:])).event.received_at == RECEIVED
+    row = event_to_row(new_event(received_at=RECEIVED.astimezone(tokyo)))
+    assert event_from_row((1, *row[1:])).event.received_at == RECEIVED

@@ -12,7 +12,7 @@ from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, search
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 NOON = datetime(2026, 5, 2, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

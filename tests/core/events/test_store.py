@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from multiprocessing import get_context
 from random import Random
 
+import psycopg
 import pytest
 from support.event_stores import RECEIVED, StoreLocation, new_event, writing
 from support.fakes import FakeClock
@@ -26,7 +28,9 @@ from airflow_provider_toggl.core.errors import (
     EventStoreError,
     EventStoreUnavailable,
 )
-from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.engine import load_event_migrations
+from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore, check_consumer_name
 
 FULL = NewEvent(
     subscription_id=10713,
@@ -39,7 +43,7 @@ FULL = NewEvent(
     action="created",
     entity_id=2**63 - 1,
     created_at=datetime(2023, 7, 17, 11, 43, 32, 827000, tzinfo=timezone.utc),
-    oddity='unknown model; "quoted", \\, {braces}, 100%',
+    anomaly='unknown model; "quoted", \\, {braces}, 100%',
 )
 
 
@@ -58,7 +62,7 @@ def test_what_was_appended_is_read_as_it_was(store: EventStore) -> None:
     assert store.get(1).event == FULL
 
 
-@pytest.mark.parametrize("number", [2**53 + 1, 2**63, 2**64 + 1, 10**60, 10**4000])
+@pytest.mark.parametrize("number", [2**53 + 1, 2**64 + 1, 10**4000])
 def test_ids_of_any_size_are_kept_and_told_apart(store: EventStore, number: int) -> None:
     events = [new_event(number, subscription_id=number), new_event(number + 1, subscription_id=number)]
     assert [one.seq for one in store.append(events)] == [1, 2]
@@ -72,7 +76,7 @@ def test_reading_goes_on_after_a_number_up_to_a_limit(store: EventStore) -> None
     assert store.read(10) == []
 
 
-def test_an_event_that_is_not_there_is_said(store: EventStore) -> None:
+def test_an_event_that_is_not_there_is_reported(store: EventStore) -> None:
     with pytest.raises(EventNotFound, match=r"no event 1.*events list"):
         store.get(1)
 
@@ -110,7 +114,7 @@ def test_duplicates_use_up_no_number_wherever_they_are(store: EventStore) -> Non
     assert store.last_seq() == len(placed)
 
 
-@pytest.mark.parametrize("size", [2, 64, 65, 200])
+@pytest.mark.parametrize("size", [2, 65, 200])
 def test_bodies_of_any_bytes_are_kept_beside_each_other(store: EventStore, size: int) -> None:
     bodies = [bytes(range(number % 257)) * (number % 3) for number in range(size)]
     store.append([new_event(number, body=body) for number, body in enumerate(bodies, 1)])
@@ -171,26 +175,17 @@ def test_looking_back_finds_every_event_of_that_time_or_later(store: EventStore)
 def test_the_last_validation_code_of_a_subscription_is_kept(store: EventStore, code: str) -> None:
     assert store.find_handshake(10**30) is None
     for each in ("an earlier one", code):
-        store.keep_handshake(Handshake(10**30, "toggl_default", each, RECEIVED))
+        store.record_handshake(Handshake(10**30, "toggl_default", each, RECEIVED))
     assert store.find_handshake(10**30) == Handshake(10**30, "toggl_default", code, RECEIVED)
     assert store.find_handshake(1) is None
 
 
-# -- marks -------------------------------------------------------------------------------------------------------------
-
-
-def test_a_mark_is_kept_over_an_earlier_one_and_is_no_event(store: EventStore) -> None:
-    assert store.find_mark("tail?") is None
-    for value in ("first", "second"):
-        store.keep_mark(Mark("tail?", value, RECEIVED))
-    assert store.find_mark("tail?") == Mark("tail?", "second", RECEIVED)
-    assert store.find_mark("other") is None
-    assert (store.count(), store.last_seq(), store.wait(0, 0.01)) == (0, 0, False)
+# -- inspection ------------------------------------------------------------------------------------------------------
 
 
 def test_a_healthy_store_says_where_and_what_it_is(store: EventStore) -> None:
     facts = store.inspect(5)
-    assert (facts.version, facts.damage) == (3, None)
+    assert (facts.version, facts.damage) == (4, None)
     assert facts.where
     assert facts.clock_off is None or abs(facts.clock_off) < 60
 
@@ -228,7 +223,12 @@ def test_consumers_are_listed_by_name_and_can_be_forgotten(store: EventStore) ->
     assert [consumer.name for consumer in store.consumers()] == ["Z", "b", "ä"]
 
 
-@pytest.mark.parametrize("name", ["", "a\x00", "a\nb", "x" * 251])
+@pytest.mark.parametrize("name", ["a", "dag.task", "Ünïcode 設計", "x" * 250])
+def test_a_consumer_may_have_any_printable_name(name: str) -> None:
+    check_consumer_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "a\x00", "a\nb", "\t", "\ud800", "x" * 251])
 def test_what_is_no_name_is_refused(store: EventStore, name: str) -> None:
     for ask in (store.find_consumer, store.forget_consumer, lambda each: store.commit(each, 0)):
         with pytest.raises(ConfigurationError, match="printable"):
@@ -312,7 +312,7 @@ def test_closing_ends_the_waiting_of_another_thread(store: EventStore) -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_a_closed_store_says_so(store: EventStore) -> None:
+def test_a_closed_store_is_an_error(store: EventStore) -> None:
     store.close()
     store.close()
     with pytest.raises(EventStoreUnavailable, match="closed"):
@@ -434,10 +434,48 @@ def test_a_store_may_be_carried_over_a_fork(store: EventStore) -> None:
     assert [stored.event.event_id for stored in store.read(0)] == [1, 2, 3, 4]
 
 
+# -- migrations --------------------------------------------------------------------------------------------------------
+
+
+def make_earlier(place: StoreLocation, version: int) -> None:
+    """Make the tables as an earlier version of the package did, with a consumer, a note and a mark."""
+    statements = [text for step in load_event_migrations(place.engine)[:version] for text in step]
+    statements.append(f"insert into {{schema}}.schema_version values ({version}, 0)")
+    statements.append("insert into {schema}.consumers values ('reader', 0, 0)")
+    if version > 1:
+        statements.append("""insert into {schema}.notes values ('a/1', '{{"b": 1}}', 5)""")
+        statements.append("""insert into {schema}.marks values ('ping/1', '"x', 6)""")
+    if place.engine == "sqlite":
+        with closing(sqlite3.connect(place.where, isolation_level=None)) as db:
+            for text in statements:
+                db.execute(text.format(schema="main"))
+    else:
+        with psycopg.connect(place.where, autocommit=True) as server:
+            server.execute(f"create schema {place.schema}".encode())
+            for text in statements:
+                names = {"schema": place.schema, "channel": place.schema, "channel_text": f"'{place.schema}'"}
+                server.execute(text.format(**names).encode())
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_store_of_an_earlier_version_is_migrated_and_keeps_what_it_has(place: StoreLocation, version: int) -> None:
+    make_earlier(place, version)
+    with place.open() as store:
+        assert store.inspect(1).version == 4
+        assert [one.name for one in store.consumers()] == ["reader"]
+        assert store.append([FULL]) == [Appended(1, False)]
+        kept = [
+            (entry.name, entry.value, entry.recorded_at.microsecond) for entry in store.activity_log.list_status("a")
+        ]
+        assert kept == ([("a/1", {"b": 1}, 5)] if version > 1 else [])
+        mark = store.activity_log.find_status("ping/1")
+        assert (mark.value if mark else None) == ('"x' if version > 1 else None)
+
+
 # -- trouble -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_was_never_prepared_says_so(place: StoreLocation, tmp_path) -> None:
+def test_a_store_that_was_never_prepared_is_an_error(place: StoreLocation, tmp_path) -> None:
     if place.engine == "sqlite":
         (tmp_path / "events.sqlite").touch()
     with place.build() as store, pytest.raises(EventStoreDamaged, match="never"):

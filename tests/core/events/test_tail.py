@@ -19,10 +19,11 @@ from support.waiting import until, wait_until
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
-from airflow_provider_toggl.core.events.batch import Batch
+from airflow_provider_toggl.core.events.batch import EventBatch
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, Mark, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import QUEUE, Subscription, Tail, tail_of
 
 
@@ -105,7 +106,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_new_events_come_in_order_with_what_they_say(store: EventStore) -> None:
-    async def work() -> Batch:
+    async def work() -> EventBatch:
         async with following(store) as (_, subscription):
             waiting = asyncio.ensure_future(subscription.__anext__())
             await asyncio.sleep(0.05)
@@ -158,12 +159,12 @@ def test_one_who_begins_later_than_the_end_gets_what_comes_after_that(store: Eve
 def test_an_event_that_cannot_be_read_stops_nothing(store: EventStore) -> None:
     store.append([new_event(1, body=b"{"), event(2)])
 
-    async def work() -> Batch:
+    async def work() -> EventBatch:
         async with following(store) as (_, subscription):
             return await subscription.__anext__()
 
     odd, good = run(work()).messages
-    assert odd.oddity == "unreadable: The body is not JSON."
+    assert odd.anomaly == "unreadable: The body is not JSON."
     assert good.event_id == 2
 
 
@@ -187,7 +188,7 @@ def test_events_that_were_removed_before_they_were_read_are_passed_over(store: E
 def test_all_subscriptions_get_the_same_objects_and_the_store_is_asked_as_often_as_for_one(
     counting: CountingStore,
 ) -> None:
-    async def work(count: int) -> tuple[list[Batch], Counter[str]]:
+    async def work(count: int) -> tuple[list[EventBatch], Counter[str]]:
         place = counting.last_seq()
         counting.asked.clear()
         with Tail(counting) as tail, ExitStack() as stack:
@@ -502,9 +503,9 @@ def test_a_store_that_was_begun_anew_is_followed_from_where_it_is(
             await until(lambda: tail._end == 5)
             counting.trouble = EventStoreUnavailable("It is down.")
             await until(lambda: bool(messages_of(caplog)))
-            for path in counting._file.path.parent.iterdir():
+            for path in counting.path.parent.iterdir():
                 path.unlink()
-            with SqliteEventStore(counting._file.path) as new:
+            with SqliteEventStore(counting.path) as new:
                 new.prepare()
                 append(new, 1, 1)
             counting.trouble = None
@@ -542,9 +543,16 @@ def test_a_tail_answers_who_asks_whether_somebody_follows(place: StoreLocation) 
         with place.open() as store, place.open() as asking:
             async with following(store):
                 for question in ("first", "second"):
-                    asking.keep_mark(Mark(QUESTION, question, RECEIVED))
-                    await until(lambda: (asking.find_mark(ANSWER) or asking.find_mark(QUESTION)).made_at != RECEIVED)
-                    await until(lambda question=question: asking.find_mark(ANSWER).value == question)
+                    asking.activity_log.set_status(QUESTION, question, RECEIVED)
+                    await until(
+                        lambda: (
+                            (
+                                asking.activity_log.find_status(ANSWER) or asking.activity_log.find_status(QUESTION)
+                            ).recorded_at
+                            != RECEIVED
+                        )
+                    )
+                    await until(lambda question=question: asking.activity_log.find_status(ANSWER).value == question)
             assert asking.count() == 0
 
     run(ask())

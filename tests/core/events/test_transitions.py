@@ -23,9 +23,10 @@ from support.webhook_stream import WebhookStream
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import parse_message
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.search import EventQuery, find_state, search
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
     Change,
@@ -408,7 +409,7 @@ READER = """
 import os, sys
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, search
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 with SqliteEventStore(sys.argv[1]) as store, open(sys.argv[2], "a") as taken:
     known = store.find_consumer("reader")

@@ -30,7 +30,7 @@ from airflow_provider_toggl.core.errors import (
     WarehouseReadOnly,
     WrongCredentials,
 )
-from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.events.model import StoreFacts
 from airflow_provider_toggl.core.operate.doctor import (
     account,
     callback,

@@ -16,9 +16,15 @@ from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
+from airflow_provider_toggl.core.events.activity_log import (
+    REJECTED,
+    DeliveryCounts,
+    Measurement,
+    RefusedDelivery,
+    reader_key,
+)
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, Sample, reader_name
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Progress
@@ -73,22 +79,24 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     store.append([new_event(1, entity="time_entry", received_at=NOW - HOUR), new_event(2, received_at=NOW)])
     store.append([new_event(3, conn_id="other", received_at=NOW + HOUR)])
     store.commit("reader", 2)
-    store.logbook.note(notes.declaration_name("toggl_default"), {"description": "a", "enabled": False})
+    store.activity_log.set_status(notes.declaration_name("toggl_default"), {"description": "a", "enabled": False})
     waiting = WaitingTask("d.t (r)", 1, "tags", "quota", NOW, NOW + HOUR, 5, None, None)
     over = replace(waiting, task="d.u (r)", until=NOW - 2 * HOUR)
     for one in (waiting, over):
-        store.logbook.note(waiting_name("toggl_default", one.task), one.as_dict())
-    store.logbook.keep_received(
-        Received(NOW - HOUR, {("toggl_default", "stored"): 5, ("toggl_default", "unsigned"): 2, ("other", "busy"): 9})
+        store.activity_log.set_status(waiting_name("toggl_default", one.task), one.as_dict())
+    store.activity_log.record_received(
+        DeliveryCounts(
+            NOW - HOUR, {("toggl_default", "stored"): 5, ("toggl_default", "unsigned"): 2, ("other", "busy"): 9}
+        )
     )
     found = {"subscription_id": 7, "description": "a", "enabled": True, "validated": True, "has_pending_events": False}
-    store.logbook.note(notes.subscriptions_name("toggl_default", 1), {"subscriptions": [found]})
-    store.logbook.note(notes.subscriptions_name("toggl_default_2", 1), {"subscriptions": [found, found]})
+    store.activity_log.set_status(notes.subscriptions_name("toggl_default", 1), {"subscriptions": [found]})
+    store.activity_log.set_status(notes.subscriptions_name("toggl_default_2", 1), {"subscriptions": [found, found]})
     landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
-    notes.note_landing(store.logbook, "toggl_default", landing)
+    notes.note_landing(store.activity_log, "toggl_default", landing)
     summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
-    notes.note_reconciliation(store.logbook, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
-    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
+    notes.note_reconciliation(store.activity_log, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
+    store.activity_log.set_status(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     health = gather(sources(tmp_path, clock), NOW)
     assert health.subscriptions == (SubscriptionState(7, "a", enabled=True, validated=True, pending=False),)
     assert (health.told_at, health.last_delivery, health.last_seq, health.refused) == (NOW, NOW, 3, 2)
@@ -104,8 +112,8 @@ def test_a_connection_whose_id_goes_on_behind_a_slash_is_another_one(
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:
     landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
-    notes.note_landing(store.logbook, "toggl_default/eu", landing)
-    store.logbook.keep_received(Received(NOW - HOUR, {("toggl_default/eu", "unsigned"): 2}))
+    notes.note_landing(store.activity_log, "toggl_default/eu", landing)
+    store.activity_log.record_received(DeliveryCounts(NOW - HOUR, {("toggl_default/eu", "unsigned"): 2}))
     health = gather(sources(tmp_path, clock), NOW)
     assert (health.streams, health.refused) == ((), 0)
     health = gather(sources(tmp_path, clock, conn_id="toggl_default/eu"), NOW)
@@ -115,17 +123,17 @@ def test_a_connection_whose_id_goes_on_behind_a_slash_is_another_one(
 def note_reader(store: EventStore, name: str, **note: object) -> None:
     """Say who a named reader is, and that it has read nothing yet."""
     store.commit(name, 0)
-    store.logbook.note(reader_name(name), note)
+    store.activity_log.set_status(reader_key(name), note)
 
 
 def test_each_warehouse_is_as_fresh_as_it_was_loaded_last(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
     for warehouse, back in (("first.toggl", 3 * DAY), ("second.toggl", HOUR), ("second.toggl", HOUR / 2)):
         at = NOW - back
         landing = notes.Landing(1, "time_entries", at.isoformat(), at, warehouse)
-        notes.note_landing(store.logbook, "toggl_default", landing)
+        notes.note_landing(store.activity_log, "toggl_default", landing)
         summary = {"workspace_id": 1, "entries": 5}
         told = {"warehouse": warehouse, "ran_at": at - 7 * DAY, "refused": None}
-        notes.note_reconciliation(store.logbook, "toggl_default", summary, **told)  # type: ignore[arg-type]
+        notes.note_reconciliation(store.activity_log, "toggl_default", summary, **told)  # type: ignore[arg-type]
     health = gather(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [
         ("first.toggl", NOW - 3 * DAY),
@@ -139,15 +147,19 @@ def test_what_an_earlier_version_noted_holds_until_the_warehouse_is_loaded_again
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:
     value = {"watermark": (NOW - DAY).isoformat(), "ran_at": (NOW - DAY).isoformat(), "warehouse": "lake.toggl"}
-    store.logbook.note("landing/toggl_default/1/time_entries", value)
-    store.logbook.note("reconciliation/toggl_default/1", {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat()})
+    store.activity_log.set_status("landing/toggl_default/1/time_entries", value)
+    store.activity_log.set_status(
+        "reconciliation/toggl_default/1", {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat()}
+    )
     health = gather(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW - DAY)]
     assert [one.ran_at for one in health.reconciled] == [NOW - 9 * DAY]
     landing = notes.Landing(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
-    notes.note_landing(store.logbook, "toggl_default", landing)
+    notes.note_landing(store.activity_log, "toggl_default", landing)
     summary = {"workspace_id": 1}
-    notes.note_reconciliation(store.logbook, "toggl_default", summary, warehouse="lake.toggl", ran_at=NOW, refused=None)
+    notes.note_reconciliation(
+        store.activity_log, "toggl_default", summary, warehouse="lake.toggl", ran_at=NOW, refused=None
+    )
     health = gather(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW)]
     assert [one.ran_at for one in health.reconciled] == [NOW]
@@ -155,11 +167,11 @@ def test_what_an_earlier_version_noted_holds_until_the_warehouse_is_loaded_again
 
 def test_of_a_warehouse_all_notes_are_found(store: EventStore) -> None:
     for warehouse in ("a.toggl", "b.toggl"):
-        notes.note_landing(store.logbook, "c", notes.Landing(1, "tags", None, NOW, warehouse))
+        notes.note_landing(store.activity_log, "c", notes.Landing(1, "tags", None, NOW, warehouse))
         notes.note_reconciliation(
-            store.logbook, "c", {"workspace_id": 1}, warehouse=warehouse, ran_at=NOW, refused=None
+            store.activity_log, "c", {"workspace_id": 1}, warehouse=warehouse, ran_at=NOW, refused=None
         )
-    names = notes.notes_of_warehouse(store.logbook, "c", "a.toggl")
+    names = notes.notes_of_warehouse(store.activity_log, "c", "a.toggl")
     assert names == [notes.landing_name("c", 1, "tags", "a.toggl"), notes.reconciliation_name("c", 1, "a.toggl")]
 
 
@@ -213,36 +225,36 @@ def test_events_of_other_connections_and_workspaces_wait_for_nobody(
 
 def test_a_change_of_one_subscription_is_merged_into_what_was_listed(store: EventStore) -> None:
     def change(number: int, fields: dict[str, object] | None) -> None:
-        notes.note_subscription_change(store.logbook, "c", 1, number, fields)
+        notes.note_subscription_change(store.activity_log, "c", 1, number, fields)
 
     def known() -> list[tuple[int, bool, bool]]:
-        (note,) = store.logbook.notes(notes.subscriptions_name("c", 1))
+        (note,) = store.activity_log.list_status(notes.subscriptions_name("c", 1))
         found = notes.subscriptions_from(note.value["subscriptions"])
         return [(one.subscription_id, one.enabled, one.validated) for one in found]
 
     change(7, {"validated": True})
-    assert store.logbook.notes("subscriptions/") == []
+    assert store.activity_log.list_status("subscriptions/") == []
     change(7, {"subscription_id": 7, "description": "a", "enabled": True, "validated": False})
     change(8, {"subscription_id": 8, "description": "b", "enabled": True, "validated": True})
     change(7, {"validated": True})
     assert known() == [(8, True, True), (7, True, True)]
-    store.logbook.note(notes.declaration_name("c"), {"description": "a"})
+    store.activity_log.set_status(notes.declaration_name("c"), {"description": "a"})
     change(8, None)
-    assert notes.find_declaration(store.logbook, "c") == Declaration("a")
+    assert notes.find_declaration(store.activity_log, "c") == Declaration("a")
     change(7, None)
-    assert (known(), notes.find_declaration(store.logbook, "c")) == ([], None)
+    assert (known(), notes.find_declaration(store.activity_log, "c")) == ([], None)
 
 
 def test_connections_of_which_something_was_noted_lately_are_found(store: EventStore, clock: FakeClock) -> None:
-    notes.note_landing(store.logbook, "old", notes.Landing(1, "tags", None, NOW, "a.b"))
+    notes.note_landing(store.activity_log, "old", notes.Landing(1, "tags", None, NOW, "a.b"))
     clock.sleep(86_400)
-    notes.note_landing(store.logbook, "with/slash", notes.Landing(1, "tags", None, NOW, "a.b"))
-    store.logbook.note(waiting_name("waits", "d.t (r)"), {})
-    assert notes.find_connections(store.logbook, NOW + HOUR) == {"with/slash", "waits"}
+    notes.note_landing(store.activity_log, "with/slash", notes.Landing(1, "tags", None, NOW, "a.b"))
+    store.activity_log.set_status(waiting_name("waits", "d.t (r)"), {})
+    assert notes.find_connections(store.activity_log, NOW + HOUR) == {"with/slash", "waits"}
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
+    store.activity_log.set_status(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     assert gather(sources(tmp_path, clock), NOW + 8 * DAY).allowances == ()
 
 
@@ -295,9 +307,9 @@ def fill(store: EventStore, clock: FakeClock) -> None:
             for n in range(1, 6)
         ]
     )
-    store.logbook.note(reader_name("land"), {"kind": "landing", "warehouse": "duckdb.toggl"})
+    store.activity_log.set_status(reader_key("land"), {"kind": "landing", "warehouse": "duckdb.toggl"})
     wanted = EventFilter(entities=("project",)).to_dict()
-    store.logbook.note(reader_name("watch"), {"kind": "watcher", "filter": wanted})
+    store.activity_log.set_status(reader_key("watch"), {"kind": "watcher", "filter": wanted})
     for seq in (1, 3):
         clock.sleep(600)
         store.commit("land", seq)
@@ -330,13 +342,15 @@ def test_steps_are_in_the_order_of_time_whatever_the_names_of_their_readers(
 ) -> None:
     store.append([new_event(1, received_at=NOW)])
     for name, kind in (("a, late", "landing"), ("b, early", "watcher"), ("c, never", "watcher")):
-        store.logbook.note(reader_name(name), {"kind": kind, "warehouse": name})
+        store.activity_log.set_status(reader_key(name), {"kind": kind, "warehouse": name})
     store.commit("c, never", 0)
     for name in ("b, early", "a, late"):
         clock.sleep(600)
         store.commit(name, 1)
     rejected_at = NOW + timedelta(seconds=900)
-    store.logbook.keep_refused([Refused("toggl_default", REJECTED, "odd", 1, rejected_at, rejected_at, seq=1)])
+    store.activity_log.record_refusals(
+        [RefusedDelivery("toggl_default", REJECTED, "odd", 1, rejected_at, rejected_at, seq=1)]
+    )
     later = tell(store, store.get(1))[3:]
     assert [(one.what, one.done) for one in later] == [
         ("woke", True),
@@ -351,14 +365,14 @@ def test_steps_are_in_the_order_of_time_whatever_the_names_of_their_readers(
 def test_what_is_landed_goes_by_the_tasks_that_land_this_connection(store: EventStore) -> None:
     store.append([new_event(n) for n in (1, 2, 3)])
     for name, conn_id, seq in (("own", "toggl_default", 3), ("others", "other", 1), ("all", None, 2)):
-        store.logbook.note(reader_name(name), {"kind": "landing", "conn_id": conn_id})
+        store.activity_log.set_status(reader_key(name), {"kind": "landing", "conn_id": conn_id})
         store.commit(name, seq)
     assert (find_landed(store, "toggl_default"), find_landed(store, "other"), find_landed(store)) == (2, 1, 1)
 
 
 def test_a_watcher_that_it_counts_for_was_woken(store: EventStore, clock: FakeClock) -> None:
     fill(store, clock)
-    store.logbook.note(reader_name("watch"), {"kind": "watcher", "filter": {"entities": ["time_entry"]}})
+    store.activity_log.set_status(reader_key("watch"), {"kind": "watcher", "filter": {"entities": ["time_entry"]}})
     assert ("woke", "watcher watch", True) in words(tell(store, store.get(2)))
 
 
@@ -371,8 +385,12 @@ def test_of_a_reader_without_a_note_only_its_place_is_known(store: EventStore, c
 
 
 def test_what_nobody_reads_what_was_not_signed_and_what_was_rejected_is_said(store: EventStore) -> None:
-    store.append([new_event(1, oddity="replayed from Toggl's log"), new_event(2, oddity="replayed from place 1 by me")])
-    store.logbook.keep_refused([Refused("toggl_default", REJECTED, "payload.start: missing", 1, NOW, NOW, seq=1)])
+    store.append(
+        [new_event(1, anomaly="replayed from Toggl's log"), new_event(2, anomaly="replayed from place 1 by me")]
+    )
+    store.activity_log.record_refusals(
+        [RefusedDelivery("toggl_default", REJECTED, "payload.start: missing", 1, NOW, NOW, seq=1)]
+    )
     told = words(tell(store, store.get(1)))
     assert ("verified", "fetched from Toggl's log with the API token; no signature was over it", True) in told
     assert ("read", "nobody who has a name in this store reads it", False) in told
@@ -392,10 +410,10 @@ def test_hours_end_with_the_present_one() -> None:
 
 def test_deliveries_are_counted_by_kind_and_all_refusals_are_one() -> None:
     samples = [
-        Sample("received/c/stored", NOW, 5),
-        Sample("received/c/unsigned", NOW - HOUR, 2),
-        Sample("received/c/busy", NOW - HOUR, 3),
-        Sample("received/c/stored", NOW - 99 * HOUR, 7),
+        Measurement("received/c/stored", NOW, 5),
+        Measurement("received/c/unsigned", NOW - HOUR, 2),
+        Measurement("received/c/busy", NOW - HOUR, 3),
+        Measurement("received/c/stored", NOW - 99 * HOUR, 7),
     ]
     chart = deliveries_chart(samples, NOW)
     values = {column.name: column.values[-2:] for column in chart.columns}
@@ -418,7 +436,7 @@ def test_freshness_is_the_greatest_age_within_each_hour() -> None:
     begin = NOW.replace(minute=0) - 2 * HOUR
     name = notes.watermark_name("c", 1, "tags", "a.b")
     landed = [(begin - HOUR / 2, 0), (begin + HOUR / 4, 0), (begin + 2 * HOUR + HOUR / 4, 0)]
-    samples = [Sample(name, at, at.timestamp()) for at, _ in landed]
+    samples = [Measurement(name, at, at.timestamp()) for at, _ in landed]
     (column,) = freshness_chart(samples, NOW).columns
     assert column.name == "tags"
     assert column.values[-4:] == (0.5, 0.75, 1.75, 2.0)
@@ -427,7 +445,7 @@ def test_freshness_is_the_greatest_age_within_each_hour() -> None:
 
 def test_freshness_has_a_line_for_each_warehouse() -> None:
     samples = [
-        Sample(notes.watermark_name("c", 1, "tags", warehouse), NOW - HOUR, (NOW - age).timestamp())
+        Measurement(notes.watermark_name("c", 1, "tags", warehouse), NOW - HOUR, (NOW - age).timestamp())
         for warehouse, age in (("a.b", HOUR), ("c.d", DAY))
     ]
     columns = {column.name: column.values[-1] for column in freshness_chart(samples, NOW).columns}

@@ -16,7 +16,8 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import WarehouseError
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import NewEvent
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DuckdbEngine, build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -320,7 +321,7 @@ def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_nu
     again = store.append([replace(wrong, copy_of=first)])[-1].seq
     assert again != first
     run(store, target)
-    refused = store.logbook.refusals("toggl_default")
+    refused = store.activity_log.list_refusals("toggl_default")
     assert sorted(one.refused.seq or 0 for one in refused) == [first, again]
     assert ids(target) == [1, 2, 4, 5]
 

@@ -13,7 +13,7 @@ from support.deliveries import (
 )
 from support.servers.receivers import InProcessReceiver, open_sqlite, send_lifespan
 
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 

@@ -8,7 +8,8 @@ import pytest
 from support.deliveries import CAPTURED, CODE, PUBLISHED_PING, SECRET, STARTED_ENTRY, VALIDATION_PING, event_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.store import Appended, Mark, NewEvent
+from airflow_provider_toggl.core.events.activity_log import StatusEntry
+from airflow_provider_toggl.core.events.model import Appended, NewEvent
 from airflow_provider_toggl.core.webhooks import delivery
 from airflow_provider_toggl.core.webhooks.delivery import (
     OUTCOMES,
@@ -83,18 +84,18 @@ def test_a_captured_event_keeps_its_bytes_and_says_what_it_is_of() -> None:
         action="created",
         entity_id=3050537739,
         created_at=datetime(2023, 7, 17, 11, 43, 32, 827000, tzinfo=timezone.utc),
-        oddity=event.oddity,
+        anomaly=event.anomaly,
     )
 
 
 def test_what_comes_as_usual_is_not_odd() -> None:
-    assert read(event_body(5, now=NOW)).oddity is None
+    assert read(event_body(5, now=NOW)).anomaly is None
 
 
 @pytest.mark.parametrize(("hours", "odd"), [(1, True), (-1, True), (0.05, False)])
 def test_a_clock_an_hour_off_is_noted(hours: float, odd: bool) -> None:
     event = read(event_body(5, now=NOW + timedelta(hours=hours)))
-    assert bool(event.oddity and "timestamp 3600 s off" in event.oddity) is odd
+    assert bool(event.anomaly and "timestamp 3600 s off" in event.anomaly) is odd
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", "", "9999-99-99T00:00:00Z", 7, None, {"timestamp": "x"}, "\u20ac"])
@@ -105,13 +106,13 @@ def test_a_timestamp_that_is_none_stops_nothing(timestamp: object) -> None:
 @pytest.mark.parametrize(("own", "odd"), [(7000001, False), (7000002, True), (None, False)])
 def test_a_foreign_workspace_is_noted(own: int | None, odd: bool) -> None:
     event = read(event_body(5, now=NOW), replace(CONNECTION, workspace_id=own))
-    assert bool(event.oddity and "another workspace" in event.oddity) is odd
+    assert bool(event.anomaly and "another workspace" in event.anomaly) is odd
 
 
 def test_an_event_without_a_number_is_kept_and_noted() -> None:
     event = read(event_body(0, now=NOW))
     assert event.event_id == 0
-    assert "event_id is not positive" in (event.oddity or "")
+    assert "event_id is not positive" in (event.anomaly or "")
 
 
 def test_a_validation_ping_has_a_code_to_say_again() -> None:
@@ -123,7 +124,7 @@ def test_a_validation_ping_has_a_code_to_say_again() -> None:
 
 
 def test_a_ping_to_a_validated_subscription_has_none() -> None:
-    mark = Mark(ping_mark(CONNECTION.conn_id, 6), "", NOW)
+    mark = StatusEntry(ping_mark(CONNECTION.conn_id, 6), "", NOW)
     assert read_delivery(CONNECTION, PUBLISHED_PING, NOW) == Ping(mark)
 
 

@@ -12,8 +12,8 @@ from support.servers.receivers import open_sqlite
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, EventStoreUnavailable
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.webhooks import group_commit as writing
 from airflow_provider_toggl.core.webhooks.group_commit import GATHERING, MOST_TOGETHER, Writer
 

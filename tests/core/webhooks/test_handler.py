@@ -31,7 +31,7 @@ from support.servers.receivers import InProcessReceiver, open_sqlite
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.webhooks import handler
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection, ping_mark
 
@@ -85,9 +85,9 @@ def test_a_signed_ping_leaves_a_mark_and_any_other_none(
     with SqliteEventStore(bench.path) as store:
         store.prepare()
         assert bench.ask(body, signature=sign(body, "another")).status == 401
-        assert store.find_mark(name) is None
+        assert store.activity_log.find_status(name) is None
         assert bench.ask(body, signature=sign(body)).status == 200
-        assert store.find_mark(name) is not None
+        assert store.activity_log.find_status(name) is not None
 
 
 def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: InProcessReceiver) -> None:
@@ -187,7 +187,7 @@ def test_what_is_refused_is_not_stored_but_why_is_told(
     assert set(answered.json()) == {"refused"}
     assert bench.stored() == []
     with open_sqlite(bench.path) as store:
-        (kept,) = store.logbook.refusals("toggl_default")
+        (kept,) = store.activity_log.list_refusals("toggl_default")
     assert (kept.refused.outcome, kept.refused.times) == (answered.json()["refused"], 1)
 
 
@@ -204,7 +204,7 @@ def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypa
 
     def samples() -> dict[str, float]:
         with open_sqlite(bench.path) as store:
-            found = store.logbook.samples("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
+            found = store.activity_log.list_measurements("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
         return {sample.name: sample.value for sample in found}
 
     bench.run(scenario)
@@ -270,7 +270,7 @@ def test_a_signed_event_is_kept_however_odd(bench: InProcessReceiver, changes: d
     assert bench.ask(body, signature=sign(body)).status == 200
     (stored,) = bench.stored()
     assert stored.event.body == body
-    assert stored.event.oddity or changes == {"payload": None} or "event_id" in changes or "subscription_id" in changes
+    assert stored.event.anomaly or changes == {"payload": None} or "event_id" in changes or "subscription_id" in changes
 
 
 def test_a_new_secret_counts_at_once_although_the_connection_was_kept(bench: InProcessReceiver) -> None:

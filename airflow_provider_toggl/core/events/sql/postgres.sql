@@ -1,23 +1,76 @@
--- The event store in PostgreSQL; {schema} is its schema. Instants are microseconds since 1970, as in every engine; ids
--- that may exceed 64 bits are texts.
+-- What only the event store in PostgreSQL has: parts of statements, appending, and the tables.
 
--- name: find_tables: whether the schema is there, and whether its first table
-select to_regnamespace(%s) is not null, to_regclass(%s) is not null;
+-- name: part_event_type: what deliveries of a connection are about, as events_kind indexes it
+conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '');
 
--- name: find_version
-select version from {schema}.schema_version order by version desc limit 1;
+-- name: part_by_event_type: PostgreSQL chooses its indexes itself
+;
 
--- name: lock_for_migration: until the end of the transaction
-select pg_advisory_xact_lock(hashtextextended(%s, 0));
+-- name: part_by_event_id
+;
 
--- name: allow_long_statements
-set local statement_timeout = 0;
+-- name: part_by_entity_id
+;
 
--- name: create_schema
-create schema {schema};
+-- name: part_byte_order: whatever the database's own order is
+collate "C";
 
--- name: insert_version
-insert into {schema}.schema_version (version, applied_at) values (%s, %s);
+-- name: part_for_update
+for update;
+
+-- name: part_last_seq
+(select last_seq from {schema}.counter);
+
+-- name: part_in_seqs
+= any(:seqs::bigint[]);
+
+-- name: part_body_size
+octet_length(body);
+
+-- name: append_events: bodies one after the other, so that no byte of them has to be written as text
+select seq, duplicate from {schema}.append_events(:events::json, %(bodies)b::bytea);
+
+-- name: listen
+listen {channel};
+
+-- name: seqs_of_event_type: reads the index alone; rows are compared so that no plan uses the primary key instead, which
+-- takes long to reach a rare event type
+select one.seq
+from unnest(:keys::text[]) as wanted (event_type)
+cross join lateral (
+    select each.seq
+    from (select seq, ({event_type}) {byte_order} as event_type from {schema}.events) as each
+    where (each.event_type, each.seq) < (wanted.event_type, :before::bigint)
+        and (each.event_type, each.seq) > (wanted.event_type, :above::bigint)
+    order by each.event_type desc, each.seq desc limit :limit
+) as one
+order by one.seq desc limit :limit;
+
+-- name: seqs_of_anomalies
+select seq from {schema}.events
+where oddity is not null
+    and (conn_id, seq) < (:conn_id::text, :before::bigint)
+    and (conn_id, seq) > (:conn_id::text, :above::bigint)
+order by conn_id desc, seq desc limit :limit;
+
+-- name: newest_of_event_type: entity and time of the newest event of each
+select one.entity, one.received_at
+from unnest(:keys::text[]) as wanted (event_type)
+cross join lateral (
+    select each.entity, each.received_at
+    from (select seq, entity, received_at, ({event_type}) {byte_order} as event_type from {schema}.events) as each
+    where (each.event_type, each.seq) > (wanted.event_type, 0)
+        and (each.event_type, each.seq) < (wanted.event_type, 9223372036854775807)
+    order by each.event_type desc, each.seq desc limit 1
+) as one;
+
+-- name: inspect_server: its time, and what could lose acknowledged events
+select
+    (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+    current_setting('fsync'),
+    current_setting('full_page_writes'),
+    pg_is_in_recovery(),
+    (select relpersistence::text from pg_catalog.pg_class where oid = to_regclass(:events_table));
 
 -- name: migrate_1_schema_version
 create table {schema}.schema_version (
@@ -175,220 +228,22 @@ drop index {schema}.events_received_at;
 alter table {schema}.refusals
     add column entity text, add column "action" text, add column entity_id bigint, add column event_id text;
 
--- name: append_events: bodies one after the other, so that no byte of them has to be written as text
-select seq, duplicate from {schema}.append_events(%s::json, %b::bytea);
-
--- name: read_events
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, body_crc32, body
-from {schema}.events where seq > %s order by seq limit %s;
-
--- name: find_event
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, body_crc32, body
-from {schema}.events where seq = %s;
-
--- name: read_earlier: of one entity, the latest by Toggl's clock
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, body_crc32, body
-from {schema}.events
-where entity_id = %(entity_id)s::bigint and seq < %(before)s and entity is not distinct from %(entity)s::text
-    and (workspace_id = %(workspace_id)s or workspace_id is null or %(workspace_id)s::bigint is null)
-order by coalesce(created_at, received_at) desc, seq desc limit %(limit)s;
-
--- name: last_seq
-select last_seq from {schema}.counter;
-
--- name: has_after
-select exists(select 1 from {schema}.events where seq > %s);
-
--- name: count_events
-select count(*) from {schema}.events;
-
--- name: seq_before: the place before the first of that time or later, or the last one where there is none
-select coalesce(
-    (select min(seq) - 1 from {schema}.events where received_at >= %s),
-    (select last_seq from {schema}.counter)
+-- name: migrate_4_status: one table of what programs record under a name, as JSON
+create table {schema}.status (
+    name text collate "C" primary key,
+    value text not null,
+    recorded_at bigint not null
 );
 
--- name: keep_handshake
-insert into {schema}.handshakes (subscription_key, conn_id, validation_code, received_at) values (%s, %s, %s, %s)
-on conflict (subscription_key) do update set
-    conn_id = excluded.conn_id, validation_code = excluded.validation_code, received_at = excluded.received_at;
+-- name: migrate_4_status_of_notes
+insert into {schema}.status (name, value, recorded_at) select name, value, noted_at from {schema}.notes;
 
--- name: find_handshake
-select conn_id, validation_code, received_at from {schema}.handshakes where subscription_key = %s;
+-- name: migrate_4_status_of_marks
+insert into {schema}.status (name, value, recorded_at) select name, to_json(value)::text, made_at from {schema}.marks
+on conflict (name) do nothing;
 
--- name: keep_mark
-insert into {schema}.marks (name, value, made_at) values (%s, %s, %s)
-on conflict (name) do update set value = excluded.value, made_at = excluded.made_at;
+-- name: migrate_4_notes
+drop table {schema}.notes;
 
--- name: find_mark
-select name, value, made_at from {schema}.marks where name = %s;
-
--- name: inspect_server: its time, and what could lose acknowledged events
-select
-    (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-    current_setting('fsync'),
-    current_setting('full_page_writes'),
-    pg_is_in_recovery(),
-    (select relpersistence::text from pg_catalog.pg_class where oid = to_regclass(%s));
-
--- name: find_consumer
-select name, seq, updated_at from {schema}.consumers where name = %s;
-
--- name: list_consumers
-select name, seq, updated_at from {schema}.consumers order by name;
-
--- name: move_consumer: never back
-insert into {schema}.consumers as known (name, seq, updated_at) values (%s, %s, %s)
-on conflict (name) do update set seq = greatest(known.seq, excluded.seq), updated_at = excluded.updated_at
-returning name, seq, updated_at;
-
--- name: remove_consumer
-delete from {schema}.consumers where name = %s;
-
--- name: prune_events: what is older and was read by every named reader, the oldest first; events of an entity stay while
--- a reader has not read a later one of it, which is compared with them
-delete from {schema}.events where seq in (
-    select seq from {schema}.events as old
-    where received_at < %s and seq <= coalesce((select min(seq) from {schema}.consumers), 9223372036854775807)
-        and not exists (
-            select 1 from {schema}.events as later
-            where later.entity_id = old.entity_id and later.seq > (select min(seq) from {schema}.consumers)
-                and later.entity is not distinct from old.entity
-        )
-    order by seq limit %s
-);
-
--- name: listen
-listen {channel};
-
--- name: list_deliveries: those of some places that are wanted, without bodies
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, octet_length(body)
-from {schema}.events
-where seq = any(%(seqs)s::bigint[])
-    and conn_id = %(conn_id)s
-    and (%(entity)s::text is null or entity = %(entity)s)
-    and (%(action)s::text is null or "action" = %(action)s)
-    and (%(received_from)s::bigint is null or received_at >= %(received_from)s)
-    and (%(received_until)s::bigint is null or received_at < %(received_until)s)
-    and (not %(odd)s::boolean or oddity is not null)
-order by seq desc;
-
--- name: list_kinds: of a connection, from one to the next by the index, however many events each has
-with recursive known (kind) as (
-    select %(first)s::text collate "C"
-    union all
-    select (
-        select one.kind
-        from (select ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as one
-        where one.kind > known.kind and one.kind < %(last)s::text
-        order by one.kind limit 1
-    ) from known where known.kind is not null
-)
-select kind from known where kind > %(first)s::text;
-
--- name: places_of_kinds: the index alone is read; rows are compared so that no plan goes through the primary key instead,
--- which takes long to come upon a rare kind
-select one.seq
-from unnest(%(kinds)s::text[]) as wanted (kind)
-cross join lateral (
-    select each.seq
-    from (select seq, ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as each
-    where (each.kind, each.seq) < (wanted.kind, %(before)s::bigint)
-        and (each.kind, each.seq) > (wanted.kind, %(above)s::bigint)
-    order by each.kind desc, each.seq desc limit %(limit)s
-) as one
-order by one.seq desc limit %(limit)s;
-
--- name: places_of_number: of an event, or of what changed
-(
-    select seq from {schema}.events
-    where event_id = %(number_text)s and seq < %(before)s and seq > %(above)s
-    order by seq desc limit %(limit)s
-) union (
-    select seq from {schema}.events
-    where entity_id = %(number)s::bigint and seq < %(before)s and seq > %(above)s
-    order by seq desc limit %(limit)s
-)
-order by seq desc limit %(limit)s;
-
--- name: places_of_odd
-select seq from {schema}.events
-where oddity is not null
-    and (conn_id, seq) < (%(conn_id)s::text, %(before)s::bigint)
-    and (conn_id, seq) > (%(conn_id)s::text, %(above)s::bigint)
-order by conn_id desc, seq desc limit %(limit)s;
-
--- name: place_from: the lowest of the first ones, by time, of that time or later; the index alone is read
-select min(seq) from (select seq from {schema}.events where received_at >= %s order by received_at limit %s) as first;
-
--- name: place_before: the greatest of the last ones, by time, before that time; the index alone is read
-select max(seq) from (select seq from {schema}.events where received_at < %s order by received_at desc limit %s) as last;
-
--- name: newest_of_kinds: entity and time of the newest event of each
-select one.entity, one.received_at
-from unnest(%s::text[]) as wanted (kind)
-cross join lateral (
-    select each.entity, each.received_at
-    from (select seq, entity, received_at, ((conn_id || ' ' || coalesce(entity, '') || ' ' || coalesce("action", '')) collate "C") as kind from {schema}.events) as each
-    where (each.kind, each.seq) > (wanted.kind, 0) and (each.kind, each.seq) < (wanted.kind, 9223372036854775807)
-    order by each.kind desc, each.seq desc limit 1
-) as one;
-
--- name: first_seq: the lowest that is kept
-select coalesce(min(seq), 0) from {schema}.events;
-
--- name: keep_note
-insert into {schema}.notes (name, value, noted_at) values (%s, %s, %s)
-on conflict (name) do update set value = excluded.value, noted_at = excluded.noted_at;
-
--- name: list_notes
-select name, value, noted_at from {schema}.notes where name >= %s and name < %s order by name;
-
--- name: take_note
-delete from {schema}.notes where name = %s returning name, value, noted_at;
-
--- name: insert_refusal
-insert into {schema}.refusals
-    (conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
-
--- name: prune_refusals: all but the newest so many
-delete from {schema}.refusals where id <= (select max(id) from {schema}.refusals) - %s;
-
--- name: list_refusals
-select id, conn_id, outcome, reason, times, seq, size, entity, "action", entity_id, event_id, first_at, last_at
-from {schema}.refusals
-where id < %(before)s and conn_id = %(conn_id)s
-    and (%(rejected)s::boolean is null or (seq is not null) = %(rejected)s)
-    and (%(lowest)s::bigint is null or seq >= %(lowest)s)
-    and (%(highest)s::bigint is null or seq <= %(highest)s)
-    and (%(entity)s::text is null or entity = %(entity)s)
-    and (%(action)s::text is null or "action" = %(action)s)
-    and (%(number_text)s::text is null or event_id = %(number_text)s or entity_id = %(number)s::bigint)
-    and (%(from)s::bigint is null or last_at >= %(from)s)
-    and (%(until)s::bigint is null or first_at < %(until)s)
-order by id desc limit %(limit)s;
-
--- name: set_sample: the last one of a minute stays
-insert into {schema}.series (name, bucket, at, value) values (%s, %s, %s, %s)
-on conflict (name, bucket) do update set at = excluded.at, value = excluded.value;
-
--- name: add_sample: the sum of an hour
-insert into {schema}.series as known (name, bucket, at, value) values (%s, %s, %s, %s)
-on conflict (name, bucket) do update set at = excluded.at, value = known.value + excluded.value;
-
--- name: prune_series: of one name what is older
-delete from {schema}.series where name = %s and bucket < %s;
-
--- name: list_samples
-select name, at, value from {schema}.series where name >= %s and name < %s and at >= %s order by name, bucket;
-
--- name: last_below: of a number that only grows
-select name, at, value from {schema}.series where name = %s and value < %s order by bucket desc limit 1;
-
--- name: first_reached: of a number that only grows
-select name, at, value from {schema}.series where name = %s and value >= %s order by bucket limit 1;
+-- name: migrate_4_marks
+drop table {schema}.marks;

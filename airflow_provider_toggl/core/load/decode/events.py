@@ -74,7 +74,7 @@ class DeliveredEvent(Protocol):
         """When it happened, by Toggl's clock."""
 
     @property
-    def oddity(self) -> str | None:
+    def anomaly(self) -> str | None:
         """What is unusual about it."""
 
 
@@ -225,8 +225,8 @@ def _build_row(shape: EventShape, event: DeliveredEvent, seq: int | None, conten
 
     :raises Unreadable: it cannot be loaded.
     """
-    if event.oddity is not None and "more than once" in event.oddity:
-        raise Unreadable(event.oddity)
+    if event.anomaly is not None and "more than once" in event.anomaly:
+        raise Unreadable(event.anomaly)
     if event.action not in ("created", "updated", "deleted"):
         raise Unreadable(f"metadata.action: {_quoted(event.action)} is not a known action")
     payload = content.payload

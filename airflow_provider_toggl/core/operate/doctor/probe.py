@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 from airflow_provider_toggl.core.client.resources.subscriptions import Found
 from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ApiError
-from airflow_provider_toggl.core.events.store import EventStore, Mark
+from airflow_provider_toggl.core.events.activity_log import StatusEntry
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.doctor.callback import Knock, Pinged
 from airflow_provider_toggl.core.webhooks.delivery import ping_mark
 from airflow_provider_toggl.core.webhooks.signature import HEADER, sign
@@ -30,7 +31,7 @@ def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, pati
     import requests  # noqa: PLC0415 - no other command needs it loaded
 
     name = ping_mark(conn_id, OWN_SUBSCRIPTION)
-    before = store.find_mark(name) if store else None
+    before = store.activity_log.find_status(name) if store else None
     body = _build_ping(url)
     headers = {"Content-Type": "application/json", HEADER: sign(secret, body)}
     try:
@@ -53,7 +54,7 @@ def ask_ping(webhooks: Webhooks, own: Found, conn_id: str, store: EventStore, *,
     :raises ApiError: Toggl refuses to post one.
     """
     name = ping_mark(conn_id, own.subscription_id)
-    before = store.find_mark(name)
+    before = store.activity_log.find_status(name)
     webhooks.ping(own.subscription_id)
     if _comes(store, name, before, patience):
         return Pinged(arrived=True)
@@ -81,10 +82,10 @@ def _build_ping(url: str) -> bytes:
     return json.dumps(ping, separators=(",", ":")).encode()
 
 
-def _comes(store: EventStore, name: str, before: Mark | None, patience: float) -> bool:
+def _comes(store: EventStore, name: str, before: StatusEntry | None, patience: float) -> bool:
     """Whether a mark is made within so many seconds."""
     deadline = time.monotonic() + patience
-    while (mark := store.find_mark(name)) is None or mark == before:
+    while (mark := store.activity_log.find_status(name)) is None or mark == before:
         if time.monotonic() > deadline:
             return False
         time.sleep(_LOOK)

@@ -9,7 +9,7 @@ from airflow_provider_toggl.core.errors import (
     EventStoreTooNew,
     TogglError,
 )
-from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.events.model import StoreFacts
 from airflow_provider_toggl.core.operate.doctor.account import judge_offset
 from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
 

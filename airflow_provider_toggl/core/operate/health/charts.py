@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
-from airflow_provider_toggl.core.events.logbook import Sample
+from airflow_provider_toggl.core.events.activity_log import Measurement
 from airflow_provider_toggl.core.operate.health.notes import stream_key
 
 HOURS = 48
@@ -63,7 +63,7 @@ def hours_until(now: datetime, count: int = HOURS) -> tuple[datetime, ...]:
     return tuple(last - _HOUR * back for back in reversed(range(count)))
 
 
-def deliveries_chart(samples: Iterable[Sample], now: datetime) -> Chart:
+def deliveries_chart(samples: Iterable[Measurement], now: datetime) -> Chart:
     """Return how many deliveries there were an hour: stored, duplicate, PING and refused.
 
     :param samples: the receiver's counts.
@@ -100,13 +100,13 @@ def requests_chart(tallies: Iterable[HourTally], now: datetime) -> Chart:
     return Chart("requests", "Requests an hour, and the quota", "requests", "bars", hours, tuple(columns), remark)
 
 
-def freshness_chart(samples: Sequence[Sample], now: datetime) -> Chart:
+def freshness_chart(samples: Sequence[Measurement], now: datetime) -> Chart:
     """Return how old the watermark of each stream was at most in each hour.
 
     :param samples: what watermarks were, seconds since the epoch, when they were landed.
     """
     hours = hours_until(now)
-    streams: dict[tuple[int, str, str], list[Sample]] = {}
+    streams: dict[tuple[int, str, str], list[Measurement]] = {}
     for sample in samples:
         streams.setdefault(stream_key(sample.name), []).append(sample)
     several_workspaces = len({workspace_id for workspace_id, _, _ in streams}) > 1
@@ -120,7 +120,7 @@ def freshness_chart(samples: Sequence[Sample], now: datetime) -> Chart:
     return Chart("freshness", "Age of what is landed, in hours", "hours", "lines", hours, tuple(columns), remark)
 
 
-def _oldest(known: Sequence[Sample], hour: datetime, now: datetime) -> Value:
+def _oldest(known: Sequence[Measurement], hour: datetime, now: datetime) -> Value:
     """Return how many hours old a watermark was at most within an hour, None before it was known."""
     end = min(hour + _HOUR, now)
     before = [sample for sample in known if sample.at <= hour]

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
-from airflow_provider_toggl.core.events.logbook import reader_name, received_name
-from airflow_provider_toggl.core.events.store import Consumer, EventStore
+from airflow_provider_toggl.core.events.activity_log import reader_key, received_key
+from airflow_provider_toggl.core.events.listing import list_deliveries
+from airflow_provider_toggl.core.events.model import Consumer, DeliveryFilter
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.core.operate.health.state import (
@@ -115,7 +116,7 @@ class _Looks:
 
     @cached_property
     def _newest(self) -> dict[str | None, datetime]:
-        return self._store.newest(self._conn_id)
+        return self._store.find_newest_by_entity(self._conn_id)
 
     @cached_property
     def _last_seq(self) -> int:
@@ -141,19 +142,19 @@ class _Looks:
         found["refused"] = int(
             sum(
                 sample.value
-                for sample in self._store.logbook.samples(received_name(conn_id, ""), day_ago)
+                for sample in self._store.activity_log.list_measurements(received_key(conn_id, ""), day_ago)
                 if sample.name.rpartition("/")[2] not in NOT_REFUSED
             )
         )
-        for note in self._store.logbook.notes(notes.subscriptions_name(conn_id)):
+        for note in self._store.activity_log.list_status(notes.subscriptions_name(conn_id)):
             told = notes.subscriptions_from(note.value["subscriptions"])
             found["subscriptions"] = (*found.get("subscriptions", ()), *told)
-            found["told_at"] = min(note.noted_at, found.get("told_at", note.noted_at))
-        found["declared"] = notes.find_declaration(self._store.logbook, conn_id)
+            found["told_at"] = min(note.recorded_at, found.get("told_at", note.recorded_at))
+        found["declared"] = notes.find_declaration(self._store.activity_log, conn_id)
         return found
 
     def freshness(self) -> dict[str, Any]:
-        landings = notes.landings_from(self._store.logbook.notes(notes.landing_name(self._conn_id)))
+        landings = notes.landings_from(self._store.activity_log.list_status(notes.landing_name(self._conn_id)))
         streams = []
         for (workspace_id, stream, warehouse), value in sorted(landings.items()):
             watermark = value.get("watermark")
@@ -170,22 +171,22 @@ class _Looks:
         return {"streams": tuple(streams)}
 
     def reconciliation(self) -> dict[str, Any]:
-        found = self._store.logbook.notes(notes.reconciliation_name(self._conn_id))
+        found = self._store.activity_log.list_status(notes.reconciliation_name(self._conn_id))
         oldest = self._now - timedelta(days=notes.ALLOWED_FOR_DAYS)
-        allowances = self._store.logbook.notes(notes.allowance_name(self._conn_id))
-        allowed = [note for note in allowances if note.noted_at >= oldest]
+        allowances = self._store.activity_log.list_status(notes.allowance_name(self._conn_id))
+        allowed = [note for note in allowances if note.recorded_at >= oldest]
         return {
             "reconciled": notes.reconciliations_from(found),
             "allowances": tuple(sorted(int(note.name.rpartition("/")[2]) for note in allowed)),
         }
 
     def landing(self) -> dict[str, Any]:
-        said = {note.name: note.value for note in self._store.logbook.notes(reader_name(""))}
-        places = (self._place(one, said.get(reader_name(one.name), {})) for one in self._store.consumers())
+        said = {note.name: note.value for note in self._store.activity_log.list_status(reader_key(""))}
+        places = (self._place(one, said.get(reader_key(one.name), {})) for one in self._store.consumers())
         return {"readers": tuple(place for place in places if place is not None)}
 
     def waiting(self) -> dict[str, Any]:
-        found = (waiting_from(note.value) for note in self._store.logbook.notes(waiting_name(self._conn_id)))
+        found = (waiting_from(note.value) for note in self._store.activity_log.list_status(waiting_name(self._conn_id)))
         current = [one for one in found if one is not None and one.is_current(self._now)]
         return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
 

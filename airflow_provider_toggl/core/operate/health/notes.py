@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_provider_toggl.core.events.logbook import Logbook, Note, name_part
+from airflow_provider_toggl.core.events.activity_log import ActivityLog, StatusEntry, quote_key
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.operate.health.state import Declaration, Reconciled, SubscriptionState, instant
 
@@ -33,12 +33,12 @@ class Landing:
 
 def subscriptions_name(conn_id: str, workspace_id: int | str = "") -> str:
     """Return the name of the note that has a workspace's subscriptions, or what all of a connection begin with."""
-    return f"subscriptions/{name_part(conn_id)}/{workspace_id}"
+    return f"subscriptions/{quote_key(conn_id)}/{workspace_id}"
 
 
 def declaration_name(conn_id: str) -> str:
     """Return the name of the note that has the subscription that a task last declared."""
-    return f"declaration/{name_part(conn_id)}"
+    return f"declaration/{quote_key(conn_id)}"
 
 
 def landing_name(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
@@ -52,8 +52,8 @@ def watermark_name(conn_id: str, workspace_id: int | str = "", stream: str = "",
 
 
 def _of_stream(what: str, conn_id: str, workspace_id: int | str, stream: str, warehouse: str) -> str:
-    key = f"{workspace_id}/{stream}/{name_part(warehouse)}" if stream else ""
-    return f"{what}/{name_part(conn_id)}/{key}"
+    key = f"{workspace_id}/{stream}/{quote_key(warehouse)}" if stream else ""
+    return f"{what}/{quote_key(conn_id)}/{key}"
 
 
 def stream_key(name: str) -> tuple[int, str, str]:
@@ -64,7 +64,7 @@ def stream_key(name: str) -> tuple[int, str, str]:
 
 def reconciliation_name(conn_id: str, workspace_id: int | str = "", warehouse: str = "") -> str:
     """Return the name of the note about a workspace's last reconciliation in a warehouse, or a prefix of such."""
-    return f"reconciliation/{name_part(conn_id)}/" + (f"{workspace_id}/{name_part(warehouse)}" if warehouse else "")
+    return f"reconciliation/{quote_key(conn_id)}/" + (f"{workspace_id}/{quote_key(warehouse)}" if warehouse else "")
 
 
 def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
@@ -72,19 +72,21 @@ def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
 
     It is of a connection: who may act for one must not act for another that keeps its events in the same store.
     """
-    return f"mass-absence/{name_part(conn_id)}/{workspace_id}"
+    return f"mass-absence/{quote_key(conn_id)}/{workspace_id}"
 
 
-def note_landing(logbook: Logbook, conn_id: str, landing: Landing) -> None:
+def note_landing(activity_log: ActivityLog, conn_id: str, landing: Landing) -> None:
     """Note how far a stream has been landed."""
     value = {"watermark": landing.watermark, "ran_at": instant(landing.ran_at), "warehouse": landing.warehouse}
     key = (conn_id, landing.workspace_id, landing.stream, landing.warehouse)
-    logbook.note(landing_name(*key), value)
+    activity_log.set_status(landing_name(*key), value)
     if landing.watermark is not None:
-        logbook.sample(watermark_name(*key), landing.ran_at, parse_instant(landing.watermark).timestamp())
+        activity_log.record_measurement(
+            watermark_name(*key), landing.ran_at, parse_instant(landing.watermark).timestamp()
+        )
 
 
-def landings_from(found: Sequence[Note]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
+def landings_from(found: Sequence[StatusEntry]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
     """Return what notes say of each workspace, stream and warehouse; of two notes about one, the later holds."""
     landings: dict[tuple[int, str, str], Mapping[str, Any]] = {}
     for note in sorted(found, key=lambda one: str(one.value.get("ran_at"))):
@@ -94,7 +96,13 @@ def landings_from(found: Sequence[Note]) -> dict[tuple[int, str, str], Mapping[s
 
 
 def note_reconciliation(
-    logbook: Logbook, conn_id: str, summary: Mapping[str, Any], *, warehouse: str, ran_at: datetime, refused: str | None
+    activity_log: ActivityLog,
+    conn_id: str,
+    summary: Mapping[str, Any],
+    *,
+    warehouse: str,
+    ran_at: datetime,
+    refused: str | None,
 ) -> None:
     """Note what a reconciliation proved.
 
@@ -103,10 +111,10 @@ def note_reconciliation(
     :param refused: why it did not mark what is missing.
     """
     value = {**summary, "ran_at": instant(ran_at), "refused": refused, "warehouse": warehouse}
-    logbook.note(reconciliation_name(conn_id, summary["workspace_id"], warehouse), value)
+    activity_log.set_status(reconciliation_name(conn_id, summary["workspace_id"], warehouse), value)
 
 
-def reconciliations_from(found: Sequence[Note]) -> tuple[Reconciled, ...]:
+def reconciliations_from(found: Sequence[StatusEntry]) -> tuple[Reconciled, ...]:
     """Return what notes say of each workspace and warehouse.
 
     One that an earlier version wrote without a warehouse holds until a later one of its workspace is there.
@@ -117,9 +125,9 @@ def reconciliations_from(found: Sequence[Note]) -> tuple[Reconciled, ...]:
     return tuple(one for (workspace_id, warehouse), one in newest.items() if warehouse or workspace_id not in named)
 
 
-def notes_of_warehouse(logbook: Logbook, conn_id: str, warehouse: str) -> list[str]:
+def notes_of_warehouse(activity_log: ActivityLog, conn_id: str, warehouse: str) -> list[str]:
     """Return the names of the notes about landings and reconciliations in a warehouse."""
-    kept = [*logbook.notes(landing_name(conn_id)), *logbook.notes(reconciliation_name(conn_id))]
+    kept = [*activity_log.list_status(landing_name(conn_id)), *activity_log.list_status(reconciliation_name(conn_id))]
     return [note.name for note in kept if note.value.get("warehouse") == warehouse]
 
 
@@ -143,14 +151,14 @@ def reconciled_from(value: Mapping[str, Any]) -> Reconciled:
 
 
 def note_subscription_change(
-    logbook: Logbook, conn_id: str, workspace_id: int, subscription_id: int, fields: Mapping[str, Any] | None
+    activity_log: ActivityLog, conn_id: str, workspace_id: int, subscription_id: int, fields: Mapping[str, Any] | None
 ) -> None:
     """Bring the noted subscriptions of a workspace to what a request changed in them.
 
     :param fields: those that the subscription has now, as ``Found.as_dict`` names them; None: it is deleted, and
         declared no longer.
     """
-    known = _find_note(logbook, subscriptions_name(conn_id, workspace_id))
+    known = _find_note(activity_log, subscriptions_name(conn_id, workspace_id))
     rows: dict[int, Mapping[str, Any]] = {}
     if known is not None:
         rows = {int(row["subscription_id"]): row for row in known.value["subscriptions"]}
@@ -159,14 +167,14 @@ def note_subscription_change(
         rows[subscription_id] = {**before, **fields}
     if known is None and "subscription_id" not in (fields or {}):
         return  # Some fields of one subscription are no list of them.
-    logbook.note(subscriptions_name(conn_id, workspace_id), {"subscriptions": list(rows.values())})
-    declared = _find_note(logbook, declaration_name(conn_id)) if fields is None else None
+    activity_log.set_status(subscriptions_name(conn_id, workspace_id), {"subscriptions": list(rows.values())})
+    declared = _find_note(activity_log, declaration_name(conn_id)) if fields is None else None
     if declared is not None and declared.value.get("description") == before.get("description"):
-        logbook.take_note(declaration_name(conn_id))
+        activity_log.take_status(declaration_name(conn_id))
 
 
-def _find_note(logbook: Logbook, name: str) -> Note | None:
-    return next((note for note in logbook.notes(name) if note.name == name), None)
+def _find_note(activity_log: ActivityLog, name: str) -> StatusEntry | None:
+    return next((note for note in activity_log.list_status(name) if note.name == name), None)
 
 
 def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionState, ...]:
@@ -185,19 +193,19 @@ def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionS
     )
 
 
-def find_declaration(logbook: Logbook, conn_id: str) -> Declaration | None:
+def find_declaration(activity_log: ActivityLog, conn_id: str) -> Declaration | None:
     """Return the subscription that a task last declared for a connection, None where none did."""
-    note = _find_note(logbook, declaration_name(conn_id))
+    note = _find_note(activity_log, declaration_name(conn_id))
     if note is None:
         return None
     return Declaration(str(note.value.get("description") or ""), enabled=note.value.get("enabled") is not False)
 
 
-def find_connections(logbook: Logbook, since: datetime) -> set[str]:
+def find_connections(activity_log: ActivityLog, since: datetime) -> set[str]:
     """Return the connections of which tasks have noted something since then.
 
     :param since: aware.
     """
     kinds = ("subscriptions", "declaration", "landing", "reconciliation", "waiting")
-    found = [note for kind in kinds for note in logbook.notes(f"{kind}/") if note.noted_at >= since]
+    found = [note for kind in kinds for note in activity_log.list_status(f"{kind}/") if note.recorded_at >= since]
     return {unquote(note.name.split("/")[1]) for note in found}

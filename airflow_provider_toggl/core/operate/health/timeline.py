@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.logbook import (
-    MOST_REFUSALS,
+from airflow_provider_toggl.core.events.activity_log import (
+    MAX_REFUSALS,
+    Measurement,
     RefusalFilter,
-    Sample,
-    consumer_name,
-    reader_name,
+    consumer_key,
+    reader_key,
 )
+from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.state import span
 
 UNSIGNED = "replayed from Toggl's log"
@@ -57,7 +58,7 @@ def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> froze
     if not seqs:
         return frozenset()
     wanted = RefusalFilter(rejected=True, lowest=min(seqs), highest=max(seqs))
-    kept = store.logbook.refusals(conn_id, wanted, limit=MOST_REFUSALS)
+    kept = store.activity_log.list_refusals(conn_id, wanted, limit=MAX_REFUSALS)
     return frozenset(one.refused.seq for one in kept if one.refused.seq is not None)
 
 
@@ -66,8 +67,8 @@ def find_landed(store: EventStore, conn_id: str | None = None) -> int | None:
 
     :param conn_id: of the tasks that land this connection's events.
     """
-    notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
-    said = ((one, notes.get(reader_name(one.name), {})) for one in store.consumers())
+    notes = {note.name: note.value for note in store.activity_log.list_status(reader_key(""))}
+    said = ((one, notes.get(reader_key(one.name), {})) for one in store.consumers())
     landing = [
         one
         for one, note in said
@@ -87,25 +88,25 @@ def _arrival(stored: StoredEvent) -> list[Step]:
     steps.append(
         Step("received", f"for connection {event.conn_id}, {len(event.body):,} bytes{late}", event.received_at)
     )
-    oddity = event.oddity or ""
-    if oddity.startswith(UNSIGNED):
+    anomaly = event.anomaly or ""
+    if anomaly.startswith(UNSIGNED):
         steps.append(Step("verified", "fetched from Toggl's log with the API token; no signature was over it"))
-    elif event.copy_of is not None or oddity.startswith("replayed"):
+    elif event.copy_of is not None or anomaly.startswith("replayed"):
         steps.append(Step("verified", "a copy that a person had made of a delivery that was verified"))
     else:
         steps.append(Step("verified", "signed with the connection's webhook secret"))
     steps.append(Step("stored", f"durably, in place {stored.seq:,}", event.received_at))
-    if event.oddity:
-        steps.append(Step("noted", f"unusual: {event.oddity}"))
+    if event.anomaly:
+        steps.append(Step("noted", f"unusual: {event.anomaly}"))
     return steps
 
 
 def _readings(store: EventStore, stored: StoredEvent) -> list[Step]:
-    notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
+    notes = {note.name: note.value for note in store.activity_log.list_status(reader_key(""))}
     steps = []
     for consumer in store.consumers():
-        below, reached = store.logbook.find_rise(consumer_name(consumer.name), stored.seq)
-        steps.append(_reading(store, stored, consumer, notes.get(reader_name(consumer.name), {}), (below, reached)))
+        below, reached = store.activity_log.find_crossing(consumer_key(consumer.name), stored.seq)
+        steps.append(_reading(store, stored, consumer, notes.get(reader_key(consumer.name), {}), (below, reached)))
     if not steps:
         steps.append(Step("read", "nobody who has a name in this store reads it", done=False))
     return steps
@@ -116,7 +117,7 @@ def _reading(
     stored: StoredEvent,
     consumer: Consumer,
     note: Mapping[str, Any],
-    rise: tuple[Sample | None, Sample | None],
+    rise: tuple[Measurement | None, Measurement | None],
 ) -> Step:
     kind = note.get("kind")
     what = {"landing": "landed", "watcher": "woke"}.get(str(kind), "read")
@@ -151,5 +152,5 @@ def concerns(store: EventStore, stored: StoredEvent, note: Mapping[str, Any]) ->
 
 
 def _rejections(store: EventStore, stored: StoredEvent) -> list[Step]:
-    kept = store.logbook.refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
+    kept = store.activity_log.list_refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
     return [Step("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
-from airflow_provider_toggl.core.events.logbook import name_part
+from airflow_provider_toggl.core.events.activity_log import quote_key
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.operate.health.state import instant
 from airflow_provider_toggl.core.wording import duration, plural
@@ -85,7 +85,7 @@ class WaitingTask:
 
 def waiting_name(conn_id: str, task: str = "") -> str:
     """Return the name of the note about a task that waits, or what all those of a connection begin with."""
-    return f"waiting/{name_part(conn_id)}/{name_part(task)}"
+    return f"waiting/{quote_key(conn_id)}/{quote_key(task)}"
 
 
 def waiting_from(value: Mapping[str, Any]) -> WaitingTask | None:

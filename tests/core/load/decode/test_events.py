@@ -14,7 +14,7 @@ from support.webhook_events import TRANSPORT_TIME, entry_payload, received_event
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
-from airflow_provider_toggl.core.events.store import NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.decode.records import RecordBatch, RejectedRecord
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse

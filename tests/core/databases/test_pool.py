@@ -5,8 +5,9 @@ from threading import Barrier
 
 import pytest
 
+from airflow_provider_toggl.core.databases.pool import ConnectionPool
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
-from airflow_provider_toggl.core.events.pool import ConnectionPool
+from airflow_provider_toggl.core.events.engine import ERRORS
 
 
 class Opened:
@@ -15,7 +16,7 @@ class Opened:
     def __init__(self) -> None:
         self.opened: list[int] = []
         self.closed: list[int] = []
-        self.pool = ConnectionPool(self.open, self.closed.append)
+        self.pool = ConnectionPool(self.open, self.closed.append, ERRORS)
 
     def open(self) -> int:
         self.opened.append(len(self.opened) + 1)

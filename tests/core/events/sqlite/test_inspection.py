@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_toggl.core.events.sqlite_health import find_file_system, find_risks, inspect_file
+from airflow_provider_toggl.core.events.sqlite.inspection import find_file_system, find_risks, inspect_file
 
 MOUNTS = r"""
 /dev/vda / ext4 rw 0 0

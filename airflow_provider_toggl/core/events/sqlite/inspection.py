@@ -1,28 +1,28 @@
-"""How an event store's SQLite file is kept: its disk, its journal, its pages."""
+"""The state of the event store's SQLite file: its disk, its journal, its pages."""
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import time
 from pathlib import Path
 
-from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.databases.sqlite_file import find_free_bytes
+from airflow_provider_toggl.core.events.model import StoreFacts
 
 _MOUNTS = Path("/proc/self/mounts")
 _NETWORK = re.compile(r"(nfs\d?|cifs|smb\w*|9p|lustre|ceph|gluster\w*|afs|fuse\.(sshfs|s3fs|gcsfuse|rclone))")
 _MEMORY = ("tmpfs", "ramfs")
 _STEPS = 10_000
-"""Instructions of SQLite between two looks at the clock: a millisecond or so."""
+"""Instructions of SQLite between two checks of the clock: about a millisecond."""
 
 
 def inspect_file(db: sqlite3.Connection, path: Path, version: int, patience: float) -> StoreFacts:
-    """Return what is worth knowing of the file.
+    """Return the state of the file.
 
     :param db: a connection to it.
     :param version: of its tables.
-    :param patience: seconds after which the check of its pages is left unfinished.
+    :param patience: seconds after which the check of its pages is abandoned.
     """
     (journal,) = db.execute("pragma journal_mode").fetchone()
     return StoreFacts(
@@ -47,19 +47,19 @@ def find_risks(journal: str, file_system: str | None) -> list[str]:
 
 
 def find_file_system(path: Path, mounts: str) -> str | None:
-    """Return the type of the file system that a path is on, None where nothing tells.
+    """Return the type of the file system that a path is on, None where that is unknown.
 
-    :param mounts: as in ``/proc/self/mounts``: device, place, type, options.
+    :param mounts: as in ``/proc/self/mounts``: device, mount point, type, options.
     """
     best, found = -1, None
     for line in mounts.splitlines():
         words = line.split()
         if len(words) < 3:
             continue
-        # Spaces and the like in places are written in octal.
-        place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[1])
-        if len(place) >= best and path.is_relative_to(place):
-            best, found = len(place), words[2]
+        # Spaces and the like in mount points are written in octal.
+        mount_point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), words[1])
+        if len(mount_point) >= best and path.is_relative_to(mount_point):
+            best, found = len(mount_point), words[2]
     return found
 
 
@@ -71,7 +71,7 @@ def _read_mounts() -> str:
 
 
 def _find_damage(db: sqlite3.Connection, patience: float) -> str | None:
-    """Return what is wrong with the pages, as far as there was time to look."""
+    """Return what is wrong with the pages, as far as there was time to check."""
     deadline = time.monotonic() + patience
     db.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS)
     try:
@@ -83,12 +83,3 @@ def _find_damage(db: sqlite3.Connection, patience: float) -> str | None:
     finally:
         db.set_progress_handler(None, 0)
     return None if found == "ok" else str(found)
-
-
-def find_free_bytes(path: Path) -> int | None:
-    """Return how many bytes are free on the disk of a file, None where that is not told."""
-    try:
-        disk = os.statvfs(path.parent)
-    except OSError:
-        return None
-    return disk.f_bavail * disk.f_frsize

@@ -8,12 +8,13 @@ import pytest
 from support.connections import all_logs
 from support.servers.postgres import PostgresServer as RealServer
 
+from airflow_provider_toggl.core.databases.postgres_server import Connection, PostgresServer
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
     EventStoreDamaged,
     EventStoreUnavailable,
 )
-from airflow_provider_toggl.core.events.postgres_server import Connection, PostgresServer
+from airflow_provider_toggl.core.events.engine import ERRORS
 
 PASSWORD = "s3cret-of-the-server"
 
@@ -26,14 +27,14 @@ def select_one(db: Connection) -> object:
     "dsn",
     [f"{PASSWORD} x", f"postgresql:/{PASSWORD}@x:y:z", f"password={PASSWORD} nonsense=1", f"password='{PASSWORD}"],
 )
-def test_a_connection_string_that_is_none_is_said_without_showing_it(dsn: str) -> None:
+def test_a_connection_string_that_is_none_is_reported_without_showing_it(dsn: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        PostgresServer(dsn, 5)
+        PostgresServer(dsn, ERRORS, 5)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_password_is_shown_nowhere() -> None:
-    server = PostgresServer(f"host=127.0.0.1 port=1 user=me password={PASSWORD}", 5)
+    server = PostgresServer(f"host=127.0.0.1 port=1 user=me password={PASSWORD}", ERRORS, 5)
     with all_logs() as lines, pytest.raises(EventStoreUnavailable) as caught:
         server.run(select_one)
     assert PASSWORD not in "".join([*lines, repr(server), *traceback.format_exception(caught.value)])
@@ -41,7 +42,7 @@ def test_a_password_is_shown_nowhere() -> None:
 
 def test_a_server_that_does_not_answer_is_given_up_soon() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        server = PostgresServer(f"host=127.0.0.1 port={silent.getsockname()[1]} user=me", 2)
+        server = PostgresServer(f"host=127.0.0.1 port={silent.getsockname()[1]} user=me", ERRORS, 2)
         begin = time.monotonic()
         with pytest.raises(EventStoreUnavailable, match="cannot be reached"):
             server.run(select_one)
@@ -49,24 +50,9 @@ def test_a_server_that_does_not_answer_is_given_up_soon() -> None:
 
 
 def test_what_the_string_says_goes_before_what_is_usual(postgres: RealServer) -> None:
-    server = PostgresServer(f"{postgres.dsn} application_name=mine", 5)
+    server = PostgresServer(f"{postgres.dsn} application_name=mine", ERRORS, 5)
     assert server.run(lambda db: db.info.get_parameters())["application_name"] == "mine"
     assert server.run(lambda db: db.info.get_parameters())["keepalives_idle"] == "5"
-    server.close()
-
-
-def test_work_that_was_cut_is_done_again_once(postgres: RealServer) -> None:
-    server = PostgresServer(postgres.dsn, 5)
-    tries = []
-
-    def work(db: Connection) -> object:
-        tries.append(db.info.backend_pid)
-        if len(tries) == 1:
-            postgres.execute(f"select pg_terminate_backend({db.info.backend_pid})")
-        return select_one(db)
-
-    assert server.run(work) == [(1,)]
-    assert len(set(tries)) == 2
     server.close()
 
 
@@ -84,7 +70,7 @@ def test_work_that_was_cut_is_done_again_once(postgres: RealServer) -> None:
 def test_each_trouble_has_its_error_and_what_to_do(
     postgres: RealServer, statement: str, kind: type[Exception], words: str
 ) -> None:
-    server = PostgresServer(postgres.dsn, 5)
+    server = PostgresServer(postgres.dsn, ERRORS, 5)
     with pytest.raises(kind, match=words):
         server.run(lambda db: db.execute(statement))  # type: ignore[call-overload]
     assert server.run(select_one) == [(1,)]
@@ -92,7 +78,7 @@ def test_each_trouble_has_its_error_and_what_to_do(
 
 
 def test_what_an_error_quotes_of_a_row_is_not_told(postgres: RealServer) -> None:
-    server = PostgresServer(postgres.dsn, 5)
+    server = PostgresServer(postgres.dsn, ERRORS, 5)
     row = "create temp table t (a text, b text not null); insert into t values ('what they did', null)"
     with pytest.raises(EventStoreUnavailable) as caught:
         server.run(lambda db: db.execute(row))

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_toggl.core.databases.sqlite_file import SqliteFile
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
-from airflow_provider_toggl.core.events.sqlite_file import SqliteFile
+from airflow_provider_toggl.core.events.engine import ERRORS
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> SqliteFile:
-    file = SqliteFile(tmp_path / "f.sqlite", 0.2)
+    file = SqliteFile(tmp_path / "f.sqlite", ERRORS, 0.2)
     file.create()
     with file.transaction() as db:
         db.execute("create table t (a integer)")
@@ -39,7 +40,7 @@ def test_a_transaction_is_kept_at_its_end_and_undone_by_any_error(file: SqliteFi
 
 
 def test_nothing_is_made_where_no_file_is(tmp_path: Path) -> None:
-    file = SqliteFile(tmp_path / "none.sqlite", 0.2)
+    file = SqliteFile(tmp_path / "none.sqlite", ERRORS, 0.2)
     with pytest.raises(EventStoreUnavailable, match="unable to open"), file.connection():
         pass
     assert not file.path.exists()

@@ -16,11 +16,10 @@ from support.event_stores import new_event
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
     EventStoreDamaged,
-    EventStoreTooNew,
     EventStoreUnavailable,
 )
-from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.store import Appended
+from airflow_provider_toggl.core.events.model import Appended
+from airflow_provider_toggl.core.events.sqlite.engine import MAX_ROWS, SqliteEventStore
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def fill(path: Path, count: int = 200) -> None:
 
 
 def test_commits_are_flushed_and_readers_do_not_wait_for_the_writer(store: SqliteEventStore) -> None:
-    with store._file.connection() as db:
+    with store.engine.file.connection() as db:
         settings = [db.execute(f"pragma {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert settings == ["wal", 2]
 
@@ -58,7 +57,7 @@ def test_folders_are_made_and_the_file_is_its_owner_s_alone(tmp_path: Path) -> N
 
 def test_preparing_again_asks_one_question_and_writes_nothing(store: SqliteEventStore) -> None:
     asked: list[str] = []
-    with store._file.connection() as db:
+    with store.engine.file.connection() as db:
         db.set_trace_callback(asked.append)
     store.prepare()
     assert len(asked) == 1
@@ -68,7 +67,7 @@ def test_preparing_again_asks_one_question_and_writes_nothing(store: SqliteEvent
 # -- others have it ----------------------------------------------------------------------------------------------------
 
 
-def test_a_store_that_another_writes_to_for_too_long_is_said_soon_and_can_be_read(
+def test_a_store_that_another_writes_to_for_too_long_is_reported_soon_and_can_be_read(
     path: Path, store: SqliteEventStore
 ) -> None:
     store.append([new_event(1)])
@@ -86,9 +85,9 @@ def test_a_store_that_another_writes_to_for_too_long_is_said_soon_and_can_be_rea
 # -- no room, no right -------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_said_and_what_was_being_stored_is_undone(store: SqliteEventStore) -> None:
+def test_a_full_disk_is_reported_and_what_was_being_stored_is_undone(store: SqliteEventStore) -> None:
     store.append([new_event(1)])
-    with store._file.connection() as db:
+    with store.engine.file.connection() as db:
         (pages,) = db.execute("pragma page_count").fetchone()
         db.execute(f"pragma max_page_count = {pages + 2}")
     with pytest.raises(EventStoreUnavailable, match=r"full\. Make room"):
@@ -110,7 +109,7 @@ for work in (store.prepare, lambda: store.append([new_event(5)])):
 """
 
 
-def test_a_store_of_another_user_is_said(tmp_path: Path) -> None:
+def test_a_store_of_another_user_is_reported(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
     folder = tmp_path / "closed"
@@ -120,7 +119,7 @@ def test_a_store_of_another_user_is_said(tmp_path: Path) -> None:
     tests = str(Path(__file__).parents[2])
     program = f"import os; os.chdir('/'); os.setgid(65534); os.setuid(65534)\n{READ_AND_WRITE}"
     # Its modules are loaded while it is still root: a checkout may be closed to others.
-    program = f"import support.event_stores\n{program}"
+    program = f"from support.event_stores import StorePlace; StorePlace('sqlite', '/none').build()\n{program}"
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder / "events.sqlite")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])},
@@ -135,7 +134,7 @@ def test_a_store_of_another_user_is_said(tmp_path: Path) -> None:
     assert "writable for every user" in lines[1]
 
 
-def test_a_place_where_no_file_can_be_is_said(tmp_path: Path) -> None:
+def test_a_place_where_no_file_can_be_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         SqliteEventStore(tmp_path / "file" / "events.sqlite") as store,
@@ -147,7 +146,7 @@ def test_a_place_where_no_file_can_be_is_said(tmp_path: Path) -> None:
 # -- damage ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_no_database_is_said_and_left_as_it_is(path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_and_left_as_it_is(path: Path) -> None:
     path.write_bytes(b"somebody's notes" * 100)
     with SqliteEventStore(path) as store:
         for work in (store.prepare, store.count, lambda: store.append([new_event(1)])):
@@ -165,7 +164,7 @@ def test_a_database_of_something_else_is_left_as_it_is(path: Path) -> None:
         assert db.execute("select name from sqlite_master").fetchall() == [("dag_run",)]
 
 
-def test_broken_pages_are_said_and_never_begun_anew(path: Path) -> None:
+def test_broken_pages_are_reported_and_never_begun_anew(path: Path) -> None:
     fill(path)
     broken = bytearray(path.read_bytes())
     for page in range(2, len(broken) // 4096):
@@ -179,15 +178,7 @@ def test_broken_pages_are_said_and_never_begun_anew(path: Path) -> None:
     assert path.stat().st_size == len(broken)
 
 
-def test_a_file_that_was_cut_is_said(path: Path) -> None:
-    fill(path)
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-    with SqliteEventStore(path) as store, pytest.raises(EventStoreDamaged, match="malformed"):
-        store.read(0)
-
-
-def test_a_body_that_the_disk_changed_is_said_with_its_number(path: Path) -> None:
+def test_a_body_that_the_disk_changed_is_reported_with_its_number(path: Path) -> None:
     fill(path, 3)
     path.write_bytes(path.read_bytes().replace(b"x" * 1000, b"x" * 500 + b"y" + b"x" * 499, 1))
     with SqliteEventStore(path) as store:
@@ -197,7 +188,7 @@ def test_a_body_that_the_disk_changed_is_said_with_its_number(path: Path) -> Non
 
 
 @pytest.mark.parametrize("replacement", [None, "another store"])
-def test_a_file_that_is_removed_or_replaced_while_in_use_is_said(
+def test_a_file_that_is_removed_or_replaced_while_in_use_is_reported(
     path: Path, store: SqliteEventStore, replacement: str | None
 ) -> None:
     store.append([new_event(1), new_event(2)])
@@ -215,17 +206,9 @@ def test_a_file_that_is_removed_or_replaced_while_in_use_is_said(
         assert not path.exists()
 
 
-def test_tables_of_a_later_version_are_left_alone(path: Path) -> None:
-    fill(path, 1)
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("insert into schema_version values (99, 0)")
-    with SqliteEventStore(path) as store, pytest.raises(EventStoreTooNew, match=r"version 99.*knows 3\. Upgrade"):
-        store.prepare()
-
-
 def test_preparing_again_does_not_let_others_take_the_log_away(path: Path, store: SqliteEventStore) -> None:
     program = (
-        "import sys; from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore\n"
+        "import sys; from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore\n"
         "with SqliteEventStore(sys.argv[1]) as store: print([one.event.event_id for one in store.read(0)])"
     )
 
@@ -238,3 +221,37 @@ def test_preparing_again_does_not_let_others_take_the_log_away(path: Path, store
     assert read_elsewhere() == "[1]"
     store.append([new_event(2)])
     assert read_elsewhere() == "[1, 2]"
+
+
+# -- appending ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def statements(store: SqliteEventStore) -> list[str]:
+    """The first words of each statement that the store's connection runs."""
+    run: list[str] = []
+    with store.engine.file.connection() as db:
+        db.set_trace_callback(lambda text: run.append(" ".join(text.split()[:2])))
+    return run
+
+
+@pytest.mark.parametrize("size", [1, 2, MAX_ROWS])
+def test_new_events_are_one_statement(store: SqliteEventStore, statements: list[str], size: int) -> None:
+    appended = store.append([new_event(number) for number in range(1, size + 1)])
+    assert appended == [Appended(number, False) for number in range(1, size + 1)]
+    assert statements == ["insert into"]
+
+
+def test_more_of_them_are_few_statements_of_one_transaction(store: SqliteEventStore, statements: list[str]) -> None:
+    size = 3 * MAX_ROWS + 1
+    assert [one.seq for one in store.append([new_event(number) for number in range(1, size + 1)])] == [
+        *range(1, size + 1)
+    ]
+    assert statements == ["begin immediate", "select event_key,", *["insert into"] * 4, "commit"]
+
+
+def test_numbers_go_on_after_the_greatest_that_was_ever_given(path: Path, store: SqliteEventStore) -> None:
+    store.append([new_event(number) for number in range(1, 4)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("delete from events")
+    assert store.append([new_event(3), new_event(4)]) == [Appended(4, False), Appended(5, False)]

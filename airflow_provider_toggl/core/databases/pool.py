@@ -1,4 +1,4 @@
-"""Open database connections that wait for their next use, safe over threads and forks."""
+"""A pool of database connections that is safe across threads and forks."""
 
 from __future__ import annotations
 
@@ -8,41 +8,45 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from airflow_provider_toggl.core.errors import EventStoreUnavailable
+from airflow_provider_toggl.core.databases.database import DatabaseErrors
 
 C = TypeVar("C")
 
-_OF_PARENTS: list[object] = []
-"""Connections that were open when this process was forked. They are their parent's: closing one here would end it
-there, or remove files from under it."""
+_INHERITED: list[object] = []
+"""Connections that were open when this process was forked. They belong to the parent: closing one here would end it
+there, or remove files that the parent uses. So they are kept and never used."""
 
 
 class ConnectionPool(Generic[C]):
-    """Gives a connection to one thread at a time; there are as many as threads ever used one at once.
+    """Lends each connection to one thread at a time; holds as many as were ever in use at once.
 
     :param open_one: opens a connection.
     :param close_one: closes a connection; must not raise.
+    :param errors: what to raise once the pool is closed.
     """
 
-    def __init__(self, open_one: Callable[[], C], close_one: Callable[[C], None]) -> None:
+    def __init__(self, open_one: Callable[[], C], close_one: Callable[[C], None], errors: DatabaseErrors) -> None:
         self._open_one = open_one
         self._close_one = close_one
-        # No lock: one that another thread holds during a fork would stay locked in the child for ever.
+        self._errors = errors
+        # No lock: if another thread held it during a fork, it would stay locked in the child for ever.
         self._idle: deque[C] = deque()
         self._process = os.getpid()
         self._closed = False
 
     @contextmanager
     def borrow(self) -> Iterator[C]:
-        """Lend a connection; after an error it is closed, whatever state it was in.
+        """Lend a connection; an error closes it, because its state is unknown.
 
-        :raises EventStoreUnavailable: the pool is closed.
+        :raises unavailable: the pool is closed.
         """
         if self._process != os.getpid():
-            _OF_PARENTS.append(self._idle)
+            _INHERITED.append(self._idle)
             self._idle, self._process = deque(), os.getpid()
         if self._closed:
-            raise EventStoreUnavailable("The event store was closed by this process and cannot be used any more.")
+            raise self._errors.unavailable(
+                f"The {self._errors.name} was closed by this process and cannot be used any more."
+            )
         connection = self._take()
         try:
             yield connection
@@ -52,7 +56,7 @@ class ConnectionPool(Generic[C]):
         self._give_back(connection)
 
     def clear(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the idle connections."""
         while self._process == os.getpid():
             try:
                 connection = self._idle.pop()
@@ -61,7 +65,7 @@ class ConnectionPool(Generic[C]):
             self._close_one(connection)
 
     def close(self) -> None:
-        """Close all connections, those in use when they come back."""
+        """Close all connections; those in use are closed when they are returned."""
         self._closed = True
         self.clear()
 

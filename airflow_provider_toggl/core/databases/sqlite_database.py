@@ -1,0 +1,97 @@
+"""A database of this package in a SQLite file of its own."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from airflow_provider_toggl.core.clock import Clock
+from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, Session
+from airflow_provider_toggl.core.databases.faults import find_sqlite_fault
+from airflow_provider_toggl.core.databases.sqlite_file import SqliteFile
+from airflow_provider_toggl.core.databases.statements import combine, load_statements
+from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault
+
+T = TypeVar("T")
+
+
+class SqliteDatabase(Database):
+    """Keeps its tables in a file with a write-ahead log. Lists are passed to SQL as JSON arrays.
+
+    :param path: the file; ``prepare`` creates it.
+    :param statements: by name; ``{schema}`` stands for the file's only schema.
+    :param own_table: a table of the first migration, by which the file is recognized.
+    :param busy_timeout: seconds to wait while another process writes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        statements: Mapping[str, str],
+        migrations: Sequence[Sequence[str]],
+        own_table: str,
+        errors: DatabaseErrors,
+        clock: Clock,
+        busy_timeout: float,
+    ) -> None:
+        super().__init__(str(path), migrations, errors, clock)
+        self.file = SqliteFile(path, errors, busy_timeout)
+        self.statements = combine(load_statements(__package__, "sqlite"), statements, schema="main")
+        self._own_table = own_table
+
+    def prepare(self) -> None:
+        """Create the file, and create or migrate its tables.
+
+        :raises ConfigurationError: the file is a database of something else.
+        """
+        self.file.create()
+        super().prepare()
+
+    def run(self, work: Callable[[Session], T]) -> T:
+        """Return what the work returns."""
+        with self.file.connection() as db:
+            return work(self.session(db))
+
+    def transact(self, work: Callable[[Session], T]) -> T:
+        """Return what the work returns; an error undoes it."""
+        with self.file.transaction() as db:
+            return work(self.session(db))
+
+    def session(self, db: sqlite3.Connection) -> Session:
+        """Return what runs named statements on a connection of the file."""
+        return Session(db, self.statements, json.dumps)
+
+    def migrate(self) -> None:
+        """Create or migrate the tables."""
+        self.file.ensure_wal()
+        with self.file.transaction() as db:
+            session = self.session(db)
+            self.run_migrations(session, db.execute, self.read_version(session))
+
+    def read_version(self, session: Session) -> int:
+        """Return the version of the tables.
+
+        :raises ConfigurationError: the file is a database of something else.
+        """
+        remedy = f"give the {self.errors.name} a file of its own."
+        try:
+            rows = session.fetch("find_version", own_table=self._own_table)
+        except sqlite3.OperationalError as error:
+            if find_sqlite_fault(error) is not DatabaseFault.MISSING_OBJECT:
+                raise
+            if session.fetch("is_foreign")[0][0]:
+                raise ConfigurationError(f"{self.where} is a database of something else: {remedy}") from None
+            return 0
+        if rows and not rows[0][1]:
+            raise ConfigurationError(
+                f"{self.where} has the tables of a warehouse, or of another part of this package: {remedy}"
+            )
+        return int(rows[0][0]) if rows else 0
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.file.close()
