@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 from support.deliveries import event_body
 
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
 from airflow_provider_toggl.core.events.rows import to_microseconds
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore

@@ -18,7 +18,6 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import WarehouseError
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DuckdbEngine, build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync import drain
