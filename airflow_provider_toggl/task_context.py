@@ -35,7 +35,7 @@ class RunningTask:
 
 
 @dataclass(frozen=True)
-class RunningDag:
+class RunningDagRun:
     """The DAG run that the task is of; ``clear_number`` counts how often something of it was cleared."""
 
     start_date: datetime | None = None
@@ -59,10 +59,10 @@ def find_task(context: Mapping[str, Any] | None) -> RunningTask | None:
     )
 
 
-def find_run(context: Mapping[str, Any] | None) -> RunningDag:
+def find_run(context: Mapping[str, Any] | None) -> RunningDagRun:
     """Return the DAG run of a context; all of it is unknown where there is none."""
     run = _get(context, "dag_run")
-    return RunningDag(_moment(run, "start_date"), _moment(run, "run_after"), _whole(run, "clear_number", 0))
+    return RunningDagRun(_moment(run, "start_date"), _moment(run, "run_after"), _whole(run, "clear_number", 0))
 
 
 def run_started(context: Mapping[str, Any] | None) -> datetime:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_provider_toggl.core.arguments import Parser, is_empty, refusal
+from airflow_provider_toggl.core.arguments import Parser, build_argument_error, is_empty
 from airflow_provider_toggl.core.errors import ConfigurationError
 
 _JINJA_MARKS = ("{{", "{%", "{#")
@@ -72,7 +72,7 @@ class CheckedArguments:
                 if name not in templated:
                     setattr(self, name, parsed)
             elif name not in templated:
-                raise refusal(name, value, "a constant, for it is not a templated field")
+                raise build_argument_error(name, value, "a constant, for it is not a templated field")
         if self.checked_together <= set(given) - filled_in:
             self.check_together()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.errors import ApiError
@@ -94,7 +94,7 @@ def work(order: dict[str, Any]) -> int:
     folder, workspace = Path(order["folder"]), order["workspace"]
     session = TogglSession(
         RequestsTransport(order["url"], order["token"]),
-        HostBook(folder / "quota.sqlite", token_digest(order["url"], order["token"])),
+        RateLimitState(folder / "quota.sqlite", hash_token(order["url"], order["token"])),
         pace=Pace(order["rate"]),
         reserve=0,
     )

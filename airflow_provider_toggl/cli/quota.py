@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():
         from airflow_provider_toggl.hooks.notes import read_waiting  # noqa: PLC0415 - loads Airflow
-        from airflow_provider_toggl.hooks.toggl import SOON, TogglHook  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY, TogglHook  # noqa: PLC0415 - loads Airflow
 
         try:
-            session = TogglHook(args.conn_id, retry=SOON).get_conn()
+            session = TogglHook(args.conn_id, retry=INTERACTIVE_RETRY).get_conn()
             try:
                 lanes = session.read_quota()
             except (QuotaExhausted, RateLimited) as error:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.client.resources.subscriptions import Found
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import TogglError
 
-Act = Callable[[Webhooks, int], "dict[str, Any]"]
+Act = Callable[[WebhooksClient, int], "dict[str, Any]"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
 def _carry_out(args: argparse.Namespace) -> list[str] | None:
     """Return what is to be printed, None where there is no such subscription."""
     from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
-    from airflow_provider_toggl.hooks.toggl import SOON  # noqa: PLC0415 - likewise
+    from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY  # noqa: PLC0415 - likewise
 
-    webhooks = open_webhooks(args.conn_id, args.workspace_id, retry=SOON)
+    webhooks = open_webhooks(args.conn_id, args.workspace_id, retry=INTERACTIVE_RETRY)
     if args.action == "list":
         return list((_json_lines if args.json else table)(webhooks.subscriptions()))
     number = _find(webhooks, args.subscription)
@@ -64,7 +64,7 @@ def _carry_out(args: argparse.Namespace) -> list[str] | None:
     return [json.dumps(outcome) if args.json else ", ".join(f"{name}: {value}" for name, value in outcome.items())]
 
 
-def table(found: list[Found]) -> Iterator[str]:
+def table(found: list[Subscription]) -> Iterator[str]:
     """Yield a heading, and subscriptions as text, one a line, without their secrets."""
     yield f"{'id':>10}  {'enabled':<8} {'validated':<9} {'description':<28} filters → callback"
     for one in found:
@@ -73,30 +73,30 @@ def table(found: list[Found]) -> Iterator[str]:
         yield f"{one.subscription_id:>10}  {' '.join(words)} {one.description:<28} {filters} → {callback}"
 
 
-def _json_lines(found: list[Found]) -> Iterator[str]:
+def _json_lines(found: list[Subscription]) -> Iterator[str]:
     for one in found:
         yield json.dumps(one.as_dict())
 
 
-def _find(webhooks: Webhooks, wanted: str) -> int | None:
+def _find(webhooks: WebhooksClient, wanted: str) -> int | None:
     if wanted.isdecimal():
         return int(wanted)
     return next((one.subscription_id for one in webhooks.subscriptions() if one.description == wanted), None)
 
 
-def _enable(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _enable(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"enabled": webhooks.set_enabled(number, True).enabled}
 
 
-def _disable(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _disable(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"enabled": webhooks.set_enabled(number, False).enabled}
 
 
-def _delete(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _delete(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"deleted": webhooks.delete(number)}
 
 
-def _ping(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _ping(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"status": webhooks.ping(number)}
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.instants import instant_text, parse_instant
+from airflow_provider_toggl.core.instants import format_instant, parse_instant
 from airflow_provider_toggl.core.streams import get_stream
 
 #: Takes the name of a parameter and its value; raises ``ConfigurationError``.
@@ -63,12 +63,12 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _LONGEST_LENGTH = 100 * 366 * 86_400.0
 
 
-def refusal(name: str, value: Any, allowed: str) -> ConfigurationError:
+def build_argument_error(name: str, value: Any, allowed: str) -> ConfigurationError:
     """Return the error for a value that a parameter does not take.
 
     :param allowed: what it takes, as in "a whole number of 1 or more".
     """
-    return ConfigurationError(f"{name} is {shown(value)}; it must be {allowed}.")
+    return ConfigurationError(f"{name} is {show_value(value)}; it must be {allowed}.")
 
 
 def unwrap(value: Any) -> Any:
@@ -94,7 +94,7 @@ def unwrap(value: Any) -> Any:
     return None if is_missing else value
 
 
-def is_nothing(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     """Whether a value stands for nothing, as what a template renders of None does."""
     value = unwrap(value)
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
@@ -111,7 +111,7 @@ def required(parser: Parser) -> Parser:
     def parse(name: str, value: Any) -> Any:
         parsed = parser(name, value)
         if is_empty(parsed):
-            raise ConfigurationError(f"{name} is {shown(value)}; it must not be empty.")
+            raise ConfigurationError(f"{name} is {show_value(value)}; it must not be empty.")
         return parsed
 
     return parse
@@ -119,7 +119,7 @@ def required(parser: Parser) -> Parser:
 
 def parse_text(name: str, value: Any) -> str | None:
     """Return text without the spaces around it; numbers, flags, dates and time zones become text."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     value = unwrap(value)
     if isinstance(value, str):
@@ -128,7 +128,7 @@ def parse_text(name: str, value: Any) -> str | None:
         return value.isoformat()
     if isinstance(value, bool | int | float | Decimal) or type(value).__name__ == "UUID":
         return str(value)
-    raise refusal(name, value, "text")
+    raise build_argument_error(name, value, "text")
 
 
 def parse_free_text(name: str, value: Any) -> str:
@@ -140,7 +140,7 @@ def parse_conn_id(name: str, value: Any) -> str:
     """Return the ID of a connection; nothing is refused."""
     conn_id = parse_text(name, value)
     if not conn_id:
-        raise refusal(name, value, "the ID of a connection")
+        raise build_argument_error(name, value, "the ID of a connection")
     return conn_id
 
 
@@ -159,7 +159,7 @@ def parse_time_zone(name: str, value: Any) -> str | None:
             ZoneInfo(zone)
         except (KeyError, OSError, ValueError):
             raise ConfigurationError(
-                f"There is no time zone {shown(zone)}: {name} must be an IANA name such as Europe/Berlin."
+                f"There is no time zone {show_value(zone)}: {name} must be an IANA name such as Europe/Berlin."
             ) from None
     return zone
 
@@ -168,7 +168,7 @@ def parse_choice(name: str, value: Any, *, options: Iterable[str]) -> str | None
     """Return one of several words."""
     word = parse_text(name, value)
     if word is not None and word not in (known := tuple(options)):
-        raise refusal(name, value, f"one of {', '.join(known)}")
+        raise build_argument_error(name, value, f"one of {', '.join(known)}")
     return word
 
 
@@ -186,46 +186,46 @@ def parse_stream(name: str, value: Any) -> str | None:
 
 def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int | None:
     """Return a whole number; text of digits and floats without a fraction are numbers, True and False are not."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     number = _find_whole(unwrap(value))
     if number is None or number > maximum or number < (-MAX_INT if minimum is None else minimum):
         limits = "" if minimum is None else f" of {minimum} or more"
         limits = limits if maximum == MAX_INT else f" from {minimum or 0:,} to {maximum:,}"
-        raise refusal(name, value, f"a whole number{limits}")
+        raise build_argument_error(name, value, f"a whole number{limits}")
     return number
 
 
 def parse_id(name: str, value: Any) -> int | None:
     """Return an id of Toggl."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     number = _find_whole(unwrap(value))
     if number is None or not 0 < number <= MAX_INT:
-        raise refusal(name, value, "an ID, a whole number above 0")
+        raise build_argument_error(name, value, "an ID, a whole number above 0")
     return number
 
 
 def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
     """Return a finite number; text of one is a number, True and False are not."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     number = _find_number(unwrap(value))
     if number is None or (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         limits = "" if minimum is None else f" of {minimum:g} or more"
         limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g}"
-        raise refusal(name, value, f"a number{limits}")
+        raise build_argument_error(name, value, f"a number{limits}")
     return number
 
 
 def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float | None:
     """Return a length of time in seconds: of a number of them, a ``timedelta``, or the text of either."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     length = _find_length(unwrap(value))
     if length is None or not minimum <= length <= maximum:
         allowed = f"a length of time from {minimum:g} to {maximum:g} seconds"
-        raise refusal(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
+        raise build_argument_error(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
     return length
 
 
@@ -237,14 +237,14 @@ def parse_whole_seconds(name: str, value: Any) -> int | None:
 
 def parse_flag(name: str, value: Any) -> bool | None:
     """Return True or False: of a flag, of 1 or 0, or of a word for either."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     plain = unwrap(value)
     found = _FLAGS.get(plain.strip().lower()) if isinstance(plain, str) else None
     if isinstance(plain, bool | int | float) and plain in (0, 1):
         found = bool(plain)
     if found is None:
-        raise refusal(name, value, "true or false")
+        raise build_argument_error(name, value, "true or false")
     return found
 
 
@@ -253,7 +253,7 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
 
     A moment must have its zone, for which day it is depends on that. ``20260131``, as ``ds_nodash`` renders, is a day.
     """
-    if is_nothing(value):
+    if is_blank(value):
         return None
     plain = unwrap(value)
     if isinstance(plain, int) and not isinstance(plain, bool):
@@ -265,7 +265,7 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
     moment = _find_moment(plain)
     if moment is None:
         raise ConfigurationError(
-            f"{name} is {shown(value)}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
+            f"{name} is {show_value(value)}; give a day (2026-01-31) or a time with its zone (2026-01-31T00:00:00+01:00)."
         )
     if moment.tzinfo is None:
         raise ConfigurationError(
@@ -276,11 +276,11 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
 
 def parse_moment(name: str, value: Any) -> datetime | None:
     """Return a moment in UTC as plain ``datetime``: of one with its zone, pendulum's too, or of such ISO text."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     moment = _find_moment(unwrap(value))
     if moment is None or moment.tzinfo is None:
-        raise refusal(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
+        raise build_argument_error(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
     return _in_utc(name, moment)
 
 
@@ -293,7 +293,7 @@ def parse_second(name: str, value: Any) -> datetime | None:
 def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta | None:
     """Return from when on something counts: one of some words, a moment, or a length of time (a number of seconds)."""
     plain, known = unwrap(value), tuple(words)
-    if is_nothing(plain):
+    if is_blank(plain):
         return None
     if isinstance(plain, str) and plain.strip() in known:
         return plain.strip()
@@ -303,7 +303,7 @@ def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str 
     if length is not None and 0 <= length <= _LONGEST_LENGTH:
         return timedelta(seconds=length)
     listed = "".join(f"{word!r}, " for word in known)
-    raise refusal(
+    raise build_argument_error(
         name,
         value,
         f"{listed}a date and time with its zone such as 2026-03-10T09:00:00Z, a timedelta or a number of seconds, "
@@ -317,7 +317,7 @@ def parse_list(name: str, value: Any) -> list[Any]:
     Text may be a list as JSON or Python write it, which a template renders, or have commas between its parts.
     """
     value = unwrap(value)
-    if is_nothing(value):
+    if is_blank(value):
         return []
     if isinstance(value, str):
         text = value.strip()
@@ -336,18 +336,18 @@ def parse_ids(name: str, value: Any) -> list[int] | None:
     parts = parse_list(name, value)
     numbers = [parse_id(name, part) for part in parts]
     if None in numbers:
-        raise ConfigurationError(f"{name} is {shown(value)}; one of them is empty.")
+        raise ConfigurationError(f"{name} is {show_value(value)}; one of them is empty.")
     return [number for number in numbers if number is not None] or None
 
 
 def parse_words(name: str, value: Any, *, options: Iterable[str] | None = None) -> list[str] | None:
     """Return several words, each one of the options if there are any; None where none is given."""
     parts = parse_list(name, value)
-    if not all(isinstance(unwrap(part), str) and not is_nothing(part) for part in parts):
-        raise refusal(name, value, "one word or several")
+    if not all(isinstance(unwrap(part), str) and not is_blank(part) for part in parts):
+        raise build_argument_error(name, value, "one word or several")
     words = [str(unwrap(part)).strip() for part in parts]
     if options is not None and not set(words) <= set(known := tuple(options)):
-        raise refusal(name, value, f"one or several of {', '.join(known)}")
+        raise build_argument_error(name, value, f"one or several of {', '.join(known)}")
     return words or None
 
 
@@ -359,11 +359,11 @@ def parse_tags(name: str, value: Any) -> tuple[str, ...]:
 
 def parse_object(name: str, value: Any) -> dict[str, Any] | None:
     """Return an object, also of JSON text or what a template renders of a dictionary; None where none is given."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     found = _read_literal(name, value.strip(), "an object") if isinstance(value, str) else value
     if not isinstance(found, Mapping):
-        raise refusal(name, value, "an object")
+        raise build_argument_error(name, value, "an object")
     return dict(found)
 
 
@@ -396,14 +396,14 @@ def parse_file(name: str, value: Any) -> Path | None:
     A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would take them
     for something else, or make a file of that name. They are not shown, for a URL may have a password in it.
     """
-    if is_nothing(value):
+    if is_blank(value):
         return None
     if not isinstance(value, str | Path):
-        raise refusal(name, value, "the path of a file")
+        raise build_argument_error(name, value, "the path of a file")
     text = str(value).strip()
     if text.startswith(":memory:") or text.endswith("/:memory:"):
         raise ConfigurationError(
-            f"{name} is {shown(text)}. A database in memory is lost at the end of each task: give the path of a file."
+            f"{name} is {show_value(text)}. A database in memory is lost when the task ends: give the path of a file."
         )
     scheme = _SCHEME.match(text)
     if scheme:
@@ -412,23 +412,25 @@ def parse_file(name: str, value: Any) -> Path | None:
             "of a file, such as /var/lib/airflow/toggl/warehouse.duckdb."
         )
     if not text.isprintable() or text[0] in "'\"":
-        raise refusal(name, text, "a path without control characters, and without quotation marks around it")
+        raise build_argument_error(
+            name, text, "a path without control characters, and without quotation marks around it"
+        )
     unset = _VARIABLE.search(os.path.expandvars(text))
     if unset:
-        raise ConfigurationError(f"{name} is {shown(text)}; the environment variable {unset[0]} is not set.")
+        raise ConfigurationError(f"{name} is {show_value(text)}; the environment variable {unset[0]} is not set.")
     try:
         path = Path(os.path.expandvars(text)).expanduser()
     except RuntimeError:
-        raise ConfigurationError(f"{name} is {shown(text)}; there is no such user on this host.") from None
+        raise ConfigurationError(f"{name} is {show_value(text)}; there is no such user on this host.") from None
     if any(len(os.fsencode(part)) > _LONGEST_FILE_NAME for part in path.parts):
-        raise ConfigurationError(f"{name} is {shown(text)}; a part of it is longer than a file's name can be.")
+        raise ConfigurationError(f"{name} is {show_value(text)}; a part of it is longer than a file's name can be.")
     return path
 
 
 def parse_callable(name: str, value: Any) -> Any:
     """Return a function."""
     if value is not None and not callable(value):
-        raise refusal(name, value, "a function")
+        raise build_argument_error(name, value, "a function")
     return value
 
 
@@ -436,14 +438,16 @@ def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
     """Return what an update of a time entry sends: known fields in Toggl's form; None empties a field."""
     changes = parse_object(name, value)
     if not changes:
-        raise ConfigurationError(f"{name} is {shown(value)}; it must be an object with at least one field to change.")
+        raise ConfigurationError(
+            f"{name} is {show_value(value)}; it must be an object with at least one field to change."
+        )
     unknown = sorted(set(map(str, changes)) - set(ENTRY_FIELDS))
     if unknown:
         raise ConfigurationError(f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(ENTRY_FIELDS)}.")
     return {field: _ENTRY_PARSERS[field](f"{name}[{field!r}]", inner) for field, inner in changes.items()}
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value as an error shows it, cut where it is long."""
     text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
@@ -531,7 +535,7 @@ def _read_literal(name: str, text: str, allowed: str) -> Any:
             return read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-    raise refusal(name, text, f"{allowed}; as text it must be JSON")
+    raise build_argument_error(name, text, f"{allowed}; as text it must be JSON")
 
 
 def _as_json(name: str, value: Any) -> Any:
@@ -547,7 +551,7 @@ def _as_json(name: str, value: Any) -> Any:
         return _optional_instant(name, value) if isinstance(value, datetime) else value.isoformat()
     number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
-        raise refusal(name, value, "something that JSON can hold")
+        raise build_argument_error(name, value, "something that JSON can hold")
     # Where Toggl wants an integer it takes no 7.0, which is what pandas makes of 7.
     whole = _find_whole(number if isinstance(value, timedelta) else value)
     return number if whole is None else whole
@@ -559,12 +563,12 @@ def _as_key(name: str, key: Any) -> str:
     number = None if isinstance(key, float) else _find_whole(key)
     if number is not None:
         return str(number)
-    raise ConfigurationError(f"{name} has the field {shown(key)}; a field's name in JSON must be text.")
+    raise ConfigurationError(f"{name} has the field {show_value(key)}; a field's name in JSON must be text.")
 
 
 def _optional_instant(name: str, value: Any) -> str | None:
     moment = parse_second(name, value)
-    return None if moment is None else instant_text(moment)
+    return None if moment is None else format_instant(moment)
 
 
 def _whole_seconds_or_running(name: str, value: Any) -> int | None:

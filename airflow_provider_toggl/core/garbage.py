@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def paused_garbage_collection() -> Iterator[None]:
     """Put off the collections that a burst of short-lived objects would start: a tenth of the time of a landing.
 
     Of several threads within such a block at once, the first to leave lets collections begin again for all, which

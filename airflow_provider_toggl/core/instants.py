@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 # Between these, an instant has a date in every zone: the calendars of Python and of databases end at the years 1 and
 # 9999, and a zone may be up to 16 hours from UTC.
-BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
-END = datetime(9999, 12, 30, tzinfo=timezone.utc)
+EARLIEST = datetime(1, 1, 2, tzinfo=timezone.utc)
+LATEST = datetime(9999, 12, 30, tzinfo=timezone.utc)
 
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?"
@@ -39,6 +39,6 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"no such date and time: {text[:40]!r}") from None
 
 
-def instant_text(moment: datetime) -> str:
+def format_instant(moment: datetime) -> str:
     """Return a moment in the form that Toggl takes, in UTC and whole seconds."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

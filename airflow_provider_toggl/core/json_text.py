@@ -57,7 +57,7 @@ def replace_surrogates(text: str) -> str:
     return _LONE_SURROGATE.sub(REPLACEMENT, text)
 
 
-def beginning_of(body: bytes) -> str:
+def show_beginning(body: bytes) -> str:
     """Return the beginning of a body, fit for an error's text."""
     return repr(body[:80].decode(errors="replace"))
 

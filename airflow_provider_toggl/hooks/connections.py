@@ -61,7 +61,7 @@ def get_toggl_connection(conn_id: str | None) -> Connection:
     """
     connection = get_connection(conn_id, parameter="toggl_conn_id")
     if connection.conn_type != TOGGL:
-        raise wrong_type(connection, "toggl_conn_id", "a connection of type 'toggl' (Toggl Track)")
+        raise build_wrong_type_error(connection, "toggl_conn_id", "a connection of type 'toggl' (Toggl Track)")
     return connection
 
 
@@ -78,7 +78,7 @@ def toggl_fields(connection: Connection) -> TogglFields:
     return TogglFields(connection.conn_id, connection.extra_dejson)
 
 
-def wrong_type(connection: Connection, parameter: str, wanted: str) -> ConfigurationError:
+def build_wrong_type_error(connection: Connection, parameter: str, wanted: str) -> ConfigurationError:
     """Return the error for a connection of another type than is needed.
 
     :param parameter: where the connection's ID was given.

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 
 from airflow_provider_toggl.core.arguments import (
     Parser,
+    build_argument_error,
     is_empty,
     parse_choice,
     parse_file,
@@ -27,7 +28,6 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     parse_whole,
     parse_words,
-    refusal,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
 
@@ -197,7 +197,7 @@ def _path(name: str, value: Any) -> Path | None:
     path = parse_file(name, value)
     if path is not None and not path.is_absolute():
         # Scheduler, triggerer and workers may run in different folders, and each would have a file of its own.
-        raise refusal(name, value, "an absolute path")
+        raise build_argument_error(name, value, "an absolute path")
     return path
 
 
@@ -206,14 +206,14 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     text = re.sub(r"\s*[\r\n]+\s*", ",", value.strip()) if isinstance(value, str) else value
     names = tuple(dict.fromkeys(parse_words(name, text) or ()))
     if not all(map(_CONN_ID.fullmatch, names)):
-        raise refusal(name, value, "IDs of connections with commas between them")
+        raise build_argument_error(name, value, "IDs of connections with commas between them")
     return names
 
 
 def _pace(name: str, value: Any) -> float | None:
     number = parse_number(name, value)
     if number is not None and not 0 < number <= 1000:
-        raise refusal(name, value, "a number above 0 and up to 1,000")
+        raise build_argument_error(name, value, "a number above 0 and up to 1,000")
     return number
 
 

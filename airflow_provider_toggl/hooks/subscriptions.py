@@ -6,7 +6,7 @@ import ipaddress
 import logging
 from urllib.parse import urlsplit, urlunsplit
 
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreError
 from airflow_provider_toggl.hooks.connections import get_toggl_fields
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def open_webhooks(
     toggl_conn_id: str, workspace_id: int | str | None = None, *, retry: RetryPolicy | None = None
-) -> Webhooks:
+) -> WebhooksClient:
     """Return the webhooks of a workspace: the given one, or the connection's.
 
     :param retry: how often to try again; where somebody waits, ``hooks.toggl.SOON``.
@@ -26,7 +26,7 @@ def open_webhooks(
 
     hook = TogglHook(toggl_conn_id, retry=retry)
     workspace = hook.get_workspace_id(workspace_id)
-    return Webhooks(
+    return WebhooksClient(
         hook.get_conn(),
         workspace,
         told=lambda found: note_subscriptions(toggl_conn_id, workspace, found),

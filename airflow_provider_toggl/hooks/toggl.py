@@ -25,11 +25,11 @@ from airflow_provider_toggl.core.arguments import (
 )
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
+from airflow_provider_toggl.core.client.transport import RequestsTransport, check_base_url, refuse_toggl_2_token
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
@@ -48,7 +48,7 @@ Day = str | date | datetime
 DataFrameType = Literal["pandas", "polars", "arrow"]
 
 #: Somebody waits for the test of a connection: it tries twice, and not for minutes.
-SOON = RetryPolicy(tries=2, longest=20.0)
+INTERACTIVE_RETRY = RetryPolicy(tries=2, longest=20.0)
 #: What time entries are read of when nobody says from when.
 DEFAULT_DAYS = timedelta(days=30)
 
@@ -93,7 +93,7 @@ class TogglHook(BaseHook):
         params: Mapping[str, Any] | None = None,
         payload: Any = None,
         idempotent: bool | None = None,
-    ) -> Answer:
+    ) -> TogglResponse:
         """Ask Toggl for anything that has no method here, under the same discipline.
 
         :param path: below the base URL, for example ``/api/v9/me``.
@@ -210,10 +210,10 @@ class TogglHook(BaseHook):
         workspace = request.workspace_id
         nothing = decode_page(request.stream, b"[]", Observation(workspace, utc(SystemClock().now())))
         # Before anything is spent on what could not be given.
-        as_frame(nothing.table, df_type)
+        to_data_frame(nothing.table, df_type)
         batches = build_batches(self._read(request), workspace)
         table = pa.concat_tables([nothing.table, *(batch.table for batch in batches)])
-        return as_frame(_last_of_each(table), df_type)
+        return to_data_frame(_last_of_each(table), df_type)
 
     def estimate(self, stream: str, *, requests: int | None = None, rows: int | None = None) -> Estimate:
         """Return what a job will cost before it starts; asks nothing of Toggl.
@@ -238,7 +238,7 @@ class TogglHook(BaseHook):
         fields = get_toggl_fields(self.toggl_conn_id)
         fields.read_all()
         self._check_webhook_fields(fields)
-        session = self.open_session(SOON)
+        session = self.open_session(INTERACTIVE_RETRY)
         me = _object(session.request("GET", "/api/v9/me"))
         words = [f"{me.get('fullname')} ({me.get('timezone')})"]
         if fields.workspace_id is None:
@@ -296,8 +296,8 @@ class TogglHook(BaseHook):
         """
         connection = get_toggl_connection(self.toggl_conn_id)
         fields = self._fields = toggl_fields(connection)
-        token = checked_token(connection)
-        base_url = checked_base_url(
+        token = check_token(connection)
+        base_url = check_base_url(
             connection.host,
             allow_plain_http=fields.allow_plain_http,
             port=connection.port,
@@ -305,7 +305,7 @@ class TogglHook(BaseHook):
         )
         session = TogglSession(
             RequestsTransport(base_url, token),
-            HostBook(state_dir() / "quota.sqlite", token_digest(base_url, token)),
+            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
             pace=Pace(fields.requests_per_second),
             reserve=fields.quota_reserve,
             retry=retry,
@@ -317,7 +317,7 @@ class TogglHook(BaseHook):
         return session
 
 
-def checked_token(connection: Connection) -> str:
+def check_token(connection: Connection) -> str:
     """Return the API token of a Toggl connection.
 
     :raises ConfigurationError: there is none, or it cannot be one.
@@ -343,7 +343,7 @@ def checked_token(connection: Connection) -> str:
     return token
 
 
-def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
+def to_data_frame(table: pa.Table, df_type: DataFrameType) -> Any:
     """Return an Arrow table as the data frame that was asked for.
 
     :raises ConfigurationError: there is no such kind, or it is not installed.
@@ -381,7 +381,7 @@ def _last_of_each(table: pa.Table) -> pa.Table:
     return table if len(places) == table.num_rows else table.take(pc.take(places, pc.sort_indices(places)))
 
 
-def _object(answer: Answer) -> dict[str, Any]:
+def _object(answer: TogglResponse) -> dict[str, Any]:
     """Return an answer that must be a JSON object.
 
     :raises MalformedAnswer: it is something else: whoever answers is not Toggl.

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser, parse_id, parse_json_object, parse_text, required
-from airflow_provider_toggl.core.client.resources.catalog import Catalog, Kind, WantedNamed
-from airflow_provider_toggl.operators.writing import TogglWrite
+from airflow_provider_toggl.core.client.resources.catalog import CatalogClient, CatalogItemSpec, CatalogKind
+from airflow_provider_toggl.operators.write_operator import TogglWriteOperator
 
 
-class _EnsureOperator(TogglWrite):
+class _EnsureOperator(TogglWriteOperator):
     """Sees to it that one of that name is there.
 
     One request where it is there, two where it is not. What is found is left as it is, archived too; the result says
@@ -21,14 +21,14 @@ class _EnsureOperator(TogglWrite):
         (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "name", "fields")
+    template_fields: Sequence[str] = (*TogglWriteOperator.template_fields, "name", "fields")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteOperator.argument_parsers,
         "name": required(parse_text),
         "fields": parse_json_object,
     }
     #: What it is of.
-    kind: Kind
+    kind: CatalogKind
 
     def __init__(self, *, name: str, fields: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,8 +38,8 @@ class _EnsureOperator(TogglWrite):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Find or create it; return ``action`` (``found`` or ``created``) and what it is."""
-        wanted = WantedNamed(self.kind, self.name, self._parent_id(), self.fields)
-        catalog = Catalog(*self.open_workspace())
+        wanted = CatalogItemSpec(self.kind, self.name, self._parent_id(), self.fields)
+        catalog = CatalogClient(*self.open_workspace())
         done = catalog.ensure(wanted)
         action = "created" if done.made else "found"
         self.log.info("%s %d (%r): %s.", self.kind.title(), done.thing.entity_id, done.thing.name, action)
@@ -60,7 +60,7 @@ class TogglEnsureProjectOperator(_EnsureOperator):
 
     template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "client_id")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {**_EnsureOperator.argument_parsers, "client_id": parse_id}
-    kind: Kind = "project"
+    kind: CatalogKind = "project"
 
     def __init__(self, *, client_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -75,13 +75,13 @@ class TogglEnsureProjectOperator(_EnsureOperator):
 class TogglEnsureClientOperator(_EnsureOperator):
     """Find a client by its name, or create it."""
 
-    kind: Kind = "client"
+    kind: CatalogKind = "client"
 
 
 class TogglEnsureTagOperator(_EnsureOperator):
     """Find a tag by its name, or create it."""
 
-    kind: Kind = "tag"
+    kind: CatalogKind = "tag"
 
 
 class TogglEnsureTaskOperator(_EnsureOperator):
@@ -95,7 +95,7 @@ class TogglEnsureTaskOperator(_EnsureOperator):
         **_EnsureOperator.argument_parsers,
         "project_id": required(parse_id),
     }
-    kind: Kind = "task"
+    kind: CatalogKind = "task"
 
     def __init__(self, *, project_id: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

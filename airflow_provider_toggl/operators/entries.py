@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import (
     Parser,
-    is_nothing,
+    is_blank,
     parse_entry_changes,
     parse_flag,
     parse_free_text,
@@ -19,21 +19,26 @@ from airflow_provider_toggl.core.arguments import (
     parse_whole_seconds,
     required,
 )
-from airflow_provider_toggl.core.client.resources.time_entries import ENTRY_KEYS, SKEW, FoundEntry, WantedEntry
-from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
+from airflow_provider_toggl.core.client.resources.time_entries import (
+    CLOCK_SKEW,
+    ENTRY_KEYS,
+    ExistingTimeEntry,
+    TimeEntrySpec,
+)
+from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound, OutcomeUnknown
-from airflow_provider_toggl.core.instants import instant_text
-from airflow_provider_toggl.operators.writing import TogglWrite
+from airflow_provider_toggl.core.instants import format_instant
+from airflow_provider_toggl.operators.write_operator import TogglWriteOperator
 
 
-class _EntryOperator(TogglWrite):
+class _EntryOperator(TogglWriteOperator):
     """Of the token's owner's time entries in a workspace."""
 
-    def tracking(self) -> Tracking:
+    def tracking(self) -> TimeEntriesClient:
         """Return what tracks time in the workspace."""
-        return Tracking(*self.open_workspace())
+        return TimeEntriesClient(*self.open_workspace())
 
-    def told(self, action: str, entry: FoundEntry | None, tracking: Tracking) -> dict[str, Any]:
+    def told(self, action: str, entry: ExistingTimeEntry | None, tracking: TimeEntriesClient) -> dict[str, Any]:
         """Return what was done, and the entry as it is now; the same keys whatever was done."""
         fields = dict.fromkeys(ENTRY_KEYS) if entry is None else entry.as_dict()
         if entry is not None:
@@ -52,7 +57,7 @@ class _MakingOperator(_EntryOperator):
     """
 
     template_fields: Sequence[str] = (
-        *TogglWrite.template_fields,
+        *TogglWriteOperator.template_fields,
         "start",
         "description",
         "project_id",
@@ -61,7 +66,7 @@ class _MakingOperator(_EntryOperator):
         "billable",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteOperator.argument_parsers,
         "start": parse_second,
         "description": parse_free_text,
         "project_id": parse_id,
@@ -90,9 +95,9 @@ class _MakingOperator(_EntryOperator):
         self.billable: Any = billable
         self.check_arguments()
 
-    def wanted(self, workspace_id: int, start: datetime) -> WantedEntry:
+    def wanted(self, workspace_id: int, start: datetime) -> TimeEntrySpec:
         """Return the entry that is to be there, running."""
-        return WantedEntry(
+        return TimeEntrySpec(
             workspace_id=workspace_id,
             start=start,
             description=self.description,
@@ -102,9 +107,11 @@ class _MakingOperator(_EntryOperator):
             billable=self.billable,
         )
 
-    def make(self, tracking: Tracking, wanted: WantedEntry, progress: dict[str, Any], word: str) -> dict[str, Any]:
+    def make(
+        self, tracking: TimeEntriesClient, wanted: TimeEntrySpec, progress: dict[str, Any], word: str
+    ) -> dict[str, Any]:
         """Make it, or find that an earlier request did."""
-        start, noted = instant_text(wanted.start), self.recall(progress)
+        start, noted = format_instant(wanted.start), self.recall(progress)
         done = tracking.create(
             wanted,
             in_doubt=self.is_retry or bool(noted),
@@ -201,7 +208,7 @@ class TogglStartTimeEntryOperator(_MakingOperator):
         noted = self.recall(progress).get("start")
         start = parse_second("start", noted)
         # A run that had ended and was cleared begins anew, and its timer does not run since then.
-        return None if start is None or start < self.started - SKEW else start
+        return None if start is None or start < self.started - CLOCK_SKEW else start
 
 
 class TogglStopTimeEntryOperator(_EntryOperator):
@@ -211,14 +218,17 @@ class TogglStopTimeEntryOperator(_EntryOperator):
         that renders to nothing fails, and does not stop whatever runs. (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id")
-    argument_parsers: ClassVar[Mapping[str, Parser]] = {**TogglWrite.argument_parsers, "time_entry_id": parse_id}
+    template_fields: Sequence[str] = (*TogglWriteOperator.template_fields, "time_entry_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **TogglWriteOperator.argument_parsers,
+        "time_entry_id": parse_id,
+    }
     limiting_arguments = frozenset({"time_entry_id"})
 
     def __init__(self, *, time_entry_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.time_entry_id: Any = time_entry_id
-        if time_entry_id is not None and is_nothing(time_entry_id):
+        if time_entry_id is not None and is_blank(time_entry_id):
             raise ConfigurationError(
                 f"time_entry_id is {time_entry_id!r}; it must not be empty. Leave it out to stop what runs."
             )
@@ -241,11 +251,11 @@ class TogglStopTimeEntryOperator(_EntryOperator):
         self.keep(progress, None)
         return result
 
-    def _stop(self, tracking: Tracking, number: int) -> dict[str, Any]:
+    def _stop(self, tracking: TimeEntriesClient, number: int) -> dict[str, Any]:
         entry, stopped = tracking.stop(number)
         return self.told("stopped" if stopped else "already_stopped", entry, tracking)
 
-    def _find_running(self, tracking: Tracking) -> int | None:
+    def _find_running(self, tracking: TimeEntriesClient) -> int | None:
         running = tracking.find_running()
         if running is None or running.workspace_id != tracking.workspace_id:
             return None
@@ -266,9 +276,9 @@ class TogglUpdateTimeEntryOperator(_EntryOperator):
         ``billable``; None empties a field. (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id", "changes")
+    template_fields: Sequence[str] = (*TogglWriteOperator.template_fields, "time_entry_id", "changes")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteOperator.argument_parsers,
         "time_entry_id": required(parse_id),
         "changes": parse_entry_changes,
     }

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from airflow_provider_toggl.core.client.resources.webhooks import LogPage, Webhooks
+from airflow_provider_toggl.core.client.resources.webhooks import DeliveryLogPage, WebhooksClient
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
@@ -38,7 +38,7 @@ _DELIVERED = (
 
 
 @dataclass
-class Replay:
+class ReplayProgress:
     """How far a replay is, and what came of it.
 
     :param offset: rows of the log that were read.
@@ -71,12 +71,12 @@ class Replay:
 
 
 def replay_log(
-    webhooks: Webhooks,
+    webhooks: WebhooksClient,
     store: EventStore,
     subscription_id: int,
     *,
     conn_id: str,
-    state: Replay,
+    state: ReplayProgress,
     clock: Clock | None = None,
 ) -> None:
     """Append to the store what Toggl's log has and the store has not.
@@ -130,7 +130,7 @@ def event_from_log(
     )
 
 
-def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, state: Replay) -> None:
+def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, state: ReplayProgress) -> None:
     events: list[NewEvent] = []
     for row in rows:
         try:
@@ -148,7 +148,7 @@ def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, st
     state.duplicates += duplicates
 
 
-def _move(state: Replay, page: LogPage, fresh: int) -> None:
+def _move(state: ReplayProgress, page: DeliveryLogPage, fresh: int) -> None:
     state.pages += 1
     state.offset += len(page.events)
     state.distinct += fresh

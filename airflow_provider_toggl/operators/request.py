@@ -18,12 +18,12 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     required,
 )
-from airflow_provider_toggl.core.client.idempotency import leaves_doubt
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.idempotency import is_outcome_unknown
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import may_repeat
 from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown, TogglError
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.operators.writing import TogglWrite
+from airflow_provider_toggl.operators.write_operator import TogglWriteOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,7 +50,7 @@ class RequestInDoubt(OutcomeUnknown, AirflowFailException):
     """A request was sent, and what came of it is not known; Airflow does not try the task again by itself."""
 
 
-class TogglRequestOperator(TogglWrite):
+class TogglRequestOperator(TogglWriteOperator):
     """Ask Toggl for anything: paced, charged to the quota, which it waits for without a worker slot.
 
     Reads, and requests that are said to be idempotent, are tried again by themselves. Any other whose outcome is not
@@ -70,7 +70,7 @@ class TogglRequestOperator(TogglWrite):
     """
 
     template_fields: Sequence[str] = (
-        *TogglWrite.template_fields,
+        *TogglWriteOperator.template_fields,
         "endpoint",
         "method",
         "query",
@@ -78,7 +78,7 @@ class TogglRequestOperator(TogglWrite):
         "idempotent",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteOperator.argument_parsers,
         "endpoint": _parse_endpoint,
         "method": required(parse_method),
         "query": parse_query,
@@ -156,7 +156,7 @@ class TogglRequestOperator(TogglWrite):
 
         :raises RequestInDoubt: that is not known.
         """
-        if isinstance(error, ApiError) and leaves_doubt(error):
+        if isinstance(error, ApiError) and is_outcome_unknown(error):
             raise RequestInDoubt(
                 f"{error} Whether Toggl carried it out is not known, so it was not sent again, and the task is not "
                 f"tried again by itself. {_WHAT_TO_DO}",
@@ -174,7 +174,7 @@ class TogglRequestOperator(TogglWrite):
                 path = path.replace("{organization_id}", str(hook.get_conn().organization_of(workspace)))
         return path
 
-    def _result(self, answer: Answer) -> Any:
+    def _result(self, answer: TogglResponse) -> Any:
         if self.response_check is not None and not self._call(self.response_check, answer):
             raise MalformedAnswer(
                 f"{answer.method} {answer.path} was answered {answer.status}, and response_check did not accept the "
@@ -188,8 +188,8 @@ class TogglRequestOperator(TogglWrite):
         except MalformedAnswer:
             return answer.text
 
-    def _call(self, function: Callable[..., Any], answer: Answer) -> Any:
-        return function(answer, **wanted_of(function, self.run_context))
+    def _call(self, function: Callable[..., Any], answer: TogglResponse) -> Any:
+        return function(answer, **select_context(function, self.run_context))
 
 
 def _without_secrets(value: Any) -> Any:
@@ -199,7 +199,7 @@ def _without_secrets(value: Any) -> Any:
     return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
-def wanted_of(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
+def select_context(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a function that is given an answer has further parameters for, of the context."""
     try:
         _, *more = inspect.signature(function).parameters.values()

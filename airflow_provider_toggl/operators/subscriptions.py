@@ -7,10 +7,20 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.arguments import Parser, is_nothing, parse_flag, parse_id, parse_text, required
-from airflow_provider_toggl.core.client.resources.ensure_subscription import Ensured, ensure, ensure_validated, switch
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found, Wanted, parse_filters
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.arguments import Parser, is_blank, parse_flag, parse_id, parse_text, required
+from airflow_provider_toggl.core.client.resources.ensure_subscription import (
+    EnsureResult,
+    ensure_subscription,
+    ensure_validated,
+    set_enabled,
+)
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    Subscription,
+    SubscriptionFilter,
+    SubscriptionSpec,
+    parse_filters,
+)
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
@@ -23,12 +33,12 @@ from airflow_provider_toggl.hooks.subscriptions import (
 )
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
-from airflow_provider_toggl.operators.replay import Replay, replay_log
+from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
 
 _COLOR = "#f5e1f0"
 
 
-def _parse_filters(_: str, value: Any) -> tuple[Filter, ...]:
+def _parse_filters(_: str, value: Any) -> tuple[SubscriptionFilter, ...]:
     return parse_filters(value, entities=ENTITIES, actions=ACTIONS)
 
 
@@ -109,7 +119,7 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
             },
         )
         webhooks = open_webhooks(self.toggl_conn_id, self.workspace_id)
-        ensured = ensure(
+        ensured = ensure_subscription(
             webhooks,
             wanted,
             rotate_secret=self.rotate_secret,
@@ -128,8 +138,8 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
             **ensured.subscription.as_dict(),
         }
 
-    def _wanted(self) -> Wanted:
-        return Wanted(
+    def _wanted(self) -> SubscriptionSpec:
+        return SubscriptionSpec(
             description=self.description,
             filters=self.filters,
             callback_url=get_callback_url(self.toggl_conn_id, self.callback_url),
@@ -137,7 +147,7 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
             enabled=self.enabled,
         )
 
-    def _tell(self, ensured: Ensured) -> None:
+    def _tell(self, ensured: EnsureResult) -> None:
         one = ensured.subscription
         self.log.info(
             "Subscription %d (%r): %s; %s, %s.",
@@ -186,17 +196,17 @@ class _OneSubscriptionOperator(QuotaDeferral):
 
     def check_together(self) -> None:
         """Check that it is said which subscription."""
-        if is_nothing(self.subscription_id) and is_nothing(self.description):
+        if is_blank(self.subscription_id) and is_blank(self.description):
             raise ConfigurationError("Which subscription? Give its description or its subscription_id.")
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Do it, and return what came of it."""
         raise NotImplementedError
 
-    def _webhooks(self) -> Webhooks:
+    def _webhooks(self) -> WebhooksClient:
         return open_webhooks(self.toggl_conn_id, self.workspace_id)
 
-    def _get_id(self, webhooks: Webhooks) -> int:
+    def _get_id(self, webhooks: WebhooksClient) -> int:
         """Return the id of the subscription.
 
         :raises NotFound: there is none of that description.
@@ -204,7 +214,7 @@ class _OneSubscriptionOperator(QuotaDeferral):
         number: int | None = self.subscription_id
         return self._get(webhooks).subscription_id if number is None else number
 
-    def _get(self, webhooks: Webhooks) -> Found:
+    def _get(self, webhooks: WebhooksClient) -> Subscription:
         self.check_together()
         number: int | None = self.subscription_id
         there = webhooks.subscriptions()
@@ -239,7 +249,7 @@ class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Do it; return what the subscription is now."""
         webhooks = self._webhooks()
-        return switch(webhooks, self._get_id(webhooks), self.enabled).as_dict()
+        return set_enabled(webhooks, self._get_id(webhooks), self.enabled).as_dict()
 
 
 class TogglPingSubscriptionOperator(_OneSubscriptionOperator):
@@ -340,7 +350,7 @@ class TogglReplayEventsOperator(_OneSubscriptionOperator):
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - who only parses a DAG opens none
 
         webhooks = self._webhooks()
-        state = Replay(**progress.get("state", {}))
+        state = ReplayProgress(**progress.get("state", {}))
         number = progress.get("subscription_id") or self._get_id(webhooks)
         try:
             with open_event_store(self.toggl_conn_id) as store:

@@ -50,7 +50,7 @@ def toggl(connections: Connections) -> Iterator[RunningSandbox]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are for Toggl to come to itself are short here."""
-    monkeypatch.setattr(idempotency, "PATIENCE", (0.0, 0.02))
+    monkeypatch.setattr(idempotency, "LOOKUP_DELAYS", (0.0, 0.02))
     monkeypatch.setattr(session, "RetryPolicy", functools.partial(RetryPolicy, base=0.01))
     monkeypatch.setattr(transport, "TIMEOUTS", (5.0, PATIENT))
 
@@ -188,7 +188,7 @@ def forget_notes() -> None:
 def test_a_write_that_is_carried_out_long_after_its_connection_was_cut_is_waited_for(
     toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(idempotency, "PATIENCE", (0.0, 1.0))
+    monkeypatch.setattr(idempotency, "LOOKUP_DELAYS", (0.0, 1.0))
     toggl.fault("hang_up", late_seconds=0.2, match={"method": "POST"})
     result = run_tries(lambda: TogglCreateTimeEntryOperator(task_id="late", start=START, stop=STOP, description="late"))
     assert result["action"] == "found"

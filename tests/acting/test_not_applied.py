@@ -149,7 +149,7 @@ WRITING = [
 def test_what_toggl_says_it_did_and_did_not_is_done_or_told(
     toggl: RunningSandbox, callback: Callback, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_toggl.core.client.idempotency.PATIENCE", (0.0,))
+    monkeypatch.setattr("airflow_provider_toggl.core.client.idempotency.LOOKUP_DELAYS", (0.0,))
     if kind is TogglValidateSubscriptionOperator:
         callback.echoes = False
     write, match = prepare(kind, callback)

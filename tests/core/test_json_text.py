@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.json_text import beginning_of, read_json, replace_surrogates, split_list
+from airflow_provider_toggl.core.json_text import read_json, replace_surrogates, show_beginning, split_list
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -83,4 +83,4 @@ def test_what_is_nested_without_end_is_refused() -> None:
 
 
 def test_the_beginning_of_a_body_is_short_and_printable() -> None:
-    assert len(beginning_of(b"\xff\n" * 1000)) < 200
+    assert len(show_beginning(b"\xff\n" * 1000)) < 200

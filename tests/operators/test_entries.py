@@ -11,15 +11,15 @@ from support.sandboxes import HostedSandbox
 from support.tries import Killed, context_of, store_of
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
+from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.client.transport import RequestsTransport
+from airflow_provider_toggl.operators.attempt_state import open_attempt_state
 from airflow_provider_toggl.operators.entries import (
     TogglCreateTimeEntryOperator,
     TogglStartTimeEntryOperator,
     TogglStopTimeEntryOperator,
     TogglUpdateTimeEntryOperator,
 )
-from airflow_provider_toggl.operators.notes import open_notes
 
 pytestmark = pytest.mark.airflow
 
@@ -161,15 +161,15 @@ def test_what_ran_and_was_deleted_before_it_was_stopped_leaves_nothing_to_stop(
     toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch
 ):
     running = start(description="deleted by a person")
-    find_running = Tracking.find_running
+    find_running = TimeEntriesClient.find_running
 
-    def find_running_and_delete_it(tracking: Tracking) -> Any:
+    def find_running_and_delete_it(tracking: TimeEntriesClient) -> Any:
         found = find_running(tracking)
         url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/time_entries/{running['id']}"
         requests.delete(url, auth=(toggl.token, "api_token"), timeout=30).raise_for_status()
         return found
 
-    monkeypatch.setattr(Tracking, "find_running", find_running_and_delete_it)
+    monkeypatch.setattr(TimeEntriesClient, "find_running", find_running_and_delete_it)
     assert stop()["action"] == "nothing"
 
 
@@ -178,7 +178,7 @@ def test_a_run_that_is_cleared_the_day_after_begins_its_timer_anew(toggl: Hosted
     store, tracked = store_of(airflow), {"description": "work"}
     yesterday = datetime.now(timezone.utc) - timedelta(days=1)
     # What a try of yesterday left when its outcome stayed unknown.
-    notes = open_notes(context_of("start", store=store))
+    notes = open_attempt_state(context_of("start", store=store))
     notes.write({"start": yesterday.strftime("%Y-%m-%dT%H:%M:%SZ")})
     again = start(2, context={"store": store}, **tracked)
     assert again["action"] == "started"

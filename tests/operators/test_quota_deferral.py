@@ -12,7 +12,7 @@ from support.log_lines import task_log
 from support.measured import Recorder
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.hooks.notes import read_waiting
@@ -133,7 +133,7 @@ def test_the_record_of_a_task_that_was_cleared_or_killed_goes_with_its_next_try(
 
 @pytest.mark.usefixtures("connected")
 def test_a_long_wait_in_the_slot_is_recorded_while_it_lasts():
-    clock, book = FakeClock(datetime.now(timezone.utc).timestamp()), HostBook(None, "t")
+    clock, book = FakeClock(datetime.now(timezone.utc).timestamp()), RateLimitState(None, "t")
     seen: list[Any] = []
 
     class Watched(FakeClock):

@@ -15,15 +15,15 @@ from support.fakes import FakeClock, FakeTransport, answer, quota_headers
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.operators.replay import REPLAYED, Replay, event_from_log, replay_log
+from airflow_provider_toggl.operators.replay import REPLAYED, ReplayProgress, event_from_log, replay_log
 
 START = utc(1_780_000_000.0)
 
@@ -44,22 +44,24 @@ def row(event_id: int = 8_260_000_000_000_001, **fields: Any) -> dict[str, Any]:
     }
 
 
-def serve(reply: Callable[[Call], Answer]) -> Webhooks:
+def serve(reply: Callable[[OutgoingRequest], TogglResponse]) -> WebhooksClient:
     session = TogglSession(
         FakeTransport(reply),
-        HostBook(None, "t"),
+        RateLimitState(None, "t"),
         pace=Pace(500.0),
         reserve=0,
         clock=FakeClock(),
         jitter=random.Random(5),
     )
-    return Webhooks(session, 7)
+    return WebhooksClient(session, 7)
 
 
-def pages(rows: list[dict[str, Any]], size: int, *, total: bool = True, **headers: Any) -> Callable[[Call], Answer]:
+def pages(
+    rows: list[dict[str, Any]], size: int, *, total: bool = True, **headers: Any
+) -> Callable[[OutgoingRequest], TogglResponse]:
     """Return what serves these rows, so many a page."""
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         offset = call.params["offset"]
         body = {"events": rows[offset : offset + size], **({"total": len(rows)} if total else {})}
         return answer(200, body, call=call, **headers)
@@ -74,8 +76,8 @@ def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
         yield opened
 
 
-def run(webhooks: Webhooks, store: SqliteEventStore, state: Replay | None = None) -> Replay:
-    state = state or Replay()
+def run(webhooks: WebhooksClient, store: SqliteEventStore, state: ReplayProgress | None = None) -> ReplayProgress:
+    state = state or ReplayProgress()
     replay_log(webhooks, store, 3, conn_id="toggl_default", state=state)
     return state
 
@@ -138,11 +140,11 @@ def test_an_offset_that_is_not_heeded_does_not_go_round_for_ever(store: SqliteEv
 
 def test_a_run_that_the_quota_stops_goes_on_from_the_next_page(store: SqliteEventStore):
     rows = [row(number) for number in range(1, 5)]
-    state = Replay()
+    state = ReplayProgress()
     with pytest.raises(errors.QuotaExhausted):
         run(serve(pages(rows, 2, headers=quota_headers(0, 100))), store, state)
     assert (state.offset, state.appended) == (2, 2)
-    state = run(serve(pages(rows, 2)), store, Replay(**asdict(state)))
+    state = run(serve(pages(rows, 2)), store, ReplayProgress(**asdict(state)))
     assert (state.offset, state.appended, state.pages, state.is_complete) == (4, 4, 2, True)
 
 

@@ -11,7 +11,7 @@ from support.tries import RETRIES, Killed, Store, context_of, store_of
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.operators.request import TogglRequestOperator, wanted_of
+from airflow_provider_toggl.operators.request import TogglRequestOperator, select_context
 
 pytestmark = pytest.mark.airflow
 
@@ -73,7 +73,7 @@ def test_callables_get_the_answer_and_what_they_ask_for_of_the_context():
     ],
 )
 def test_a_callable_gets_of_the_context_what_it_has_parameters_for(function: Any, names: set[str]):
-    assert set(wanted_of(function, {"ti": 1, "run_id": 2})) == names
+    assert set(select_context(function, {"ti": 1, "run_id": 2})) == names
 
 
 def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(toggl: HostedSandbox):

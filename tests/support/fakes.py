@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
-from airflow_provider_toggl.core.client.responses import Answer
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.responses import TogglResponse
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 START = 1_780_000_000.0
 
@@ -35,14 +35,14 @@ def answer(
     body: Any = None,
     *,
     headers: Mapping[str, str] | None = None,
-    call: Call | None = None,
+    call: OutgoingRequest | None = None,
     at: float = START,
-) -> Answer:
+) -> TogglResponse:
     """Return an answer; a body that is not bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"date": formatdate(at, usegmt=True), "content-type": "application/json; charset=utf-8"}
-    call = call or Call("GET", "/api/v9/me")
-    return Answer(call.method, call.path, status, {**named, **(headers or {})}, raw, at)
+    call = call or OutgoingRequest("GET", "/api/v9/me")
+    return TogglResponse(call.method, call.path, status, {**named, **(headers or {})}, raw, at)
 
 
 def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
@@ -54,20 +54,20 @@ def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
 class FakeTransport:
     """Answers every call with what ``reply`` returns or raises."""
 
-    reply: Callable[[Call], Answer]
-    calls: list[Call] = field(default_factory=list)
+    reply: Callable[[OutgoingRequest], TogglResponse]
+    calls: list[OutgoingRequest] = field(default_factory=list)
 
-    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
+    def send(self, call: OutgoingRequest, departing: Callable[[], None]) -> TogglResponse:
         self.calls.append(call)
         departing()
         return self.reply(call)
 
 
-def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
+def replies(*script: TogglResponse | Exception) -> Callable[[OutgoingRequest], TogglResponse]:
     """Return a reply that goes through a script, and repeats its last line."""
     lines = list(script)
 
-    def reply(_: Call) -> Answer:
+    def reply(_: OutgoingRequest) -> TogglResponse:
         line = lines.pop(0) if len(lines) > 1 else lines[0]
         if isinstance(line, Exception):
             raise line

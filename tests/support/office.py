@@ -19,7 +19,7 @@ from support.many_events import fill_postgres_store, fill_store
 
 from airflow_provider_toggl.core.client.limits.hourly_usage import Tally
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
 from airflow_provider_toggl.core.operate.health import notes
@@ -119,14 +119,14 @@ def running_office(path: Path, *, many: int = MANY, dsn: str | None = None, padd
             place = StorePlace("postgres", dsn)
             fill_postgres_store(dsn, many, last=last, padding=padding)
         rejected = tell_two_days(place, sandbox.workspace_id)
-        spend_two_days(home.path / "toggl" / "quota.sqlite", token_digest(sandbox.url, sandbox.token))
+        spend_two_days(home.path / "toggl" / "quota.sqlite", hash_token(sandbox.url, sandbox.token))
         home.start("api-server", timeout=300)
         yield Office(home, sandbox, rejected, place)
 
 
 def spend_two_days(path: Path, token: str) -> None:
     """Leave in the quota book what requests of two days would have."""
-    book, now = HostBook(path, token), time.time()
+    book, now = RateLimitState(path, token), time.time()
     book.set_lane("user", Lane(30, 22, now + 1800), now)
     book.set_lane("organization:9011", Lane(240, 171, now + 2400), now)
     with book._file.transaction() as db:

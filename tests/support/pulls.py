@@ -13,10 +13,10 @@ from support import truth
 from support.sandboxes import Host, HostedSandbox
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.client.transport import OutgoingRequest, RequestsTransport
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
@@ -50,7 +50,7 @@ class Workspace:
         self.path = path
         self.id = toggl.workspace_id
 
-    def session(self, *, before_call: Any = None, book: HostBook | None = None) -> TogglSession:
+    def session(self, *, before_call: Any = None, book: RateLimitState | None = None) -> TogglSession:
         """Return a session that hardly paces and hardly waits between tries.
 
         :param before_call: called with every call before it is sent.
@@ -58,7 +58,7 @@ class Workspace:
         transport = RequestsTransport(self.toggl.url, self.toggl.token)
         if before_call is not None:
             transport = _Watched(transport, before_call)
-        return TogglSession(transport, book or HostBook(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
+        return TogglSession(transport, book or RateLimitState(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
 
     def request(
         self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any
@@ -153,7 +153,7 @@ class _Watched:
         self._transport = transport
         self._before_call = before_call
 
-    def send(self, call: Call, departing: Any) -> Any:
+    def send(self, call: OutgoingRequest, departing: Any) -> Any:
         self._before_call(call)
         return self._transport.send(call, departing)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from support.fakes import answer, quota_headers
 
-from airflow_provider_toggl.core.client.responses import Answer
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.responses import TogglResponse
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 
 class FakeReport:
@@ -23,7 +23,7 @@ class FakeReport:
         self.entries: dict[int, dict[str, Any]] = {}
         self.queries: list[dict[str, Any]] = []
         self.before_answer: list[Any] = []
-        self.refusals: list[Answer] = []
+        self.refusals: list[TogglResponse] = []
         self.quota: int | None = None
         self.keeps_order = True
 
@@ -38,7 +38,7 @@ class FakeReport:
             "at": datetime.fromtimestamp(at, tz=timezone.utc).isoformat(timespec="seconds"),
         }
 
-    def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: OutgoingRequest) -> TogglResponse:
         query = call.payload
         self.queries.append(query)
         if self.before_answer:

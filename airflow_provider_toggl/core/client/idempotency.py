@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 #: Seconds before each look for what a request in doubt may have made. More than one look, because Toggl may still be
 #: at it when its connection has ended, and what is new takes it a while to show.
-PATIENCE: tuple[float, ...] = (1.0, 4.0)
-AT_ONCE: tuple[float, ...] = (0.0,)
+LOOKUP_DELAYS: tuple[float, ...] = (1.0, 4.0)
+NO_DELAY: tuple[float, ...] = (0.0,)
 #: Times that one write is sent before its trouble is raised.
-MOST_SENDS = 3
+MAX_SENDS = 3
 
 
 #: Told whether there is doubt from now on.
@@ -44,7 +44,7 @@ def keep_no_note(doubt: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Once(Generic[T]):
+class WriteResult(Generic[T]):
     """What came of a write.
 
     :param thing: what is there now.
@@ -55,7 +55,7 @@ class Once(Generic[T]):
     made: bool
 
 
-def leaves_doubt(error: ApiError) -> bool:
+def is_outcome_unknown(error: ApiError) -> bool:
     """Whether a write that failed like this may have been carried out.
 
     Refusals (4xx, a used-up quota) were not carried out, nor was what never left. 408 is a refusal that says that
@@ -72,9 +72,9 @@ def write_once(
     *,
     in_doubt: bool = False,
     note: Note = keep_no_note,
-    settle: Callable[[T], Once[T]] | None = None,
+    settle: Callable[[T], WriteResult[T]] | None = None,
     clock: Clock | None = None,
-) -> Once[T]:
+) -> WriteResult[T]:
     """Send a write until its effect is there, and never while an earlier one may have had it.
 
     :param send: sends it, and returns what Toggl says that it made.
@@ -89,28 +89,28 @@ def write_once(
     :raises ApiError: Toggl refuses it; or it could not be sent, and was not there at the last look.
     """
     clock = clock or SystemClock()
-    looked, pauses = in_doubt, AT_ONCE
+    looked, pauses = in_doubt, NO_DELAY
     trouble: ApiError | None = None
-    for sends in range(MOST_SENDS + 1):
+    for sends in range(MAX_SENDS + 1):
         if in_doubt:
             found = _look(find, pauses, clock, trouble)
             if found is not None:
                 note(False)
-                return Once(found, made=False)
-        if sends == MOST_SENDS and trouble is not None:
+                return WriteResult(found, made=False)
+        if sends == MAX_SENDS and trouble is not None:
             raise trouble
         note(True)
         try:
             thing = send()
         except ApiError as error:
-            if not leaves_doubt(error):
+            if not is_outcome_unknown(error):
                 # One that was sent before it may still be carried out.
                 note(looked)
                 raise
             log.warning("%s Whether it was carried out is not known: it is looked up before it is sent again.", error)
-            trouble, in_doubt, looked, pauses = error, True, True, PATIENCE
+            trouble, in_doubt, looked, pauses = error, True, True, LOOKUP_DELAYS
         else:
-            done = settle(thing) if settle and looked else Once(thing, made=True)
+            done = settle(thing) if settle and looked else WriteResult(thing, made=True)
             note(False)
             return done
     raise AssertionError("the loop ends by itself")

@@ -17,7 +17,7 @@ def status_class(status: int | None) -> str:
     return str(status) if status in _APART else f"{status // 100}xx"
 
 
-def api_of(path: str) -> str:
+def find_api(path: str) -> str:
     """Return which of Toggl's APIs a path belongs to."""
     return next((api for begin, api in _APIS.items() if path.startswith(begin)), "track")
 
@@ -27,7 +27,7 @@ def measure_request(connection: str, lane: str, path: str, status: int | None, s
 
     :param status: of the answer, None where none came.
     """
-    api = api_of(path)
+    api = find_api(path)
     metrics.REQUESTS.add(connection=connection, lane=lane, api=api, status=status_class(status))
     metrics.REQUEST_TIME.record(seconds, connection=connection, api=api)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from airflow_provider_toggl.core.client.limits.quota import Told
+from airflow_provider_toggl.core.client.limits.quota import QuotaReading
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import (
     AccessDenied,
@@ -27,9 +27,9 @@ from airflow_provider_toggl.core.errors import (
 )
 
 #: Enough of Toggl's text to understand it, not enough to fill a log.
-TEXT_LIMIT = 300
+MAX_TEXT = 300
 #: When a 429 does not say how long: Toggl's documents say "a few minutes".
-RATE_LIMIT_SECONDS = 180.0
+DEFAULT_RETRY_SECONDS = 180.0
 
 # Toggl has two 402s with one status; these are the texts seen of each.
 _QUOTA_TEXT = re.compile(r"hourly limit|quota|limit of api requests", re.IGNORECASE)
@@ -39,7 +39,7 @@ _TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Answer:
+class TogglResponse:
     """One answer of Toggl, read to its end.
 
     :param headers: with lower-case names.
@@ -90,18 +90,18 @@ class Answer:
         return int(value) if re.fullmatch(r"-?\d{1,18}", value) else None
 
 
-def told_of(answer: Answer) -> Told | None:
+def read_quota_headers(answer: TogglResponse) -> QuotaReading | None:
     """Return what the quota headers say, None where they say nothing."""
     remaining = answer.header_int("x-toggl-quota-remaining")
     if remaining is None:
         return None
     resets_in = answer.header_int("x-toggl-quota-resets-in")
-    return Told(remaining, None if resets_in is None else float(resets_in))
+    return QuotaReading(remaining, None if resets_in is None else float(resets_in))
 
 
-def text_of(answer: Answer) -> str:
+def read_error_text(answer: TogglResponse) -> str:
     """Return what an error's body says in words, shortened, on one line."""
-    text = answer.body[: 16 * TEXT_LIMIT].decode("utf-8", "replace").strip()
+    text = answer.body[: 16 * MAX_TEXT].decode("utf-8", "replace").strip()
     title = _TITLE.search(text)
     if title:
         text = title.group(1)
@@ -114,30 +114,30 @@ def text_of(answer: Answer) -> str:
             decoded = decoded.get("message") or decoded.get("error") or json.dumps(decoded)
         text = decoded if isinstance(decoded, str) else json.dumps(decoded)
     text = " ".join(text.split())
-    return text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
 
 
-def is_quota_refusal(answer: Answer) -> bool:
+def is_quota_refusal(answer: TogglResponse) -> bool:
     """Tell a 402 of the hourly quota from one of the plan: by its text, and by its headers where that says neither."""
     if answer.status != 402:
         return False
-    text = text_of(answer)
+    text = read_error_text(answer)
     if _QUOTA_TEXT.search(text):
         return True
-    told = told_of(answer)
+    told = read_quota_headers(answer)
     return told is not None and told.remaining <= 0 and not _PLAN_TEXT.search(text)
 
 
-def reset_seconds(answer: Answer) -> float | None:
+def read_reset_seconds(answer: TogglResponse) -> float | None:
     """Return in how many seconds a refused quota resets: from the header, else from the text, else None."""
-    told = told_of(answer)
+    told = read_quota_headers(answer)
     if told is not None and told.resets_in is not None:
         return told.resets_in
-    found = _SECONDS.search(text_of(answer))
+    found = _SECONDS.search(read_error_text(answer))
     return float(found.group(1)) if found else None
 
 
-def retry_after(answer: Answer) -> float | None:
+def read_retry_after(answer: TogglResponse) -> float | None:
     """Return the seconds that ``Retry-After`` asks for (a number or a date), None where it is missing."""
     value = answer.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}", value):
@@ -150,7 +150,7 @@ def retry_after(answer: Answer) -> float | None:
     return max(0.0, (moment - answer.date).total_seconds())
 
 
-def error_of(answer: Answer, *, lane: str, resets_at: float | None = None) -> ApiError | None:
+def build_error(answer: TogglResponse, *, lane: str, resets_at: float | None = None) -> ApiError | None:
     """Return the error that an answer stands for, None for a good one.
 
     :param resets_at: when the lane resets, for a quota refusal, in seconds since the epoch.
@@ -160,13 +160,13 @@ def error_of(answer: Answer, *, lane: str, resets_at: float | None = None) -> Ap
         return None
     if is_quota_refusal(answer):
         moment = utc(resets_at if resets_at is not None else answer.received_at)
-        return quota_error(lane, moment, known_before=False, text=text_of(answer))
-    text = text_of(answer)
+        return build_quota_error(lane, moment, known_before=False, text=read_error_text(answer))
+    text = read_error_text(answer)
     asked = f"{answer.method} {answer.path} was answered {status}"
     said = f": {text.rstrip('.')}" if text else ""
     if status == 429:
-        wait = retry_after(answer)
-        again = utc(answer.received_at + (RATE_LIMIT_SECONDS if wait is None else wait))
+        wait = read_retry_after(answer)
+        again = utc(answer.received_at + (DEFAULT_RETRY_SECONDS if wait is None else wait))
         what = f"{asked}: too many requests at once for this token and address"
         return RateLimited(
             f"{what}. Try again after {again:%H:%M:%S} UTC; lower requests_per_second in the connection if other "
@@ -180,7 +180,7 @@ def error_of(answer: Answer, *, lane: str, resets_at: float | None = None) -> Ap
     return kind(f"{asked}{said}. {meaning}", status=status, text=text, what=f"{asked}{said}")
 
 
-def quota_error(lane: str, resets_at: datetime, *, known_before: bool, text: str = "") -> QuotaExhausted:
+def build_quota_error(lane: str, resets_at: datetime, *, known_before: bool, text: str = "") -> QuotaExhausted:
     """Return the error of a used-up lane."""
     how = "No request was sent" if known_before else "Toggl refused a request (402)"
     what = f"The hourly quota of Toggl for {lane} is used up"
@@ -196,7 +196,7 @@ def quota_error(lane: str, resets_at: datetime, *, known_before: bool, text: str
     )
 
 
-def share_error(lane: str, back_at: datetime) -> QuotaExhausted:
+def build_share_error(lane: str, back_at: datetime) -> QuotaExhausted:
     """Return the error of a lane of which only the shares of other tasks are left."""
     what = f"What is left of the hourly quota of Toggl for {lane} is the share of other tasks that wait for it"
     return QuotaExhausted(
@@ -208,7 +208,7 @@ def share_error(lane: str, back_at: datetime) -> QuotaExhausted:
     )
 
 
-def _meaning(answer: Answer, text: str) -> tuple[type[ApiError], str]:
+def _meaning(answer: TogglResponse, text: str) -> tuple[type[ApiError], str]:
     status = answer.status
     if status == 401 or (status == 403 and _is_login(answer.path, text)):
         return (

@@ -15,21 +15,21 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client import request_metrics
 from airflow_provider_toggl.core.client.limits import quota
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
+from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook, Refusal, Turn, Yield
+from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent
 from airflow_provider_toggl.core.client.responses import (
-    Answer,
-    error_of,
+    TogglResponse,
+    build_error,
+    build_quota_error,
+    build_share_error,
     is_quota_refusal,
-    quota_error,
-    reset_seconds,
-    retry_after,
-    share_error,
-    told_of,
+    read_quota_headers,
+    read_reset_seconds,
+    read_retry_after,
 )
 from airflow_provider_toggl.core.client.retry import RetryPolicy, may_repeat
-from airflow_provider_toggl.core.client.transport import Call, NotSent, Transport
+from airflow_provider_toggl.core.client.transport import NotSent, OutgoingRequest, Transport
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import (
     ApiError,
@@ -47,13 +47,13 @@ log = logging.getLogger(__name__)
 
 #: A 429 that asks for a longer wait, or a longer wait for others to use their share, is raised instead of slept
 #: through, so that a task can give its slot back.
-LONGEST_PATIENCE = 30.0
+MAX_WAIT_IN_SLOT = 30.0
 #: A wait of so many seconds is logged when it begins, and told to whoever observes waits.
 OBSERVED_SECONDS = 10.0
 #: Seconds between two lines about the same wait.
 LOG_EVERY = 60.0
 
-WAITED_FOR = {
+WAIT_REASONS = {
     "retry": "the end of a rate limit or trouble of Toggl",
     "pace": "the pace of requests that all tasks with this token share",
     "share": "other tasks to use their share of the hourly quota",
@@ -89,7 +89,7 @@ class TogglSession:
     def __init__(
         self,
         transport: Transport,
-        book: HostBook,
+        book: RateLimitState,
         *,
         pace: Pace | None = None,
         reserve: int = 2,
@@ -120,7 +120,7 @@ class TogglSession:
         params: Mapping[str, Any] | None = None,
         payload: Any = None,
         idempotent: bool | None = None,
-    ) -> Answer:
+    ) -> TogglResponse:
         """Ask Toggl and return its good answer.
 
         :param path: below the base URL, for example ``/api/v9/me``.
@@ -132,7 +132,7 @@ class TogglSession:
         :raises ApiError: any other failure, typed.
         """
         _check_payload(payload)
-        call = Call(method.upper(), path, params or {}, payload)
+        call = OutgoingRequest(method.upper(), path, params or {}, payload)
         started = self._clock.now()
         failed = 0
         while True:
@@ -175,12 +175,12 @@ class TogglSession:
         """Return what is known of every lane of the token; asks nothing of Toggl."""
         return self._book.lanes(self._clock.now())
 
-    def tallies(self, since: float) -> list[HourTally]:
+    def hourly_usage(self, since: float) -> list[HourlyUsage]:
         """Return how many requests of the token left this host in each hour.
 
         :param since: seconds since the epoch.
         """
-        return self._book.tallies(since)
+        return self._book.hourly_usage(since)
 
     def taken(self, path: str) -> int:
         """Return how many requests of that lane's window were sent from this host."""
@@ -261,7 +261,7 @@ class TogglSession:
             self._book.learn_organization(workspace_id, organization_id)
             self._organizations[workspace_id] = organization_id
 
-    def _attempt(self, call: Call) -> Answer:
+    def _attempt(self, call: OutgoingRequest) -> TogglResponse:
         lane = self.lane_of(call.path)
         turn = self._take_turn(lane)
         self.spent += 1
@@ -273,40 +273,40 @@ class TogglSession:
             request_metrics.measure_request(self.name, lane, call.path, None, self._clock.now() - sent_at)
             raise
         request_metrics.measure_request(self.name, lane, call.path, answer.status, self._clock.now() - sent_at)
-        state = self._book.settle(turn, lane, told_of(answer), answer.received_at)
+        state = self._book.settle(turn, lane, read_quota_headers(answer), answer.received_at)
         request_metrics.measure_lane(self.name, lane, state)
         resets_at = None
         if is_quota_refusal(answer):
-            resets_at = self._book.close_lane(lane, reset_seconds(answer), answer.received_at)
+            resets_at = self._book.close_lane(lane, read_reset_seconds(answer), answer.received_at)
             request_metrics.measure_lane(self.name, lane, quota.Lane(remaining=0, resets_at=resets_at))
-        error = error_of(answer, lane=lane, resets_at=resets_at)
+        error = build_error(answer, lane=lane, resets_at=resets_at)
         if isinstance(error, RateLimited):
             # One process was refused: all of the host keep still.
-            self._book.hold_back(retry_after(answer) or self.pace.interval, answer.received_at)
+            self._book.hold_back(read_retry_after(answer) or self.pace.interval, answer.received_at)
         if error is not None:
             raise error
         return answer
 
-    def _take_turn(self, lane: str) -> Turn:
+    def _take_turn(self, lane: str) -> Permit:
         ticket, yielded = 0, 0.0
         started = self._clock.now()
         while True:
             now = self._clock.now()
-            outcome = self._book.ask_turn(
+            outcome = self._book.acquire(
                 lane, pace=self.pace, reserve=self.reserve, now=now, ticket=ticket, claimant=self._claimant
             )
-            if isinstance(outcome, Refusal):
-                raise quota_error(lane, utc(outcome.resets_at), known_before=True)
-            if isinstance(outcome, Turn):
+            if isinstance(outcome, QuotaSpent):
+                raise build_quota_error(lane, utc(outcome.resets_at), known_before=True)
+            if isinstance(outcome, Permit):
                 self._count_down()
                 return outcome
-            if isinstance(outcome, Yield):
-                if yielded + outcome.back_at - now > LONGEST_PATIENCE:
-                    raise share_error(lane, utc(outcome.back_at))
+            if isinstance(outcome, ShareSpent):
+                if yielded + outcome.back_at - now > MAX_WAIT_IN_SLOT:
+                    raise build_share_error(lane, utc(outcome.back_at))
                 ticket, yielded = 0, yielded + outcome.seconds
             else:
                 ticket = outcome.ticket
-            self._sleep(outcome.seconds, "share" if isinstance(outcome, Yield) else "pace", waited=now - started)
+            self._sleep(outcome.seconds, "share" if isinstance(outcome, ShareSpent) else "pace", waited=now - started)
 
     def _count_down(self) -> None:
         """Expect one request less; whoever asks wants one at least."""
@@ -340,16 +340,16 @@ class TogglSession:
         tell(
             log,
             "Waiting for %s until %s UTC: %s left.",
-            WAITED_FOR[reason],
+            WAIT_REASONS[reason],
             f"{utc(until):%H:%M:%S}",
             duration(left),
             connection=self.name,
         )
 
-    def _may_retry(self, error: ApiError, call: Call, idempotent: bool | None) -> bool:
+    def _may_retry(self, error: ApiError, call: OutgoingRequest, idempotent: bool | None) -> bool:
         if isinstance(error, RateLimited):
             # Refused before it was looked at, so any request may come again; a long wait is for the caller to spend.
-            return (_asked_pause(error, self._clock.now()) or 0.0) <= LONGEST_PATIENCE
+            return (_asked_pause(error, self._clock.now()) or 0.0) <= MAX_WAIT_IN_SLOT
         return isinstance(error, NotSent) or may_repeat(call.method, call.path, idempotent)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, ConnectionTrouble
 
@@ -26,13 +26,13 @@ DEFAULT_BASE_URL = "https://api.track.toggl.com"
 TOGGL_2_PREFIX = "toggl_sk_"
 #: Seconds to connect, and between two bytes of an answer; large reports take Toggl a while.
 TIMEOUTS = (10.0, 120.0)
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 
 _API_PATH = re.compile(r"((/reports|/webhooks)?/api(/v\d.*)?)?/*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Call:
+class OutgoingRequest:
     """One request: ``path`` below the base URL, ``params`` of the query, ``payload`` the JSON body or None."""
 
     method: str
@@ -49,7 +49,7 @@ class NotSent(ConnectionTrouble):
 class Transport(Protocol):
     """What can send."""
 
-    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
+    def send(self, call: OutgoingRequest, departing: Callable[[], None]) -> TogglResponse:
         """Send one request and read the answer to its end.
 
         :param departing: called when the connection is open and the request is about to leave.
@@ -57,7 +57,7 @@ class Transport(Protocol):
         """
 
 
-def checked_base_url(
+def check_base_url(
     url: str | None, *, allow_plain_http: bool = False, port: int | None = None, scheme: str | None = None
 ) -> str:
     """Return a base URL without a trailing slash and without the path of an API, or Toggl's own.
@@ -182,11 +182,11 @@ class RequestsTransport:
             }
         )
 
-    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
+    def send(self, call: OutgoingRequest, departing: Callable[[], None]) -> TogglResponse:
         """Send one request and read the answer to its end, following redirects only within the same host."""
         url = self._base_url + call.path
         answer = self._send_once(call, url, call.params, departing)
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MAX_REDIRECTS):
             target = urljoin(url, answer.headers.get("location", ""))
             follows = answer.status in (307, 308) or (answer.status in (301, 302, 303) and call.method == "GET")
             if not follows or not self._is_same_host(target):
@@ -203,7 +203,9 @@ class RequestsTransport:
         ours, theirs = urlsplit(self._base_url), urlsplit(url)
         return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
-    def _send_once(self, call: Call, url: str, params: Mapping[str, Any], departing: Callable[[], None]) -> Answer:
+    def _send_once(
+        self, call: OutgoingRequest, url: str, params: Mapping[str, Any], departing: Callable[[], None]
+    ) -> TogglResponse:
         from requests.exceptions import RequestException  # noqa: PLC0415 - see above
 
         from airflow_provider_toggl.core.client.connection_hooks import watched  # noqa: PLC0415 - imports requests
@@ -219,7 +221,7 @@ class RequestsTransport:
                 raise kind(f"{call.method} {call.path}: {self._what_failed(error)}") from None
         if not _is_whole(response):
             raise ConnectionTrouble(f"{call.method} {call.path}: the answer broke off in its headers.")
-        return Answer(
+        return TogglResponse(
             call.method,
             call.path,
             response.status_code,

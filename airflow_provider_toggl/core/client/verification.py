@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, is_same_address, normalised
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    SubscriptionFilter,
+    is_same_address,
+    normalize_filters,
+)
 from airflow_provider_toggl.core.errors import NotApplied
 from airflow_provider_toggl.core.instants import parse_instant
 
@@ -83,9 +87,9 @@ def _are_same_tags(action: Any, wanted: Any, found: Any) -> bool:
     return not some & there if action == "delete" else some == there
 
 
-def _filters_of(rows: Any) -> tuple[Filter, ...]:
+def _filters_of(rows: Any) -> tuple[SubscriptionFilter, ...]:
     pairs = [row for row in _listed(rows) if isinstance(row, Mapping)]
-    return normalised(Filter(str(row.get("entity")), str(row.get("action"))) for row in pairs)
+    return normalize_filters(SubscriptionFilter(str(row.get("entity")), str(row.get("action"))) for row in pairs)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.instants import BEGINNING, END
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.dialects import Dialect
@@ -146,7 +146,7 @@ def find_fact_days(session: Session) -> set[tuple[int, date]]:
     rows = session.run(
         """select distinct workspace_id, local_date from time_entry_facts
 where local_date is not null and "start" >= ? and "start" < ?""",
-        [BEGINNING, END],
+        [EARLIEST, LATEST],
     )
     return {(int(workspace_id), as_day(day)) for workspace_id, day in rows}
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.instants import BEGINNING, END
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 
 FIRST_YEAR, LAST_YEAR = 2000, 2040
 """Toggl began in 2006; before the first year and after the last one, its offset goes on."""
@@ -45,7 +45,7 @@ def find_spans(name: str) -> tuple[Span, ...]:
     :raises ConfigurationError: there is no such zone.
     """
     zone = get_zone(name)
-    begins = [BEGINNING]
+    begins = [EARLIEST]
     moment, last = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (FIRST_YEAR, LAST_YEAR))
     offsets = [_offset(zone, moment)]
     while moment < last:
@@ -56,7 +56,7 @@ def find_spans(name: str) -> tuple[Span, ...]:
             offsets.append(_offset(zone, begins[-1]))
             moment = begins[-1]
         moment = following
-    ends = [*begins[1:], END]
+    ends = [*begins[1:], LATEST]
     return tuple(Span(*span) for span in zip(begins, ends, offsets, strict=True))
 
 
@@ -78,7 +78,7 @@ def local_days(workspaces: pa.ChunkedArray, instants: pa.ChunkedArray, zone: str
 
     :param instants: microseconds, UTC; null, or before ``BEGINNING`` or from ``END`` on, for those that have none.
     """
-    within = pc.and_(pc.greater_equal(instants, pa.scalar(BEGINNING)), pc.less(instants, pa.scalar(END)))
+    within = pc.and_(pc.greater_equal(instants, pa.scalar(EARLIEST)), pc.less(instants, pa.scalar(LATEST)))
     known = pc.fill_null(within, False)
     micros = instants.filter(known).cast(pa.int64()).to_numpy()
     if not len(micros):

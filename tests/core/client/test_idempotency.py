@@ -8,7 +8,13 @@ import pytest
 from support.fakes import FakeClock
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.idempotency import MOST_SENDS, PATIENCE, Once, leaves_doubt, write_once
+from airflow_provider_toggl.core.client.idempotency import (
+    LOOKUP_DELAYS,
+    MAX_SENDS,
+    WriteResult,
+    is_outcome_unknown,
+    write_once,
+)
 from airflow_provider_toggl.core.client.transport import NotSent
 
 LATER = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
@@ -36,7 +42,7 @@ class Toggl:
     def note(self, doubt: bool) -> None:
         self.asked.append("in doubt" if doubt else "no doubt")
 
-    def write(self, **options: Any) -> Once[Any]:
+    def write(self, **options: Any) -> WriteResult[Any]:
         return write_once(
             lambda: self._ask("send"), lambda: self._ask("look"), note=self.note, clock=self.clock, **options
         )
@@ -44,36 +50,36 @@ class Toggl:
 
 def test_what_is_answered_is_sent_once_and_in_doubt_only_meanwhile():
     toggl = Toggl(["made"])
-    assert toggl.write() == Once("made", made=True)
+    assert toggl.write() == WriteResult("made", made=True)
     assert toggl.asked == ["in doubt", "send", "no doubt"]
 
 
 @pytest.mark.parametrize("looks", [["there"], [None, "there"]], ids=["at once", "after a while"])
 def test_what_is_found_after_a_lost_answer_is_not_sent_again(looks: list[Any]):
     toggl = Toggl([CUT], list(looks))
-    assert toggl.write() == Once("there", made=False)
+    assert toggl.write() == WriteResult("there", made=False)
     assert toggl.asked == ["in doubt", "send", *["look"] * len(looks), "no doubt"]
-    assert toggl.clock.slept == list(PATIENCE[: len(looks)])
+    assert toggl.clock.slept == list(LOOKUP_DELAYS[: len(looks)])
 
 
 def test_what_no_look_finds_is_sent_again():
-    toggl = Toggl([CUT, "made"], [None] * len(PATIENCE))
-    assert toggl.write() == Once("made", made=True)
-    assert toggl.asked == ["in doubt", "send", *["look"] * len(PATIENCE), "in doubt", "send", "no doubt"]
+    toggl = Toggl([CUT, "made"], [None] * len(LOOKUP_DELAYS))
+    assert toggl.write() == WriteResult("made", made=True)
+    assert toggl.asked == ["in doubt", "send", *["look"] * len(LOOKUP_DELAYS), "in doubt", "send", "no doubt"]
 
 
 def test_an_earlier_try_is_looked_up_before_anything_is_sent():
     toggl = Toggl([], ["there"])
-    assert toggl.write(in_doubt=True) == Once("there", made=False)
+    assert toggl.write(in_doubt=True) == WriteResult("there", made=False)
     assert toggl.asked == ["look", "no doubt"]
     assert toggl.clock.slept == []
 
 
 def test_trouble_that_stays_is_raised_after_a_last_look_and_stays_in_doubt():
-    toggl = Toggl([CUT] * MOST_SENDS, [None] * len(PATIENCE) * MOST_SENDS)
+    toggl = Toggl([CUT] * MAX_SENDS, [None] * len(LOOKUP_DELAYS) * MAX_SENDS)
     with pytest.raises(errors.ConnectionTrouble):
         toggl.write()
-    assert toggl.asked.count("send") == MOST_SENDS
+    assert toggl.asked.count("send") == MAX_SENDS
     assert toggl.asked[-2:] == ["look", "look"]
     assert "no doubt" not in toggl.asked
 
@@ -84,7 +90,7 @@ def test_a_refusal_leaves_no_doubt_unless_one_was_there_before(refusal: Exceptio
     with pytest.raises(type(refusal)):
         toggl.write()
     assert toggl.asked == ["in doubt", "send", "no doubt"]
-    toggl = Toggl([CUT, refusal], [None] * len(PATIENCE))
+    toggl = Toggl([CUT, refusal], [None] * len(LOOKUP_DELAYS))
     with pytest.raises(type(refusal)):
         toggl.write()
     assert toggl.asked[-2:] == ["send", "in doubt"]
@@ -111,13 +117,13 @@ def test_a_look_that_must_wait_for_the_quota_says_so_and_the_doubt_stays(stop: E
 def test_what_was_made_after_a_vain_look_is_settled_and_only_then():
     settled: list[str] = []
 
-    def settle(thing: str) -> Once[str]:
+    def settle(thing: str) -> WriteResult[str]:
         settled.append(thing)
-        return Once("the other", made=False)
+        return WriteResult("the other", made=False)
 
-    assert Toggl(["made"]).write(settle=settle) == Once("made", made=True)
+    assert Toggl(["made"]).write(settle=settle) == WriteResult("made", made=True)
     assert settled == []
-    assert Toggl(["made"], [None]).write(settle=settle, in_doubt=True) == Once("the other", made=False)
+    assert Toggl(["made"], [None]).write(settle=settle, in_doubt=True) == WriteResult("the other", made=False)
     assert settled == ["made"]
 
 
@@ -137,7 +143,7 @@ def test_what_was_made_after_a_vain_look_is_settled_and_only_then():
     ids=lambda one: type(one).__name__,
 )
 def test_which_failures_leave_it_open_whether_something_was_done(error: errors.ApiError, doubt: bool):
-    assert leaves_doubt(error) is doubt
+    assert is_outcome_unknown(error) is doubt
 
 
 def test_nothing_is_remembered_where_nobody_asks_for_it():

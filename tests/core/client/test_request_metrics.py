@@ -5,7 +5,7 @@ from support.measured import recording
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.request_metrics import api_of, measure_lane, measure_request, status_class
+from airflow_provider_toggl.core.client.request_metrics import find_api, measure_lane, measure_request, status_class
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_status_has_a_class_and_those_that_need_somebody_their_own(status: int
     ],
 )
 def test_a_path_is_of_one_of_three_apis(path: str, expected: str) -> None:
-    assert api_of(path) == expected
+    assert find_api(path) == expected
 
 
 def test_a_request_is_counted_and_timed() -> None:

@@ -12,9 +12,9 @@ from support.measured import recording
 
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession, observe_waits
-from airflow_provider_toggl.core.client.transport import Call, NotSent
+from airflow_provider_toggl.core.client.transport import NotSent, OutgoingRequest
 
 ENTRIES = "/api/v9/workspaces/7/time_entries"
 REPORT = "/reports/api/v3/workspace/7/search/time_entries"
@@ -25,7 +25,7 @@ def build(reply, *, clock=None, book=None, reserve=0, rate=1.0):
     transport = FakeTransport(reply)
     session = TogglSession(
         transport,
-        book or HostBook(None, "t"),
+        book or RateLimitState(None, "t"),
         pace=Pace(rate),
         reserve=reserve,
         clock=clock,
@@ -43,7 +43,7 @@ def test_requests_keep_the_pace():
 
 def shared(total, rate=1.0):
     """Return two sessions of one book and one lane of so many requests, and their clock."""
-    clock, book, left = FakeClock(), HostBook(None, "t"), [total]
+    clock, book, left = FakeClock(), RateLimitState(None, "t"), [total]
 
     def reply(call):
         left[0] -= 1
@@ -111,7 +111,7 @@ def test_no_more_is_kept_for_a_task_than_it_said_that_it_wants():
 
 
 def test_two_sessions_of_one_book_share_the_pace():
-    clock, book = FakeClock(), HostBook(None, "t")
+    clock, book = FakeClock(), RateLimitState(None, "t")
     one, _, _ = build(replies(answer()), clock=clock, book=book)
     two, _, _ = build(replies(answer()), clock=clock, book=book)
     one.request("GET", "/api/v9/me")
@@ -120,12 +120,12 @@ def test_two_sessions_of_one_book_share_the_pace():
 
 
 def test_the_pace_counts_from_when_a_request_leaves_and_not_from_when_its_connection_is_opened():
-    clock, book = FakeClock(), HostBook(None, "t")
+    clock, book = FakeClock(), RateLimitState(None, "t")
     slow, _, _ = build(replies(answer()), clock=clock, book=book)
     quick, _, _ = build(replies(answer()), clock=clock, book=book)
     left: list[float] = []
 
-    def send(call: Call, departing):
+    def send(call: OutgoingRequest, departing):
         clock.time += 0.4
         departing()
         left.append(clock.time)
@@ -138,7 +138,7 @@ def test_the_pace_counts_from_when_a_request_leaves_and_not_from_when_its_connec
 
 
 def test_a_request_that_could_not_leave_lets_the_next_one_go():
-    clock, book = FakeClock(), HostBook(None, "t")
+    clock, book = FakeClock(), RateLimitState(None, "t")
     one, _, _ = build(replies(NotSent("no route"), answer()), clock=clock, book=book)
     one.request("GET", "/api/v9/me")
     assert clock.time - START < 5.0
@@ -300,7 +300,7 @@ def test_an_estimate_asks_nothing():
 def test_a_call_has_what_was_asked():
     session, transport, _ = build(replies(answer()))
     session.request("get", "/api/v9/me", params={"since": 5})
-    assert transport.calls == [Call("GET", "/api/v9/me", {"since": 5}, None)]
+    assert transport.calls == [OutgoingRequest("GET", "/api/v9/me", {"since": 5}, None)]
 
 
 def test_each_try_each_wait_and_what_is_left_of_the_lane_are_measured():
@@ -348,7 +348,7 @@ def test_a_wait_for_a_turn_is_said_when_it_begins_and_each_minute(caplog: pytest
 
 
 def test_many_short_waits_in_a_row_are_said_each_minute_too(caplog: pytest.LogCaptureFixture):
-    book, clock = HostBook(None, "t"), FakeClock()
+    book, clock = RateLimitState(None, "t"), FakeClock()
     session, _, _ = build(replies(answer()), clock=clock, book=book, rate=1 / 5)
     session.request("GET", "/api/v9/me")
 

@@ -12,14 +12,14 @@ from support.http_servers import Asked, TinyServer, http_answer, tiny_server
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.client import transport as transports
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.transport import (
     DEFAULT_BASE_URL,
-    MOST_REDIRECTS,
-    Call,
+    MAX_REDIRECTS,
     NotSent,
+    OutgoingRequest,
     RequestsTransport,
-    checked_base_url,
+    check_base_url,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError, ConnectionTrouble, TogglError
 from airflow_provider_toggl.sandbox.server import free_port, start_sandbox
@@ -49,10 +49,10 @@ def send(
     *,
     departing: Callable[[], None] = lambda: None,
     **parts: object,
-) -> Answer:
+) -> TogglResponse:
     transport = RequestsTransport(base_url, TOKEN)
     try:
-        return transport.send(Call(method, path, **parts), departing)  # type: ignore[arg-type]
+        return transport.send(OutgoingRequest(method, path, **parts), departing)  # type: ignore[arg-type]
     finally:
         transport.close()
 
@@ -138,7 +138,7 @@ def test_a_write_does_not_follow_a_redirect_that_would_lose_its_body(server: Tin
 def test_redirects_that_go_round_end(server: TinyServer) -> None:
     server.reply = lambda _: http_answer(302, location=PATH)
     assert send(server.url).status == 302
-    assert len(server.asked) == MOST_REDIRECTS + 1
+    assert len(server.asked) == MAX_REDIRECTS + 1
 
 
 CUT = {
@@ -237,7 +237,7 @@ def test_the_token_goes_with_no_netrc_of_the_machine(
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_without_an_address_toggl_s_own_is_meant(nothing: str | None) -> None:
-    assert checked_base_url(nothing) == DEFAULT_BASE_URL
+    assert check_base_url(nothing) == DEFAULT_BASE_URL
 
 
 @pytest.mark.parametrize(
@@ -254,12 +254,12 @@ def test_without_an_address_toggl_s_own_is_meant(nothing: str | None) -> None:
     ],
 )
 def test_an_address_is_taken(url: str, checked: str) -> None:
-    assert checked_base_url(url) == checked
+    assert check_base_url(url) == checked
 
 
 def test_port_and_scheme_may_stand_apart() -> None:
-    assert checked_base_url("localhost", port=8765, scheme="http") == "http://localhost:8765"
-    assert checked_base_url("track.example", port=8443) == "https://track.example:8443"
+    assert check_base_url("localhost", port=8765, scheme="http") == "http://localhost:8765"
+    assert check_base_url("track.example", port=8443) == "https://track.example:8443"
 
 
 @pytest.mark.parametrize(
@@ -282,13 +282,13 @@ def test_port_and_scheme_may_stand_apart() -> None:
 )
 def test_an_address_that_cannot_be_or_would_give_the_token_away_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        checked_base_url(url)
+        check_base_url(url)
     assert "secret" not in str(caught.value)
     assert TOKEN not in str(caught.value)
 
 
 def test_a_network_of_one_s_own_may_go_without_tls() -> None:
-    assert checked_base_url("http://10.0.0.1:8765", allow_plain_http=True) == "http://10.0.0.1:8765"
+    assert check_base_url("http://10.0.0.1:8765", allow_plain_http=True) == "http://10.0.0.1:8765"
 
 
 WRITTEN: list[tuple[dict[str, object], str]] = [
@@ -318,7 +318,7 @@ WRITTEN: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("given", "url"), WRITTEN)
 def test_a_base_url_may_be_written_in_many_ways(given: dict[str, object], url: str) -> None:
-    assert checked_base_url(**given) == url  # type: ignore[arg-type]
+    assert check_base_url(**given) == url  # type: ignore[arg-type]
 
 
 REFUSED: list[tuple[dict[str, object], str]] = [
@@ -348,7 +348,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
 @pytest.mark.parametrize(("given", "words"), REFUSED)
 def test_what_cannot_be_a_base_url_is_refused_by_its_field(given: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:
-        checked_base_url(**given)  # type: ignore[arg-type]
+        check_base_url(**given)  # type: ignore[arg-type]
     assert "secret" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ KEPT_HOURS = 14 * 24
 
 
 @dataclass(frozen=True)
-class HourTally:
+class HourlyUsage:
     """What was sent from this host in an hour of the clock.
 
     :param hour: its begin, seconds since the epoch.
@@ -45,10 +45,10 @@ class Tally:
             "DELETE FROM hour_tally WHERE token = ? AND lane = ? AND hour < ?", (self._token, lane, hour - KEPT_HOURS)
         )
 
-    def since(self, moment: float) -> list[HourTally]:
+    def since(self, moment: float) -> list[HourlyUsage]:
         """Return the hours that end after a moment, by lane and hour."""
         rows = self._db.execute(
             "SELECT lane, hour, requests, total FROM hour_tally WHERE token = ? AND hour >= ? ORDER BY lane, hour",
             (self._token, int(moment // HOUR)),
         )
-        return [HourTally(lane, hour * HOUR, requests, total) for lane, hour, requests, total in rows]
+        return [HourlyUsage(lane, hour * HOUR, requests, total) for lane, hour, requests, total in rows]

@@ -49,7 +49,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Mark:
+class BucketState:
     """The last request of a token from this host; all times in seconds since the epoch.
 
     :param taken_at: when its turn was taken, 0 before the first one.
@@ -66,40 +66,40 @@ class Mark:
     care: float = MOST_CARE
 
 
-def wait_for_turn(mark: Mark, pace: Pace, now: float) -> float:
+def wait_for_turn(mark: BucketState, pace: Pace, now: float) -> float:
     """Return for how many seconds no request may leave, 0 when one may leave now; ask again after them."""
     if _is_turned_back(mark, now):
         return 0.0
     return max(0.0, mark.closed_until - now, _wait_for_last(mark, pace, now))
 
 
-def take_turn(mark: Mark, pace: Pace, now: float) -> Mark:
+def take_turn(mark: BucketState, pace: Pace, now: float) -> BucketState:
     """Return the mark once a request has the turn; nobody else's has it until this one left."""
     if _is_turned_back(mark, now):
-        return Mark(taken_at=now)
+        return BucketState(taken_at=now)
     spent = max(0.0, min(now, _surely_free_at(mark, pace, now)) - _free_at(mark, pace))
     care = min(MOST_CARE, max(0.0, mark.care - spent) + CARE * (now - mark.taken_at))
-    return Mark(taken_at=now, closed_until=mark.closed_until, care=max(0.0, care))
+    return BucketState(taken_at=now, closed_until=mark.closed_until, care=max(0.0, care))
 
 
-def depart(mark: Mark, now: float) -> Mark:
+def depart(mark: BucketState, now: float) -> BucketState:
     """Return the mark once the request that has the turn leaves; it may leave again, to where it was redirected."""
     return replace(mark, left_at=now)
 
 
-def settle(mark: Mark, now: float) -> Mark:
+def settle(mark: BucketState, now: float) -> BucketState:
     """Return the mark once the request is answered, or has failed."""
     return replace(mark, left_at=mark.taken_at if mark.left_at is None else mark.left_at, answered_at=now)
 
 
-def hold_back(mark: Mark, seconds: float, now: float) -> Mark:
+def hold_back(mark: BucketState, seconds: float, now: float) -> BucketState:
     """Return the mark after Toggl asked this token to wait (429), for all processes of the host."""
     if _is_turned_back(mark, now):
-        return Mark(taken_at=now, left_at=now, answered_at=now, closed_until=now + seconds)
+        return BucketState(taken_at=now, left_at=now, answered_at=now, closed_until=now + seconds)
     return replace(mark, closed_until=max(mark.closed_until, now + seconds))
 
 
-def _wait_for_last(mark: Mark, pace: Pace, now: float) -> float:
+def _wait_for_last(mark: BucketState, pace: Pace, now: float) -> float:
     if mark.left_at is None and now < mark.taken_at + LONGEST_DEPARTURE:
         return max(_free_at(mark, pace) - now, LOOK_EVERY)
     if now < _free_at(mark, pace):
@@ -108,17 +108,17 @@ def _wait_for_last(mark: Mark, pace: Pace, now: float) -> float:
     return left if mark.answered_at is not None else min(left, LOOK_EVERY)
 
 
-def _free_at(mark: Mark, pace: Pace) -> float:
+def _free_at(mark: BucketState, pace: Pace) -> float:
     """From when the bucket has room if the last request arrived at once."""
     return (mark.taken_at if mark.left_at is None else mark.left_at) + pace.interval
 
 
-def _surely_free_at(mark: Mark, pace: Pace, now: float) -> float:
+def _surely_free_at(mark: BucketState, pace: Pace, now: float) -> float:
     """From when the bucket has room even if the last request arrived only just before its answer left."""
     arrived = now if mark.answered_at is None else mark.answered_at
     return max(_free_at(mark, pace), arrived + 1 / pace.requests_per_second)
 
 
-def _is_turned_back(mark: Mark, now: float) -> bool:
+def _is_turned_back(mark: BucketState, now: float) -> bool:
     """Whether the clock was turned back since, so that the mark means nothing."""
     return now < mark.taken_at - TURNED_BACK

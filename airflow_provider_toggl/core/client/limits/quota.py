@@ -65,7 +65,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Told:
+class QuotaReading:
     """What an answer said of its lane: requests left, and seconds until they are reset."""
 
     remaining: int
@@ -91,7 +91,7 @@ def spare(lane: Lane, in_flight: int, reserve: int) -> int | None:
     return lane.remaining - in_flight - kept
 
 
-def learn(lane: Lane, told: Told, *, overtaken: bool, now: float) -> Lane:
+def learn(lane: Lane, told: QuotaReading, *, overtaken: bool, now: float) -> Lane:
     """Return the lane after an answer told what is left.
 
     :param overtaken: whether another answer was learned while this one was under way. Toggl may have counted the

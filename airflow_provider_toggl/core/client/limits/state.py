@@ -19,8 +19,8 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
     Claims,
     may_take,
 )
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally, Tally
-from airflow_provider_toggl.core.client.limits.state_file import BookFile
+from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage, Tally
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
 
 #: A request that has not been answered after this long belongs to a process that died.
 LEASE_SECONDS = 180.0
@@ -32,13 +32,13 @@ LATE_SECONDS = 2.0
 SAME_RESET_SECONDS = 3.0
 
 
-def token_digest(base_url: str, token: str) -> str:
+def hash_token(base_url: str, token: str) -> str:
     """Return the name under which a token is in the book; the token cannot be found from it."""
     return hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
-class Turn:
+class Permit:
     """Leave to send one request now, already charged; ``lease`` is handed back with the answer."""
 
     lease: int
@@ -53,14 +53,14 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class QuotaSpent:
     """The lane has nothing to spare until ``resets_at`` (seconds since the epoch)."""
 
     resets_at: float
 
 
 @dataclass(frozen=True)
-class Yield:
+class ShareSpent:
     """What is left is the share of others: look again in so many seconds, or come back at ``back_at``."""
 
     seconds: float
@@ -76,7 +76,7 @@ class _Noted:
     told_turn: int
 
 
-class HostBook:
+class RateLimitState:
     """Paces and quota of one token on this host.
 
     :param path: the file; None keeps the book in this process alone.
@@ -85,9 +85,9 @@ class HostBook:
 
     def __init__(self, path: Path | None, token: str) -> None:
         self._token = token
-        self._file = BookFile(path)
+        self._file = StateFile(path)
 
-    def ask_turn(
+    def acquire(
         self,
         lane: str,
         *,
@@ -96,7 +96,7 @@ class HostBook:
         now: float,
         ticket: int = 0,
         claimant: Claimant | None = None,
-    ) -> Turn | Wait | Refusal | Yield:
+    ) -> Permit | Wait | QuotaSpent | ShareSpent:
         """Charge one request to a lane and take a turn, or say why not.
 
         Whoever takes a turn sends at once, says so by :meth:`depart`, and calls :meth:`settle` whatever comes of it.
@@ -124,13 +124,13 @@ class HostBook:
                 return self._line_up(db, ticket, seconds, pace, now)
             db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
             cursor = db.execute("INSERT INTO lease (token, lane, taken_at) VALUES (?, ?, ?)", (self._token, lane, now))
-            turn = Turn(int(cursor.lastrowid or 0))
+            turn = Permit(int(cursor.lastrowid or 0))
             claims.take(lane, claimant, state.resets_at, now)
             Tally(db, self._token).count(lane, state.total, now)
             self._set_mark(db, leaky_bucket.take_turn(mark, pace, now), turn.lease)
             return turn
 
-    def depart(self, turn: Turn, clock: Callable[[], float]) -> None:
+    def depart(self, turn: Permit, clock: Callable[[], float]) -> None:
         """Note that the request of a turn leaves now; until then nobody else gets one.
 
         :param clock: read only once the book is this process's, because it may have to wait for it.
@@ -139,7 +139,7 @@ class HostBook:
             if self._last_lease(db) == turn.lease:
                 self._set_mark(db, leaky_bucket.depart(self._mark(db), clock()), turn.lease)
 
-    def settle(self, turn: Turn, lane: str, told: quota.Told | None, now: float) -> quota.Lane:
+    def settle(self, turn: Permit, lane: str, told: quota.QuotaReading | None, now: float) -> quota.Lane:
         """Close a charged request with what its answer told, None where it told nothing; return the lane after it."""
         with self._file.transaction() as db:
             lane = self._known_lane(db, lane)
@@ -192,7 +192,7 @@ class HostBook:
             noted = {name: self._find_lane(db, name, now) for (name,) in names}
             return {name: quota.current(one.lane, now) for name, one in noted.items() if one is not None}
 
-    def tallies(self, since: float) -> list[HourTally]:
+    def hourly_usage(self, since: float) -> list[HourlyUsage]:
         """Return how many requests were taken in each hour on this host."""
         with self._file.transaction() as db:
             return Tally(db, self._token).since(since)
@@ -311,17 +311,17 @@ class HostBook:
             since = max(since, resets_at)
         return self._in_flight(db, lane, since) > 0
 
-    def _mark(self, db: sqlite3.Connection) -> leaky_bucket.Mark:
+    def _mark(self, db: sqlite3.Connection) -> leaky_bucket.BucketState:
         row = db.execute(
             "SELECT taken_at, left_at, answered_at, closed_until, care FROM last_turn WHERE token = ?", (self._token,)
         ).fetchone()
-        return leaky_bucket.Mark(*row) if row else leaky_bucket.Mark()
+        return leaky_bucket.BucketState(*row) if row else leaky_bucket.BucketState()
 
     def _last_lease(self, db: sqlite3.Connection) -> int:
         row = db.execute("SELECT lease FROM last_turn WHERE token = ?", (self._token,)).fetchone()
         return int(row[0]) if row else 0
 
-    def _set_mark(self, db: sqlite3.Connection, mark: leaky_bucket.Mark, lease: int) -> None:
+    def _set_mark(self, db: sqlite3.Connection, mark: leaky_bucket.BucketState, lease: int) -> None:
         db.execute(
             "INSERT OR REPLACE INTO last_turn VALUES (?, ?, ?, ?, ?, ?, ?)", (self._token, lease, *astuple(mark))
         )
@@ -336,19 +336,19 @@ def _refuse(
     resets_at: float | None,
     pace: leaky_bucket.Pace,
     now: float,
-) -> Refusal | Yield | None:
+) -> QuotaSpent | ShareSpent | None:
     """Return why a claimant gets no request of those that are spare, None where it gets one; note that it wants."""
-    refusal: Refusal | Yield | None = None
+    refusal: QuotaSpent | ShareSpent | None = None
     if can is not None and can <= 0:
-        refusal = None if resets_at is None else Refusal(resets_at)
+        refusal = None if resets_at is None else QuotaSpent(resets_at)
     elif can is not None and claimant is not None:
         rivals = claims.rivals(lane, claimant.name, now)
         if not may_take(claims.taken(lane, claimant.name, now), rivals, can):
             # By then the others can have used what is theirs.
             back_at = now + can * pace.interval
             back_at = back_at if resets_at is None else min(back_at, resets_at)
-            refusal = Yield(max(leaky_bucket.LOOK_EVERY, min(pace.interval, back_at - now)), back_at)
+            refusal = ShareSpent(max(leaky_bucket.LOOK_EVERY, min(pace.interval, back_at - now)), back_at)
     if claimant is not None:
-        back_at = resets_at if isinstance(refusal, Refusal) and resets_at is not None else now
+        back_at = resets_at if isinstance(refusal, QuotaSpent) and resets_at is not None else now
         claims.ask(lane, claimant, max(now + ACTIVE_SECONDS, back_at + RETURN_SECONDS))
     return refusal

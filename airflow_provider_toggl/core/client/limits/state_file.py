@@ -20,7 +20,7 @@ BUSY_SECONDS = 60.0
 _SCHEMA = Path(__file__).with_name("state.sql").read_text(encoding="utf-8")
 
 
-class BookFile:
+class StateFile:
     """Where the book is kept.
 
     :param path: the file; None, or one that cannot be written, keeps the book in this process alone.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from airflow_provider_toggl.core.client.idempotency import Once, write_once
+from airflow_provider_toggl.core.client.idempotency import WriteResult, write_once
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.clock import Clock, SystemClock
@@ -21,13 +21,13 @@ from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnsw
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["project", "client", "tag", "task"]
+CatalogKind = Literal["project", "client", "tag", "task"]
 
 PER_PAGE = 200
-MOST_PAGES = 100
+MAX_PAGES = 100
 #: Seconds before each look for one whose name Toggl says is taken: new ones take it a while to show
 #: (https://engineering.toggl.com/docs/#eventual-consistency).
-SHOWS_AFTER = (0.0, 2.0, 4.0)
+LOOKUP_DELAYS = (0.0, 2.0, 4.0)
 
 # What else a new one is given, Toggl may change by the workspace's plan and settings.
 _COMPARED = ("name", "active", "client_id")
@@ -35,7 +35,7 @@ _TAKEN = re.compile(r"already|taken|in use", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class WantedNamed:
+class CatalogItemSpec:
     """What is to be there.
 
     :param kind: what it is.
@@ -43,7 +43,7 @@ class WantedNamed:
     :param more: further fields to create it with; of one that is found they are not compared.
     """
 
-    kind: Kind
+    kind: CatalogKind
     name: str
     parent_id: int | None = None
     more: Mapping[str, Any] | None = None
@@ -60,20 +60,20 @@ class WantedNamed:
 
 
 @dataclass(frozen=True)
-class FoundNamed:
+class CatalogItem:
     """A project, client, tag or task as Toggl tells of it.
 
     :param active: False: archived, or of a task, done.
     """
 
-    kind: Kind
+    kind: CatalogKind
     entity_id: int
     name: str
     parent_id: int | None
     active: bool
 
     @classmethod
-    def from_http(cls, kind: Kind, row: Any) -> FoundNamed:
+    def from_http(cls, kind: CatalogKind, row: Any) -> CatalogItem:
         """Read one of an answer.
 
         :raises MalformedAnswer: it is no object with an id and a name.
@@ -100,7 +100,7 @@ class FoundNamed:
         }
 
 
-def find_named(wanted: WantedNamed, found: list[FoundNamed], *, any_case: bool = False) -> FoundNamed | None:
+def find_match(wanted: CatalogItemSpec, found: list[CatalogItem], *, any_case: bool = False) -> CatalogItem | None:
     """Return the one of that name: active ones first, then the oldest.
 
     :param any_case: also one whose name differs by case, for a name that Toggl says is taken.
@@ -115,7 +115,7 @@ def find_named(wanted: WantedNamed, found: list[FoundNamed], *, any_case: bool =
     return min(fitting, key=lambda one: (one.name.strip() != words, not one.active, one.entity_id), default=None)
 
 
-class Catalog:
+class CatalogClient:
     """What a workspace's time entries point at.
 
     :param session: asks; all of it is charged to the organization's lane.
@@ -126,7 +126,7 @@ class Catalog:
         self.workspace_id = workspace_id
         self._clock = clock or SystemClock()
 
-    def ensure(self, wanted: WantedNamed) -> Once[FoundNamed]:
+    def ensure(self, wanted: CatalogItemSpec) -> WriteResult[CatalogItem]:
         """Return the one of that name, created where there is none.
 
         :raises ConfigurationError: the name is empty, or a task has no project.
@@ -140,12 +140,12 @@ class Catalog:
             raise ConfigurationError(f"Task {wanted.name!r} needs the project_id that it is to be in.")
         there = self._find(wanted)
         if there is not None:
-            return Once(there, made=False)
-        raced: list[FoundNamed] = []
+            return WriteResult(there, made=False)
+        raced: list[CatalogItem] = []
         done = write_once(lambda: self._create(wanted, raced.append), lambda: self._find(wanted), clock=self._clock)
-        return Once(done.thing, made=False) if raced else done
+        return WriteResult(done.thing, made=False) if raced else done
 
-    def _create(self, wanted: WantedNamed, raced: Callable[[FoundNamed], None]) -> FoundNamed:
+    def _create(self, wanted: CatalogItemSpec, raced: Callable[[CatalogItem], None]) -> CatalogItem:
         try:
             answer = self.session.request("POST", self._path(wanted), payload=wanted.payload(), idempotent=False)
         except PayloadRefused as error:
@@ -156,14 +156,14 @@ class Catalog:
             raced(taken)
             return taken
         row = answer.json()
-        made = FoundNamed.from_http(wanted.kind, row)
+        made = CatalogItem.from_http(wanted.kind, row)
         asked = {name: value for name, value in wanted.payload().items() if name in _COMPARED}
         row = row[0] if isinstance(row, list) else row
         check_applied(f"Creating {wanted.kind} {made.entity_id}", asked, row)
         return made
 
-    def _find_taken(self, wanted: WantedNamed) -> FoundNamed | None:
-        for pause in SHOWS_AFTER:
+    def _find_taken(self, wanted: CatalogItemSpec) -> CatalogItem | None:
+        for pause in LOOKUP_DELAYS:
             if pause:
                 self._clock.sleep(pause)
             taken = self._find(wanted, any_case=True)
@@ -171,19 +171,19 @@ class Catalog:
                 return taken
         return None
 
-    def _find(self, wanted: WantedNamed, *, any_case: bool = False) -> FoundNamed | None:
-        seen: list[FoundNamed] = []
+    def _find(self, wanted: CatalogItemSpec, *, any_case: bool = False) -> CatalogItem | None:
+        seen: list[CatalogItem] = []
         for page in self._pages(wanted):
             seen.extend(page)
-            found = find_named(wanted, seen, any_case=any_case)
+            found = find_match(wanted, seen, any_case=any_case)
             if found is not None and found.active:
                 return found
-        return find_named(wanted, seen, any_case=any_case)
+        return find_match(wanted, seen, any_case=any_case)
 
-    def _pages(self, wanted: WantedNamed) -> Iterator[list[FoundNamed]]:
+    def _pages(self, wanted: CatalogItemSpec) -> Iterator[list[CatalogItem]]:
         """Yield those whose names have the wanted one in them, archived ones too."""
         # Toggl's filters by name look for a part of it, without regard to case; that is only to get fewer rows.
-        filters: dict[Kind, dict[str, Any]] = {
+        filters: dict[CatalogKind, dict[str, Any]] = {
             "project": {"active": "both", "name": wanted.name.strip(), "per_page": PER_PAGE},
             "client": {"status": "both", "name": wanted.name.strip()},
             "tag": {"search": wanted.name.strip(), "per_page": PER_PAGE},
@@ -191,7 +191,7 @@ class Catalog:
         }
         params, before = filters[wanted.kind], -1
         has_pages = "per_page" in params
-        for number in range(1, MOST_PAGES + 1):
+        for number in range(1, MAX_PAGES + 1):
             query = {**params, "page": number} if has_pages else params
             answer = self.session.request("GET", self._path(wanted), params=query)
             page, length = _read_page(answer.json(), wanted.kind)
@@ -202,20 +202,20 @@ class Catalog:
             if not has_pages or first == before or length < (told_size or 1):
                 return
             before = first
-        raise MalformedAnswer(f"The list of {wanted.kind}s has no end: {MOST_PAGES} pages were read.")
+        raise MalformedAnswer(f"The list of {wanted.kind}s has no end: {MAX_PAGES} pages were read.")
 
-    def _path(self, wanted: WantedNamed) -> str:
+    def _path(self, wanted: CatalogItemSpec) -> str:
         base = f"/api/v9/workspaces/{self.workspace_id}"
         if wanted.kind == "task":
             return f"{base}/projects/{wanted.parent_id}/tasks"
         return f"{base}/{wanted.kind}s"
 
 
-def _read_page(decoded: Any, kind: Kind) -> tuple[list[FoundNamed], int]:
+def _read_page(decoded: Any, kind: CatalogKind) -> tuple[list[CatalogItem], int]:
     """Return those of a page that are not deleted, and how many it had."""
     rows = decoded or []
     if not isinstance(rows, list):
         raise MalformedAnswer(f"Toggl's answer is not the list of {kind}s that was asked for.")
     gone = ("server_deleted_at", "deleted_at")
     live = [row for row in rows if not (isinstance(row, dict) and any(row.get(name) for name in gone))]
-    return [FoundNamed.from_http(kind, row) for row in live], len(rows)
+    return [CatalogItem.from_http(kind, row) for row in live], len(rows)

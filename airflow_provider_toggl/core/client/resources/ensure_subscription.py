@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_toggl.core.client.resources.subscriptions import (
-    Found,
-    Limits,
-    Plan,
-    Wanted,
+    Subscription,
+    SubscriptionChanges,
+    SubscriptionLimits,
+    SubscriptionSpec,
+    describe_too_many_enabled,
+    describe_too_many_filters,
     plan_changes,
-    too_many_enabled,
-    too_many_filters,
 )
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, NotFound
 
@@ -25,28 +25,28 @@ log = logging.getLogger(__name__)
 FindCode = Callable[[int], "str | None"]
 
 #: Seconds to wait after a PING before Toggl is asked whether it has been answered; each asking is a request.
-PATIENCE = (1.0, 3.0, 6.0)
+VALIDATION_WAITS = (1.0, 3.0, 6.0)
 #: Seconds between two looks for a code that the receiver has kept; these cost no request.
-LOOK_EVERY = 0.25
+POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Ensured:
+class EnsureResult:
     """What was done, and what the subscription is now."""
 
-    subscription: Found
-    plan: Plan
+    subscription: Subscription
+    plan: SubscriptionChanges
 
 
-def ensure(
-    webhooks: Webhooks,
-    wanted: Wanted,
+def ensure_subscription(
+    webhooks: WebhooksClient,
+    wanted: SubscriptionSpec,
     *,
     rotate_secret: bool = False,
     validate: bool = True,
     find_code: FindCode,
     clock: Clock | None = None,
-) -> Ensured:
+) -> EnsureResult:
     """Bring the subscription to what is wanted; what is already so is left alone.
 
     :param rotate_secret: send the secret also where Toggl does not show which one it has.
@@ -70,10 +70,10 @@ def ensure(
         subscription = ensure_validated(webhooks, subscription, fresh=fresh, find_code=find_code, clock=clock)
     elif fresh:
         subscription = _settled(webhooks, subscription)
-    return Ensured(subscription, plan)
+    return EnsureResult(subscription, plan)
 
 
-def switch(webhooks: Webhooks, subscription_id: int, enabled: bool) -> Found:
+def set_enabled(webhooks: WebhooksClient, subscription_id: int, enabled: bool) -> Subscription:
     """Enable or disable a subscription; return what it is now.
 
     :raises PayloadRefused: with what to do about it.
@@ -82,8 +82,13 @@ def switch(webhooks: Webhooks, subscription_id: int, enabled: bool) -> Found:
 
 
 def ensure_validated(
-    webhooks: Webhooks, subscription: Found, *, fresh: bool, find_code: FindCode, clock: Clock | None = None
-) -> Found:
+    webhooks: WebhooksClient,
+    subscription: Subscription,
+    *,
+    fresh: bool,
+    find_code: FindCode,
+    clock: Clock | None = None,
+) -> Subscription:
     """Return the subscription once it is validated.
 
     A receiver that echoes the code has validated it by that; of one that keeps it, the code is used here.
@@ -103,7 +108,7 @@ def ensure_validated(
         tried = None if is_done else tried
     log.info("Subscription %d is not validated: asking Toggl for a PING.", subscription.subscription_id)
     webhooks.ping(subscription.subscription_id)
-    for patience in PATIENCE:
+    for patience in VALIDATION_WAITS:
         code = _await_code(find_code, subscription.subscription_id, tried, patience, clock)
         if code is not None:
             tried = None if webhooks.validate(subscription.subscription_id, code) else code
@@ -117,7 +122,9 @@ def ensure_validated(
     )
 
 
-def _check_limits(webhooks: Webhooks, wanted: Wanted, found: Sequence[Found], plan: Plan) -> None:
+def _check_limits(
+    webhooks: WebhooksClient, wanted: SubscriptionSpec, found: Sequence[Subscription], plan: SubscriptionChanges
+) -> None:
     """Refuse beforehand what the workspace's plan surely does not allow.
 
     :raises ConfigurationError: with what to drop.
@@ -125,23 +132,23 @@ def _check_limits(webhooks: Webhooks, wanted: Wanted, found: Sequence[Found], pl
     if not plan.enables and plan.action != "create" and "filters" not in plan.differences:
         return
     limits = _limits(webhooks)
-    problem = too_many_filters(wanted, limits)
-    if problem is None and too_many_enabled(plan, found, limits):
+    problem = describe_too_many_filters(wanted, limits)
+    if problem is None and describe_too_many_enabled(plan, found, limits):
         # Whether others' count too is told in two ways: only who is over the limit alone is so for sure.
-        problem = too_many_enabled(plan, found, limits, user_id=webhooks.own_user_id())
+        problem = describe_too_many_enabled(plan, found, limits, user_id=webhooks.own_user_id())
     if problem is not None:
         raise ConfigurationError(problem)
 
 
-def _limits(webhooks: Webhooks) -> Limits:
+def _limits(webhooks: WebhooksClient) -> SubscriptionLimits:
     try:
         return webhooks.limits()
     except NotFound as error:
         log.info("The plan's limits are not told (%s); Toggl will refuse what is too much.", error)
-        return Limits()
+        return SubscriptionLimits()
 
 
-def _apply(webhooks: Webhooks, wanted: Wanted, plan: Plan) -> Found:
+def _apply(webhooks: WebhooksClient, wanted: SubscriptionSpec, plan: SubscriptionChanges) -> Subscription:
     target = plan.target
     if target is None:
         log.info("Creating subscription %r.", wanted.description)
@@ -166,15 +173,15 @@ def _await_code(
             return code
         if clock.now() >= until:
             return None
-        clock.sleep(LOOK_EVERY)
+        clock.sleep(POLL_SECONDS)
 
 
-def _settled(webhooks: Webhooks, subscription: Found) -> Found:
+def _settled(webhooks: WebhooksClient, subscription: Subscription) -> Subscription:
     """Return a subscription that was just changed as it is now: the answer may tell of before its PING was answered."""
     return _again(webhooks, subscription) if subscription.enabled and not subscription.validated else subscription
 
 
-def _again(webhooks: Webhooks, subscription: Found) -> Found:
+def _again(webhooks: WebhooksClient, subscription: Subscription) -> Subscription:
     """Return the subscription as the list has it now.
 
     :raises NotFound: somebody deleted it meanwhile.

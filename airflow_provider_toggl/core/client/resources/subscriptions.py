@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from airflow_provider_toggl.core.arguments import parse_list, shown
+from airflow_provider_toggl.core.arguments import parse_list, show_value
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 from airflow_provider_toggl.core.wording import plural
 
-Action = Literal["nothing", "create", "replace", "enable", "disable"]
+SubscriptionAction = Literal["nothing", "create", "replace", "enable", "disable"]
 
 ANY = "*"
-ODD_ANSWER = "Try again; if it stays, a proxy answers in Toggl's place, or Toggl has changed its format."
+UNEXPECTED_RESPONSE = "Try again; if it stays, a proxy answers in Toggl's place, or Toggl has changed its format."
 
 
 @dataclass(frozen=True, order=True)
-class Filter:
+class SubscriptionFilter:
     """Which events are delivered: of an entity and an action, either of which may be ``*``."""
 
     entity: str
     action: str
 
-    def covers(self, other: Filter) -> bool:
+    def covers(self, other: SubscriptionFilter) -> bool:
         """Whether every event that the other one lets through comes through this one too."""
         return self.entity in (ANY, other.entity) and self.action in (ANY, other.action)
 
@@ -37,7 +37,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SubscriptionSpec:
     """A subscription as it is declared.
 
     :param description: its name, unique in the workspace.
@@ -46,14 +46,14 @@ class Wanted:
     """
 
     description: str
-    filters: tuple[Filter, ...]
+    filters: tuple[SubscriptionFilter, ...]
     callback_url: str
     secret: str = field(repr=False)
     enabled: bool = True
 
 
 @dataclass(frozen=True)
-class Found:
+class Subscription:
     """A subscription as Toggl tells of it.
 
     :param secret: None where Toggl does not show it: it shows it to the creator, and not always to them.
@@ -62,7 +62,7 @@ class Found:
 
     subscription_id: int
     description: str
-    filters: tuple[Filter, ...]
+    filters: tuple[SubscriptionFilter, ...]
     callback_url: str
     enabled: bool
     validated: bool
@@ -71,21 +71,25 @@ class Found:
     has_pending_events: bool = False
 
     @classmethod
-    def from_http(cls, row: Any) -> Found:
+    def from_http(cls, row: Any) -> Subscription:
         """Read a subscription of an answer; whatever it lacks besides its id is taken for not set.
 
         :raises MalformedAnswer: it is no object with an integer ``subscription_id``.
         """
         number = row.get("subscription_id") if isinstance(row, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
-            raise MalformedAnswer("Toggl's answer has a webhook subscription without a subscription_id. " + ODD_ANSWER)
+            raise MalformedAnswer(
+                "Toggl's answer has a webhook subscription without a subscription_id. " + UNEXPECTED_RESPONSE
+            )
         rows = row.get("event_filters")
         pairs = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
         user_id, secret = row.get("user_id"), row.get("secret")
         return cls(
             subscription_id=number,
             description=str(row.get("description") or ""),
-            filters=normalised(Filter(str(each.get("entity")), str(each.get("action"))) for each in pairs),
+            filters=normalize_filters(
+                SubscriptionFilter(str(each.get("entity")), str(each.get("action"))) for each in pairs
+            ),
             callback_url=str(row.get("url_callback") or ""),
             enabled=row.get("enabled") is True,
             validated=bool(row.get("validated_at")),
@@ -109,7 +113,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Limits:
+class SubscriptionLimits:
     """What a plan allows: enabled webhooks, and filters of each; None where Toggl does not say."""
 
     max_webhooks: int | None = None
@@ -117,7 +121,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SubscriptionChanges:
     """What is to be done.
 
     :param action: the one request that changes something.
@@ -127,11 +131,11 @@ class Plan:
     :param beside: other subscriptions that deliver to the same callback.
     """
 
-    action: Action
-    target: Found | None = None
+    action: SubscriptionAction
+    target: Subscription | None = None
     differences: tuple[str, ...] = ()
     enables: bool = False
-    beside: tuple[Found, ...] = ()
+    beside: tuple[Subscription, ...] = ()
 
     @property
     def adopts(self) -> bool:
@@ -140,15 +144,18 @@ class Plan:
 
 
 def parse_filters(
-    given: str | Filter | Iterable[str | Filter | Mapping[str, str]], *, entities: Sequence[str], actions: Sequence[str]
-) -> tuple[Filter, ...]:
+    given: str | SubscriptionFilter | Iterable[str | SubscriptionFilter | Mapping[str, str]],
+    *,
+    entities: Sequence[str],
+    actions: Sequence[str],
+) -> tuple[SubscriptionFilter, ...]:
     """Return declared filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``.
 
     :param given: several; or one text with commas between them, as a template renders.
     :param entities: the words that Toggl knows; likewise ``actions``.
     :raises ConfigurationError: there is none, or a word is unknown.
     """
-    filters = normalised(_parse_filter(one, entities, actions) for one in parse_list("filters", given))
+    filters = normalize_filters(_parse_filter(one, entities, actions) for one in parse_list("filters", given))
     if not filters:
         raise ConfigurationError(
             "filters is empty: a subscription needs at least one event filter, such as time_entry or *:*."
@@ -156,13 +163,15 @@ def parse_filters(
     return filters
 
 
-def normalised(filters: Iterable[Filter]) -> tuple[Filter, ...]:
+def normalize_filters(filters: Iterable[SubscriptionFilter]) -> tuple[SubscriptionFilter, ...]:
     """Return filters in order, without those that others make needless; Toggl refuses one that is there twice."""
     unique = set(filters)
     return tuple(sorted(one for one in unique if not any(other != one and other.covers(one) for other in unique)))
 
 
-def plan_changes(wanted: Wanted, found: Sequence[Found], *, rotate_secret: bool = False) -> Plan:
+def plan_changes(
+    wanted: SubscriptionSpec, found: Sequence[Subscription], *, rotate_secret: bool = False
+) -> SubscriptionChanges:
     """Return the least that brings what is found to what is wanted.
 
     :param found: every subscription of the workspace that the token can see.
@@ -171,17 +180,19 @@ def plan_changes(wanted: Wanted, found: Sequence[Found], *, rotate_secret: bool 
     target = _find_target(wanted, found)
     beside = tuple(one for one in found if one is not target and is_same_address(one.callback_url, wanted.callback_url))
     if target is None:
-        return Plan("create", enables=wanted.enabled, beside=beside)
+        return SubscriptionChanges("create", enables=wanted.enabled, beside=beside)
     differences = tuple(_differences(wanted, target, rotate_secret))
-    action: Action = "replace"
+    action: SubscriptionAction = "replace"
     if not differences:
         action = "nothing"
     elif differences == ("enabled",):
         action = "enable" if wanted.enabled else "disable"
-    return Plan(action, target, differences, enables=wanted.enabled and not target.enabled, beside=beside)
+    return SubscriptionChanges(
+        action, target, differences, enables=wanted.enabled and not target.enabled, beside=beside
+    )
 
 
-def too_many_filters(wanted: Wanted, limits: Limits) -> str | None:
+def describe_too_many_filters(wanted: SubscriptionSpec, limits: SubscriptionLimits) -> str | None:
     """Return what to say of more filters than the plan allows, None where it allows them."""
     most = limits.max_events_per_webhook
     if most is None or len(wanted.filters) <= most:
@@ -194,7 +205,9 @@ def too_many_filters(wanted: Wanted, limits: Limits) -> str | None:
     )
 
 
-def too_many_enabled(plan: Plan, found: Sequence[Found], limits: Limits, *, user_id: int | None = None) -> str | None:
+def describe_too_many_enabled(
+    plan: SubscriptionChanges, found: Sequence[Subscription], limits: SubscriptionLimits, *, user_id: int | None = None
+) -> str | None:
     """Return what to say of more enabled subscriptions than the plan allows, None where it allows one more.
 
     Toggl's page says that the limit is of the workspace, its error says that it is of the user in the workspace.
@@ -222,38 +235,38 @@ def is_same_address(one: str, other: str) -> bool:
     return one == other or _address(one) == _address(other)
 
 
-def is_as_wanted(wanted: Wanted, found: Found) -> bool:
+def is_match(wanted: SubscriptionSpec, found: Subscription) -> bool:
     """Whether one found is the one wanted, apart from its state and its secret."""
     return (
         found.description == wanted.description
-        and found.filters == normalised(wanted.filters)
+        and found.filters == normalize_filters(wanted.filters)
         and is_same_address(found.callback_url, wanted.callback_url)
     )
 
 
-def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> Filter:
-    if isinstance(one, Filter):
+def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> SubscriptionFilter:
+    if isinstance(one, SubscriptionFilter):
         words = one
     elif isinstance(one, str):
         entity, colon, action = (part.strip() for part in one.partition(":"))
-        words = Filter(entity, action if colon else ANY)
+        words = SubscriptionFilter(entity, action if colon else ANY)
     elif isinstance(one, Mapping) and set(one) <= {"entity", "action"} and "entity" in one:
-        words = Filter(str(one["entity"]), str(one.get("action", ANY)))
+        words = SubscriptionFilter(str(one["entity"]), str(one.get("action", ANY)))
     else:
         raise ConfigurationError(
-            f"filters has {shown(one)}, which is neither a text such as time_entry:updated nor an object of entity and "
-            "action."
+            f"filters has {show_value(one)}, which is neither text such as time_entry:updated nor an object with entity "
+            "and action."
         )
     for kind, word, known in (("entity", words.entity, entities), ("action", words.action, actions)):
         if word not in (ANY, *known):
             raise ConfigurationError(
-                f"filters has {shown(str(words))}: there is no {kind} {shown(word)}. "
+                f"filters has {show_value(str(words))}: there is no {kind} {show_value(word)}. "
                 f"Known are {', '.join(known)} and *."
             )
     return words
 
 
-def _find_target(wanted: Wanted, found: Sequence[Found]) -> Found | None:
+def _find_target(wanted: SubscriptionSpec, found: Sequence[Subscription]) -> Subscription | None:
     """Return the one of that description; else one that the wanted one makes needless, or the other way round.
 
     The same callback alone does not say so: a plan may give two subscriptions with their filters shared out, and two
@@ -261,27 +274,27 @@ def _find_target(wanted: Wanted, found: Sequence[Found]) -> Found | None:
     """
     named = [one for one in found if one.description == wanted.description]
     alike = [one for one in found if is_same_address(one.callback_url, wanted.callback_url) and _is_alike(wanted, one)]
-    equal = [one for one in alike if one.filters == normalised(wanted.filters)]
+    equal = [one for one in alike if one.filters == normalize_filters(wanted.filters)]
     return next((min(some, key=_age) for some in (named, equal, alike) if some), None)
 
 
-def _age(one: Found) -> int:
+def _age(one: Subscription) -> int:
     return one.subscription_id
 
 
-def _is_alike(wanted: Wanted, found: Found) -> bool:
+def _is_alike(wanted: SubscriptionSpec, found: Subscription) -> bool:
     return _covers(wanted.filters, found.filters) or _covers(found.filters, wanted.filters)
 
 
-def _covers(some: Iterable[Filter], others: Iterable[Filter]) -> bool:
+def _covers(some: Iterable[SubscriptionFilter], others: Iterable[SubscriptionFilter]) -> bool:
     kept = tuple(some)
     return all(any(one.covers(other) for one in kept) for other in others)
 
 
-def _differences(wanted: Wanted, target: Found, rotate_secret: bool) -> Iterable[str]:
+def _differences(wanted: SubscriptionSpec, target: Subscription, rotate_secret: bool) -> Iterable[str]:
     if target.description != wanted.description:
         yield "description"
-    if target.filters != normalised(wanted.filters):
+    if target.filters != normalize_filters(wanted.filters):
         yield "filters"
     if not is_same_address(target.callback_url, wanted.callback_url):
         yield "callback_url"

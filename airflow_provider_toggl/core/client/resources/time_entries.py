@@ -13,14 +13,14 @@ from typing import Any
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.instants import instant_text, parse_instant
+from airflow_provider_toggl.core.instants import format_instant, parse_instant
 
 #: Toggl wants to know what made an entry (https://engineering.toggl.com/docs/api/time_entries).
 CREATED_WITH = f"airflow-provider-toggl/{__version__}"
 #: More entries than that /me/time_entries does not give, whatever there is.
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 #: Clocks of two machines may differ by this much.
-SKEW = timedelta(minutes=2)
+CLOCK_SKEW = timedelta(minutes=2)
 #: What ``FoundEntry.as_dict`` has.
 ENTRY_KEYS = (
     "id",
@@ -36,7 +36,7 @@ ENTRY_KEYS = (
 
 
 @dataclass(frozen=True)
-class WantedEntry:
+class TimeEntrySpec:
     """A time entry that is to be there once.
 
     :param start: in UTC, whole seconds.
@@ -61,7 +61,7 @@ class WantedEntry:
         """The first and the last moment that it can begin at."""
         if self.earliest is None:
             return self.start, self.start
-        return self.earliest.replace(microsecond=0) - SKEW, self.start + SKEW
+        return self.earliest.replace(microsecond=0) - CLOCK_SKEW, self.start + CLOCK_SKEW
 
     def payload(self) -> dict[str, Any]:
         """Return it as the body of a POST."""
@@ -69,8 +69,8 @@ class WantedEntry:
         body = {
             "created_with": CREATED_WITH,
             "workspace_id": self.workspace_id,
-            "start": instant_text(self.start),
-            "stop": None if self.stop is None else instant_text(self.stop),
+            "start": format_instant(self.start),
+            "stop": None if self.stop is None else format_instant(self.stop),
             "duration": seconds,
             "description": self.description or None,
             "project_id": self.project_id,
@@ -82,7 +82,7 @@ class WantedEntry:
 
 
 @dataclass(frozen=True)
-class FoundEntry:
+class ExistingTimeEntry:
     """A time entry as Toggl tells of it; times are in UTC."""
 
     entry_id: int
@@ -97,7 +97,7 @@ class FoundEntry:
     is_running: bool
 
     @classmethod
-    def from_http(cls, row: Any) -> FoundEntry:
+    def from_http(cls, row: Any) -> ExistingTimeEntry:
         """Read a time entry of an answer.
 
         :raises MalformedAnswer: it is no object with an id, a workspace and a start.
@@ -126,15 +126,15 @@ class FoundEntry:
             "workspace_id": self.workspace_id,
             "project_id": self.project_id,
             "task_id": self.task_id,
-            "start": instant_text(self.start),
-            "stop": None if self.stop is None else instant_text(self.stop),
+            "start": format_instant(self.start),
+            "stop": None if self.stop is None else format_instant(self.stop),
             "tags": list(self.tags),
             "billable": self.billable,
             "running": self.is_running,
         }
 
 
-def is_that(wanted: WantedEntry, found: FoundEntry) -> bool:
+def is_match(wanted: TimeEntrySpec, found: ExistingTimeEntry) -> bool:
     """Whether an entry can be the one wanted, as far as Toggl tells.
 
     One that was to run may have been stopped since. Whether it is billable may not be as it was said: a plan that
@@ -154,14 +154,14 @@ def is_that(wanted: WantedEntry, found: FoundEntry) -> bool:
     )
 
 
-def find_that(wanted: WantedEntry, rows: Sequence[Any]) -> list[FoundEntry]:
+def find_matches(wanted: TimeEntrySpec, rows: Sequence[Any]) -> list[ExistingTimeEntry]:
     """Return the entries that can be the wanted one: those that run first, then the oldest.
 
     :raises MalformedAnswer: none is, and Toggl gave as many rows as it ever gives, so one may be missing.
     """
     live = [row for row in rows if not (isinstance(row, dict) and row.get("server_deleted_at"))]
-    fitting = [found for found in map(FoundEntry.from_http, live) if is_that(wanted, found)]
-    if not fitting and len(rows) >= MOST_LISTED:
+    fitting = [found for found in map(ExistingTimeEntry.from_http, live) if is_match(wanted, found)]
+    if not fitting and len(rows) >= MAX_LISTED:
         raise MalformedAnswer(
             f"Toggl listed {len(rows)} time entries, and lists no more: the wanted one may be among the others."
         )

@@ -49,7 +49,7 @@ _ADVICE = (
 )
 
 
-def explained(error: PayloadRefused) -> PayloadRefused:
+def explain_refusal(error: PayloadRefused) -> PayloadRefused:
     """Return the refusal with what it means and what to do; addresses in it lose their queries."""
     said = _QUERY.sub(r"\1", error.text)
     advice = _advice(said)
@@ -60,7 +60,7 @@ def explained(error: PayloadRefused) -> PayloadRefused:
     )
 
 
-def explained_denial(error: AccessDenied) -> AccessDenied:
+def explain_denial(error: AccessDenied) -> AccessDenied:
     """Return the denial with what it may mean here, where Toggl does not tell a wrong token from a missing right."""
     said = f" ({error.text.rstrip('.')})" if error.text else ""
     return AccessDenied(
@@ -81,7 +81,7 @@ def is_already_validated(error: PayloadRefused) -> bool:
     return bool(_ALREADY_VALIDATED.search(error.text))
 
 
-def is_no_subscription(text: str) -> bool:
+def is_subscription_missing(text: str) -> bool:
     """Whether it is the subscription that is missing, and not the address."""
     return bool(_NO_SUBSCRIPTION.search(text))
 

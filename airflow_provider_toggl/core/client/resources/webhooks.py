@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_toggl.core.client.resources.subscriptions import ODD_ANSWER, Found, Limits, Wanted, is_as_wanted
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    UNEXPECTED_RESPONSE,
+    Subscription,
+    SubscriptionLimits,
+    SubscriptionSpec,
+    is_match,
+)
 from airflow_provider_toggl.core.client.resources.webhook_errors import (
-    explained,
-    explained_denial,
+    explain_denial,
+    explain_refusal,
     is_already_validated,
     is_description_in_use,
-    is_no_subscription,
+    is_subscription_missing,
 )
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.errors import (
@@ -41,7 +47,7 @@ BASE = "/webhooks/api/v1"
 
 
 @dataclass(frozen=True)
-class LogPage:
+class DeliveryLogPage:
     """A page of the log of what Toggl attempted to deliver.
 
     :param total: how many the whole log has, None where it does not say.
@@ -52,7 +58,7 @@ class LogPage:
     events: tuple[dict[str, Any], ...]
 
 
-class Webhooks:
+class WebhooksClient:
     """The webhooks of a workspace.
 
     :param session: asks; whether Toggl counts these requests is not documented, so they are charged like others of the
@@ -67,7 +73,7 @@ class Webhooks:
         session: TogglSession,
         workspace_id: int,
         *,
-        told: Callable[[list[Found]], None] | None = None,
+        told: Callable[[list[Subscription]], None] | None = None,
         changed: Callable[[int, Mapping[str, Any] | None], None] | None = None,
     ) -> None:
         self.session = session
@@ -75,14 +81,16 @@ class Webhooks:
         self._told = told
         self._changed = changed
 
-    def subscriptions(self) -> list[Found]:
+    def subscriptions(self) -> list[Subscription]:
         """Return the subscriptions that the token can see."""
-        found = [Found.from_http(row) for row in self._list() if not (isinstance(row, dict) and row.get("deleted_at"))]
+        found = [
+            Subscription.from_http(row) for row in self._list() if not (isinstance(row, dict) and row.get("deleted_at"))
+        ]
         if self._told is not None:
             self._told(found)
         return found
 
-    def create(self, wanted: Wanted) -> Found:
+    def create(self, wanted: SubscriptionSpec) -> Subscription:
         """Make a subscription; Toggl posts a signed PING to the callback before it answers.
 
         Where nobody knows whether Toggl made it, the list says so before anything is sent again.
@@ -98,7 +106,7 @@ class Webhooks:
         made = self._find_made(wanted)
         return made or self._create_once(path, wanted)
 
-    def replace(self, subscription_id: int, wanted: Wanted) -> Found:
+    def replace(self, subscription_id: int, wanted: SubscriptionSpec) -> Subscription:
         """Make a subscription what is wanted, its secret too.
 
         :raises PayloadRefused: with what to do about it.
@@ -106,7 +114,7 @@ class Webhooks:
         """
         return self._change("PUT", subscription_id, _payload(wanted))
 
-    def set_enabled(self, subscription_id: int, enabled: bool) -> Found:
+    def set_enabled(self, subscription_id: int, enabled: bool) -> Subscription:
         """Enable or disable a subscription; Toggl posts a PING to the callback of one that is enabled.
 
         :raises PayloadRefused: with what to do about it.
@@ -161,16 +169,18 @@ class Webhooks:
         """Return the actions of each entity that Toggl tells events of."""
         answer = self._ask("GET", f"{BASE}/event_filters").json()
         if not isinstance(answer, dict):
-            raise MalformedAnswer("Toggl's answer is not the object of event filters that was asked for. " + ODD_ANSWER)
+            raise MalformedAnswer(
+                "Toggl's answer is not the object of event filters that was asked for. " + UNEXPECTED_RESPONSE
+            )
         return {entity: tuple(map(str, actions or ())) for entity, actions in answer.items()}
 
-    def limits(self) -> Limits:
+    def limits(self) -> SubscriptionLimits:
         """Return what the workspace's plan allows; what is missing or makes no sense is taken for not limited."""
         answer = self._ask("GET", self._path("limits")).json()
         answer = answer if isinstance(answer, dict) else {}
-        return Limits(*(_positive(answer.get(name)) for name in ("max_webhooks", "max_events_per_webhook")))
+        return SubscriptionLimits(*(_positive(answer.get(name)) for name in ("max_webhooks", "max_events_per_webhook")))
 
-    def find_log_page(self, subscription_id: int, offset: int) -> LogPage | None:
+    def find_log_page(self, subscription_id: int, offset: int) -> DeliveryLogPage | None:
         """Return what Toggl attempted to deliver in the last week, from so many on; None where it serves no such log.
 
         Toggl's documents no longer list this address.
@@ -182,15 +192,15 @@ class Webhooks:
                 "GET", self._path("subscriptions", subscription_id, "events"), params={"offset": offset}
             ).json()
         except (NotFound, Gone, PayloadRefused) as error:
-            if is_no_subscription(error.text):
+            if is_subscription_missing(error.text):
                 raise
             log.debug("%s", error)
             return None
         if not isinstance(answer, dict) or not isinstance(answer.get("events") or [], list):
-            raise MalformedAnswer("Toggl's answer is not the log of events that was asked for. " + ODD_ANSWER)
+            raise MalformedAnswer("Toggl's answer is not the log of events that was asked for. " + UNEXPECTED_RESPONSE)
         total = answer.get("total")
         events = tuple(row for row in answer.get("events") or () if isinstance(row, dict))
-        return LogPage(total if isinstance(total, int) else None, events)
+        return DeliveryLogPage(total if isinstance(total, int) else None, events)
 
     def own_user_id(self) -> int | None:
         """Return whose token it is."""
@@ -198,20 +208,20 @@ class Webhooks:
         number = me.get("id") if isinstance(me, dict) else None
         return number if isinstance(number, int) else None
 
-    def _change(self, method: str, subscription_id: int, payload: dict[str, Any]) -> Found:
+    def _change(self, method: str, subscription_id: int, payload: dict[str, Any]) -> Subscription:
         """Change a subscription and return it; one that the answer does not have is looked for in the list."""
         path, what = self._path("subscriptions", subscription_id), f"Changing subscription {subscription_id}"
         answer = self._ask(method, path, payload)
         try:
             row = answer.json()
-            found = Found.from_http(row)
+            found = Subscription.from_http(row)
         except MalformedAnswer as error:
             log.info("%s The list will tell what the subscription is now.", error)
             rows = {one.get("subscription_id"): one for one in self._list() if isinstance(one, dict)}
             row = rows.get(subscription_id)
             if row is None:
                 raise
-            found = Found.from_http(row)
+            found = Subscription.from_http(row)
         self._saw(found)
         check_applied(what, {"subscription_id": subscription_id, **payload}, row)
         return found
@@ -228,15 +238,15 @@ class Webhooks:
         rows = self._ask("GET", self._path("subscriptions")).json()
         if not isinstance(rows, list):
             raise MalformedAnswer(
-                "Toggl's answer is not the list of webhook subscriptions that was asked for. " + ODD_ANSWER
+                "Toggl's answer is not the list of webhook subscriptions that was asked for. " + UNEXPECTED_RESPONSE
             )
         return rows
 
-    def _create_once(self, path: str, wanted: Wanted) -> Found:
+    def _create_once(self, path: str, wanted: SubscriptionSpec) -> Subscription:
         payload = _payload(wanted)
         try:
             row = self._ask("POST", path, payload, idempotent=False).json()
-            found = Found.from_http(row)
+            found = Subscription.from_http(row)
         except PayloadRefused as error:
             # A first request that was cut off, or another process, may have made it meanwhile.
             made = self._find_made(wanted) if is_description_in_use(error) else None
@@ -247,15 +257,15 @@ class Webhooks:
         check_applied(f"Creating subscription {found.subscription_id}", payload, row)
         return found
 
-    def _saw(self, found: Found) -> None:
+    def _saw(self, found: Subscription) -> None:
         self._report(found.subscription_id, found.as_dict())
 
     def _report(self, subscription_id: int, fields: Mapping[str, Any] | None) -> None:
         if self._changed is not None:
             self._changed(subscription_id, fields)
 
-    def _find_made(self, wanted: Wanted) -> Found | None:
-        return next((one for one in self.subscriptions() if is_as_wanted(wanted, one)), None)
+    def _find_made(self, wanted: SubscriptionSpec) -> Subscription | None:
+        return next((one for one in self.subscriptions() if is_match(wanted, one)), None)
 
     def _path(self, name: str, *parts: object) -> str:
         return "/".join((BASE, name, str(self.workspace_id), *map(str, parts)))
@@ -268,17 +278,17 @@ class Webhooks:
         *,
         params: dict[str, Any] | None = None,
         idempotent: bool = True,
-    ) -> Answer:
+    ) -> TogglResponse:
         """Ask; most of these requests have the same effect when they are sent twice."""
         try:
             return self.session.request(method, path, params=params, payload=payload, idempotent=idempotent)
         except PayloadRefused as error:
-            raise explained(error) from None
+            raise explain_refusal(error) from None
         except AccessDenied as error:
-            raise explained_denial(error) from None
+            raise explain_denial(error) from None
 
 
-def _payload(wanted: Wanted) -> dict[str, Any]:
+def _payload(wanted: SubscriptionSpec) -> dict[str, Any]:
     return {
         "description": wanted.description,
         "enabled": wanted.enabled,
@@ -288,7 +298,7 @@ def _payload(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _shows_deleted(answer: Answer, subscription_id: int) -> bool:
+def _shows_deleted(answer: TogglResponse, subscription_id: int) -> bool:
     """Whether an answer is the subscription with the time of its deletion."""
     try:
         row = answer.json()

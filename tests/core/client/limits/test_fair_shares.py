@@ -23,8 +23,8 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
     may_take,
 )
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.quota import Told
-from airflow_provider_toggl.core.client.limits.state import HostBook, Refusal, Turn, Wait, Yield
+from airflow_provider_toggl.core.client.limits.quota import QuotaReading
+from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent, Wait
 from airflow_provider_toggl.sandbox.server import start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -88,27 +88,27 @@ class Window:
     """A lane of Toggl's, and a book that asks for turns on it at a time that is told."""
 
     def __init__(self, total: int, length: float = 3600.0, path: Path | None = None) -> None:
-        self.book = HostBook(path, "t")
+        self.book = RateLimitState(path, "t")
         self.total, self.length = total, length
         self.left, self.resets_at = total, 0.0
 
     def ask(
         self, name: str | None, now: float, *, wanted: int | None = None, reserve: int = 0
-    ) -> Turn | Refusal | Yield:
+    ) -> Permit | QuotaSpent | ShareSpent:
         claimant = Claimant(name, wanted) if name is not None else None
-        outcome: Turn | Refusal | Yield | Wait = Wait(0.0, 0)
+        outcome: Permit | QuotaSpent | ShareSpent | Wait = Wait(0.0, 0)
         while isinstance(outcome, Wait):
             now += outcome.seconds
-            outcome = self.book.ask_turn(
+            outcome = self.book.acquire(
                 LANE, pace=FAST, reserve=reserve, now=now, ticket=outcome.ticket, claimant=claimant
             )
-        if isinstance(outcome, Turn):
+        if isinstance(outcome, Permit):
             if now >= self.resets_at:
                 self.left, self.resets_at = self.total, now + self.length
             self.left -= 1
             assert self.left >= 0, "the quota was overdrawn"
             self.book.depart(outcome, lambda: now)
-            self.book.settle(outcome, LANE, Told(self.left, float(int(self.resets_at - now) + 1)), now)
+            self.book.settle(outcome, LANE, QuotaReading(self.left, float(int(self.resets_at - now) + 1)), now)
         return outcome
 
 
@@ -119,7 +119,7 @@ def take_all(window: Window, names: list[str], now: float, *, step: float = 0.01
         got = 0
         for name in names:
             now += step
-            if isinstance(window.ask(name, now), Turn):
+            if isinstance(window.ask(name, now), Permit):
                 had[name] += 1
                 got += 1
         if not got:
@@ -141,15 +141,15 @@ def test_after_a_window_in_which_all_were_seen_each_gets_its_share_of_the_next(
     wanting = True
     while wanting:
         outcomes = [window.ask(name, now := now + 0.1, reserve=reserve) for name in names]
-        wanting = any(not isinstance(outcome, Refusal) for outcome in outcomes)
+        wanting = any(not isinstance(outcome, QuotaSpent) for outcome in outcomes)
     # The first to come back after the reset takes what it can at once.
     now, had = window.resets_at + 2, Counter[str]()
     for name in sorted(names, key=lambda name: name != greedy):
-        while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Turn):
+        while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Permit):
             had[name] += 1
     for _ in names:
         for name in names:
-            while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Turn):
+            while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Permit):
                 had[name] += 1
     assert sum(had.values()) == total - min(reserve, total - 1)
     shares = [had[name] for name in names]
@@ -173,7 +173,7 @@ def test_who_died_leaves_its_share_after_a_time() -> None:
     for name in ("one", "dead"):
         window.ask(name, T)
     assert take_all(window, ["one"], T + 1)["one"] == 14
-    assert isinstance(window.ask("one", T + ACTIVE_SECONDS - 1), Yield)
+    assert isinstance(window.ask("one", T + ACTIVE_SECONDS - 1), ShareSpent)
     assert take_all(window, ["one"], T + ACTIVE_SECONDS + 1)["one"] == 14
 
 
@@ -197,7 +197,7 @@ def test_one_that_wants_only_one_more_is_not_kept_a_whole_share() -> None:
     window = Window(30)
     window.ask("list", T, wanted=2)
     assert take_all(window, ["entries"], T + 1)["entries"] == 28
-    assert isinstance(window.ask("list", T + 2, wanted=1), Turn)
+    assert isinstance(window.ask("list", T + 2, wanted=1), Permit)
 
 
 def test_a_few_requests_of_nobody_in_particular_go_first_and_are_counted() -> None:
@@ -205,7 +205,7 @@ def test_a_few_requests_of_nobody_in_particular_go_first_and_are_counted() -> No
     for name in ("one", "other"):
         window.ask(name, T)
     assert take_all(window, ["one"], T + 1)["one"] == 4
-    assert isinstance(window.ask(None, T + 2), Turn)
+    assert isinstance(window.ask(None, T + 2), Permit)
     assert window.book.taken(LANE, T + 2) == 7
 
 
@@ -214,22 +214,22 @@ def test_who_yields_is_told_to_look_again_when_the_others_can_be_done_and_before
     for name in ("one", "other"):
         window.ask(name, T)
     take_all(window, ["one"], T + 1)
-    outcome = window.book.ask_turn(LANE, pace=Pace(1.0), reserve=0, now=T + 2, claimant=Claimant("one"))
-    assert isinstance(outcome, Yield)
+    outcome = window.book.acquire(LANE, pace=Pace(1.0), reserve=0, now=T + 2, claimant=Claimant("one"))
+    assert isinstance(outcome, ShareSpent)
     assert outcome.back_at == pytest.approx(T + 2 + 14 * Pace(1.0).interval)
     near = window.resets_at - 3
     window.ask("other", near - 1)
-    outcome = window.book.ask_turn(LANE, pace=Pace(1.0), reserve=0, now=near, claimant=Claimant("one"))
-    assert isinstance(outcome, Yield | Turn)
-    assert isinstance(outcome, Turn) or outcome.back_at <= window.resets_at + 2
+    outcome = window.book.acquire(LANE, pace=Pace(1.0), reserve=0, now=near, claimant=Claimant("one"))
+    assert isinstance(outcome, ShareSpent | Permit)
+    assert isinstance(outcome, Permit) or outcome.back_at <= window.resets_at + 2
 
 
 def test_what_was_claimed_of_a_workspace_is_claimed_of_its_organization() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     for now in (T, T + 1):
-        turn = book.ask_turn("workspace:7", pace=FAST, reserve=0, now=now, claimant=Claimant(str(now)))
-        assert isinstance(turn, Turn)
-        book.settle(turn, "workspace:7", Told(3, 100.0), now)
+        turn = book.acquire("workspace:7", pace=FAST, reserve=0, now=now, claimant=Claimant(str(now)))
+        assert isinstance(turn, Permit)
+        book.settle(turn, "workspace:7", QuotaReading(3, 100.0), now)
     book.learn_organization(7, 3)
     assert book.taken("organization:3", T + 2) == 2
 

@@ -8,7 +8,7 @@ from airflow_provider_toggl.core.client.limits.leaky_bucket import (
     LOOK_EVERY,
     MARGIN,
     MOST_CARE,
-    Mark,
+    BucketState,
     Pace,
     depart,
     hold_back,
@@ -22,14 +22,14 @@ ONE = Pace(1.0)
 T = 1_780_000_000.0
 
 
-def sent(*, taken: float = 0.0, left: float = 0.0, answered: float | None = None, pace: Pace = ONE) -> Mark:
+def sent(*, taken: float = 0.0, left: float = 0.0, answered: float | None = None, pace: Pace = ONE) -> BucketState:
     """A request's mark; times count from T."""
-    mark = depart(take_turn(Mark(), pace, T + taken), T + left)
+    mark = depart(take_turn(BucketState(), pace, T + taken), T + left)
     return mark if answered is None else settle(mark, T + answered)
 
 
 def test_the_first_request_leaves_at_once():
-    assert wait_for_turn(Mark(), ONE, T) == 0.0
+    assert wait_for_turn(BucketState(), ONE, T) == 0.0
 
 
 def test_the_next_request_waits_a_little_more_than_the_rate_says():
@@ -46,12 +46,12 @@ def test_the_interval_counts_from_when_the_request_left_and_not_from_its_turn():
 
 
 def test_nobody_goes_while_a_request_is_still_opening_its_connection():
-    mark = take_turn(Mark(), ONE, T)
+    mark = take_turn(BucketState(), ONE, T)
     assert wait_for_turn(mark, ONE, T + 5.0) == LOOK_EVERY
 
 
 def test_a_request_that_never_leaves_does_not_block_for_ever():
-    mark = take_turn(Mark(), ONE, T)
+    mark = take_turn(BucketState(), ONE, T)
     assert wait_for_turn(mark, ONE, T + LONGEST_DEPARTURE + 2.0) == 0.0
 
 
@@ -70,7 +70,7 @@ def test_late_answers_cost_only_so_much_at_once():
 
 @pytest.mark.parametrize("late", [0.0, 0.05, 0.3, 0.9, 5.0])
 def test_whenever_answers_come_94_percent_of_the_rate_are_left(late: float):
-    mark, now, turns, left_at = Mark(), T, 0, T
+    mark, now, turns, left_at = BucketState(), T, 0, T
     while now < T + 600:
         if mark.left_at is not None and mark.answered_at is None and now >= left_at + late:
             mark = settle(mark, left_at + late)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.client.limits.quota import (
     Lane,
-    Told,
+    QuotaReading,
     close,
     current,
     estimate,
@@ -58,16 +58,16 @@ def test_a_window_that_is_not_over_stays_as_it_is():
 
 
 def test_the_first_answer_of_a_window_tells_its_size():
-    assert learn(Lane(), Told(29, 3600.0), overtaken=False, now=0.0).total == 30
+    assert learn(Lane(), QuotaReading(29, 3600.0), overtaken=False, now=0.0).total == 30
 
 
 def test_answers_that_overtake_each_other_keep_the_lower_number():
-    lane = learn(Lane(30, 20, 3600.0), Told(22, 3000.0), overtaken=True, now=10.0)
+    lane = learn(Lane(30, 20, 3600.0), QuotaReading(22, 3000.0), overtaken=True, now=10.0)
     assert lane.remaining == 20
 
 
 def test_an_answer_that_none_overtook_is_believed_also_when_it_rises():
-    lane = learn(Lane(30, 5, 3600.0), Told(9, 3000.0), overtaken=False, now=10.0)
+    lane = learn(Lane(30, 5, 3600.0), QuotaReading(9, 3000.0), overtaken=False, now=10.0)
     assert lane.remaining == 9
 
 
@@ -96,7 +96,7 @@ def test_an_estimate_that_fits_waits_for_nothing():
     resets=st.floats(0, 3600),
 )
 def test_a_charge_is_never_granted_beyond_what_was_told(remaining, in_flight, reserve, resets):
-    lane = learn(Lane(), Told(remaining, resets), overtaken=False, now=0.0)
+    lane = learn(Lane(), QuotaReading(remaining, resets), overtaken=False, now=0.0)
     can = spare(lane, in_flight, reserve)
     assert can is not None
     assert can <= max(0, remaining) - in_flight

@@ -14,16 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import LONGEST_DEPARTURE, LOOK_EVERY, Pace
-from airflow_provider_toggl.core.client.limits.quota import Lane, Told
+from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 from airflow_provider_toggl.core.client.limits.state import (
     LATE_SECONDS,
     LEASE_SECONDS,
     PROBE_SECONDS,
-    HostBook,
-    Refusal,
-    Turn,
+    Permit,
+    QuotaSpent,
+    RateLimitState,
     Wait,
-    token_digest,
+    hash_token,
 )
 from airflow_provider_toggl.sandbox.gate import Gate
 from airflow_provider_toggl.sandbox.server import start_sandbox
@@ -36,211 +36,211 @@ SLOW = Pace(1.0)
 
 
 def ask(
-    book: HostBook, now: float, *, lane: str = LANE, reserve: int = 0, pace: Pace = FAST, ticket: int = 0
-) -> Turn | Wait | Refusal:
-    return book.ask_turn(lane, pace=pace, reserve=reserve, now=now, ticket=ticket)
+    book: RateLimitState, now: float, *, lane: str = LANE, reserve: int = 0, pace: Pace = FAST, ticket: int = 0
+) -> Permit | Wait | QuotaSpent:
+    return book.acquire(lane, pace=pace, reserve=reserve, now=now, ticket=ticket)
 
 
-def take(book: HostBook, now: float, **options: object) -> Turn:
+def take(book: RateLimitState, now: float, **options: object) -> Permit:
     """Take a turn that must be there, and let its request leave."""
     turn = ask(book, now, **options)  # type: ignore[arg-type]
-    assert isinstance(turn, Turn)
+    assert isinstance(turn, Permit)
     book.depart(turn, lambda: now)
     return turn
 
 
-def spend(book: HostBook, now: float, told: Told | None, *, lane: str = LANE) -> None:
+def spend(book: RateLimitState, now: float, told: QuotaReading | None, *, lane: str = LANE) -> None:
     """Send one request that is answered at once."""
     book.settle(take(book, now, lane=lane), lane, told, now)
 
 
 @pytest.fixture(params=["one object", "two objects of one file"])
-def books(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[HostBook, HostBook]:
+def books(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RateLimitState, RateLimitState]:
     """Two views of one book."""
     path = tmp_path / "quota.sqlite"
-    one = HostBook(path, "t")
-    return one, one if request.param == "one object" else HostBook(path, "t")
+    one = RateLimitState(path, "t")
+    return one, one if request.param == "one object" else RateLimitState(path, "t")
 
 
-def test_what_one_learned_the_other_knows(books: tuple[HostBook, HostBook]) -> None:
+def test_what_one_learned_the_other_knows(books: tuple[RateLimitState, RateLimitState]) -> None:
     one, other = books
-    spend(one, T, Told(7, 100.0))
+    spend(one, T, QuotaReading(7, 100.0))
     assert other.lane(LANE, T).remaining == 7
 
 
-def test_the_turn_of_one_is_not_the_others(books: tuple[HostBook, HostBook]) -> None:
+def test_the_turn_of_one_is_not_the_others(books: tuple[RateLimitState, RateLimitState]) -> None:
     one, other = books
     spend(one, T, None)
     waiting = ask(other, T + 0.5, pace=Pace(1.0))
     assert isinstance(waiting, Wait)
-    assert isinstance(ask(other, T + 0.5 + waiting.seconds, pace=Pace(1.0), ticket=waiting.ticket), Turn)
+    assert isinstance(ask(other, T + 0.5 + waiting.seconds, pace=Pace(1.0), ticket=waiting.ticket), Permit)
 
 
-def test_a_request_under_way_is_not_spare(books: tuple[HostBook, HostBook]) -> None:
+def test_a_request_under_way_is_not_spare(books: tuple[RateLimitState, RateLimitState]) -> None:
     one, other = books
-    spend(one, T, Told(2, 100.0))
+    spend(one, T, QuotaReading(2, 100.0))
     take(one, T + 1)
     take(one, T + 2)
-    assert isinstance(ask(other, T + 3), Refusal)
+    assert isinstance(ask(other, T + 3), QuotaSpent)
 
 
 def test_a_refusal_says_when_the_lane_resets() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(0, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(0, 100.0))
     refusal = ask(book, T + 1)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, QuotaSpent)
     assert T + 100 < refusal.resets_at < T + 102
 
 
 def test_two_tokens_share_neither_pace_nor_quota(tmp_path: Path) -> None:
-    one, other = (HostBook(tmp_path / "quota.sqlite", token) for token in "ab")
-    spend(one, T, Told(0, 100.0))
+    one, other = (RateLimitState(tmp_path / "quota.sqlite", token) for token in "ab")
+    spend(one, T, QuotaReading(0, 100.0))
     one.hold_back(60.0, T)
     one.learn_organization(7, 3)
-    assert isinstance(ask(other, T), Turn)
+    assert isinstance(ask(other, T), Permit)
     assert other.organizations() == {}
 
 
 def test_a_token_cannot_be_found_in_the_file(tmp_path: Path) -> None:
     token = "1971800d4d82861d8f2c1651fea4d212"
-    book = HostBook(tmp_path / "quota.sqlite", token_digest("https://api.track.toggl.com", token))
-    spend(book, T, Told(3, 100.0))
+    book = RateLimitState(tmp_path / "quota.sqlite", hash_token("https://api.track.toggl.com", token))
+    spend(book, T, QuotaReading(3, 100.0))
     assert token.encode() not in (tmp_path / "quota.sqlite").read_bytes()
 
 
 def test_one_token_at_two_addresses_is_two() -> None:
-    assert token_digest("https://one", "t") != token_digest("https://other", "t")
+    assert hash_token("https://one", "t") != hash_token("https://other", "t")
 
 
 def test_a_lease_of_a_process_that_died_expires() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(1, 3600.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(1, 3600.0))
     take(book, T + 1)
-    assert isinstance(ask(book, T + 2), Refusal)
-    assert isinstance(ask(book, T + 3 + LEASE_SECONDS), Turn)
+    assert isinstance(ask(book, T + 2), QuotaSpent)
+    assert isinstance(ask(book, T + 3 + LEASE_SECONDS), Permit)
 
 
 def test_a_process_that_died_before_its_request_left_gives_the_turn_back() -> None:
-    book = HostBook(None, "t")
-    assert isinstance(ask(book, T), Turn)
+    book = RateLimitState(None, "t")
+    assert isinstance(ask(book, T), Permit)
     assert isinstance(ask(book, T + 5), Wait)
-    assert isinstance(ask(book, T + LONGEST_DEPARTURE + 1), Turn)
+    assert isinstance(ask(book, T + LONGEST_DEPARTURE + 1), Permit)
 
 
 def test_a_turn_that_was_lost_moves_nothing_when_it_comes_back() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     late = ask(book, T)
-    assert isinstance(late, Turn)
+    assert isinstance(late, Permit)
     take(book, T + 20, pace=Pace(1.0))
     book.depart(late, lambda: T + 20.9)
     book.settle(late, LANE, None, T + 20.9)
-    assert isinstance(ask(book, T + 21.6, pace=Pace(1.0)), Turn)
+    assert isinstance(ask(book, T + 21.6, pace=Pace(1.0)), Permit)
 
 
 def test_until_the_first_answer_told_something_requests_go_one_by_one() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     first = take(book, T)
     assert isinstance(ask(book, T + 1), Wait)
-    book.settle(first, LANE, Told(0, 100.0), T + 2)
-    assert isinstance(ask(book, T + 3), Refusal)
+    book.settle(first, LANE, QuotaReading(0, 100.0), T + 2)
+    assert isinstance(ask(book, T + 3), QuotaSpent)
 
 
 def test_when_answers_tell_nothing_requests_do_not_wait_for_each_other() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     take(book, T + 1)
-    assert isinstance(ask(book, T + 2), Turn)
+    assert isinstance(ask(book, T + 2), Permit)
 
 
 def test_a_first_answer_that_never_comes_is_not_waited_for_for_ever() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     take(book, T)
-    assert isinstance(ask(book, T + PROBE_SECONDS + 1), Turn)
+    assert isinstance(ask(book, T + PROBE_SECONDS + 1), Permit)
 
 
 def test_after_a_reset_one_request_looks_how_large_the_window_is() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(0, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(0, 100.0))
     first = take(book, T + 101)
     assert isinstance(ask(book, T + 102), Wait)
     # A sliding window gave only one back.
-    book.settle(first, LANE, Told(0, 30.0), T + 103)
-    assert isinstance(ask(book, T + 104), Refusal)
+    book.settle(first, LANE, QuotaReading(0, 30.0), T + 103)
+    assert isinstance(ask(book, T + 104), QuotaSpent)
 
 
 def test_an_answer_that_another_overtook_does_not_raise_what_is_left() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(10, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(10, 100.0))
     one, other = take(book, T + 1), take(book, T + 2)
     # Toggl counted the first one first, but the second answer came first.
-    book.settle(other, LANE, Told(8, 98.0), T + 3)
-    book.settle(one, LANE, Told(9, 98.0), T + 4)
+    book.settle(other, LANE, QuotaReading(8, 98.0), T + 3)
+    book.settle(one, LANE, QuotaReading(9, 98.0), T + 4)
     assert book.lane(LANE, T + 4).remaining == 8
 
 
 def test_an_answer_that_none_overtook_may_raise_what_is_left() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(3, 100.0))
-    spend(book, T + 1, Told(9, 99.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(3, 100.0))
+    spend(book, T + 1, QuotaReading(9, 99.0))
     assert book.lane(LANE, T + 1).remaining == 9
 
 
 def test_a_request_that_nobody_knows_the_end_of_counts() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(9, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(9, 100.0))
     spend(book, T + 1, None)
     assert book.lane(LANE, T + 1).remaining == 8
 
 
 def test_what_was_asked_for_does_not_raise_what_newer_headers_told() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(8, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(8, 100.0))
     book.set_lane(LANE, Lane(30, 10, T + 101), T + 1)
     assert book.lane(LANE, T + 1) == Lane(30, 8, T + 101)
 
 
 def test_what_was_asked_for_of_a_new_window_is_believed() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(8, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(8, 100.0))
     book.set_lane(LANE, Lane(30, 30, T + 3700), T + 101)
     assert book.lane(LANE, T + 101).remaining == 30
 
 
 def test_a_closed_lane_stays_closed_when_a_late_answer_tells_of_more() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(2, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(2, 100.0))
     one, other = take(book, T + 1), take(book, T + 2)
     book.settle(other, LANE, None, T + 3)
     book.close_lane(LANE, 97.0, T + 3)
-    book.settle(one, LANE, Told(1, 97.0), T + 4)
-    assert isinstance(ask(book, T + 5), Refusal)
+    book.settle(one, LANE, QuotaReading(1, 97.0), T + 4)
+    assert isinstance(ask(book, T + 5), QuotaSpent)
 
 
 def test_a_workspace_counts_in_its_organization_also_for_who_has_not_heard_of_it() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(2, 100.0), lane="workspace:7")
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(2, 100.0), lane="workspace:7")
     take(book, T + 1, lane="workspace:7")
     book.learn_organization(7, 3)
     take(book, T + 2, lane="organization:3")
-    assert isinstance(ask(book, T + 3, lane="workspace:7"), Refusal)
+    assert isinstance(ask(book, T + 3, lane="workspace:7"), QuotaSpent)
     assert book.lane("workspace:7", T + 3) == book.lane("organization:3", T + 3)
 
 
 def test_a_clock_that_was_turned_back_closes_nothing() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(0, 3600.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(0, 3600.0))
     take(book, T + 4000)
     book.hold_back(60.0, T + 4000)
-    assert isinstance(ask(book, T - 86_400), Turn)
+    assert isinstance(ask(book, T - 86_400), Permit)
 
 
 def test_a_clock_that_steps_back_a_little_does_not_open_the_bucket() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     assert isinstance(ask(book, T - 0.5, pace=Pace(1.0)), Wait)
 
 
-def test_a_session_that_was_told_to_wait_holds_all_back(books: tuple[HostBook, HostBook]) -> None:
+def test_a_session_that_was_told_to_wait_holds_all_back(books: tuple[RateLimitState, RateLimitState]) -> None:
     one, other = books
     spend(one, T, None)
     one.hold_back(60.0, T)
@@ -249,7 +249,7 @@ def test_a_session_that_was_told_to_wait_holds_all_back(books: tuple[HostBook, H
     assert waiting.seconds == pytest.approx(50.0)
 
 
-def wait(book: HostBook, now: float, **options: object) -> Wait:
+def wait(book: RateLimitState, now: float, **options: object) -> Wait:
     """Ask for a turn that must not be there yet."""
     waiting = ask(book, now, pace=SLOW, **options)  # type: ignore[arg-type]
     assert isinstance(waiting, Wait)
@@ -257,18 +257,18 @@ def wait(book: HostBook, now: float, **options: object) -> Wait:
 
 
 def test_who_came_first_goes_first() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     one, other = wait(book, T + 0.1), wait(book, T + 0.2)
     # Both and a newcomer ask at the moment when there is room.
     now = T + 0.1 + one.seconds
     wait(book, now)
     wait(book, now, ticket=other.ticket)
-    assert isinstance(ask(book, now, pace=SLOW, ticket=one.ticket), Turn)
+    assert isinstance(ask(book, now, pace=SLOW, ticket=one.ticket), Permit)
 
 
 def test_the_further_back_in_the_line_the_longer_is_the_sleep() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     sleeps = [wait(book, T).seconds for _ in range(5)]
     assert sleeps[1] - sleeps[0] == pytest.approx(LOOK_EVERY)
@@ -276,27 +276,27 @@ def test_the_further_back_in_the_line_the_longer_is_the_sleep() -> None:
 
 
 def test_when_the_first_in_line_oversleeps_the_second_goes_and_the_first_is_next() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     one, other, third = wait(book, T), wait(book, T), wait(book, T)
     now = T + other.seconds + 0.001
-    assert isinstance(ask(book, now, pace=SLOW, ticket=other.ticket), Turn)
+    assert isinstance(ask(book, now, pace=SLOW, ticket=other.ticket), Permit)
     again = wait(book, now + 0.1, ticket=one.ticket)
     assert again.ticket == one.ticket
     assert again.seconds < third.seconds
 
 
 def test_a_turn_that_nobody_is_awake_for_is_taken_by_who_asks() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     first = wait(book, T)
     wait(book, T)
     # Both in the line died.
-    assert isinstance(ask(book, T + first.seconds + 0.1, pace=SLOW), Turn)
+    assert isinstance(ask(book, T + first.seconds + 0.1, pace=SLOW), Permit)
 
 
 def test_who_died_in_the_line_makes_others_wait_no_longer() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     first = wait(book, T)
     later = T + first.seconds + LATE_SECONDS + 0.1
@@ -305,27 +305,27 @@ def test_who_died_in_the_line_makes_others_wait_no_longer() -> None:
 
 
 def test_who_is_refused_for_quota_leaves_the_line() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(1, 100.0))
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(1, 100.0))
     one = wait(book, T)
     book.close_lane(LANE, 100.0, T)
-    assert isinstance(ask(book, T + one.seconds, pace=SLOW, ticket=one.ticket), Refusal)
-    assert isinstance(ask(book, T + one.seconds, lane="user", pace=SLOW), Turn)
+    assert isinstance(ask(book, T + one.seconds, pace=SLOW, ticket=one.ticket), QuotaSpent)
+    assert isinstance(ask(book, T + one.seconds, lane="user", pace=SLOW), Permit)
 
 
 def test_a_line_from_before_the_clock_was_turned_back_holds_nobody_up() -> None:
-    book = HostBook(None, "t")
+    book = RateLimitState(None, "t")
     spend(book, T, None)
     ask(book, T, pace=Pace(0.01))
-    assert isinstance(ask(book, T - 86_400), Turn)
+    assert isinstance(ask(book, T - 86_400), Permit)
 
 
 @dataclass
 class Client:
     """One process: it asks for a turn, Toggl counts its request, and the answer comes back, with time between."""
 
-    turn: Turn | None = None
-    told: Told | None = None
+    turn: Permit | None = None
+    told: QuotaReading | None = None
     since: float = 0.0
     ticket: int = 0
 
@@ -338,7 +338,7 @@ class Host:
         self.settings = Settings(organization_quota=total, quota_window_seconds=5)
         self.settings.update({"quota_kind": kind})
         self.gate = Gate(self.settings, lambda: self.now)
-        self.book = HostBook(None, "t")
+        self.book = RateLimitState(None, "t")
         self.clients = [Client() for _ in range(clients)]
         self.counted = 0
 
@@ -354,16 +354,16 @@ class Host:
 
     def advance(self, client: Client) -> None:
         if client.turn is None:
-            turn = self.book.ask_turn(LANE, pace=FAST, reserve=0, now=self.now, ticket=client.ticket)
+            turn = self.book.acquire(LANE, pace=FAST, reserve=0, now=self.now, ticket=client.ticket)
             client.ticket = turn.ticket if isinstance(turn, Wait) else 0
-            if isinstance(turn, Turn):
+            if isinstance(turn, Permit):
                 self.book.depart(turn, lambda: self.now)
                 client.turn, client.told, client.since = turn, None, self.now
         elif client.told is None:
             admitted, state = self.gate.charge("organization", 3)
             assert admitted
             self.counted += 1
-            client.told = Told(state.remaining, float(state.resets_in_seconds))
+            client.told = QuotaReading(state.remaining, float(state.resets_in_seconds))
         else:
             self.book.settle(client.turn, LANE, client.told, self.now)
             client.turn = None
@@ -467,7 +467,7 @@ def test_eight_processes_at_once_spend_a_quota_and_not_one_request_more(kind: st
 
 
 def test_a_reset_is_told_in_whole_seconds_and_asked_for_after_it() -> None:
-    book = HostBook(None, "t")
-    spend(book, T, Told(0, math.ceil(99.2)))
-    assert isinstance(ask(book, T + 100.2), Refusal)
-    assert isinstance(ask(book, T + 100.6), Turn)
+    book = RateLimitState(None, "t")
+    spend(book, T, QuotaReading(0, math.ceil(99.2)))
+    assert isinstance(ask(book, T + 100.2), QuotaSpent)
+    assert isinstance(ask(book, T + 100.6), Permit)

@@ -13,7 +13,7 @@ import pytest
 from support.disks import small_disk
 from support.pulls import unprivileged
 
-from airflow_provider_toggl.core.client.limits.state_file import BookFile
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
 
 
 @pytest.fixture
@@ -21,24 +21,24 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "toggl" / "quota.sqlite"
 
 
-def write(book: BookFile, workspace: int = 7) -> None:
+def write(book: StateFile, workspace: int = 7) -> None:
     with book.transaction() as db:
         db.execute("INSERT OR REPLACE INTO workspace VALUES ('t', ?, 3)", (workspace,))
 
 
-def read(book: BookFile) -> list[int]:
+def read(book: StateFile) -> list[int]:
     with book.transaction() as db:
         return [row[0] for row in db.execute("SELECT workspace_id FROM workspace ORDER BY 1")]
 
 
 def test_the_file_is_made_with_its_folder_and_is_nobody_else_s(path: Path) -> None:
-    write(BookFile(path))
-    assert read(BookFile(path)) == [7]
+    write(StateFile(path))
+    assert read(StateFile(path)) == [7]
     assert path.stat().st_mode & 0o077 == 0
 
 
 def test_what_an_error_interrupted_is_not_kept(path: Path) -> None:
-    book = BookFile(path)
+    book = StateFile(path)
 
     def fail() -> None:
         with book.transaction() as db:
@@ -69,7 +69,7 @@ def cut_off(path: Path) -> None:
 def test_a_damaged_file_is_begun_anew_with_a_warning(
     path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    book = BookFile(path)
+    book = StateFile(path)
     with book.transaction() as db:
         db.executemany("INSERT OR REPLACE INTO workspace VALUES ('t', ?, 3)", [(number,) for number in range(2000)])
     damage(path)
@@ -82,8 +82,8 @@ def test_a_damaged_file_is_begun_anew_with_a_warning(
 def test_an_empty_file_is_a_new_book(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
-    write(BookFile(path))
-    assert read(BookFile(path)) == [7]
+    write(StateFile(path))
+    assert read(StateFile(path)) == [7]
 
 
 @pytest.mark.parametrize("place", ["a file for a folder", "a folder for a file"])
@@ -96,12 +96,12 @@ def test_where_no_file_can_be_the_book_is_this_process_s_alone(
     else:
         path.mkdir(parents=True)
     with caplog.at_level(logging.WARNING):
-        book = BookFile(path)
+        book = StateFile(path)
     assert "cannot be written" in caplog.text
     assert book.path is None
     write(book)
     assert read(book) == [7]
-    assert read(BookFile(None)) == []
+    assert read(StateFile(None)) == []
 
 
 def test_a_folder_that_cannot_be_written_has_no_room_for_the_journal() -> None:
@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_has_no_room_for_the_journal() -> None:
         path.chmod(0o666)
         Path(folder).chmod(0o555)
         with unprivileged():
-            assert BookFile(path).path is None
+            assert StateFile(path).path is None
         Path(folder).chmod(0o700)
 
 
@@ -122,13 +122,13 @@ def test_a_file_of_another_version_keeps_what_is_its_own(path: Path) -> None:
         db.execute("CREATE TABLE pace (token TEXT)")
         db.execute("INSERT INTO pace VALUES ('t')")
     db.close()
-    write(BookFile(path))
-    with BookFile(path).transaction() as kept:
+    write(StateFile(path))
+    with StateFile(path).transaction() as kept:
         assert kept.execute("SELECT token FROM pace").fetchall() == [("t",)]
 
 
 def test_a_book_that_is_let_go_leaves_no_connection_open(recwarn: pytest.WarningsRecorder) -> None:
-    book = BookFile(None)
+    book = StateFile(None)
     write(book)
     del book
     gc.collect()
@@ -140,7 +140,7 @@ def test_on_a_full_disk_the_book_is_kept_in_this_process(tmp_path: Path, caplog:
         with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        book = BookFile(disk / "quota.sqlite")
+        book = StateFile(disk / "quota.sqlite")
         write(book, 7)
         assert read(book) == [7]
         assert "disk is full" in caplog.text

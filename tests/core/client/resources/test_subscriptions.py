@@ -8,34 +8,34 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.resources.subscriptions import (
-    Filter,
-    Found,
-    Limits,
-    Plan,
-    Wanted,
+    Subscription,
+    SubscriptionChanges,
+    SubscriptionFilter,
+    SubscriptionLimits,
+    SubscriptionSpec,
+    describe_too_many_enabled,
+    describe_too_many_filters,
     is_same_address,
-    normalised,
+    normalize_filters,
     parse_filters,
     plan_changes,
-    too_many_enabled,
-    too_many_filters,
 )
 
 ENTITIES, ACTIONS = ("client", "project", "time_entry"), ("created", "updated", "deleted")
 CALLBACK = "https://airflow.example.org/toggl/webhooks/toggl_default"
 SECRET = "whsec-3f0d"
 
-ANYTHING = (Filter("*", "*"),)
-ENTRIES = (Filter("time_entry", "*"),)
-PROJECTS = (Filter("project", "*"),)
+ANYTHING = (SubscriptionFilter("*", "*"),)
+ENTRIES = (SubscriptionFilter("time_entry", "*"),)
+PROJECTS = (SubscriptionFilter("project", "*"),)
 
 
-def wanted(**fields) -> Wanted:
-    return replace(Wanted("airflow", ENTRIES, CALLBACK, SECRET), **fields)
+def wanted(**fields) -> SubscriptionSpec:
+    return replace(SubscriptionSpec("airflow", ENTRIES, CALLBACK, SECRET), **fields)
 
 
-def found(**fields) -> Found:
-    return replace(Found(1, "airflow", ENTRIES, CALLBACK, enabled=True, validated=True), **fields)
+def found(**fields) -> Subscription:
+    return replace(Subscription(1, "airflow", ENTRIES, CALLBACK, enabled=True, validated=True), **fields)
 
 
 def parse(*given):
@@ -91,27 +91,27 @@ def test_no_filter_at_all_is_refused():
 
 def test_filters_that_others_make_needless_are_left_out():
     assert parse("time_entry:updated", "time_entry", "time_entry:updated", "project:created") == (
-        Filter("project", "created"),
-        Filter("time_entry", "*"),
+        SubscriptionFilter("project", "created"),
+        SubscriptionFilter("time_entry", "*"),
     )
     assert parse("time_entry", "*:deleted", "*:*") == ANYTHING
 
 
-words = st.builds(Filter, st.sampled_from([*ENTITIES, "*"]), st.sampled_from([*ACTIONS, "*"]))
+words = st.builds(SubscriptionFilter, st.sampled_from([*ENTITIES, "*"]), st.sampled_from([*ACTIONS, "*"]))
 several = st.lists(words, min_size=1, max_size=6).map(tuple)
 
 
 @given(several)
 def test_normalising_lets_the_same_events_through_and_repeats_nothing(filters):
-    short = normalised(filters)
-    events = [Filter(entity, action) for entity in ENTITIES for action in ACTIONS]
+    short = normalize_filters(filters)
+    events = [SubscriptionFilter(entity, action) for entity in ENTITIES for action in ACTIONS]
 
     def through(some):
         return [event for event in events if any(one.covers(event) for one in some)]
 
     assert through(short) == through(filters)
     assert not [one for one in short for other in short if one != other and one.covers(other)]
-    assert normalised(short) == short
+    assert normalize_filters(short) == short
 
 
 # -- what Toggl tells --------------------------------------------------------------------------------------------------
@@ -130,18 +130,18 @@ def test_a_row_of_toggl_s_list_is_read():
         "validated_at": "2026-05-31T02:50:45.984607Z",
         "has_pending_events": False,
     }
-    assert Found.from_http(row) == found(subscription_id=8, user_id=5, secret=SECRET)
+    assert Subscription.from_http(row) == found(subscription_id=8, user_id=5, secret=SECRET)
 
 
 @pytest.mark.parametrize("secret", [None, "", "********"], ids=["null", "empty", "masked"])
 def test_a_secret_that_is_not_shown_is_no_secret(secret):
-    assert Found.from_http({"subscription_id": 8, "secret": secret}).secret is None
+    assert Subscription.from_http({"subscription_id": 8, "secret": secret}).secret is None
 
 
 @pytest.mark.parametrize("row", [None, [], {}, {"subscription_id": "8"}, {"subscription_id": True}], ids=str)
 def test_a_row_without_an_id_is_malformed(row):
     with pytest.raises(errors.MalformedAnswer):
-        Found.from_http(row)
+        Subscription.from_http(row)
 
 
 json_values = st.recursive(
@@ -160,7 +160,7 @@ json_values = st.recursive(
     )
 )
 def test_whatever_else_a_row_has_it_is_read(row):
-    assert Found.from_http({"subscription_id": 3, **row}).subscription_id == 3
+    assert Subscription.from_http({"subscription_id": 3, **row}).subscription_id == 3
 
 
 def test_the_secret_is_in_no_repr_and_no_result():
@@ -197,7 +197,7 @@ def test_what_is_not_there_is_created():
         ({"description": "by hand"}, "replace", ("description",)),
         ({"description": "by hand", "filters": ANYTHING}, "replace", ("description", "filters")),
         (
-            {"description": "by hand", "filters": (Filter("time_entry", "created"),)},
+            {"description": "by hand", "filters": (SubscriptionFilter("time_entry", "created"),)},
             "replace",
             ("description", "filters"),
         ),
@@ -258,10 +258,10 @@ def test_addresses_are_compared_as_addresses(one, other, same):
 
 
 def test_more_filters_than_the_plan_allows_are_named_beforehand():
-    many = wanted(filters=tuple(Filter(entity, "created") for entity in ENTITIES))
-    assert too_many_filters(many, Limits(1, 3)) is None
-    assert too_many_filters(many, Limits()) is None
-    problem = too_many_filters(many, Limits(1, 2))
+    many = wanted(filters=tuple(SubscriptionFilter(entity, "created") for entity in ENTITIES))
+    assert describe_too_many_filters(many, SubscriptionLimits(1, 3)) is None
+    assert describe_too_many_filters(many, SubscriptionLimits()) is None
+    problem = describe_too_many_filters(many, SubscriptionLimits(1, 2))
     assert problem is not None
     assert "client:created" in problem
     assert "Drop 1" in problem
@@ -270,19 +270,25 @@ def test_more_filters_than_the_plan_allows_are_named_beforehand():
 def test_a_plan_that_has_no_place_left_is_told_with_who_takes_it():
     other = found(subscription_id=5, description="by hand", callback_url="https://x.example.org/", user_id=3)
     plan = plan_changes(wanted(), [other])
-    problem = too_many_enabled(plan, [other], Limits(1, 3))
+    problem = describe_too_many_enabled(plan, [other], SubscriptionLimits(1, 3))
     assert problem is not None
     assert "5 ('by hand')" in problem
-    assert too_many_enabled(plan, [other], Limits(2, 3)) is None
-    assert too_many_enabled(plan, [other], Limits()) is None
-    assert too_many_enabled(plan, [other], Limits(1, 3), user_id=4) is None
-    assert too_many_enabled(plan, [replace(other, enabled=False)], Limits(1, 3)) is None
+    assert describe_too_many_enabled(plan, [other], SubscriptionLimits(2, 3)) is None
+    assert describe_too_many_enabled(plan, [other], SubscriptionLimits()) is None
+    assert describe_too_many_enabled(plan, [other], SubscriptionLimits(1, 3), user_id=4) is None
+    assert describe_too_many_enabled(plan, [replace(other, enabled=False)], SubscriptionLimits(1, 3)) is None
 
 
 def test_one_that_is_enabled_already_needs_no_place():
     others = [found(), found(subscription_id=5, description="by hand", callback_url="https://x.example.org/")]
-    assert too_many_enabled(plan_changes(wanted(filters=ANYTHING), others), others, Limits(1, 3)) is None
-    assert too_many_enabled(plan_changes(wanted(enabled=False), others[1:]), others, Limits(1, 3)) is None
+    assert (
+        describe_too_many_enabled(plan_changes(wanted(filters=ANYTHING), others), others, SubscriptionLimits(1, 3))
+        is None
+    )
+    assert (
+        describe_too_many_enabled(plan_changes(wanted(enabled=False), others[1:]), others, SubscriptionLimits(1, 3))
+        is None
+    )
 
 
 # -- any history -------------------------------------------------------------------------------------------------------
@@ -295,13 +301,13 @@ class Toggl:
         self.secrets = {one.subscription_id: one.secret for one in subscriptions}
         self.subscriptions = [one if shows_secrets else replace(one, secret=None) for one in subscriptions]
         self.shows_secrets = shows_secrets
-        self.limits = limits or Limits()
+        self.limits = limits or SubscriptionLimits()
         self.changes = 0
 
-    def plan(self, wanted: Wanted, **options) -> Plan:
+    def plan(self, wanted: SubscriptionSpec, **options) -> SubscriptionChanges:
         return plan_changes(wanted, self.subscriptions, **options)
 
-    def apply(self, wanted: Wanted, **options) -> Found:
+    def apply(self, wanted: SubscriptionSpec, **options) -> Subscription:
         plan = self.plan(wanted, **options)
         self.changes += plan.action != "nothing"
         target = plan.target
@@ -314,14 +320,20 @@ class Toggl:
             return self._put(target, self._made(target.subscription_id, wanted))
         return self._put(target, replace(target, enabled=wanted.enabled))
 
-    def _made(self, number: int, wanted: Wanted) -> Found:
+    def _made(self, number: int, wanted: SubscriptionSpec) -> Subscription:
         self.secrets[number] = wanted.secret
         shown = wanted.secret if self.shows_secrets else None
-        return Found(
-            number, wanted.description, normalised(wanted.filters), wanted.callback_url, wanted.enabled, False, shown
+        return Subscription(
+            number,
+            wanted.description,
+            normalize_filters(wanted.filters),
+            wanted.callback_url,
+            wanted.enabled,
+            False,
+            shown,
         )
 
-    def _put(self, old: Found | None, new: Found) -> Found:
+    def _put(self, old: Subscription | None, new: Subscription) -> Subscription:
         others = [one for one in self.subscriptions if one is not old]
         assert new.description not in {one.description for one in others}, "description in use"
         if new.enabled and not (old and old.enabled) and self.limits.max_webhooks is not None:
@@ -335,20 +347,27 @@ names, callbacks = (
     st.sampled_from([CALLBACK, "https://x.example.org/1", "https://x.example.org/2"]),
 )
 secrets = st.sampled_from(["s1", "s2"])
-wishes = st.builds(Wanted, names, several, callbacks, secrets, st.booleans())
+wishes = st.builds(SubscriptionSpec, names, several, callbacks, secrets, st.booleans())
 histories = st.lists(
     st.builds(
-        Found, st.integers(1, 50), names, several.map(normalised), callbacks, st.booleans(), st.booleans(), secrets
+        Subscription,
+        st.integers(1, 50),
+        names,
+        several.map(normalize_filters),
+        callbacks,
+        st.booleans(),
+        st.booleans(),
+        secrets,
     ),
     max_size=4,
     unique_by=(lambda one: one.subscription_id, lambda one: one.description),
 )
 
 
-def is_so(wanted: Wanted, found: Found) -> bool:
+def is_so(wanted: SubscriptionSpec, found: Subscription) -> bool:
     return (found.description, found.filters, found.callback_url, found.enabled) == (
         wanted.description,
-        normalised(wanted.filters),
+        normalize_filters(wanted.filters),
         wanted.callback_url,
         wanted.enabled,
     )
@@ -371,9 +390,9 @@ def test_one_change_at_most_makes_it_so_and_then_nothing_is_to_do(wish, history,
 
 @given(wishes, histories, st.integers(1, 3))
 def test_what_is_not_refused_beforehand_is_within_the_limit(wish, history, most):
-    toggl = Toggl(history, limits=Limits(most, None))
+    toggl = Toggl(history, limits=SubscriptionLimits(most, None))
     plan = toggl.plan(wish)
-    if too_many_enabled(plan, toggl.subscriptions, toggl.limits) is None:
+    if describe_too_many_enabled(plan, toggl.subscriptions, toggl.limits) is None:
         toggl.apply(wish)
     else:
         with pytest.raises(AssertionError, match="limit"):

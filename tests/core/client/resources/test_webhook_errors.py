@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_toggl.core.client.resources.webhook_errors import (
-    explained,
-    explained_denial,
+    explain_denial,
+    explain_refusal,
     is_already_validated,
     is_description_in_use,
-    is_no_subscription,
+    is_subscription_missing,
 )
 from airflow_provider_toggl.core.errors import AccessDenied, PayloadRefused
 
@@ -43,7 +43,7 @@ def refused(text: str) -> PayloadRefused:
 )
 def test_each_refusal_says_what_to_do_in_whatever_case_it_comes(text: str, word: str) -> None:
     for said in (text, text.lower(), text.upper()):
-        error = explained(refused(said))
+        error = explain_refusal(refused(said))
         assert word in str(error)
         assert said in str(error)
         assert (error.status, error.text) == (400, said)
@@ -51,17 +51,17 @@ def test_each_refusal_says_what_to_do_in_whatever_case_it_comes(text: str, word:
 
 def test_a_refusal_that_is_not_known_stays_as_it_is() -> None:
     error = refused("Something new")
-    assert explained(error) is error
+    assert explain_refusal(error) is error
 
 
 def test_the_query_of_a_callback_is_in_no_message() -> None:
-    error = explained(refused(f"URL endpoint {CALLBACK}?key=k-81f0 responded with status 500 instead of 200"))
+    error = explain_refusal(refused(f"URL endpoint {CALLBACK}?key=k-81f0 responded with status 500 instead of 200"))
     assert "k-81f0" not in f"{error} {error.text}"
     assert CALLBACK in str(error)
 
 
 def test_a_denial_says_that_the_token_may_be_wrong_too() -> None:
-    error = explained_denial(AccessDenied("…", status=403, text="User not found/accessible for workspace"))
+    error = explain_denial(AccessDenied("…", status=403, text="User not found/accessible for workspace"))
     assert "API token" in str(error)
     assert "User not found/accessible for workspace" in str(error)
 
@@ -70,6 +70,6 @@ def test_some_refusals_are_told_apart() -> None:
     assert is_description_in_use(refused("subscription description 'a' is already in use for workspace 7"))
     assert not is_description_in_use(refused("Subscription description must not be empty"))
     assert is_already_validated(refused("Subscription 3 has already been validated"))
-    assert is_no_subscription("subscription 3 for workspace 7 was not found")
-    assert is_no_subscription("subscription 3 for workspace 7 and validation code 'x' was not found")
-    assert not is_no_subscription("404 page not found")
+    assert is_subscription_missing("subscription 3 for workspace 7 was not found")
+    assert is_subscription_missing("subscription 3 for workspace 7 and validation code 'x' was not found")
+    assert not is_subscription_missing("404 page not found")

@@ -9,14 +9,20 @@ from support.fakes import FakeClock, FakeTransport, answer, quota_headers, repli
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Limits, Wanted
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    SubscriptionFilter,
+    SubscriptionLimits,
+    SubscriptionSpec,
+)
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
-WANTED = Wanted("airflow", (Filter("time_entry", "*"),), "https://example.org/toggl/webhooks/t", "whsec-90ab")
+WANTED = SubscriptionSpec(
+    "airflow", (SubscriptionFilter("time_entry", "*"),), "https://example.org/toggl/webhooks/t", "whsec-90ab"
+)
 ROW = {
     "subscription_id": 3,
     "workspace_id": 7,
@@ -30,17 +36,17 @@ LIST = "/webhooks/api/v1/subscriptions/7"
 CUT = errors.ConnectionTrouble("the connection was cut")
 
 
-def build(reply: Callable[[Call], Answer]) -> tuple[Webhooks, FakeTransport]:
+def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[WebhooksClient, FakeTransport]:
     transport = FakeTransport(reply)
     session = TogglSession(
         transport,
-        HostBook(None, "t"),
+        RateLimitState(None, "t"),
         pace=Pace(200.0),
         reserve=0,
         clock=FakeClock(),
         jitter=random.Random(5),
     )
-    return Webhooks(session, 7), transport
+    return WebhooksClient(session, 7), transport
 
 
 def asked(transport: FakeTransport) -> list[str]:
@@ -95,7 +101,7 @@ def test_a_list_that_is_none_is_malformed(body: Any):
 @pytest.mark.parametrize(
     "first", [CUT, answer(500, "oops"), answer(200, b'{"subscription_id": 3'), answer(200, None)], ids=str
 )
-def test_one_whose_answer_was_lost_is_looked_for_and_not_made_twice(first: Answer | Exception):
+def test_one_whose_answer_was_lost_is_looked_for_and_not_made_twice(first: TogglResponse | Exception):
     webhooks, transport = build(replies(first, answer(200, [ROW])))
     assert webhooks.create(WANTED).subscription_id == 3
     assert asked(transport) == ["POST /subscriptions/7", "GET /subscriptions/7"]
@@ -127,7 +133,7 @@ def test_it_is_not_tried_for_ever():
     assert len(asked(transport)) == 3
 
 
-def _cut() -> Answer:
+def _cut() -> TogglResponse:
     raise CUT
 
 
@@ -172,7 +178,7 @@ GONE = {**ROW, "deleted_at": "2026-11-28T06:00:00Z"}
     ],
     ids=["shown", "a word", "nothing", "no JSON", "not shown", "at the second try", "late", "no quota to look"],
 )
-def test_a_deletion_that_the_answer_does_not_show_is_looked_after(script: list[Answer], requests: int):
+def test_a_deletion_that_the_answer_does_not_show_is_looked_after(script: list[TogglResponse], requests: int):
     webhooks, transport = build(replies(*script))
     assert webhooks.delete(3) is True
     assert len(transport.calls) == requests
@@ -242,7 +248,7 @@ def test_what_means_the_same_is_the_same(row: dict[str, Any]):
     ],
     ids=["json", "text", "already", "wrong code", "no such address"],
 )
-def test_a_code_validates_or_not(reply: Answer, valid: bool):
+def test_a_code_validates_or_not(reply: TogglResponse, valid: bool):
     webhooks, _ = build(replies(reply))
     assert webhooks.validate(3, "x") is valid
 
@@ -250,15 +256,15 @@ def test_a_code_validates_or_not(reply: Answer, valid: bool):
 @pytest.mark.parametrize(
     ("body", "limits"),
     [
-        ({"max_webhooks": 2, "max_events_per_webhook": 6}, Limits(2, 6)),
-        ({"max_webhooks": -1, "max_events_per_webhook": 0}, Limits()),
-        ({"max_webhooks": "many"}, Limits()),
-        ({}, Limits()),
-        (None, Limits()),
+        ({"max_webhooks": 2, "max_events_per_webhook": 6}, SubscriptionLimits(2, 6)),
+        ({"max_webhooks": -1, "max_events_per_webhook": 0}, SubscriptionLimits()),
+        ({"max_webhooks": "many"}, SubscriptionLimits()),
+        ({}, SubscriptionLimits()),
+        (None, SubscriptionLimits()),
     ],
     ids=str,
 )
-def test_limits_are_those_that_are_told(body: Any, limits: Limits):
+def test_limits_are_those_that_are_told(body: Any, limits: SubscriptionLimits):
     webhooks, _ = build(replies(answer(200, body)))
     assert webhooks.limits() == limits
 

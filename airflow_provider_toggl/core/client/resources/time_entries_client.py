@@ -7,19 +7,24 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.client.idempotency import Once, write_once
-from airflow_provider_toggl.core.client.resources.time_entries import SKEW, FoundEntry, WantedEntry, find_that
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.idempotency import WriteResult, write_once
+from airflow_provider_toggl.core.client.resources.time_entries import (
+    CLOCK_SKEW,
+    ExistingTimeEntry,
+    TimeEntrySpec,
+    find_matches,
+)
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, NotApplied, NotFound, PayloadRefused
-from airflow_provider_toggl.core.instants import instant_text
+from airflow_provider_toggl.core.instants import format_instant
 
 log = logging.getLogger(__name__)
 
 #: Days back that /me/time_entries takes a start_date of; observed at about three months.
-REACHES = timedelta(days=80)
+MAX_START_AGE = timedelta(days=80)
 
 
 #: Told whether there is doubt from now on, and which entry was made while there was.
@@ -30,7 +35,7 @@ def keep_no_note(doubt: bool, made: int | None) -> None:
     """Remember nothing: for who does not outlive the process."""
 
 
-class Tracking:
+class TimeEntriesClient:
     """The time entries of the token's owner in a workspace.
 
     Others' entries are not looked up here: only reports have those, and reports lag behind.
@@ -47,13 +52,13 @@ class Tracking:
 
     def create(
         self,
-        wanted: WantedEntry,
+        wanted: TimeEntrySpec,
         *,
         in_doubt: bool,
         sent_after: datetime,
         made: int | None = None,
         note: NoteOfEntry = keep_no_note,
-    ) -> Once[FoundEntry]:
+    ) -> WriteResult[ExistingTimeEntry]:
         """Create a time entry, or start one where it has no stop; Toggl stops the one that runs then.
 
         :param in_doubt: an earlier try may have sent it; it is looked up first.
@@ -71,7 +76,7 @@ class Tracking:
                 return settled
             self._check_made(made, wanted)
 
-        def settle(ours: FoundEntry) -> Once[FoundEntry]:
+        def settle(ours: ExistingTimeEntry) -> WriteResult[ExistingTimeEntry]:
             # Where this does not come to its end, the next try must know which of two it may take back.
             note(True, ours.entry_id)
             return self._settle(wanted, ours, self._find_all(wanted, sent_after))
@@ -90,16 +95,16 @@ class Tracking:
             note(True, error.entity_id)
             raise
 
-    def find_running(self) -> FoundEntry | None:
+    def find_running(self) -> ExistingTimeEntry | None:
         """Return the entry that runs, in whichever workspace; None where none does."""
         try:
             row = self.session.request("GET", "/api/v9/me/time_entries/current").json()
         except NotFound:
             # So documented; observed is null.
             return None
-        return None if row is None else FoundEntry.from_http(row)
+        return None if row is None else ExistingTimeEntry.from_http(row)
 
-    def stop(self, entry_id: int) -> tuple[FoundEntry, bool]:
+    def stop(self, entry_id: int) -> tuple[ExistingTimeEntry, bool]:
         """Stop an entry; return it, and whether this stopped it or it was stopped already.
 
         Toggl refuses to stop what is stopped (409), so a repeated request moves no stop.
@@ -119,7 +124,7 @@ class Tracking:
             raise NotApplied(f"Toggl answered that time entry {entry_id} was stopped, and it runs. Stop it again.")
         return entry, stopped
 
-    def update(self, entry_id: int, changes: dict[str, Any]) -> FoundEntry:
+    def update(self, entry_id: int, changes: dict[str, Any]) -> ExistingTimeEntry:
         """Set fields of an entry; the same ones twice are the same as once.
 
         :raises NotFound: there is no such entry.
@@ -131,18 +136,18 @@ class Tracking:
         check_applied(f"Updating time entry {entry_id}", {"id": entry_id, **payload}, row)
         return entry
 
-    def get(self, entry_id: int) -> FoundEntry:
+    def get(self, entry_id: int) -> ExistingTimeEntry:
         """Return an entry of the token's owner."""
-        return FoundEntry.from_http(self._get_row(entry_id))
+        return ExistingTimeEntry.from_http(self._get_row(entry_id))
 
     def _get_row(self, entry_id: int) -> Any:
         return self.session.request("GET", f"/api/v9/me/time_entries/{entry_id}").json()
 
-    def _changed(self, entry_id: int, answer: Answer) -> tuple[Any, FoundEntry]:
+    def _changed(self, entry_id: int, answer: TogglResponse) -> tuple[Any, ExistingTimeEntry]:
         """Return a changed entry, which is asked for where the answer does not have it."""
         try:
             row = answer.json()
-            entry = FoundEntry.from_http(row)
+            entry = ExistingTimeEntry.from_http(row)
         except MalformedAnswer as error:
             log.info("%s The time entry is asked for.", error)
         else:
@@ -150,9 +155,9 @@ class Tracking:
                 return row, entry
             log.info("Toggl answered with time entry %d. Number %d is asked for.", entry.entry_id, entry_id)
         row = self._get_row(entry_id)
-        return row, FoundEntry.from_http(row)
+        return row, ExistingTimeEntry.from_http(row)
 
-    def _check_made(self, entry_id: int, wanted: WantedEntry) -> None:
+    def _check_made(self, entry_id: int, wanted: TimeEntrySpec) -> None:
         """Return when an entry that an earlier try made is gone.
 
         :raises NotApplied: it is there, and is not as it was wanted.
@@ -164,8 +169,8 @@ class Tracking:
         if isinstance(row, dict) and not row.get("server_deleted_at"):
             self._check(wanted, row)
 
-    def _check(self, wanted: WantedEntry, row: dict[str, Any]) -> FoundEntry:
-        entry = FoundEntry.from_http(row)
+    def _check(self, wanted: TimeEntrySpec, row: dict[str, Any]) -> ExistingTimeEntry:
+        entry = ExistingTimeEntry.from_http(row)
         asked = {name: value for name, value in wanted.payload().items() if name != "start" or not wanted.earliest}
         try:
             check_applied(f"Creating time entry {entry.entry_id}", asked, row)
@@ -174,13 +179,13 @@ class Tracking:
             raise
         return entry
 
-    def _post(self, wanted: WantedEntry) -> FoundEntry:
+    def _post(self, wanted: TimeEntrySpec) -> ExistingTimeEntry:
         path = f"/api/v9/workspaces/{self.workspace_id}/time_entries"
         return self._check(
             wanted, self.session.request("POST", path, payload=wanted.payload(), idempotent=False).json()
         )
 
-    def _find(self, wanted: WantedEntry, sent_after: datetime) -> FoundEntry | None:
+    def _find(self, wanted: TimeEntrySpec, sent_after: datetime) -> ExistingTimeEntry | None:
         found = self._find_all(wanted, sent_after)
         if len(found) > 1:
             log.warning(
@@ -190,28 +195,30 @@ class Tracking:
             )
         return found[0] if found else None
 
-    def _find_all(self, wanted: WantedEntry, sent_after: datetime) -> list[FoundEntry]:
+    def _find_all(self, wanted: TimeEntrySpec, sent_after: datetime) -> list[ExistingTimeEntry]:
         first, last = wanted.span
         params: dict[str, Any]
-        if self.now() - first < REACHES:
+        if self.now() - first < MAX_START_AGE:
             # Whether either end is in the range is not documented.
             margin = timedelta(seconds=1)
-            params = {"start_date": instant_text(first - margin), "end_date": instant_text(last + margin)}
+            params = {"start_date": format_instant(first - margin), "end_date": format_instant(last + margin)}
         else:
-            params = {"since": int(max(sent_after - SKEW, self.now() - REACHES).timestamp())}
+            params = {"since": int(max(sent_after - CLOCK_SKEW, self.now() - MAX_START_AGE).timestamp())}
         rows = self.session.request("GET", "/api/v9/me/time_entries", params=params).json() or []
         if not isinstance(rows, list):
             raise MalformedAnswer("Toggl's answer is not the list of time entries that was asked for.")
-        return find_that(wanted, rows)
+        return find_matches(wanted, rows)
 
-    def _settle(self, wanted: WantedEntry, made: FoundEntry, found: list[FoundEntry]) -> Once[FoundEntry]:
+    def _settle(
+        self, wanted: TimeEntrySpec, made: ExistingTimeEntry, found: list[ExistingTimeEntry]
+    ) -> WriteResult[ExistingTimeEntry]:
         """See whether the request in doubt was carried out late, after the look that did not find it.
 
         Then there are two. The one that is taken back is the one that is surely ours: its id was in the answer.
         """
         others = [one for one in found if one.entry_id != made.entry_id]
         if not others:
-            return Once(made, made=True)
+            return WriteResult(made, made=True)
         if wanted.stop is None and not others[0].is_running:
             log.warning(
                 "Time entry %d runs; %d is the same but stopped. If nobody else made that, an earlier request was "
@@ -219,14 +226,14 @@ class Tracking:
                 made.entry_id,
                 others[0].entry_id,
             )
-            return Once(made, made=True)
+            return WriteResult(made, made=True)
         log.warning(
             "An earlier request was carried out late and made time entry %d; %d, which is the same, is taken back.",
             others[0].entry_id,
             made.entry_id,
         )
         self._take_back(made.entry_id)
-        return Once(others[0], made=False)
+        return WriteResult(others[0], made=False)
 
     def _take_back(self, entry_id: int) -> None:
         """Delete an entry, and look whether it is gone, since Toggl may answer OK without deleting it.

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture
 def toggl(small_sandbox: HostedSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> HostedSandbox:
-    monkeypatch.setattr(idempotency, "PATIENCE", (0.0,))
+    monkeypatch.setattr(idempotency, "LOOKUP_DELAYS", (0.0,))
     connections.toggl(small_sandbox)
     return small_sandbox
 

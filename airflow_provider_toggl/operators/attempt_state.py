@@ -24,7 +24,7 @@ KEY = "toggl_write"
 KEPT_SECONDS = 30 * 86400.0
 
 
-class Notes(Protocol):
+class AttemptState(Protocol):
     """A note of one task of one run, kept over its tries."""
 
     def read(self) -> dict[str, Any]:
@@ -37,19 +37,19 @@ class Notes(Protocol):
         """Forget it."""
 
 
-def open_notes(context: Mapping[str, Any] | None) -> Notes:
+def open_attempt_state(context: Mapping[str, Any] | None) -> AttemptState:
     """Return where the task of that context keeps its note."""
     task = find_task(context)
     if task is None:
-        return PassingNotes()
+        return MemoryAttemptState()
     store = (context or {}).get("task_state_store")
     if store is not None:
-        return StoredNotes(store)
+        return AirflowAttemptState(store)
     words = json.dumps([task.dag_id, task.task_id, task.run_id, task.map_index])
-    return FileNotes(state_dir() / "notes" / f"{hashlib.sha256(words.encode()).hexdigest()[:40]}.json")
+    return FileAttemptState(state_dir() / "notes" / f"{hashlib.sha256(words.encode()).hexdigest()[:40]}.json")
 
 
-class StoredNotes:
+class AirflowAttemptState:
     """In Airflow's store of what a task knows, which outlives its tries.
 
     :param store: ``task_state_store`` of the context.
@@ -71,7 +71,7 @@ class StoredNotes:
         self._store.delete(KEY)
 
 
-class FileNotes:
+class FileAttemptState:
     """In a file.
 
     :param path: where; its folder is made.
@@ -116,7 +116,7 @@ class FileNotes:
                     path.unlink()
 
 
-class PassingNotes:
+class MemoryAttemptState:
     """In memory, for an operator that is run without a task."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.operators.notes import Notes, open_notes
+from airflow_provider_toggl.operators.attempt_state import AttemptState, open_attempt_state
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
 from airflow_provider_toggl.task_context import find_run, find_task, run_started
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLOR = "#e4cde9"
 
 
-class TogglWrite(QuotaDeferral):
+class TogglWriteOperator(QuotaDeferral):
     """Changes something in Toggl, once, however often the task is tried.
 
     :param toggl_conn_id: the Toggl connection. (templated)
@@ -30,7 +30,7 @@ class TogglWrite(QuotaDeferral):
     ui_color = COLOR
 
     #: Where the task at hand notes what its next try must know.
-    notes: Notes
+    notes: AttemptState
     #: Whether an earlier try may have sent the request.
     is_retry: bool
     #: When the DAG run started, or after its end was cleared and started anew.
@@ -86,7 +86,7 @@ class TogglWrite(QuotaDeferral):
             self.notes.write(note)
 
     def _begin(self, context: Context) -> None:
-        self.notes = open_notes(context)
+        self.notes = open_attempt_state(context)
         task, run = find_task(context), find_run(context)
         self.max_tries = None if task is None else task.max_tries
         self.is_retry = task is not None and task.try_number > 1

@@ -12,26 +12,26 @@ from support.fakes import START, FakeClock, FakeTransport, answer
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
-from airflow_provider_toggl.core.client.resources.time_entries import WantedEntry
-from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.resources.time_entries import TimeEntrySpec
+from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
-from airflow_provider_toggl.core.instants import instant_text
+from airflow_provider_toggl.core.instants import format_instant
 
 NOW = utc(START)
 ENTRIES = "/api/v9/workspaces/7/time_entries"
 CUT = errors.ConnectionTrouble("cut.")
 
 
-def build(reply: Callable[[Call], Answer]) -> tuple[Tracking, FakeTransport]:
+def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[TimeEntriesClient, FakeTransport]:
     transport, clock = FakeTransport(reply), FakeClock()
     session = TogglSession(
-        transport, HostBook(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
+        transport, RateLimitState(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
     )
-    return Tracking(session, 7, clock=clock), transport
+    return TimeEntriesClient(session, 7, clock=clock), transport
 
 
 class Entries:
@@ -47,7 +47,7 @@ class Entries:
         self.rows[number] = {"id": number, "stop": None, **body}
         return self.rows[number]
 
-    def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: OutgoingRequest) -> TogglResponse:
         if call.method == "GET":
             return answer(200, list(self.rows.values()), call=call)
         if call.method == "DELETE":
@@ -76,7 +76,7 @@ class Noted:
 
 
 def create(
-    tracking: Tracking, wanted: WantedEntry, *, in_doubt: bool = False, noted: Noted | None = None
+    tracking: TimeEntriesClient, wanted: TimeEntrySpec, *, in_doubt: bool = False, noted: Noted | None = None
 ) -> tuple[int, bool]:
     noted = noted or Noted()
     done = tracking.create(wanted, in_doubt=in_doubt, sent_after=NOW - timedelta(hours=2), made=noted.made, note=noted)
@@ -87,8 +87,8 @@ def asked(transport: FakeTransport) -> list[str]:
     return [f"{call.method} {call.path.removeprefix('/api/v9')}" for call in transport.calls]
 
 
-ENDED = WantedEntry(7, NOW - timedelta(hours=1), NOW, "design")
-RUNNING = WantedEntry(7, NOW, None, "design")
+ENDED = TimeEntrySpec(7, NOW - timedelta(hours=1), NOW, "design")
+RUNNING = TimeEntrySpec(7, NOW, None, "design")
 
 
 def test_creating_costs_one_request():
@@ -101,7 +101,7 @@ def test_creating_costs_one_request():
 def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again_by_the_next_tries():
     rows: dict[int, dict[str, Any]] = {}
 
-    def toggl(call: Call) -> Answer:
+    def toggl(call: OutgoingRequest) -> TogglResponse:
         if call.method == "POST":
             rows[11] = {"id": 11, **call.payload, "description": "another"}
             return answer(200, rows[11], call=call)
@@ -150,14 +150,14 @@ def test_a_lost_answer_is_looked_up_around_the_very_second():
     assert asked(transport) == ["POST /workspaces/7/time_entries", "GET /me/time_entries"]
     first = NOW - timedelta(hours=1)
     assert transport.calls[1].params == {
-        "start_date": instant_text(first - timedelta(seconds=1)),
-        "end_date": instant_text(first + timedelta(seconds=1)),
+        "start_date": format_instant(first - timedelta(seconds=1)),
+        "end_date": format_instant(first + timedelta(seconds=1)),
     }
 
 
 def test_an_entry_of_long_ago_is_looked_up_by_what_changed_since_the_run_started():
     tracking, transport = build(Entries("cut after"))
-    old = WantedEntry(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
+    old = TimeEntrySpec(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
     assert create(tracking, old) == (11, False)
     assert transport.calls[1].params == {"since": int((NOW - timedelta(hours=2, minutes=2)).timestamp())}
 
@@ -172,7 +172,7 @@ def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
 def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
     entries = Entries("late")
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         if call.method == "DELETE":
             return answer(200, "OK", call=call)
         number = call.path.rsplit("/", 1)[1]
@@ -180,15 +180,15 @@ def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
 
     tracking, transport = build(reply)
     with pytest.raises(errors.NotApplied, match="was deleted, and it is still there") as told:
-        tracking.create(WantedEntry(7, NOW, NOW), in_doubt=False, sent_after=NOW)
+        tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW)
     assert told.value.entity_id in entries.rows
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
 
 
 def test_an_answer_with_another_entry_is_looked_after():
-    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": 60, "stop": instant_text(NOW)}
+    row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "duration": 60, "stop": format_instant(NOW)}
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         return answer(200, row if call.method == "GET" else {**row, "id": 6}, call=call)
 
     tracking, _ = build(reply)
@@ -200,7 +200,7 @@ def test_an_answer_with_another_entry_is_looked_after():
 def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_after_the_wait(refused: str):
     toggl, noted = Entries("late"), Noted()
 
-    def without_quota(call: Call) -> Answer:
+    def without_quota(call: OutgoingRequest) -> TogglResponse:
         looks = sum(1 for one in transport.calls if one.method == "GET")
         if call.method == "DELETE" or (refused == "the look" and looks > 2):
             return answer(402, "hourly limit", call=call)
@@ -219,10 +219,10 @@ def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_aft
 def test_a_timer_that_was_started_late_and_stopped_by_ours_is_told_and_not_deleted(caplog: pytest.LogCaptureFixture):
     toggl = Entries("late")
 
-    def stop_the_late_one(call: Call) -> Answer:
+    def stop_the_late_one(call: OutgoingRequest) -> TogglResponse:
         result = toggl(call)
         if call.method == "POST":
-            toggl.rows[11] |= {"stop": instant_text(NOW), "duration": 0}
+            toggl.rows[11] |= {"stop": format_instant(NOW), "duration": 0}
         return result
 
     tracking, _ = build(stop_the_late_one)
@@ -264,7 +264,7 @@ class Fate:
         self._posts, self._looks = posts, looks
         self._late: list[Any] = []
 
-    def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: OutgoingRequest) -> TogglResponse:
         if call.method == "GET":
             return self._look(call)
         if call.method == "DELETE":
@@ -288,7 +288,7 @@ class Fate:
     def _make(self, body: Any) -> None:
         self.rows.append({"id": len(self.rows) + random.getrandbits(40), "stop": None, **body})
 
-    def _look(self, call: Call) -> Answer:
+    def _look(self, call: OutgoingRequest) -> TogglResponse:
         fate = self._looks.pop(0) if self._looks else "answered"
         seen = list(self.rows)
         for body in self._late:
@@ -323,9 +323,9 @@ def test_that_nothing_runs_is_said_in_two_ways(status: int, body: Any):
 
 
 def test_stopping_twice_is_stopping_once():
-    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "stop": instant_text(NOW), "duration": 0}
+    row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "stop": format_instant(NOW), "duration": 0}
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         stops = sum(1 for one in transport.calls if one.method == "PATCH")
         if call.method == "PATCH" and stops == 1:
             raise CUT
@@ -350,7 +350,7 @@ def test_other_refusals_to_stop_are_raised():
 
 
 def test_an_update_sends_what_changes():
-    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": -1}
+    row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "duration": -1}
     tracking, transport = build(lambda call: answer(200, row, call=call))
     tracking.update(5, {"description": "x"})
     assert asked(transport) == ["PUT /workspaces/7/time_entries/5"]

@@ -9,17 +9,24 @@ from support.connections import Connections
 from support.tries import Store, context_of
 
 from airflow_provider_toggl.hooks.settings import state_dir
-from airflow_provider_toggl.operators.notes import KEPT_SECONDS, FileNotes, Notes, PassingNotes, StoredNotes, open_notes
+from airflow_provider_toggl.operators.attempt_state import (
+    KEPT_SECONDS,
+    AirflowAttemptState,
+    AttemptState,
+    FileAttemptState,
+    MemoryAttemptState,
+    open_attempt_state,
+)
 
 pytestmark = pytest.mark.airflow
 
 
 @pytest.mark.parametrize("kind", ["store", "file", "memory"])
 def test_a_note_is_kept_replaced_and_forgotten(kind: str, tmp_path: Path):
-    notes: dict[str, Notes] = {
-        "store": StoredNotes(Store()),
-        "file": FileNotes(tmp_path / "notes" / "a.json"),
-        "memory": PassingNotes(),
+    notes: dict[str, AttemptState] = {
+        "store": AirflowAttemptState(Store()),
+        "file": FileAttemptState(tmp_path / "notes" / "a.json"),
+        "memory": MemoryAttemptState(),
     }
     note = notes[kind]
     assert note.read() == {}
@@ -32,17 +39,17 @@ def test_a_note_is_kept_replaced_and_forgotten(kind: str, tmp_path: Path):
 
 
 def test_airflow_s_store_is_used_where_it_is_there_else_a_file_of_the_host(connections: Connections):
-    assert isinstance(open_notes(context_of("a", store=Store())), StoredNotes)
-    assert isinstance(open_notes({}), PassingNotes)
-    open_notes(context_of("a", 1)).write({"sent": "x"})
-    assert open_notes(context_of("a", 2)).read() == {"sent": "x"}
-    assert open_notes(context_of("b", 2)).read() == {}
+    assert isinstance(open_attempt_state(context_of("a", store=Store())), AirflowAttemptState)
+    assert isinstance(open_attempt_state({}), MemoryAttemptState)
+    open_attempt_state(context_of("a", 1)).write({"sent": "x"})
+    assert open_attempt_state(context_of("a", 2)).read() == {"sent": "x"}
+    assert open_attempt_state(context_of("b", 2)).read() == {}
     (file,) = (state_dir() / "notes").iterdir()
     assert file.suffix == ".json"
 
 
 def test_a_note_that_cannot_be_written_is_an_error_and_leaves_the_one_before(tmp_path: Path):
-    notes = FileNotes(tmp_path / "a.json")
+    notes = FileAttemptState(tmp_path / "a.json")
     notes.write({"start": "then"})
     with pytest.raises(TypeError):
         notes.write({"start": object()})
@@ -51,10 +58,10 @@ def test_a_note_that_cannot_be_written_is_an_error_and_leaves_the_one_before(tmp
 
 
 def test_files_that_nobody_needs_any_more_are_removed_when_another_is_written(tmp_path: Path):
-    old, recent = FileNotes(tmp_path / "old.json"), FileNotes(tmp_path / "recent.json")
+    old, recent = FileAttemptState(tmp_path / "old.json"), FileAttemptState(tmp_path / "recent.json")
     old.write({"sent": "x"})
     recent.write({"sent": "y"})
     month_ago = time.time() - KEPT_SECONDS - 60
     os.utime(tmp_path / "old.json", (month_ago, month_ago))
-    FileNotes(tmp_path / "new.json").write({"sent": "z"})
+    FileAttemptState(tmp_path / "new.json").write({"sent": "z"})
     assert (old.read(), recent.read()) == ({}, {"sent": "y"})
