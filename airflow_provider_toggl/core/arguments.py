@@ -265,7 +265,7 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
     moment = _find_moment(plain)
     if moment is None:
         raise ConfigurationError(
-            f"{name} is {show_value(value)}; give a day (2026-01-31) or a time with its zone (2026-01-31T00:00:00+01:00)."
+            f"{name} is {show_value(value)}; give a day (2026-01-31) or a time with its zone (2026-01-31T00:00+01:00)."
         )
     if moment.tzinfo is None:
         raise ConfigurationError(

@@ -142,15 +142,15 @@ class RateLimited(ApiError):
     """Too many requests at once (429), still so after all tries.
 
     :param retry_at: when to try again, in UTC, by this machine's clock.
-    :param told: whether Toggl said when (``Retry-After``), or it is a guess.
+    :param reported: whether Toggl said when (``Retry-After``); otherwise it is a guess.
     """
 
     def __init__(
-        self, message: str, *, retry_at: datetime, told: bool, status: int = 429, text: str = "", what: str = ""
+        self, message: str, *, retry_at: datetime, reported: bool, status: int = 429, text: str = "", what: str = ""
     ) -> None:
         super().__init__(message, status=status, text=text, what=what)
         self.retry_at = retry_at
-        self.told = told
+        self.reported = reported
 
 
 class PayloadRefused(ApiError):

@@ -1,7 +1,7 @@
-"""What a task must still know in its next try: that a request left, and with what in it.
+"""State that a task keeps over its tries: whether a write was sent, and with which values.
 
-Airflow empties XCom when a try begins. From 3.3 on it has a store for this; before, it is a file in the state folder of
-the host, so that a next try on another host does not know of it.
+Airflow clears XCom at the start of a try. Since Airflow 3.3 it has a store for such state. Before that, the state is a
+file in the host's state folder, so a later try on another host does not see it.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from airflow_provider_toggl.hooks.settings import state_dir
 from airflow_provider_toggl.task_context import find_task
 
 KEY = "toggl_write"
-#: How long a file is kept: as long as Airflow 3.3 keeps what is in its store.
+#: Seconds for which a file is kept, as long as Airflow 3.3 keeps what is in its store.
 KEPT_SECONDS = 30 * 86400.0
 
 
 class AttemptState(Protocol):
-    """A note of one task of one run, kept over its tries."""
+    """The state of one task in one DAG run, kept over its tries."""
 
     def read(self) -> dict[str, Any]:
-        """Return what was noted last, nothing where nothing was."""
+        """Return the state, empty if there is none."""
 
-    def write(self, note: dict[str, Any]) -> None:
-        """Note this instead of what was noted before; it holds when this returns."""
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the state. It is stored durably when this returns."""
 
-    def drop(self) -> None:
-        """Forget it."""
+    def clear(self) -> None:
+        """Remove the state."""
 
 
 def open_attempt_state(context: Mapping[str, Any] | None) -> AttemptState:
-    """Return where the task of that context keeps its note."""
+    """Return the state of the task of a context."""
     task = find_task(context)
     if task is None:
         return MemoryAttemptState()
@@ -50,7 +50,7 @@ def open_attempt_state(context: Mapping[str, Any] | None) -> AttemptState:
 
 
 class AirflowAttemptState:
-    """In Airflow's store of what a task knows, which outlives its tries.
+    """Keeps the state in Airflow's task state store.
 
     :param store: ``task_state_store`` of the context.
     """
@@ -59,42 +59,42 @@ class AirflowAttemptState:
         self._store = store
 
     def read(self) -> dict[str, Any]:
-        """Return the note."""
-        return _as_note(self._store.get(KEY))
+        """Return the state, empty if there is none."""
+        return _as_dict(self._store.get(KEY))
 
-    def write(self, note: dict[str, Any]) -> None:
-        """Keep the note."""
-        self._store.set(KEY, note)
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the state."""
+        self._store.set(KEY, state)
 
-    def drop(self) -> None:
-        """Forget the note."""
+    def clear(self) -> None:
+        """Remove the state."""
         self._store.delete(KEY)
 
 
 class FileAttemptState:
-    """In a file.
+    """Keeps the state in a file.
 
-    :param path: where; its folder is made.
+    :param path: the file. Its folder is created.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> dict[str, Any]:
-        """Return the note."""
+        """Return the state, empty if there is none."""
         try:
-            return _as_note(json.loads(self._path.read_text(encoding="utf-8")))
+            return _as_dict(json.loads(self._path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
 
-    def write(self, note: dict[str, Any]) -> None:
-        """Keep the note, whole or not at all."""
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the state atomically."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._sweep()
+        self._remove_old_files()
         handle, name = tempfile.mkstemp(dir=self._path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(note, file)
+                json.dump(state, file)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self._path)
@@ -103,12 +103,12 @@ class FileAttemptState:
                 Path(name).unlink()
             raise
 
-    def drop(self) -> None:
-        """Forget the note."""
+    def clear(self) -> None:
+        """Remove the state."""
         self._path.unlink(missing_ok=True)
 
-    def _sweep(self) -> None:
-        """Remove what tasks have left that nobody has tried for long."""
+    def _remove_old_files(self) -> None:
+        """Remove files of tasks that were not tried again."""
         oldest = time.time() - KEPT_SECONDS
         for path in self._path.parent.iterdir():
             with contextlib.suppress(OSError):
@@ -117,23 +117,23 @@ class FileAttemptState:
 
 
 class MemoryAttemptState:
-    """In memory, for an operator that is run without a task."""
+    """Keeps the state in memory, for an operator that is executed without a task."""
 
     def __init__(self) -> None:
-        self._note: dict[str, Any] = {}
+        self._state: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
-        """Return the note."""
-        return self._note
+        """Return the state, empty if there is none."""
+        return self._state
 
-    def write(self, note: dict[str, Any]) -> None:
-        """Keep the note."""
-        self._note = note
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the state."""
+        self._state = state
 
-    def drop(self) -> None:
-        """Forget the note."""
-        self._note = {}
+    def clear(self) -> None:
+        """Remove the state."""
+        self._state = {}
 
 
-def _as_note(value: Any) -> dict[str, Any]:
+def _as_dict(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}

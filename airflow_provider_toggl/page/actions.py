@@ -15,13 +15,12 @@ from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
 from airflow_provider_toggl.core.events.message import ENTITIES
 from airflow_provider_toggl.core.operate.health.state import Health
 from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
 from airflow_provider_toggl.hooks.notes import allow_mass_absence, forget_warehouse
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
-    get_callback_url,
-    get_webhook_secret,
     open_webhooks,
 )
 from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY
@@ -149,7 +148,9 @@ def _ensure(order: Order) -> str:
         webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number)
     )
     done = (
-        "was as declared already" if ensured.plan.action == "nothing" else f"is as declared now ({ensured.plan.action})"
+        "was as declared already"
+        if ensured.changes.action == "nothing"
+        else f"is as declared now ({ensured.changes.action})"
     )
     return f"Subscription {ensured.subscription.subscription_id} {done}."
 

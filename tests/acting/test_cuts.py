@@ -63,12 +63,12 @@ class Troubles:
         self._kill: str | None = None
         send = RequestsTransport.send
 
-        def send_and_die(sender: RequestsTransport, call: Any, departing: Callable[[], None]) -> Any:
+        def send_and_die(sender: RequestsTransport, call: Any) -> Any:
             if call.method == "GET" or self._kill is None:
-                return send(sender, call, departing)
+                return send(sender, call)
             kill, self._kill = self._kill, None
             if kill == "answered":
-                send(sender, call, departing)
+                send(sender, call)
             raise Killed
 
         monkeypatch.setattr(RequestsTransport, "send", send_and_die)

@@ -241,8 +241,8 @@ def kill_after_next_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process end between the answer of the next write and everything else."""
     send = RequestsTransport.send
 
-    def send_and_die(sender: Any, call: Any, departing: Any) -> Any:
-        answer = send(sender, call, departing)
+    def send_and_die(sender: Any, call: Any) -> Any:
+        answer = send(sender, call)
         if call.method != "GET":
             monkeypatch.setattr(RequestsTransport, "send", send)
             raise Killed

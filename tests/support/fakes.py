@@ -57,9 +57,8 @@ class FakeTransport:
     reply: Callable[[OutgoingRequest], TogglResponse]
     calls: list[OutgoingRequest] = field(default_factory=list)
 
-    def send(self, call: OutgoingRequest, departing: Callable[[], None]) -> TogglResponse:
+    def send(self, call: OutgoingRequest) -> TogglResponse:
         self.calls.append(call)
-        departing()
         return self.reply(call)
 
 

@@ -17,9 +17,9 @@ from support.deliveries import HEADER, SECRET, sign
 from support.event_stores import StorePlace
 from support.many_events import fill_postgres_store, fill_store
 
-from airflow_provider_toggl.core.client.limits.hourly_usage import Tally
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
 from airflow_provider_toggl.core.operate.health import notes
@@ -125,18 +125,19 @@ def running_office(path: Path, *, many: int = MANY, dsn: str | None = None, padd
 
 
 def spend_two_days(path: Path, token: str) -> None:
-    """Leave in the quota book what requests of two days would have."""
-    book, now = RateLimitState(path, token), time.time()
-    book.set_lane("user", Lane(30, 22, now + 1800), now)
-    book.set_lane("organization:9011", Lane(240, 171, now + 2400), now)
-    with book._file.transaction() as db:
-        tally = Tally(db, token)
+    """Leave in the rate-limit state what requests of two days would have."""
+    state, now = RateLimitState(path, token), time.time()
+    state.record_quota("user", Lane(30, 22, now + 1800), now)
+    state.record_quota("organization:9011", Lane(240, 171, now + 2400), now)
+    with StateFile(path).transaction(now) as rows:
         for back in range(48):
-            at = now - back * 3600
-            for _ in range(4 + back * 5 % 3):
-                tally.count("user", 30, at)
-            for _ in range(40 + (back * 37) % 60 + 70 * (back % 24 == 5)):
-                tally.count("organization:9011", 240, at)
+            hour = int(now // 3600) - back
+            for lane, total, requests in (
+                ("user", 30, 4 + back * 5 % 3),
+                ("organization:9011", 240, 40 + (back * 37) % 60 + 70 * (back % 24 == 5)),
+            ):
+                for _ in range(requests):
+                    rows.run("count_usage", token=token, lane=lane, hour=hour, total=total)
 
 
 def tell_two_days(place: StorePlace, workspace_id: int) -> int:

@@ -153,9 +153,9 @@ class _Watched:
         self._transport = transport
         self._before_call = before_call
 
-    def send(self, call: OutgoingRequest, departing: Any) -> Any:
+    def send(self, call: OutgoingRequest) -> Any:
         self._before_call(call)
-        return self._transport.send(call, departing)
+        return self._transport.send(call)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Webhook subscriptions as desired state: what is wanted, what Toggl has, and the least that makes the one the other.
+"""Webhook subscriptions as desired state: compares a declaration with Toggl, and plans one change. No I/O.
 
-Pure decisions; :mod:`airflow_provider_toggl.core.client.resources.ensure_subscription` carries them out.
+:mod:`airflow_provider_toggl.core.client.resources.ensure_subscription` carries the change out.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from airflow_provider_toggl.core.wording import plural
 SubscriptionAction = Literal["nothing", "create", "replace", "enable", "disable"]
 
 ANY = "*"
-UNEXPECTED_RESPONSE = "Try again; if it stays, a proxy answers in Toggl's place, or Toggl has changed its format."
+UNEXPECTED_RESPONSE = "Try again. If this persists, a proxy answers in Toggl's place, or Toggl has changed its format."
 
 
 @dataclass(frozen=True, order=True)
 class SubscriptionFilter:
-    """Which events are delivered: of an entity and an action, either of which may be ``*``."""
+    """Selects the events of an entity and an action; either may be ``*``."""
 
     entity: str
     action: str
 
     def covers(self, other: SubscriptionFilter) -> bool:
-        """Whether every event that the other one lets through comes through this one too."""
+        """Return whether every event that matches the other filter matches this one too."""
         return self.entity in (ANY, other.entity) and self.action in (ANY, other.action)
 
     def __str__(self) -> str:
@@ -38,11 +38,11 @@ class SubscriptionFilter:
 
 @dataclass(frozen=True)
 class SubscriptionSpec:
-    """A subscription as it is declared.
+    """The declaration of a subscription.
 
     :param description: its name, unique in the workspace.
-    :param callback_url: where Toggl delivers to.
-    :param secret: what Toggl signs deliveries with.
+    :param callback_url: the URL that Toggl delivers to.
+    :param secret: the secret that Toggl signs deliveries with.
     """
 
     description: str
@@ -54,10 +54,10 @@ class SubscriptionSpec:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A subscription as Toggl tells of it.
+    """A subscription in Toggl.
 
-    :param secret: None where Toggl does not show it: it shows it to the creator, and not always to them.
-    :param user_id: who made it.
+    :param secret: None if Toggl does not show it. Toggl shows it at most to the creator.
+    :param user_id: the user who created it.
     """
 
     subscription_id: int
@@ -72,14 +72,14 @@ class Subscription:
 
     @classmethod
     def from_http(cls, row: Any) -> Subscription:
-        """Read a subscription of an answer; whatever it lacks besides its id is taken for not set.
+        """Return the subscription of a response. Missing fields other than the ID count as not set.
 
-        :raises MalformedAnswer: it is no object with an integer ``subscription_id``.
+        :raises MalformedAnswer: it has no integer ``subscription_id``.
         """
         number = row.get("subscription_id") if isinstance(row, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
             raise MalformedAnswer(
-                "Toggl's answer has a webhook subscription without a subscription_id. " + UNEXPECTED_RESPONSE
+                "Toggl's response has a webhook subscription without a subscription_id. " + UNEXPECTED_RESPONSE
             )
         rows = row.get("event_filters")
         pairs = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
@@ -93,14 +93,14 @@ class Subscription:
             callback_url=str(row.get("url_callback") or ""),
             enabled=row.get("enabled") is True,
             validated=bool(row.get("validated_at")),
-            # A row of stars would be a mask; taken for the secret, it would be replaced at every look.
+            # A text of asterisks is a mask. Read as the secret, it would be replaced in every run.
             secret=secret if isinstance(secret, str) and secret.strip("*") else None,
             user_id=user_id if isinstance(user_id, int) else None,
             has_pending_events=row.get("has_pending_events") is True,
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as small, plain values: without its secret, and its callback without a query."""
+        """Return it as plain values, without its secret and without the query of its callback."""
         return {
             "subscription_id": self.subscription_id,
             "description": self.description,
@@ -114,7 +114,7 @@ class Subscription:
 
 @dataclass(frozen=True)
 class SubscriptionLimits:
-    """What a plan allows: enabled webhooks, and filters of each; None where Toggl does not say."""
+    """Limits of a plan: enabled webhooks, and filters per webhook; None if Toggl does not report a limit."""
 
     max_webhooks: int | None = None
     max_events_per_webhook: int | None = None
@@ -122,13 +122,13 @@ class SubscriptionLimits:
 
 @dataclass(frozen=True)
 class SubscriptionChanges:
-    """What is to be done.
+    """The change that makes a subscription match its declaration.
 
-    :param action: the one request that changes something.
-    :param target: the subscription that it is about; None for one that is yet to be made.
-    :param differences: in what the target differs, in words.
-    :param enables: whether one more will be enabled, which is what the workspace's plan limits.
-    :param beside: other subscriptions that deliver to the same callback.
+    :param action: the one request that changes something, or ``nothing``.
+    :param target: the subscription to change; None if it must be created.
+    :param differences: names of the fields in which the target differs.
+    :param enables: whether one more subscription will be enabled, which the workspace's plan limits.
+    :param beside: other subscriptions with the same callback.
     """
 
     action: SubscriptionAction
@@ -139,80 +139,79 @@ class SubscriptionChanges:
 
     @property
     def adopts(self) -> bool:
-        """Whether the target is taken over from another description."""
+        """Whether a subscription with another description is taken over."""
         return "description" in self.differences
 
 
 def parse_filters(
-    given: str | SubscriptionFilter | Iterable[str | SubscriptionFilter | Mapping[str, str]],
+    filters: str | SubscriptionFilter | Iterable[str | SubscriptionFilter | Mapping[str, str]],
     *,
     entities: Sequence[str],
     actions: Sequence[str],
 ) -> tuple[SubscriptionFilter, ...]:
-    """Return declared filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``.
+    """Return the filters of an argument: ``time_entry``, ``time_entry:updated``, ``*:*`` or
+    ``{"entity": …, "action": …}``.
 
-    :param given: several; or one text with commas between them, as a template renders.
-    :param entities: the words that Toggl knows; likewise ``actions``.
-    :raises ConfigurationError: there is none, or a word is unknown.
+    :param filters: one or several, or one text with commas between them.
+    :param entities: the entities that Toggl knows.
+    :param actions: the actions that Toggl knows.
+    :raises ConfigurationError: there is no filter, or an entity or action is unknown.
     """
-    filters = normalize_filters(_parse_filter(one, entities, actions) for one in parse_list("filters", given))
-    if not filters:
+    parsed = normalize_filters(_parse_filter(one, entities, actions) for one in parse_list("filters", filters))
+    if not parsed:
         raise ConfigurationError(
             "filters is empty: a subscription needs at least one event filter, such as time_entry or *:*."
         )
-    return filters
+    return parsed
 
 
 def normalize_filters(filters: Iterable[SubscriptionFilter]) -> tuple[SubscriptionFilter, ...]:
-    """Return filters in order, without those that others make needless; Toggl refuses one that is there twice."""
+    """Return filters in order, without those that others cover. Toggl refuses duplicates."""
     unique = set(filters)
     return tuple(sorted(one for one in unique if not any(other != one and other.covers(one) for other in unique)))
 
 
 def plan_changes(
-    wanted: SubscriptionSpec, found: Sequence[Subscription], *, rotate_secret: bool = False
+    spec: SubscriptionSpec, found: Sequence[Subscription], *, rotate_secret: bool = False
 ) -> SubscriptionChanges:
-    """Return the least that brings what is found to what is wanted.
+    """Return the smallest change that makes a subscription match its declaration.
 
-    :param found: every subscription of the workspace that the token can see.
-    :param rotate_secret: send the secret also where Toggl does not show which one it has.
+    :param found: all subscriptions of the workspace that the token can see.
+    :param rotate_secret: send the secret even if Toggl does not show which one it has.
     """
-    target = _find_target(wanted, found)
-    beside = tuple(one for one in found if one is not target and is_same_address(one.callback_url, wanted.callback_url))
+    target = _find_target(spec, found)
+    beside = tuple(one for one in found if one is not target and is_same_address(one.callback_url, spec.callback_url))
     if target is None:
-        return SubscriptionChanges("create", enables=wanted.enabled, beside=beside)
-    differences = tuple(_differences(wanted, target, rotate_secret))
+        return SubscriptionChanges("create", enables=spec.enabled, beside=beside)
+    differences = tuple(_differences(spec, target, rotate_secret))
     action: SubscriptionAction = "replace"
     if not differences:
         action = "nothing"
     elif differences == ("enabled",):
-        action = "enable" if wanted.enabled else "disable"
-    return SubscriptionChanges(
-        action, target, differences, enables=wanted.enabled and not target.enabled, beside=beside
-    )
+        action = "enable" if spec.enabled else "disable"
+    return SubscriptionChanges(action, target, differences, enables=spec.enabled and not target.enabled, beside=beside)
 
 
-def describe_too_many_filters(wanted: SubscriptionSpec, limits: SubscriptionLimits) -> str | None:
-    """Return what to say of more filters than the plan allows, None where it allows them."""
+def describe_too_many_filters(spec: SubscriptionSpec, limits: SubscriptionLimits) -> str | None:
+    """Return the error text for more filters than the plan allows, None if it allows them."""
     most = limits.max_events_per_webhook
-    if most is None or len(wanted.filters) <= most:
+    if most is None or len(spec.filters) <= most:
         return None
-    listed = ", ".join(map(str, wanted.filters))
+    listed = ", ".join(map(str, spec.filters))
     return (
-        f"The workspace's plan allows {plural(most, 'event filter')} for a webhook, and {wanted.description!r} wants "
-        f"{len(wanted.filters)}: {listed}. Drop {len(wanted.filters) - most} of them, or let one with * stand for "
-        "several."
+        f"The workspace's plan allows {plural(most, 'event filter')} for a webhook, and {spec.description!r} wants "
+        f"{len(spec.filters)}: {listed}. Remove {len(spec.filters) - most} of them, or use * for several."
     )
 
 
 def describe_too_many_enabled(
     plan: SubscriptionChanges, found: Sequence[Subscription], limits: SubscriptionLimits, *, user_id: int | None = None
 ) -> str | None:
-    """Return what to say of more enabled subscriptions than the plan allows, None where it allows one more.
+    """Return the error text for more enabled subscriptions than the plan allows, None if it allows one more.
 
-    Toggl's page says that the limit is of the workspace, its error says that it is of the user in the workspace.
+    Toggl's documentation says that the limit is per workspace; its error says that it is per user and workspace.
 
-    :param user_id: count only this user's; None: everybody's.
+    :param user_id: count only the subscriptions of this user; None for those of all users.
     """
     if limits.max_webhooks is None or not plan.enables:
         return None
@@ -225,22 +224,22 @@ def describe_too_many_enabled(
         f"{one.subscription_id} ({one.description!r}{'' if one.validated else ', not validated'})" for one in others
     )
     return (
-        f"The workspace's plan allows {limits.max_webhooks} enabled webhook subscriptions, and so many are enabled "
-        f"already: {listed}. Disable or delete one, or put the filters of several into one subscription."
+        f"The workspace's plan allows {limits.max_webhooks} enabled webhook subscriptions, and as many are enabled "
+        f"already: {listed}. Disable or delete one, or combine the filters of several in one subscription."
     )
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two web addresses are the same but for how they are written."""
+    """Return whether two URLs differ at most in how they are written."""
     return one == other or _address(one) == _address(other)
 
 
-def is_match(wanted: SubscriptionSpec, found: Subscription) -> bool:
-    """Whether one found is the one wanted, apart from its state and its secret."""
+def is_match(spec: SubscriptionSpec, found: Subscription) -> bool:
+    """Return whether a subscription matches its declaration, apart from its state and its secret."""
     return (
-        found.description == wanted.description
-        and found.filters == normalize_filters(wanted.filters)
-        and is_same_address(found.callback_url, wanted.callback_url)
+        found.description == spec.description
+        and found.filters == normalize_filters(spec.filters)
+        and is_same_address(found.callback_url, spec.callback_url)
     )
 
 
@@ -254,8 +253,8 @@ def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> 
         words = SubscriptionFilter(str(one["entity"]), str(one.get("action", ANY)))
     else:
         raise ConfigurationError(
-            f"filters has {show_value(one)}, which is neither text such as time_entry:updated nor an object with entity "
-            "and action."
+            f"filters has {show_value(one)}; a filter is text such as time_entry:updated, or an object with entity and "
+            "action."
         )
     for kind, word, known in (("entity", words.entity, entities), ("action", words.action, actions)):
         if word not in (ANY, *known):
@@ -266,24 +265,24 @@ def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> 
     return words
 
 
-def _find_target(wanted: SubscriptionSpec, found: Sequence[Subscription]) -> Subscription | None:
-    """Return the one of that description; else one that the wanted one makes needless, or the other way round.
+def _find_target(spec: SubscriptionSpec, found: Sequence[Subscription]) -> Subscription | None:
+    """Return the subscription with the same description, or else one with the same callback and overlapping filters.
 
-    The same callback alone does not say so: a plan may give two subscriptions with their filters shared out, and two
-    tasks that took over each other's would never rest.
+    The same callback alone is not enough: one receiver may have two subscriptions with different filters, and two tasks
+    would take over each other's subscription in every run.
     """
-    named = [one for one in found if one.description == wanted.description]
-    alike = [one for one in found if is_same_address(one.callback_url, wanted.callback_url) and _is_alike(wanted, one)]
-    equal = [one for one in alike if one.filters == normalize_filters(wanted.filters)]
-    return next((min(some, key=_age) for some in (named, equal, alike) if some), None)
+    named = [one for one in found if one.description == spec.description]
+    similar = [one for one in found if is_same_address(one.callback_url, spec.callback_url) and _overlaps(spec, one)]
+    equal = [one for one in similar if one.filters == normalize_filters(spec.filters)]
+    return next((min(some, key=_age) for some in (named, equal, similar) if some), None)
 
 
 def _age(one: Subscription) -> int:
     return one.subscription_id
 
 
-def _is_alike(wanted: SubscriptionSpec, found: Subscription) -> bool:
-    return _covers(wanted.filters, found.filters) or _covers(found.filters, wanted.filters)
+def _overlaps(spec: SubscriptionSpec, found: Subscription) -> bool:
+    return _covers(spec.filters, found.filters) or _covers(found.filters, spec.filters)
 
 
 def _covers(some: Iterable[SubscriptionFilter], others: Iterable[SubscriptionFilter]) -> bool:
@@ -291,16 +290,16 @@ def _covers(some: Iterable[SubscriptionFilter], others: Iterable[SubscriptionFil
     return all(any(one.covers(other) for one in kept) for other in others)
 
 
-def _differences(wanted: SubscriptionSpec, target: Subscription, rotate_secret: bool) -> Iterable[str]:
-    if target.description != wanted.description:
+def _differences(spec: SubscriptionSpec, target: Subscription, rotate_secret: bool) -> Iterable[str]:
+    if target.description != spec.description:
         yield "description"
-    if target.filters != normalize_filters(wanted.filters):
+    if target.filters != normalize_filters(spec.filters):
         yield "filters"
-    if not is_same_address(target.callback_url, wanted.callback_url):
+    if not is_same_address(target.callback_url, spec.callback_url):
         yield "callback_url"
-    if target.secret != wanted.secret if target.secret is not None else rotate_secret:
+    if target.secret != spec.secret if target.secret is not None else rotate_secret:
         yield "secret"
-    if target.enabled != wanted.enabled:
+    if target.enabled != spec.enabled:
         yield "enabled"
 
 
