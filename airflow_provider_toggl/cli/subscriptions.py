@@ -1,4 +1,4 @@
-"""``subscriptions``: what Toggl holds of webhook subscriptions, and the small changes to them."""
+"""``subscriptions``: lists, enables, disables, pings and deletes webhook subscriptions."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument("action", choices=("list", *_ACTIONS), help="what to do")
     parser.add_argument(
-        "subscription", nargs="?", help="the number or the description of the subscription, for all but list"
+        "subscription", nargs="?", help="ID or description of the subscription, for all actions except list"
     )
     parser.add_argument("--conn-id", default="toggl_default", help="the Toggl connection (default: %(default)s)")
     parser.add_argument("--workspace-id", type=int, help="the workspace (default: the connection's)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it and print the outcome; return the exit code: 2 where the arguments do not fit, 1 where Toggl says no."""
+    """Carry out the action, print the result and return the exit code: 1 for an error, 2 for wrong arguments."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     if (args.subscription is None) != (args.action == "list"):
-        print("list takes no subscription, and everything else takes one.", file=sys.stderr)
+        print("list takes no subscription; every other action needs one.", file=sys.stderr)
         return 2
     with others_to_stderr():
         try:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _carry_out(args: argparse.Namespace) -> list[str] | None:
-    """Return what is to be printed, None where there is no such subscription."""
+    """Return the lines to print, None if the subscription does not exist."""
     from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
     from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY  # noqa: PLC0415 - likewise
 
@@ -65,7 +65,7 @@ def _carry_out(args: argparse.Namespace) -> list[str] | None:
 
 
 def table(found: list[Subscription]) -> Iterator[str]:
-    """Yield a heading, and subscriptions as text, one a line, without their secrets."""
+    """Yield a table of subscriptions, without their secrets."""
     yield f"{'id':>10}  {'enabled':<8} {'validated':<9} {'description':<28} filters → callback"
     for one in found:
         words = (f"{'yes' if flag else 'no':<{width}}" for flag, width in ((one.enabled, 8), (one.validated, 9)))

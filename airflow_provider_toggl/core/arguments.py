@@ -1,8 +1,8 @@
-"""Parsing of arguments: from whatever a user, a template or an XCom hands over to one plain Python value. No I/O.
+"""Parsers of arguments: from what a user, a template or XCom passes to one plain Python value. No I/O.
 
-Every parser is called with the name of the parameter and its value. It accepts its own results, so parsing twice is
-harmless. A value that stands for nothing gives None: None itself, blank text, the text ``None`` that a template
-renders, and the missing values of pandas. :func:`required` turns that into an error.
+A parser is called with the name of a parameter and its value. It accepts its own results, so that parsing twice is
+harmless. It returns None for a blank value: None, blank text, the text ``None`` that a template renders, and the
+missing values of pandas. :func:`required` turns that into an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.instants import format_instant, parse_instant
 from airflow_provider_toggl.core.streams import get_stream
 
-#: Takes the name of a parameter and its value; raises ``ConfigurationError``.
+#: Called with the name of a parameter and its value; raises ``ConfigurationError``.
 Parser = Callable[[str, Any], Any]
 
 #: Fields of a time entry that an update may set.
@@ -43,11 +43,11 @@ ENTRY_FIELDS = (
 )
 
 MAX_INT = 2**63 - 1
-#: From here on a float no longer stands for one whole number.
+#: From here on a float does not represent one integer exactly.
 _EXACT_FLOAT = 2**53
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-# What str() makes of a timedelta, which is what a template renders.
+# The text of a timedelta, which is what a template renders.
 _CLOCK = re.compile(r"(?:(-?[0-9]+) days?, )?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)")
 _FLAGS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
@@ -55,27 +55,26 @@ _FLAGS = {
 }
 _LONGEST_SHOWN = 80
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
-#: Bytes, on all file systems of Linux and macOS.
+#: In bytes, on the file systems of Linux and macOS.
 _LONGEST_FILE_NAME = 255
-# A scheme such as duckdb:, md: or s3:. A single letter would be a drive of Windows.
+# A scheme such as duckdb:, md: or s3:. A single letter is a drive of Windows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-#: Seconds in a hundred years; with more than that no calendar goes on.
+#: Seconds in a hundred years, so that sums stay within the calendar.
 _LONGEST_LENGTH = 100 * 366 * 86_400.0
 
 
 def build_argument_error(name: str, value: Any, allowed: str) -> ConfigurationError:
-    """Return the error for a value that a parameter does not take.
+    """Return the error for an invalid argument.
 
-    :param allowed: what it takes, as in "a whole number of 1 or more".
+    :param allowed: what is valid, such as "a whole number of 1 or more".
     """
     return ConfigurationError(f"{name} is {show_value(value)}; it must be {allowed}.")
 
 
 def unwrap(value: Any) -> Any:
-    """Return a value without what libraries wrap around plain ones.
+    """Return the plain Python value of an enum member, a NumPy scalar or array, or a pandas series.
 
-    Enum members give their values, NumPy scalars and arrays and pandas series what they hold. The missing values of
-    pandas and NumPy (NaN, NaT, NA) give None.
+    The missing values of pandas and NumPy (NaN, NaT, NA) become None.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -86,7 +85,7 @@ def unwrap(value: Any) -> Any:
             return None
         if kind.__name__ in ("datetime64", "timedelta64"):
             plain = value.item()
-            # Of nanoseconds NumPy makes a number.
+            # NumPy converts nanoseconds to an integer.
             value = value.astype(f"{kind.__name__}[us]").item() if isinstance(plain, int) else plain
         elif hasattr(value, "tolist"):
             value = value.tolist()
@@ -95,18 +94,18 @@ def unwrap(value: Any) -> Any:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value stands for nothing, as what a template renders of None does."""
+    """Return whether a value is None, blank text, or the text that a template renders for None."""
     value = unwrap(value)
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
 def is_empty(parsed: Any) -> bool:
-    """Whether a parser found nothing in a value."""
+    """Return whether the result of a parser is empty."""
     return parsed is None or (isinstance(parsed, str | list | tuple | dict) and not parsed)
 
 
 def required(parser: Parser) -> Parser:
-    """Return a parser that refuses what stands for nothing."""
+    """Return a parser that refuses blank values."""
 
     def parse(name: str, value: Any) -> Any:
         parsed = parser(name, value)
@@ -137,7 +136,7 @@ def parse_free_text(name: str, value: Any) -> str:
 
 
 def parse_conn_id(name: str, value: Any) -> str:
-    """Return the ID of a connection; nothing is refused."""
+    """Return the ID of a connection; a blank value is an error."""
     conn_id = parse_text(name, value)
     if not conn_id:
         raise build_argument_error(name, value, "the ID of a connection")
@@ -145,12 +144,12 @@ def parse_conn_id(name: str, value: Any) -> str:
 
 
 def parse_store_conn_id(name: str, value: Any) -> str | None:
-    """Return the connection of an event store; empty text is the default store, None what the Toggl connection says."""
+    """Return the connection of an event store: blank for the default store, None for that of the Toggl connection."""
     return "" if isinstance(value, str) and not value.strip() else parse_text(name, value)
 
 
 def parse_time_zone(name: str, value: Any) -> str | None:
-    """Return the IANA name of a time zone; also of a ``tzinfo`` that has one, as those of pendulum do."""
+    """Return the IANA name of a time zone, given as text or as a ``tzinfo`` with such a name."""
     if isinstance(value, tzinfo):
         value = getattr(value, "key", None) or str(value)
     zone = parse_text(name, value)
@@ -165,7 +164,7 @@ def parse_time_zone(name: str, value: Any) -> str | None:
 
 
 def parse_choice(name: str, value: Any, *, options: Iterable[str]) -> str | None:
-    """Return one of several words."""
+    """Return one of the options."""
     word = parse_text(name, value)
     if word is not None and word not in (known := tuple(options)):
         raise build_argument_error(name, value, f"one of {', '.join(known)}")
@@ -173,7 +172,7 @@ def parse_choice(name: str, value: Any, *, options: Iterable[str]) -> str | None
 
 
 def parse_method(name: str, value: Any) -> str | None:
-    """Return the name of an HTTP method that Toggl's API has."""
+    """Return the name of an HTTP method that Toggl's API uses."""
     word = value.strip().upper() if isinstance(value, str) else value
     return parse_choice(name, word, options=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
 
@@ -185,7 +184,7 @@ def parse_stream(name: str, value: Any) -> str | None:
 
 
 def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int | None:
-    """Return a whole number; text of digits and floats without a fraction are numbers, True and False are not."""
+    """Return an integer. Text of digits and floats without a fraction are accepted, True and False are not."""
     if is_blank(value):
         return None
     number = _find_whole(unwrap(value))
@@ -197,7 +196,7 @@ def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: i
 
 
 def parse_id(name: str, value: Any) -> int | None:
-    """Return an id of Toggl."""
+    """Return the ID of an object in Toggl."""
     if is_blank(value):
         return None
     number = _find_whole(unwrap(value))
@@ -207,7 +206,7 @@ def parse_id(name: str, value: Any) -> int | None:
 
 
 def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
-    """Return a finite number; text of one is a number, True and False are not."""
+    """Return a finite number. Text is accepted, True and False are not."""
     if is_blank(value):
         return None
     number = _find_number(unwrap(value))
@@ -219,7 +218,7 @@ def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum
 
 
 def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float | None:
-    """Return a length of time in seconds: of a number of them, a ``timedelta``, or the text of either."""
+    """Return a duration in seconds, given as a number of seconds, a ``timedelta``, or the text of either."""
     if is_blank(value):
         return None
     length = _find_length(unwrap(value))
@@ -230,13 +229,13 @@ def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float
 
 
 def parse_whole_seconds(name: str, value: Any) -> int | None:
-    """Return a length of time in whole seconds, as :func:`parse_seconds`; a fraction is cut."""
+    """Return a duration in whole seconds, as :func:`parse_seconds`; a fraction is dropped."""
     length = parse_seconds(name, value)
     return None if length is None else int(length)
 
 
 def parse_flag(name: str, value: Any) -> bool | None:
-    """Return True or False: of a flag, of 1 or 0, or of a word for either."""
+    """Return True or False, given as a bool, as 1 or 0, or as a word such as ``yes``."""
     if is_blank(value):
         return None
     plain = unwrap(value)
@@ -249,15 +248,15 @@ def parse_flag(name: str, value: Any) -> bool | None:
 
 
 def parse_day(name: str, value: Any) -> date | datetime | None:
-    """Return a day, or a moment in UTC, as plain ``date`` or ``datetime``: of either, of pendulum's, or of ISO text.
+    """Return a ``date``, or a ``datetime`` in UTC, given as one of these or as ISO text.
 
-    A moment must have its zone, for which day it is depends on that. ``20260131``, as ``ds_nodash`` renders, is a day.
+    A time must have its zone, because the day depends on it. ``20260131``, as ``ds_nodash`` renders it, is a day.
     """
     if is_blank(value):
         return None
     plain = unwrap(value)
     if isinstance(plain, int) and not isinstance(plain, bool):
-        # A native template makes a number of ds_nodash.
+        # A native template renders ds_nodash as an integer.
         plain = str(plain)
     day = _find_day(plain)
     if day is not None:
@@ -269,13 +268,13 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
         )
     if moment.tzinfo is None:
         raise ConfigurationError(
-            f"{name} is {moment.isoformat()}, a moment without a zone: add one, or give a day (2026-01-31)."
+            f"{name} is {moment.isoformat()}, a time without a zone: add the zone, or give a day (2026-01-31)."
         )
     return _in_utc(name, moment)
 
 
 def parse_moment(name: str, value: Any) -> datetime | None:
-    """Return a moment in UTC as plain ``datetime``: of one with its zone, pendulum's too, or of such ISO text."""
+    """Return a ``datetime`` in UTC, given as a ``datetime`` with a zone or as ISO text with one."""
     if is_blank(value):
         return None
     moment = _find_moment(unwrap(value))
@@ -285,13 +284,13 @@ def parse_moment(name: str, value: Any) -> datetime | None:
 
 
 def parse_second(name: str, value: Any) -> datetime | None:
-    """Return a moment as :func:`parse_moment` does, cut to whole seconds as Toggl cuts it."""
+    """Return a ``datetime`` as :func:`parse_moment` does, truncated to seconds as Toggl does."""
     moment = parse_moment(name, value)
     return None if moment is None else moment.replace(microsecond=0)
 
 
 def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta | None:
-    """Return from when on something counts: one of some words, a moment, or a length of time (a number of seconds)."""
+    """Return how far to look back: one of some words, a time, or a duration (``timedelta`` or seconds)."""
     plain, known = unwrap(value), tuple(words)
     if is_blank(plain):
         return None
@@ -312,9 +311,9 @@ def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str 
 
 
 def parse_list(name: str, value: Any) -> list[Any]:
-    """Return several values: of one, of several in whatever holds them, or of text.
+    """Return a list, given as one value, any iterable, or text.
 
-    Text may be a list as JSON or Python write it, which a template renders, or have commas between its parts.
+    Text may be a list in JSON or Python syntax, as a template renders it, or have commas between its parts.
     """
     value = unwrap(value)
     if is_blank(value):
@@ -332,7 +331,7 @@ def parse_list(name: str, value: Any) -> list[Any]:
 
 
 def parse_ids(name: str, value: Any) -> list[int] | None:
-    """Return several ids; None where none is given."""
+    """Return a list of IDs, None if it is empty."""
     parts = parse_list(name, value)
     numbers = [parse_id(name, part) for part in parts]
     if None in numbers:
@@ -341,7 +340,7 @@ def parse_ids(name: str, value: Any) -> list[int] | None:
 
 
 def parse_words(name: str, value: Any, *, options: Iterable[str] | None = None) -> list[str] | None:
-    """Return several words, each one of the options if there are any; None where none is given."""
+    """Return a list of words, each one of the options if there are any; None if it is empty."""
     parts = parse_list(name, value)
     if not all(isinstance(unwrap(part), str) and not is_blank(part) for part in parts):
         raise build_argument_error(name, value, "one word or several")
@@ -352,13 +351,13 @@ def parse_words(name: str, value: Any, *, options: Iterable[str] | None = None) 
 
 
 def parse_tags(name: str, value: Any) -> tuple[str, ...]:
-    """Return the names of tags, each once; of several, or of one text with commas between them."""
+    """Return the names of tags without duplicates, given as a list or as text with commas."""
     names = (parse_text(name, part) for part in parse_list(name, value))
     return tuple(dict.fromkeys(one for one in names if one))
 
 
 def parse_object(name: str, value: Any) -> dict[str, Any] | None:
-    """Return an object, also of JSON text or what a template renders of a dictionary; None where none is given."""
+    """Return a dictionary, given as one or as text in JSON or Python syntax; None if it is blank."""
     if is_blank(value):
         return None
     found = _read_literal(name, value.strip(), "an object") if isinstance(value, str) else value
@@ -368,22 +367,22 @@ def parse_object(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def parse_json_object(name: str, value: Any) -> dict[str, Any] | None:
-    """Return an object whose values JSON can hold, see :func:`parse_json`."""
+    """Return a dictionary with values for JSON, see :func:`parse_json`."""
     found = parse_object(name, value)
     return None if found is None else dict(parse_json(name, found))
 
 
 def parse_query(name: str, value: Any) -> dict[str, Any] | None:
-    """Return the parameters of a URL: as :func:`parse_json_object`, with true and false as Toggl's API has them."""
+    """Return the parameters of a URL, as :func:`parse_json_object`, with flags as ``true`` and ``false``."""
     found = parse_json_object(name, value)
     words = {True: "true", False: "false"}
     return found and {key: words[inner] if isinstance(inner, bool) else inner for key, inner in found.items()}
 
 
 def parse_json(name: str, value: Any) -> Any:
-    """Return a value that JSON can hold. Moments become RFC 3339 in UTC, days ISO, lengths of time whole seconds.
+    """Return a value for JSON. Times become RFC 3339 in UTC, days ISO 8601, and durations whole seconds.
 
-    Text that is an object or a list, as a template renders one, becomes that.
+    Text of an object or a list, as a template renders it, is decoded.
     """
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         value = _read_literal(name, value.strip(), "JSON")
@@ -393,8 +392,8 @@ def parse_json(name: str, value: Any) -> Any:
 def parse_file(name: str, value: Any) -> Path | None:
     """Return the path of a file or folder of this host, with ``~`` and environment variables expanded.
 
-    A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would take them
-    for something else, or make a file of that name. They are not shown, for a URL may have a password in it.
+    A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would not read
+    them as a path, or would create a file with that name. A URL is not shown, because it may contain a password.
     """
     if is_blank(value):
         return None
@@ -435,7 +434,7 @@ def parse_callable(name: str, value: Any) -> Any:
 
 
 def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
-    """Return what an update of a time entry sends: known fields in Toggl's form; None empties a field."""
+    """Return the payload of an update of a time entry: known fields in Toggl's format. None clears a field."""
     changes = parse_object(name, value)
     if not changes:
         raise ConfigurationError(
@@ -448,7 +447,7 @@ def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def show_value(value: Any) -> str:
-    """Return a value as an error shows it, cut where it is long."""
+    """Return a value as errors show it, shortened if it is long."""
     text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
@@ -500,7 +499,7 @@ def _find_day(value: Any) -> date | None:
 
 
 def _find_moment(value: Any) -> datetime | None:
-    """Return a plain moment, perhaps without a zone; None where it is none."""
+    """Return a plain ``datetime``, with or without a zone; None if the value is not a time."""
     if isinstance(value, datetime):
         fields = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
         return datetime(*fields, tzinfo=value.tzinfo, fold=value.fold)
@@ -525,11 +524,11 @@ def _in_utc(name: str, moment: datetime) -> datetime:
     try:
         return moment.astimezone(timezone.utc)
     except OverflowError:
-        raise ConfigurationError(f"{name} is {moment.isoformat()}, which no calendar has.") from None
+        raise ConfigurationError(f"{name} is {moment.isoformat()}; in UTC it is outside the years 1 to 9999.") from None
 
 
 def _read_literal(name: str, text: str, allowed: str) -> Any:
-    """Return what text says as JSON, or as Python writes it, which is what templates render of lists and objects."""
+    """Return the value of text in JSON or Python syntax, which is what templates render for lists and dictionaries."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
@@ -539,7 +538,7 @@ def _read_literal(name: str, text: str, allowed: str) -> Any:
 
 
 def _as_json(name: str, value: Any) -> Any:
-    # A float that is no number is refused, and not taken for a missing value.
+    # NaN and infinity are refused, and not read as missing values.
     value = value if isinstance(value, float) else unwrap(value)
     if isinstance(value, Mapping):
         return {_as_key(name, key): _as_json(f"{name}[{key!r}]", inner) for key, inner in value.items()}
@@ -552,7 +551,7 @@ def _as_json(name: str, value: Any) -> Any:
     number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
         raise build_argument_error(name, value, "something that JSON can hold")
-    # Where Toggl wants an integer it takes no 7.0, which is what pandas makes of 7.
+    # Toggl refuses 7.0, which is what pandas makes of 7, where it expects an integer.
     whole = _find_whole(number if isinstance(value, timedelta) else value)
     return number if whole is None else whole
 
@@ -572,7 +571,7 @@ def _optional_instant(name: str, value: Any) -> str | None:
 
 
 def _whole_seconds_or_running(name: str, value: Any) -> int | None:
-    # A negative duration is how Toggl says that an entry runs.
+    # Toggl marks a running entry by a negative duration.
     length = parse_seconds(name, value, minimum=-_LONGEST_LENGTH)
     return None if length is None else int(length)
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 LATER = datetime.now(timezone.utc) + timedelta(minutes=20)
 STOPS = [
     QuotaExhausted("used up", resets_at=LATER, lane="user", known_before=True),
-    RateLimited("too many", retry_at=LATER, told=True),
+    RateLimited("too many", retry_at=LATER, reported=True),
 ]
 
 

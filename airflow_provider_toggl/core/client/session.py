@@ -286,17 +286,18 @@ class TogglSession:
             self._state.release(permit, lane, None, self._clock.now())
             request_metrics.measure_request(self.name, lane, outgoing.path, None, self._clock.now() - sent_at)
             raise
-        request_metrics.measure_request(self.name, lane, outgoing.path, response.status, self._clock.now() - sent_at)
-        state = self._state.release(permit, lane, read_quota_headers(response), response.received_at)
+        now = self._clock.now()
+        request_metrics.measure_request(self.name, lane, outgoing.path, response.status, now - sent_at)
+        state = self._state.release(permit, lane, read_quota_headers(response), now)
         request_metrics.measure_lane(self.name, lane, state)
         resets_at = None
         if is_quota_refusal(response):
-            resets_at = self._state.record_quota_refusal(lane, read_reset_seconds(response), response.received_at)
+            resets_at = self._state.record_quota_refusal(lane, read_reset_seconds(response), now)
             request_metrics.measure_lane(self.name, lane, quota.Lane(remaining=0, resets_at=resets_at))
         error = build_error(response, lane=lane, resets_at=resets_at)
         if isinstance(error, RateLimited):
             # The bucket is the token's, so all processes with the token pause.
-            self._state.hold_back(read_retry_after(response) or self.pace.interval, response.received_at)
+            self._state.hold_back(read_retry_after(response) or self.pace.interval, now)
         if error is not None:
             raise error
         return response

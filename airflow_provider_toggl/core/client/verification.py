@@ -40,8 +40,8 @@ def check_applied(what: str, sent: Mapping[str, Any], row: Any) -> None:
         for name in different
     ]
     raise NotApplied(
-        f"{what}: Toggl accepted the request, but its response has another {', another '.join(words)}. Check the "
-        "object in Toggl, and run the task again if it is wrong."
+        f"{what}: Toggl accepted the request, but its response differs in {', '.join(words)}. Check the object in "
+        "Toggl, and run the task again if it is wrong."
     )
 
 

@@ -20,12 +20,12 @@ from airflow_provider_toggl.core.client.transport import NotSent
 LATER = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
 CUT = errors.ConnectionTrouble("the connection was cut.")
 USED_UP = errors.QuotaExhausted("used up", resets_at=LATER, lane="user", known_before=True)
-LIMITED = errors.RateLimited("too many", retry_at=LATER, told=True)
+LIMITED = errors.RateLimited("too many", retry_at=LATER, reported=True)
 REFUSED = errors.PayloadRefused("no", status=400)
 
 
 class Toggl:
-    """Answers sends and looks by scripts, and writes down what it was asked, and what was noted."""
+    """Answers sends and lookups by scripts, and records what it was asked and what was recorded."""
 
     def __init__(self, sends: list[Any], looks: list[Any] | None = None) -> None:
         self._scripts = {"send": sends, "look": looks or []}
@@ -39,38 +39,42 @@ class Toggl:
             raise line
         return line
 
-    def note(self, doubt: bool) -> None:
+    def record_doubt(self, doubt: bool) -> None:
         self.asked.append("in doubt" if doubt else "no doubt")
 
     def write(self, **options: Any) -> WriteResult[Any]:
         return write_once(
-            lambda: self._ask("send"), lambda: self._ask("look"), note=self.note, clock=self.clock, **options
+            lambda: self._ask("send"),
+            lambda: self._ask("look"),
+            record_doubt=self.record_doubt,
+            clock=self.clock,
+            **options,
         )
 
 
 def test_what_is_answered_is_sent_once_and_in_doubt_only_meanwhile():
     toggl = Toggl(["made"])
-    assert toggl.write() == WriteResult("made", made=True)
+    assert toggl.write() == WriteResult("made", created=True)
     assert toggl.asked == ["in doubt", "send", "no doubt"]
 
 
 @pytest.mark.parametrize("looks", [["there"], [None, "there"]], ids=["at once", "after a while"])
 def test_what_is_found_after_a_lost_answer_is_not_sent_again(looks: list[Any]):
     toggl = Toggl([CUT], list(looks))
-    assert toggl.write() == WriteResult("there", made=False)
+    assert toggl.write() == WriteResult("there", created=False)
     assert toggl.asked == ["in doubt", "send", *["look"] * len(looks), "no doubt"]
     assert toggl.clock.slept == list(LOOKUP_DELAYS[: len(looks)])
 
 
 def test_what_no_look_finds_is_sent_again():
     toggl = Toggl([CUT, "made"], [None] * len(LOOKUP_DELAYS))
-    assert toggl.write() == WriteResult("made", made=True)
+    assert toggl.write() == WriteResult("made", created=True)
     assert toggl.asked == ["in doubt", "send", *["look"] * len(LOOKUP_DELAYS), "in doubt", "send", "no doubt"]
 
 
 def test_an_earlier_try_is_looked_up_before_anything_is_sent():
     toggl = Toggl([], ["there"])
-    assert toggl.write(in_doubt=True) == WriteResult("there", made=False)
+    assert toggl.write(in_doubt=True) == WriteResult("there", created=False)
     assert toggl.asked == ["look", "no doubt"]
     assert toggl.clock.slept == []
 
@@ -114,16 +118,18 @@ def test_a_look_that_must_wait_for_the_quota_says_so_and_the_doubt_stays(stop: E
     assert toggl.asked == ["in doubt", "send", "look"]
 
 
-def test_what_was_made_after_a_vain_look_is_settled_and_only_then():
+def test_a_duplicate_is_resolved_only_after_a_lookup_that_found_nothing():
     settled: list[str] = []
 
-    def settle(thing: str) -> WriteResult[str]:
+    def resolve(thing: str) -> WriteResult[str]:
         settled.append(thing)
-        return WriteResult("the other", made=False)
+        return WriteResult("the other", created=False)
 
-    assert Toggl(["made"]).write(settle=settle) == WriteResult("made", made=True)
+    assert Toggl(["made"]).write(resolve_duplicate=resolve) == WriteResult("made", created=True)
     assert settled == []
-    assert Toggl(["made"], [None]).write(settle=settle, in_doubt=True) == WriteResult("the other", made=False)
+    assert Toggl(["made"], [None]).write(resolve_duplicate=resolve, in_doubt=True) == WriteResult(
+        "the other", created=False
+    )
     assert settled == ["made"]
 
 
@@ -148,4 +154,4 @@ def test_which_failures_leave_it_open_whether_something_was_done(error: errors.A
 
 def test_nothing_is_remembered_where_nobody_asks_for_it():
     send: Callable[[], str] = lambda: "made"  # noqa: E731
-    assert write_once(send, lambda: None).thing == "made"
+    assert write_once(send, lambda: None).value == "made"

@@ -67,7 +67,7 @@ def listing(*lists: list[Any], post: Any = None) -> Callable[[OutgoingRequest], 
 def test_one_that_is_there_costs_one_request(wanted: CatalogItemSpec):
     catalog, transport, _ = build(listing([row(2, "xx"), row(project_id=5)]))
     done = catalog.ensure(wanted)
-    assert (done.thing.entity_id, done.made) == (3, False)
+    assert (done.value.entity_id, done.created) == (3, False)
     assert asked(transport) == [f"GET {PATHS[wanted.kind]}"]
 
 
@@ -75,7 +75,7 @@ def test_one_that_is_there_costs_one_request(wanted: CatalogItemSpec):
 def test_one_that_is_not_there_costs_two_and_is_created(wanted: CatalogItemSpec):
     catalog, transport, _ = build(listing([], post=row(9, project_id=5)))
     done = catalog.ensure(wanted)
-    assert (done.thing.entity_id, done.made) == (9, True)
+    assert (done.value.entity_id, done.created) == (9, True)
     assert asked(transport) == [f"GET {PATHS[wanted.kind]}", f"POST {PATHS[wanted.kind]}"]
 
 
@@ -102,16 +102,16 @@ def test_lists_are_asked_for_what_has_the_name_in_it_archived_ones_too():
 def test_pages_are_read_until_it_is_found_or_they_end():
     pages = [[row(number, f"x {number}") for number in some] for some in (range(1, 3), range(3, 5))]
     catalog, transport, _ = build(listing(*pages, [row(5, "x")]))
-    assert catalog.ensure(CatalogItemSpec("tag", "x")).thing.entity_id == 5
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).value.entity_id == 5
     assert [call.params["page"] for call in transport.calls] == [1, 2, 3]
     catalog, transport, _ = build(listing(*pages, [], post=row(6)))
-    assert catalog.ensure(CatalogItemSpec("tag", "x")).made
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).created
     assert len(transport.calls) == 4
 
 
 def test_a_page_number_that_is_not_heeded_does_not_go_round_for_ever():
     catalog, transport, _ = build(listing([row(1, "xx")], post=row()))
-    assert catalog.ensure(CatalogItemSpec("tag", "x")).made
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).created
     assert asked(transport) == ["GET /tags", "GET /tags", "POST /tags"]
 
 
@@ -128,13 +128,13 @@ def test_a_page_is_as_long_as_it_came_deleted_ones_too():
     catalog, transport, _ = build(
         lambda call: answer(200, pages[min(len(transport.calls), 2) - 1], call=call, headers={"x-page-size": "2"})
     )
-    assert catalog.ensure(CatalogItemSpec("tag", "x")).thing.entity_id == 3
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).value.entity_id == 3
     assert asked(transport) == ["GET /tags", "GET /tags"]
 
 
 def test_a_lost_answer_is_looked_up_before_it_is_sent_again():
     catalog, transport, _ = build(listing([], [row()], post=CUT))
-    assert not catalog.ensure(CatalogItemSpec("client", "x")).made
+    assert not catalog.ensure(CatalogItemSpec("client", "x")).created
     assert asked(transport) == ["GET /clients", "POST /clients", "GET /clients"]
 
 
@@ -145,16 +145,16 @@ def taken(text: str = "Name has already been taken") -> TogglResponse:
 def test_one_that_somebody_else_was_faster_to_create_is_found_when_it_shows():
     catalog, transport, clock = build(listing([], [], [row()], post=taken()))
     done = catalog.ensure(CatalogItemSpec("client", "x"))
-    assert (done.thing.entity_id, done.made) == (3, False)
+    assert (done.value.entity_id, done.created) == (3, False)
     assert asked(transport) == ["GET /clients", "POST /clients", "GET /clients", "GET /clients"]
     assert LOOKUP_DELAYS[1] in clock.slept
 
 
 def test_a_name_that_differs_by_case_is_taken_only_where_toggl_says_so():
     catalog, _, _ = build(listing([row(name="X")], post=taken("a tag with the name 'x' already exists")))
-    assert not catalog.ensure(CatalogItemSpec("client", "x")).made
+    assert not catalog.ensure(CatalogItemSpec("client", "x")).created
     catalog, _, _ = build(listing([row(name="X")], post=row(4)))
-    assert catalog.ensure(CatalogItemSpec("client", "x")).made
+    assert catalog.ensure(CatalogItemSpec("client", "x")).created
 
 
 def test_another_refusal_is_raised():
@@ -198,4 +198,4 @@ def test_of_several_the_active_one_is_taken_then_the_oldest():
 def test_a_deleted_one_is_not_there():
     gone = {"server_deleted_at": "2026-11-20T08:00:00Z"}
     catalog, _, _ = build(listing([row(**gone)], post=row(4)))
-    assert catalog.ensure(CatalogItemSpec("client", "x")).made
+    assert catalog.ensure(CatalogItemSpec("client", "x")).created

@@ -67,12 +67,12 @@ def spent(webhooks: WebhooksClient, run: Callable[[], object]) -> int:
 
 def test_it_is_made_and_validated_and_then_costs_one_request(webhooks: WebhooksClient, callback: Callback):
     ensured = make(webhooks, callback)
-    assert ensured.plan.action == "create"
+    assert ensured.changes.action == "create"
     (there,) = webhooks.subscriptions()
     assert (there.description, there.filters, there.callback_url) == ("airflow", ENTRIES, callback.url)
     assert (there.enabled, there.validated) == (True, True)
     assert spent(webhooks, lambda: make(webhooks, callback)) == 1
-    assert make(webhooks, callback).plan.action == "nothing"
+    assert make(webhooks, callback).changes.action == "nothing"
 
 
 def test_filters_callback_and_secret_are_replaced_under_the_same_id(webhooks: WebhooksClient, callback: Callback):
@@ -83,20 +83,20 @@ def test_filters_callback_and_secret_are_replaced_under_the_same_id(webhooks: We
         assert second.subscription_id == first.subscription_id
         (there,) = webhooks.subscriptions()
         assert (there.filters, there.callback_url, there.validated) == (PROJECTS, other.url, True)
-        assert make(webhooks, other, wanted).plan.action == "nothing"
+        assert make(webhooks, other, wanted).changes.action == "nothing"
 
 
 def test_one_that_toggl_disabled_is_enabled_again(webhooks: WebhooksClient, callback: Callback):
     number = make(webhooks, callback).subscription.subscription_id
     webhooks.set_enabled(number, False)
-    assert make(webhooks, callback).plan.action == "enable"
+    assert make(webhooks, callback).changes.action == "enable"
     assert webhooks.subscriptions()[0].enabled
 
 
 def test_one_that_is_wanted_silent_is_disabled_and_not_pinged(webhooks: WebhooksClient, callback: Callback):
     make(webhooks, callback)
     pings = callback.pings
-    assert make(webhooks, callback, wish(callback, enabled=False)).plan.action == "disable"
+    assert make(webhooks, callback, wish(callback, enabled=False)).changes.action == "disable"
     assert not webhooks.subscriptions()[0].enabled
     assert callback.pings == pings
 
@@ -104,7 +104,7 @@ def test_one_that_is_wanted_silent_is_disabled_and_not_pinged(webhooks: Webhooks
 def test_one_made_by_hand_is_adopted(webhooks: WebhooksClient, callback: Callback):
     by_hand = make(webhooks, callback, wish(callback, description="by hand")).subscription
     ensured = make(webhooks, callback)
-    assert ensured.plan.adopts
+    assert ensured.changes.adopts
     assert ensured.subscription.subscription_id == by_hand.subscription_id
     assert [one.description for one in webhooks.subscriptions()] == ["airflow"]
 
@@ -123,7 +123,7 @@ def test_one_that_was_never_validated_is_pinged_until_it_is(webhooks: WebhooksCl
         mute.echoes = True
         mute.codes.clear()
         ensured = make(webhooks, mute)
-        assert ensured.plan.action == "nothing"
+        assert ensured.changes.action == "nothing"
         assert ensured.subscription.validated
 
 
@@ -142,7 +142,7 @@ def test_a_receiver_that_does_not_answer_the_code_is_told_of(webhooks: WebhooksC
 def test_one_that_was_deleted_meanwhile_is_told_of(webhooks: WebhooksClient, callback: Callback):
     there = make(webhooks, callback, validate=False).subscription
     webhooks.delete(there.subscription_id)
-    with pytest.raises(errors.NotFound, match=r"deleted.*makes a new one"):
+    with pytest.raises(errors.NotFound, match=r"deleted.*creates a new one"):
         ensure_validated(webhooks, there, fresh=True, find_code=lambda _: None, clock=FakeClock())
 
 
@@ -195,7 +195,7 @@ def test_what_toggl_does_not_document_makes_no_difference(
 
 def test_a_star_that_counts_as_many_is_refused_by_toggl_and_explained(toggl: RunningSandbox, webhooks: WebhooksClient):
     toggl.set(webhook_star_counts="events")
-    with open_callback() as callback, pytest.raises(errors.PayloadRefused, match="Drop filters"):
+    with open_callback() as callback, pytest.raises(errors.PayloadRefused, match="Remove filters"):
         make(webhooks, callback, wish(callback, filters=(SubscriptionFilter("*", "*"),)))
 
 
@@ -229,11 +229,11 @@ def test_what_the_plan_does_not_allow_is_refused_before_toggl_is_asked(free: Run
         TogglSession(transport, RateLimitState(None, "t"), pace=Pace(500.0), reserve=0), free.workspace_id
     )
     many = tuple(SubscriptionFilter(entity, "*") for entity in ("client", "project", "tag", "task"))
-    with pytest.raises(errors.ConfigurationError, match=r"allows 3 event filters.*Drop 1"):
+    with pytest.raises(errors.ConfigurationError, match=r"allows 3 event filters.*Remove 1"):
         make(webhooks, callback, wish(callback, filters=many))
     make(webhooks, callback)
     with pytest.raises(errors.ConfigurationError, match=r"allows 1 enabled .* \('airflow'\)"):
         make(webhooks, callback, wish(callback, description="second", filters=PROJECTS))
     assert callback.pings == 1
-    assert make(webhooks, callback, wish(callback, filters=PROJECTS)).plan.action == "replace"
+    assert make(webhooks, callback, wish(callback, filters=PROJECTS)).changes.action == "replace"
     transport.close()

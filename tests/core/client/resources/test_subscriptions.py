@@ -73,8 +73,8 @@ def test_one_text_with_commas_is_several_filters():
         ("time_entry:changed", ["'changed'", "created, updated, deleted"]),
         ("time_entry:", ["''"]),
         ({"entity": "nothing", "action": "*"}, ["'nothing'"]),
-        ({"model": "project"}, ["neither"]),
-        (7, ["neither"]),
+        ({"model": "project"}, ["a filter is text"]),
+        (7, ["a filter is text"]),
     ],
     ids=str,
 )
@@ -264,7 +264,7 @@ def test_more_filters_than_the_plan_allows_are_named_beforehand():
     problem = describe_too_many_filters(many, SubscriptionLimits(1, 2))
     assert problem is not None
     assert "client:created" in problem
-    assert "Drop 1" in problem
+    assert "Remove 1" in problem
 
 
 def test_a_plan_that_has_no_place_left_is_told_with_who_takes_it():

@@ -121,7 +121,7 @@ def test_a_deleted_one_is_not_there():
 
 def test_a_list_that_may_lack_it_is_not_believed():
     others = [bare_row(description=str(number)) for number in range(MAX_LISTED)]
-    with pytest.raises(MalformedAnswer, match="lists no more"):
+    with pytest.raises(MalformedAnswer, match="its maximum"):
         find_matches(BARE, others)
     assert len(find_matches(BARE, [*others[1:], bare_row()])) == 1
 

@@ -69,18 +69,20 @@ class Noted:
     """What a try leaves for the next one."""
 
     doubt = False
-    made: int | None = None
+    created_id: int | None = None
 
-    def __call__(self, doubt: bool, made: int | None) -> None:
-        self.doubt, self.made = doubt, made
+    def __call__(self, doubt: bool, created_id: int | None) -> None:
+        self.doubt, self.created_id = doubt, created_id
 
 
 def create(
     tracking: TimeEntriesClient, wanted: TimeEntrySpec, *, in_doubt: bool = False, noted: Noted | None = None
 ) -> tuple[int, bool]:
     noted = noted or Noted()
-    done = tracking.create(wanted, in_doubt=in_doubt, sent_after=NOW - timedelta(hours=2), made=noted.made, note=noted)
-    return done.thing.entry_id, done.made
+    done = tracking.create(
+        wanted, in_doubt=in_doubt, sent_after=NOW - timedelta(hours=2), created_id=noted.created_id, record_doubt=noted
+    )
+    return done.value.entry_id, done.created
 
 
 def asked(transport: FakeTransport) -> list[str]:
@@ -113,10 +115,10 @@ def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again
     noted = Noted()
     for _ in range(3):
         tracking, transport = build(toggl)
-        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* another description") as told:
+        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* differs in description") as told:
             create(tracking, ENDED, in_doubt=noted.doubt, noted=noted)
         assert told.value.entity_id == 11
-        assert (noted.doubt, noted.made) == (True, 11)
+        assert (noted.doubt, noted.created_id) == (True, 11)
     assert asked(transport) == ["GET /me/time_entries", "GET /me/time_entries/11"]
     rows[11]["description"] = ENDED.description
     assert create(build(toggl)[0], ENDED, in_doubt=True, noted=noted) == (11, True)
@@ -127,9 +129,9 @@ def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again
 def test_a_change_whose_answer_is_no_entry_is_looked_after(body: Any):
     row = {"id": 11, **RUNNING.payload()}
     tracking, transport = build(lambda call: answer(200, row if call.method == "GET" else body, call=call))
-    with pytest.raises(errors.NotApplied, match="time entry 11 was stopped, and it runs"):
+    with pytest.raises(errors.NotApplied, match="time entry 11, but it still runs"):
         tracking.stop(11)
-    with pytest.raises(errors.NotApplied, match=r"Updating time entry 11: .* another description"):
+    with pytest.raises(errors.NotApplied, match=r"Updating time entry 11: .* differs in description"):
         tracking.update(11, {"description": "new"})
     assert tracking.update(11, {"description": "design"}).entry_id == 11
     assert len(transport.calls) == 6
@@ -179,7 +181,7 @@ def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
         return answer(200, entries.rows[int(number)], call=call) if number.isdigit() else entries(call)
 
     tracking, transport = build(reply)
-    with pytest.raises(errors.NotApplied, match="was deleted, and it is still there") as told:
+    with pytest.raises(errors.NotApplied, match="but it still exists") as told:
         tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW)
     assert told.value.entity_id in entries.rows
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
@@ -209,7 +211,7 @@ def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_aft
     tracking, transport = build(without_quota)
     with pytest.raises(errors.QuotaExhausted):
         create(tracking, ENDED, noted=noted)
-    assert (noted.doubt, noted.made, list(toggl.rows)) == (True, 12, [11, 12])
+    assert (noted.doubt, noted.created_id, list(toggl.rows)) == (True, 12, [11, 12])
     tracking, _ = build(toggl)
     assert create(tracking, ENDED, in_doubt=True, noted=noted) == (11, False)
     assert list(toggl.rows) == [11]
@@ -309,7 +311,7 @@ def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(po
         try:
             entry_id, _ = create(tracking, ENDED, in_doubt=number > 0, noted=noted)
         except (errors.ApiError, Killed):
-            assert len(toggl.rows) <= (1 if noted.made is None else 2)
+            assert len(toggl.rows) <= (1 if noted.created_id is None else 2)
         else:
             assert [row["id"] for row in toggl.rows] == [entry_id]
             return

@@ -25,7 +25,7 @@ def refused(text: str) -> PayloadRefused:
         (f"URL endpoint {CALLBACK} responded with status 403 instead of 200", "firewall"),
         (f"URL endpoint {CALLBACK} responded with status 404 instead of 2xx", "receiver_connections"),
         (f"URL endpoint {CALLBACK} responded with status HTTP status code 503 instead of 2xx", "event store"),
-        (f"URL endpoint {CALLBACK} responded with status 302 instead of 2xx", "log of what answers"),
+        (f"URL endpoint {CALLBACK} responded with status 302 instead of 2xx", "log of the server"),
         (f"URL endpoint {CALLBACK} request failed with error: dial tcp: no such host", "could not reach it"),
         ("User 5 already reached the limit of 1 enabled subscriptions for workspace 7", "Disable or delete"),
         ("Subscription description must not be empty", "Give the subscription a description"),
@@ -33,7 +33,7 @@ def refused(text: str) -> PayloadRefused:
         ("The list of event filters must not be empty", "at least one"),
         (
             "The limit of 3 event filters for your subscription has been exceeded as you're trying to set 5 filters",
-            "Drop filters",
+            "Remove filters",
         ),
         ("The following event filter appears more than once for your subscription: {tag created}", "once"),
         ("The entity field for each subscription event filter must be non-empty", "does not know"),
