@@ -92,7 +92,7 @@ class CheckedArguments:
             parsed = self.argument_parsers[name](name, value)
             if name in self.limiting_arguments & self._filled_in and is_empty(parsed):
                 raise ConfigurationError(
-                    f"{name} is {value!r}: its template or reference rendered to nothing. Without a value the task "
+                    f"{name} is {value!r}: its template or reference came out empty. Without a value the task "
                     f"would do more than intended. Give a value, or leave {name} out."
                 )
             setattr(self, name, parsed)

@@ -42,7 +42,7 @@ def measure(rate: float, seconds: float, processes: int = 8) -> dict[str, Any]:
     """
     with SandboxProcess(["--entries", "2000"]) as sandbox, tempfile.TemporaryDirectory() as folder:
         sandbox.set(quota_enforced=False, bucket_enforced=True, bucket_rate=rate, bucket_capacity=1)
-        sandbox.fault("slow", seconds=RESPONSE_SECONDS, times=1_000_000)
+        sandbox.fault("slow", seconds=RESPONSE_SECONDS, times=None)
         order = {
             "url": sandbox.url, "token": sandbox.token, "workspace": sandbox.workspace_id, "rate": rate,
             "seconds": seconds, "folder": folder,

@@ -268,7 +268,7 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
         )
     if moment.tzinfo is None:
         raise ConfigurationError(
-            f"{name} is {moment.isoformat()}, a time without a zone: add the zone, or give a day (2026-01-31)."
+            f"{name} is {moment.isoformat()}, a moment without a zone: add one, or give a day (2026-01-31)."
         )
     return _in_utc(name, moment)
 

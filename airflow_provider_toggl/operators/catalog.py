@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser, parse_id, parse_json_object, parse_text, required
 from airflow_provider_toggl.core.client.resources.catalog import CatalogClient, CatalogItemSpec, CatalogKind
-from airflow_provider_toggl.operators.write_operator import TogglWriteOperator
+from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 
 
-class _EnsureOperator(TogglWriteOperator):
+class _EnsureOperator(TogglWriteBase):
     """Finds the object with a name, or creates it.
 
     This takes one request if it exists and two otherwise. An existing object is not changed, even if it is archived;
@@ -21,9 +21,9 @@ class _EnsureOperator(TogglWriteOperator):
         (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWriteOperator.template_fields, "name", "fields")
+    template_fields: Sequence[str] = (*TogglWriteBase.template_fields, "name", "fields")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWriteOperator.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "name": required(parse_text),
         "fields": parse_json_object,
     }

@@ -28,10 +28,10 @@ from airflow_provider_toggl.core.client.resources.time_entries import (
 from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound, OutcomeUnknown
 from airflow_provider_toggl.core.instants import format_instant
-from airflow_provider_toggl.operators.write_operator import TogglWriteOperator
+from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 
 
-class _EntryOperator(TogglWriteOperator):
+class _EntryOperator(TogglWriteBase):
     """Base of the operators on time entries."""
 
     def open_client(self) -> TimeEntriesClient:
@@ -57,7 +57,7 @@ class _CreatingOperator(_EntryOperator):
     """
 
     template_fields: Sequence[str] = (
-        *TogglWriteOperator.template_fields,
+        *TogglWriteBase.template_fields,
         "start",
         "description",
         "project_id",
@@ -66,7 +66,7 @@ class _CreatingOperator(_EntryOperator):
         "billable",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWriteOperator.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "start": parse_second,
         "description": parse_free_text,
         "project_id": parse_id,
@@ -220,9 +220,9 @@ class TogglStopTimeEntryOperator(_EntryOperator):
         template renders to nothing, the task fails and stops nothing. (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWriteOperator.template_fields, "time_entry_id")
+    template_fields: Sequence[str] = (*TogglWriteBase.template_fields, "time_entry_id")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWriteOperator.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "time_entry_id": parse_id,
     }
     limiting_arguments = frozenset({"time_entry_id"})
@@ -278,9 +278,9 @@ class TogglUpdateTimeEntryOperator(_EntryOperator):
         None clears a field. (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWriteOperator.template_fields, "time_entry_id", "changes")
+    template_fields: Sequence[str] = (*TogglWriteBase.template_fields, "time_entry_id", "changes")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWriteOperator.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "time_entry_id": required(parse_id),
         "changes": parse_entry_changes,
     }

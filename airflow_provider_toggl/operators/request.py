@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import may_repeat
 from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown, TogglError
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.operators.write_operator import TogglWriteOperator
+from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,7 +50,7 @@ class RequestInDoubt(OutcomeUnknown, AirflowFailException):
     """A request was sent and its outcome is unknown. Airflow does not retry the task automatically."""
 
 
-class TogglRequestOperator(TogglWriteOperator):
+class TogglRequestOperator(TogglWriteBase):
     """Send a request to Toggl. It is paced and charged to the quota, which the task awaits without a worker slot.
 
     Reads, and requests that are declared idempotent, are retried automatically. If the outcome of any other request is
@@ -71,7 +71,7 @@ class TogglRequestOperator(TogglWriteOperator):
     """
 
     template_fields: Sequence[str] = (
-        *TogglWriteOperator.template_fields,
+        *TogglWriteBase.template_fields,
         "endpoint",
         "method",
         "query",
@@ -79,7 +79,7 @@ class TogglRequestOperator(TogglWriteOperator):
         "idempotent",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWriteOperator.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "endpoint": _parse_endpoint,
         "method": required(parse_method),
         "query": parse_query,

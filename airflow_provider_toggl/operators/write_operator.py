@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLOR = "#e4cde9"
 
 
-class TogglWriteOperator(QuotaDeferral):
+class TogglWriteBase(QuotaDeferral):
     """Writes to Toggl once, however often the task is tried.
 
     :param toggl_conn_id: the Toggl connection. (templated)

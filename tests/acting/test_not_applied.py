@@ -215,7 +215,7 @@ def test_an_answer_that_has_something_else_than_was_asked_is_told_by_the_field(
         original = write
         write = lambda: kind(**{**_options(original), "name": f"{field} of {kind.__name__}"}).execute({})  # noqa: E731
     toggl.fault("set_field", field=field, value=value, match=match, times=1)
-    with pytest.raises(NotApplied, match=rf"Toggl answered that it was done, but .*\b{field}\b"):
+    with pytest.raises(NotApplied, match=rf"Toggl accepted the request, but .*\b{field}\b"):
         write()
 
 

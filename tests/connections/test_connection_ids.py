@@ -34,7 +34,7 @@ BAD_TOGGL: dict[str, tuple[dict[str, Any] | None, str]] = {
     "missing": (None, "There is no connection 'bad'"),
     "wrong_type": (POSTGRES, "of type 'postgres'; toggl_conn_id needs"),
     "no_type": ({"host": "https://toggl.example", "password": "t" * 32}, "has no type; toggl_conn_id needs"),
-    "extra_is_a_list": ({"conn_type": "toggl", "password": "t" * 32, "extra": "[1]"}, "no JSON object"),
+    "extra_is_a_list": ({"conn_type": "toggl", "password": "t" * 32, "extra": "[1]"}, "not a JSON object"),
 }
 #: What matters only to who asks Toggl. The port is the sandbox's.
 BAD_FOR_REQUESTS: dict[str, tuple[dict[str, Any] | None, str]] = {

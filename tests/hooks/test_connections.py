@@ -16,12 +16,13 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
     find_connection,
+    get_callback_url,
     get_connection,
     get_toggl_connection,
+    get_webhook_secret,
     split_host,
 )
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.subscriptions import get_webhook_secret
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import open_target, read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -137,8 +138,8 @@ def test_a_toggl_connection_as_airflow_writes_it_as_a_uri_works(
 
 
 BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
-    "token_with_a_blank": ({"password": "abc def"}, "The password of connection 'toggl_default' has a blank"),
-    "token_of_other_letters": ({"password": "tökén"}, "The password of connection 'toggl_default' has a blank"),
+    "token_with_a_blank": ({"password": "abc def"}, "The password of connection 'toggl_default' contains a space"),
+    "token_of_other_letters": ({"password": "tökén"}, "The password of connection 'toggl_default' contains a space"),
     "token_of_blanks": ({"password": " \n"}, "no API token: put it into the password"),
     "token_of_toggl_2": ({"password": "toggl_sk_abc"}, "API token of Toggl 2.0"),
     "token_in_the_login": ({"login": "{token}", "password": ""}, "no API token: put it into the password"),
@@ -147,11 +148,11 @@ BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
     "two_ports": ({"port": "1"}, "The connection has two ports"),
     "port_out_of_range": ({"host": "http://127.0.0.1", "port": "70000"}, "The connection's port is 70000"),
     "schema": ({"schema": "toggl"}, "The connection's schema is 'toggl'"),
-    "extra": ({"extra": "[1]"}, "The extra of connection 'toggl_default' is no JSON object"),
+    "extra": ({"extra": "[1]"}, "The extra of connection 'toggl_default' is not a JSON object"),
     "workspace": ({"extra": {"workspace_id": "seven"}}, "workspace_id is 'seven'"),
     "callback": ({"extra": {"webhook_callback_url": "example.org"}}, "The callback must be a web address"),
     "event_store": ({"extra": {"event_store_conn_id": "nowhere"}}, "There is no connection 'nowhere'"),
-    "nul": ({"login": "a\0b"}, "A field of connection 'toggl_default' has a NUL character"),
+    "nul": ({"login": "a\0b"}, "A field of connection 'toggl_default' contains a NUL character"),
     "flag": ({"extra": {"allow_plain_http": "perhaps"}}, "allow_plain_http is 'perhaps'; it must be true or false"),
 }
 
@@ -428,3 +429,22 @@ def test_a_mysql_connection_works_as_it_is_written(
     extra = {"client": "mysql-connector-python"}
     connections.set("my", conn_type="mysql", **{**plain, **given}, extra=extra)
     assert read_df("select 1 as one", warehouse_conn_id="my", df_type="arrow").to_pylist() == [{"one": 1}]
+
+
+@pytest.mark.parametrize("extra", [{}, {"webhook_secret": ""}, {"webhook_secret": None}], ids=str)
+def test_the_error_for_a_missing_secret_says_where_to_put_it(connections: Connections, extra: dict[str, Any]) -> None:
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+    with pytest.raises(ConfigurationError, match=r"'toggl_default'.*webhook_secret of its extra"):
+        get_webhook_secret("toggl_default")
+
+
+def test_the_callback_is_the_argument_or_the_connection_s_and_gets_the_receiver_s_path(
+    connections: Connections,
+) -> None:
+    extra = {"webhook_callback_url": "https://airflow.example.org", "allow_plain_http": True}
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+    assert get_callback_url("toggl_default") == "https://airflow.example.org/toggl/webhooks/toggl_default"
+    assert get_callback_url("toggl_default", " http://receiver:8090/x ") == "http://receiver:8090/x"
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32)
+    with pytest.raises(ConfigurationError, match="webhook_callback_url in the extra of connection 'toggl_default'"):
+        get_callback_url("toggl_default")

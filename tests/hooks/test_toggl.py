@@ -123,8 +123,8 @@ def test_a_workspace_that_the_token_does_not_see_is_said(sandbox: RunningSandbox
         False,
         (
             "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is "
-            "valid but may not see this: check the workspace id, and that the token's owner is a member with the "
-            "rights for it."
+            "valid but has no access here: check the workspace ID, and that the token's owner is a member with the "
+            "necessary rights."
         ),
     )
 
@@ -149,7 +149,7 @@ def test_a_host_that_is_not_toggl_is_said(sandbox: RunningSandbox, hook: TogglHo
     sandbox.fault("not_json", body=body, times=None)
     done, words = hook.test_connection()
     assert not done
-    assert words.startswith("GET /api/v9/me was answered ")
+    assert "GET /api/v9/me" in words
 
 
 def test_a_used_up_quota_is_said_with_its_end(connections: Connections):
@@ -171,7 +171,7 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"organization_id": "x"}, "organization_id is 'x'; it must be an ID, a whole number above 0"),
     ({"host": "ftp://example.com"}, "The connection's host must be a web address such as https://api.track.toggl.com"),
     ({"host": "https://me:secret@example.com"}, "The connection's host must have no credentials"),
-    ({"host": "http://example.com"}, "http://example.com would carry the API token in clear. Use https"),
+    ({"host": "http://example.com"}, "http://example.com would send the API token unencrypted. Use https"),
 ]
 
 
@@ -191,7 +191,7 @@ def test_fields_of_a_form_that_were_left_empty_are_as_not_given(sandbox: Running
     connections.toggl(sandbox, quota_reserve="", requests_per_second="", organization_id="", workspace_id="")
     hook = TogglHook()
     assert (hook.get_conn().reserve, hook.get_conn().pace.requests_per_second) == (2, 1.0)
-    with pytest.raises(errors.ConfigurationError, match="No workspace is given"):
+    with pytest.raises(errors.ConfigurationError, match="There is no workspace_id"):
         hook.get_workspace_id()
 
 
@@ -227,7 +227,7 @@ def test_a_missing_workspace_is_an_error_that_lists_those_there_are(sandbox: Run
     with pytest.raises(errors.ConfigurationError) as caught:
         hook.get_workspace_id()
     assert str(caught.value) == (
-        "No workspace is given: set workspace_id in connection 'toggl_default', or in the task. "
+        "There is no workspace_id: set it in connection 'toggl_default', or in the task. "
         f"The token can see: {sandbox.workspace_id} (Sandbox workspace)."
     )
     assert hook.get_workspace_id(7) == 7
@@ -319,7 +319,7 @@ def test_a_write_whose_effect_is_unknown_is_not_sent_again(hook: TogglHook, sand
 
 @pytest.mark.parametrize("path", ["api/v9/me", ".example.com/api/v9/me", "@example.com/me", "", "https://example.com/"])
 def test_a_path_cannot_send_the_token_elsewhere(hook: TogglHook, sandbox: RunningSandbox, path: str):
-    with pytest.raises(errors.ConfigurationError, match="The path must begin with a slash"):
+    with pytest.raises(errors.ConfigurationError, match="must start with a slash"):
         hook.request("GET", path)
     assert asked(sandbox) == []
 

@@ -22,23 +22,23 @@ pytestmark = pytest.mark.airflow
 
 
 @pytest.mark.parametrize("kind", ["store", "file", "memory"])
-def test_a_note_is_kept_replaced_and_forgotten(kind: str, tmp_path: Path):
-    notes: dict[str, AttemptState] = {
+def test_a_state_is_kept_replaced_and_cleared(kind: str, tmp_path: Path):
+    states: dict[str, AttemptState] = {
         "store": AirflowAttemptState(Store()),
         "file": FileAttemptState(tmp_path / "notes" / "a.json"),
         "memory": MemoryAttemptState(),
     }
-    note = notes[kind]
-    assert note.read() == {}
-    note.write({"start": "then"})
-    note.write({"start": "now"})
-    assert note.read() == {"start": "now"}
-    note.drop()
-    note.drop()
-    assert note.read() == {}
+    state = states[kind]
+    assert state.read() == {}
+    state.write({"start": "then"})
+    state.write({"start": "now"})
+    assert state.read() == {"start": "now"}
+    state.clear()
+    state.clear()
+    assert state.read() == {}
 
 
-def test_airflow_s_store_is_used_where_it_is_there_else_a_file_of_the_host(connections: Connections):
+def test_airflow_s_store_is_used_if_it_exists_and_a_file_of_the_host_otherwise(connections: Connections):
     assert isinstance(open_attempt_state(context_of("a", store=Store())), AirflowAttemptState)
     assert isinstance(open_attempt_state({}), MemoryAttemptState)
     open_attempt_state(context_of("a", 1)).write({"sent": "x"})

@@ -202,7 +202,7 @@ def test_a_try_that_was_killed_while_it_stopped_what_ran_does_not_stop_what_was_
 def test_without_a_note_a_next_try_stops_only_what_ran_when_the_run_began(toggl: HostedSandbox):
     began = datetime.now(timezone.utc) - timedelta(minutes=40)
     running = start(start=(began + timedelta(minutes=1)).isoformat())
-    with pytest.raises(errors.OutcomeUnknown, match="Give time_entry_id"):
+    with pytest.raises(errors.OutcomeUnknown, match="Set time_entry_id"):
         stop(2, context={"started": began})
     assert truth(toggl, running["id"])["running"]
     earlier = start(start=(began - timedelta(minutes=1)).isoformat())

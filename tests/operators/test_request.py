@@ -216,7 +216,7 @@ def test_a_used_up_quota_is_waited_for_without_a_slot_and_leaves_no_doubt(toggl:
     ask()
     with pytest.raises(TaskDeferred) as deferred:
         post()
-    assert (deferred.value.kwargs or {})["progress"] == {"note": None}
+    assert (deferred.value.kwargs or {})["progress"] == {"sent": None}
     assert made(toggl) == 0
 
 

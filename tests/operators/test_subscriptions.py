@@ -231,7 +231,7 @@ def test_one_that_is_not_there_is_told_with_those_that_are(callback: Callback):
 
 
 def test_which_one_must_be_told(callback: Callback):
-    with pytest.raises(errors.ConfigurationError, match="Which subscription"):
+    with pytest.raises(errors.ConfigurationError, match="subscription is not given"):
         TogglPingSubscriptionOperator(task_id="ping").execute({})
     with pytest.raises(errors.ConfigurationError, match="whole number"):
         TogglPingSubscriptionOperator(task_id="ping", subscription_id="three").execute({})

@@ -183,7 +183,7 @@ def build_error(response: TogglResponse, *, lane: str, resets_at: float | None =
 def build_quota_error(lane: str, resets_at: datetime, *, known_before: bool, text: str = "") -> QuotaExhausted:
     """Return the error for a lane that has no requests left."""
     how = "No request was sent" if known_before else "Toggl refused a request (402)"
-    what = f"Toggl's hourly quota for {lane} is used up"
+    what = f"The hourly quota of Toggl for {lane} is used up"
     return QuotaExhausted(
         f"{what} until {resets_at:%Y-%m-%d %H:%M:%S} UTC. {how}. Wait for the reset, or lower quota_reserve in the "
         "connection. A larger plan has a larger quota.",
@@ -198,7 +198,7 @@ def build_quota_error(lane: str, resets_at: datetime, *, known_before: bool, tex
 
 def build_share_error(lane: str, back_at: datetime) -> QuotaExhausted:
     """Return the error for a lane in which only the shares of other tasks are left."""
-    what = f"The rest of Toggl's hourly quota for {lane} is the share of other tasks"
+    what = f"The rest of the hourly quota of Toggl for {lane} is the share of other tasks"
     return QuotaExhausted(
         f"{what}. No request was sent. Try again at {back_at:%Y-%m-%d %H:%M:%S} UTC, when they can have used it.",
         resets_at=back_at,
