@@ -118,11 +118,11 @@ class RateLimitState:
             the shares of others.
         """
         with self._open(now) as rows:
-            lane = rows.find_charged_lane(lane)
+            charged = rows.find_charged_lane(lane)
             rows.forget_old()
-            state = quota.current(rows.find_lane(lane).lane, rows.now)
-            spare = quota.spare(state, rows.count_in_flight(lane), reserve)
-            refusal = _refuse(rows, lane, claimant, spare=spare, resets_at=state.resets_at, pace=pace)
+            state = quota.current(rows.find_lane(charged).lane, rows.now)
+            spare = quota.spare(state, rows.count_in_flight(charged), reserve)
+            refusal = _refuse(rows, charged, claimant, spare=spare, resets_at=state.resets_at, pace=pace)
             if refusal is not None:
                 return refusal
             bucket = rows.find_bucket()
@@ -131,7 +131,7 @@ class RateLimitState:
                 return Wait(seconds)
             bucket = leaky_bucket.grant(bucket, rows.now)
             rows.save_bucket(bucket)
-            rows.charge(lane, bucket.permit, claimant, state)
+            rows.charge(charged, bucket.permit, claimant, state)
             return Permit(bucket.permit)
 
     def release(self, permit: Permit, lane: str, reading: QuotaReading | None, now: float) -> Lane:
@@ -141,31 +141,31 @@ class RateLimitState:
         :param now: when the response came.
         """
         with self._open(now) as rows:
-            lane = rows.find_charged_lane(lane)
+            charged = rows.find_charged_lane(lane)
             rows.run("remove_in_flight", permit=permit.number)
             rows.save_bucket(leaky_bucket.record_answer(rows.find_bucket(), permit.number, rows.now))
-            known = rows.find_lane(lane)
+            known = rows.find_lane(charged)
             if reading is None:
                 state = quota.charge_unreported(known.lane, rows.now)
             else:
                 overtaken = known.permit >= permit.number
                 state = quota.learn(known.lane, reading, overtaken=overtaken, now=rows.now)
-            rows.save_lane(lane, state)
+            rows.save_lane(charged, state)
             return state
 
     def record_quota_refusal(self, lane: str, resets_in: float | None, now: float) -> float:
         """Record that Toggl refused a request for quota, and return when the lane resets."""
         with self._open(now) as rows:
-            lane = rows.find_charged_lane(lane)
-            state = quota.close(rows.find_lane(lane).lane, resets_in, rows.now)
-            rows.save_lane(lane, state)
+            charged = rows.find_charged_lane(lane)
+            state = quota.close(rows.find_lane(charged).lane, resets_in, rows.now)
+            rows.save_lane(charged, state)
             return state.resets_at or rows.now
 
     def record_quota(self, lane: str, reported: Lane, now: float) -> None:
         """Record what ``GET /me/quota`` reported about a lane."""
         with self._open(now) as rows:
-            lane = rows.find_charged_lane(lane)
-            rows.save_lane(lane, quota.merge_report(rows.find_lane(lane).lane, reported))
+            charged = rows.find_charged_lane(lane)
+            rows.save_lane(charged, quota.merge_report(rows.find_lane(charged).lane, reported))
 
     def hold_back(self, seconds: float, now: float) -> None:
         """Grant no permit of the token for so long, because Toggl asked for a pause (429)."""
