@@ -144,9 +144,7 @@ def live(toggl: RunningSandbox, stream: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_hundred_writes_whose_answers_are_lost_leave_exactly_what_was_asked_for(
-    toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_hundred_writes_with_lost_responses_take_effect_once(toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch):
     before = {stream: len(live(toggl, stream)) for stream in ("time_entries", "projects", "clients", "tasks")}
     project_id = next(row["id"] for row in live(toggl, "projects") if row["active"])
     troubles = Troubles(toggl, monkeypatch)
@@ -185,7 +183,7 @@ def forget_notes() -> None:
         note.unlink()
 
 
-def test_a_write_that_is_carried_out_long_after_its_connection_was_cut_is_waited_for(
+def test_a_write_that_is_carried_out_after_its_connection_was_cut_is_found(
     toggl: RunningSandbox, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(idempotency, "LOOKUP_DELAYS", (0.0, 1.0))

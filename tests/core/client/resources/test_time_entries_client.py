@@ -100,7 +100,7 @@ def test_creating_costs_one_request():
     assert transport.calls[0].payload == ENDED.payload()
 
 
-def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again_by_the_next_tries():
+def test_an_entry_that_differs_from_its_spec_fails_and_is_not_created_again():
     rows: dict[int, dict[str, Any]] = {}
 
     def toggl(call: OutgoingRequest) -> TogglResponse:
@@ -126,7 +126,7 @@ def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again
 
 
 @pytest.mark.parametrize("body", [b"", "OK", b"<html>"])
-def test_a_change_whose_answer_is_no_entry_is_looked_after(body: Any):
+def test_after_a_change_whose_response_has_no_entry_the_entry_is_requested(body: Any):
     row = {"id": 11, **RUNNING.payload()}
     tracking, transport = build(lambda call: answer(200, row if call.method == "GET" else body, call=call))
     with pytest.raises(errors.NotApplied, match="time entry 11, but it still runs"):
@@ -137,7 +137,7 @@ def test_a_change_whose_answer_is_no_entry_is_looked_after(body: Any):
     assert len(transport.calls) == 6
 
 
-def test_an_entry_that_toggl_says_is_stopped_already_and_runs_is_told():
+def test_an_entry_that_still_runs_after_a_409_fails():
     row = {"id": 11, **RUNNING.payload()}
     tracking, _ = build(
         lambda call: answer(*((200, row) if call.method == "GET" else (409, "already stopped")), call=call)
@@ -146,7 +146,7 @@ def test_an_entry_that_toggl_says_is_stopped_already_and_runs_is_told():
         tracking.stop(11)
 
 
-def test_a_lost_answer_is_looked_up_around_the_very_second():
+def test_the_lookup_covers_the_second_of_the_start():
     tracking, transport = build(Entries("cut after"))
     assert create(tracking, ENDED) == (11, False)
     assert asked(transport) == ["POST /workspaces/7/time_entries", "GET /me/time_entries"]
@@ -157,7 +157,7 @@ def test_a_lost_answer_is_looked_up_around_the_very_second():
     }
 
 
-def test_an_entry_of_long_ago_is_looked_up_by_what_changed_since_the_run_started():
+def test_an_old_entry_is_looked_up_among_the_changes_since_the_run_started():
     tracking, transport = build(Entries("cut after"))
     old = TimeEntrySpec(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
     assert create(tracking, old) == (11, False)
@@ -171,7 +171,7 @@ def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
     assert list(toggl.rows) == [11]
 
 
-def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
+def test_a_duplicate_that_is_not_deleted_fails():
     entries = Entries("late")
 
     def reply(call: OutgoingRequest) -> TogglResponse:
@@ -187,7 +187,7 @@ def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
 
 
-def test_an_answer_with_another_entry_is_looked_after():
+def test_after_a_response_with_another_entry_the_right_one_is_requested():
     row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "duration": 60, "stop": format_instant(NOW)}
 
     def reply(call: OutgoingRequest) -> TogglResponse:
@@ -199,7 +199,7 @@ def test_an_answer_with_another_entry_is_looked_after():
 
 
 @pytest.mark.parametrize("refused", ["the look", "the deletion"])
-def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_after_the_wait(refused: str):
+def test_a_quota_that_ends_during_the_lookup_leaves_one_entry_after_the_wait(refused: str):
     toggl, noted = Entries("late"), Noted()
 
     def without_quota(call: OutgoingRequest) -> TogglResponse:
@@ -218,7 +218,7 @@ def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_aft
     assert not noted.doubt
 
 
-def test_a_timer_that_was_started_late_and_stopped_by_ours_is_told_and_not_deleted(caplog: pytest.LogCaptureFixture):
+def test_a_stopped_duplicate_of_a_running_entry_is_logged_and_not_deleted(caplog: pytest.LogCaptureFixture):
     toggl = Entries("late")
 
     def stop_the_late_one(call: OutgoingRequest) -> TogglResponse:
@@ -233,7 +233,7 @@ def test_a_timer_that_was_started_late_and_stopped_by_ours_is_told_and_not_delet
     assert "11 is the same but stopped" in caplog.text
 
 
-def test_twins_of_before_are_told_and_one_is_taken(caplog: pytest.LogCaptureFixture):
+def test_existing_duplicates_are_logged_and_the_oldest_is_used(caplog: pytest.LogCaptureFixture):
     toggl = Entries()
     toggl.add(RUNNING.payload(), 21)
     toggl.add(RUNNING.payload(), 20)
@@ -243,7 +243,7 @@ def test_twins_of_before_are_told_and_one_is_taken(caplog: pytest.LogCaptureFixt
     assert "20, 21" in caplog.text
 
 
-def test_a_list_that_is_none_is_no_proof():
+def test_a_response_that_is_not_a_list_leaves_the_outcome_unknown():
     tracking, transport = build(lambda call: answer(200, {"data": []}, call=call))
     with pytest.raises(errors.OutcomeUnknown):
         create(tracking, ENDED, in_doubt=True)
@@ -304,7 +304,7 @@ class Fate:
 
 # No test here fails on a clock.
 @given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LOOKS), max_size=12))
-def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(posts: list[str], looks: list[str]):
+def test_the_entry_exists_once_whatever_happens_to_requests_lookups_and_tries(posts: list[str], looks: list[str]):
     toggl, noted = Fate(list(posts), list(looks)), Noted()
     for number in range(len(posts) + len(looks) + 1):
         tracking, _ = build(toggl)
@@ -319,12 +319,12 @@ def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(po
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, None), (404, "Resource can not be found")])
-def test_that_nothing_runs_is_said_in_two_ways(status: int, body: Any):
+def test_both_responses_for_no_running_entry_are_understood(status: int, body: Any):
     tracking, _ = build(lambda call: answer(status, body, call=call))
     assert tracking.find_running() is None
 
 
-def test_stopping_twice_is_stopping_once():
+def test_stopping_a_stopped_entry_changes_nothing():
     row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "stop": format_instant(NOW), "duration": 0}
 
     def reply(call: OutgoingRequest) -> TogglResponse:
