@@ -65,12 +65,12 @@ def check_days(stream: str, since: object, until: object, *, incremental: bool) 
     if get_stream(stream).listing != "report":
         if since is not None or until is not None:
             raise ConfigurationError(
-                f"since and until apply only to time_entries; {stream} is read completely, or by its changes."
+                f"since and until are for time_entries; {stream} is read completely, or by its changes."
             )
         return
     if until is not None and incremental:
         raise ConfigurationError("until ends a fixed range of days: also set incremental=False.")
     if not incremental and since is None:
         raise ConfigurationError(
-            "incremental=False reads a fixed range of days: also set since (and until, by default today)."
+            "incremental=False reads a fixed range of days: give since (and until, by default today)."
         )

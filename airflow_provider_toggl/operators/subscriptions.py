@@ -24,6 +24,7 @@ from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.notes import note_declaration
 from airflow_provider_toggl.hooks.subscriptions import (
@@ -363,9 +364,8 @@ class TogglReplayEventsOperator(_OneSubscriptionOperator):
             )
         elif not state.is_complete:
             self.log.warning(
-                "%d of the log's %d events were read, because it changed meanwhile. Run this again; no event is stored "
-                "twice.",
+                "Only %s of %s were read, because the log changed meanwhile. Run this again; no event is stored twice.",
                 state.distinct,
-                state.total,
+                plural(state.total or 0, "event"),
             )
         return {"subscription_id": number, **state.as_dict()}

@@ -30,7 +30,7 @@ STATUSES: list[Bad] = [
     ({"status": 403, "body": "Workspace not found/accessible"}, errors.AccessDenied, "has no access here"),
     ({"status": 403, "body": "Incorrect username and/or password"}, errors.WrongCredentials, "token is not valid"),
     ({"status": 404, "body": "Not Found"}, errors.NotFound, "Nothing has that ID"),
-    ({"status": 410}, errors.Gone, "must not be asked again"),
+    ({"status": 410}, errors.Gone, "must not be called again"),
     ({"status": 402, "body": "Workspace needs to have this feature enabled"}, errors.PlanLacksFeature, "plan does not"),
     (
         {"status": 402, "body": "You have hit your hourly limit for API calls. Your quota will reset in 77 seconds."},
