@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_toggl.core.garbage import paused_garbage_collection
 
 
-def test_collections_wait_until_the_block_ends_however_it_ends():
+def test_collection_is_paused_until_the_block_ends():
     with paused_garbage_collection():
         assert not gc.isenabled()
         with paused_garbage_collection():
@@ -19,7 +19,7 @@ def test_collections_wait_until_the_block_ends_however_it_ends():
     assert gc.isenabled()
 
 
-def test_who_has_switched_collections_off_finds_them_off():
+def test_disabled_collection_stays_disabled():
     gc.disable()
     try:
         with paused_garbage_collection():

@@ -48,7 +48,7 @@ def test_airflow_s_store_is_used_if_it_exists_and_a_file_of_the_host_otherwise(c
     assert file.suffix == ".json"
 
 
-def test_a_note_that_cannot_be_written_is_an_error_and_leaves_the_one_before(tmp_path: Path):
+def test_a_failed_write_raises_and_keeps_the_previous_state(tmp_path: Path):
     notes = FileAttemptState(tmp_path / "a.json")
     notes.write({"start": "then"})
     with pytest.raises(TypeError):
@@ -57,7 +57,7 @@ def test_a_note_that_cannot_be_written_is_an_error_and_leaves_the_one_before(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_files_that_nobody_needs_any_more_are_removed_when_another_is_written(tmp_path: Path):
+def test_old_files_are_removed_when_another_is_written(tmp_path: Path):
     old, recent = FileAttemptState(tmp_path / "old.json"), FileAttemptState(tmp_path / "recent.json")
     old.write({"sent": "x"})
     recent.write({"sent": "y"})

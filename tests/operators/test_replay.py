@@ -91,7 +91,7 @@ def test_all_pages_are_appended_whatever_their_size(store: SqliteEventStore, siz
     assert (state.appended, state.duplicates, state.served, state.is_complete) == (5, 0, True, True)
 
 
-def test_each_page_s_line_says_to_machines_too_how_far_it_is(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
+def test_each_page_is_logged_with_its_fields(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO):
         run(serve(pages([row(number) for number in range(1, 4)], 2)), store)
     lines = [vars(record) for record in caplog.records if "of Toggl's log" in record.getMessage()]
@@ -101,7 +101,7 @@ def test_each_page_s_line_says_to_machines_too_how_far_it_is(store: SqliteEventS
     }
 
 
-def test_what_is_stored_already_is_not_stored_twice(store: SqliteEventStore):
+def test_no_event_is_stored_twice(store: SqliteEventStore):
     run(serve(pages([row(1), row(2)], 10)), store)
     state = run(serve(pages([row(3), row(2), row(1)], 10)), store)
     assert (state.appended, state.duplicates) == (1, 2)
@@ -121,24 +121,24 @@ def test_a_replayed_event_is_read_like_a_delivered_one(store: SqliteEventStore):
     assert "failed_delivery_attempts" not in json.loads(event.body)
 
 
-def test_pings_and_rows_that_are_no_events_are_counted_and_left(store: SqliteEventStore):
+def test_pings_and_unusable_rows_are_counted_and_skipped(store: SqliteEventStore):
     state = run(serve(pages([row(0, payload="ping"), row(event_id="x"), {}, row(9)], 10)), store)
     assert (state.appended, state.pings, state.unusable) == (1, 1, 2)
     assert state.is_complete
 
 
-def test_a_log_that_is_not_served_is_told_and_no_error(store: SqliteEventStore):
+def test_a_missing_log_is_reported_without_an_error(store: SqliteEventStore):
     state = run(serve(lambda call: answer(410, "Gone", call=call)), store)
     assert (state.served, state.is_complete, store.count()) == (False, False, 0)
 
 
-def test_an_offset_that_is_not_heeded_does_not_go_round_for_ever(store: SqliteEventStore):
+def test_an_ignored_offset_does_not_loop(store: SqliteEventStore):
     body = {"total": 100, "events": [row(1), row(2)]}
     state = run(serve(lambda call: answer(200, body, call=call)), store)
     assert (state.appended, state.pages, state.is_complete) == (2, 1, False)
 
 
-def test_a_run_that_the_quota_stops_goes_on_from_the_next_page(store: SqliteEventStore):
+def test_an_interrupted_replay_continues_with_the_next_page(store: SqliteEventStore):
     rows = [row(number) for number in range(1, 5)]
     state = ReplayProgress()
     with pytest.raises(errors.QuotaExhausted):

@@ -52,34 +52,34 @@ class Toggl:
         )
 
 
-def test_what_is_answered_is_sent_once_and_in_doubt_only_meanwhile():
+def test_a_write_is_sent_once_and_recorded_as_in_doubt_meanwhile():
     toggl = Toggl(["made"])
     assert toggl.write() == WriteResult("made", created=True)
     assert toggl.asked == ["in doubt", "send", "no doubt"]
 
 
 @pytest.mark.parametrize("looks", [["there"], [None, "there"]], ids=["at once", "after a while"])
-def test_what_is_found_after_a_lost_answer_is_not_sent_again(looks: list[Any]):
+def test_a_write_that_is_found_after_a_lost_response_is_not_sent_again(looks: list[Any]):
     toggl = Toggl([CUT], list(looks))
     assert toggl.write() == WriteResult("there", created=False)
     assert toggl.asked == ["in doubt", "send", *["look"] * len(looks), "no doubt"]
     assert toggl.clock.slept == list(LOOKUP_DELAYS[: len(looks)])
 
 
-def test_what_no_look_finds_is_sent_again():
+def test_a_write_that_no_lookup_finds_is_sent_again():
     toggl = Toggl([CUT, "made"], [None] * len(LOOKUP_DELAYS))
     assert toggl.write() == WriteResult("made", created=True)
     assert toggl.asked == ["in doubt", "send", *["look"] * len(LOOKUP_DELAYS), "in doubt", "send", "no doubt"]
 
 
-def test_an_earlier_try_is_looked_up_before_anything_is_sent():
+def test_the_write_of_an_earlier_try_is_looked_up_first():
     toggl = Toggl([], ["there"])
     assert toggl.write(in_doubt=True) == WriteResult("there", created=False)
     assert toggl.asked == ["look", "no doubt"]
     assert toggl.clock.slept == []
 
 
-def test_trouble_that_stays_is_raised_after_a_last_look_and_stays_in_doubt():
+def test_the_last_error_is_raised_after_a_last_lookup_and_the_doubt_stays():
     toggl = Toggl([CUT] * MAX_SENDS, [None] * len(LOOKUP_DELAYS) * MAX_SENDS)
     with pytest.raises(errors.ConnectionTrouble):
         toggl.write()
@@ -89,7 +89,7 @@ def test_trouble_that_stays_is_raised_after_a_last_look_and_stays_in_doubt():
 
 
 @pytest.mark.parametrize("refusal", [REFUSED, USED_UP, LIMITED, NotSent("no name")], ids=lambda one: type(one).__name__)
-def test_a_refusal_leaves_no_doubt_unless_one_was_there_before(refusal: Exception):
+def test_a_refusal_ends_the_doubt_unless_an_earlier_request_is_in_doubt(refusal: Exception):
     toggl = Toggl([refusal])
     with pytest.raises(type(refusal)):
         toggl.write()
@@ -101,7 +101,7 @@ def test_a_refusal_leaves_no_doubt_unless_one_was_there_before(refusal: Exceptio
 
 
 @pytest.mark.parametrize("in_doubt", [False, True])
-def test_a_look_that_fails_ends_in_a_typed_error_and_nothing_is_sent_again(in_doubt: bool):
+def test_a_failed_lookup_leaves_the_outcome_unknown_and_sends_nothing_again(in_doubt: bool):
     toggl = Toggl([] if in_doubt else [CUT], [errors.AccessDenied("not yours", status=403)])
     with pytest.raises(errors.OutcomeUnknown, match=r"not yours.*not sent again") as caught:
         toggl.write(in_doubt=in_doubt)
@@ -111,7 +111,7 @@ def test_a_look_that_fails_ends_in_a_typed_error_and_nothing_is_sent_again(in_do
 
 
 @pytest.mark.parametrize("stop", [USED_UP, LIMITED], ids=lambda one: type(one).__name__)
-def test_a_look_that_must_wait_for_the_quota_says_so_and_the_doubt_stays(stop: Exception):
+def test_a_lookup_without_quota_raises_and_the_doubt_stays(stop: Exception):
     toggl = Toggl([CUT], [stop])
     with pytest.raises(type(stop)):
         toggl.write()
@@ -148,10 +148,10 @@ def test_a_duplicate_is_resolved_only_after_a_lookup_that_found_nothing():
     ],
     ids=lambda one: type(one).__name__,
 )
-def test_which_failures_leave_it_open_whether_something_was_done(error: errors.ApiError, doubt: bool):
+def test_some_errors_leave_the_outcome_unknown(error: errors.ApiError, doubt: bool):
     assert is_outcome_unknown(error) is doubt
 
 
-def test_nothing_is_remembered_where_nobody_asks_for_it():
+def test_recording_doubt_is_optional():
     send: Callable[[], str] = lambda: "made"  # noqa: E731
     assert write_once(send, lambda: None).value == "made"

@@ -57,11 +57,11 @@ def parse(*given):
     ],
     ids=str,
 )
-def test_a_filter_is_declared_in_any_of_these_forms(given, filters):
+def test_a_filter_has_several_forms(given, filters):
     assert [str(one) for one in parse(given)] == filters
 
 
-def test_one_text_with_commas_is_several_filters():
+def test_text_with_commas_is_several_filters():
     filters = parse_filters("time_entry, project:created", entities=ENTITIES, actions=ACTIONS)
     assert [str(one) for one in filters] == ["project:created", "time_entry:*"]
 
@@ -78,18 +78,18 @@ def test_one_text_with_commas_is_several_filters():
     ],
     ids=str,
 )
-def test_unknown_words_are_refused_with_the_known_ones(given, words):
+def test_the_error_for_an_unknown_word_lists_the_known_ones(given, words):
     with pytest.raises(errors.ConfigurationError) as caught:
         parse(given)
     assert all(word in str(caught.value) for word in words)
 
 
-def test_no_filter_at_all_is_refused():
+def test_an_empty_list_of_filters_is_refused():
     with pytest.raises(errors.ConfigurationError, match="at least one"):
         parse()
 
 
-def test_filters_that_others_make_needless_are_left_out():
+def test_filters_that_others_cover_are_dropped():
     assert parse("time_entry:updated", "time_entry", "time_entry:updated", "project:created") == (
         SubscriptionFilter("project", "created"),
         SubscriptionFilter("time_entry", "*"),
@@ -102,7 +102,7 @@ several = st.lists(words, min_size=1, max_size=6).map(tuple)
 
 
 @given(several)
-def test_normalising_lets_the_same_events_through_and_repeats_nothing(filters):
+def test_normalized_filters_match_the_same_events_without_duplicates(filters):
     short = normalize_filters(filters)
     events = [SubscriptionFilter(entity, action) for entity in ENTITIES for action in ACTIONS]
 
@@ -117,7 +117,7 @@ def test_normalising_lets_the_same_events_through_and_repeats_nothing(filters):
 # -- what Toggl tells --------------------------------------------------------------------------------------------------
 
 
-def test_a_row_of_toggl_s_list_is_read():
+def test_a_row_is_read():
     row = {
         "subscription_id": 8,
         "workspace_id": 7,
@@ -134,7 +134,7 @@ def test_a_row_of_toggl_s_list_is_read():
 
 
 @pytest.mark.parametrize("secret", [None, "", "********"], ids=["null", "empty", "masked"])
-def test_a_secret_that_is_not_shown_is_no_secret(secret):
+def test_a_missing_or_masked_secret_is_none(secret):
     assert Subscription.from_http({"subscription_id": 8, "secret": secret}).secret is None
 
 
@@ -159,29 +159,29 @@ json_values = st.recursive(
         json_values,
     )
 )
-def test_whatever_else_a_row_has_it_is_read(row):
+def test_a_row_with_any_other_fields_is_read(row):
     assert Subscription.from_http({"subscription_id": 3, **row}).subscription_id == 3
 
 
-def test_the_secret_is_in_no_repr_and_no_result():
+def test_repr_and_result_do_not_contain_the_secret():
     assert SECRET not in repr(wanted())
     assert SECRET not in repr(found(secret=SECRET))
     assert SECRET not in str(found(secret=SECRET).as_dict())
 
 
-def test_a_result_has_no_query_of_the_callback():
+def test_a_result_does_not_contain_the_query_of_the_callback():
     assert found(callback_url=CALLBACK + "?key=1").as_dict()["callback_url"] == CALLBACK
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_as_wanted_is_left_alone():
+def test_a_matching_subscription_is_not_changed():
     assert plan_changes(wanted(), [found()]).action == "nothing"
     assert plan_changes(wanted(), [found(secret=SECRET)]).action == "nothing"
 
 
-def test_what_is_not_there_is_created():
+def test_a_missing_subscription_is_created():
     plan = plan_changes(wanted(), [found(description="other", callback_url="https://other.example.org/x")])
     assert (plan.action, plan.target, plan.enables) == ("create", None, True)
 
@@ -204,24 +204,24 @@ def test_what_is_not_there_is_created():
     ],
     ids=str,
 )
-def test_what_differs_is_changed_in_one_request(there, action, differences):
+def test_differences_are_changed_with_one_request(there, action, differences):
     plan = plan_changes(wanted(), [found(**there)])
     assert (plan.action, plan.differences) == (action, differences)
     assert plan.adopts == ("description" in there)
 
 
-def test_one_that_is_wanted_silent_is_disabled():
+def test_a_subscription_declared_as_disabled_is_disabled():
     assert plan_changes(wanted(enabled=False), [found()]).action == "disable"
     assert plan_changes(wanted(enabled=False), [found(enabled=False)]).action == "nothing"
 
 
-def test_a_secret_that_toggl_does_not_show_is_sent_only_on_demand():
+def test_a_hidden_secret_is_sent_only_for_a_rotation():
     assert plan_changes(wanted(), [found()]).action == "nothing"
     assert plan_changes(wanted(), [found()], rotate_secret=True).differences == ("secret",)
     assert plan_changes(wanted(), [found(secret=SECRET)], rotate_secret=True).action == "nothing"
 
 
-def test_the_description_counts_more_than_the_callback():
+def test_the_description_takes_precedence_over_the_callback():
     by_name = found(subscription_id=9, callback_url="https://old.example.org/hook")
     by_callback = found(subscription_id=2, description="by hand")
     plan = plan_changes(wanted(), [by_callback, by_name])
@@ -229,7 +229,7 @@ def test_the_description_counts_more_than_the_callback():
     assert plan.beside == (by_callback,)
 
 
-def test_two_that_share_a_callback_and_not_their_filters_leave_each_other_alone():
+def test_two_subscriptions_with_one_callback_and_different_filters_do_not_change_each_other():
     one, other = wanted(description="entries"), wanted(description="projects", filters=PROJECTS)
     toggl = Toggl()
     for each in (one, other, one, other):
@@ -250,14 +250,14 @@ def test_two_that_share_a_callback_and_not_their_filters_leave_each_other_alone(
         ("https://[broken", "https://example.org", False),
     ],
 )
-def test_addresses_are_compared_as_addresses(one, other, same):
+def test_urls_are_compared_by_their_meaning(one, other, same):
     assert is_same_address(one, other) is same
 
 
 # -- the limits --------------------------------------------------------------------------------------------------------
 
 
-def test_more_filters_than_the_plan_allows_are_named_beforehand():
+def test_the_error_for_too_many_filters_names_them():
     many = wanted(filters=tuple(SubscriptionFilter(entity, "created") for entity in ENTITIES))
     assert describe_too_many_filters(many, SubscriptionLimits(1, 3)) is None
     assert describe_too_many_filters(many, SubscriptionLimits()) is None
@@ -267,7 +267,7 @@ def test_more_filters_than_the_plan_allows_are_named_beforehand():
     assert "Remove 1" in problem
 
 
-def test_a_plan_that_has_no_place_left_is_told_with_who_takes_it():
+def test_the_error_for_too_many_enabled_subscriptions_names_them():
     other = found(subscription_id=5, description="by hand", callback_url="https://x.example.org/", user_id=3)
     plan = plan_changes(wanted(), [other])
     problem = describe_too_many_enabled(plan, [other], SubscriptionLimits(1, 3))
@@ -279,7 +279,7 @@ def test_a_plan_that_has_no_place_left_is_told_with_who_takes_it():
     assert describe_too_many_enabled(plan, [replace(other, enabled=False)], SubscriptionLimits(1, 3)) is None
 
 
-def test_one_that_is_enabled_already_needs_no_place():
+def test_the_limit_does_not_apply_to_an_enabled_subscription():
     others = [found(), found(subscription_id=5, description="by hand", callback_url="https://x.example.org/")]
     assert (
         describe_too_many_enabled(plan_changes(wanted(filters=ANYTHING), others), others, SubscriptionLimits(1, 3))
@@ -374,7 +374,7 @@ def is_so(wanted: SubscriptionSpec, found: Subscription) -> bool:
 
 
 @given(wishes, histories, st.booleans(), st.booleans())
-def test_one_change_at_most_makes_it_so_and_then_nothing_is_to_do(wish, history, shows_secrets, rotate):
+def test_one_change_is_enough_and_then_nothing_changes(wish, history, shows_secrets, rotate):
     toggl = Toggl(history, shows_secrets=shows_secrets)
     before = {one.subscription_id: one for one in toggl.subscriptions}
     made = toggl.apply(wish, rotate_secret=rotate)
@@ -389,7 +389,7 @@ def test_one_change_at_most_makes_it_so_and_then_nothing_is_to_do(wish, history,
 
 
 @given(wishes, histories, st.integers(1, 3))
-def test_what_is_not_refused_beforehand_is_within_the_limit(wish, history, most):
+def test_a_change_that_passes_the_check_is_within_the_limit(wish, history, most):
     toggl = Toggl(history, limits=SubscriptionLimits(most, None))
     plan = toggl.plan(wish)
     if describe_too_many_enabled(plan, toggl.subscriptions, toggl.limits) is None:

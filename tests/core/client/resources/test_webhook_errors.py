@@ -41,7 +41,7 @@ def refused(text: str) -> PayloadRefused:
         ("Invalid value 'done' for event filter action", "does not know"),
     ],
 )
-def test_each_refusal_says_what_to_do_in_whatever_case_it_comes(text: str, word: str) -> None:
+def test_each_known_refusal_says_what_to_do(text: str, word: str) -> None:
     for said in (text, text.lower(), text.upper()):
         error = explain_refusal(refused(said))
         assert word in str(error)
@@ -49,24 +49,24 @@ def test_each_refusal_says_what_to_do_in_whatever_case_it_comes(text: str, word:
         assert (error.status, error.text) == (400, said)
 
 
-def test_a_refusal_that_is_not_known_stays_as_it_is() -> None:
+def test_an_unknown_refusal_is_not_changed() -> None:
     error = refused("Something new")
     assert explain_refusal(error) is error
 
 
-def test_the_query_of_a_callback_is_in_no_message() -> None:
+def test_an_error_contains_no_query_of_a_callback() -> None:
     error = explain_refusal(refused(f"URL endpoint {CALLBACK}?key=k-81f0 responded with status 500 instead of 200"))
     assert "k-81f0" not in f"{error} {error.text}"
     assert CALLBACK in str(error)
 
 
-def test_a_denial_says_that_the_token_may_be_wrong_too() -> None:
+def test_a_denial_names_a_wrong_token_as_a_possible_cause() -> None:
     error = explain_denial(AccessDenied("…", status=403, text="User not found/accessible for workspace"))
     assert "API token" in str(error)
     assert "User not found/accessible for workspace" in str(error)
 
 
-def test_some_refusals_are_told_apart() -> None:
+def test_some_refusals_are_recognized() -> None:
     assert is_description_in_use(refused("subscription description 'a' is already in use for workspace 7"))
     assert not is_description_in_use(refused("Subscription description must not be empty"))
     assert is_already_validated(refused("Subscription 3 has already been validated"))
