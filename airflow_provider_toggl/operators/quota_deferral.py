@@ -60,15 +60,15 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         """
         raise NotImplementedError
 
-    def so_far(self, progress: dict[str, Any]) -> str:
+    def describe_progress(self, progress: dict[str, Any]) -> str:
         """Return a log line about what is done when the task starts to wait, empty for none."""
         return ""
 
-    def summary_so_far(self, progress: dict[str, Any]) -> Mapping[str, Any]:
+    def partial_summary(self, progress: dict[str, Any]) -> Mapping[str, Any]:
         """Return the summary of what is done when the task starts to wait."""
         return {}
 
-    def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
+    def build_resume_kwargs(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of ``resume`` that store a progress."""
         return {"progress": progress}
 
@@ -108,13 +108,13 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         reason: Reason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
         waiting = self._waiting(progress, reason, moment)
         with fields(connection=self._conn_id, deferred_until=moment.isoformat()):
-            lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.so_far(progress)]
+            lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.describe_progress(progress)]
             for line in filter(None, lines):
                 self.log.info("%s", line)
             self.log.info("The task holds no worker slot until then.")
         note_waiting(self._conn_id, waiting)
         metrics.DEFERRALS.add(connection=self._conn_id, reason=reason)
-        kept = self.kept(progress)
+        kept = self.build_resume_kwargs(progress)
         trigger = TogglWaitTrigger(moment=moment, what_for=waiting.what_for, kept=kept)
         self.defer(trigger=trigger, method_name="resume", kwargs=kept)
         raise ConfigurationError("The task could not be deferred.")
@@ -131,7 +131,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
             clear_waiting(self._conn_id, waiting.task)
 
     def _waiting(self, progress: dict[str, Any], reason: Reason, until: datetime, spent: int = 0) -> WaitingTask:
-        now, left, done = datetime.now(timezone.utc), self.estimate, self.summary_so_far(progress)
+        now, left, done = datetime.now(timezone.utc), self.estimate, self.partial_summary(progress)
         workspace_id = str(done.get("workspace_id") or getattr(self, "workspace_id", None) or "")
         return WaitingTask(
             task=task_label(self.task_id, self.run_context),
@@ -179,7 +179,7 @@ class RunDeferral(QuotaDeferral):
         task = find_task(self.run_context)
         return self.task_id if task is None else f"{task.dag_id}/{task.task_id}/{task.run_id}/{task.map_index}"
 
-    def attempt_of(self, progress: dict[str, Any]) -> dict[str, Any]:
+    def build_attempt_arguments(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of a request that identify the attempt."""
         task = find_task(self.run_context)
         return {
@@ -189,15 +189,15 @@ class RunDeferral(QuotaDeferral):
             "is_resumed": self._is_resumed,
         }
 
-    def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
+    def build_resume_kwargs(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of ``resume`` that store a progress."""
         return progress
 
-    def summary_so_far(self, progress: dict[str, Any]) -> Mapping[str, Any]:
+    def partial_summary(self, progress: dict[str, Any]) -> Mapping[str, Any]:
         """Return the summary of what is done when the task starts to wait."""
         return progress["summary"] or {}
 
-    def so_far(self, progress: dict[str, Any]) -> str:
+    def describe_progress(self, progress: dict[str, Any]) -> str:
         """Return a log line about what is done when the task starts to wait."""
         return f"So far: {self.say(progress['summary'])}" if progress["summary"] else ""
 
