@@ -1,7 +1,7 @@
-"""What operators read of the context that Airflow gives them: which task, which attempt, and when its run started.
+"""Reads an Airflow context: the task, its try, and when its DAG run started.
 
-Operators are also executed by hand, in tests and notebooks: with no context, an empty one, or objects that stand in for
-a task instance. What is missing or of another type there counts as unknown.
+Operators are also executed in tests and notebooks, with no context, an empty one, or a stand-in for a task instance.
+Values that are missing or of another type count as unknown.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RunningTask:
-    """The task that runs.
+    """The running task.
 
-    :param map_index: which of the mapped tasks it is, -1 where it is not mapped.
-    :param try_number: 1 in the first try; a clear does not begin again at 1.
-    :param max_tries: how many tries Airflow allows, None where that is unknown; a clear raises it.
+    :param map_index: its index among mapped tasks, -1 if it is not mapped.
+    :param try_number: 1 in the first try. Clearing the task does not reset it.
+    :param max_tries: number of tries that Airflow allows, None if unknown. Clearing the task increases it.
     """
 
     dag_id: str
@@ -30,13 +30,13 @@ class RunningTask:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether it is one of several mapped tasks."""
+        """Whether it is a mapped task."""
         return self.map_index >= 0
 
 
 @dataclass(frozen=True)
-class RunningDag:
-    """The DAG run that the task is of; ``clear_number`` counts how often something of it was cleared."""
+class RunningDagRun:
+    """The DAG run of the task. ``clear_number`` counts how often a part of it was cleared."""
 
     start_date: datetime | None = None
     run_after: datetime | None = None
@@ -44,7 +44,7 @@ class RunningDag:
 
 
 def find_task(context: Mapping[str, Any] | None) -> RunningTask | None:
-    """Return the task of a context; None where there is none, or something that only stands in for one."""
+    """Return the task of a context, None if there is no complete task instance."""
     ti = _get(context, "ti") or _get(context, "task_instance")
     dag_id, task_id, run_id = (getattr(ti, name, None) for name in ("dag_id", "task_id", "run_id"))
     if not all(isinstance(name, str) and name for name in (dag_id, task_id, run_id)):
@@ -59,14 +59,14 @@ def find_task(context: Mapping[str, Any] | None) -> RunningTask | None:
     )
 
 
-def find_run(context: Mapping[str, Any] | None) -> RunningDag:
-    """Return the DAG run of a context; all of it is unknown where there is none."""
+def find_run(context: Mapping[str, Any] | None) -> RunningDagRun:
+    """Return the DAG run of a context; its fields are unknown if there is none."""
     run = _get(context, "dag_run")
-    return RunningDag(_moment(run, "start_date"), _moment(run, "run_after"), _whole(run, "clear_number", 0))
+    return RunningDagRun(_moment(run, "start_date"), _moment(run, "run_after"), _whole(run, "clear_number", 0))
 
 
 def run_started(context: Mapping[str, Any] | None) -> datetime:
-    """Return when the DAG run started, in UTC and the same for every try; now where that is unknown."""
+    """Return when the DAG run started, in UTC, the same in every try; the current time if unknown."""
     return find_run(context).start_date or datetime.now(timezone.utc)
 
 

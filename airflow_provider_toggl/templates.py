@@ -1,4 +1,4 @@
-"""Arguments of operators: checked when a DAG is parsed as far as they are constant, the others when a task runs."""
+"""Parsing of operator arguments: constants are checked when a DAG is parsed, templates when a task runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_provider_toggl.core.arguments import Parser, is_empty, refusal
+from airflow_provider_toggl.core.arguments import Parser, build_argument_error, is_empty
 from airflow_provider_toggl.core.errors import ConfigurationError
 
 _JINJA_MARKS = ("{{", "{%", "{#")
 
 
 def is_unresolved(value: Any) -> bool:
-    """Whether Airflow fills in a value, or something within it, before a task runs.
+    """Return whether Airflow replaces a value, or a part of it, before a task runs.
 
-    That is what Airflow's own ``Templater.render_template`` looks at: Jinja in text, references such as XComArg and
-    ``dag.param``, and both within lists, tuples, sets and the values of dicts.
+    As in Airflow's ``Templater.render_template``, these are Jinja templates and references such as XComArg and
+    ``dag.param``, also within lists, tuples, sets and the values of dictionaries.
     """
     if isinstance(value, str):
         return any(mark in value for mark in _JINJA_MARKS)
@@ -28,7 +28,7 @@ def is_unresolved(value: Any) -> bool:
 
 
 def has_reference(value: Any) -> bool:
-    """Whether a value is a reference such as XComArg, or has one within it; Jinja text is none."""
+    """Return whether a value is or contains a reference such as XComArg. Jinja text is not a reference."""
     if isinstance(value, list | tuple | set):
         return any(map(has_reference, value))
     if isinstance(value, dict):
@@ -37,69 +37,69 @@ def has_reference(value: Any) -> bool:
 
 
 class CheckedArguments:
-    """An operator whose arguments are parsed by a table; comes before Airflow's own class among the bases.
+    """Mixin of operators whose arguments are parsed by a table. It precedes Airflow's class among the bases.
 
-    A class with an ``__init__`` of its own calls :meth:`check_arguments` at its end. Whatever runs a task calls
+    A class with its own ``__init__`` calls :meth:`check_arguments` at its end. The method that runs a task calls
     :meth:`parse_arguments` first.
     """
 
-    #: How each parameter is parsed.
+    #: The parser of each parameter.
     argument_parsers: ClassVar[Mapping[str, Parser]] = {}
-    #: Parameters that :meth:`check_together` looks at.
+    #: Parameters that :meth:`check_together` checks.
     checked_together: ClassVar[frozenset[str]] = frozenset()
-    #: Parameters that limit what the task does: when a template or reference was given, it must not come to nothing.
+    #: Parameters that limit what the task does. A template for one of them must not render to nothing.
     limiting_arguments: ClassVar[frozenset[str]] = frozenset()
 
     def check_arguments(self) -> None:
-        """Check every argument that is constant, when the operator is built.
+        """Check every constant argument when the operator is created.
 
-        Templated ones stay as they were given, as Airflow wants it; the others are parsed for good.
+        Airflow requires that templated fields keep their values; other fields are replaced by their parsed values.
 
-        :raises ConfigurationError: one cannot be what it is, or a parameter that is not templated has a template.
+        :raises ConfigurationError: one is invalid, or a field that is not templated has a template.
         """
         templated = frozenset(getattr(self, "template_fields", ()))
-        given = {name: vars(self)[name] for name in self.argument_parsers if name in vars(self)}
+        values = {name: vars(self)[name] for name in self.argument_parsers if name in vars(self)}
         filled_in = frozenset(
             name
-            for name, value in given.items()
-            # Of a templated field that is a function Airflow takes what the function returns.
+            for name, value in values.items()
+            # Airflow calls a function in a templated field and uses its result.
             if is_unresolved(value) or (name in templated and callable(value))
         )
         self._filled_in = filled_in
-        for name, value in given.items():
+        for name, value in values.items():
             if name not in filled_in:
                 parsed = self.argument_parsers[name](name, value)
                 if name not in templated:
                     setattr(self, name, parsed)
             elif name not in templated:
-                raise refusal(name, value, "a constant, for it is not a templated field")
-        if self.checked_together <= set(given) - filled_in:
+                raise build_argument_error(name, value, "a constant, because the field is not templated")
+        if self.checked_together <= set(values) - filled_in:
             self.check_together()
 
     def check_together(self) -> None:
-        """Check arguments that depend on each other; called when all of ``checked_together`` are constant.
+        """Check arguments that depend on each other. Called when all of ``checked_together`` are constant.
 
-        :raises ConfigurationError: they do not go together.
+        :raises ConfigurationError: they contradict each other.
         """
 
     def parse_arguments(self) -> None:
-        """Parse every argument, after Airflow has filled in templates and references.
+        """Parse every argument after Airflow has rendered templates and resolved references.
 
-        :raises ConfigurationError: one cannot be what it is, or a limit came to nothing.
+        :raises ConfigurationError: one is invalid, or a limiting argument is empty.
         """
-        given = {name: vars(self)[name] for name in self.argument_parsers if name in vars(self)}
-        for name, value in given.items():
+        values = {name: vars(self)[name] for name in self.argument_parsers if name in vars(self)}
+        for name, value in values.items():
             parsed = self.argument_parsers[name](name, value)
             if name in self.limiting_arguments & self._filled_in and is_empty(parsed):
                 raise ConfigurationError(
-                    f"{name} is {value!r}: the template or reference that it was given came out empty. Without it the "
-                    f"task would do more than was meant: give a value, or leave {name} out."
+                    f"{name} is {value!r}: its template or reference came out empty. Without a value the task "
+                    f"would do more than intended. Give a value, or leave {name} out."
                 )
             setattr(self, name, parsed)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Begin a mapped task, as Airflow does; its constant arguments are checked when the DAG is parsed."""
+        """Create a mapped task as Airflow does, and check its constant arguments when the DAG is parsed."""
         for name, parse in cls.argument_parsers.items():
             if name in kwargs and not is_unresolved(kwargs[name]):
                 parse(name, kwargs[name])

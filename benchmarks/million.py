@@ -30,7 +30,7 @@ import requests
 
 from airflow_provider_toggl.core.client.limits import leaky_bucket, state
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.client.transport import OutgoingRequest, RequestsTransport
 from airflow_provider_toggl.core.errors import QuotaExhausted
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest
@@ -159,8 +159,8 @@ def peak_kilobytes(pid: int) -> int:
 def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str) -> int:
     """Pull until all is read or the quota is used up; say when each request leaves."""
     # An hour is two seconds here, so what is waited for requests of those that were killed is shortened too.
-    state.LEASE_SECONDS, state.PROBE_SECONDS, leaky_bucket.LONGEST_DEPARTURE = 2.0, 0.5, 0.5
-    host = state.HostBook(Path(folder) / "quota.sqlite", state.token_digest(url, token))
+    state.LEASE_SECONDS, leaky_bucket.RESPONSE_TIMEOUT = 2.0, 0.5
+    host = state.RateLimitState(Path(folder) / "quota.sqlite", state.hash_token(url, token))
     session = TogglSession(_Telling(url, token), host, pace=leaky_bucket.Pace(1000.0))
     request = PullRequest("time_entries", int(workspace_id), datetime.fromisoformat(run_started))
     with build_duckdb_warehouse(Path(folder) / "warehouse.duckdb") as target:
@@ -175,10 +175,10 @@ def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str)
 class _Telling(RequestsTransport):
     """Says when a request is sent."""
 
-    def send(self, call: Call, departing: Any) -> Any:
+    def send(self, call: OutgoingRequest) -> Any:
         """Send it."""
         print("sent", flush=True)
-        return super().send(call, departing)
+        return super().send(call)
 
 
 class _Entry(msgspec.Struct, gc=False):

@@ -1,6 +1,8 @@
-"""Eight processes share one token against a strict leaky bucket: how many are refused, how much of the rate is used.
+"""Eight processes share one token against a strict leaky bucket: how many requests are refused, how much of the rate is
+used.
 
-Each process has its own session, as a task of Airflow has, and shares nothing with the others but the book's file.
+Each process has its own session, as a task of Airflow has, and shares only the state file with the others. The server
+takes 200 ms for each response.
 """
 
 from __future__ import annotations
@@ -19,24 +21,26 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.errors import ApiError
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
-LEAST_SHARE = 0.9
+MIN_SHARE = 0.75
+RESPONSE_SECONDS = 0.2
 READY_SECONDS = 120.0
 
 
 def measure(rate: float, seconds: float, processes: int = 8) -> dict[str, Any]:
-    """Let processes ask as fast as the book lets them, and return what the server saw.
+    """Let processes send as fast as their shared state allows, and return what the server counted.
 
-    :param rate: requests a second that the bucket lets through; it holds one.
-    :param seconds: how long.
+    :param rate: requests per second of the bucket, whose capacity is one request.
+    :param seconds: how long to send.
     """
     with SandboxProcess(["--entries", "2000"]) as sandbox, tempfile.TemporaryDirectory() as folder:
         sandbox.set(quota_enforced=False, bucket_enforced=True, bucket_rate=rate, bucket_capacity=1)
+        sandbox.fault("slow", seconds=RESPONSE_SECONDS, times=None)
         order = {
             "url": sandbox.url, "token": sandbox.token, "workspace": sandbox.workspace_id, "rate": rate,
             "seconds": seconds, "folder": folder,
@@ -56,7 +60,7 @@ def measure(rate: float, seconds: float, processes: int = 8) -> dict[str, Any]:
 
 
 def _result(seen: dict[str, Any], answered: list[int], rate: float) -> dict[str, Any]:
-    """Work out the share of the rate between the first and the last request that the bucket let through."""
+    """Compute the share of the rate that was used between the first and the last accepted request."""
     refused = seen["by_status"].get("429", 0)
     times = sorted(_seconds_of(call["at"]) for call in seen["calls"] if call["status"] != 429)
     span = times[-1] - times[0]
@@ -69,7 +73,7 @@ def _result(seen: dict[str, Any], answered: list[int], rate: float) -> dict[str,
         "refused_429": refused,
         "share_of_rate": round(share, 3),
         "requests_by_process": answered,
-        "ok": refused == 0 and share >= LEAST_SHARE,
+        "ok": refused == 0 and share >= MIN_SHARE,
     }
 
 
@@ -90,11 +94,11 @@ def _await_ready(folder: Path, processes: int) -> None:
 
 
 def work(order: dict[str, Any]) -> int:
-    """Ask until the time is over, and return how many requests were answered well."""
+    """Send requests until the time is over, and return how many succeeded."""
     folder, workspace = Path(order["folder"]), order["workspace"]
     session = TogglSession(
         RequestsTransport(order["url"], order["token"]),
-        HostBook(folder / "quota.sqlite", token_digest(order["url"], order["token"])),
+        RateLimitState(folder / "quota.sqlite", hash_token(order["url"], order["token"])),
         pace=Pace(order["rate"]),
         reserve=0,
     )
@@ -106,7 +110,7 @@ def work(order: dict[str, Any]) -> int:
     report = {"start_date": today, "end_date": today, "page_size": 50}
     while time.monotonic() < end:
         try:
-            # Cheap and dear requests by turns: the server takes different times for them.
+            # Requests of different cost.
             if order["number"] % 2:
                 session.request("GET", "/api/v9/me")
             else:
@@ -119,10 +123,10 @@ def work(order: dict[str, Any]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure at each rate, print JSON, and return 1 when a limit is missed."""
+    """Measure at each rate, print JSON, and return 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 5.0], help="default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each rate (default: %(default)s)")
+    parser.add_argument("--rates", type=float, nargs="+", default=[1.0], help="default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=30.0, help="for each rate (default: %(default)s)")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.work:
@@ -133,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "benchmark": "pacing",
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "limits": {"refused_429": 0, "share_of_rate": LEAST_SHARE},
+        "limits": {"refused_429": 0, "share_of_rate": MIN_SHARE},
         "runs": runs,
         "ok": all(run["ok"] for run in runs),
     }

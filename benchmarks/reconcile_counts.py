@@ -23,7 +23,7 @@ import duckdb
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
@@ -151,7 +151,7 @@ class _Host:
 
     def _session(self) -> TogglSession:
         transport = RequestsTransport(self._sandbox.url, self._sandbox.token)
-        return TogglSession(transport, HostBook(None, "benchmark"), pace=Pace(200.0), reserve=0)
+        return TogglSession(transport, RateLimitState(None, "benchmark"), pace=Pace(200.0), reserve=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ import duckdb
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
@@ -123,7 +123,7 @@ class _Host:
     def _load_one(self, stream: str) -> int:
         self._sandbox.reset_requests()
         transport = RequestsTransport(self._sandbox.url, self._sandbox.token)
-        book = HostBook(self._book, token_digest(self._sandbox.url, self._sandbox.token))
+        book = RateLimitState(self._book, hash_token(self._sandbox.url, self._sandbox.token))
         session = TogglSession(transport, book, pace=Pace(200.0), reserve=0)
         request = PullRequest(
             stream=stream,

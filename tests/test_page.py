@@ -23,7 +23,7 @@ from support.connections import Connections
 from support.deliveries import SECRET, event_body
 from support.event_stores import new_event
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription, SubscriptionFilter
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
@@ -335,7 +335,9 @@ def say_it_everywhere() -> None:
         store.activity_log.record_received(DeliveryCounts(datetime.now(timezone.utc), {(CONN_ID, HOSTILE): 1}))
         store.activity_log.set_status(reader_key("reader"), {"kind": "landing", "warehouse": HOSTILE})
         store.commit("reader", 1)
-    told = Found(7, HOSTILE, (Filter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True)
+    told = Subscription(
+        7, HOSTILE, (SubscriptionFilter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True
+    )
     note_subscriptions(CONN_ID, 1, [told])
     note_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
     note_landing(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)

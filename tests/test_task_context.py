@@ -62,7 +62,7 @@ def test_a_context_without_a_task_has_none_and_no_key(context: str) -> None:
 
 
 @pytest.mark.parametrize("context", WITH_A_TASK)
-def test_what_a_context_lacks_has_its_default(context: str) -> None:
+def test_missing_values_have_defaults(context: str) -> None:
     given = WITH_A_TASK[context]()
     task = find_task(given)
     assert task is not None
@@ -71,7 +71,7 @@ def test_what_a_context_lacks_has_its_default(context: str) -> None:
     assert find_run(given).clear_number == 0
 
 
-def test_a_context_of_airflow_is_read_as_it_is() -> None:
+def test_a_context_of_airflow_is_read() -> None:
     run = SimpleNamespace(start_date=STARTED, run_after=STARTED, clear_number=3)
     context = {"ti": instance(map_index=4, try_number=5, max_tries=6), "dag_run": run}
     assert find_task(context) == RunningTask("d", "t", "r", 4, 5, 6)
@@ -117,18 +117,14 @@ def operators() -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("operator", operators())
-def test_every_operator_does_its_work_whatever_the_context_is(
-    toggl: RunningSandbox, connections: Connections, operator: str
-) -> None:
+def test_every_operator_works_with_any_context(toggl: RunningSandbox, connections: Connections, operator: str) -> None:
     connections.toggl(toggl)
     for context in (*WITHOUT_A_TASK.values(), *WITH_A_TASK.values()):
         operators()[operator]().execute(context())
 
 
 @pytest.mark.parametrize("look_back", [None, "data_interval", 60])
-def test_a_sensor_looks_whatever_the_context_is(
-    toggl: RunningSandbox, connections: Connections, look_back: Any
-) -> None:
+def test_a_sensor_pokes_with_any_context(toggl: RunningSandbox, connections: Connections, look_back: Any) -> None:
     from airflow_provider_toggl.sensors.events import TogglEventSensor
 
     connections.toggl(toggl)

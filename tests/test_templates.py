@@ -124,7 +124,7 @@ def equals(found: Any, wanted: Any) -> bool:
     return type(found) is type(wanted) and found == wanted if isinstance(wanted, bool) else found == wanted
 
 
-def test_every_operator_is_tried():
+def test_every_operator_is_tested():
     assert len(OPERATORS) >= 20
     assert [one.__name__ for one in public_classes(BaseTrigger)][:1] == ["TogglEventTrigger"]
     assert all(issubclass(one, CheckedArguments) for one in OPERATORS)
@@ -137,9 +137,7 @@ def test_every_argument_has_a_parser(one: Any, name: str, annotation: str):
 
 
 @of_each_argument
-def test_what_an_argument_takes_is_taken_when_a_dag_is_parsed_and_when_a_task_runs(
-    one: Any, name: str, annotation: str
-):
+def test_valid_arguments_are_accepted_at_parse_time_and_at_run_time(one: Any, name: str, annotation: str):
     for value, wanted in kind_of(one.__name__, name, annotation).accepted:
         operator = build(one, **{name: value})
         if name in CHECKED_BY_INIT.get(one.__name__, ()):
@@ -153,7 +151,7 @@ def test_what_an_argument_takes_is_taken_when_a_dag_is_parsed_and_when_a_task_ru
 
 
 @of_each_argument
-def test_what_an_argument_does_not_take_is_refused_by_its_name(one: Any, name: str, annotation: str):
+def test_an_invalid_argument_is_refused_by_its_name(one: Any, name: str, annotation: str):
     for value in kind_of(one.__name__, name, annotation).refused:
         said = refusal_of(lambda: build(one, **{name: value}))  # noqa: B023 - called at once
         assert said, f"{one.__name__}({name}={value!r}) was taken"
@@ -161,13 +159,13 @@ def test_what_an_argument_does_not_take_is_refused_by_its_name(one: Any, name: s
 
 
 @of_each_argument
-def test_whatever_an_argument_is_given_no_other_error_is_raised(one: Any, name: str, annotation: str):
+def test_any_argument_raises_at_most_a_configuration_error(one: Any, name: str, annotation: str):
     for value in ODD:
         assert len(refusal_of(lambda: build(one, **{name: value}).parse_arguments())) < 1000  # noqa: B023 - called at once
 
 
 @of_each_argument
-def test_whatever_a_template_comes_to_no_other_error_is_raised(one: Any, name: str, annotation: str):
+def test_any_rendered_template_raises_at_most_a_configuration_error(one: Any, name: str, annotation: str):
     if name not in one.template_fields:
         return
     for value in ODD:
@@ -220,7 +218,7 @@ def references(dag: DAG) -> dict[str, Any]:
 
 
 @each_argument
-def test_whatever_airflow_fills_in_is_left_until_then(dag: DAG, one: Any, name: str, annotation: str):
+def test_templates_and_references_are_not_parsed_before_the_task_runs(dag: DAG, one: Any, name: str, annotation: str):
     for index, (what, value) in enumerate(references(dag).items()):
         assert is_unresolved(value), what
         if name in one.template_fields:
@@ -244,7 +242,7 @@ def test_a_function_for_a_templated_field_is_left_to_airflow(one: Any):
 
 
 @each_argument
-def test_a_mapped_task_takes_references_and_refuses_wrong_constants(dag: DAG, one: Any, name: str, annotation: str):
+def test_a_mapped_task_accepts_references_and_refuses_invalid_constants(dag: DAG, one: Any, name: str, annotation: str):
     needed = {other: NEEDED[other] for other in parameters(one) if other in NEEDED and other != name}
     needed = {} if one.__name__ == "TogglEventSensor" else needed
 
@@ -322,7 +320,7 @@ def test_every_argument_of_the_trigger_is_taken_or_refused_by_its_name_and_survi
 
 
 @each_operator
-def test_a_limit_that_a_template_leaves_empty_fails_instead_of_doing_more(one: Any):
+def test_a_limiting_argument_that_renders_to_nothing_fails(one: Any):
     for name in sorted(one.limiting_arguments):
         for empty in (None, "", "None", []):
             operator = build(one, **{name: "{{ dag_run.conf.get('x') }}"})
@@ -333,7 +331,7 @@ def test_a_limit_that_a_template_leaves_empty_fails_instead_of_doing_more(one: A
                 operator.parse_arguments()
 
 
-def test_what_is_filled_in_is_found_as_airflow_finds_it(dag: DAG):
+def test_templates_and_references_are_found_as_airflow_finds_them(dag: DAG):
     for value in ("plain", "{ braces }", "100%", 5, None, ["a"], {"a": Path("x")}, Path("{x}"), {"{{ x }}": 1}, NOON):
         assert not is_unresolved(value)
 

@@ -1,4 +1,4 @@
-"""``quota``: what is left of a token's hourly quota, when it resets, and which tasks wait for it."""
+"""``quota``: prints what is left of a token's hourly quota, when it resets, and which tasks wait for it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask Toggl (one request) and print what is left in each lane and who waits; return the exit code."""
+    """Read the quota from Toggl (one request), print it and the waiting tasks, and return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():
         from airflow_provider_toggl.hooks.notes import read_waiting  # noqa: PLC0415 - loads Airflow
-        from airflow_provider_toggl.hooks.toggl import SOON, TogglHook  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY, TogglHook  # noqa: PLC0415 - loads Airflow
 
         try:
-            session = TogglHook(args.conn_id, retry=SOON).get_conn()
+            session = TogglHook(args.conn_id, retry=INTERACTIVE_RETRY).get_conn()
             try:
                 lanes = session.read_quota()
             except (QuotaExhausted, RateLimited) as error:
-                print(f"{error.what}. What follows is what was last known on this host.", file=sys.stderr)
+                print(f"{error.what}. These numbers are the last ones known on this host.", file=sys.stderr)
                 lanes = session.lanes()
         except TogglError as error:
             print(error, file=sys.stderr)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def waiting_lines(waiting: Sequence[WaitingTask]) -> Iterator[str]:
-    """Yield the tasks that wait, each with what is known of it."""
+    """Yield the waiting tasks as text."""
     now = utc(SystemClock().now())
     for one in waiting:
         yield ""
@@ -60,7 +60,7 @@ def waiting_lines(waiting: Sequence[WaitingTask]) -> Iterator[str]:
 
 
 def table(lanes: dict[str, Lane]) -> str:
-    """Return the lanes as text, one a line."""
+    """Return the lanes as a table."""
     now = SystemClock().now()
     lines = [f"{'lane':<28} {'left':>6} {'of':>6}  resets"]
     for name, lane in sorted(lanes.items()):

@@ -1,4 +1,4 @@
-"""``subscriptions``: what Toggl holds of webhook subscriptions, and the small changes to them."""
+"""``subscriptions``: lists, enables, disables, pings and deletes webhook subscriptions."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.client.resources.subscriptions import Found
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import TogglError
 
-Act = Callable[[Webhooks, int], "dict[str, Any]"]
+Act = Callable[[WebhooksClient, int], "dict[str, Any]"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument("action", choices=("list", *_ACTIONS), help="what to do")
     parser.add_argument(
-        "subscription", nargs="?", help="the number or the description of the subscription, for all but list"
+        "subscription", nargs="?", help="ID or description of the subscription, for all actions except list"
     )
     parser.add_argument("--conn-id", default="toggl_default", help="the Toggl connection (default: %(default)s)")
     parser.add_argument("--workspace-id", type=int, help="the workspace (default: the connection's)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of a table")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it and print the outcome; return the exit code: 2 where the arguments do not fit, 1 where Toggl says no."""
+    """Carry out the action, print the result and return the exit code: 1 for an error, 2 for wrong arguments."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     if (args.subscription is None) != (args.action == "list"):
-        print("list takes no subscription, and everything else takes one.", file=sys.stderr)
+        print("list takes no subscription; every other action needs one.", file=sys.stderr)
         return 2
     with others_to_stderr():
         try:
@@ -50,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _carry_out(args: argparse.Namespace) -> list[str] | None:
-    """Return what is to be printed, None where there is no such subscription."""
+    """Return the lines to print, None if the subscription does not exist."""
     from airflow_provider_toggl.hooks.subscriptions import open_webhooks  # noqa: PLC0415 - loads Airflow
-    from airflow_provider_toggl.hooks.toggl import SOON  # noqa: PLC0415 - likewise
+    from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY  # noqa: PLC0415 - likewise
 
-    webhooks = open_webhooks(args.conn_id, args.workspace_id, retry=SOON)
+    webhooks = open_webhooks(args.conn_id, args.workspace_id, retry=INTERACTIVE_RETRY)
     if args.action == "list":
         return list((_json_lines if args.json else table)(webhooks.subscriptions()))
     number = _find(webhooks, args.subscription)
@@ -64,8 +64,8 @@ def _carry_out(args: argparse.Namespace) -> list[str] | None:
     return [json.dumps(outcome) if args.json else ", ".join(f"{name}: {value}" for name, value in outcome.items())]
 
 
-def table(found: list[Found]) -> Iterator[str]:
-    """Yield a heading, and subscriptions as text, one a line, without their secrets."""
+def table(found: list[Subscription]) -> Iterator[str]:
+    """Yield a table of subscriptions, without their secrets."""
     yield f"{'id':>10}  {'enabled':<8} {'validated':<9} {'description':<28} filters → callback"
     for one in found:
         words = (f"{'yes' if flag else 'no':<{width}}" for flag, width in ((one.enabled, 8), (one.validated, 9)))
@@ -73,30 +73,30 @@ def table(found: list[Found]) -> Iterator[str]:
         yield f"{one.subscription_id:>10}  {' '.join(words)} {one.description:<28} {filters} → {callback}"
 
 
-def _json_lines(found: list[Found]) -> Iterator[str]:
+def _json_lines(found: list[Subscription]) -> Iterator[str]:
     for one in found:
         yield json.dumps(one.as_dict())
 
 
-def _find(webhooks: Webhooks, wanted: str) -> int | None:
+def _find(webhooks: WebhooksClient, wanted: str) -> int | None:
     if wanted.isdecimal():
         return int(wanted)
     return next((one.subscription_id for one in webhooks.subscriptions() if one.description == wanted), None)
 
 
-def _enable(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _enable(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"enabled": webhooks.set_enabled(number, True).enabled}
 
 
-def _disable(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _disable(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"enabled": webhooks.set_enabled(number, False).enabled}
 
 
-def _delete(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _delete(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"deleted": webhooks.delete(number)}
 
 
-def _ping(webhooks: Webhooks, number: int) -> dict[str, Any]:
+def _ping(webhooks: WebhooksClient, number: int) -> dict[str, Any]:
     return {"status": webhooks.ping(number)}
 
 

@@ -1,4 +1,4 @@
-"""Waits of a command, said where its user looks."""
+"""Prints long waits of a command."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow_provider_toggl.core.client.session import WAITED_FOR
+from airflow_provider_toggl.core.client.session import WAIT_REASONS
 from airflow_provider_toggl.core.clock import utc
 
 
 @contextmanager
 def announce_wait(reason: str, until: float, _: int) -> Iterator[None]:
-    """Print to standard error what a long wait of a session is for, and until when."""
-    print(f"Waiting for {WAITED_FOR[reason]} until {utc(until):%H:%M:%S} UTC.", file=sys.stderr, flush=True)
+    """Print the reason and the end of a long wait to standard error."""
+    print(f"Waiting for {WAIT_REASONS[reason]} until {utc(until):%H:%M:%S} UTC.", file=sys.stderr, flush=True)
     yield

@@ -1,8 +1,8 @@
-"""Parsing of arguments: from whatever a user, a template or an XCom hands over to one plain Python value. No I/O.
+"""Parsers of arguments: from what a user, a template or XCom passes to one plain Python value. No I/O.
 
-Every parser is called with the name of the parameter and its value. It accepts its own results, so parsing twice is
-harmless. A value that stands for nothing gives None: None itself, blank text, the text ``None`` that a template
-renders, and the missing values of pandas. :func:`required` turns that into an error.
+A parser is called with the name of a parameter and its value. It accepts its own results, so that parsing twice is
+harmless. It returns None for a blank value: None, blank text, the text ``None`` that a template renders, and the
+missing values of pandas. :func:`required` turns that into an error.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.instants import instant_text, parse_instant
+from airflow_provider_toggl.core.instants import format_instant, parse_instant
 from airflow_provider_toggl.core.streams import get_stream
 
-#: Takes the name of a parameter and its value; raises ``ConfigurationError``.
+#: Called with the name of a parameter and its value; raises ``ConfigurationError``.
 Parser = Callable[[str, Any], Any]
 
 #: Fields of a time entry that an update may set.
@@ -43,11 +43,11 @@ ENTRY_FIELDS = (
 )
 
 MAX_INT = 2**63 - 1
-#: From here on a float no longer stands for one whole number.
+#: From here on a float does not represent one integer exactly.
 _EXACT_FLOAT = 2**53
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-# What str() makes of a timedelta, which is what a template renders.
+# The text of a timedelta, which is what a template renders.
 _CLOCK = re.compile(r"(?:(-?[0-9]+) days?, )?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)")
 _FLAGS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
@@ -55,27 +55,26 @@ _FLAGS = {
 }
 _LONGEST_SHOWN = 80
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
-#: Bytes, on all file systems of Linux and macOS.
+#: In bytes, on the file systems of Linux and macOS.
 _LONGEST_FILE_NAME = 255
-# A scheme such as duckdb:, md: or s3:. A single letter would be a drive of Windows.
+# A scheme such as duckdb:, md: or s3:. A single letter is a drive of Windows.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-#: Seconds in a hundred years; with more than that no calendar goes on.
+#: Seconds in a hundred years, so that sums stay within the calendar.
 _LONGEST_LENGTH = 100 * 366 * 86_400.0
 
 
-def refusal(name: str, value: Any, allowed: str) -> ConfigurationError:
-    """Return the error for a value that a parameter does not take.
+def build_argument_error(name: str, value: Any, allowed: str) -> ConfigurationError:
+    """Return the error for an invalid argument.
 
-    :param allowed: what it takes, as in "a whole number of 1 or more".
+    :param allowed: what is valid, such as "a whole number of 1 or more".
     """
-    return ConfigurationError(f"{name} is {shown(value)}; it must be {allowed}.")
+    return ConfigurationError(f"{name} is {show_value(value)}; it must be {allowed}.")
 
 
 def unwrap(value: Any) -> Any:
-    """Return a value without what libraries wrap around plain ones.
+    """Return the plain Python value of an enum member, a NumPy scalar or array, or a pandas series.
 
-    Enum members give their values, NumPy scalars and arrays and pandas series what they hold. The missing values of
-    pandas and NumPy (NaN, NaT, NA) give None.
+    The missing values of pandas and NumPy (NaN, NaT, NA) become None.
     """
     if isinstance(value, Enum):
         value = value.value
@@ -86,7 +85,7 @@ def unwrap(value: Any) -> Any:
             return None
         if kind.__name__ in ("datetime64", "timedelta64"):
             plain = value.item()
-            # Of nanoseconds NumPy makes a number.
+            # NumPy converts nanoseconds to an integer.
             value = value.astype(f"{kind.__name__}[us]").item() if isinstance(plain, int) else plain
         elif hasattr(value, "tolist"):
             value = value.tolist()
@@ -94,24 +93,24 @@ def unwrap(value: Any) -> Any:
     return None if is_missing else value
 
 
-def is_nothing(value: Any) -> bool:
-    """Whether a value stands for nothing, as what a template renders of None does."""
+def is_blank(value: Any) -> bool:
+    """Return whether a value is None, blank text, or the text that a template renders for None."""
     value = unwrap(value)
     return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
 
 
 def is_empty(parsed: Any) -> bool:
-    """Whether a parser found nothing in a value."""
+    """Return whether the result of a parser is empty."""
     return parsed is None or (isinstance(parsed, str | list | tuple | dict) and not parsed)
 
 
 def required(parser: Parser) -> Parser:
-    """Return a parser that refuses what stands for nothing."""
+    """Return a parser that refuses blank values."""
 
     def parse(name: str, value: Any) -> Any:
         parsed = parser(name, value)
         if is_empty(parsed):
-            raise ConfigurationError(f"{name} is {shown(value)}; it must not be empty.")
+            raise ConfigurationError(f"{name} is {show_value(value)}; it must not be empty.")
         return parsed
 
     return parse
@@ -119,7 +118,7 @@ def required(parser: Parser) -> Parser:
 
 def parse_text(name: str, value: Any) -> str | None:
     """Return text without the spaces around it; numbers, flags, dates and time zones become text."""
-    if is_nothing(value):
+    if is_blank(value):
         return None
     value = unwrap(value)
     if isinstance(value, str):
@@ -128,7 +127,7 @@ def parse_text(name: str, value: Any) -> str | None:
         return value.isoformat()
     if isinstance(value, bool | int | float | Decimal) or type(value).__name__ == "UUID":
         return str(value)
-    raise refusal(name, value, "text")
+    raise build_argument_error(name, value, "text")
 
 
 def parse_free_text(name: str, value: Any) -> str:
@@ -137,20 +136,20 @@ def parse_free_text(name: str, value: Any) -> str:
 
 
 def parse_conn_id(name: str, value: Any) -> str:
-    """Return the ID of a connection; nothing is refused."""
+    """Return the ID of a connection; a blank value is an error."""
     conn_id = parse_text(name, value)
     if not conn_id:
-        raise refusal(name, value, "the ID of a connection")
+        raise build_argument_error(name, value, "the ID of a connection")
     return conn_id
 
 
 def parse_store_conn_id(name: str, value: Any) -> str | None:
-    """Return the connection of an event store; empty text is the default store, None what the Toggl connection says."""
+    """Return the connection of an event store: blank for the default store, None for that of the Toggl connection."""
     return "" if isinstance(value, str) and not value.strip() else parse_text(name, value)
 
 
 def parse_time_zone(name: str, value: Any) -> str | None:
-    """Return the IANA name of a time zone; also of a ``tzinfo`` that has one, as those of pendulum do."""
+    """Return the IANA name of a time zone, given as text or as a ``tzinfo`` with such a name."""
     if isinstance(value, tzinfo):
         value = getattr(value, "key", None) or str(value)
     zone = parse_text(name, value)
@@ -159,21 +158,21 @@ def parse_time_zone(name: str, value: Any) -> str | None:
             ZoneInfo(zone)
         except (KeyError, OSError, ValueError):
             raise ConfigurationError(
-                f"There is no time zone {shown(zone)}: {name} must be an IANA name such as Europe/Berlin."
+                f"There is no time zone {show_value(zone)}: {name} must be an IANA name such as Europe/Berlin."
             ) from None
     return zone
 
 
 def parse_choice(name: str, value: Any, *, options: Iterable[str]) -> str | None:
-    """Return one of several words."""
+    """Return one of the options."""
     word = parse_text(name, value)
     if word is not None and word not in (known := tuple(options)):
-        raise refusal(name, value, f"one of {', '.join(known)}")
+        raise build_argument_error(name, value, f"one of {', '.join(known)}")
     return word
 
 
 def parse_method(name: str, value: Any) -> str | None:
-    """Return the name of an HTTP method that Toggl's API has."""
+    """Return the name of an HTTP method that Toggl's API uses."""
     word = value.strip().upper() if isinstance(value, str) else value
     return parse_choice(name, word, options=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"))
 
@@ -185,79 +184,79 @@ def parse_stream(name: str, value: Any) -> str | None:
 
 
 def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int | None:
-    """Return a whole number; text of digits and floats without a fraction are numbers, True and False are not."""
-    if is_nothing(value):
+    """Return an integer. Text of digits and floats without a fraction are accepted, True and False are not."""
+    if is_blank(value):
         return None
     number = _find_whole(unwrap(value))
     if number is None or number > maximum or number < (-MAX_INT if minimum is None else minimum):
         limits = "" if minimum is None else f" of {minimum} or more"
         limits = limits if maximum == MAX_INT else f" from {minimum or 0:,} to {maximum:,}"
-        raise refusal(name, value, f"a whole number{limits}")
+        raise build_argument_error(name, value, f"a whole number{limits}")
     return number
 
 
 def parse_id(name: str, value: Any) -> int | None:
-    """Return an id of Toggl."""
-    if is_nothing(value):
+    """Return the ID of an object in Toggl."""
+    if is_blank(value):
         return None
     number = _find_whole(unwrap(value))
     if number is None or not 0 < number <= MAX_INT:
-        raise refusal(name, value, "an ID, a whole number above 0")
+        raise build_argument_error(name, value, "an ID, a whole number above 0")
     return number
 
 
 def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
-    """Return a finite number; text of one is a number, True and False are not."""
-    if is_nothing(value):
+    """Return a finite number. Text is accepted, True and False are not."""
+    if is_blank(value):
         return None
     number = _find_number(unwrap(value))
     if number is None or (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         limits = "" if minimum is None else f" of {minimum:g} or more"
         limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g}"
-        raise refusal(name, value, f"a number{limits}")
+        raise build_argument_error(name, value, f"a number{limits}")
     return number
 
 
 def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float | None:
-    """Return a length of time in seconds: of a number of them, a ``timedelta``, or the text of either."""
-    if is_nothing(value):
+    """Return a duration in seconds, given as a number of seconds, a ``timedelta``, or the text of either."""
+    if is_blank(value):
         return None
     length = _find_length(unwrap(value))
     if length is None or not minimum <= length <= maximum:
         allowed = f"a length of time from {minimum:g} to {maximum:g} seconds"
-        raise refusal(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
+        raise build_argument_error(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
     return length
 
 
 def parse_whole_seconds(name: str, value: Any) -> int | None:
-    """Return a length of time in whole seconds, as :func:`parse_seconds`; a fraction is cut."""
+    """Return a duration in whole seconds, as :func:`parse_seconds`; a fraction is dropped."""
     length = parse_seconds(name, value)
     return None if length is None else int(length)
 
 
 def parse_flag(name: str, value: Any) -> bool | None:
-    """Return True or False: of a flag, of 1 or 0, or of a word for either."""
-    if is_nothing(value):
+    """Return True or False, given as a bool, as 1 or 0, or as a word such as ``yes``."""
+    if is_blank(value):
         return None
     plain = unwrap(value)
     found = _FLAGS.get(plain.strip().lower()) if isinstance(plain, str) else None
     if isinstance(plain, bool | int | float) and plain in (0, 1):
         found = bool(plain)
     if found is None:
-        raise refusal(name, value, "true or false")
+        raise build_argument_error(name, value, "true or false")
     return found
 
 
 def parse_day(name: str, value: Any) -> date | datetime | None:
-    """Return a day, or a moment in UTC, as plain ``date`` or ``datetime``: of either, of pendulum's, or of ISO text.
+    """Return a ``date``, or a ``datetime`` in UTC, given as one of these or as ISO text.
 
-    A moment must have its zone, for which day it is depends on that. ``20260131``, as ``ds_nodash`` renders, is a day.
+    A time must have its zone, because the day depends on it. ``20260131``, as ``ds_nodash`` renders it, is a day.
     """
-    if is_nothing(value):
+    if is_blank(value):
         return None
     plain = unwrap(value)
     if isinstance(plain, int) and not isinstance(plain, bool):
-        # A native template makes a number of ds_nodash.
+        # A native template renders ds_nodash as an integer.
         plain = str(plain)
     day = _find_day(plain)
     if day is not None:
@@ -265,7 +264,7 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
     moment = _find_moment(plain)
     if moment is None:
         raise ConfigurationError(
-            f"{name} is {shown(value)}; give a day (2026-01-31) or a moment with its zone (2026-01-31T00:00:00+01:00)."
+            f"{name} is {show_value(value)}; give a day (2026-01-31) or a time with its zone (2026-01-31T00:00+01:00)."
         )
     if moment.tzinfo is None:
         raise ConfigurationError(
@@ -275,25 +274,25 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
 
 
 def parse_moment(name: str, value: Any) -> datetime | None:
-    """Return a moment in UTC as plain ``datetime``: of one with its zone, pendulum's too, or of such ISO text."""
-    if is_nothing(value):
+    """Return a ``datetime`` in UTC, given as a ``datetime`` with a zone or as ISO text with one."""
+    if is_blank(value):
         return None
     moment = _find_moment(unwrap(value))
     if moment is None or moment.tzinfo is None:
-        raise refusal(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
+        raise build_argument_error(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
     return _in_utc(name, moment)
 
 
 def parse_second(name: str, value: Any) -> datetime | None:
-    """Return a moment as :func:`parse_moment` does, cut to whole seconds as Toggl cuts it."""
+    """Return a ``datetime`` as :func:`parse_moment` does, truncated to seconds as Toggl does."""
     moment = parse_moment(name, value)
     return None if moment is None else moment.replace(microsecond=0)
 
 
 def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta | None:
-    """Return from when on something counts: one of some words, a moment, or a length of time (a number of seconds)."""
+    """Return how far to look back: one of some words, a time, or a duration (``timedelta`` or seconds)."""
     plain, known = unwrap(value), tuple(words)
-    if is_nothing(plain):
+    if is_blank(plain):
         return None
     if isinstance(plain, str) and plain.strip() in known:
         return plain.strip()
@@ -303,7 +302,7 @@ def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str 
     if length is not None and 0 <= length <= _LONGEST_LENGTH:
         return timedelta(seconds=length)
     listed = "".join(f"{word!r}, " for word in known)
-    raise refusal(
+    raise build_argument_error(
         name,
         value,
         f"{listed}a date and time with its zone such as 2026-03-10T09:00:00Z, a timedelta or a number of seconds, "
@@ -312,12 +311,12 @@ def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str 
 
 
 def parse_list(name: str, value: Any) -> list[Any]:
-    """Return several values: of one, of several in whatever holds them, or of text.
+    """Return a list, given as one value, any iterable, or text.
 
-    Text may be a list as JSON or Python write it, which a template renders, or have commas between its parts.
+    Text may be a list in JSON or Python syntax, as a template renders it, or have commas between its parts.
     """
     value = unwrap(value)
-    if is_nothing(value):
+    if is_blank(value):
         return []
     if isinstance(value, str):
         text = value.strip()
@@ -332,58 +331,58 @@ def parse_list(name: str, value: Any) -> list[Any]:
 
 
 def parse_ids(name: str, value: Any) -> list[int] | None:
-    """Return several ids; None where none is given."""
+    """Return a list of IDs, None if it is empty."""
     parts = parse_list(name, value)
     numbers = [parse_id(name, part) for part in parts]
     if None in numbers:
-        raise ConfigurationError(f"{name} is {shown(value)}; one of them is empty.")
+        raise ConfigurationError(f"{name} is {show_value(value)}; one of them is empty.")
     return [number for number in numbers if number is not None] or None
 
 
 def parse_words(name: str, value: Any, *, options: Iterable[str] | None = None) -> list[str] | None:
-    """Return several words, each one of the options if there are any; None where none is given."""
+    """Return a list of words, each one of the options if there are any; None if it is empty."""
     parts = parse_list(name, value)
-    if not all(isinstance(unwrap(part), str) and not is_nothing(part) for part in parts):
-        raise refusal(name, value, "one word or several")
+    if not all(isinstance(unwrap(part), str) and not is_blank(part) for part in parts):
+        raise build_argument_error(name, value, "one word or several")
     words = [str(unwrap(part)).strip() for part in parts]
     if options is not None and not set(words) <= set(known := tuple(options)):
-        raise refusal(name, value, f"one or several of {', '.join(known)}")
+        raise build_argument_error(name, value, f"one or several of {', '.join(known)}")
     return words or None
 
 
 def parse_tags(name: str, value: Any) -> tuple[str, ...]:
-    """Return the names of tags, each once; of several, or of one text with commas between them."""
+    """Return the names of tags without duplicates, given as a list or as text with commas."""
     names = (parse_text(name, part) for part in parse_list(name, value))
     return tuple(dict.fromkeys(one for one in names if one))
 
 
 def parse_object(name: str, value: Any) -> dict[str, Any] | None:
-    """Return an object, also of JSON text or what a template renders of a dictionary; None where none is given."""
-    if is_nothing(value):
+    """Return a dictionary, given as one or as text in JSON or Python syntax; None if it is blank."""
+    if is_blank(value):
         return None
     found = _read_literal(name, value.strip(), "an object") if isinstance(value, str) else value
     if not isinstance(found, Mapping):
-        raise refusal(name, value, "an object")
+        raise build_argument_error(name, value, "an object")
     return dict(found)
 
 
 def parse_json_object(name: str, value: Any) -> dict[str, Any] | None:
-    """Return an object whose values JSON can hold, see :func:`parse_json`."""
+    """Return a dictionary with values for JSON, see :func:`parse_json`."""
     found = parse_object(name, value)
     return None if found is None else dict(parse_json(name, found))
 
 
 def parse_query(name: str, value: Any) -> dict[str, Any] | None:
-    """Return the parameters of a URL: as :func:`parse_json_object`, with true and false as Toggl's API has them."""
+    """Return the parameters of a URL, as :func:`parse_json_object`, with flags as ``true`` and ``false``."""
     found = parse_json_object(name, value)
     words = {True: "true", False: "false"}
     return found and {key: words[inner] if isinstance(inner, bool) else inner for key, inner in found.items()}
 
 
 def parse_json(name: str, value: Any) -> Any:
-    """Return a value that JSON can hold. Moments become RFC 3339 in UTC, days ISO, lengths of time whole seconds.
+    """Return a value for JSON. Times become RFC 3339 in UTC, days ISO 8601, and durations whole seconds.
 
-    Text that is an object or a list, as a template renders one, becomes that.
+    Text of an object or a list, as a template renders it, is decoded.
     """
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):
         value = _read_literal(name, value.strip(), "JSON")
@@ -393,17 +392,17 @@ def parse_json(name: str, value: Any) -> Any:
 def parse_file(name: str, value: Any) -> Path | None:
     """Return the path of a file or folder of this host, with ``~`` and environment variables expanded.
 
-    A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would take them
-    for something else, or make a file of that name. They are not shown, for a URL may have a password in it.
+    A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would not read
+    them as a path, or would create a file with that name. A URL is not shown, because it may contain a password.
     """
-    if is_nothing(value):
+    if is_blank(value):
         return None
     if not isinstance(value, str | Path):
-        raise refusal(name, value, "the path of a file")
+        raise build_argument_error(name, value, "the path of a file")
     text = str(value).strip()
     if text.startswith(":memory:") or text.endswith("/:memory:"):
         raise ConfigurationError(
-            f"{name} is {shown(text)}. A database in memory is lost at the end of each task: give the path of a file."
+            f"{name} is {show_value(text)}. A database in memory is lost when the task ends: give the path of a file."
         )
     scheme = _SCHEME.match(text)
     if scheme:
@@ -412,39 +411,43 @@ def parse_file(name: str, value: Any) -> Path | None:
             "of a file, such as /var/lib/airflow/toggl/warehouse.duckdb."
         )
     if not text.isprintable() or text[0] in "'\"":
-        raise refusal(name, text, "a path without control characters, and without quotation marks around it")
+        raise build_argument_error(
+            name, text, "a path without control characters, and without quotation marks around it"
+        )
     unset = _VARIABLE.search(os.path.expandvars(text))
     if unset:
-        raise ConfigurationError(f"{name} is {shown(text)}; the environment variable {unset[0]} is not set.")
+        raise ConfigurationError(f"{name} is {show_value(text)}; the environment variable {unset[0]} is not set.")
     try:
         path = Path(os.path.expandvars(text)).expanduser()
     except RuntimeError:
-        raise ConfigurationError(f"{name} is {shown(text)}; there is no such user on this host.") from None
+        raise ConfigurationError(f"{name} is {show_value(text)}; there is no such user on this host.") from None
     if any(len(os.fsencode(part)) > _LONGEST_FILE_NAME for part in path.parts):
-        raise ConfigurationError(f"{name} is {shown(text)}; a part of it is longer than a file's name can be.")
+        raise ConfigurationError(f"{name} is {show_value(text)}; a part of it is longer than a file's name can be.")
     return path
 
 
 def parse_callable(name: str, value: Any) -> Any:
     """Return a function."""
     if value is not None and not callable(value):
-        raise refusal(name, value, "a function")
+        raise build_argument_error(name, value, "a function")
     return value
 
 
 def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
-    """Return what an update of a time entry sends: known fields in Toggl's form; None empties a field."""
+    """Return the payload of an update of a time entry: known fields in Toggl's format. None clears a field."""
     changes = parse_object(name, value)
     if not changes:
-        raise ConfigurationError(f"{name} is {shown(value)}; it must be an object with at least one field to change.")
+        raise ConfigurationError(
+            f"{name} is {show_value(value)}; it must be an object with at least one field to change."
+        )
     unknown = sorted(set(map(str, changes)) - set(ENTRY_FIELDS))
     if unknown:
         raise ConfigurationError(f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(ENTRY_FIELDS)}.")
     return {field: _ENTRY_PARSERS[field](f"{name}[{field!r}]", inner) for field, inner in changes.items()}
 
 
-def shown(value: Any) -> str:
-    """Return a value as an error shows it, cut where it is long."""
+def show_value(value: Any) -> str:
+    """Return a value as errors show it, shortened if it is long."""
     text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
@@ -496,7 +499,7 @@ def _find_day(value: Any) -> date | None:
 
 
 def _find_moment(value: Any) -> datetime | None:
-    """Return a plain moment, perhaps without a zone; None where it is none."""
+    """Return a plain ``datetime``, with or without a zone; None if the value is not a time."""
     if isinstance(value, datetime):
         fields = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
         return datetime(*fields, tzinfo=value.tzinfo, fold=value.fold)
@@ -521,21 +524,21 @@ def _in_utc(name: str, moment: datetime) -> datetime:
     try:
         return moment.astimezone(timezone.utc)
     except OverflowError:
-        raise ConfigurationError(f"{name} is {moment.isoformat()}, which no calendar has.") from None
+        raise ConfigurationError(f"{name} is {moment.isoformat()}; in UTC it is outside the years 1 to 9999.") from None
 
 
 def _read_literal(name: str, text: str, allowed: str) -> Any:
-    """Return what text says as JSON, or as Python writes it, which is what templates render of lists and objects."""
+    """Return the value of text in JSON or Python syntax, which is what templates render for lists and dictionaries."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-    raise refusal(name, text, f"{allowed}; as text it must be JSON")
+    raise build_argument_error(name, text, f"{allowed}; as text it must be JSON")
 
 
 def _as_json(name: str, value: Any) -> Any:
-    # A float that is no number is refused, and not taken for a missing value.
+    # NaN and infinity are refused, and not read as missing values.
     value = value if isinstance(value, float) else unwrap(value)
     if isinstance(value, Mapping):
         return {_as_key(name, key): _as_json(f"{name}[{key!r}]", inner) for key, inner in value.items()}
@@ -547,8 +550,8 @@ def _as_json(name: str, value: Any) -> Any:
         return _optional_instant(name, value) if isinstance(value, datetime) else value.isoformat()
     number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
-        raise refusal(name, value, "something that JSON can hold")
-    # Where Toggl wants an integer it takes no 7.0, which is what pandas makes of 7.
+        raise build_argument_error(name, value, "something that JSON can hold")
+    # Toggl refuses 7.0, which is what pandas makes of 7, where it expects an integer.
     whole = _find_whole(number if isinstance(value, timedelta) else value)
     return number if whole is None else whole
 
@@ -559,16 +562,16 @@ def _as_key(name: str, key: Any) -> str:
     number = None if isinstance(key, float) else _find_whole(key)
     if number is not None:
         return str(number)
-    raise ConfigurationError(f"{name} has the field {shown(key)}; a field's name in JSON must be text.")
+    raise ConfigurationError(f"{name} has the field {show_value(key)}; a field's name in JSON must be text.")
 
 
 def _optional_instant(name: str, value: Any) -> str | None:
     moment = parse_second(name, value)
-    return None if moment is None else instant_text(moment)
+    return None if moment is None else format_instant(moment)
 
 
 def _whole_seconds_or_running(name: str, value: Any) -> int | None:
-    # A negative duration is how Toggl says that an entry runs.
+    # Toggl marks a running entry by a negative duration.
     length = parse_seconds(name, value, minimum=-_LONGEST_LENGTH)
     return None if length is None else int(length)
 

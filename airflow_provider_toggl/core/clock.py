@@ -1,4 +1,4 @@
-"""Time as a seam: what the package asks of a clock, and the real one."""
+"""The clock that the package uses, as a protocol that tests replace, and the real one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The two things that code here may ask of time."""
+    """Tells the time and waits."""
 
     def now(self) -> float:
         """Return seconds since the Unix epoch."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait; never called with a negative number."""
+        """Wait. ``seconds`` is never negative."""
 
 
 class SystemClock:
     """The machine's clock.
 
-    Wall time and not a monotonic clock, because what is shared between processes (paces, quota windows) is kept in
-    files that outlive a boot.
+    It is wall time and not a monotonic clock, because processes share times (pace, quota windows) in files that outlive
+    a reboot.
     """
 
     def now(self) -> float:
@@ -34,5 +34,5 @@ class SystemClock:
 
 
 def utc(seconds: float) -> datetime:
-    """Return an aware UTC datetime of seconds since the Unix epoch."""
+    """Return the UTC datetime of seconds since the Unix epoch."""
     return datetime.fromtimestamp(seconds, tz=timezone.utc)

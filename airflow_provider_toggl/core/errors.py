@@ -1,36 +1,36 @@
-"""Every error of the package, in one tree.
+"""All errors of the package, in one tree.
 
 ::
 
     TogglError
-    ├── ConfigurationError          the connection or the arguments are wrong; nothing was asked of Toggl
-    ├── ApiError                    Toggl was asked, and this is what came of it
-    │   ├── WrongCredentials        401, or 403 on a call that needs no rights: the token is not valid
-    │   ├── AccessDenied            403: the token is valid, this workspace or object is not its to see
+    ├── ConfigurationError          a connection or an argument is invalid; no request was sent
+    ├── ApiError                    a request to Toggl failed
+    │   ├── WrongCredentials        401, or 403 on a request that needs no rights: the token is invalid
+    │   ├── AccessDenied            403: the token is valid, but has no access to this workspace or object
     │   ├── NotFound                404
-    │   ├── Gone                    410: never ask again
-    │   ├── PlanLacksFeature        402 without quota: the workspace's plan does not have it
-    │   ├── QuotaExhausted          402 of the hourly quota, or known beforehand; carries when it resets
-    │   ├── RateLimited             429; carries when to try again
-    │   ├── PayloadRefused          other 4xx: Toggl's own text says what it did not like
+    │   ├── Gone                    410: the endpoint is retired
+    │   ├── PlanLacksFeature        402 that is not about the quota: the workspace's plan does not include it
+    │   ├── QuotaExhausted          402 of the hourly quota, or known without a request; has the time of the reset
+    │   ├── RateLimited             429; has the time of the next try
+    │   ├── PayloadRefused          other 4xx: Toggl's text says why
     │   ├── ServerTrouble           5xx after all tries
-    │   ├── OutcomeUnknown          a write was sent, and whether Toggl carried it out cannot be found out
-    │   ├── NotApplied              Toggl answered that a write was done, and what is there is not what was asked
-    │   ├── ConnectionTrouble       no answer after all tries: name, network, TLS, time-out
-    │   └── MalformedAnswer         an answer that is not what it should be: not JSON, cut, short, fields missing
-    ├── WarehouseError              the database that rows land in
-    │   ├── WarehouseLocked         another process holds it, and waiting was not enough
-    │   ├── WarehouseReadOnly       it can be read, not written
-    │   ├── SchemaTooNew            its tables were made by a later version of this package
+    │   ├── OutcomeUnknown          a write was sent, and it is unknown whether Toggl carried it out
+    │   ├── NotApplied              Toggl accepted a write and did not apply it as sent
+    │   ├── ConnectionTrouble       no response after all tries: DNS, network, TLS or timeout
+    │   └── MalformedAnswer         an invalid response: not JSON, cut off, incomplete, or without required fields
+    ├── WarehouseError              the warehouse could not do its part
+    │   ├── WarehouseLocked         another process holds it, and the wait timed out
+    │   ├── WarehouseReadOnly       it cannot be written to
+    │   ├── SchemaTooNew            its tables are from a later version of this package
     │   └── AbsenceRefused          too many rows would be marked absent at once
-    ├── DeliveryRefused             a delivery that is not Toggl's, or is no event; carries the status to answer
-    └── EventStoreError             the database that keeps delivered events
-        ├── EventStoreUnavailable   it cannot be reached, is locked or full; what was not acknowledged comes again
-        ├── EventStoreDamaged       what it holds contradicts itself
-        ├── EventStoreTooNew        its tables were made by a later version of this package
-        └── EventNotFound           there is no event of that number
+    ├── DeliveryRefused             a delivery that is not from Toggl or not an event; has the status to answer
+    └── EventStoreError             the event store could not do its part
+        ├── EventStoreUnavailable   it cannot be reached, is locked or full; Toggl repeats deliveries that failed
+        ├── EventStoreDamaged       its data is inconsistent
+        ├── EventStoreTooNew        its tables are from a later version of this package
+        └── EventNotFound           no event has that number
 
-No message of any of them contains a secret; URLs in them have no credentials and no query string.
+No message contains a secret. URLs in messages have no credentials and no query.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from enum import Enum
 
 
 class DatabaseFault(Enum):
-    """Why a database did not do what it was asked, the same for every engine.
+    """Why a database operation failed, the same for every engine.
 
-    ``docs/errors.md`` lists which codes of which engine stand for which of them.
+    ``docs/errors.md`` lists the codes of each engine.
     """
 
     UNREACHABLE = "unreachable"
@@ -53,37 +53,37 @@ class DatabaseFault(Enum):
     UNKNOWN_DATABASE = "unknown database"
     TOO_MANY_CONNECTIONS = "too many connections"
     LOCKED = "locked"
-    """Another session holds what is needed; a deadlock and a serialization failure among it."""
+    """Another session holds a lock; this includes deadlocks and serialization failures."""
     CANCELED = "canceled"
-    """A time limit on statements ended it, or a person did."""
+    """A statement timeout or a person ended it."""
     MISSING_RIGHT = "missing right"
     READ_ONLY = "read-only"
     DISK_FULL = "disk full"
     OUT_OF_MEMORY = "out of memory"
     UNENCODABLE = "unencodable"
-    """A character that the encoding of the database cannot hold."""
+    """A character that the encoding of the database cannot represent."""
     MISSING_OBJECT = "missing object"
-    """A table, column, function or schema that is not there."""
+    """A table, column, function or schema does not exist."""
     CORRUPT = "corrupt"
     OTHER = "other"
-    """None of these; the engine's own text says what it is."""
+    """Another reason; the engine's text names it."""
 
 
 class TogglError(Exception):
-    """Anything this package raises on purpose."""
+    """Base of all errors of this package."""
 
 
 class ConfigurationError(TogglError):
-    """The connection or the arguments are wrong; nothing was asked of Toggl."""
+    """A connection or an argument is invalid. No request was sent to Toggl."""
 
 
 class ApiError(TogglError):
-    """Toggl was asked, and this is what came of it.
+    """A request to Toggl failed.
 
-    :param message: what happened, what it means and what to do.
-    :param status: the HTTP status, where there was an answer.
-    :param text: what Toggl said of it, shortened.
-    :param what: what happened, without what to do and without a full stop; the message where it is not given.
+    :param message: what happened, why it matters and what to do.
+    :param status: the HTTP status, None without a response.
+    :param text: Toggl's error text, shortened.
+    :param what: only what happened, without a full stop; by default the message.
     """
 
     def __init__(self, message: str, *, status: int | None = None, text: str = "", what: str = "") -> None:
@@ -94,31 +94,32 @@ class ApiError(TogglError):
 
 
 class WrongCredentials(ApiError):
-    """The API token is not valid (401 by observation, 403 by Toggl's documents)."""
+    """The API token is invalid (401 as observed, 403 by Toggl's documentation)."""
 
 
 class AccessDenied(ApiError):
-    """The token is valid, but this workspace or object is not its to see (403)."""
+    """The token is valid, but has no access to this workspace or object (403)."""
 
 
 class NotFound(ApiError):
-    """There is nothing at that address (404)."""
+    """Toggl has no such object or endpoint (404)."""
 
 
 class Gone(ApiError):
-    """The address is retired and must never be asked again (410)."""
+    """The endpoint is retired and must not be called again (410)."""
 
 
 class PlanLacksFeature(ApiError):
-    """The workspace's plan does not have this feature (402 that is not about the quota)."""
+    """The workspace's plan does not include this feature (402 that is not about the quota)."""
 
 
 class QuotaExhausted(ApiError):
-    """The hourly quota is used up, or what is left of it is kept for people or for other tasks.
+    """The hourly quota is used up, or the rest of it is kept for people or for other tasks.
 
-    :param resets_at: when the window ends, or others can have used their share of it; in UTC, by this machine's clock.
-    :param lane: which budget it is: ``user`` or ``organization:<id>``.
-    :param known_before: True when no request was sent because the refusal was known beforehand.
+    :param resets_at: when the window ends, or when other tasks can have used their share; in UTC, by this machine's
+        clock.
+    :param lane: name of the quota lane: ``user`` or ``organization:<id>``.
+    :param known_before: True if no request was sent, because the refusal was known before.
     """
 
     def __init__(
@@ -139,22 +140,22 @@ class QuotaExhausted(ApiError):
 
 
 class RateLimited(ApiError):
-    """Too many requests at once (429), still so after all tries.
+    """Too many requests at once (429), after all tries.
 
     :param retry_at: when to try again, in UTC, by this machine's clock.
-    :param told: whether Toggl said when (``Retry-After``), or it is a guess.
+    :param reported: whether Toggl said when (``Retry-After``); otherwise it is a guess.
     """
 
     def __init__(
-        self, message: str, *, retry_at: datetime, told: bool, status: int = 429, text: str = "", what: str = ""
+        self, message: str, *, retry_at: datetime, reported: bool, status: int = 429, text: str = "", what: str = ""
     ) -> None:
         super().__init__(message, status=status, text=text, what=what)
         self.retry_at = retry_at
-        self.told = told
+        self.reported = reported
 
 
 class PayloadRefused(ApiError):
-    """Toggl refuses the request as it is; the same request must not be sent again (4xx)."""
+    """Toggl refuses the request (4xx). The same request must not be sent again."""
 
 
 class ServerTrouble(ApiError):
@@ -162,11 +163,11 @@ class ServerTrouble(ApiError):
 
 
 class OutcomeUnknown(ApiError):
-    """A write was sent, and whether Toggl carried it out cannot be found out; it was not sent again."""
+    """A write was sent, and it is unknown whether Toggl carried it out. It was not sent again."""
 
 
 class NotApplied(ApiError):
-    """Toggl answered that a write was done, and what is there is not what was asked.
+    """Toggl accepted a write and did not apply it as sent.
 
     :param entity_id: id of the object that the write made, where it made one.
     """
@@ -177,17 +178,17 @@ class NotApplied(ApiError):
 
 
 class ConnectionTrouble(ApiError):
-    """No whole answer came to any try: name, network, TLS, time-out or a cut connection."""
+    """No try got a complete response, because of DNS, the network, TLS, a timeout or a closed connection."""
 
 
 class MalformedAnswer(ApiError):
-    """An answer that is not what it should be: not JSON, short, or with fields missing."""
+    """A response is invalid: not JSON, incomplete, or without required fields."""
 
 
 class WarehouseError(TogglError):
-    """The database that rows land in could not do its part.
+    """An operation of the warehouse failed.
 
-    :param fault: why, as far as its code tells.
+    :param fault: the reason, as far as its error code shows.
     """
 
     def __init__(self, message: str, *, fault: DatabaseFault = DatabaseFault.OTHER) -> None:
@@ -196,25 +197,25 @@ class WarehouseError(TogglError):
 
 
 class WarehouseLocked(WarehouseError):
-    """Another process holds the warehouse, and waiting was not enough."""
+    """Another process holds the warehouse, and the wait timed out."""
 
 
 class WarehouseReadOnly(WarehouseError):
-    """The warehouse can be read but not written."""
+    """The warehouse cannot be written to."""
 
 
 class SchemaTooNew(WarehouseError):
-    """The warehouse's tables were made by a later version of this package."""
+    """The warehouse's tables are from a later version of this package."""
 
 
 class AbsenceRefused(WarehouseError):
-    """A complete list, or a report, lacks an unusual share of the known rows; none of them was marked absent."""
+    """A complete list or report lacks an unusual share of the known rows. None of them was marked absent."""
 
 
 class DeliveryRefused(TogglError):
-    """A delivery that is not Toggl's, or is no event.
+    """A delivery is not from Toggl, or is not an event.
 
-    :param outcome: the counter that it goes to.
+    :param outcome: name of the counter for it.
     :param status: the HTTP status to answer, 4xx.
     """
 
@@ -225,9 +226,9 @@ class DeliveryRefused(TogglError):
 
 
 class EventStoreError(TogglError):
-    """The database that keeps delivered events could not do its part.
+    """An operation of the event store failed.
 
-    :param fault: why, as far as its code tells.
+    :param fault: the reason, as far as its error code shows.
     """
 
     def __init__(self, message: str, *, fault: DatabaseFault = DatabaseFault.OTHER) -> None:
@@ -236,16 +237,16 @@ class EventStoreError(TogglError):
 
 
 class EventStoreUnavailable(EventStoreError):
-    """The event store cannot be reached, is locked, full or read-only; trying later may help."""
+    """The event store cannot be reached, is locked, full or read-only. A later try may succeed."""
 
 
 class EventStoreDamaged(EventStoreError):
-    """What the event store holds contradicts itself."""
+    """The data of the event store is inconsistent."""
 
 
 class EventStoreTooNew(EventStoreError):
-    """The event store's tables were made by a later version of this package."""
+    """The event store's tables are from a later version of this package."""
 
 
 class EventNotFound(EventStoreError):
-    """There is no event of that number in the store."""
+    """The event store has no event with that number."""

@@ -1,4 +1,4 @@
-"""Garbage collections kept out of the decoding of a page, which makes thousands of lists and leaves none."""
+"""Pauses garbage collection while a page is decoded, which creates thousands of lists and no cycles."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Put off the collections that a burst of short-lived objects would start: a tenth of the time of a landing.
+def paused_garbage_collection() -> Iterator[None]:
+    """Pause garbage collection inside the block, which saves a tenth of the time of a load.
 
-    Of several threads within such a block at once, the first to leave lets collections begin again for all, which
-    costs time and nothing else.
+    If several threads are in such a block, the first one to leave resumes collection for all. That costs only time.
     """
     if not gc.isenabled():
         yield

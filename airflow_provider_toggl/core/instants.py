@@ -1,14 +1,14 @@
-"""Instants as Toggl writes them."""
+"""Parsing and formatting of times in Toggl's format, RFC 3339."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
 
-# Between these, an instant has a date in every zone: the calendars of Python and of databases end at the years 1 and
-# 9999, and a zone may be up to 16 hours from UTC.
-BEGINNING = datetime(1, 1, 2, tzinfo=timezone.utc)
-END = datetime(9999, 12, 30, tzinfo=timezone.utc)
+# Times between these have a date in every time zone: the calendars of Python and databases cover the years 1 to 9999,
+# and time zones are at most 16 hours from UTC.
+EARLIEST = datetime(1, 1, 2, tzinfo=timezone.utc)
+LATEST = datetime(9999, 12, 30, tzinfo=timezone.utc)
 
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:\.(\d{1,9})\d*)?)?)?"
@@ -18,11 +18,11 @@ _INSTANT = re.compile(
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the instant of an RFC 3339 text, in UTC, cut to whole microseconds.
+    """Return the time of an RFC 3339 text in UTC, truncated to microseconds.
 
-    Seconds, or minutes and seconds, may be left out, as ISO 8601 has it. Leap seconds and 24:00 are refused.
+    Seconds, or minutes and seconds, may be missing, as in ISO 8601. Leap seconds and 24:00 are refused.
 
-    :raises ValueError: it is no date and time, or has no zone or offset.
+    :raises ValueError: it is no date and time, or has no offset.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
@@ -39,6 +39,6 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"no such date and time: {text[:40]!r}") from None
 
 
-def instant_text(moment: datetime) -> str:
-    """Return a moment in the form that Toggl takes, in UTC and whole seconds."""
+def format_instant(moment: datetime) -> str:
+    """Return a time in Toggl's format, in UTC and whole seconds."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
-"""JSON as Toggl's answers and events may hold it, also where strict readers refuse it.
+"""Tolerant JSON reading, for responses and events that strict decoders refuse.
 
-Typed msgspec decoders read nearly everything. What they refuse is read here instead: lone surrogates, bytes that are
-not UTF-8, raw control characters, ``NaN`` and ``Infinity``, numbers of any size, and rows nested without end.
+Typed msgspec decoders read nearly everything. This module reads the rest: lone surrogates, bytes that are not UTF-8,
+raw control characters, ``NaN`` and ``Infinity``, numbers of any size, and deeply nested rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 REPLACEMENT = "\ufffd"
-"""What stands for a character that no Unicode text can hold."""
+"""Replaces a character that Unicode text cannot contain."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _RAW_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -22,9 +22,9 @@ _MOST_DIGITS = 40
 
 
 def split_list(body: bytes) -> list[bytes]:
-    """Return the elements of a JSON list, each as its own text.
+    """Return the elements of a JSON list, each as bytes.
 
-    An element may hold anything, also what is not JSON; only the brackets around it must be balanced.
+    Elements need not be valid JSON; only their brackets must be balanced.
 
     :raises ValueError: it is not a list, or it is cut off.
     """
@@ -37,10 +37,10 @@ def split_list(body: bytes) -> list[bytes]:
 def read_json(text: bytes) -> Any:
     """Return the value of a JSON text.
 
-    Of a key that is there twice the last one counts. ``NaN`` and ``Infinity``, and numbers that exceed a double, become
-    floats that are not finite. Texts may hold lone surrogates: pass each through :func:`replace_surrogates`.
+    Of duplicate keys the last one counts. ``NaN``, ``Infinity`` and numbers that exceed a double become floats that are
+    not finite. Strings may contain lone surrogates; :func:`replace_surrogates` removes them.
 
-    :raises ValueError: it is not JSON, or nested too deep to be read.
+    :raises ValueError: it is not JSON, or nested too deep.
     """
     try:
         return json.loads(_decode(text), parse_int=_parse_int, strict=False)
@@ -49,7 +49,7 @@ def read_json(text: bytes) -> Any:
 
 
 def replace_surrogates(text: str) -> str:
-    """Return a text with U+FFFD for each lone surrogate; JSON allows them in escapes, no Unicode text can hold them."""
+    """Return a text with U+FFFD for each lone surrogate, which JSON allows and encoded text cannot contain."""
     return _LONE_SURROGATE.sub(REPLACEMENT, text)
 
 
@@ -58,8 +58,8 @@ def decode_text(text: bytes) -> str:
     return replace_surrogates(_decode(text))
 
 
-def beginning_of(body: bytes) -> str:
-    """Return the beginning of a body, fit for an error's text."""
+def show_beginning(body: bytes) -> str:
+    """Return the first 80 bytes of a body for an error message."""
     return repr(body[:80].decode(errors="replace"))
 
 
@@ -94,5 +94,5 @@ def _split(body: bytes) -> list[bytes]:
 
 
 def _parse_int(digits: str) -> int | float:
-    # Python refuses to make an integer of thousands of digits, and no column holds it.
+    # Python refuses to parse an integer of thousands of digits, and no column can store it.
     return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)

@@ -1,4 +1,4 @@
-"""The table of streams: what can be pulled, where from, and how it tells what changed."""
+"""The streams that can be pulled, with their endpoints and how each reports changes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ Listing = Literal["report", "paged", "since", "whole"]
 
 @dataclass(frozen=True)
 class Stream:
-    """One kind of record that a workspace has.
+    """A kind of record of a workspace.
 
     :param name: name of the stream and of its table.
-    :param path: path below the API's root; ``{workspace_id}`` and ``{organization_id}`` are filled in.
-    :param listing: how it is read. ``report``: by windows, newest change first. ``since``: pages, and changes since a
-        time with deletions told. ``paged``: always all pages. ``whole``: always one answer with everything.
+    :param path: path below the base URL; ``{workspace_id}`` and ``{organization_id}`` are filled in.
+    :param listing: how it is read. ``report``: by windows, latest change first. ``since``: in pages, or only changes
+        since a time, including deletions. ``paged``: always all pages. ``whole``: always one response with everything.
     :param params: query parameters that are always sent.
-    :param per_page: rows to ask for a page, 0 where the endpoint has no pages.
-    :param entity: the name of its records in webhooks, None if webhooks do not report them. ``workspace_user`` is a
-        user as a member of the workspace.
+    :param per_page: rows per page, 0 if the endpoint has no pages.
     """
 
     name: str
@@ -32,34 +30,27 @@ class Stream:
     entity: str | None = None
 
 
-# Paths and parameters: Toggl's v9 and Reports v3 documentation, engineering.toggl.com/docs.
+# Sources of paths and parameters: Toggl's v9 and Reports v3 documentation, engineering.toggl.com/docs.
 STREAMS: dict[str, Stream] = {
     stream.name: stream
     for stream in (
-        Stream(
-            "time_entries",
-            "/reports/api/v3/workspace/{workspace_id}/search/time_entries",
-            "report",
-            entity="time_entry",
-        ),
-        # Without active=both archived projects are left out; 200 is the documented maximum.
-        Stream(
-            "projects", "/api/v9/workspaces/{workspace_id}/projects", "since", (("active", "both"),), 200, "project"
-        ),
-        Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),), entity="client"),
-        Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200, "tag"),
-        Stream("tasks", "/api/v9/workspaces/{workspace_id}/tasks", "since", (("active", "both"),), 200, "task"),
-        Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole", entity="workspace_user"),
-        Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole", entity="project_user"),
+        Stream("time_entries", "/reports/api/v3/workspace/{workspace_id}/search/time_entries", "report"),
+        # Without active=both, archived projects are missing. 200 is the documented maximum.
+        Stream("projects", "/api/v9/workspaces/{workspace_id}/projects", "since", (("active", "both"),), 200),
+        Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),)),
+        Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200),
+        Stream("tasks", "/api/v9/workspaces/{workspace_id}/tasks", "since", (("active", "both"),), 200),
+        Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole"),
+        Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole"),
         Stream("groups", "/api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups", "whole"),
     )
 }
 
 
 def get_stream(name: str) -> Stream:
-    """Return the stream of that name.
+    """Return the stream with that name.
 
-    :raises ConfigurationError: there is none; the message lists those there are.
+    :raises ConfigurationError: there is none. The error lists the streams.
     """
     try:
         return STREAMS[name]
@@ -68,19 +59,19 @@ def get_stream(name: str) -> Stream:
 
 
 def check_days(stream: str, since: object, until: object, *, incremental: bool) -> None:
-    """Check that the days to read go with the stream and with each other.
+    """Check that the days to read are valid for the stream and consistent.
 
-    :raises ConfigurationError: they do not.
+    :raises ConfigurationError: they are not.
     """
     if get_stream(stream).listing != "report":
         if since is not None or until is not None:
             raise ConfigurationError(
-                f"since and until are for time_entries; {stream} is read by what changed, or whole."
+                f"since and until are for time_entries; {stream} is read completely, or by its changes."
             )
         return
     if until is not None and incremental:
-        raise ConfigurationError("until ends a fixed range of days: set incremental=False with it.")
+        raise ConfigurationError("until ends a fixed range of days: also set incremental=False.")
     if not incremental and since is None:
         raise ConfigurationError(
-            "incremental=False reads a fixed range of days: give since (and until, else it is today)."
+            "incremental=False reads a fixed range of days: give since (and until, by default today)."
         )

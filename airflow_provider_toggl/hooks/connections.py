@@ -1,4 +1,4 @@
-"""Look up Airflow connections and read what their fields mean, in one way for Toggl, warehouses and event stores."""
+"""Airflow connections of Toggl, warehouses and event stores: look them up, and check and read their fields."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_toggl.core.arguments import parse_file
+from airflow_provider_toggl.core.client.addresses import check_callback_url
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.settings import TogglFields
 
@@ -21,15 +22,15 @@ TOGGL = "toggl"
 
 
 class ConnectionNotFound(ConfigurationError, AirflowNotFoundException):
-    """Airflow finds no connection of that ID, or cannot read it."""
+    """Airflow has no connection with that ID, or cannot read it."""
 
 
 def get_connection(conn_id: str | None, *, parameter: str) -> Connection:
     """Return a connection, without whitespace around its fields.
 
     :param conn_id: its ID.
-    :param parameter: where the ID was given, for messages: ``toggl_conn_id``, for example.
-    :raises ConfigurationError: the ID is blank, the connection does not exist or its extra is no JSON object.
+    :param parameter: name of the parameter that has the ID, for error messages: ``toggl_conn_id``, for example.
+    :raises ConfigurationError: the ID is blank, the connection does not exist, or its extra is not a JSON object.
     """
     if not isinstance(conn_id, str) or not conn_id.strip():
         raise ConfigurationError(f"{parameter} is {conn_id!r}; it must be the ID of a connection.")
@@ -40,8 +41,8 @@ def get_connection(conn_id: str | None, *, parameter: str) -> Connection:
         raise ConnectionNotFound(
             f"There is no connection {conn_id!r} ({parameter}), or Airflow cannot read it. `airflow connections list` "
             f"shows those in its database; one in AIRFLOW_CONN_{conn_id.upper()} must be a URI or a JSON object with "
-            "conn_type, host, port, login, password, schema and extra. All but the port and the extra are texts; "
-            "percent-encode special characters in a URI."
+            "conn_type, host, port, login, password, schema and extra. All but port and extra must be strings. "
+            "Percent-encode special characters in a URI."
         ) from None
     return _clean(connection, conn_id)
 
@@ -57,18 +58,18 @@ def find_connection(conn_id: str, *, parameter: str) -> Connection | None:
 def get_toggl_connection(conn_id: str | None) -> Connection:
     """Return a connection of type ``toggl``.
 
-    :raises ConfigurationError: there is none.
+    :raises ConfigurationError: the connection does not exist, or has another type.
     """
     connection = get_connection(conn_id, parameter="toggl_conn_id")
     if connection.conn_type != TOGGL:
-        raise wrong_type(connection, "toggl_conn_id", "a connection of type 'toggl' (Toggl Track)")
+        raise build_wrong_type_error(connection, "toggl_conn_id", "a connection of type 'toggl' (Toggl Track)")
     return connection
 
 
 def get_toggl_fields(conn_id: str | None) -> TogglFields:
     """Return the extra fields of a Toggl connection.
 
-    :raises ConfigurationError: there is no such connection, or it is of another type.
+    :raises ConfigurationError: the connection does not exist, or has another type.
     """
     return toggl_fields(get_toggl_connection(conn_id))
 
@@ -78,23 +79,54 @@ def toggl_fields(connection: Connection) -> TogglFields:
     return TogglFields(connection.conn_id, connection.extra_dejson)
 
 
-def wrong_type(connection: Connection, parameter: str, wanted: str) -> ConfigurationError:
-    """Return the error for a connection of another type than is needed.
+def get_webhook_secret(toggl_conn_id: str) -> str:
+    """Return the secret that Toggl signs the connection's deliveries with.
 
-    :param parameter: where the connection's ID was given.
-    :param wanted: what is needed instead.
+    :raises ConfigurationError: there is none.
+    """
+    secret = get_toggl_fields(toggl_conn_id).webhook_secret
+    if not secret:
+        raise ConfigurationError(
+            f"Connection {toggl_conn_id!r} has no webhook secret: put a long random text into webhook_secret of its "
+            "extra. Toggl sends a PING while it creates the subscription, so the receiver must know the secret before."
+        )
+    return secret
+
+
+def get_callback_url(toggl_conn_id: str, callback_url: str | None = None) -> str:
+    """Return the URL that Toggl delivers to. A URL without a path gets the receiver's path.
+
+    :param callback_url: by default the connection's.
+    :raises ConfigurationError: there is none, or it must not be used.
+    """
+    fields = get_toggl_fields(toggl_conn_id)
+    url = str(callback_url or "").strip() or fields.webhook_callback_url
+    if not url:
+        raise ConfigurationError(
+            f"There is no callback: set webhook_callback_url in the extra of connection {toggl_conn_id!r}, or "
+            "callback_url in the task, to the public address of the receiver."
+        )
+    default_path = f"/toggl/webhooks/{toggl_conn_id}"
+    return check_callback_url(url, default_path=default_path, allow_plain_http=fields.allow_plain_http)
+
+
+def build_wrong_type_error(connection: Connection, parameter: str, wanted: str) -> ConfigurationError:
+    """Return the error for a connection of the wrong type.
+
+    :param parameter: name of the parameter that has the connection's ID.
+    :param wanted: the type that it needs, in words.
     """
     kind = f"is of type {connection.conn_type!r}" if connection.conn_type else "has no type"
     return ConfigurationError(f"Connection {connection.conn_id!r} {kind}; {parameter} needs {wanted}.")
 
 
 def database_file(connection: Connection, engine: str, *, suffixes: tuple[str, ...]) -> Path:
-    """Return the file that a connection to DuckDB or SQLite names.
+    """Return the file of a connection to DuckDB or SQLite.
 
-    :param engine: the engine's name, for messages.
-    :param suffixes: with one of these, or with a slash in it, the schema is a path: a URI such as
+    :param engine: the engine's name, for error messages.
+    :param suffixes: a schema that ends in one of these, or contains a slash, is the path: a URI such as
         ``duckdb:///folder/file.duckdb`` puts it there.
-    :raises ConfigurationError: it names no file, or something that is no file of this host.
+    :raises ConfigurationError: it has no file, or the value is not a file of this host.
     """
     name = connection.conn_id
     host, schema = connection.host or "", connection.schema or ""
@@ -118,7 +150,7 @@ def database_file(connection: Connection, engine: str, *, suffixes: tuple[str, .
 def split_host(connection: Connection) -> tuple[str | None, int | None]:
     """Return host and port of a database server: ``db``, ``db:5433``, ``::1`` or ``[::1]:5433``, or a socket's folder.
 
-    :raises ConfigurationError: the host is a URL, or its port is none or differs from the connection's port.
+    :raises ConfigurationError: the host is a URL, or its port is invalid or differs from the connection's port.
     """
     name, host, port = connection.conn_id, connection.host, connection.port
     if port is not None and not 1 <= port <= 65535:
@@ -126,7 +158,7 @@ def split_host(connection: Connection) -> tuple[str | None, int | None]:
     if not host or host.startswith(("/", "@")):
         return host or None, port
     if "://" in host:
-        # Not shown: it may have a password.
+        # The URL is not shown, because it may contain a password.
         raise ConfigurationError(
             f"The host of connection {name!r} is a URL: put the server's name alone there, and port, login, password "
             "and database into fields of their own."
@@ -171,7 +203,7 @@ def _clean(connection: Connection, conn_id: str) -> Connection:
     conn_type = (_text(connection.conn_type) or "").lower() or None
     password = None if connection.password is None else str(connection.password)
     if password is not None:
-        # A line end comes from a file or from echo. Other blanks may be a part of a database's password.
+        # A line end comes from a file or from echo. Other whitespace may be part of a database password.
         stripped = password.strip() if conn_type == TOGGL else password.strip("\r\n")
         if stripped and stripped != password:
             mask_secret(stripped)
@@ -184,7 +216,7 @@ def _clean(connection: Connection, conn_id: str) -> Connection:
         schema=_text(connection.schema),
         login=_text(connection.login),
         password=password,
-        # Airflow's form has sent 0 for an empty field.
+        # Airflow's form sends 0 for an empty field.
         port=connection.port or None,
         extra=_checked_extra(connection, conn_id),
     )
@@ -195,11 +227,11 @@ def _text(value: Any) -> str | None:
 
 
 def _checked_extra(connection: Connection, conn_id: str) -> str | None:
-    """Return the extra; Airflow only logs one that is no JSON object."""
+    """Return the extra. Airflow itself only logs when it is not a JSON object."""
     fields = [connection.host, connection.schema, connection.login, connection.password]
     if any("\0" in str(field) for field in fields):
-        # C libraries would end the value there.
-        raise ConfigurationError(f"A field of connection {conn_id!r} has a NUL character in it: write it again.")
+        # C libraries would cut the value there.
+        raise ConfigurationError(f"A field of connection {conn_id!r} contains a NUL character: enter it again.")
     text = connection.extra
     try:
         decoded = json.loads(text) if text and text.strip() else {}
@@ -207,6 +239,6 @@ def _checked_extra(connection: Connection, conn_id: str) -> str | None:
         decoded = None
     if not isinstance(decoded, dict):
         raise ConfigurationError(
-            f'The extra of connection {conn_id!r} is no JSON object, such as {{"workspace_id": 1}}.'
+            f'The extra of connection {conn_id!r} is not a JSON object, such as {{"workspace_id": 1}}.'
         )
     return text or None

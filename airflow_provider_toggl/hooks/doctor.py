@@ -24,10 +24,10 @@ from airflow_provider_toggl.core.operate.doctor.webhook_steps import look_at_cal
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
     find_connection,
+    get_callback_url,
     get_toggl_fields,
 )
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.subscriptions import get_callback_url
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse, default_path
@@ -63,7 +63,7 @@ def _look_at_connection(visit: Visit) -> bool:
     try:
         fields = visit.within(lambda: get_toggl_fields(conn_id))
         visit.extra = fields.read_all()
-        visit.session = visit.within(lambda: TogglHook(conn_id).open_session(retry))
+        visit.session = visit.within(lambda: TogglHook(conn_id).open_session(retry, before_wait=visit.note_wait))
     except ConnectionNotFound as error:
         visit.add(trouble("connection_missing", str(error)))
         return False
@@ -73,7 +73,6 @@ def _look_at_connection(visit: Visit) -> bool:
     except ConfigurationError as error:
         visit.add(trouble("connection_wrong", str(error)))
         return False
-    visit.session.before_wait = visit.note_wait
     # What is kept back of the quota is kept for people; whoever runs the doctor is one.
     visit.session.reserve = 0
     troubles = []

@@ -11,7 +11,12 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.hooks import telemetry
-from airflow_provider_toggl.hooks.connections import database_file, get_connection, get_toggl_fields, wrong_type
+from airflow_provider_toggl.hooks.connections import (
+    build_wrong_type_error,
+    database_file,
+    get_connection,
+    get_toggl_fields,
+)
 from airflow_provider_toggl.hooks.libpq import build_dsn
 from airflow_provider_toggl.hooks.settings import state_dir
 
@@ -77,7 +82,9 @@ def _build_store(conn_id: str) -> EventStore:
         return _sqlite_store(database_file(connection, "SQLite", suffixes=(".sqlite", ".db")))
     if connection.conn_type in ("postgres", "postgresql"):
         return _postgres_store(connection)
-    raise wrong_type(connection, "event_store_conn_id", "one of type 'postgres', or 'sqlite' (host: the file's path)")
+    raise build_wrong_type_error(
+        connection, "event_store_conn_id", "one of type 'postgres', or 'sqlite' (host: the file's path)"
+    )
 
 
 def _sqlite_store(path: Path) -> EventStore:

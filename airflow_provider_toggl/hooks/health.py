@@ -89,7 +89,7 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
         marks = store.activity_log.list_measurements(notes.watermark_name(conn_id), begin - timedelta(days=2))
         charts.append(freshness_chart(marks, now))
     with suppress(TogglError, ValueError):
-        charts.append(requests_chart(TogglHook(conn_id).get_conn().tallies(begin.timestamp()), now))
+        charts.append(requests_chart(TogglHook(conn_id).get_conn().hourly_usage(begin.timestamp()), now))
     return charts
 
 

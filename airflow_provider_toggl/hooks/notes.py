@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Found
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.activity_log import ActivityLog
 from airflow_provider_toggl.core.operate.health import notes
@@ -28,7 +28,7 @@ def use_logbook(conn_id: str, use: Callable[[ActivityLog], T]) -> T | None:
         return None
 
 
-def note_subscriptions(conn_id: str, workspace_id: int, found: list[Found]) -> None:
+def note_subscriptions(conn_id: str, workspace_id: int, found: list[Subscription]) -> None:
     """Note what Toggl tells of a workspace's subscriptions."""
     value = {"subscriptions": [one.as_dict() for one in found]}
     use_logbook(

@@ -1,7 +1,7 @@
-"""Read the options of ``[toggl]`` and the extra fields of a Toggl connection, with their types and ranges.
+"""The options of ``[toggl]`` and the extra fields of a Toggl connection, with their types, ranges and defaults.
 
-No other module reads them. An option or a field that is blank has its default; one that cannot be read raises a
-``ConfigurationError`` with its name, its value and what is allowed.
+No other module reads them. A blank option or field has its default. An invalid one raises a ``ConfigurationError`` with
+its name, its value and what is allowed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 
 from airflow_provider_toggl.core.arguments import (
     Parser,
+    build_argument_error,
     is_empty,
     parse_choice,
     parse_file,
@@ -27,7 +28,6 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     parse_whole,
     parse_words,
-    refusal,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 SECTION = "toggl"
 
-#: What Airflow takes as the ID of a connection.
+#: What Airflow accepts as the ID of a connection.
 _CONN_ID = re.compile(r"[\w#!()\-.:/\\]+")
 _seconds = partial(parse_seconds, maximum=86_400)
 
@@ -44,37 +44,37 @@ _seconds = partial(parse_seconds, maximum=86_400)
 
 
 def state_dir() -> Path:
-    """Return the folder that the processes of this host share."""
+    """Return the folder of files that the processes of this host share."""
     return _option("state_dir", _path, Path(airflow_home()) / "toggl")
 
 
 def warehouse_path() -> Path:
-    """Return the DuckDB file that rows land in where no DuckDB connection exists."""
+    """Return the DuckDB file that is the warehouse when no connection names one."""
     return _option("warehouse_path", _path, Path(airflow_home()) / "toggl" / "warehouse.duckdb")
 
 
 def warehouse_lock_timeout() -> float:
-    """Return for how many seconds a task waits for a warehouse that another process is writing."""
+    """Return how many seconds a task waits for a warehouse that another process is writing to."""
     return _option("warehouse_lock_timeout", _seconds, 300.0)
 
 
 def keep_history() -> bool:
-    """Return whether tasks that land keep each version of a time entry that they see."""
+    """Return whether tasks keep every version of a time entry that they load."""
     return _option("keep_history", parse_flag, False)
 
 
 def report_lag() -> float:
-    """Return by how many seconds Toggl's reports may lag behind its writes."""
+    """Return how many seconds Toggl's reports may lag behind its writes."""
     return _option("report_lag", _seconds, 300.0)
 
 
 def receiver_connections() -> tuple[str, ...]:
-    """Return the IDs of the connections that the webhook receiver takes deliveries for, without duplicates."""
+    """Return the IDs of the connections that the webhook receiver accepts deliveries for, without duplicates."""
     return _option("receiver_connections", _names, ())
 
 
 def receiver_freeze_startup_objects() -> bool:
-    """Return whether the API server's garbage collections skip what was loaded before the first delivery."""
+    """Return whether the API server's garbage collector skips the objects created before the first delivery."""
     return _option("receiver_freeze_startup_objects", parse_flag, True)
 
 
@@ -87,10 +87,10 @@ def airflow_home() -> str:
 
 
 class TogglFields:
-    """The fields in the extra of a Toggl connection, each read when it is asked for.
+    """The fields in the extra of a Toggl connection, each parsed when it is used.
 
-    A field that cannot be read raises a ``ConfigurationError`` only where it is needed: deliveries are taken in
-    whatever the quota reserve is.
+    An invalid field raises a ``ConfigurationError`` only where it is needed: an invalid quota reserve does not stop
+    deliveries.
 
     :param conn_id: the connection's ID, for messages.
     :param extra: the connection's extra.
@@ -102,7 +102,7 @@ class TogglFields:
 
     @property
     def workspace_id(self) -> int | None:
-        """The workspace that is read unless a task names another."""
+        """The workspace to use unless a task names another."""
         return self._field("workspace_id", parse_id, None)
 
     @property
@@ -112,48 +112,48 @@ class TogglFields:
 
     @property
     def webhook_secret(self) -> str:
-        """What deliveries are signed with; empty: none."""
+        """The secret that deliveries are signed with; empty if there is none."""
         return self._field("webhook_secret", parse_text, "")
 
     @property
     def previous_webhook_secret(self) -> str:
-        """What deliveries may still be signed with while a secret is being changed; empty: none."""
+        """A secret that is still accepted while a new one replaces it; empty if there is none."""
         return self._field("previous_webhook_secret", parse_text, "")
 
     @property
     def webhook_callback_url(self) -> str:
-        """Where Toggl is to deliver events to; empty: nowhere."""
+        """The URL that Toggl delivers events to; empty if there is none."""
         return self._field("webhook_callback_url", parse_text, "")
 
     @property
     def event_store_conn_id(self) -> str:
-        """The connection of the database that keeps received events; empty: the default store."""
+        """The connection of the event store; empty for the default store."""
         return self._field("event_store_conn_id", parse_text, "")
 
     @property
     def quota_reserve(self) -> int:
-        """Requests of each hourly quota that tasks leave to people and other tools."""
+        """Requests of each hourly quota that tasks leave for people and other tools."""
         return self._field("quota_reserve", partial(parse_whole, minimum=0, maximum=1_000_000), 2)
 
     @property
     def requests_per_second(self) -> float:
-        """The pace of all processes of one host that share the token."""
+        """The request rate that all processes of one host with the token share."""
         return self._field("requests_per_second", _pace, 1.0)
 
     @property
     def allow_plain_http(self) -> bool:
-        """Whether the token may be sent unencrypted over a network."""
+        """Whether the token and events may be sent unencrypted over a network."""
         return self._field("allow_plain_http", parse_flag, False)
 
     @property
     def webhook_validation(self) -> str:
-        """Whether the receiver answers a validation PING with its code (``synchronous``) or keeps it."""
+        """Whether the receiver answers a validation PING with its code (``synchronous``) or stores it."""
         return self._field("webhook_validation", _validation, "synchronous")
 
     def read_all(self) -> dict[str, Any]:
         """Return every field by its name.
 
-        :raises ConfigurationError: some cannot be read; the message names each.
+        :raises ConfigurationError: some are invalid; the error names each.
         """
         values, errors = {}, []
         for name in FIELDS:
@@ -187,7 +187,7 @@ def _option(name: str, parse: Parser, default: T) -> T:
     try:
         value = conf.get(SECTION, name, fallback=None)
     except AirflowConfigException as error:
-        # For example a % in airflow.cfg that is not doubled.
+        # For example because a % in airflow.cfg is not doubled.
         raise ConfigurationError(f"[{SECTION}] {name} cannot be read: {error}.") from None
     parsed = parse(f"[{SECTION}] {name}", value)
     return default if is_empty(parsed) else cast("T", parsed)
@@ -196,24 +196,24 @@ def _option(name: str, parse: Parser, default: T) -> T:
 def _path(name: str, value: Any) -> Path | None:
     path = parse_file(name, value)
     if path is not None and not path.is_absolute():
-        # Scheduler, triggerer and workers may run in different folders, and each would have a file of its own.
-        raise refusal(name, value, "an absolute path")
+        # Scheduler, triggerer and workers may run in different folders, and each would use another file.
+        raise build_argument_error(name, value, "an absolute path")
     return path
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
-    # A list in airflow.cfg may go over several lines.
+    # A list in airflow.cfg may span several lines.
     text = re.sub(r"\s*[\r\n]+\s*", ",", value.strip()) if isinstance(value, str) else value
     names = tuple(dict.fromkeys(parse_words(name, text) or ()))
     if not all(map(_CONN_ID.fullmatch, names)):
-        raise refusal(name, value, "IDs of connections with commas between them")
+        raise build_argument_error(name, value, "IDs of connections with commas between them")
     return names
 
 
 def _pace(name: str, value: Any) -> float | None:
     number = parse_number(name, value)
     if number is not None and not 0 < number <= 1000:
-        raise refusal(name, value, "a number above 0 and up to 1,000")
+        raise build_argument_error(name, value, "a number above 0 and up to 1,000")
     return number
 
 

@@ -1,9 +1,9 @@
-"""The Toggl Track connection of Airflow: who asks, where, and under which discipline."""
+"""The hook for Toggl Track: builds a session from an Airflow connection, and reads streams as pages or data frames."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,18 +23,24 @@ from airflow_provider_toggl.core.arguments import (
     parse_whole,
     required,
 )
+from airflow_provider_toggl.core.client.addresses import check_base_url
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import RequestsTransport, checked_base_url, refuse_toggl_2_token
+from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, TogglError
 from airflow_provider_toggl.core.streams import get_stream
 from airflow_provider_toggl.hooks import telemetry
-from airflow_provider_toggl.hooks.connections import get_toggl_connection, get_toggl_fields, toggl_fields
+from airflow_provider_toggl.hooks.connections import (
+    get_callback_url,
+    get_toggl_connection,
+    get_toggl_fields,
+    toggl_fields,
+)
 from airflow_provider_toggl.hooks.settings import TogglFields, state_dir
 
 if TYPE_CHECKING:
@@ -47,20 +53,22 @@ if TYPE_CHECKING:
 Day = str | date | datetime
 DataFrameType = Literal["pandas", "polars", "arrow"]
 
-#: Somebody waits for the test of a connection: it tries twice, and not for minutes.
-SOON = RetryPolicy(tries=2, longest=20.0)
-#: What time entries are read of when nobody says from when.
+#: For commands and connection tests, where a person waits: two tries, and no wait of minutes.
+INTERACTIVE_RETRY = RetryPolicy(tries=2, longest=20.0)
+#: How far back time entries are read by default.
 DEFAULT_DAYS = timedelta(days=30)
+#: API tokens of Toggl 2.0 (Focus) begin with this. Those of Toggl Track are 32 hexadecimal digits.
+TOGGL_2_PREFIX = "toggl_sk_"
 
 
 class TogglHook(BaseHook):
     """Interact with Toggl Track: API v9 and Reports v3.
 
-    Every request is paced and charged to the hourly quota together with those of all other processes of the host.
+    All processes of the host that use the token share one request rate and one hourly quota.
 
     :param toggl_conn_id: the connection. Password: API token. Host: base URL, empty for Toggl's own. Extra:
         ``workspace_id``, ``organization_id``, ``quota_reserve``, ``requests_per_second``, ``allow_plain_http``.
-    :param retry: how often to try again what failed; tasks have minutes by default.
+    :param retry: how often to try again after a failure; by default for up to three minutes.
     """
 
     conn_name_attr = "toggl_conn_id"
@@ -78,7 +86,7 @@ class TogglHook(BaseHook):
     def get_conn(self) -> TogglSession:
         """Return the session of the connection.
 
-        :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
+        :raises ConfigurationError: the connection has no token, or a field has an invalid value.
         """
         if self._session is None:
             telemetry.connect()
@@ -93,18 +101,18 @@ class TogglHook(BaseHook):
         params: Mapping[str, Any] | None = None,
         payload: Any = None,
         idempotent: bool | None = None,
-    ) -> Answer:
-        """Ask Toggl for anything that has no method here, under the same discipline.
+    ) -> TogglResponse:
+        """Send any request to Toggl, within the same rate and quota.
 
         :param path: below the base URL, for example ``/api/v9/me``.
-        :param payload: what to send as JSON.
-        :param idempotent: whether it may be sent again when its effect is unknown; None: reads may, writes may not.
-        :return: the good answer; ``.json()`` decodes it.
-        :raises ConfigurationError: the path does not begin with a slash, so its begin would be part of the host name.
-        :raises ApiError: anything else, typed.
+        :param payload: the body, sent as JSON.
+        :param idempotent: whether it may be sent again when its outcome is unknown; None: reads may, writes may not.
+        :return: the 2xx response; ``.json()`` decodes it.
+        :raises ConfigurationError: the path does not start with a slash, so that it would change the host name.
+        :raises ApiError: any other failure, by its type.
         """
         if not str(path).startswith("/"):
-            raise ConfigurationError(f"The path must begin with a slash, as /api/v9/me does; path is {path!r}.")
+            raise ConfigurationError(f"path is {path!r}; it must start with a slash, such as /api/v9/me.")
         return self.get_conn().request(
             required(parse_method)("method", method),
             path,
@@ -114,21 +122,21 @@ class TogglHook(BaseHook):
         )
 
     def get_workspace_id(self, workspace_id: int | str | None = None) -> int:
-        """Return the workspace to work on: the given one, or the connection's.
+        """Return the ID of the workspace to use: the argument, or the connection's.
 
-        :raises ConfigurationError: there is none; the message lists those that the token can see (one request).
+        :raises ConfigurationError: there is none. The error lists those that the token can see, for one request.
         """
-        given: int | None = parse_id("workspace_id", workspace_id)
+        number: int | None = parse_id("workspace_id", workspace_id)
         session = self.get_conn()
-        if given is not None:
-            return given
+        if number is not None:
+            return number
         fields = self._fields
         if fields is not None and fields.workspace_id is not None:
             return fields.workspace_id
         rows = session.request("GET", "/api/v9/me/workspaces").json() or []
         seen = ", ".join(f"{row.get('id')} ({row.get('name')})" for row in rows[:20] if isinstance(row, dict))
         raise ConfigurationError(
-            f"No workspace is given: set workspace_id in connection {self.toggl_conn_id!r}, or in the task. "
+            f"There is no workspace_id: set it in connection {self.toggl_conn_id!r}, or in the task. "
             f"The token can see: {seen or 'no workspace'}."
         )
 
@@ -141,13 +149,13 @@ class TogglHook(BaseHook):
         until: Day | None = None,
         page_size: int = 1000,
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield the pages of a stream as Toggl gives them, each asked for when it is wanted.
+        """Yield the pages of a stream as Toggl returns them. Each page is requested when it is needed.
 
         :param stream: ``time_entries``, ``projects``, ``clients``, ``tags``, ``tasks``, ``users``, ``project_users``
             or ``groups``.
         :param since: first day of time entries, in the token owner's zone; 30 days ago by default.
         :param until: last day of time entries; tomorrow by default.
-        :param page_size: entries to ask for in a page.
+        :param page_size: time entries per page.
         """
         request = self._request(stream, workspace_id, since, until, page_size)
         return (_rows_of(page) for page in self._read(request))
@@ -155,7 +163,7 @@ class TogglHook(BaseHook):
     def time_entries(
         self, *, since: Day | None = None, until: Day | None = None, **more: Any
     ) -> Iterator[list[dict[str, Any]]]:
-        """Yield pages of the detailed report: the entries of all users of the workspace."""
+        """Yield pages of the detailed report: the time entries of all users of the workspace."""
         return self.pages("time_entries", since=since, until=until, **more)
 
     def projects(self, **more: Any) -> Iterator[list[dict[str, Any]]]:
@@ -195,7 +203,7 @@ class TogglHook(BaseHook):
         until: Day | None = None,
         df_type: DataFrameType = "pandas",
     ) -> Any:
-        """Return a stream as a data frame, with the names and types of the landed tables.
+        """Return a stream as a data frame, with the names and types of the tables in a warehouse.
 
         A row that moved from one page to the next while they were read is in it once.
 
@@ -203,23 +211,22 @@ class TogglHook(BaseHook):
         """
         import pyarrow as pa
 
-        from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - heavy; only who wants a frame pays
-        from airflow_provider_toggl.core.sync.pull import build_batches  # noqa: PLC0415 - only who reads pages pays
+        from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - heavy; only data frames need it
+        from airflow_provider_toggl.core.sync.pull import build_batches  # noqa: PLC0415 - only reading pages needs it
 
         request = self._request(stream, workspace_id, since, until, 1000)
         workspace = request.workspace_id
         nothing = decode_page(request.stream, b"[]", Observation(workspace, utc(SystemClock().now())))
-        # Before anything is spent on what could not be given.
-        as_frame(nothing.table, df_type)
+        # An unknown df_type fails before a request is sent.
+        to_data_frame(nothing.table, df_type)
         batches = build_batches(self._read(request), workspace)
         table = pa.concat_tables([nothing.table, *(batch.table for batch in batches)])
-        return as_frame(_last_of_each(table), df_type)
+        return to_data_frame(_last_of_each(table), df_type)
 
     def estimate(self, stream: str, *, requests: int | None = None, rows: int | None = None) -> Estimate:
-        """Return what a job will cost before it starts; asks nothing of Toggl.
+        """Return what a job will cost before it starts. Sends no request.
 
-        :param requests: how many requests it is; else it is worked out from ``rows`` at 1,000 a page, and is at least
-            1.
+        :param requests: how many requests it needs; by default at least 1, computed from ``rows`` at 1,000 per page.
         """
         required(parse_stream)("stream", stream)
         sent = parse_whole("requests", requests, minimum=0)
@@ -228,17 +235,17 @@ class TogglHook(BaseHook):
         return self.get_conn().estimate(pages, f"/api/v9/workspaces/{workspace}")
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether the connection works, and who it is, or exactly what is wrong with it."""
+        """Return whether the connection works, and the token's owner, workspace and quota, or what is wrong with it."""
         try:
-            return True, self._who_am_i()
+            return True, self._describe_account()
         except (TogglError, ValueError) as error:
             return False, str(error)
 
-    def _who_am_i(self) -> str:
+    def _describe_account(self) -> str:
         fields = get_toggl_fields(self.toggl_conn_id)
         fields.read_all()
         self._check_webhook_fields(fields)
-        session = self.open_session(SOON)
+        session = self.open_session(INTERACTIVE_RETRY)
         me = _object(session.request("GET", "/api/v9/me"))
         words = [f"{me.get('fullname')} ({me.get('timezone')})"]
         if fields.workspace_id is None:
@@ -248,27 +255,25 @@ class TogglHook(BaseHook):
             words.append(f"workspace {workspace.get('name')!r}, plan {_plan_of(session, workspace)}")
         lanes = session.read_quota()
         left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
-        words.append("requests left this hour: " + (", ".join(left) or f"not told for {USER_LANE}"))
+        words.append("requests left this hour: " + (", ".join(left) or f"unknown for {USER_LANE}"))
         return "; ".join(words) + "."
 
     def _check_webhook_fields(self, fields: TogglFields) -> None:
-        """Return if the connection's callback and event store can be what they are; neither is opened.
+        """Check the connection's callback and event store without opening either.
 
-        :raises ConfigurationError: one cannot.
+        :raises ConfigurationError: one is invalid.
         """
         if fields.webhook_callback_url:
-            from airflow_provider_toggl.hooks.subscriptions import get_callback_url  # noqa: PLC0415 - it imports this
-
             get_callback_url(self.toggl_conn_id)
         if fields.event_store_conn_id:
-            from airflow_provider_toggl.hooks.events import check_store_connection  # noqa: PLC0415 - few have one
+            from airflow_provider_toggl.hooks.events import check_store_connection  # noqa: PLC0415 - few connections have one
 
             check_store_connection(fields.event_store_conn_id)
 
     def _request(
         self, stream: str, workspace_id: int | str | None, since: Day | None, until: Day | None, page_size: int
     ) -> PullRequest:
-        from airflow_provider_toggl.core.sync.pull import PullRequest  # noqa: PLC0415 - only who reads pages pays
+        from airflow_provider_toggl.core.sync.pull import PullRequest  # noqa: PLC0415 - only reading pages needs it
 
         now = utc(SystemClock().now())
         stream, first = required(parse_stream)("stream", stream), parse_day("since", since)
@@ -284,20 +289,23 @@ class TogglHook(BaseHook):
         )
 
     def _read(self, request: PullRequest) -> Iterator[Page]:
-        from airflow_provider_toggl.core.sync.pull import read_pages  # noqa: PLC0415 - only who reads pages pays
+        from airflow_provider_toggl.core.sync.pull import read_pages  # noqa: PLC0415 - only reading pages needs it
 
         return read_pages(self.get_conn(), request)
 
-    def open_session(self, retry: RetryPolicy | None = None) -> TogglSession:
-        """Return a session of one's own.
+    def open_session(
+        self, retry: RetryPolicy | None = None, *, before_wait: Callable[[float], None] | None = None
+    ) -> TogglSession:
+        """Return a new session.
 
-        :param retry: how often and how long to try, for who cannot wait for minutes.
-        :raises ConfigurationError: the connection lacks the token, or a field of it cannot be what it is.
+        :param retry: how often and how long to try; by default for up to three minutes.
+        :param before_wait: called with the seconds before the session waits.
+        :raises ConfigurationError: the connection has no token, or a field has an invalid value.
         """
         connection = get_toggl_connection(self.toggl_conn_id)
         fields = self._fields = toggl_fields(connection)
-        token = checked_token(connection)
-        base_url = checked_base_url(
+        token = check_token(connection)
+        base_url = check_base_url(
             connection.host,
             allow_plain_http=fields.allow_plain_http,
             port=connection.port,
@@ -305,10 +313,11 @@ class TogglHook(BaseHook):
         )
         session = TogglSession(
             RequestsTransport(base_url, token),
-            HostBook(state_dir() / "quota.sqlite", token_digest(base_url, token)),
+            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
             pace=Pace(fields.requests_per_second),
             reserve=fields.quota_reserve,
             retry=retry,
+            before_wait=before_wait,
             name=self.toggl_conn_id,
         )
         workspace, organization = fields.workspace_id, fields.organization_id
@@ -317,16 +326,16 @@ class TogglHook(BaseHook):
         return session
 
 
-def checked_token(connection: Connection) -> str:
+def check_token(connection: Connection) -> str:
     """Return the API token of a Toggl connection.
 
-    :raises ConfigurationError: there is none, or it cannot be one.
+    :raises ConfigurationError: there is none, or it is no API token of Toggl Track.
     """
     name, token = connection.conn_id, connection.password
-    if token == "api_token":  # noqa: S105 - no secret: what Toggl's documents give as the password
+    if token == "api_token":  # noqa: S105 - no secret: the password in Toggl's examples
         raise ConfigurationError(
-            f"The password of connection {name!r} is the word api_token: put the API token itself there; the login "
-            "stays empty."
+            f"The password of connection {name!r} is the word api_token: put the API token itself there, and leave the "
+            "login empty."
         )
     if not token:
         also = " Its login is not used." if connection.login else ""
@@ -334,19 +343,24 @@ def checked_token(connection: Connection) -> str:
             f"Connection {name!r} has no API token: put it into the password (Toggl: Profile "
             f"settings, API token).{also}"
         )
-    refuse_toggl_2_token(token)
+    if token.strip().startswith(TOGGL_2_PREFIX):
+        raise ConfigurationError(
+            f"The connection's password is an API token of Toggl 2.0 (Focus): it begins with {TOGGL_2_PREFIX}. Toggl "
+            "2.0 is another product with another API, and this package works with Toggl Track only. If you have a "
+            "Toggl Track account, use the API token from the bottom of https://track.toggl.com/profile."
+        )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigurationError(
-            f"The password of connection {name!r} has a blank, a line end or another character that no API token has: "
-            "copy the token again."
+            f"The password of connection {name!r} contains a space, a line end or another character that no API token "
+            "has: copy the token again."
         )
     return token
 
 
-def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
-    """Return an Arrow table as the data frame that was asked for.
+def to_data_frame(table: pa.Table, df_type: DataFrameType) -> Any:
+    """Return an Arrow table as a data frame of another library.
 
-    :raises ConfigurationError: there is no such kind, or it is not installed.
+    :raises ConfigurationError: the type is unknown, or its library is not installed.
     """
     kind = required(partial(parse_choice, options=("pandas", "polars", "arrow")))("df_type", df_type)
     if kind == "arrow":
@@ -363,7 +377,7 @@ def as_frame(table: pa.Table, df_type: DataFrameType) -> Any:
 
 
 def _as_pandas(table: pa.Table) -> Any:
-    """Return a pandas frame whose whole numbers stay whole where some are missing: as floats, long ids would change."""
+    """Return a pandas frame with nullable integers: as floats, long IDs would change where others are missing."""
     import pandas as pd
     import pyarrow as pa
 
@@ -372,32 +386,32 @@ def _as_pandas(table: pa.Table) -> Any:
 
 
 def _last_of_each(table: pa.Table) -> pa.Table:
-    """Return the rows of which no later one has the same id."""
+    """Return the last row of each ID."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    placed = table.select(["id"]).append_column("place", pa.array(range(table.num_rows), pa.int64()))
-    places = placed.group_by("id").aggregate([("place", "max")])["place_max"]
-    return table if len(places) == table.num_rows else table.take(pc.take(places, pc.sort_indices(places)))
+    positions = table.select(["id"]).append_column("position", pa.array(range(table.num_rows), pa.int64()))
+    last = positions.group_by("id").aggregate([("position", "max")])["position_max"]
+    return table if len(last) == table.num_rows else table.take(pc.take(last, pc.sort_indices(last)))
 
 
-def _object(answer: Answer) -> dict[str, Any]:
-    """Return an answer that must be a JSON object.
+def _object(response: TogglResponse) -> dict[str, Any]:
+    """Return the JSON object of a response.
 
-    :raises MalformedAnswer: it is something else: whoever answers is not Toggl.
+    :raises MalformedAnswer: it is something else, so the server is not Toggl.
     """
-    decoded = answer.json()
+    decoded = response.json()
     if not isinstance(decoded, dict):
         raise MalformedAnswer(
-            f"{answer.method} {answer.path} was answered with something else than Toggl answers: check the base URL in "
-            "the connection's host.",
-            status=answer.status,
+            f"The response to {response.method} {response.path} does not come from Toggl: check the base URL in the "
+            "connection's host.",
+            status=response.status,
         )
     return decoded
 
 
 def _plan_of(session: TogglSession, workspace: dict[str, Any]) -> str:
-    """Return the plan of a workspace; where its own flags leave two, one more request tells which."""
+    """Return the plan of a workspace. Its flags do not always show which; then this sends one more request."""
     if not workspace.get("business_ws"):
         return "Starter" if workspace.get("premium") else "Free"
     organizations = session.request("GET", "/api/v9/me/organizations").json()

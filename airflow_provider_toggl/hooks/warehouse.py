@@ -23,14 +23,14 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks import mysql, settings, telemetry
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
+    build_wrong_type_error,
     database_file,
     get_connection,
     split_host,
     with_fields,
-    wrong_type,
 )
 from airflow_provider_toggl.hooks.libpq import build_dsn
-from airflow_provider_toggl.hooks.toggl import DataFrameType, as_frame
+from airflow_provider_toggl.hooks.toggl import DataFrameType, to_data_frame
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -198,7 +198,7 @@ def _hook_of(connection: Connection) -> Any:
     name, type_ = connection.conn_id, connection.conn_type
     wanted = "a SQL database: duckdb, postgres, sqlite, mysql, or a type whose hook is a DbApiHook"
     if not type_:
-        raise wrong_type(connection, "warehouse_conn_id", wanted)
+        raise build_wrong_type_error(connection, "warehouse_conn_id", wanted)
     try:
         hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
     # Airflow raises AttributeError for a known type without a hook.
@@ -219,7 +219,7 @@ def _hook_of(connection: Connection) -> Any:
             f"of that type, which may be {package}.{support}"
         ) from None
     if not isinstance(hook, DbApiHook):
-        raise wrong_type(connection, "warehouse_conn_id", wanted)
+        raise build_wrong_type_error(connection, "warehouse_conn_id", wanted)
     look_up = hook.get_connection
     # The hook would read it again, without the fields that were changed here.
     hook.get_connection = lambda conn_id: connection if conn_id == name else look_up(conn_id)
@@ -262,4 +262,4 @@ def read_df(
     :raises WarehouseLocked: the warehouse stayed locked for ``[toggl] warehouse_lock_timeout`` seconds.
     """
     with open_warehouse(warehouse_conn_id, schema=schema) as warehouse:
-        return as_frame(warehouse.query(query, parameters), df_type)
+        return to_data_frame(warehouse.query(query, parameters), df_type)

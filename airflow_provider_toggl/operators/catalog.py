@@ -1,4 +1,4 @@
-"""Projects, clients, tags and tasks from a DAG: found by name, or else created, safe to retry."""
+"""Operators that find or create projects, clients, tags and tasks by name. They are safe to retry."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser, parse_id, parse_json_object, parse_text, required
-from airflow_provider_toggl.core.client.resources.catalog import Catalog, Kind, WantedNamed
-from airflow_provider_toggl.operators.writing import TogglWrite
+from airflow_provider_toggl.core.client.resources.catalog import CatalogClient, CatalogItemSpec, CatalogKind
+from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 
 
-class _EnsureOperator(TogglWrite):
-    """Sees to it that one of that name is there.
+class _EnsureOperator(TogglWriteBase):
+    """Finds the object with a name, or creates it.
 
-    One request where it is there, two where it is not. What is found is left as it is, archived too; the result says
-    so.
+    This takes one request if it exists and two otherwise. An existing object is not changed, even if it is archived;
+    the result shows that.
 
-    :param name: spaces around it do not count, its case does. (templated)
-    :param fields: further fields of Toggl's API to create it with; not compared with those of one that is found.
+    :param name: its name. Case matters, spaces around it do not. (templated)
+    :param fields: further fields of Toggl's API to create it with. They are not compared with an existing object.
         (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "name", "fields")
+    template_fields: Sequence[str] = (*TogglWriteBase.template_fields, "name", "fields")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "name": required(parse_text),
         "fields": parse_json_object,
     }
-    #: What it is of.
-    kind: Kind
+    #: The kind of object.
+    kind: CatalogKind
 
     def __init__(self, *, name: str, fields: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,30 +37,31 @@ class _EnsureOperator(TogglWrite):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Find or create it; return ``action`` (``found`` or ``created``) and what it is."""
-        wanted = WantedNamed(self.kind, self.name, self._parent_id(), self.fields)
-        catalog = Catalog(*self.open_workspace())
-        done = catalog.ensure(wanted)
-        action = "created" if done.made else "found"
-        self.log.info("%s %d (%r): %s.", self.kind.title(), done.thing.entity_id, done.thing.name, action)
-        if not done.thing.active:
-            self.log.warning("%s %r is archived or done; it is left so.", self.kind.title(), done.thing.name)
-        return {"action": action, **done.thing.as_dict(), "requests": catalog.session.spent}
+        """Find or create the object; return ``action`` (``found`` or ``created``) and its fields."""
+        spec = CatalogItemSpec(self.kind, self.name, self._parent_id(), self.fields)
+        catalog = CatalogClient(*self.open_workspace())
+        result = catalog.ensure(spec)
+        item = result.value
+        action = "created" if result.created else "found"
+        self.log.info("%s %d (%r): %s.", self.kind.title(), item.entity_id, item.name, action)
+        if not item.active:
+            self.log.warning("%s %r is archived or done, and stays so.", self.kind.title(), item.name)
+        return {"action": action, **item.as_dict(), "requests": catalog.session.spent}
 
     def _parent_id(self) -> int | None:
         return None
 
 
 class TogglEnsureProjectOperator(_EnsureOperator):
-    """Find a project by its name, or create it, active.
+    """Find a project by its name, or create it as an active project.
 
-    :param client_id: its client. Without one, a project of that name is taken whichever client it has, and a new one
-        has none. (templated)
+    :param client_id: its client. Without one, a project of any client is found, and a new project has no client.
+        (templated)
     """
 
     template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "client_id")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {**_EnsureOperator.argument_parsers, "client_id": parse_id}
-    kind: Kind = "project"
+    kind: CatalogKind = "project"
 
     def __init__(self, *, client_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -75,17 +76,17 @@ class TogglEnsureProjectOperator(_EnsureOperator):
 class TogglEnsureClientOperator(_EnsureOperator):
     """Find a client by its name, or create it."""
 
-    kind: Kind = "client"
+    kind: CatalogKind = "client"
 
 
 class TogglEnsureTagOperator(_EnsureOperator):
     """Find a tag by its name, or create it."""
 
-    kind: Kind = "tag"
+    kind: CatalogKind = "tag"
 
 
 class TogglEnsureTaskOperator(_EnsureOperator):
-    """Find a task of a project by its name, or create it; on plans that have tasks.
+    """Find a task of a project by its name, or create it. The workspace's plan must have tasks.
 
     :param project_id: the project. (templated)
     """
@@ -95,7 +96,7 @@ class TogglEnsureTaskOperator(_EnsureOperator):
         **_EnsureOperator.argument_parsers,
         "project_id": required(parse_id),
     }
-    kind: Kind = "task"
+    kind: CatalogKind = "task"
 
     def __init__(self, *, project_id: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""Time entries from a DAG: start, stop, create and update, safe to retry."""
+"""Operators that start, stop, create and update time entries of the token's owner. They are safe to retry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import (
     Parser,
-    is_nothing,
+    is_blank,
     parse_entry_changes,
     parse_flag,
     parse_free_text,
@@ -19,40 +19,45 @@ from airflow_provider_toggl.core.arguments import (
     parse_whole_seconds,
     required,
 )
-from airflow_provider_toggl.core.client.resources.time_entries import ENTRY_KEYS, SKEW, FoundEntry, WantedEntry
-from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
+from airflow_provider_toggl.core.client.resources.time_entries import (
+    CLOCK_SKEW,
+    ENTRY_KEYS,
+    ExistingTimeEntry,
+    TimeEntrySpec,
+)
+from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound, OutcomeUnknown
-from airflow_provider_toggl.core.instants import instant_text
-from airflow_provider_toggl.operators.writing import TogglWrite
+from airflow_provider_toggl.core.instants import format_instant
+from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 
 
-class _EntryOperator(TogglWrite):
-    """Of the token's owner's time entries in a workspace."""
+class _EntryOperator(TogglWriteBase):
+    """Base of the operators on time entries."""
 
-    def tracking(self) -> Tracking:
-        """Return what tracks time in the workspace."""
-        return Tracking(*self.open_workspace())
+    def open_client(self) -> TimeEntriesClient:
+        """Return the client for the time entries of the workspace."""
+        return TimeEntriesClient(*self.open_workspace())
 
-    def told(self, action: str, entry: FoundEntry | None, tracking: Tracking) -> dict[str, Any]:
-        """Return what was done, and the entry as it is now; the same keys whatever was done."""
+    def build_result(self, action: str, entry: ExistingTimeEntry | None, client: TimeEntriesClient) -> dict[str, Any]:
+        """Return what was done, and the entry as it is now. The keys are always the same."""
         fields = dict.fromkeys(ENTRY_KEYS) if entry is None else entry.as_dict()
         if entry is not None:
             self.log.info("Time entry %d: %s.", entry.entry_id, action)
-        return {"action": action, **fields, "requests": tracking.session.spent}
+        return {"action": action, **fields, "requests": client.session.spent}
 
 
-class _MakingOperator(_EntryOperator):
-    """Makes a time entry.
+class _CreatingOperator(_EntryOperator):
+    """Base of the operators that create a time entry.
 
-    :param description: what was done. (templated)
-    :param project_id: its project, none by default. (templated)
-    :param toggl_task_id: Toggl's task of that project. (templated)
-    :param tags: names; unknown ones are created by Toggl. One text with commas is several. (templated)
-    :param billable: by default what Toggl makes of it. (templated)
+    :param description: its description. (templated)
+    :param project_id: its project; by default none. (templated)
+    :param toggl_task_id: its task in that project. (templated)
+    :param tags: names of tags, also as one text with commas. Toggl creates unknown ones. (templated)
+    :param billable: whether it is billable; by default Toggl decides. (templated)
     """
 
     template_fields: Sequence[str] = (
-        *TogglWrite.template_fields,
+        *TogglWriteBase.template_fields,
         "start",
         "description",
         "project_id",
@@ -61,7 +66,7 @@ class _MakingOperator(_EntryOperator):
         "billable",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "start": parse_second,
         "description": parse_free_text,
         "project_id": parse_id,
@@ -90,9 +95,9 @@ class _MakingOperator(_EntryOperator):
         self.billable: Any = billable
         self.check_arguments()
 
-    def wanted(self, workspace_id: int, start: datetime) -> WantedEntry:
-        """Return the entry that is to be there, running."""
-        return WantedEntry(
+    def build_spec(self, workspace_id: int, start: datetime) -> TimeEntrySpec:
+        """Return the entry to create, as a running one."""
+        return TimeEntrySpec(
             workspace_id=workspace_id,
             start=start,
             description=self.description,
@@ -102,33 +107,37 @@ class _MakingOperator(_EntryOperator):
             billable=self.billable,
         )
 
-    def make(self, tracking: Tracking, wanted: WantedEntry, progress: dict[str, Any], word: str) -> dict[str, Any]:
-        """Make it, or find that an earlier request did."""
-        start, noted = instant_text(wanted.start), self.recall(progress)
-        done = tracking.create(
-            wanted,
-            in_doubt=self.is_retry or bool(noted),
+    def create(
+        self, client: TimeEntriesClient, spec: TimeEntrySpec, progress: dict[str, Any], action: str
+    ) -> dict[str, Any]:
+        """Create the entry, or find the one that an earlier request created."""
+        start, sent = format_instant(spec.start), self.find_sent(progress)
+        result = client.create(
+            spec,
+            in_doubt=self.is_retry or bool(sent),
             sent_after=self.sent_after,
-            made=noted.get("made"),
-            note=lambda doubt, made: self.keep(progress, {"start": start, "made": made} if doubt else None),
+            created_id=sent.get("created_id"),
+            record_doubt=lambda doubt, created_id: self.record_sent(
+                progress, {"start": start, "created_id": created_id} if doubt else None
+            ),
         )
-        return self.told(word if done.made else "found", done.thing, tracking)
+        return self.build_result(action if result.created else "found", result.value, client)
 
 
-class TogglCreateTimeEntryOperator(_MakingOperator):
-    """Create a time entry of the token's owner that has ended; one request.
+class TogglCreateTimeEntryOperator(_CreatingOperator):
+    """Create a completed time entry of the token's owner, with one request.
 
-    Safe to retry: where an earlier request may have made it, an entry of the same workspace, start, stop, description,
-    project, task and tags is looked for first, and taken for it.
+    A retry first looks for an entry that an earlier request may have created: one with the same workspace, start, stop,
+    description, project, task and tags.
 
-    :param start: date and time with its zone; parts of a second are cut. (templated)
-    :param stop: likewise. (templated)
+    :param start: date and time with its zone; fractions of a second are dropped. (templated)
+    :param stop: date and time with its zone. (templated)
     :param duration: seconds, instead of ``stop``. (templated)
     """
 
-    template_fields: Sequence[str] = (*_MakingOperator.template_fields, "stop", "duration")
+    template_fields: Sequence[str] = (*_CreatingOperator.template_fields, "stop", "duration")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **_MakingOperator.argument_parsers,
+        **_CreatingOperator.argument_parsers,
         "start": required(parse_second),
         "stop": parse_second,
         "duration": parse_whole_seconds,
@@ -150,7 +159,7 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
     checked_together = frozenset({"start", "stop", "duration"})
 
     def check_together(self) -> None:
-        """Check that there is one end, after the begin."""
+        """Check that there is exactly one end, after the start."""
         self._stop(
             parse_second("start", self.start),
             parse_second("stop", self.stop),
@@ -158,11 +167,11 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
         )
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Create or find it; return ``action`` (``created`` or ``found``) and the entry."""
+        """Create or find the entry; return ``action`` (``created`` or ``found``) and the entry."""
         stop = self._stop(self.start, self.stop, self.duration)
-        tracking = self.tracking()
-        wanted = replace(self.wanted(tracking.workspace_id, self.start), stop=stop)
-        return self.make(tracking, wanted, progress, "created")
+        client = self.open_client()
+        spec = replace(self.build_spec(client.workspace_id, self.start), stop=stop)
+        return self.create(client, spec, progress, "created")
 
     def _stop(self, start: Any, stop: datetime | None, duration: int | None) -> datetime:
         if (stop is None) == (duration is None):
@@ -171,104 +180,107 @@ class TogglCreateTimeEntryOperator(_MakingOperator):
             try:
                 stop = start + timedelta(seconds=duration or 0)
             except OverflowError:
-                raise ConfigurationError(f"start is {start}; with its duration it ends in no year.") from None
+                raise ConfigurationError(f"start is {start}; the entry would end after the year 9999.") from None
         if stop < start:
             raise ConfigurationError(f"The time entry would stop at {stop}, before it starts at {start}.")
         return stop
 
 
-class TogglStartTimeEntryOperator(_MakingOperator):
-    """Start a time entry of the token's owner; Toggl stops the one that runs.
+class TogglStartTimeEntryOperator(_CreatingOperator):
+    """Start a time entry of the token's owner. Toggl stops the running one.
 
-    Safe to retry, as :class:`TogglCreateTimeEntryOperator` is: an entry that an earlier try started is taken for it,
-    also if it was stopped since.
+    A retry first looks for an entry that an earlier try started, as :class:`TogglCreateTimeEntryOperator` does. It may
+    have been stopped since.
 
-    :param start: date and time with its zone; by default the moment at which the task first sends it. (templated)
+    :param start: date and time with its zone; by default the time of the first request. (templated)
     """
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Start or find it; return ``action`` (``started`` or ``found``) and the entry."""
-        tracking = self.tracking()
-        noted = self._noted_start(progress)
-        start = self.start or noted or tracking.now()
-        wanted = self.wanted(tracking.workspace_id, start)
-        if self.is_retry and not self.start and not noted:
-            # A try on another host, or of an Airflow without a store for notes, chose a start that is not known.
-            wanted = replace(wanted, earliest=min(self.started, start))
-        return self.make(tracking, wanted, progress, "started")
+        """Start or find the entry; return ``action`` (``started`` or ``found``) and the entry."""
+        client = self.open_client()
+        sent = self._sent_start(progress)
+        start = self.start or sent or client.now()
+        spec = self.build_spec(client.workspace_id, start)
+        if self.is_retry and not self.start and not sent:
+            # An earlier try chose a start that is unknown here: it ran on another host, and Airflow has no state store.
+            spec = replace(spec, earliest=min(self.started, start))
+        return self.create(client, spec, progress, "started")
 
-    def _noted_start(self, progress: dict[str, Any]) -> datetime | None:
-        noted = self.recall(progress).get("start")
-        start = parse_second("start", noted)
-        # A run that had ended and was cleared begins anew, and its timer does not run since then.
-        return None if start is None or start < self.started - SKEW else start
+    def _sent_start(self, progress: dict[str, Any]) -> datetime | None:
+        sent = self.find_sent(progress).get("start")
+        start = parse_second("start", sent)
+        # The start of a run that had ended and was cleared does not count for the new one.
+        return None if start is None or start < self.started - CLOCK_SKEW else start
 
 
 class TogglStopTimeEntryOperator(_EntryOperator):
-    """Stop a time entry; one that has stopped is as good, and its stop does not move.
+    """Stop a time entry. An entry that is stopped already is not changed.
 
-    :param time_entry_id: which one, for example of a task that started it; by default the one that runs. A template
-        that renders to nothing fails, and does not stop whatever runs. (templated)
+    :param time_entry_id: ID of the entry, for example from the task that started it; by default the running one. If a
+        template renders to nothing, the task fails and stops nothing. (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id")
-    argument_parsers: ClassVar[Mapping[str, Parser]] = {**TogglWrite.argument_parsers, "time_entry_id": parse_id}
+    template_fields: Sequence[str] = (*TogglWriteBase.template_fields, "time_entry_id")
+    argument_parsers: ClassVar[Mapping[str, Parser]] = {
+        **TogglWriteBase.argument_parsers,
+        "time_entry_id": parse_id,
+    }
     limiting_arguments = frozenset({"time_entry_id"})
 
     def __init__(self, *, time_entry_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.time_entry_id: Any = time_entry_id
-        if time_entry_id is not None and is_nothing(time_entry_id):
+        if time_entry_id is not None and is_blank(time_entry_id):
             raise ConfigurationError(
-                f"time_entry_id is {time_entry_id!r}; it must not be empty. Leave it out to stop what runs."
+                f"time_entry_id is {time_entry_id!r}; it must not be empty. Leave it out to stop the running entry."
             )
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Stop it; return it and ``action``: ``stopped``, ``already_stopped``, or ``nothing`` where none runs."""
-        tracking = self.tracking()
+        """Stop the entry; return it and ``action``: ``stopped``, ``already_stopped``, or ``nothing`` if none runs."""
+        client = self.open_client()
         if self.time_entry_id is not None:
-            return self._stop(tracking, self.time_entry_id)
-        number = self.recall(progress).get("time_entry_id") or self._find_running(tracking)
+            return self._stop(client, self.time_entry_id)
+        number = self.find_sent(progress).get("time_entry_id") or self._find_running(client)
         if number is None:
-            return self.told("nothing", None, tracking)
-        self.keep(progress, {"time_entry_id": number})
+            return self.build_result("nothing", None, client)
+        self.record_sent(progress, {"time_entry_id": number})
         try:
-            result = self._stop(tracking, number)
+            result = self._stop(client, number)
         except NotFound:
-            self.log.info("Time entry %d ran, and was deleted since.", number)
-            result = self.told("nothing", None, tracking)
-        self.keep(progress, None)
+            self.log.info("Time entry %d was running, and has been deleted since.", number)
+            result = self.build_result("nothing", None, client)
+        self.record_sent(progress, None)
         return result
 
-    def _stop(self, tracking: Tracking, number: int) -> dict[str, Any]:
-        entry, stopped = tracking.stop(number)
-        return self.told("stopped" if stopped else "already_stopped", entry, tracking)
+    def _stop(self, client: TimeEntriesClient, number: int) -> dict[str, Any]:
+        entry, stopped = client.stop(number)
+        return self.build_result("stopped" if stopped else "already_stopped", entry, client)
 
-    def _find_running(self, tracking: Tracking) -> int | None:
-        running = tracking.find_running()
-        if running is None or running.workspace_id != tracking.workspace_id:
+    def _find_running(self, client: TimeEntriesClient) -> int | None:
+        running = client.find_running()
+        if running is None or running.workspace_id != client.workspace_id:
             return None
         if self.is_retry and running.start > self.started:
             raise OutcomeUnknown(
-                f"Time entry {running.entry_id} runs and was started after this DAG run was. An earlier try may "
-                "have stopped the one that was meant, so it is not stopped. Give time_entry_id to be sure."
+                f"Time entry {running.entry_id} was started after this DAG run, and an earlier try may have stopped "
+                "the entry that was running then. So it is not stopped. Set time_entry_id to be sure."
             )
         return running.entry_id
 
 
 class TogglUpdateTimeEntryOperator(_EntryOperator):
-    """Set fields of a time entry; doing it twice is doing it once.
+    """Set fields of a time entry.
 
-    :param time_entry_id: which one. (templated)
-    :param changes: what is to be set, of ``description``, ``start``, ``stop``, ``duration``, ``project_id``,
-        ``task_id``, ``tags``, ``tag_ids``, ``tag_action`` (``add`` or ``delete``; without it tags are replaced) and
-        ``billable``; None empties a field. (templated)
+    :param time_entry_id: ID of the entry. (templated)
+    :param changes: new values of ``description``, ``start``, ``stop``, ``duration``, ``project_id``, ``task_id``,
+        ``tags``, ``tag_ids``, ``tag_action`` (``add`` or ``delete``; without it tags are replaced) and ``billable``.
+        None clears a field. (templated)
     """
 
-    template_fields: Sequence[str] = (*TogglWrite.template_fields, "time_entry_id", "changes")
+    template_fields: Sequence[str] = (*TogglWriteBase.template_fields, "time_entry_id", "changes")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "time_entry_id": required(parse_id),
         "changes": parse_entry_changes,
     }
@@ -280,6 +292,6 @@ class TogglUpdateTimeEntryOperator(_EntryOperator):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Set them; return ``action`` (``updated``) and the entry."""
-        tracking = self.tracking()
-        return self.told("updated", tracking.update(self.time_entry_id, self.changes), tracking)
+        """Set the fields; return ``action`` (``updated``) and the entry."""
+        client = self.open_client()
+        return self.build_result("updated", client.update(self.time_entry_id, self.changes), client)

@@ -1,4 +1,4 @@
-"""Tasks that give their slot back while they wait for Toggl's quota."""
+"""Base classes of operators that defer while they wait for Toggl's quota, so that they hold no worker slot."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_toggl.core.client.limits.quota import Estimate
 
-#: Tasks that wait for the same reset come back within this many seconds of each other, not all at once.
+#: Tasks that wait for the same reset resume spread over this many seconds, not all at once.
 SPREAD_SECONDS = 2.0
 
 
 class QuotaDeferral(CheckedArguments, BaseOperator):
-    """Does its work again after the quota's reset, which it waits for without a worker slot.
+    """Base of operators that defer until the quota resets, and then continue their work.
 
-    :param deferrable: False fails with ``QuotaExhausted`` or ``RateLimited`` instead of deferring.
+    :param deferrable: if False, the task fails with ``QuotaExhausted`` or ``RateLimited`` instead of deferring.
     """
 
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
@@ -44,9 +44,9 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         "toggl_conn_id": parse_conn_id,
         "workspace_id": parse_id,
     }
-    #: What the task got for the try at hand.
+    #: The context of the current try.
     run_context: Context
-    #: What is left to do when the task has to wait, where that is known.
+    #: What is left to do when the task has to wait, if that is known.
     estimate: Estimate | None = None
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
@@ -54,19 +54,22 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         self.deferrable = deferrable
 
     def work(self, progress: dict[str, Any]) -> Any:
-        """Do it, from the begin or from the progress that an earlier attempt noted there, and return the result."""
+        """Do the work and return the result.
+
+        :param progress: what an earlier attempt stored there before it deferred; empty at the start.
+        """
         raise NotImplementedError
 
-    def so_far(self, progress: dict[str, Any]) -> str:
-        """Return a line about what is done when the task begins to wait, empty where there is nothing to say."""
+    def describe_progress(self, progress: dict[str, Any]) -> str:
+        """Return a log line about what is done when the task starts to wait, empty for none."""
         return ""
 
-    def summary_so_far(self, progress: dict[str, Any]) -> Mapping[str, Any]:
-        """Return the summary of what is done when the task begins to wait."""
+    def partial_summary(self, progress: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the summary of what is done when the task starts to wait."""
         return {}
 
-    def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of ``resume`` that a progress is kept as."""
+    def build_resume_kwargs(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of ``resume`` that store a progress."""
         return {"progress": progress}
 
     def execute(self, context: Context) -> Any:
@@ -74,7 +77,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         return self._attempt(context, {})
 
     def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
-        """Go on after the wait."""
+        """Continue after the wait."""
         return self._attempt(context, _kept(event, kept).get("progress") or {}, is_resumed=True)
 
     def _attempt(self, context: Context, progress: dict[str, Any], *, is_resumed: bool = False) -> Any:
@@ -105,20 +108,20 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         reason: Reason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
         waiting = self._waiting(progress, reason, moment)
         with fields(connection=self._conn_id, deferred_until=moment.isoformat()):
-            lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.so_far(progress)]
+            lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.describe_progress(progress)]
             for line in filter(None, lines):
                 self.log.info("%s", line)
             self.log.info("The task holds no worker slot until then.")
         note_waiting(self._conn_id, waiting)
         metrics.DEFERRALS.add(connection=self._conn_id, reason=reason)
-        kept = self.kept(progress)
+        kept = self.build_resume_kwargs(progress)
         trigger = TogglWaitTrigger(moment=moment, what_for=waiting.what_for, kept=kept)
         self.defer(trigger=trigger, method_name="resume", kwargs=kept)
         raise ConfigurationError("The task could not be deferred.")
 
     @contextmanager
     def _wait_in_slot(self, progress: dict[str, Any], reason: str, until: float, spent: int) -> Iterator[None]:
-        """Record a wait of the session that is long enough for people to ask about it."""
+        """Record a long wait of the session for the health page while it lasts."""
         kind: Reason = "rate" if reason == "retry" else "permit"
         waiting = self._waiting(progress, kind, utc(until), spent)
         note_waiting(self._conn_id, waiting)
@@ -128,7 +131,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
             clear_waiting(self._conn_id, waiting.task)
 
     def _waiting(self, progress: dict[str, Any], reason: Reason, until: datetime, spent: int = 0) -> WaitingTask:
-        now, left, done = datetime.now(timezone.utc), self.estimate, self.summary_so_far(progress)
+        now, left, done = datetime.now(timezone.utc), self.estimate, self.partial_summary(progress)
         workspace_id = str(done.get("workspace_id") or getattr(self, "workspace_id", None) or "")
         return WaitingTask(
             task=task_label(self.task_id, self.run_context),
@@ -155,7 +158,7 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
 
 
 class RunDeferral(QuotaDeferral):
-    """Does the work of one attempt of a task over all its waits and tries, with a summary that adds up."""
+    """Base of operators that work on one run over all its waits and tries, with a summary that adds up."""
 
     _is_resumed = False
 
@@ -165,19 +168,19 @@ class RunDeferral(QuotaDeferral):
         return self._attempt(context, {"run_started": _now(), "summary": None})
 
     def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
-        """Go on after a wait for the quota, behind what was landed."""
+        """Continue after a wait for the quota, where loading stopped."""
         self._is_resumed = True
         progress = {"run_started": _now(), "summary": None} | _kept(event, kept)
         return self._attempt(context, progress, is_resumed=True)
 
     @property
     def claimant(self) -> str:
-        """The name under which the task shares the quota with others: the same over its deferrals and retries."""
+        """The name of the task among those that share the quota, the same over its deferrals and retries."""
         task = find_task(self.run_context)
         return self.task_id if task is None else f"{task.dag_id}/{task.task_id}/{task.run_id}/{task.map_index}"
 
-    def attempt_of(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a request that say which attempt it is of."""
+    def build_attempt_arguments(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a request that identify the attempt."""
         task = find_task(self.run_context)
         return {
             "run_started": datetime.fromisoformat(progress["run_started"]),
@@ -186,28 +189,28 @@ class RunDeferral(QuotaDeferral):
             "is_resumed": self._is_resumed,
         }
 
-    def kept(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of ``resume`` that a progress is kept as."""
+    def build_resume_kwargs(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of ``resume`` that store a progress."""
         return progress
 
-    def summary_so_far(self, progress: dict[str, Any]) -> Mapping[str, Any]:
-        """Return the summary of what is done when the task begins to wait."""
+    def partial_summary(self, progress: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the summary of what is done when the task starts to wait."""
         return progress["summary"] or {}
 
-    def so_far(self, progress: dict[str, Any]) -> str:
-        """Return a line about what is done when the task begins to wait."""
+    def describe_progress(self, progress: dict[str, Any]) -> str:
+        """Return a log line about what is done when the task starts to wait."""
         return f"So far: {self.say(progress['summary'])}" if progress["summary"] else ""
 
     def say(self, summary: dict[str, Any]) -> str:
-        """Return a summary in a line."""
+        """Return a summary as one line."""
         raise NotImplementedError
 
 
 def attempt_key(context: Context) -> str:
-    """Return what all tries of a task's attempt have in common, and no other attempt has; empty without a task.
+    """Return a key that all tries of a task's attempt have in common, and no other attempt has; empty without a task.
 
-    A retry has the same one. A clear raises ``clear_number`` of the run, also where the run goes on, and ``max_tries``
-    of the task. A run that was deleted and made again under its name has another ``start_date``.
+    Retries have the same key. Clearing a task increases ``clear_number`` of the run and ``max_tries`` of the task. If a
+    run was deleted and created again under the same name, its ``start_date`` differs.
     """
     task, run = find_task(context), find_run(context)
     if task is None:
@@ -218,7 +221,7 @@ def attempt_key(context: Context) -> str:
 
 
 def task_label(task_id: str, context: Context) -> str:
-    """Return the name of a task in the records of those that wait, the same for all its tries."""
+    """Return the name of a task in the records of waiting tasks, the same for all its tries."""
     task = find_task(context)
     if task is None:
         return task_id
@@ -227,7 +230,7 @@ def task_label(task_id: str, context: Context) -> str:
 
 
 def _kept(event: Any, kept: dict[str, Any]) -> dict[str, Any]:
-    """Return what a task kept when it deferred; ``airflow dags test`` passes on only what is in the event."""
+    """Return what a task kept when it deferred. ``airflow dags test`` passes only what is in the event."""
     found = kept or (event.get("kept") if isinstance(event, Mapping) else None)
     return dict(found or {})
 

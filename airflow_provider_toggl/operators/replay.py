@@ -1,4 +1,4 @@
-"""Events that Toggl attempted to deliver, from its log into the event store."""
+"""Copies events that Toggl tried to deliver from Toggl's log into the event store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from airflow_provider_toggl.core.client.resources.webhooks import LogPage, Webhooks
+from airflow_provider_toggl.core.client.resources.webhooks import DeliveryLogPage, WebhooksClient
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 ReadRow = Callable[[dict[str, Any]], "NewEvent | None"]
 
-#: What a replayed event is marked with: its bytes are ours, and no signature was over them.
+#: Mark of a replayed event: its body was rebuilt from the log and never had a signature.
 REPLAYED = "replayed from Toggl's log"
 
-# What a delivery has, in its order; the log has more, which tells of the attempts to deliver.
+# The fields of a delivery, in its order. The log has more, about the attempts to deliver.
 _DELIVERED = (
     "event_id",
     "created_at",
@@ -39,16 +39,17 @@ _DELIVERED = (
 
 
 @dataclass
-class Replay:
-    """How far a replay is, and what came of it.
+class ReplayProgress:
+    """Progress and counts of a replay.
 
     :param offset: rows of the log that were read.
-    :param served: whether Toggl serves the log.
-    :param total: how many rows the log had at first, None where it does not say.
+    :param served: whether Toggl has the log.
+    :param total: rows of the log at the start, None if Toggl does not report it.
     :param distinct: different events among those that were read.
     :param appended: events that the store did not have.
-    :param pings: rows that tell no change.
-    :param unusable: rows that are no events.
+    :param duplicates: events that the store had already.
+    :param pings: rows that are PINGs.
+    :param unusable: rows that are not events.
     """
 
     offset: int = 0
@@ -63,42 +64,42 @@ class Replay:
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that the log had was read."""
+        """Whether the whole log was read."""
         return self.served and self.distinct >= (self.total or 0)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the fields as plain values."""
         return {**asdict(self), "complete": self.is_complete}
 
 
 def replay_log(
-    webhooks: Webhooks,
+    webhooks: WebhooksClient,
     store: EventStore,
     subscription_id: int,
     *,
     conn_id: str,
-    state: Replay,
+    state: ReplayProgress,
     clock: Clock | None = None,
 ) -> None:
-    """Append to the store what Toggl's log has and the store has not.
+    """Append the events of Toggl's log that the store does not have.
 
-    The pages' size and order are not documented, so reading ends where nothing new comes.
+    The size and order of pages are not documented, so reading ends with a page that contains nothing new.
 
     :param conn_id: the connection that the events are stored for.
-    :param state: where to begin; it is moved with every page, so that a run that is stopped can go on.
+    :param state: where to start. It is updated after every page, so that an interrupted run can continue.
     """
     clock = clock or SystemClock()
     seen: set[str] = set()
     with fields(connection=conn_id, workspace_id=webhooks.workspace_id, subscription_id=subscription_id, by="replay"):
         while (page := webhooks.find_log_page(subscription_id, state.offset)) is not None:
-            fresh = [row for row in page.events if _mark(row) not in seen]
-            seen.update(map(_mark, fresh))
+            fresh = [row for row in page.events if _row_key(row) not in seen]
+            seen.update(map(_row_key, fresh))
             if not fresh:
                 return
             now = utc(clock.now())
             read = partial(event_from_log, subscription_id=subscription_id, conn_id=conn_id, received_at=now)
             _append(store, fresh, read, state)
-            _move(state, page, len({*map(_mark, fresh)}))
+            _advance(state, page, len({*map(_row_key, fresh)}))
             if page.total is not None and state.offset >= page.total:
                 return
     state.served = False
@@ -109,7 +110,7 @@ def event_from_log(
 ) -> NewEvent | None:
     """Return the event of a row of Toggl's log, None for a PING.
 
-    :raises DeliveryRefused: it is no event.
+    :raises DeliveryRefused: the row is not an event.
     """
     known = {**row, "subscription_id": subscription_id}
     body = json.dumps({key: known[key] for key in _DELIVERED if key in known}, separators=(",", ":")).encode()
@@ -131,7 +132,7 @@ def event_from_log(
     )
 
 
-def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, state: Replay) -> None:
+def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, state: ReplayProgress) -> None:
     events: list[NewEvent] = []
     for row in rows:
         try:
@@ -149,14 +150,14 @@ def _append(store: EventStore, rows: Iterable[dict[str, Any]], read: ReadRow, st
     state.duplicates += duplicates
 
 
-def _move(state: Replay, page: LogPage, fresh: int) -> None:
+def _advance(state: ReplayProgress, page: DeliveryLogPage, fresh: int) -> None:
     state.pages += 1
     state.offset += len(page.events)
     state.distinct += fresh
     state.total = page.total if state.total is None else state.total
     tell(
         log,
-        "Page %d of Toggl's log: %d of %s events read, %d of them missing here.",
+        "Page %d of Toggl's log: %d of %s events read, %d of them new.",
         state.pages,
         state.offset,
         "an unknown number of" if page.total is None else page.total,
@@ -166,7 +167,7 @@ def _move(state: Replay, page: LogPage, fresh: int) -> None:
     )
 
 
-def _mark(row: dict[str, Any]) -> str:
-    """Return what tells a row from others: its event id, and for PINGs, which have none, all of it."""
+def _row_key(row: dict[str, Any]) -> str:
+    """Return a key of a row: its event ID, or the whole row for a PING, which has none."""
     number = row.get("event_id")
     return str(number) if number else json.dumps(row, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Any request to Toggl from a DAG, under the same pace, quota and care as every other."""
+"""The operator that sends any request to Toggl, within the same rate and quota as all others."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from airflow_provider_toggl.core.arguments import (
     parse_text,
     required,
 )
-from airflow_provider_toggl.core.client.idempotency import leaves_doubt
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.idempotency import is_outcome_unknown
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import may_repeat
 from airflow_provider_toggl.core.errors import ApiError, ConfigurationError, MalformedAnswer, OutcomeUnknown, TogglError
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.operators.writing import TogglWrite
+from airflow_provider_toggl.operators.write_operator import TogglWriteBase
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _WHAT_TO_DO = (
-    "Look in Toggl whether it was. Where it was not, start a new run of the DAG; where sending it twice does no harm, "
-    "set idempotent=True."
+    "Check in Toggl whether it was carried out. If not, start a new DAG run. If sending it twice does no harm, set "
+    "idempotent=True."
 )
-#: Fields of Toggl's answers that let in who knows them.
+#: Fields of Toggl's responses that give access to an account or workspace.
 SECRETS = frozenset({"api_token", "secret", "intercom_hash", "ical_url", "invite_url", "invitation_code"})
 
 
@@ -40,37 +40,38 @@ def _parse_endpoint(name: str, value: Any) -> str:
     path = parse_text(name, value) or ""
     if not path.startswith("/") or path.startswith("//") or any(mark in path for mark in "?#\\"):
         raise ConfigurationError(
-            f"{name} must be a path of Toggl's API that begins with one slash, as /api/v9/me does, without a "
-            "host, a query or a fragment: the host is the connection's, the query goes into query."
+            f"{name} must be a path of Toggl's API that starts with one slash, such as /api/v9/me, without a host, a "
+            "query or a fragment. The host is the connection's, and parameters go into query."
         )
     return path
 
 
 class RequestInDoubt(OutcomeUnknown, AirflowFailException):
-    """A request was sent, and what came of it is not known; Airflow does not try the task again by itself."""
+    """A request was sent and its outcome is unknown. Airflow does not retry the task automatically."""
 
 
-class TogglRequestOperator(TogglWrite):
-    """Ask Toggl for anything: paced, charged to the quota, which it waits for without a worker slot.
+class TogglRequestOperator(TogglWriteBase):
+    """Send a request to Toggl. It is paced and charged to the quota, which the task awaits without a worker slot.
 
-    Reads, and requests that are said to be idempotent, are tried again by themselves. Any other whose outcome is not
-    known is not: the task fails with ``OutcomeUnknown``, and its next try does too instead of sending it again.
+    Reads, and requests that are declared idempotent, are retried automatically. If the outcome of any other request is
+    unknown, the task fails with ``OutcomeUnknown``, and so does its next try, instead of sending it again.
 
     :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``. (templated)
-    :param endpoint: the path below the base URL, without a query. ``{workspace_id}`` in it is the workspace,
-        ``{organization_id}`` its organization: ``/api/v9/workspaces/{workspace_id}/tags``. (templated)
-    :param query: parameters of the URL; ``params`` is Airflow's own word. (templated)
+    :param endpoint: the path below the base URL, without a query. ``{workspace_id}`` is replaced by the workspace and
+        ``{organization_id}`` by its organization: ``/api/v9/workspaces/{workspace_id}/tags``. (templated)
+    :param query: parameters of the URL, because Airflow reserves the name ``params``. (templated)
     :param json: the body. (templated)
-    :param idempotent: whether it may be sent again when its outcome is not known. None: reads may, writes may not.
+    :param idempotent: whether it may be sent again when its outcome is unknown. None: reads may, writes may not.
         (templated)
-    :param response_check: given the answer, and of the context what it has parameters for; False fails the task.
-    :param response_filter: likewise; what it returns is the result. By default the decoded JSON without tokens and
-        secrets, or the text where it is none. The answer has ``json()``, ``text``, ``status`` and ``headers``
-        (lower-case names).
+    :param response_check: a function of the response, and of those values of the context that it has parameters for.
+        If it returns False, the task fails.
+    :param response_filter: a function with the same parameters that returns the result. By default the result is the
+        decoded JSON without tokens and secrets, or the text of a response that is not JSON. The response has
+        ``json()``, ``text``, ``status`` and ``headers`` (lower-case names).
     """
 
     template_fields: Sequence[str] = (
-        *TogglWrite.template_fields,
+        *TogglWriteBase.template_fields,
         "endpoint",
         "method",
         "query",
@@ -78,7 +79,7 @@ class TogglRequestOperator(TogglWrite):
         "idempotent",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **TogglWrite.argument_parsers,
+        **TogglWriteBase.argument_parsers,
         "endpoint": _parse_endpoint,
         "method": required(parse_method),
         "query": parse_query,
@@ -89,7 +90,7 @@ class TogglRequestOperator(TogglWrite):
     }
     template_fields_renderers = {"query": "json", "json": "json"}  # noqa: RUF012 - Airflow's own way to say it
 
-    #: What the response callables may ask for.
+    #: Values that the response functions may use.
     run_context: Context
 
     def __init__(
@@ -115,55 +116,55 @@ class TogglRequestOperator(TogglWrite):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> Any:
-        """Ask; return what the response filter makes of the answer."""
+        """Send the request; return the result of the response filter."""
         method = self.method
         hook = TogglHook(self.toggl_conn_id)
         path = self._path(hook)
         repeats = may_repeat(method, path, self.idempotent)
-        # Before anything is noted: a connection that is wrong sends nothing.
+        # A wrong connection fails before the request is recorded as sent.
         hook.get_conn()
         request = f"{method} {path}"
         if not repeats:
-            self._note_sending(progress, request)
+            self._record_sending(progress, request)
         try:
-            answer = hook.request(method, path, params=self.query, payload=self.json, idempotent=self.idempotent)
+            response = hook.request(method, path, params=self.query, payload=self.json, idempotent=self.idempotent)
         except (ApiError, ConfigurationError) as error:
             if not repeats:
-                self._note_failure(progress, error)
+                self._record_failure(progress, error)
             raise
-        result = self._result(answer)
+        result = self._result(response)
         if not repeats:
-            # Kept, for nobody is told whether Airflow could take the result.
-            self.keep(progress, {"sent": request, "answered": answer.status, "max_tries": self.max_tries})
+            # The record stays, because Airflow may fail to store the result.
+            self.record_sent(progress, {"sent": request, "answered": response.status, "max_tries": self.max_tries})
         return result
 
-    def _note_sending(self, progress: dict[str, Any], request: str) -> None:
-        noted = self.recall(progress)
-        is_answered = "answered" in noted
-        # Who clears a task that has ended lets Airflow make more tries, and wants it done again.
-        if noted.get("sent") and not (is_answered and noted.get("max_tries") != self.max_tries):
+    def _record_sending(self, progress: dict[str, Any], request: str) -> None:
+        sent = self.find_sent(progress)
+        is_answered = "answered" in sent
+        # Somebody who clears a task that has ended allows more tries, and wants the request to be sent again.
+        if sent.get("sent") and not (is_answered and sent.get("max_tries") != self.max_tries):
             if is_answered:
-                became = f"it was answered {noted['answered']}, and what the task made of that did not reach Airflow"
+                outcome = f"it was answered {sent['answered']}, but the result of the task did not reach Airflow"
             else:
-                became = "the try did not get as far as its end. What came of the request is not known"
+                outcome = "the try was interrupted, and the outcome of the request is unknown"
             raise RequestInDoubt(
-                f"An earlier try of this task sent {noted['sent']}: {became}, so it was not sent again. {_WHAT_TO_DO}"
+                f"An earlier try of this task sent {sent['sent']}: {outcome}. It was not sent again. {_WHAT_TO_DO}"
             )
-        self.keep(progress, {"sent": request})
+        self.record_sent(progress, {"sent": request})
 
-    def _note_failure(self, progress: dict[str, Any], error: TogglError) -> None:
-        """Note that nothing came of the request.
+    def _record_failure(self, progress: dict[str, Any], error: TogglError) -> None:
+        """Record that the request was not carried out.
 
-        :raises RequestInDoubt: that is not known.
+        :raises RequestInDoubt: the outcome is unknown.
         """
-        if isinstance(error, ApiError) and leaves_doubt(error):
+        if isinstance(error, ApiError) and is_outcome_unknown(error):
             raise RequestInDoubt(
-                f"{error} Whether Toggl carried it out is not known, so it was not sent again, and the task is not "
-                f"tried again by itself. {_WHAT_TO_DO}",
+                f"{error} Whether Toggl carried it out is unknown, so it was not sent again, and the task is not "
+                f"retried automatically. {_WHAT_TO_DO}",
                 status=error.status,
                 text=error.text,
             ) from error
-        self.keep(progress, None)
+        self.record_sent(progress, None)
 
     def _path(self, hook: TogglHook) -> str:
         path = self.endpoint
@@ -174,37 +175,37 @@ class TogglRequestOperator(TogglWrite):
                 path = path.replace("{organization_id}", str(hook.get_conn().organization_of(workspace)))
         return path
 
-    def _result(self, answer: Answer) -> Any:
-        if self.response_check is not None and not self._call(self.response_check, answer):
+    def _result(self, response: TogglResponse) -> Any:
+        if self.response_check is not None and not self._call(self.response_check, response):
             raise MalformedAnswer(
-                f"{answer.method} {answer.path} was answered {answer.status}, and response_check did not accept the "
-                "answer.",
-                status=answer.status,
+                f"{response.method} {response.path} was answered {response.status}, and response_check rejected the "
+                "response.",
+                status=response.status,
             )
         if self.response_filter is not None:
-            return self._call(self.response_filter, answer)
+            return self._call(self.response_filter, response)
         try:
-            return _without_secrets(answer.json())
+            return _without_secrets(response.json())
         except MalformedAnswer:
-            return answer.text
+            return response.text
 
-    def _call(self, function: Callable[..., Any], answer: Answer) -> Any:
-        return function(answer, **wanted_of(function, self.run_context))
+    def _call(self, function: Callable[..., Any], response: TogglResponse) -> Any:
+        return function(response, **select_context(function, self.run_context))
 
 
 def _without_secrets(value: Any) -> Any:
-    """Return a decoded answer as XCom may have it: Toggl tells a token's owner the token."""
+    """Return a decoded response for XCom: without secrets, such as the token that Toggl returns to its owner."""
     if isinstance(value, dict):
         return {name: "***" if name in SECRETS and inner else _without_secrets(inner) for name, inner in value.items()}
     return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
-def wanted_of(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a function that is given an answer has further parameters for, of the context."""
+def select_context(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the context that a function of a response has parameters for."""
     try:
         _, *more = inspect.signature(function).parameters.values()
     except ValueError:
-        # Of some builtin functions nothing is known.
+        # Some builtin functions have no signature.
         return {}
     if any(one.kind is one.VAR_KEYWORD for one in more):
         return dict(context)

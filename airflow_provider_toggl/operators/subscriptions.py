@@ -1,4 +1,4 @@
-"""Webhook subscriptions from a DAG: declared, looked at, checked, and caught up with."""
+"""Operators that declare, list, check and delete webhook subscriptions, and replay missed events."""
 
 from __future__ import annotations
 
@@ -7,49 +7,59 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.arguments import Parser, is_nothing, parse_flag, parse_id, parse_text, required
-from airflow_provider_toggl.core.client.resources.ensure_subscription import Ensured, ensure, ensure_validated, switch
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found, Wanted, parse_filters
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.arguments import Parser, is_blank, parse_flag, parse_id, parse_text, required
+from airflow_provider_toggl.core.client.resources.ensure_subscription import (
+    EnsureResult,
+    ensure_subscription,
+    ensure_validated,
+    set_enabled,
+)
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    Subscription,
+    SubscriptionFilter,
+    SubscriptionSpec,
+    parse_filters,
+)
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
+from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.notes import note_declaration
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
-    get_callback_url,
-    get_webhook_secret,
     open_webhooks,
 )
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
-from airflow_provider_toggl.operators.replay import Replay, replay_log
+from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
 
 _COLOR = "#f5e1f0"
 
 
-def _parse_filters(_: str, value: Any) -> tuple[Filter, ...]:
+def _parse_filters(_: str, value: Any) -> tuple[SubscriptionFilter, ...]:
     return parse_filters(value, entities=ENTITIES, actions=ACTIONS)
 
 
 class TogglEnsureSubscriptionOperator(QuotaDeferral):
-    """See to it that a webhook subscription is as declared: create, replace, enable, validate it, or do nothing.
+    """Make a webhook subscription match its declaration: create, replace, enable or validate it, or do nothing.
 
-    One request when nothing is to do. One of the same description is taken for it; without that, one that delivers to
-    the same callback and lets the same events through, more or fewer. The plan's limits are checked before anything is
-    asked. Deliveries are signed with ``webhook_secret`` of the connection, and nothing else has it.
+    This takes one request if nothing has to change. The subscription is found by its description, or else by the same
+    callback and overlapping filters. The plan's limits are checked before anything is changed. Toggl signs deliveries
+    with ``webhook_secret`` of the connection.
 
     :param description: name of the subscription, unique in the workspace. (templated)
     :param filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``. (templated)
-    :param callback_url: where Toggl delivers to; by default the connection's ``webhook_callback_url``. Without a path
-        it gets the receiver's. (templated)
+    :param callback_url: the URL that Toggl delivers to; by default the connection's ``webhook_callback_url``. A URL
+        without a path gets the receiver's path. (templated)
     :param enabled: False keeps the subscription and stops its deliveries. (templated)
     :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; the connection's by default. (templated)
-    :param validate: see to it that it is validated; Toggl delivers nothing to one that is not. (templated)
-    :param rotate_secret: send the connection's secret also where Toggl does not show which one it has; for one run
-        after the secret was changed. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    :param workspace_id: the workspace; by default the connection's. (templated)
+    :param validate: validate the subscription. Toggl delivers nothing before that. (templated)
+    :param rotate_secret: send the connection's secret even if Toggl does not show which one it has; for one run after
+        the secret was changed. (templated)
+    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
     template_fields: Sequence[str] = (
@@ -98,38 +108,38 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Compare and do the least; return what was done and what the subscription is now."""
-        wanted = self._wanted()
+        """Make the subscription match; return what was done and the subscription as it is now."""
+        spec = self._build_spec()
         note_declaration(
             self.toggl_conn_id,
             {
-                "description": wanted.description,
-                "filters": [str(one) for one in wanted.filters],
-                "enabled": wanted.enabled,
+                "description": spec.description,
+                "filters": [str(one) for one in spec.filters],
+                "enabled": spec.enabled,
             },
         )
         webhooks = open_webhooks(self.toggl_conn_id, self.workspace_id)
-        ensured = ensure(
+        result = ensure_subscription(
             webhooks,
-            wanted,
+            spec,
             rotate_secret=self.rotate_secret,
             validate=self.validate,
             find_code=lambda number: find_validation_code(self.toggl_conn_id, number),
         )
-        told = {"subscription_id": ensured.subscription.subscription_id, "action": ensured.plan.action}
-        with fields(connection=self.toggl_conn_id, requests=webhooks.session.spent, **told):
-            self._tell(ensured)
-        metrics.ENSURED.add(connection=self.toggl_conn_id, action=ensured.plan.action)
+        outcome = {"subscription_id": result.subscription.subscription_id, "action": result.changes.action}
+        with fields(connection=self.toggl_conn_id, requests=webhooks.session.spent, **outcome):
+            self._log_result(result)
+        metrics.ENSURED.add(connection=self.toggl_conn_id, action=result.changes.action)
         return {
-            "action": ensured.plan.action,
-            "adopted": ensured.plan.adopts,
-            "differences": list(ensured.plan.differences),
+            "action": result.changes.action,
+            "adopted": result.changes.adopts,
+            "differences": list(result.changes.differences),
             "requests": webhooks.session.spent,
-            **ensured.subscription.as_dict(),
+            **result.subscription.as_dict(),
         }
 
-    def _wanted(self) -> Wanted:
-        return Wanted(
+    def _build_spec(self) -> SubscriptionSpec:
+        return SubscriptionSpec(
             description=self.description,
             filters=self.filters,
             callback_url=get_callback_url(self.toggl_conn_id, self.callback_url),
@@ -137,26 +147,26 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
             enabled=self.enabled,
         )
 
-    def _tell(self, ensured: Ensured) -> None:
-        one = ensured.subscription
+    def _log_result(self, result: EnsureResult) -> None:
+        one = result.subscription
         self.log.info(
             "Subscription %d (%r): %s; %s, %s.",
             one.subscription_id,
             one.description,
-            "nothing was to do" if ensured.plan.action == "nothing" else ensured.plan.action,
+            "no change" if result.changes.action == "nothing" else result.changes.action,
             "enabled" if one.enabled else "disabled",
             "validated" if one.validated else "not validated",
         )
 
 
 class _OneSubscriptionOperator(QuotaDeferral):
-    """Of one subscription that is there.
+    """Base of the operators on one existing subscription.
 
-    :param description: its name; costs one request more than its id. (templated)
-    :param subscription_id: Toggl's id of it, instead of the description. (templated)
+    :param description: its name, which costs one request more than its ID. (templated)
+    :param subscription_id: its ID in Toggl, instead of the description. (templated)
     :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; the connection's by default. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    :param workspace_id: the workspace; by default the connection's. (templated)
+    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
     template_fields: Sequence[str] = ("description", "subscription_id", "toggl_conn_id", "workspace_id")
@@ -185,44 +195,44 @@ class _OneSubscriptionOperator(QuotaDeferral):
         self.check_arguments()
 
     def check_together(self) -> None:
-        """Check that it is said which subscription."""
-        if is_nothing(self.subscription_id) and is_nothing(self.description):
-            raise ConfigurationError("Which subscription? Give its description or its subscription_id.")
+        """Check that a description or an ID is given."""
+        if is_blank(self.subscription_id) and is_blank(self.description):
+            raise ConfigurationError("The subscription is not given: set description or subscription_id.")
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Do it, and return what came of it."""
+        """Do the work and return the result."""
         raise NotImplementedError
 
-    def _webhooks(self) -> Webhooks:
+    def _webhooks(self) -> WebhooksClient:
         return open_webhooks(self.toggl_conn_id, self.workspace_id)
 
-    def _get_id(self, webhooks: Webhooks) -> int:
-        """Return the id of the subscription.
+    def _get_id(self, webhooks: WebhooksClient) -> int:
+        """Return the ID of the subscription.
 
-        :raises NotFound: there is none of that description.
+        :raises NotFound: none has the description.
         """
         number: int | None = self.subscription_id
         return self._get(webhooks).subscription_id if number is None else number
 
-    def _get(self, webhooks: Webhooks) -> Found:
+    def _get(self, webhooks: WebhooksClient) -> Subscription:
         self.check_together()
         number: int | None = self.subscription_id
-        there = webhooks.subscriptions()
-        for one in there:
+        existing = webhooks.subscriptions()
+        for one in existing:
             if one.subscription_id == number if number is not None else one.description == self.description:
                 return one
-        listed = ", ".join(f"{one.subscription_id} ({one.description!r})" for one in there)
+        listed = ", ".join(f"{one.subscription_id} ({one.description!r})" for one in existing)
         raise NotFound(
-            f"There is no subscription {number or repr(self.description)} in the workspace. There are: "
+            f"There is no subscription {number or repr(self.description)} in the workspace. It has: "
             f"{listed or 'none'}.",
             status=404,
         )
 
 
 class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
-    """Enable or disable a webhook subscription; Toggl posts a PING to the callback of one that is enabled.
+    """Enable or disable a webhook subscription. When it is enabled, Toggl sends a PING to the callback.
 
-    :param enabled: which of both. (templated)
+    :param enabled: True to enable it, False to disable it. (templated)
     """
 
     template_fields: Sequence[str] = (*_OneSubscriptionOperator.template_fields, "enabled")
@@ -237,26 +247,26 @@ class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Do it; return what the subscription is now."""
+        """Enable or disable the subscription; return it as it is after that."""
         webhooks = self._webhooks()
-        return switch(webhooks, self._get_id(webhooks), self.enabled).as_dict()
+        return set_enabled(webhooks, self._get_id(webhooks), self.enabled).as_dict()
 
 
 class TogglPingSubscriptionOperator(_OneSubscriptionOperator):
-    """Let Toggl post a PING to a subscription's callback, which shows that it can be reached."""
+    """Have Toggl send a PING to a subscription's callback, to test that it can be reached."""
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Ping; return what Toggl says of it."""
+        """Send the PING; return the status that Toggl reports."""
         webhooks = self._webhooks()
         number = self._get_id(webhooks)
         return {"subscription_id": number, "status": webhooks.ping(number)}
 
 
 class TogglValidateSubscriptionOperator(_OneSubscriptionOperator):
-    """Validate a webhook subscription, without which Toggl delivers nothing to it.
+    """Validate a webhook subscription. Toggl delivers nothing before that.
 
-    :param validation_code: of a PING, where the receiver is not this package's; by default the code that the receiver
-        has kept, else a new PING brings one. (templated)
+    :param validation_code: code of a PING, for a receiver other than this package's. By default the code that the
+        receiver has stored, or that of a new PING. (templated)
     """
 
     template_fields: Sequence[str] = (*_OneSubscriptionOperator.template_fields, "validation_code")
@@ -271,26 +281,26 @@ class TogglValidateSubscriptionOperator(_OneSubscriptionOperator):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Validate it; return what the subscription is now."""
+        """Validate the subscription; return it as it is after that."""
         webhooks = self._webhooks()
         one = self._get(webhooks)
         if one.validated:
             return one.as_dict()
-        given = self.validation_code
+        code = self.validation_code
         validated = ensure_validated(
             webhooks,
             one,
             fresh=False,
-            find_code=lambda number: given or find_validation_code(self.toggl_conn_id, number),
+            find_code=lambda number: code or find_validation_code(self.toggl_conn_id, number),
         )
         return validated.as_dict()
 
 
 class TogglDeleteSubscriptionOperator(_OneSubscriptionOperator):
-    """Delete a webhook subscription; one that is not there is as good."""
+    """Delete a webhook subscription. The task succeeds if there is none."""
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Delete it; return whether it was there."""
+        """Delete the subscription; return whether it existed."""
         webhooks = self._webhooks()
         try:
             number: int | None = self._get_id(webhooks)
@@ -304,8 +314,8 @@ class TogglListSubscriptionsOperator(QuotaDeferral):
     """List the webhook subscriptions of a workspace that the token can see.
 
     :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; the connection's by default. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    :param workspace_id: the workspace; by default the connection's. (templated)
+    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
     template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
@@ -324,23 +334,23 @@ class TogglListSubscriptionsOperator(QuotaDeferral):
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return them, without their secrets."""
+        """Return the subscriptions without their secrets."""
         return [one.as_dict() for one in open_webhooks(self.toggl_conn_id, self.workspace_id).subscriptions()]
 
 
 class TogglReplayEventsOperator(_OneSubscriptionOperator):
-    """Fetch what Toggl attempted to deliver in the last week and append what the event store lacks.
+    """Append events of the last week that Toggl tried to deliver and that the event store does not have.
 
-    Toggl may no longer serve that log; then the task says so and succeeds, and the incremental pull
-    (:class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator`) finds what was missed.
+    If Toggl does not have that log, the task logs a warning and succeeds. The incremental pull
+    (:class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator`) then finds what was missed.
     """
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Fetch and append; return the counts."""
-        from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - who only parses a DAG opens none
+        """Read and append the events; return the counts."""
+        from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - parsing a DAG opens no store
 
         webhooks = self._webhooks()
-        state = Replay(**progress.get("state", {}))
+        state = ReplayProgress(**progress.get("state", {}))
         number = progress.get("subscription_id") or self._get_id(webhooks)
         try:
             with open_event_store(self.toggl_conn_id) as store:
@@ -349,14 +359,13 @@ class TogglReplayEventsOperator(_OneSubscriptionOperator):
             progress.update({"subscription_id": number, "state": asdict(state)})
         if not state.served:
             self.log.warning(
-                "Toggl does not serve the log of events here. The incremental pull (TogglToSqlOperator) finds what was "
+                "Toggl does not have the log of events. The incremental pull (TogglToSqlOperator) finds what was "
                 "created and changed meanwhile; of several changes to one entry it sees the last."
             )
         elif not state.is_complete:
             self.log.warning(
-                "%d different events came of %d that the log had: it moved while it was read. Run this again; what is "
-                "stored is not stored twice.",
+                "Only %s of %s were read, because the log changed meanwhile. Run this again; no event is stored twice.",
                 state.distinct,
-                state.total,
+                plural(state.total or 0, "event"),
             )
         return {"subscription_id": number, **state.as_dict()}

@@ -8,24 +8,23 @@ from datetime import datetime, timezone
 from functools import partial
 
 from airflow_provider_toggl.core.arguments import parse_whole, required
-from airflow_provider_toggl.core.client.resources.ensure_subscription import ensure, switch
-from airflow_provider_toggl.core.client.resources.subscriptions import Wanted, parse_filters
+from airflow_provider_toggl.core.client.resources.ensure_subscription import ensure_subscription, set_enabled
+from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionSpec, parse_filters
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
 from airflow_provider_toggl.core.events.message import ENTITIES
 from airflow_provider_toggl.core.operate.health.state import Health
 from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
 from airflow_provider_toggl.hooks.notes import allow_mass_absence, forget_warehouse
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
-    get_callback_url,
-    get_webhook_secret,
     open_webhooks,
 )
-from airflow_provider_toggl.hooks.toggl import SOON
-from airflow_provider_toggl.operators.replay import Replay, replay_log
+from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY
+from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
 
 
 @dataclass(frozen=True)
@@ -117,25 +116,25 @@ def _choose_noted_warehouse(health: Health) -> Sequence[Field]:
 
 
 def _look(order: Order) -> str:
-    count = len(open_webhooks(order.conn_id, retry=SOON).subscriptions())
+    count = len(open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY).subscriptions())
     return f"Toggl has {plural(count, 'subscription')}."
 
 
 def _ping(order: Order) -> str:
     number = order.number("subscription")
-    status = open_webhooks(order.conn_id, retry=SOON).ping(number)
+    status = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY).ping(number)
     return f"Toggl posted a PING for subscription {number} and says: {status}."
 
 
 def _enable(order: Order) -> str:
     number = order.number("subscription")
-    webhooks = open_webhooks(order.conn_id, retry=SOON)
-    switch(webhooks, number, True)
+    webhooks = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY)
+    set_enabled(webhooks, number, True)
     return f"Subscription {number} is enabled."
 
 
 def _ensure(order: Order) -> str:
-    wanted = Wanted(
+    wanted = SubscriptionSpec(
         description=order.values.get("description", "").strip(),
         filters=parse_filters(order.values.get("filters", ""), entities=ENTITIES, actions=WORDS),
         callback_url=get_callback_url(order.conn_id),
@@ -144,17 +143,21 @@ def _ensure(order: Order) -> str:
     )
     if not wanted.description:
         raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
-    webhooks = open_webhooks(order.conn_id, retry=SOON)
-    ensured = ensure(webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number))
+    webhooks = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY)
+    ensured = ensure_subscription(
+        webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number)
+    )
     done = (
-        "was as declared already" if ensured.plan.action == "nothing" else f"is as declared now ({ensured.plan.action})"
+        "was as declared already"
+        if ensured.changes.action == "nothing"
+        else f"is as declared now ({ensured.changes.action})"
     )
     return f"Subscription {ensured.subscription.subscription_id} {done}."
 
 
 def _replay_log(order: Order) -> str:
-    number, state = order.number("subscription"), Replay()
-    webhooks = open_webhooks(order.conn_id, retry=SOON)
+    number, state = order.number("subscription"), ReplayProgress()
+    webhooks = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY)
     with open_event_store(order.conn_id) as store:
         replay_log(webhooks, store, number, conn_id=order.conn_id, state=state)
     if not state.served:

@@ -190,7 +190,7 @@ class TogglReconcileOperator(RunDeferral):
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()
         return ReconcileRequest(
             workspace_id=hook.get_workspace_id(self.workspace_id),
-            **self.attempt_of(progress),
+            **self.build_attempt_arguments(progress),
             since=self.since,
             until=self.until,
             overlap=timedelta(seconds=self.overlap),

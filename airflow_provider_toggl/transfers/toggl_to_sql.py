@@ -201,7 +201,7 @@ class TogglToSqlOperator(RunDeferral):
         return PullRequest(
             stream=self.stream,
             workspace_id=hook.get_workspace_id(self.workspace_id),
-            **self.attempt_of(progress),
+            **self.build_attempt_arguments(progress),
             since=self.since,
             until=self.until,
             incremental=self.incremental,

@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseEventTrigger, TaskSuccessEvent, TriggerEve
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.arguments import (
     Parser,
-    is_nothing,
+    is_blank,
     parse_conn_id,
     parse_flag,
     parse_moment,
@@ -152,7 +152,7 @@ class TogglEventTrigger(BaseEventTrigger):
         super().render_template_fields(context, jinja_env)
         if isinstance(self.event_filter, Mapping):
             for name, value in self.event_filter.items():
-                if is_nothing(value):
+                if is_blank(value):
                     raise ConfigurationError(
                         f"{name} of the filter is {value!r}, which is what its template came to: without it every "
                         "event would count."

@@ -103,6 +103,6 @@ def test_a_quota_that_is_used_up_is_still_told(toggl, waiting: WaitingTask, caps
     capsys.readouterr()
     assert call() == 0
     said = capsys.readouterr()
-    assert "The hourly quota of Toggl for user is used up. What follows is what was last known" in said.err
+    assert "The hourly quota of Toggl for user is used up. These numbers are the last ones known" in said.err
     assert "organization:" in said.out
     assert waiting.task in said.out

@@ -10,7 +10,7 @@ from support.fixtures import connections, sandbox
 from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.cli.subscriptions import add_arguments, run
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted
+from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter, SubscriptionSpec
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
@@ -30,8 +30,10 @@ def callback(sandbox: RunningSandbox, connections: Connections) -> Iterator[Call
     """A callback with one subscription."""
     connections.toggl(sandbox)
     with open_callback() as running:
-        filters = (Filter("time_entry", "*"), Filter("project", "created"))
-        open_webhooks("toggl_default").create(Wanted("airflow", filters, running.url + "?key=k-19a2", WEBHOOK_SECRET))
+        filters = (SubscriptionFilter("time_entry", "*"), SubscriptionFilter("project", "created"))
+        open_webhooks("toggl_default").create(
+            SubscriptionSpec("airflow", filters, running.url + "?key=k-19a2", WEBHOOK_SECRET)
+        )
         yield running
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.json_text import beginning_of, read_json, replace_surrogates, split_list
+from airflow_provider_toggl.core.json_text import read_json, replace_surrogates, show_beginning, split_list
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -34,9 +34,7 @@ def test_each_element_of_a_list_is_split_off_as_its_own_text(values: list[Any]) 
     ],
     ids=["not a number", "half a character", "nested without end", "out of range", "empty"],
 )
-def test_an_element_that_is_not_json_does_not_hide_where_the_others_begin(
-    element: bytes, texts: list[bytes] | None
-) -> None:
+def test_elements_around_one_that_is_not_json_are_split(element: bytes, texts: list[bytes] | None) -> None:
     assert split_list(b" [" + element + b"] ") == ([element] if texts is None else texts)
     assert split_list(b"[true, " + (element or b"1") + b", false]")[-1] == b"false"
 
@@ -44,13 +42,13 @@ def test_an_element_that_is_not_json_does_not_hide_where_the_others_begin(
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"<html>", b"[", b"[1", b"[1]]", b"[1] x", b"[1,]", b"[,1]", b'[{"a": NaN}', b"[NaN,,1]"]
 )
-def test_what_is_no_whole_list_is_refused(body: bytes) -> None:
+def test_an_incomplete_list_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="it is"):
         split_list(body)
 
 
 @given(st.binary())
-def test_no_bytes_make_another_error(body: bytes) -> None:
+def test_any_bytes_raise_at_most_a_value_error(body: bytes) -> None:
     with suppress(ValueError):
         read_json(body)
     with suppress(ValueError):
@@ -68,19 +66,19 @@ def test_no_bytes_make_another_error(body: bytes) -> None:
         (b'"a\x01"', "a\x01"),
     ],
 )
-def test_what_no_text_can_hold_is_replaced(text: bytes, value: str) -> None:
+def test_lone_surrogates_are_replaced(text: bytes, value: str) -> None:
     assert replace_surrogates(read_json(text)) == value
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"Infinity", b"-1e999", b"1" + b"0" * 5000])
-def test_numbers_that_nothing_can_hold_are_not_finite(text: bytes) -> None:
+def test_numbers_that_exceed_a_double_are_not_finite(text: bytes) -> None:
     assert not math.isfinite(read_json(text))
 
 
-def test_what_is_nested_without_end_is_refused() -> None:
+def test_deep_nesting_is_refused() -> None:
     with pytest.raises(ValueError, match="nested too deep"):
         read_json(b"[" * 200_000 + b"]" * 200_000)
 
 
 def test_the_beginning_of_a_body_is_short_and_printable() -> None:
-    assert len(beginning_of(b"\xff\n" * 1000)) < 200
+    assert len(show_beginning(b"\xff\n" * 1000)) < 200

@@ -21,11 +21,11 @@ def test_a_path_is_below_the_base_url_and_needs_nothing_but_workspace_and_organi
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda stream: stream.name)
-def test_what_is_paged_says_how_many_rows_a_page_has(stream: Stream) -> None:
+def test_paged_streams_have_a_page_size(stream: Stream) -> None:
     assert (stream.per_page > 0) == (stream.listing in ("paged", "since"))
 
 
-def test_a_stream_that_there_is_not_is_refused_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_stream_lists_the_streams() -> None:
     with pytest.raises(ConfigurationError, match=r"no stream 'entries'.*time_entries.*groups"):
         get_stream("entries")
     assert get_stream("tags") is STREAMS["tags"]

@@ -13,7 +13,7 @@ import pytest
 from support.disks import small_disk
 from support.doctor_setup import DoctorReport, DoctorSetup, HostedReceiver, triggerer_job
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter
+from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME
@@ -83,7 +83,7 @@ def test_lost_admin_rights(clinic: DoctorSetup, subscribed: int, examine: Examin
 def test_a_plan_s_limit(clinic: DoctorSetup, examine: Examine) -> None:
     clinic.sandbox.set(plan="premium")
     words = ("created", "updated", "deleted")
-    clinic.subscribe((*(Filter("time_entry", word) for word in words), Filter("tag", "*")))
+    clinic.subscribe((*(SubscriptionFilter("time_entry", word) for word in words), SubscriptionFilter("tag", "*")))
     assert examine().code == 0
     clinic.sandbox.set(plan="free")
     assert_fault(examine(), "plan_limit", "4 filters", "allows 3")

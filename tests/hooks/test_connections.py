@@ -16,12 +16,13 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
     find_connection,
+    get_callback_url,
     get_connection,
     get_toggl_connection,
+    get_webhook_secret,
     split_host,
 )
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.subscriptions import get_webhook_secret
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import open_warehouse, read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -46,7 +47,7 @@ def mariadb() -> Iterator[MariadbServer]:
 # -- looking up --------------------------------------------------------------------------------------------------------
 
 
-def test_a_connection_that_is_missing_is_a_wrong_configuration_and_airflow_s_own_error() -> None:
+def test_a_missing_connection_raises_a_configuration_error_and_airflow_s_own() -> None:
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     with pytest.raises(ConfigurationError, match=r"There is no connection 'nowhere' \(toggl_conn_id\)") as caught:
@@ -59,14 +60,16 @@ def test_a_connection_that_is_missing_is_a_wrong_configuration_and_airflow_s_own
 @pytest.mark.parametrize(
     "value", ["{nope", '{"conn_type": "toggl", "port": "abc"}', "toggl://:secret-of-mine@host:abc/"]
 )
-def test_a_connection_that_cannot_be_read_says_how_to_write_it(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_the_error_for_an_unreadable_connection_says_how_to_write_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_BROKEN", value)
     with pytest.raises(ConfigurationError, match=r"AIRFLOW_CONN_BROKEN must be a URI or a JSON object") as caught:
         get_toggl_connection("broken")
     assert "secret-of-mine" not in str(caught.value)
 
 
-def test_fields_have_no_whitespace_around_them(connections: Connections) -> None:
+def test_fields_are_stripped(connections: Connections) -> None:
     fields = {"host": " db\n", "login": "\tme ", "schema": " d\r\n", "password": "secret of mine \r\n", "port": 0}
     connections.set("c", conn_type="postgres", **fields)
     connection = get_connection(" c ", parameter="x")
@@ -115,7 +118,7 @@ def filled(value: Any, sandbox: RunningSandbox) -> Any:
 
 
 @pytest.mark.parametrize("case", WORKING_TOGGL)
-def test_a_toggl_connection_works_as_it_is_written(
+def test_a_toggl_connection_may_be_written_in_several_ways(
     sandbox: RunningSandbox, connections: Connections, case: str
 ) -> None:
     connections.set("toggl_default", **toggl_fields(sandbox, **filled(WORKING_TOGGL[case], sandbox)))
@@ -137,8 +140,8 @@ def test_a_toggl_connection_as_airflow_writes_it_as_a_uri_works(
 
 
 BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
-    "token_with_a_blank": ({"password": "abc def"}, "The password of connection 'toggl_default' has a blank"),
-    "token_of_other_letters": ({"password": "tökén"}, "The password of connection 'toggl_default' has a blank"),
+    "token_with_a_blank": ({"password": "abc def"}, "The password of connection 'toggl_default' contains a space"),
+    "token_of_other_letters": ({"password": "tökén"}, "The password of connection 'toggl_default' contains a space"),
     "token_of_blanks": ({"password": " \n"}, "no API token: put it into the password"),
     "token_of_toggl_2": ({"password": "toggl_sk_abc"}, "API token of Toggl 2.0"),
     "token_in_the_login": ({"login": "{token}", "password": ""}, "no API token: put it into the password"),
@@ -147,17 +150,17 @@ BAD_TOGGL: dict[str, tuple[dict[str, Any], str]] = {
     "two_ports": ({"port": "1"}, "The connection has two ports"),
     "port_out_of_range": ({"host": "http://127.0.0.1", "port": "70000"}, "The connection's port is 70000"),
     "schema": ({"schema": "toggl"}, "The connection's schema is 'toggl'"),
-    "extra": ({"extra": "[1]"}, "The extra of connection 'toggl_default' is no JSON object"),
+    "extra": ({"extra": "[1]"}, "The extra of connection 'toggl_default' is not a JSON object"),
     "workspace": ({"extra": {"workspace_id": "seven"}}, "workspace_id is 'seven'"),
     "callback": ({"extra": {"webhook_callback_url": "example.org"}}, "The callback must be a web address"),
     "event_store": ({"extra": {"event_store_conn_id": "nowhere"}}, "There is no connection 'nowhere'"),
-    "nul": ({"login": "a\0b"}, "A field of connection 'toggl_default' has a NUL character"),
+    "nul": ({"login": "a\0b"}, "A field of connection 'toggl_default' contains a NUL character"),
     "flag": ({"extra": {"allow_plain_http": "perhaps"}}, "allow_plain_http is 'perhaps'; it must be true or false"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_TOGGL)
-def test_the_test_of_a_toggl_connection_names_the_wrong_field(
+def test_the_connection_test_names_the_wrong_field(
     sandbox: RunningSandbox, connections: Connections, case: str
 ) -> None:
     fields, words = BAD_TOGGL[case]
@@ -170,7 +173,7 @@ def test_the_test_of_a_toggl_connection_names_the_wrong_field(
     assert sandbox.requests()["calls"] == []
 
 
-def test_a_token_without_its_line_end_is_in_no_log(sandbox: RunningSandbox, connections: Connections) -> None:
+def test_a_stripped_token_is_masked_in_logs(sandbox: RunningSandbox, connections: Connections) -> None:
     connections.set("toggl_default", **toggl_fields(sandbox, password=f"{sandbox.token}\n"))
     with all_logs() as lines:
         assert TogglHook().test_connection()[0]
@@ -245,7 +248,7 @@ def test_a_file_is_the_one_that_the_connection_names(
 
 @pytest.mark.parametrize("engine", FILE_ENGINES)
 @pytest.mark.parametrize("case", NO_FILES)
-def test_what_is_no_file_is_refused_by_its_field(
+def test_the_error_for_an_invalid_file_names_its_field(
     connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: str, case: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -259,7 +262,7 @@ def test_what_is_no_file_is_refused_by_its_field(
     assert set(tmp_path.iterdir()) - before <= {tmp_path / "state"}
 
 
-def test_a_password_makes_a_duckdb_connection_one_to_motherduck(connections: Connections) -> None:
+def test_a_duckdb_connection_with_a_password_is_one_to_motherduck(connections: Connections) -> None:
     connections.set("files", conn_type="duckdb", password="very-secret", schema="mine")
     with pytest.raises(ConfigurationError, match="one to MotherDuck") as caught:
         open_warehouse("files", schema="toggl")
@@ -267,27 +270,27 @@ def test_a_password_makes_a_duckdb_connection_one_to_motherduck(connections: Con
 
 
 @pytest.mark.parametrize("engine", FILE_ENGINES)
-def test_a_folder_that_is_not_there_is_made(connections: Connections, tmp_path: Path, engine: str) -> None:
+def test_a_missing_folder_is_created(connections: Connections, tmp_path: Path, engine: str) -> None:
     set_file(connections, engine, {"host": "{folder}/new/deep/w.{suffix}"}, tmp_path)
     open_file(engine)
     assert len(list((tmp_path / "new" / "deep").glob("w.*"))) >= 1
 
 
-def test_a_warehouse_s_file_is_no_event_store(connections: Connections, tmp_path: Path) -> None:
+def test_the_file_of_a_warehouse_is_refused_as_an_event_store(connections: Connections, tmp_path: Path) -> None:
     connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
     open_warehouse("files", schema="toggl").close()
     with pytest.raises(ConfigurationError, match="has the tables of a warehouse"):
         open_event_store(event_store_conn_id="files")
 
 
-def test_an_event_store_s_file_is_no_warehouse(connections: Connections, tmp_path: Path) -> None:
+def test_the_file_of_an_event_store_is_refused_as_a_warehouse(connections: Connections, tmp_path: Path) -> None:
     connections.set("files", conn_type="sqlite", host=str(tmp_path / "both.sqlite"))
     open_event_store(event_store_conn_id="files").close()
     with pytest.raises(ConfigurationError, match="has the tables of an event store"):
         open_warehouse("files", schema="toggl")
 
 
-def test_a_sqlite_file_with_odd_characters_in_its_name_is_that_file(connections: Connections, tmp_path: Path) -> None:
+def test_a_sqlite_file_may_have_special_characters_in_its_name(connections: Connections, tmp_path: Path) -> None:
     path = tmp_path / "a b%20 ä.sqlite"
     connections.set("files", conn_type="sqlite", host=str(path))
     open_warehouse("files", schema="toggl").close()
@@ -332,7 +335,7 @@ def test_a_host_is_read_with_its_port(connections: Connections, case: str) -> No
 
 @pytest.mark.parametrize("case", BAD_HOSTS)
 @pytest.mark.parametrize("engine", ["postgres", "mysql", "event_store"])
-def test_a_host_that_cannot_be_is_named(connections: Connections, case: str, engine: str) -> None:
+def test_an_invalid_host_is_refused(connections: Connections, case: str, engine: str) -> None:
     fields, words = BAD_HOSTS[case]
     connections.set("c", conn_type="postgres" if engine == "event_store" else engine, **fields)
     open_it: Any = open_event_store if engine == "event_store" else open_warehouse
@@ -355,7 +358,7 @@ def postgres_fields(server: PostgresServer, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("value", [["require"], {"a": "very-secret"}, "very-\0secret"])
-def test_a_parameter_of_libpq_is_a_text_or_a_number(connections: Connections, value: Any) -> None:
+def test_a_parameter_of_libpq_must_be_text_or_a_number(connections: Connections, value: Any) -> None:
     connections.set("c", conn_type="postgres", host="db", extra={"sslmode": value})
     with pytest.raises(ConfigurationError, match="'sslmode' in the extra of connection 'c'") as caught:
         open_warehouse("c", schema="toggl")
@@ -376,7 +379,7 @@ SETTING = "select current_setting('application_name') as app, current_setting('w
         {"host": "127.0.0.1:1,127.0.0.1:{port}", "port": None},
     ],
 )
-def test_a_postgres_connection_works_as_it_is_written(
+def test_a_postgres_connection_may_be_written_in_several_ways(
     connections: Connections, postgres: PostgresServer, fields: dict[str, Any]
 ) -> None:
     given = {
@@ -417,7 +420,7 @@ def test_every_parameter_of_libpq_in_the_extra_is_used(
 @pytest.mark.parametrize(
     "fields", [{"host": "127.0.0.1:{port}", "port": None}, {"login": "toggl\n", "password": "{password}\n"}]
 )
-def test_a_mysql_connection_works_as_it_is_written(
+def test_a_mysql_connection_may_be_written_in_several_ways(
     connections: Connections, mariadb: MariadbServer, fields: dict[str, Any]
 ) -> None:
     given = {
@@ -428,3 +431,22 @@ def test_a_mysql_connection_works_as_it_is_written(
     extra = {"client": "mysql-connector-python"}
     connections.set("my", conn_type="mysql", **{**plain, **given}, extra=extra)
     assert read_df("select 1 as one", warehouse_conn_id="my", df_type="arrow").to_pylist() == [{"one": 1}]
+
+
+@pytest.mark.parametrize("extra", [{}, {"webhook_secret": ""}, {"webhook_secret": None}], ids=str)
+def test_the_error_for_a_missing_secret_says_where_to_put_it(connections: Connections, extra: dict[str, Any]) -> None:
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+    with pytest.raises(ConfigurationError, match=r"'toggl_default'.*webhook_secret of its extra"):
+        get_webhook_secret("toggl_default")
+
+
+def test_the_callback_is_the_argument_or_the_connection_s(
+    connections: Connections,
+) -> None:
+    extra = {"webhook_callback_url": "https://airflow.example.org", "allow_plain_http": True}
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+    assert get_callback_url("toggl_default") == "https://airflow.example.org/toggl/webhooks/toggl_default"
+    assert get_callback_url("toggl_default", " http://receiver:8090/x ") == "http://receiver:8090/x"
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32)
+    with pytest.raises(ConfigurationError, match="webhook_callback_url in the extra of connection 'toggl_default'"):
+        get_callback_url("toggl_default")

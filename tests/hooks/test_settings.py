@@ -50,21 +50,19 @@ def type_of(form_field: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     "value", ["toggl", "./toggl", ":memory:", "md:x", "file:///x", "'/x'", "~nobody-has-this/x", "none"]
 )
-def test_a_path_must_be_one_that_all_processes_of_the_host_share(
-    connections: Connections, name: str, value: str
-) -> None:
+def test_a_path_must_be_absolute(connections: Connections, name: str, value: str) -> None:
     connections.set_option(name, value)
     with pytest.raises(ConfigurationError, match=rf"\[toggl\] {name} "):
         read(name)
 
 
-def test_ids_of_connections_may_stand_on_several_lines(connections: Connections) -> None:
+def test_ids_of_connections_may_span_several_lines(connections: Connections) -> None:
     connections.set_option("receiver_connections", "one,\n    two\n    three")
     assert settings.receiver_connections() == ("one", "two", "three")
 
 
 @pytest.mark.parametrize("value", ["a b", "a;b", '"a","b"', "*"])
-def test_what_is_no_id_of_a_connection_is_refused(connections: Connections, value: str) -> None:
+def test_an_invalid_connection_id_is_refused(connections: Connections, value: str) -> None:
     connections.set_option("receiver_connections", value)
     with pytest.raises(ConfigurationError, match=r"\[toggl\] receiver_connections .* IDs of connections"):
         settings.receiver_connections()
@@ -72,7 +70,7 @@ def test_what_is_no_id_of_a_connection_is_refused(connections: Connections, valu
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("blank", [None, *BLANK])
-def test_an_option_that_is_missing_or_blank_has_the_default_of_the_metadata(
+def test_a_missing_or_blank_option_has_its_documented_default(
     connections: Connections, name: str, blank: str | None
 ) -> None:
     connections.set_option("state_dir", "")
@@ -91,7 +89,7 @@ def test_an_option_that_is_missing_or_blank_has_the_default_of_the_metadata(
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, option in OPTIONS.items() for value in UNREADABLE[option["type"]]]
 )
-def test_an_option_that_cannot_be_read_is_named_with_its_value_and_what_is_allowed(
+def test_the_error_for_an_invalid_option_has_its_name_value_and_limits(
     connections: Connections, name: str, value: str
 ) -> None:
     connections.set_option(name, value)
@@ -101,20 +99,20 @@ def test_an_option_that_cannot_be_read_is_named_with_its_value_and_what_is_allow
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option["type"] == "integer"])
-def test_a_number_may_have_blanks_around_it_and_a_fraction(connections: Connections, name: str) -> None:
+def test_a_number_may_have_spaces_and_a_fraction(connections: Connections, name: str) -> None:
     connections.set_option(name, " 12.5\n")
     assert read(name) == 12.5
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option["type"] == "boolean"])
 @pytest.mark.parametrize(("value", "expected"), [(" TRUE ", True), ("off", False), ("1", True), ("No", False)])
-def test_a_flag_is_read_as_people_write_it(connections: Connections, name: str, value: str, expected: bool) -> None:
+def test_a_flag_has_several_spellings(connections: Connections, name: str, value: str, expected: bool) -> None:
     connections.set_option(name, value)
     assert read(name) is expected
 
 
 @pytest.mark.parametrize("name", ["state_dir", "warehouse_path"])
-def test_a_path_may_begin_with_the_home_folder_or_a_variable(
+def test_a_path_may_start_with_the_home_folder_or_a_variable(
     connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -150,7 +148,7 @@ BAD_FIELDS = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_FIELDS)
-def test_a_field_that_cannot_be_read_is_named_with_its_value_and_what_is_allowed(
+def test_the_error_for_an_invalid_field_has_its_name_value_and_limits(
     connections: Connections, name: str, value: Any
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -161,16 +159,16 @@ def test_a_field_that_cannot_be_read_is_named_with_its_value_and_what_is_allowed
 
 
 @pytest.mark.parametrize("name", [name for name, one in FORM_FIELDS.items() if type_of(one) == "string"])
-def test_a_text_is_read_without_whitespace_around_it(connections: Connections, name: str) -> None:
+def test_text_is_stripped(connections: Connections, name: str) -> None:
     assert field(connections, name, "\t some_text\r\n") == "some_text"
 
 
 @pytest.mark.parametrize("value", [7, 7.0, "7", " 7\n", "+7"])
-def test_an_id_may_be_a_text_or_a_number(connections: Connections, value: Any) -> None:
+def test_an_id_may_be_text_or_a_number(connections: Connections, value: Any) -> None:
     assert field(connections, "workspace_id", value) == 7
 
 
-def test_all_fields_that_cannot_be_read_are_named_at_once(connections: Connections) -> None:
+def test_all_invalid_fields_are_named_at_once(connections: Connections) -> None:
     extra = {"quota_reserve": "few", "requests_per_second": "fast", "workspace_id": 1}
     connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
     fields = get_toggl_fields("toggl_default")

@@ -1,80 +1,42 @@
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timezone
 
 import pytest
 from support.connections import Connections
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.hooks.subscriptions import get_callback_url, get_webhook_secret
+from airflow_provider_toggl.core.events.store import Handshake
+from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.subscriptions import find_validation_code, open_webhooks
 
 pytestmark = pytest.mark.airflow
 
-
-@pytest.fixture
-def connect(connections: Connections):
-    """Set the default connection with these extras."""
-    return lambda **extra: connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+NOW = datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
 
 
-def test_the_secret_is_the_connection_s(connect):
-    connect(webhook_secret="whsec-44e0")
-    assert get_webhook_secret("toggl_default") == "whsec-44e0"
+@pytest.fixture(autouse=True)
+def connected(connections: Connections) -> None:
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra={"workspace_id": 7})
 
 
-@pytest.mark.parametrize("extra", [{}, {"webhook_secret": ""}, {"webhook_secret": None}], ids=str)
-def test_a_missing_secret_says_where_to_put_it(connect, extra: dict[str, Any]):
-    connect(**extra)
-    with pytest.raises(ConfigurationError, match=r"'toggl_default'.*webhook_secret of its extra"):
-        get_webhook_secret("toggl_default")
+def test_the_code_of_the_last_ping_is_found():
+    assert find_validation_code("toggl_default", 5) is None
+    with open_event_store("toggl_default") as store:
+        store.record_handshake(Handshake(5, "toggl_default", "abc", NOW))
+    assert find_validation_code("toggl_default", 5) == "abc"
 
 
-@pytest.mark.parametrize(
-    ("given", "callback"),
-    [
-        ("https://airflow.example.org", "https://airflow.example.org/toggl/webhooks/toggl_default"),
-        ("https://airflow.example.org/", "https://airflow.example.org/toggl/webhooks/toggl_default"),
-        ("https://airflow.example.org:8443?a=1", "https://airflow.example.org:8443/toggl/webhooks/toggl_default?a=1"),
-        (" https://airflow.example.org/hook ", "https://airflow.example.org/hook"),
-        ("http://127.0.0.1:8090/hook", "http://127.0.0.1:8090/hook"),
-        ("http://[::1]:8090/hook", "http://[::1]:8090/hook"),
-        ("http://localhost/hook", "http://localhost/hook"),
-    ],
-)
-def test_a_callback_without_a_path_gets_the_receiver_s(connect, given: str, callback: str):
-    connect(webhook_callback_url=given)
-    assert get_callback_url("toggl_default") == callback
-    connect(webhook_callback_url="https://other.example.org/")
-    assert get_callback_url("toggl_default", given) == callback
+def test_a_store_that_is_down_is_logged_and_has_no_code(connections: Connections, caplog: pytest.LogCaptureFixture):
+    store = {"event_store_conn_id": "store"}
+    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=store)
+    connections.set("store", conn_type="sqlite", host="/proc/none/events.sqlite")
+    assert find_validation_code("toggl_default", 5) is None
+    assert "validation codes cannot be read" in caplog.text
 
 
-def test_a_missing_callback_says_where_to_put_it(connect):
-    connect()
-    with pytest.raises(ConfigurationError, match="webhook_callback_url in the extra of connection 'toggl_default'"):
-        get_callback_url("toggl_default")
-
-
-@pytest.mark.parametrize(
-    ("given", "word"),
-    [
-        ("airflow.example.org", "web address"),
-        ("ftp://airflow.example.org/", "web address"),
-        ("https://", "web address"),
-        ("https://[broken", "web address"),
-        ("https://airflow.example.org:port/", "web address"),
-        ("https://me:s3cr3t@airflow.example.org/", "no credentials"),
-        ("https://airflow.example.org/#s3cr3t", "no credentials"),
-        ("http://airflow.example.org/s3cr3t", "Use https"),
-        ("http://127.0.0.1.example.org/", "Use https"),
-    ],
-)
-def test_a_callback_that_must_not_be_used_is_refused(connect, given: str, word: str):
-    connect()
-    with pytest.raises(ConfigurationError, match=word) as caught:
-        get_callback_url("toggl_default", given)
-    assert "s3cr3t" not in str(caught.value)
-
-
-def test_plain_http_may_be_allowed(connect):
-    connect(allow_plain_http=True)
-    assert get_callback_url("toggl_default", "http://receiver:8090/x") == "http://receiver:8090/x"
+def test_the_workspace_is_the_connection_s_by_default():
+    assert open_webhooks("toggl_default").workspace_id == 7
+    assert open_webhooks("toggl_default", 8).workspace_id == 8
+    with pytest.raises(ConfigurationError, match="workspace_id"):
+        open_webhooks("toggl_default", "x")

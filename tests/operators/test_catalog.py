@@ -30,7 +30,7 @@ def run(operator: Any) -> dict[str, Any]:
     return result
 
 
-def test_each_is_created_once_and_then_found(toggl: HostedSandbox):
+def test_each_object_is_created_once_and_then_found(toggl: HostedSandbox):
     client = run(TogglEnsureClientOperator(task_id="client", name="Acme "))
     project = run(TogglEnsureProjectOperator(task_id="project", name="Bridge", client_id=str(client["id"])))
     task = run(TogglEnsureTaskOperator(task_id="task", name="Draw", project_id=str(project["id"])))
@@ -53,7 +53,7 @@ def test_each_is_created_once_and_then_found(toggl: HostedSandbox):
     ]
 
 
-def test_a_project_of_another_client_is_another(toggl: HostedSandbox):
+def test_a_project_of_another_client_does_not_match(toggl: HostedSandbox):
     client = run(TogglEnsureClientOperator(task_id="client", name="Other"))
     first = run(TogglEnsureProjectOperator(task_id="project", name="Tower"))
     second = run(TogglEnsureProjectOperator(task_id="project", name="Tower", client_id=client["id"]))
@@ -61,7 +61,7 @@ def test_a_project_of_another_client_is_another(toggl: HostedSandbox):
     assert first["id"] != second["id"]
 
 
-def test_further_fields_are_of_what_is_created(toggl: HostedSandbox):
+def test_further_fields_apply_to_new_objects(toggl: HostedSandbox):
     made = run(TogglEnsureProjectOperator(task_id="project", name="Red", fields={"color": "#d92b2b", "active": False}))
     assert not made["active"]
     (row,) = [one for one in toggl.truth("projects") if one["id"] == made["id"]]
@@ -80,9 +80,7 @@ def test_further_fields_are_of_what_is_created(toggl: HostedSandbox):
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused_before_anything_is_asked(
-    toggl: HostedSandbox, operator: Any, options: dict[str, Any]
-):
+def test_an_invalid_argument_is_refused_before_a_request(toggl: HostedSandbox, operator: Any, options: dict[str, Any]):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError):
         run(operator(task_id="ensure", **options))

@@ -11,15 +11,15 @@ from support.sandboxes import HostedSandbox
 from support.task_attempts import Killed, context_of, task_state_store
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
+from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.client.transport import RequestsTransport
+from airflow_provider_toggl.operators.attempt_state import open_attempt_state
 from airflow_provider_toggl.operators.entries import (
     TogglCreateTimeEntryOperator,
     TogglStartTimeEntryOperator,
     TogglStopTimeEntryOperator,
     TogglUpdateTimeEntryOperator,
 )
-from airflow_provider_toggl.operators.notes import open_notes
 
 pytestmark = pytest.mark.airflow
 
@@ -53,7 +53,7 @@ def truth(toggl: HostedSandbox, number: int) -> dict[str, Any]:
     return next(row for row in toggl.truth("time_entries") if row["id"] == number)
 
 
-def test_a_created_entry_is_as_it_was_asked_for(toggl: HostedSandbox):
+def test_a_created_entry_has_the_given_fields(toggl: HostedSandbox):
     project = next(row["id"] for row in toggl.truth("projects") if row["active"] and not row["deleted_at"])
     result = create(stop=STOP, description="design", project_id=str(project), tags="new, airflow")
     found = truth(toggl, result["id"])
@@ -63,7 +63,7 @@ def test_a_created_entry_is_as_it_was_asked_for(toggl: HostedSandbox):
     assert (result["start"], result["stop"], result["running"]) == (START, STOP, False)
 
 
-def test_an_entry_may_be_given_by_its_duration():
+def test_an_entry_may_have_a_duration_instead_of_a_stop():
     assert create(duration="5400")["stop"] == STOP
     assert create(duration=timedelta(minutes=90))["stop"] == STOP
 
@@ -73,7 +73,7 @@ def test_an_entry_may_be_given_by_its_duration():
     [{}, {"stop": STOP, "duration": 5}, {"duration": "long"}, {"duration": -5}, {"stop": "noon"}],
     ids=str,
 )
-def test_an_entry_without_one_end_is_refused_before_anything_is_asked(toggl: HostedSandbox, options: dict[str, Any]):
+def test_an_entry_without_exactly_one_end_is_refused_before_a_request(toggl: HostedSandbox, options: dict[str, Any]):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError):
         create(**options)
@@ -99,7 +99,7 @@ def test_results_are_small_and_plain_and_have_the_same_keys():
     assert results[3]["id"] is None
 
 
-def test_starting_stops_what_runs(toggl: HostedSandbox):
+def test_starting_an_entry_stops_the_running_one(toggl: HostedSandbox):
     first, second = start(description="one"), start(description="two")
     assert truth(toggl, first["id"])["stop"] is not None
     assert truth(toggl, second["id"])["running"]
@@ -121,7 +121,7 @@ def test_a_try_that_was_killed_has_its_timer_found_by_the_next_one(
     assert (found["action"], found["id"], found["running"]) == ("found", made["id"], not was_stopped)
 
 
-def test_a_timer_is_found_where_no_note_tells_when_it_was_started(toggl: HostedSandbox):
+def test_a_started_entry_is_found_without_a_recorded_start(toggl: HostedSandbox):
     began = datetime.now(timezone.utc) - timedelta(minutes=40)
     other = start(description="work", start=(began - timedelta(minutes=10)).isoformat())
     made = start(description="work", start=(began + timedelta(minutes=10)).isoformat())
@@ -132,7 +132,7 @@ def test_a_timer_is_found_where_no_note_tells_when_it_was_started(toggl: HostedS
     assert start(2, description="work", start=began, context={"started": began})["action"] == "started"
 
 
-def test_what_is_stopped_stays_as_it_was(toggl: HostedSandbox):
+def test_a_stopped_entry_is_not_changed(toggl: HostedSandbox):
     running = start()
     assert stop(time_entry_id=running["id"])["action"] == "stopped"
     before = truth(toggl, running["id"])
@@ -141,7 +141,7 @@ def test_what_is_stopped_stays_as_it_was(toggl: HostedSandbox):
     assert truth(toggl, running["id"]) == before
 
 
-def test_stopping_what_is_not_there_fails():
+def test_stopping_a_missing_entry_fails():
     with pytest.raises(errors.NotFound):
         stop(time_entry_id=1)
 
@@ -157,28 +157,28 @@ def test_an_id_that_a_template_renders_to_nothing_stops_nothing(toggl: HostedSan
     assert truth(toggl, somebodys["id"])["running"]
 
 
-def test_what_ran_and_was_deleted_before_it_was_stopped_leaves_nothing_to_stop(
+def test_a_running_entry_that_is_deleted_before_the_stop_is_no_error(
     toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch
 ):
     running = start(description="deleted by a person")
-    find_running = Tracking.find_running
+    find_running = TimeEntriesClient.find_running
 
-    def find_running_and_delete_it(tracking: Tracking) -> Any:
+    def find_running_and_delete_it(tracking: TimeEntriesClient) -> Any:
         found = find_running(tracking)
         url = f"{toggl.url}/api/v9/workspaces/{toggl.workspace_id}/time_entries/{running['id']}"
         requests.delete(url, auth=(toggl.token, "api_token"), timeout=30).raise_for_status()
         return found
 
-    monkeypatch.setattr(Tracking, "find_running", find_running_and_delete_it)
+    monkeypatch.setattr(TimeEntriesClient, "find_running", find_running_and_delete_it)
     assert stop()["action"] == "nothing"
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_a_run_that_is_cleared_the_day_after_begins_its_timer_anew(toggl: HostedSandbox, airflow: str):
+def test_a_run_that_is_cleared_a_day_later_starts_a_new_entry(toggl: HostedSandbox, airflow: str):
     store, tracked = task_state_store(airflow), {"description": "work"}
     yesterday = datetime.now(timezone.utc) - timedelta(days=1)
     # What a try of yesterday left when its outcome stayed unknown.
-    notes = open_notes(context_of("start", store=store))
+    notes = open_attempt_state(context_of("start", store=store))
     notes.write({"start": yesterday.strftime("%Y-%m-%dT%H:%M:%SZ")})
     again = start(2, context={"store": store}, **tracked)
     assert again["action"] == "started"
@@ -186,7 +186,7 @@ def test_a_run_that_is_cleared_the_day_after_begins_its_timer_anew(toggl: Hosted
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_a_try_that_was_killed_while_it_stopped_what_ran_does_not_stop_what_was_started_since(
+def test_a_try_after_an_interrupted_stop_does_not_stop_a_later_entry(
     toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
 ):
     store = task_state_store(airflow)
@@ -199,17 +199,17 @@ def test_a_try_that_was_killed_while_it_stopped_what_ran_does_not_stop_what_was_
     assert truth(toggl, since["id"])["running"]
 
 
-def test_without_a_note_a_next_try_stops_only_what_ran_when_the_run_began(toggl: HostedSandbox):
+def test_without_a_record_a_retry_stops_only_an_entry_from_before_the_run(toggl: HostedSandbox):
     began = datetime.now(timezone.utc) - timedelta(minutes=40)
     running = start(start=(began + timedelta(minutes=1)).isoformat())
-    with pytest.raises(errors.OutcomeUnknown, match="Give time_entry_id"):
+    with pytest.raises(errors.OutcomeUnknown, match="Set time_entry_id"):
         stop(2, context={"started": began})
     assert truth(toggl, running["id"])["running"]
     earlier = start(start=(began - timedelta(minutes=1)).isoformat())
     assert stop(2, context={"started": began})["id"] == earlier["id"]
 
 
-def test_an_update_changes_what_it_names(toggl: HostedSandbox):
+def test_an_update_changes_only_the_given_fields(toggl: HostedSandbox):
     made = create(stop=STOP, description="design", tags=["old"])
     changes = {"description": "review", "tags": "new", "tag_action": "add"}
     update = TogglUpdateTimeEntryOperator(task_id="task", time_entry_id=str(made["id"]), changes=changes)
@@ -241,8 +241,8 @@ def kill_after_next_write(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process end between the answer of the next write and everything else."""
     send = RequestsTransport.send
 
-    def send_and_die(sender: Any, call: Any, departing: Any) -> Any:
-        answer = send(sender, call, departing)
+    def send_and_die(sender: Any, call: Any) -> Any:
+        answer = send(sender, call)
         if call.method != "GET":
             monkeypatch.setattr(RequestsTransport, "send", send)
             raise Killed

@@ -12,7 +12,7 @@ from support.metrics import Recorder
 from support.task_log import task_log
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.hooks.notes import read_waiting
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.airflow
 LATER = datetime.now(timezone.utc) + timedelta(minutes=20)
 STOPS = [
     QuotaExhausted("used up", resets_at=LATER, lane="user", known_before=True),
-    RateLimited("too many", retry_at=LATER, told=True),
+    RateLimited("too many", retry_at=LATER, reported=True),
 ]
 
 
@@ -46,7 +46,7 @@ class Counting(QuotaDeferral):
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: type(stop).__name__)
-def test_it_waits_without_a_slot_until_it_may_go_on_and_then_goes_on(stop: Exception):
+def test_a_task_defers_and_then_continues(stop: Exception):
     operator = Counting(task_id="count", stop=stop)
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute({})
@@ -57,7 +57,7 @@ def test_it_waits_without_a_slot_until_it_may_go_on_and_then_goes_on(stop: Excep
     assert resume({}, None, **(deferred.value.kwargs or {})) == [1, 2, 3]
 
 
-def test_each_line_has_the_connection_and_that_of_the_wait_until_when():
+def test_log_lines_have_the_connection_and_the_end_of_the_wait():
     operator = Counting(task_id="count", stop=STOPS[0])
     operator.toggl_conn_id = "toggl_other"  # type: ignore[attr-defined]
     with task_log() as find, pytest.raises(TaskDeferred) as deferred:
@@ -67,7 +67,7 @@ def test_each_line_has_the_connection_and_that_of_the_wait_until_when():
 
 
 @pytest.mark.parametrize(("stop", "reason"), [(STOPS[0], "quota"), (STOPS[1], "rate")])
-def test_each_wait_is_counted_once(stop: Exception, reason: str, monkeypatch: pytest.MonkeyPatch):
+def test_each_deferral_is_counted_once(stop: Exception, reason: str, monkeypatch: pytest.MonkeyPatch):
     recorder = Recorder()
     monkeypatch.setattr(quota_deferral.telemetry, "connect", lambda: metrics.send_to(recorder))
     operator = Counting(task_id="count", stop=stop)
@@ -79,12 +79,12 @@ def test_each_wait_is_counted_once(stop: Exception, reason: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: type(stop).__name__)
-def test_it_fails_at_once_where_it_must_not_defer(stop: Exception):
+def test_a_task_that_must_not_defer_fails(stop: Exception):
     with pytest.raises(type(stop)):
         Counting(task_id="count", stop=stop, deferrable=False).execute({})
 
 
-def test_it_begins_anew_where_its_progress_was_lost():
+def test_a_task_without_its_progress_starts_again():
     operator = Counting(task_id="count", stop=STOPS[0])
     with pytest.raises(TaskDeferred):
         operator.resume({}, None)
@@ -106,7 +106,7 @@ def context(**changes: Any) -> Any:
 
 @pytest.mark.parametrize(("stop", "reason"), [(STOPS[0], "quota"), (STOPS[1], "rate")])
 @pytest.mark.usefixtures("connected")
-def test_a_wait_is_recorded_until_the_task_goes_on(stop: Exception, reason: str):
+def test_a_wait_is_recorded_until_the_task_continues(stop: Exception, reason: str):
     operator = Counting(task_id="count", stop=stop)
     operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
     with pytest.raises(TaskDeferred) as deferred:
@@ -119,7 +119,7 @@ def test_a_wait_is_recorded_until_the_task_goes_on(stop: Exception, reason: str)
 
 
 @pytest.mark.usefixtures("connected")
-def test_the_record_of_a_task_that_was_cleared_or_killed_goes_with_its_next_try():
+def test_the_next_try_removes_the_record_of_an_interrupted_wait():
     operator = Counting(task_id="count", stop=STOPS[0])
     operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
     with pytest.raises(TaskDeferred):
@@ -133,7 +133,7 @@ def test_the_record_of_a_task_that_was_cleared_or_killed_goes_with_its_next_try(
 
 @pytest.mark.usefixtures("connected")
 def test_a_long_wait_in_the_slot_is_recorded_while_it_lasts():
-    clock, book = FakeClock(datetime.now(timezone.utc).timestamp()), HostBook(None, "t")
+    clock, book = FakeClock(datetime.now(timezone.utc).timestamp()), RateLimitState(None, "t")
     seen: list[Any] = []
 
     class Watched(FakeClock):
@@ -154,7 +154,7 @@ def test_a_long_wait_in_the_slot_is_recorded_while_it_lasts():
     assert read_waiting("toggl_default") == ()
 
 
-def test_airflow_dags_test_hands_on_the_event_alone_and_nothing_is_lost():
+def test_a_resume_with_only_the_event_has_the_whole_progress():
     operator = Counting(task_id="count", stop=STOPS[0])
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute({})

@@ -15,15 +15,15 @@ from support.fakes import FakeClock, FakeTransport, answer, quota_headers
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.operators.replay import REPLAYED, Replay, event_from_log, replay_log
+from airflow_provider_toggl.operators.replay import REPLAYED, ReplayProgress, event_from_log, replay_log
 
 START = utc(1_780_000_000.0)
 
@@ -44,22 +44,24 @@ def row(event_id: int = 8_260_000_000_000_001, **fields: Any) -> dict[str, Any]:
     }
 
 
-def serve(reply: Callable[[Call], Answer]) -> Webhooks:
+def serve(reply: Callable[[OutgoingRequest], TogglResponse]) -> WebhooksClient:
     session = TogglSession(
         FakeTransport(reply),
-        HostBook(None, "t"),
+        RateLimitState(None, "t"),
         pace=Pace(500.0),
         reserve=0,
         clock=FakeClock(),
         jitter=random.Random(5),
     )
-    return Webhooks(session, 7)
+    return WebhooksClient(session, 7)
 
 
-def pages(rows: list[dict[str, Any]], size: int, *, total: bool = True, **headers: Any) -> Callable[[Call], Answer]:
+def pages(
+    rows: list[dict[str, Any]], size: int, *, total: bool = True, **headers: Any
+) -> Callable[[OutgoingRequest], TogglResponse]:
     """Return what serves these rows, so many a page."""
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         offset = call.params["offset"]
         body = {"events": rows[offset : offset + size], **({"total": len(rows)} if total else {})}
         return answer(200, body, call=call, **headers)
@@ -74,8 +76,8 @@ def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
         yield opened
 
 
-def run(webhooks: Webhooks, store: SqliteEventStore, state: Replay | None = None) -> Replay:
-    state = state or Replay()
+def run(webhooks: WebhooksClient, store: SqliteEventStore, state: ReplayProgress | None = None) -> ReplayProgress:
+    state = state or ReplayProgress()
     replay_log(webhooks, store, 3, conn_id="toggl_default", state=state)
     return state
 
@@ -89,7 +91,7 @@ def test_all_pages_are_appended_whatever_their_size(store: SqliteEventStore, siz
     assert (state.appended, state.duplicates, state.served, state.is_complete) == (5, 0, True, True)
 
 
-def test_each_page_s_line_says_to_machines_too_how_far_it_is(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
+def test_each_page_is_logged_with_its_fields(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO):
         run(serve(pages([row(number) for number in range(1, 4)], 2)), store)
     lines = [vars(record) for record in caplog.records if "of Toggl's log" in record.getMessage()]
@@ -99,7 +101,7 @@ def test_each_page_s_line_says_to_machines_too_how_far_it_is(store: SqliteEventS
     }
 
 
-def test_what_is_stored_already_is_not_stored_twice(store: SqliteEventStore):
+def test_no_event_is_stored_twice(store: SqliteEventStore):
     run(serve(pages([row(1), row(2)], 10)), store)
     state = run(serve(pages([row(3), row(2), row(1)], 10)), store)
     assert (state.appended, state.duplicates) == (1, 2)
@@ -119,30 +121,30 @@ def test_a_replayed_event_is_read_like_a_delivered_one(store: SqliteEventStore):
     assert "failed_delivery_attempts" not in json.loads(event.body)
 
 
-def test_pings_and_rows_that_are_no_events_are_counted_and_left(store: SqliteEventStore):
+def test_pings_and_unusable_rows_are_counted_and_skipped(store: SqliteEventStore):
     state = run(serve(pages([row(0, payload="ping"), row(event_id="x"), {}, row(9)], 10)), store)
     assert (state.appended, state.pings, state.unusable) == (1, 1, 2)
     assert state.is_complete
 
 
-def test_a_log_that_is_not_served_is_told_and_no_error(store: SqliteEventStore):
+def test_a_missing_log_is_reported_without_an_error(store: SqliteEventStore):
     state = run(serve(lambda call: answer(410, "Gone", call=call)), store)
     assert (state.served, state.is_complete, store.count()) == (False, False, 0)
 
 
-def test_an_offset_that_is_not_heeded_does_not_go_round_for_ever(store: SqliteEventStore):
+def test_an_ignored_offset_does_not_loop(store: SqliteEventStore):
     body = {"total": 100, "events": [row(1), row(2)]}
     state = run(serve(lambda call: answer(200, body, call=call)), store)
     assert (state.appended, state.pages, state.is_complete) == (2, 1, False)
 
 
-def test_a_run_that_the_quota_stops_goes_on_from_the_next_page(store: SqliteEventStore):
+def test_an_interrupted_replay_continues_with_the_next_page(store: SqliteEventStore):
     rows = [row(number) for number in range(1, 5)]
-    state = Replay()
+    state = ReplayProgress()
     with pytest.raises(errors.QuotaExhausted):
         run(serve(pages(rows, 2, headers=quota_headers(0, 100))), store, state)
     assert (state.offset, state.appended) == (2, 2)
-    state = run(serve(pages(rows, 2)), store, Replay(**asdict(state)))
+    state = run(serve(pages(rows, 2)), store, ReplayProgress(**asdict(state)))
     assert (state.offset, state.appended, state.pages, state.is_complete) == (4, 4, 2, True)
 
 

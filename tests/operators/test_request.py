@@ -11,7 +11,7 @@ from support.task_attempts import RETRIES, Killed, TaskStateStore, context_of, t
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.operators.request import TogglRequestOperator, wanted_of
+from airflow_provider_toggl.operators.request import TogglRequestOperator, select_context
 
 pytestmark = pytest.mark.airflow
 
@@ -42,21 +42,21 @@ def made(toggl: HostedSandbox) -> int:
     return sum(1 for tag in toggl.truth("tags") if tag["name"] == "brand new")
 
 
-def test_the_answer_is_the_result_and_ids_are_filled_in(toggl: HostedSandbox):
+def test_the_response_is_the_result_and_ids_are_filled_in(toggl: HostedSandbox):
     assert post()["name"] == "brand new"
     assert [tag["name"] for tag in ask(query={"search": "brand"})] == ["brand new"]
     organization = toggl.world.organization.id
     assert ask(endpoint="/api/v9/organizations/{organization_id}")["id"] == organization
 
 
-def test_an_answer_that_is_no_json_is_a_text_and_an_empty_one_none(toggl: HostedSandbox):
+def test_a_response_that_is_not_json_is_text_and_an_empty_one_is_none(toggl: HostedSandbox):
     toggl.fault("not_json", body="plain", content_type="text/plain")
     assert ask() == "plain"
     number = post()["id"]
     assert ask(method="DELETE", endpoint=f"{TAGS}/{number}") is None
 
 
-def test_callables_get_the_answer_and_what_they_ask_for_of_the_context():
+def test_functions_get_the_response_and_values_of_the_context():
     assert ask(response_filter=lambda answer: len(answer.json())) > 0
     assert ask(response_filter=lambda answer, ti: (answer.status, ti.task_id)) == (200, "ask")
     assert ask(response_check=lambda answer, **context: "ti" in context and "[" in answer.text)
@@ -72,11 +72,11 @@ def test_callables_get_the_answer_and_what_they_ask_for_of_the_context():
         (min, set()),
     ],
 )
-def test_a_callable_gets_of_the_context_what_it_has_parameters_for(function: Any, names: set[str]):
-    assert set(wanted_of(function, {"ti": 1, "run_id": 2})) == names
+def test_a_function_gets_the_values_it_has_parameters_for(function: Any, names: set[str]):
+    assert set(select_context(function, {"ti": 1, "run_id": 2})) == names
 
 
-def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(toggl: HostedSandbox):
+def test_a_rejected_response_fails_and_a_write_is_not_sent_again(toggl: HostedSandbox):
     with pytest.raises(errors.MalformedAnswer, match="response_check"):
         post(response_check=lambda answer: False)
     with pytest.raises(errors.OutcomeUnknown):
@@ -96,14 +96,14 @@ def test_an_answer_that_is_not_accepted_fails_and_a_write_is_not_sent_again(togg
         "/\\example.org",
     ],
 )
-def test_other_hosts_and_queries_are_no_endpoint(toggl: HostedSandbox, endpoint: str):
+def test_an_endpoint_with_a_host_or_a_query_is_refused(toggl: HostedSandbox, endpoint: str):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError, match="endpoint must be"):
         ask(endpoint=endpoint)
     assert toggl.requests()["total"] == 0
 
 
-def test_a_method_that_is_none_is_refused():
+def test_an_unknown_method_is_refused():
     with pytest.raises(errors.ConfigurationError, match="method is"):
         ask(method="FETCH")
 
@@ -118,7 +118,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "effect"), FAULTS, ids=str)
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_a_write_whose_outcome_is_not_known_is_never_sent_again(
+def test_a_write_with_an_unknown_outcome_is_not_sent_again(
     toggl: HostedSandbox, fault: dict[str, Any], effect: int, airflow: str
 ):
     order, store = dict(fault), task_state_store(airflow)
@@ -133,7 +133,7 @@ def test_a_write_whose_outcome_is_not_known_is_never_sent_again(
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_a_try_that_was_killed_is_not_followed_by_a_second_request(
+def test_after_an_interrupted_try_the_request_is_not_sent_again(
     toggl: HostedSandbox, monkeypatch: pytest.MonkeyPatch, airflow: str
 ):
     send = RequestsTransport.send
@@ -160,7 +160,7 @@ def test_a_write_that_was_refused_may_be_sent_by_the_next_try(toggl: HostedSandb
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSandbox, airflow: str):
+def test_clearing_the_task_sends_the_request_again(toggl: HostedSandbox, airflow: str):
     store = task_state_store(airflow)
     post(store=store)
     with pytest.raises(errors.PayloadRefused, match="already exists"):
@@ -169,7 +169,7 @@ def test_what_was_done_may_be_done_again_by_who_clears_the_task(toggl: HostedSan
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_what_was_done_is_not_done_again_where_airflow_could_not_take_the_result(toggl: HostedSandbox, airflow: str):
+def test_a_request_is_not_sent_again_if_airflow_could_not_store_the_result(toggl: HostedSandbox, airflow: str):
     store = task_state_store(airflow)
     post(store=store)
     # The result was no XCom, or the worker ended before Airflow knew of it: a retry, which nobody asked for.
@@ -179,7 +179,7 @@ def test_what_was_done_is_not_done_again_where_airflow_could_not_take_the_result
     assert sent(toggl) == 1
 
 
-def test_a_new_run_of_the_same_name_knows_nothing_of_the_one_that_was_deleted(toggl: HostedSandbox):
+def test_a_new_run_ignores_the_state_of_a_deleted_run_of_the_same_name(toggl: HostedSandbox):
     toggl.fault("hang_up", takes_effect=False, match={"method": "POST"})
     with pytest.raises(errors.OutcomeUnknown):
         post()
@@ -187,7 +187,7 @@ def test_a_new_run_of_the_same_name_knows_nothing_of_the_one_that_was_deleted(to
 
 
 @pytest.mark.parametrize("json", [{"name": {1, 2}}, {"name": float("nan")}], ids=["a set", "no number"])
-def test_a_body_that_is_no_json_is_refused_at_once_and_leaves_no_doubt(toggl: HostedSandbox, json: Any):
+def test_a_body_that_is_not_json_is_refused_and_not_recorded_as_sent(toggl: HostedSandbox, json: Any):
     toggl.reset_requests()
     with pytest.raises(errors.ConfigurationError, match="JSON"):
         post(json=json)
@@ -195,7 +195,7 @@ def test_a_body_that_is_no_json_is_refused_at_once_and_leaves_no_doubt(toggl: Ho
     assert post(2)["name"] == "brand new"
 
 
-def test_no_secret_of_an_answer_is_in_the_result(toggl: HostedSandbox):
+def test_secrets_of_a_response_are_not_in_the_result(toggl: HostedSandbox):
     me = ask(endpoint="/api/v9/me", query={"with_related_data": "true"})
     assert me["email"]
     assert me["api_token"] == "***"
@@ -211,15 +211,15 @@ def test_a_write_that_is_idempotent_is_sent_again(toggl: HostedSandbox):
     assert sent(toggl) == 2
 
 
-def test_a_used_up_quota_is_waited_for_without_a_slot_and_leaves_no_doubt(toggl: HostedSandbox):
+def test_the_task_defers_for_the_quota_and_records_nothing_as_sent(toggl: HostedSandbox):
     toggl.set(quota_enforced=True, organization_quota=1)
     ask()
     with pytest.raises(TaskDeferred) as deferred:
         post()
-    assert (deferred.value.kwargs or {})["progress"] == {"note": None}
+    assert (deferred.value.kwargs or {})["progress"] == {"sent": None}
     assert made(toggl) == 0
 
 
-def test_templates_are_of_the_path_the_query_and_the_body():
+def test_path_query_and_body_are_templated():
     assert {"endpoint", "query", "json", "workspace_id", "toggl_conn_id"} <= set(TogglRequestOperator.template_fields)
     assert json.dumps(TogglRequestOperator.template_fields_renderers)

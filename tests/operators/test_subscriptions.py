@@ -62,7 +62,7 @@ def state() -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("validate", [True, False])
-def test_what_an_operator_did_is_what_the_page_shows_at_once(callback: Callback, validate: bool):
+def test_the_page_shows_the_result_of_an_operator_at_once(callback: Callback, validate: bool):
     ensure(validate=validate)
     assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
     number = listed()[0]["subscription_id"]
@@ -81,7 +81,7 @@ def test_what_an_operator_did_is_what_the_page_shows_at_once(callback: Callback,
 # -- ensure ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_declared_subscription_is_made_validated_and_then_left_alone(callback: Callback):
+def test_a_declared_subscription_is_created_validated_and_then_not_changed(callback: Callback):
     result = ensure()
     assert (result["action"], result["enabled"], result["validated"], result["adopted"]) == (
         "create",
@@ -95,15 +95,6 @@ def test_a_declared_subscription_is_made_validated_and_then_left_alone(callback:
     assert again["subscription_id"] == result["subscription_id"]
 
 
-def test_what_is_declared_otherwise_is_changed(callback: Callback):
-    first = ensure()
-    second = ensure(filters="project,tag:created")
-    assert (second["action"], second["differences"]) == ("replace", ["filters"])
-    assert second["filters"] == ["project:*", "tag:created"]
-    assert second["subscription_id"] == first["subscription_id"]
-    assert ensure(filters="project,tag:created", enabled=False)["action"] == "disable"
-
-
 @pytest.mark.parametrize(
     ("options", "word"),
     [
@@ -115,7 +106,7 @@ def test_what_is_declared_otherwise_is_changed(callback: Callback):
     ],
     ids=str,
 )
-def test_what_is_declared_wrongly_is_refused_before_anything_is_asked(
+def test_an_invalid_declaration_is_refused_before_a_request(
     callback: Callback, sandbox: RunningSandbox, options: dict[str, Any], word: str
 ):
     sandbox.reset_requests()
@@ -124,9 +115,7 @@ def test_what_is_declared_wrongly_is_refused_before_anything_is_asked(
     assert sandbox.requests()["total"] == 0
 
 
-def test_a_connection_without_a_secret_is_refused_before_anything_is_asked(
-    sandbox: RunningSandbox, connections: Connections
-):
+def test_a_connection_without_a_secret_is_refused_before_a_request(sandbox: RunningSandbox, connections: Connections):
     connections.toggl(sandbox, webhook_secret=None, webhook_callback_url="https://airflow.example.org")
     sandbox.reset_requests()
     with pytest.raises(errors.ConfigurationError, match="webhook_secret"):
@@ -164,7 +153,7 @@ def test_results_are_small_and_plain(callback: Callback):
     assert len(json.dumps(results)) < 2000
 
 
-def test_a_code_that_the_receiver_kept_validates(callback: Callback):
+def test_a_code_that_the_receiver_stored_validates(callback: Callback):
     callback.echoes = False
     number = ensure(validate=False)["subscription_id"]
     code = callback.find_code(number)
@@ -176,7 +165,7 @@ def test_a_code_that_the_receiver_kept_validates(callback: Callback):
     assert listed()[0]["validated"]
 
 
-def test_a_used_up_quota_is_waited_for_without_a_slot(callback: Callback, sandbox: RunningSandbox):
+def test_the_task_defers_for_the_quota(callback: Callback, sandbox: RunningSandbox):
     text = "You have hit your hourly limit for API calls. Your quota will reset in 600 seconds."
     sandbox.fault("status", status=402, body=text)
     operator = TogglEnsureSubscriptionOperator(task_id="ensure", description="airflow")
@@ -191,7 +180,7 @@ def test_a_used_up_quota_is_waited_for_without_a_slot(callback: Callback, sandbo
 
 
 @pytest.mark.parametrize("by", ["description", "subscription_id"])
-def test_one_is_disabled_enabled_pinged_and_deleted(callback: Callback, by: str):
+def test_a_subscription_is_disabled_enabled_pinged_and_deleted(callback: Callback, by: str):
     which = {by: ensure()[by]}
     off = TogglSetSubscriptionEnabledOperator(task_id="off", enabled=False, **which)
     assert off.execute({})["enabled"] is False
@@ -207,7 +196,7 @@ def test_one_is_disabled_enabled_pinged_and_deleted(callback: Callback, by: str)
     assert listed() == []
 
 
-def test_one_is_validated_by_a_given_code_or_by_a_ping(callback: Callback):
+def test_a_subscription_is_validated_by_a_given_code_or_by_a_ping(callback: Callback):
     callback.echoes = False
     number = ensure(validate=False)["subscription_id"]
     code = callback.find_code(number)
@@ -222,7 +211,7 @@ def test_one_is_validated_by_a_given_code_or_by_a_ping(callback: Callback):
     assert by_ping.execute({})["validated"] is True
 
 
-def test_one_that_is_not_there_is_told_with_those_that_are(callback: Callback):
+def test_the_error_for_a_missing_subscription_lists_the_existing_ones(callback: Callback):
     number = ensure()["subscription_id"]
     with pytest.raises(errors.NotFound, match=rf"'other'.*{number} \('airflow'\)"):
         TogglPingSubscriptionOperator(task_id="ping", description="other").execute({})
@@ -230,8 +219,8 @@ def test_one_that_is_not_there_is_told_with_those_that_are(callback: Callback):
         TogglValidateSubscriptionOperator(task_id="validate", subscription_id=number + 1).execute({})
 
 
-def test_which_one_must_be_told(callback: Callback):
-    with pytest.raises(errors.ConfigurationError, match="Which subscription"):
+def test_a_description_or_an_id_is_required(callback: Callback):
+    with pytest.raises(errors.ConfigurationError, match="subscription is not given"):
         TogglPingSubscriptionOperator(task_id="ping").execute({})
     with pytest.raises(errors.ConfigurationError, match="whole number"):
         TogglPingSubscriptionOperator(task_id="ping", subscription_id="three").execute({})
@@ -269,7 +258,7 @@ def stored() -> list[int]:
         return sorted(event.event.event_id for event in store.read(0))
 
 
-def test_what_was_attempted_in_vain_is_fetched_once(missed: list[int]):
+def test_missed_events_are_appended_once(missed: list[int]):
     assert len(missed) >= 20
     result = replay().execute({})
     assert (result["appended"], result["duplicates"], result["unusable"]) == (len(missed), 0, 0)
@@ -288,14 +277,14 @@ def test_progress_is_in_the_log_and_payloads_are_not(missed: list[int], sandbox:
     assert not [line for line in lines if any(text in line for text in descriptions)]
 
 
-def test_a_log_that_is_withdrawn_ends_well_and_says_what_covers_it(missed: list[int], sandbox: RunningSandbox, capsys):
+def test_without_a_log_the_task_succeeds_with_a_warning(missed: list[int], sandbox: RunningSandbox, capsys):
     sandbox.set(webhook_events_log=False)
     result = replay().execute({})
     assert (result["served"], result["complete"], result["appended"]) == (False, False, 0)
     assert "The incremental pull (TogglToSqlOperator) finds" in capsys.readouterr().out
 
 
-def test_a_replay_that_the_quota_stops_goes_on_after_the_reset(missed: list[int], sandbox: RunningSandbox):
+def test_a_replay_continues_after_the_reset(missed: list[int], sandbox: RunningSandbox):
     text = "You have hit your hourly limit for API calls. Your quota will reset in 0 seconds."
     sandbox.fault("status", status=402, body=text, match={"path": "/events"})
     operator = replay()

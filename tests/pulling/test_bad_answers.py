@@ -21,16 +21,16 @@ STATUSES: list[Bad] = [
     (
         {"status": 500},
         errors.ServerTrouble,
-        "answered 500: 500 Internal Server Error. Toggl has trouble of its own",
+        "answered 500: 500 Internal Server Error. Toggl has a problem",
     ),
     ({"status": 502}, errors.ServerTrouble, "502 Bad Gateway"),
     ({"status": 503, "body": "busy"}, errors.ServerTrouble, "was answered 503: busy"),
     ({"status": 400, "body": "Invalid workspace id"}, errors.PayloadRefused, "Invalid workspace id"),
     ({"status": 401, "body": ""}, errors.WrongCredentials, "The API token is not valid"),
-    ({"status": 403, "body": "Workspace not found/accessible"}, errors.AccessDenied, "may not see this"),
+    ({"status": 403, "body": "Workspace not found/accessible"}, errors.AccessDenied, "has no access here"),
     ({"status": 403, "body": "Incorrect username and/or password"}, errors.WrongCredentials, "token is not valid"),
-    ({"status": 404, "body": "Not Found"}, errors.NotFound, "There is nothing at that address"),
-    ({"status": 410}, errors.Gone, "must not be asked again"),
+    ({"status": 404, "body": "Not Found"}, errors.NotFound, "Nothing has that ID"),
+    ({"status": 410}, errors.Gone, "must not be called again"),
     ({"status": 402, "body": "Workspace needs to have this feature enabled"}, errors.PlanLacksFeature, "plan does not"),
     (
         {"status": 402, "body": "You have hit your hourly limit for API calls. Your quota will reset in 77 seconds."},
@@ -38,11 +38,15 @@ STATUSES: list[Bad] = [
         "is used up until",
     ),
     ({"status": 429, "headers": {"Retry-After": "300"}}, errors.RateLimited, "too many requests at once"),
-    ({"status": 302, "headers": {"Location": "https://example.com/"}}, errors.PayloadRefused, "It points elsewhere"),
+    (
+        {"status": 302, "headers": {"Location": "https://example.com/"}},
+        errors.PayloadRefused,
+        "to another host",
+    ),
 ]
 BROKEN: list[Bad] = [
-    ({"kind": "cut"}, errors.ConnectionTrouble, "the connection to|no whole answer came"),
-    ({"kind": "cut", "fraction": 0}, errors.ConnectionTrouble, "the connection to|no whole answer came"),
+    ({"kind": "cut"}, errors.ConnectionTrouble, "the connection to|no complete response"),
+    ({"kind": "cut", "fraction": 0}, errors.ConnectionTrouble, "the connection to|no complete response"),
     ({"kind": "not_json"}, errors.MalformedAnswer, "is not a JSON list"),
     ({"kind": "not_json", "body": ""}, errors.MalformedAnswer, "is not a JSON list"),
     ({"kind": "not_json", "body": '{"error": "no"}'}, errors.MalformedAnswer, "is not a JSON list"),
@@ -156,7 +160,7 @@ def test_an_answer_that_does_not_come_in_time_is_an_error(workspace: Workspace, 
     state = workspace.state()
     monkeypatch.setattr(transport, "TIMEOUTS", (1.0, 0.05))
     workspace.toggl.fault("slow", seconds=0.3, times=None)
-    with pytest.raises(errors.ConnectionTrouble, match=r"POST /reports/api/v3/.*(failed|no whole answer)"):
+    with pytest.raises(errors.ConnectionTrouble, match=r"POST /reports/api/v3/.*(failed|no complete response)"):
         workspace.pull()
     monkeypatch.undo()
     assert workspace.state() == state

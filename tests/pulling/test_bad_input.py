@@ -45,7 +45,7 @@ def test_days_that_cannot_be_are_refused_before_anything_is_asked(workspace: Wor
 def test_a_workspace_that_the_token_does_not_see_is_an_error(workspace: Workspace):
     workspace.id = 12_345
     for stream in STREAMS:
-        with pytest.raises(AccessDenied, match="check the workspace id"):
+        with pytest.raises(AccessDenied, match="check the workspace ID"):
             workspace.pull(stream)
 
 

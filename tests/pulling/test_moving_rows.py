@@ -10,16 +10,18 @@ import pytest
 from support.pulls import Workspace
 from support.truth import truth
 
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 SEARCH = "/search/time_entries"
 
 
-def between_pages(workspace: Workspace, change: Callable[[int], Any], *, path: str = SEARCH) -> Callable[[Call], None]:
+def between_pages(
+    workspace: Workspace, change: Callable[[int], Any], *, path: str = SEARCH
+) -> Callable[[OutgoingRequest], None]:
     """Return what calls ``change`` with the number of the page about to be asked for, from the second on."""
     asked = 0
 
-    def before_call(call: Call) -> None:
+    def before_call(call: OutgoingRequest) -> None:
         nonlocal asked
         if call.path.endswith(path):
             asked += 1

@@ -21,13 +21,17 @@ from support.connections import WEBHOOK_SECRET, Connections
 from support.waiting import wait_until
 
 from airflow_provider_toggl.cli import doctor
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Wanted
+from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter, SubscriptionSpec
 from airflow_provider_toggl.core.load.warehouse import Progress
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.sandbox.server import RunningSandbox, listen
 
-FILTERS = (Filter("time_entry", "created"), Filter("time_entry", "updated"), Filter("project", "*"))
+FILTERS = (
+    SubscriptionFilter("time_entry", "created"),
+    SubscriptionFilter("time_entry", "updated"),
+    SubscriptionFilter("project", "*"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,13 @@ class DoctorSetup:
         """Set the Toggl connection; ``how`` as for ``Connections.toggl``."""
         self.connections.toggl(self.sandbox, **{"webhook_callback_url": self.receiver.url, **how})
 
-    def subscribe(self, filters: tuple[Filter, ...] = FILTERS) -> int:
+    def subscribe(self, filters: tuple[SubscriptionFilter, ...] = FILTERS) -> int:
         """Create the subscription, and return its id."""
         from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 
-        wanted = Wanted("airflow", filters, f"{self.receiver.url}/toggl/webhooks/toggl_default", WEBHOOK_SECRET)
+        wanted = SubscriptionSpec(
+            "airflow", filters, f"{self.receiver.url}/toggl/webhooks/toggl_default", WEBHOOK_SECRET
+        )
         return open_webhooks("toggl_default").create(wanted).subscription_id
 
     def load(self) -> None:

@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta, timezone
 from email.utils import formatdate
 from typing import Any
 
-from airflow_provider_toggl.core.client.responses import Answer
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.responses import TogglResponse
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 START = 1_780_000_000.0
 
@@ -35,14 +35,14 @@ def answer(
     body: Any = None,
     *,
     headers: Mapping[str, str] | None = None,
-    call: Call | None = None,
+    call: OutgoingRequest | None = None,
     at: float = START,
-) -> Answer:
+) -> TogglResponse:
     """Return an answer; a body that is not bytes becomes JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"date": formatdate(at, usegmt=True), "content-type": "application/json; charset=utf-8"}
-    call = call or Call("GET", "/api/v9/me")
-    return Answer(call.method, call.path, status, {**named, **(headers or {})}, raw, at)
+    call = call or OutgoingRequest("GET", "/api/v9/me")
+    return TogglResponse(call.method, call.path, status, {**named, **(headers or {})}, raw, at)
 
 
 def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
@@ -54,20 +54,19 @@ def quota_headers(remaining: int, resets_in: int) -> dict[str, str]:
 class FakeTransport:
     """Answers every call by a function."""
 
-    reply: Callable[[Call], Answer]
-    calls: list[Call] = field(default_factory=list)
+    reply: Callable[[OutgoingRequest], TogglResponse]
+    calls: list[OutgoingRequest] = field(default_factory=list)
 
-    def send(self, call: Call, departing: Callable[[], None]) -> Answer:
+    def send(self, call: OutgoingRequest) -> TogglResponse:
         self.calls.append(call)
-        departing()
         return self.reply(call)
 
 
-def replies(*script: Answer | Exception) -> Callable[[Call], Answer]:
+def replies(*script: TogglResponse | Exception) -> Callable[[OutgoingRequest], TogglResponse]:
     """Return a function that gives the answers of a script in order, and repeats the last one."""
     lines = list(script)
 
-    def reply(_: Call) -> Answer:
+    def reply(_: OutgoingRequest) -> TogglResponse:
         line = lines.pop(0) if len(lines) > 1 else lines[0]
         if isinstance(line, Exception):
             raise line
@@ -88,7 +87,7 @@ class FakeReport:
         self.entries: dict[int, dict[str, Any]] = {}
         self.queries: list[dict[str, Any]] = []
         self.before_answer: list[Any] = []
-        self.refusals: list[Answer] = []
+        self.refusals: list[TogglResponse] = []
         self.quota: int | None = None
         self.keeps_order = True
 
@@ -103,7 +102,7 @@ class FakeReport:
             "at": datetime.fromtimestamp(at, tz=timezone.utc).isoformat(timespec="seconds"),
         }
 
-    def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: OutgoingRequest) -> TogglResponse:
         query = call.payload
         self.queries.append(query)
         if self.before_answer:

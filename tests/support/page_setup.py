@@ -16,9 +16,9 @@ from support.airflow_home import AirflowHome
 from support.deliveries import HEADER, SECRET, sign
 from support.event_stores import StoreLocation, fill_postgres_store, fill_store
 
-from airflow_provider_toggl.core.client.limits.hourly_usage import Tally
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
+from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.operate.health import notes
@@ -120,24 +120,26 @@ def running_page_setup(
             place = StoreLocation("postgres", dsn)
             fill_postgres_store(dsn, many, last=last, padding=padding)
         rejected = record_two_days_of_activity(place, sandbox.workspace_id)
-        record_two_days_of_requests(home.path / "toggl" / "quota.sqlite", token_digest(sandbox.url, sandbox.token))
+        record_two_days_of_requests(home.path / "toggl" / "quota.sqlite", hash_token(sandbox.url, sandbox.token))
         home.start("api-server", timeout=300)
         yield PageSetup(home, sandbox, rejected, place)
 
 
 def record_two_days_of_requests(path: Path, token: str) -> None:
     """Record two days of requests in the rate-limit state."""
-    book, now = HostBook(path, token), time.time()
+    book, now = RateLimitState(path, token), time.time()
     book.set_lane("user", Lane(30, 22, now + 1800), now)
     book.set_lane("organization:9011", Lane(240, 171, now + 2400), now)
     with book._file.transaction() as db:
         tally = Tally(db, token)
         for back in range(48):
-            at = now - back * 3600
-            for _ in range(4 + back * 5 % 3):
-                tally.count("user", 30, at)
-            for _ in range(40 + (back * 37) % 60 + 70 * (back % 24 == 5)):
-                tally.count("organization:9011", 240, at)
+            hour = int(now // 3600) - back
+            for lane, total, requests in (
+                ("user", 30, 4 + back * 5 % 3),
+                ("organization:9011", 240, 40 + (back * 37) % 60 + 70 * (back % 24 == 5)),
+            ):
+                for _ in range(requests):
+                    rows.run("count_usage", token=token, lane=lane, hour=hour, total=total)
 
 
 def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:

@@ -13,10 +13,10 @@ from support import truth
 from support.sandboxes import HostedSandbox, SandboxHost
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call, RequestsTransport
+from airflow_provider_toggl.core.client.transport import OutgoingRequest, RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
@@ -50,7 +50,7 @@ class Workspace:
         self.path = path
         self.id = toggl.workspace_id
 
-    def session(self, *, before_call: Any = None, book: HostBook | None = None) -> TogglSession:
+    def session(self, *, before_call: Any = None, book: RateLimitState | None = None) -> TogglSession:
         """Return a session with a high rate and short waits between attempts.
 
         :param before_call: called before each request.
@@ -58,7 +58,7 @@ class Workspace:
         transport = RequestsTransport(self.toggl.url, self.toggl.token)
         if before_call is not None:
             transport = _Watched(transport, before_call)
-        return TogglSession(transport, book or HostBook(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
+        return TogglSession(transport, book or RateLimitState(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
 
     def request(
         self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any
@@ -153,9 +153,9 @@ class _Watched:
         self._transport = transport
         self._before_call = before_call
 
-    def send(self, call: Call, departing: Any) -> Any:
+    def send(self, call: OutgoingRequest) -> Any:
         self._before_call(call)
-        return self._transport.send(call, departing)
+        return self._transport.send(call)
 
 
 @contextmanager

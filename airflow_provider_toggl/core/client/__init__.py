@@ -1,1 +1,1 @@
-"""The client of Toggl Track: one synchronous session that paces, budgets and explains itself."""
+"""Client of Toggl Track: sends requests, keeps to the rate limits, and returns typed results or typed errors."""

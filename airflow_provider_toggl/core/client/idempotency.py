@@ -1,7 +1,7 @@
-"""Writes that must happen once: what leaves in doubt is looked up in Toggl before it is sent again.
+"""Writes that must take effect once: when the outcome is unknown, the result is looked up before it is sent again.
 
-Toggl has no idempotency keys. A request whose answer is lost may have been carried out, or not, or be carried out in a
-moment; only Toggl's own lists tell which.
+Toggl has no idempotency keys. If the response to a write is lost, Toggl may have carried it out, may still carry it
+out, or may never have received it. Only Toggl's own lists show which.
 """
 
 from __future__ import annotations
@@ -27,39 +27,38 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Seconds before each look for what a request in doubt may have made. More than one look, because Toggl may still be
-#: at it when its connection has ended, and what is new takes it a while to show.
-PATIENCE: tuple[float, ...] = (1.0, 4.0)
-AT_ONCE: tuple[float, ...] = (0.0,)
-#: Times that one write is sent before its trouble is raised.
-MOST_SENDS = 3
+#: Seconds before each lookup of a write with an unknown outcome. There are several, because Toggl may carry it out
+#: after the connection has ended, and new objects take a while to appear in lists.
+LOOKUP_DELAYS: tuple[float, ...] = (1.0, 4.0)
+NO_DELAY: tuple[float, ...] = (0.0,)
+#: How often one write is sent before its error is raised.
+MAX_SENDS = 3
+
+#: Called with True before the outcome may become unknown, with False when it is known.
+RecordDoubt = Callable[[bool], None]
 
 
-#: Told whether there is doubt from now on.
-Note = Callable[[bool], None]
-
-
-def keep_no_note(doubt: bool) -> None:
-    """Remember nothing: for who does not outlive the process."""
+def record_nothing(in_doubt: bool) -> None:
+    """Record nothing, for callers that do not outlive the process."""
 
 
 @dataclass(frozen=True)
-class Once(Generic[T]):
-    """What came of a write.
+class WriteResult(Generic[T]):
+    """The result of a write.
 
-    :param thing: what is there now.
-    :param made: whether this request made it; False where it was found.
+    :param value: the object that exists now.
+    :param created: whether this write created it; False if it was found.
     """
 
-    thing: T
-    made: bool
+    value: T
+    created: bool
 
 
-def leaves_doubt(error: ApiError) -> bool:
-    """Whether a write that failed like this may have been carried out.
+def is_outcome_unknown(error: ApiError) -> bool:
+    """Return whether a write that failed with this error may have been carried out.
 
-    Refusals (4xx, a used-up quota) were not carried out, nor was what never left. 408 is a refusal that says that
-    somebody waited in vain, which may be a proxy.
+    A request that Toggl refused (4xx) or that was never sent was not carried out. 408 is an exception: a proxy may send
+    it while Toggl still works on the request.
     """
     if isinstance(error, NotSent):
         return False
@@ -71,67 +70,69 @@ def write_once(
     find: Callable[[], T | None],
     *,
     in_doubt: bool = False,
-    note: Note = keep_no_note,
-    settle: Callable[[T], Once[T]] | None = None,
+    record_doubt: RecordDoubt = record_nothing,
+    resolve_duplicate: Callable[[T], WriteResult[T]] | None = None,
     clock: Clock | None = None,
-) -> Once[T]:
-    """Send a write until its effect is there, and never while an earlier one may have had it.
+) -> WriteResult[T]:
+    """Send a write until it has taken effect, and never while an earlier one may have.
 
-    :param send: sends it, and returns what Toggl says that it made.
-    :param find: looks in Toggl for what it would have made.
-    :param in_doubt: an earlier try may have sent it, so that it is looked up first.
-    :param note: told, before the request leaves, that from now on there is doubt, and when there is none any more; for
-        who must remember it beyond this process.
-    :param settle: given what was made after a look had found nothing; looks whether the earlier request was carried
-        out late.
-    :raises OutcomeUnknown: whether it was carried out could not be looked up; it was not sent again.
-    :raises QuotaExhausted: as ``note`` was told last; likewise ``RateLimited``.
-    :raises ApiError: Toggl refuses it; or it could not be sent, and was not there at the last look.
+    :param send: sends it, and returns the object that Toggl says it created.
+    :param find: looks up the object that the write would have created.
+    :param in_doubt: whether an earlier try may have sent it, so that it must be looked up first.
+    :param record_doubt: called before the request is sent, and when its outcome is known, for callers that must
+        remember this beyond the process.
+    :param resolve_duplicate: called with a created object if a lookup before had found nothing. It checks whether the
+        earlier request was carried out late.
+    :raises OutcomeUnknown: the lookup failed, so the write was not sent again.
+    :raises QuotaExhausted: the quota is used up; ``record_doubt`` has the state. Likewise ``RateLimited``.
+    :raises ApiError: Toggl refuses the write, or it could not be sent and the last lookup found nothing.
     """
     clock = clock or SystemClock()
-    looked, pauses = in_doubt, AT_ONCE
-    trouble: ApiError | None = None
-    for sends in range(MOST_SENDS + 1):
+    looked_up, delays = in_doubt, NO_DELAY
+    last_error: ApiError | None = None
+    for sends in range(MAX_SENDS + 1):
         if in_doubt:
-            found = _look(find, pauses, clock, trouble)
+            found = _look_up(find, delays, clock, last_error)
             if found is not None:
-                note(False)
-                return Once(found, made=False)
-        if sends == MOST_SENDS and trouble is not None:
-            raise trouble
-        note(True)
+                record_doubt(False)
+                return WriteResult(found, created=False)
+        if sends == MAX_SENDS and last_error is not None:
+            raise last_error
+        record_doubt(True)
         try:
-            thing = send()
+            value = send()
         except ApiError as error:
-            if not leaves_doubt(error):
-                # One that was sent before it may still be carried out.
-                note(looked)
+            if not is_outcome_unknown(error):
+                # A request that was sent before this one may still be carried out.
+                record_doubt(looked_up)
                 raise
-            log.warning("%s Whether it was carried out is not known: it is looked up before it is sent again.", error)
-            trouble, in_doubt, looked, pauses = error, True, True, PATIENCE
+            log.warning("%s The outcome is unknown: it is looked up before the request is sent again.", error)
+            last_error, in_doubt, looked_up, delays = error, True, True, LOOKUP_DELAYS
         else:
-            done = settle(thing) if settle and looked else Once(thing, made=True)
-            note(False)
-            return done
-    raise AssertionError("the loop ends by itself")
+            result = resolve_duplicate(value) if resolve_duplicate and looked_up else WriteResult(value, created=True)
+            record_doubt(False)
+            return result
+    raise AssertionError("the loop returns or raises")
 
 
-def _look(find: Callable[[], T | None], pauses: Sequence[float], clock: Clock, trouble: ApiError | None) -> T | None:
-    """Look as often as there are pauses, and return the first that is found."""
+def _look_up(
+    find: Callable[[], T | None], delays: Sequence[float], clock: Clock, last_error: ApiError | None
+) -> T | None:
+    """Look up once after each delay, and return the first object that is found."""
     try:
-        for pause in pauses:
-            if pause:
-                clock.sleep(pause)
+        for delay in delays:
+            if delay:
+                clock.sleep(delay)
             found = find()
             if found is not None:
                 return found
     except (QuotaExhausted, RateLimited, OutcomeUnknown):
         raise
     except ApiError as error:
-        first = f"{trouble} " if trouble else "An earlier try of the task may have sent the request. "
+        first = f"{last_error} " if last_error else "An earlier try of the task may have sent the request. "
         raise OutcomeUnknown(
-            f"{first}Whether Toggl carried it out is not known, for it could not be looked up ({error}). It was not "
-            "sent again. Run the task again: it begins with the look.",
+            f"{first}Whether Toggl carried it out is unknown, because the lookup failed ({error}). The request was not "
+            "sent again. Run the task again: it starts with the lookup.",
             status=error.status,
             text=error.text,
         ) from error

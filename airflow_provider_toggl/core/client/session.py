@@ -1,4 +1,6 @@
-"""The one way to ask Toggl anything: paced, budgeted, retried where that is safe, with errors that say what to do."""
+"""The session that sends every request to Toggl: paced, charged to the quota, retried where that is safe, with typed
+errors.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +17,21 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client import request_metrics
 from airflow_provider_toggl.core.client.limits import quota
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
+from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook, Refusal, Turn, Yield
+from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent
 from airflow_provider_toggl.core.client.responses import (
-    Answer,
-    error_of,
+    TogglResponse,
+    build_error,
+    build_quota_error,
+    build_share_error,
     is_quota_refusal,
-    quota_error,
-    reset_seconds,
-    retry_after,
-    share_error,
-    told_of,
+    read_quota_headers,
+    read_reset_seconds,
+    read_retry_after,
 )
 from airflow_provider_toggl.core.client.retry import RetryPolicy, may_repeat
-from airflow_provider_toggl.core.client.transport import Call, NotSent, Transport
+from airflow_provider_toggl.core.client.transport import NotSent, OutgoingRequest, Transport
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import (
     ApiError,
@@ -45,28 +47,28 @@ from airflow_provider_toggl.core.wording import duration
 
 log = logging.getLogger(__name__)
 
-#: A 429 that asks for a longer wait, or a longer wait for others to use their share, is raised instead of slept
-#: through, so that a task can give its slot back.
-LONGEST_PATIENCE = 30.0
-#: A wait of so many seconds is logged when it begins, and told to whoever observes waits.
+#: Seconds. A longer wait for a rate limit, or for the share of other tasks, is raised as an error instead of slept
+#: through, so that a task can give its worker slot back.
+MAX_WAIT_IN_SLOT = 30.0
+#: A wait of at least this many seconds is logged when it begins, and reported to the observer of waits.
 OBSERVED_SECONDS = 10.0
-#: Seconds between two lines about the same wait.
+#: Seconds between two log lines about the same wait.
 LOG_EVERY = 60.0
 
-WAITED_FOR = {
-    "retry": "the end of a rate limit or trouble of Toggl",
-    "pace": "the pace of requests that all tasks with this token share",
+WAIT_REASONS = {
+    "retry": "the next try after a rate limit or an error of Toggl",
+    "pace": "the request rate that all tasks with this token share",
     "share": "other tasks to use their share of the hourly quota",
 }
 
-#: Called with the reason of a wait, its end in seconds since the epoch, and how many requests the session has sent.
+#: Called with the reason of a wait, its end in seconds since the epoch, and the number of requests sent so far.
 WaitObserver = Callable[[str, float, int], AbstractContextManager[None]]
 _wait_observer: ContextVar[WaitObserver | None] = ContextVar("toggl_wait_observer", default=None)
 
 
 @contextmanager
 def observe_waits(observer: WaitObserver) -> Iterator[None]:
-    """Have every long wait of a session run within what an observer returns for it."""
+    """Run every long wait of a session inside the context manager that the observer returns for it."""
     token = _wait_observer.set(observer)
     try:
         yield
@@ -75,21 +77,21 @@ def observe_waits(observer: WaitObserver) -> Iterator[None]:
 
 
 class TogglSession:
-    """One token's requests, under the discipline of the whole host.
+    """Sends the requests of one token, within the limits that all processes with the token share.
 
-    :param transport: what sends.
-    :param book: paces and quota shared with all processes of the host.
-    :param pace: how fast this token may ask.
-    :param reserve: requests of each lane kept back for people.
-    :param name: the connection, for metrics and the log.
-    :param before_wait: called with the seconds before the session sleeps, so that a caller can let go of what others
-        wait for.
+    :param transport: sends one request.
+    :param state: pace and quota, shared with other processes.
+    :param pace: how fast this token may send requests.
+    :param reserve: requests of each lane that are kept back for people.
+    :param retry: how often and how long to try.
+    :param before_wait: see :meth:`calling_before_waits`.
+    :param name: ID of the connection, for metrics and logs.
     """
 
     def __init__(
         self,
         transport: Transport,
-        book: HostBook,
+        state: RateLimitState,
         *,
         pace: Pace | None = None,
         reserve: int = 2,
@@ -103,14 +105,14 @@ class TogglSession:
         self.reserve = reserve
         self.spent = 0
         self.name = name
-        self.before_wait = before_wait
+        self._before_wait = before_wait
         self._transport = transport
-        self._book = book
+        self._state = state
         self._retry = retry or RetryPolicy()
         self._clock = clock or SystemClock()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._claimant: Claimant | None = None
-        self._organizations: dict[int, int] = book.organizations()
+        self._organizations: dict[int, int] = state.organizations(self._clock.now())
 
     def request(
         self,
@@ -120,29 +122,29 @@ class TogglSession:
         params: Mapping[str, Any] | None = None,
         payload: Any = None,
         idempotent: bool | None = None,
-    ) -> Answer:
-        """Ask Toggl and return its good answer.
+    ) -> TogglResponse:
+        """Send a request and return its 2xx response.
 
         :param path: below the base URL, for example ``/api/v9/me``.
-        :param payload: what to send as JSON.
-        :param idempotent: whether the request may be sent again when its effect is unknown. None: reads may (GET, and
-            POSTs to Reports, which are queries), writes may not.
-        :raises QuotaExhausted: the lane has nothing to spare; known before a request is wasted wherever Toggl told.
-        :raises ConfigurationError: the payload cannot be written as JSON; nothing was sent.
-        :raises ApiError: any other failure, typed.
+        :param payload: the body, sent as JSON.
+        :param idempotent: whether the request may be sent again when its outcome is unknown. With None, reads may (GET,
+            and POST to the Reports API, whose body is a query) and writes may not.
+        :raises QuotaExhausted: the lane has no requests left. Where that is known, no request is sent.
+        :raises ConfigurationError: the payload cannot be written as JSON. Nothing was sent.
+        :raises ApiError: any other failure, by its type.
         """
         _check_payload(payload)
-        call = Call(method.upper(), path, params or {}, payload)
+        outgoing = OutgoingRequest(method.upper(), path, params or {}, payload)
         started = self._clock.now()
         failed = 0
         while True:
             try:
-                return self._attempt(call)
+                return self._attempt(outgoing)
             except (ConnectionTrouble, ServerTrouble, RateLimited) as error:
                 failed += 1
                 pause = self._retry.pause(failed, _asked_pause(error, self._clock.now()), self._jitter)
                 elapsed = self._clock.now() - started
-                if not self._may_retry(error, call, idempotent) or not self._retry.allows(failed, elapsed, pause):
+                if not self._may_retry(error, outgoing, idempotent) or not self._retry.allows(failed, elapsed, pause):
                     raise
                 tell(
                     log,
@@ -158,45 +160,45 @@ class TogglSession:
                 self._sleep(pause, "retry", is_recorded=isinstance(error, RateLimited))
 
     def estimate(self, requests: int, path: str) -> quota.Estimate:
-        """Return what so many requests to that path will cost from now on; asks nothing of Toggl."""
+        """Return what so many requests to a path will cost. Sends no request."""
         now = self._clock.now()
-        lane = self._book.lane(self.lane_of(path), now)
+        lane = self._state.lane(self.lane_of(path), now)
         return quota.estimate(requests, lane, reserve=self.reserve, interval=self.pace.interval, now=now)
 
     def lane_of(self, path: str) -> str:
-        """Return the lane that a request to that path is charged to."""
+        """Return the name of the lane that a request to a path is charged to."""
         return quota.lane_of(path, self._organizations)
 
     def lane(self, path: str) -> quota.Lane:
-        """Return what is known of the lane of that path."""
-        return self._book.lane(self.lane_of(path), self._clock.now())
+        """Return what is known about the lane of a path."""
+        return self._state.lane(self.lane_of(path), self._clock.now())
 
     def lanes(self) -> dict[str, quota.Lane]:
-        """Return what is known of every lane of the token; asks nothing of Toggl."""
-        return self._book.lanes(self._clock.now())
+        """Return what is known about every lane of the token, by name. Sends no request."""
+        return self._state.lanes(self._clock.now())
 
-    def tallies(self, since: float) -> list[HourTally]:
-        """Return how many requests of the token left this host in each hour.
+    def hourly_usage(self, since: float) -> list[HourlyUsage]:
+        """Return how many requests were sent with the token in each hour that ends after ``since``.
 
         :param since: seconds since the epoch.
         """
-        return self._book.tallies(since)
+        return self._state.hourly_usage(since, self._clock.now())
 
     def taken(self, path: str) -> int:
-        """Return how many requests of that lane's window were sent from this host."""
-        return self._book.taken(self.lane_of(path), self._clock.now())
+        """Return how many requests were sent in the current window of the lane of a path."""
+        return self._state.taken(self.lane_of(path), self._clock.now())
 
     def quota_left(self, path: str) -> int | None:
-        """Return what is left in the lane of that path as last told, None while unknown."""
+        """Return the requests left in the lane of a path at its last report, None while unknown."""
         return self.lane(path).remaining
 
     @contextmanager
     def claiming(self, name: str) -> Iterator[None]:
-        """Share lanes fairly with all other claimants of this host meanwhile, instead of taking what is there.
+        """Share the quota fairly with all other claimants inside this block.
 
-        The claim outlives a :class:`QuotaExhausted`: who is stopped by that comes back.
+        The claim survives a :class:`QuotaExhausted`, because the task comes back after the reset.
 
-        :param name: the same over deferrals and retries of one task, another for every other one.
+        :param name: the same over all deferrals and retries of one task, and different for every other task.
         """
         self._claimant = Claimant(name)
         try:
@@ -204,20 +206,32 @@ class TogglSession:
         except QuotaExhausted:
             raise
         except BaseException:
-            self._book.leave(self._claimant)
+            self._state.withdraw(self._claimant, self._clock.now())
             raise
         else:
-            self._book.leave(self._claimant)
+            self._state.withdraw(self._claimant, self._clock.now())
         finally:
             self._claimant = None
 
     def expect(self, requests: int | None) -> None:
-        """Say how many more requests this claimant will ask for, so that no more are kept for it; None: unknown."""
+        """Declare how many more requests this claimant will send, so that no more are kept for it; None if unknown."""
         if self._claimant is not None:
             self._claimant = replace(self._claimant, wanted=requests)
 
+    @contextmanager
+    def calling_before_waits(self, before_wait: Callable[[float], None]) -> Iterator[None]:
+        """Call a function before each wait inside this block, so that the caller can release what others wait for.
+
+        :param before_wait: called with the length of the wait in seconds.
+        """
+        outer, self._before_wait = self._before_wait, before_wait
+        try:
+            yield
+        finally:
+            self._before_wait = outer
+
     def read_quota(self) -> dict[str, quota.Lane]:
-        """Ask Toggl what is left in each lane (``GET /me/quota``), and note it for the whole host."""
+        """Ask Toggl what is left in each lane (``GET /me/quota``), record it, and return it by name."""
         rows = self.request("GET", "/api/v9/me/quota").json()
         now = self._clock.now()
         lanes: dict[str, quota.Lane] = {}
@@ -229,21 +243,21 @@ class TogglSession:
                 lanes[name] = quota.Lane(int(row["total"]), max(0, int(row["remaining"])), resets_at)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise MalformedAnswer(
-                f"GET /api/v9/me/quota: the answer has another shape than documented ({error})."
+                f"GET /api/v9/me/quota: the response does not have the documented shape ({error})."
             ) from None
         for name, lane in lanes.items():
-            self._book.set_lane(name, lane, now)
+            self._state.record_quota(name, lane, now)
             request_metrics.measure_lane(self.name, name, lane)
         return lanes
 
     def knows_organization(self, workspace_id: int) -> bool:
-        """Whether the organization of a workspace is known, so that nothing need be asked for it."""
+        """Return whether the organization of a workspace is known, so that no request is needed for it."""
         return workspace_id in self._organizations
 
     def organization_of(self, workspace_id: int) -> int:
-        """Return the organization of a workspace; asked once for each host, then remembered.
+        """Return the organization of a workspace. The first call costs one request; after that it is stored.
 
-        :raises MalformedAnswer: Toggl's answer names none.
+        :raises MalformedAnswer: the response names no organization.
         """
         known = self._organizations.get(workspace_id)
         if known is not None:
@@ -251,84 +265,87 @@ class TogglSession:
         workspace = self.request("GET", f"/api/v9/workspaces/{workspace_id}").json()
         organization = workspace.get("organization_id") if isinstance(workspace, dict) else None
         if not isinstance(organization, int):
-            raise MalformedAnswer(f"GET /api/v9/workspaces/{workspace_id}: the answer names no organization.")
+            raise MalformedAnswer(f"GET /api/v9/workspaces/{workspace_id}: the response names no organization.")
         self.learn_organization(workspace_id, organization)
         return organization
 
     def learn_organization(self, workspace_id: int, organization_id: int) -> None:
-        """Note which organization a workspace belongs to."""
+        """Record the organization of a workspace."""
         if self._organizations.get(workspace_id) != organization_id:
-            self._book.learn_organization(workspace_id, organization_id)
+            self._state.learn_organization(workspace_id, organization_id, self._clock.now())
             self._organizations[workspace_id] = organization_id
 
-    def _attempt(self, call: Call) -> Answer:
-        lane = self.lane_of(call.path)
-        turn = self._take_turn(lane)
+    def _attempt(self, outgoing: OutgoingRequest) -> TogglResponse:
+        lane = self.lane_of(outgoing.path)
+        permit = self._acquire(lane)
         self.spent += 1
         sent_at = self._clock.now()
         try:
-            answer = self._transport.send(call, lambda: self._book.depart(turn, self._clock.now))
+            response = self._transport.send(outgoing)
         except BaseException:
-            self._book.settle(turn, lane, None, self._clock.now())
-            request_metrics.measure_request(self.name, lane, call.path, None, self._clock.now() - sent_at)
+            self._state.release(permit, lane, None, self._clock.now())
+            request_metrics.measure_request(self.name, lane, outgoing.path, None, self._clock.now() - sent_at)
             raise
-        request_metrics.measure_request(self.name, lane, call.path, answer.status, self._clock.now() - sent_at)
-        state = self._book.settle(turn, lane, told_of(answer), answer.received_at)
+        now = self._clock.now()
+        request_metrics.measure_request(self.name, lane, outgoing.path, response.status, now - sent_at)
+        state = self._state.release(permit, lane, read_quota_headers(response), now)
         request_metrics.measure_lane(self.name, lane, state)
         resets_at = None
-        if is_quota_refusal(answer):
-            resets_at = self._book.close_lane(lane, reset_seconds(answer), answer.received_at)
+        if is_quota_refusal(response):
+            resets_at = self._state.record_quota_refusal(lane, read_reset_seconds(response), now)
             request_metrics.measure_lane(self.name, lane, quota.Lane(remaining=0, resets_at=resets_at))
-        error = error_of(answer, lane=lane, resets_at=resets_at)
+        error = build_error(response, lane=lane, resets_at=resets_at)
         if isinstance(error, RateLimited):
-            # One process was refused: all of the host keep still.
-            self._book.hold_back(retry_after(answer) or self.pace.interval, answer.received_at)
+            # The bucket is the token's, so all processes with the token pause.
+            self._state.hold_back(read_retry_after(response) or self.pace.interval, now)
         if error is not None:
             raise error
-        return answer
+        return response
 
-    def _take_turn(self, lane: str) -> Turn:
-        ticket, yielded = 0, 0.0
+    def _acquire(self, lane: str) -> Permit:
+        """Wait for a permit to send one request.
+
+        :raises QuotaExhausted: there is none before the reset, or before others have used their share.
+        """
+        waited_for_others = 0.0
         started = self._clock.now()
         while True:
             now = self._clock.now()
-            outcome = self._book.ask_turn(
-                lane, pace=self.pace, reserve=self.reserve, now=now, ticket=ticket, claimant=self._claimant
-            )
-            if isinstance(outcome, Refusal):
-                raise quota_error(lane, utc(outcome.resets_at), known_before=True)
-            if isinstance(outcome, Turn):
+            outcome = self._state.acquire(lane, pace=self.pace, reserve=self.reserve, now=now, claimant=self._claimant)
+            if isinstance(outcome, QuotaSpent):
+                raise build_quota_error(lane, utc(outcome.resets_at), known_before=True)
+            if isinstance(outcome, Permit):
                 self._count_down()
                 return outcome
-            if isinstance(outcome, Yield):
-                if yielded + outcome.back_at - now > LONGEST_PATIENCE:
-                    raise share_error(lane, utc(outcome.back_at))
-                ticket, yielded = 0, yielded + outcome.seconds
-            else:
-                ticket = outcome.ticket
-            self._sleep(outcome.seconds, "share" if isinstance(outcome, Yield) else "pace", waited=now - started)
+            reason = "pace"
+            if isinstance(outcome, ShareSpent):
+                reason = "share"
+                if waited_for_others + outcome.back_at - now > MAX_WAIT_IN_SLOT:
+                    raise build_share_error(lane, utc(outcome.back_at))
+                waited_for_others += outcome.seconds
+            self._sleep(outcome.seconds, reason, waited=now - started)
 
     def _count_down(self) -> None:
-        """Expect one request less; whoever asks wants one at least."""
+        """Expect one request less, but at least one, because a claimant that asks wants one."""
         if self._claimant is not None and self._claimant.wanted is not None:
             self._claimant = replace(self._claimant, wanted=max(1, self._claimant.wanted - 1))
 
     def _sleep(self, seconds: float, reason: str, *, waited: float = 0.0, is_recorded: bool = True) -> None:
-        """Wait, and log it each minute.
+        """Wait, and log a line each minute.
 
-        :param waited: seconds that the request has waited before for the same reason.
-        :param is_recorded: whether whoever observes waits is to know of a long one.
+        :param waited: seconds that the request has waited already.
+        :param is_recorded: whether the observer of waits is called for a long wait.
         """
         metrics.WAIT.record(seconds, connection=self.name, reason=reason)
-        if self.before_wait is not None:
-            self.before_wait(seconds)
+        if self._before_wait is not None:
+            self._before_wait(seconds)
         until = self._clock.now() + seconds
         observer = _wait_observer.get()
         is_long = is_recorded and observer is not None and seconds >= OBSERVED_SECONDS
         with observer(reason, until, self.spent) if is_long and observer is not None else nullcontext():
             if reason != "retry" and waited == 0.0 and seconds >= OBSERVED_SECONDS:
                 self._log_wait(reason, seconds, until)
-            # A wait may be made of many short ones: a line each minute over all of them.
+            # One wait may consist of many short ones, with one line per minute over all of them.
             to_line = LOG_EVERY - waited % LOG_EVERY
             while seconds > to_line:
                 self._clock.sleep(to_line)
@@ -340,28 +357,28 @@ class TogglSession:
         tell(
             log,
             "Waiting for %s until %s UTC: %s left.",
-            WAITED_FOR[reason],
+            WAIT_REASONS[reason],
             f"{utc(until):%H:%M:%S}",
             duration(left),
             connection=self.name,
         )
 
-    def _may_retry(self, error: ApiError, call: Call, idempotent: bool | None) -> bool:
+    def _may_retry(self, error: ApiError, outgoing: OutgoingRequest, idempotent: bool | None) -> bool:
         if isinstance(error, RateLimited):
-            # Refused before it was looked at, so any request may come again; a long wait is for the caller to spend.
-            return (_asked_pause(error, self._clock.now()) or 0.0) <= LONGEST_PATIENCE
-        return isinstance(error, NotSent) or may_repeat(call.method, call.path, idempotent)
+            # Toggl did not process the request, so any request may be sent again. A long wait is for the caller.
+            return (_asked_pause(error, self._clock.now()) or 0.0) <= MAX_WAIT_IN_SLOT
+        return isinstance(error, NotSent) or may_repeat(outgoing.method, outgoing.path, idempotent)
 
 
 def _check_payload(payload: Any) -> None:
     try:
         json.dumps(payload, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        # The message names a type, not a value.
-        raise ConfigurationError(f"What is to be sent cannot be written as JSON: {error}.") from None
+        # The error names a type and no value.
+        raise ConfigurationError(f"The payload cannot be written as JSON: {error}.") from None
 
 
 def _asked_pause(error: ApiError, now: float) -> float | None:
-    if isinstance(error, RateLimited) and error.told:
+    if isinstance(error, RateLimited) and error.reported:
         return max(0.0, (error.retry_at - utc(now)).total_seconds())
     return None

@@ -1,4 +1,4 @@
-"""Whether Toggl did what it answered OK to: the object in its answer, compared with what was asked. No I/O."""
+"""Checks that a write took effect: compares the object in Toggl's 2xx response with the payload. No I/O."""
 
 from __future__ import annotations
 
@@ -6,53 +6,55 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, is_same_address, normalised
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    SubscriptionFilter,
+    is_same_address,
+    normalize_filters,
+)
 from airflow_provider_toggl.core.errors import NotApplied
 from airflow_provider_toggl.core.instants import parse_instant
 
-# Not given back; or decided by the plan, or by a project that enforces its own.
+# Toggl does not return these, or the plan or the project may override them.
 _NOT_COMPARED = {"created_with", "tag_action", "billable", "secret"}
-# Texts of people are not written to logs.
+# Errors do not show texts that people wrote.
 _NOT_SHOWN = {"description", "name", "tags", "url_callback"}
 
 
-def check_applied(what: str, asked: Mapping[str, Any], row: Any) -> None:
-    """Return when an object has what was asked.
+def check_applied(what: str, sent: Mapping[str, Any], row: Any) -> None:
+    """Check that an object has the values that were sent. Fields that it does not have are not compared.
 
-    Fields that the object does not have are not compared: then it is not known.
-
-    :param what: what was done to which object, for the error: ``Updating time entry 5``.
-    :param asked: the payload that was sent.
-    :param row: the object as Toggl answers it.
+    :param what: the write and its object, for the error: ``Updating time entry 5``.
+    :param sent: the payload.
+    :param row: the object in Toggl's response.
     :raises NotApplied: a field differs; the error names it.
     """
     if not isinstance(row, Mapping):
         return
-    different = [name for name in asked if name in row and not _is_same(name, asked, row)]
+    different = [name for name in sent if name in row and not _is_same(name, sent, row)]
     if not different:
         return
     words = [
         name
         if name in _NOT_SHOWN or isinstance(row[name], list | dict)
-        else f"{name} ({row[name]!r}, not {asked[name]!r})"
+        else f"{name} ({row[name]!r}, not {sent[name]!r})"
         for name in different
     ]
     raise NotApplied(
-        f"{what}: Toggl answered that it was done, but its answer has another {', another '.join(words)}. Look in "
-        "Toggl what is there; run the task again if it is not as it should be."
+        f"{what}: Toggl accepted the request, but its response differs in {', '.join(words)}. Check the object in "
+        "Toggl, and run the task again if it is wrong."
     )
 
 
-def _is_same(name: str, asked: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    wanted, found = asked[name], row[name]
+def _is_same(name: str, sent: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    wanted, found = sent[name], row[name]
     if name == "duration":
-        return _is_same_duration(asked, row)
+        return _is_same_duration(sent, row)
     if name in _NOT_COMPARED:
         return True
     if name in ("start", "stop"):
         return bool(_second_of(wanted) == _second_of(found))
     if name in ("tags", "tag_ids"):
-        return _are_same_tags(asked.get("tag_action"), wanted, found)
+        return _are_same_tags(sent.get("tag_action"), wanted, found)
     if name == "event_filters":
         return _filters_of(wanted) == _filters_of(found)
     if name == "url_callback":
@@ -62,10 +64,10 @@ def _is_same(name: str, asked: Mapping[str, Any], row: Mapping[str, Any]) -> boo
     return bool(wanted == found)
 
 
-def _is_same_duration(asked: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Compare durations; a negative one of any size stands for an entry that runs, and a stop has the last word."""
-    wanted, found = asked["duration"], row["duration"]
-    if asked.get("stop") is not None or not isinstance(wanted, int) or not isinstance(found, int):
+def _is_same_duration(sent: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Compare durations. Any negative one stands for a running entry, and a stop takes precedence."""
+    wanted, found = sent["duration"], row["duration"]
+    if sent.get("stop") is not None or not isinstance(wanted, int) or not isinstance(found, int):
         return True
     return found < 0 if wanted < 0 else found == wanted
 
@@ -83,9 +85,9 @@ def _are_same_tags(action: Any, wanted: Any, found: Any) -> bool:
     return not some & there if action == "delete" else some == there
 
 
-def _filters_of(rows: Any) -> tuple[Filter, ...]:
+def _filters_of(rows: Any) -> tuple[SubscriptionFilter, ...]:
     pairs = [row for row in _listed(rows) if isinstance(row, Mapping)]
-    return normalised(Filter(str(row.get("entity")), str(row.get("action"))) for row in pairs)
+    return normalize_filters(SubscriptionFilter(str(row.get("entity")), str(row.get("action"))) for row in pairs)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
@@ -170,7 +170,7 @@ class EntriesReader:
             share=1.0 if done else _share(opened),
         )
 
-    def _ask_whole(self, opened: OpenWindow) -> tuple[Answer, ReportPage]:
+    def _ask_whole(self, opened: OpenWindow) -> tuple[TogglResponse, ReportPage]:
         asked = f"POST {self._path} ({opened.window}, from row {opened.next_row})"
         for attempt in range(1, TRIES + 1):
             answer = self._session.request("POST", self._path, payload=self._query(opened))
@@ -326,7 +326,7 @@ def _stepped_back(opened: OpenWindow, looked: ReportPage, page_size: int) -> Ope
     return replace(opened, next_row=max(1, opened.next_row - back), steps=opened.steps + 1, stepped=stepped)
 
 
-def _advanced(opened: OpenWindow, answer: Answer, looked: ReportPage, lag: timedelta) -> tuple[OpenWindow, bool]:
+def _advanced(opened: OpenWindow, answer: TogglResponse, looked: ReportPage, lag: timedelta) -> tuple[OpenWindow, bool]:
     """Return the window after a page, and whether it is read to its end."""
     mark = opened.mark or answer.date - lag
     next_row = answer.header_int("x-next-row-number")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
@@ -164,7 +164,9 @@ class ListReader:
         organization = self._session.organization_of(workspace) if "{organization_id}" in self._stream.path else 0
         return self._stream.path.format(workspace_id=workspace, organization_id=organization)
 
-    def _ask(self, path: str, page: int, since: datetime | None) -> tuple[Answer, int, int | None, datetime | None]:
+    def _ask(
+        self, path: str, page: int, since: datetime | None
+    ) -> tuple[TogglResponse, int, int | None, datetime | None]:
         params: dict[str, str | int] = dict(self._stream.params)
         if self._stream.per_page:
             params |= {"page": page, "per_page": self._stream.per_page}

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.garbage import uncollected
+from airflow_provider_toggl.core.garbage import paused_garbage_collection
 from airflow_provider_toggl.core.json_text import read_json, split_list
 
 
@@ -102,7 +102,7 @@ class _LooseEnvelope(msgspec.Struct):
 _LIST = msgspec.json.Decoder(list[msgspec.Raw] | _Envelope | None)
 
 
-@uncollected()
+@paused_garbage_collection()
 def inspect_report(
     body: bytes, *, first_row: int, next_row: int | None, key: str, asked: str, anchor: int | None = None
 ) -> ReportPage:

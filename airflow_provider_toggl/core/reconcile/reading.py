@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
@@ -157,7 +157,7 @@ class Reading:
     def read_sums(self, window: Window) -> tuple[Sums, SumsClock]:
         """Return a window's sums and ids, and when they were told."""
 
-        def read(answer: Answer, asked: str) -> tuple[Sums, SumsClock]:
+        def read(answer: TogglResponse, asked: str) -> tuple[Sums, SumsClock]:
             return read_summary(answer.body, asked), SumsClock(answer.date, self._request.lag)
 
         return self._ask("summary/time_entries", ask_summary(window), window, read)
@@ -165,7 +165,7 @@ class Reading:
     def read_days(self, window: Window, user_ids: Sequence[int]) -> tuple[Int64s | None, SumsClock]:
         """Return the seconds of each day of some users, None where they are not given by day."""
 
-        def read(answer: Answer, asked: str) -> tuple[Int64s | None, SumsClock]:
+        def read(answer: TogglResponse, asked: str) -> tuple[Int64s | None, SumsClock]:
             return read_days(answer.body, window, asked), SumsClock(answer.date, self._request.lag)
 
         return self._ask("search/time_entries/totals", ask_days(window, user_ids), window, read)
@@ -235,7 +235,7 @@ class Reading:
         spent, self._accounted = self._session.spent - self._accounted, self._session.spent
         return spent
 
-    def _ask(self, name: str, payload: Mapping[str, Any], window: Window, read: Callable[[Answer, str], T]) -> T:
+    def _ask(self, name: str, payload: Mapping[str, Any], window: Window, read: Callable[[TogglResponse, str], T]) -> T:
         path = f"{_REPORTS.format(self._request.workspace_id)}/{name}"
         # A year's sums may take Toggl a while.
         self._target.release(force=True)

@@ -87,12 +87,11 @@ class Reconcile:
         started, spent = self._clock.now(), self._session.spent
         earlier = self.summary.requests, self.summary.seconds
         found = self._differences()
-        self._session.before_wait = lambda seconds: self._target.release(force=seconds > 2.0)
         refusals: list[str] = []
         try:
-            refusals = self._run()
+            with self._session.calling_before_waits(lambda seconds: self._target.release(force=seconds > 2.0)):
+                refusals = self._run()
         finally:
-            self._session.before_wait = None
             self.summary.requests = earlier[0] + self._session.spent - spent
             self.summary.seconds = round(earlier[1] + self._clock.now() - started, 3)
             self._measure(started, self._session.spent - spent, found)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract import windows
@@ -131,7 +131,7 @@ class EntriesCounter:
         self._is_size_known = True
         return [entry.seconds for row in rows for entry in row.time_entries], following is None
 
-    def _ask(self, path: str, query: dict[str, Any]) -> Answer:
+    def _ask(self, path: str, query: dict[str, Any]) -> TogglResponse:
         return self._session.request("POST", path.format(workspace_id=self._workspace_id), payload=query)
 
 
@@ -154,7 +154,7 @@ def _estimate(seconds: int, sample: list[int]) -> int:
     return max(len(sample), round(seconds / mean)) if mean > 0 else len(sample)
 
 
-def _decode(answer: Answer, decoder: msgspec.json.Decoder[Any]) -> Any:
+def _decode(answer: TogglResponse, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
         return decoder.decode(answer.body)
     except (msgspec.DecodeError, RecursionError) as error:

@@ -206,11 +206,10 @@ class Pull:
         started = self._clock.now()
         spent = self._session.spent
         self._base = self.summary.requests - spent, self.summary.seconds - started
-        self._session.before_wait = self._let_go
         try:
-            self._land_all()
+            with self._session.calling_before_waits(self._let_go):
+                self._land_all()
         finally:
-            self._session.before_wait = None
             self._count_cost()
             self._measure(started, self._session.spent - spent)
             self.summary.quota_left = self._session.quota_left(self._path())

@@ -5,14 +5,14 @@ from support.metrics import recording
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.request_metrics import api_of, measure_lane, measure_request, status_class
+from airflow_provider_toggl.core.client.request_metrics import find_api, measure_lane, measure_request, status_class
 
 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [(200, "2xx"), (204, "2xx"), (302, "3xx"), (402, "402"), (404, "4xx"), (429, "429"), (503, "5xx"), (None, "none")],
 )
-def test_a_status_has_a_class_and_those_that_need_somebody_their_own(status: int | None, expected: str) -> None:
+def test_a_status_is_counted_by_its_class_and_402_and_429_alone(status: int | None, expected: str) -> None:
     assert status_class(status) == expected
 
 
@@ -24,8 +24,8 @@ def test_a_status_has_a_class_and_those_that_need_somebody_their_own(status: int
         ("/webhooks/api/v1/subscriptions/7", "webhooks"),
     ],
 )
-def test_a_path_is_of_one_of_three_apis(path: str, expected: str) -> None:
-    assert api_of(path) == expected
+def test_a_path_belongs_to_one_of_three_apis(path: str, expected: str) -> None:
+    assert find_api(path) == expected
 
 
 def test_a_request_is_counted_and_timed() -> None:
@@ -37,7 +37,7 @@ def test_a_request_is_counted_and_timed() -> None:
     assert recorder.of(metrics.REQUEST_TIME) == [({"connection": "toggl_default", "api": "track"}, 500)]
 
 
-def test_what_is_not_known_of_a_lane_is_not_told() -> None:
+def test_unknown_values_of_a_lane_are_not_recorded() -> None:
     with recording() as recorder:
         measure_lane("c", "user", Lane(remaining=3))
         measure_lane("c", "user", Lane(30, 0, 1000.0))

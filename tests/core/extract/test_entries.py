@@ -8,7 +8,7 @@ import pytest
 from support.fakes import START, FakeClock, FakeReport, FakeTransport, answer
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused, QuotaExhausted
@@ -28,7 +28,12 @@ class Toggl:
         self.report = FakeReport(START, page_size)
         self.transport = FakeTransport(self.report)
         self.session = TogglSession(
-            self.transport, HostBook(None, "t"), pace=Pace(1000.0), reserve=0, clock=self.clock, jitter=random.Random(1)
+            self.transport,
+            RateLimitState(None, "t"),
+            pace=Pace(1000.0),
+            reserve=0,
+            clock=self.clock,
+            jitter=random.Random(1),
         )
         self.rows: dict[int, str] = {}
         self.cursor: str | None = None

@@ -8,9 +8,9 @@ import pytest
 from support.fakes import START, FakeClock, FakeTransport, answer
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import load_list
@@ -26,14 +26,18 @@ class Lists:
         self.most = most
         self.tells_size = tells_size
         self.envelope = envelope
-        self.calls: list[Call] = []
+        self.calls: list[OutgoingRequest] = []
         self.refusals: list[Any] = []
         self.clock = FakeClock()
         self.session = TogglSession(
-            FakeTransport(self.reply), HostBook(None, "t"), pace=Pace(1000.0), clock=self.clock, jitter=random.Random(1)
+            FakeTransport(self.reply),
+            RateLimitState(None, "t"),
+            pace=Pace(1000.0),
+            clock=self.clock,
+            jitter=random.Random(1),
         )
 
-    def reply(self, call: Call):
+    def reply(self, call: OutgoingRequest):
         self.calls.append(call)
         if self.refusals:
             return self.refusals.pop(0)

@@ -14,8 +14,12 @@ import pytest
 from support.repository import PACKAGE, ROOT
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Found, Limits
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    Subscription,
+    SubscriptionFilter,
+    SubscriptionLimits,
+)
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.errors import (
     DatabaseFault,
     EventStoreDamaged,
@@ -160,7 +164,7 @@ def test_a_clock_is_held_against_another(off: float, found: str | None) -> None:
 
 def test_toggl_s_clock_is_in_its_answer() -> None:
     headers = {"date": "Tue, 10 Mar 2026 12:00:00 GMT"}
-    answer = Answer("GET", "/api/v9/me", 200, headers, b"{}", NOW.timestamp() + 100.5)
+    answer = TogglResponse("GET", "/api/v9/me", 200, headers, b"{}", NOW.timestamp() + 100.5)
     assert "100.0 s ahead of Toggl's clock" in account.check_clock(answer).what
     assert account.check_clock(replace(answer, headers={})).state is State.UNKNOWN
 
@@ -238,7 +242,9 @@ def test_a_store_s_facts_are_judged() -> None:
 
 # -- subscription and callback -----------------------------------------------------------------------------------------
 
-OWN = Found(5, "airflow", (Filter("*", "*"),), f"{URL}?key=k", enabled=True, validated=True, secret="s")
+OWN = Subscription(
+    5, "airflow", (SubscriptionFilter("*", "*"),), f"{URL}?key=k", enabled=True, validated=True, secret="s"
+)
 OTHER = replace(OWN, subscription_id=6, callback_url="https://other.example.org/hook")
 
 
@@ -252,17 +258,23 @@ def test_the_own_subscription_is_that_which_leads_to_the_callback() -> None:
 @pytest.mark.parametrize(
     ("change", "limits", "found"),
     [
-        ({}, Limits(1, 3), [None]),
-        ({"enabled": False}, Limits(), ["subscription_disabled"]),
-        ({"validated": False}, Limits(), ["subscription_unvalidated"]),
-        ({"secret": "another"}, Limits(), ["wrong_secret"]),
-        ({"secret": None}, Limits(), [None]),
-        ({"has_pending_events": True}, Limits(), ["events_pending"]),
-        ({"filters": tuple(Filter("tag", word) for word in "abcd")}, Limits(1, 3), ["plan_limit"]),
-        ({}, Limits(0, 3), ["plan_limit"]),
+        ({}, SubscriptionLimits(1, 3), [None]),
+        ({"enabled": False}, SubscriptionLimits(), ["subscription_disabled"]),
+        ({"validated": False}, SubscriptionLimits(), ["subscription_unvalidated"]),
+        ({"secret": "another"}, SubscriptionLimits(), ["wrong_secret"]),
+        ({"secret": None}, SubscriptionLimits(), [None]),
+        ({"has_pending_events": True}, SubscriptionLimits(), ["events_pending"]),
+        (
+            {"filters": tuple(SubscriptionFilter("tag", word) for word in "abcd")},
+            SubscriptionLimits(1, 3),
+            ["plan_limit"],
+        ),
+        ({}, SubscriptionLimits(0, 3), ["plan_limit"]),
     ],
 )
-def test_a_subscription_s_state_is_judged(change: dict[str, Any], limits: Limits, found: list[str | None]) -> None:
+def test_a_subscription_s_state_is_judged(
+    change: dict[str, Any], limits: SubscriptionLimits, found: list[str | None]
+) -> None:
     own = replace(OWN, **change)
     told = subscription.check_subscription(own, [own], limits, wanted=URL, secrets=("s", "previous"))
     assert names(told) == found
@@ -270,7 +282,7 @@ def test_a_subscription_s_state_is_judged(change: dict[str, Any], limits: Limits
 
 
 def test_a_missing_one_is_told_with_those_that_are_there() -> None:
-    (found,) = subscription.check_subscription(None, [OTHER], Limits(), wanted=URL, secrets=())
+    (found,) = subscription.check_subscription(None, [OTHER], SubscriptionLimits(), wanted=URL, secrets=())
     assert found.name == "no_subscription"
     assert "6 (airflow) → https://other.example.org/hook" in found.what
 

@@ -12,7 +12,7 @@ from support.deliveries import event_body
 from support.event_stores import new_event
 from support.fakes import FakeClock
 
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
+from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, EventStoreUnavailable
@@ -424,7 +424,9 @@ def test_deliveries_are_counted_by_kind_and_all_refusals_are_one() -> None:
 
 def test_requests_have_the_limit_of_their_lane_beside_them() -> None:
     hour = int(NOW.replace(minute=0).timestamp())
-    chart = requests_chart([HourTally("user", hour, 12, 30), HourTally("organization:1", hour - 3600, 9, None)], NOW)
+    chart = requests_chart(
+        [HourlyUsage("user", hour, 12, 30), HourlyUsage("organization:1", hour - 3600, 9, None)], NOW
+    )
     assert [(column.name, column.values[-2:], column.is_limit) for column in chart.columns] == [
         ("user", (0, 12), False),
         ("organization:1", (9, 0), False),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from support.pulls import STREAMS, Workspace
 
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
@@ -97,7 +97,7 @@ def test_of_a_warehouse_that_is_complete_nothing_is_left_to_load(workspace: Work
 
 def test_what_others_used_of_the_quota_is_not_spare(build):
     workspace = build(entries=50, quota_enforced=True, plan="starter")
-    stranger = workspace.session(book=HostBook(None, "elsewhere"))
+    stranger = workspace.session(book=RateLimitState(None, "elsewhere"))
     for _ in range(10):
         stranger.request("GET", f"/api/v9/workspaces/{workspace.id}")
     session = workspace.session()

@@ -1,8 +1,7 @@
-"""Requests by the hour and lane, kept for those who look: hints like all of the host's book."""
+"""Requests per clock hour and quota lane, for charts."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 HOUR = 3600
@@ -10,11 +9,11 @@ KEPT_HOURS = 14 * 24
 
 
 @dataclass(frozen=True)
-class HourTally:
-    """What was sent from this host in an hour of the clock.
+class HourlyUsage:
+    """Requests that were sent in one clock hour.
 
-    :param hour: its begin, seconds since the epoch.
-    :param total: requests that a window of the lane gives, None while unknown.
+    :param hour: start of the hour, seconds since the epoch.
+    :param total: requests that one quota window of the lane has; None while unknown.
     """
 
     lane: str
@@ -23,32 +22,6 @@ class HourTally:
     total: int | None
 
 
-class Tally:
-    """The tally of one token, on an open transaction of the host's book."""
-
-    def __init__(self, db: sqlite3.Connection, token: str) -> None:
-        self._db = db
-        self._token = token
-
-    def count(self, lane: str, total: int | None, now: float) -> None:
-        """Count one request.
-
-        :param total: as far as known.
-        """
-        hour = int(now // HOUR)
-        self._db.execute(
-            "INSERT INTO hour_tally (token, lane, hour, requests, total) VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE "
-            "SET requests = requests + 1, total = coalesce(excluded.total, total)",
-            (self._token, lane, hour, total),
-        )
-        self._db.execute(
-            "DELETE FROM hour_tally WHERE token = ? AND lane = ? AND hour < ?", (self._token, lane, hour - KEPT_HOURS)
-        )
-
-    def since(self, moment: float) -> list[HourTally]:
-        """Return the hours that end after a moment, by lane and hour."""
-        rows = self._db.execute(
-            "SELECT lane, hour, requests, total FROM hour_tally WHERE token = ? AND hour >= ? ORDER BY lane, hour",
-            (self._token, int(moment // HOUR)),
-        )
-        return [HourTally(lane, hour * HOUR, requests, total) for lane, hour, requests, total in rows]
+def hour_number(moment: float) -> int:
+    """Return the number of a moment's hour since the epoch."""
+    return int(moment // HOUR)

@@ -1,10 +1,9 @@
-"""The leaky bucket: when the next request of a token may leave this host.
+"""The leaky bucket: when the next request with a token may be sent. No I/O.
 
-Toggl counts a bucket per API token and address and calls one request a second safe
-(https://engineering.toggl.com/docs/#api-rate-limiting). What counts there is when requests arrive, and that is known
-only roughly here: a request arrives after it has left and before its answer is back. So the next one leaves a whole
-interval after the last one left, its connection being open, and a little more; and where an answer is late, so that
-the request may have arrived late too, a whole interval after the answer, as long as that costs little of the rate.
+Toggl keeps one bucket per API token and IP address, and calls one request a second safe
+(https://engineering.toggl.com/docs/#api-rate-limiting). The bucket counts when a request reaches Toggl. A client only
+knows that this happens between sending the request and receiving the response. So the next request is sent one
+interval after the previous *response*: whatever the network delays, Toggl sees the two at least one interval apart.
 """
 
 from __future__ import annotations
@@ -13,25 +12,21 @@ from dataclasses import dataclass, replace
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 
-#: Requests leave this much further apart than the rate says, whatever their answers do.
-MARGIN = 0.02
-#: Beyond it, this share of the time may go into waiting for late answers, and at most so many seconds at once.
-#: With both, at least 94 % of the rate is left.
-CARE = 0.04
-MOST_CARE = 0.5
-#: A request that has not left so long after its turn was taken (its connection did not open) loses the turn.
-LONGEST_DEPARTURE = 15.0
-#: How often to look whether the last request has left, or is answered, in seconds.
-LOOK_EVERY = 0.02
-#: Readings of one clock by several processes come in a little out of order; only this far back is a clock turned back.
-TURNED_BACK = 30.0
+#: Seconds for which a request without a response holds back the next one. By then it has reached Toggl, its connection
+#: could not be opened, or its process has died.
+RESPONSE_TIMEOUT = 30.0
+#: The shortest wait in seconds, so that processes with a fast pace do not keep the state locked.
+MIN_WAIT = 0.01
+#: Processes read the clock in a slightly different order than they lock the state. Only a larger step back, in seconds,
+#: means that the clock was set back.
+CLOCK_TOLERANCE = 30.0
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast one token may ask.
+    """How fast one token may send requests.
 
-    :param requests_per_second: the bucket's rate; Toggl's safe one is 1.
+    :param requests_per_second: the rate of the bucket. Toggl calls 1 safe.
     """
 
     requests_per_second: float = 1.0
@@ -44,81 +39,65 @@ class Pace:
 
     @property
     def interval(self) -> float:
-        """Seconds between two requests."""
-        return (1 + MARGIN) / self.requests_per_second
+        """Seconds between a response and the next request."""
+        return 1 / self.requests_per_second
 
 
 @dataclass(frozen=True)
-class Mark:
-    """The last request of a token from this host; all times in seconds since the epoch.
+class BucketState:
+    """The last request with a token. All times are seconds since the epoch.
 
-    :param taken_at: when its turn was taken, 0 before the first one.
-    :param left_at: when it left, None while its connection is being opened.
-    :param answered_at: when its answer, or the news that there will be none, was there.
-    :param closed_until: until when Toggl wants to hear nothing (429).
-    :param care: seconds that may still be spent on late answers.
+    :param permit: the number of its permit. Numbers only grow.
+    :param granted_at: when the permit was granted; 0 before the first one.
+    :param answered_at: when the request was answered or failed; None while it is in flight.
+    :param closed_until: until when Toggl accepts no request (429).
     """
 
-    taken_at: float = 0.0
-    left_at: float | None = None
+    permit: int = 0
+    granted_at: float = 0.0
     answered_at: float | None = None
     closed_until: float = 0.0
-    care: float = MOST_CARE
 
 
-def wait_for_turn(mark: Mark, pace: Pace, now: float) -> float:
-    """Return for how many seconds no request may leave, 0 when one may leave now; ask again after them."""
-    if _is_turned_back(mark, now):
+def seconds_to_wait(state: BucketState, pace: Pace, now: float) -> float:
+    """Return the seconds after which a caller must ask again, 0 if a request may be sent now.
+
+    While a request is in flight this is one interval. The response that arrives meanwhile starts another interval, so
+    the caller loses nothing by not asking earlier.
+    """
+    if _clock_was_set_back(state, now):
         return 0.0
-    return max(0.0, mark.closed_until - now, _wait_for_last(mark, pace, now))
+    if state.answered_at is None and now < state.granted_at + RESPONSE_TIMEOUT:
+        wait = pace.interval
+    else:
+        answered_at = state.granted_at + RESPONSE_TIMEOUT if state.answered_at is None else state.answered_at
+        wait = answered_at + pace.interval - now
+    wait = max(wait, state.closed_until - now)
+    return max(wait, MIN_WAIT) if wait > 0 else 0.0
 
 
-def take_turn(mark: Mark, pace: Pace, now: float) -> Mark:
-    """Return the mark once a request has the turn; nobody else's has it until this one left."""
-    if _is_turned_back(mark, now):
-        return Mark(taken_at=now)
-    spent = max(0.0, min(now, _surely_free_at(mark, pace, now)) - _free_at(mark, pace))
-    care = min(MOST_CARE, max(0.0, mark.care - spent) + CARE * (now - mark.taken_at))
-    return Mark(taken_at=now, closed_until=mark.closed_until, care=max(0.0, care))
+def grant(state: BucketState, now: float) -> BucketState:
+    """Return the state after a permit was granted."""
+    closed_until = 0.0 if _clock_was_set_back(state, now) else state.closed_until
+    return BucketState(state.permit + 1, granted_at=now, closed_until=closed_until)
 
 
-def depart(mark: Mark, now: float) -> Mark:
-    """Return the mark once the request that has the turn leaves; it may leave again, to where it was redirected."""
-    return replace(mark, left_at=now)
+def record_answer(state: BucketState, permit: int, now: float) -> BucketState:
+    """Return the state after the request of a permit was answered or failed.
+
+    A response after :data:`RESPONSE_TIMEOUT`, when another permit was granted, changes nothing.
+    """
+    return replace(state, answered_at=now) if permit == state.permit else state
 
 
-def settle(mark: Mark, now: float) -> Mark:
-    """Return the mark once the request is answered, or has failed."""
-    return replace(mark, left_at=mark.taken_at if mark.left_at is None else mark.left_at, answered_at=now)
+def close_bucket(state: BucketState, seconds: float, now: float) -> BucketState:
+    """Return the state after Toggl asked for a pause (429)."""
+    closed_until = now + seconds
+    if _clock_was_set_back(state, now):
+        return BucketState(state.permit, granted_at=now, answered_at=now, closed_until=closed_until)
+    return replace(state, closed_until=max(state.closed_until, closed_until))
 
 
-def hold_back(mark: Mark, seconds: float, now: float) -> Mark:
-    """Return the mark after Toggl asked this token to wait (429), for all processes of the host."""
-    if _is_turned_back(mark, now):
-        return Mark(taken_at=now, left_at=now, answered_at=now, closed_until=now + seconds)
-    return replace(mark, closed_until=max(mark.closed_until, now + seconds))
-
-
-def _wait_for_last(mark: Mark, pace: Pace, now: float) -> float:
-    if mark.left_at is None and now < mark.taken_at + LONGEST_DEPARTURE:
-        return max(_free_at(mark, pace) - now, LOOK_EVERY)
-    if now < _free_at(mark, pace):
-        return _free_at(mark, pace) - now
-    left = min(_surely_free_at(mark, pace, now), _free_at(mark, pace) + mark.care) - now
-    return left if mark.answered_at is not None else min(left, LOOK_EVERY)
-
-
-def _free_at(mark: Mark, pace: Pace) -> float:
-    """From when the bucket has room if the last request arrived at once."""
-    return (mark.taken_at if mark.left_at is None else mark.left_at) + pace.interval
-
-
-def _surely_free_at(mark: Mark, pace: Pace, now: float) -> float:
-    """From when the bucket has room even if the last request arrived only just before its answer left."""
-    arrived = now if mark.answered_at is None else mark.answered_at
-    return max(_free_at(mark, pace), arrived + 1 / pace.requests_per_second)
-
-
-def _is_turned_back(mark: Mark, now: float) -> bool:
-    """Whether the clock was turned back since, so that the mark means nothing."""
-    return now < mark.taken_at - TURNED_BACK
+def _clock_was_set_back(state: BucketState, now: float) -> bool:
+    """Return whether the state is from before the clock was set back, so that its times mean nothing."""
+    return now < state.granted_at - CLOCK_TOLERANCE

@@ -1,8 +1,8 @@
-"""The hourly quota as a budget: what is left in a lane, whether a request may be charged, what a job will cost.
+"""The hourly quota as a budget: what is left in a lane, whether a request fits, what a job will cost. No I/O.
 
-Toggl counts requests in lanes: 30 an hour for those about the user (``/me…``), and by plan for those about an
-organization (https://support.toggl.com/en-us/article/api-webhook-limits-85auc8). Its answers say what is left
-and in how many seconds that is reset; both are believed over any own counting.
+Toggl counts requests in lanes: 30 an hour for requests about the user (``/me…``), and a number by plan for requests
+about an organization (https://support.toggl.com/en-us/article/api-webhook-limits-85auc8). Its responses say how many
+are left and in how many seconds they are reset. Both take precedence over our own counting.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from airflow_provider_toggl.core.wording import duration, plural
 
 USER_LANE = "user"
 WINDOW_SECONDS = 3600.0
-#: Toggl resets in whole seconds of its own clock; asking a moment too early would be refused.
+#: Toggl reports the reset in whole seconds of its own clock. A request a moment too early would be refused.
 RESET_GRACE_SECONDS = 0.5
-#: When a refusal does not say how long it lasts.
+#: Used when a refusal does not say how long it lasts.
 UNKNOWN_RESET_SECONDS = 600.0
+#: Two reports of one reset differ by less than this: they are rounded, and responses take time.
+SAME_RESET_SECONDS = 3.0
 #: Requests an hour of a workspace by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
 PUBLISHED_QUOTAS = {"Free": 30, "Starter": 240, "Premium": 600}
 
@@ -27,17 +29,17 @@ _ORGANIZATION = re.compile(r"^/api/v9/organizations/(\d+)")
 
 
 def find_workspace(path: str) -> int | None:
-    """Return the workspace that a path speaks of, None where it speaks of none."""
+    """Return the ID of the workspace in a path, None if there is none."""
     found = _WORKSPACE.match(path)
     return int(found.group(1)) if found else None
 
 
 def lane_of(path: str, organizations: dict[int, int]) -> str:
-    """Return the lane that a request is charged to.
+    """Return the name of the lane that a request is charged to.
 
-    :param path: path below the API's root.
-    :param organizations: workspace → organization, as far as known. A workspace of an unknown one has a lane of its own
-        until the organization is learned; the headers of its answers are right all the same.
+    :param path: path below the base URL.
+    :param organizations: the organization of each workspace, as far as known. A workspace of an unknown organization
+        has its own lane until the organization is learned; the quota headers of its responses are right all the same.
     """
     found = _ORGANIZATION.match(path)
     if found:
@@ -46,17 +48,22 @@ def lane_of(path: str, organizations: dict[int, int]) -> str:
     if workspace is None:
         return USER_LANE
     organization = organizations.get(workspace)
-    return f"organization:{organization}" if organization else f"workspace:{workspace}"
+    return f"organization:{organization}" if organization else workspace_lane(workspace)
+
+
+def workspace_lane(workspace_id: int) -> str:
+    """Return the name of the lane of a workspace whose organization is unknown."""
+    return f"workspace:{workspace_id}"
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What is known of a lane.
+    """What is known about a lane.
 
-    :param total: requests a window has, None while unknown. Learned from headers it is the most that was ever left and
-        one, so in the first window it may be too low.
-    :param remaining: requests left when it was last told, less those charged since; None while unknown.
-    :param resets_at: when the window ends, seconds since the epoch by this machine's clock; None while unknown.
+    :param total: requests in one window; None while unknown. Learned from response headers it is the highest number
+        that was ever left, plus one, so in the first window it may be too low.
+    :param remaining: requests left at the last report, minus those charged since; None while unknown.
+    :param resets_at: when the window ends, in seconds since the epoch by this machine's clock; None while unknown.
     """
 
     total: int | None = None
@@ -65,15 +72,19 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What an answer said of its lane: requests left, and seconds until they are reset."""
+class QuotaReading:
+    """What a response reports about its lane.
+
+    :param remaining: requests left.
+    :param resets_in: seconds until the reset, None where the response does not say.
+    """
 
     remaining: int
     resets_in: float | None
 
 
 def current(lane: Lane, now: float) -> Lane:
-    """Return the lane as it is now: a window that is over is full again."""
+    """Return the lane as it is now: after the end of its window it is full again."""
     if lane.resets_at is not None and now >= lane.resets_at:
         return Lane(total=lane.total, remaining=lane.total)
     return lane
@@ -82,8 +93,8 @@ def current(lane: Lane, now: float) -> Lane:
 def spare(lane: Lane, in_flight: int, reserve: int) -> int | None:
     """Return how many requests may still be charged, None while unknown.
 
-    :param in_flight: requests that were sent and whose answers have not said yet what is left.
-    :param reserve: requests kept back for people; never so many that none is left for work.
+    :param in_flight: requests that were sent and not answered yet.
+    :param reserve: requests kept back for people. One request is always left for tasks, however large the reserve.
     """
     if lane.remaining is None:
         return None
@@ -91,23 +102,43 @@ def spare(lane: Lane, in_flight: int, reserve: int) -> int | None:
     return lane.remaining - in_flight - kept
 
 
-def learn(lane: Lane, told: Told, *, overtaken: bool, now: float) -> Lane:
-    """Return the lane after an answer told what is left.
+def learn(lane: Lane, reading: QuotaReading, *, overtaken: bool, now: float) -> Lane:
+    """Return the lane after a response reported what is left.
 
-    :param overtaken: whether another answer was learned while this one was under way. Toggl may have counted the
-        two in the other order, so of both the lower number holds until the window is over.
+    :param overtaken: whether a later request was answered first. Toggl may have counted the two in either order, so
+        the lower number is used until the window ends.
     """
     lane = current(lane, now)
-    resets_at = lane.resets_at if told.resets_in is None else now + told.resets_in + RESET_GRACE_SECONDS
-    remaining = max(0, told.remaining)
+    resets_at = lane.resets_at if reading.resets_in is None else now + reading.resets_in + RESET_GRACE_SECONDS
+    remaining = max(0, reading.remaining)
     if overtaken and lane.remaining is not None and lane.resets_at is not None:
         remaining = min(remaining, lane.remaining)
     total = max(lane.total or 0, remaining + 1)
     return Lane(total=total, remaining=remaining, resets_at=resets_at)
 
 
+def charge_unreported(lane: Lane, now: float) -> Lane:
+    """Return the lane after a request that has no quota headers or no response: Toggl is assumed to have counted it."""
+    if lane.remaining is None:
+        return lane
+    lane = current(lane, now)
+    return replace(lane, remaining=max(0, (lane.remaining or 0) - 1))
+
+
+def merge_report(known: Lane, reported: Lane) -> Lane:
+    """Return the lane after ``GET /me/quota`` reported it.
+
+    The headers of other responses may be newer, so within one window the lower number is used.
+    """
+    if known.remaining is None or reported.remaining is None:
+        return reported
+    if abs((known.resets_at or 0.0) - (reported.resets_at or 0.0)) >= SAME_RESET_SECONDS:
+        return reported
+    return replace(reported, remaining=min(known.remaining, reported.remaining))
+
+
 def close(lane: Lane, resets_in: float | None, now: float) -> Lane:
-    """Return the lane after a refusal for quota: nothing is left until it resets."""
+    """Return the lane after Toggl refused a request for quota: nothing is left until the reset."""
     if resets_in is None:
         known = lane.resets_at
         resets_at = known if known is not None and known > now else now + UNKNOWN_RESET_SECONDS
@@ -120,11 +151,11 @@ def close(lane: Lane, resets_in: float | None, now: float) -> Lane:
 class Estimate:
     """What a job will cost.
 
-    :param requests: requests it will send, as far as can be known.
-    :param spare: requests that may be charged now, None while unknown.
-    :param total: requests a window gives, None while unknown.
-    :param waits: how many times it will have to wait for a reset.
-    :param seconds: about how long it will take, paces and waits included.
+    :param requests: requests that it will send, as far as that can be known.
+    :param spare: requests that may be charged now; None while unknown.
+    :param total: requests in one window; None while unknown.
+    :param waits: how often it will wait for a reset.
+    :param seconds: about how long it will take, including all waits.
     """
 
     requests: int
@@ -142,10 +173,10 @@ class Estimate:
 
 
 def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: float, others: int = 0) -> Estimate:
-    """Return what a job of so many requests costs in this lane from now on.
+    """Return what a job of so many requests will cost in this lane.
 
-    :param interval: seconds between two requests of the token.
-    :param others: requests of each window to come that others will use.
+    :param interval: seconds between two requests with the token.
+    :param others: requests of each later window that others will use.
     """
     lane = current(lane, now)
     can = spare(lane, 0, reserve)
@@ -155,7 +186,7 @@ def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: f
     later = requests - max(0, can)
     waits = math.ceil(later / a_window)
     first = max(0.0, lane.resets_at - now) if lane.resets_at is not None else WINDOW_SECONDS
-    # The work of a window is done while the next one is waited for; only that of the last one comes after.
+    # Requests of one window are sent during the wait for the next one. Only those of the last window take extra time.
     last = (later - (waits - 1) * a_window) * interval
     waiting = first + (waits - 1) * WINDOW_SECONDS
     return Estimate(requests, can, lane.total, waits, max(waiting + last, requests * interval))

@@ -1,354 +1,311 @@
-"""The host's book: turns, lanes and what was learned, shared by every process of a host that uses a token.
+"""Rate-limit state: permits, quota lanes and shares of one token, shared by all processes that use it.
 
-It holds hints, never data: losing it costs at most one refused request. Tokens are in it only as digests.
+:class:`RateLimitState` is what a session asks. It reads values from a :class:`StateStore`, lets the pure modules beside
+this one decide, and stores the result, all in one transaction. A store answers three questions: what is stored (the
+tables of ``state.sql``), how it is locked (one transaction at a time), and which clock counts (``now``). The only store
+is a SQLite file per host, :class:`~airflow_provider_toggl.core.client.limits.state_file.StateFile`.
+
+The state holds hints and no data: losing it costs at most one refused request. Tokens are stored only as hashes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from airflow_provider_toggl.core.client.limits import leaky_bucket, quota
 from airflow_provider_toggl.core.client.limits.fair_shares import (
-    ACTIVE_SECONDS,
-    RETURN_SECONDS,
     Claimant,
-    Claims,
+    Rival,
+    claim_ends_at,
     may_take,
+    share_returns_at,
 )
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally, Tally
-from airflow_provider_toggl.core.client.limits.state_file import BookFile
+from airflow_provider_toggl.core.client.limits.hourly_usage import HOUR, KEPT_HOURS, HourlyUsage, hour_number
+from airflow_provider_toggl.core.client.limits.leaky_bucket import BucketState, Pace
+from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
 
-#: A request that has not been answered after this long belongs to a process that died.
+#: A request without a response counts as in flight for this many seconds. After that its process has died.
 LEASE_SECONDS = 180.0
-#: While a lane's window is unknown, one request at a time finds out; so long at most is it waited for.
-PROBE_SECONDS = 10.0
-#: Who asks again later than this after the promised time has lost the place in the line: it may have died.
-LATE_SECONDS = 2.0
-#: Two tellings of one reset differ by the rounding to seconds and the way of the answers.
-SAME_RESET_SECONDS = 3.0
 
 
-def token_digest(base_url: str, token: str) -> str:
-    """Return the name under which a token is in the book; the token cannot be found from it."""
+class StateTransaction(Protocol):
+    """A locked view of the stored state."""
+
+    now: float
+    """Seconds since the epoch, by the clock that everyone who shares the state goes by."""
+
+    def run(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Run the statement of that name and return its rows. ``now`` is added to the values."""
+
+
+class StateStore(Protocol):
+    """Where the state is kept."""
+
+    def transaction(self, now: float) -> AbstractContextManager[StateTransaction]:
+        """Lock the state. What was written is stored at the end, unless an error was raised.
+
+        :param now: the caller's clock.
+        """
+
+
+def hash_token(base_url: str, token: str) -> str:
+    """Return the name of a token in the state, from which the token cannot be found."""
     return hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
-class Turn:
-    """Leave to send one request now, already charged; ``lease`` is handed back with the answer."""
+class Permit:
+    """Permission to send one request now. The request is already charged to its lane.
 
-    lease: int
+    :param number: permits of a token are numbered in the order in which they were granted.
+    """
+
+    number: int
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Not yet: ask again in so many seconds, with the ticket that keeps the place in the line."""
+    """No permit yet: ask again after so many seconds."""
 
     seconds: float
-    ticket: int
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The lane has nothing to spare until ``resets_at`` (seconds since the epoch)."""
+class QuotaSpent:
+    """No permit: the lane has no requests left until ``resets_at`` (seconds since the epoch)."""
 
     resets_at: float
 
 
 @dataclass(frozen=True)
-class Yield:
-    """What is left is the share of others: look again in so many seconds, or come back at ``back_at``."""
+class ShareSpent:
+    """No permit: what is left is the share of other tasks.
+
+    :param seconds: when to ask again.
+    :param back_at: when the others can have used their share, in seconds since the epoch.
+    """
 
     seconds: float
     back_at: float
 
 
-@dataclass(frozen=True)
-class _Noted:
-    """A lane as it is in the book: when it was told, and which lease was the last one given then."""
+class RateLimitState:
+    """The rate limits of one token. All times are seconds since the epoch, all durations seconds.
 
-    lane: quota.Lane
-    told_at: float
-    told_turn: int
-
-
-class HostBook:
-    """Paces and quota of one token on this host.
-
-    :param path: the file; None keeps the book in this process alone.
-    :param token: digest of the token, from :func:`token_digest`.
+    :param store: where the state is kept; a path stands for that SQLite file, None for this process alone.
+    :param token_hash: name of the token, from :func:`hash_token`.
     """
 
-    def __init__(self, path: Path | None, token: str) -> None:
-        self._token = token
-        self._file = BookFile(path)
+    def __init__(self, store: StateStore | Path | None, token_hash: str) -> None:
+        self._token = token_hash
+        self._store: StateStore = StateFile(store) if store is None or isinstance(store, Path) else store
 
-    def ask_turn(
-        self,
-        lane: str,
-        *,
-        pace: leaky_bucket.Pace,
-        reserve: int,
-        now: float,
-        ticket: int = 0,
-        claimant: Claimant | None = None,
-    ) -> Turn | Wait | Refusal | Yield:
-        """Charge one request to a lane and take a turn, or say why not.
+    def acquire(
+        self, lane: str, *, pace: Pace, reserve: int, now: float, claimant: Claimant | None = None
+    ) -> Permit | Wait | QuotaSpent | ShareSpent:
+        """Charge one request to a lane and grant a permit for it, or return why there is none.
 
-        Whoever takes a turn sends at once, says so by :meth:`depart`, and calls :meth:`settle` whatever comes of it.
+        The caller sends the request at once, and then calls :meth:`release` whatever happened.
 
-        :param ticket: of the last :class:`Wait`, 0 for who has not waited yet.
-        :param claimant: who shares with others; None never yields, as is right for a few requests.
+        :param reserve: requests of the lane that are kept back for people.
+        :param claimant: the task that shares the lane with others; None for single requests, which never wait for
+            the shares of others.
         """
-        with self._file.transaction() as db:
-            lane = self._known_lane(db, lane)
-            self._forget_the_dead(db, now)
-            noted = self._find_lane(db, lane, now)
-            state = quota.current(noted.lane, now) if noted else quota.Lane()
-            can = quota.spare(state, self._in_flight(db, lane), reserve)
-            claims = Claims(db, self._token)
-            claims.forget(now)
-            refusal = _refuse(claims, lane, claimant, can=can, resets_at=state.resets_at, pace=pace, now=now)
+        with self._open(now) as rows:
+            charged = rows.find_charged_lane(lane)
+            rows.forget_old()
+            state = quota.current(rows.find_lane(charged).lane, rows.now)
+            spare = quota.spare(state, rows.count_in_flight(charged), reserve)
+            refusal = _refuse(rows, charged, claimant, spare=spare, resets_at=state.resets_at, pace=pace)
             if refusal is not None:
-                db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
                 return refusal
-            mark = self._mark(db)
-            seconds = leaky_bucket.wait_for_turn(mark, pace, now)
-            if seconds <= 0 and self._is_probed(db, lane, noted, now):
-                seconds = leaky_bucket.LOOK_EVERY
-            if seconds > 0 or self._has_earlier(db, ticket, now):
-                return self._line_up(db, ticket, seconds, pace, now)
-            db.execute("DELETE FROM waiter WHERE id = ?", (ticket,))
-            cursor = db.execute("INSERT INTO lease (token, lane, taken_at) VALUES (?, ?, ?)", (self._token, lane, now))
-            turn = Turn(int(cursor.lastrowid or 0))
-            claims.take(lane, claimant, state.resets_at, now)
-            Tally(db, self._token).count(lane, state.total, now)
-            self._set_mark(db, leaky_bucket.take_turn(mark, pace, now), turn.lease)
-            return turn
+            bucket = rows.find_bucket()
+            seconds = leaky_bucket.seconds_to_wait(bucket, pace, rows.now)
+            if seconds > 0:
+                return Wait(seconds)
+            bucket = leaky_bucket.grant(bucket, rows.now)
+            rows.save_bucket(bucket)
+            rows.charge(charged, bucket.permit, claimant, state)
+            return Permit(bucket.permit)
 
-    def depart(self, turn: Turn, clock: Callable[[], float]) -> None:
-        """Note that the request of a turn leaves now; until then nobody else gets one.
+    def release(self, permit: Permit, lane: str, reading: QuotaReading | None, now: float) -> Lane:
+        """Record that the request of a permit was answered or failed, and return its lane after that.
 
-        :param clock: read only once the book is this process's, because it may have to wait for it.
+        :param reading: what the response reported about the quota; None if it reported nothing or never came.
+        :param now: when the response came.
         """
-        with self._file.transaction() as db:
-            if self._last_lease(db) == turn.lease:
-                self._set_mark(db, leaky_bucket.depart(self._mark(db), clock()), turn.lease)
-
-    def settle(self, turn: Turn, lane: str, told: quota.Told | None, now: float) -> quota.Lane:
-        """Close a charged request with what its answer told, None where it told nothing; return the lane after it."""
-        with self._file.transaction() as db:
-            lane = self._known_lane(db, lane)
-            db.execute("DELETE FROM lease WHERE id = ?", (turn.lease,))
-            if self._last_lease(db) == turn.lease:
-                self._set_mark(db, leaky_bucket.settle(self._mark(db), now), turn.lease)
-            noted = self._find_lane(db, lane, now)
-            state = noted.lane if noted else quota.Lane()
-            if told is not None:
-                overtaken = noted is not None and noted.told_turn >= turn.lease
-                state = quota.learn(state, told, overtaken=overtaken, now=now)
-            elif state.remaining is not None:
-                # No answer says whether Toggl counted it: assume so.
-                state = quota.current(state, now)
-                state = quota.Lane(state.total, max(0, (state.remaining or 0) - 1), state.resets_at)
-            self._set_lane(db, lane, state, now)
+        with self._open(now) as rows:
+            charged = rows.find_charged_lane(lane)
+            rows.run("remove_in_flight", permit=permit.number)
+            rows.save_bucket(leaky_bucket.record_answer(rows.find_bucket(), permit.number, rows.now))
+            known = rows.find_lane(charged)
+            if reading is None:
+                state = quota.charge_unreported(known.lane, rows.now)
+            else:
+                overtaken = known.permit >= permit.number
+                state = quota.learn(known.lane, reading, overtaken=overtaken, now=rows.now)
+            rows.save_lane(charged, state)
             return state
 
-    def close_lane(self, lane: str, resets_in: float | None, now: float) -> float:
-        """Note a refusal for quota; return when the lane resets, in seconds since the epoch."""
-        with self._file.transaction() as db:
-            lane = self._known_lane(db, lane)
-            noted = self._find_lane(db, lane, now)
-            state = quota.close(noted.lane if noted else quota.Lane(), resets_in, now)
-            self._set_lane(db, lane, state, now)
-            return state.resets_at or now
+    def record_quota_refusal(self, lane: str, resets_in: float | None, now: float) -> float:
+        """Record that Toggl refused a request for quota, and return when the lane resets."""
+        with self._open(now) as rows:
+            charged = rows.find_charged_lane(lane)
+            state = quota.close(rows.find_lane(charged).lane, resets_in, rows.now)
+            rows.save_lane(charged, state)
+            return state.resets_at or rows.now
 
-    def set_lane(self, lane: str, state: quota.Lane, now: float) -> None:
-        """Note what was asked for explicitly (``GET /me/quota``)."""
-        with self._file.transaction() as db:
-            lane = self._known_lane(db, lane)
-            noted = self._find_lane(db, lane, now)
-            if noted is not None and noted.lane.remaining is not None and state.remaining is not None:
-                # The headers of other answers may be newer: within one window the lower number holds.
-                same = abs((noted.lane.resets_at or 0.0) - (state.resets_at or 0.0)) < SAME_RESET_SECONDS
-                left = min(noted.lane.remaining, state.remaining) if same else state.remaining
-                state = quota.Lane(state.total, left, state.resets_at)
-            self._set_lane(db, lane, state, now)
-
-    def lane(self, lane: str, now: float) -> quota.Lane:
-        """Return what is known of a lane."""
-        with self._file.transaction() as db:
-            noted = self._find_lane(db, self._known_lane(db, lane), now)
-            return quota.current(noted.lane, now) if noted else quota.Lane()
-
-    def lanes(self, now: float) -> dict[str, quota.Lane]:
-        """Return what is known of every lane of the token."""
-        with self._file.transaction() as db:
-            names = db.execute("SELECT lane FROM told_lane WHERE token = ?", (self._token,)).fetchall()
-            noted = {name: self._find_lane(db, name, now) for (name,) in names}
-            return {name: quota.current(one.lane, now) for name, one in noted.items() if one is not None}
-
-    def tallies(self, since: float) -> list[HourTally]:
-        """Return how many requests were taken in each hour on this host."""
-        with self._file.transaction() as db:
-            return Tally(db, self._token).since(since)
-
-    def taken(self, lane: str, now: float) -> int:
-        """Return how many requests of a lane's window were taken on this host."""
-        with self._file.transaction() as db:
-            return Claims(db, self._token).all_taken(self._known_lane(db, lane), now)
-
-    def leave(self, claimant: Claimant) -> None:
-        """Give up all claims of a claimant, for others to use what would have been its share."""
-        with self._file.transaction() as db:
-            Claims(db, self._token).leave(claimant.name)
+    def record_quota(self, lane: str, reported: Lane, now: float) -> None:
+        """Record what ``GET /me/quota`` reported about a lane."""
+        with self._open(now) as rows:
+            charged = rows.find_charged_lane(lane)
+            rows.save_lane(charged, quota.merge_report(rows.find_lane(charged).lane, reported))
 
     def hold_back(self, seconds: float, now: float) -> None:
-        """Let no process of this host send for this token for so long (429)."""
-        with self._file.transaction() as db:
-            self._set_mark(db, leaky_bucket.hold_back(self._mark(db), seconds, now), self._last_lease(db))
+        """Grant no permit of the token for so long, because Toggl asked for a pause (429)."""
+        with self._open(now) as rows:
+            rows.save_bucket(leaky_bucket.close_bucket(rows.find_bucket(), seconds, rows.now))
 
-    def organizations(self) -> dict[int, int]:
-        """Return which organization each known workspace belongs to."""
-        with self._file.transaction() as db:
-            rows = db.execute("SELECT workspace_id, organization_id FROM workspace WHERE token = ?", (self._token,))
-            return dict(rows.fetchall())
+    def lane(self, lane: str, now: float) -> Lane:
+        """Return what is known about a lane."""
+        with self._open(now) as rows:
+            return quota.current(rows.find_lane(rows.find_charged_lane(lane)).lane, rows.now)
 
-    def learn_organization(self, workspace_id: int, organization_id: int) -> None:
-        """Note which organization a workspace belongs to; what was charged to the workspace's own lane moves there."""
-        with self._file.transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO workspace VALUES (?, ?, ?)", (self._token, workspace_id, organization_id)
-            )
-            own = (self._token, f"workspace:{workspace_id}")
-            moved = (f"organization:{organization_id}", *own)
-            db.execute("UPDATE OR IGNORE told_lane SET lane = ? WHERE token = ? AND lane = ?", moved)
-            db.execute("DELETE FROM told_lane WHERE token = ? AND lane = ?", own)
-            db.execute("UPDATE lease SET lane = ? WHERE token = ? AND lane = ?", moved)
-            Claims(db, self._token).move(f"workspace:{workspace_id}", f"organization:{organization_id}")
+    def lanes(self, now: float) -> dict[str, Lane]:
+        """Return what is known about every lane of the token, by name."""
+        with self._open(now) as rows:
+            names = [name for (name,) in rows.run("list_lanes")]
+            found = {name: quota.current(rows.find_lane(name).lane, rows.now) for name in names}
+            return {name: lane for name, lane in found.items() if lane != Lane()}
 
-    @staticmethod
-    def _forget_the_dead(db: sqlite3.Connection, now: float) -> None:
-        """Forget requests and waiters of processes that died, and those from before a clock was turned back."""
-        db.execute("DELETE FROM lease WHERE taken_at < ? OR taken_at > ?", (now - LEASE_SECONDS, now + 60))
-        db.execute("DELETE FROM waiter WHERE back_at < ? OR back_at > ?", (now - LATE_SECONDS, now + 3600))
+    def taken(self, lane: str, now: float) -> int:
+        """Return how many requests of the lane's current window were granted."""
+        with self._open(now) as rows:
+            return int(rows.run("count_taken_by_all", lane=rows.find_charged_lane(lane))[0][0])
 
-    def _has_earlier(self, db: sqlite3.Connection, ticket: int, now: float) -> bool:
-        """Whether somebody who came earlier is just about to ask again; who oversleeps has to wait for the next."""
-        row = db.execute(
-            "SELECT count(*) FROM waiter WHERE token = ? AND (id < ? OR ? = 0) AND back_at BETWEEN ? AND ?",
-            (self._token, ticket, ticket, now - leaky_bucket.LOOK_EVERY, now),
-        ).fetchone()
-        return bool(row[0])
+    def hourly_usage(self, since: float, now: float) -> list[HourlyUsage]:
+        """Return the requests of each hour that ends after ``since``, by lane and hour."""
+        with self._open(now) as rows:
+            found = rows.run("list_usage", hour=hour_number(since))
+            return [HourlyUsage(lane, hour * HOUR, requests, total) for lane, hour, requests, total in found]
 
-    def _line_up(
-        self, db: sqlite3.Connection, ticket: int, seconds: float, pace: leaky_bucket.Pace, now: float
-    ) -> Wait:
-        """Send the asker to sleep until shortly before its turn, so that not everybody wakes for everybody's.
+    def withdraw(self, claimant: Claimant, now: float) -> None:
+        """End all claims of a claimant, so that others may use what is left of its share."""
+        with self._open(now) as rows:
+            rows.run("end_claims", name=claimant.name)
 
-        The second in line wakes just after the first, and goes where that one oversleeps.
-        """
-        (ahead,) = db.execute(
-            "SELECT count(*) FROM waiter WHERE token = ? AND (id < ? OR ? = 0)", (self._token, ticket, ticket)
-        ).fetchone()
-        seconds = max(0.0, seconds)
-        if ahead:
-            seconds += (ahead - 1) * pace.interval + leaky_bucket.LOOK_EVERY
-        cursor = db.execute(
-            "INSERT OR REPLACE INTO waiter VALUES (?, ?, ?)", (ticket or None, self._token, now + seconds)
-        )
-        return Wait(seconds, ticket or int(cursor.lastrowid or 0))
+    def organizations(self, now: float) -> dict[int, int]:
+        """Return the organization of each known workspace."""
+        with self._open(now) as rows:
+            return {row[0]: row[1] for row in rows.run("list_organizations")}
 
-    def _known_lane(self, db: sqlite3.Connection, lane: str) -> str:
-        """The lane that a request really counts in: another process may have learned a workspace's organization."""
+    def learn_organization(self, workspace_id: int, organization_id: int, now: float) -> None:
+        """Record the organization of a workspace, and move what was charged to the workspace's own lane there."""
+        with self._open(now) as rows:
+            rows.run("save_organization", workspace_id=workspace_id, organization_id=organization_id)
+            old, new = quota.workspace_lane(workspace_id), f"organization:{organization_id}"
+            for query in ("move_lane", "move_in_flight", "move_claims"):
+                rows.run(query, old=old, new=new)
+            for query in ("remove_lane", "remove_claims"):
+                rows.run(query, old=old)
+
+    @contextmanager
+    def _open(self, now: float) -> Iterator[_Rows]:
+        with self._store.transaction(now) as transaction:
+            yield _Rows(transaction, self._token)
+
+
+@dataclass(frozen=True)
+class _LaneRecord:
+    """A lane as it is stored, and the last permit that was granted when it was reported."""
+
+    lane: Lane
+    permit: int
+
+
+class _Rows:
+    """The rows of one token in an open transaction, as the values that decisions are made of."""
+
+    def __init__(self, transaction: StateTransaction, token: str) -> None:
+        self.now = transaction.now
+        self._transaction = transaction
+        self._token = token
+
+    def run(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        return self._transaction.run(query, token=self._token, **values)
+
+    def forget_old(self) -> None:
+        """Forget requests of processes that died, and all that is from before the clock was set back."""
+        self.run("forget_in_flight", oldest=self.now - LEASE_SECONDS, newest=self.now + 60)
+        self.run("forget_claims", newest=self.now + 2 * quota.WINDOW_SECONDS)
+
+    def find_charged_lane(self, lane: str) -> str:
+        """Return the lane that a request counts in: another process may have learned a workspace's organization."""
         kind, _, number = lane.partition(":")
-        if kind != "workspace":
-            return lane
-        row = db.execute(
-            "SELECT organization_id FROM workspace WHERE token = ? AND workspace_id = ?", (self._token, int(number))
-        ).fetchone()
-        return f"organization:{row[0]}" if row else lane
+        found = self.run("find_organization", workspace_id=int(number)) if kind == "workspace" else []
+        return f"organization:{found[0][0]}" if found else lane
 
-    def _find_lane(self, db: sqlite3.Connection, lane: str, now: float) -> _Noted | None:
-        row = db.execute(
-            "SELECT total, remaining, resets_at, told_at, told_turn FROM told_lane WHERE token = ? AND lane = ?",
-            (self._token, lane),
-        ).fetchone()
-        if row is None:
-            return None
-        *values, told_at, told_turn = row
-        if now < told_at - leaky_bucket.TURNED_BACK:
-            # The clock was turned back since: when the lane resets is not known any more.
-            return None
-        return _Noted(quota.Lane(*values), told_at, told_turn)
+    def find_lane(self, lane: str) -> _LaneRecord:
+        for total, remaining, resets_at, reported_at, permit in self.run("find_lane", lane=lane):
+            # After the clock was set back nobody knows when the lane resets.
+            if self.now >= reported_at - leaky_bucket.CLOCK_TOLERANCE:
+                return _LaneRecord(Lane(total, remaining, resets_at), permit)
+        return _LaneRecord(Lane(), permit=-1)
 
-    def _set_lane(self, db: sqlite3.Connection, lane: str, state: quota.Lane, now: float) -> None:
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'lease'").fetchone()
-        db.execute(
-            "INSERT OR REPLACE INTO told_lane VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (self._token, lane, *astuple(state), now, row[0] if row else 0),
-        )
+    def save_lane(self, lane: str, state: Lane) -> None:
+        self.run("save_lane", lane=lane, permit=self.find_bucket().permit, **asdict(state))
         if state.resets_at is not None:
-            Claims(db, self._token).end_window(lane, state.resets_at, now)
+            self.run("set_window_end", lane=lane, resets_at=state.resets_at)
 
-    def _in_flight(self, db: sqlite3.Connection, lane: str, since: float = 0.0) -> int:
-        row = db.execute(
-            "SELECT count(*) FROM lease WHERE token = ? AND lane = ? AND taken_at >= ?", (self._token, lane, since)
-        ).fetchone()
-        return int(row[0])
+    def find_bucket(self) -> BucketState:
+        found = self.run("find_bucket")
+        return BucketState(*found[0]) if found else BucketState()
 
-    def _is_probed(self, db: sqlite3.Connection, lane: str, noted: _Noted | None, now: float) -> bool:
-        """Whether a request is under way whose answer will tell how much a window has that nobody knows yet."""
-        since = now - PROBE_SECONDS
-        if noted is not None:
-            resets_at = noted.lane.resets_at
-            if resets_at is None or now < resets_at:
-                return False
-            since = max(since, resets_at)
-        return self._in_flight(db, lane, since) > 0
+    def save_bucket(self, state: BucketState) -> None:
+        self.run("save_bucket", **asdict(state))
 
-    def _mark(self, db: sqlite3.Connection) -> leaky_bucket.Mark:
-        row = db.execute(
-            "SELECT taken_at, left_at, answered_at, closed_until, care FROM last_turn WHERE token = ?", (self._token,)
-        ).fetchone()
-        return leaky_bucket.Mark(*row) if row else leaky_bucket.Mark()
+    def count_in_flight(self, lane: str) -> int:
+        return int(self.run("count_in_flight", lane=lane)[0][0])
 
-    def _last_lease(self, db: sqlite3.Connection) -> int:
-        row = db.execute("SELECT lease FROM last_turn WHERE token = ?", (self._token,)).fetchone()
-        return int(row[0]) if row else 0
+    def charge(self, lane: str, permit: int, claimant: Claimant | None, state: Lane) -> None:
+        """Count a granted request as in flight, for its claimant and for its hour."""
+        self.run("add_in_flight", permit=permit, lane=lane)
+        counted_until = self.now + quota.WINDOW_SECONDS if state.resets_at is None else state.resets_at
+        name = claimant.name if claimant else ""
+        self.run("charge_claim", lane=lane, name=name, counted_until=counted_until)
+        hour = hour_number(self.now)
+        self.run("count_usage", lane=lane, hour=hour, total=state.total)
+        self.run("forget_usage", lane=lane, oldest=hour - KEPT_HOURS)
 
-    def _set_mark(self, db: sqlite3.Connection, mark: leaky_bucket.Mark, lease: int) -> None:
-        db.execute(
-            "INSERT OR REPLACE INTO last_turn VALUES (?, ?, ?, ?, ?, ?, ?)", (self._token, lease, *astuple(mark))
-        )
+    def count_taken(self, lane: str, name: str) -> int:
+        found = self.run("count_taken", lane=lane, name=name)
+        return int(found[0][0]) if found else 0
+
+    def list_rivals(self, lane: str, name: str) -> list[Rival]:
+        return [Rival(taken, wanted) for taken, wanted in self.run("list_rivals", lane=lane, name=name)]
 
 
 def _refuse(
-    claims: Claims,
-    lane: str,
-    claimant: Claimant | None,
-    *,
-    can: int | None,
-    resets_at: float | None,
-    pace: leaky_bucket.Pace,
-    now: float,
-) -> Refusal | Yield | None:
-    """Return why a claimant gets no request of those that are spare, None where it gets one; note that it wants."""
-    refusal: Refusal | Yield | None = None
-    if can is not None and can <= 0:
-        refusal = None if resets_at is None else Refusal(resets_at)
-    elif can is not None and claimant is not None:
-        rivals = claims.rivals(lane, claimant.name, now)
-        if not may_take(claims.taken(lane, claimant.name, now), rivals, can):
-            # By then the others can have used what is theirs.
-            back_at = now + can * pace.interval
-            back_at = back_at if resets_at is None else min(back_at, resets_at)
-            refusal = Yield(max(leaky_bucket.LOOK_EVERY, min(pace.interval, back_at - now)), back_at)
+    rows: _Rows, lane: str, claimant: Claimant | None, *, spare: int | None, resets_at: float | None, pace: Pace
+) -> QuotaSpent | ShareSpent | None:
+    """Return why a claimant gets none of the spare requests, None if it gets one. Record its claim in either case."""
+    refusal: QuotaSpent | ShareSpent | None = None
+    if spare is not None and spare <= 0:
+        refusal = None if resets_at is None else QuotaSpent(resets_at)
+    elif spare is not None and claimant is not None:
+        rivals = rows.list_rivals(lane, claimant.name)
+        if not may_take(rows.count_taken(lane, claimant.name), rivals, spare):
+            back_at = share_returns_at(spare, pace.interval, resets_at, rows.now)
+            seconds = max(leaky_bucket.MIN_WAIT, min(pace.interval, back_at - rows.now))
+            refusal = ShareSpent(seconds, back_at)
     if claimant is not None:
-        back_at = resets_at if isinstance(refusal, Refusal) and resets_at is not None else now
-        claims.ask(lane, claimant, max(now + ACTIVE_SECONDS, back_at + RETURN_SECONDS))
+        waits_until = refusal.resets_at if isinstance(refusal, QuotaSpent) else None
+        alive_until = claim_ends_at(waits_until, rows.now)
+        rows.run("save_claim", lane=lane, name=claimant.name, wanted=claimant.wanted, alive_until=alive_until)
     return refusal

@@ -1,4 +1,4 @@
-"""The SQLite file of the host's book: opened for each transaction, begun anew when it is damaged."""
+"""The SQLite file that keeps rate-limit state for all processes of one host."""
 
 from __future__ import annotations
 
@@ -11,106 +11,124 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from airflow_provider_toggl.core.databases.queries import load_queries
 
 log = logging.getLogger(__name__)
 
-#: How long to wait for other processes of the host; they hold the file for milliseconds.
+#: Seconds to wait for other processes of the host. They hold the file for milliseconds.
 BUSY_SECONDS = 60.0
 
-_SCHEMA = Path(__file__).with_name("state.sql").read_text(encoding="utf-8")
+_QUERIES = load_queries(__package__, "state.sql")
+_SCHEMA = ";\n".join(statement for name, statement in _QUERIES.items() if name.startswith("create_"))
 
 
-class BookFile:
-    """Where the book is kept.
+class FileTransaction:
+    """One transaction on the file, which no other process shares meanwhile.
 
-    :param path: the file; None, or one that cannot be written, keeps the book in this process alone.
+    :param now: seconds since the epoch. On one host the caller's clock is everyone's.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, now: float) -> None:
+        self.now = now
+        self._connection = connection
+
+    def run(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement of ``state.sql`` and return its rows."""
+        return self._connection.execute(_QUERIES[query], {"now": self.now, **values}).fetchall()
+
+
+class StateFile:
+    """Opens the file for each transaction, and replaces it when it is damaged.
+
+    :param path: the file. With None, or a file that cannot be written, the state is kept in this process alone.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self.path = _usable(path)
+        self.path = _find_usable(path)
         self._lock = threading.Lock()
         self._memory = _connect(":memory:")
         weakref.finalize(self, self._memory.close)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the book alone, and keep what was written unless an error was raised."""
-        with self._lock, self._opened() as db:
-            db.execute("BEGIN IMMEDIATE")
+    def transaction(self, now: float) -> Iterator[FileTransaction]:
+        """Lock the state, and store what was written unless an error was raised."""
+        with self._lock, self._open() as connection:
+            connection.execute("begin immediate")
             try:
-                yield db
+                yield FileTransaction(connection, now)
             except BaseException:
-                db.execute("ROLLBACK")
+                connection.execute("rollback")
                 raise
-            db.execute("COMMIT")
+            connection.execute("commit")
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[sqlite3.Connection]:
         if self.path is None:
             yield self._memory
             return
-        # A connection must not be carried over a fork, and Airflow forks: one a transaction.
+        # One connection per transaction: Airflow forks, and a connection must not be carried over a fork.
         try:
-            opened = _open(self.path)
+            opened = _open_or_replace(self.path)
         except sqlite3.OperationalError as error:
             if "full" not in str(error):
                 raise
-            log.warning("The quota book %s cannot be written (%s): paces and quota are not shared.", self.path, error)
+            log.warning("%s cannot be written (%s), so pace and quota are not shared.", self.path, error)
             yield self._memory
             return
-        with contextlib.closing(opened) as db:
-            yield db
+        with contextlib.closing(opened) as connection:
+            yield connection
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _connect(str(path))
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
-        log.warning("The quota book %s is damaged and is begun anew: %s", path, error)
+        log.warning("The rate-limit state in %s is damaged and is replaced: %s", path, error)
         path.unlink(missing_ok=True)
         path.with_name(path.name + "-journal").unlink(missing_ok=True)
         return _connect(str(path))
 
 
 def _connect(target: str) -> sqlite3.Connection:
-    db = sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        # Nothing here must survive a power cut.
-        db.execute("PRAGMA synchronous = OFF")
-        db.executescript(_SCHEMA)
-        _check(db)
+        # Nothing in this file has to survive a power cut.
+        connection.execute("pragma synchronous = off")
+        connection.executescript(_SCHEMA)
+        _check(connection)
     except BaseException:
-        db.close()
+        connection.close()
         raise
-    return db
+    return connection
 
 
-def _check(db: sqlite3.Connection) -> None:
-    """Look for damage beyond the file's first page; it takes a twentieth of a millisecond.
+def _check(connection: sqlite3.Connection) -> None:
+    """Look for damage beyond the first page of the file. This takes 0.05 ms.
 
-    :raises sqlite3.DatabaseError: there is some.
+    :raises sqlite3.DatabaseError: the file is damaged.
     """
-    (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    (found,) = connection.execute("pragma quick_check(1)").fetchone()
     if found != "ok":
         raise sqlite3.DatabaseError(found)
 
 
-def _usable(path: Path | None) -> Path | None:
-    """Return the path if a book can be kept there, else None with a warning."""
+def _find_usable(path: Path | None) -> Path | None:
+    """Return the path if the file can be written; otherwise log a warning and return None."""
     if path is None:
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         if not os.access(path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-            # SQLite makes its journal beside the file.
+            # SQLite creates its journal next to the file.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         log.warning(
-            "The quota book %s cannot be written (%s): paces and quota are not shared with other processes of this "
-            "host.",
+            "%s cannot be written (%s), so pace and quota are not shared with other processes of this host.",
             path,
             error.strerror,
         )

@@ -1,1 +1,1 @@
-"""Parts of the Toggl API, typed: catalog, time entries and webhook subscriptions."""
+"""Typed clients for parts of Toggl's API: catalog, time entries and webhook subscriptions."""

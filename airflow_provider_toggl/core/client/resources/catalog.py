@@ -1,8 +1,7 @@
-"""Projects, clients, tags and tasks by their names: found, or else created, once.
+"""Projects, clients, tags and tasks by name: finds them, or creates them once.
 
-The name is looked for first: one request where it is there, which it is in every run but the first; two where it is
-not. To create first would be one where it is not and two where it is. Toggl lets no two have the same name (of a
-project: at one client; of a task: in one project), so that a request that is sent twice makes no second one.
+The name is looked up first, which costs one request in every run but the first. Toggl refuses a second object with the
+same name (of projects within a client, of tasks within a project), so a repeated request creates no duplicate.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from airflow_provider_toggl.core.client.idempotency import Once, write_once
+from airflow_provider_toggl.core.client.idempotency import WriteResult, write_once
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.clock import Clock, SystemClock
@@ -21,38 +20,37 @@ from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnsw
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["project", "client", "tag", "task"]
+CatalogKind = Literal["project", "client", "tag", "task"]
 
 PER_PAGE = 200
-MOST_PAGES = 100
-#: Seconds before each look for one whose name Toggl says is taken: new ones take it a while to show
+MAX_PAGES = 100
+#: Seconds before each lookup of an object whose name Toggl says is taken. New objects take a while to appear in lists
 #: (https://engineering.toggl.com/docs/#eventual-consistency).
-SHOWS_AFTER = (0.0, 2.0, 4.0)
+LOOKUP_DELAYS = (0.0, 2.0, 4.0)
 
-# What else a new one is given, Toggl may change by the workspace's plan and settings.
+# Toggl may change other fields of a new object, depending on the workspace's plan and settings.
 _COMPARED = ("name", "active", "client_id")
 _TAKEN = re.compile(r"already|taken|in use", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class WantedNamed:
-    """What is to be there.
+class CatalogItemSpec:
+    """An object that must exist.
 
-    :param kind: what it is.
-    :param parent_id: a task's project; a project's client, None where any will do.
-    :param more: further fields to create it with; of one that is found they are not compared.
+    :param parent_id: the project of a task, or the client of a project; None for a project of any client.
+    :param more: further fields to create it with. They are not compared with an object that is found.
     """
 
-    kind: Kind
+    kind: CatalogKind
     name: str
     parent_id: int | None = None
     more: Mapping[str, Any] | None = None
 
     def payload(self) -> dict[str, Any]:
-        """Return it as the body of a POST."""
+        """Return the body of the POST that creates it."""
         body = {**(self.more or {}), "name": self.name}
         if self.kind == "project":
-            # As recorded, Toggl archives a project that is not said to be active.
+            # As observed, Toggl archives a project that is created without `active`.
             body = {"active": True, **body}
             if self.parent_id is not None:
                 body["client_id"] = self.parent_id
@@ -60,36 +58,36 @@ class WantedNamed:
 
 
 @dataclass(frozen=True)
-class FoundNamed:
-    """A project, client, tag or task as Toggl tells of it.
+class CatalogItem:
+    """A project, client, tag or task in Toggl.
 
-    :param active: False: archived, or of a task, done.
+    :param active: False if it is archived, or if the task is done.
     """
 
-    kind: Kind
+    kind: CatalogKind
     entity_id: int
     name: str
     parent_id: int | None
     active: bool
 
     @classmethod
-    def from_http(cls, kind: Kind, row: Any) -> FoundNamed:
-        """Read one of an answer.
+    def from_http(cls, kind: CatalogKind, row: Any) -> CatalogItem:
+        """Return the object of a response.
 
-        :raises MalformedAnswer: it is no object with an id and a name.
+        :raises MalformedAnswer: it has no ID or no name.
         """
         if isinstance(row, list) and len(row) == 1:
-            # So the definition of a tag's creation.
+            # Toggl's documentation defines the response of a tag's creation as a list.
             (row,) = row
         number, name = (row.get("id"), row.get("name")) if isinstance(row, dict) else (None, None)
         if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
-            raise MalformedAnswer(f"Toggl's answer has a {kind} without an id or a name.")
+            raise MalformedAnswer(f"Toggl's response has a {kind} without an ID or a name.")
         parent = {"project": "client_id", "task": "project_id"}.get(kind)
         active = row.get("active") is not False and row.get("archived") is not True
         return cls(kind, number, name, row.get(parent) if parent else None, active)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as small, plain values."""
+        """Return it as plain values."""
         return {
             "kind": self.kind,
             "id": self.entity_id,
@@ -100,25 +98,25 @@ class FoundNamed:
         }
 
 
-def find_named(wanted: WantedNamed, found: list[FoundNamed], *, any_case: bool = False) -> FoundNamed | None:
-    """Return the one of that name: active ones first, then the oldest.
+def find_match(spec: CatalogItemSpec, found: list[CatalogItem], *, any_case: bool = False) -> CatalogItem | None:
+    """Return the object with that name and parent: active ones first, then the oldest. None if there is none.
 
-    :param any_case: also one whose name differs by case, for a name that Toggl says is taken.
+    :param any_case: also match names that differ in case, for a name that Toggl says is taken.
     """
-    words = wanted.name.strip()
+    words = spec.name.strip()
     fitting = [
         one
         for one in found
-        if (wanted.parent_id is None or one.parent_id == wanted.parent_id)
+        if (spec.parent_id is None or one.parent_id == spec.parent_id)
         and (one.name.strip() == words or (any_case and one.name.strip().casefold() == words.casefold()))
     ]
     return min(fitting, key=lambda one: (one.name.strip() != words, not one.active, one.entity_id), default=None)
 
 
-class Catalog:
-    """What a workspace's time entries point at.
+class CatalogClient:
+    """Finds and creates projects, clients, tags and tasks of one workspace.
 
-    :param session: asks; all of it is charged to the organization's lane.
+    :param session: its requests are charged to the organization's lane.
     """
 
     def __init__(self, session: TogglSession, workspace_id: int, *, clock: Clock | None = None) -> None:
@@ -126,96 +124,96 @@ class Catalog:
         self.workspace_id = workspace_id
         self._clock = clock or SystemClock()
 
-    def ensure(self, wanted: WantedNamed) -> Once[FoundNamed]:
-        """Return the one of that name, created where there is none.
+    def ensure(self, spec: CatalogItemSpec) -> WriteResult[CatalogItem]:
+        """Return the object with that name; create it if there is none.
 
         :raises ConfigurationError: the name is empty, or a task has no project.
         :raises PayloadRefused: Toggl refuses it.
-        :raises NotApplied: what Toggl made has another name, or is elsewhere.
+        :raises NotApplied: the object that Toggl created has another name or parent.
         :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.client.idempotency.write_once`.
         """
-        if not wanted.name.strip():
-            raise ConfigurationError(f"A {wanted.kind} needs a name.")
-        if wanted.kind == "task" and wanted.parent_id is None:
-            raise ConfigurationError(f"Task {wanted.name!r} needs the project_id that it is to be in.")
-        there = self._find(wanted)
-        if there is not None:
-            return Once(there, made=False)
-        raced: list[FoundNamed] = []
-        done = write_once(lambda: self._create(wanted, raced.append), lambda: self._find(wanted), clock=self._clock)
-        return Once(done.thing, made=False) if raced else done
+        if not spec.name.strip():
+            raise ConfigurationError(f"A {spec.kind} needs a name.")
+        if spec.kind == "task" and spec.parent_id is None:
+            raise ConfigurationError(f"Task {spec.name!r} needs the project_id of its project.")
+        existing = self._find(spec)
+        if existing is not None:
+            return WriteResult(existing, created=False)
+        raced: list[CatalogItem] = []
+        result = write_once(lambda: self._create(spec, raced.append), lambda: self._find(spec), clock=self._clock)
+        return WriteResult(result.value, created=False) if raced else result
 
-    def _create(self, wanted: WantedNamed, raced: Callable[[FoundNamed], None]) -> FoundNamed:
+    def _create(self, spec: CatalogItemSpec, raced: Callable[[CatalogItem], None]) -> CatalogItem:
         try:
-            answer = self.session.request("POST", self._path(wanted), payload=wanted.payload(), idempotent=False)
+            response = self.session.request("POST", self._path(spec), payload=spec.payload(), idempotent=False)
         except PayloadRefused as error:
-            # Another task, or a person, was faster; or the name differs by what Toggl does not tell apart.
-            taken = self._find_taken(wanted) if _TAKEN.search(error.text) else None
+            # Another task or a person was faster, or the names differ in a way that Toggl ignores.
+            taken = self._find_taken(spec) if _TAKEN.search(error.text) else None
             if taken is None:
                 raise
             raced(taken)
             return taken
-        row = answer.json()
-        made = FoundNamed.from_http(wanted.kind, row)
-        asked = {name: value for name, value in wanted.payload().items() if name in _COMPARED}
+        row = response.json()
+        created = CatalogItem.from_http(spec.kind, row)
+        sent = {name: value for name, value in spec.payload().items() if name in _COMPARED}
         row = row[0] if isinstance(row, list) else row
-        check_applied(f"Creating {wanted.kind} {made.entity_id}", asked, row)
-        return made
+        check_applied(f"Creating {spec.kind} {created.entity_id}", sent, row)
+        return created
 
-    def _find_taken(self, wanted: WantedNamed) -> FoundNamed | None:
-        for pause in SHOWS_AFTER:
+    def _find_taken(self, spec: CatalogItemSpec) -> CatalogItem | None:
+        for pause in LOOKUP_DELAYS:
             if pause:
                 self._clock.sleep(pause)
-            taken = self._find(wanted, any_case=True)
+            taken = self._find(spec, any_case=True)
             if taken is not None:
                 return taken
         return None
 
-    def _find(self, wanted: WantedNamed, *, any_case: bool = False) -> FoundNamed | None:
-        seen: list[FoundNamed] = []
-        for page in self._pages(wanted):
+    def _find(self, spec: CatalogItemSpec, *, any_case: bool = False) -> CatalogItem | None:
+        seen: list[CatalogItem] = []
+        for page in self._pages(spec):
             seen.extend(page)
-            found = find_named(wanted, seen, any_case=any_case)
+            found = find_match(spec, seen, any_case=any_case)
             if found is not None and found.active:
                 return found
-        return find_named(wanted, seen, any_case=any_case)
+        return find_match(spec, seen, any_case=any_case)
 
-    def _pages(self, wanted: WantedNamed) -> Iterator[list[FoundNamed]]:
-        """Yield those whose names have the wanted one in them, archived ones too."""
-        # Toggl's filters by name look for a part of it, without regard to case; that is only to get fewer rows.
-        filters: dict[Kind, dict[str, Any]] = {
-            "project": {"active": "both", "name": wanted.name.strip(), "per_page": PER_PAGE},
-            "client": {"status": "both", "name": wanted.name.strip()},
-            "tag": {"search": wanted.name.strip(), "per_page": PER_PAGE},
+    def _pages(self, spec: CatalogItemSpec) -> Iterator[list[CatalogItem]]:
+        """Yield the objects whose names contain the wanted one, including archived ones."""
+        # Toggl's filters match parts of names and ignore case. They only reduce the number of rows.
+        filters: dict[CatalogKind, dict[str, Any]] = {
+            "project": {"active": "both", "name": spec.name.strip(), "per_page": PER_PAGE},
+            "client": {"status": "both", "name": spec.name.strip()},
+            "tag": {"search": spec.name.strip(), "per_page": PER_PAGE},
             "task": {},
         }
-        params, before = filters[wanted.kind], -1
+        params, before = filters[spec.kind], -1
         has_pages = "per_page" in params
-        for number in range(1, MOST_PAGES + 1):
+        for number in range(1, MAX_PAGES + 1):
             query = {**params, "page": number} if has_pages else params
-            answer = self.session.request("GET", self._path(wanted), params=query)
-            page, length = _read_page(answer.json(), wanted.kind)
+            response = self.session.request("GET", self._path(spec), params=query)
+            page, length = _read_page(response.json(), spec.kind)
             yield page
-            # Where Toggl does not say how long a full page is, only an empty one is surely the last. One that begins
-            # like the one before comes of a page number that is not heeded.
-            told_size, first = answer.header_int("x-page-size"), page[0].entity_id if page else before
-            if not has_pages or first == before or length < (told_size or 1):
+            # If Toggl does not report the page size, only an empty page is certainly the last one. A page that starts
+            # like the one before means that Toggl ignores the page number.
+            page_size, first = response.header_int("x-page-size"), page[0].entity_id if page else before
+            if not has_pages or first == before or length < (page_size or 1):
                 return
             before = first
-        raise MalformedAnswer(f"The list of {wanted.kind}s has no end: {MOST_PAGES} pages were read.")
+        raise MalformedAnswer(f"The list of {spec.kind}s has no end: {MAX_PAGES} pages were read.")
 
-    def _path(self, wanted: WantedNamed) -> str:
+    def _path(self, spec: CatalogItemSpec) -> str:
         base = f"/api/v9/workspaces/{self.workspace_id}"
-        if wanted.kind == "task":
-            return f"{base}/projects/{wanted.parent_id}/tasks"
-        return f"{base}/{wanted.kind}s"
+        if spec.kind == "task":
+            return f"{base}/projects/{spec.parent_id}/tasks"
+        return f"{base}/{spec.kind}s"
 
 
-def _read_page(decoded: Any, kind: Kind) -> tuple[list[FoundNamed], int]:
-    """Return those of a page that are not deleted, and how many it had."""
+def _read_page(decoded: Any, kind: CatalogKind) -> tuple[list[CatalogItem], int]:
+    """Return the objects of a page that are not deleted, and the number of rows of the page."""
     rows = decoded or []
     if not isinstance(rows, list):
-        raise MalformedAnswer(f"Toggl's answer is not the list of {kind}s that was asked for.")
-    gone = ("server_deleted_at", "deleted_at")
-    live = [row for row in rows if not (isinstance(row, dict) and any(row.get(name) for name in gone))]
-    return [FoundNamed.from_http(kind, row) for row in live], len(rows)
+        raise MalformedAnswer(f"Toggl's response is not a list of {kind}s.")
+    deletion_times = ("server_deleted_at", "deleted_at")
+    live = [row for row in rows if not (isinstance(row, dict) and any(row.get(name) for name in deletion_times))]
+    return [CatalogItem.from_http(kind, row) for row in live], len(rows)

@@ -1,6 +1,6 @@
-"""Webhook subscriptions as desired state: what is wanted, what Toggl has, and the least that makes the one the other.
+"""Webhook subscriptions as desired state: compares a declaration with Toggl, and plans one change. No I/O.
 
-Pure decisions; :mod:`airflow_provider_toggl.core.client.resources.ensure_subscription` carries them out.
+:mod:`airflow_provider_toggl.core.client.resources.ensure_subscription` carries the change out.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from airflow_provider_toggl.core.arguments import parse_list, shown
+from airflow_provider_toggl.core.arguments import parse_list, show_value
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
 from airflow_provider_toggl.core.wording import plural
 
-Action = Literal["nothing", "create", "replace", "enable", "disable"]
+SubscriptionAction = Literal["nothing", "create", "replace", "enable", "disable"]
 
 ANY = "*"
-ODD_ANSWER = "Try again; if it stays, a proxy answers in Toggl's place, or Toggl has changed its format."
+UNEXPECTED_RESPONSE = "Try again. If this persists, a proxy answers in Toggl's place, or Toggl has changed its format."
 
 
 @dataclass(frozen=True, order=True)
-class Filter:
-    """Which events are delivered: of an entity and an action, either of which may be ``*``."""
+class SubscriptionFilter:
+    """Selects the events of an entity and an action; either may be ``*``."""
 
     entity: str
     action: str
 
-    def covers(self, other: Filter) -> bool:
-        """Whether every event that the other one lets through comes through this one too."""
+    def covers(self, other: SubscriptionFilter) -> bool:
+        """Return whether every event that matches the other filter matches this one too."""
         return self.entity in (ANY, other.entity) and self.action in (ANY, other.action)
 
     def __str__(self) -> str:
@@ -37,32 +37,32 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A subscription as it is declared.
+class SubscriptionSpec:
+    """The declaration of a subscription.
 
     :param description: its name, unique in the workspace.
-    :param callback_url: where Toggl delivers to.
-    :param secret: what Toggl signs deliveries with.
+    :param callback_url: the URL that Toggl delivers to.
+    :param secret: the secret that Toggl signs deliveries with.
     """
 
     description: str
-    filters: tuple[Filter, ...]
+    filters: tuple[SubscriptionFilter, ...]
     callback_url: str
     secret: str = field(repr=False)
     enabled: bool = True
 
 
 @dataclass(frozen=True)
-class Found:
-    """A subscription as Toggl tells of it.
+class Subscription:
+    """A subscription in Toggl.
 
-    :param secret: None where Toggl does not show it: it shows it to the creator, and not always to them.
-    :param user_id: who made it.
+    :param secret: None if Toggl does not show it. Toggl shows it at most to the creator.
+    :param user_id: the user who created it.
     """
 
     subscription_id: int
     description: str
-    filters: tuple[Filter, ...]
+    filters: tuple[SubscriptionFilter, ...]
     callback_url: str
     enabled: bool
     validated: bool
@@ -71,32 +71,36 @@ class Found:
     has_pending_events: bool = False
 
     @classmethod
-    def from_http(cls, row: Any) -> Found:
-        """Read a subscription of an answer; whatever it lacks besides its id is taken for not set.
+    def from_http(cls, row: Any) -> Subscription:
+        """Return the subscription of a response. Missing fields other than the ID count as not set.
 
-        :raises MalformedAnswer: it is no object with an integer ``subscription_id``.
+        :raises MalformedAnswer: it has no integer ``subscription_id``.
         """
         number = row.get("subscription_id") if isinstance(row, dict) else None
         if not isinstance(number, int) or isinstance(number, bool):
-            raise MalformedAnswer("Toggl's answer has a webhook subscription without a subscription_id. " + ODD_ANSWER)
+            raise MalformedAnswer(
+                "Toggl's response has a webhook subscription without a subscription_id. " + UNEXPECTED_RESPONSE
+            )
         rows = row.get("event_filters")
         pairs = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
         user_id, secret = row.get("user_id"), row.get("secret")
         return cls(
             subscription_id=number,
             description=str(row.get("description") or ""),
-            filters=normalised(Filter(str(each.get("entity")), str(each.get("action"))) for each in pairs),
+            filters=normalize_filters(
+                SubscriptionFilter(str(each.get("entity")), str(each.get("action"))) for each in pairs
+            ),
             callback_url=str(row.get("url_callback") or ""),
             enabled=row.get("enabled") is True,
             validated=bool(row.get("validated_at")),
-            # A row of stars would be a mask; taken for the secret, it would be replaced at every look.
+            # A text of asterisks is a mask. Read as the secret, it would be replaced in every run.
             secret=secret if isinstance(secret, str) and secret.strip("*") else None,
             user_id=user_id if isinstance(user_id, int) else None,
             has_pending_events=row.get("has_pending_events") is True,
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as small, plain values: without its secret, and its callback without a query."""
+        """Return it as plain values, without its secret and without the query of its callback."""
         return {
             "subscription_id": self.subscription_id,
             "description": self.description,
@@ -109,97 +113,105 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a plan allows: enabled webhooks, and filters of each; None where Toggl does not say."""
+class SubscriptionLimits:
+    """Limits of a plan: enabled webhooks, and filters per webhook; None if Toggl does not report a limit."""
 
     max_webhooks: int | None = None
     max_events_per_webhook: int | None = None
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be done.
+class SubscriptionChanges:
+    """The change that makes a subscription match its declaration.
 
-    :param action: the one request that changes something.
-    :param target: the subscription that it is about; None for one that is yet to be made.
-    :param differences: in what the target differs, in words.
-    :param enables: whether one more will be enabled, which is what the workspace's plan limits.
-    :param beside: other subscriptions that deliver to the same callback.
+    :param action: the one request that changes something, or ``nothing``.
+    :param target: the subscription to change; None if it must be created.
+    :param differences: names of the fields in which the target differs.
+    :param enables: whether one more subscription will be enabled, which the workspace's plan limits.
+    :param beside: other subscriptions with the same callback.
     """
 
-    action: Action
-    target: Found | None = None
+    action: SubscriptionAction
+    target: Subscription | None = None
     differences: tuple[str, ...] = ()
     enables: bool = False
-    beside: tuple[Found, ...] = ()
+    beside: tuple[Subscription, ...] = ()
 
     @property
     def adopts(self) -> bool:
-        """Whether the target is taken over from another description."""
+        """Whether a subscription with another description is taken over."""
         return "description" in self.differences
 
 
 def parse_filters(
-    given: str | Filter | Iterable[str | Filter | Mapping[str, str]], *, entities: Sequence[str], actions: Sequence[str]
-) -> tuple[Filter, ...]:
-    """Return declared filters: ``time_entry``, ``time_entry:updated``, ``*:*`` or ``{"entity": …, "action": …}``.
+    filters: str | SubscriptionFilter | Iterable[str | SubscriptionFilter | Mapping[str, str]],
+    *,
+    entities: Sequence[str],
+    actions: Sequence[str],
+) -> tuple[SubscriptionFilter, ...]:
+    """Return the filters of an argument: ``time_entry``, ``time_entry:updated``, ``*:*`` or
+    ``{"entity": …, "action": …}``.
 
-    :param given: several; or one text with commas between them, as a template renders.
-    :param entities: the words that Toggl knows; likewise ``actions``.
-    :raises ConfigurationError: there is none, or a word is unknown.
+    :param filters: one or several, or one text with commas between them.
+    :param entities: the entities that Toggl knows.
+    :param actions: the actions that Toggl knows.
+    :raises ConfigurationError: there is no filter, or an entity or action is unknown.
     """
-    filters = normalised(_parse_filter(one, entities, actions) for one in parse_list("filters", given))
-    if not filters:
+    parsed = normalize_filters(_parse_filter(one, entities, actions) for one in parse_list("filters", filters))
+    if not parsed:
         raise ConfigurationError(
             "filters is empty: a subscription needs at least one event filter, such as time_entry or *:*."
         )
-    return filters
+    return parsed
 
 
-def normalised(filters: Iterable[Filter]) -> tuple[Filter, ...]:
-    """Return filters in order, without those that others make needless; Toggl refuses one that is there twice."""
+def normalize_filters(filters: Iterable[SubscriptionFilter]) -> tuple[SubscriptionFilter, ...]:
+    """Return filters in order, without those that others cover. Toggl refuses duplicates."""
     unique = set(filters)
     return tuple(sorted(one for one in unique if not any(other != one and other.covers(one) for other in unique)))
 
 
-def plan_changes(wanted: Wanted, found: Sequence[Found], *, rotate_secret: bool = False) -> Plan:
-    """Return the least that brings what is found to what is wanted.
+def plan_changes(
+    spec: SubscriptionSpec, found: Sequence[Subscription], *, rotate_secret: bool = False
+) -> SubscriptionChanges:
+    """Return the smallest change that makes a subscription match its declaration.
 
-    :param found: every subscription of the workspace that the token can see.
-    :param rotate_secret: send the secret also where Toggl does not show which one it has.
+    :param found: all subscriptions of the workspace that the token can see.
+    :param rotate_secret: send the secret even if Toggl does not show which one it has.
     """
-    target = _find_target(wanted, found)
-    beside = tuple(one for one in found if one is not target and is_same_address(one.callback_url, wanted.callback_url))
+    target = _find_target(spec, found)
+    beside = tuple(one for one in found if one is not target and is_same_address(one.callback_url, spec.callback_url))
     if target is None:
-        return Plan("create", enables=wanted.enabled, beside=beside)
-    differences = tuple(_differences(wanted, target, rotate_secret))
-    action: Action = "replace"
+        return SubscriptionChanges("create", enables=spec.enabled, beside=beside)
+    differences = tuple(_differences(spec, target, rotate_secret))
+    action: SubscriptionAction = "replace"
     if not differences:
         action = "nothing"
     elif differences == ("enabled",):
-        action = "enable" if wanted.enabled else "disable"
-    return Plan(action, target, differences, enables=wanted.enabled and not target.enabled, beside=beside)
+        action = "enable" if spec.enabled else "disable"
+    return SubscriptionChanges(action, target, differences, enables=spec.enabled and not target.enabled, beside=beside)
 
 
-def too_many_filters(wanted: Wanted, limits: Limits) -> str | None:
-    """Return what to say of more filters than the plan allows, None where it allows them."""
+def describe_too_many_filters(spec: SubscriptionSpec, limits: SubscriptionLimits) -> str | None:
+    """Return the error text for more filters than the plan allows, None if it allows them."""
     most = limits.max_events_per_webhook
-    if most is None or len(wanted.filters) <= most:
+    if most is None or len(spec.filters) <= most:
         return None
-    listed = ", ".join(map(str, wanted.filters))
+    listed = ", ".join(map(str, spec.filters))
     return (
-        f"The workspace's plan allows {plural(most, 'event filter')} for a webhook, and {wanted.description!r} wants "
-        f"{len(wanted.filters)}: {listed}. Drop {len(wanted.filters) - most} of them, or let one with * stand for "
-        "several."
+        f"The workspace's plan allows {plural(most, 'event filter')} for a webhook, and {spec.description!r} wants "
+        f"{len(spec.filters)}: {listed}. Remove {len(spec.filters) - most} of them, or use * for several."
     )
 
 
-def too_many_enabled(plan: Plan, found: Sequence[Found], limits: Limits, *, user_id: int | None = None) -> str | None:
-    """Return what to say of more enabled subscriptions than the plan allows, None where it allows one more.
+def describe_too_many_enabled(
+    plan: SubscriptionChanges, found: Sequence[Subscription], limits: SubscriptionLimits, *, user_id: int | None = None
+) -> str | None:
+    """Return the error text for more enabled subscriptions than the plan allows, None if it allows one more.
 
-    Toggl's page says that the limit is of the workspace, its error says that it is of the user in the workspace.
+    Toggl's documentation says that the limit is per workspace; its error says that it is per user and workspace.
 
-    :param user_id: count only this user's; None: everybody's.
+    :param user_id: count only the subscriptions of this user; None for those of all users.
     """
     if limits.max_webhooks is None or not plan.enables:
         return None
@@ -212,82 +224,82 @@ def too_many_enabled(plan: Plan, found: Sequence[Found], limits: Limits, *, user
         f"{one.subscription_id} ({one.description!r}{'' if one.validated else ', not validated'})" for one in others
     )
     return (
-        f"The workspace's plan allows {limits.max_webhooks} enabled webhook subscriptions, and so many are enabled "
-        f"already: {listed}. Disable or delete one, or put the filters of several into one subscription."
+        f"The workspace's plan allows {limits.max_webhooks} enabled webhook subscriptions, and as many are enabled "
+        f"already: {listed}. Disable or delete one, or combine the filters of several in one subscription."
     )
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two web addresses are the same but for how they are written."""
+    """Return whether two URLs differ at most in how they are written."""
     return one == other or _address(one) == _address(other)
 
 
-def is_as_wanted(wanted: Wanted, found: Found) -> bool:
-    """Whether one found is the one wanted, apart from its state and its secret."""
+def is_match(spec: SubscriptionSpec, found: Subscription) -> bool:
+    """Return whether a subscription matches its declaration, apart from its state and its secret."""
     return (
-        found.description == wanted.description
-        and found.filters == normalised(wanted.filters)
-        and is_same_address(found.callback_url, wanted.callback_url)
+        found.description == spec.description
+        and found.filters == normalize_filters(spec.filters)
+        and is_same_address(found.callback_url, spec.callback_url)
     )
 
 
-def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> Filter:
-    if isinstance(one, Filter):
+def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> SubscriptionFilter:
+    if isinstance(one, SubscriptionFilter):
         words = one
     elif isinstance(one, str):
         entity, colon, action = (part.strip() for part in one.partition(":"))
-        words = Filter(entity, action if colon else ANY)
+        words = SubscriptionFilter(entity, action if colon else ANY)
     elif isinstance(one, Mapping) and set(one) <= {"entity", "action"} and "entity" in one:
-        words = Filter(str(one["entity"]), str(one.get("action", ANY)))
+        words = SubscriptionFilter(str(one["entity"]), str(one.get("action", ANY)))
     else:
         raise ConfigurationError(
-            f"filters has {shown(one)}, which is neither a text such as time_entry:updated nor an object of entity and "
+            f"filters has {show_value(one)}; a filter is text such as time_entry:updated, or an object with entity and "
             "action."
         )
     for kind, word, known in (("entity", words.entity, entities), ("action", words.action, actions)):
         if word not in (ANY, *known):
             raise ConfigurationError(
-                f"filters has {shown(str(words))}: there is no {kind} {shown(word)}. "
+                f"filters has {show_value(str(words))}: there is no {kind} {show_value(word)}. "
                 f"Known are {', '.join(known)} and *."
             )
     return words
 
 
-def _find_target(wanted: Wanted, found: Sequence[Found]) -> Found | None:
-    """Return the one of that description; else one that the wanted one makes needless, or the other way round.
+def _find_target(spec: SubscriptionSpec, found: Sequence[Subscription]) -> Subscription | None:
+    """Return the subscription with the same description, or else one with the same callback and overlapping filters.
 
-    The same callback alone does not say so: a plan may give two subscriptions with their filters shared out, and two
-    tasks that took over each other's would never rest.
+    The same callback alone is not enough: one receiver may have two subscriptions with different filters, and two tasks
+    would take over each other's subscription in every run.
     """
-    named = [one for one in found if one.description == wanted.description]
-    alike = [one for one in found if is_same_address(one.callback_url, wanted.callback_url) and _is_alike(wanted, one)]
-    equal = [one for one in alike if one.filters == normalised(wanted.filters)]
-    return next((min(some, key=_age) for some in (named, equal, alike) if some), None)
+    named = [one for one in found if one.description == spec.description]
+    similar = [one for one in found if is_same_address(one.callback_url, spec.callback_url) and _overlaps(spec, one)]
+    equal = [one for one in similar if one.filters == normalize_filters(spec.filters)]
+    return next((min(some, key=_age) for some in (named, equal, similar) if some), None)
 
 
-def _age(one: Found) -> int:
+def _age(one: Subscription) -> int:
     return one.subscription_id
 
 
-def _is_alike(wanted: Wanted, found: Found) -> bool:
-    return _covers(wanted.filters, found.filters) or _covers(found.filters, wanted.filters)
+def _overlaps(spec: SubscriptionSpec, found: Subscription) -> bool:
+    return _covers(spec.filters, found.filters) or _covers(found.filters, spec.filters)
 
 
-def _covers(some: Iterable[Filter], others: Iterable[Filter]) -> bool:
+def _covers(some: Iterable[SubscriptionFilter], others: Iterable[SubscriptionFilter]) -> bool:
     kept = tuple(some)
     return all(any(one.covers(other) for one in kept) for other in others)
 
 
-def _differences(wanted: Wanted, target: Found, rotate_secret: bool) -> Iterable[str]:
-    if target.description != wanted.description:
+def _differences(spec: SubscriptionSpec, target: Subscription, rotate_secret: bool) -> Iterable[str]:
+    if target.description != spec.description:
         yield "description"
-    if target.filters != normalised(wanted.filters):
+    if target.filters != normalize_filters(spec.filters):
         yield "filters"
-    if not is_same_address(target.callback_url, wanted.callback_url):
+    if not is_same_address(target.callback_url, spec.callback_url):
         yield "callback_url"
-    if target.secret != wanted.secret if target.secret is not None else rotate_secret:
+    if target.secret != spec.secret if target.secret is not None else rotate_secret:
         yield "secret"
-    if target.enabled != wanted.enabled:
+    if target.enabled != spec.enabled:
         yield "enabled"
 
 

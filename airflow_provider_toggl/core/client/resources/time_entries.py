@@ -1,7 +1,7 @@
-"""Time entries as a task wants them, and as Toggl tells of them: whether the one is the other. No I/O.
+"""Time entries to create, time entries in Toggl, and whether one matches the other. No I/O.
 
-What is compared is what Toggl gives back of what was sent: workspace, start to the second, stop, description, project,
-task and tags. It does not give back ``created_with``, and it has no key of the sender's for a time entry.
+Toggl has no idempotency keys and does not return ``created_with``. So two entries match if they have the same
+workspace, start (to the second), stop, description, project, task and tags.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.instants import instant_text, parse_instant
+from airflow_provider_toggl.core.instants import format_instant, parse_instant
 
-#: Toggl wants to know what made an entry (https://engineering.toggl.com/docs/api/time_entries).
+#: Toggl requires the name of the program that creates an entry (https://engineering.toggl.com/docs/api/time_entries).
 CREATED_WITH = f"airflow-provider-toggl/{__version__}"
-#: More entries than that /me/time_entries does not give, whatever there is.
-MOST_LISTED = 1000
-#: Clocks of two machines may differ by this much.
-SKEW = timedelta(minutes=2)
-#: What ``FoundEntry.as_dict`` has.
+#: ``/me/time_entries`` returns at most this many entries.
+MAX_LISTED = 1000
+#: Clocks of two machines may differ by at most this much.
+CLOCK_SKEW = timedelta(minutes=2)
+#: Keys of ``ExistingTimeEntry.as_dict``.
 ENTRY_KEYS = (
     "id",
     "workspace_id",
@@ -36,14 +36,14 @@ ENTRY_KEYS = (
 
 
 @dataclass(frozen=True)
-class WantedEntry:
-    """A time entry that is to be there once.
+class TimeEntrySpec:
+    """A time entry that must exist once.
 
     :param start: in UTC, whole seconds.
-    :param stop: in UTC; None: it is to run.
-    :param earliest: an entry that began since then is taken for it too; for a start that an earlier try of a task chose
-        by its machine's clock, and nobody remembers.
-    :param billable: None: what Toggl makes of it.
+    :param stop: in UTC, whole seconds; None for a running entry.
+    :param billable: None for Toggl's default.
+    :param earliest: entries that started since then match too. For a start that an earlier try of the task took from
+        the clock of its machine and that is not known any more.
     """
 
     workspace_id: int
@@ -57,20 +57,20 @@ class WantedEntry:
     earliest: datetime | None = None
 
     @property
-    def span(self) -> tuple[datetime, datetime]:
-        """The first and the last moment that it can begin at."""
+    def start_range(self) -> tuple[datetime, datetime]:
+        """The earliest and the latest start of a matching entry."""
         if self.earliest is None:
             return self.start, self.start
-        return self.earliest.replace(microsecond=0) - SKEW, self.start + SKEW
+        return self.earliest.replace(microsecond=0) - CLOCK_SKEW, self.start + CLOCK_SKEW
 
     def payload(self) -> dict[str, Any]:
-        """Return it as the body of a POST."""
+        """Return the body of the POST that creates it."""
         seconds = -1 if self.stop is None else (self.stop - self.start) // timedelta(seconds=1)
         body = {
             "created_with": CREATED_WITH,
             "workspace_id": self.workspace_id,
-            "start": instant_text(self.start),
-            "stop": None if self.stop is None else instant_text(self.stop),
+            "start": format_instant(self.start),
+            "stop": None if self.stop is None else format_instant(self.stop),
             "duration": seconds,
             "description": self.description or None,
             "project_id": self.project_id,
@@ -82,8 +82,8 @@ class WantedEntry:
 
 
 @dataclass(frozen=True)
-class FoundEntry:
-    """A time entry as Toggl tells of it; times are in UTC."""
+class ExistingTimeEntry:
+    """A time entry in Toggl. Times are in UTC."""
 
     entry_id: int
     workspace_id: int
@@ -97,10 +97,10 @@ class FoundEntry:
     is_running: bool
 
     @classmethod
-    def from_http(cls, row: Any) -> FoundEntry:
-        """Read a time entry of an answer.
+    def from_http(cls, row: Any) -> ExistingTimeEntry:
+        """Return the time entry of a response.
 
-        :raises MalformedAnswer: it is no object with an id, a workspace and a start.
+        :raises MalformedAnswer: it has no ID, workspace or start.
         """
         try:
             duration, stop = row.get("duration"), row.get("stop")
@@ -117,58 +117,58 @@ class FoundEntry:
                 is_running=not stop and isinstance(duration, int) and duration < 0,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise MalformedAnswer(f"Toggl's answer has a time entry that is none ({error!r}).") from None
+            raise MalformedAnswer(f"Toggl's response has an invalid time entry ({error!r}).") from None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as small, plain values, without its description; times as RFC 3339 in UTC."""
+        """Return it as plain values, without its description. Times are RFC 3339 in UTC."""
         return {
             "id": self.entry_id,
             "workspace_id": self.workspace_id,
             "project_id": self.project_id,
             "task_id": self.task_id,
-            "start": instant_text(self.start),
-            "stop": None if self.stop is None else instant_text(self.stop),
+            "start": format_instant(self.start),
+            "stop": None if self.stop is None else format_instant(self.stop),
             "tags": list(self.tags),
             "billable": self.billable,
             "running": self.is_running,
         }
 
 
-def is_that(wanted: WantedEntry, found: FoundEntry) -> bool:
-    """Whether an entry can be the one wanted, as far as Toggl tells.
+def is_match(spec: TimeEntrySpec, found: ExistingTimeEntry) -> bool:
+    """Return whether an entry matches.
 
-    One that was to run may have been stopped since. Whether it is billable may not be as it was said: a plan that
-    lacks it, or a project that enforces its own, has the last word.
+    A running entry may have been stopped since. ``billable`` is not compared, because the plan or the project may
+    override it.
     """
-    first, last = wanted.span
-    # A task brings its project, so Toggl has one that nobody named.
-    project_is_open = wanted.project_id is None and wanted.task_id is not None
+    first, last = spec.start_range
+    # Toggl adds the project of a task.
+    project_is_open = spec.project_id is None and spec.task_id is not None
     return (
-        found.workspace_id == wanted.workspace_id
+        found.workspace_id == spec.workspace_id
         and first <= found.start.replace(microsecond=0) <= last
-        and (wanted.stop is None or found.stop == wanted.stop)
-        and found.description.strip() == wanted.description.strip()
-        and (project_is_open or found.project_id == wanted.project_id)
-        and found.task_id == wanted.task_id
-        and {tag.casefold() for tag in found.tags} == {tag.strip().casefold() for tag in wanted.tags}
+        and (spec.stop is None or found.stop == spec.stop)
+        and found.description.strip() == spec.description.strip()
+        and (project_is_open or found.project_id == spec.project_id)
+        and found.task_id == spec.task_id
+        and {tag.casefold() for tag in found.tags} == {tag.strip().casefold() for tag in spec.tags}
     )
 
 
-def find_that(wanted: WantedEntry, rows: Sequence[Any]) -> list[FoundEntry]:
-    """Return the entries that can be the wanted one: those that run first, then the oldest.
+def find_matches(spec: TimeEntrySpec, rows: Sequence[Any]) -> list[ExistingTimeEntry]:
+    """Return the entries that match: running ones first, then the oldest.
 
-    :raises MalformedAnswer: none is, and Toggl gave as many rows as it ever gives, so one may be missing.
+    :raises MalformedAnswer: none matches, and the list has the maximum length, so that a match may be missing.
     """
     live = [row for row in rows if not (isinstance(row, dict) and row.get("server_deleted_at"))]
-    fitting = [found for found in map(FoundEntry.from_http, live) if is_that(wanted, found)]
-    if not fitting and len(rows) >= MOST_LISTED:
+    fitting = [found for found in map(ExistingTimeEntry.from_http, live) if is_match(spec, found)]
+    if not fitting and len(rows) >= MAX_LISTED:
         raise MalformedAnswer(
-            f"Toggl listed {len(rows)} time entries, and lists no more: the wanted one may be among the others."
+            f"Toggl listed {len(rows)} time entries, its maximum. The one that is looked for may be among the others."
         )
     return sorted(fitting, key=lambda found: (not found.is_running, found.entry_id))
 
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is no id")
+        raise TypeError(f"{value!r} is not an ID")
     return value

@@ -1,7 +1,7 @@
-"""What Toggl's refusals of webhook requests mean, and what to do about each.
+"""What Toggl's errors on webhook requests mean, and what to do about each.
 
-The texts are those of Toggl's description of its Webhooks API
-(https://engineering.toggl.com/docs/webhooks/subscriptions), compared without regard to case.
+The texts are from Toggl's description of its Webhooks API
+(https://engineering.toggl.com/docs/webhooks/subscriptions). Case is ignored.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ _NO_SUBSCRIPTION = re.compile(r"subscription \d+ for workspace \d+ .*was not fou
 _ANSWERED = re.compile(r"url endpoint .* responded with status\D*(\d{3})", re.IGNORECASE)
 _QUERY = re.compile(r"(https?://[^\s?#'\"]+)[?#][^\s'\"]*")
 
-_OF_STATUS = {
-    "401": "The receiver is there but has another secret: it must read the same connection, with the same "
-    "webhook_secret.",
-    "403": "Something before the receiver refused it: a firewall or a filter by country; Toggl publishes no addresses "
-    "to let through.",
-    "404": "The receiver does not know that address: the connection must be in [toggl] receiver_connections, and the "
+_MEANINGS = {
+    "401": "The receiver has another secret: it must read the same connection, with the same webhook_secret.",
+    "403": "Something in front of the receiver refused it, such as a firewall or a filter by country. Toggl publishes "
+    "no addresses to allow.",
+    "404": "The receiver does not know that path: the connection must be in [toggl] receiver_connections, and the "
     "path must be /toggl/webhooks/<connection ID>.",
     "503": "The receiver's event store cannot be written; its log says why.",
 }
 _UNREACHED = (
-    "Toggl posts a PING to the callback before it answers, and could not reach it: the receiver must be up, its name "
-    "public, its certificate trusted, and nothing may block it."
+    "Toggl sends a PING to the callback before it answers, and could not reach it: the receiver must be running, its "
+    "name public, its certificate trusted, and nothing may block it."
 )
 _TOO_MANY = (
-    "Disable or delete another subscription, or put the filters of several into one: `python -m "
+    "Disable or delete another subscription, or combine the filters of several in one: `python -m "
     "airflow_provider_toggl subscriptions list` shows them. Other users' subscriptions may count too."
 )
 _IN_USE = (
-    "Another subscription of the workspace has it, perhaps one of another user that this token cannot see: choose "
+    "Another subscription of the workspace has this description, perhaps one that this token cannot see: choose "
     "another description."
 )
 _ADVICE = (
@@ -43,14 +42,14 @@ _ADVICE = (
     (_DESCRIPTION_IN_USE.pattern, _IN_USE),
     ("description must not be empty", "Give the subscription a description."),
     ("list of event filters must not be empty", "Give at least one event filter."),
-    ("limit of .* event filters", "Drop filters, or let *:* stand for all of them."),
+    ("limit of .* event filters", "Remove filters, or use *:* for all of them."),
     ("appears more than once", "Name each event filter once."),
     ("invalid value|can only contain letters|must be non-empty", "Toggl does not know such an event filter."),
 )
 
 
-def explained(error: PayloadRefused) -> PayloadRefused:
-    """Return the refusal with what it means and what to do; addresses in it lose their queries."""
+def explain_refusal(error: PayloadRefused) -> PayloadRefused:
+    """Return the refusal with its meaning and what to do. URLs in it lose their queries, which may hold secrets."""
     said = _QUERY.sub(r"\1", error.text)
     advice = _advice(said)
     if not advice:
@@ -60,35 +59,36 @@ def explained(error: PayloadRefused) -> PayloadRefused:
     )
 
 
-def explained_denial(error: AccessDenied) -> AccessDenied:
-    """Return the denial with what it may mean here, where Toggl does not tell a wrong token from a missing right."""
+def explain_denial(error: AccessDenied) -> AccessDenied:
+    """Return the denial with its possible causes: here Toggl does not distinguish a wrong token from missing rights."""
     said = f" ({error.text.rstrip('.')})" if error.text else ""
     return AccessDenied(
-        f"Toggl denies this token the webhooks of the workspace{said}. Check the workspace id; check with `quota` that "
-        "the API token is valid (webhooks take no other credentials); its owner may have to be an admin.",
+        f"Toggl denies this token access to the webhooks of the workspace{said}. Check the workspace ID. Check with "
+        "`quota` that the API token is valid (webhooks accept no other credentials). Its owner may have to be an "
+        "administrator.",
         status=error.status,
         text=error.text,
     )
 
 
 def is_description_in_use(error: PayloadRefused) -> bool:
-    """Whether a subscription of that description is there already."""
+    """Return whether a subscription with that description exists already."""
     return bool(_DESCRIPTION_IN_USE.search(error.text))
 
 
 def is_already_validated(error: PayloadRefused) -> bool:
-    """Whether there is nothing left to validate."""
+    """Return whether the subscription is validated already."""
     return bool(_ALREADY_VALIDATED.search(error.text))
 
 
-def is_no_subscription(text: str) -> bool:
-    """Whether it is the subscription that is missing, and not the address."""
+def is_subscription_missing(text: str) -> bool:
+    """Return whether the subscription is missing, and not the endpoint."""
     return bool(_NO_SUBSCRIPTION.search(text))
 
 
 def _advice(said: str) -> str:
     answered = _ANSWERED.search(said)
     if answered:
-        meaning = _OF_STATUS.get(answered.group(1), "Look into the log of what answers there.")
-        return f"Toggl posted a PING to the callback and was not answered 2xx. {meaning}"
+        meaning = _MEANINGS.get(answered.group(1), "Check the log of the server that answers there.")
+        return f"Toggl sent a PING to the callback and the answer was not 2xx. {meaning}"
     return next((advice for pattern, advice in _ADVICE if re.search(pattern, said, re.IGNORECASE)), "")

@@ -1,4 +1,4 @@
-"""The Webhooks API of one workspace, typed, under the session's pace and quota.
+"""Typed client for the Webhooks API of one workspace.
 
 https://engineering.toggl.com/docs/webhooks/subscriptions
 """
@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_toggl.core.client.resources.subscriptions import ODD_ANSWER, Found, Limits, Wanted, is_as_wanted
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    UNEXPECTED_RESPONSE,
+    Subscription,
+    SubscriptionLimits,
+    SubscriptionSpec,
+    is_match,
+)
 from airflow_provider_toggl.core.client.resources.webhook_errors import (
-    explained,
-    explained_denial,
+    explain_denial,
+    explain_refusal,
     is_already_validated,
     is_description_in_use,
-    is_no_subscription,
+    is_subscription_missing,
 )
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.errors import (
@@ -41,25 +47,25 @@ BASE = "/webhooks/api/v1"
 
 
 @dataclass(frozen=True)
-class LogPage:
-    """A page of the log of what Toggl attempted to deliver.
+class DeliveryLogPage:
+    """A page of the log of events that Toggl tried to deliver.
 
-    :param total: how many the whole log has, None where it does not say.
-    :param events: as Toggl gives them.
+    :param total: number of events in the whole log, None if Toggl does not report it.
+    :param events: as Toggl returns them.
     """
 
     total: int | None
     events: tuple[dict[str, Any], ...]
 
 
-class Webhooks:
-    """The webhooks of a workspace.
+class WebhooksClient:
+    """Lists, creates, changes and validates the webhook subscriptions of a workspace.
 
-    :param session: asks; whether Toggl counts these requests is not documented, so they are charged like others of the
-        workspace, and what the answers' headers say holds.
-    :param told: gets every list of subscriptions that Toggl tells.
-    :param changed: gets what a request changed: the ID of a subscription, and the fields that it has now (those of
-        ``Found.as_dict``, or some of them), None for one that is deleted.
+    :param session: whether Toggl counts these requests is not documented, so they are charged to the workspace's lane,
+        and the headers of the responses correct the count.
+    :param on_list: called with every list of subscriptions that Toggl returns.
+    :param on_change: called after each change with the ID of the subscription and its new fields (all or some of those
+        of ``Subscription.as_dict``), or None if it was deleted.
     """
 
     def __init__(
@@ -67,88 +73,90 @@ class Webhooks:
         session: TogglSession,
         workspace_id: int,
         *,
-        told: Callable[[list[Found]], None] | None = None,
-        changed: Callable[[int, Mapping[str, Any] | None], None] | None = None,
+        on_list: Callable[[list[Subscription]], None] | None = None,
+        on_change: Callable[[int, Mapping[str, Any] | None], None] | None = None,
     ) -> None:
         self.session = session
         self.workspace_id = workspace_id
-        self._told = told
-        self._changed = changed
+        self._on_list = on_list
+        self._on_change = on_change
 
-    def subscriptions(self) -> list[Found]:
+    def subscriptions(self) -> list[Subscription]:
         """Return the subscriptions that the token can see."""
-        found = [Found.from_http(row) for row in self._list() if not (isinstance(row, dict) and row.get("deleted_at"))]
-        if self._told is not None:
-            self._told(found)
+        found = [
+            Subscription.from_http(row) for row in self._list() if not (isinstance(row, dict) and row.get("deleted_at"))
+        ]
+        if self._on_list is not None:
+            self._on_list(found)
         return found
 
-    def create(self, wanted: Wanted) -> Found:
-        """Make a subscription; Toggl posts a signed PING to the callback before it answers.
+    def create(self, spec: SubscriptionSpec) -> Subscription:
+        """Create a subscription. Toggl sends a signed PING to the callback before it answers.
 
-        Where nobody knows whether Toggl made it, the list says so before anything is sent again.
+        If the outcome is unknown, the list is read before the request is sent again.
 
         :raises PayloadRefused: with what to do about it.
-        :raises NotApplied: Toggl made something else.
+        :raises NotApplied: Toggl created something else.
         """
         path = self._path("subscriptions")
         try:
-            return self._create_once(path, wanted)
+            return self._create_once(path, spec)
         except (ConnectionTrouble, ServerTrouble, MalformedAnswer) as error:
-            log.warning("%s Whether the subscription was made is not known; the list will tell.", error)
-        made = self._find_made(wanted)
-        return made or self._create_once(path, wanted)
+            log.warning("%s Whether the subscription was created is unknown; the list is read.", error)
+        created = self._find_created(spec)
+        return created or self._create_once(path, spec)
 
-    def replace(self, subscription_id: int, wanted: Wanted) -> Found:
-        """Make a subscription what is wanted, its secret too.
+    def replace(self, subscription_id: int, spec: SubscriptionSpec) -> Subscription:
+        """Replace all fields of a subscription, including its secret.
 
         :raises PayloadRefused: with what to do about it.
-        :raises NotApplied: Toggl answered that it was done, and it was not.
+        :raises NotApplied: Toggl accepted the change and did not apply it.
         """
-        return self._change("PUT", subscription_id, _payload(wanted))
+        return self._change("PUT", subscription_id, _payload(spec))
 
-    def set_enabled(self, subscription_id: int, enabled: bool) -> Found:
-        """Enable or disable a subscription; Toggl posts a PING to the callback of one that is enabled.
+    def set_enabled(self, subscription_id: int, enabled: bool) -> Subscription:
+        """Enable or disable a subscription. When it is enabled, Toggl sends a PING to the callback.
 
         :raises PayloadRefused: with what to do about it.
-        :raises NotApplied: Toggl answered that it was done, and it was not.
+        :raises NotApplied: Toggl accepted the change and did not apply it.
         """
         return self._change("PATCH", subscription_id, {"enabled": enabled})
 
     def delete(self, subscription_id: int) -> bool:
-        """Remove a subscription; return whether there was one.
+        """Delete a subscription; return whether it existed.
 
-        An answer that does not show it as deleted is checked against the list, which costs one request. One that is
-        still there is deleted once more.
+        If the response does not show the deletion, the list is read, which costs one request. A subscription that is
+        still listed is deleted once more.
 
-        :raises NotApplied: it is still there after that.
+        :raises NotApplied: it is still listed after that.
         """
-        for was_there in (False, True):
+        for existed in (False, True):
             try:
-                answer = self._ask("DELETE", self._path("subscriptions", subscription_id))
+                response = self._request("DELETE", self._path("subscriptions", subscription_id))
             except NotFound:
                 self._report(subscription_id, None)
-                return was_there
-            if _shows_deleted(answer, subscription_id) or not self._is_listed(subscription_id):
+                return existed
+            if _shows_deletion(response, subscription_id) or not self._is_listed(subscription_id):
                 self._report(subscription_id, None)
                 return True
-            log.warning("Toggl answered that subscription %d was deleted, and still lists it.", subscription_id)
+            log.warning("Toggl confirmed the deletion of subscription %d but still lists it.", subscription_id)
         raise NotApplied(
-            f"Toggl answered twice that subscription {subscription_id} was deleted, and still lists it. It may go on "
-            "delivering: look in Toggl's settings, and run the task again."
+            f"Toggl confirmed twice the deletion of subscription {subscription_id} but still lists it. It may continue "
+            "to deliver events: check Toggl's settings, and run the task again."
         )
 
     def ping(self, subscription_id: int) -> str:
-        """Let Toggl post a PING to the callback; return what it says of that."""
-        answer = self._ask("POST", self._path("ping", subscription_id), idempotent=False).json()
-        return str(answer.get("status") if isinstance(answer, dict) else answer)
+        """Have Toggl send a PING to the callback; return the status that Toggl reports."""
+        response = self._request("POST", self._path("ping", subscription_id), idempotent=False).json()
+        return str(response.get("status") if isinstance(response, dict) else response)
 
     def validate(self, subscription_id: int, code: str) -> bool:
-        """Validate a subscription by the code that a PING brought; return False for a code that is not its (any more).
+        """Validate a subscription with the code of a PING; return False if the code is wrong or outdated.
 
-        One that is validated already is as good.
+        Returns True if the subscription is validated already.
         """
         try:
-            self._ask("GET", self._path("validate", subscription_id, quote(code, safe="")))
+            self._request("GET", self._path("validate", subscription_id, quote(code, safe="")))
         except NotFound:
             return False
         except PayloadRefused as error:
@@ -158,109 +166,110 @@ class Webhooks:
         return True
 
     def event_filters(self) -> dict[str, tuple[str, ...]]:
-        """Return the actions of each entity that Toggl tells events of."""
-        answer = self._ask("GET", f"{BASE}/event_filters").json()
-        if not isinstance(answer, dict):
-            raise MalformedAnswer("Toggl's answer is not the object of event filters that was asked for. " + ODD_ANSWER)
-        return {entity: tuple(map(str, actions or ())) for entity, actions in answer.items()}
+        """Return the actions that each entity has events for."""
+        response = self._request("GET", f"{BASE}/event_filters").json()
+        if not isinstance(response, dict):
+            raise MalformedAnswer("Toggl's response is not an object of event filters. " + UNEXPECTED_RESPONSE)
+        return {entity: tuple(map(str, actions or ())) for entity, actions in response.items()}
 
-    def limits(self) -> Limits:
-        """Return what the workspace's plan allows; what is missing or makes no sense is taken for not limited."""
-        answer = self._ask("GET", self._path("limits")).json()
-        answer = answer if isinstance(answer, dict) else {}
-        return Limits(*(_positive(answer.get(name)) for name in ("max_webhooks", "max_events_per_webhook")))
+    def limits(self) -> SubscriptionLimits:
+        """Return what the workspace's plan allows. Missing and invalid numbers mean no limit."""
+        response = self._request("GET", self._path("limits")).json()
+        response = response if isinstance(response, dict) else {}
+        return SubscriptionLimits(
+            *(_positive(response.get(name)) for name in ("max_webhooks", "max_events_per_webhook"))
+        )
 
-    def find_log_page(self, subscription_id: int, offset: int) -> LogPage | None:
-        """Return what Toggl attempted to deliver in the last week, from so many on; None where it serves no such log.
+    def find_log_page(self, subscription_id: int, offset: int) -> DeliveryLogPage | None:
+        """Return a page of the events that Toggl tried to deliver in the last week; None if Toggl has no such log.
 
-        Toggl's documents no longer list this address.
+        Toggl's documentation no longer lists this endpoint.
 
-        :raises NotFound: there is no such subscription.
+        :param offset: number of events to skip.
+        :raises NotFound: the subscription does not exist.
         """
         try:
-            answer = self._ask(
+            response = self._request(
                 "GET", self._path("subscriptions", subscription_id, "events"), params={"offset": offset}
             ).json()
         except (NotFound, Gone, PayloadRefused) as error:
-            if is_no_subscription(error.text):
+            if is_subscription_missing(error.text):
                 raise
             log.debug("%s", error)
             return None
-        if not isinstance(answer, dict) or not isinstance(answer.get("events") or [], list):
-            raise MalformedAnswer("Toggl's answer is not the log of events that was asked for. " + ODD_ANSWER)
-        total = answer.get("total")
-        events = tuple(row for row in answer.get("events") or () if isinstance(row, dict))
-        return LogPage(total if isinstance(total, int) else None, events)
+        if not isinstance(response, dict) or not isinstance(response.get("events") or [], list):
+            raise MalformedAnswer("Toggl's response is not a log of events. " + UNEXPECTED_RESPONSE)
+        total = response.get("total")
+        events = tuple(row for row in response.get("events") or () if isinstance(row, dict))
+        return DeliveryLogPage(total if isinstance(total, int) else None, events)
 
     def own_user_id(self) -> int | None:
-        """Return whose token it is."""
+        """Return the ID of the token's owner."""
         me = self.session.request("GET", "/api/v9/me").json()
         number = me.get("id") if isinstance(me, dict) else None
         return number if isinstance(number, int) else None
 
-    def _change(self, method: str, subscription_id: int, payload: dict[str, Any]) -> Found:
-        """Change a subscription and return it; one that the answer does not have is looked for in the list."""
+    def _change(self, method: str, subscription_id: int, payload: dict[str, Any]) -> Subscription:
+        """Change a subscription and return it. If the response does not contain it, the list is read."""
         path, what = self._path("subscriptions", subscription_id), f"Changing subscription {subscription_id}"
-        answer = self._ask(method, path, payload)
+        response = self._request(method, path, payload)
         try:
-            row = answer.json()
-            found = Found.from_http(row)
+            row = response.json()
+            found = Subscription.from_http(row)
         except MalformedAnswer as error:
-            log.info("%s The list will tell what the subscription is now.", error)
+            log.info("%s The list of subscriptions is read instead.", error)
             rows = {one.get("subscription_id"): one for one in self._list() if isinstance(one, dict)}
             row = rows.get(subscription_id)
             if row is None:
                 raise
-            found = Found.from_http(row)
-        self._saw(found)
+            found = Subscription.from_http(row)
+        self._report_fields(found)
         check_applied(what, {"subscription_id": subscription_id, **payload}, row)
         return found
 
     def _is_listed(self, subscription_id: int) -> bool:
-        """Whether a subscription is in the list; False where there is no quota left to look."""
+        """Return whether a subscription is listed. False if there is no quota left to check."""
         try:
             return any(one.subscription_id == subscription_id for one in self.subscriptions())
         except (QuotaExhausted, RateLimited) as error:
-            log.warning("Whether subscription %d is really deleted was not checked: %s", subscription_id, error)
+            log.warning("The deletion of subscription %d was not checked: %s", subscription_id, error)
             return False
 
     def _list(self) -> list[Any]:
-        rows = self._ask("GET", self._path("subscriptions")).json()
+        rows = self._request("GET", self._path("subscriptions")).json()
         if not isinstance(rows, list):
-            raise MalformedAnswer(
-                "Toggl's answer is not the list of webhook subscriptions that was asked for. " + ODD_ANSWER
-            )
+            raise MalformedAnswer("Toggl's response is not a list of webhook subscriptions. " + UNEXPECTED_RESPONSE)
         return rows
 
-    def _create_once(self, path: str, wanted: Wanted) -> Found:
-        payload = _payload(wanted)
+    def _create_once(self, path: str, spec: SubscriptionSpec) -> Subscription:
+        payload = _payload(spec)
         try:
-            row = self._ask("POST", path, payload, idempotent=False).json()
-            found = Found.from_http(row)
+            row = self._request("POST", path, payload, idempotent=False).json()
+            found = Subscription.from_http(row)
         except PayloadRefused as error:
-            # A first request that was cut off, or another process, may have made it meanwhile.
-            made = self._find_made(wanted) if is_description_in_use(error) else None
-            if made is None:
+            # An earlier request without a response, or another process, may have created it.
+            created = self._find_created(spec) if is_description_in_use(error) else None
+            if created is None:
                 raise
-            return made
-        self._saw(found)
+            return created
+        self._report_fields(found)
         check_applied(f"Creating subscription {found.subscription_id}", payload, row)
         return found
 
-    def _saw(self, found: Found) -> None:
+    def _report_fields(self, found: Subscription) -> None:
         self._report(found.subscription_id, found.as_dict())
 
     def _report(self, subscription_id: int, fields: Mapping[str, Any] | None) -> None:
-        if self._changed is not None:
-            self._changed(subscription_id, fields)
+        if self._on_change is not None:
+            self._on_change(subscription_id, fields)
 
-    def _find_made(self, wanted: Wanted) -> Found | None:
-        return next((one for one in self.subscriptions() if is_as_wanted(wanted, one)), None)
+    def _find_created(self, spec: SubscriptionSpec) -> Subscription | None:
+        return next((one for one in self.subscriptions() if is_match(spec, one)), None)
 
     def _path(self, name: str, *parts: object) -> str:
         return "/".join((BASE, name, str(self.workspace_id), *map(str, parts)))
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: str,
@@ -268,30 +277,30 @@ class Webhooks:
         *,
         params: dict[str, Any] | None = None,
         idempotent: bool = True,
-    ) -> Answer:
-        """Ask; most of these requests have the same effect when they are sent twice."""
+    ) -> TogglResponse:
+        """Send a request. Most requests here have the same effect when they are sent twice."""
         try:
             return self.session.request(method, path, params=params, payload=payload, idempotent=idempotent)
         except PayloadRefused as error:
-            raise explained(error) from None
+            raise explain_refusal(error) from None
         except AccessDenied as error:
-            raise explained_denial(error) from None
+            raise explain_denial(error) from None
 
 
-def _payload(wanted: Wanted) -> dict[str, Any]:
+def _payload(spec: SubscriptionSpec) -> dict[str, Any]:
     return {
-        "description": wanted.description,
-        "enabled": wanted.enabled,
-        "event_filters": [{"entity": one.entity, "action": one.action} for one in wanted.filters],
-        "secret": wanted.secret,
-        "url_callback": wanted.callback_url,
+        "description": spec.description,
+        "enabled": spec.enabled,
+        "event_filters": [{"entity": one.entity, "action": one.action} for one in spec.filters],
+        "secret": spec.secret,
+        "url_callback": spec.callback_url,
     }
 
 
-def _shows_deleted(answer: Answer, subscription_id: int) -> bool:
-    """Whether an answer is the subscription with the time of its deletion."""
+def _shows_deletion(response: TogglResponse, subscription_id: int) -> bool:
+    """Return whether a response is the subscription with the time of its deletion."""
     try:
-        row = answer.json()
+        row = response.json()
     except MalformedAnswer:
         return False
     return isinstance(row, dict) and row.get("subscription_id") == subscription_id and bool(row.get("deleted_at"))

@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.instants import BEGINNING, END, parse_instant
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST, parse_instant
 from airflow_provider_toggl.core.json_text import read_json, replace_surrogates
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -121,7 +121,7 @@ def parse_timestamp(value: Any) -> datetime | None:
 def parse_start(value: Any) -> datetime | None:
     """Return an instant that has a date in every time zone."""
     moment = parse_timestamp(value)
-    if moment is not None and not BEGINNING <= moment < END:
+    if moment is not None and not EARLIEST <= moment < LATEST:
         raise Unreadable(f"{shown(value)} has no date in some time zones")
     return moment
 
@@ -255,7 +255,7 @@ def _convert_json(values: Values, size: int) -> pa.Array:
 
 _LIST = pa.list_(pa.int64())
 # At the ends of the calendar it depends on how an instant is written whether it can be parsed.
-_MOMENTS = (_micros(BEGINNING), _micros(END) - 1)
+_MOMENTS = (_micros(EARLIEST), _micros(LATEST) - 1)
 _DAYS = (date.min.toordinal() - _EPOCH.toordinal(), date.max.toordinal() - _EPOCH.toordinal())
 
 COLUMN_TYPES: dict[str, ColumnType] = {

@@ -12,8 +12,8 @@ import msgspec
 import pyarrow as pa
 
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
-from airflow_provider_toggl.core.garbage import uncollected
-from airflow_provider_toggl.core.json_text import beginning_of, decode_text, read_json, split_list
+from airflow_provider_toggl.core.garbage import paused_garbage_collection
+from airflow_provider_toggl.core.json_text import decode_text, read_json, show_beginning, split_list
 from airflow_provider_toggl.core.load.decode.column_types import Unreadable
 from airflow_provider_toggl.core.load.decode.columns import (
     NOT_CONVERTED,
@@ -108,7 +108,7 @@ class RecordBatch:
         return int(self.table.num_rows)
 
 
-@uncollected()
+@paused_garbage_collection()
 def decode_page(stream: str, body: bytes, observation: Observation) -> RecordBatch:
     """Decode one response of Toggl: rows of the detailed report, v9 objects, or a mixture.
 
@@ -145,7 +145,7 @@ def _find_list(stream: str, body: bytes) -> bytes:
         except ValueError as error:
             raise _malformed(stream, body, error) from None
         if data is None:
-            raise MalformedAnswer(f"The answer for {stream} is an object without `data`: {beginning_of(body)}")
+            raise MalformedAnswer(f"The answer for {stream} is an object without `data`: {show_beginning(body)}")
         body = data.strip()
     return b"[]" if body == b"null" else body
 
@@ -225,7 +225,7 @@ def _read_row(stream: str, text: bytes) -> Any:
 
 def _malformed(stream: str, body: bytes, error: Exception) -> MalformedAnswer:
     return MalformedAnswer(
-        f"The answer for {stream} is not a JSON list ({error}): {len(body)} bytes beginning {beginning_of(body)}"
+        f"The answer for {stream} is not a JSON list ({error}): {len(body)} bytes beginning {show_beginning(body)}"
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.core.instants import BEGINNING, END
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables.state import find_state, store_progress
 from airflow_provider_toggl.core.load.values import Progress
@@ -139,7 +139,7 @@ def find_days(session: Session, since: int = 0, workspace_id: int | None = None)
 
 def find_fact_days(session: Session) -> set[tuple[int, date]]:
     """Return every workspace and day that has facts."""
-    rows = session.run(_QUERIES["list_fact_days"], [BEGINNING, END])
+    rows = session.run(_QUERIES["list_fact_days"], [EARLIEST, LATEST])
     return {(int(workspace_id), as_day(day)) for workspace_id, day in rows}
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.instants import BEGINNING, END
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 from airflow_provider_toggl.core.load.engines.contract import Session
 from airflow_provider_toggl.core.load.queries import load_queries
 
@@ -54,7 +54,7 @@ def find_spans(name: str) -> tuple[OffsetSpan, ...]:
     :raises ConfigurationError: there is no such zone.
     """
     zone = get_zone(name)
-    begins = [BEGINNING]
+    begins = [EARLIEST]
     moment, last = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (FIRST_YEAR, LAST_YEAR))
     offsets = [_offset(zone, moment)]
     while moment < last:
@@ -65,7 +65,7 @@ def find_spans(name: str) -> tuple[OffsetSpan, ...]:
             offsets.append(_offset(zone, begins[-1]))
             moment = begins[-1]
         moment = following
-    ends = [*begins[1:], END]
+    ends = [*begins[1:], LATEST]
     return tuple(OffsetSpan(*span) for span in zip(begins, ends, offsets, strict=True))
 
 
@@ -87,7 +87,7 @@ def local_days(workspaces: pa.ChunkedArray, instants: pa.ChunkedArray, zone: str
 
     :param instants: microseconds, UTC; null, or outside ``BEGINNING`` to ``END``, for those without a local day.
     """
-    within = pc.and_(pc.greater_equal(instants, pa.scalar(BEGINNING)), pc.less(instants, pa.scalar(END)))
+    within = pc.and_(pc.greater_equal(instants, pa.scalar(EARLIEST)), pc.less(instants, pa.scalar(LATEST)))
     known = pc.fill_null(within, False)
     micros = instants.filter(known).cast(pa.int64()).to_numpy()
     if not len(micros):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import (
     ApiError,
@@ -49,7 +49,7 @@ def check_token(me: Mapping[str, Any]) -> Finding:
     return fine("token", f"Toggl takes the token; it is of user {me.get('id')}, in zone {me.get('timezone')}.")
 
 
-def check_clock(answer: Answer) -> Finding:
+def check_clock(answer: TogglResponse) -> Finding:
     """Return how far this machine's clock is from Toggl's, by the ``Date`` of an answer, which has whole seconds."""
     if "date" not in answer.headers:
         return unknown("clock", "Toggl's answer has no date.")

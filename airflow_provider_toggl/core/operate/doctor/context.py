@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Found
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
@@ -54,7 +54,7 @@ class Visit:
     callback_url: str | None = None
     session: TogglSession | None = None
     workspace: Mapping[str, Any] | None = None
-    own: Found | None = None
+    own: Subscription | None = None
     store: EventStore | None = None
     asked: str = ""
     waits_until: float = 0.0

@@ -7,8 +7,8 @@ import re
 import time
 from datetime import datetime, timezone
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Found
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import ApiError
 from airflow_provider_toggl.core.events.activity_log import StatusEntry
 from airflow_provider_toggl.core.events.store import EventStore
@@ -44,7 +44,9 @@ def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, pati
     return Knock(200, is_kept=_comes(store, name, before, patience))
 
 
-def ask_ping(webhooks: Webhooks, own: Found, conn_id: str, store: EventStore, *, patience: float) -> Pinged:
+def ask_ping(
+    webhooks: WebhooksClient, own: Subscription, conn_id: str, store: EventStore, *, patience: float
+) -> Pinged:
     """Let Toggl post a PING and return whether it came.
 
     What Toggl says to the request tells nothing of the callback. So where none came to a subscription that is enabled,

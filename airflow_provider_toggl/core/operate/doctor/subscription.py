@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Found, Limits
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription, SubscriptionLimits
 from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
 from airflow_provider_toggl.core.wording import plural
 
 
-def find_own(found: Sequence[Found], callback_url: str | None, conn_id: str) -> Found | None:
+def find_own(found: Sequence[Subscription], callback_url: str | None, conn_id: str) -> Subscription | None:
     """Return the subscription that delivers for a connection: an enabled one before others.
 
     :param callback_url: where it should lead; None: to the receiver's path for the connection, at any host.
@@ -23,7 +23,12 @@ def find_own(found: Sequence[Found], callback_url: str | None, conn_id: str) -> 
 
 
 def check_subscription(
-    own: Found | None, found: Sequence[Found], limits: Limits, *, wanted: str, secrets: Sequence[str]
+    own: Subscription | None,
+    found: Sequence[Subscription],
+    limits: SubscriptionLimits,
+    *,
+    wanted: str,
+    secrets: Sequence[str],
 ) -> list[Finding]:
     """Return how the subscription stands.
 
@@ -50,7 +55,7 @@ def check_subscription(
     return findings or [fine("subscription", f"{name} is enabled and validated, for {filters} → {wanted}.")]
 
 
-def _check_count(found: Sequence[Found], limits: Limits) -> list[Finding]:
+def _check_count(found: Sequence[Subscription], limits: SubscriptionLimits) -> list[Finding]:
     enabled = sum(one.enabled for one in found)
     if limits.max_webhooks is None or enabled <= limits.max_webhooks:
         return []
@@ -58,7 +63,7 @@ def _check_count(found: Sequence[Found], limits: Limits) -> list[Finding]:
     return [trouble("plan_limit", words)]
 
 
-def _check_filters(own: Found, name: str, limits: Limits) -> list[Finding]:
+def _check_filters(own: Subscription, name: str, limits: SubscriptionLimits) -> list[Finding]:
     most = limits.max_events_per_webhook
     if most is None or len(own.filters) <= most:
         return []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_toggl.core.client.resources.subscriptions import Found
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
+from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.doctor import callback, subscription
@@ -23,7 +23,7 @@ def look_at_subscription(visit: Visit) -> None:
         gone = any(one.name == "quota_gone" for one in visit.findings)
         visit.skip(QUOTA_NEEDED if gone else "It needs the workspace.", "subscription")
         return
-    webhooks = Webhooks(visit.session, int(visit.workspace["id"]))
+    webhooks = WebhooksClient(visit.session, int(visit.workspace["id"]))
     try:
         found = visit.within(webhooks.subscriptions)
         limits = visit.within(webhooks.limits)
@@ -60,10 +60,10 @@ def look_at_callback(visit: Visit) -> None:
     visit.add(*callback.check_callback(shown(url), knocked, pinged))
 
 
-def _let_toggl_ping(visit: Visit, own: Found, opened: EventStore) -> callback.Pinged | None:
+def _let_toggl_ping(visit: Visit, own: Subscription, opened: EventStore) -> callback.Pinged | None:
     assert visit.session is not None  # noqa: S101 - asked before
     assert visit.workspace is not None  # noqa: S101 - likewise
-    webhooks = Webhooks(visit.session, int(visit.workspace["id"]))
+    webhooks = WebhooksClient(visit.session, int(visit.workspace["id"]))
     half = visit.order.patience / 2
     try:
         return visit.within(lambda: ask_ping(webhooks, own, visit.order.conn_id, opened, patience=half), 2.0)

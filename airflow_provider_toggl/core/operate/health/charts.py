@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
+from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.events.activity_log import Measurement
 from airflow_provider_toggl.core.operate.health.notes import stream_key
 
@@ -79,12 +79,12 @@ def deliveries_chart(samples: Iterable[Measurement], now: datetime) -> Chart:
     return Chart("deliveries", "Deliveries an hour", "deliveries", "bars", hours, columns)
 
 
-def requests_chart(tallies: Iterable[HourTally], now: datetime) -> Chart:
+def requests_chart(hourly_usage: Iterable[HourlyUsage], now: datetime) -> Chart:
     """Return how many requests left this host an hour, lane by lane, against what a window gives."""
     hours = hours_until(now)
     requests: dict[str, list[float]] = {}
     totals: dict[str, int] = {}
-    for tally in tallies:
+    for tally in hourly_usage:
         place = _place(datetime.fromtimestamp(tally.hour, tz=timezone.utc), hours)
         if place is not None:
             requests.setdefault(tally.lane, [0.0] * len(hours))[place] += tally.requests

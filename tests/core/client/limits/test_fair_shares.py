@@ -23,8 +23,8 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
     may_take,
 )
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.quota import Told
-from airflow_provider_toggl.core.client.limits.state import HostBook, Refusal, Turn, Wait, Yield
+from airflow_provider_toggl.core.client.limits.quota import QuotaReading
+from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent, Wait
 from airflow_provider_toggl.sandbox.server import start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -50,7 +50,7 @@ def fair_level(demands: list[int], total: int) -> list[int]:
     total=st.integers(1, 80),
     seed=st.integers(0, 2**32),
 )
-def test_whatever_the_order_of_asking_shares_are_max_min_fair_and_nothing_is_left_that_anybody_wants(
+def test_shares_are_max_min_fair_and_use_up_the_window_in_any_order_of_asking(
     demands: list[int], tells: bool, total: int, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -74,41 +74,39 @@ def test_whatever_the_order_of_asking_shares_are_max_min_fair_and_nothing_is_lef
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 30))
-def test_the_one_that_has_least_may_always_go_on(taken: list[int], spare: int) -> None:
+def test_the_claimant_with_the_fewest_requests_is_never_held_back(taken: list[int], spare: int) -> None:
     least = min(taken)
     others = sorted(taken)[1:]
     assert may_take(least, [Rival(had) for had in others], spare)
 
 
-def test_no_more_is_kept_for_another_than_it_wants() -> None:
+def test_no_more_is_kept_for_a_rival_than_it_wants() -> None:
     assert kept_for_others(9, [Rival(0), Rival(8, wanted=5), Rival(2, wanted=3)]) == 9 + 1 + 3
 
 
 class Window:
-    """A lane of Toggl's, and a book that asks for turns on it at a time that is told."""
+    """A lane of Toggl, and a state that grants permits for it."""
 
     def __init__(self, total: int, length: float = 3600.0, path: Path | None = None) -> None:
-        self.book = HostBook(path, "t")
+        self.state = RateLimitState(path, "t")
         self.total, self.length = total, length
         self.left, self.resets_at = total, 0.0
 
     def ask(
         self, name: str | None, now: float, *, wanted: int | None = None, reserve: int = 0
-    ) -> Turn | Refusal | Yield:
+    ) -> Permit | QuotaSpent | ShareSpent:
         claimant = Claimant(name, wanted) if name is not None else None
-        outcome: Turn | Refusal | Yield | Wait = Wait(0.0, 0)
+        outcome: Permit | QuotaSpent | ShareSpent | Wait = Wait(0.0)
         while isinstance(outcome, Wait):
             now += outcome.seconds
-            outcome = self.book.ask_turn(
-                LANE, pace=FAST, reserve=reserve, now=now, ticket=outcome.ticket, claimant=claimant
-            )
-        if isinstance(outcome, Turn):
+            outcome = self.state.acquire(LANE, pace=FAST, reserve=reserve, now=now, claimant=claimant)
+        if isinstance(outcome, Permit):
             if now >= self.resets_at:
                 self.left, self.resets_at = self.total, now + self.length
             self.left -= 1
             assert self.left >= 0, "the quota was overdrawn"
-            self.book.depart(outcome, lambda: now)
-            self.book.settle(outcome, LANE, Told(self.left, float(int(self.resets_at - now) + 1)), now)
+            reading = QuotaReading(self.left, float(int(self.resets_at - now) + 1))
+            self.state.release(outcome, LANE, reading, now)
         return outcome
 
 
@@ -119,7 +117,7 @@ def take_all(window: Window, names: list[str], now: float, *, step: float = 0.01
         got = 0
         for name in names:
             now += step
-            if isinstance(window.ask(name, now), Turn):
+            if isinstance(window.ask(name, now), Permit):
                 had[name] += 1
                 got += 1
         if not got:
@@ -133,7 +131,7 @@ def take_all(window: Window, names: list[str], now: float, *, step: float = 0.01
     greedy=st.sampled_from("abcdef"),
 )
 @hypothesis_settings(max_examples=40)
-def test_after_a_window_in_which_all_were_seen_each_gets_its_share_of_the_next(
+def test_after_a_window_with_all_claimants_each_gets_its_share_of_the_next(
     total: int, reserve: int, names: list[str], greedy: str
 ) -> None:
     window = Window(total)
@@ -141,15 +139,15 @@ def test_after_a_window_in_which_all_were_seen_each_gets_its_share_of_the_next(
     wanting = True
     while wanting:
         outcomes = [window.ask(name, now := now + 0.1, reserve=reserve) for name in names]
-        wanting = any(not isinstance(outcome, Refusal) for outcome in outcomes)
+        wanting = any(not isinstance(outcome, QuotaSpent) for outcome in outcomes)
     # The first to come back after the reset takes what it can at once.
     now, had = window.resets_at + 2, Counter[str]()
     for name in sorted(names, key=lambda name: name != greedy):
-        while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Turn):
+        while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Permit):
             had[name] += 1
     for _ in names:
         for name in names:
-            while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Turn):
+            while isinstance(window.ask(name, now := now + 0.01, reserve=reserve), Permit):
                 had[name] += 1
     assert sum(had.values()) == total - min(reserve, total - 1)
     shares = [had[name] for name in names]
@@ -160,24 +158,24 @@ def test_a_single_claimant_gets_all() -> None:
     assert take_all(Window(28), ["one"], T) == {"one": 28}
 
 
-def test_who_ended_leaves_its_share_to_the_others() -> None:
+def test_a_claimant_that_withdraws_leaves_its_share_to_the_others() -> None:
     window = Window(30)
     for name in ("one", "other"):
         window.ask(name, T)
-    window.book.leave(Claimant("other"))
+    window.state.withdraw(Claimant("other"), T)
     assert take_all(window, ["one"], T + 1)["one"] == 28
 
 
-def test_who_died_leaves_its_share_after_a_time() -> None:
+def test_a_claimant_that_died_leaves_its_share_after_a_time() -> None:
     window = Window(30)
     for name in ("one", "dead"):
         window.ask(name, T)
     assert take_all(window, ["one"], T + 1)["one"] == 14
-    assert isinstance(window.ask("one", T + ACTIVE_SECONDS - 1), Yield)
+    assert isinstance(window.ask("one", T + ACTIVE_SECONDS - 1), ShareSpent)
     assert take_all(window, ["one"], T + ACTIVE_SECONDS + 1)["one"] == 14
 
 
-def test_who_waits_for_the_reset_has_its_share_kept_while_it_is_started_again() -> None:
+def test_a_claimant_that_waits_for_the_reset_keeps_its_share_while_its_task_starts_again() -> None:
     window = Window(30)
     take_all(window, ["early", "late"], T)
     reset = window.resets_at + 2
@@ -185,7 +183,7 @@ def test_who_waits_for_the_reset_has_its_share_kept_while_it_is_started_again() 
     assert take_all(window, ["late"], reset + RETURN_SECONDS / 2)["late"] == 15
 
 
-def test_who_never_comes_back_from_the_reset_is_forgotten() -> None:
+def test_a_claimant_that_does_not_return_after_the_reset_is_forgotten() -> None:
     window = Window(30)
     take_all(window, ["early", "gone"], T)
     reset = window.resets_at + 2
@@ -193,48 +191,48 @@ def test_who_never_comes_back_from_the_reset_is_forgotten() -> None:
     assert take_all(window, ["early"], reset + RETURN_SECONDS + 1)["early"] == 15
 
 
-def test_one_that_wants_only_one_more_is_not_kept_a_whole_share() -> None:
+def test_no_more_is_kept_for_a_claimant_than_it_wants() -> None:
     window = Window(30)
     window.ask("list", T, wanted=2)
     assert take_all(window, ["entries"], T + 1)["entries"] == 28
-    assert isinstance(window.ask("list", T + 2, wanted=1), Turn)
+    assert isinstance(window.ask("list", T + 2, wanted=1), Permit)
 
 
-def test_a_few_requests_of_nobody_in_particular_go_first_and_are_counted() -> None:
+def test_requests_without_a_claimant_do_not_wait_for_shares_and_are_counted() -> None:
     window = Window(10)
     for name in ("one", "other"):
         window.ask(name, T)
     assert take_all(window, ["one"], T + 1)["one"] == 4
-    assert isinstance(window.ask(None, T + 2), Turn)
-    assert window.book.taken(LANE, T + 2) == 7
+    assert isinstance(window.ask(None, T + 2), Permit)
+    assert window.state.taken(LANE, T + 2) == 7
 
 
-def test_who_yields_is_told_to_look_again_when_the_others_can_be_done_and_before_the_reset() -> None:
+def test_a_claimant_that_is_held_back_learns_when_the_others_can_be_done() -> None:
     window = Window(30)
     for name in ("one", "other"):
         window.ask(name, T)
     take_all(window, ["one"], T + 1)
-    outcome = window.book.ask_turn(LANE, pace=Pace(1.0), reserve=0, now=T + 2, claimant=Claimant("one"))
-    assert isinstance(outcome, Yield)
+    outcome = window.state.acquire(LANE, pace=Pace(1.0), reserve=0, now=T + 2, claimant=Claimant("one"))
+    assert isinstance(outcome, ShareSpent)
     assert outcome.back_at == pytest.approx(T + 2 + 14 * Pace(1.0).interval)
     near = window.resets_at - 3
     window.ask("other", near - 1)
-    outcome = window.book.ask_turn(LANE, pace=Pace(1.0), reserve=0, now=near, claimant=Claimant("one"))
-    assert isinstance(outcome, Yield | Turn)
-    assert isinstance(outcome, Turn) or outcome.back_at <= window.resets_at + 2
+    outcome = window.state.acquire(LANE, pace=Pace(1.0), reserve=0, now=near, claimant=Claimant("one"))
+    assert isinstance(outcome, ShareSpent | Permit)
+    assert isinstance(outcome, Permit) or outcome.back_at <= window.resets_at + 2
 
 
-def test_what_was_claimed_of_a_workspace_is_claimed_of_its_organization() -> None:
-    book = HostBook(None, "t")
+def test_claims_of_a_workspace_move_to_its_organization() -> None:
+    state = RateLimitState(None, "t")
     for now in (T, T + 1):
-        turn = book.ask_turn("workspace:7", pace=FAST, reserve=0, now=now, claimant=Claimant(str(now)))
-        assert isinstance(turn, Turn)
-        book.settle(turn, "workspace:7", Told(3, 100.0), now)
-    book.learn_organization(7, 3)
-    assert book.taken("organization:3", T + 2) == 2
+        permit = state.acquire("workspace:7", pace=FAST, reserve=0, now=now, claimant=Claimant(str(now)))
+        assert isinstance(permit, Permit)
+        state.release(permit, "workspace:7", QuotaReading(3, 100.0), now)
+    state.learn_organization(7, 3, T)
+    assert state.taken("organization:3", T + 2) == 2
 
 
-def test_a_clock_that_was_turned_back_leaves_no_claim() -> None:
+def test_a_clock_that_was_set_back_leaves_no_claim() -> None:
     window = Window(30)
     take_all(window, ["one", "other"], T)
     window.resets_at = 0.0
@@ -244,13 +242,13 @@ def test_a_clock_that_was_turned_back_leaves_no_claim() -> None:
 ASKER = """
 import sys, time
 from pathlib import Path
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
 from airflow_provider_toggl.core.errors import QuotaExhausted
 url, token, workspace, path, name = sys.argv[1:]
-session = TogglSession(RequestsTransport(url, token), HostBook(Path(path), "t"), pace=Pace(1000.0))
+session = TogglSession(RequestsTransport(url, token), RateLimitState(Path(path), "t"), pace=Pace(1000.0))
 while True:
     try:
         with session.claiming(name):
@@ -262,20 +260,20 @@ while True:
 WINDOW_SECONDS = 2.0
 
 
-def test_processes_share_each_window_to_within_one_request_and_use_all_of_it(tmp_path: Path) -> None:
+def test_processes_share_each_window_equally_and_overdraw_none(tmp_path: Path) -> None:
     settings = Settings()
     settings.update({"quota_window_seconds": WINDOW_SECONDS})
     with start_sandbox(settings=settings, entries=10, plan="free", seed=5) as sandbox:
-        arguments = [sandbox.url, sandbox.token, str(sandbox.workspace_id), str(tmp_path / "book.sqlite")]
+        arguments = [sandbox.url, sandbox.token, str(sandbox.workspace_id), str(tmp_path / "quota.sqlite")]
         command = [sys.executable, "-c", ASKER, *arguments]
         children = [subprocess.Popen([*command, name]) for name in ("one", "two", "three")]
-        wait_until(lambda: len(windows_of(sandbox.requests())) > 4, timeout=60)
+        wait_until(lambda: len(windows_of(sandbox.requests())) > 2, timeout=60)
         for child in children:
             child.kill()
             child.wait()
         log = sandbox.requests()
     assert log["by_status"].get("402", 0) == 0
-    # In the first window the first to start did not know of the others; the last one was cut.
+    # In the first window the first process did not know of the others, and the last window was interrupted.
     for window in windows_of(log)[1:-1]:
         shares = Counter(call["query"] for call in window)
         assert sum(shares.values()) == 28

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import (
-    CARE,
-    LONGEST_DEPARTURE,
-    LOOK_EVERY,
-    MARGIN,
-    MOST_CARE,
-    Mark,
+    CLOCK_TOLERANCE,
+    MIN_WAIT,
+    RESPONSE_TIMEOUT,
+    BucketState,
     Pace,
-    depart,
-    hold_back,
-    settle,
-    take_turn,
-    wait_for_turn,
+    close_bucket,
+    grant,
+    record_answer,
+    seconds_to_wait,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
 
@@ -22,98 +23,116 @@ ONE = Pace(1.0)
 T = 1_780_000_000.0
 
 
-def sent(*, taken: float = 0.0, left: float = 0.0, answered: float | None = None, pace: Pace = ONE) -> Mark:
-    """A request's mark; times count from T."""
-    mark = depart(take_turn(Mark(), pace, T + taken), T + left)
-    return mark if answered is None else settle(mark, T + answered)
+def answered(seconds: float) -> BucketState:
+    """Return the state after a request that was sent at T and answered so many seconds later."""
+    return record_answer(grant(BucketState(), T), 1, T + seconds)
 
 
-def test_the_first_request_leaves_at_once():
-    assert wait_for_turn(Mark(), ONE, T) == 0.0
+def test_the_first_request_is_sent_at_once():
+    assert seconds_to_wait(BucketState(), ONE, T) == 0.0
 
 
-def test_the_next_request_waits_a_little_more_than_the_rate_says():
-    assert wait_for_turn(sent(answered=0.01), ONE, T) == pytest.approx(1 + MARGIN, abs=1e-3)
+@pytest.mark.parametrize("response_time", [0.0, 0.2, 5.0])
+def test_the_next_request_is_sent_one_interval_after_the_response(response_time: float):
+    state = answered(response_time)
+    assert seconds_to_wait(state, ONE, T + response_time + 0.4) == pytest.approx(0.6)
+    assert seconds_to_wait(state, ONE, T + response_time + 1.0) == 0.0
 
 
 def test_a_faster_bucket_waits_less():
-    pace = Pace(50.0)
-    assert wait_for_turn(sent(answered=0.0001, pace=pace), pace, T) < 0.03
+    assert seconds_to_wait(answered(0.0), Pace(50.0), T) == pytest.approx(0.02)
 
 
-def test_the_interval_counts_from_when_the_request_left_and_not_from_its_turn():
-    assert wait_for_turn(sent(left=0.3, answered=0.31), ONE, T + 1.1) == pytest.approx(0.2 + MARGIN, abs=1e-3)
+def test_a_wait_is_never_shorter_than_the_minimum():
+    assert seconds_to_wait(answered(0.0), Pace(1000.0), T) == MIN_WAIT
 
 
-def test_nobody_goes_while_a_request_is_still_opening_its_connection():
-    mark = take_turn(Mark(), ONE, T)
-    assert wait_for_turn(mark, ONE, T + 5.0) == LOOK_EVERY
+def test_callers_ask_again_after_one_interval_while_a_request_is_in_flight():
+    assert seconds_to_wait(grant(BucketState(), T), ONE, T + 5.0) == 1.0
 
 
-def test_a_request_that_never_leaves_does_not_block_for_ever():
-    mark = take_turn(Mark(), ONE, T)
-    assert wait_for_turn(mark, ONE, T + LONGEST_DEPARTURE + 2.0) == 0.0
+def test_a_request_without_a_response_holds_back_the_next_one_only_until_its_timeout():
+    state = grant(BucketState(), T)
+    assert seconds_to_wait(state, ONE, T + RESPONSE_TIMEOUT) == pytest.approx(1.0)
+    assert seconds_to_wait(state, ONE, T + RESPONSE_TIMEOUT + 1.0) == 0.0
 
 
-def test_a_late_answer_moves_the_next_request_to_an_interval_after_it():
-    assert wait_for_turn(sent(answered=0.3), ONE, T + 1.1) == pytest.approx(0.2, abs=1e-3)
+def test_a_response_after_the_timeout_does_not_count_for_the_next_request():
+    second = grant(grant(BucketState(), T), T + 40)
+    assert record_answer(second, 1, T + 41) == second
 
 
-def test_an_answer_that_is_missing_is_waited_for_by_short_looks():
-    assert wait_for_turn(sent(), ONE, T + 1.1) == pytest.approx(LOOK_EVERY)
+@given(st.lists(st.tuples(st.floats(0.0, 20.0), st.floats(0.0, 1.0), st.floats(0.0, 3.0)), min_size=2, max_size=20))
+def test_toggl_sees_requests_at_least_one_interval_apart_whatever_the_delays(
+    requests: list[tuple[float, float, float]],
+) -> None:
+    state, now, arrivals = BucketState(), 1000.0, []
+    for response_time, arrives_after, idle in requests:
+        now += idle
+        while wait := seconds_to_wait(state, ONE, now):
+            now += wait
+        state = grant(state, now)
+        arrivals.append(now + response_time * arrives_after)
+        now += response_time
+        state = record_answer(state, state.permit, now)
+    assert all(later - earlier > 1 - 1e-9 for earlier, later in pairwise(arrivals))
 
 
-def test_late_answers_cost_only_so_much_at_once():
-    assert wait_for_turn(sent(), ONE, T + 1 + MARGIN + MOST_CARE + 0.001) == 0.0
-    assert wait_for_turn(sent(answered=0.9), ONE, T + 1 + MARGIN + MOST_CARE + 0.001) == 0.0
+def test_three_quarters_of_the_rate_are_used_with_responses_after_200_ms():
+    """Several callers ask again only when they are told to, and lose nothing by that."""
+    state, sent = BucketState(), 0
+    asks = [T + number * 0.13 for number in range(8)]
+    answer_at = 0.0
+    while min(asks) < T + 600:
+        now = min(asks)
+        if state.answered_at is None and state.permit and answer_at <= now:
+            state = record_answer(state, state.permit, answer_at)
+        wait = seconds_to_wait(state, ONE, now)
+        if not wait:
+            state, sent, answer_at, wait = grant(state, now), sent + 1, now + 0.2, 0.2
+        asks[asks.index(now)] = now + wait
+    assert 0.83 < sent / 600 < 0.84
 
 
-@pytest.mark.parametrize("late", [0.0, 0.05, 0.3, 0.9, 5.0])
-def test_whenever_answers_come_94_percent_of_the_rate_are_left(late: float):
-    mark, now, turns, left_at = Mark(), T, 0, T
-    while now < T + 600:
-        if mark.left_at is not None and mark.answered_at is None and now >= left_at + late:
-            mark = settle(mark, left_at + late)
-        wait = wait_for_turn(mark, ONE, now)
-        if wait == 0:
-            mark, left_at, turns = depart(take_turn(mark, ONE, now), now), now, turns + 1
-        now += wait
-    assert turns / 600 >= 1 / (1 + MARGIN + CARE) - 0.002
+@pytest.mark.parametrize("step", [0.5, CLOCK_TOLERANCE])
+def test_clock_readings_that_are_out_of_order_do_not_open_the_bucket(step: float):
+    assert seconds_to_wait(answered(0.01), ONE, T - step) > 1.0
 
 
-def test_care_that_was_spent_comes_back_with_time():
-    spent = take_turn(sent(answered=0.9), ONE, T + 1.6)
-    assert spent.care < 0.1
-    later = take_turn(settle(depart(spent, T + 1.6), T + 1.61), ONE, T + 100)
-    assert later.care == MOST_CARE
+def test_a_clock_that_was_set_back_does_not_block():
+    state = close_bucket(answered(0.01), 300.0, T)
+    assert seconds_to_wait(state, ONE, T - 500) == 0.0
+    state = grant(state, T - 500)
+    assert (state.permit, state.closed_until) == (2, 0.0)
+    assert seconds_to_wait(record_answer(state, 2, T - 500), ONE, T - 500) == 1.0
 
 
-def test_readings_of_the_clock_that_are_out_of_order_give_no_turn():
-    assert wait_for_turn(sent(answered=0.01), ONE, T - 0.5) > 1.0
+def test_a_rate_limit_holds_back_all_requests():
+    assert seconds_to_wait(close_bucket(answered(0.01), 30.0, T), ONE, T + 10) == pytest.approx(20.0)
+    in_flight = close_bucket(grant(BucketState(), T), 30.0, T)
+    assert seconds_to_wait(in_flight, ONE, T + 10) == pytest.approx(20.0)
 
 
-def test_a_clock_that_was_turned_back_does_not_block():
-    mark = sent(answered=0.01)
-    assert wait_for_turn(mark, ONE, T - 500) == 0.0
-    assert wait_for_turn(take_turn(mark, ONE, T - 500), ONE, T - 500) > 0.9
+def test_a_rate_limit_replaces_a_state_from_before_the_clock_was_set_back():
+    state = close_bucket(close_bucket(answered(0.01), 9000.0, T), 30.0, T - 5000)
+    assert seconds_to_wait(state, ONE, T - 4990) == pytest.approx(20.0)
 
 
-def test_a_refusal_holds_every_process_back():
-    mark = hold_back(sent(answered=0.01), 30.0, T)
-    assert wait_for_turn(mark, ONE, T + 10) == pytest.approx(20.0)
+def test_a_shorter_rate_limit_does_not_end_a_longer_one():
+    state = close_bucket(close_bucket(answered(0.01), 30.0, T), 5.0, T + 1)
+    assert seconds_to_wait(state, ONE, T + 1) == pytest.approx(29.0)
 
 
-def test_a_refusal_is_forgotten_when_the_clock_was_turned_back():
-    mark = hold_back(sent(answered=0.01), 30.0, T - 5000)
-    assert wait_for_turn(mark, ONE, T - 4990) == pytest.approx(20.0)
-
-
-def test_a_shorter_refusal_does_not_shorten_a_longer_one():
-    mark = hold_back(hold_back(sent(answered=0.01), 30.0, T), 5.0, T + 1)
-    assert wait_for_turn(mark, ONE, T + 1) == pytest.approx(29.0)
+def test_permits_are_numbered():
+    assert [grant(BucketState(), T).permit, grant(answered(0.1), T + 2).permit] == [1, 2]
 
 
 @pytest.mark.parametrize("rate", [0, -1, 1001])
-def test_a_rate_that_cannot_be_is_refused(rate):
+def test_an_invalid_rate_is_refused(rate: float):
     with pytest.raises(ConfigurationError, match="requests_per_second"):
         Pace(rate)
+
+
+@pytest.mark.parametrize("rate", [0.001, 1000])
+def test_the_limits_of_the_rate_are_allowed(rate: float):
+    assert Pace(rate).interval == pytest.approx(1 / rate)

@@ -6,13 +6,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.client.limits.quota import (
     Lane,
-    Told,
+    QuotaReading,
+    charge_unreported,
     close,
     current,
     estimate,
     find_workspace,
     lane_of,
     learn,
+    merge_report,
     spare,
 )
 
@@ -41,34 +43,55 @@ def test_an_unknown_lane_may_be_charged():
     assert spare(Lane(), 5, 2) is None
 
 
-def test_what_is_under_way_and_what_is_kept_back_is_not_spare():
+def test_requests_in_flight_and_the_reserve_are_not_spare():
     assert spare(Lane(30, 10, 100.0), 3, 2) == 5
 
 
-def test_a_reserve_larger_than_the_window_leaves_one_for_work():
+def test_a_reserve_larger_than_the_window_leaves_one_request_for_tasks():
     assert spare(Lane(5, 5, 100.0), 0, 50) == 1
 
 
-def test_a_window_that_is_over_is_full_again():
+def test_a_window_that_has_ended_is_full_again():
     assert current(Lane(30, 0, 100.0), 100.0) == Lane(30, 30, None)
 
 
-def test_a_window_that_is_not_over_stays_as_it_is():
+def test_a_window_that_has_not_ended_does_not_change():
     assert current(Lane(30, 0, 100.0), 99.9).remaining == 0
 
 
-def test_the_first_answer_of_a_window_tells_its_size():
-    assert learn(Lane(), Told(29, 3600.0), overtaken=False, now=0.0).total == 30
+def test_the_first_response_of_a_window_shows_its_size():
+    assert learn(Lane(), QuotaReading(29, 3600.0), overtaken=False, now=0.0).total == 30
 
 
-def test_answers_that_overtake_each_other_keep_the_lower_number():
-    lane = learn(Lane(30, 20, 3600.0), Told(22, 3000.0), overtaken=True, now=10.0)
+def test_of_two_responses_out_of_order_the_lower_number_counts():
+    lane = learn(Lane(30, 20, 3600.0), QuotaReading(22, 3000.0), overtaken=True, now=10.0)
     assert lane.remaining == 20
 
 
-def test_an_answer_that_none_overtook_is_believed_also_when_it_rises():
-    lane = learn(Lane(30, 5, 3600.0), Told(9, 3000.0), overtaken=False, now=10.0)
+def test_a_response_in_order_may_raise_what_is_left():
+    lane = learn(Lane(30, 5, 3600.0), QuotaReading(9, 3000.0), overtaken=False, now=10.0)
     assert lane.remaining == 9
+
+
+def test_a_request_without_a_report_is_charged():
+    assert charge_unreported(Lane(30, 5, 100.0), 50.0) == Lane(30, 4, 100.0)
+    assert charge_unreported(Lane(30, 0, 100.0), 50.0) == Lane(30, 0, 100.0)
+    assert charge_unreported(Lane(30, 5, 100.0), 100.0) == Lane(30, 29, None)
+    assert charge_unreported(Lane(30, None, 100.0), 50.0) == Lane(30, None, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("known", "reported", "remaining"),
+    [
+        (Lane(30, 8, 100.0), Lane(30, 10, 102.9), 8),
+        (Lane(30, 10, 100.0), Lane(30, 8, 102.9), 8),
+        (Lane(30, 8, 100.0), Lane(30, 10, 103.0), 10),
+        (Lane(), Lane(30, 10, 100.0), 10),
+        (Lane(30, 8, 100.0), Lane(30, None, 100.0), None),
+    ],
+)
+def test_a_report_raises_what_is_left_only_for_another_window(known, reported, remaining):
+    assert merge_report(known, reported) == Lane(30, remaining, reported.resets_at)
 
 
 def test_a_refusal_without_a_time_keeps_the_known_reset():
@@ -85,7 +108,7 @@ def test_an_estimate_counts_the_waits():
     assert "1 wait for the quota" in str(found)
 
 
-def test_an_estimate_that_fits_waits_for_nothing():
+def test_an_estimate_within_the_window_has_no_waits():
     assert estimate(5, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0).seconds == 5.0
 
 
@@ -95,8 +118,8 @@ def test_an_estimate_that_fits_waits_for_nothing():
     reserve=st.integers(0, 60),
     resets=st.floats(0, 3600),
 )
-def test_a_charge_is_never_granted_beyond_what_was_told(remaining, in_flight, reserve, resets):
-    lane = learn(Lane(), Told(remaining, resets), overtaken=False, now=0.0)
+def test_no_more_is_spare_than_was_reported(remaining, in_flight, reserve, resets):
+    lane = learn(Lane(), QuotaReading(remaining, resets), overtaken=False, now=0.0)
     can = spare(lane, in_flight, reserve)
     assert can is not None
     assert can <= max(0, remaining) - in_flight

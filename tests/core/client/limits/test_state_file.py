@@ -6,14 +6,16 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from support.disks import small_disk
 from support.pulls import unprivileged
 
-from airflow_provider_toggl.core.client.limits.state_file import BookFile
+from airflow_provider_toggl.core.client.limits import state as state_module
+from airflow_provider_toggl.core.client.limits.state_file import StateFile
+from airflow_provider_toggl.core.databases.queries import load_queries
 
 
 @pytest.fixture
@@ -21,33 +23,33 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "toggl" / "quota.sqlite"
 
 
-def write(book: BookFile, workspace: int = 7) -> None:
-    with book.transaction() as db:
-        db.execute("INSERT OR REPLACE INTO workspace VALUES ('t', ?, 3)", (workspace,))
+def write(file: StateFile, workspace: int = 7) -> None:
+    with file.transaction(0.0) as rows:
+        rows.run("save_organization", token="t", workspace_id=workspace, organization_id=3)
 
 
-def read(book: BookFile) -> list[int]:
-    with book.transaction() as db:
-        return [row[0] for row in db.execute("SELECT workspace_id FROM workspace ORDER BY 1")]
+def read(file: StateFile) -> list[int]:
+    with file.transaction(0.0) as rows:
+        return sorted(row[0] for row in rows.run("list_organizations", token="t"))
 
 
-def test_the_file_is_made_with_its_folder_and_is_nobody_else_s(path: Path) -> None:
-    write(BookFile(path))
-    assert read(BookFile(path)) == [7]
+def test_the_file_is_created_with_its_folder_and_only_its_owner_can_read_it(path: Path) -> None:
+    write(StateFile(path))
+    assert read(StateFile(path)) == [7]
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_what_an_error_interrupted_is_not_kept(path: Path) -> None:
-    book = BookFile(path)
+def test_an_error_rolls_the_transaction_back(path: Path) -> None:
+    state = StateFile(path)
 
     def fail() -> None:
-        with book.transaction() as db:
-            db.execute("INSERT INTO workspace VALUES ('t', 7, 3)")
+        with state.transaction(0.0) as rows:
+            rows.run("save_organization", token="t", workspace_id=7, organization_id=3)
             raise LookupError
 
     with pytest.raises(LookupError):
         fail()
-    assert read(book) == []
+    assert read(state) == []
 
 
 def overwrite_all(path: Path) -> None:
@@ -66,28 +68,29 @@ def cut_off(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [overwrite_all, overwrite_second_half, cut_off])
-def test_a_damaged_file_is_begun_anew_with_a_warning(
+def test_a_damaged_file_is_replaced_with_a_warning(
     path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    book = BookFile(path)
-    with book.transaction() as db:
-        db.executemany("INSERT OR REPLACE INTO workspace VALUES ('t', ?, 3)", [(number,) for number in range(2000)])
+    state = StateFile(path)
+    with state.transaction(0.0) as rows:
+        for number in range(2000):
+            rows.run("save_organization", token="t", workspace_id=number, organization_id=3)
     damage(path)
     with caplog.at_level(logging.WARNING):
-        write(book)
-    assert read(book) == [7]
+        write(state)
+    assert read(state) == [7]
     assert "damaged" in caplog.text
 
 
-def test_an_empty_file_is_a_new_book(path: Path) -> None:
+def test_an_empty_file_is_a_new_state(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
-    write(BookFile(path))
-    assert read(BookFile(path)) == [7]
+    write(StateFile(path))
+    assert read(StateFile(path)) == [7]
 
 
 @pytest.mark.parametrize("place", ["a file for a folder", "a folder for a file"])
-def test_where_no_file_can_be_the_book_is_this_process_s_alone(
+def test_without_a_usable_file_the_state_is_kept_in_this_process(
     place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "there" / "quota.sqlite"
@@ -96,15 +99,15 @@ def test_where_no_file_can_be_the_book_is_this_process_s_alone(
     else:
         path.mkdir(parents=True)
     with caplog.at_level(logging.WARNING):
-        book = BookFile(path)
+        state = StateFile(path)
     assert "cannot be written" in caplog.text
-    assert book.path is None
-    write(book)
-    assert read(book) == [7]
-    assert read(BookFile(None)) == []
+    assert state.path is None
+    write(state)
+    assert read(state) == [7]
+    assert read(StateFile(None)) == []
 
 
-def test_a_folder_that_cannot_be_written_has_no_room_for_the_journal() -> None:
+def test_a_file_in_a_read_only_folder_is_not_used_because_sqlite_cannot_create_its_journal() -> None:
     # Not in tmp_path, which only its owner may enter.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "quota.sqlite"
@@ -112,38 +115,46 @@ def test_a_folder_that_cannot_be_written_has_no_room_for_the_journal() -> None:
         path.chmod(0o666)
         Path(folder).chmod(0o555)
         with unprivileged():
-            assert BookFile(path).path is None
+            assert StateFile(path).path is None
         Path(folder).chmod(0o700)
 
 
-def test_a_file_of_another_version_keeps_what_is_its_own(path: Path) -> None:
+def test_tables_of_another_version_are_kept(path: Path) -> None:
     path.parent.mkdir()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE pace (token TEXT)")
         db.execute("INSERT INTO pace VALUES ('t')")
     db.close()
-    write(BookFile(path))
-    with BookFile(path).transaction() as kept:
-        assert kept.execute("SELECT token FROM pace").fetchall() == [("t",)]
+    write(StateFile(path))
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("select token from pace").fetchall() == [("t",)]
 
 
-def test_a_book_that_is_let_go_leaves_no_connection_open(recwarn: pytest.WarningsRecorder) -> None:
-    book = BookFile(None)
-    write(book)
-    del book
+def test_a_state_that_is_garbage_collected_leaves_no_connection_open(recwarn: pytest.WarningsRecorder) -> None:
+    state = StateFile(None)
+    write(state)
+    del state
     gc.collect()
     assert [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)] == []
 
 
-def test_on_a_full_disk_the_book_is_kept_in_this_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_on_a_full_disk_the_state_is_kept_in_this_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with small_disk(tmp_path / "disk", kilobytes=256) as disk:
         with (disk / "rest").open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(4096))
-        book = BookFile(disk / "quota.sqlite")
-        write(book, 7)
-        assert read(book) == [7]
+        state = StateFile(disk / "quota.sqlite")
+        write(state, 7)
+        assert read(state) == [7]
         assert "disk is full" in caplog.text
         (disk / "rest").unlink()
-        write(book, 8)
-        assert read(book) == [8]
+        write(state, 8)
+        assert read(state) == [8]
+
+
+def test_every_statement_is_used() -> None:
+    code = "".join(path.read_text() for path in Path(state_module.__file__).parent.glob("*.py"))
+    names = [
+        name for name in load_queries(state_module.__package__ or "", "state.sql") if not name.startswith("create_")
+    ]
+    assert [name for name in names if f'"{name}"' not in code] == []

@@ -9,29 +9,34 @@ from support.fakes import FakeClock, FakeTransport, answer
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.resources.catalog import (
-    SHOWS_AFTER,
-    Catalog,
-    FoundNamed,
-    WantedNamed,
-    find_named,
+    LOOKUP_DELAYS,
+    CatalogClient,
+    CatalogItem,
+    CatalogItemSpec,
+    find_match,
 )
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
-KINDS = [WantedNamed("project", "x"), WantedNamed("client", "x"), WantedNamed("tag", "x"), WantedNamed("task", "x", 5)]
+KINDS = [
+    CatalogItemSpec("project", "x"),
+    CatalogItemSpec("client", "x"),
+    CatalogItemSpec("tag", "x"),
+    CatalogItemSpec("task", "x", 5),
+]
 PATHS = {"project": "/projects", "client": "/clients", "tag": "/tags", "task": "/projects/5/tasks"}
 CUT = errors.ConnectionTrouble("cut.")
 
 
-def build(reply: Callable[[Call], Answer]) -> tuple[Catalog, FakeTransport, FakeClock]:
+def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[CatalogClient, FakeTransport, FakeClock]:
     transport, clock = FakeTransport(reply), FakeClock()
     session = TogglSession(
-        transport, HostBook(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
+        transport, RateLimitState(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
     )
-    return Catalog(session, 7, clock=clock), transport, clock
+    return CatalogClient(session, 7, clock=clock), transport, clock
 
 
 def asked(transport: FakeTransport) -> list[str]:
@@ -42,45 +47,45 @@ def row(number: int = 3, name: str = "x", **more: Any) -> dict[str, Any]:
     return {"id": number, "name": name, **more}
 
 
-def listing(*lists: list[Any], post: Any = None) -> Callable[[Call], Answer]:
+def listing(*lists: list[Any], post: Any = None) -> Callable[[OutgoingRequest], TogglResponse]:
     """Return what answers GETs by these lists in turn, the last one again and again, and POSTs by what is given."""
     left = list(lists)
     posts = list(post) if isinstance(post, list) else [post]
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         if call.method == "GET":
             return answer(200, left.pop(0) if len(left) > 1 else left[0], call=call)
         line = posts.pop(0)
         if isinstance(line, Exception):
             raise line
-        return line if isinstance(line, Answer) else answer(200, line, call=call)
+        return line if isinstance(line, TogglResponse) else answer(200, line, call=call)
 
     return reply
 
 
 @pytest.mark.parametrize("wanted", KINDS, ids=lambda one: one.kind)
-def test_one_that_is_there_costs_one_request(wanted: WantedNamed):
+def test_finding_an_existing_object_costs_one_request(wanted: CatalogItemSpec):
     catalog, transport, _ = build(listing([row(2, "xx"), row(project_id=5)]))
     done = catalog.ensure(wanted)
-    assert (done.thing.entity_id, done.made) == (3, False)
+    assert (done.value.entity_id, done.created) == (3, False)
     assert asked(transport) == [f"GET {PATHS[wanted.kind]}"]
 
 
 @pytest.mark.parametrize("wanted", KINDS, ids=lambda one: one.kind)
-def test_one_that_is_not_there_costs_two_and_is_created(wanted: WantedNamed):
+def test_creating_a_missing_object_costs_two_requests(wanted: CatalogItemSpec):
     catalog, transport, _ = build(listing([], post=row(9, project_id=5)))
     done = catalog.ensure(wanted)
-    assert (done.thing.entity_id, done.made) == (9, True)
+    assert (done.value.entity_id, done.created) == (9, True)
     assert asked(transport) == [f"GET {PATHS[wanted.kind]}", f"POST {PATHS[wanted.kind]}"]
 
 
-def test_what_is_created_has_the_further_fields_and_a_project_is_active():
+def test_a_new_object_has_the_further_fields_and_a_project_is_active():
     catalog, transport, _ = build(listing([], post=row()))
-    catalog.ensure(WantedNamed("project", "x", 8, {"color": "#06a893"}))
+    catalog.ensure(CatalogItemSpec("project", "x", 8, {"color": "#06a893"}))
     assert transport.calls[-1].payload == {"active": True, "name": "x", "color": "#06a893", "client_id": 8}
 
 
-def test_lists_are_asked_for_what_has_the_name_in_it_archived_ones_too():
+def test_lists_are_filtered_by_name_and_include_archived_objects():
     asks = {}
     for wanted in KINDS:
         catalog, transport, _ = build(listing([row(project_id=5)]))
@@ -94,73 +99,75 @@ def test_lists_are_asked_for_what_has_the_name_in_it_archived_ones_too():
     }
 
 
-def test_pages_are_read_until_it_is_found_or_they_end():
+def test_pages_are_read_until_the_object_is_found_or_they_end():
     pages = [[row(number, f"x {number}") for number in some] for some in (range(1, 3), range(3, 5))]
     catalog, transport, _ = build(listing(*pages, [row(5, "x")]))
-    assert catalog.ensure(WantedNamed("tag", "x")).thing.entity_id == 5
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).value.entity_id == 5
     assert [call.params["page"] for call in transport.calls] == [1, 2, 3]
     catalog, transport, _ = build(listing(*pages, [], post=row(6)))
-    assert catalog.ensure(WantedNamed("tag", "x")).made
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).created
     assert len(transport.calls) == 4
 
 
-def test_a_page_number_that_is_not_heeded_does_not_go_round_for_ever():
+def test_an_ignored_page_number_does_not_loop():
     catalog, transport, _ = build(listing([row(1, "xx")], post=row()))
-    assert catalog.ensure(WantedNamed("tag", "x")).made
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).created
     assert asked(transport) == ["GET /tags", "GET /tags", "POST /tags"]
 
 
-def test_a_page_that_is_shorter_than_told_is_the_last():
+def test_a_page_shorter_than_the_page_size_is_the_last():
     catalog, transport, _ = build(
         lambda call: answer(200, [row(1, "xx")] if call.method == "GET" else row(), headers={"x-page-size": "200"})
     )
-    catalog.ensure(WantedNamed("project", "x"))
+    catalog.ensure(CatalogItemSpec("project", "x"))
     assert asked(transport) == ["GET /projects", "POST /projects"]
 
 
-def test_a_page_is_as_long_as_it_came_deleted_ones_too():
+def test_deleted_objects_count_for_the_length_of_a_page():
     pages = [[row(1, "xx"), row(2, "xx", deleted_at="2026-03-10T12:00:00Z")], [row(3)]]
     catalog, transport, _ = build(
         lambda call: answer(200, pages[min(len(transport.calls), 2) - 1], call=call, headers={"x-page-size": "2"})
     )
-    assert catalog.ensure(WantedNamed("tag", "x")).thing.entity_id == 3
+    assert catalog.ensure(CatalogItemSpec("tag", "x")).value.entity_id == 3
     assert asked(transport) == ["GET /tags", "GET /tags"]
 
 
 def test_a_lost_answer_is_looked_up_before_it_is_sent_again():
     catalog, transport, _ = build(listing([], [row()], post=CUT))
-    assert not catalog.ensure(WantedNamed("client", "x")).made
+    assert not catalog.ensure(CatalogItemSpec("client", "x")).created
     assert asked(transport) == ["GET /clients", "POST /clients", "GET /clients"]
 
 
-def taken(text: str = "Name has already been taken") -> Answer:
+def taken(text: str = "Name has already been taken") -> TogglResponse:
     return answer(400, text)
 
 
-def test_one_that_somebody_else_was_faster_to_create_is_found_when_it_shows():
+def test_an_object_that_another_task_created_first_is_found():
     catalog, transport, clock = build(listing([], [], [row()], post=taken()))
-    done = catalog.ensure(WantedNamed("client", "x"))
-    assert (done.thing.entity_id, done.made) == (3, False)
+    done = catalog.ensure(CatalogItemSpec("client", "x"))
+    assert (done.value.entity_id, done.created) == (3, False)
     assert asked(transport) == ["GET /clients", "POST /clients", "GET /clients", "GET /clients"]
-    assert SHOWS_AFTER[1] in clock.slept
+    assert LOOKUP_DELAYS[1] in clock.slept
 
 
-def test_a_name_that_differs_by_case_is_taken_only_where_toggl_says_so():
+def test_names_match_without_case_only_if_toggl_says_the_name_is_taken():
     catalog, _, _ = build(listing([row(name="X")], post=taken("a tag with the name 'x' already exists")))
-    assert not catalog.ensure(WantedNamed("client", "x")).made
+    assert not catalog.ensure(CatalogItemSpec("client", "x")).created
     catalog, _, _ = build(listing([row(name="X")], post=row(4)))
-    assert catalog.ensure(WantedNamed("client", "x")).made
+    assert catalog.ensure(CatalogItemSpec("client", "x")).created
 
 
 def test_another_refusal_is_raised():
     catalog, transport, _ = build(listing([], post=taken("Client name maximum length is 255")))
     with pytest.raises(errors.PayloadRefused, match="maximum length"):
-        catalog.ensure(WantedNamed("client", "x"))
+        catalog.ensure(CatalogItemSpec("client", "x"))
     assert len(transport.calls) == 2
 
 
-@pytest.mark.parametrize("wanted", [WantedNamed("tag", " "), WantedNamed("task", "x")], ids=lambda one: one.kind)
-def test_what_cannot_be_is_refused_before_anything_is_asked(wanted: WantedNamed):
+@pytest.mark.parametrize(
+    "wanted", [CatalogItemSpec("tag", " "), CatalogItemSpec("task", "x")], ids=lambda one: one.kind
+)
+def test_an_invalid_spec_is_refused_before_a_request_is_sent(wanted: CatalogItemSpec):
     catalog, transport, _ = build(listing([]))
     with pytest.raises(errors.ConfigurationError):
         catalog.ensure(wanted)
@@ -168,27 +175,27 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(wanted: WantedNamed)
 
 
 @pytest.mark.parametrize("body", [{"data": []}, "x", [{"id": 1}], [{"name": "x"}]], ids=str)
-def test_a_list_that_is_none_is_an_error_and_nothing_is_created(body: Any):
+def test_a_response_that_is_not_a_list_is_an_error_and_nothing_is_created(body: Any):
     catalog, transport, _ = build(listing(body))
     with pytest.raises(errors.MalformedAnswer):
-        catalog.ensure(WantedNamed("client", "x"))
+        catalog.ensure(CatalogItemSpec("client", "x"))
     assert asked(transport) == ["GET /clients"]
 
 
-def test_a_tag_may_be_answered_in_an_array():
-    assert FoundNamed.from_http("tag", [row()]) == FoundNamed.from_http("tag", row())
+def test_the_response_for_a_new_tag_may_be_a_list():
+    assert CatalogItem.from_http("tag", [row()]) == CatalogItem.from_http("tag", row())
 
 
-def test_of_several_the_active_one_is_taken_then_the_oldest():
+def test_of_several_matches_active_and_old_ones_come_first():
     rows = [row(1, active=False), row(9), row(4), row(3, name="X")]
-    found = [FoundNamed.from_http("project", one) for one in rows]
-    best = find_named(WantedNamed("project", "x"), found)
+    found = [CatalogItem.from_http("project", one) for one in rows]
+    best = find_match(CatalogItemSpec("project", "x"), found)
     assert best
     assert best.entity_id == 4
-    assert find_named(WantedNamed("project", "x", 8), found) is None
+    assert find_match(CatalogItemSpec("project", "x", 8), found) is None
 
 
-def test_a_deleted_one_is_not_there():
+def test_a_deleted_object_does_not_match():
     gone = {"server_deleted_at": "2026-11-20T08:00:00Z"}
     catalog, _, _ = build(listing([row(**gone)], post=row(4)))
-    assert catalog.ensure(WantedNamed("client", "x")).made
+    assert catalog.ensure(CatalogItemSpec("client", "x")).created

@@ -8,34 +8,34 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.resources.subscriptions import (
-    Filter,
-    Found,
-    Limits,
-    Plan,
-    Wanted,
+    Subscription,
+    SubscriptionChanges,
+    SubscriptionFilter,
+    SubscriptionLimits,
+    SubscriptionSpec,
+    describe_too_many_enabled,
+    describe_too_many_filters,
     is_same_address,
-    normalised,
+    normalize_filters,
     parse_filters,
     plan_changes,
-    too_many_enabled,
-    too_many_filters,
 )
 
 ENTITIES, ACTIONS = ("client", "project", "time_entry"), ("created", "updated", "deleted")
 CALLBACK = "https://airflow.example.org/toggl/webhooks/toggl_default"
 SECRET = "whsec-3f0d"
 
-ANYTHING = (Filter("*", "*"),)
-ENTRIES = (Filter("time_entry", "*"),)
-PROJECTS = (Filter("project", "*"),)
+ANYTHING = (SubscriptionFilter("*", "*"),)
+ENTRIES = (SubscriptionFilter("time_entry", "*"),)
+PROJECTS = (SubscriptionFilter("project", "*"),)
 
 
-def wanted(**fields) -> Wanted:
-    return replace(Wanted("airflow", ENTRIES, CALLBACK, SECRET), **fields)
+def wanted(**fields) -> SubscriptionSpec:
+    return replace(SubscriptionSpec("airflow", ENTRIES, CALLBACK, SECRET), **fields)
 
 
-def found(**fields) -> Found:
-    return replace(Found(1, "airflow", ENTRIES, CALLBACK, enabled=True, validated=True), **fields)
+def found(**fields) -> Subscription:
+    return replace(Subscription(1, "airflow", ENTRIES, CALLBACK, enabled=True, validated=True), **fields)
 
 
 def parse(*given):
@@ -57,11 +57,11 @@ def parse(*given):
     ],
     ids=str,
 )
-def test_a_filter_is_declared_in_any_of_these_forms(given, filters):
+def test_a_filter_has_several_forms(given, filters):
     assert [str(one) for one in parse(given)] == filters
 
 
-def test_one_text_with_commas_is_several_filters():
+def test_text_with_commas_is_several_filters():
     filters = parse_filters("time_entry, project:created", entities=ENTITIES, actions=ACTIONS)
     assert [str(one) for one in filters] == ["project:created", "time_entry:*"]
 
@@ -73,51 +73,51 @@ def test_one_text_with_commas_is_several_filters():
         ("time_entry:changed", ["'changed'", "created, updated, deleted"]),
         ("time_entry:", ["''"]),
         ({"entity": "nothing", "action": "*"}, ["'nothing'"]),
-        ({"model": "project"}, ["neither"]),
-        (7, ["neither"]),
+        ({"model": "project"}, ["a filter is text"]),
+        (7, ["a filter is text"]),
     ],
     ids=str,
 )
-def test_unknown_words_are_refused_with_the_known_ones(given, words):
+def test_the_error_for_an_unknown_word_lists_the_known_ones(given, words):
     with pytest.raises(errors.ConfigurationError) as caught:
         parse(given)
     assert all(word in str(caught.value) for word in words)
 
 
-def test_no_filter_at_all_is_refused():
+def test_an_empty_list_of_filters_is_refused():
     with pytest.raises(errors.ConfigurationError, match="at least one"):
         parse()
 
 
-def test_filters_that_others_make_needless_are_left_out():
+def test_filters_that_others_cover_are_dropped():
     assert parse("time_entry:updated", "time_entry", "time_entry:updated", "project:created") == (
-        Filter("project", "created"),
-        Filter("time_entry", "*"),
+        SubscriptionFilter("project", "created"),
+        SubscriptionFilter("time_entry", "*"),
     )
     assert parse("time_entry", "*:deleted", "*:*") == ANYTHING
 
 
-words = st.builds(Filter, st.sampled_from([*ENTITIES, "*"]), st.sampled_from([*ACTIONS, "*"]))
+words = st.builds(SubscriptionFilter, st.sampled_from([*ENTITIES, "*"]), st.sampled_from([*ACTIONS, "*"]))
 several = st.lists(words, min_size=1, max_size=6).map(tuple)
 
 
 @given(several)
-def test_normalising_lets_the_same_events_through_and_repeats_nothing(filters):
-    short = normalised(filters)
-    events = [Filter(entity, action) for entity in ENTITIES for action in ACTIONS]
+def test_normalized_filters_match_the_same_events_without_duplicates(filters):
+    short = normalize_filters(filters)
+    events = [SubscriptionFilter(entity, action) for entity in ENTITIES for action in ACTIONS]
 
     def through(some):
         return [event for event in events if any(one.covers(event) for one in some)]
 
     assert through(short) == through(filters)
     assert not [one for one in short for other in short if one != other and one.covers(other)]
-    assert normalised(short) == short
+    assert normalize_filters(short) == short
 
 
 # -- what Toggl tells --------------------------------------------------------------------------------------------------
 
 
-def test_a_row_of_toggl_s_list_is_read():
+def test_a_row_is_read():
     row = {
         "subscription_id": 8,
         "workspace_id": 7,
@@ -130,18 +130,18 @@ def test_a_row_of_toggl_s_list_is_read():
         "validated_at": "2026-05-31T02:50:45.984607Z",
         "has_pending_events": False,
     }
-    assert Found.from_http(row) == found(subscription_id=8, user_id=5, secret=SECRET)
+    assert Subscription.from_http(row) == found(subscription_id=8, user_id=5, secret=SECRET)
 
 
 @pytest.mark.parametrize("secret", [None, "", "********"], ids=["null", "empty", "masked"])
-def test_a_secret_that_is_not_shown_is_no_secret(secret):
-    assert Found.from_http({"subscription_id": 8, "secret": secret}).secret is None
+def test_a_missing_or_masked_secret_is_none(secret):
+    assert Subscription.from_http({"subscription_id": 8, "secret": secret}).secret is None
 
 
 @pytest.mark.parametrize("row", [None, [], {}, {"subscription_id": "8"}, {"subscription_id": True}], ids=str)
 def test_a_row_without_an_id_is_malformed(row):
     with pytest.raises(errors.MalformedAnswer):
-        Found.from_http(row)
+        Subscription.from_http(row)
 
 
 json_values = st.recursive(
@@ -159,29 +159,29 @@ json_values = st.recursive(
         json_values,
     )
 )
-def test_whatever_else_a_row_has_it_is_read(row):
-    assert Found.from_http({"subscription_id": 3, **row}).subscription_id == 3
+def test_a_row_with_any_other_fields_is_read(row):
+    assert Subscription.from_http({"subscription_id": 3, **row}).subscription_id == 3
 
 
-def test_the_secret_is_in_no_repr_and_no_result():
+def test_repr_and_result_do_not_contain_the_secret():
     assert SECRET not in repr(wanted())
     assert SECRET not in repr(found(secret=SECRET))
     assert SECRET not in str(found(secret=SECRET).as_dict())
 
 
-def test_a_result_has_no_query_of_the_callback():
+def test_a_result_does_not_contain_the_query_of_the_callback():
     assert found(callback_url=CALLBACK + "?key=1").as_dict()["callback_url"] == CALLBACK
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_as_wanted_is_left_alone():
+def test_a_matching_subscription_is_not_changed():
     assert plan_changes(wanted(), [found()]).action == "nothing"
     assert plan_changes(wanted(), [found(secret=SECRET)]).action == "nothing"
 
 
-def test_what_is_not_there_is_created():
+def test_a_missing_subscription_is_created():
     plan = plan_changes(wanted(), [found(description="other", callback_url="https://other.example.org/x")])
     assert (plan.action, plan.target, plan.enables) == ("create", None, True)
 
@@ -197,31 +197,31 @@ def test_what_is_not_there_is_created():
         ({"description": "by hand"}, "replace", ("description",)),
         ({"description": "by hand", "filters": ANYTHING}, "replace", ("description", "filters")),
         (
-            {"description": "by hand", "filters": (Filter("time_entry", "created"),)},
+            {"description": "by hand", "filters": (SubscriptionFilter("time_entry", "created"),)},
             "replace",
             ("description", "filters"),
         ),
     ],
     ids=str,
 )
-def test_what_differs_is_changed_in_one_request(there, action, differences):
+def test_differences_are_changed_with_one_request(there, action, differences):
     plan = plan_changes(wanted(), [found(**there)])
     assert (plan.action, plan.differences) == (action, differences)
     assert plan.adopts == ("description" in there)
 
 
-def test_one_that_is_wanted_silent_is_disabled():
+def test_a_subscription_declared_as_disabled_is_disabled():
     assert plan_changes(wanted(enabled=False), [found()]).action == "disable"
     assert plan_changes(wanted(enabled=False), [found(enabled=False)]).action == "nothing"
 
 
-def test_a_secret_that_toggl_does_not_show_is_sent_only_on_demand():
+def test_a_hidden_secret_is_sent_only_for_a_rotation():
     assert plan_changes(wanted(), [found()]).action == "nothing"
     assert plan_changes(wanted(), [found()], rotate_secret=True).differences == ("secret",)
     assert plan_changes(wanted(), [found(secret=SECRET)], rotate_secret=True).action == "nothing"
 
 
-def test_the_description_counts_more_than_the_callback():
+def test_the_description_takes_precedence_over_the_callback():
     by_name = found(subscription_id=9, callback_url="https://old.example.org/hook")
     by_callback = found(subscription_id=2, description="by hand")
     plan = plan_changes(wanted(), [by_callback, by_name])
@@ -229,7 +229,7 @@ def test_the_description_counts_more_than_the_callback():
     assert plan.beside == (by_callback,)
 
 
-def test_two_that_share_a_callback_and_not_their_filters_leave_each_other_alone():
+def test_two_subscriptions_with_one_callback_and_different_filters_do_not_change_each_other():
     one, other = wanted(description="entries"), wanted(description="projects", filters=PROJECTS)
     toggl = Toggl()
     for each in (one, other, one, other):
@@ -250,39 +250,45 @@ def test_two_that_share_a_callback_and_not_their_filters_leave_each_other_alone(
         ("https://[broken", "https://example.org", False),
     ],
 )
-def test_addresses_are_compared_as_addresses(one, other, same):
+def test_urls_are_compared_by_their_meaning(one, other, same):
     assert is_same_address(one, other) is same
 
 
 # -- the limits --------------------------------------------------------------------------------------------------------
 
 
-def test_more_filters_than_the_plan_allows_are_named_beforehand():
-    many = wanted(filters=tuple(Filter(entity, "created") for entity in ENTITIES))
-    assert too_many_filters(many, Limits(1, 3)) is None
-    assert too_many_filters(many, Limits()) is None
-    problem = too_many_filters(many, Limits(1, 2))
+def test_the_error_for_too_many_filters_names_them():
+    many = wanted(filters=tuple(SubscriptionFilter(entity, "created") for entity in ENTITIES))
+    assert describe_too_many_filters(many, SubscriptionLimits(1, 3)) is None
+    assert describe_too_many_filters(many, SubscriptionLimits()) is None
+    problem = describe_too_many_filters(many, SubscriptionLimits(1, 2))
     assert problem is not None
     assert "client:created" in problem
-    assert "Drop 1" in problem
+    assert "Remove 1" in problem
 
 
-def test_a_plan_that_has_no_place_left_is_told_with_who_takes_it():
+def test_the_error_for_too_many_enabled_subscriptions_names_them():
     other = found(subscription_id=5, description="by hand", callback_url="https://x.example.org/", user_id=3)
     plan = plan_changes(wanted(), [other])
-    problem = too_many_enabled(plan, [other], Limits(1, 3))
+    problem = describe_too_many_enabled(plan, [other], SubscriptionLimits(1, 3))
     assert problem is not None
     assert "5 ('by hand')" in problem
-    assert too_many_enabled(plan, [other], Limits(2, 3)) is None
-    assert too_many_enabled(plan, [other], Limits()) is None
-    assert too_many_enabled(plan, [other], Limits(1, 3), user_id=4) is None
-    assert too_many_enabled(plan, [replace(other, enabled=False)], Limits(1, 3)) is None
+    assert describe_too_many_enabled(plan, [other], SubscriptionLimits(2, 3)) is None
+    assert describe_too_many_enabled(plan, [other], SubscriptionLimits()) is None
+    assert describe_too_many_enabled(plan, [other], SubscriptionLimits(1, 3), user_id=4) is None
+    assert describe_too_many_enabled(plan, [replace(other, enabled=False)], SubscriptionLimits(1, 3)) is None
 
 
-def test_one_that_is_enabled_already_needs_no_place():
+def test_the_limit_does_not_apply_to_an_enabled_subscription():
     others = [found(), found(subscription_id=5, description="by hand", callback_url="https://x.example.org/")]
-    assert too_many_enabled(plan_changes(wanted(filters=ANYTHING), others), others, Limits(1, 3)) is None
-    assert too_many_enabled(plan_changes(wanted(enabled=False), others[1:]), others, Limits(1, 3)) is None
+    assert (
+        describe_too_many_enabled(plan_changes(wanted(filters=ANYTHING), others), others, SubscriptionLimits(1, 3))
+        is None
+    )
+    assert (
+        describe_too_many_enabled(plan_changes(wanted(enabled=False), others[1:]), others, SubscriptionLimits(1, 3))
+        is None
+    )
 
 
 # -- any history -------------------------------------------------------------------------------------------------------
@@ -295,13 +301,13 @@ class Toggl:
         self.secrets = {one.subscription_id: one.secret for one in subscriptions}
         self.subscriptions = [one if shows_secrets else replace(one, secret=None) for one in subscriptions]
         self.shows_secrets = shows_secrets
-        self.limits = limits or Limits()
+        self.limits = limits or SubscriptionLimits()
         self.changes = 0
 
-    def plan(self, wanted: Wanted, **options) -> Plan:
+    def plan(self, wanted: SubscriptionSpec, **options) -> SubscriptionChanges:
         return plan_changes(wanted, self.subscriptions, **options)
 
-    def apply(self, wanted: Wanted, **options) -> Found:
+    def apply(self, wanted: SubscriptionSpec, **options) -> Subscription:
         plan = self.plan(wanted, **options)
         self.changes += plan.action != "nothing"
         target = plan.target
@@ -314,14 +320,20 @@ class Toggl:
             return self._put(target, self._made(target.subscription_id, wanted))
         return self._put(target, replace(target, enabled=wanted.enabled))
 
-    def _made(self, number: int, wanted: Wanted) -> Found:
+    def _made(self, number: int, wanted: SubscriptionSpec) -> Subscription:
         self.secrets[number] = wanted.secret
         shown = wanted.secret if self.shows_secrets else None
-        return Found(
-            number, wanted.description, normalised(wanted.filters), wanted.callback_url, wanted.enabled, False, shown
+        return Subscription(
+            number,
+            wanted.description,
+            normalize_filters(wanted.filters),
+            wanted.callback_url,
+            wanted.enabled,
+            False,
+            shown,
         )
 
-    def _put(self, old: Found | None, new: Found) -> Found:
+    def _put(self, old: Subscription | None, new: Subscription) -> Subscription:
         others = [one for one in self.subscriptions if one is not old]
         assert new.description not in {one.description for one in others}, "description in use"
         if new.enabled and not (old and old.enabled) and self.limits.max_webhooks is not None:
@@ -335,27 +347,34 @@ names, callbacks = (
     st.sampled_from([CALLBACK, "https://x.example.org/1", "https://x.example.org/2"]),
 )
 secrets = st.sampled_from(["s1", "s2"])
-wishes = st.builds(Wanted, names, several, callbacks, secrets, st.booleans())
+wishes = st.builds(SubscriptionSpec, names, several, callbacks, secrets, st.booleans())
 histories = st.lists(
     st.builds(
-        Found, st.integers(1, 50), names, several.map(normalised), callbacks, st.booleans(), st.booleans(), secrets
+        Subscription,
+        st.integers(1, 50),
+        names,
+        several.map(normalize_filters),
+        callbacks,
+        st.booleans(),
+        st.booleans(),
+        secrets,
     ),
     max_size=4,
     unique_by=(lambda one: one.subscription_id, lambda one: one.description),
 )
 
 
-def is_so(wanted: Wanted, found: Found) -> bool:
+def is_so(wanted: SubscriptionSpec, found: Subscription) -> bool:
     return (found.description, found.filters, found.callback_url, found.enabled) == (
         wanted.description,
-        normalised(wanted.filters),
+        normalize_filters(wanted.filters),
         wanted.callback_url,
         wanted.enabled,
     )
 
 
 @given(wishes, histories, st.booleans(), st.booleans())
-def test_one_change_at_most_makes_it_so_and_then_nothing_is_to_do(wish, history, shows_secrets, rotate):
+def test_one_change_is_enough_and_then_nothing_changes(wish, history, shows_secrets, rotate):
     toggl = Toggl(history, shows_secrets=shows_secrets)
     before = {one.subscription_id: one for one in toggl.subscriptions}
     made = toggl.apply(wish, rotate_secret=rotate)
@@ -370,10 +389,10 @@ def test_one_change_at_most_makes_it_so_and_then_nothing_is_to_do(wish, history,
 
 
 @given(wishes, histories, st.integers(1, 3))
-def test_what_is_not_refused_beforehand_is_within_the_limit(wish, history, most):
-    toggl = Toggl(history, limits=Limits(most, None))
+def test_a_change_that_passes_the_check_is_within_the_limit(wish, history, most):
+    toggl = Toggl(history, limits=SubscriptionLimits(most, None))
     plan = toggl.plan(wish)
-    if too_many_enabled(plan, toggl.subscriptions, toggl.limits) is None:
+    if describe_too_many_enabled(plan, toggl.subscriptions, toggl.limits) is None:
         toggl.apply(wish)
     else:
         with pytest.raises(AssertionError, match="limit"):

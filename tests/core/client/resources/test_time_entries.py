@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from airflow_provider_toggl.core.client.resources.time_entries import (
+    CLOCK_SKEW,
     ENTRY_KEYS,
-    MOST_LISTED,
-    SKEW,
-    FoundEntry,
-    WantedEntry,
-    find_that,
-    is_that,
+    MAX_LISTED,
+    ExistingTimeEntry,
+    TimeEntrySpec,
+    find_matches,
+    is_match,
 )
 from airflow_provider_toggl.core.errors import MalformedAnswer
 
 START = datetime(2026, 11, 20, 8, tzinfo=timezone.utc)
-WANTED = WantedEntry(7, START, START + timedelta(hours=1), "design", 5, 6, ("b", "A"), True)
+WANTED = TimeEntrySpec(7, START, START + timedelta(hours=1), "design", 5, 6, ("b", "A"), True)
 ROW = {
     "id": 11,
     "workspace_id": 7,
@@ -31,7 +31,7 @@ ROW = {
     "tags": ["A", "b"],
     "billable": True,
 }
-BARE = WantedEntry(7, START)
+BARE = TimeEntrySpec(7, START)
 
 
 def row(**fields: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def bare_row(**fields: Any) -> dict[str, Any]:
     return {**kept, **fields}
 
 
-def test_an_entry_is_sent_with_what_was_asked_for_and_nothing_else():
+def test_a_payload_has_only_the_given_fields():
     body = WANTED.payload()
     assert body.pop("created_with").startswith("airflow-provider-toggl/")
     assert body == {
@@ -61,10 +61,10 @@ def test_an_entry_is_sent_with_what_was_asked_for_and_nothing_else():
     assert BARE.payload()["duration"] == -1
 
 
-def test_an_entry_as_it_was_asked_for_is_that_one_however_it_is_written():
-    assert is_that(WANTED, FoundEntry.from_http(row()))
-    assert is_that(WANTED, FoundEntry.from_http(row(start="2026-11-20T09:00:00.250+01:00", tags=["a", "B"])))
-    assert is_that(BARE, FoundEntry.from_http(bare_row(description=None, tags=None)))
+def test_equivalent_entries_match():
+    assert is_match(WANTED, ExistingTimeEntry.from_http(row()))
+    assert is_match(WANTED, ExistingTimeEntry.from_http(row(start="2026-11-20T09:00:00.250+01:00", tags=["a", "B"])))
+    assert is_match(BARE, ExistingTimeEntry.from_http(bare_row(description=None, tags=None)))
 
 
 @pytest.mark.parametrize(
@@ -82,58 +82,58 @@ def test_an_entry_as_it_was_asked_for_is_that_one_however_it_is_written():
     ],
     ids=str,
 )
-def test_an_entry_that_differs_in_one_thing_is_another(fields: dict[str, Any]):
-    assert not is_that(WANTED, FoundEntry.from_http(row(**fields)))
+def test_an_entry_with_one_different_field_does_not_match(fields: dict[str, Any]):
+    assert not is_match(WANTED, ExistingTimeEntry.from_http(row(**fields)))
 
 
 @pytest.mark.parametrize("billable", [False, None])
-def test_billable_does_not_tell_entries_apart_for_a_plan_or_a_project_may_rule_it(billable: bool | None):
-    assert is_that(WANTED, FoundEntry.from_http(row(billable=billable)))
+def test_billable_is_not_compared(billable: bool | None):
+    assert is_match(WANTED, ExistingTimeEntry.from_http(row(billable=billable)))
 
 
-def test_one_that_was_started_is_that_one_also_when_it_was_stopped_since():
-    assert is_that(BARE, FoundEntry.from_http(bare_row(stop="2026-11-20T08:00:09Z", duration=9)))
+def test_a_started_entry_matches_after_it_was_stopped():
+    assert is_match(BARE, ExistingTimeEntry.from_http(bare_row(stop="2026-11-20T08:00:09Z", duration=9)))
 
 
-def test_a_task_brings_its_project():
+def test_an_entry_with_a_task_may_have_the_task_s_project():
     wanted = replace(WANTED, project_id=None)
-    assert is_that(wanted, FoundEntry.from_http(row()))
-    assert not is_that(replace(wanted, task_id=None), FoundEntry.from_http(row(task_id=None)))
+    assert is_match(wanted, ExistingTimeEntry.from_http(row()))
+    assert not is_match(replace(wanted, task_id=None), ExistingTimeEntry.from_http(row(task_id=None)))
 
 
 @pytest.mark.parametrize(("minutes", "fits"), [(-33, False), (-31, True), (-10, True), (1, True), (3, False)])
-def test_a_start_that_nobody_remembers_is_any_since_the_earliest_of_clocks_that_differ(minutes: int, fits: bool):
+def test_an_unknown_start_matches_a_range_of_starts(minutes: int, fits: bool):
     wanted = replace(BARE, earliest=START - timedelta(minutes=30))
     start = (START + timedelta(minutes=minutes)).isoformat()
-    assert timedelta(minutes=2) == SKEW
-    assert is_that(wanted, FoundEntry.from_http(bare_row(start=start))) is fits
+    assert timedelta(minutes=2) == CLOCK_SKEW
+    assert is_match(wanted, ExistingTimeEntry.from_http(bare_row(start=start))) is fits
 
 
-def test_of_several_the_one_that_runs_is_taken_then_the_oldest():
+def test_of_several_matches_running_and_old_ones_come_first():
     stopped = {"stop": "2026-11-20T08:00:09Z", "duration": 9}
     rows = [bare_row(id=3, **stopped), bare_row(id=2, **stopped), bare_row(id=9), bare_row(id=1, description="other")]
-    assert [one.entry_id for one in find_that(BARE, rows)] == [9, 2, 3]
+    assert [one.entry_id for one in find_matches(BARE, rows)] == [9, 2, 3]
 
 
-def test_a_deleted_one_is_not_there():
-    assert find_that(BARE, [bare_row(server_deleted_at="2026-11-20T08:10:00Z")]) == []
+def test_a_deleted_entry_does_not_match():
+    assert find_matches(BARE, [bare_row(server_deleted_at="2026-11-20T08:10:00Z")]) == []
 
 
-def test_a_list_that_may_lack_it_is_not_believed():
-    others = [bare_row(description=str(number)) for number in range(MOST_LISTED)]
-    with pytest.raises(MalformedAnswer, match="lists no more"):
-        find_that(BARE, others)
-    assert len(find_that(BARE, [*others[1:], bare_row()])) == 1
+def test_a_full_list_without_a_match_is_malformed():
+    others = [bare_row(description=str(number)) for number in range(MAX_LISTED)]
+    with pytest.raises(MalformedAnswer, match="its maximum"):
+        find_matches(BARE, others)
+    assert len(find_matches(BARE, [*others[1:], bare_row()])) == 1
 
 
 @pytest.mark.parametrize("bad", [None, [], {}, {"id": True}, row(id="11"), row(start="yesterday"), row(start=None)])
-def test_what_is_no_entry_is_said_to_be_none(bad: Any):
+def test_an_invalid_entry_is_malformed(bad: Any):
     with pytest.raises(MalformedAnswer):
-        FoundEntry.from_http(bad)
+        ExistingTimeEntry.from_http(bad)
 
 
-def test_a_result_is_small_and_plain_and_always_has_the_same_keys():
-    assert FoundEntry.from_http(row()).as_dict() == {
+def test_a_result_has_always_the_same_keys():
+    assert ExistingTimeEntry.from_http(row()).as_dict() == {
         "id": 11,
         "workspace_id": 7,
         "project_id": 5,
@@ -144,5 +144,5 @@ def test_a_result_is_small_and_plain_and_always_has_the_same_keys():
         "billable": True,
         "running": False,
     }
-    assert tuple(FoundEntry.from_http(bare_row()).as_dict()) == ENTRY_KEYS
-    assert FoundEntry.from_http(bare_row()).is_running
+    assert tuple(ExistingTimeEntry.from_http(bare_row()).as_dict()) == ENTRY_KEYS
+    assert ExistingTimeEntry.from_http(bare_row()).is_running

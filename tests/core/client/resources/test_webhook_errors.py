@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_toggl.core.client.resources.webhook_errors import (
-    explained,
-    explained_denial,
+    explain_denial,
+    explain_refusal,
     is_already_validated,
     is_description_in_use,
-    is_no_subscription,
+    is_subscription_missing,
 )
 from airflow_provider_toggl.core.errors import AccessDenied, PayloadRefused
 
@@ -25,7 +25,7 @@ def refused(text: str) -> PayloadRefused:
         (f"URL endpoint {CALLBACK} responded with status 403 instead of 200", "firewall"),
         (f"URL endpoint {CALLBACK} responded with status 404 instead of 2xx", "receiver_connections"),
         (f"URL endpoint {CALLBACK} responded with status HTTP status code 503 instead of 2xx", "event store"),
-        (f"URL endpoint {CALLBACK} responded with status 302 instead of 2xx", "log of what answers"),
+        (f"URL endpoint {CALLBACK} responded with status 302 instead of 2xx", "log of the server"),
         (f"URL endpoint {CALLBACK} request failed with error: dial tcp: no such host", "could not reach it"),
         ("User 5 already reached the limit of 1 enabled subscriptions for workspace 7", "Disable or delete"),
         ("Subscription description must not be empty", "Give the subscription a description"),
@@ -33,7 +33,7 @@ def refused(text: str) -> PayloadRefused:
         ("The list of event filters must not be empty", "at least one"),
         (
             "The limit of 3 event filters for your subscription has been exceeded as you're trying to set 5 filters",
-            "Drop filters",
+            "Remove filters",
         ),
         ("The following event filter appears more than once for your subscription: {tag created}", "once"),
         ("The entity field for each subscription event filter must be non-empty", "does not know"),
@@ -41,35 +41,35 @@ def refused(text: str) -> PayloadRefused:
         ("Invalid value 'done' for event filter action", "does not know"),
     ],
 )
-def test_each_refusal_says_what_to_do_in_whatever_case_it_comes(text: str, word: str) -> None:
+def test_each_known_refusal_says_what_to_do(text: str, word: str) -> None:
     for said in (text, text.lower(), text.upper()):
-        error = explained(refused(said))
+        error = explain_refusal(refused(said))
         assert word in str(error)
         assert said in str(error)
         assert (error.status, error.text) == (400, said)
 
 
-def test_a_refusal_that_is_not_known_stays_as_it_is() -> None:
+def test_an_unknown_refusal_is_not_changed() -> None:
     error = refused("Something new")
-    assert explained(error) is error
+    assert explain_refusal(error) is error
 
 
-def test_the_query_of_a_callback_is_in_no_message() -> None:
-    error = explained(refused(f"URL endpoint {CALLBACK}?key=k-81f0 responded with status 500 instead of 200"))
+def test_an_error_contains_no_query_of_a_callback() -> None:
+    error = explain_refusal(refused(f"URL endpoint {CALLBACK}?key=k-81f0 responded with status 500 instead of 200"))
     assert "k-81f0" not in f"{error} {error.text}"
     assert CALLBACK in str(error)
 
 
-def test_a_denial_says_that_the_token_may_be_wrong_too() -> None:
-    error = explained_denial(AccessDenied("…", status=403, text="User not found/accessible for workspace"))
+def test_a_denial_names_a_wrong_token_as_a_possible_cause() -> None:
+    error = explain_denial(AccessDenied("…", status=403, text="User not found/accessible for workspace"))
     assert "API token" in str(error)
     assert "User not found/accessible for workspace" in str(error)
 
 
-def test_some_refusals_are_told_apart() -> None:
+def test_some_refusals_are_recognized() -> None:
     assert is_description_in_use(refused("subscription description 'a' is already in use for workspace 7"))
     assert not is_description_in_use(refused("Subscription description must not be empty"))
     assert is_already_validated(refused("Subscription 3 has already been validated"))
-    assert is_no_subscription("subscription 3 for workspace 7 was not found")
-    assert is_no_subscription("subscription 3 for workspace 7 and validation code 'x' was not found")
-    assert not is_no_subscription("404 page not found")
+    assert is_subscription_missing("subscription 3 for workspace 7 was not found")
+    assert is_subscription_missing("subscription 3 for workspace 7 and validation code 'x' was not found")
+    assert not is_subscription_missing("404 page not found")

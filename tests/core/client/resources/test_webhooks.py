@@ -9,14 +9,20 @@ from support.fakes import FakeClock, FakeTransport, answer, quota_headers, repli
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
-from airflow_provider_toggl.core.client.resources.subscriptions import Filter, Limits, Wanted
-from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.resources.subscriptions import (
+    SubscriptionFilter,
+    SubscriptionLimits,
+    SubscriptionSpec,
+)
+from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
-WANTED = Wanted("airflow", (Filter("time_entry", "*"),), "https://example.org/toggl/webhooks/t", "whsec-90ab")
+WANTED = SubscriptionSpec(
+    "airflow", (SubscriptionFilter("time_entry", "*"),), "https://example.org/toggl/webhooks/t", "whsec-90ab"
+)
 ROW = {
     "subscription_id": 3,
     "workspace_id": 7,
@@ -30,24 +36,24 @@ LIST = "/webhooks/api/v1/subscriptions/7"
 CUT = errors.ConnectionTrouble("the connection was cut")
 
 
-def build(reply: Callable[[Call], Answer]) -> tuple[Webhooks, FakeTransport]:
+def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[WebhooksClient, FakeTransport]:
     transport = FakeTransport(reply)
     session = TogglSession(
         transport,
-        HostBook(None, "t"),
+        RateLimitState(None, "t"),
         pace=Pace(200.0),
         reserve=0,
         clock=FakeClock(),
         jitter=random.Random(5),
     )
-    return Webhooks(session, 7), transport
+    return WebhooksClient(session, 7), transport
 
 
 def asked(transport: FakeTransport) -> list[str]:
     return [f"{call.method} {call.path.removeprefix('/webhooks/api/v1')}" for call in transport.calls]
 
 
-def test_every_call_goes_to_its_address():
+def test_every_method_calls_its_endpoint():
     webhooks, transport = build(lambda call: answer(200, [ROW] if call.method == "GET" else ROW, call=call))
     webhooks.subscriptions()
     webhooks.create(WANTED)
@@ -77,13 +83,13 @@ def test_every_call_goes_to_its_address():
     assert transport.calls[3].payload == {"enabled": True}
 
 
-def test_deleted_ones_are_not_listed():
+def test_deleted_subscriptions_are_not_listed():
     webhooks, _ = build(replies(answer(200, [{**ROW, "deleted_at": "2026-01-01T00:00:00Z"}, ROW])))
     assert [one.subscription_id for one in webhooks.subscriptions()] == [3]
 
 
 @pytest.mark.parametrize("body", [{}, None, "[]", [{"id": 3}], b"<html>"], ids=str)
-def test_a_list_that_is_none_is_malformed(body: Any):
+def test_a_response_that_is_not_a_list_is_malformed(body: Any):
     webhooks, _ = build(replies(answer(200, body)))
     with pytest.raises(errors.MalformedAnswer, match="proxy"):
         webhooks.subscriptions()
@@ -95,39 +101,39 @@ def test_a_list_that_is_none_is_malformed(body: Any):
 @pytest.mark.parametrize(
     "first", [CUT, answer(500, "oops"), answer(200, b'{"subscription_id": 3'), answer(200, None)], ids=str
 )
-def test_one_whose_answer_was_lost_is_looked_for_and_not_made_twice(first: Answer | Exception):
+def test_after_a_lost_response_the_subscription_is_found_and_not_created_twice(first: TogglResponse | Exception):
     webhooks, transport = build(replies(first, answer(200, [ROW])))
     assert webhooks.create(WANTED).subscription_id == 3
     assert asked(transport) == ["POST /subscriptions/7", "GET /subscriptions/7"]
 
 
-def test_one_that_was_not_made_is_made_after_the_list_said_so():
+def test_a_subscription_that_the_list_does_not_have_is_created_again():
     webhooks, transport = build(replies(CUT, answer(200, []), answer(200, ROW)))
     assert webhooks.create(WANTED).subscription_id == 3
     assert asked(transport) == ["POST /subscriptions/7", "GET /subscriptions/7", "POST /subscriptions/7"]
 
 
-def test_one_that_a_slow_first_request_made_meanwhile_is_taken():
+def test_a_subscription_that_a_slow_request_created_is_used():
     in_use = answer(400, "Subscription description 'airflow' is already in use for workspace 7")
     webhooks, _ = build(replies(CUT, answer(200, []), in_use, answer(200, [ROW])))
     assert webhooks.create(WANTED).subscription_id == 3
 
 
-def test_a_description_that_another_one_has_is_refused():
+def test_a_description_in_use_is_refused():
     in_use = answer(400, "Subscription description 'airflow' is already in use for workspace 7")
     webhooks, _ = build(replies(in_use, answer(200, [{**ROW, "url_callback": "https://example.org/other"}])))
     with pytest.raises(errors.PayloadRefused, match="choose another description"):
         webhooks.create(WANTED)
 
 
-def test_it_is_not_tried_for_ever():
+def test_the_number_of_tries_to_create_is_limited():
     webhooks, transport = build(lambda call: answer(200, [], call=call) if call.method == "GET" else _cut())
     with pytest.raises(errors.ConnectionTrouble):
         webhooks.create(WANTED)
     assert len(asked(transport)) == 3
 
 
-def _cut() -> Answer:
+def _cut() -> TogglResponse:
     raise CUT
 
 
@@ -150,7 +156,7 @@ def test_a_denial_is_explained():
         webhooks.subscriptions()
 
 
-def test_deleting_what_is_gone_is_told_and_no_error():
+def test_deleting_a_missing_subscription_returns_false():
     webhooks, _ = build(replies(answer(404, "subscription 3 for workspace 7 was not found")))
     assert webhooks.delete(3) is False
 
@@ -172,21 +178,21 @@ GONE = {**ROW, "deleted_at": "2026-11-28T06:00:00Z"}
     ],
     ids=["shown", "a word", "nothing", "no JSON", "not shown", "at the second try", "late", "no quota to look"],
 )
-def test_a_deletion_that_the_answer_does_not_show_is_looked_after(script: list[Answer], requests: int):
+def test_a_deletion_that_the_response_does_not_show_is_checked(script: list[TogglResponse], requests: int):
     webhooks, transport = build(replies(*script))
     assert webhooks.delete(3) is True
     assert len(transport.calls) == requests
 
 
-def test_a_subscription_that_is_never_deleted_is_told():
+def test_a_subscription_that_stays_after_two_deletions_fails():
     webhooks, transport = build(lambda call: answer(200, [ROW] if call.method == "GET" else "OK", call=call))
-    with pytest.raises(errors.NotApplied, match="subscription 3 was deleted, and still lists it"):
+    with pytest.raises(errors.NotApplied, match="subscription 3 but still lists it"):
         webhooks.delete(3)
     assert len(transport.calls) == 4
 
 
 @pytest.mark.parametrize("row", [{**ROW, "enabled": False}, ROW])
-def test_a_change_whose_answer_is_a_word_is_looked_after_in_the_list(row: dict[str, Any]):
+def test_after_a_change_whose_response_is_a_word_the_list_is_read(row: dict[str, Any]):
     webhooks, transport = build(replies(answer(200, "OK"), answer(200, [row])))
     if row["enabled"]:
         with pytest.raises(errors.NotApplied, match=r"subscription 3: .* enabled \(True, not False\)"):
@@ -206,7 +212,7 @@ def test_a_change_whose_answer_is_a_word_is_looked_after_in_the_list(row: dict[s
         ("event_filters", []),
     ],
 )
-def test_a_subscription_that_is_made_or_replaced_by_something_else_is_told(field: str, value: Any):
+def test_a_response_with_a_different_field_fails(field: str, value: Any):
     for write in (lambda webhooks: webhooks.create(WANTED), lambda webhooks: webhooks.replace(3, WANTED)):
         webhooks, transport = build(replies(answer(200, {**ROW, field: value})))
         with pytest.raises(errors.NotApplied, match=field) as told:
@@ -226,7 +232,7 @@ def test_a_subscription_that_is_made_or_replaced_by_something_else_is_told(field
     ],
     ids=["address", "filters", "blanks", "masked secret", "fields that are not told"],
 )
-def test_what_means_the_same_is_the_same(row: dict[str, Any]):
+def test_equivalent_fields_are_no_difference(row: dict[str, Any]):
     webhooks, _ = build(replies(answer(200, row)))
     assert webhooks.create(WANTED).subscription_id == 3
 
@@ -242,7 +248,7 @@ def test_what_means_the_same_is_the_same(row: dict[str, Any]):
     ],
     ids=["json", "text", "already", "wrong code", "no such address"],
 )
-def test_a_code_validates_or_not(reply: Answer, valid: bool):
+def test_a_code_is_accepted_or_not(reply: TogglResponse, valid: bool):
     webhooks, _ = build(replies(reply))
     assert webhooks.validate(3, "x") is valid
 
@@ -250,20 +256,20 @@ def test_a_code_validates_or_not(reply: Answer, valid: bool):
 @pytest.mark.parametrize(
     ("body", "limits"),
     [
-        ({"max_webhooks": 2, "max_events_per_webhook": 6}, Limits(2, 6)),
-        ({"max_webhooks": -1, "max_events_per_webhook": 0}, Limits()),
-        ({"max_webhooks": "many"}, Limits()),
-        ({}, Limits()),
-        (None, Limits()),
+        ({"max_webhooks": 2, "max_events_per_webhook": 6}, SubscriptionLimits(2, 6)),
+        ({"max_webhooks": -1, "max_events_per_webhook": 0}, SubscriptionLimits()),
+        ({"max_webhooks": "many"}, SubscriptionLimits()),
+        ({}, SubscriptionLimits()),
+        (None, SubscriptionLimits()),
     ],
     ids=str,
 )
-def test_limits_are_those_that_are_told(body: Any, limits: Limits):
+def test_limits_are_read(body: Any, limits: SubscriptionLimits):
     webhooks, _ = build(replies(answer(200, body)))
     assert webhooks.limits() == limits
 
 
-def test_event_filters_are_words_by_word():
+def test_event_filters_are_read():
     webhooks, _ = build(replies(answer(200, {"tag": ["created", "deleted"], "client": None})))
     assert webhooks.event_filters() == {"tag": ("created", "deleted"), "client": ()}
 
@@ -272,12 +278,12 @@ def test_event_filters_are_words_by_word():
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
-def test_a_log_that_is_not_served_is_none(status: int):
+def test_without_a_log_there_is_no_page(status: int):
     webhooks, _ = build(replies(answer(status, b"404 page not found")))
     assert webhooks.find_log_page(3, 0) is None
 
 
-def test_the_log_of_no_subscription_is_an_error():
+def test_the_log_of_a_missing_subscription_is_an_error():
     webhooks, _ = build(replies(answer(404, "subscription 3 for workspace 7 was not found")))
     with pytest.raises(errors.NotFound):
         webhooks.find_log_page(3, 0)
@@ -294,7 +300,7 @@ def test_a_page_of_the_log_is_read():
 # -- pace and quota ----------------------------------------------------------------------------------------------------
 
 
-def test_the_quota_is_charged_where_toggl_tells_it():
+def test_quota_headers_of_webhook_responses_are_used():
     webhooks, transport = build(lambda call: answer(200, [], call=call, headers=quota_headers(0, 100)))
     webhooks.subscriptions()
     with pytest.raises(errors.QuotaExhausted):

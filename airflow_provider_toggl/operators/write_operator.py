@@ -1,4 +1,4 @@
-"""Tasks that change something in Toggl, and what they know of their own earlier tries."""
+"""Base of the operators that write to Toggl: a write takes effect once, however often its task is tried."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.operators.notes import Notes, open_notes
+from airflow_provider_toggl.operators.attempt_state import AttemptState, open_attempt_state
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
 from airflow_provider_toggl.task_context import find_run, find_task, run_started
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 COLOR = "#e4cde9"
 
 
-class TogglWrite(QuotaDeferral):
-    """Changes something in Toggl, once, however often the task is tried.
+class TogglWriteBase(QuotaDeferral):
+    """Writes to Toggl once, however often the task is tried.
 
     :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; the connection's by default. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of waiting for the quota.
+    :param workspace_id: the workspace; by default the connection's. (templated)
+    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
     template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
     ui_color = COLOR
 
-    #: Where the task at hand notes what its next try must know.
-    notes: Notes
+    #: What the next try must know.
+    attempt_state: AttemptState
     #: Whether an earlier try may have sent the request.
     is_retry: bool
-    #: When the DAG run started, or after its end was cleared and started anew.
+    #: When the DAG run started; the new start if the run had ended and was cleared.
     started: datetime
-    #: No try sent anything before that.
+    #: No try sent anything before this time.
     sent_after: datetime
-    #: As many retries as Airflow would make by itself; other ones once somebody has cleared the task.
+    #: The number of tries that Airflow allows. It grows when somebody clears the task.
     max_tries: int | None
-    _heeds_notes = False
+    _reads_attempt_state = False
 
     def __init__(
         self,
@@ -53,43 +53,44 @@ class TogglWrite(QuotaDeferral):
         self.workspace_id = workspace_id
 
     def execute(self, context: Context) -> Any:
-        """Do it, or defer until the quota allows it."""
+        """Do the work, or defer until the quota allows it."""
         self._begin(context)
-        # What the first try of a run finds is of a run of the same name that was deleted.
-        self._heeds_notes = self.is_retry
+        # State that the first try of a run finds belongs to a deleted run of the same name.
+        self._reads_attempt_state = self.is_retry
         return super().execute(context)
 
     def resume(self, context: Context, event: Any = None, **kept: Any) -> Any:
-        """Go on after the wait."""
+        """Continue after the wait."""
         self._begin(context)
-        self._heeds_notes = True
+        self._reads_attempt_state = True
         return super().resume(context, event, **kept)
 
     def open_workspace(self) -> tuple[TogglSession, int]:
-        """Return the session of the connection and the workspace to work on."""
+        """Return the session of the connection and the ID of the workspace."""
         hook = TogglHook(self.toggl_conn_id)
         return hook.get_conn(), hook.get_workspace_id(self.workspace_id)
 
-    def recall(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Return what an earlier try, or this one before it waited, noted of a request in doubt; nothing where none is.
+    def find_sent(self, progress: dict[str, Any]) -> dict[str, Any]:
+        """Return what an earlier try, or this one before it deferred, recorded about a request with an unknown outcome.
 
-        A note of the file kind may be on another host; what a task leaves for itself when it defers is not.
+        The attempt state may be on another host. What a task keeps when it defers is not.
         """
-        return (self.notes.read() if self._heeds_notes else {}) or progress.get("note") or {}
+        return (self.attempt_state.read() if self._reads_attempt_state else {}) or progress.get("sent") or {}
 
-    def keep(self, progress: dict[str, Any], note: dict[str, Any] | None) -> None:
-        """Note of a request that it is in doubt from now on; None: that it is in doubt no more."""
-        progress["note"] = note
-        if note is None:
-            self.notes.drop()
+    def record_sent(self, progress: dict[str, Any], sent: dict[str, Any] | None) -> None:
+        """Record a request whose outcome is unknown from now on; None when it is known."""
+        progress["sent"] = sent
+        if sent is None:
+            self.attempt_state.clear()
         else:
-            self.notes.write(note)
+            self.attempt_state.write(sent)
 
     def _begin(self, context: Context) -> None:
-        self.notes = open_notes(context)
+        self.attempt_state = open_attempt_state(context)
         task, run = find_task(context), find_run(context)
         self.max_tries = None if task is None else task.max_tries
         self.is_retry = task is not None and task.try_number > 1
         self.started = run_started(context)
+        # A cleared run may have sent the request before its new start.
         due = run.run_after if run.clear_number else None
         self.sent_after = self.started if due is None else min(self.started, due)

@@ -12,26 +12,26 @@ from support.fakes import START, FakeClock, FakeTransport, answer
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import HostBook
-from airflow_provider_toggl.core.client.resources.time_entries import WantedEntry
-from airflow_provider_toggl.core.client.resources.time_tracking import Tracking
-from airflow_provider_toggl.core.client.responses import Answer
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
+from airflow_provider_toggl.core.client.resources.time_entries import TimeEntrySpec
+from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
+from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
-from airflow_provider_toggl.core.client.transport import Call
+from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
-from airflow_provider_toggl.core.instants import instant_text
+from airflow_provider_toggl.core.instants import format_instant
 
 NOW = utc(START)
 ENTRIES = "/api/v9/workspaces/7/time_entries"
 CUT = errors.ConnectionTrouble("cut.")
 
 
-def build(reply: Callable[[Call], Answer]) -> tuple[Tracking, FakeTransport]:
+def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[TimeEntriesClient, FakeTransport]:
     transport, clock = FakeTransport(reply), FakeClock()
     session = TogglSession(
-        transport, HostBook(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
+        transport, RateLimitState(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
     )
-    return Tracking(session, 7, clock=clock), transport
+    return TimeEntriesClient(session, 7, clock=clock), transport
 
 
 class Entries:
@@ -47,7 +47,7 @@ class Entries:
         self.rows[number] = {"id": number, "stop": None, **body}
         return self.rows[number]
 
-    def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: OutgoingRequest) -> TogglResponse:
         if call.method == "GET":
             return answer(200, list(self.rows.values()), call=call)
         if call.method == "DELETE":
@@ -69,26 +69,28 @@ class Noted:
     """What a try leaves for the next one."""
 
     doubt = False
-    made: int | None = None
+    created_id: int | None = None
 
-    def __call__(self, doubt: bool, made: int | None) -> None:
-        self.doubt, self.made = doubt, made
+    def __call__(self, doubt: bool, created_id: int | None) -> None:
+        self.doubt, self.created_id = doubt, created_id
 
 
 def create(
-    tracking: Tracking, wanted: WantedEntry, *, in_doubt: bool = False, noted: Noted | None = None
+    tracking: TimeEntriesClient, wanted: TimeEntrySpec, *, in_doubt: bool = False, noted: Noted | None = None
 ) -> tuple[int, bool]:
     noted = noted or Noted()
-    done = tracking.create(wanted, in_doubt=in_doubt, sent_after=NOW - timedelta(hours=2), made=noted.made, note=noted)
-    return done.thing.entry_id, done.made
+    done = tracking.create(
+        wanted, in_doubt=in_doubt, sent_after=NOW - timedelta(hours=2), created_id=noted.created_id, record_doubt=noted
+    )
+    return done.value.entry_id, done.created
 
 
 def asked(transport: FakeTransport) -> list[str]:
     return [f"{call.method} {call.path.removeprefix('/api/v9')}" for call in transport.calls]
 
 
-ENDED = WantedEntry(7, NOW - timedelta(hours=1), NOW, "design")
-RUNNING = WantedEntry(7, NOW, None, "design")
+ENDED = TimeEntrySpec(7, NOW - timedelta(hours=1), NOW, "design")
+RUNNING = TimeEntrySpec(7, NOW, None, "design")
 
 
 def test_creating_costs_one_request():
@@ -98,10 +100,10 @@ def test_creating_costs_one_request():
     assert transport.calls[0].payload == ENDED.payload()
 
 
-def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again_by_the_next_tries():
+def test_an_entry_that_differs_from_its_spec_fails_and_is_not_created_again():
     rows: dict[int, dict[str, Any]] = {}
 
-    def toggl(call: Call) -> Answer:
+    def toggl(call: OutgoingRequest) -> TogglResponse:
         if call.method == "POST":
             rows[11] = {"id": 11, **call.payload, "description": "another"}
             return answer(200, rows[11], call=call)
@@ -113,10 +115,10 @@ def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again
     noted = Noted()
     for _ in range(3):
         tracking, transport = build(toggl)
-        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* another description") as told:
+        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* differs in description") as told:
             create(tracking, ENDED, in_doubt=noted.doubt, noted=noted)
         assert told.value.entity_id == 11
-        assert (noted.doubt, noted.made) == (True, 11)
+        assert (noted.doubt, noted.created_id) == (True, 11)
     assert asked(transport) == ["GET /me/time_entries", "GET /me/time_entries/11"]
     rows[11]["description"] = ENDED.description
     assert create(build(toggl)[0], ENDED, in_doubt=True, noted=noted) == (11, True)
@@ -124,18 +126,18 @@ def test_an_entry_that_was_made_otherwise_than_wanted_is_told_and_not_made_again
 
 
 @pytest.mark.parametrize("body", [b"", "OK", b"<html>"])
-def test_a_change_whose_answer_is_no_entry_is_looked_after(body: Any):
+def test_after_a_change_whose_response_has_no_entry_the_entry_is_requested(body: Any):
     row = {"id": 11, **RUNNING.payload()}
     tracking, transport = build(lambda call: answer(200, row if call.method == "GET" else body, call=call))
-    with pytest.raises(errors.NotApplied, match="time entry 11 was stopped, and it runs"):
+    with pytest.raises(errors.NotApplied, match="time entry 11, but it still runs"):
         tracking.stop(11)
-    with pytest.raises(errors.NotApplied, match=r"Updating time entry 11: .* another description"):
+    with pytest.raises(errors.NotApplied, match=r"Updating time entry 11: .* differs in description"):
         tracking.update(11, {"description": "new"})
     assert tracking.update(11, {"description": "design"}).entry_id == 11
     assert len(transport.calls) == 6
 
 
-def test_an_entry_that_toggl_says_is_stopped_already_and_runs_is_told():
+def test_an_entry_that_still_runs_after_a_409_fails():
     row = {"id": 11, **RUNNING.payload()}
     tracking, _ = build(
         lambda call: answer(*((200, row) if call.method == "GET" else (409, "already stopped")), call=call)
@@ -144,20 +146,20 @@ def test_an_entry_that_toggl_says_is_stopped_already_and_runs_is_told():
         tracking.stop(11)
 
 
-def test_a_lost_answer_is_looked_up_around_the_very_second():
+def test_the_lookup_covers_the_second_of_the_start():
     tracking, transport = build(Entries("cut after"))
     assert create(tracking, ENDED) == (11, False)
     assert asked(transport) == ["POST /workspaces/7/time_entries", "GET /me/time_entries"]
     first = NOW - timedelta(hours=1)
     assert transport.calls[1].params == {
-        "start_date": instant_text(first - timedelta(seconds=1)),
-        "end_date": instant_text(first + timedelta(seconds=1)),
+        "start_date": format_instant(first - timedelta(seconds=1)),
+        "end_date": format_instant(first + timedelta(seconds=1)),
     }
 
 
-def test_an_entry_of_long_ago_is_looked_up_by_what_changed_since_the_run_started():
+def test_an_old_entry_is_looked_up_among_the_changes_since_the_run_started():
     tracking, transport = build(Entries("cut after"))
-    old = WantedEntry(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
+    old = TimeEntrySpec(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
     assert create(tracking, old) == (11, False)
     assert transport.calls[1].params == {"since": int((NOW - timedelta(hours=2, minutes=2)).timestamp())}
 
@@ -169,26 +171,26 @@ def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
     assert list(toggl.rows) == [11]
 
 
-def test_an_entry_that_was_taken_back_and_is_still_there_is_told():
+def test_a_duplicate_that_is_not_deleted_fails():
     entries = Entries("late")
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         if call.method == "DELETE":
             return answer(200, "OK", call=call)
         number = call.path.rsplit("/", 1)[1]
         return answer(200, entries.rows[int(number)], call=call) if number.isdigit() else entries(call)
 
     tracking, transport = build(reply)
-    with pytest.raises(errors.NotApplied, match="was deleted, and it is still there") as told:
-        tracking.create(WantedEntry(7, NOW, NOW), in_doubt=False, sent_after=NOW)
+    with pytest.raises(errors.NotApplied, match="but it still exists") as told:
+        tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW)
     assert told.value.entity_id in entries.rows
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
 
 
-def test_an_answer_with_another_entry_is_looked_after():
-    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": 60, "stop": instant_text(NOW)}
+def test_after_a_response_with_another_entry_the_right_one_is_requested():
+    row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "duration": 60, "stop": format_instant(NOW)}
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         return answer(200, row if call.method == "GET" else {**row, "id": 6}, call=call)
 
     tracking, _ = build(reply)
@@ -197,10 +199,10 @@ def test_an_answer_with_another_entry_is_looked_after():
 
 
 @pytest.mark.parametrize("refused", ["the look", "the deletion"])
-def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_after_the_wait(refused: str):
+def test_a_quota_that_ends_during_the_lookup_leaves_one_entry_after_the_wait(refused: str):
     toggl, noted = Entries("late"), Noted()
 
-    def without_quota(call: Call) -> Answer:
+    def without_quota(call: OutgoingRequest) -> TogglResponse:
         looks = sum(1 for one in transport.calls if one.method == "GET")
         if call.method == "DELETE" or (refused == "the look" and looks > 2):
             return answer(402, "hourly limit", call=call)
@@ -209,20 +211,20 @@ def test_a_quota_that_ends_while_the_late_one_is_looked_for_leaves_one_entry_aft
     tracking, transport = build(without_quota)
     with pytest.raises(errors.QuotaExhausted):
         create(tracking, ENDED, noted=noted)
-    assert (noted.doubt, noted.made, list(toggl.rows)) == (True, 12, [11, 12])
+    assert (noted.doubt, noted.created_id, list(toggl.rows)) == (True, 12, [11, 12])
     tracking, _ = build(toggl)
     assert create(tracking, ENDED, in_doubt=True, noted=noted) == (11, False)
     assert list(toggl.rows) == [11]
     assert not noted.doubt
 
 
-def test_a_timer_that_was_started_late_and_stopped_by_ours_is_told_and_not_deleted(caplog: pytest.LogCaptureFixture):
+def test_a_stopped_duplicate_of_a_running_entry_is_logged_and_not_deleted(caplog: pytest.LogCaptureFixture):
     toggl = Entries("late")
 
-    def stop_the_late_one(call: Call) -> Answer:
+    def stop_the_late_one(call: OutgoingRequest) -> TogglResponse:
         result = toggl(call)
         if call.method == "POST":
-            toggl.rows[11] |= {"stop": instant_text(NOW), "duration": 0}
+            toggl.rows[11] |= {"stop": format_instant(NOW), "duration": 0}
         return result
 
     tracking, _ = build(stop_the_late_one)
@@ -231,7 +233,7 @@ def test_a_timer_that_was_started_late_and_stopped_by_ours_is_told_and_not_delet
     assert "11 is the same but stopped" in caplog.text
 
 
-def test_twins_of_before_are_told_and_one_is_taken(caplog: pytest.LogCaptureFixture):
+def test_existing_duplicates_are_logged_and_the_oldest_is_used(caplog: pytest.LogCaptureFixture):
     toggl = Entries()
     toggl.add(RUNNING.payload(), 21)
     toggl.add(RUNNING.payload(), 20)
@@ -241,7 +243,7 @@ def test_twins_of_before_are_told_and_one_is_taken(caplog: pytest.LogCaptureFixt
     assert "20, 21" in caplog.text
 
 
-def test_a_list_that_is_none_is_no_proof():
+def test_a_response_that_is_not_a_list_leaves_the_outcome_unknown():
     tracking, transport = build(lambda call: answer(200, {"data": []}, call=call))
     with pytest.raises(errors.OutcomeUnknown):
         create(tracking, ENDED, in_doubt=True)
@@ -264,7 +266,7 @@ class Fate:
         self._posts, self._looks = posts, looks
         self._late: list[Any] = []
 
-    def __call__(self, call: Call) -> Answer:
+    def __call__(self, call: OutgoingRequest) -> TogglResponse:
         if call.method == "GET":
             return self._look(call)
         if call.method == "DELETE":
@@ -288,7 +290,7 @@ class Fate:
     def _make(self, body: Any) -> None:
         self.rows.append({"id": len(self.rows) + random.getrandbits(40), "stop": None, **body})
 
-    def _look(self, call: Call) -> Answer:
+    def _look(self, call: OutgoingRequest) -> TogglResponse:
         fate = self._looks.pop(0) if self._looks else "answered"
         seen = list(self.rows)
         for body in self._late:
@@ -302,14 +304,14 @@ class Fate:
 
 # No test here fails on a clock.
 @given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LOOKS), max_size=12))
-def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(posts: list[str], looks: list[str]):
+def test_the_entry_exists_once_whatever_happens_to_requests_lookups_and_tries(posts: list[str], looks: list[str]):
     toggl, noted = Fate(list(posts), list(looks)), Noted()
     for number in range(len(posts) + len(looks) + 1):
         tracking, _ = build(toggl)
         try:
             entry_id, _ = create(tracking, ENDED, in_doubt=number > 0, noted=noted)
         except (errors.ApiError, Killed):
-            assert len(toggl.rows) <= (1 if noted.made is None else 2)
+            assert len(toggl.rows) <= (1 if noted.created_id is None else 2)
         else:
             assert [row["id"] for row in toggl.rows] == [entry_id]
             return
@@ -317,15 +319,15 @@ def test_whatever_becomes_of_requests_looks_and_tries_the_entry_is_there_once(po
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, None), (404, "Resource can not be found")])
-def test_that_nothing_runs_is_said_in_two_ways(status: int, body: Any):
+def test_both_responses_for_no_running_entry_are_understood(status: int, body: Any):
     tracking, _ = build(lambda call: answer(status, body, call=call))
     assert tracking.find_running() is None
 
 
-def test_stopping_twice_is_stopping_once():
-    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "stop": instant_text(NOW), "duration": 0}
+def test_stopping_a_stopped_entry_changes_nothing():
+    row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "stop": format_instant(NOW), "duration": 0}
 
-    def reply(call: Call) -> Answer:
+    def reply(call: OutgoingRequest) -> TogglResponse:
         stops = sum(1 for one in transport.calls if one.method == "PATCH")
         if call.method == "PATCH" and stops == 1:
             raise CUT
@@ -350,7 +352,7 @@ def test_other_refusals_to_stop_are_raised():
 
 
 def test_an_update_sends_what_changes():
-    row = {"id": 5, "workspace_id": 7, "start": instant_text(NOW), "duration": -1}
+    row = {"id": 5, "workspace_id": 7, "start": format_instant(NOW), "duration": -1}
     tracking, transport = build(lambda call: answer(200, row, call=call))
     tracking.update(5, {"description": "x"})
     assert asked(transport) == ["PUT /workspaces/7/time_entries/5"]

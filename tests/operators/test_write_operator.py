@@ -18,7 +18,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture
 def toggl(small_sandbox: HostedSandbox, connections: Connections, monkeypatch: pytest.MonkeyPatch) -> HostedSandbox:
-    monkeypatch.setattr(idempotency, "PATIENCE", (0.0,))
+    monkeypatch.setattr(idempotency, "LOOKUP_DELAYS", (0.0,))
     connections.toggl(small_sandbox)
     return small_sandbox
 
@@ -29,7 +29,7 @@ def create(**options: Any) -> TogglCreateTimeEntryOperator:
 
 
 @pytest.mark.parametrize("airflow", ["3.3", "3.2"])
-def test_a_look_that_must_wait_for_the_quota_gives_the_slot_back_and_then_begins_with_the_look(
+def test_a_lookup_without_quota_defers_and_is_repeated_first(
     toggl: HostedSandbox, connections: Connections, tmp_path: Path, airflow: str
 ):
     toggl.fault("hang_up", match={"method": "POST"})
@@ -42,7 +42,7 @@ def test_a_look_that_must_wait_for_the_quota_gives_the_slot_back_and_then_begins
     assert (result["action"], result["requests"]) == ("found", 1)
 
 
-def test_what_is_given_up_is_looked_for_by_the_next_try(toggl: HostedSandbox):
+def test_the_next_try_looks_up_a_write_with_an_unknown_outcome(toggl: HostedSandbox):
     toggl.fault("hang_up", match={"method": "POST"})
     toggl.fault("status", status=403, body="no", match={"path": "/me/time_entries"})
     with pytest.raises(errors.ApiError) as caught:
@@ -53,7 +53,7 @@ def test_what_is_given_up_is_looked_for_by_the_next_try(toggl: HostedSandbox):
     assert toggl.requests()["by_endpoint"]["POST /api/v9/workspaces/{workspace_id}/time_entries"] == 1
 
 
-def test_a_next_try_after_a_refusal_sends_it_when_the_look_finds_nothing(toggl: HostedSandbox):
+def test_the_next_try_after_a_refusal_sends_the_write_if_the_lookup_finds_nothing(toggl: HostedSandbox):
     toggl.fault("status", status=400, body="no", match={"method": "POST"})
     with pytest.raises(errors.PayloadRefused):
         create().execute(context_of("create"))  # type: ignore[arg-type]
