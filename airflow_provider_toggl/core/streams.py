@@ -20,6 +20,8 @@ class Stream:
         since a time, including deletions. ``paged``: always all pages. ``whole``: always one response with everything.
     :param params: query parameters that are always sent.
     :param per_page: rows per page, 0 if the endpoint has no pages.
+    :param entity: the name of its records in webhooks, None if webhooks do not report them. ``workspace_user`` is a
+        user as a member of the workspace.
     """
 
     name: str
@@ -34,14 +36,26 @@ class Stream:
 STREAMS: dict[str, Stream] = {
     stream.name: stream
     for stream in (
-        Stream("time_entries", "/reports/api/v3/workspace/{workspace_id}/search/time_entries", "report"),
+        Stream(
+            "time_entries",
+            "/reports/api/v3/workspace/{workspace_id}/search/time_entries",
+            "report",
+            entity="time_entry",
+        ),
         # Without active=both, archived projects are missing. 200 is the documented maximum.
-        Stream("projects", "/api/v9/workspaces/{workspace_id}/projects", "since", (("active", "both"),), 200),
-        Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),)),
-        Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200),
-        Stream("tasks", "/api/v9/workspaces/{workspace_id}/tasks", "since", (("active", "both"),), 200),
-        Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole"),
-        Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole"),
+        Stream(
+            "projects",
+            "/api/v9/workspaces/{workspace_id}/projects",
+            "since",
+            (("active", "both"),),
+            200,
+            "project",
+        ),
+        Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),), entity="client"),
+        Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200, "tag"),
+        Stream("tasks", "/api/v9/workspaces/{workspace_id}/tasks", "since", (("active", "both"),), 200, "task"),
+        Stream("users", "/api/v9/workspaces/{workspace_id}/users", "whole", entity="workspace_user"),
+        Stream("project_users", "/api/v9/workspaces/{workspace_id}/project_users", "whole", entity="project_user"),
         Stream("groups", "/api/v9/organizations/{organization_id}/workspaces/{workspace_id}/groups", "whole"),
     )
 }

@@ -127,11 +127,10 @@ def running_page_setup(
 
 def record_two_days_of_requests(path: Path, token: str) -> None:
     """Record two days of requests in the rate-limit state."""
-    book, now = RateLimitState(path, token), time.time()
-    book.set_lane("user", Lane(30, 22, now + 1800), now)
-    book.set_lane("organization:9011", Lane(240, 171, now + 2400), now)
-    with book._file.transaction() as db:
-        tally = Tally(db, token)
+    state, now = RateLimitState(path, token), time.time()
+    state.record_quota("user", Lane(30, 22, now + 1800), now)
+    state.record_quota("organization:9011", Lane(240, 171, now + 2400), now)
+    with StateFile(path).transaction(now) as rows:
         for back in range(48):
             hour = int(now // 3600) - back
             for lane, total, requests in (

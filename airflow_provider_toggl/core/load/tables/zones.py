@@ -85,7 +85,7 @@ def get_zone(name: str) -> ZoneInfo:
 def local_days(workspaces: pa.ChunkedArray, instants: pa.ChunkedArray, zone: str) -> frozenset[tuple[int, date]]:
     """Return the distinct pairs of workspace and local day of some instants.
 
-    :param instants: microseconds, UTC; null, or outside ``BEGINNING`` to ``END``, for those without a local day.
+    :param instants: microseconds, UTC; null, or outside ``EARLIEST`` to ``LATEST``, for those without a local day.
     """
     within = pc.and_(pc.greater_equal(instants, pa.scalar(EARLIEST)), pc.less(instants, pa.scalar(LATEST)))
     known = pc.fill_null(within, False)

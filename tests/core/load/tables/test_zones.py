@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from support.toggl_rows import at
 
 from airflow_provider_toggl.core.errors import ConfigurationError
+from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 from airflow_provider_toggl.core.load.tables.zones import (
-    BEGINNING,
-    END,
     find_spans,
     get_zone,
     local_days,
@@ -35,7 +34,7 @@ def test_the_spans_say_of_each_moment_what_the_zone_says(name: str, seconds: int
 @pytest.mark.parametrize("name", NAMES)
 def test_the_spans_follow_each_other_from_the_beginning_to_the_end(name: str) -> None:
     spans = find_spans(name)
-    assert (spans[0].begin, spans[-1].end) == (BEGINNING, END)
+    assert (spans[0].begin, spans[-1].end) == (EARLIEST, LATEST)
     assert [span.end for span in spans[:-1]] == [span.begin for span in spans[1:]]
 
 
