@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
-EVERYTHING = "events"
+ALL_EVENTS = "events"
 """In place of a stream: whatever changed in the workspace."""
 
 DAYS = "days"
 """In place of a stream: days whose time entries changed, each a partition (``YYYY-MM-DD``) where Airflow has them."""
 
-_MORE = (EVERYTHING, DAYS)
+_MORE = (ALL_EVENTS, DAYS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
@@ -38,7 +38,7 @@ _watched: WeakValueDictionary[str, Asset] = WeakValueDictionary()
 
 def toggl_asset(
     workspace_id: int | str,
-    stream: str = EVERYTHING,
+    stream: str = ALL_EVENTS,
     *,
     watchers: Sequence[AssetWatcher] = (),
     extra: Mapping[str, Any] | None = None,
@@ -176,7 +176,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     if uri.query or uri.fragment or not (workspace.isascii() and workspace.isdigit()) or not int(workspace):
         raise ValueError(f"{whole!r} is not toggl://<workspace id>/<stream>, the id being a whole number.")
     folder, _, rest = stream.partition("/")
-    if folder == EVERYTHING and rest:
+    if folder == ALL_EVENTS and rest:
         name, _, digest = rest.partition("/")
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
             raise ValueError(
@@ -185,7 +185,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
             )
     elif stream not in STREAMS and stream not in _MORE:
         raise ValueError(
-            f"{whole!r} names no stream. Streams: {EVERYTHING} (all of them), "
+            f"{whole!r} names no stream. Streams: {ALL_EVENTS} (all of them), "
             f"{DAYS} (of time entries), {', '.join(STREAMS)}."
         )
     return SplitResult("toggl", str(int(workspace)), f"/{stream}", "", "")

@@ -16,7 +16,7 @@ PAGE = "/toggl-page"
 App = Callable[..., Awaitable[None]]
 
 
-class LateApp:
+class LazyApp:
     """Builds an application when its first request comes: every component of Airflow imports plugins, one serves them.
 
     :param build: returns it; called once, in a thread, for other requests come in by the same event loop.
@@ -74,8 +74,8 @@ class TogglPlugin(AirflowPlugin):
     name = "toggl"
     # Airflow declares it as a variable of each plugin.
     fastapi_apps: list[Any] = [  # noqa: RUF012
-        {"app": LateApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
-        {"app": LateApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},
+        {"app": LazyApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
+        {"app": LazyApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},
     ]
     external_views: list[Any] = [  # noqa: RUF012
         {

@@ -31,7 +31,7 @@ from support.postgres import running_postgres
 from support.told_events import body, entry_payload, event
 
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent
-from airflow_provider_toggl.core.events.tail import Subscription, Tail
+from airflow_provider_toggl.core.events.tail import Follower, TailReader
 
 GROUP = 32
 LEAST_PER_SECOND = {"postgres": 20_000}
@@ -176,14 +176,14 @@ async def follow(
     """Return when the last subscriber had each event."""
     ended: dict[int, float] = {}
 
-    async def take(subscription: Subscription) -> None:
+    async def take(subscription: Follower) -> None:
         async for batch in subscription:
             for stored in batch.events:
                 ended[stored.seq] = time.monotonic()
             if batch.last_seq >= after + count:
                 return
 
-    with Tail(store) as tail, ExitStack() as stack:
+    with TailReader(store) as tail, ExitStack() as stack:
         tasks = [asyncio.ensure_future(take(stack.enter_context(tail.subscribe(after)))) for _ in range(subscribers)]
         go(process)
         await asyncio.gather(*tasks)

@@ -125,28 +125,27 @@ def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, A
 def build_verifying() -> Any:
     """Return the receiver less its last step: an event that was verified and read is answered, and not stored.
 
-    It counts in a logbook as the whole one does, in a store of its own.
+    It records outcomes as the whole one does, in a store of its own.
     """
     from airflow_provider_toggl.core.clock import SystemClock
     from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
     from airflow_provider_toggl.core.webhooks.app import Receiver
-    from airflow_provider_toggl.core.webhooks.connection_cache import Connections
+    from airflow_provider_toggl.core.webhooks.connection_cache import ConnectionCache
     from airflow_provider_toggl.core.webhooks.delivery import STORED, ReceivingConnection, read_delivery
-    from airflow_provider_toggl.core.webhooks.handler import Desk, Limits, Reply, build_reply
-    from airflow_provider_toggl.core.webhooks.outcome_counters import Counters
+    from airflow_provider_toggl.core.webhooks.handler import Reply, RequestHandler, RequestLimits, build_reply
 
     answer = build_reply(STORED)
     connection = ReceivingConnection("toggl_default", (SECRET,))
 
-    class VerifyingDesk(Desk):
-        async def keep(self, connection: ReceivingConnection, raw: bytes) -> Reply:
+    class VerifyingHandler(RequestHandler):
+        async def store(self, connection: ReceivingConnection, raw: bytes) -> Reply:
             read_delivery(connection, raw, datetime.now(timezone.utc))
             return answer
 
     class VerifyingReceiver(Receiver):
-        def build_desk(self) -> Desk:
-            connections = Connections([connection.conn_id], lambda _: connection)
-            return VerifyingDesk(connections, open_store, Limits(), Counters(), SystemClock())
+        def build_handler(self) -> RequestHandler:
+            connections = ConnectionCache([connection.conn_id], lambda _: connection)
+            return VerifyingHandler(connections, open_store, RequestLimits(), SystemClock())
 
     def open_store(_: str) -> Any:
         return SqliteEventStore(Path(os.environ["AIRFLOW_HOME"]) / "verifying.sqlite")

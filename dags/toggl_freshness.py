@@ -14,7 +14,7 @@ import pendulum
 from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, task
 
 from airflow_provider_toggl.hooks.warehouse import read_df
-from airflow_provider_toggl.triggers.deadlines import tell_late
+from airflow_provider_toggl.triggers.deadlines import report_late_run
 
 # --8<-- [start:freshness]
 OLDEST = timedelta(minutes=int(os.environ.get("TOGGL_FRESH_MINUTES", "90")))
@@ -36,7 +36,7 @@ with DAG(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=DEADLINE,
         # Or a notifier: AsyncCallback(SlackWebhookNotifier, {"text": "..."}). It must be importable in the triggerer.
-        callback=AsyncCallback(tell_late, {"wanted": f"time entries that are at most {OLDEST} old"}),
+        callback=AsyncCallback(report_late_run, {"wanted": f"time entries that are at most {OLDEST} old"}),
     ),
     tags=["toggl"],
 ):

@@ -15,7 +15,7 @@ from support.connections import Connections
 from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, ask, event_body, sign
 
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.plugin import App, LateApp, TogglPlugin, build_receiver, page_link
+from airflow_provider_toggl.plugin import App, LazyApp, TogglPlugin, build_receiver, page_link
 
 pytestmark = pytest.mark.airflow
 
@@ -27,13 +27,13 @@ def _thawed() -> Iterator[None]:
 
 
 def test_without_connections_everything_is_404_and_nothing_is_frozen() -> None:
-    assert asyncio.run(ask(LateApp(build_receiver), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+    assert asyncio.run(ask(LazyApp(build_receiver), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
     assert gc.get_freeze_count() == 0
 
 
 def test_the_option_is_read_with_the_first_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     connections = Connections(monkeypatch, tmp_path)
-    app = LateApp(build_receiver)
+    app = LazyApp(build_receiver)
     connections.set_option("receiver_connections", "toggl_default")
     connections.set("toggl_default", conn_type="toggl", extra={"webhook_secret": SECRET})
     assert asyncio.run(ask(app, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
@@ -47,7 +47,7 @@ def test_what_was_loaded_before_the_first_request_is_frozen_once(
     connections.set_option("receiver_connections", "toggl_default")
     if option:
         connections.set_option("receiver_freeze_startup_objects", option)
-    app = LateApp(build_receiver)
+    app = LazyApp(build_receiver)
     assert gc.get_freeze_count() == 0
     counts = []
     for _ in range(2):
@@ -68,7 +68,7 @@ def test_requests_that_come_together_build_one_application() -> None:
         return app
 
     async def ask_together() -> None:
-        late = LateApp(build)
+        late = LazyApp(build)
         await asyncio.gather(*(late({}, never, never) for _ in range(5)))
 
     served: list[int] = []

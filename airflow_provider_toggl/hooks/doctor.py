@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
-from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.store import EventStore, Mark
+from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
 from airflow_provider_toggl.core.operate.doctor import store, triggerer, versions, warehouse
 from airflow_provider_toggl.core.operate.doctor.account import judge_offset
 from airflow_provider_toggl.core.operate.doctor.account_steps import look_at_account
@@ -105,7 +105,7 @@ def _look_at_store(visit: Visit) -> None:
         try:
             began = time.monotonic()
             # What proves that it can be written is what a triggerer is to see.
-            opened.keep_mark(Mark(QUESTION, visit.asked, datetime.now(timezone.utc)))
+            opened.keep_mark(Mark(PROBE, visit.asked, datetime.now(timezone.utc)))
         except BaseException:
             opened.close()
             raise
@@ -159,9 +159,9 @@ def _await_answer(visit: Visit, patience: float) -> float | None:
     assert opened is not None  # noqa: S101 - asked before
     deadline = time.monotonic() + patience
     try:
-        question = opened.find_mark(QUESTION)
+        question = opened.find_mark(PROBE)
         while question is not None:
-            answer = opened.find_mark(ANSWER)
+            answer = opened.find_mark(REPLY)
             if answer is not None and answer.value == visit.asked:
                 return max(0.0, (answer.made_at - question.made_at).total_seconds())
             if time.monotonic() > deadline:

@@ -63,7 +63,7 @@ def _read(conn_id: str) -> ReceivingConnection:
         secrets=tuple(secret for secret in secrets if secret),
         workspace_id=_workspace_id(fields),
         store=fields.event_store_conn_id,
-        echoes=fields.webhook_validation != "asynchronous",
+        echo_validation=fields.webhook_validation != "asynchronous",
     )
 
 

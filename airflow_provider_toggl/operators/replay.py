@@ -126,7 +126,7 @@ def event_from_log(
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        oddity="; ".join((REPLAYED, *message.oddities)),
+        oddity="; ".join((REPLAYED, *message.anomalies)),
     )
 
 

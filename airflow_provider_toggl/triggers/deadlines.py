@@ -13,7 +13,7 @@ from airflow_provider_toggl.hooks import telemetry
 log = logging.getLogger(__name__)
 
 
-async def tell_late(context: Mapping[str, Any] | None = None, **about: Any) -> None:
+async def report_late_run(context: Mapping[str, Any] | None = None, **about: Any) -> None:
     """Log and count that a run is not done in time: a callback for Airflow's ``AsyncCallback``.
 
     ``toggl.freshness.late`` is what an alert rule can watch; to tell people, give a notifier of Airflow's instead.

@@ -29,18 +29,18 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.bursts import Debounce
+from airflow_provider_toggl.core.events.debounce import Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.search import EventQuery, Found
+from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail import tail_of
+from airflow_provider_toggl.core.events.tail import shared_tail
 from airflow_provider_toggl.core.log_fields import fields, tell
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.templates import is_unresolved
-from airflow_provider_toggl.triggers.reading import patiently
-from airflow_provider_toggl.triggers.shared_waiters import crowd_of
-from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
+from airflow_provider_toggl.triggers.reading import retry_while_unavailable
+from airflow_provider_toggl.triggers.shared_waiters import join_waiters
+from airflow_provider_toggl.triggers.watcher import EventWatcher, WatcherStreamProducer
 
 if TYPE_CHECKING:
     import jinja2
@@ -183,24 +183,24 @@ class TogglEventTrigger(BaseEventTrigger):
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> Any:
         """Return what produces the bursts and moves the consumer when they are stored."""
-        return BurstProducer(cls(**kwargs).open_watch)
+        return WatcherStreamProducer(cls(**kwargs).open_watch)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Yield each burst as an event."""
         async for burst in shared_stream:
             yield _event(burst)
 
-    async def _wait(self) -> Found:
+    async def _wait(self) -> FirstMatch:
         """Return the first event that counts, whenever it comes."""
         telemetry.connect()
         with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
             key = await self._store_key()
-            query, after = await patiently(lambda: self._begin(key))
-        with tail_of(key, lambda: _open_store(key)) as tail:
-            async with crowd_of(key, tail, after) as crowd:
+            query, after = await retry_while_unavailable(lambda: self._begin(key))
+        with shared_tail(key, lambda: _open_store(key)) as tail:
+            async with join_waiters(key, tail, after) as crowd:
                 return await crowd.wait(query, after)
 
-    def _tell(self, found: Found) -> None:
+    def _tell(self, found: FirstMatch) -> None:
         """Say what has ended the wait."""
         seq, message = found.stored.seq, found.message
         tell(
@@ -248,16 +248,16 @@ class TogglEventTrigger(BaseEventTrigger):
         return TaskSuccessEvent()
 
     @contextlib.asynccontextmanager
-    async def open_watch(self) -> AsyncGenerator[Watch, None]:
+    async def open_watch(self) -> AsyncGenerator[EventWatcher, None]:
         """Read for the consumer of this trigger."""
         consumer = self.consumer or self._own_name()
         telemetry.connect()
         with fields(connection=self.toggl_conn_id, by="watch", consumer=consumer):
             key = await self._store_key()
-            query, start = await patiently(lambda: self._begin(key))
-            store = await patiently(lambda: _open_store(key))
-        with store, tail_of(key, lambda: _open_store(key)) as tail:
-            yield Watch(
+            query, start = await retry_while_unavailable(lambda: self._begin(key))
+            store = await retry_while_unavailable(lambda: _open_store(key))
+        with store, shared_tail(key, lambda: _open_store(key)) as tail:
+            yield EventWatcher(
                 store,
                 tail,
                 query,

@@ -12,8 +12,8 @@ from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import StoredEvent
-from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.core.events.transitions import State
+from airflow_provider_toggl.core.events.tail import TailReader
+from airflow_provider_toggl.core.events.transitions import EntityState
 from airflow_provider_toggl.core.log_fields import tell
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 T = TypeVar("T")
 
 
-async def patiently(call: Callable[[], T]) -> T:
+async def retry_while_unavailable(call: Callable[[], T]) -> T:
     """Return what a call returns that blocks, trying again for as long as the store is out of order.
 
     Who waits for hours does not fail because the store is away for minutes.
@@ -41,7 +41,7 @@ async def patiently(call: Callable[[], T]) -> T:
 
 
 @dataclass(frozen=True)
-class Step:
+class MatchedBatch:
     """What a reader came by.
 
     :param seq: everything up to here was read.
@@ -52,19 +52,19 @@ class Step:
     matches: list[tuple[StoredEvent, Message]]
 
 
-async def read_on(tail: Tail, query: EventQuery, after: int) -> AsyncGenerator[Step, None]:
+async def read_matches(tail: TailReader, query: EventQuery, after: int) -> AsyncGenerator[MatchedBatch, None]:
     """Yield everything that is in the store after a ``seq`` and that comes into it, once and in order."""
     with tail.subscribe(after) as subscription:
         async for batch in subscription:
             pairs = list(zip(batch.events, batch.messages, strict=True))
-            states: dict[int, State | None] = {}
+            states: dict[int, EntityState | None] = {}
             if query.wanted.transitions:
                 candidates = [stored for stored, message in pairs if query.find_candidate(stored, message)]
                 states = await find_states(tail, candidates)
             found = ((stored, query.find_message(stored, states, message)) for stored, message in pairs)
-            yield Step(batch.last_seq, [(stored, message) for stored, message in found if message])
+            yield MatchedBatch(batch.last_seq, [(stored, message) for stored, message in found if message])
 
 
-async def find_states(tail: Tail, events: Sequence[StoredEvent]) -> dict[int, State | None]:
+async def find_states(tail: TailReader, events: Sequence[StoredEvent]) -> dict[int, EntityState | None]:
     """Return what is known of each event's entity from before it, by ``seq``, however long the store is away."""
-    return await patiently(lambda: tail.find_states(events)) if events else {}
+    return await retry_while_unavailable(lambda: tail.find_states(events)) if events else {}

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from airflow_provider_toggl.core.errors import EventStoreError
 from airflow_provider_toggl.core.events.batch import Batch
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.search import EventQuery, Found
+from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
 from airflow_provider_toggl.core.events.store import StoredEvent
-from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.triggers.reading import find_states, read_on
+from airflow_provider_toggl.core.events.tail import TailReader
+from airflow_provider_toggl.triggers.reading import find_states, read_matches
 
 LOOKS = 2000
 """So many times it is asked whether an event counts for somebody before others of the event loop have their turn."""
@@ -29,31 +29,31 @@ class Waiter:
 
     query: EventQuery
     after: int
-    first: asyncio.Future[Found]
-    found: Found | None = None
+    first: asyncio.Future[FirstMatch]
+    found: FirstMatch | None = None
 
 
 @dataclass(eq=False)
-class Crowd:
+class SharedWaiters:
     """Those who wait in one event loop.
 
     :param tail: their store's.
     :param place: everything up to it was looked at, for all of them.
     """
 
-    tail: Tail
+    tail: TailReader
     place: int
     users: int = 0
     waiters: set[Waiter] = field(default_factory=set)
 
-    async def wait(self, query: EventQuery, after: int) -> Found:
+    async def wait(self, query: EventQuery, after: int) -> FirstMatch:
         """Return the first event after a place that counts, whenever it comes."""
         if after < self.place:
-            async with contextlib.aclosing(read_on(self.tail, query, after)) as steps:
+            async with contextlib.aclosing(read_matches(self.tail, query, after)) as steps:
                 async for step in steps:
                     if step.matches:
                         stored, message = step.matches[0]
-                        return Found(stored, message, len(step.matches), step.matches[-1][0].seq)
+                        return FirstMatch(stored, message, len(step.matches), step.matches[-1][0].seq)
                     after = step.seq
                     if after >= self.place:
                         break
@@ -89,7 +89,7 @@ class Crowd:
                 found = waiter.query.find_message(stored, states, message)
                 if found:
                     waiter.found = (
-                        waiter.found.and_also(stored) if waiter.found else Found(stored, found, 1, stored.seq)
+                        waiter.found.and_also(stored) if waiter.found else FirstMatch(stored, found, 1, stored.seq)
                     )
             self.place = stored.seq
             looks += len(self.waiters)
@@ -110,11 +110,11 @@ class Crowd:
         )
 
 
-_crowds: dict[tuple[asyncio.AbstractEventLoop, str], tuple[Crowd, asyncio.Task[None]]] = {}
+_crowds: dict[tuple[asyncio.AbstractEventLoop, str], tuple[SharedWaiters, asyncio.Task[None]]] = {}
 
 
 @contextlib.asynccontextmanager
-async def crowd_of(key: str, tail: Tail, after: int) -> AsyncIterator[Crowd]:
+async def join_waiters(key: str, tail: TailReader, after: int) -> AsyncIterator[SharedWaiters]:
     """Yield the crowd of this event loop that waits for a store, made where there is none.
 
     :param key: the same for the same store.
@@ -123,7 +123,7 @@ async def crowd_of(key: str, tail: Tail, after: int) -> AsyncIterator[Crowd]:
     place = asyncio.get_running_loop(), key
     found = _crowds.get(place)
     if found is None or found[1].done():
-        crowd = Crowd(tail, after)
+        crowd = SharedWaiters(tail, after)
         found = _crowds[place] = crowd, asyncio.create_task(crowd.look(), name=f"toggl-crowd[{key}]")
     crowd, task = found
     crowd.users += 1

@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
-from airflow_provider_toggl.core.webhooks.handler import Limits
+from airflow_provider_toggl.core.webhooks.handler import RequestLimits
 
 
 def open_sqlite(path: Path) -> SqliteEventStore:
@@ -43,7 +43,7 @@ class Bench:
             ["toggl_default", "removed"],
             self._look_up,
             self._open,
-            limits=Limits(pause=0.0) if not limits else Limits(**limits),
+            limits=RequestLimits(lookup_pause=0.0) if not limits else RequestLimits(**limits),
         )
 
     def _look_up(self, conn_id: str) -> ReceivingConnection | None:

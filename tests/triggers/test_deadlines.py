@@ -27,7 +27,7 @@ def test_a_run_that_is_late_is_counted_and_said_with_what_was_wanted(
     recorder: Recorder, caplog: pytest.LogCaptureFixture, context: dict[str, dict[str, str]] | None, dag: str
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        asyncio.run(deadlines.tell_late(context=context, wanted="young entries"))
+        asyncio.run(deadlines.report_late_run(context=context, wanted="young entries"))
     metrics.send_to(None)
     assert recorder.of(metrics.LATE) == [({"dag": dag}, 1)]
     assert [record.dag_id for record in caplog.records] == [dag]  # type: ignore[attr-defined]

@@ -11,13 +11,13 @@ from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreError, EventStoreTooNew, EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.search import EventQuery, Found
+from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import StoredEvent
-from airflow_provider_toggl.core.events.tail import Tail
+from airflow_provider_toggl.core.events.tail import TailReader
 from airflow_provider_toggl.triggers import reading
 from airflow_provider_toggl.triggers import shared_waiters as module
-from airflow_provider_toggl.triggers.shared_waiters import Crowd, crowd_of
+from airflow_provider_toggl.triggers.shared_waiters import SharedWaiters, join_waiters
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def events(tmp_path: Path) -> Iterator[SqliteEventStore]:
 
 
 @pytest.fixture
-def tail(events: SqliteEventStore) -> Iterator[Tail]:
-    with Tail(events) as opened:
+def tail(events: SqliteEventStore) -> Iterator[TailReader]:
+    with TailReader(events) as opened:
         yield opened
     opened.join()
 
@@ -38,11 +38,11 @@ def of_project(number: int) -> EventQuery:
     return EventQuery(EventFilter.from_dict({"project_ids": number}))
 
 
-def test_who_comes_late_and_looks_back_finds_what_the_others_have_passed(events: SqliteEventStore, tail: Tail):
+def test_who_comes_late_and_looks_back_finds_what_the_others_have_passed(events: SqliteEventStore, tail: TailReader):
     events.append([change(number, project_id=number) for number in range(1, 1101)])
 
     async def main() -> None:
-        async with crowd_of("x", tail, 1100) as crowd:
+        async with join_waiters("x", tail, 1100) as crowd:
             await until(lambda: crowd.place == 1100)
             found = await crowd.wait(of_project(7), 0)
             assert found.stored.seq == 7
@@ -50,11 +50,11 @@ def test_who_comes_late_and_looks_back_finds_what_the_others_have_passed(events:
     asyncio.run(main())
 
 
-def test_who_has_caught_up_with_the_others_waits_with_them(events: SqliteEventStore, tail: Tail):
+def test_who_has_caught_up_with_the_others_waits_with_them(events: SqliteEventStore, tail: TailReader):
     events.append([change(number, project_id=number) for number in range(1, 1101)])
 
     async def main() -> None:
-        async with crowd_of("x", tail, 1100) as crowd:
+        async with join_waiters("x", tail, 1100) as crowd:
             waiting = asyncio.create_task(crowd.wait(of_project(2000), 3))
             await until(lambda: crowd.waiters)
             await asyncio.to_thread(events.append, [change(2000, project_id=2000)])
@@ -64,11 +64,11 @@ def test_who_has_caught_up_with_the_others_waits_with_them(events: SqliteEventSt
     asyncio.run(main())
 
 
-def test_nobody_is_told_what_is_before_his_place(events: SqliteEventStore, tail: Tail):
+def test_nobody_is_told_what_is_before_his_place(events: SqliteEventStore, tail: TailReader):
     events.append([change(1, project_id=1), change(2, project_id=1)])
 
     async def main() -> None:
-        async with crowd_of("x", tail, 0) as crowd:
+        async with join_waiters("x", tail, 0) as crowd:
             first, second = await asyncio.gather(crowd.wait(of_project(1), 0), crowd.wait(of_project(1), 1))
         assert [(each.stored.seq, each.count, each.last_seq) for each in (first, second)] == [(1, 2, 2), (2, 1, 2)]
 
@@ -76,13 +76,13 @@ def test_nobody_is_told_what_is_before_his_place(events: SqliteEventStore, tail:
 
 
 def test_many_that_come_while_a_flood_is_looked_at_find_what_is_theirs(
-    events: SqliteEventStore, tail: Tail, monkeypatch: pytest.MonkeyPatch
+    events: SqliteEventStore, tail: TailReader, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "LOOKS", 1)  # others have their turn after each event
 
     async def main() -> None:
-        async with crowd_of("x", tail, 0) as crowd:
-            found: list[asyncio.Task[Found]] = []
+        async with join_waiters("x", tail, 0) as crowd:
+            found: list[asyncio.Task[FirstMatch]] = []
             for number in range(1, 301):
                 await asyncio.to_thread(events.append, [change(number, project_id=number)])
                 found.append(asyncio.create_task(crowd.wait(of_project(number), number // 2)))
@@ -91,10 +91,10 @@ def test_many_that_come_while_a_flood_is_looked_at_find_what_is_theirs(
     asyncio.run(main())
 
 
-def test_all_of_a_loop_that_wait_for_a_store_are_one_crowd_which_ends_with_the_last(tail: Tail):
+def test_all_of_a_loop_that_wait_for_a_store_are_one_crowd_which_ends_with_the_last(tail: TailReader):
     async def main() -> None:
-        async with crowd_of("x", tail, 0) as one:
-            async with crowd_of("x", tail, 0) as same, crowd_of("y", tail, 0) as other:
+        async with join_waiters("x", tail, 0) as one:
+            async with join_waiters("x", tail, 0) as same, join_waiters("y", tail, 0) as other:
                 assert one is same
                 assert one is not other
             assert one.users == 1
@@ -103,9 +103,9 @@ def test_all_of_a_loop_that_wait_for_a_store_are_one_crowd_which_ends_with_the_l
     asyncio.run(main())
 
 
-def test_who_stops_waiting_is_forgotten(tail: Tail):
+def test_who_stops_waiting_is_forgotten(tail: TailReader):
     async def main() -> None:
-        async with crowd_of("x", tail, 0) as crowd:
+        async with join_waiters("x", tail, 0) as crowd:
             waiting = asyncio.create_task(crowd.wait(of_project(1), 0))
             await until(lambda: crowd.waiters)
             waiting.cancel()
@@ -114,19 +114,19 @@ def test_who_stops_waiting_is_forgotten(tail: Tail):
     asyncio.run(main())
 
 
-def test_what_ends_the_reading_is_told_to_all_who_wait(tail: Tail):
+def test_what_ends_the_reading_is_told_to_all_who_wait(tail: TailReader):
     class Broken:
         def subscribe(self, after: int) -> object:
             raise EventStoreTooNew("later")
 
     async def main() -> None:
-        crowd = Crowd(Broken(), 0)  # type: ignore[arg-type]
+        crowd = SharedWaiters(Broken(), 0)  # type: ignore[arg-type]
         waiting = asyncio.create_task(crowd.wait(of_project(1), 0))
         await until(lambda: crowd.waiters)
         await crowd.look()
         with pytest.raises(EventStoreTooNew):
             await waiting
-        async with crowd_of("x", tail, 0) as ended:
+        async with join_waiters("x", tail, 0) as ended:
             waiting = asyncio.create_task(ended.wait(of_project(1), 0))
             await until(lambda: ended.waiters)
             tail.close()
@@ -167,8 +167,8 @@ def stopped(project: int) -> EventQuery:
 
 def test_many_that_wait_for_a_transition_cost_one_query_an_event_that_all_else_fits(asked: Asked):
     async def main() -> None:
-        with Tail(asked) as tail:
-            async with crowd_of("x", tail, 0) as crowd:
+        with TailReader(asked) as tail:
+            async with join_waiters("x", tail, 0) as crowd:
                 waiting = [asyncio.create_task(crowd.wait(stopped(number % 2), 0)) for number in range(200)]
                 await until(lambda: len(crowd.waiters) == 200)
                 for number, (project, fields) in enumerate(
@@ -181,7 +181,7 @@ def test_many_that_wait_for_a_transition_cost_one_query_an_event_that_all_else_f
             assert {each.stored.seq for each in found} == {6, 7}
             assert {each.message.transitions for each in found} == {("stopped",)}
             # Another that comes later, and reads for itself, asks nothing that is known.
-            async with crowd_of("x", tail, 7) as crowd:
+            async with join_waiters("x", tail, 7) as crowd:
                 assert (await crowd.wait(stopped(0), 0)).stored.seq == 6
         await asyncio.to_thread(tail.join)
 
@@ -193,8 +193,8 @@ def test_who_waits_for_a_transition_is_patient_with_a_store_that_is_away(asked: 
     monkeypatch.setattr(reading, "FIRST_PAUSE", 0.001)
 
     async def main() -> None:
-        with Tail(asked) as tail:
-            async with crowd_of("x", tail, 0) as crowd:
+        with TailReader(asked) as tail:
+            async with join_waiters("x", tail, 0) as crowd:
                 waiting = asyncio.create_task(crowd.wait(stopped(0), 0))
                 await until(lambda: crowd.waiters)
                 asked.away = 3
@@ -208,10 +208,10 @@ def test_who_waits_for_a_transition_is_patient_with_a_store_that_is_away(asked: 
 
 def test_who_begins_to_wait_while_others_transitions_are_looked_up_misses_nothing(asked: Asked):
     async def main() -> None:
-        with Tail(asked) as tail:
-            async with crowd_of("x", tail, 0) as crowd:
+        with TailReader(asked) as tail:
+            async with join_waiters("x", tail, 0) as crowd:
                 others = asyncio.create_task(crowd.wait(stopped(99), 0))
-                found: list[asyncio.Task[Found]] = []
+                found: list[asyncio.Task[FirstMatch]] = []
                 for entry in range(1, 61):
                     begin = await asyncio.to_thread(asked.last_seq)
                     events = [

@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.store import NewEvent
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
-    State,
+    EntityState,
     can_have_any,
     find_change,
     find_id,
@@ -155,7 +155,7 @@ class EventFilter:
             return "deleted" in self.transitions  # what it belonged to may be known from the version before only
         return self._describes(message)
 
-    def find_transitions(self, event: NewEvent, message: Message, state: State | None) -> tuple[str, ...]:
+    def find_transitions(self, event: NewEvent, message: Message, state: EntityState | None) -> tuple[str, ...]:
         """Return the wanted transitions that an event brought which ``matches``, empty where it does not count.
 
         :param state: of its entity, by the versions delivered before the event; None where none is known.

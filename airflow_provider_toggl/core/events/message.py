@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.instants import parse_instant
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """Objects and arrays within each other; Toggl's bodies have 3."""
 
 ENTITIES = (
@@ -47,7 +47,7 @@ class Message:
     :param entity_id: id of what changed, from the payload or else from the metadata.
     :param created_at: when it happened, by Toggl's clock.
     :param payload: the object that changed, empty where there is none (a ``deleted`` may lack it).
-    :param oddities: what is unusual, in a few words each; nothing of them stops an event.
+    :param anomalies: what is unusual, in a few words each; nothing of them stops an event.
     :param transitions: those that a filter asked for and found, see ``transitions.TRANSITIONS``; a body has none.
     """
 
@@ -62,13 +62,13 @@ class Message:
     created_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
-    oddities: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
     transitions: tuple[str, ...] = ()
 
     @property
     def oddity(self) -> str | None:
         """All oddities in one text, None where there are none."""
-        return "; ".join(self.oddities) or None
+        return "; ".join(self.anomalies) or None
 
 
 def parse_message(body: bytes) -> Message:
@@ -92,7 +92,7 @@ def parse_message(body: bytes) -> Message:
             workspace_id=None,
             created_at=_instant(document.get("created_at"), odd),
             metadata=_object(document, "metadata", []),
-            oddities=tuple(odd),
+            anomalies=tuple(odd),
         )
     if event_id <= 0:
         odd.append("event_id is not positive")
@@ -113,13 +113,13 @@ def parse_message(body: bytes) -> Message:
         created_at=_instant(document.get("created_at"), odd),
         metadata=metadata,
         payload=payload,
-        oddities=tuple(odd),
+        anomalies=tuple(odd),
     )
 
 
 def _decode(body: bytes) -> tuple[dict[str, Any], set[str]]:
     """Return the object and the keys of its first level that are there more than once."""
-    if body.count(b"[") + body.count(b"{") > DEEPEST:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(body)
     pairs: list[tuple[str, Any]] = []
 
@@ -154,8 +154,8 @@ def _check_depth(body: bytes) -> None:
             quoted = True
         elif byte in b"[{":
             depth += 1
-            if depth > DEEPEST:
-                raise _refused(f"The body is nested more than {DEEPEST} deep.")
+            if depth > MAX_DEPTH:
+                raise _refused(f"The body is nested more than {MAX_DEPTH} deep.")
         elif byte in b"]}":
             depth -= 1
 

@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.events.batch import read_message
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
-from airflow_provider_toggl.core.events.transitions import VERSIONS, State, build_state, read_version
+from airflow_provider_toggl.core.events.transitions import MAX_VERSIONS, EntityState, build_state, read_version
 
 CLOCKS_APART = timedelta(hours=1)
 """So far may the receiver's clock be behind: the time of an event is Toggl's, the store finds it by the receiver's."""
@@ -45,7 +45,10 @@ class EventQuery:
         return message if self.wanted.matches(message) else None
 
     def find_message(
-        self, stored: StoredEvent, history: EventStore | Mapping[int, State | None], message: Message | None = None
+        self,
+        stored: StoredEvent,
+        history: EventStore | Mapping[int, EntityState | None],
+        message: Message | None = None,
     ) -> Message | None:
         """Return the message of an event that counts, with its wanted transitions; None for any other.
 
@@ -72,7 +75,7 @@ class EventQuery:
 
 
 @dataclass(frozen=True)
-class Found:
+class FirstMatch:
     """The first event that counts.
 
     :param count: how many did of those that were read, itself included.
@@ -84,7 +87,7 @@ class Found:
     count: int
     last_seq: int
 
-    def and_also(self, stored: StoredEvent) -> Found:
+    def and_also(self, stored: StoredEvent) -> FirstMatch:
         """Return the same with one more counted."""
         return replace(self, count=self.count + 1, last_seq=stored.seq)
 
@@ -109,16 +112,16 @@ class Found:
         }
 
 
-def find_state(store: EventStore, stored: StoredEvent) -> State | None:
+def find_state(store: EventStore, stored: StoredEvent) -> EntityState | None:
     """Return what a store says about an event's entity from before the event, None where it says nothing.
 
     The same whenever it is asked, so that an event that is read again is decided again in the same way.
     """
-    earlier = store.read_earlier(stored, VERSIONS)
+    earlier = store.read_earlier(stored, MAX_VERSIONS)
     return build_state(read_version(one.event, read_message(one.event)) for one in earlier)
 
 
-def search(store: EventStore, query: EventQuery, after: int) -> tuple[Found | None, int]:
+def search(store: EventStore, query: EventQuery, after: int) -> tuple[FirstMatch | None, int]:
     """Read the store to its present end; return what was found first and how far it was read.
 
     Reading ends with the batch that has the first.
@@ -127,10 +130,10 @@ def search(store: EventStore, query: EventQuery, after: int) -> tuple[Found | No
     """
     while events := store.read(after):
         after = events[-1].seq
-        found: Found | None = None
+        found: FirstMatch | None = None
         for stored in events:
             if message := query.find_message(stored, store):
-                found = found.and_also(stored) if found else Found(stored, message, 1, stored.seq)
+                found = found.and_also(stored) if found else FirstMatch(stored, message, 1, stored.seq)
         if found:
             return found, after
     return None, after

@@ -23,10 +23,10 @@ from types import TracebackType
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.batch import Batch, build_batch
-from airflow_provider_toggl.core.events.presence import Presence
 from airflow_provider_toggl.core.events.search import find_state
 from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
-from airflow_provider_toggl.core.events.transitions import State
+from airflow_provider_toggl.core.events.tail_probe import ProbeResponder
+from airflow_provider_toggl.core.events.transitions import EntityState
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +42,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two tries while the store is out of order."""
 
 
-class Subscription:
+class Follower:
     """One who follows a tail: an asynchronous iterator of batches, for one task of one event loop.
 
     Ends when it or its tail is closed. Use it as a context manager, or close it.
     """
 
-    def __init__(self, tail: Tail, place: int | None) -> None:
+    def __init__(self, tail: TailReader, place: int | None) -> None:
         self._source = tail
         self._ready = asyncio.Event()
         self._error: BaseException | None = None
@@ -59,7 +59,7 @@ class Subscription:
         self.place = place
         self.queue: deque[Batch] = deque()
 
-    def __aiter__(self) -> Subscription:
+    def __aiter__(self) -> Follower:
         return self
 
     async def __anext__(self) -> Batch:
@@ -97,7 +97,7 @@ class Subscription:
         """Let the waiting task look again; called in its loop."""
         self._ready.set()
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Follower:
         return self
 
     def __exit__(
@@ -106,7 +106,7 @@ class Subscription:
         self.close()
 
 
-class Tail:
+class TailReader:
     """Follows a store for any number of subscriptions.
 
     While the store is out of order it keeps trying, and says so once.
@@ -118,25 +118,25 @@ class Tail:
         self._source = store
         self._store: EventStore | None = None
         self._state = threading.Condition()
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: set[Follower] = set()
         self._end: int | None = None  # what is not behind has everything up to it
         self._stopping = threading.Event()
         self._lasting: dict[_Outage, str] = {}
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._users = 1
-        self._presence = Presence(WAIT / 2)
-        self._states: OrderedDict[int, State | None] = OrderedDict()
+        self._presence = ProbeResponder(WAIT / 2)
+        self._states: OrderedDict[int, EntityState | None] = OrderedDict()
         self._reading_states = threading.Lock()
 
-    def subscribe(self, after: int | None = None) -> Subscription:
+    def subscribe(self, after: int | None = None) -> Follower:
         """Return a new subscription. May be called in any thread, and takes no time.
 
         :param after: the place after which it begins. None: the end of the store as this tail has last seen it, or will
             see it first; so who must miss nothing gives a place.
         """
         with self._state:
-            subscription = Subscription(self, self._end if after is None else after)
+            subscription = Follower(self, self._end if after is None else after)
             if self._stopping.is_set():
                 subscription.end()
                 return subscription
@@ -146,12 +146,12 @@ class Tail:
             self._state.notify_all()
         return subscription
 
-    def find_states(self, events: Iterable[StoredEvent]) -> dict[int, State | None]:
+    def find_states(self, events: Iterable[StoredEvent]) -> dict[int, EntityState | None]:
         """Return what is known of each event's entity from before it, by ``seq``. Blocks; may be called in any thread.
 
         :raises EventStoreUnavailable: the store cannot be asked now.
         """
-        found: dict[int, State | None] = {}
+        found: dict[int, EntityState | None] = {}
         with self._reading_states:
             for stored in events:
                 if stored.seq not in self._states:
@@ -193,7 +193,7 @@ class Tail:
         """Whether it has ended."""
         return self._stopping.is_set()
 
-    def __enter__(self) -> Tail:
+    def __enter__(self) -> TailReader:
         return self
 
     def __exit__(
@@ -203,7 +203,7 @@ class Tail:
 
     # -- called by subscriptions --------------------------------------------------------------------------------------
 
-    def take(self, subscription: Subscription) -> Batch | None:
+    def take(self, subscription: Follower) -> Batch | None:
         """Return the next batch of a subscription, None where its queue is empty."""
         with self._state:
             if not subscription.queue:
@@ -213,7 +213,7 @@ class Tail:
                 self._state.notify_all()
             return batch
 
-    def drop(self, subscription: Subscription) -> None:
+    def drop(self, subscription: Follower) -> None:
         """Forget a subscription."""
         with self._state:
             self._subscriptions.discard(subscription)
@@ -320,7 +320,7 @@ class Tail:
 
     # -- places, under the lock ---------------------------------------------------------------------------------------
 
-    def _is_behind(self, subscription: Subscription) -> bool:
+    def _is_behind(self, subscription: Follower) -> bool:
         """Whether there are earlier events for it, and room for them."""
         place, end = subscription.place, self._end
         return place is not None and end is not None and place < end and len(subscription.queue) < QUEUE
@@ -384,9 +384,9 @@ def _measure(events: int, which: str) -> None:
     metrics.TAIL_EVENTS.add(events, which=which)
 
 
-def _wake(subscriptions: Iterable[Subscription]) -> None:
+def _wake(subscriptions: Iterable[Follower]) -> None:
     """Let those who wait look again, by one call into each event loop, however many they are."""
-    loops: dict[asyncio.AbstractEventLoop, list[Subscription]] = {}
+    loops: dict[asyncio.AbstractEventLoop, list[Follower]] = {}
     for subscription in subscriptions:
         if subscription.loop is not None:
             loops.setdefault(subscription.loop, []).append(subscription)
@@ -399,16 +399,16 @@ def _wake(subscriptions: Iterable[Subscription]) -> None:
                 subscription.close()
 
 
-def _wake_all(subscriptions: list[Subscription]) -> None:
+def _wake_all(subscriptions: list[Follower]) -> None:
     for subscription in subscriptions:
         subscription.wake()
 
 
-_shared: dict[tuple[int, Hashable], Tail] = {}
+_shared: dict[tuple[int, Hashable], TailReader] = {}
 _sharing = threading.Lock()
 
 
-def tail_of(key: Hashable, build_store: Callable[[], EventStore]) -> Tail:
+def shared_tail(key: Hashable, build_store: Callable[[], EventStore]) -> TailReader:
     """Return this process's tail of a store, which ends when all who asked for it have closed it.
 
     :param key: the same for the same store.
@@ -420,5 +420,5 @@ def tail_of(key: Hashable, build_store: Callable[[], EventStore]) -> Tail:
         # A forked process has none of its parent's threads.
         tail = _shared.get((os.getpid(), key))
         if tail is None or not tail.share():
-            tail = _shared[os.getpid(), key] = Tail(build_store)
+            tail = _shared[os.getpid(), key] = TailReader(build_store)
         return tail

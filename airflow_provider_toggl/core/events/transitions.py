@@ -34,14 +34,14 @@ TRANSITIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = MappingProxyT
 )
 """Each transition with the entities that can have it (empty: all) and the actions that can bring it."""
 
-VERSIONS = 20
+MAX_VERSIONS = 20
 """The most earlier versions of an entity that are compared; more are needed only where Toggl's two clocks disagree."""
 
 Order = tuple[datetime, datetime, int]
 
 
 @dataclass(frozen=True)
-class Version:
+class EntityVersion:
     """One version of an entity, as an event delivers it.
 
     :param order: greater for a later version: ``at`` of the entity in whole seconds, then the time and id of the event.
@@ -59,7 +59,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class State:
+class EntityState:
     """What the versions delivered so far say about an entity.
 
     :param order: of the latest version.
@@ -75,7 +75,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Change:
+class EntityChange:
     """What an event changed.
 
     :param transitions: names of ``TRANSITIONS``.
@@ -88,11 +88,11 @@ class Change:
     to_project: int | None = None
 
 
-def read_version(event: NewEvent, message: Message) -> Version:
+def read_version(event: NewEvent, message: Message) -> EntityVersion:
     """Return the version that an event delivers; never raises, whatever the payload is."""
     created_at = event.created_at or event.received_at
     at = _instant(message.payload.get("at")) or created_at
-    return Version(
+    return EntityVersion(
         order=(at.replace(microsecond=0), created_at, event.event_id),
         is_created=message.action == _CREATED,
         is_deleted=is_deletion(message),
@@ -107,7 +107,7 @@ def is_deletion(message: Message) -> bool:
     return message.action == _DELETED or bool(payload.get("server_deleted_at") or payload.get("deleted_at"))
 
 
-def build_state(versions: Iterable[Version]) -> State | None:
+def build_state(versions: Iterable[EntityVersion]) -> EntityState | None:
     """Return what versions say together, in any order and any number of copies; None where there are none.
 
     A field that a payload lacks keeps its value, since some events bring only ids.
@@ -121,10 +121,10 @@ def build_state(versions: Iterable[Version]) -> State | None:
         if not version.is_deleted:
             fields.update(version.fields)
             message = version.message
-    return State(ordered[-1].order, ordered[-1].is_deleted, fields, message)
+    return EntityState(ordered[-1].order, ordered[-1].is_deleted, fields, message)
 
 
-def find_change(state: State | None, version: Version, *, match_unknown: bool = False) -> Change:
+def find_change(state: EntityState | None, version: EntityVersion, *, match_unknown: bool = False) -> EntityChange:
     """Return what a version changed.
 
     A version that is not later than the state changed nothing: it is a copy, or arrived late, and what it changed is
@@ -137,25 +137,29 @@ def find_change(state: State | None, version: Version, *, match_unknown: bool = 
     if state is None:
         return _find_first_change(version, match_unknown=match_unknown)
     if version.order <= state.order:
-        return Change()
+        return EntityChange()
     if version.is_deleted:
-        return Change(frozenset() if state.is_deleted else frozenset({"deleted"}))
+        return EntityChange(frozenset() if state.is_deleted else frozenset({"deleted"}))
     found = _compare(state.fields, version.fields, match_unknown=match_unknown)
-    return Change(found.transitions | {"restored"}, found.from_project, found.to_project) if state.is_deleted else found
+    return (
+        EntityChange(found.transitions | {"restored"}, found.from_project, found.to_project)
+        if state.is_deleted
+        else found
+    )
 
 
-def _find_first_change(version: Version, *, match_unknown: bool) -> Change:
+def _find_first_change(version: EntityVersion, *, match_unknown: bool) -> EntityChange:
     """Return what the first version of an entity that is known changed."""
     if version.is_deleted:
         # It existed before, whatever it was.
-        return Change(frozenset({"deleted"}))
+        return EntityChange(frozenset({"deleted"}))
     if version.is_created:
         running = version.fields.get("running")
-        return Change() if running is None else Change(frozenset({"started" if running else "logged"}))
+        return EntityChange() if running is None else EntityChange(frozenset({"started" if running else "logged"}))
     return _compare({}, version.fields, match_unknown=match_unknown)
 
 
-def _compare(before: Mapping[str, Any], after: Mapping[str, Any], *, match_unknown: bool) -> Change:
+def _compare(before: Mapping[str, Any], after: Mapping[str, Any], *, match_unknown: bool) -> EntityChange:
     found: set[str] = set()
     from_project = to_project = None
     for name, value in after.items():
@@ -170,7 +174,7 @@ def _compare(before: Mapping[str, Any], after: Mapping[str, Any], *, match_unkno
         else:
             found.add("moved")
             from_project, to_project = before.get(name), value
-    return Change(frozenset(found), from_project, to_project)
+    return EntityChange(frozenset(found), from_project, to_project)
 
 
 def _read_fields(message: Message) -> dict[str, Any]:

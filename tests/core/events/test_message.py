@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.message import DEEPEST, Message, parse_message
+from airflow_provider_toggl.core.events.message import MAX_DEPTH, Message, parse_message
 
 # Published deliveries of 2022 and 2023, ids replaced.
 DOCUMENTED_PING = (
@@ -154,7 +154,7 @@ def test_a_field_that_is_there_twice_is_told_and_the_last_one_counts() -> None:
         body(subscription_id="9"),
         b'{"event_id":1e400,"subscription_id":9}',
         b'{"event_id":%s,"subscription_id":9}' % (b"9" * 5000),
-        body(payload=None).replace(b"null", b"[" * DEEPEST + b"]" * DEEPEST),
+        body(payload=None).replace(b"null", b"[" * MAX_DEPTH + b"]" * MAX_DEPTH),
         b'{"a":' * 100_000,
         b"[" * 100_000,
     ],
@@ -171,7 +171,7 @@ def test_nesting_is_counted_outside_of_texts_only() -> None:
     text = json.dumps('[{"' * 200)
     assert parse_message(body(payload={"id": 1, "description": text})).entity_id == 1
     inner: Any = 1
-    for _ in range(DEEPEST - 2):
+    for _ in range(MAX_DEPTH - 2):
         inner = [inner]
     assert parse_message(body(payload={"id": 1, "x": inner})).entity_id == 1
 

@@ -20,10 +20,10 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
 from airflow_provider_toggl.core.events.batch import Batch
-from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore, Mark, NewEvent, StoredEvent
-from airflow_provider_toggl.core.events.tail import QUEUE, Subscription, Tail, tail_of
+from airflow_provider_toggl.core.events.tail import QUEUE, Follower, TailReader, shared_tail
+from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
 
 
 def event(number: int) -> NewEvent:
@@ -34,7 +34,7 @@ def append(store: EventStore, first: int, count: int) -> None:
     store.append([event(number) for number in range(first, first + count)])
 
 
-async def collect(subscription: Subscription, last_seq: int, pause: float = 0) -> list[int]:
+async def collect(subscription: Follower, last_seq: int, pause: float = 0) -> list[int]:
     """Return the numbers of what comes, up to a last one."""
     seen: list[int] = []
     async for batch in subscription:
@@ -51,8 +51,8 @@ def run(work: Coroutine[Any, Any, Any], timeout: float = 60) -> Any:
 
 
 @asynccontextmanager
-async def following(store: EventStore, after: int | None = 0) -> AsyncIterator[tuple[Tail, Subscription]]:
-    with Tail(store) as tail, tail.subscribe(after) as subscription:
+async def following(store: EventStore, after: int | None = 0) -> AsyncIterator[tuple[TailReader, Follower]]:
+    with TailReader(store) as tail, tail.subscribe(after) as subscription:
         yield tail, subscription
     await asyncio.to_thread(tail.join, 30)
 
@@ -190,7 +190,7 @@ def test_all_subscriptions_get_the_same_objects_and_the_store_is_asked_as_often_
     async def work(count: int) -> tuple[list[Batch], Counter[str]]:
         place = counting.last_seq()
         counting.asked.clear()
-        with Tail(counting) as tail, ExitStack() as stack:
+        with TailReader(counting) as tail, ExitStack() as stack:
             subscriptions = [stack.enter_context(tail.subscribe(place)) for _ in range(count)]
             waiting = [asyncio.ensure_future(one.__anext__()) for one in subscriptions]
             await until(lambda: tail._end is not None)
@@ -211,7 +211,7 @@ def test_those_who_are_behind_are_served_together(counting: CountingStore) -> No
     append(counting, 1, 1000)
 
     async def work() -> list[list[int]]:
-        with Tail(counting) as tail, ExitStack() as stack:
+        with TailReader(counting) as tail, ExitStack() as stack:
             subscriptions = [stack.enter_context(tail.subscribe(place)) for place in range(0, 1000, 5)]
             seen = await asyncio.gather(*(collect(one, 1000) for one in subscriptions))
         await asyncio.to_thread(tail.join, 30)
@@ -225,7 +225,7 @@ def test_one_who_is_slow_misses_nothing_holds_little_and_delays_nobody(store: Ev
     total = 4000
 
     async def work() -> tuple[list[int], list[int], int]:
-        with Tail(store) as tail, tail.subscribe(0) as slow, tail.subscribe(0) as quick:
+        with TailReader(store) as tail, tail.subscribe(0) as slow, tail.subscribe(0) as quick:
             most = 0
             collecting = asyncio.ensure_future(collect(quick, total))
             for first in range(1, total + 1, 100):
@@ -254,12 +254,12 @@ def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StorePl
             number += count
             time.sleep(rng.random() * 0.004)
 
-    async def read(tail: Tail, later: float, after: int, pause: float) -> list[int]:
+    async def read(tail: TailReader, later: float, after: int, pause: float) -> list[int]:
         await asyncio.sleep(later)
         with tail.subscribe(after) as subscription:
             return await collect(subscription, total, pause)
 
-    async def work(tail: Tail) -> None:
+    async def work(tail: TailReader) -> None:
         plans = [(rng.random() * 0.3, rng.randrange(total // 2), rng.random() * 0.02) for _ in range(25)]
         found = await asyncio.gather(*(read(tail, *plan) for plan in plans))
         assert found == [list(range(after + 1, total + 1)) for _, after, _ in plans]
@@ -267,7 +267,7 @@ def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StorePl
     with place.open() as store:
         writer = threading.Thread(target=write, args=(store,))
         writer.start()
-        with Tail(place.open) as tail:
+        with TailReader(place.open) as tail:
             run(work(tail))
         writer.join()
         tail.join(30)
@@ -316,7 +316,7 @@ def test_being_cancelled_loses_nothing(store: EventStore) -> None:
 
 
 def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
-    tail = Tail(store)
+    tail = TailReader(store)
     left = tail.subscribe(0)
 
     async def leave() -> None:
@@ -342,7 +342,7 @@ def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
 
 
 @pytest.mark.parametrize("close", [lambda tail, _: tail.close(), lambda _, subscription: subscription.close()])
-def test_closing_ends_one_who_waits(store: EventStore, close: Callable[[Tail, Subscription], None]) -> None:
+def test_closing_ends_one_who_waits(store: EventStore, close: Callable[[TailReader, Follower], None]) -> None:
     async def work() -> list[int]:
         async with following(store) as (tail, subscription):
             waiting = asyncio.ensure_future(collect(subscription, 1))
@@ -363,7 +363,7 @@ def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: St
             return opened[-1]
 
         for source in (store, build):
-            tail = Tail(source)
+            tail = TailReader(source)
             tail.subscribe(0)
             wait_until(lambda tail=tail: tail._end is not None)
             tail.close()
@@ -377,7 +377,7 @@ def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: St
 
 
 def test_closing_takes_no_time(store: EventStore) -> None:
-    tail = Tail(store)
+    tail = TailReader(store)
     tail.subscribe(0)
     wait_until(lambda: tail._end is not None)
     begin = time.monotonic()
@@ -391,7 +391,7 @@ def test_an_unforeseen_error_is_raised_where_somebody_waits(counting: CountingSt
         raise ZeroDivisionError
 
     async def work() -> None:
-        tail = Tail(build)
+        tail = TailReader(build)
         with pytest.raises(ZeroDivisionError):
             await tail.subscribe(0).__anext__()
         await asyncio.to_thread(tail.join, 30)
@@ -468,7 +468,7 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StorePlace
     async def work() -> list[int]:
         with place.open() as store:
             append(store, 1, 2)
-        with Tail(build) as tail, tail.subscribe(0) as subscription:
+        with TailReader(build) as tail, tail.subscribe(0) as subscription:
             seen = await collect(subscription, 2)
         await asyncio.to_thread(tail.join, 30)
         return seen
@@ -482,7 +482,7 @@ def test_a_part_that_cannot_be_read_holds_up_only_those_who_want_it(counting: Co
     counting.broken_after = 2
 
     async def work() -> list[int]:
-        with Tail(counting) as tail, tail.subscribe(2), tail.subscribe(5) as other:
+        with TailReader(counting) as tail, tail.subscribe(2), tail.subscribe(5) as other:
             seen = await collect(other, 10)
             append(counting, 11, 1)
             seen += await collect(other, 11)
@@ -520,17 +520,17 @@ def test_a_store_that_was_begun_anew_is_followed_from_where_it_is(
 
 
 def test_one_key_has_one_tail_until_all_have_closed_it(place: StorePlace) -> None:
-    first, second = tail_of("a", place.open), tail_of("a", place.open)
-    other = tail_of("b", place.open)
+    first, second = shared_tail("a", place.open), shared_tail("a", place.open)
+    other = shared_tail("b", place.open)
     assert first is second
     assert first is not other
     first.close()
     assert not first.closed
-    assert tail_of("a", place.open) is second
+    assert shared_tail("a", place.open) is second
     second.close()
     second.close()
     assert second.closed
-    third = tail_of("a", place.open)
+    third = shared_tail("a", place.open)
     assert third is not second
     for tail in (third, other):
         tail.close()
@@ -542,9 +542,9 @@ def test_a_tail_answers_who_asks_whether_somebody_follows(place: StorePlace) -> 
         with place.open() as store, place.open() as asking:
             async with following(store):
                 for question in ("first", "second"):
-                    asking.keep_mark(Mark(QUESTION, question, RECEIVED))
-                    await until(lambda: (asking.find_mark(ANSWER) or asking.find_mark(QUESTION)).made_at != RECEIVED)
-                    await until(lambda question=question: asking.find_mark(ANSWER).value == question)
+                    asking.keep_mark(Mark(PROBE, question, RECEIVED))
+                    await until(lambda: (asking.find_mark(REPLY) or asking.find_mark(PROBE)).made_at != RECEIVED)
+                    await until(lambda question=question: asking.find_mark(REPLY).value == question)
             assert asking.count() == 0
 
     run(ask())

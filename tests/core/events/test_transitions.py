@@ -28,8 +28,8 @@ from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
-    Change,
-    Version,
+    EntityChange,
+    EntityVersion,
     build_state,
     find_change,
     read_version,
@@ -53,11 +53,11 @@ def version(number: int, *, at: float | None = None, entity: str = "time_entry",
     return change(number, entity=entity, created_at=moment, received_at=moment, id=ENTRY, **fields)
 
 
-def read(event: NewEvent) -> Version:
+def read(event: NewEvent) -> EntityVersion:
     return read_version(event, parse_message(event.body))
 
 
-def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> Change:
+def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> EntityChange:
     """Return what the last of some events changed, delivered after the others."""
     *earlier, last = map(read, events)
     return find_change(build_state(earlier), last, match_unknown=match_unknown)
@@ -150,8 +150,8 @@ def test_a_field_that_is_known_is_compared_also_where_the_unknown_counts():
 
 
 def test_a_move_names_both_projects():
-    assert find([version(1, project_id=1), version(2, project_id=2)]) == Change(frozenset({"moved"}), 1, 2)
-    assert find([version(1, project_id=None), version(2, project_id=2)]) == Change(frozenset({"moved"}), None, 2)
+    assert find([version(1, project_id=1), version(2, project_id=2)]) == EntityChange(frozenset({"moved"}), 1, 2)
+    assert find([version(1, project_id=None), version(2, project_id=2)]) == EntityChange(frozenset({"moved"}), None, 2)
 
 
 def test_a_payload_with_ids_alone_leaves_what_is_known():

@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ApiError
 from airflow_provider_toggl.core.events.store import EventStore, Mark
 from airflow_provider_toggl.core.operate.doctor.callback import Knock, Pinged
-from airflow_provider_toggl.core.webhooks.delivery import ping_mark
+from airflow_provider_toggl.core.webhooks.delivery import last_ping_key
 from airflow_provider_toggl.core.webhooks.signature import HEADER, sign
 
 OWN_SUBSCRIPTION = 0
@@ -29,7 +29,7 @@ def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, pati
     """
     import requests  # noqa: PLC0415 - no other command needs it loaded
 
-    name = ping_mark(conn_id, OWN_SUBSCRIPTION)
+    name = last_ping_key(conn_id, OWN_SUBSCRIPTION)
     before = store.find_mark(name) if store else None
     body = _build_ping(url)
     headers = {"Content-Type": "application/json", HEADER: sign(secret, body)}
@@ -52,7 +52,7 @@ def ask_ping(webhooks: Webhooks, own: Found, conn_id: str, store: EventStore, *,
     :param patience: seconds that the PING may take.
     :raises ApiError: Toggl refuses to post one.
     """
-    name = ping_mark(conn_id, own.subscription_id)
+    name = last_ping_key(conn_id, own.subscription_id)
     before = store.find_mark(name)
     webhooks.ping(own.subscription_id)
     if _comes(store, name, before, patience):

@@ -12,12 +12,12 @@ from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.store import StoredEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
-MOST_IDS = 100
-MOST_DAYS = 62
-MOST_WORDS = 20
+MAX_IDS = 100
+MAX_DAYS = 62
+MAX_WORDS = 20
 
 
-BREATH = 1.0
+MIN_INTERVAL = 1.0
 """Seconds between one burst told and the next: a triggerer hands events over about so often, whatever it is given."""
 
 
@@ -43,7 +43,7 @@ class Debounce:
                 "most, and 1 event or more."
             )
 
-    def seconds_left(self, burst: Burst, told: float, now: float) -> float:
+    def seconds_left(self, burst: ChangeBatch, told: float, now: float) -> float:
         """Return how long to wait for more, 0 when the burst is to be told.
 
         :param told: when the burst before was told, by the same clock as ``now`` and the times of the burst.
@@ -51,11 +51,11 @@ class Debounce:
         if burst.count >= self.max_events:
             return 0.0
         due = min(burst.grew + self.quiet_seconds, burst.began + self.max_wait_seconds)
-        return max(0.0, max(due, told + BREATH) - now)
+        return max(0.0, max(due, told + MIN_INTERVAL) - now)
 
 
 @dataclass
-class Burst:
+class ChangeBatch:
     """Events that count and came close together.
 
     :param began: when the first was added, in seconds of a clock that only goes on.
@@ -102,26 +102,26 @@ class Burst:
         that it began on before is not told by Toggl. ``undated`` counts those that do not say when they begin.
         ``truncated`` is true where there were more entities, days or ids than are told.
         """
-        days, words = sorted(self.days), [entity for entity, _ in self.entities.most_common(MOST_WORDS)]
+        days, words = sorted(self.days), [entity for entity, _ in self.entities.most_common(MAX_WORDS)]
         ids: dict[str, list[int]] = {}
-        room = MOST_IDS
+        room = MAX_IDS
         for entity in words:
             ids[entity] = list(self.ids.get(entity, ()))[:room]
             room -= len(ids[entity])
         (workspace,) = self.workspaces if len(self.workspaces) == 1 else (None,)
-        whole = sum(map(len, self.ids.values())) == MOST_IDS - room
+        whole = sum(map(len, self.ids.values())) == MAX_IDS - room
         return {
             "first_seq": self.first_seq,
             "last_seq": self.last_seq,
             "count": self.count,
             "workspace_id": workspace,
             "entities": {entity: self.entities[entity] for entity in words},
-            "actions": sorted(self.actions)[:MOST_WORDS],
+            "actions": sorted(self.actions)[:MAX_WORDS],
             **({"transitions": dict(sorted(self.transitions.items()))} if self.transitions else {}),
-            "days": [day.isoformat() for day in days[:MOST_DAYS]],
+            "days": [day.isoformat() for day in days[:MAX_DAYS]],
             "undated": self.undated,
             "ids": ids,
-            "truncated": not (whole and len(days) <= MOST_DAYS and len(words) == len(self.entities)),
+            "truncated": not (whole and len(days) <= MAX_DAYS and len(words) == len(self.entities)),
         }
 
 

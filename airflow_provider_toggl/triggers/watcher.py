@@ -13,14 +13,14 @@ from typing import Any
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
-from airflow_provider_toggl.core.events.bursts import Burst, Debounce
+from airflow_provider_toggl.core.events.debounce import ChangeBatch, Debounce
 from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.logbook import reader_name
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail import Tail
+from airflow_provider_toggl.core.events.tail import TailReader
 from airflow_provider_toggl.core.log_fields import tell
-from airflow_provider_toggl.triggers.reading import Step, patiently, read_on
+from airflow_provider_toggl.triggers.reading import MatchedBatch, read_matches, retry_while_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ TIDY_SECONDS = 30.0
 """So often a watcher notes that it has passed events that do not count, so that they are not kept for its sake."""
 
 
-class Watch:
+class EventWatcher:
     """The reading of one named consumer. It is moved on only over what was handed over, or does not count.
 
     :param tail: of the same store.
@@ -39,7 +39,7 @@ class Watch:
     def __init__(
         self,
         store: EventStore,
-        tail: Tail,
+        tail: TailReader,
         query: EventQuery,
         *,
         consumer: str,
@@ -54,21 +54,21 @@ class Watch:
         self._debounce = debounce
         self._start = start
         self._store_name = store_name
-        self._burst: Burst | None = None
+        self._burst: ChangeBatch | None = None
         self._told_at = 0.0
         self._safe_at: deque[tuple[float, int]] = deque()
         # Places in the store, none before the next: what was committed, is safe elsewhere, was told, was read.
         self._committed = self._safe = self._told = self._read = 0
         self._tidied_at = 0.0
 
-    async def bursts(self) -> AsyncGenerator[Burst, None]:
+    async def bursts(self) -> AsyncGenerator[ChangeBatch, None]:
         """Yield what counts in bursts, for ever; ``hand_over`` is to be called for each.
 
         :raises EventStoreError: the store cannot be read, and trying again will not help.
         """
-        await patiently(self._begin)
-        pending: asyncio.Future[Step] | None = None
-        async with contextlib.aclosing(read_on(self._tail, self._query, self._read)) as steps:
+        await retry_while_unavailable(self._begin)
+        pending: asyncio.Future[MatchedBatch] | None = None
+        async with contextlib.aclosing(read_matches(self._tail, self._query, self._read)) as steps:
             try:
                 while True:
                     pending = pending or asyncio.ensure_future(anext(steps))
@@ -127,14 +127,14 @@ class Watch:
         tell(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
         self._tidied_at = time.monotonic()
 
-    def _gather(self, step: Step) -> None:
+    def _gather(self, step: MatchedBatch) -> None:
         self._read = step.seq
         now = time.monotonic()
         for stored, message in step.matches:
-            self._burst = self._burst or Burst(began=now)
+            self._burst = self._burst or ChangeBatch(began=now)
             self._burst.add(stored, message, now)
 
-    def _take_due(self) -> Burst | None:
+    def _take_due(self) -> ChangeBatch | None:
         burst, now = self._burst, time.monotonic()
         if burst is None or self._debounce.seconds_left(burst, self._told_at, now) > 0:
             return None
@@ -154,7 +154,7 @@ class Watch:
         return min(waits)
 
 
-class BurstProducer:
+class WatcherStreamProducer:
     """A watch as the producer of a shared stream whose events are acknowledged.
 
     It has the methods of ``airflow.triggers.shared_stream.SharedStreamProducer``, which Airflow 3.2 does not have to
@@ -163,9 +163,9 @@ class BurstProducer:
     :param open_watch: opens the watch, and closes it after its use.
     """
 
-    def __init__(self, open_watch: Callable[[], AbstractAsyncContextManager[Watch]]) -> None:
+    def __init__(self, open_watch: Callable[[], AbstractAsyncContextManager[EventWatcher]]) -> None:
         self._open_watch = open_watch
-        self._watch: Watch | None = None
+        self._watch: EventWatcher | None = None
 
     async def open_stream(self) -> AsyncGenerator[tuple[dict[str, Any], int], None]:
         """Yield each burst, and what is to be committed once it is stored."""

@@ -4,9 +4,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from airflow_provider_toggl.core.errors import EventStoreError
-from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION, Presence
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import Mark
+from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY, ProbeResponder
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 
@@ -14,13 +14,13 @@ NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 def test_a_question_is_answered_with_its_own_words(tmp_path: Path) -> None:
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
         store.prepare()
-        presence = Presence(0)
+        presence = ProbeResponder(0)
         presence.answer(store)
-        assert store.find_mark(ANSWER) is None
+        assert store.find_mark(REPLY) is None
         for words in ("one", "two"):
-            store.keep_mark(Mark(QUESTION, words, NOW))
+            store.keep_mark(Mark(PROBE, words, NOW))
             presence.answer(store)
-            answer = store.find_mark(ANSWER)
+            answer = store.find_mark(REPLY)
             assert answer is not None
             assert answer.value == words
 
@@ -28,11 +28,11 @@ def test_a_question_is_answered_with_its_own_words(tmp_path: Path) -> None:
 def test_it_is_looked_for_now_and_then_only(tmp_path: Path) -> None:
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
         store.prepare()
-        presence = Presence(3600)
+        presence = ProbeResponder(3600)
         presence.answer(store)
-        store.keep_mark(Mark(QUESTION, "late", NOW))
+        store.keep_mark(Mark(PROBE, "late", NOW))
         presence.answer(store)
-        assert store.find_mark(ANSWER) is None
+        assert store.find_mark(REPLY) is None
 
 
 def test_who_may_not_write_reads_on(tmp_path: Path) -> None:
@@ -42,6 +42,6 @@ def test_who_may_not_write_reads_on(tmp_path: Path) -> None:
 
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
         store.prepare()
-        store.keep_mark(Mark(QUESTION, "one", NOW))
+        store.keep_mark(Mark(PROBE, "one", NOW))
     with ReadOnly(tmp_path / "events.sqlite") as store:
-        Presence(0).answer(store)
+        ProbeResponder(0).answer(store)

@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from airflow_provider_toggl.core.errors import EventStoreError
 from airflow_provider_toggl.core.events.store import EventStore, Mark
 
-QUESTION, ANSWER = "tail?", "tail!"
+PROBE, REPLY = "tail?", "tail!"
 
 
-class Presence:
+class ProbeResponder:
     """Answers for one reader of a store.
 
     :param pause: seconds between two looks.
@@ -29,7 +29,7 @@ class Presence:
             return
         self._asked_at = now
         with contextlib.suppress(EventStoreError):  # who can read needs no right to write
-            question = store.find_mark(QUESTION)
+            question = store.find_mark(PROBE)
             if question is not None and question.value != self._answered:
                 self._answered = question.value
-                store.keep_mark(Mark(ANSWER, question.value, datetime.now(timezone.utc)))
+                store.keep_mark(Mark(REPLY, question.value, datetime.now(timezone.utc)))

@@ -6,15 +6,15 @@ import pytest
 from support.changes import WORKSPACE, change
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.bursts import BREATH, MOST_DAYS, MOST_IDS, Burst, Debounce
+from airflow_provider_toggl.core.events.debounce import MAX_DAYS, MAX_IDS, MIN_INTERVAL, ChangeBatch, Debounce
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import NewEvent, StoredEvent
 
 NEVER = -1e9
 
 
-def burst_of(*events: NewEvent) -> Burst:
-    burst = Burst(began=0.0)
+def burst_of(*events: NewEvent) -> ChangeBatch:
+    burst = ChangeBatch(began=0.0)
     for seq, event in enumerate(events, 10):
         burst.add(StoredEvent(seq, event), parse_message(event.body), 0.0)
     return burst
@@ -64,30 +64,32 @@ def test_however_much_changed_the_words_are_few():
     told = burst_of(*events).as_dict()
     assert told["count"] == 10_000
     assert told["truncated"]
-    assert len(told["days"]) <= MOST_DAYS
-    assert sum(map(len, told["ids"].values())) == MOST_IDS
+    assert len(told["days"]) <= MAX_DAYS
+    assert sum(map(len, told["ids"].values())) == MAX_IDS
     assert len(json.dumps(told)) < 5000
 
 
 def test_an_event_alone_hardly_waits():
-    assert 0 < Debounce().seconds_left(Burst(began=100.0, grew=100.0, count=1), NEVER, 100.0) <= 0.1
-    assert Debounce(quiet_seconds=0).seconds_left(Burst(began=100.0, grew=100.0, count=1), NEVER, 100.0) == 0
+    assert 0 < Debounce().seconds_left(ChangeBatch(began=100.0, grew=100.0, count=1), NEVER, 100.0) <= 0.1
+    assert Debounce(quiet_seconds=0).seconds_left(ChangeBatch(began=100.0, grew=100.0, count=1), NEVER, 100.0) == 0
 
 
 def test_bursts_keep_a_distance():
-    assert Debounce().seconds_left(Burst(began=100.0, grew=100.0, count=1), 99.9, 100.0) == pytest.approx(BREATH - 0.1)
+    assert Debounce().seconds_left(ChangeBatch(began=100.0, grew=100.0, count=1), 99.9, 100.0) == pytest.approx(
+        MIN_INTERVAL - 0.1
+    )
 
 
 def test_more_is_waited_for_until_it_is_quiet_but_not_for_ever():
     debounce = Debounce(quiet_seconds=5, max_wait_seconds=20)
-    assert debounce.seconds_left(Burst(began=100.0, grew=103.0, count=2), NEVER, 104.0) == pytest.approx(4)
-    assert debounce.seconds_left(Burst(began=100.0, grew=119.0, count=9), NEVER, 119.0) == pytest.approx(1)
-    assert debounce.seconds_left(Burst(began=100.0, grew=119.0, count=9), NEVER, 121.0) == 0
+    assert debounce.seconds_left(ChangeBatch(began=100.0, grew=103.0, count=2), NEVER, 104.0) == pytest.approx(4)
+    assert debounce.seconds_left(ChangeBatch(began=100.0, grew=119.0, count=9), NEVER, 119.0) == pytest.approx(1)
+    assert debounce.seconds_left(ChangeBatch(began=100.0, grew=119.0, count=9), NEVER, 121.0) == 0
 
 
 def test_a_full_burst_is_told_at_once():
     debounce = Debounce(quiet_seconds=5, max_events=3)
-    assert debounce.seconds_left(Burst(began=100.0, grew=100.0, count=3), 100.0, 100.0) == 0
+    assert debounce.seconds_left(ChangeBatch(began=100.0, grew=100.0, count=3), 100.0, 100.0) == 0
 
 
 @pytest.mark.parametrize(

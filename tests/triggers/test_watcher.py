@@ -13,13 +13,13 @@ from support.changes import change
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
-from airflow_provider_toggl.core.events.bursts import Burst, Debounce
+from airflow_provider_toggl.core.events.debounce import ChangeBatch, Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.triggers import watching
-from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
+from airflow_provider_toggl.core.events.tail import TailReader
+from airflow_provider_toggl.triggers import watcher
+from airflow_provider_toggl.triggers.watcher import EventWatcher, WatcherStreamProducer
 
 ONE_EACH = Debounce(max_events=1)
 
@@ -32,15 +32,15 @@ def events(tmp_path: Path) -> Iterator[SqliteEventStore]:
 
 
 @pytest.fixture
-def tail(events: SqliteEventStore) -> Iterator[Tail]:
-    with Tail(events) as opened:
+def tail(events: SqliteEventStore) -> Iterator[TailReader]:
+    with TailReader(events) as opened:
         yield opened
     opened.join()
 
 
-def watch(events: SqliteEventStore, tail: Tail, debounce: Debounce = ONE_EACH, **wanted: Any) -> Watch:
+def watch(events: SqliteEventStore, tail: TailReader, debounce: Debounce = ONE_EACH, **wanted: Any) -> EventWatcher:
     query = EventQuery(EventFilter.from_dict(wanted))
-    return Watch(events, tail, query, consumer="watcher:x", debounce=debounce, start=0)
+    return EventWatcher(events, tail, query, consumer="watcher:x", debounce=debounce, start=0)
 
 
 def place(events: SqliteEventStore) -> int:
@@ -49,9 +49,9 @@ def place(events: SqliteEventStore) -> int:
 
 
 @contextlib.asynccontextmanager
-async def reading(one: Watch) -> AsyncIterator[list[Burst]]:
+async def reading(one: EventWatcher) -> AsyncIterator[list[ChangeBatch]]:
     """Read in the background; yields where the bursts go."""
-    found: list[Burst] = []
+    found: list[ChangeBatch] = []
 
     async def read() -> None:
         async with contextlib.aclosing(one.bursts()) as bursts:
@@ -67,7 +67,7 @@ async def reading(one: Watch) -> AsyncIterator[list[Burst]]:
             await task
 
 
-def test_the_place_where_it_begins_is_fixed_before_anything_comes(events: SqliteEventStore, tail: Tail):
+def test_the_place_where_it_begins_is_fixed_before_anything_comes(events: SqliteEventStore, tail: TailReader):
     async def main() -> None:
         async with reading(watch(events, tail)):
             await until(lambda: place(events) == 0)
@@ -75,8 +75,8 @@ def test_the_place_where_it_begins_is_fixed_before_anything_comes(events: Sqlite
     asyncio.run(main())
 
 
-def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
-    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
+    monkeypatch.setattr(watcher, "TIDY_SECONDS", 0.01)
 
     async def main() -> None:
         one = watch(events, tail)
@@ -95,9 +95,9 @@ def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore,
 
 
 def test_what_does_not_count_is_passed_over_without_being_handed_over(
-    events: SqliteEventStore, tail: Tail, monkeypatch: Any
+    events: SqliteEventStore, tail: TailReader, monkeypatch: Any
 ):
-    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(watcher, "TIDY_SECONDS", 0.01)
 
     async def main() -> None:
         async with reading(watch(events, tail, entities="tag")) as found:
@@ -108,8 +108,8 @@ def test_what_does_not_count_is_passed_over_without_being_handed_over(
     asyncio.run(main())
 
 
-def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
-    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
+    monkeypatch.setattr(watcher, "TIDY_SECONDS", 0.01)
 
     async def main() -> None:
         async with reading(watch(events, tail, Debounce(quiet_seconds=60, max_events=4))) as found:
@@ -123,7 +123,7 @@ def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, t
     asyncio.run(main())
 
 
-def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, tail: Tail):
+def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, tail: TailReader):
     async def main() -> None:
         one = watch(events, tail)
         async with reading(one) as found:
@@ -139,7 +139,7 @@ def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, 
 
 
 def test_a_place_that_could_not_be_noted_is_noted_later(
-    events: SqliteEventStore, tail: Tail, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+    events: SqliteEventStore, tail: TailReader, monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ):
     commit, failures = events.commit, [EventStoreUnavailable("away")] * 2
 
@@ -174,14 +174,14 @@ def outcome(**counts: int) -> SimpleNamespace:
 
 
 def test_an_event_that_airflow_did_not_store_stops_the_stream_before_its_place_is_passed(
-    events: SqliteEventStore, tail: Tail
+    events: SqliteEventStore, tail: TailReader
 ):
     @contextlib.asynccontextmanager
-    async def open_watch() -> AsyncIterator[Watch]:
+    async def open_watch() -> AsyncIterator[EventWatcher]:
         yield watch(events, tail)
 
     async def main() -> None:
-        producer = BurstProducer(open_watch)
+        producer = WatcherStreamProducer(open_watch)
         events.append([change(1), change(2)])
         async with contextlib.aclosing(producer.open_stream()) as stream:
             told, committed = await anext(stream)
