@@ -208,7 +208,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             trigger=TogglEventTrigger(
                 toggl_conn_id=self.toggl_conn_id,
                 event_store_conn_id=self._store_conn_id(),
-                event_filter=self._query.wanted,
+                event_filter=self._query.event_filter,
                 since=self._query.since,
                 after=self._reached,
                 consumer=self.consumer,
@@ -248,7 +248,7 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             self._query = EventQuery(EventFilter.from_dict(self._wanted()), _since(self.look_back, context))
         with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
             if self._reached is None:
-                self._query, self._reached = self._query.begin(store, self.consumer)
+                self._query, self._reached = self._query.resolve_start(store, self.consumer)
             found, self._reached = search(store, self._query, self._reached)
         return found.as_dict() if found else None
 

@@ -1,4 +1,4 @@
-"""Reading an event store from a place on, in a coroutine."""
+"""Read a store's matching events in a coroutine, and wait for a store that is unavailable."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from airflow_provider_toggl.core.log_fields import tell
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
-"""Seconds between two tries while the store is out of order."""
+FIRST_PAUSE, MAX_PAUSE = 0.5, 5.0
+"""Seconds between two tries while the store is unavailable."""
 
 T = TypeVar("T")
 
 
 async def retry_while_unavailable(call: Callable[[], T]) -> T:
-    """Return what a call returns that blocks, trying again for as long as the store is out of order.
+    """Return the result of a blocking call, which runs in a thread and is repeated while the store is unavailable.
 
-    Who waits for hours does not fail because the store is away for minutes.
+    There is no limit: a task that waits for hours must not fail because the store is down for minutes.
     """
     pause = FIRST_PAUSE
     while True:
@@ -37,15 +37,15 @@ async def retry_while_unavailable(call: Callable[[], T]) -> T:
             text = "The event store cannot be read; trying again until it can: %s"
             tell(log, text, error, level=logging.WARNING, retry_in=pause)
         await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+        pause = min(pause * 2, MAX_PAUSE)
 
 
 @dataclass(frozen=True)
 class MatchedBatch:
-    """What a reader came by.
+    """The matches of one batch of events.
 
-    :param seq: everything up to here was read.
-    :param matches: what of it counts.
+    :param seq: the last event that was read.
+    :param matches: the matching events and their messages, in order.
     """
 
     seq: int
@@ -53,12 +53,12 @@ class MatchedBatch:
 
 
 async def read_matches(tail: TailReader, query: EventQuery, after: int) -> AsyncGenerator[MatchedBatch, None]:
-    """Yield everything that is in the store after a ``seq`` and that comes into it, once and in order."""
-    with tail.subscribe(after) as subscription:
-        async for batch in subscription:
+    """Yield the matches after a ``seq``, stored and new ones, once and in order."""
+    with tail.subscribe(after) as follower:
+        async for batch in follower:
             pairs = list(zip(batch.events, batch.messages, strict=True))
             states: dict[int, EntityState | None] = {}
-            if query.wanted.transitions:
+            if query.event_filter.transitions:
                 candidates = [stored for stored, message in pairs if query.find_candidate(stored, message)]
                 states = await find_states(tail, candidates)
             found = ((stored, query.find_message(stored, states, message)) for stored, message in pairs)
@@ -66,5 +66,5 @@ async def read_matches(tail: TailReader, query: EventQuery, after: int) -> Async
 
 
 async def find_states(tail: TailReader, events: Sequence[StoredEvent]) -> dict[int, EntityState | None]:
-    """Return what is known of each event's entity from before it, by ``seq``, however long the store is away."""
+    """Return, by ``seq``, the state of each event's entity before it. Waits while the store is unavailable."""
     return await retry_while_unavailable(lambda: tail.find_states(events)) if events else {}

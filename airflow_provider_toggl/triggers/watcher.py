@@ -1,4 +1,4 @@
-"""A watcher's way through the event store: what counts, in bursts, and how far it was handed over."""
+"""Watch the store for an asset: yield matching events in batches, and move a consumer once Airflow stored them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from airflow_provider_toggl.triggers.reading import MatchedBatch, read_matches, 
 
 log = logging.getLogger(__name__)
 
-TIDY_SECONDS = 30.0
-"""So often a watcher notes that it has passed events that do not count, so that they are not kept for its sake."""
+IDLE_COMMIT_SECONDS = 30.0
+"""How often the consumer moves over events that do not match, so that retention need not keep them."""
 
 
 class EventWatcher:
-    """The reading of one named consumer. It is moved on only over what was handed over, or does not count.
+    """Reads for one named consumer. The consumer moves only over acknowledged batches and events that do not match.
 
-    :param tail: of the same store.
-    :param start: where to begin when nobody of that name ever committed.
+    :param tail: a reader of the same store.
+    :param start: the ``seq`` after which to start if the consumer has committed nothing.
     :param store_name: the connection of the store, for metrics.
     """
 
@@ -54,61 +54,62 @@ class EventWatcher:
         self._debounce = debounce
         self._start = start
         self._store_name = store_name
-        self._burst: ChangeBatch | None = None
-        self._told_at = 0.0
-        self._safe_at: deque[tuple[float, int]] = deque()
-        # Places in the store, none before the next: what was committed, is safe elsewhere, was told, was read.
-        self._committed = self._safe = self._told = self._read = 0
-        self._tidied_at = 0.0
+        self._batch: ChangeBatch | None = None
+        self._yielded_at = 0.0
+        self._pending_acknowledgements: deque[tuple[float, int]] = deque()
+        # Each of these is a seq, and none is less than the one before it.
+        self._committed = self._acknowledged = self._yielded = self._read = 0
+        self._idle_commit_at = 0.0
 
-    async def bursts(self) -> AsyncGenerator[ChangeBatch, None]:
-        """Yield what counts in bursts, for ever; ``hand_over`` is to be called for each.
+    async def batches(self) -> AsyncGenerator[ChangeBatch, None]:
+        """Yield batches of matching events, without end. Call ``acknowledge`` for each of them.
 
-        :raises EventStoreError: the store cannot be read, and trying again will not help.
+        :raises EventStoreError: the store cannot be read, and trying again would not help.
         """
         await retry_while_unavailable(self._begin)
         pending: asyncio.Future[MatchedBatch] | None = None
-        async with contextlib.aclosing(read_matches(self._tail, self._query, self._read)) as steps:
+        async with contextlib.aclosing(read_matches(self._tail, self._query, self._read)) as matches:
             try:
                 while True:
-                    pending = pending or asyncio.ensure_future(anext(steps))
-                    await asyncio.wait({pending}, timeout=self._patience())
+                    pending = pending or asyncio.ensure_future(anext(matches))
+                    await asyncio.wait({pending}, timeout=self._seconds_to_wait())
                     if pending.done():
-                        step, pending = pending.result(), None
-                        self._gather(step)
-                    await self.settle()
-                    if burst := self._take_due():
+                        matched, pending = pending.result(), None
+                        self._collect(matched)
+                    await self.commit()
+                    if batch := self._take_complete():
                         metrics.FIRED.add(way="watch")
-                        metrics.FIRED_EVENTS.add(burst.count, way="watch")
-                        yield burst
+                        metrics.FIRED_EVENTS.add(batch.count, way="watch")
+                        yield batch
             finally:
                 if pending:
                     pending.cancel()
                     await asyncio.gather(pending, return_exceptions=True)
 
-    def hand_over(self, seq: int, *, safe_in: float = 0.0) -> None:
-        """Note that all bursts up to one are safe elsewhere, or will be in so many seconds.
+    def acknowledge(self, seq: int, *, delay: float = 0.0) -> None:
+        """Record that Airflow has stored all batches up to a ``seq``, or will have after a delay.
 
-        :param seq: the last one's last.
+        :param delay: in seconds.
         """
-        self._safe_at.append((time.monotonic() + safe_in, seq))
+        self._pending_acknowledgements.append((time.monotonic() + delay, seq))
 
-    async def settle(self) -> None:
-        """Tell the store how far everything was handed over."""
+    async def commit(self) -> None:
+        """Move the consumer in the store. If the store is unavailable, the next call tries again."""
         now = time.monotonic()
-        while self._safe_at and self._safe_at[0][0] <= now:
-            self._safe = self._safe_at.popleft()[1]
-        goal = self._safe
-        if self._burst is None and self._safe == self._told and now - self._tidied_at >= TIDY_SECONDS:
-            goal, self._tidied_at = self._read, now
+        while self._pending_acknowledgements and self._pending_acknowledgements[0][0] <= now:
+            self._acknowledged = self._pending_acknowledgements.popleft()[1]
+        goal = self._acknowledged
+        is_idle = self._batch is None and self._acknowledged == self._yielded
+        if is_idle and now - self._idle_commit_at >= IDLE_COMMIT_SECONDS:
+            goal, self._idle_commit_at = self._read, now
         if goal <= self._committed:
             return
         try:
             await asyncio.to_thread(self._commit, goal)
         except EventStoreUnavailable as error:
-            text = "Consumer %s has read up to %s, which could not be noted: %s"
-            told = {"by": "watch", "consumer": self.consumer, "seq": goal}
-            tell(log, text, self.consumer, goal, error, level=logging.WARNING, **told)
+            text = "Consumer %s has read up to event %s, which could not be committed: %s"
+            named = {"by": "watch", "consumer": self.consumer, "seq": goal}
+            tell(log, text, self.consumer, goal, error, level=logging.WARNING, **named)
         else:
             self._committed = goal
 
@@ -117,75 +118,75 @@ class EventWatcher:
         measure_store(self._store, self._store_name)
 
     def _begin(self) -> None:
-        """Find where to begin, and fix it: what comes before the first burst must be there after a restart."""
+        """Find where to start, and commit it: events before the first batch must be found again after a restart."""
         known = self._store.find_consumer(self.consumer)
         if known is None:
             known = self._store.commit(self.consumer, self._start)
-        note = {"kind": "watcher", "filter": self._query.wanted.to_dict()}
-        self._store.logbook.note(reader_name(self.consumer), note)
-        self._committed = self._safe = self._told = self._read = known.seq
+        description = {"kind": "watcher", "filter": self._query.event_filter.to_dict()}
+        self._store.logbook.note(reader_name(self.consumer), description)
+        self._committed = self._acknowledged = self._yielded = self._read = known.seq
         tell(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
-        self._tidied_at = time.monotonic()
+        self._idle_commit_at = time.monotonic()
 
-    def _gather(self, step: MatchedBatch) -> None:
-        self._read = step.seq
+    def _collect(self, matched: MatchedBatch) -> None:
+        self._read = matched.seq
         now = time.monotonic()
-        for stored, message in step.matches:
-            self._burst = self._burst or ChangeBatch(began=now)
-            self._burst.add(stored, message, now)
+        for stored, message in matched.matches:
+            self._batch = self._batch or ChangeBatch(first_added_at=now)
+            self._batch.add(stored, message, now)
 
-    def _take_due(self) -> ChangeBatch | None:
-        burst, now = self._burst, time.monotonic()
-        if burst is None or self._debounce.seconds_left(burst, self._told_at, now) > 0:
+    def _take_complete(self) -> ChangeBatch | None:
+        batch, now = self._batch, time.monotonic()
+        if batch is None or self._debounce.seconds_left(batch, self._yielded_at, now) > 0:
             return None
-        self._burst, self._told_at, self._told = None, now, burst.last_seq
-        return burst
+        self._batch, self._yielded_at, self._yielded = None, now, batch.last_seq
+        return batch
 
-    def _patience(self) -> float:
-        """Return how long to wait for more before something else is due."""
+    def _seconds_to_wait(self) -> float:
+        """Return how long to wait for events before a batch or a commit is due."""
         now = time.monotonic()
-        waits = [TIDY_SECONDS]
-        if self._burst:
-            waits.append(self._debounce.seconds_left(self._burst, self._told_at, now))
-        if self._safe_at:
-            waits.append(max(0.0, self._safe_at[0][0] - now))
-        elif self._safe > self._committed:
+        waits = [IDLE_COMMIT_SECONDS]
+        if self._batch:
+            waits.append(self._debounce.seconds_left(self._batch, self._yielded_at, now))
+        if self._pending_acknowledgements:
+            waits.append(max(0.0, self._pending_acknowledgements[0][0] - now))
+        elif self._acknowledged > self._committed:
             waits.append(1.0)
         return min(waits)
 
 
 class WatcherStreamProducer:
-    """A watch as the producer of a shared stream whose events are acknowledged.
+    """Produces a watcher's batches for a shared stream of Airflow, which acknowledges them.
 
-    It has the methods of ``airflow.triggers.shared_stream.SharedStreamProducer``, which Airflow 3.2 does not have to
+    It has the methods of ``airflow.triggers.shared_stream.SharedStreamProducer``. Airflow 3.2 has no such class to
     derive from.
 
-    :param open_watch: opens the watch, and closes it after its use.
+    :param open_watcher: opens a watcher, and closes it after its use.
     """
 
-    def __init__(self, open_watch: Callable[[], AbstractAsyncContextManager[EventWatcher]]) -> None:
-        self._open_watch = open_watch
-        self._watch: EventWatcher | None = None
+    def __init__(self, open_watcher: Callable[[], AbstractAsyncContextManager[EventWatcher]]) -> None:
+        self._open_watcher = open_watcher
+        self._watcher: EventWatcher | None = None
 
     async def open_stream(self) -> AsyncGenerator[tuple[dict[str, Any], int], None]:
-        """Yield each burst, and what is to be committed once it is stored."""
-        async with self._open_watch() as self._watch, contextlib.aclosing(self._watch.bursts()) as bursts:
-            async for burst in bursts:
-                yield burst.as_dict(), burst.last_seq
+        """Yield each batch with the ``seq`` to commit once Airflow has stored it."""
+        async with self._open_watcher() as self._watcher, contextlib.aclosing(self._watcher.batches()) as batches:
+            async for batch in batches:
+                yield batch.as_dict(), batch.last_seq
 
     async def advance(self, batch: Sequence[Any]) -> None:
-        """Move the consumer over bursts whose trigger events are in Airflow's database.
+        """Move the consumer over batches whose trigger events are in Airflow's database.
 
-        :raises TogglError: one of them is not; Airflow then begins anew, from what was committed.
+        :raises TogglError: one of them is not. Airflow then opens the stream again, from what was committed.
         """
         if not all(item.outcome.is_clean for item in batch):
-            raise TogglError("Airflow did not store an event that was handed to it; it will be handed over again.")
-        if self._watch:
-            self._watch.hand_over(batch[-1].broker_payload)
-            await self._watch.settle()
+            raise TogglError("Airflow did not store an event of the watcher; it will get the event again.")
+        if self._watcher:
+            self._watcher.acknowledge(batch[-1].broker_payload)
+            await self._watcher.commit()
 
     def get_advance_lane(self, broker_payload: int) -> None:
-        """Return the same for all: there is one order."""
+        """Return the same for all batches: they are acknowledged in one order."""
 
     async def aclose(self) -> None:
-        """Nothing is left to close when the stream has ended."""
+        """Do nothing: the end of the stream closes everything."""

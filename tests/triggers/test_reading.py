@@ -8,7 +8,7 @@ from airflow_provider_toggl.triggers import reading
 from airflow_provider_toggl.triggers.reading import retry_while_unavailable
 
 
-def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any, caplog: Any):
+def test_a_call_is_repeated_while_the_store_is_unavailable(monkeypatch: Any, caplog: Any):
     monkeypatch.setattr(reading, "FIRST_PAUSE", 0.001)
     failures = [EventStoreUnavailable("away")] * 3
 

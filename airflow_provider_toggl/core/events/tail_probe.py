@@ -1,4 +1,7 @@
-"""Whether somebody follows a store: a question left in it, and the answer of who reads it."""
+"""Probe whether a triggerer follows a store: a token that one program leaves in it, and a tail reader copies.
+
+``airflow toggl doctor`` writes a token under ``PROBE`` and waits until the same token is under ``REPLY``.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,24 @@ PROBE, REPLY = "tail?", "tail!"
 
 
 class ProbeResponder:
-    """Answers for one reader of a store.
+    """Answers probes for one reader of a store.
 
-    :param pause: seconds between two looks.
+    :param pause: least seconds between two checks for a probe.
     """
 
     def __init__(self, pause: float) -> None:
         self._pause = pause
-        self._asked_at, self._answered = 0.0, ""
+        self._checked_at = 0.0
+        self._answered = ""
 
     def answer(self, store: EventStore) -> None:
-        """Say that somebody is following, where it was asked: the proof for ``doctor`` that triggers see the store."""
+        """Answer a new probe, if there is one and the last check is not too recent."""
         now = time.monotonic()
-        if now - self._asked_at < self._pause:
+        if now - self._checked_at < self._pause:
             return
-        self._asked_at = now
-        with contextlib.suppress(EventStoreError):  # who can read needs no right to write
-            question = store.find_mark(PROBE)
-            if question is not None and question.value != self._answered:
-                self._answered = question.value
-                store.keep_mark(Mark(REPLY, question.value, datetime.now(timezone.utc)))
+        self._checked_at = now
+        with contextlib.suppress(EventStoreError):  # reading needs no right to write
+            probe = store.find_mark(PROBE)
+            if probe is not None and probe.value != self._answered:
+                self._answered = probe.value
+                store.keep_mark(Mark(REPLY, probe.value, datetime.now(timezone.utc)))

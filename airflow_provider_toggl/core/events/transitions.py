@@ -1,12 +1,13 @@
-"""Transitions of an entity, such as a stop: an event compared with the versions that were delivered before it.
+"""Find what an event changed, such as a stop, by comparing it with the entity's versions delivered before it.
 
-Everything here is a pure function of events, so that reading the same events again decides the same.
+Events are read as ``EntityVersion``. Earlier versions make an ``EntityState``, and the difference between the two is an
+``EntityChange``. All functions are pure, so reading the same events again gives the same transitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -32,26 +33,26 @@ TRANSITIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = MappingProxyT
         "restored": (frozenset(), frozenset({_CREATED, _UPDATED})),
     }
 )
-"""Each transition with the entities that can have it (empty: all) and the actions that can bring it."""
+"""Each transition with the entities that can have it (empty: all) and the actions that can cause it."""
 
 MAX_VERSIONS = 20
-"""The most earlier versions of an entity that are compared; more are needed only where Toggl's two clocks disagree."""
+"""Most earlier versions of an entity that are compared. More matter only if Toggl's two clocks disagree."""
 
-Order = tuple[datetime, datetime, int]
+VersionOrder = tuple[datetime, datetime, int]
 
 
 @dataclass(frozen=True)
 class EntityVersion:
     """One version of an entity, as an event delivers it.
 
-    :param order: greater for a later version: ``at`` of the entity in whole seconds, then the time and id of the event.
-    :param is_created: whether the event says that the entity was created.
+    :param order: greater for a later version: the entity's ``at`` in whole seconds, then the event's time and id.
+    :param is_created: whether the event's action is ``created``.
     :param is_deleted: whether the entity is deleted in this version.
-    :param fields: ``running``, ``project_id``, ``billable`` and ``name``; only what the event says.
+    :param fields: ``running``, ``project_id``, ``billable`` and ``name``, as far as the event has them.
     :param message: the event.
     """
 
-    order: Order
+    order: VersionOrder
     is_created: bool
     is_deleted: bool
     fields: Mapping[str, Any]
@@ -60,15 +61,15 @@ class EntityVersion:
 
 @dataclass(frozen=True)
 class EntityState:
-    """What the versions delivered so far say about an entity.
+    """What is known of an entity from the versions delivered so far.
 
     :param order: of the latest version.
     :param is_deleted: in the latest version.
-    :param fields: the latest value of each field, of versions that are not deleted.
+    :param fields: the latest value of each field, from versions that are not deleted.
     :param message: the latest version that is not deleted, None where there is none.
     """
 
-    order: Order
+    order: VersionOrder
     is_deleted: bool
     fields: Mapping[str, Any]
     message: Message | None
@@ -79,7 +80,7 @@ class EntityChange:
     """What an event changed.
 
     :param transitions: names of ``TRANSITIONS``.
-    :param from_project: the project that it was moved from; None where it had none, or was not moved.
+    :param from_project: the project that it was moved from; None if it had none or was not moved.
     :param to_project: the project that it was moved to, likewise.
     """
 
@@ -89,7 +90,7 @@ class EntityChange:
 
 
 def read_version(event: NewEvent, message: Message) -> EntityVersion:
-    """Return the version that an event delivers; never raises, whatever the payload is."""
+    """Return the version that an event delivers. Raises nothing, whatever the payload."""
     created_at = event.created_at or event.received_at
     at = _instant(message.payload.get("at")) or created_at
     return EntityVersion(
@@ -102,15 +103,15 @@ def read_version(event: NewEvent, message: Message) -> EntityVersion:
 
 
 def is_deletion(message: Message) -> bool:
-    """Whether an event says that its entity is deleted."""
+    """Return whether an event reports its entity as deleted."""
     payload = message.payload
     return message.action == _DELETED or bool(payload.get("server_deleted_at") or payload.get("deleted_at"))
 
 
 def build_state(versions: Iterable[EntityVersion]) -> EntityState | None:
-    """Return what versions say together, in any order and any number of copies; None where there are none.
+    """Return the state that versions amount to, in any order and with any copies; None where there are no versions.
 
-    A field that a payload lacks keeps its value, since some events bring only ids.
+    A field that a payload lacks keeps its value, because some events have only ids.
     """
     ordered = sorted(versions, key=lambda version: version.order)
     if not ordered:
@@ -127,12 +128,12 @@ def build_state(versions: Iterable[EntityVersion]) -> EntityState | None:
 def find_change(state: EntityState | None, version: EntityVersion, *, match_unknown: bool = False) -> EntityChange:
     """Return what a version changed.
 
-    A version that is not later than the state changed nothing: it is a copy, or arrived late, and what it changed is
-    part of the difference to a later version already.
+    A version that is not later than the state changed nothing: it is a copy, or it arrived late and its changes were
+    part of the difference to a later version.
 
-    :param state: of the versions delivered before it, None where none is known.
-    :param match_unknown: where the value before is not known, take every transition that could have led to this
-        version. False: none of them.
+    :param state: of the versions delivered before it, None where there is none.
+    :param match_unknown: whether an unknown earlier value counts as different, so that every transition that could
+        have led to this version is returned.
     """
     if state is None:
         return _find_first_change(version, match_unknown=match_unknown)
@@ -141,17 +142,13 @@ def find_change(state: EntityState | None, version: EntityVersion, *, match_unkn
     if version.is_deleted:
         return EntityChange(frozenset() if state.is_deleted else frozenset({"deleted"}))
     found = _compare(state.fields, version.fields, match_unknown=match_unknown)
-    return (
-        EntityChange(found.transitions | {"restored"}, found.from_project, found.to_project)
-        if state.is_deleted
-        else found
-    )
+    return replace(found, transitions=found.transitions | {"restored"}) if state.is_deleted else found
 
 
 def _find_first_change(version: EntityVersion, *, match_unknown: bool) -> EntityChange:
-    """Return what the first version of an entity that is known changed."""
+    """Return what the first known version of an entity changed."""
     if version.is_deleted:
-        # It existed before, whatever it was.
+        # It existed before.
         return EntityChange(frozenset({"deleted"}))
     if version.is_created:
         running = version.fields.get("running")
@@ -196,7 +193,7 @@ def _read_fields(message: Message) -> dict[str, Any]:
 
 
 def _is_running(message: Message) -> bool | None:
-    """Return whether an entry is running, None where an event does not say."""
+    """Return whether an entry is running, None where the event does not show it."""
     payload = message.payload
     duration = payload.get("duration")
     if payload.get("stop"):
@@ -214,12 +211,12 @@ def _can_have(transition: str, entity: str | None) -> bool:
 
 
 def can_have_any(transitions: Iterable[str], entity: str | None) -> bool:
-    """Whether one of these transitions is possible for an entity."""
+    """Return whether an entity can have one of these transitions."""
     return any(_can_have(transition, entity) for transition in transitions)
 
 
 def find_id(value: Any) -> int | None:
-    """Return a whole number, also one that is written as text as the metadata have it."""
+    """Return an id, which may be text as in the metadata; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

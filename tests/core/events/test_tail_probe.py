@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+
+import pytest
 
 from airflow_provider_toggl.core.errors import EventStoreError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
@@ -11,37 +14,43 @@ from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY, ProbeRes
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 
 
-def test_a_question_is_answered_with_its_own_words(tmp_path: Path) -> None:
-    with SqliteEventStore(tmp_path / "events.sqlite") as store:
-        store.prepare()
-        presence = ProbeResponder(0)
-        presence.answer(store)
-        assert store.find_mark(REPLY) is None
-        for words in ("one", "two"):
-            store.keep_mark(Mark(PROBE, words, NOW))
-            presence.answer(store)
-            answer = store.find_mark(REPLY)
-            assert answer is not None
-            assert answer.value == words
+class Store(SqliteEventStore):
+    is_read_only = False
 
-
-def test_it_is_looked_for_now_and_then_only(tmp_path: Path) -> None:
-    with SqliteEventStore(tmp_path / "events.sqlite") as store:
-        store.prepare()
-        presence = ProbeResponder(3600)
-        presence.answer(store)
-        store.keep_mark(Mark(PROBE, "late", NOW))
-        presence.answer(store)
-        assert store.find_mark(REPLY) is None
-
-
-def test_who_may_not_write_reads_on(tmp_path: Path) -> None:
-    class ReadOnly(SqliteEventStore):
-        def keep_mark(self, mark: Mark) -> None:
+    def keep_mark(self, mark: Mark) -> None:
+        if self.is_read_only:
             raise EventStoreError("read only")
+        super().keep_mark(mark)
 
-    with SqliteEventStore(tmp_path / "events.sqlite") as store:
-        store.prepare()
-        store.keep_mark(Mark(PROBE, "one", NOW))
-    with ReadOnly(tmp_path / "events.sqlite") as store:
-        ProbeResponder(0).answer(store)
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
+
+
+def test_a_probe_is_answered_with_its_token(store: Store) -> None:
+    responder = ProbeResponder(0)
+    responder.answer(store)
+    assert store.find_mark(REPLY) is None
+    for token in ("one", "two"):
+        store.keep_mark(Mark(PROBE, token, NOW))
+        responder.answer(store)
+        reply = store.find_mark(REPLY)
+        assert reply is not None
+        assert reply.value == token
+
+
+def test_the_store_is_checked_only_after_the_pause(store: Store) -> None:
+    responder = ProbeResponder(3600)
+    responder.answer(store)
+    store.keep_mark(Mark(PROBE, "late", NOW))
+    responder.answer(store)
+    assert store.find_mark(REPLY) is None
+
+
+def test_a_store_that_cannot_be_written_is_no_error(store: Store) -> None:
+    store.keep_mark(Mark(PROBE, "one", NOW))
+    store.is_read_only = True
+    ProbeResponder(0).answer(store)
