@@ -22,7 +22,7 @@ def call(*arguments: str) -> int:
     return receiver.run(parser.parse_args(arguments))
 
 
-def test_it_says_where_it_listens_receives_and_ends_in_peace(tmp_path: Path) -> None:
+def test_it_prints_its_address_receives_and_terminates(tmp_path: Path) -> None:
     with ReceiverProcess(tmp_path) as running:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/toggl/webhooks/toggl_default", running.address())
         assert running.deliver(STARTED_ENTRY).status_code == 200
@@ -36,7 +36,7 @@ def test_it_says_where_it_listens_receives_and_ends_in_peace(tmp_path: Path) -> 
         assert SECRET not in running.log()
 
 
-def test_the_option_or_the_arguments_say_for_which_connections(tmp_path: Path) -> None:
+def test_the_option_or_the_arguments_name_the_connections(tmp_path: Path) -> None:
     fields = json.dumps({"conn_type": "toggl", "extra": {"webhook_secret": "of-the-other"}})
     env = {"AIRFLOW_CONN_OTHER": fields, "AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default, other"}
     with ReceiverProcess(tmp_path / "option", env=env) as running:
@@ -48,7 +48,7 @@ def test_the_option_or_the_arguments_say_for_which_connections(tmp_path: Path) -
         assert running.deliver(event_body(1)).status_code == 404
 
 
-def test_it_does_not_start_for_a_connection_that_cannot_receive(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_does_not_start_for_a_connection_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--connections", "no_such_connection", "--port", "0") == 1
     assert "no_such_connection" in capsys.readouterr().err
 
@@ -61,7 +61,7 @@ def test_it_does_not_start_without_a_secret(
     assert "webhook_secret" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_ends_it_with_the_reason(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("AIRFLOW__TOGGL__STATE_DIR", str(tmp_path / "state"))
     fields = {"conn_type": "toggl", "extra": {"webhook_secret": SECRET}}
     monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", json.dumps(fields))
@@ -70,7 +70,7 @@ def test_a_port_that_is_taken_ends_it_with_the_reason(tmp_path: Path, monkeypatc
     assert "in use" in capsys.readouterr().err
 
 
-def test_refusals_are_explained_where_that_is_wanted(tmp_path: Path) -> None:
+def test_verbose_logs_the_reason_of_each_refusal(tmp_path: Path) -> None:
     with ReceiverProcess(tmp_path, arguments=["--verbose"]) as running:
         running.deliver(STARTED_ENTRY, signature=sign(b""))
-        running.wait_until_log_has("No live secret")
+        running.wait_until_log_has("None of the connection's webhook secrets signed")

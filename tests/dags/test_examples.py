@@ -103,7 +103,7 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     with duckdb.connect(str(warehouse)) as damaged:
         damaged.execute("UPDATE toggl.time_entries SET project_id = 1 WHERE project_id IS NOT NULL")
     said = airflow.cli("tasks", "test", "toggl_checks", "entries")
-    assert "Check: each_project_is_landed" in said.split("The following tests have failed:")[-1]
+    assert "Check: each_project_is_loaded" in said.split("The following tests have failed:")[-1]
 
 
 @pytest.mark.newest

@@ -23,6 +23,7 @@ from airflow_provider_toggl.core.events.logbook import Received
 from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, Mark, NewEvent
 from airflow_provider_toggl.core.webhooks.delivery import BUSY, FAILED, UNAVAILABLE, Outcome, refusal
 from airflow_provider_toggl.core.webhooks.log_once import UnexpectedErrors
+from airflow_provider_toggl.core.wording import plural
 
 STORE_TIMEOUT = 5.0
 """Seconds within which a delivery is on disk, or is refused."""
@@ -136,7 +137,8 @@ class GroupCommit:
 
     async def _submit(self, item: NewEvent | Record) -> Appended | None:
         if len(self._waiting) >= self._max_waiting:
-            raise refusal(BUSY, f"{len(self._waiting):,} deliveries are waiting for the event store already.")
+            waiting_before = plural(len(self._waiting), "waiting delivery")
+            raise refusal(BUSY, f"The event store has {waiting_before} already.")
         waiting = _Waiting(item, self._loop.create_future(), self._loop.time() + self._timeout)
         self._waiting.append(waiting)
         if self._idle.is_set():
