@@ -127,11 +127,11 @@ async def join_waiters(key: str, tail: TailReader, after: int) -> AsyncIterator[
     :param key: the same for the same store.
     :param after: the ``seq`` after which new ones start.
     """
-    place = asyncio.get_running_loop(), key
-    found = _shared.get(place)
+    shared_key = asyncio.get_running_loop(), key
+    found = _shared.get(shared_key)
     if found is None or found[1].done():
         waiters = SharedWaiters(tail, after)
-        found = _shared[place] = waiters, asyncio.create_task(waiters.run(), name=f"toggl-waiters[{key}]")
+        found = _shared[shared_key] = waiters, asyncio.create_task(waiters.run(), name=f"toggl-waiters[{key}]")
     waiters, task = found
     waiters.users += 1
     try:
@@ -139,7 +139,7 @@ async def join_waiters(key: str, tail: TailReader, after: int) -> AsyncIterator[
     finally:
         waiters.users -= 1
         if not waiters.users:
-            if _shared.get(place) is found:
-                del _shared[place]
+            if _shared.get(shared_key) is found:
+                del _shared[shared_key]
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

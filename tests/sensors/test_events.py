@@ -145,14 +145,11 @@ def test_a_task_that_ended_in_the_triggerer_and_is_resumed_finds_its_event(store
 TIMED_OUT = {"error": "Trigger timeout"}
 
 
-def test_a_timeout_fails(store: SqliteEventStore):
-    with pytest.raises(AirflowSensorTimeout):
-        sensor().resume_execution("__fail__", TIMED_OUT, context())
-
-
-def test_a_soft_timeout_skips(store: SqliteEventStore):
-    with pytest.raises(AirflowSkipException):
-        sensor(soft_fail=True).resume_execution("__fail__", TIMED_OUT, context())
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(("soft_fail", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+def test_a_timeout_fails_or_skips(soft_fail: bool, error: type[Exception]):
+    with pytest.raises(error):
+        sensor(soft_fail=soft_fail).resume_execution("__fail__", TIMED_OUT, context())
 
 
 @pytest.mark.parametrize("reason", [TIMED_OUT, {"error": "Trigger failure", "traceback": ["no"]}])

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -134,29 +134,6 @@ def test_the_end_of_a_wait_is_logged_with_fields(store: SqliteEventStore, caplog
     assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {WORKSPACE}."
     named = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
     assert named == {"connection": "toggl_default", "workspace_id": WORKSPACE, "by": "wait", "seq": 2}
-
-
-def test_only_a_match_ends_the_wait(store: SqliteEventStore):
-    async def main() -> None:
-        async with Running(TogglEventTrigger(event_filter={"actions": "deleted"}, after=0, once=True)) as waiting:
-            await asyncio.to_thread(store.append, [change(1)])
-            await asyncio.to_thread(store.append, [change(2, created_at=LONG_AGO, action="deleted")])
-            await until(waiting.task.done)
-        assert [payload["seq"] for payload in waiting.payloads()] == [2]
-
-    run(main)
-
-
-def test_an_event_created_before_since_does_not_match(store: SqliteEventStore):
-    async def main() -> None:
-        since = datetime.now(timezone.utc) - timedelta(hours=1)
-        async with Running(TogglEventTrigger(since=since, once=True)) as waiting:
-            await asyncio.to_thread(store.append, [change(1, created_at=since - timedelta(seconds=1))])
-            await asyncio.to_thread(store.append, [change(2, created_at=since)])
-            await until(waiting.task.done)
-        assert [payload["seq"] for payload in waiting.payloads()] == [2]
-
-    run(main)
 
 
 def test_a_wait_starts_after_its_consumer_s_commit_and_does_not_move_it(store: SqliteEventStore):

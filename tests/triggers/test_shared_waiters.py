@@ -20,20 +20,6 @@ from airflow_provider_toggl.triggers import shared_waiters as module
 from airflow_provider_toggl.triggers.shared_waiters import SharedWaiters, join_waiters
 
 
-@pytest.fixture
-def events(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
-        opened.prepare()
-        yield opened
-
-
-@pytest.fixture
-def tail(events: SqliteEventStore) -> Iterator[TailReader]:
-    with TailReader(events) as opened:
-        yield opened
-    opened.join()
-
-
 def of_project(number: int) -> EventQuery:
     return EventQuery(EventFilter.from_dict({"project_ids": number}))
 

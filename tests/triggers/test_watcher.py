@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,20 +21,6 @@ from airflow_provider_toggl.triggers import watcher as module
 from airflow_provider_toggl.triggers.watcher import EventWatcher, WatcherStreamProducer
 
 ONE_EACH = Debounce(max_events=1)
-
-
-@pytest.fixture
-def events(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
-        opened.prepare()
-        yield opened
-
-
-@pytest.fixture
-def tail(events: SqliteEventStore) -> Iterator[TailReader]:
-    with TailReader(events) as opened:
-        yield opened
-    opened.join()
 
 
 def watch(events: SqliteEventStore, tail: TailReader, debounce: Debounce = ONE_EACH, **wanted: Any) -> EventWatcher:

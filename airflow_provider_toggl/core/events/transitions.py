@@ -186,9 +186,9 @@ def _read_fields(message: Message) -> dict[str, Any]:
         fields["billable"] = payload["billable"]
     if _can_have("renamed", entity):
         names = ("description",) if entity == "time_entry" else ("name", "fullname")
-        given = [payload[name] for name in names if name in payload]
-        if given and isinstance(given[0], str | None):
-            fields["name"] = given[0] or ""
+        present = [payload[name] for name in names if name in payload]
+        if present and isinstance(present[0], str | None):
+            fields["name"] = present[0] or ""
     return fields
 
 

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 class UnexpectedErrors:
-    """Logs an error the first time it occurs at a place, so that a flood of deliveries does not flood the log."""
+    """Logs each error once, so that a flood of deliveries does not flood the log."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()

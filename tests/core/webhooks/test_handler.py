@@ -37,6 +37,10 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "events.sqlite")
 
 
+def unavailable() -> SqliteEventStore:
+    raise EventStoreUnavailable("down")
+
+
 def test_a_signed_event_is_stored_before_it_is_answered(bench: Bench) -> None:
     async def scenario() -> Answered:
         answered = await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
@@ -75,10 +79,7 @@ def test_only_a_signed_ping_is_recorded(bench: Bench, body: bytes, subscription_
 
 
 def test_a_ping_is_answered_when_it_cannot_be_recorded(bench: Bench) -> None:
-    def fail() -> SqliteEventStore:
-        raise EventStoreUnavailable("down")
-
-    bench.open_store = fail
+    bench.open_store = unavailable
     assert bench.ask(PUBLISHED_PING, signature=sign(PUBLISHED_PING)).status == 200
 
 
@@ -100,10 +101,7 @@ def test_a_validation_code_is_returned_only_to_a_signed_ping(bench: Bench, signa
 
 
 def test_a_validation_code_is_returned_when_it_cannot_be_stored(bench: Bench) -> None:
-    def fail() -> SqliteEventStore:
-        raise EventStoreUnavailable("down")
-
-    bench.open_store = fail
+    bench.open_store = unavailable
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
     assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
 
@@ -276,10 +274,7 @@ def test_bodies_with_wrong_signatures_have_a_memory_limit(tmp_path: Path) -> Non
 
 
 def test_a_store_that_is_down_is_503_and_opened_again(bench: Bench) -> None:
-    def fail() -> SqliteEventStore:
-        raise EventStoreUnavailable("down")
-
-    working, bench.open_store = bench.open_store, fail
+    working, bench.open_store = bench.open_store, unavailable
 
     async def scenario() -> None:
         answered = await ask(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
