@@ -1,4 +1,4 @@
-"""Assets of Airflow that stand for what a Toggl workspace has: ``toggl://{workspace_id}/{stream}``."""
+"""Airflow assets of a Toggl workspace: ``toggl://{workspace_id}/{stream}``."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
     from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
-EVERYTHING = "events"
-"""In place of a stream: whatever changed in the workspace."""
+ALL_EVENTS = "events"
+"""In place of a stream: any change in the workspace."""
 
 DAYS = "days"
-"""In place of a stream: days whose time entries changed, each a partition (``YYYY-MM-DD``) where Airflow has them."""
+"""In place of a stream: days whose time entries changed, each a partition (``YYYY-MM-DD``) if Airflow has them."""
 
-_MORE = (EVERYTHING, DAYS)
+_SPECIAL_STREAMS = (ALL_EVENTS, DAYS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 _watched: WeakValueDictionary[str, Asset] = WeakValueDictionary()
-"""The assets of ``toggl_events`` that this process has, by name."""
+"""The assets that ``toggl_events`` has returned in this process, by name."""
 
 
 def toggl_asset(
     workspace_id: int | str,
-    stream: str = EVERYTHING,
+    stream: str = ALL_EVENTS,
     *,
     watchers: Sequence[AssetWatcher] = (),
     extra: Mapping[str, Any] | None = None,
@@ -48,19 +48,19 @@ def toggl_asset(
     :param workspace_id: a whole number.
     :param stream: a stream's name, such as ``time_entries``; ``events`` stands for all of them, ``days`` for the
         days whose time entries changed, as partitions.
-    :param watchers: refused: use ``toggl_events``.
-    :raises ConfigurationError: there can be no such workspace, there is no such stream, or watchers are given.
+    :param watchers: must be empty; use ``toggl_events``.
+    :raises ConfigurationError: the workspace or the stream is not valid, or there are watchers.
     """
     from airflow.sdk import Asset  # noqa: PLC0415 - Airflow loads this module to check a URI
 
     if watchers:
         raise ConfigurationError(
             f"toggl_asset({workspace_id}, {stream!r}) cannot have watchers: all DAGs share this asset, so one DAG's "
-            "watcher would replace another's or start its runs. Give the watcher an asset of its own: schedule="
+            "watcher would replace another's, or start its runs. Use an asset of its own for the watcher: schedule="
             f'toggl_events("<name>", {workspace_id}, entity=..., transition=...), of airflow_provider_toggl.assets.'
         )
     number = required(parse_id)("workspace_id", workspace_id)
-    word = required(partial(parse_choice, options=(*_MORE, *STREAMS)))("stream", stream)
+    word = required(partial(parse_choice, options=(*_SPECIAL_STREAMS, *STREAMS)))("stream", stream)
     try:
         uri = sanitize_uri(SplitResult("toggl", str(number), f"/{word}", "", ""))
     except ValueError as error:
@@ -92,19 +92,19 @@ def toggl_events(
     max_events: int = 10_000,
     extra: Mapping[str, Any] | None = None,
 ) -> Asset:
-    """Return an asset that is updated when the workspace has events that match, to be given as a DAG's ``schedule``.
+    """Return an asset that is updated when the workspace has matching events. Use it as a DAG's ``schedule``.
 
-    The asset and its watcher belong to this name and filter alone. Its name is ``toggl://{workspace_id}/events/{name}``;
-    its URI also has a digest of all the other arguments, so that no two filters share an asset, also where different
-    DAG files use one name: Airflow then activates one of them, and shows a warning at the DAG of the other.
+    The asset and its watcher belong to this name and filter alone. Its name is ``toggl://{workspace_id}/events/{name}``.
+    Its URI also has a digest of the other arguments, so two filters never share an asset. If two DAG files use one name
+    with different arguments, Airflow activates one of the assets and shows a warning at the DAG of the other.
 
     :param name: letters, digits, ``_``, ``-`` and ``.``. Several DAGs may use the same name with the same arguments.
-        The event store keeps under it how far the watcher has read, which an edit of the filter does not change.
-    :param entity, action, project_id, user_id, client_id, tag_id, where: which events match, as ``TogglEventSensor``
-        takes them.
-    :param transition, from_project_id, to_project_id, unknown_previous: likewise, for what an event changed.
-    :param toggl_conn_id, event_store_conn_id, since, after, quiet_seconds, max_wait_seconds, max_events: as
-        ``TogglEventTrigger`` takes them.
+        The event store keeps by this name how far the watcher has read; a change of the filter keeps that, too.
+    :param entity, action, project_id, user_id, client_id, tag_id, where: which events match, as for
+        ``TogglEventSensor``.
+    :param transition, from_project_id, to_project_id, unknown_previous: what the events must have changed, likewise.
+    :param toggl_conn_id, event_store_conn_id, since, after, quiet_seconds, max_wait_seconds, max_events: as for
+        ``TogglEventTrigger``.
     :raises ConfigurationError: the name or an argument is not valid, nothing could ever match, or the name is in use
         with other arguments.
     """
@@ -116,7 +116,7 @@ def toggl_events(
     if not _NAME.fullmatch(name or ""):
         raise ConfigurationError(
             f"The name of toggl_events is {name!r}; it has 1 to 100 letters, digits, '_', '-' or '.', and begins with "
-            "a letter or digit. It names the asset and its place in the event store."
+            "a letter or digit. It names the asset and its consumer in the event store."
         )
     wanted = {
         "entities": entity,
@@ -152,40 +152,39 @@ def toggl_events(
     known = _watched.setdefault(asset.name, asset)
     if known.uri != asset.uri:
         raise ConfigurationError(
-            f"toggl_events({name!r}, {workspace_id}) is used twice with different arguments, and a name stands for one "
-            "filter. Choose another name for one of the two, or use the same arguments for both."
+            f"toggl_events({name!r}, {workspace_id}) is used twice with different arguments, and a name belongs to one "
+            "filter. Choose another name for one of them, or use the same arguments for both."
         )
     return asset
 
 
 def _digest(trigger: TogglEventTrigger) -> str:
-    """Return a digest of a trigger's arguments; of those that are not the default, which later versions may add to."""
+    """Return a digest of a trigger's arguments, without defaults: later versions may add arguments."""
     defaults = type(trigger)().serialize()[1]
-    given = {key: value for key, value in trigger.serialize()[1].items() if value != defaults[key]}
-    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
+    changed = {key: value for key, value in trigger.serialize()[1].items() if value != defaults[key]}
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Return the one form of a URI of this scheme.
+    """Return the canonical form of a URI of this scheme. Airflow calls this and shows the error.
 
-    :raises ValueError: it is not ``toggl://{workspace_id}/{stream}``, nor one that ``toggl_events`` makes; Airflow
-        shows the message.
+    :raises ValueError: it is neither ``toggl://{workspace_id}/{stream}`` nor a URI of ``toggl_events``.
     """
     whole = uri.geturl()
     workspace, stream = uri.netloc, uri.path.strip("/")
     if uri.query or uri.fragment or not (workspace.isascii() and workspace.isdigit()) or not int(workspace):
-        raise ValueError(f"{whole!r} is not toggl://<workspace id>/<stream>, the id being a whole number.")
+        raise ValueError(f"{whole!r} is not toggl://<workspace id>/<stream> with a whole number as the id.")
     folder, _, rest = stream.partition("/")
-    if folder == EVERYTHING and rest:
+    if folder == ALL_EVENTS and rest:
         name, _, digest = rest.partition("/")
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
             raise ValueError(
-                f"{whole!r} is an asset that only toggl_events() of airflow_provider_toggl.assets can make. To refer "
-                f'to one that another DAG file makes, use Asset.ref(name="toggl://{int(workspace)}/events/{name}").'
+                f"{whole!r} is an asset that only toggl_events() of airflow_provider_toggl.assets can build. To refer "
+                f'to one of another DAG file, use Asset.ref(name="toggl://{int(workspace)}/events/{name}").'
             )
-    elif stream not in STREAMS and stream not in _MORE:
+    elif stream not in STREAMS and stream not in _SPECIAL_STREAMS:
         raise ValueError(
-            f"{whole!r} names no stream. Streams: {EVERYTHING} (all of them), "
+            f"{whole!r} names no stream. Streams: {ALL_EVENTS} (all of them), "
             f"{DAYS} (of time entries), {', '.join(STREAMS)}."
         )
     return SplitResult("toggl", str(int(workspace)), f"/{stream}", "", "")

@@ -1,4 +1,4 @@
-"""Serves the receiver in Airflow's API server, below ``/toggl``, and the page in its UI, below ``/toggl-page``."""
+"""Serve the receiver in Airflow's API server, below ``/toggl``, and the page in its UI, below ``/toggl-page``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 PAGE = "/toggl-page"
-"""Where the page is. Not below ``/toggl``: that path may be public, for Toggl to deliver to."""
-
+"""Where the page is. Not below ``/toggl``, which may be public so that Toggl can deliver."""
 
 App = Callable[..., Awaitable[None]]
 
 
-class LateApp:
-    """Builds an application when its first request comes: every component of Airflow imports plugins, one serves them.
+class LazyApp:
+    """Builds an application at its first request: all components of Airflow import plugins, and only one serves them.
 
-    :param build: returns it; called once, in a thread, for other requests come in by the same event loop.
+    :param build: returns the application. Called once, in a thread, because the event loop serves other requests.
     """
 
     def __init__(self, build: Callable[[], App]) -> None:
@@ -42,7 +41,7 @@ class LateApp:
 
 
 def build_receiver() -> App:
-    """Return the receiver; where ``[toggl] receiver_connections`` is empty, it answers everything 404."""
+    """Return the receiver. If ``[toggl] receiver_connections`` is empty, it answers every request 404."""
     from airflow_provider_toggl.hooks import receiver, settings  # noqa: PLC0415 - see above
 
     conn_ids = settings.receiver_connections()
@@ -60,22 +59,22 @@ def build_page() -> App:
 
 
 def page_link() -> str:
-    """Return where the UI finds the page, with the path that Airflow itself is served below."""
+    """Return the path of the page, below the path at which Airflow itself is served."""
     root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return f"{root}{PAGE}"
 
 
 class TogglPlugin(AirflowPlugin):
-    """What the provider adds to the API server.
+    """The provider's applications in the API server.
 
-    Its endpoint has no login: a signature proves each sender. Its page asks Airflow who its reader is.
+    The receiver has no login: each delivery has a signature. The page uses Airflow's login.
     """
 
     name = "toggl"
     # Airflow declares it as a variable of each plugin.
     fastapi_apps: list[Any] = [  # noqa: RUF012
-        {"app": LateApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
-        {"app": LateApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},
+        {"app": LazyApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
+        {"app": LazyApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},
     ]
     external_views: list[Any] = [  # noqa: RUF012
         {

@@ -32,7 +32,7 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail import Subscription, Tail
+from airflow_provider_toggl.core.events.tail import Follower, TailReader
 
 GROUP = 32
 LEAST_PER_SECOND = {"postgres": 20_000}
@@ -180,14 +180,14 @@ async def follow(
     """Return when the last subscriber had each event."""
     ended: dict[int, float] = {}
 
-    async def take(subscription: Subscription) -> None:
+    async def take(subscription: Follower) -> None:
         async for batch in subscription:
             for stored in batch.events:
                 ended[stored.seq] = time.monotonic()
             if batch.last_seq >= after + count:
                 return
 
-    with Tail(store) as tail, ExitStack() as stack:
+    with TailReader(store) as tail, ExitStack() as stack:
         tasks = [asyncio.ensure_future(take(stack.enter_context(tail.subscribe(after)))) for _ in range(subscribers)]
         go(process)
         await asyncio.gather(*tasks)

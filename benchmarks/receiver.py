@@ -1,8 +1,8 @@
-"""How many deliveries a second become durable, beside the same receiver that only verifies them, and beside a peer.
+"""Measure how many deliveries a second are stored, compared with only verifying them, and with a peer.
 
-Prints one JSON object. 32 kept-alive connections each send the next signed event when the last one is answered. Every
-id that was answered 2xx is looked up afterwards. What is compared is measured in turns, so that what else the machine
-does meets all of them.
+Prints one JSON object. Each of 32 connections sends the next signed event when the last one is answered. Every id that
+was answered 2xx is looked up afterwards. What is compared is measured in turns, so that other load on the machine
+affects all of it.
 
 The peer is ``airflow-provider-inbound-webhooks``, run in Airflow's API server by the interpreter of an environment of
 its own (``--peer-python``, by default that of ``.venv-peers``).
@@ -33,14 +33,14 @@ from harness.limits import Limit, report
 
 ROOT = Path(__file__).parents[1]
 LEAST_OF_VERIFYING = 0.75
-"""Durable deliveries, as a share of those that are only verified."""
+"""Stored deliveries, as a share of those that are only verified."""
 LEAST_TIMES_PEER = {"standalone": 25.0, "api_server": 12.0}
 SECRET = "a-secret-of-the-benchmark"  # noqa: S105 - nobody else's
 HEADER = "X-Webhook-Signature-256"
 CONNECTIONS = 32
 _FIRST_IDS = itertools.count(1_000_000, 1_000_000)
 
-# Mounted into the API server beside the receiver: the same application, less its last step.
+# Mounted into the API server beside the receiver: the same application without its last step.
 VERIFYING_PLUGIN = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -53,7 +53,7 @@ class VerifyingPlugin(AirflowPlugin):
 
 
 def main() -> int:
-    """Run the part that is asked for, without one all of them."""
+    """Run one part, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
     parser.add_argument("--turns", type=int, default=5)
@@ -65,8 +65,8 @@ def main() -> int:
     if options.part == "serve-verifying":
         serve_verifying(options.port)
         return 0
-    # As Airflow comes. In the mode that tests use, without a log-in, it signs a token of its own for every request,
-    # also for those to plugins.
+    # By default as Airflow is installed. In the mode of tests, without a login, it signs a token for every request,
+    # including those to plugins.
     os.environ["BENCHMARK_ALL_ADMINS"] = str(options.without_login)
     parts = {"standalone": measure_standalone, "api-server": measure_api_server, "peer": measure_peer}
     if options.part != "all":
@@ -123,30 +123,29 @@ def run_part(python: str, part: str, options: argparse.Namespace) -> dict[str, A
 
 
 def build_verifying() -> Any:
-    """Return the receiver less its last step: an event that was verified and read is answered, and not stored.
+    """Return the receiver without its last step: a verified and parsed event is answered and not stored.
 
-    It counts in a logbook as the whole one does, in a store of its own.
+    It records outcomes as the complete one does, in a store of its own.
     """
     from airflow_provider_toggl.core.clock import SystemClock
     from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
     from airflow_provider_toggl.core.webhooks.app import Receiver
-    from airflow_provider_toggl.core.webhooks.connection_cache import Connections
+    from airflow_provider_toggl.core.webhooks.connection_cache import ConnectionCache
     from airflow_provider_toggl.core.webhooks.delivery import STORED, ReceivingConnection, read_delivery
-    from airflow_provider_toggl.core.webhooks.handler import Desk, Limits, Reply, build_reply
-    from airflow_provider_toggl.core.webhooks.outcome_counters import Counters
+    from airflow_provider_toggl.core.webhooks.handler import Reply, RequestHandler, RequestLimits, build_reply
 
     answer = build_reply(STORED)
     connection = ReceivingConnection("toggl_default", (SECRET,))
 
-    class VerifyingDesk(Desk):
-        async def keep(self, connection: ReceivingConnection, raw: bytes) -> Reply:
+    class VerifyingHandler(RequestHandler):
+        async def store(self, connection: ReceivingConnection, raw: bytes) -> Reply:
             read_delivery(connection, raw, datetime.now(timezone.utc))
             return answer
 
     class VerifyingReceiver(Receiver):
-        def build_desk(self) -> Desk:
-            connections = Connections([connection.conn_id], lambda _: connection)
-            return VerifyingDesk(connections, open_store, Limits(), Counters(), SystemClock())
+        def build_handler(self) -> RequestHandler:
+            connections = ConnectionCache([connection.conn_id], lambda _: connection)
+            return VerifyingHandler(connections, open_store, RequestLimits(), SystemClock())
 
     def open_store(_: str) -> Any:
         return SqliteEventStore(Path(os.environ["AIRFLOW_HOME"]) / "verifying.sqlite")
@@ -155,7 +154,7 @@ def build_verifying() -> Any:
 
 
 def serve_verifying(port: int) -> None:
-    """Serve it as the command ``receiver`` serves the whole one."""
+    """Serve it as the command ``receiver`` serves the complete one."""
     from airflow_provider_toggl.cli.receiver import build_server
 
     listener = socket.create_server(("127.0.0.1", port), backlog=2048)
@@ -229,20 +228,20 @@ def measure_peer(seconds: float, turns: int) -> dict[str, Any]:
 def take_turns(
     urls: dict[str, str], seconds: float, turns: int
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[int]]]:
-    """Send to each address in turn; return what was measured and which ids were answered 2xx, by name."""
+    """Send to each address in turn; return the measurements and the ids answered 2xx, by name."""
     turned: dict[str, list[dict[str, Any]]] = {name: [] for name in urls}
     taken: dict[str, list[int]] = {name: [] for name in urls}
     for turn in range(turns + 1):
         for name, url in urls.items():
             seen = send(url, seconds if turn else min(1.0, seconds))
             taken[name] += seen.pop("taken")
-            if turn:  # the first one is to warm up
+            if turn:  # the first one warms up
                 turned[name].append(seen)
     return turned, taken
 
 
 def send(url: str, seconds: float) -> dict[str, Any]:
-    """Send for so many seconds and return what the sender saw."""
+    """Send for so many seconds and return the sender's measurements."""
     order = {
         "url": url,
         "secret": SECRET,
@@ -258,7 +257,7 @@ def send(url: str, seconds: float) -> dict[str, Any]:
 
 
 def compare(turned: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the medians of each name's turns, and how the durable ones compare with the verifying ones."""
+    """Return the medians of each name's turns, and the ratio of stored to verified deliveries."""
     result: dict[str, Any] = {}
     for name, turns in turned.items():
         keys = ("per_second", "p50_ms", "p99_ms")
@@ -276,7 +275,7 @@ def compare(turned: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def look_up(taken: list[int], stored: Counter[int]) -> dict[str, int]:
-    """Return how many of the ids that were answered 2xx are there once, not at all, or more than once."""
+    """Return how many of the ids that were answered 2xx are stored once, not at all, or more than once."""
     times = Counter(min(stored[event_id], 2) for event_id in taken)
     return {"answered_2xx": len(taken), "stored_once": times[1], "missing": times[0], "stored_again": times[2]}
 
@@ -307,7 +306,7 @@ def environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def running(commands: list[list[str]], env: dict[str, str], ports: list[int]) -> Iterator[None]:
-    """Run processes within the block, which begins when all ports listen."""
+    """Run processes within the block, which starts when all ports listen."""
     processes = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for command in commands]
     try:
         for port in ports:
@@ -334,14 +333,14 @@ def api_server(home: Path, env: dict[str, str]) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """Return a TCP port of this host that nothing listens on."""
+    """Return a free TCP port of this host."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, *, timeout: float = 60) -> None:
-    """Wait until something listens."""
+    """Wait until something listens on a port."""
     deadline = time.monotonic() + timeout
     while True:
         try:

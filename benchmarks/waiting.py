@@ -1,12 +1,12 @@
-"""How soon a stored event reaches who waits for it, and what waiting costs the store.
+"""Measure how soon a stored event fires a waiting trigger, and how many queries waiting costs.
 
 Prints one JSON object.
 
-- ``latency``: milliseconds from the commit of an event, by another process, to the trigger event that it makes, with
-  1,000 waiting sensors in one event loop, for each store.
-- ``queries``: what 1, 100 and 1,000 waiting sensors ask of the store in a second.
-- ``airflow``: seconds from an event to the start of the task that it starts, in a real Airflow; and from the same
-  moment for the smallest ``AssetWatcher`` there can be, in the same Airflow, taking turns.
+- ``latency``: milliseconds from the commit of an event, by another process, to its trigger event, with 1,000 waiting
+  sensors in one event loop, for each store.
+- ``queries``: queries of the store a second, with 1, 100 and 1,000 waiting sensors.
+- ``airflow``: seconds from an event to the start of its task, in a real Airflow, compared with a minimal
+  ``AssetWatcher`` in the same Airflow. The two take turns.
 """
 
 # ruff: noqa: PLC0415 - Airflow is imported by the parts that need it
@@ -34,7 +34,7 @@ LONGEST_P99 = {"sqlite": 50.0, "postgres": 20.0}
 MOST_TIMES_THE_QUERIES = 1.5
 """Queries per second with 1,000 sensors, as a multiple of those with one."""
 MOST_TIMES_THE_TOY = 1.1
-"""Event to task start, as a multiple of the smallest watcher's."""
+"""Event to task start, as a multiple of the minimal watcher's."""
 sys.path.insert(0, str(ROOT / "tests"))  # the events, the PostgreSQL and the Airflow of the tests
 
 DAGS = """
@@ -44,8 +44,8 @@ from airflow.sdk import DAG, Asset, AssetWatcher, task
 from airflow_provider_toggl.assets import toggl_events
 from toy_trigger import ToyTrigger
 
-def note(name):
-    @task(task_id="note")
+def record(name):
+    @task(task_id="record")
     def write():
         Path(os.environ["NOTES"], f"{name}.{time.time_ns()}").touch()
     write()
@@ -53,9 +53,9 @@ def note(name):
 ours = toggl_events("benchmark", 4502339761)
 toy = Asset("toy", watchers=[AssetWatcher(name="toy", trigger=ToyTrigger(path=os.environ["TOY"]))])
 with DAG("ours", schedule=[ours], is_paused_upon_creation=False):
-    note("ours")
+    record("ours")
 with DAG("toy", schedule=[toy], is_paused_upon_creation=False):
-    note("toy")
+    record("toy")
 """
 TOY = """
 import asyncio, os
@@ -79,7 +79,7 @@ class ToyTrigger(BaseEventTrigger):
 
 
 def main() -> int:
-    """Measure the parts that are asked for."""
+    """Measure the chosen parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=30)
@@ -116,13 +116,13 @@ def limits_of(result: dict[str, Any]) -> list[Limit]:
         )
     if "airflow" in result:
         ratio = result["airflow"]["ratio_of_medians"]
-        limits.append(Limit("event to task start, times the smallest watcher's", ratio, at_most=MOST_TIMES_THE_TOY))
+        limits.append(Limit("event to task start, times a minimal watcher's", ratio, at_most=MOST_TIMES_THE_TOY))
     return limits
 
 
 @contextlib.contextmanager
 def stores(folder: Path) -> Iterator[dict[str, str]]:
-    """Yield the places of an empty store of each kind: a file, and a server's address."""
+    """Yield the addresses of an empty store of each engine: a file, and a server."""
     from support.servers.postgres import running_postgres
 
     with running_postgres() as server:
@@ -130,7 +130,7 @@ def stores(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def open_store(url: str) -> Any:
-    """Open the store at a place."""
+    """Open the store at an address."""
     from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
     from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
@@ -153,22 +153,22 @@ def write_events(url: str, events: int) -> None:
 
 def measure_latency(events: int) -> dict[str, Any]:
     """Return percentiles for each store."""
-    with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as places:
-        return {name: percentiles(asyncio.run(wait_for_all(url, events))) for name, url in places.items()}
+    with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as urls:
+        return {name: percentiles(asyncio.run(wait_for_all(url, events))) for name, url in urls.items()}
 
 
 async def wait_for_all(url: str, events: int, settle: float = 5.0) -> list[float]:
     """Return the milliseconds from each commit to its trigger event, one trigger waiting for each.
 
-    An event may be told of before the call that commits it has returned in the other process: that is 0.
+    A trigger may fire before the commit has returned in the other process. That counts as 0.
 
-    :param settle: seconds until all wait.
+    :param settle: seconds until all triggers wait.
     """
-    told: dict[int, int] = {}
+    fired: dict[int, int] = {}
 
     async def wait(trigger: Any) -> None:
         async for event in trigger.run():
-            told[event.payload["seq"]] = time.monotonic_ns()
+            fired[event.payload["seq"]] = time.monotonic_ns()
 
     with connection_to(url):
         waiting = [asyncio.create_task(wait(build_trigger(number))) for number in range(events)]
@@ -178,7 +178,7 @@ async def wait_for_all(url: str, events: int, settle: float = 5.0) -> list[float
         output, _ = await writer.communicate()
         await asyncio.wait_for(asyncio.gather(*waiting), 60)
     committed = [int(line) for line in output.split()]
-    return [max(0, told[seq] - moment) / 1e6 for seq, moment in enumerate(committed, 1)]
+    return [max(0, fired[seq] - moment) / 1e6 for seq, moment in enumerate(committed, 1)]
 
 
 def build_trigger(project: int) -> Any:
@@ -190,16 +190,16 @@ def build_trigger(project: int) -> Any:
 
 @contextlib.contextmanager
 def connection_to(url: str) -> Iterator[None]:
-    """Name a store ``measured`` as a connection of Airflow."""
+    """Define the Airflow connection ``measured`` of a store."""
     connection: dict[str, Any] = {"conn_type": "sqlite", "host": url}
     if not url.startswith("/"):
         import psycopg
 
-        given = psycopg.conninfo.conninfo_to_dict(url)
+        parts = psycopg.conninfo.conninfo_to_dict(url)
         fields = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}
         connection = {
             "conn_type": "postgres",
-            **{fields[name]: value for name, value in given.items() if name in fields},
+            **{fields[name]: value for name, value in parts.items() if name in fields},
         }
     os.environ["AIRFLOW_CONN_MEASURED"] = json.dumps(connection)
     yield
@@ -207,12 +207,12 @@ def connection_to(url: str) -> Iterator[None]:
 
 
 def measure_queries(seconds: float = 5.0) -> dict[str, Any]:
-    """Return calls of the store in a second by so many sensors, while events come that none of them waits for."""
+    """Return calls of the store a second, by number of sensors, while events come that match none of them."""
     return {str(sensors): asyncio.run(count_queries(sensors, seconds)) for sensors in (1, 100, 1000)}
 
 
 async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> float:
-    """Count what the triggers of this process ask of a SQLite store once all of them wait."""
+    """Count the calls of a SQLite store by the triggers of this process once all of them wait."""
     from support.webhook_events import change_event
 
     from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
@@ -252,7 +252,7 @@ async def count_queries(sensors: int, seconds: float, settle: float = 5.0) -> fl
 
 
 def measure_airflow(turns: int) -> dict[str, Any]:
-    """Return the seconds from event to task start of ours and of the toy, taking turns in one Airflow."""
+    """Return the seconds from event to task start for our watcher and the minimal one, in turns in one Airflow."""
     from support.airflow_home import AirflowHome
     from support.webhook_events import change_event
 
@@ -291,7 +291,7 @@ def measure_airflow(turns: int) -> dict[str, Any]:
 
 
 def time_task(home: Any, notes: Path, name: str, act: Callable[[], Any]) -> float:
-    """Do something and return the seconds until the task has started that it starts."""
+    """Run ``act`` and return the seconds until its task has started."""
     known = set(notes.iterdir())
     began = time.time_ns()
     act()
@@ -301,7 +301,7 @@ def time_task(home: Any, notes: Path, name: str, act: Callable[[], Any]) -> floa
 
 
 def percentiles(values: list[float], digits: int = 1) -> dict[str, float]:
-    """Return the median, the 99th percentile and the greatest."""
+    """Return the median, the 99th percentile and the maximum."""
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return {"p50": round(cuts[49], digits), "p99": round(cuts[98], digits), "max": round(max(values), digits)}
 

@@ -1,7 +1,7 @@
-"""Check every day what was landed, with Airflow's own SQL checks.
+"""Check the loaded tables every day with Airflow's SQL check operators.
 
 Needs a connection to the warehouse whose type has a hook: ``postgres``, ``sqlite``, ``mysql``, ... or ``duckdb`` with
-``pip install airflow-provider-duckdb``. Asks nothing of Toggl.
+``pip install airflow-provider-duckdb``. Costs no request to Toggl.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ WAREHOUSE = os.environ.get("TOGGL_WAREHOUSE_CONN_ID", "duckdb_default")
 
 with DAG(
     dag_id="toggl_checks",
-    description="SQL checks on the landed tables.",
+    description="SQL checks on the loaded tables.",
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    # A DuckDB file is one process's at a time: checks go one by one, and one that meets a landing is tried again.
+    # Only one process at a time can open a DuckDB file: checks run one by one, and are retried if a load is running.
     max_active_tasks=1,
     default_args={"conn_id": WAREHOUSE, "retries": 5, "retry_delay": timedelta(seconds=30)},
     tags=["toggl"],
@@ -37,7 +37,7 @@ with DAG(
             "duration": {"min": {"geq_to": 0}},
         },
     )
-    # Counts, because of no rows at all they say that it is well.
+    # Counts, because an aggregate over no rows would pass.
     SQLTableCheckOperator(
         task_id="entries",
         table="toggl.live_time_entries",
@@ -45,7 +45,7 @@ with DAG(
             "no_entry_begins_before_2006": {
                 "check_statement": "count(CASE WHEN \"start\" < '2006-01-01' THEN 1 END) = 0",
             },
-            "each_project_is_landed": {
+            "each_project_is_loaded": {
                 "check_statement": "count(CASE WHEN project_id NOT IN (SELECT id FROM toggl.projects) THEN 1 END) = 0",
             },
         },

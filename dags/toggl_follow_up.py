@@ -1,8 +1,8 @@
-"""When a time entry of one project is stopped, create a task in another: an event of Toggl that acts on Toggl.
+"""When a time entry of one project is stopped, create a task in another project.
 
-Needs webhooks (a subscription and the receiver), one connection, ``toggl_default``, and a plan that has tasks. Each run
-waits for the next stop, without a worker slot. No stop is skipped, none counts twice, and later edits of the entry do
-not count.
+Needs webhooks (a subscription and the receiver), connection ``toggl_default``, and a Toggl plan with tasks. Each run
+waits for the next stop without a worker slot. No stop is missed or handled twice, and later edits of the entry start
+nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    # An event that cannot be acted on would come again and again, at the quota's cost: Airflow pauses the DAG instead.
+    # An event that always fails would be tried again and again and use up the quota: Airflow pauses the DAG instead.
     max_consecutive_failed_dag_runs=3,
     default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
     tags=["toggl"],
@@ -33,9 +33,9 @@ with DAG(
     stopped = TogglEventSensor(
         task_id="stopped",
         project_id=os.environ.get("TOGGL_PROJECT_ID", "1"),
-        # Add "logged" for entries that are entered afterwards, without a timer.
+        # Add "logged" for entries that are created without a timer.
         transition="stopped",
-        # The next one after the last that was done, whenever it was; the first run begins a day back.
+        # Start after the last committed event; the first run looks back a day.
         consumer="toggl_follow_up",
         look_back=timedelta(days=1),
         timeout=timedelta(days=7),
@@ -44,7 +44,7 @@ with DAG(
     task = TogglEnsureTaskOperator(
         task_id="task",
         project_id="{{ ti.xcom_pull('project')['id'] }}",
-        # The same for each stop of one entry: who continues and stops it again finds the task that is there.
+        # The same name for each stop of one entry, so that a second stop finds the task that exists.
         name="Look through entry {{ ti.xcom_pull('stopped')['entity_id'] }}",
     )
     done = TogglCommitEventsOperator(

@@ -1,6 +1,6 @@
-"""Read what was landed: hours and amounts of the last 30 days by client and project, with pandas.
+"""Report hours of the last 30 days by client and project, with pandas.
 
-Reads view ``time_entry_facts`` of the warehouse that ``toggl_sync_to_duckdb`` lands in, and asks nothing of Toggl.
+Reads the view ``time_entry_facts`` in the warehouse of ``toggl_sync_to_duckdb``. Costs no request to Toggl.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def toggl_hours_report() -> None:
 
     @task
     def hours_by_project() -> list[dict[str, Any]]:
-        """Sum hours by project, log them, and hand the largest on."""
+        """Sum hours by project, log them, and return the largest."""
         facts = read_df(QUERY)
         names = facts[["client_name", "project_name"]].fillna("(none)")
         report = (

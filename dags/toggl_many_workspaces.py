@@ -1,7 +1,7 @@
-"""Several workspaces, or the workspaces of several tokens, side by side: one mapped task for each and each stream.
+"""Load several workspaces, also of several tokens: one mapped task for each workspace and stream.
 
-Which ones is a parameter of the DAG, a list of what each task is given: ``toggl_conn_id``, ``workspace_id`` and
-``schema``, each of them only where it is not the default. Workspaces that share a lane of the quota share it fairly.
+The DAG's parameter lists the arguments of each task: ``toggl_conn_id``, ``workspace_id`` and ``schema``, as far as they
+differ from the defaults. Workspaces in one lane of the quota share it fairly.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ with DAG(
 
     @task
     def workspaces(params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return what each mapped task is given."""
+        """Return the arguments of each mapped task."""
         return list((params or {})["workspaces"])
 
-    given = workspaces()
+    arguments = workspaces()
     for stream in STREAMS:
         # --8<-- [start:expand]
-        TogglToSqlOperator.partial(task_id=f"land_{stream}", stream=stream).expand_kwargs(given)
+        TogglToSqlOperator.partial(task_id=f"load_{stream}", stream=stream).expand_kwargs(arguments)
         # --8<-- [end:expand]

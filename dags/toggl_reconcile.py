@@ -1,7 +1,7 @@
-"""Prove every night that the warehouse has the time entries that Toggl has, and repair what differs.
+"""Compare the warehouse's time entries with Toggl every night, and repair what differs.
 
-Needs connection ``toggl_default`` and a warehouse that ``toggl_sync_to_duckdb`` or ``toggl_on_change`` keeps. A year in
-which nothing has changed costs three requests, and the lists that entries point at one or two each.
+Needs connection ``toggl_default`` and a warehouse of ``toggl_sync_to_duckdb`` or ``toggl_on_change``. A year without
+changes costs three requests, and each list that entries refer to costs one or two.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 # --8<-- [start:reconcile]
 WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")  # as in toggl_sync_to_duckdb
-# What entries point at comes first: an entry that had a deleted tag is read again, since nothing else tells of it.
+# Lists come first: an entry whose tag was deleted is read again, because Toggl does not report that change.
 LISTS = ("tags", "projects", "clients", "tasks", "users", "project_users")
 
 with DAG(
     dag_id="toggl_reconcile",
-    description="The warehouse's time entries, proved to be Toggl's.",
+    description="The warehouse's time entries, verified against Toggl.",
     schedule="@daily",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -31,7 +31,7 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     params={
         "allow_mass_absence": Param(
-            False, type="boolean", description="Many entries are missing at once, and they were really deleted."
+            False, type="boolean", description="Approve that many entries are missing because they were deleted."
         )
     },
     tags=["toggl"],
@@ -39,11 +39,11 @@ with DAG(
     reconcile = TogglReconcileOperator(
         task_id="reconcile",
         allow_mass_absence="{{ params.allow_mass_absence }}",
-        # A list that the plan lacks is skipped, and does not keep this from running.
+        # A list that the Toggl plan does not have is skipped, which must not skip this task.
         trigger_rule="none_failed",
         workspace_id=WORKSPACE,
         outlets=[toggl_asset(WORKSPACE, "time_entries")] if WORKSPACE else [],
     )
     for stream in LISTS:
-        TogglToSqlOperator(task_id=f"land_{stream}", stream=stream, workspace_id=WORKSPACE) >> reconcile
+        TogglToSqlOperator(task_id=f"load_{stream}", stream=stream, workspace_id=WORKSPACE) >> reconcile
 # --8<-- [end:reconcile]

@@ -1,7 +1,7 @@
-"""Declare the webhook subscription of a workspace, and see to it every hour that it is still as declared.
+"""Declare the webhook subscription of a workspace, and correct it every hour if it differs.
 
-Needs connection ``toggl_default`` with ``webhook_secret`` and ``webhook_callback_url``, and a receiver behind that
-address. Costs one request an hour when nothing is to do; enables the subscription again when Toggl has disabled it.
+Needs connection ``toggl_default`` with ``webhook_secret`` and ``webhook_callback_url``, and a receiver at that address.
+Costs one request an hour if nothing differs. Enables the subscription again if Toggl has disabled it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ with DAG(
     TogglEnsureSubscriptionOperator(
         task_id="ensure",
         description="airflow",
-        # Three filters are what the free plan has; "*:*" lets everything through.
+        # The free plan allows three filters. "*:*" stands for all events.
         filters=["time_entry:created", "time_entry:updated", "time_entry:deleted"],
     )
 # --8<-- [end:ensure]

@@ -1,8 +1,8 @@
-"""Keep a Toggl workspace in DuckDB: everything at first, then every hour what changed.
+"""Load a Toggl workspace into DuckDB: everything at first, then the changes of each hour.
 
-Needs one connection, ``toggl_default``, with the API token and ``workspace_id``. Rows land in the file behind
-connection ``duckdb_default``, or in ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` where there is none. To start other DAGs
-when something has changed, set the environment variable ``TOGGL_WORKSPACE_ID`` for Airflow.
+Needs connection ``toggl_default`` with the API token and ``workspace_id``. Rows are loaded into the file of connection
+``duckdb_default``, or into ``$AIRFLOW_HOME/toggl/warehouse.duckdb`` if there is no such connection. To start other DAGs
+after a change, set the environment variable ``TOGGL_WORKSPACE_ID`` for Airflow.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from airflow.sdk import DAG
 from airflow_provider_toggl.assets import toggl_asset
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
-# Assets have the workspace in their names, which must be known when the DAG is parsed. One variable for assets and
-# tasks, so that both are of the same workspace; without it tasks load the connection's, and update no asset.
+# The names of assets contain the workspace, which must be known when the DAG is parsed. Assets and tasks use one
+# variable, so that both have the same workspace. Without it tasks load the connection's, and update no asset.
 WORKSPACE = os.environ.get("TOGGL_WORKSPACE_ID")
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
@@ -27,15 +27,15 @@ with DAG(
     schedule="@hourly",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    # A run that waits for the quota is still that run; the next one would only wait behind it.
+    # While a run waits for the quota, another one would only wait behind it.
     max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     tags=["toggl"],
 ):
     for stream in STREAMS:
-        # An event of the asset says what changed; where nothing did, there is none.
+        # The asset event says what changed. Without changes there is no event.
         TogglToSqlOperator(
-            task_id=f"land_{stream}",
+            task_id=f"load_{stream}",
             stream=stream,
             workspace_id=WORKSPACE,
             outlets=[toggl_asset(WORKSPACE, stream)] if WORKSPACE else [],

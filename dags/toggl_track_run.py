@@ -1,6 +1,6 @@
-"""Track in Toggl how long a run takes: start a timer, do the work, stop that timer whatever came of the work.
+"""Track in Toggl how long a run takes: start a timer, work, and stop the timer even if the work failed.
 
-Needs one connection, ``toggl_default``. Costs four requests a run.
+Needs connection ``toggl_default``. Costs four requests a run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 with DAG(
     dag_id="toggl_track_run",
-    description="How long a run takes, as a time entry.",
+    description="The duration of a run as a time entry.",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     default_args={"retries": 3, "retry_delay": timedelta(seconds=10)},
@@ -33,7 +33,7 @@ with DAG(
 
     @task
     def work() -> None:
-        """Do what takes time."""
+        """Do the work."""
         log.info("Working.")
 
     stop = TogglStopTimeEntryOperator(

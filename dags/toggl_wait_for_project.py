@@ -1,6 +1,6 @@
-"""Wait in the middle of a DAG until something changes in one project, then go on with what it was.
+"""Wait within a DAG until a time entry of a project changes, then continue with that change.
 
-Needs webhooks (a subscription and the receiver) and one connection, ``toggl_default``. The wait holds no worker slot.
+Needs webhooks (a subscription and the receiver) and connection ``toggl_default``. The wait occupies no worker slot.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def toggl_wait_for_project() -> None:
     # --8<-- [end:sensor]
 
     @task
-    def tell(change: dict[str, Any]) -> None:
-        """Do something with the change."""
+    def handle(change: dict[str, Any]) -> None:
+        """Use the change."""
         log.info("Time entry %s was %s at %s.", change["entity_id"], change["action"], change["created_at"])
 
     # --8<-- [start:commit]
@@ -54,7 +54,7 @@ def toggl_wait_for_project() -> None:
     )
     # --8<-- [end:commit]
 
-    tell(wait.output) >> commit  # type: ignore[arg-type]
+    handle(wait.output) >> commit  # type: ignore[arg-type]
 
 
 toggl_wait_for_project()

@@ -1,9 +1,9 @@
-"""Draw hours and amounts by week and client whenever something of them changed: a chart as PNG, and a page.
+"""Draw hours and amounts by week and client, as a chart and a page, whenever they change.
 
-Runs on what ``toggl_sync_to_duckdb`` and ``toggl_on_change`` land, asks nothing of Toggl, and computes only the days
-that changed. Needs the extra ``report``, and the ID of the workspace in the environment variable
-``TOGGL_WORKSPACE_ID``; without that Airflow shows an import error. The files are in ``TOGGL_REPORT_FOLDER``, or in
-``$AIRFLOW_HOME/toggl/reports``.
+Reads the warehouse of ``toggl_sync_to_duckdb`` and ``toggl_on_change``, costs no request to Toggl, and computes only
+the days that changed. Needs the extra ``report``, and the ID of the workspace in the environment variable
+``TOGGL_WORKSPACE_ID``; without the variable Airflow shows an import error. The files are in ``TOGGL_REPORT_FOLDER``, or
+in ``$AIRFLOW_HOME/toggl/reports``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ entries, projects, clients = (toggl_asset(WORKSPACE, stream) for stream in ("tim
 @dag(
     dag_id="toggl_weekly_report",
     description="Hours and amounts by week and client, of the days that changed.",
-    # Not partitioned: one run takes all the days that changed and draws once. A run more, or less, does no harm.
+    # Not partitioned: one run computes all days that changed and draws once. An extra or a missing run does no harm.
     schedule=(entries | projects | clients),
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
@@ -43,8 +43,8 @@ def toggl_weekly_report() -> None:
 
     @task
     def compute() -> list[str]:
-        """Compute the days again that changed since the last time; return which."""
-        from airflow_provider_toggl.report.weeks import refresh_days  # noqa: PLC0415 - who parses needs none of it
+        """Compute the days that changed since the last run; return them."""
+        from airflow_provider_toggl.report.weeks import refresh_days  # noqa: PLC0415 - not needed to parse the DAG
 
         with compute_changed_days("toggl_weekly_report", workspace_id=WORKSPACE) as changed:
             refresh_days(changed.session, WORKSPACE, changed.days)
@@ -52,10 +52,10 @@ def toggl_weekly_report() -> None:
 
     @task
     def draw() -> list[str]:
-        """Draw the latest weeks; return the files."""
-        from airflow_provider_toggl.report.chart import draw_png  # noqa: PLC0415 - likewise
-        from airflow_provider_toggl.report.page import build_page  # noqa: PLC0415 - likewise
-        from airflow_provider_toggl.report.weeks import build_report  # noqa: PLC0415 - likewise
+        """Draw the latest weeks; return the paths of the files."""
+        from airflow_provider_toggl.report.chart import draw_png  # noqa: PLC0415 - as above
+        from airflow_provider_toggl.report.page import build_page  # noqa: PLC0415 - as above
+        from airflow_provider_toggl.report.weeks import build_report  # noqa: PLC0415 - as above
 
         with open_warehouse(DEFAULT_CONN_ID, schema="toggl") as target:
             report = build_report(target, WORKSPACE, WEEKS)

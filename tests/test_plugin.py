@@ -15,7 +15,7 @@ from support.connections import Connections
 from support.deliveries import CODE, HEADER, SECRET, STARTED_ENTRY, VALIDATION_PING, event_body, send_request, sign
 
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.plugin import App, LateApp, TogglPlugin, build_receiver, page_link
+from airflow_provider_toggl.plugin import App, LazyApp, TogglPlugin, build_receiver, page_link
 
 pytestmark = pytest.mark.airflow
 
@@ -26,30 +26,30 @@ def _thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_without_connections_everything_is_404_and_nothing_is_frozen() -> None:
+def test_without_connections_every_request_is_404_and_nothing_is_frozen() -> None:
     assert (
-        asyncio.run(send_request(LateApp(build_receiver), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
+        asyncio.run(send_request(LazyApp(build_receiver), STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
     )
     assert gc.get_freeze_count() == 0
 
 
 def test_the_option_is_read_with_the_first_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     connections = Connections(monkeypatch, tmp_path)
-    app = LateApp(build_receiver)
+    app = LazyApp(build_receiver)
     connections.set_option("receiver_connections", "toggl_default")
     connections.set("toggl_default", conn_type="toggl", extra={"webhook_secret": SECRET})
     assert asyncio.run(send_request(app, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
 
 
 @pytest.mark.parametrize(("option", "froze"), [(None, True), ("True", True), ("False", False)])
-def test_what_was_loaded_before_the_first_request_is_frozen_once(
+def test_startup_objects_are_frozen_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str | None, froze: bool
 ) -> None:
     connections = Connections(monkeypatch, tmp_path)
     connections.set_option("receiver_connections", "toggl_default")
     if option:
         connections.set_option("receiver_freeze_startup_objects", option)
-    app = LateApp(build_receiver)
+    app = LazyApp(build_receiver)
     assert gc.get_freeze_count() == 0
     counts = []
     for _ in range(2):
@@ -59,7 +59,7 @@ def test_what_was_loaded_before_the_first_request_is_frozen_once(
     assert counts[1] <= counts[0]
 
 
-def test_requests_that_come_together_build_one_application() -> None:
+def test_concurrent_first_requests_build_one_application() -> None:
     built = []
 
     async def app(*_: object) -> None:
@@ -70,8 +70,8 @@ def test_requests_that_come_together_build_one_application() -> None:
         return app
 
     async def ask_together() -> None:
-        late = LateApp(build)
-        await asyncio.gather(*(late({}, never, never) for _ in range(5)))
+        lazy = LazyApp(build)
+        await asyncio.gather(*(lazy({}, never, never) for _ in range(5)))
 
     served: list[int] = []
     asyncio.run(ask_together())
@@ -79,22 +79,22 @@ def test_requests_that_come_together_build_one_application() -> None:
 
 
 async def never(*_: object) -> dict[str, object]:
-    raise AssertionError("nothing is read or said")
+    raise AssertionError("nothing is read or sent")
 
 
-def test_what_may_be_public_and_the_page_are_applications_apart() -> None:
+def test_the_receiver_and_the_page_are_separate_applications() -> None:
     assert [app["url_prefix"] for app in TogglPlugin.fastapi_apps] == ["/toggl", "/toggl-page"]
     assert [set(app) for app in TogglPlugin.fastapi_apps] == [{"app", "url_prefix", "name"}] * 2
 
 
-def test_the_link_in_the_navigation_leads_below_where_airflow_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_link_has_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     (view,) = TogglPlugin.external_views
     assert (view["name"], view["destination"], view["href"]) == ("Toggl", "nav", "/toggl-page/")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.org/airflow/")
     assert page_link() == "/airflow/toggl-page"
 
 
-def test_importing_it_loads_nothing_of_the_receiver() -> None:
+def test_importing_the_plugin_does_not_import_the_receiver() -> None:
     program = (
         "import sys, airflow_provider_toggl.plugin; "
         "print([name for name in sys.modules if name.startswith(('airflow_provider_toggl.core', "
@@ -106,7 +106,7 @@ def test_importing_it_loads_nothing_of_the_receiver() -> None:
 
 @pytest.mark.newest
 @pytest.mark.slow
-def test_the_api_server_serves_it_with_several_workers_and_ends_in_peace(tmp_path: Path) -> None:
+def test_the_api_server_serves_the_receiver_with_several_workers(tmp_path: Path) -> None:
     home = AirflowHome(
         tmp_path / "airflow",
         env={"AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default", "AIRFLOW__API__WORKERS": "2"},

@@ -1,4 +1,4 @@
-"""``receiver``: take in webhook deliveries without an API server."""
+"""``receiver``: receive webhook deliveries without an API server."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8090, help="port, 0 for any free one (default: %(default)s)")
     parser.add_argument(
         "--connections",
-        help="comma separated IDs of the connections to receive for (default: [toggl] receiver_connections, else "
+        help="comma-separated IDs of the connections that receive (default: [toggl] receiver_connections, else "
         f"{DEFAULT_CONNECTION})",
     )
-    parser.add_argument("--verbose", action="store_true", help="log a line for each refused delivery")
+    parser.add_argument("--verbose", action="store_true", help="log each refused delivery with its reason")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Receive until told to stop; return the exit code."""
-    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
+    """Receive until the process is terminated; return the exit code."""
+    # Without it Airflow does not look for connections in its metadata database. `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     from airflow_provider_toggl.hooks.receiver import build_receiver  # noqa: PLC0415 - loads Airflow
     from airflow_provider_toggl.hooks.settings import receiver_connections  # noqa: PLC0415 - likewise
 
-    given = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
-    conn_ids = given or receiver_connections() or (DEFAULT_CONNECTION,)
+    named = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
+    conn_ids = named or receiver_connections() or (DEFAULT_CONNECTION,)
     try:
         check_ready(conn_ids)
         listener = _listen(args.host, args.port)
@@ -54,11 +54,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_ready(conn_ids: Sequence[str]) -> None:
-    """Return when deliveries can be taken in.
+    """Raise if the connections cannot receive. An unavailable store is only a warning.
 
-    A store that is down is only warned of: deliveries are answered 503 until it is up.
-
-    :raises TogglError: a connection or a store is not as it must be, which waiting will not change.
+    :raises TogglError: a connection or a store is wrong, and waiting would not help.
     """
     from airflow_provider_toggl.hooks.receiver import get_receiving_connection, open_receiving_store  # noqa: PLC0415
 
@@ -66,11 +64,11 @@ def check_ready(conn_ids: Sequence[str]) -> None:
         try:
             open_receiving_store(store_conn_id).close()
         except EventStoreUnavailable as error:
-            print(f"Deliveries will be answered 503 for now: {error}", file=sys.stderr)
+            print(f"Deliveries are answered 503 until the event store is available: {error}", file=sys.stderr)
 
 
 def build_server(receiver: Receiver, listener: socket.socket, conn_ids: Sequence[str]) -> uvicorn.Server:
-    """Return a server that says where it listens once it does."""
+    """Return a server that prints its addresses once it listens."""
     host, port = listener.getsockname()[:2]
     base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -90,7 +88,7 @@ def build_server(receiver: Receiver, listener: socket.socket, conn_ids: Sequence
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            # Longer than reverse proxies keep theirs, so that it is they who hang up.
+            # Longer than the usual timeout of reverse proxies, so that the proxy closes the connection.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=10,
         )

@@ -281,7 +281,7 @@ WATERMARK_AGE = Gauge(
 LATE = Counter(
     f"{PREFIX}freshness.late",
     "runs",
-    "Runs whose deadline passed before they were done, of DAGs with the callback `triggers.deadlines.tell_late`.",
+    "Runs whose deadline passed before they were done, of DAGs with the callback `triggers.deadlines.report_late_run`.",
     "triggerer",
     {"dag": "ID of the DAG"},
 )

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
-from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
 from airflow_provider_toggl.core.operate.doctor import store, triggerer, versions, warehouse
 from airflow_provider_toggl.core.operate.doctor.account import judge_offset
 from airflow_provider_toggl.core.operate.doctor.account_steps import look_at_account
@@ -104,7 +104,7 @@ def _look_at_store(visit: Visit) -> None:
         try:
             began = time.monotonic()
             # What proves that it can be written is what a triggerer is to see.
-            opened.activity_log.set_status(QUESTION, visit.asked, datetime.now(timezone.utc))
+            opened.activity_log.set_status(PROBE, visit.asked, datetime.now(timezone.utc))
         except BaseException:
             opened.close()
             raise
@@ -158,9 +158,9 @@ def _await_answer(visit: Visit, patience: float) -> float | None:
     assert opened is not None  # noqa: S101 - asked before
     deadline = time.monotonic() + patience
     try:
-        question = opened.activity_log.find_status(QUESTION)
+        question = opened.activity_log.find_status(PROBE)
         while question is not None:
-            answer = opened.activity_log.find_status(ANSWER)
+            answer = opened.activity_log.find_status(REPLY)
             if answer is not None and answer.value == visit.asked:
                 return max(0.0, (answer.recorded_at - question.recorded_at).total_seconds())
             if time.monotonic() > deadline:

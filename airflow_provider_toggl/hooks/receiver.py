@@ -1,4 +1,4 @@
-"""The receiver with Airflow behind it: connections from its secrets backends, counts to its metrics."""
+"""Build the receiver on Airflow: connections from its secrets backends, counts in its metrics."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from airflow_provider_toggl.hooks.settings import TogglFields
 
 
 def freeze_startup_objects() -> None:
-    """Keep what this process has now out of later garbage collections, unless ``[toggl]`` says otherwise.
+    """Exclude the objects that exist now from garbage collection, unless ``[toggl]`` disables it.
 
-    Without a collection before: that takes as long as one of those that are to be spared, and finds next to nothing.
+    There is no collection before, which would take as long as one of those that are saved, and find next to nothing.
     See ``docs/decisions/0006-freezing-startup-objects.md``.
     """
     if settings.receiver_freeze_startup_objects():
@@ -27,14 +27,14 @@ def freeze_startup_objects() -> None:
 
 
 def build_receiver(conn_ids: Sequence[str]) -> Receiver:
-    """Return the receiver of these connections; nothing is looked up or opened yet."""
+    """Return the receiver of these connections. Nothing is looked up or opened yet."""
     telemetry.connect()
     threading.Thread(target=telemetry.warm_up, name="toggl-metrics", daemon=True).start()
     return Receiver(conn_ids, find_receiving_connection, open_receiving_store)
 
 
 def find_receiving_connection(conn_id: str) -> ReceivingConnection | None:
-    """Return what the receiver must know of a connection, None where Airflow does not find it. Blocks."""
+    """Return a connection as the receiver needs it, None if Airflow does not find it. Blocks."""
     try:
         return _read(conn_id)
     except ConnectionNotFound:
@@ -44,13 +44,13 @@ def find_receiving_connection(conn_id: str) -> ReceivingConnection | None:
 def get_receiving_connection(conn_id: str) -> ReceivingConnection:
     """Return a connection that can receive.
 
-    :raises ConfigurationError: it is not there, or has no secret.
+    :raises ConfigurationError: it does not exist, or has no secret.
     """
     found = _read(conn_id)
     if not found.secrets:
         raise ConfigurationError(
-            f"Connection {conn_id!r} has no webhook_secret in its extra: without it nobody can prove to be Toggl. "
-            "Put a long random text there, and run the task that ensures the subscription."
+            f"Connection {conn_id!r} has no webhook_secret in its extra, so no delivery can be verified. "
+            "Set it to a long random text, and run the task that ensures the subscription."
         )
     return found
 
@@ -63,17 +63,17 @@ def _read(conn_id: str) -> ReceivingConnection:
         secrets=tuple(secret for secret in secrets if secret),
         workspace_id=_workspace_id(fields),
         store=fields.event_store_conn_id,
-        echoes=fields.webhook_validation != "asynchronous",
+        echo_validation=fields.webhook_validation != "asynchronous",
     )
 
 
 def open_receiving_store(store: str) -> EventStore:
-    """Open the event store of a connection ID, the default one for an empty text, its tables made. Blocks."""
+    """Open the event store of a connection ID, or the default store for empty text, with its tables. Blocks."""
     return open_event_store(event_store_conn_id=store)
 
 
 def _workspace_id(fields: TogglFields) -> int | None:
-    """Return the workspace, None where none is set or it is no number: deliveries are kept either way."""
+    """Return the workspace, None if none is set or it is not a number: deliveries are stored either way."""
     try:
         return fields.workspace_id
     except ConfigurationError:

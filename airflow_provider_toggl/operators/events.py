@@ -1,4 +1,4 @@
-"""Move a named consumer of the event store on, after its work is done."""
+"""Commit a consumer of the event store after its work is done."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
-    """Note that a consumer has done its work for every event up to one.
+    """Record in the event store that a consumer has processed all events up to one.
 
-    A sensor with that ``consumer`` begins after it the next time. Never moves it back, so that a task that runs again
-    changes nothing. Events that a consumer has not committed are kept.
+    The next sensor with this ``consumer`` starts after it. A commit never moves a consumer back, so running the task
+    again changes nothing. Events that a consumer has not committed are not pruned.
 
     :param consumer: its name. (templated)
-    :param seq: the last event that is done, for example ``{{ ti.xcom_pull("wait")["seq"] }}``. (templated)
+    :param seq: the last event that was processed, for example ``{{ ti.xcom_pull("wait")["seq"] }}``. (templated)
     :param toggl_conn_id: the connection whose extra names the event store. (templated)
-    :param event_store_conn_id: the event store's connection, where it is another. (templated)
+    :param event_store_conn_id: the event store's connection, if it is another. (templated)
     """
 
     template_fields: Sequence[str] = ("consumer", "seq", "toggl_conn_id", "event_store_conn_id")
@@ -66,21 +66,21 @@ class TogglCommitEventsOperator(CheckedArguments, BaseOperator):
         self.check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Commit, and return where the consumer is now."""
+        """Commit, and return the consumer and its ``seq``."""
         self.parse_arguments()
         store_conn_id = self.event_store_conn_id
         if store_conn_id is None:
             store_conn_id = resolve_store_conn_id(self.toggl_conn_id)
         with open_event_store(event_store_conn_id=store_conn_id) as store:
             consumer = store.commit(self.consumer, self.seq)
-            self._note_reader(store)
+            self._record_reader(store)
             measure_store(store, store_conn_id)
         with fields(connection=self.toggl_conn_id, by="commit", consumer=consumer.name, seq=consumer.seq):
-            self.log.info("Consumer %s has done everything up to %s.", consumer.name, consumer.seq)
+            self.log.info("Consumer %s has committed event %s.", consumer.name, consumer.seq)
         return {"consumer": consumer.name, "seq": consumer.seq}
 
-    def _note_reader(self, store: EventStore) -> None:
-        """Note whose consumer this is, unless a watcher of that name has said more."""
+    def _record_reader(self, store: EventStore) -> None:
+        """Record which connection the consumer belongs to, unless a watcher of that name has recorded more."""
         name = reader_key(self.consumer)
         if all(note.name != name for note in store.activity_log.list_status(name)):
             store.activity_log.set_status(name, {"kind": "consumer", "conn_id": self.toggl_conn_id})

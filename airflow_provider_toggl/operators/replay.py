@@ -128,7 +128,7 @@ def event_from_log(
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        anomaly="; ".join((REPLAYED, *message.oddities)),
+        anomaly="; ".join((REPLAYED, *message.anomalies)),
     )
 
 

@@ -47,44 +47,44 @@ _INTERVAL_START = (
     "{{ data_interval_start if data_interval_start is defined and data_interval_start else dag_run.start_date }}"
 )
 TRIGGERER_RENDERS = hasattr(BaseEventTrigger, "shared_stream_key")
-"""Airflow 3.3 and later: the triggerer fills in the templates of a task that starts there."""
+"""Airflow 3.3 and later: the triggerer renders the templates of a task that starts there."""
 
 
 class TogglEventSensor(CheckedArguments, BaseSensorOperator):
-    """Wait until Toggl tells of an event that counts, also of one that came before the sensor began.
+    """Wait for an event of Toggl that matches, including events that came before the sensor started.
 
-    It looks into the event store first, and waits in the triggerer only when there is nothing yet, where all waiting
-    sensors together cost one reader. Every try begins at the same place, so that a retry misses nothing. The result is
-    the first event that counts, the same on every path: ``seq``, ``event_id`` (text), ``entity``, ``action``,
-    ``entity_id``, ``workspace_id``, ``created_at``, ``received_at`` (RFC 3339), ``count`` (how many counted when it was
-    found) and ``last_seq`` (the last of those).
+    The sensor searches the event store first. Only without a match does it wait in the triggerer, where all waiting
+    sensors share one reader. Every try starts at the same event, so a retry misses nothing. The result is the first
+    match: ``seq``, ``event_id`` (text), ``entity``, ``action``, ``entity_id``, ``workspace_id``, ``created_at``,
+    ``received_at`` (RFC 3339), ``count`` (how many events matched when it was found) and ``last_seq`` (the last of
+    them).
 
     :param entity: ``time_entry``, ``project``, ...; one or several. (templated)
     :param action: ``created``, ``updated`` or ``deleted``; one or several. (templated)
-    :param workspace_id, project_id, user_id, client_id, tag_id: what the event belongs to, or is about; one or several
-        ids, any by default. (templated)
-    :param where: conditions on the payload, as ``{"billable": True, "duration": {"gte": 3600}}``. (templated)
-    :param transition: what the event must have changed, compared with the version of the same entity before it:
+    :param workspace_id, project_id, user_id, client_id, tag_id: what changed, or what it belongs to; one or several
+        ids, by default any. (templated)
+    :param where: conditions on the payload, such as ``{"billable": True, "duration": {"gte": 3600}}``. (templated)
+    :param transition: what the event must have changed, compared with the earlier version of the same entity:
         ``started``, ``stopped``, ``logged``, ``moved``, ``became_billable``, ``became_non_billable``, ``renamed``,
         ``deleted`` or ``restored``; one or several. The result then has ``transitions``. (templated)
     :param from_project_id, to_project_id: the project that an entry or task was moved from, or to; one or several ids.
-        Either asks for the transition ``moved``. (templated)
-    :param unknown_previous: what an event counts for whose entity has no earlier version in the store: ``"ignore"``:
-        nothing, ``"match"``: every transition that could have led to it.
-    :param look_back: from when on events count, by Toggl's clock. ``"data_interval"``: from the begin of the run's data
-        interval, or of the run where it has none. A ``timedelta``: so long before the run began. A ``datetime`` or RFC
-        3339 text: from then. None: from when the try begins, so that a retry does not see what came before it.
-        (templated)
-    :param consumer: begin after what this consumer has committed, instead; ``look_back`` tells where to begin until it
-        has. (templated)
+        Either implies the transition ``moved``. (templated)
+    :param unknown_previous: what matches if the store has no earlier version of the entity. ``"ignore"``: nothing;
+        ``"match"``: every transition that could have led to the event.
+    :param look_back: the earliest time of matching events, by Toggl's clock. ``"data_interval"``: the start of the
+        run's data interval, or of the run if it has none. A ``timedelta``: so long before the start of the run. A
+        ``datetime`` or RFC 3339 text: that time. None: the start of the try, so that a retry does not see events from
+        before it. (templated)
+    :param consumer: start after what this consumer has committed. Until it has committed something, ``look_back``
+        applies. (templated)
     :param toggl_conn_id: the connection whose extra names the event store. (templated)
-    :param event_store_conn_id: the event store's connection, where it is another. (templated)
-    :param deferrable: False keeps a worker (``mode="poke"``) or comes back to one (``mode="reschedule"``).
-    :param start_from_trigger: go to the triggerer at once, without a worker. Needs Airflow 3.3 and a ``look_back``;
-        without them the task goes by a worker.
-    :param end_from_trigger: end there as well. None: where no plugin listens to tasks, which only workers tell of.
-        A task with outlets ends on a worker in any case: only there do they get their events.
-    :param poke_interval: seconds between two looks where it is not deferrable.
+    :param event_store_conn_id: the event store's connection, if it is another. (templated)
+    :param deferrable: False: wait on a worker (``mode="poke"``), or return to one (``mode="reschedule"``).
+    :param start_from_trigger: start in the triggerer, without a worker. Needs Airflow 3.3 and a ``look_back``;
+        otherwise the task starts on a worker.
+    :param end_from_trigger: end in the triggerer as well. None: if no plugin listens to task events, which only
+        workers send. A task with outlets always ends on a worker, because only there its outlets get asset events.
+    :param poke_interval: seconds between two searches if the sensor is not deferrable.
     """
 
     template_fields: Sequence[str] = (
@@ -175,11 +175,11 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         self._query = EventQuery(EventFilter())
         self._reached: int | None = None
         self.check_arguments()
-        given = self._wanted().items()
-        EventFilter.from_dict({name: value for name, value in given if not (is_unresolved(value) or callable(value))})
-        # Before Airflow 3.3 nothing fills in the templates there, and where to begin is one. Without a look-back only
-        # a worker can tell it, once for all restarts of the triggerer. References are for a worker too: the arguments
-        # of what starts in the triggerer are stored with the DAG.
+        values = self._filter_arguments().items()
+        EventFilter.from_dict({name: value for name, value in values if not (is_unresolved(value) or callable(value))})
+        # Before Airflow 3.3 the triggerer renders no templates, and the start of the search is one. Without a look-back
+        # only a worker can find the start, which must be the same after each restart of the triggerer. References
+        # (XComArgs) need a worker too: the arguments of a task that starts in the triggerer are stored with the DAG.
         self.start_from_trigger = bool(
             required(parse_flag)("start_from_trigger", start_from_trigger)
             and self.deferrable
@@ -191,29 +191,29 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             self.start_trigger_args = self._start_args()
 
     def execute(self, context: Context) -> Any:
-        """Look, and wait if there is nothing yet; return the first event that counts."""
+        """Search the store, and defer if there is no match yet; return the first match."""
         self.parse_arguments()
         if not self.deferrable:
             return super().execute(context)
         telemetry.connect()
         with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
             try:
-                if result := self._look(context):
+                if result := self._search(context):
                     return result
             except EventStoreUnavailable as error:
-                self.log.warning("The triggerer looks as soon as the event store can be asked: %s", error)
+                self.log.warning("The triggerer will search the event store once it is available: %s", error)
             with fields(seq=self._reached):
-                self.log.info("No such event yet; waiting in the triggerer for one after %s.", self._reached)
+                self.log.info("No match yet; waiting in the triggerer for an event after %s.", self._reached)
         self.defer(
             trigger=TogglEventTrigger(
                 toggl_conn_id=self.toggl_conn_id,
                 event_store_conn_id=self._store_conn_id(),
-                event_filter=self._query.wanted,
+                event_filter=self._query.event_filter,
                 since=self._query.since,
                 after=self._reached,
                 consumer=self.consumer,
                 once=True,
-                end_from_trigger=self._ends_there(),
+                end_from_trigger=self._ends_in_triggerer(),
             ),
             method_name="resume",
             timeout=timedelta(seconds=self.timeout),
@@ -221,41 +221,41 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         raise ConfigurationError("The task could not be deferred.")
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once for what came since the last time."""
-        result = self._look(context)
+        """Search the events since the last call."""
+        result = self._search(context)
         return PokeReturnValue(is_done=result is not None, xcom_value=result)
 
     def resume(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Return what the trigger found.
 
-        ``dag.test()`` resumes also a task that was ended in the triggerer, without what was found: it is looked for.
+        ``dag.test()`` also resumes a task that ended in the triggerer, without its result, so the store is searched.
         """
-        result = event if isinstance(event, dict) else self._look(context)
+        result = event if isinstance(event, dict) else self._search(context)
         if result is None:
-            raise EventNotFound("The trigger fired, but the event store has no such event any more.")
+            raise EventNotFound("The trigger fired, but its event is no longer in the event store.")
         return result
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a wait; when it ended without an event, look a last time before it is a failure."""
-        if next_method == "__fail__" and (result := self._look(context)):
+        """Resume after a wait. If it timed out or failed, search once more before the task fails."""
+        if next_method == "__fail__" and (result := self._search(context)):
             return result
         return super().resume_execution(next_method, next_kwargs, context)
 
-    def _look(self, context: Context) -> dict[str, Any] | None:
-        """Return the first event that counts of those that were not looked at yet."""
+    def _search(self, context: Context) -> dict[str, Any] | None:
+        """Return the first match among the events that were not searched yet."""
         if self._reached is None:
             self.parse_arguments()
-            self._query = EventQuery(EventFilter.from_dict(self._wanted()), _since(self.look_back, context))
+            self._query = EventQuery(EventFilter.from_dict(self._filter_arguments()), _since(self.look_back, context))
         with open_event_store(self.toggl_conn_id, event_store_conn_id=self.event_store_conn_id) as store:
             if self._reached is None:
-                self._query, self._reached = self._query.begin(store, self.consumer)
+                self._query, self._reached = self._query.resolve_start(store, self.consumer)
             found, self._reached = search(store, self._query, self._reached)
         return found.as_dict() if found else None
 
-    def _wanted(self, *, constant: bool = False) -> dict[str, Any]:
+    def _filter_arguments(self, *, parsed: bool = False) -> dict[str, Any]:
         """Return the filter as plain data.
 
-        :param constant: what is constant in the form that JSON can hold, before anything was filled in.
+        :param parsed: parse the arguments that are not templates, so that JSON can hold them.
         """
         names = {
             "entities": "entity",
@@ -271,21 +271,21 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             "to_project_ids": "to_project_id",
             "unknown_previous": "unknown_previous",
         }
-        given = {one: self._constant(name) if constant else getattr(self, name) for one, name in names.items()}
-        return {name: value for name, value in given.items() if value is not None}
+        values = {one: self._parse(name) if parsed else getattr(self, name) for one, name in names.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def _constant(self, name: str) -> Any:
-        """Return an argument parsed, or as it is where Airflow has still to fill something in."""
+    def _parse(self, name: str) -> Any:
+        """Return a parsed argument, or the argument itself if Airflow must still render it."""
         value = getattr(self, name)
         return value if is_unresolved(value) else self.argument_parsers[name](name, value)
 
     def _store_conn_id(self) -> str:
-        """Return the event store's connection, so that the triggerer need not read the one with the API token."""
+        """Return the event store's connection, so that the triggerer need not read the API token's connection."""
         return (
             resolve_store_conn_id(self.toggl_conn_id) if self.event_store_conn_id is None else self.event_store_conn_id
         )
 
-    def _ends_there(self) -> bool:
+    def _ends_in_triggerer(self) -> bool:
         if self.outlets or not self.do_xcom_push:
             return False
         if self.end_from_trigger is None:
@@ -295,8 +295,8 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
         return self.end_from_trigger
 
     def _start_args(self) -> StartTriggerArgs:
-        """Return what the triggerer begins with; the templates in it are filled in there."""
-        since: Any = self._constant("look_back")
+        """Return the trigger's arguments for a task that starts in the triggerer, which renders their templates."""
+        since: Any = self._parse("look_back")
         if since == DATA_INTERVAL:
             since = _INTERVAL_START
         elif isinstance(since, timedelta):
@@ -308,11 +308,11 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
             trigger_kwargs={
                 "toggl_conn_id": self.toggl_conn_id,
                 "event_store_conn_id": self.event_store_conn_id,
-                "event_filter": self._wanted(constant=True),
+                "event_filter": self._filter_arguments(parsed=True),
                 "consumer": self.consumer,
                 "since": since,
                 "once": True,
-                "end_from_trigger": self._ends_there(),
+                "end_from_trigger": self._ends_in_triggerer(),
             },
             next_method="resume",
             timeout=timedelta(seconds=self.timeout),
@@ -320,9 +320,9 @@ class TogglEventSensor(CheckedArguments, BaseSensorOperator):
 
 
 def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, Any] | None) -> datetime:
-    """Return from when on events count; the same for every try of a run, but for None."""
+    """Return the earliest time of matching events; the same for every try of a run, except for None."""
     if look_back is None:
-        return _try_began(context)
+        return _find_start_of_try(context)
     if isinstance(look_back, datetime):
         return look_back
     run = run_started(context)
@@ -332,8 +332,8 @@ def _since(look_back: str | datetime | timedelta | None, context: Mapping[str, A
     return start if isinstance(start, datetime) else run
 
 
-def _try_began(context: Mapping[str, Any] | None) -> datetime:
-    """Return when a try began, also one that was rescheduled since."""
+def _find_start_of_try(context: Mapping[str, Any] | None) -> datetime:
+    """Return when a try started, before any rescheduling."""
     ti = (context or {}).get("ti")
     find_rescheduled = getattr(ti, "get_first_reschedule_date", None)
     for began in (find_rescheduled(context) if find_rescheduled else None, getattr(ti, "start_date", None)):

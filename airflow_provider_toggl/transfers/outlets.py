@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_toggl.assets import DAYS, EVERYTHING
+from airflow_provider_toggl.assets import ALL_EVENTS, DAYS
 from airflow_provider_toggl.core.arguments import (
     Parser,
     parse_conn_id,
@@ -115,7 +115,7 @@ class Outlets:
         for asset, workspace_id, stream in self._assets:
             if stream == DAYS:
                 is_told = self._tell_days(target, asset, workspace_id)
-            elif stream == EVERYTHING:
+            elif stream == ALL_EVENTS:
                 is_told = self._tell_everything(target, asset, workspace_id, changes)
             elif stream == _ENTRIES:
                 extra = self._entries(target, asset, workspace_id, changes)

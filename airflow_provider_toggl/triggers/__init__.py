@@ -1,1 +1,1 @@
-"""Waiting for events in the triggerer."""
+"""Triggers: wait in the triggerer for events of Toggl or for the quota."""

@@ -1,4 +1,4 @@
-"""What is done in the triggerer when the deadline of a DAG run has passed."""
+"""A callback for DAG runs that miss their deadline. It runs in the triggerer."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from airflow_provider_toggl.hooks import telemetry
 log = logging.getLogger(__name__)
 
 
-async def tell_late(context: Mapping[str, Any] | None = None, **about: Any) -> None:
-    """Log and count that a run is not done in time: a callback for Airflow's ``AsyncCallback``.
+async def report_late_run(context: Mapping[str, Any] | None = None, **details: Any) -> None:
+    """Log and count a run that missed its deadline. Pass it to Airflow's ``AsyncCallback``.
 
-    ``toggl.freshness.late`` is what an alert rule can watch; to tell people, give a notifier of Airflow's instead.
+    An alert rule can watch the metric ``toggl.freshness.late``. To notify people, use a notifier of Airflow instead.
 
-    :param context: what Airflow tells of the run.
-    :param about: said in the line, as what was to be done.
+    :param context: what Airflow passes about the run.
+    :param details: appended to the log line, such as what the run should have achieved.
     """
     telemetry.connect()
     run: Mapping[str, Any] = (context or {}).get("dag_run") or {}
     dag_id = run.get("dag_id") or "unknown"
     metrics.LATE.add(dag=dag_id)
-    said = "; ".join(f"{name}: {value}" for name, value in about.items())
+    text = "; ".join(f"{name}: {value}" for name, value in details.items())
     run_id = run.get("dag_run_id")
-    told = {"by": "deadline", "dag_id": dag_id, "run_id": run_id}
-    tell(log, "Run %s of DAG %s is not done in time. %s", run_id, dag_id, said, level=logging.ERROR, **told)
+    named = {"by": "deadline", "dag_id": dag_id, "run_id": run_id}
+    tell(log, "Run %s of DAG %s missed its deadline. %s", run_id, dag_id, text, level=logging.ERROR, **named)

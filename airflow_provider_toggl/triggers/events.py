@@ -1,4 +1,4 @@
-"""Waiting for events of Toggl in the triggerer: one reader of the store, however many wait."""
+"""Fire on events of Toggl. All triggers of a triggerer share one reader of the event store."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.bursts import Debounce
+from airflow_provider_toggl.core.events.debounce import Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.search import EventQuery, Found
+from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail import tail_of
+from airflow_provider_toggl.core.events.tail import shared_tail
 from airflow_provider_toggl.core.log_fields import fields, tell
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.templates import is_unresolved
-from airflow_provider_toggl.triggers.reading import patiently
-from airflow_provider_toggl.triggers.shared_waiters import crowd_of
-from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
+from airflow_provider_toggl.triggers.reading import retry_while_unavailable
+from airflow_provider_toggl.triggers.shared_waiters import join_waiters
+from airflow_provider_toggl.triggers.watcher import EventWatcher, WatcherStreamProducer
 
 if TYPE_CHECKING:
     import jinja2
@@ -48,14 +48,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HANDOVER_SECONDS = 30.0
-"""Airflow 3.2 does not tell when it has stored an event, which takes it about two seconds: by then it has."""
-
+ACKNOWLEDGE_DELAY = 30.0
+"""Seconds after which an event counts as stored by Airflow 3.2, which reports nothing and needs about two."""
 
 ARGUMENT_PARSERS: Mapping[str, Parser] = {
     "toggl_conn_id": parse_conn_id,
     "event_store_conn_id": parse_store_conn_id,
-    "event_filter": lambda _, value: _filter_of(value),
+    "event_filter": lambda _, value: _build_filter(value),
     "consumer": parse_text,
     "since": parse_moment,
     "after": partial(parse_whole, minimum=0),
@@ -65,28 +64,29 @@ ARGUMENT_PARSERS: Mapping[str, Parser] = {
     "once": required(parse_flag),
     "end_from_trigger": required(parse_flag),
 }
-"""How the arguments of a trigger are parsed."""
+"""The parser of each argument of a trigger."""
 
 
 class TogglEventTrigger(BaseEventTrigger):
-    """Fire when events of Toggl come into the event store.
+    """Fire when matching events of Toggl are in the event store.
 
-    For an ``AssetWatcher`` it fires for each burst of them, for ever, at least once, beginning where it was when it
-    was stopped. With ``once`` it is for ``self.defer()``: the first event that counts ends it.
+    For an ``AssetWatcher`` it fires for each batch of matching events, at least once, and continues after a restart
+    where it was. With ``once`` it is for ``self.defer()`` and ends with the first match.
 
     :param toggl_conn_id: the connection whose extra names the event store.
-    :param event_store_conn_id: the event store's connection, where it is another; empty: the file on this host.
-    :param event_filter: which events count, see ``core.events.filters.EventFilter``; None: all.
-    :param consumer: the name under which the store keeps how far it was handed over, one watcher's alone; by default
-        one that is made of these arguments. With ``once``: where to begin, and the trigger does not move it.
-    :param since: only what was created then or later, RFC 3339, and the place to begin where neither ``after`` nor the
-        consumer says another. None: with what comes from now on.
-    :param after: begin after this ``seq``.
-    :param quiet_seconds: a burst is told when so long no more came.
-    :param max_wait_seconds: a burst is told at the latest so long after its first event.
-    :param max_events: a burst is told at the latest when it has so many.
-    :param once: end with the first event that counts.
-    :param end_from_trigger: with ``once``, end the task with it as well, without a worker.
+    :param event_store_conn_id: the event store's connection, if it is another; empty: the file on this host.
+    :param event_filter: which events match, see ``core.events.filters.EventFilter``; None: all.
+    :param consumer: the name under which the store keeps how far this watcher has read, for this watcher alone; by
+        default a name derived from the arguments. With ``once``: the consumer after whose commit to start; the trigger
+        does not move it.
+    :param since: only events created then or later, RFC 3339. Also where to start without ``after`` and without a
+        commit of the consumer. None: start with new events.
+    :param after: start after this ``seq``.
+    :param quiet_seconds: a batch is complete when no event came for so long.
+    :param max_wait_seconds: a batch is complete at the latest so long after its first event.
+    :param max_events: a batch is complete at the latest when it has so many events.
+    :param once: end with the first match.
+    :param end_from_trigger: with ``once``, also end the task, without a worker.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class TogglEventTrigger(BaseEventTrigger):
         end_from_trigger: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Templates are filled in for a task that starts in the triggerer, and never for a watcher.
+        # Airflow renders templates for a task that starts in the triggerer, and never for a watcher.
         self._renders = required(parse_flag)("once", once)
         self.toggl_conn_id = self._parse("toggl_conn_id", toggl_conn_id)
         self.event_store_conn_id: str | None = self._parse("event_store_conn_id", event_store_conn_id)
@@ -113,7 +113,7 @@ class TogglEventTrigger(BaseEventTrigger):
         self.consumer = self._parse("consumer", consumer)
         self.since = self._parse("since", since)
         self.after = self._parse("after", after)
-        # Whoever waits once and says nothing of where to begin begins now, also when the triggerer starts again.
+        # A wait without a start begins now, and keeps that start when the triggerer restarts.
         if self._renders and not (self.since or self.consumer) and self.after is None:
             self.since = datetime.now(timezone.utc)
         self.quiet_seconds = self._parse("quiet_seconds", quiet_seconds)
@@ -122,19 +122,20 @@ class TogglEventTrigger(BaseEventTrigger):
         self.once = self._renders
         self.end_from_trigger = self._parse("end_from_trigger", end_from_trigger)
         if not (self.once and is_unresolved(event_filter)):
-            _filter_of(event_filter)
+            _build_filter(event_filter)
         self._debounce()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and its arguments; there is no secret among them."""
-        given = self.event_filter
-        plain = given if self.once and is_unresolved(given) else json.dumps(_filter_of(given).to_dict(), sort_keys=True)
+        """Return the class and its arguments, which include no secret."""
+        event_filter = self.event_filter
+        if not (self.once and is_unresolved(event_filter)):
+            event_filter = json.dumps(_build_filter(event_filter).to_dict(), sort_keys=True)
         return (
             f"{TogglEventTrigger.__module__}.{TogglEventTrigger.__qualname__}",
             {
                 "toggl_conn_id": self.toggl_conn_id,
                 "event_store_conn_id": self.event_store_conn_id,
-                "event_filter": plain,
+                "event_filter": event_filter,
                 "consumer": self.consumer,
                 "since": self.since.isoformat() if isinstance(self.since, datetime) else self.since,
                 "after": self.after,
@@ -147,61 +148,61 @@ class TogglEventTrigger(BaseEventTrigger):
         )
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Fill in the templates of a task that starts in the triggerer."""
+        """Render the templates of a task that starts in the triggerer."""
         self.template_fields = ("toggl_conn_id", "event_store_conn_id", "event_filter", "consumer", "since")
         super().render_template_fields(context, jinja_env)
         if isinstance(self.event_filter, Mapping):
             for name, value in self.event_filter.items():
                 if is_blank(value):
                     raise ConfigurationError(
-                        f"{name} of the filter is {value!r}, which is what its template came to: without it every "
-                        "event would count."
+                        f"{name} of the filter was rendered as {value!r}. Without a value every event would match. "
+                        "Correct the template."
                     )
         self.consumer, self.since = self._parse("consumer", self.consumer), self._parse("since", self.since)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield the events of this trigger."""
+        """Yield the trigger's events."""
         if self.once:
             found = await self._wait()
             metrics.FIRED.add(way="wait")
             metrics.FIRED_EVENTS.add(found.count, way="wait")
-            self._tell(found)
-            yield await self._ending(found.as_dict())
+            self._log_match(found)
+            yield await self._end_task(found.as_dict())
             return
-        async with self.open_watch() as watch, contextlib.aclosing(watch.bursts()) as bursts:
-            async for burst in bursts:
-                yield _event(burst.as_dict())
-                watch.hand_over(burst.last_seq, safe_in=HANDOVER_SECONDS)
+        async with self.open_watcher() as watcher, contextlib.aclosing(watcher.batches()) as batches:
+            async for batch in batches:
+                yield _event(batch.as_dict())
+                watcher.acknowledge(batch.last_seq, delay=ACKNOWLEDGE_DELAY)
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return what tells watchers apart: each is a stream of its own, whose events Airflow acknowledges.
+        """Return a key by which each watcher is a shared stream of its own, whose events Airflow acknowledges.
 
-        They all read by the one tail of their store. Who waits once needs no acknowledgement: he begins where he began.
+        All of them read by the shared tail of their store. With ``once`` no acknowledgement is needed: after a restart
+        the wait starts where it started before.
         """
         return None if self.once else ("toggl", json.dumps(self.serialize()[1], sort_keys=True))
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> Any:
-        """Return what produces the bursts and moves the consumer when they are stored."""
-        return BurstProducer(cls(**kwargs).open_watch)
+        """Return what produces the batches, and moves the consumer when Airflow has stored them."""
+        return WatcherStreamProducer(cls(**kwargs).open_watcher)
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Yield each burst as an event."""
-        async for burst in shared_stream:
-            yield _event(burst)
+        """Yield each batch as a trigger event."""
+        async for batch in shared_stream:
+            yield _event(batch)
 
-    async def _wait(self) -> Found:
-        """Return the first event that counts, whenever it comes."""
+    async def _wait(self) -> FirstMatch:
+        """Return the first match, whenever it comes."""
         telemetry.connect()
         with fields(connection=self.toggl_conn_id, by="wait", consumer=self.consumer):
             key = await self._store_key()
-            query, after = await patiently(lambda: self._begin(key))
-        with tail_of(key, lambda: _open_store(key)) as tail:
-            async with crowd_of(key, tail, after) as crowd:
-                return await crowd.wait(query, after)
+            query, after = await retry_while_unavailable(lambda: self._begin(key))
+        with shared_tail(key, lambda: _open_store(key)) as tail:
+            async with join_waiters(key, tail, after) as waiters:
+                return await waiters.wait(query, after)
 
-    def _tell(self, found: Found) -> None:
-        """Say what has ended the wait."""
+    def _log_match(self, found: FirstMatch) -> None:
         seq, message = found.stored.seq, found.message
         tell(
             log,
@@ -218,23 +219,23 @@ class TogglEventTrigger(BaseEventTrigger):
         )
 
     def _begin(self, key: str) -> tuple[EventQuery, int]:
-        """Return what to look for, and after which place; the store is asked only where it must be."""
+        """Return the query, and the ``seq`` after which to start; reads the store only if needed."""
         query = self._query()
         if self.after is not None:
             return query, self.after
         with _open_store(key) as store:
-            return query.begin(store, self.consumer if self.once else None)
+            return query.resolve_start(store, self.consumer if self.once else None)
 
-    async def _ending(self, result: dict[str, Any]) -> TriggerEvent:
-        """Return what ends the waiting with this result.
+    async def _end_task(self, result: dict[str, Any]) -> TriggerEvent:
+        """Return the event that resumes the task, or ends it here.
 
-        An XCom that is given to ``TaskSuccessEvent`` is encoded twice (Airflow 3.2.2 and 3.3.2), so that who pulls it
-        gets a text. So it is pushed the way that a task pushes.
+        An XCom that is passed to ``TaskSuccessEvent`` is encoded twice (Airflow 3.2.2 and 3.3.2), so a task that pulls
+        it gets text. Therefore it is pushed as a task pushes it.
         """
         ti = self.task_instance
         if not self.end_from_trigger or ti is None:
             return _event(result)
-        from airflow.sdk.execution_time.xcom import XCom  # noqa: PLC0415 - only here is there somebody to take it
+        from airflow.sdk.execution_time.xcom import XCom  # noqa: PLC0415 - needed only where the task ends here
 
         await asyncio.to_thread(
             XCom.set,
@@ -248,16 +249,16 @@ class TogglEventTrigger(BaseEventTrigger):
         return TaskSuccessEvent()
 
     @contextlib.asynccontextmanager
-    async def open_watch(self) -> AsyncGenerator[Watch, None]:
-        """Read for the consumer of this trigger."""
-        consumer = self.consumer or self._own_name()
+    async def open_watcher(self) -> AsyncGenerator[EventWatcher, None]:
+        """Open the watcher of this trigger's consumer."""
+        consumer = self.consumer or self._derive_consumer()
         telemetry.connect()
         with fields(connection=self.toggl_conn_id, by="watch", consumer=consumer):
             key = await self._store_key()
-            query, start = await patiently(lambda: self._begin(key))
-            store = await patiently(lambda: _open_store(key))
-        with store, tail_of(key, lambda: _open_store(key)) as tail:
-            yield Watch(
+            query, start = await retry_while_unavailable(lambda: self._begin(key))
+            store = await retry_while_unavailable(lambda: _open_store(key))
+        with store, shared_tail(key, lambda: _open_store(key)) as tail:
+            yield EventWatcher(
                 store,
                 tail,
                 query,
@@ -268,23 +269,23 @@ class TogglEventTrigger(BaseEventTrigger):
             )
 
     async def _store_key(self) -> str:
-        """Return the connection of the store, by which all triggers of this process share one tail."""
+        """Return the store's connection, the key by which the triggers of this process share a reader."""
         if self.event_store_conn_id is not None:
             return self.event_store_conn_id
         return await asyncio.to_thread(resolve_store_conn_id, self.toggl_conn_id)
 
     def _query(self) -> EventQuery:
-        return EventQuery(_filter_of(self.event_filter), parse_moment("since", self.since))
+        return EventQuery(_build_filter(self.event_filter), parse_moment("since", self.since))
 
     def _parse(self, name: str, value: Any) -> Any:
-        """Return an argument parsed, or as it is where the triggerer will fill something in."""
+        """Return a parsed argument, or the argument itself if the triggerer will render it."""
         return value if self._renders and is_unresolved(value) else ARGUMENT_PARSERS[name](name, value)
 
     def _debounce(self) -> Debounce:
         return Debounce(self.quiet_seconds, self.max_wait_seconds, self.max_events)
 
-    def _own_name(self) -> str:
-        """Return a name that no other watcher has, unless it is the very same."""
+    def _derive_consumer(self) -> str:
+        """Return a name that only watchers with the same arguments have."""
         return "watcher:" + hashlib.sha256(json.dumps(self.serialize()[1], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -296,7 +297,5 @@ def _event(payload: dict[str, Any]) -> TriggerEvent:
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
 
-def _filter_of(given: EventFilter | Mapping[str, Any] | str | None) -> EventFilter:
-    if isinstance(given, EventFilter):
-        return given
-    return EventFilter.from_dict(parse_object("event_filter", given))
+def _build_filter(data: EventFilter | Mapping[str, Any] | str | None) -> EventFilter:
+    return data if isinstance(data, EventFilter) else EventFilter.from_dict(parse_object("event_filter", data))

@@ -1,4 +1,7 @@
-"""All who wait for one event of the same store: each event is looked at once, and wakes only whom it concerns."""
+"""Wait for single events: all waiters of an event loop share one follower of the store.
+
+Each event is compared with the query of every waiter, and only the waiters whose query it matches are woken.
+"""
 
 from __future__ import annotations
 
@@ -11,53 +14,57 @@ from airflow_provider_toggl.core.errors import EventStoreError
 from airflow_provider_toggl.core.events.batch import EventBatch
 from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.model import StoredEvent
-from airflow_provider_toggl.core.events.search import EventQuery, Found
-from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.triggers.reading import find_states, read_on
+from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
+from airflow_provider_toggl.core.events.tail import TailReader
+from airflow_provider_toggl.triggers.reading import find_states, read_matches
 
-LOOKS = 2000
-"""So many times it is asked whether an event counts for somebody before others of the event loop have their turn."""
+MAX_COMPARISONS = 2000
+"""Comparisons of an event with a query after which other tasks of the event loop may run."""
 
 
 @dataclass(eq=False)
 class Waiter:
-    """One who waits.
+    """One query that waits for its first match.
 
-    :param after: what is not after this place was looked at.
-    :param found: what counts of the batch that is being looked at.
+    :param after: events up to this ``seq`` do not match.
+    :param first: gets the first match.
+    :param found: the first match of the batch that is being compared.
     """
 
     query: EventQuery
     after: int
-    first: asyncio.Future[Found]
-    found: Found | None = None
+    first: asyncio.Future[FirstMatch]
+    found: FirstMatch | None = None
 
 
 @dataclass(eq=False)
-class Crowd:
-    """Those who wait in one event loop.
+class SharedWaiters:
+    """The waiters of one store in one event loop.
 
-    :param tail: their store's.
-    :param place: everything up to it was looked at, for all of them.
+    :param offset: all events up to this ``seq`` were compared, for all of them.
+    :param users: how many have joined, see ``join_waiters``.
     """
 
-    tail: Tail
-    place: int
+    tail: TailReader
+    offset: int
     users: int = 0
     waiters: set[Waiter] = field(default_factory=set)
 
-    async def wait(self, query: EventQuery, after: int) -> Found:
-        """Return the first event after a place that counts, whenever it comes."""
-        if after < self.place:
-            async with contextlib.aclosing(read_on(self.tail, query, after)) as steps:
-                async for step in steps:
-                    if step.matches:
-                        stored, message = step.matches[0]
-                        return Found(stored, message, len(step.matches), step.matches[-1][0].seq)
-                    after = step.seq
-                    if after >= self.place:
+    async def wait(self, query: EventQuery, after: int) -> FirstMatch:
+        """Return the first match after a ``seq``, whenever it comes.
+
+        Events that the others have passed are read by this waiter alone, before it waits with the others.
+        """
+        if after < self.offset:
+            async with contextlib.aclosing(read_matches(self.tail, query, after)) as batches:
+                async for batch in batches:
+                    if batch.matches:
+                        stored, message = batch.matches[0]
+                        return FirstMatch(stored, message, len(batch.matches), batch.matches[-1][0].seq)
+                    after = batch.seq
+                    if after >= self.offset:
                         break
-        # Between the look at the place above and this there is no turn for others.
+        # No other task runs between the comparison of offsets above and this.
         waiter = Waiter(query, after, asyncio.get_running_loop().create_future())
         self.waiters.add(waiter)
         try:
@@ -65,23 +72,23 @@ class Crowd:
         finally:
             self.waiters.discard(waiter)
 
-    async def look(self) -> None:
-        """Look at everything that comes, for ever; what ends it is told to all who wait."""
-        error: BaseException = EventStoreError("The tail of the event store has ended.")
+    async def run(self) -> None:
+        """Compare everything that comes, until this is cancelled. An error is raised in all that wait."""
+        error: BaseException = EventStoreError("The reader of the event store was closed.")
         try:
-            with self.tail.subscribe(self.place) as subscription:
-                async for batch in subscription:
-                    await self._look_at(batch)
-        except Exception as raised:  # noqa: BLE001 - it is raised where somebody waits
+            with self.tail.subscribe(self.offset) as follower:
+                async for batch in follower:
+                    await self._compare(batch)
+        except Exception as raised:  # noqa: BLE001 - it is raised in the waiting tasks
             error = raised
         for waiter in self.waiters:
             if not waiter.first.done():
                 waiter.first.set_exception(error)
 
-    async def _look_at(self, batch: EventBatch) -> None:
-        looks = 0
+    async def _compare(self, batch: EventBatch) -> None:
+        comparisons = 0
         for stored, message in zip(batch.events, batch.messages, strict=True):
-            # Whoever begins to wait during this query is among the waiters below; nobody can after it.
+            # A waiter that is added during this query takes part in the loop below. None can be added after it.
             states = await find_states(self.tail, [stored]) if self._needs_state(stored, message) else {}
             for waiter in self.waiters:
                 if stored.seq <= waiter.after:
@@ -89,50 +96,50 @@ class Crowd:
                 found = waiter.query.find_message(stored, states, message)
                 if found:
                     waiter.found = (
-                        waiter.found.and_also(stored) if waiter.found else Found(stored, found, 1, stored.seq)
+                        waiter.found.and_also(stored) if waiter.found else FirstMatch(stored, found, 1, stored.seq)
                     )
-            self.place = stored.seq
-            looks += len(self.waiters)
-            if looks >= LOOKS:
-                looks = 0
+            self.offset = stored.seq
+            comparisons += len(self.waiters)
+            if comparisons >= MAX_COMPARISONS:
+                comparisons = 0
                 await asyncio.sleep(0)
-        self.place = batch.last_seq
+        self.offset = batch.last_seq
         for waiter in self.waiters:
             if waiter.found and not waiter.first.done():
                 waiter.first.set_result(waiter.found)
 
     def _needs_state(self, stored: StoredEvent, message: Message) -> bool:
-        """Whether somebody waits for a transition that this event may have brought."""
+        """Return whether a waiter wants a transition that this event may have caused."""
         return any(
             stored.seq > waiter.after and waiter.query.find_candidate(stored, message)
             for waiter in self.waiters
-            if waiter.query.wanted.transitions
+            if waiter.query.event_filter.transitions
         )
 
 
-_crowds: dict[tuple[asyncio.AbstractEventLoop, str], tuple[Crowd, asyncio.Task[None]]] = {}
+_shared: dict[tuple[asyncio.AbstractEventLoop, str], tuple[SharedWaiters, asyncio.Task[None]]] = {}
 
 
 @contextlib.asynccontextmanager
-async def crowd_of(key: str, tail: Tail, after: int) -> AsyncIterator[Crowd]:
-    """Yield the crowd of this event loop that waits for a store, made where there is none.
+async def join_waiters(key: str, tail: TailReader, after: int) -> AsyncIterator[SharedWaiters]:
+    """Yield the waiters of a store in this event loop. The first user starts them, the last one ends them.
 
     :param key: the same for the same store.
-    :param after: where one that is made begins.
+    :param after: the ``seq`` after which new ones start.
     """
-    place = asyncio.get_running_loop(), key
-    found = _crowds.get(place)
+    shared_key = asyncio.get_running_loop(), key
+    found = _shared.get(shared_key)
     if found is None or found[1].done():
-        crowd = Crowd(tail, after)
-        found = _crowds[place] = crowd, asyncio.create_task(crowd.look(), name=f"toggl-crowd[{key}]")
-    crowd, task = found
-    crowd.users += 1
+        waiters = SharedWaiters(tail, after)
+        found = _shared[shared_key] = waiters, asyncio.create_task(waiters.run(), name=f"toggl-waiters[{key}]")
+    waiters, task = found
+    waiters.users += 1
     try:
-        yield crowd
+        yield waiters
     finally:
-        crowd.users -= 1
-        if not crowd.users:
-            if _crowds.get(place) is found:
-                del _crowds[place]
+        waiters.users -= 1
+        if not waiters.users:
+            if _shared.get(shared_key) is found:
+                del _shared[shared_key]
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

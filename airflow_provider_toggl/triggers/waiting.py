@@ -1,4 +1,4 @@
-"""The wait of a deferred task for Toggl's quota."""
+"""Wait until a moment, for a task that is deferred until Toggl's quota resets."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_toggl.core.wording import duration
 
 LOG_EVERY = 60.0
-"""Seconds between two lines about the time that is left."""
+"""Seconds between two log lines."""
 
 
 class TogglWaitTrigger(BaseTrigger):
-    """Fires at a moment, and logs each minute how long that is.
+    """Fire at a moment, and log each minute how much time is left.
 
-    ``airflow dags test`` runs it in its own process, where its lines are all that is seen of an hour's wait.
+    With ``airflow dags test`` these log lines are all that a user sees of a long wait.
 
     :param moment: when to fire; aware.
     :param what_for: what the task waits for, for the log.
-    :param kept: arguments of the method that the task goes on with. They are in the event as well, because ``airflow
-        dags test`` passes on nothing else.
+    :param kept: arguments of the method that resumes the task. The event has them too, because ``airflow dags test``
+        passes on nothing else.
     """
 
     def __init__(self, moment: datetime, what_for: str, kept: dict[str, Any] | None = None) -> None:
@@ -33,12 +33,12 @@ class TogglWaitTrigger(BaseTrigger):
         self.kept = kept or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what the triggerer builds it from."""
+        """Return the class and its arguments."""
         kwargs = {"moment": self.moment, "what_for": self.what_for, "kept": self.kept}
         return f"{type(self).__module__}.{type(self).__qualname__}", kwargs
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait; a clock that is moved meanwhile moves the end of the wait at the next line."""
+        """Wait. If the clock is changed meanwhile, the end of the wait follows with the next log line."""
         while (left := (self.moment - datetime.now(timezone.utc)).total_seconds()) > 0:
             until = self.moment.astimezone(timezone.utc)
             self.log.info("Waiting for %s until %s UTC: %s left.", self.what_for, f"{until:%H:%M:%S}", duration(left))

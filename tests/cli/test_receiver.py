@@ -7,10 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.deliveries import SECRET, STARTED_ENTRY, VALIDATION_PING, event_body, sign
+from support.deliveries import SECRET, STARTED_ENTRY, VALIDATION_PING, sign
 from support.servers.receivers import ReceiverProcess
 
 from airflow_provider_toggl.cli import receiver
+from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 pytestmark = pytest.mark.airflow
@@ -22,33 +23,46 @@ def call(*arguments: str) -> int:
     return receiver.run(parser.parse_args(arguments))
 
 
-def test_it_says_where_it_listens_receives_and_ends_in_peace(tmp_path: Path) -> None:
-    with ReceiverProcess(tmp_path) as running:
+def test_it_prints_its_address_receives_logs_and_terminates(tmp_path: Path) -> None:
+    with ReceiverProcess(tmp_path, arguments=["--verbose"]) as running:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/toggl/webhooks/toggl_default", running.address())
         assert running.deliver(STARTED_ENTRY).status_code == 200
         assert running.deliver(VALIDATION_PING).json()["validation_code"]
-        assert running.deliver(STARTED_ENTRY, signature=None).status_code == 401
+        assert running.deliver(STARTED_ENTRY, signature=sign(b"")).status_code == 401
         assert running.stop() in (0, -signal.SIGTERM)
         with SqliteEventStore(running.store_path) as store:
             assert [one.event.body for one in store.read(0)] == [STARTED_ENTRY]
         assert "1 stored" in running.log()
+        assert "None of the connection's webhook secrets signed" in running.log()
         assert "Traceback" not in running.log()
         assert SECRET not in running.log()
 
 
-def test_the_option_or_the_arguments_say_for_which_connections(tmp_path: Path) -> None:
-    fields = json.dumps({"conn_type": "toggl", "extra": {"webhook_secret": "of-the-other"}})
-    env = {"AIRFLOW_CONN_OTHER": fields, "AIRFLOW__TOGGL__RECEIVER_CONNECTIONS": "toggl_default, other"}
-    with ReceiverProcess(tmp_path / "option", env=env) as running:
-        assert running.deliver(event_body(1)).status_code == 200
-        assert running.deliver(event_body(1), conn_id="other", secret="of-the-other").status_code == 200
-        assert running.deliver(event_body(2), conn_id="other").status_code == 401
-    with ReceiverProcess(tmp_path / "argument", env=env, arguments=["--connections", "other"]) as running:
-        assert running.deliver(event_body(1), conn_id="other", secret="of-the-other").status_code == 200
-        assert running.deliver(event_body(1)).status_code == 404
+@pytest.mark.parametrize(
+    ("option", "arguments", "expected"),
+    [
+        (None, [], ("toggl_default",)),
+        ("toggl_default, other", [], ("toggl_default", "other")),
+        ("toggl_default, other", ["--connections", "other"], ("other",)),
+    ],
+)
+def test_the_arguments_or_the_option_name_the_connections(
+    monkeypatch: pytest.MonkeyPatch, option: str | None, arguments: list[str], expected: tuple[str, ...]
+) -> None:
+    if option:
+        monkeypatch.setenv("AIRFLOW__TOGGL__RECEIVER_CONNECTIONS", option)
+    checked: list[object] = []
+
+    def check_ready(conn_ids: object) -> None:
+        checked.append(conn_ids)
+        raise ConfigurationError("enough")
+
+    monkeypatch.setattr(receiver, "check_ready", check_ready)
+    assert call(*arguments) == 1
+    assert checked == [expected]
 
 
-def test_it_does_not_start_for_a_connection_that_cannot_receive(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_does_not_start_for_a_connection_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--connections", "no_such_connection", "--port", "0") == 1
     assert "no_such_connection" in capsys.readouterr().err
 
@@ -61,16 +75,10 @@ def test_it_does_not_start_without_a_secret(
     assert "webhook_secret" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_ends_it_with_the_reason(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("AIRFLOW__TOGGL__STATE_DIR", str(tmp_path / "state"))
     fields = {"conn_type": "toggl", "extra": {"webhook_secret": SECRET}}
     monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", json.dumps(fields))
     with receiver._listen("127.0.0.1", 0) as taken:
         assert call("--port", str(taken.getsockname()[1])) == 1
     assert "in use" in capsys.readouterr().err
-
-
-def test_refusals_are_explained_where_that_is_wanted(tmp_path: Path) -> None:
-    with ReceiverProcess(tmp_path, arguments=["--verbose"]) as running:
-        running.deliver(STARTED_ENTRY, signature=sign(b""))
-        running.wait_until_log_has("No live secret")

@@ -1,4 +1,4 @@
-"""The example DAGs, run as a user would run them."""
+"""The example DAGs, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -39,32 +39,23 @@ def airflow(tmp_path: Path) -> Iterator[AirflowHome]:
         yield home
 
 
-# Airflow 3.2 warns of its own providers.
+# Airflow 3.2 warns about its own providers.
 @pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("metadata_database")
-def test_every_example_is_a_dag_that_loads(monkeypatch: pytest.MonkeyPatch):
+def test_every_example_loads_and_its_tasks_and_assets_have_one_workspace(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TOGGL_WORKSPACE_ID", "7000001")
     bag = DagBag(DAGS)
     assert bag.import_errors == {}
-    assert set(bag.dag_ids) == {
-        "toggl_sync_to_duckdb",
-        "toggl_hours_report",
-        "toggl_reconcile",
-        "toggl_subscription",
-        "toggl_on_change",
-        "toggl_wait_for_project",
-        "toggl_weekly_report",
-        "toggl_many_workspaces",
-        "toggl_follow_up",
-        "toggl_track_run",
-        "toggl_freshness",
-        "toggl_checks",
-    }
+    assert set(bag.dag_ids) == {path.stem for path in DAGS.glob("*.py")}
+    for dag_id in ("toggl_sync_to_duckdb", "toggl_reconcile"):
+        for task in bag.dags[dag_id].tasks:
+            assert task.workspace_id == "7000001"
+            assert all(outlet.uri.startswith("toggl://7000001/") for outlet in task.outlets)
 
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.usefixtures("metadata_database")
-def test_a_missing_workspace_is_an_import_error_or_leaves_assets_out(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_variable_an_example_has_an_import_error_or_no_assets(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("TOGGL_WORKSPACE_ID", raising=False)
     bag = DagBag(DAGS)
     assert {Path(path).stem for path in bag.import_errors} == {"toggl_on_change", "toggl_weekly_report"}
@@ -74,26 +65,15 @@ def test_a_missing_workspace_is_an_import_error_or_leaves_assets_out(monkeypatch
         assert [(task.workspace_id, list(task.outlets)) for task in tasks] == [(None, [])] * len(tasks)
 
 
-@pytest.mark.filterwarnings("default")
-@pytest.mark.usefixtures("metadata_database")
-def test_tasks_and_assets_of_an_example_are_of_one_workspace(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("TOGGL_WORKSPACE_ID", "7000001")
-    bag = DagBag(DAGS)
-    for dag_id in ("toggl_sync_to_duckdb", "toggl_reconcile"):
-        for task in bag.dags[dag_id].tasks:
-            assert task.workspace_id == "7000001"
-            assert all(outlet.uri.startswith("toggl://7000001/") for outlet in task.outlets)
-
-
 @pytest.mark.newest
-def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, toggl: SandboxProcess):
+def test_the_sync_loads_what_toggl_has_and_the_report_reads_it(airflow: AirflowHome, toggl: SandboxProcess):
     warehouse = connect_sandbox(airflow, toggl)
     airflow.cli("dags", "test", "toggl_sync_to_duckdb")
     assert differences(warehouse, toggl.url) == []
     toggl.mutate(seed=5, n=12, kinds=["delete_entry", "delete_tag", "late_edit"])
-    said = airflow.cli("dags", "test", "toggl_reconcile")
+    output = airflow.cli("dags", "test", "toggl_reconcile")
     assert differences(warehouse, toggl.url) == []
-    assert re.search(r"1,4\d\d entries, .*\d+ deleted", said)
+    assert re.search(r"1,4\d\d entries, .*\d+ deleted", output)
     report = airflow.cli("dags", "test", "toggl_hours_report")
     assert "Hours of the last 30 days" in report
     assert rows(warehouse, LARGEST)[0]["project_name"] in report
@@ -101,8 +81,8 @@ def test_the_sync_lands_the_truth_and_the_report_reads_it(airflow: AirflowHome, 
     airflow.cli("dags", "test", "toggl_checks")
     with duckdb.connect(str(warehouse)) as damaged:
         damaged.execute("UPDATE toggl.time_entries SET project_id = 1 WHERE project_id IS NOT NULL")
-    said = airflow.cli("tasks", "test", "toggl_checks", "entries")
-    assert "Check: each_project_is_landed" in said.split("The following tests have failed:")[-1]
+    output = airflow.cli("tasks", "test", "toggl_checks", "entries")
+    assert "Check: each_project_is_loaded" in output.split("The following tests have failed:")[-1]
 
 
 @pytest.mark.newest
@@ -117,7 +97,7 @@ def test_a_run_is_tracked_as_one_entry(airflow: AirflowHome, toggl: SandboxProce
 
 
 @pytest.mark.newest
-def test_workspaces_of_several_tokens_are_landed_by_mapped_tasks(airflow: AirflowHome, toggl: SandboxProcess):
+def test_workspaces_of_several_tokens_are_loaded_by_mapped_tasks(airflow: AirflowHome, toggl: SandboxProcess):
     warehouse = connect_sandbox(airflow, toggl)
     other_token = "c0ffee" * 5 + "00"
     with SandboxProcess(["--entries", "400", "--seed", "6", "--token", other_token]) as other:

@@ -33,7 +33,7 @@ from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.load.warehouse import Progress
-from airflow_provider_toggl.core.webhooks.delivery import CAP
+from airflow_provider_toggl.core.webhooks.delivery import MAX_BODY_BYTES
 from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.server import start_sandbox
 
@@ -330,11 +330,11 @@ def test_the_receiver_s_command_port_and_path_are_those_of_the_package() -> None
 
 def test_proxies_take_bodies_as_large_as_the_receiver_does_and_lead_to_its_path() -> None:
     (traefik,) = documents("traefik.yaml")
-    assert traefik["http"]["middlewares"]["toggl-size"]["buffering"]["maxRequestBodyBytes"] == CAP
+    assert traefik["http"]["middlewares"]["toggl-size"]["buffering"]["maxRequestBodyBytes"] == MAX_BODY_BYTES
     assert "PathPrefix(`/toggl/webhooks/`)" in traefik["http"]["routers"]["toggl"]["rule"]
     (server,) = traefik["http"]["services"]["toggl"]["loadBalancer"]["servers"]
     nginx, caddy = (EXAMPLES / "nginx.conf").read_text(), (EXAMPLES / "Caddyfile").read_text()
-    assert CAP == 1024 * 1024
+    assert MAX_BODY_BYTES == 1024 * 1024
     assert "client_max_body_size 1m;" in nginx
     assert "max_size 1MiB" in caddy
     assert f"proxy_pass {server['url']};" in nginx

@@ -27,7 +27,7 @@ def set_connection(connections: Connections, conn_id: str = "toggl_default", **e
     ("option", "expected"),
     [("", ()), ("toggl_default", ("toggl_default",)), (" a, b ,,a", ("a", "b"))],
 )
-def test_the_option_names_the_connections(connections: Connections, option: str, expected: tuple[str, ...]) -> None:
+def test_the_option_lists_the_connections(connections: Connections, option: str, expected: tuple[str, ...]) -> None:
     connections.set_option("receiver_connections", option)
     assert receiver_connections() == expected
 
@@ -47,11 +47,11 @@ def test_a_connection_has_both_secrets_its_workspace_and_its_store(connections: 
     found = find_receiving_connection("toggl_default")
     assert found is not None
     assert found.secrets == (SECRET, PREVIOUS_SECRET)
-    assert (found.workspace_id, found.store, found.echoes) == (7, "events", True)
+    assert (found.workspace_id, found.store, found.echo_validation) == (7, "events", True)
 
 
 @pytest.mark.parametrize("workspace", [None, "", "mine", [1]])
-def test_a_workspace_that_is_no_number_is_none(connections: Connections, workspace: object) -> None:
+def test_a_workspace_that_is_not_a_number_is_none(connections: Connections, workspace: object) -> None:
     set_connection(connections, webhook_secret=SECRET, previous_webhook_secret="", workspace_id=workspace)
     found = find_receiving_connection("toggl_default")
     assert found is not None
@@ -60,10 +60,10 @@ def test_a_workspace_that_is_no_number_is_none(connections: Connections, workspa
 
 def test_an_asynchronous_validation_is_not_echoed(connections: Connections) -> None:
     set_connection(connections, webhook_secret=SECRET, webhook_validation="asynchronous")
-    assert get_receiving_connection("toggl_default").echoes is False
+    assert get_receiving_connection("toggl_default").echo_validation is False
 
 
-def test_a_connection_that_is_not_there_is_not_found() -> None:
+def test_a_missing_connection_is_not_found() -> None:
     assert find_receiving_connection("no_such_connection") is None
     with pytest.raises(ConfigurationError, match="no_such_connection"):
         get_receiving_connection("no_such_connection")
@@ -75,7 +75,7 @@ def test_a_connection_without_a_secret_cannot_receive(connections: Connections) 
         get_receiving_connection("toggl_default")
 
 
-def test_what_is_delivered_is_in_the_default_store(connections: Connections) -> None:
+def test_a_delivery_is_stored_in_the_default_store(connections: Connections) -> None:
     set_connection(connections, webhook_secret=SECRET)
     with all_logs() as lines:
         answered = asyncio.run(

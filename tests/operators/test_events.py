@@ -20,7 +20,7 @@ def commit(seq: Any) -> dict[str, Any]:
     return TogglCommitEventsOperator(task_id="commit", consumer="report", seq=seq).execute({})
 
 
-def test_a_consumer_is_moved_on_and_never_back(store: SqliteEventStore):
+def test_a_commit_never_moves_a_consumer_back(store: SqliteEventStore):
     store.append([change_event(number) for number in range(1, 6)])
     assert commit("4") == {"consumer": "report", "seq": 4}
     assert commit(2) == {"consumer": "report", "seq": 4}
@@ -29,20 +29,20 @@ def test_a_consumer_is_moved_on_and_never_back(store: SqliteEventStore):
     assert consumer.seq == 4
 
 
-def test_the_line_says_to_machines_too_which_consumer_is_where(store: SqliteEventStore):
+def test_a_commit_is_logged_with_fields(store: SqliteEventStore):
     store.append([change_event(1)])
     with task_log() as find:
         commit(1)
-    line = find("has done everything up to 1")
+    line = find("has committed event 1")
     assert (line["connection"], line["by"], line["consumer"], line["seq"]) == ("toggl_default", "commit", "report", 1)
 
 
-def test_what_was_never_stored_is_not_done(store: SqliteEventStore):
+def test_an_event_that_was_never_stored_cannot_be_committed(store: SqliteEventStore):
     with pytest.raises(EventNotFound):
         commit(1)
 
 
 @pytest.mark.parametrize("seq", ["", "None", None])
-def test_what_is_no_place_is_refused(seq: Any):
+def test_a_wrong_seq_is_refused(seq: Any):
     with pytest.raises(ConfigurationError, match="seq"):
         commit(seq)

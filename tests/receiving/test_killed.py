@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
 
 def ids_in(path: Path) -> Counter[int]:
-    """How often each event is in the store."""
+    """Return how often each event is in the store."""
     with SqliteEventStore(path) as store:
         return Counter(one.event.event_id for one in store.read(0, 10_000_000))
 
@@ -45,7 +45,7 @@ def test_fifty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     kill_under_load(tmp_path, 50)
 
 
-def test_a_receiver_that_is_told_to_end_under_load_answers_what_it_has_begun(tmp_path: Path) -> None:
+def test_a_receiver_that_is_terminated_under_load_answers_its_requests(tmp_path: Path) -> None:
     with ReceiverProcess(tmp_path) as receiver, DeliveryLoad(receiver.address()) as load:
         wait_until(lambda: len(load.taken) > 100)
         receiver.stop()

@@ -23,13 +23,13 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     ("context", "dag"),
     [({"dag_run": {"dag_id": "toggl_freshness", "dag_run_id": "r1"}}, "toggl_freshness"), (None, "unknown")],
 )
-def test_a_run_that_is_late_is_counted_and_said_with_what_was_wanted(
+def test_a_late_run_is_counted_and_logged_with_the_details(
     recorder: Recorder, caplog: pytest.LogCaptureFixture, context: dict[str, dict[str, str]] | None, dag: str
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        asyncio.run(deadlines.tell_late(context=context, wanted="young entries"))
+        asyncio.run(deadlines.report_late_run(context=context, wanted="young entries"))
     metrics.send_to(None)
     assert recorder.of(metrics.LATE) == [({"dag": dag}, 1)]
     assert [record.dag_id for record in caplog.records] == [dag]  # type: ignore[attr-defined]
     (line,) = [record.getMessage() for record in caplog.records]
-    assert f"DAG {dag} is not done in time. wanted: young entries" in line
+    assert f"DAG {dag} missed its deadline. wanted: young entries" in line

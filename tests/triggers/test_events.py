@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 
 
 def again(trigger: TogglEventTrigger) -> TogglEventTrigger:
-    """Return the trigger as a triggerer builds it of what is in the database."""
+    """Return the trigger as a triggerer builds it from the database."""
     path, kwargs = trigger.serialize()
     assert path == "airflow_provider_toggl.triggers.events.TogglEventTrigger"
     return TogglEventTrigger(**json.loads(json.dumps(kwargs)))
@@ -74,11 +74,11 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         TogglEventTrigger(event_filter={"project_ids": ["{{ params.project }}"]}, since="{{ ts }}", once=True),
     ],
 )
-def test_a_trigger_survives_the_database(trigger: TogglEventTrigger):
+def test_a_trigger_is_the_same_after_serialization(trigger: TogglEventTrigger):
     assert again(trigger).serialize() == trigger.serialize()
 
 
-def test_airflow_takes_a_watcher_for_the_same_however_it_has_stored_it():
+def test_a_watcher_has_the_same_hash_before_and_after_airflow_stores_it():
     from airflow.serialization.encoders import encode_trigger
 
     trigger = TogglEventTrigger(event_filter={"entities": "project", "where": {"active": True}}, since=LONG_AGO)
@@ -98,32 +98,30 @@ def test_airflow_takes_a_watcher_for_the_same_however_it_has_stored_it():
         {"event_filter": {"project_ids": "{{ params.project }}"}},
     ],
 )
-def test_what_cannot_be_waited_for_is_refused_when_the_dag_is_parsed(wrong: dict[str, Any]):
+def test_wrong_arguments_are_refused_when_the_dag_is_parsed(wrong: dict[str, Any]):
     with pytest.raises(ConfigurationError):
         TogglEventTrigger(**wrong)
 
 
-def test_who_waits_once_and_says_nothing_of_the_begin_begins_now_for_good():
+def test_a_wait_without_a_start_starts_now_and_keeps_that_start():
     trigger = TogglEventTrigger(once=True)
     assert isinstance(trigger.since, datetime)
     assert again(trigger).serialize() == trigger.serialize()
 
 
-def test_what_is_there_already_is_told_at_once(store: SqliteEventStore):
+def test_a_stored_match_ends_the_wait_at_once(store: SqliteEventStore):
     store.append([change_event(1), change_event(2, project_id=9), change_event(3, project_id=9)])
 
     async def main() -> None:
         async with Running(TogglEventTrigger(event_filter={"project_ids": 9}, since=LONG_AGO, once=True)) as waiting:
             await until(waiting.task.done)
-        (told,) = waiting.payloads()
-        assert (told["seq"], told["event_id"], told["count"], told["last_seq"]) == (2, "2", 2, 3)
+        (payload,) = waiting.payloads()
+        assert (payload["seq"], payload["event_id"], payload["count"], payload["last_seq"]) == (2, "2", 2, 3)
 
     run(main)
 
 
-def test_the_line_of_a_wait_s_end_says_to_machines_too_which_event_it_was(
-    store: SqliteEventStore, caplog: pytest.LogCaptureFixture
-):
+def test_the_end_of_a_wait_is_logged_with_fields(store: SqliteEventStore, caplog: pytest.LogCaptureFixture):
     store.append([change_event(1), change_event(2, entity="project", action="created")])
 
     async def main() -> None:
@@ -134,34 +132,11 @@ def test_the_line_of_a_wait_s_end_says_to_machines_too_which_event_it_was(
         run(main)
     (line,) = [record for record in caplog.records if "ends the wait" in record.getMessage()]
     assert line.getMessage() == f"Event 2 ends the wait: project created in workspace {EVENT_WORKSPACE}."
-    told = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
-    assert told == {"connection": "toggl_default", "workspace_id": EVENT_WORKSPACE, "by": "wait", "seq": 2}
+    named = {name: vars(line)[name] for name in ("connection", "workspace_id", "by", "seq")}
+    assert named == {"connection": "toggl_default", "workspace_id": EVENT_WORKSPACE, "by": "wait", "seq": 2}
 
 
-def test_only_what_counts_ends_the_waiting(store: SqliteEventStore):
-    async def main() -> None:
-        async with Running(TogglEventTrigger(event_filter={"actions": "deleted"}, after=0, once=True)) as waiting:
-            await asyncio.to_thread(store.append, [change_event(1)])
-            await asyncio.to_thread(store.append, [change_event(2, created_at=LONG_AGO, action="deleted")])
-            await until(waiting.task.done)
-        assert [told["seq"] for told in waiting.payloads()] == [2]
-
-    run(main)
-
-
-def test_what_was_created_before_does_not_count(store: SqliteEventStore):
-    async def main() -> None:
-        since = datetime.now(timezone.utc) - timedelta(hours=1)
-        async with Running(TogglEventTrigger(since=since, once=True)) as waiting:
-            await asyncio.to_thread(store.append, [change_event(1, created_at=since - timedelta(seconds=1))])
-            await asyncio.to_thread(store.append, [change_event(2, created_at=since)])
-            await until(waiting.task.done)
-        assert [told["seq"] for told in waiting.payloads()] == [2]
-
-    run(main)
-
-
-def test_waiting_once_begins_after_its_consumer_and_moves_it_not(store: SqliteEventStore):
+def test_a_wait_starts_after_its_consumer_s_commit_and_does_not_move_it(store: SqliteEventStore):
     store.append([change_event(number) for number in range(1, 6)])
     store.commit("report", 3)
 
@@ -169,7 +144,7 @@ def test_waiting_once_begins_after_its_consumer_and_moves_it_not(store: SqliteEv
         trigger = TogglEventTrigger(consumer="report", since=datetime.now(timezone.utc), once=True)
         async with Running(trigger) as waiting:
             await until(waiting.task.done)
-        assert [told["seq"] for told in waiting.payloads()] == [4]
+        assert [payload["seq"] for payload in waiting.payloads()] == [4]
 
     run(main)
     consumer = store.find_consumer("report")
@@ -177,7 +152,7 @@ def test_waiting_once_begins_after_its_consumer_and_moves_it_not(store: SqliteEv
     assert consumer.seq == 3
 
 
-def test_many_wait_and_none_takes_anything_from_another(store: SqliteEventStore):
+def test_many_waits_end_independently(store: SqliteEventStore):
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
             waiting = [
@@ -194,7 +169,7 @@ def test_many_wait_and_none_takes_anything_from_another(store: SqliteEventStore)
     run(main)
 
 
-def test_a_watcher_begins_with_what_comes_and_tells_a_flood_in_few_events(store: SqliteEventStore):
+def test_a_watcher_starts_with_new_events_and_fires_many_of_them_in_few_batches(store: SqliteEventStore):
     store.append([change_event(1)])
 
     async def main() -> None:
@@ -202,28 +177,28 @@ def test_a_watcher_begins_with_what_comes_and_tells_a_flood_in_few_events(store:
             await until(lambda: store.find_consumer("watcher:x"))
             for number in range(2, 1002, 4):
                 await asyncio.to_thread(store.append, [change_event(number + more) for more in range(4)])
-            await until(lambda: sum(told["count"] for told in watching.payloads()) >= 1000)
-            bursts = watching.payloads()
-        assert [bursts[0]["first_seq"], bursts[-1]["last_seq"]] == [2, 1001]
-        assert [burst["first_seq"] for burst in bursts[1:]] == [burst["last_seq"] + 1 for burst in bursts[:-1]]
-        assert len(bursts) <= 8
+            await until(lambda: sum(payload["count"] for payload in watching.payloads()) >= 1000)
+            batches = watching.payloads()
+        assert [batches[0]["first_seq"], batches[-1]["last_seq"]] == [2, 1001]
+        assert [batch["first_seq"] for batch in batches[1:]] == [batch["last_seq"] + 1 for batch in batches[:-1]]
+        assert len(batches) <= 8
 
     run(main)
 
 
-def test_a_watcher_that_was_stopped_before_its_event_was_safe_tells_it_again(store: SqliteEventStore):
+def test_a_watcher_fires_again_for_a_batch_that_was_not_acknowledged(store: SqliteEventStore):
     async def main() -> None:
         for fired in ([1], [1, 2]):
             async with Running(TogglEventTrigger(consumer="watcher:x", since=LONG_AGO)) as watching:
                 await asyncio.to_thread(store.append, [change_event(len(fired))])
-                await until(lambda: sum(told["count"] for told in watching.payloads()) == len(fired))  # noqa: B023
+                await until(lambda: sum(payload["count"] for payload in watching.payloads()) == len(fired))  # noqa: B023
                 assert watching.payloads()[0]["first_seq"] == 1
 
     run(main)
 
 
-def test_a_watcher_goes_on_after_what_was_safe(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(events, "HANDOVER_SECONDS", 0.0)
+def test_a_watcher_continues_after_the_acknowledged_batches(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "ACKNOWLEDGE_DELAY", 0.0)
 
     async def main() -> None:
         for number in (1, 2, 3):
@@ -231,12 +206,12 @@ def test_a_watcher_goes_on_after_what_was_safe(store: SqliteEventStore, monkeypa
                 await asyncio.to_thread(store.append, [change_event(number)])
                 await until(watching.payloads)
                 await until(lambda: store.find_consumer("watcher:x").seq == number)  # type: ignore[union-attr]  # noqa: B023
-                assert [told["first_seq"] for told in watching.payloads()] == [number]
+                assert [payload["first_seq"] for payload in watching.payloads()] == [number]
 
     run(main)
 
 
-def test_watchers_without_a_name_have_names_of_their_own(store: SqliteEventStore):
+def test_watchers_without_a_consumer_get_one_by_their_arguments(store: SqliteEventStore):
     async def main() -> None:
         one, other = TogglEventTrigger(event_filter={"entities": "tag"}), TogglEventTrigger()
         async with Running(one), Running(other), Running(other):
@@ -245,7 +220,7 @@ def test_watchers_without_a_name_have_names_of_their_own(store: SqliteEventStore
     run(main)
 
 
-def test_waiting_once_shares_no_stream_and_a_watcher_has_its_own():
+def test_a_watcher_has_a_shared_stream_of_its_own_and_a_wait_has_none():
     watcher = TogglEventTrigger(event_filter={"entities": "tag"})
     assert TogglEventTrigger(once=True).shared_stream_key() is None
     assert watcher.shared_stream_key() == again(watcher).shared_stream_key()
@@ -253,7 +228,7 @@ def test_waiting_once_shares_no_stream_and_a_watcher_has_its_own():
 
 
 class Acknowledging:
-    """A watcher in the shared streams of Airflow 3.3, which are told only by the test that an event was stored."""
+    """A watcher in a shared stream of Airflow 3.3. The test confirms which events were stored."""
 
     def __init__(self, trigger: TogglEventTrigger, trigger_id: int = 1) -> None:
         shared_stream = pytest.importorskip("airflow.triggers.shared_stream")
@@ -282,7 +257,7 @@ class Acknowledging:
 
 
 def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: SqliteEventStore):
-    def place() -> int:
+    def committed() -> int:
         consumer = store.find_consumer("watcher:x")
         assert consumer
         return consumer.seq
@@ -294,15 +269,15 @@ def test_the_consumer_moves_only_when_airflow_has_stored_the_event(store: Sqlite
             await until(lambda: len(watching.bound) == 1)
             await asyncio.to_thread(store.append, [change_event(2)])
             await until(lambda: len(watching.bound) == 2)
-            assert place() == 0
+            assert committed() == 0
             watching.manager.confirm_persisted(watching.bound[:1])
-            await until(lambda: place() == 1)
-        # The second was not stored, so it comes again.
+            await until(lambda: committed() == 1)
+        # The second batch was not stored, so it comes again.
         async with Acknowledging(trigger) as watching:
             await until(lambda: watching.bound)
             assert watching.payloads[0]["first_seq"] == 2
             watching.manager.confirm_persisted(watching.bound)
-            await until(lambda: place() == 2)
+            await until(lambda: committed() == 2)
 
     run(main)
 
@@ -311,7 +286,7 @@ RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
 STOPPED: dict[str, Any] = {"duration": 60, "stop": "2026-05-02T11:00:00Z"}
 
 
-def test_a_wait_for_a_stop_ends_with_the_stop_however_often_it_begins_anew(store: SqliteEventStore):
+def test_a_wait_for_a_stop_ends_with_the_same_stop_after_a_restart(store: SqliteEventStore):
     events = [
         change_event(1, id=5, action="created", **RUNNING),
         change_event(2, id=5, **STOPPED),
@@ -328,19 +303,17 @@ def test_a_wait_for_a_stop_ends_with_the_stop_however_often_it_begins_anew(store
                         store.append, [change_event(4, id=6, **RUNNING), change_event(5, id=6, **STOPPED)]
                     )
                 await until(waiting.task.done)
-            (told,) = waiting.payloads()
-            assert (told["seq"], told["transitions"]) == (seq, ["stopped"])
+            (payload,) = waiting.payloads()
+            assert (payload["seq"], payload["transitions"]) == (seq, ["stopped"])
 
     run(main)
 
 
-def test_a_watcher_tells_each_stop_once_from_one_start_to_the_next(
-    store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(events, "HANDOVER_SECONDS", 0.0)
+def test_a_watcher_fires_once_for_each_stop_across_restarts(store: SqliteEventStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "ACKNOWLEDGE_DELAY", 0.0)
 
     async def main() -> None:
-        told: list[Any] = []
+        batches: list[Any] = []
         for entry in (1, 2, 3):
             trigger = TogglEventTrigger(
                 consumer="watcher:x", event_filter={"transitions": ["started", "stopped"]}, after=0
@@ -349,10 +322,10 @@ def test_a_watcher_tells_each_stop_once_from_one_start_to_the_next(
                 for number, fields in enumerate(({"action": "created", **RUNNING}, STOPPED, STOPPED)):
                     event = change_event(entry * 10 + number, id=entry, **fields)
                     await asyncio.to_thread(store.append, [event, replace(event, copy_of=1)])
-                await until(lambda: sum(burst["count"] for burst in watching.payloads()) >= 2)
+                await until(lambda: sum(batch["count"] for batch in watching.payloads()) >= 2)
                 await until(lambda: store.find_consumer("watcher:x").seq >= entry * 6 - 3)  # type: ignore[union-attr]  # noqa: B023
-                told += watching.payloads()
-        assert sum(burst["count"] for burst in told) == 6
-        assert sum(burst["transitions"].get("stopped", 0) for burst in told) == 3
+                batches += watching.payloads()
+        assert sum(batch["count"] for batch in batches) == 6
+        assert sum(batch["transitions"].get("stopped", 0) for batch in batches) == 3
 
     run(main)

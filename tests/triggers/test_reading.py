@@ -5,10 +5,10 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.triggers import reading
-from airflow_provider_toggl.triggers.reading import patiently
+from airflow_provider_toggl.triggers.reading import retry_while_unavailable
 
 
-def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any, caplog: Any):
+def test_a_call_is_repeated_while_the_store_is_unavailable(monkeypatch: Any, caplog: Any):
     monkeypatch.setattr(reading, "FIRST_PAUSE", 0.001)
     failures = [EventStoreUnavailable("away")] * 3
 
@@ -17,5 +17,5 @@ def test_who_waits_is_patient_with_a_store_that_is_away(monkeypatch: Any, caplog
             raise failures.pop()
         return "there"
 
-    assert asyncio.run(patiently(call)) == "there"
+    assert asyncio.run(retry_while_unavailable(call)) == "there"
     assert [record.retry_in for record in caplog.records] == [0.001, 0.002, 0.004]

@@ -28,7 +28,7 @@ def fire(trigger: TogglWaitTrigger) -> Any:
     return asyncio.run(first()).payload
 
 
-def test_it_fires_at_its_moment_with_what_the_task_kept():
+def test_it_fires_at_its_moment_with_the_kept_arguments():
     moment = datetime.now(timezone.utc) + timedelta(seconds=0.2)
     trigger = again(TogglWaitTrigger(moment, "the hourly quota of Toggl", {"summary": {"rows": 7}}))
     assert trigger.moment == moment
@@ -36,16 +36,16 @@ def test_it_fires_at_its_moment_with_what_the_task_kept():
     assert datetime.now(timezone.utc) >= moment
 
 
-def test_it_fires_at_once_where_its_moment_has_passed():
+def test_it_fires_at_once_if_its_moment_has_passed():
     assert fire(TogglWaitTrigger(datetime.now(timezone.utc) - timedelta(hours=1), "it")) == {"kept": {}}
 
 
-def test_it_says_each_minute_what_it_waits_for_and_how_long_still(monkeypatch: pytest.MonkeyPatch):
+def test_it_logs_each_minute_how_much_time_is_left(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(waiting, "LOG_EVERY", 0.2)
     moment = datetime.now(timezone.utc) + timedelta(seconds=0.7)
     with structlog.testing.capture_logs() as lines:
         fire(TogglWaitTrigger(moment, "the hourly quota of Toggl"))
-    said = [line["event"] % line.get("positional_args", ()) for line in lines]
-    assert 4 <= len(said) <= 6
+    logged = [line["event"] % line.get("positional_args", ()) for line in lines]
+    assert 4 <= len(logged) <= 6
     begin = f"Waiting for the hourly quota of Toggl until {moment:%H:%M:%S} UTC: "
-    assert [line for line in said if not (line.startswith(begin) and line.endswith(" s left."))] == []
+    assert [line for line in logged if not (line.startswith(begin) and line.endswith(" s left."))] == []

@@ -44,4 +44,4 @@ def read_message(event: NewEvent) -> Message:
     try:
         return parse_message(event.body)
     except DeliveryRefused as refused:
-        return Message(event.event_id, event.subscription_id, oddities=(f"unreadable: {refused}",))
+        return Message(event.event_id, event.subscription_id, anomalies=(f"unreadable: {refused}",))

@@ -1,4 +1,4 @@
-"""Which events somebody waits for: declared as data, so that it can be stored, compared and sent elsewhere."""
+"""Filter events. A filter is plain data, so it can be stored, compared and sent to another process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
-    State,
+    EntityState,
     can_have_any,
     find_change,
     find_id,
@@ -37,8 +37,8 @@ from airflow_provider_toggl.core.instants import parse_instant
 
 Plain = str | int | float | bool | None
 
-# What the objects of Toggl call the things that they belong to; the second names are those of older bodies.
-_KEYS: dict[str, tuple[str, ...]] = {
+# The keys by which Toggl's objects refer to others; the second ones are those of older bodies.
+_REFERENCE_KEYS: dict[str, tuple[str, ...]] = {
     "project": ("project_id", "pid"),
     "user": ("user_id", "uid"),
     "client": ("client_id", "cid"),
@@ -46,16 +46,16 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 
 UNKNOWN_PREVIOUS = ("ignore", "match")
-"""What an event counts for whose entity has no earlier version in the store."""
+"""What a filter with transitions does with an event whose entity has no earlier version in the store."""
 
 
 @dataclass(frozen=True)
 class Condition:
     """One condition on a field of the payload.
 
-    :param field: its name there.
+    :param field: its name.
     :param op: ``eq``, ``ne``, ``gt``, ``gte``, ``lt``, ``lte``, ``in``, ``exists`` or ``contains``.
-    :param value: what it is compared with; several for ``in``.
+    :param value: what the field is compared with; several for ``in``.
     """
 
     field: str
@@ -63,28 +63,28 @@ class Condition:
     value: Plain | tuple[Plain, ...]
 
     def holds(self, payload: Mapping[str, Any]) -> bool:
-        """Whether the payload fulfils it; false where its field is of another kind."""
+        """Return whether the payload fulfils it; False where the field has another type."""
         found = payload.get(self.field)
-        return _OPERATORS[self.op](found, _as_kind_of(found, self.value))
+        return _OPERATORS[self.op](found, _as_type_of(found, self.value))
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """What an event must be to count; what is not given does not matter. A PING never counts.
+    """The conditions that an event must meet to match. An empty parameter is no condition. A PING never matches.
 
-    Of several values of one parameter any will do; of several parameters all must hold.
+    One of the values of each parameter must match, and all parameters must match.
 
-    :param entities: Toggl's words: ``time_entry``, ``project``, ...
+    :param entities: Toggl's names: ``time_entry``, ``project``, ...
     :param actions: ``created``, ``updated``, ``deleted``.
-    :param workspace_ids: of what changed.
-    :param project_ids: projects that it belongs to, or that are what changed. Likewise ``user_ids``, ``client_ids``
-        and ``tag_ids``. A ``deleted`` may name none of them.
-    :param where: conditions on the payload, all of which must hold.
-    :param transitions: what the event must have changed, any of ``transitions.TRANSITIONS``, compared with the version
-        of the same entity before it. A deletion is then judged by what was known of the entity before.
-    :param from_project_ids: projects that it must have been moved from; alone they ask for the transition ``moved``.
-        Likewise ``to_project_ids``.
-    :param unknown_previous: what counts where the version before is not known: ``ignore``: nothing; ``match``: every
+    :param workspace_ids: workspaces of what changed.
+    :param project_ids: projects that changed, or that the changed object belongs to. Likewise ``user_ids``,
+        ``client_ids`` and ``tag_ids``. A ``deleted`` event may lack them.
+    :param where: conditions on the payload, which must all hold.
+    :param transitions: names of ``transitions.TRANSITIONS``, one of which the event must have caused, compared with the
+        earlier version of the same entity. The other conditions on a deletion then apply to that version.
+    :param from_project_ids: projects that it must have been moved from. Implies the transition ``moved``. Likewise
+        ``to_project_ids``.
+    :param unknown_previous: what matches if the earlier version is unknown. ``ignore``: nothing; ``match``: every
         transition that could have led to this version.
     """
 
@@ -102,25 +102,27 @@ class EventFilter:
     unknown_previous: str = "ignore"
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any] | None) -> EventFilter:
-        """Build a filter of plain data, as ``to_dict`` gives it.
+    def from_dict(cls, data: Mapping[str, Any] | None) -> EventFilter:
+        """Return the filter that plain data describes, such as ``to_dict`` returns.
 
-        Each parameter may be one value or several; ids may be texts of digits. ``where`` is an object of
-        ``{field: value}`` or ``{field: {operator: value, ...}}``.
+        Each parameter may be one value or several; ids may be text. ``where`` is an object of ``{field: value}`` or
+        ``{field: {operator: value, ...}}``.
 
-        :raises ConfigurationError: there is something in it that no event could be compared with.
+        :raises ConfigurationError: a name is unknown, a value has the wrong form, or no event could ever match.
         """
-        given = dict(given or {})
-        unknown = sorted(set(given) - {one.name for one in fields(cls)})
+        data = dict(data or {})
+        unknown = sorted(set(data) - {one.name for one in fields(cls)})
         if unknown:
             known = ", ".join(one.name for one in fields(cls))
-            raise ConfigurationError(f"A filter has no {', '.join(map(str, unknown))}. It may have: {known}.")
-        where, unknown = given.pop("where", None), given.pop("unknown_previous", None)
-        values = {name: _several(name, value) for name, value in given.items()}
+            raise ConfigurationError(
+                f"An event filter has no parameter {', '.join(map(str, unknown))}. It may have: {known}."
+            )
+        where, unknown_previous = data.pop("where", None), data.pop("unknown_previous", None)
+        values = {name: _several(name, value) for name, value in data.items()}
         built = cls(
             **{name: tuple(sorted({_check(name, one) for one in some})) for name, some in values.items()},
             where=_conditions(where),
-            unknown_previous=parse_choice("unknown_previous of a filter", unknown, options=UNKNOWN_PREVIOUS)
+            unknown_previous=parse_choice("unknown_previous of a filter", unknown_previous, options=UNKNOWN_PREVIOUS)
             or UNKNOWN_PREVIOUS[0],
         )
         if (built.from_project_ids or built.to_project_ids) and not built.transitions:
@@ -129,7 +131,7 @@ class EventFilter:
         return built
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data of which ``from_dict`` builds an equal filter; only what is given."""
+        """Return plain data from which ``from_dict`` builds an equal filter; without empty parameters."""
         found: dict[str, Any]
         found = {
             one.name: list(getattr(self, one.name))
@@ -144,21 +146,21 @@ class EventFilter:
         return found
 
     def may_match(self, event: NewEvent) -> bool:
-        """Whether a stored event can match, by what is beside its body; spares reading the body."""
+        """Return whether a stored event can match, without parsing its body."""
         return self._is_about(event.entity, event.action, event.workspace_id)
 
     def matches(self, message: Message) -> bool:
-        """Whether an event counts, its transition apart; never raises, whatever the payload is."""
+        """Return whether an event matches in everything but its transition. Raises nothing, whatever the payload."""
         if message.is_ping or not self._is_about(message.entity, message.action, message.workspace_id):
             return False
         if self.transitions and is_deletion(message):
-            return "deleted" in self.transitions  # what it belonged to may be known from the version before only
+            return "deleted" in self.transitions  # what it belonged to may be known from the earlier version only
         return self._describes(message)
 
-    def find_transitions(self, event: NewEvent, message: Message, state: State | None) -> tuple[str, ...]:
-        """Return the wanted transitions that an event brought which ``matches``, empty where it does not count.
+    def find_transitions(self, event: NewEvent, message: Message, state: EntityState | None) -> tuple[str, ...]:
+        """Return which of the filter's transitions an event caused that ``matches``; empty where it does not match.
 
-        :param state: of its entity, by the versions delivered before the event; None where none is known.
+        :param state: its entity's state before the event, None where unknown.
         """
         change = find_change(state, read_version(event, message), match_unknown=self.unknown_previous == "match")
         found = change.transitions.intersection(self.transitions)
@@ -169,9 +171,9 @@ class EventFilter:
         if found and is_deletion(message):
             before = state.message if state else None
             if before is not None:
-                told = {name: value for name, value in message.payload.items() if value is not None}
+                present = {name: value for name, value in message.payload.items() if value is not None}
                 metadata = {**before.metadata, **message.metadata}
-                message = replace(message, payload={**before.payload, **told}, metadata=metadata)
+                message = replace(message, payload={**before.payload, **present}, metadata=metadata)
             if not self._describes(message):
                 return ()
         return tuple(sorted(found))
@@ -185,33 +187,33 @@ class EventFilter:
         )
 
     def _describes(self, message: Message) -> bool:
-        """Whether a message belongs to what is wanted, and its payload fulfils the conditions."""
-        return all(_names(message, kind, wanted) for kind, wanted in self._belonging) and all(
+        """Return whether a message refers to the filter's ids, and its payload fulfils the conditions."""
+        return all(_refers_to(message, reference, ids) for reference, ids in self._references) and all(
             condition.holds(message.payload) for condition in self.where
         )
 
     @cached_property
-    def _belonging(self) -> tuple[tuple[str, frozenset[int]], ...]:
-        """What it must belong to, by kind. Kept: a thousand may wait, and each is asked of each event."""
-        given = (
+    def _references(self) -> tuple[tuple[str, frozenset[int]], ...]:
+        """The ids that a message must refer to. Cached: a thousand filters may be applied to each event."""
+        references = (
             ("project", self.project_ids),
             ("user", self.user_ids),
             ("client", self.client_ids),
             ("tag", self.tag_ids),
         )
-        return tuple((kind, frozenset(ids)) for kind, ids in given if ids)
+        return tuple((reference, frozenset(ids)) for reference, ids in references if ids)
 
 
-def _names(message: Message, kind: str, wanted: frozenset[int]) -> bool:
-    """Whether a message names one of these ids: as what the changed object belongs to, or as the object itself."""
-    if message.entity == kind and message.entity_id in wanted:
+def _refers_to(message: Message, reference: str, ids: frozenset[int]) -> bool:
+    """Return whether a message has one of these ids, of the changed object or of what it belongs to."""
+    if message.entity == reference and message.entity_id in ids:
         return True
-    for key in _KEYS[kind]:
+    for key in _REFERENCE_KEYS[reference]:
         for source in (message.payload, message.metadata):
             value = source.get(key)
             if value is None:
                 continue
-            if any(find_id(one) in wanted for one in (value if isinstance(value, list) else (value,))):
+            if any(find_id(one) in ids for one in (value if isinstance(value, list) else (value,))):
                 return True
     return False
 
@@ -229,29 +231,31 @@ def _check(name: str, value: Any) -> Any:
     if name in ("entities", "actions"):
         words = parse_words(name, value) if isinstance(value, str) else None
         if words is None or len(words) != 1:
-            raise ConfigurationError(f"{name} of a filter has {value!r}; they are words such as time_entry or updated.")
+            raise ConfigurationError(
+                f"{name} of a filter has {value!r}; expected are words such as time_entry or updated."
+            )
         return words[0]
     return required(partial(parse_whole, minimum=0))(f"{name} of a filter", value)
 
 
 def _check_transitions(wanted: EventFilter) -> None:
-    """Refuse what no event could bring."""
+    """Refuse transitions that no event could cause."""
     if (wanted.from_project_ids or wanted.to_project_ids) and wanted.transitions != ("moved",):
         raise ConfigurationError(
-            "A filter with from_project_ids or to_project_ids asks for the transition moved; it cannot ask for "
-            f"{', '.join(wanted.transitions)} as well. Use a second sensor or asset for those."
+            "A filter with from_project_ids or to_project_ids has the transition moved, and cannot also have "
+            f"{', '.join(wanted.transitions)}. Use a second sensor or asset for those."
         )
     for transition in wanted.transitions:
         entities, actions = TRANSITIONS[transition]
         if entities and wanted.entities and entities.isdisjoint(wanted.entities):
             raise ConfigurationError(
-                f"The filter's entities ({', '.join(wanted.entities)}) never have the transition {transition}, which "
-                f"is for: {', '.join(sorted(entities))}. Leave out the entities or the transition."
+                f"The filter's entities ({', '.join(wanted.entities)}) cannot have the transition {transition}, only "
+                f"{', '.join(sorted(entities))} can. Remove the entities or the transition."
             )
         if wanted.actions and actions.isdisjoint(wanted.actions):
             raise ConfigurationError(
-                f"The filter's actions ({', '.join(wanted.actions)}) never bring the transition {transition}, which "
-                f"comes with: {', '.join(sorted(actions))}. Leave out the actions."
+                f"The filter's actions ({', '.join(wanted.actions)}) cannot cause the transition {transition}, only "
+                f"{', '.join(sorted(actions))} can. Remove the actions."
             )
 
 
@@ -267,9 +271,11 @@ def _conditions(where: Any) -> tuple[Condition, ...]:
 
 def _condition(name: Any, op: Any, value: Any) -> Condition:
     if not isinstance(name, str) or not name:
-        raise ConfigurationError(f"where of a filter has the field {name!r}; a field is a name.")
+        raise ConfigurationError(f"where of a filter has the field {name!r}; a field must be a name.")
     if op not in _OPERATORS:
-        raise ConfigurationError(f"where of a filter compares {name} by {op!r}; it may be: {', '.join(_OPERATORS)}.")
+        raise ConfigurationError(
+            f"where of a filter has the operator {op!r} for {name}; it may be: {', '.join(_OPERATORS)}."
+        )
     if op == "in":
         return Condition(
             name, op, tuple(_plain(name, one) for one in parse_list(f"where of a filter, in of {name}", value))
@@ -278,7 +284,7 @@ def _condition(name: Any, op: Any, value: Any) -> Condition:
         return Condition(name, op, required(parse_flag)(f"where of a filter, exists of {name}", value))
     value = value if isinstance(value, float) else unwrap(value)
     if op in _ORDERS and (value is None or isinstance(value, bool)):
-        raise ConfigurationError(f"where of a filter compares {name} by {op} with {value!r}; nothing is greater.")
+        raise ConfigurationError(f"where of a filter compares {name} by {op} with {value!r}, which has no order.")
     return Condition(name, op, _plain(name, value))
 
 
@@ -297,15 +303,15 @@ def _plain(name: str, value: Any) -> Plain:
     if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and value - value == 0):
         return value
     raise ConfigurationError(
-        f"where of a filter compares {name} with a {type(value).__name__}; it may be a text, a number, true, false or "
+        f"where of a filter compares {name} with a {type(value).__name__}; expected is text, a number, true, false or "
         "null."
     )
 
 
-def _as_kind_of(found: Any, wanted: Any) -> Any:
-    """Return text as the number, or the true or false, that a field has: a template renders only text."""
+def _as_type_of(found: Any, wanted: Any) -> Any:
+    """Return a text as a number or boolean if the field is one: a template renders only text."""
     if isinstance(wanted, tuple):
-        return tuple(_as_kind_of(found, one) for one in wanted)
+        return tuple(_as_type_of(found, one) for one in wanted)
     if not isinstance(wanted, str) or not isinstance(found, int | float):
         return wanted
     try:
@@ -318,12 +324,12 @@ def _as_kind_of(found: Any, wanted: Any) -> Any:
 
 
 def _equal(found: Any, wanted: Any) -> bool:
-    # True is 1 to Python, but not to whoever asks for `billable: true`.
+    # To Python True equals 1. To a filter `billable: true` it must not.
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Return a comparison of numbers with numbers and texts with texts, of instants as instants."""
+    """Return a comparison that compares numbers with numbers, instants with instants and text with text."""
 
     def holds(found: Any, wanted: Any) -> bool:
         if isinstance(found, str) and isinstance(wanted, str):

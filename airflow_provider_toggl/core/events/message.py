@@ -1,6 +1,6 @@
-"""What a webhook body says: looked for in every form that was seen, never guessed.
+"""Parse a webhook body into a ``Message``.
 
-Forms and fields: engineering.toggl.com/docs/webhooks_start, and bodies that receivers have published.
+Field names and forms are those of engineering.toggl.com/docs/webhooks_start and of bodies that receivers published.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.instants import parse_instant
 
-DEEPEST = 64
-"""Objects and arrays within each other; Toggl's bodies have 3."""
+MAX_DEPTH = 64
+"""Most levels of nested objects and arrays. Toggl's bodies have 3."""
 
 ENTITIES = (
     "client",
@@ -38,17 +38,17 @@ _INT64 = range(-(2**63), 2**63)
 
 @dataclass(frozen=True)
 class Message:
-    """A body, read. Times are aware, in UTC; ids have 64 bits, but for ``event_id`` and ``subscription_id``.
+    """A parsed body. Times are aware and UTC; ids have 64 bits, except ``event_id`` and ``subscription_id``.
 
     :param event_id: Toggl's id of the event, 0 for a PING.
-    :param is_ping: a PING tells no change.
-    :param validation_code: of a PING to a subscription that is not validated yet.
-    :param entity: Toggl's word for what changed, None where it is missing or no word.
-    :param entity_id: id of what changed, from the payload or else from the metadata.
+    :param is_ping: whether it is a PING, which reports no change.
+    :param validation_code: of a PING to a subscription that is not validated yet, else None.
+    :param entity: Toggl's name for what changed, None where it is missing or malformed.
+    :param entity_id: id of what changed, from the payload, else from the metadata.
     :param created_at: when it happened, by Toggl's clock.
-    :param payload: the object that changed, empty where there is none (a ``deleted`` may lack it).
-    :param oddities: what is unusual, in a few words each; nothing of them stops an event.
-    :param transitions: those that a filter asked for and found, see ``transitions.TRANSITIONS``; a body has none.
+    :param payload: the object that changed, empty where the body has none, as may a ``deleted`` event.
+    :param anomalies: what is unusual, a few words each. The event is stored nevertheless.
+    :param transitions: those that matched a filter, see ``transitions.TRANSITIONS``; empty after parsing.
     """
 
     event_id: int
@@ -62,47 +62,46 @@ class Message:
     created_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     payload: dict[str, Any] = field(default_factory=dict)
-    oddities: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
     transitions: tuple[str, ...] = ()
 
     @property
     def anomaly(self) -> str | None:
-        """All oddities in one text, None where there are none."""
-        return "; ".join(self.oddities) or None
+        """The anomalies as one text, None where there are none."""
+        return "; ".join(self.anomalies) or None
 
 
 def parse_message(body: bytes) -> Message:
-    """Read a body whose signature was right.
+    """Parse a body whose signature was verified.
 
-    :raises DeliveryRefused: not JSON (``NaN`` is none), not an object, nested too deep, or without an integer
-        ``event_id`` and ``subscription_id``. Whatever else is wrong is an oddity of the message.
+    :raises DeliveryRefused: it is not JSON (``NaN`` is not), not an object, nested too deeply, or without an integer
+        ``event_id`` and ``subscription_id``. Anything else that is wrong becomes an anomaly.
     """
     document, repeated = _decode(body)
     event_id, subscription_id = (_identifier(document, name) for name in ("event_id", "subscription_id"))
-    odd = [f"{name} more than once" for name in sorted(repeated)]
+    anomalies = [f"{name} more than once" for name in sorted(repeated)]
     if document.get("payload") == "ping":
         code = document.get("validation_code")
         if event_id != 0:
-            odd.append("a ping with an event_id")
+            anomalies.append("a ping with an event_id")
         return Message(
             event_id,
             subscription_id,
             is_ping=True,
             validation_code=code if isinstance(code, str) and code else None,
-            workspace_id=None,
-            created_at=_instant(document.get("created_at"), odd),
+            created_at=_instant(document.get("created_at"), anomalies),
             metadata=_object(document, "metadata", []),
-            oddities=tuple(odd),
+            anomalies=tuple(anomalies),
         )
     if event_id <= 0:
-        odd.append("event_id is not positive")
-    metadata, payload = _object(document, "metadata", odd), _object(document, "payload", odd)
-    entity, action = _word(metadata, "model", ENTITIES, odd), _word(metadata, "action", ACTIONS, odd)
+        anomalies.append("event_id is not positive")
+    metadata, payload = _object(document, "metadata", anomalies), _object(document, "payload", anomalies)
+    entity, action = _word(metadata, "model", ENTITIES, anomalies), _word(metadata, "action", ACTIONS, anomalies)
     entity_id = _first_id(
         (payload.get("id"), metadata.get(f"{entity}_id") if entity else None, metadata.get("entity_id"))
     )
     if entity_id is None:
-        odd.append("no id of what changed")
+        anomalies.append("no id of what changed")
     return Message(
         event_id,
         subscription_id,
@@ -110,16 +109,16 @@ def parse_message(body: bytes) -> Message:
         action=action,
         entity_id=entity_id,
         workspace_id=_first_id((payload.get("workspace_id"), payload.get("wid"), metadata.get("workspace_id"))),
-        created_at=_instant(document.get("created_at"), odd),
+        created_at=_instant(document.get("created_at"), anomalies),
         metadata=metadata,
         payload=payload,
-        oddities=tuple(odd),
+        anomalies=tuple(anomalies),
     )
 
 
 def _decode(body: bytes) -> tuple[dict[str, Any], set[str]]:
-    """Return the object and the keys of its first level that are there more than once."""
-    if body.count(b"[") + body.count(b"{") > DEEPEST:
+    """Return the object, and which important keys of its first level occur more than once."""
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         _check_depth(body)
     pairs: list[tuple[str, Any]] = []
 
@@ -131,7 +130,7 @@ def _decode(body: bytes) -> tuple[dict[str, Any], set[str]]:
     try:
         document = json.loads(body.decode(), object_pairs_hook=build, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        # Not chained: the text of a JSON error has no place for it, but its document is the whole body.
+        # Not chained: a JSON error holds the whole body.
         raise _refused("The body is not JSON.") from None
     if not isinstance(document, dict):
         raise _refused("The body is JSON but not an object.")
@@ -140,7 +139,7 @@ def _decode(body: bytes) -> tuple[dict[str, Any], set[str]]:
 
 
 def _check_depth(body: bytes) -> None:
-    """Refuse what is nested too deep; brackets in quoted texts do not count."""
+    """Refuse a body that is nested too deeply. Brackets within strings do not count."""
     depth, quoted, escaped = 0, False, False
     for byte in body:
         if quoted:
@@ -154,8 +153,8 @@ def _check_depth(body: bytes) -> None:
             quoted = True
         elif byte in b"[{":
             depth += 1
-            if depth > DEEPEST:
-                raise _refused(f"The body is nested more than {DEEPEST} deep.")
+            if depth > MAX_DEPTH:
+                raise _refused(f"The body has more than {MAX_DEPTH} nested levels.")
         elif byte in b"]}":
             depth -= 1
 
@@ -175,29 +174,29 @@ def _identifier(document: dict[str, Any], name: str) -> int:
     return value
 
 
-def _object(document: dict[str, Any], name: str, odd: list[str]) -> dict[str, Any]:
+def _object(document: dict[str, Any], name: str, anomalies: list[str]) -> dict[str, Any]:
     value = document.get(name)
     if isinstance(value, dict):
         return value
     if value is not None:
-        odd.append(f"{name} is not an object")
+        anomalies.append(f"{name} is not an object")
     elif name == "metadata":
-        odd.append("no metadata")
+        anomalies.append("no metadata")
     return {}
 
 
-def _word(metadata: dict[str, Any], name: str, known: tuple[str, ...], odd: list[str]) -> str | None:
+def _word(metadata: dict[str, Any], name: str, known: tuple[str, ...], anomalies: list[str]) -> str | None:
     value = metadata.get(name)
     if not isinstance(value, str) or not _WORD.fullmatch(value):
-        odd.append(f"no {name}")
+        anomalies.append(f"no {name}")
         return None
     if value not in known:
-        odd.append(f"unknown {name}")
+        anomalies.append(f"unknown {name}")
     return value
 
 
 def _first_id(values: Iterable[Any]) -> int | None:
-    """Return the first that is an id: a whole number of 64 bits, or its digits as metadata have it."""
+    """Return the first id: an integer of 64 bits, or its digits as text, as in the metadata."""
     for value in values:
         if isinstance(value, str) and _DIGITS.fullmatch(value):
             number = int(value)
@@ -210,11 +209,11 @@ def _first_id(values: Iterable[Any]) -> int | None:
     return None
 
 
-def _instant(value: Any, odd: list[str]) -> datetime | None:
+def _instant(value: Any, anomalies: list[str]) -> datetime | None:
     if isinstance(value, str):
         try:
             return parse_instant(value)
         except ValueError:
             pass
-    odd.append("no created_at")
+    anomalies.append("no created_at")
     return None

@@ -1,4 +1,7 @@
-"""What is looked for in the store, and what is told of the first event found."""
+"""Search the event store for matching events.
+
+``EventQuery`` decides whether an event matches; ``search`` reads the store for the first match.
+"""
 
 from __future__ import annotations
 
@@ -8,76 +11,78 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_toggl.core.events.batch import read_message
+from airflow_provider_toggl.core.events.entity_states import find_state
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.model import StoredEvent
-from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.transitions import VERSIONS, State, build_state, read_version
+from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.transitions import EntityState
 
-CLOCKS_APART = timedelta(hours=1)
-"""So far may the receiver's clock be behind: the time of an event is Toggl's, the store finds it by the receiver's."""
+MAX_CLOCK_LAG = timedelta(hours=1)
+"""How far the receiver's clock, by which the store finds events, may be behind Toggl's, by which ``since`` is."""
 
 
 @dataclass(frozen=True)
 class EventQuery:
-    """Which events count.
+    """Which events match.
 
-    :param wanted: what they must be.
-    :param since: when they must have been created at the earliest, aware, by Toggl's clock; by the receiver's where
-        Toggl does not say. None: at any time.
+    :param event_filter: what they must be.
+    :param since: the earliest time of their creation, aware, by Toggl's clock; by the receiver's for events without a
+        time of their own. None: any time.
     """
 
-    wanted: EventFilter
+    event_filter: EventFilter
     since: datetime | None = None
 
     def find_candidate(self, stored: StoredEvent, message: Message | None = None) -> Message | None:
-        """Return the message of an event that counts if it brought a wanted transition, where any is wanted.
+        """Return the message of an event that matches in everything but its transition, else None. Needs no query.
 
-        Costs no query.
-
-        :param message: the event's body, where it is read already.
+        :param message: the event's body, if it was parsed already.
         """
         event = stored.event
-        if not self.wanted.may_match(event):
+        if not self.event_filter.may_match(event):
             return None
         if self.since is not None and (event.created_at or event.received_at) < self.since:
             return None
         message = message or read_message(event)
-        return message if self.wanted.matches(message) else None
+        return message if self.event_filter.matches(message) else None
 
     def find_message(
-        self, stored: StoredEvent, history: EventStore | Mapping[int, State | None], message: Message | None = None
+        self,
+        stored: StoredEvent,
+        history: EventStore | Mapping[int, EntityState | None],
+        message: Message | None = None,
     ) -> Message | None:
-        """Return the message of an event that counts, with its wanted transitions; None for any other.
+        """Return the message of a matching event, with its matching transitions, else None.
 
-        :param history: where the version before is found: the store, asked only where a transition is wanted and
-            everything else counts, or what it has said already, by ``seq``.
-        :param message: the event's body, where it is read already.
+        :param history: where the entity's earlier state is: the store, which is queried only for a candidate of a
+            filter with transitions, or states by ``seq``.
+        :param message: the event's body, if it was parsed already.
         """
         found = self.find_candidate(stored, message)
-        if found is None or not self.wanted.transitions:
+        if found is None or not self.event_filter.transitions:
             return found
         state = history[stored.seq] if isinstance(history, Mapping) else find_state(history, stored)
-        transitions = self.wanted.find_transitions(stored.event, found, state)
+        transitions = self.event_filter.find_transitions(stored.event, found, state)
         return replace(found, transitions=transitions) if transitions else None
 
-    def begin(self, store: EventStore, consumer: str | None = None) -> tuple[EventQuery, int]:
-        """Return the query as it is to be used, and the ``seq`` after which everything that counts is found.
+    def resolve_start(self, store: EventStore, consumer: str | None = None) -> tuple[EventQuery, int]:
+        """Return the query to use, and the ``seq`` after which all its matches are.
 
-        :param consumer: begin after what it has committed, whenever that was created; it may have committed nothing.
+        :param consumer: start after what this consumer has committed, whenever that was created. Without a commit,
+            start by ``since``.
         """
         known = store.find_consumer(consumer) if consumer else None
         if known:
             return replace(self, since=None), known.seq
-        return self, store.last_seq() if self.since is None else store.seq_before(self.since - CLOCKS_APART)
+        return self, store.last_seq() if self.since is None else store.seq_before(self.since - MAX_CLOCK_LAG)
 
 
 @dataclass(frozen=True)
-class Found:
-    """The first event that counts.
+class FirstMatch:
+    """The first matching event of those that were read.
 
-    :param count: how many did of those that were read, itself included.
-    :param last_seq: place of the last of them.
+    :param count: how many of those matched, the first included.
+    :param last_seq: the last of them.
     """
 
     stored: StoredEvent
@@ -85,14 +90,14 @@ class Found:
     count: int
     last_seq: int
 
-    def and_also(self, stored: StoredEvent) -> Found:
-        """Return the same with one more counted."""
+    def and_also(self, stored: StoredEvent) -> FirstMatch:
+        """Return the same with one more match counted."""
         return replace(self, count=self.count + 1, last_seq=stored.seq)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what a task is told: small, of plain JSON, and without the payload.
+        """Return a task's result: small JSON without the payload.
 
-        ``event_id`` is text: it may have more digits than a number of JSON keeps on its way.
+        ``event_id`` is text, because it may have more digits than a JSON number keeps.
         """
         event = self.stored.event
         return {
@@ -102,40 +107,30 @@ class Found:
             "action": self.message.action,
             "entity_id": self.message.entity_id,
             "workspace_id": self.message.workspace_id,
-            "created_at": _text(event.created_at),
-            "received_at": _text(event.received_at),
+            "created_at": _isoformat(event.created_at),
+            "received_at": _isoformat(event.received_at),
             "count": self.count,
             "last_seq": self.last_seq,
             **({"transitions": list(self.message.transitions)} if self.message.transitions else {}),
         }
 
 
-def find_state(store: EventStore, stored: StoredEvent) -> State | None:
-    """Return what a store says about an event's entity from before the event, None where it says nothing.
+def search(store: EventStore, query: EventQuery, after: int) -> tuple[FirstMatch | None, int]:
+    """Read the store to its end, or to the end of the batch with the first match.
 
-    The same whenever it is asked, so that an event that is read again is decided again in the same way.
-    """
-    earlier = store.read_earlier(stored, VERSIONS)
-    return build_state(read_version(one.event, read_message(one.event)) for one in earlier)
-
-
-def search(store: EventStore, query: EventQuery, after: int) -> tuple[Found | None, int]:
-    """Read the store to its present end; return what was found first and how far it was read.
-
-    Reading ends with the batch that has the first.
-
-    :param after: the ``seq`` after which to begin.
+    :param after: the ``seq`` after which to start.
+    :return: the first match, if any, and the last ``seq`` that was read.
     """
     while events := store.read(after):
         after = events[-1].seq
-        found: Found | None = None
+        first: FirstMatch | None = None
         for stored in events:
             if message := query.find_message(stored, store):
-                found = found.and_also(stored) if found else Found(stored, message, 1, stored.seq)
-        if found:
-            return found, after
+                first = first.and_also(stored) if first else FirstMatch(stored, message, 1, stored.seq)
+        if first:
+            return first, after
     return None, after
 
 
-def _text(moment: datetime | None) -> str | None:
+def _isoformat(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()

@@ -1,13 +1,19 @@
-"""The end of an event store, read once for all who follow it.
+"""Read the new events of a store once for all its followers in this process.
 
-Two threads a store, whatever the number of subscriptions: one waits for new events, one reads earlier events for those
-who are behind. Each event is parsed once and handed to all subscriptions as the same object.
+In the order of this file:
 
-A subscription has a place: everything up to it was put into its queue. The thread of new events gives a batch to every
-subscription whose place is where that batch begins and whose queue has room. Whoever had no room, or asked for earlier
-events, is behind; the other thread reads from the lowest place of those that are behind, and gives what it finds to all
-whom it concerns, and so on to the end. Places move under one lock, so between the two threads nothing is left out and
-nothing comes twice.
+- ``Follower``: an asynchronous iterator over batches of events, for one task.
+- ``TailReader``: two threads that read the store, whatever the number of followers. One waits for new events, the
+  other reads earlier events for followers that are behind. Each event is parsed once, and all followers get the same
+  object.
+- ``shared_tail``: one reader for each store and process.
+- ``_Outage``: logs once that the store cannot be read, and pauses between tries.
+
+Each follower has an offset: all events up to it were put into the follower's queue. The first thread gives a new batch
+to every follower whose offset is where the batch begins and whose queue has room. A follower without room, or one that
+asked for earlier events, is behind. The second thread reads from the lowest offset of those that are behind, and gives
+the batch to every follower that lacks it, until none is behind. Offsets change under one lock, so between the two
+threads no follower misses an event or gets one twice.
 """
 
 from __future__ import annotations
@@ -16,89 +22,86 @@ import asyncio
 import logging
 import os
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from types import TracebackType
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.batch import EventBatch, build_event_batch
-from airflow_provider_toggl.core.events.model import StoredEvent
-from airflow_provider_toggl.core.events.presence import Presence
-from airflow_provider_toggl.core.events.search import find_state
-from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.transitions import State
+from airflow_provider_toggl.core.events.entity_states import StateCache
+from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.tail_probe import ProbeResponder
+from airflow_provider_toggl.core.events.transitions import EntityState
 
 log = logging.getLogger(__name__)
 
-BATCH = 250
-"""The most events of a batch."""
-QUEUE = 4
-"""Batches that wait in a subscription; further ones are read again from the store when it has room."""
-STATES = 1000
-"""The most entities whose state before an event is kept, so that all subscriptions together cost one query an event."""
+MAX_BATCH = 250
+"""Most events in a batch."""
+MAX_QUEUE = 4
+"""Most batches in a follower's queue. Further ones are read again from the store when there is room."""
 WAIT = 1.0
-"""Seconds that one wait for new events takes at most, and so how long a thread may outlive its tail."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-"""Seconds between two tries while the store is out of order."""
+"""Most seconds of one wait for new events, and so how long a thread may outlive its reader."""
+FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
+"""Seconds between two tries while the store cannot be read."""
 
 
-class Subscription:
-    """One who follows a tail: an asynchronous iterator of batches, for one task of one event loop.
+class Follower:
+    """An asynchronous iterator over batches of a store's events, for one task of one event loop.
 
-    Ends when it or its tail is closed. Use it as a context manager, or close it.
+    It ends when it or its reader is closed. Close it, or use it as a context manager.
     """
 
-    def __init__(self, tail: Tail, place: int | None) -> None:
-        self._source = tail
-        self._ready = asyncio.Event()
+    def __init__(self, reader: TailReader, offset: int | None) -> None:
+        self._reader = reader
+        self._wakeup = asyncio.Event()
         self._error: BaseException | None = None
-        self._closed = False
-        self._waited = False
+        self._ended = False
+        self._has_waited = False
         self.loop: asyncio.AbstractEventLoop | None = None
-        # These two are the tail's, under its lock.
-        self.place = place
+        # The reader changes these two, under its lock. The offset is None until the end of the store is known.
+        self.offset = offset
         self.queue: deque[EventBatch] = deque()
 
-    def __aiter__(self) -> Subscription:
+    def __aiter__(self) -> Follower:
         return self
 
     async def __anext__(self) -> EventBatch:
-        """Wait for the next batch; being cancelled meanwhile loses none.
+        """Wait for the next batch. A cancelled wait loses none.
 
-        :raises StopAsyncIteration: the subscription or its tail was closed.
+        :raises StopAsyncIteration: the follower or its reader was closed.
         """
         self.loop = asyncio.get_running_loop()
-        if not self._waited:
-            await asyncio.sleep(0)  # one who finds a batch each time must let others run too
-        self._waited = False
+        if not self._has_waited:
+            await asyncio.sleep(0)  # lets other tasks run while there is always a next batch
+        self._has_waited = False
         while True:
-            batch = self._source.take(self)
+            batch = self._reader.take(self)
             if batch is not None:
                 return batch
             if self._error is not None:
                 raise self._error
-            if self._closed:
+            if self._ended:
                 raise StopAsyncIteration
-            # What wakes it runs in this loop, so not between the look above and the wait.
-            self._ready.clear()
-            await self._ready.wait()
-            self._waited = True
+            # `wake` runs in this loop, so it cannot come between `take` above and the wait.
+            self._wakeup.clear()
+            await self._wakeup.wait()
+            self._has_waited = True
 
     def close(self) -> None:
-        """Follow no longer. May be called in any thread."""
-        self._source.drop(self)
+        """Stop following. Any thread may call it."""
+        self._reader.remove(self)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Let it end when its queue is empty; called by the tail."""
-        self._closed = True
+        """Let the iteration end, or raise, when the queue is empty. The reader calls it."""
+        self._ended = True
         self._error = error
 
     def wake(self) -> None:
-        """Let the waiting task look again; called in its loop."""
-        self._ready.set()
+        """Let the waiting task check its queue again. Called in its loop."""
+        self._wakeup.set()
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Follower:
         return self
 
     def __exit__(
@@ -107,84 +110,72 @@ class Subscription:
         self.close()
 
 
-class Tail:
-    """Follows a store for any number of subscriptions.
+class TailReader:
+    """Reads a store for any number of followers. While the store cannot be read it tries again.
 
-    While the store is out of order it keeps trying, and says so once.
-
-    :param store: the store, which stays open, or what opens one for this tail; called in a thread of its own.
+    :param store: the store, which stays open, or a function that opens one for this reader, called in a thread.
     """
 
     def __init__(self, store: EventStore | Callable[[], EventStore]) -> None:
         self._source = store
         self._store: EventStore | None = None
-        self._state = threading.Condition()
-        self._subscriptions: set[Subscription] = set()
-        self._end: int | None = None  # what is not behind has everything up to it
+        self._lock = threading.Condition()
+        self._followers: set[Follower] = set()
+        self._end: int | None = None  # the last seq that was read; every follower that is not behind has it
         self._stopping = threading.Event()
-        self._lasting: dict[_Outage, str] = {}
+        self._outages: dict[_Outage, str] = {}
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._users = 1
-        self._presence = Presence(WAIT / 2)
-        self._states: OrderedDict[int, State | None] = OrderedDict()
-        self._reading_states = threading.Lock()
+        self._probe_responder = ProbeResponder(WAIT / 2)
+        self._states = StateCache()
 
-    def subscribe(self, after: int | None = None) -> Subscription:
-        """Return a new subscription. May be called in any thread, and takes no time.
+    def subscribe(self, after: int | None = None) -> Follower:
+        """Return a new follower. Does not block; any thread may call it.
 
-        :param after: the place after which it begins. None: the end of the store as this tail has last seen it, or will
-            see it first; so who must miss nothing gives a place.
+        :param after: the ``seq`` after which it begins. None: the end of the store as this reader last saw it, or will
+            see it first. A follower that must not miss an event needs a ``seq``.
         """
-        with self._state:
-            subscription = Subscription(self, self._end if after is None else after)
+        with self._lock:
+            follower = Follower(self, self._end if after is None else after)
             if self._stopping.is_set():
-                subscription.end()
-                return subscription
-            self._subscriptions.add(subscription)
+                follower.end()
+                return follower
+            self._followers.add(follower)
             if not self._threads:
                 self._start()
-            self._state.notify_all()
-        return subscription
+            self._lock.notify_all()
+        return follower
 
-    def find_states(self, events: Iterable[StoredEvent]) -> dict[int, State | None]:
-        """Return what is known of each event's entity from before it, by ``seq``. Blocks; may be called in any thread.
+    def find_states(self, events: Iterable[StoredEvent]) -> dict[int, EntityState | None]:
+        """Return, by ``seq``, the state of each event's entity before it. Blocks; any thread may call it.
 
-        :raises EventStoreUnavailable: the store cannot be asked now.
+        :raises EventStoreUnavailable: the store cannot be read now.
         """
-        found: dict[int, State | None] = {}
-        with self._reading_states:
-            for stored in events:
-                if stored.seq not in self._states:
-                    store = self._store
-                    if store is None:
-                        raise EventStoreUnavailable("The event store is not open.")
-                    self._states[stored.seq] = find_state(store, stored)
-                    if len(self._states) > STATES:
-                        self._states.popitem(last=False)
-                found[stored.seq] = self._states[stored.seq]
-        return found
+        if self._store is None:
+            raise EventStoreUnavailable("The event store is not open.")
+        return self._states.find_states(self._store, events)
 
     def share(self) -> bool:
-        """Count one more who will close it; return whether it is open at all."""
-        with self._state:
+        """Add a user, who will close it; return False where it is closed already."""
+        with self._lock:
             if self._stopping.is_set():
                 return False
             self._users += 1
             return True
 
     def close(self) -> None:
-        """End all subscriptions and the threads, when all who share it have closed it. Does not wait for them."""
-        with self._state:
+        """End all followers and the threads once every user has called this. Does not wait for the threads."""
+        with self._lock:
             self._users -= 1
             if self._users > 0:
                 return
         self._stop(None)
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the threads have ended, which they do within a second of the last ``close``.
+        """Wait for the threads, which end within a second of the last ``close``.
 
-        :param timeout: in seconds; None: as long as it takes.
+        :param timeout: in seconds; None: no limit.
         """
         for thread in self._threads:
             thread.join(timeout)
@@ -194,7 +185,7 @@ class Tail:
         """Whether it has ended."""
         return self._stopping.is_set()
 
-    def __enter__(self) -> Tail:
+    def __enter__(self) -> TailReader:
         return self
 
     def __exit__(
@@ -202,33 +193,33 @@ class Tail:
     ) -> None:
         self.close()
 
-    # -- called by subscriptions --------------------------------------------------------------------------------------
+    # -- called by followers ------------------------------------------------------------------------------------------
 
-    def take(self, subscription: Subscription) -> EventBatch | None:
-        """Return the next batch of a subscription, None where its queue is empty."""
-        with self._state:
-            if not subscription.queue:
+    def take(self, follower: Follower) -> EventBatch | None:
+        """Return the next batch of a follower, None where its queue is empty."""
+        with self._lock:
+            if not follower.queue:
                 return None
-            batch = subscription.queue.popleft()
-            if self._is_behind(subscription):
-                self._state.notify_all()
+            batch = follower.queue.popleft()
+            if self._is_behind(follower):
+                self._lock.notify_all()
             return batch
 
-    def drop(self, subscription: Subscription) -> None:
-        """Forget a subscription."""
-        with self._state:
-            self._subscriptions.discard(subscription)
-            subscription.queue.clear()
-            subscription.end()
-        _wake([subscription])
+    def remove(self, follower: Follower) -> None:
+        """Remove a follower."""
+        with self._lock:
+            self._followers.discard(follower)
+            follower.queue.clear()
+            follower.end()
+        _wake([follower])
 
-    # -- the threads --------------------------------------------------------------------------------------------------
+    # -- the two threads ----------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        # Daemons: a process may end without having closed its tails.
+        # Daemons: a process may end without closing its readers.
         self._threads = [
             threading.Thread(target=self._run, args=(work,), name=f"toggl-{work.__name__.strip('_')}", daemon=True)
-            for work in (self._tail, self._catch_up)
+            for work in (self._read_new_events, self._read_earlier_events)
         ]
         self._running = len(self._threads)
         for thread in self._threads:
@@ -237,123 +228,170 @@ class Tail:
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits
+        except BaseException as error:  # noqa: BLE001 - it is raised in the followers' tasks
             self._stop(error)
-        with self._state:
+        with self._lock:
             self._running -= 1
             store = self._store if self._running == 0 else None
         if store is not None and callable(self._source):
             store.close()
 
     def _stop(self, error: BaseException | None) -> None:
-        with self._state:
+        with self._lock:
             self._stopping.set()
-            ended, self._subscriptions = self._subscriptions, set()
-            for subscription in ended:
-                subscription.end(error)
-            self._state.notify_all()
+            ended, self._followers = self._followers, set()
+            for follower in ended:
+                follower.end(error)
+            self._lock.notify_all()
         _wake(ended)
 
-    def _tail(self) -> None:
-        outage = _Outage(self._stopping, self._lasting)
+    def _read_new_events(self) -> None:
+        outage = _Outage(self._stopping, self._outages)
         while not self._stopping.is_set():
             try:
-                self._tail_once(outage)
+                self._read_next_events(outage)
             except TogglError as error:
                 outage.pause(error)
 
-    def _tail_once(self, outage: _Outage) -> None:
+    def _read_next_events(self, outage: _Outage) -> None:
         store = self._store or self._open()
         if self._end is None or outage.lasts:
-            self._begin(store.last_seq())
+            self._find_end(store.last_seq())
         end = self._end or 0
-        if store.wait(end, WAIT) and (events := store.read(end, BATCH)):
+        if store.wait(end, WAIT) and (events := store.read(end, MAX_BATCH)):
             self._hand_out(build_event_batch(events), end)
             _measure(len(events), "new")
-        outage.over()
-        self._presence.answer(store)
+        outage.end()
+        self._probe_responder.answer(store)
 
     def _open(self) -> EventStore:
         store = self._source() if callable(self._source) else self._source
-        with self._state:
+        with self._lock:
             self._store = store
         return store
 
-    def _begin(self, last_seq: int) -> None:
-        """Note where the end is, at the begin and after an outage, in which the store may have been begun anew."""
-        with self._state:
+    def _find_end(self, last_seq: int) -> None:
+        """Set where the end is, at the start and after an outage, in which the store may have been replaced."""
+        with self._lock:
             if self._end is not None and last_seq < self._end:
-                log.error("The event store ends at %d now, at %d before: it was replaced.", last_seq, self._end)
-                with self._reading_states:
-                    self._states.clear()
-                for subscription in self._subscriptions:
-                    subscription.place = min(subscription.place or 0, last_seq)
+                log.error("The event store was replaced: it ends at event %d, before at %d.", last_seq, self._end)
+                self._states.clear()
+                for follower in self._followers:
+                    follower.offset = min(follower.offset or 0, last_seq)
             if self._end is None or last_seq < self._end:
                 self._end = last_seq
-            for subscription in self._subscriptions:
-                if subscription.place is None:
-                    subscription.place = self._end
-            self._state.notify_all()
+            for follower in self._followers:
+                if follower.offset is None:
+                    follower.offset = self._end
+            self._lock.notify_all()
 
-    def _catch_up(self) -> None:
-        outage = _Outage(self._stopping, self._lasting)
-        place = -1
+    def _read_earlier_events(self) -> None:
+        outage = _Outage(self._stopping, self._outages)
+        offset = -1
         while True:
-            with self._state:
-                self._state.wait_for(lambda: self._stopping.is_set() or any(map(self._is_behind, self._subscriptions)))
+            with self._lock:
+                self._lock.wait_for(lambda: self._stopping.is_set() or any(map(self._is_behind, self._followers)))
                 if self._stopping.is_set() or self._store is None:
                     return
-                places = sorted(sub.place or 0 for sub in self._subscriptions if self._is_behind(sub))
-                # Onwards, and from the lowest again at the end: one place that cannot be read holds up no others.
-                place = next((each for each in places if each > place), places[0])
+                offsets = sorted(follower.offset or 0 for follower in self._followers if self._is_behind(follower))
+                # The next higher offset, or the lowest after the highest: one that cannot be read blocks no others.
+                offset = next((each for each in offsets if each > offset), offsets[0])
                 store, end = self._store, self._end or 0
             try:
-                events = store.read(place, BATCH)
+                events = store.read(offset, MAX_BATCH)
             except TogglError as error:
                 outage.pause(error)
                 continue
-            outage.over()
+            outage.end()
             if events:
-                self._hand_out(build_event_batch(events), place)
+                self._hand_out(build_event_batch(events), offset)
                 _measure(len(events), "earlier")
             else:
-                self._pass_over(place, end)
+                self._skip_removed(offset, end)
 
-    # -- places, under the lock ---------------------------------------------------------------------------------------
+    # -- offsets ------------------------------------------------------------------------------------------------------
 
-    def _is_behind(self, subscription: Subscription) -> bool:
-        """Whether there are earlier events for it, and room for them."""
-        place, end = subscription.place, self._end
-        return place is not None and end is not None and place < end and len(subscription.queue) < QUEUE
+    def _is_behind(self, follower: Follower) -> bool:
+        """Whether there are earlier events for a follower, and room in its queue. The caller holds the lock."""
+        offset, end = follower.offset, self._end
+        return offset is not None and end is not None and offset < end and len(follower.queue) < MAX_QUEUE
 
     def _hand_out(self, batch: EventBatch, start: int) -> None:
-        """Give a batch, which is all that there is from a place on up to its end, to those whom it concerns."""
-        with self._state:
-            given = [
-                subscription
-                for subscription in self._subscriptions
-                if start <= (-1 if subscription.place is None else subscription.place) < batch.last_seq
-                and len(subscription.queue) < QUEUE
+        """Queue a batch for every follower that lacks it.
+
+        :param start: the ``seq`` after which the batch has all events of the store up to its last one.
+        """
+        with self._lock:
+            receiving = [
+                follower
+                for follower in self._followers
+                if start <= (-1 if follower.offset is None else follower.offset) < batch.last_seq
+                and len(follower.queue) < MAX_QUEUE
             ]
-            for subscription in given:
-                subscription.queue.append(batch.after(subscription.place or 0))
-                subscription.place = batch.last_seq
+            for follower in receiving:
+                follower.queue.append(batch.after(follower.offset or 0))
+                follower.offset = batch.last_seq
             if self._end == start:
                 self._end = batch.last_seq
-        _wake(given)
+        _wake(receiving)
 
-    def _pass_over(self, start: int, end: int) -> None:
-        """Move those who wait for events that retention has removed."""
-        with self._state:
-            for subscription in self._subscriptions:
-                if start <= (subscription.place or 0) < end:
-                    subscription.place = end
+    def _skip_removed(self, start: int, end: int) -> None:
+        """Move the offsets of followers that wait for events that retention has removed."""
+        with self._lock:
+            for follower in self._followers:
+                if start <= (follower.offset or 0) < end:
+                    follower.offset = end
+
+
+def _measure(events: int, which: str) -> None:
+    metrics.TAIL_READS.add(which=which)
+    metrics.TAIL_EVENTS.add(events, which=which)
+
+
+def _wake(followers: Iterable[Follower]) -> None:
+    """Wake the followers' tasks by one call into each event loop, however many there are."""
+    loops: dict[asyncio.AbstractEventLoop, list[Follower]] = {}
+    for follower in followers:
+        if follower.loop is not None:
+            loops.setdefault(follower.loop, []).append(follower)
+    for loop, waiting in loops.items():
+        try:
+            loop.call_soon_threadsafe(_wake_all, waiting)
+        except RuntimeError:  # the loop is closed, so nobody reads from these any more
+            for follower in waiting:
+                follower.loop = None
+                follower.close()
+
+
+def _wake_all(followers: list[Follower]) -> None:
+    for follower in followers:
+        follower.wake()
+
+
+_shared: dict[tuple[int, Hashable], TailReader] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_tail(key: Hashable, build_store: Callable[[], EventStore]) -> TailReader:
+    """Return this process's reader of a store. It ends when everybody who got it has closed it.
+
+    :param key: the same for the same store.
+    :param build_store: opens the store, in a thread of the reader; called again if it fails.
+    """
+    with _shared_lock:
+        for other in [each for each, reader in _shared.items() if reader.closed]:
+            del _shared[other]
+        # By process: a fork has none of its parent's threads.
+        reader = _shared.get((os.getpid(), key))
+        if reader is None or not reader.share():
+            reader = _shared[os.getpid(), key] = TailReader(build_store)
+        return reader
 
 
 class _Outage:
-    """A time in which the store is out of order: said once, tried again more and more seldom.
+    """Logs the begin and the end of a time in which a thread cannot read the store, and pauses between tries.
 
-    :param lasting: what those that last have said, of all threads: two that say the same are one.
+    :param lasting: the errors of the outages that last, shared by both threads: the same error is logged once.
     """
 
     def __init__(self, stopping: threading.Event, lasting: dict[_Outage, str]) -> None:
@@ -371,55 +409,10 @@ class _Outage:
                 log.error("Events cannot be read; trying again until they can: %s", error)
                 metrics.TAIL_OUTAGES.add()
             self._lasting[self] = str(error)
-        self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
+        self._pause = min(max(FIRST_PAUSE, self._pause * 2), MAX_PAUSE)
         self._stopping.wait(self._pause)
 
-    def over(self) -> None:
+    def end(self) -> None:
         if self.lasts and self._lasting.pop(self, None) not in self._lasting.values():
             log.warning("Events can be read again.")
         self._pause = 0.0
-
-
-def _measure(events: int, which: str) -> None:
-    metrics.TAIL_READS.add(which=which)
-    metrics.TAIL_EVENTS.add(events, which=which)
-
-
-def _wake(subscriptions: Iterable[Subscription]) -> None:
-    """Let those who wait look again, by one call into each event loop, however many they are."""
-    loops: dict[asyncio.AbstractEventLoop, list[Subscription]] = {}
-    for subscription in subscriptions:
-        if subscription.loop is not None:
-            loops.setdefault(subscription.loop, []).append(subscription)
-    for loop, waiting in loops.items():
-        try:
-            loop.call_soon_threadsafe(_wake_all, waiting)
-        except RuntimeError:  # the loop was closed, so nobody reads them any more
-            for subscription in waiting:
-                subscription.loop = None
-                subscription.close()
-
-
-def _wake_all(subscriptions: list[Subscription]) -> None:
-    for subscription in subscriptions:
-        subscription.wake()
-
-
-_shared: dict[tuple[int, Hashable], Tail] = {}
-_sharing = threading.Lock()
-
-
-def tail_of(key: Hashable, build_store: Callable[[], EventStore]) -> Tail:
-    """Return this process's tail of a store, which ends when all who asked for it have closed it.
-
-    :param key: the same for the same store.
-    :param build_store: opens the store, in a thread of the tail; where it fails it is called again.
-    """
-    with _sharing:
-        for other in [each for each, tail in _shared.items() if tail.closed]:
-            del _shared[other]
-        # A forked process has none of its parent's threads.
-        tail = _shared.get((os.getpid(), key))
-        if tail is None or not tail.share():
-            tail = _shared[os.getpid(), key] = Tail(build_store)
-        return tail

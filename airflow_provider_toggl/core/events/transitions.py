@@ -1,12 +1,13 @@
-"""Transitions of an entity, such as a stop: an event compared with the versions that were delivered before it.
+"""Find what an event changed, such as a stop, by comparing it with the entity's versions delivered before it.
 
-Everything here is a pure function of events, so that reading the same events again decides the same.
+Events are read as ``EntityVersion``. Earlier versions make an ``EntityState``, and the difference between the two is an
+``EntityChange``. All functions are pure, so reading the same events again gives the same transitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -32,26 +33,26 @@ TRANSITIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = MappingProxyT
         "restored": (frozenset(), frozenset({_CREATED, _UPDATED})),
     }
 )
-"""Each transition with the entities that can have it (empty: all) and the actions that can bring it."""
+"""Each transition with the entities that can have it (empty: all) and the actions that can cause it."""
 
-VERSIONS = 20
-"""The most earlier versions of an entity that are compared; more are needed only where Toggl's two clocks disagree."""
+MAX_VERSIONS = 20
+"""Most earlier versions of an entity that are compared. More matter only if Toggl's two clocks disagree."""
 
-Order = tuple[datetime, datetime, int]
+VersionOrder = tuple[datetime, datetime, int]
 
 
 @dataclass(frozen=True)
-class Version:
+class EntityVersion:
     """One version of an entity, as an event delivers it.
 
-    :param order: greater for a later version: ``at`` of the entity in whole seconds, then the time and id of the event.
-    :param is_created: whether the event says that the entity was created.
+    :param order: greater for a later version: the entity's ``at`` in whole seconds, then the event's time and id.
+    :param is_created: whether the event's action is ``created``.
     :param is_deleted: whether the entity is deleted in this version.
-    :param fields: ``running``, ``project_id``, ``billable`` and ``name``; only what the event says.
+    :param fields: ``running``, ``project_id``, ``billable`` and ``name``, as far as the event has them.
     :param message: the event.
     """
 
-    order: Order
+    order: VersionOrder
     is_created: bool
     is_deleted: bool
     fields: Mapping[str, Any]
@@ -59,27 +60,27 @@ class Version:
 
 
 @dataclass(frozen=True)
-class State:
-    """What the versions delivered so far say about an entity.
+class EntityState:
+    """What is known of an entity from the versions delivered so far.
 
     :param order: of the latest version.
     :param is_deleted: in the latest version.
-    :param fields: the latest value of each field, of versions that are not deleted.
+    :param fields: the latest value of each field, from versions that are not deleted.
     :param message: the latest version that is not deleted, None where there is none.
     """
 
-    order: Order
+    order: VersionOrder
     is_deleted: bool
     fields: Mapping[str, Any]
     message: Message | None
 
 
 @dataclass(frozen=True)
-class Change:
+class EntityChange:
     """What an event changed.
 
     :param transitions: names of ``TRANSITIONS``.
-    :param from_project: the project that it was moved from; None where it had none, or was not moved.
+    :param from_project: the project that it was moved from; None if it had none or was not moved.
     :param to_project: the project that it was moved to, likewise.
     """
 
@@ -88,11 +89,11 @@ class Change:
     to_project: int | None = None
 
 
-def read_version(event: NewEvent, message: Message) -> Version:
-    """Return the version that an event delivers; never raises, whatever the payload is."""
+def read_version(event: NewEvent, message: Message) -> EntityVersion:
+    """Return the version that an event delivers. Raises nothing, whatever the payload."""
     created_at = event.created_at or event.received_at
     at = _instant(message.payload.get("at")) or created_at
-    return Version(
+    return EntityVersion(
         order=(at.replace(microsecond=0), created_at, event.event_id),
         is_created=message.action == _CREATED,
         is_deleted=is_deletion(message),
@@ -102,15 +103,15 @@ def read_version(event: NewEvent, message: Message) -> Version:
 
 
 def is_deletion(message: Message) -> bool:
-    """Whether an event says that its entity is deleted."""
+    """Return whether an event reports its entity as deleted."""
     payload = message.payload
     return message.action == _DELETED or bool(payload.get("server_deleted_at") or payload.get("deleted_at"))
 
 
-def build_state(versions: Iterable[Version]) -> State | None:
-    """Return what versions say together, in any order and any number of copies; None where there are none.
+def build_state(versions: Iterable[EntityVersion]) -> EntityState | None:
+    """Return the state that versions amount to, in any order and with any copies; None where there are no versions.
 
-    A field that a payload lacks keeps its value, since some events bring only ids.
+    A field that a payload lacks keeps its value, because some events have only ids.
     """
     ordered = sorted(versions, key=lambda version: version.order)
     if not ordered:
@@ -121,41 +122,41 @@ def build_state(versions: Iterable[Version]) -> State | None:
         if not version.is_deleted:
             fields.update(version.fields)
             message = version.message
-    return State(ordered[-1].order, ordered[-1].is_deleted, fields, message)
+    return EntityState(ordered[-1].order, ordered[-1].is_deleted, fields, message)
 
 
-def find_change(state: State | None, version: Version, *, match_unknown: bool = False) -> Change:
+def find_change(state: EntityState | None, version: EntityVersion, *, match_unknown: bool = False) -> EntityChange:
     """Return what a version changed.
 
-    A version that is not later than the state changed nothing: it is a copy, or arrived late, and what it changed is
-    part of the difference to a later version already.
+    A version that is not later than the state changed nothing: it is a copy, or it arrived late and its changes were
+    part of the difference to a later version.
 
-    :param state: of the versions delivered before it, None where none is known.
-    :param match_unknown: where the value before is not known, take every transition that could have led to this
-        version. False: none of them.
+    :param state: of the versions delivered before it, None where there is none.
+    :param match_unknown: whether an unknown earlier value counts as different, so that every transition that could
+        have led to this version is returned.
     """
     if state is None:
         return _find_first_change(version, match_unknown=match_unknown)
     if version.order <= state.order:
-        return Change()
+        return EntityChange()
     if version.is_deleted:
-        return Change(frozenset() if state.is_deleted else frozenset({"deleted"}))
+        return EntityChange(frozenset() if state.is_deleted else frozenset({"deleted"}))
     found = _compare(state.fields, version.fields, match_unknown=match_unknown)
-    return Change(found.transitions | {"restored"}, found.from_project, found.to_project) if state.is_deleted else found
+    return replace(found, transitions=found.transitions | {"restored"}) if state.is_deleted else found
 
 
-def _find_first_change(version: Version, *, match_unknown: bool) -> Change:
-    """Return what the first version of an entity that is known changed."""
+def _find_first_change(version: EntityVersion, *, match_unknown: bool) -> EntityChange:
+    """Return what the first known version of an entity changed."""
     if version.is_deleted:
-        # It existed before, whatever it was.
-        return Change(frozenset({"deleted"}))
+        # It existed before.
+        return EntityChange(frozenset({"deleted"}))
     if version.is_created:
         running = version.fields.get("running")
-        return Change() if running is None else Change(frozenset({"started" if running else "logged"}))
+        return EntityChange() if running is None else EntityChange(frozenset({"started" if running else "logged"}))
     return _compare({}, version.fields, match_unknown=match_unknown)
 
 
-def _compare(before: Mapping[str, Any], after: Mapping[str, Any], *, match_unknown: bool) -> Change:
+def _compare(before: Mapping[str, Any], after: Mapping[str, Any], *, match_unknown: bool) -> EntityChange:
     found: set[str] = set()
     from_project = to_project = None
     for name, value in after.items():
@@ -170,7 +171,7 @@ def _compare(before: Mapping[str, Any], after: Mapping[str, Any], *, match_unkno
         else:
             found.add("moved")
             from_project, to_project = before.get(name), value
-    return Change(frozenset(found), from_project, to_project)
+    return EntityChange(frozenset(found), from_project, to_project)
 
 
 def _read_fields(message: Message) -> dict[str, Any]:
@@ -185,14 +186,14 @@ def _read_fields(message: Message) -> dict[str, Any]:
         fields["billable"] = payload["billable"]
     if _can_have("renamed", entity):
         names = ("description",) if entity == "time_entry" else ("name", "fullname")
-        given = [payload[name] for name in names if name in payload]
-        if given and isinstance(given[0], str | None):
-            fields["name"] = given[0] or ""
+        present = [payload[name] for name in names if name in payload]
+        if present and isinstance(present[0], str | None):
+            fields["name"] = present[0] or ""
     return fields
 
 
 def _is_running(message: Message) -> bool | None:
-    """Return whether an entry is running, None where an event does not say."""
+    """Return whether an entry is running, None where the event does not show it."""
     payload = message.payload
     duration = payload.get("duration")
     if payload.get("stop"):
@@ -210,12 +211,12 @@ def _can_have(transition: str, entity: str | None) -> bool:
 
 
 def can_have_any(transitions: Iterable[str], entity: str | None) -> bool:
-    """Whether one of these transitions is possible for an entity."""
+    """Return whether an entity can have one of these transitions."""
     return any(_can_have(transition, entity) for transition in transitions)
 
 
 def find_id(value: Any) -> int | None:
-    """Return a whole number, also one that is written as text as the metadata have it."""
+    """Return an id, which may be text as in the metadata; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

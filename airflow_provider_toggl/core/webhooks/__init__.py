@@ -1,1 +1,4 @@
-"""Webhook deliveries: who may send them, what they are answered, and how they reach the event store."""
+"""Webhook deliveries: verify the signature, store the event, answer.
+
+Read ``app`` (the ASGI application), then ``handler`` (one request from top to bottom) and ``delivery`` (its decisions).
+"""

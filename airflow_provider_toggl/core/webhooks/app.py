@@ -1,7 +1,7 @@
 """The receiver as an ASGI application.
 
-It may be mounted below any path, also by a server that sends it no lifespan events, and be inherited by forked
-processes: all that has threads and tasks is made by the first request, in the process and the event loop that serve it.
+It can be mounted below any path, by a server that sends no lifespan events, and before a fork. Therefore everything
+with threads or tasks is built by the first request, in the process and the event loop that serve it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ import asyncio
 from collections.abc import Iterable
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock
-from airflow_provider_toggl.core.webhooks.connection_cache import Connections, LookUp
-from airflow_provider_toggl.core.webhooks.handler import Desk, Limits, OpenStore, Scope, Send
-from airflow_provider_toggl.core.webhooks.outcome_counters import Counters
+from airflow_provider_toggl.core.webhooks.connection_cache import ConnectionCache, LookUp
+from airflow_provider_toggl.core.webhooks.handler import OpenStore, RequestHandler, RequestLimits, Scope, Send
 from airflow_provider_toggl.core.webhooks.request_body import Receive
 
 
 class Receiver:
-    """The application.
+    """An ASGI application that receives webhook deliveries.
 
-    :param conn_ids: the connections that deliveries may come in for; all others are answered 404.
-    :param look_up: finds one of them.
+    :param conn_ids: connections that receive; a path with another one is answered 404.
+    :param look_up: returns a connection by its ID.
     :param open_store: opens an event store.
-    :param limits: how much and how long.
     """
 
     def __init__(
@@ -31,49 +29,50 @@ class Receiver:
         look_up: LookUp,
         open_store: OpenStore,
         *,
-        limits: Limits | None = None,
+        limits: RequestLimits | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._conn_ids = tuple(conn_ids)
         self._look_up = look_up
         self._open_store = open_store
-        self._limits = limits or Limits()
+        self._limits = limits or RequestLimits()
         self._clock = clock or SystemClock()
-        self._desk: Desk | None = None
+        self._handler: RequestHandler | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the server."""
+        """Serve one ASGI connection: a request, the server's lifespan, or a WebSocket, which is closed."""
         if scope["type"] == "http":
-            await self._here().serve(scope, receive, send)
+            await self._get_handler().handle(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._serve_lifespan(receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
 
-    def counts(self) -> dict[str, int]:
-        """Return how many requests had each outcome in this process, as of the last settling."""
-        return dict(self._desk.counters.totals) if self._desk is not None else {}
-
-    def build_desk(self) -> Desk:
-        """Return what serves in the running event loop."""
+    def build_handler(self) -> RequestHandler:
+        """Return a new request handler for the running event loop."""
         limits = self._limits
-        connections = Connections(self._conn_ids, self._look_up, lifetime=limits.lifetime, pause=limits.pause)
-        return Desk(connections, self._open_store, limits, Counters(), self._clock)
+        connections = ConnectionCache(
+            self._conn_ids, self._look_up, lifetime=limits.connection_lifetime, pause=limits.lookup_pause
+        )
+        return RequestHandler(connections, self._open_store, limits, self._clock)
 
-    def _here(self) -> Desk:
-        """Return what serves in this event loop. One that was inherited by a fork belongs to another."""
-        loop = asyncio.get_running_loop()
-        if self._desk is None or self._desk.loop is not loop:
-            self._desk = self.build_desk()
-        return self._desk
+    async def close(self) -> None:
+        """Finish what is being written and close the stores. Call it in the event loop that served the requests."""
+        if self._handler is not None:
+            await self._handler.close()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    def _get_handler(self) -> RequestHandler:
+        """Return the handler of this event loop. A handler inherited by a fork belongs to another loop."""
+        if self._handler is None or self._handler.loop is not asyncio.get_running_loop():
+            self._handler = self.build_handler()
+        return self._handler
+
+    async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                if self._desk is not None:
-                    await self._desk.close()
+                await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             await send({"type": "lifespan.startup.complete"})

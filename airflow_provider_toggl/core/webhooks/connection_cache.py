@@ -1,4 +1,4 @@
-"""The connections that deliveries come in for: looked up in threads, kept a while, and looked up again with a limit."""
+"""Cache the connections that receive, and limit how often they are looked up."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from airflow_provider_toggl.core.webhooks.delivery import NO_CONNECTION, ReceivingConnection, refuse
+from airflow_provider_toggl.core.webhooks.delivery import NO_CONNECTION, ReceivingConnection, refusal
 
 log = logging.getLogger(__name__)
 
 LookUp = Callable[[str], ReceivingConnection | None]
-"""Finds a connection by its id, None where there is none of it; may block and may raise anything."""
+"""Returns the connection with an ID, or None where there is none. May block and may raise any exception."""
 
 LIFETIME = 60.0
-"""Seconds for which a connection is not looked up again while its secrets verify what comes."""
+"""Seconds for which a cached connection is used while its secrets verify deliveries."""
 PAUSE = 2.0
-"""Seconds between two looks at the same connection, so that wrong signatures do not flood a secrets backend."""
-PATIENCE = 5.0
-"""Seconds that a delivery waits for a look."""
+"""Least seconds between two lookups of one connection, so that wrong signatures do not flood a secrets backend."""
+LOOKUP_TIMEOUT = 5.0
+"""Seconds that a delivery waits for a lookup."""
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What was found at a moment of the monotonic clock, at which it was begun."""
+class _Lookup:
+    """The result of a lookup, and when it began by the monotonic clock."""
 
-    begun: float
+    began: float
     connection: ReceivingConnection | None
 
 
-class Connections:
-    """The allow-listed connections, for one event loop.
+class ConnectionCache:
+    """The connections that receive, for one event loop. Lookups run in threads.
 
-    :param conn_ids: the only ones that are ever looked up.
+    :param conn_ids: the only connections that are ever looked up.
     :param lifetime: in seconds, as ``LIFETIME``.
     :param pause: in seconds, as ``PAUSE``.
-    :param patience: in seconds, as ``PATIENCE``.
+    :param timeout: in seconds, as ``LOOKUP_TIMEOUT``.
     """
 
     def __init__(
@@ -47,77 +47,78 @@ class Connections:
         *,
         lifetime: float = LIFETIME,
         pause: float = PAUSE,
-        patience: float = PATIENCE,
+        timeout: float = LOOKUP_TIMEOUT,
     ) -> None:
         self._allowed = frozenset(conn_ids)
         self._look_up = look_up
         self._lifetime = lifetime
         self._pause = pause
-        self._patience = patience
-        self._looks: dict[str, _Look] = {}
-        self._looking: dict[str, asyncio.Task[None]] = {}
+        self._timeout = timeout
+        self._lookups: dict[str, _Lookup] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
 
     def __contains__(self, conn_id: str) -> bool:
         return conn_id in self._allowed
 
-    def find_kept(self, conn_id: str) -> ReceivingConnection | None:
-        """Return a connection that need not be looked up, None where it must."""
-        look = self._looks.get(conn_id)
-        return look.connection if look and time.monotonic() - look.begun < self._lifetime else None
+    def find_cached(self, conn_id: str) -> ReceivingConnection | None:
+        """Return a cached connection that is not too old, else None."""
+        lookup = self._lookups.get(conn_id)
+        return lookup.connection if lookup and time.monotonic() - lookup.began < self._lifetime else None
 
     async def get(self, conn_id: str) -> ReceivingConnection:
-        """Return a connection as it was not long ago.
+        """Return a connection, cached or looked up.
 
-        :raises DeliveryRefused: it is not there, or cannot be looked up now.
+        :raises DeliveryRefused: the connection does not exist, or the lookup failed.
         """
-        kept = self.find_kept(conn_id)
-        if kept is not None:
-            return kept
-        look = self._looks.get(conn_id)
+        cached = self.find_cached(conn_id)
+        if cached is not None:
+            return cached
+        lookup = self._lookups.get(conn_id)
         now = time.monotonic()
-        # What was not there a moment ago is not waited for.
-        return await self.get_later_than(now - self._pause if look and look.connection is None else now, conn_id)
+        # A connection that was missing a moment ago is refused at once, without another lookup.
+        return await self.get_newer_than(now - self._pause if lookup and lookup.connection is None else now, conn_id)
 
-    async def get_later_than(self, moment: float, conn_id: str) -> ReceivingConnection:
-        """Return a connection as it is after a moment of the monotonic clock, by a look that many may wait for.
+    async def get_newer_than(self, moment: float, conn_id: str) -> ReceivingConnection:
+        """Return a connection by a lookup that began at or after a moment. Concurrent callers share one lookup.
 
-        :raises DeliveryRefused: it is not there, or could not be looked up in time.
+        :param moment: of the monotonic clock.
+        :raises DeliveryRefused: the connection does not exist, or the lookup failed or took too long.
         """
         try:
-            look = await asyncio.wait_for(self._look_later_than(moment, conn_id), self._patience)
+            lookup = await asyncio.wait_for(self._get_lookup(moment, conn_id), self._timeout)
         except asyncio.TimeoutError:
-            raise refuse(NO_CONNECTION, f"Connection {conn_id!r} could not be looked up in time.") from None
-        if look.connection is None:
-            raise refuse(NO_CONNECTION, f"Connection {conn_id!r} is not there, or cannot be looked up now.")
-        return look.connection
+            raise refusal(NO_CONNECTION, f"The lookup of connection {conn_id!r} took too long.") from None
+        if lookup.connection is None:
+            raise refusal(NO_CONNECTION, f"Connection {conn_id!r} does not exist, or its lookup failed.")
+        return lookup.connection
 
     def close(self) -> None:
-        """End what is being looked up."""
-        for task in self._looking.values():
+        """Cancel the running lookups."""
+        for task in self._running.values():
             task.cancel()
 
-    async def _look_later_than(self, moment: float, conn_id: str) -> _Look:
+    async def _get_lookup(self, moment: float, conn_id: str) -> _Lookup:
         while True:
-            look = self._looks.get(conn_id)
-            if look is not None and look.begun >= moment:
-                return look
-            task = self._looking.get(conn_id)
+            lookup = self._lookups.get(conn_id)
+            if lookup is not None and lookup.began >= moment:
+                return lookup
+            task = self._running.get(conn_id)
             if task is None:
-                task = self._looking[conn_id] = asyncio.create_task(self._look(conn_id))
-            # Shielded: one that gives up must not end the look of the others.
+                task = self._running[conn_id] = asyncio.create_task(self._run_lookup(conn_id))
+            # Shielded: a caller that times out must not cancel the lookup that others wait for.
             await asyncio.shield(task)
 
-    async def _look(self, conn_id: str) -> None:
+    async def _run_lookup(self, conn_id: str) -> None:
         try:
-            last = self._looks.get(conn_id)
-            if last is not None:
-                await asyncio.sleep(max(0.0, last.begun + self._pause - time.monotonic()))
-            begun = time.monotonic()
+            previous = self._lookups.get(conn_id)
+            if previous is not None:
+                await asyncio.sleep(max(0.0, previous.began + self._pause - time.monotonic()))
+            began = time.monotonic()
             try:
                 found = await asyncio.get_running_loop().run_in_executor(None, self._look_up, conn_id)
-            except Exception as error:  # noqa: BLE001 - secrets backends raise anything; the text may hold what they keep
-                log.warning("Connection %r could not be looked up: %s", conn_id, type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a secrets backend may raise anything, with secrets in its text
+                log.warning("The lookup of connection %r failed: %s", conn_id, type(error).__name__)
                 found = None
-            self._looks[conn_id] = _Look(begun, found)
+            self._lookups[conn_id] = _Lookup(began, found)
         finally:
-            del self._looking[conn_id]
+            del self._running[conn_id]

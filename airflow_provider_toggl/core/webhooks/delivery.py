@@ -1,27 +1,27 @@
-"""What becomes of a delivery: the decisions, without any I/O.
+"""Decide how a delivery is answered and what of it is stored. No I/O.
 
-In this order, and the first that applies is the answer:
+The checks run in the order of this table, and the first one that fails decides the answer:
 
 ====================  ======  ==================================================================================
 outcome               status  when
 ====================  ======  ==================================================================================
 unknown_connection    404     the path names no connection that receives; nothing is looked up
 method                405     not a POST
-too_large             413     over the cap, by its Content-Length or while it is read
+too_large             413     over the limit, by its Content-Length or while it is read
 unsigned              401     no signature header
-malformed_signature   400     two of them, or another form
-malformed             400     a Content-Length that is no number
-busy                  503     more is waiting than may
-too_slow              408     the body did not come in time
-cut                   none    the sender hung up before the end
-no_connection         503     the connection cannot be looked up now: a secrets backend is down, or it was removed
-wrong_signature       401     no live secret signed the bytes, also among those looked up after they had come
+malformed_signature   400     two signature headers, or one of another form
+malformed             400     the Content-Length is not a number
+busy                  503     too many bytes or deliveries are waiting
+too_slow              408     the body did not arrive in time
+cut                   none    the sender disconnected before the end of the body
+no_connection         503     the connection was removed, or its lookup failed
+wrong_signature       401     no current secret signed the body, after the secrets were looked up again
 malformed             400     signed, but not a JSON object with an integer ``event_id`` and ``subscription_id``
-ping                  200     a PING; its validation code is said again
+ping                  200     a PING; its validation code is returned
 unavailable           503     the event store is down, locked, full or slow
-failed                503     a fault of this program
-duplicate             200     it is in the store already
-stored                200     it is on disk
+failed                503     an unexpected error of this program
+duplicate             200     the event is in the store already
+stored                200     the event is on disk
 ====================  ======  ==================================================================================
 """
 
@@ -39,13 +39,13 @@ from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEve
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.webhooks.signature import OPTIONAL_SPACE
 
-CAP = 1 << 20
-"""Bytes of the largest body that is read; Toggl's have less than 10,000."""
+MAX_BODY_BYTES = 1 << 20
+"""Size of the largest body that is accepted. Toggl's have less than 10,000 bytes."""
 
-CLOCK_OFF = 300.0
-"""Seconds between Toggl's ``timestamp`` and this machine's clock that are noted as unusual."""
+MAX_CLOCK_DIFFERENCE = 300.0
+"""Seconds between Toggl's ``timestamp`` and this machine's clock above which an event is recorded as unusual."""
 
-# Within a JSON text a quotation mark is escaped, so this is a key.
+# Within a JSON string a quotation mark is escaped, so these bytes can only be a key.
 _TIMESTAMP_KEY = b'"timestamp"'
 _TIMESTAMP = re.compile(rb'\s*:\s*"([^"\\]{1,40})"')
 
@@ -54,9 +54,9 @@ _TIMESTAMP = re.compile(rb'\s*:\s*"([^"\\]{1,40})"')
 class Outcome:
     """One way that a request can end.
 
-    :param name: the name of its counter.
-    :param status: the HTTP status that is answered.
-    :param retry_after: seconds after which the sender should try again, None where that would not help.
+    :param name: in metrics, logs and answers.
+    :param status: the HTTP status of the answer.
+    :param retry_after: seconds after which the sender should try again, None where trying again would not help.
     """
 
     name: str
@@ -72,101 +72,82 @@ MALFORMED_SIGNATURE = Outcome("malformed_signature", 400)
 UNSIGNED = Outcome("unsigned", 401)
 WRONG_SIGNATURE = Outcome("wrong_signature", 401)
 UNKNOWN_CONNECTION = Outcome("unknown_connection", 404)
-METHOD = Outcome("method", 405)
+METHOD_NOT_ALLOWED = Outcome("method", 405)
 TOO_SLOW = Outcome("too_slow", 408)
 TOO_LARGE = Outcome("too_large", 413)
-CUT = Outcome("cut", 400)  # there is nobody to answer
+CUT = Outcome("cut", 400)  # never sent: the sender has disconnected
 BUSY = Outcome("busy", 503, retry_after=5)
 NO_CONNECTION = Outcome("no_connection", 503, retry_after=30)
 UNAVAILABLE = Outcome("unavailable", 503, retry_after=30)
 FAILED = Outcome("failed", 503, retry_after=60)
 
-OUTCOMES: dict[str, Outcome] = {
-    outcome.name: outcome
-    for outcome in (
-        STORED,
-        DUPLICATE,
-        PING,
-        MALFORMED,
-        MALFORMED_SIGNATURE,
-        UNSIGNED,
-        WRONG_SIGNATURE,
-        UNKNOWN_CONNECTION,
-        METHOD,
-        TOO_SLOW,
-        TOO_LARGE,
-        CUT,
-        BUSY,
-        NO_CONNECTION,
-        UNAVAILABLE,
-        FAILED,
-    )
-}
+OUTCOMES: dict[str, Outcome] = {one.name: one for one in list(globals().values()) if isinstance(one, Outcome)}
 
 
 @dataclass(frozen=True)
 class ReceivingConnection:
-    """A connection that deliveries may come in for.
+    """What the receiver needs of an Airflow connection.
 
-    :param secrets: all that may have signed, the current one first.
-    :param workspace_id: the only workspace whose events are expected, None where none is set.
-    :param store: which event store they go to, as ``open_store`` understands it.
-    :param echoes: whether the answer to a validation PING says its code; otherwise somebody else validates with it.
+    :param secrets: webhook secrets that may have signed a delivery, the current one first.
+    :param workspace_id: the workspace whose events are expected, None where the connection names none.
+    :param store: the event store for its deliveries, as ``open_store`` takes it.
+    :param echo_validation: whether the answer to a validation PING contains its code. If not, another program
+        validates the subscription with it.
     """
 
     conn_id: str
     secrets: tuple[str, ...] = field(repr=False)
     workspace_id: int | None = None
     store: str = ""
-    echoes: bool = True
+    echo_validation: bool = True
 
 
 @dataclass(frozen=True)
 class Ping:
     """A signed PING.
 
-    :param mark: says in the store that it came.
-    :param handshake: its validation code, where it has one.
+    :param mark: records in the store when it came.
+    :param handshake: its validation code, None where it has none.
     """
 
     mark: StatusEntry
     handshake: Handshake | None = None
 
 
-def refuse(outcome: Outcome, message: str) -> DeliveryRefused:
-    """Return the refusal that has this outcome.
+def refusal(outcome: Outcome, reason: str) -> DeliveryRefused:
+    """Return the error that refuses a delivery with this outcome.
 
-    :param message: what was wrong, for the log.
+    :param reason: what was wrong, for the log. The sender does not see it.
     """
-    return DeliveryRefused(message, outcome=outcome.name, status=outcome.status)
+    return DeliveryRefused(reason, outcome=outcome.name, status=outcome.status)
 
 
-def check_head(method: str, lengths: list[bytes], *, cap: int) -> None:
-    """Return when the body may be read.
+def check_head(method: str, content_lengths: list[bytes], *, max_bytes: int) -> None:
+    """Raise unless the body may be read.
 
-    :param lengths: the values of ``Content-Length``.
-    :param cap: bytes that a body may have.
-    :raises DeliveryRefused: it is not a POST, or too long, or has no sensible length.
+    :param content_lengths: all values of the ``Content-Length`` header.
+    :param max_bytes: size that a body may have.
+    :raises DeliveryRefused: the request is not a POST, or its length is too large or not one number.
     """
     if method != "POST":
-        raise refuse(METHOD, "Deliveries are POSTed.")
-    for value in lengths:
+        raise refusal(METHOD_NOT_ALLOWED, "Only POST is allowed.")
+    for value in content_lengths:
         length = value.strip(OPTIONAL_SPACE)
-        if not length.isdigit() or len(lengths) > 1:
-            raise refuse(MALFORMED, "The Content-Length is not one number.")
-        if len(length) > 18 or int(length) > cap:
-            raise refuse(TOO_LARGE, f"The body is announced with more than {cap:,} bytes.")
+        if not length.isdigit() or len(content_lengths) > 1:
+            raise refusal(MALFORMED, "The Content-Length is not one number.")
+        if len(length) > 18 or int(length) > max_bytes:
+            raise refusal(TOO_LARGE, f"The Content-Length is more than {max_bytes:,} bytes.")
 
 
 def read_delivery(connection: ReceivingConnection, body: bytes, received_at: datetime) -> NewEvent | Ping:
-    """Return what rightly signed bytes are: an event, however odd, or a PING.
+    """Return the event or the PING that a verified body is. Unusual values are recorded and refuse nothing.
 
     :param received_at: aware, by this machine's clock.
-    :raises DeliveryRefused: they are not a JSON object with an integer ``event_id`` and ``subscription_id``.
+    :raises DeliveryRefused: the body is not a JSON object with an integer ``event_id`` and ``subscription_id``.
     """
     message = parse_message(body)
     if message.is_ping:
-        mark = StatusEntry(ping_mark(connection.conn_id, message.subscription_id), "", received_at)
+        mark = StatusEntry(last_ping_key(connection.conn_id, message.subscription_id), "", received_at)
         code = message.validation_code
         if code is None:
             return Ping(mark)
@@ -182,12 +163,12 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
         action=message.action,
         entity_id=message.entity_id,
         created_at=message.created_at,
-        anomaly="; ".join((*message.oddities, *_circumstances(connection, message, body, received_at))) or None,
+        anomaly="; ".join((*message.anomalies, *_find_anomalies(connection, message, body, received_at))) or None,
     )
 
 
-def ping_mark(conn_id: str, subscription_id: int) -> str:
-    """Return the name of the store's mark that tells when a subscription's last signed PING came."""
+def last_ping_key(conn_id: str, subscription_id: int) -> str:
+    """Return the key under which the store keeps when a subscription's last signed PING came."""
     return f"ping:{conn_id}:{subscription_id}"
 
 
@@ -196,30 +177,30 @@ def outcome_of(appended: Appended) -> Outcome:
     return DUPLICATE if appended.duplicate else STORED
 
 
-def echo(handshake: Handshake) -> bytes:
-    """Return the body that proves to Toggl that its PING was understood."""
+def build_validation_body(handshake: Handshake) -> bytes:
+    """Return the response body that Toggl expects to a validation PING."""
     return json.dumps({"validation_code": handshake.validation_code}).encode()
 
 
-def _circumstances(
+def _find_anomalies(
     connection: ReceivingConnection, message: Message, body: bytes, received_at: datetime
 ) -> tuple[str, ...]:
-    """Return what is unusual about this delivery of a message, in a few words each."""
-    odd = []
+    """Return what is unusual about the arrival of a message, a few words each."""
+    found = []
     if None not in (connection.workspace_id, message.workspace_id) and connection.workspace_id != message.workspace_id:
-        odd.append("another workspace than the connection's")
-    sent_at = _sent_at(body)
+        found.append("another workspace than the connection's")
+    sent_at = _find_timestamp(body)
     if sent_at is not None:
-        off = abs((sent_at - received_at).total_seconds())
-        if off > CLOCK_OFF:
-            odd.append(f"timestamp {off:.0f} s off")
-    return tuple(odd)
+        difference = abs((sent_at - received_at).total_seconds())
+        if difference > MAX_CLOCK_DIFFERENCE:
+            found.append(f"timestamp {difference:.0f} s off")
+    return tuple(found)
 
 
-def _sent_at(body: bytes) -> datetime | None:
-    """Return the envelope's ``timestamp`` without decoding all of it again: Toggl writes it after the payload."""
-    place = body.rfind(_TIMESTAMP_KEY)
-    found = _TIMESTAMP.match(body, place + len(_TIMESTAMP_KEY)) if place >= 0 else None
+def _find_timestamp(body: bytes) -> datetime | None:
+    """Return the envelope's ``timestamp``, found in the bytes: Toggl writes it after the payload."""
+    position = body.rfind(_TIMESTAMP_KEY)
+    found = _TIMESTAMP.match(body, position + len(_TIMESTAMP_KEY)) if position >= 0 else None
     if found is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Faults of the program, told once each: where they are, and nothing of what was being handled."""
+"""Log each unexpected error once."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import traceback
 log = logging.getLogger(__name__)
 
 
-class Faults:
-    """Remembers which faults were told, so that a flood of deliveries that meet one is no flood of log lines."""
+class UnexpectedErrors:
+    """Logs each error once, so that a flood of deliveries does not flood the log."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
-    def tell(self, error: Exception) -> str:
-        """Log an error that nobody expected, the first time, and return its kind.
+    def log_once(self, error: Exception) -> str:
+        """Log an unexpected error unless the same one was logged before; return the name of its class.
 
-        Its text stays out: it may hold what was being handled.
+        The log line has the stack and the class. It omits the error's text, which may contain a delivery or a secret.
         """
-        places = "".join(traceback.format_tb(error.__traceback__))
-        kind = type(error).__name__
-        if places + kind not in self._told:
-            self._told.add(places + kind)
-            log.error("A fault of this program, or of one that it uses: %s at\n%s", kind, places)
-        return kind
+        stack = "".join(traceback.format_tb(error.__traceback__))
+        name = type(error).__name__
+        if stack + name not in self._logged:
+            self._logged.add(stack + name)
+            log.error("Unexpected %s while receiving; deliveries are answered 503. Stack:\n%s", name, stack)
+        return name

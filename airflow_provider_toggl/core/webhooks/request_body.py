@@ -1,4 +1,4 @@
-"""Reading a request's body: not more of it, not longer and not beside more others than was allowed."""
+"""Read request bodies within limits of size, time and total memory."""
 
 from __future__ import annotations
 
@@ -7,74 +7,71 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from airflow_provider_toggl.core.webhooks.delivery import BUSY, CUT, TOO_LARGE, TOO_SLOW, refuse
+from airflow_provider_toggl.core.webhooks.delivery import BUSY, CUT, TOO_LARGE, TOO_SLOW, refusal
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-class Budget:
-    """How many bytes of bodies a process holds at once, from their first byte until they are answered.
+class ByteBudget:
+    """Limits the bytes that all requests of a process hold in memory at once.
 
     :param limit: bytes.
     """
 
     def __init__(self, limit: int) -> None:
-        self._left = self._limit = limit
+        self._limit = limit
+        self.held = 0
 
-    @property
-    def held(self) -> int:
-        """Bytes that are held now."""
-        return self._limit - self._left
+    def acquire(self, size: int) -> None:
+        """Add bytes to those held.
 
-    def take(self, size: int) -> None:
-        """Hold so many bytes more.
-
-        :raises DeliveryRefused: that is more than there may be.
+        :raises DeliveryRefused: there would be more than the limit.
         """
-        if size > self._left:
-            raise refuse(BUSY, f"The deliveries that are being received hold {self.held:,} bytes already.")
-        self._left -= size
+        if self.held + size > self._limit:
+            raise refusal(BUSY, f"The deliveries that are being received hold {self.held:,} bytes already.")
+        self.held += size
 
-    def give_back(self, size: int) -> None:
-        """Hold so many bytes less."""
-        self._left += size
+    def release(self, size: int) -> None:
+        """Subtract bytes from those held."""
+        self.held -= size
 
 
-class Body:
-    """The body of one request, whose bytes are held until ``release``.
+class RequestBody:
+    """The body of one request. Its bytes count against the budget until ``release``.
 
-    :param cap: bytes that it may have.
+    :param max_bytes: bytes that this body may have.
     """
 
-    def __init__(self, budget: Budget, *, cap: int) -> None:
+    def __init__(self, budget: ByteBudget, *, max_bytes: int) -> None:
         self._budget = budget
-        self._cap = cap
+        self._max_bytes = max_bytes
         self._held = 0
 
-    async def read(self, receive: Receive, *, patience: float) -> bytes:
+    async def read(self, receive: Receive, *, timeout: float) -> bytes:
         """Return the whole body.
 
-        :param receive: gives the messages of the request, by the ASGI specification.
-        :param patience: seconds within which all of it must have come.
-        :raises DeliveryRefused: it is too long, too slow, cut, or too much beside others.
+        :param receive: returns the messages of the request, as the ASGI specification defines.
+        :param timeout: seconds for the whole body.
+        :raises DeliveryRefused: the body is too large, too slow or cut off, or the budget is used up.
         """
+        # Not asyncio.wait_for: it would run each body in a task of its own on Python 3.10 and 3.11.
         task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine that awaits runs in one
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(patience, task.cancel)
+        timer = loop.call_later(timeout, task.cancel)
         try:
             return await self._read(receive)
         except asyncio.CancelledError:
             if loop.time() < timer.when():
-                raise  # somebody else's wish
+                raise  # the cancellation is not ours
             if sys.version_info >= (3, 11):
                 task.uncancel()
-            raise refuse(TOO_SLOW, f"The body did not come within {patience:g} s.") from None
+            raise refusal(TOO_SLOW, f"The body did not arrive within {timeout:g} s.") from None
         finally:
             timer.cancel()
 
     def release(self) -> None:
-        """Hold it no longer."""
-        self._budget.give_back(self._held)
+        """Return the body's bytes to the budget."""
+        self._budget.release(self._held)
         self._held = 0
 
     async def _read(self, receive: Receive) -> bytes:
@@ -82,11 +79,11 @@ class Body:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise refuse(CUT, "The sender hung up in the middle of the body.")
+                raise refusal(CUT, "The sender disconnected before the end of the body.")
             chunk: bytes = message.get("body", b"")
-            if self._held + len(chunk) > self._cap:
-                raise refuse(TOO_LARGE, f"The body has more than {self._cap:,} bytes.")
-            self._budget.take(len(chunk))
+            if self._held + len(chunk) > self._max_bytes:
+                raise refusal(TOO_LARGE, f"The body has more than {self._max_bytes:,} bytes.")
+            self._budget.acquire(len(chunk))
             self._held += len(chunk)
             if not message.get("more_body", False):
                 return b"".join((*chunks, chunk)) if chunks else chunk

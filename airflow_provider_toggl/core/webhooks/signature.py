@@ -1,4 +1,4 @@
-"""Whether a delivery is Toggl's: an HMAC over the bytes as they came, never over what was made of them.
+"""Verify a delivery's signature: an HMAC-SHA256 over the bytes of the body as they arrived.
 
 Header and example: engineering.toggl.com/docs/webhooks_start/validating_received_events.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from airflow_provider_toggl.core.errors import DeliveryRefused
 
 OPTIONAL_SPACE = b" \t"
-"""What may stand around a header's value."""
+"""Bytes that may surround a header's value (RFC 9110, 5.5); some servers pass them on."""
 
 HEADER = "X-Webhook-Signature-256"
 
@@ -20,28 +20,27 @@ _FORM = re.compile(rb"sha256=([0-9A-Fa-f]{64})")
 
 
 def verify(secrets: Sequence[str], body: bytes, header_values: Sequence[bytes | str]) -> None:
-    """Return when one of the secrets signed these bytes.
+    """Raise unless one of the secrets signed the body.
 
-    :param secrets: all that are live, as the current and the previous one; an empty one verifies nothing.
-    :param header_values: every value of the signature header that the request has.
-    :raises DeliveryRefused: it has no signature, several, none of this form, or a wrong one.
+    :param secrets: the valid ones, such as the current and the previous one; an empty secret verifies nothing.
+    :param header_values: all values of the request's signature header.
+    :raises DeliveryRefused: the header is missing, repeated or malformed, or the signature is wrong.
     """
     if not is_signed(secrets, body, parse_signature(header_values)):
         raise wrong_signature()
 
 
 def parse_signature(header_values: Sequence[bytes | str]) -> bytes:
-    """Return the 32 bytes that the header says; needs no body, so it can be asked before one is read.
+    """Return the 32 bytes of the signature header. Needs no body, so it can run before the body is read.
 
-    :raises DeliveryRefused: there is no header (401), or more than one, or it has another form (400).
+    :raises DeliveryRefused: the header is missing (401), or repeated or malformed (400).
     """
     if not header_values:
         raise DeliveryRefused(f"There is no {HEADER} header.", outcome="unsigned", status=401)
     if len(header_values) > 1:
-        raise _malformed(f"There are {len(header_values)} {HEADER} headers; which one counts cannot be told.")
+        raise _malformed(f"There are {len(header_values)} {HEADER} headers, and only one is allowed.")
     value = header_values[0]
-    # Header bytes are Latin-1 by RFC 9110; what cannot be such has not the form either. Blanks and tabs around a value
-    # are no part of it (5.5), and some servers pass them on.
+    # Header bytes are Latin-1 (RFC 9110). A value with other characters cannot have the right form.
     value = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
     found = _FORM.fullmatch(value.strip(OPTIONAL_SPACE))
     if found is None:
@@ -50,26 +49,26 @@ def parse_signature(header_values: Sequence[bytes | str]) -> bytes:
 
 
 def is_signed(secrets: Sequence[str], body: bytes, signature: bytes) -> bool:
-    """Return whether one of the secrets signed these bytes; takes as long whichever it is."""
+    """Return whether one of the secrets signed the body. The time taken does not depend on which one did."""
     matches = 0
     for secret in secrets:
         if secret:
-            # A secret may come from JSON with half a surrogate pair; it is wrong then, but no reason to break.
+            # JSON can hold half a surrogate pair. Such a secret matches nothing, and must not raise.
             key = secret.encode("utf-8", "surrogatepass")
             matches += hmac.compare_digest(hmac.digest(key, body, "sha256"), signature)
     return matches > 0
 
 
 def sign(secret: str, body: bytes) -> str:
-    """Return the header value by which ``verify`` knows that the secret signed these bytes."""
+    """Return the header value that ``verify`` accepts for this secret and body."""
     return "sha256=" + hmac.digest(secret.encode("utf-8", "surrogatepass"), body, "sha256").hex()
 
 
 def wrong_signature() -> DeliveryRefused:
-    """Return the refusal of a delivery that none of the secrets signed."""
+    """Return the error for a body that none of the secrets signed."""
     return DeliveryRefused(
-        "No live secret of the connection signed these bytes: the subscription has another secret, something on the "
-        "way changed the body, or the sender is not Toggl.",
+        "None of the connection's webhook secrets signed the body: the subscription has another secret, a proxy "
+        "changed the body, or the sender is not Toggl.",
         outcome="wrong_signature",
         status=401,
     )

@@ -21,10 +21,10 @@ from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
 from airflow_provider_toggl.core.events.batch import EventBatch
 from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
-from airflow_provider_toggl.core.events.presence import ANSWER, QUESTION
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.events.tail import QUEUE, Subscription, Tail, tail_of
+from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StatusEntry, StoredEvent
+from airflow_provider_toggl.core.events.tail import MAX_QUEUE, Follower, TailReader, shared_tail
+from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
 
 
 def event(number: int) -> NewEvent:
@@ -35,10 +35,10 @@ def append(store: EventStore, first: int, count: int) -> None:
     store.append([event(number) for number in range(first, first + count)])
 
 
-async def collect(subscription: Subscription, last_seq: int, pause: float = 0) -> list[int]:
-    """Return the numbers of what comes, up to a last one."""
+async def collect(follower: Follower, last_seq: int, pause: float = 0) -> list[int]:
+    """Return the numbers of the events that come, up to a last one."""
     seen: list[int] = []
-    async for batch in subscription:
+    async for batch in follower:
         seen += [stored.seq for stored in batch.events]
         if seen[-1] >= last_seq:
             return seen
@@ -52,14 +52,14 @@ def run(work: Coroutine[Any, Any, Any], timeout: float = 60) -> Any:
 
 
 @asynccontextmanager
-async def following(store: EventStore, after: int | None = 0) -> AsyncIterator[tuple[Tail, Subscription]]:
-    with Tail(store) as tail, tail.subscribe(after) as subscription:
-        yield tail, subscription
+async def following(store: EventStore, after: int | None = 0) -> AsyncIterator[tuple[TailReader, Follower]]:
+    with TailReader(store) as tail, tail.subscribe(after) as follower:
+        yield tail, follower
     await asyncio.to_thread(tail.join, 30)
 
 
 class CountingStore(SqliteEventStore):
-    """Counts what is asked of it, and is out of order when told."""
+    """Counts its queries, and can be made to fail."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -96,19 +96,27 @@ def counting(tmp_path) -> Iterator[CountingStore]:
         yield store
 
 
+@pytest.fixture
+def store(tmp_path) -> Iterator[EventStore]:
+    """An SQLite store: what does not depend on the engine is tested with one. ``place`` has both."""
+    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
+
+
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads end sooner, which is what most of these tests would wait for."""
+    """Let threads end soon: most of these tests wait for that."""
     monkeypatch.setattr(module, "WAIT", 0.2)
 
 
-# -- what comes --------------------------------------------------------------------------------------------------------
+# -- new and earlier events ------------------------------------------------------------------------------------------
 
 
-def test_new_events_come_in_order_with_what_they_say(store: EventStore) -> None:
+def test_new_events_come_in_order_with_their_messages(store: EventStore) -> None:
     async def work() -> EventBatch:
-        async with following(store) as (_, subscription):
-            waiting = asyncio.ensure_future(subscription.__anext__())
+        async with following(store) as (_, follower):
+            waiting = asyncio.ensure_future(follower.__anext__())
             await asyncio.sleep(0.05)
             assert not waiting.done()
             append(store, 1, 3)
@@ -121,12 +129,12 @@ def test_new_events_come_in_order_with_what_they_say(store: EventStore) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 700, 1199, 1200])
-def test_one_who_begins_earlier_gets_all_from_there_on_and_then_what_is_new(store: EventStore, after: int) -> None:
+def test_a_follower_gets_earlier_events_and_then_new_ones(store: EventStore, after: int) -> None:
     append(store, 1, 1200)
 
     async def work() -> list[int]:
-        async with following(store, after) as (_, subscription):
-            collecting = asyncio.ensure_future(collect(subscription, 1300))
+        async with following(store, after) as (_, follower):
+            collecting = asyncio.ensure_future(collect(follower, 1300))
             for first in range(1201, 1301, 20):
                 await asyncio.to_thread(append, store, first, 20)
             return await collecting
@@ -134,47 +142,47 @@ def test_one_who_begins_earlier_gets_all_from_there_on_and_then_what_is_new(stor
     assert run(work()) == list(range(after + 1, 1301))
 
 
-def test_one_who_gives_no_place_begins_at_the_end(store: EventStore) -> None:
+def test_a_follower_without_an_offset_begins_at_the_end(store: EventStore) -> None:
     append(store, 1, 5)
 
     async def work() -> list[int]:
-        async with following(store, None) as (tail, subscription):
+        async with following(store, None) as (tail, follower):
             await until(lambda: tail._end is not None)
             append(store, 6, 5)
-            return await collect(subscription, 10)
+            return await collect(follower, 10)
 
     assert run(work()) == [6, 7, 8, 9, 10]
 
 
-def test_one_who_begins_later_than_the_end_gets_what_comes_after_that(store: EventStore) -> None:
+def test_an_offset_may_be_after_the_end(store: EventStore) -> None:
     async def work() -> list[int]:
-        async with following(store, 7) as (_, subscription):
+        async with following(store, 7) as (_, follower):
             for first in (1, 6):
                 append(store, first, 5)
-            return await collect(subscription, 10)
+            return await collect(follower, 10)
 
     assert run(work()) == [8, 9, 10]
 
 
-def test_an_event_that_cannot_be_read_stops_nothing(store: EventStore) -> None:
+def test_an_event_with_an_unreadable_body_is_delivered(store: EventStore) -> None:
     store.append([new_event(1, body=b"{"), event(2)])
 
     async def work() -> EventBatch:
-        async with following(store) as (_, subscription):
-            return await subscription.__anext__()
+        async with following(store) as (_, follower):
+            return await follower.__anext__()
 
     odd, good = run(work()).messages
     assert odd.anomaly == "unreadable: The body is not JSON."
     assert good.event_id == 2
 
 
-def test_events_that_were_removed_before_they_were_read_are_passed_over(store: EventStore) -> None:
+def test_events_that_were_removed_before_they_were_read_are_skipped(store: EventStore) -> None:
     append(store, 1, 5)
     store.prune(RECEIVED + timedelta(days=1))
 
     async def work() -> list[int]:
-        async with following(store, 2) as (_, subscription):
-            collecting = asyncio.ensure_future(collect(subscription, 6))
+        async with following(store, 2) as (_, follower):
+            collecting = asyncio.ensure_future(collect(follower, 6))
             await asyncio.sleep(0.1)
             append(store, 6, 1)
             return await collecting
@@ -182,18 +190,18 @@ def test_events_that_were_removed_before_they_were_read_are_passed_over(store: E
     assert run(work()) == [6]
 
 
-# -- many --------------------------------------------------------------------------------------------------------------
+# -- many followers ---------------------------------------------------------------------------------------------------
 
 
-def test_all_subscriptions_get_the_same_objects_and_the_store_is_asked_as_often_as_for_one(
+def test_all_followers_get_the_same_objects_by_as_many_queries_as_one(
     counting: CountingStore,
 ) -> None:
     async def work(count: int) -> tuple[list[EventBatch], Counter[str]]:
         place = counting.last_seq()
         counting.asked.clear()
-        with Tail(counting) as tail, ExitStack() as stack:
-            subscriptions = [stack.enter_context(tail.subscribe(place)) for _ in range(count)]
-            waiting = [asyncio.ensure_future(one.__anext__()) for one in subscriptions]
+        with TailReader(counting) as tail, ExitStack() as stack:
+            followers = [stack.enter_context(tail.subscribe(place)) for _ in range(count)]
+            waiting = [asyncio.ensure_future(one.__anext__()) for one in followers]
             await until(lambda: tail._end is not None)
             append(counting, place + 1, 3)
             batches = await asyncio.gather(*waiting)
@@ -208,13 +216,13 @@ def test_all_subscriptions_get_the_same_objects_and_the_store_is_asked_as_often_
     assert asked_for_many.total() <= asked_for_one.total() + 2
 
 
-def test_those_who_are_behind_are_served_together(counting: CountingStore) -> None:
+def test_followers_that_are_behind_share_queries(counting: CountingStore) -> None:
     append(counting, 1, 1000)
 
     async def work() -> list[list[int]]:
-        with Tail(counting) as tail, ExitStack() as stack:
-            subscriptions = [stack.enter_context(tail.subscribe(place)) for place in range(0, 1000, 5)]
-            seen = await asyncio.gather(*(collect(one, 1000) for one in subscriptions))
+        with TailReader(counting) as tail, ExitStack() as stack:
+            followers = [stack.enter_context(tail.subscribe(place)) for place in range(0, 1000, 5)]
+            seen = await asyncio.gather(*(collect(one, 1000) for one in followers))
         await asyncio.to_thread(tail.join, 30)
         return seen
 
@@ -222,11 +230,11 @@ def test_those_who_are_behind_are_served_together(counting: CountingStore) -> No
     assert counting.asked["read"] < 60
 
 
-def test_one_who_is_slow_misses_nothing_holds_little_and_delays_nobody(store: EventStore) -> None:
+def test_a_slow_follower_misses_nothing_holds_little_and_delays_nobody(store: EventStore) -> None:
     total = 4000
 
     async def work() -> tuple[list[int], list[int], int]:
-        with Tail(store) as tail, tail.subscribe(0) as slow, tail.subscribe(0) as quick:
+        with TailReader(store) as tail, tail.subscribe(0) as slow, tail.subscribe(0) as quick:
             most = 0
             collecting = asyncio.ensure_future(collect(quick, total))
             for first in range(1, total + 1, 100):
@@ -239,11 +247,11 @@ def test_one_who_is_slow_misses_nothing_holds_little_and_delays_nobody(store: Ev
 
     quickly, slowly, most = run(work())
     assert quickly == slowly == list(range(1, total + 1))
-    assert most <= QUEUE
+    assert most <= MAX_QUEUE
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StoreLocation, seed: int) -> None:
+def test_no_follower_misses_an_event_or_gets_one_twice_whatever_the_timing(place: StoreLocation, seed: int) -> None:
     rng = random.Random(seed)
     total = 1500
 
@@ -255,12 +263,12 @@ def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StoreLo
             number += count
             time.sleep(rng.random() * 0.004)
 
-    async def read(tail: Tail, later: float, after: int, pause: float) -> list[int]:
+    async def read(tail: TailReader, later: float, after: int, pause: float) -> list[int]:
         await asyncio.sleep(later)
-        with tail.subscribe(after) as subscription:
-            return await collect(subscription, total, pause)
+        with tail.subscribe(after) as follower:
+            return await collect(follower, total, pause)
 
-    async def work(tail: Tail) -> None:
+    async def work(tail: TailReader) -> None:
         plans = [(rng.random() * 0.3, rng.randrange(total // 2), rng.random() * 0.02) for _ in range(25)]
         found = await asyncio.gather(*(read(tail, *plan) for plan in plans))
         assert found == [list(range(after + 1, total + 1)) for _, after, _ in plans]
@@ -268,7 +276,7 @@ def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StoreLo
     with place.open() as store:
         writer = threading.Thread(target=write, args=(store,))
         writer.start()
-        with Tail(place.open) as tail:
+        with TailReader(place.open) as tail:
             run(work(tail))
         writer.join()
         tail.join(30)
@@ -277,47 +285,24 @@ def test_whatever_the_timing_nobody_misses_or_gets_twice_anything(place: StoreLo
 # -- the event loop ----------------------------------------------------------------------------------------------------
 
 
-def test_the_loop_is_free_while_a_flood_comes_in(store: EventStore) -> None:
-    longest = 0.0
-
-    async def tick(stop: asyncio.Event) -> None:
-        nonlocal longest
-        while not stop.is_set():
-            begin = time.monotonic()
-            await asyncio.sleep(0.005)
-            longest = max(longest, time.monotonic() - begin)
-
-    async def work() -> None:
-        append(store, 1, 5000)
-        stop = asyncio.Event()
-        ticking = asyncio.ensure_future(tick(stop))
-        async with following(store) as (_, subscription):
-            assert await collect(subscription, 5000) == list(range(1, 5001))
-        stop.set()
-        await ticking
-
-    run(work())
-    assert longest < 2
-
-
-def test_being_cancelled_loses_nothing(store: EventStore) -> None:
+def test_a_cancelled_wait_loses_nothing(store: EventStore) -> None:
     async def work() -> list[int]:
-        async with following(store) as (_, subscription):
+        async with following(store) as (_, follower):
             for _ in range(20):
-                waiting = asyncio.ensure_future(subscription.__anext__())
+                waiting = asyncio.ensure_future(follower.__anext__())
                 await asyncio.sleep(0.002)
                 waiting.cancel()
                 await asyncio.wait([waiting])
                 assert waiting.cancelled()
             append(store, 1, 1)
-            await until(lambda: bool(subscription.queue))
-            return await collect(subscription, 1)
+            await until(lambda: bool(follower.queue))
+            return await collect(follower, 1)
 
     assert run(work()) == [1]
 
 
-def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
-    tail = Tail(store)
+def test_a_closed_event_loop_does_not_affect_others(store: EventStore) -> None:
+    tail = TailReader(store)
     left = tail.subscribe(0)
 
     async def leave() -> None:
@@ -327,34 +312,34 @@ def test_a_loop_that_is_gone_harms_no_other(store: EventStore) -> None:
         await asyncio.gather(waiting, return_exceptions=True)
 
     async def stay() -> list[int]:
-        with tail.subscribe(0) as subscription:
+        with tail.subscribe(0) as follower:
             append(store, 1, 3)
-            return await collect(subscription, 3)
+            return await collect(follower, 3)
 
     run(leave())
     assert run(stay()) == [1, 2, 3]
-    wait_until(lambda: left._closed)  # which may come after the others were woken
+    wait_until(lambda: left._ended)  # which may be after the others were woken
     assert run(collect(left, 3)) == []
     tail.close()
     tail.join(30)
 
 
-# -- the end -----------------------------------------------------------------------------------------------------------
+# -- closing ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("close", [lambda tail, _: tail.close(), lambda _, subscription: subscription.close()])
-def test_closing_ends_one_who_waits(store: EventStore, close: Callable[[Tail, Subscription], None]) -> None:
+@pytest.mark.parametrize("close", [lambda tail, _: tail.close(), lambda _, follower: follower.close()])
+def test_closing_ends_a_waiting_follower(store: EventStore, close: Callable[[TailReader, Follower], None]) -> None:
     async def work() -> list[int]:
-        async with following(store) as (tail, subscription):
-            waiting = asyncio.ensure_future(collect(subscription, 1))
+        async with following(store) as (tail, follower):
+            waiting = asyncio.ensure_future(collect(follower, 1))
             await asyncio.sleep(0.05)
-            close(tail, subscription)
+            close(tail, follower)
             return await waiting
 
     assert run(work(), 10) == []
 
 
-def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: StoreLocation) -> None:
+def test_a_closed_reader_leaves_no_thread_and_closes_only_a_store_that_it_opened(place: StoreLocation) -> None:
     before = threading.active_count()
     with place.open() as store:
         opened: list[EventStore] = []
@@ -364,7 +349,7 @@ def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: St
             return opened[-1]
 
         for source in (store, build):
-            tail = Tail(source)
+            tail = TailReader(source)
             tail.subscribe(0)
             wait_until(lambda tail=tail: tail._end is not None)
             tail.close()
@@ -377,22 +362,12 @@ def test_a_closed_tail_leaves_no_thread_and_closes_only_what_it_opened(place: St
         assert run(collect(tail.subscribe(0), 1)) == []
 
 
-def test_closing_takes_no_time(store: EventStore) -> None:
-    tail = Tail(store)
-    tail.subscribe(0)
-    wait_until(lambda: tail._end is not None)
-    begin = time.monotonic()
-    tail.close()
-    assert time.monotonic() - begin < 0.3
-    tail.join(30)
-
-
-def test_an_unforeseen_error_is_raised_where_somebody_waits(counting: CountingStore) -> None:
+def test_an_unexpected_error_is_raised_in_the_follower(counting: CountingStore) -> None:
     def build() -> EventStore:
         raise ZeroDivisionError
 
     async def work() -> None:
-        tail = Tail(build)
+        tail = TailReader(build)
         with pytest.raises(ZeroDivisionError):
             await tail.subscribe(0).__anext__()
         await asyncio.to_thread(tail.join, 30)
@@ -408,14 +383,12 @@ def messages_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.name == module.__name__]
 
 
-def test_an_outage_is_said_once_and_what_came_meanwhile_is_not_missed(
-    counting: CountingStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_outage_is_logged_once_and_loses_nothing(counting: CountingStore, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> list[int]:
-        async with following(counting) as (_, subscription):
-            collecting = asyncio.ensure_future(collect(subscription, 6))
+        async with following(counting) as (_, follower):
+            collecting = asyncio.ensure_future(collect(follower, 6))
             append(counting, 1, 3)
-            await until(lambda: not subscription.queue and subscription.place == 3)
+            await until(lambda: not follower.queue and follower.offset == 3)
             counting.trouble = EventStoreUnavailable("It is down.")
             await until(lambda: bool(messages_of(caplog)))
             append(counting, 4, 3)
@@ -429,14 +402,12 @@ def test_an_outage_is_said_once_and_what_came_meanwhile_is_not_missed(
     assert len(messages_of(caplog)) <= 2
 
 
-def test_an_outage_is_one_whether_new_events_or_earlier_ones_are_read(
-    counting: CountingStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_outage_of_both_threads_is_logged_once(counting: CountingStore, caplog: pytest.LogCaptureFixture) -> None:
     append(counting, 1, 3)
 
     async def work() -> None:
-        async with following(counting) as (tail, subscription):
-            await collect(subscription, 3)
+        async with following(counting) as (tail, follower):
+            await collect(follower, 3)
             counting.trouble = EventStoreUnavailable("It is down.")
             await until(lambda: bool(messages_of(caplog)))
             before = counting.asked["read"]
@@ -445,7 +416,7 @@ def test_an_outage_is_one_whether_new_events_or_earlier_ones_are_read(
                 counting.trouble = None
                 await collect(behind, 3)
             append(counting, 4, 1)
-            await collect(subscription, 4)
+            await collect(follower, 4)
 
     with caplog.at_level(logging.WARNING), recording() as recorder:
         run(work())
@@ -456,7 +427,7 @@ def test_an_outage_is_one_whether_new_events_or_earlier_ones_are_read(
     ]
 
 
-def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StoreLocation) -> None:
+def test_a_store_that_cannot_be_opened_is_opened_again(place: StoreLocation) -> None:
     tries = 0
 
     def build() -> EventStore:
@@ -469,8 +440,8 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StoreLocat
     async def work() -> list[int]:
         with place.open() as store:
             append(store, 1, 2)
-        with Tail(build) as tail, tail.subscribe(0) as subscription:
-            seen = await collect(subscription, 2)
+        with TailReader(build) as tail, tail.subscribe(0) as follower:
+            seen = await collect(follower, 2)
         await asyncio.to_thread(tail.join, 30)
         return seen
 
@@ -478,12 +449,12 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(place: StoreLocat
     assert tries == 3
 
 
-def test_a_part_that_cannot_be_read_holds_up_only_those_who_want_it(counting: CountingStore) -> None:
+def test_a_part_that_cannot_be_read_blocks_only_the_followers_that_need_it(counting: CountingStore) -> None:
     append(counting, 1, 10)
     counting.broken_after = 2
 
     async def work() -> list[int]:
-        with Tail(counting) as tail, tail.subscribe(2), tail.subscribe(5) as other:
+        with TailReader(counting) as tail, tail.subscribe(2), tail.subscribe(5) as other:
             seen = await collect(other, 10)
             append(counting, 11, 1)
             seen += await collect(other, 11)
@@ -493,13 +464,13 @@ def test_a_part_that_cannot_be_read_holds_up_only_those_who_want_it(counting: Co
     assert run(work()) == [6, 7, 8, 9, 10, 11]
 
 
-def test_a_store_that_was_begun_anew_is_followed_from_where_it_is(
+def test_a_store_that_was_replaced_is_followed_from_its_end(
     counting: CountingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     append(counting, 1, 5)
 
     async def work() -> list[int]:
-        async with following(counting, 5) as (tail, subscription):
+        async with following(counting, 5) as (tail, follower):
             await until(lambda: tail._end == 5)
             counting.trouble = EventStoreUnavailable("It is down.")
             await until(lambda: bool(messages_of(caplog)))
@@ -511,48 +482,41 @@ def test_a_store_that_was_begun_anew_is_followed_from_where_it_is(
             counting.trouble = None
             await until(lambda: tail._end == 1)
             append(counting, 2, 2)
-            return await collect(subscription, 3)
+            return await collect(follower, 3)
 
     assert run(work()) == [2, 3]
-    assert any("it was replaced" in message for message in messages_of(caplog))
+    assert any("was replaced" in message for message in messages_of(caplog))
 
 
-# -- one for a process -------------------------------------------------------------------------------------------------
+# -- one reader for a process ----------------------------------------------------------------------------------------
 
 
-def test_one_key_has_one_tail_until_all_have_closed_it(place: StoreLocation) -> None:
-    first, second = tail_of("a", place.open), tail_of("a", place.open)
-    other = tail_of("b", place.open)
+def test_a_key_has_one_reader_until_all_its_users_have_closed_it(place: StoreLocation) -> None:
+    first, second = shared_tail("a", place.open), shared_tail("a", place.open)
+    other = shared_tail("b", place.open)
     assert first is second
     assert first is not other
     first.close()
     assert not first.closed
-    assert tail_of("a", place.open) is second
+    assert shared_tail("a", place.open) is second
     second.close()
     second.close()
     assert second.closed
-    third = tail_of("a", place.open)
+    third = shared_tail("a", place.open)
     assert third is not second
     for tail in (third, other):
         tail.close()
     assert all(tail.closed for tail in (third, other))
 
 
-def test_a_tail_answers_who_asks_whether_somebody_follows(place: StoreLocation) -> None:
+def test_a_reader_answers_probes(place: StoreLocation) -> None:
     async def ask() -> None:
         with place.open() as store, place.open() as asking:
             async with following(store):
-                for question in ("first", "second"):
-                    asking.activity_log.set_status(QUESTION, question, RECEIVED)
-                    await until(
-                        lambda: (
-                            (
-                                asking.activity_log.find_status(ANSWER) or asking.activity_log.find_status(QUESTION)
-                            ).recorded_at
-                            != RECEIVED
-                        )
-                    )
-                    await until(lambda question=question: asking.activity_log.find_status(ANSWER).value == question)
+                for token in ("first", "second"):
+                    asking.keep_mark(StatusEntry(PROBE, token, RECEIVED))
+                    await until(lambda: (asking.find_mark(REPLY) or asking.find_mark(PROBE)).recorded_at != RECEIVED)
+                    await until(lambda token=token: asking.find_mark(REPLY).value == token)
             assert asking.count() == 0
 
     run(ask())

@@ -1,11 +1,7 @@
-"""Transitions: the table of cases, every order of delivery, and the store as the place of earlier versions."""
-
 from __future__ import annotations
 
 import random
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,20 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sandboxes import build_still_world
-from support.waiting import wait_until
 from support.webhook_events import EVENT_WORKSPACE, change_event
 from support.webhook_stream import WebhookStream
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import parse_message
-from airflow_provider_toggl.core.events.model import NewEvent
-from airflow_provider_toggl.core.events.search import EventQuery, find_state, search
+from airflow_provider_toggl.core.events.search import EventQuery, search
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import (
     TRANSITIONS,
-    Change,
-    Version,
+    EntityChange,
+    EntityVersion,
     build_state,
     find_change,
     read_version,
@@ -45,7 +39,7 @@ DELETED: dict[str, Any] = {"action": "deleted"}
 
 
 def version(number: int, *, at: float | None = None, entity: str = "time_entry", **fields: Any) -> NewEvent:
-    """Return the event of the n-th change of one entity, a minute after the one before.
+    """Return the event of the n-th change of one entity, a minute after the previous one.
 
     :param at: minutes after noon, of the entity's ``at`` and the event.
     """
@@ -54,11 +48,11 @@ def version(number: int, *, at: float | None = None, entity: str = "time_entry",
     return change_event(number, entity=entity, created_at=moment, received_at=moment, id=ENTRY, **fields)
 
 
-def read(event: NewEvent) -> Version:
+def read(event: NewEvent) -> EntityVersion:
     return read_version(event, parse_message(event.body))
 
 
-def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> Change:
+def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> EntityChange:
     """Return what the last of some events changed, delivered after the others."""
     *earlier, last = map(read, events)
     return find_change(build_state(earlier), last, match_unknown=match_unknown)
@@ -85,7 +79,7 @@ def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> Change:
         ({**RUNNING, "description": "a"}, {**STOPPED, "description": "b"}, {"stopped", "renamed"}),
         ({**STOPPED, "description": None}, {**STOPPED, "description": ""}, set()),
         (RUNNING, RUNNING, set()),
-        # projects, by either name of their key
+        # projects, under either key
         ({"project_id": 1}, {"project_id": 2}, {"moved"}),
         ({"pid": 1}, {"project_id": 2}, {"moved"}),
         ({"pid": 1}, {"project_id": 1}, set()),
@@ -114,13 +108,13 @@ def find(events: Sequence[NewEvent], *, match_unknown: bool = False) -> Change:
         (None, DELETED, {"deleted"}),
         (DELETED, STOPPED, {"restored"}),
         ({"entity": "tag", "action": "deleted"}, {"entity": "tag", "action": "created", "name": "a"}, {"restored"}),
-        # nothing is known of before
+        # no earlier version is known
         (None, STOPPED, set()),
         (None, RUNNING, set()),
         (None, {"project_id": 1, "billable": True, "description": "a"}, set()),
     ],
 )
-def test_what_two_versions_differ_in(before: dict[str, Any] | None, after: dict[str, Any], transitions: set[str]):
+def test_two_versions_make_a_transition(before: dict[str, Any] | None, after: dict[str, Any], transitions: set[str]):
     events = [] if before is None else [version(1, **before)]
     assert find([*events, version(2, **after)]).transitions == transitions
 
@@ -137,13 +131,13 @@ def test_what_two_versions_differ_in(before: dict[str, Any] | None, after: dict[
         ({}, set()),
     ],
 )
-def test_without_a_version_before_all_that_could_have_led_to_this_one_may_count(
+def test_match_unknown_returns_every_possible_transition_of_a_first_version(
     after: dict[str, Any], transitions: set[str]
 ):
     assert find([version(1, **after)], match_unknown=True).transitions == transitions
 
 
-def test_a_field_that_is_known_is_compared_also_where_the_unknown_counts():
+def test_match_unknown_compares_known_fields():
     assert not find([version(1, **STOPPED), version(2, **STOPPED)], match_unknown=True).transitions
     assert find([version(1, **STOPPED), version(2, **STOPPED, billable=True)], match_unknown=True).transitions == {
         "became_billable"
@@ -151,22 +145,22 @@ def test_a_field_that_is_known_is_compared_also_where_the_unknown_counts():
 
 
 def test_a_move_names_both_projects():
-    assert find([version(1, project_id=1), version(2, project_id=2)]) == Change(frozenset({"moved"}), 1, 2)
-    assert find([version(1, project_id=None), version(2, project_id=2)]) == Change(frozenset({"moved"}), None, 2)
+    assert find([version(1, project_id=1), version(2, project_id=2)]) == EntityChange(frozenset({"moved"}), 1, 2)
+    assert find([version(1, project_id=None), version(2, project_id=2)]) == EntityChange(frozenset({"moved"}), None, 2)
 
 
-def test_a_payload_with_ids_alone_leaves_what_is_known():
+def test_a_payload_with_only_ids_keeps_the_known_fields():
     events = [version(1, **RUNNING, project_id=1), version(2), version(3, **STOPPED, project_id=1)]
     assert not find(events[:2]).transitions
     assert find(events).transitions == {"stopped"}
 
 
-def test_a_restored_entry_is_compared_with_what_it_was_before_it_was_deleted():
+def test_a_restored_entry_is_compared_with_its_last_version_before_the_deletion():
     events = [version(1, **RUNNING), version(2, action="deleted"), version(3, **STOPPED)]
     assert find(events).transitions == {"restored", "stopped"}
 
 
-def test_versions_of_one_second_are_told_apart_by_the_events():
+def test_versions_of_one_second_are_ordered_by_their_events():
     start, stop = (
         change_event(number, id=ENTRY, created_at=NOON + timedelta(milliseconds=number), at=NOON.isoformat(), **fields)
         for number, fields in ((1, {"action": "created", **RUNNING}), (2, STOPPED))
@@ -175,20 +169,20 @@ def test_versions_of_one_second_are_told_apart_by_the_events():
     assert not find([stop, start]).transitions
 
 
-def test_what_says_neither_when_it_is_of_nor_when_it_happened_is_of_when_it_came():
+def test_an_event_without_times_is_ordered_by_its_arrival():
     event = replace(change_event(2, id=ENTRY, received_at=NOON, at="soon", **STOPPED), created_at=None)
     assert find([version(-5, action="created", **RUNNING), event]).transitions == {"stopped"}
 
 
 @pytest.mark.parametrize("transition", TRANSITIONS)
 @pytest.mark.parametrize("entity", ["time_entry", "project", "tag", "workspace", "novel", None])
-def test_no_payload_makes_a_comparison_fail(transition: str, entity: str | None):
+def test_comparing_raises_nothing_whatever_the_payload(transition: str, entity: str | None):
     odd = {"stop": [1], "duration": "x", "project_id": {}, "billable": "yes", "description": 5, "name": None, "at": 7}
     events = [version(1, entity=entity or "", **odd), version(2, entity=entity or "", **odd)]
     assert transition not in find(events).transitions
 
 
-# Histories: one entity, versions in order, with what each changed by the table above.
+# Histories of one entity, in order.
 FIELDS = st.fixed_dictionaries(
     {},
     optional={
@@ -219,7 +213,7 @@ def build_history(steps: Sequence[tuple[bool, dict[str, Any]]], seed: int) -> li
 
 
 def deliver(events: Sequence[NewEvent]) -> list[tuple[str, frozenset[str]]]:
-    """Return what each event changed by those that were delivered before it."""
+    """Return what each event changed, compared with those delivered before it."""
     versions = [read(event) for event in events]
     return [
         (str(one.order), find_change(build_state(versions[:place]), one).transitions)
@@ -229,7 +223,7 @@ def deliver(events: Sequence[NewEvent]) -> list[tuple[str, frozenset[str]]]:
 
 @settings(max_examples=300, deadline=None)
 @given(HISTORIES, st.integers(0, 2**16))
-def test_in_order_each_version_brings_what_differs_from_the_one_before(
+def test_in_order_each_version_has_the_transitions_from_the_previous_one(
     steps: list[tuple[bool, dict[str, Any]]], seed: int
 ):
     events = build_history(steps, seed)
@@ -260,7 +254,7 @@ def test_in_order_each_version_brings_what_differs_from_the_one_before(
 
 @settings(max_examples=300, deadline=None)
 @given(HISTORIES, st.integers(0, 2**16), st.data())
-def test_in_any_order_and_with_copies_no_transition_comes_twice(
+def test_in_any_order_and_with_copies_no_transition_occurs_twice(
     steps: list[tuple[bool, dict[str, Any]]], seed: int, data: st.DataObject
 ):
     events = build_history(steps, seed)
@@ -269,9 +263,9 @@ def test_in_any_order_and_with_copies_no_transition_comes_twice(
     order = data.draw(st.permutations([*events, *copies]))
     fired = deliver(order)
     assert Counter(word for _, found in fired for word in found) <= true
-    # Nor does one event bring anything twice, however often it is delivered.
+    # Nor does one event have transitions twice, however often it is delivered.
     assert len({key for key, found in fired if found}) == len([key for key, found in fired if found])
-    # Copies change nothing in what the others bring.
+    # Copies change nothing for the others.
     firsts = list({event.event_id: event for event in order}.values())
     assert [found for found in fired if found[1]] == [found for found in deliver(firsts) if found[1]]
 
@@ -284,7 +278,7 @@ def wanted(transition: str | list[str], **more: Any) -> EventQuery:
 
 
 def fired(store: EventStore, query: EventQuery) -> list[int]:
-    """Return the places of all that counts."""
+    """Return the ``seq`` of all matches."""
     return [one.seq for one in store.read(0, 10_000) if query.find_message(one, store)]
 
 
@@ -306,7 +300,7 @@ def test_a_stop_is_found_once_among_edits_and_copies(store: EventStore):
     assert found.as_dict()["transitions"] == ["stopped"]
 
 
-def test_another_entity_of_the_same_id_and_another_workspace_are_others(store: EventStore):
+def test_the_same_id_of_another_type_or_workspace_is_another_entity(store: EventStore):
     store.append([version(1, action="created", **RUNNING), version(2, entity="task", name="a")])
     store.append([version(3, workspace_id=EVENT_WORKSPACE + 1, **STOPPED), version(4, entity="project", name="b")])
     assert fired(store, wanted(["stopped", "renamed"])) == []
@@ -314,7 +308,7 @@ def test_another_entity_of_the_same_id_and_another_workspace_are_others(store: E
     assert fired(store, wanted(["stopped", "renamed"])) == [5, 6]
 
 
-def test_a_filter_by_project_takes_a_deletion_that_has_nothing_but_ids(store: EventStore):
+def test_a_filter_by_project_matches_a_deletion_that_has_only_ids(store: EventStore):
     store.append([version(1, action="created", **STOPPED, project_id=9), version(2, action="deleted")])
     store.append(
         [change_event(3, action="deleted", id=ENTRY + 1, project_id=9), change_event(4, action="deleted", id=ENTRY + 2)]
@@ -324,7 +318,7 @@ def test_a_filter_by_project_takes_a_deletion_that_has_nothing_but_ids(store: Ev
     assert fired(store, wanted("stopped", project_ids=9)) == []
 
 
-def test_a_move_is_found_by_either_project(store: EventStore):
+def test_a_move_matches_by_either_project(store: EventStore):
     store.append([version(number, project_id=project) for number, project in enumerate([1, 2, 3, None, 2], 1)])
     assert fired(store, wanted("moved")) == [2, 3, 4, 5]
     assert fired(store, EventQuery(EventFilter.from_dict({"from_project_ids": 2}))) == [3]
@@ -332,28 +326,19 @@ def test_a_move_is_found_by_either_project(store: EventStore):
     assert fired(store, EventQuery(EventFilter.from_dict({"from_project_ids": 3, "to_project_ids": 2}))) == []
 
 
-def test_what_is_not_known_before_counts_where_that_is_asked_for(store: EventStore):
+def test_an_unknown_earlier_version_matches_only_on_request(store: EventStore):
     store.append([version(1, **STOPPED), version(2, **STOPPED)])
     assert fired(store, wanted("stopped")) == []
     assert fired(store, wanted("stopped", unknown_previous="match")) == [1]
 
 
-def test_an_entity_with_many_versions_is_compared_with_the_latest_of_them(store: EventStore):
+def test_an_entity_with_many_versions_is_compared_with_the_latest(store: EventStore):
     store.append([version(number, description=str(number)) for number in range(1, 61)])
     store.append([replace(version(number, description=str(number)), copy_of=number) for number in range(1, 61)])
     assert fired(store, wanted("renamed")) == list(range(2, 61))
 
 
-def test_the_state_before_an_event_stays_the_same_when_more_comes(store: EventStore):
-    store.append([version(1, action="created", **RUNNING), version(2, **STOPPED)])
-    stopped = store.get(2)
-    state = find_state(store, stopped)
-    store.append([version(3, **STOPPED), version(4, action="deleted")])
-    assert find_state(store, stopped) == state
-    assert find_state(store, store.get(1)) is None
-
-
-def test_what_the_unread_is_compared_with_outlives_retention(store: EventStore):
+def test_retention_keeps_the_versions_that_unread_events_are_compared_with(store: EventStore):
     old, new = NOON, NOON + timedelta(days=40)
     store.append([replace(version(1, action="created", **RUNNING), received_at=old)])
     store.append(
@@ -367,7 +352,7 @@ def test_what_the_unread_is_compared_with_outlives_retention(store: EventStore):
     assert [one.seq for one in store.read(0)] == [3]
 
 
-def test_a_damaged_version_is_left_out(tmp_path: Path):
+def test_a_damaged_version_is_ignored(tmp_path: Path):
     file = tmp_path / "events.sqlite"
     with SqliteEventStore(file) as store:
         store.prepare()
@@ -377,58 +362,8 @@ def test_a_damaged_version_is_left_out(tmp_path: Path):
         assert wanted("stopped").find_message(store.get(3), store)
 
 
-def test_a_reader_that_is_killed_again_and_again_takes_each_stop_once(tmp_path: Path):
-    file, taken = tmp_path / "events.sqlite", tmp_path / "taken"
-    chance = random.Random(3)
-    with SqliteEventStore(file) as store:
-        store.prepare()
-        stops, number = list[int](), 0
-        for entry in range(60):
-            events = [change_event(number + 1, id=entry, action="created", **RUNNING)]
-            events += [change_event(number + 2, id=entry, **RUNNING), change_event(number + 3, id=entry, **STOPPED)]
-            stops.append(number + 3)
-            events += [replace(events[chance.randrange(3)], copy_of=1), change_event(number + 5, id=entry, **STOPPED)]
-            number = store.append(events)[-1].seq
-        kills = 0
-        while (reader := store.find_consumer("reader")) is None or reader.seq < stops[-1]:
-            with subprocess.Popen([sys.executable, "-c", READER, str(file), str(taken)]) as process:
-                begin = reader.seq if reader else 0
-                goal = begin + chance.randrange(20, 100)
-                wait_until(lambda: process.poll() is not None or committed(store) >= goal)  # noqa: B023
-                process.kill()
-            kills += 1
-    found = [int(line) for line in taken.read_text().split()]
-    assert sorted(set(found)) == stops
-    assert kills > 3
-    # What was taken and not committed is taken again, and nothing else.
-    assert found == sorted(found)
-    assert len(found) - len(stops) <= kills
-
-
-READER = """
-import os, sys
-from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.search import EventQuery, search
-from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-
-with SqliteEventStore(sys.argv[1]) as store, open(sys.argv[2], "a") as taken:
-    known = store.find_consumer("reader")
-    after = known.seq if known else 0
-    query = EventQuery(EventFilter.from_dict({"transitions": "stopped"}))
-    while (found := search(store, query, after)[0]) is not None:
-        after = found.stored.seq
-        print(after, file=taken, flush=True)
-        store.commit("reader", after)
-"""
-
-
-def committed(store: EventStore) -> int:
-    reader = store.find_consumer("reader")
-    return reader.seq if reader else 0
-
-
 @pytest.mark.parametrize("seed", range(6))
-def test_bodies_of_toggl_in_any_order_bring_no_transition_more_often_than_in_order(tmp_path: Path, seed: int):
+def test_toggl_s_bodies_in_any_order_have_no_transition_more_often_than_in_order(tmp_path: Path, seed: int):
     world = build_still_world(
         entries=60,
         days=20,
@@ -438,9 +373,9 @@ def test_bodies_of_toggl_in_any_order_bring_no_transition_more_often_than_in_ord
     # Two subscriptions deliver each change; and many changes have the same `at`.
     telling = WebhookStream(world, seed, subscriptions=2)
     telling.change(300)
-    told = telling.events
+    events = telling.told
     in_order = telling.bodies()
-    telling.events = told
+    telling.told = events
     one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
     expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
     assert count_transitions(tmp_path / "both.sqlite", in_order) == expected

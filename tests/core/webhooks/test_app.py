@@ -4,13 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.deliveries import (
-    SECRET,
-    STARTED_ENTRY,
-    event_body,
-    send_request,
-    sign,
-)
+from support.deliveries import SECRET, STARTED_ENTRY, event_body, send_request, sign
 from support.servers.receivers import InProcessReceiver, open_sqlite, send_lifespan
 
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
@@ -34,16 +28,16 @@ def bench(tmp_path: Path) -> InProcessReceiver:
         ("/airflow/toggl/webhooks/toggl_default", "/airflow"),
     ],
 )
-def test_it_is_found_alone_and_mounted(bench: InProcessReceiver, path: str, root_path: str) -> None:
+def test_it_serves_standalone_and_mounted_below_any_path(bench: InProcessReceiver, path: str, root_path: str) -> None:
     assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=path, root_path=root_path).status == 200
 
 
-def test_without_connections_everything_is_404(tmp_path: Path) -> None:
+def test_without_connections_every_path_is_404(tmp_path: Path) -> None:
     receiver = Receiver([], lambda conn_id: None, lambda store: open_sqlite(tmp_path / "x.sqlite"))
     assert asyncio.run(send_request(receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 404
 
 
-def test_each_connection_has_its_store(tmp_path: Path) -> None:
+def test_each_connection_can_have_its_own_store(tmp_path: Path) -> None:
     def look_up(conn_id: str) -> ReceivingConnection:
         return ReceivingConnection(conn_id, (SECRET,), store=f"{conn_id}.sqlite")
 
@@ -55,7 +49,7 @@ def test_each_connection_has_its_store(tmp_path: Path) -> None:
                 receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=f"/webhooks/{conn_id}"
             )
             assert answered.status == 200
-        await send_lifespan(receiver, "lifespan.shutdown")
+        await receiver.close()
 
     asyncio.run(scenario())
     for conn_id in ("one", "two"):
@@ -63,12 +57,12 @@ def test_each_connection_has_its_store(tmp_path: Path) -> None:
             assert [one.event.conn_id for one in store.read(0)] == [conn_id]
 
 
-def test_a_server_s_life_begins_and_ends(bench: InProcessReceiver) -> None:
+def test_lifespan_events_are_answered(bench: InProcessReceiver) -> None:
     answered = asyncio.run(send_lifespan(bench.receiver, "lifespan.startup", "lifespan.shutdown"))
     assert answered == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-def test_another_event_loop_is_served_as_the_first(bench: InProcessReceiver) -> None:
+def test_it_serves_several_event_loops_one_after_another(bench: InProcessReceiver) -> None:
     for number in range(1, 4):
         body = event_body(number)
         assert bench.ask(body, signature=sign(body)).status == 200

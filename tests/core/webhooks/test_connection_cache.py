@@ -9,12 +9,12 @@ import pytest
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.webhooks.connection_cache import Connections
+from airflow_provider_toggl.core.webhooks.connection_cache import ConnectionCache
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 
 
 class Backend:
-    """A secrets backend: what it knows, how it fails, and how often it was asked."""
+    """A secrets backend that can fail or hang, and counts its lookups."""
 
     def __init__(self) -> None:
         self.secret: str | None = "first"
@@ -33,11 +33,11 @@ class Backend:
         return ReceivingConnection(conn_id, (self.secret,)) if self.secret else None
 
 
-def run(scenario: Callable[[Connections, Backend], Awaitable[None]], **times: float) -> Backend:
+def run(scenario: Callable[[ConnectionCache, Backend], Awaitable[None]], **times: float) -> Backend:
     backend = Backend()
 
     async def main() -> None:
-        connections = Connections(["known"], backend.look_up, **times)
+        connections = ConnectionCache(["known"], backend.look_up, **times)
         try:
             await scenario(connections, backend)
         finally:
@@ -48,50 +48,50 @@ def run(scenario: Callable[[Connections, Backend], Awaitable[None]], **times: fl
     return backend
 
 
-def test_only_what_is_allowed_is_contained() -> None:
-    connections = Connections(["known"], Backend().look_up)
+def test_it_contains_only_the_allowed_connections() -> None:
+    connections = ConnectionCache(["known"], Backend().look_up)
     assert "known" in connections
     assert not any(name in connections for name in ("other", "", "Known"))
 
 
-def test_a_connection_is_looked_up_once_in_a_thread_and_kept() -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
-        assert connections.find_kept("known") is None
+def test_a_connection_is_looked_up_once_in_a_thread_and_cached() -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
+        assert connections.find_cached("known") is None
         found = await asyncio.gather(*(connections.get("known") for _ in range(20)))
         assert {one.secrets for one in found} == {("first",)}
-        assert connections.find_kept("known") is found[0]
+        assert connections.find_cached("known") is found[0]
 
     backend = run(scenario)
     assert len(backend.asked) == 1
     assert threading.main_thread().name not in backend.threads
 
 
-def test_it_is_looked_up_again_when_it_has_been_kept_long_enough() -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
+def test_a_connection_is_looked_up_again_after_its_lifetime() -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
         await connections.get("known")
         backend.secret = "second"
-        await until(lambda: connections.find_kept("known") is None)
+        await until(lambda: connections.find_cached("known") is None)
         assert (await connections.get("known")).secrets == ("second",)
 
     run(scenario, lifetime=0.05, pause=0.0)
 
 
-def test_a_look_after_a_moment_sees_what_was_set_before_it() -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
+def test_a_newer_connection_has_the_secrets_set_before_that_moment() -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
         await connections.get("known")
         backend.secret = "second"
-        assert (await connections.get_later_than(time.monotonic(), "known")).secrets == ("second",)
+        assert (await connections.get_newer_than(time.monotonic(), "known")).secrets == ("second",)
 
     run(scenario, pause=0.05)
 
 
-def test_a_flood_of_doubts_is_answered_by_few_looks_with_a_pause_between() -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
-        async def doubt() -> None:
-            await connections.get_later_than(time.monotonic(), "known")
+def test_many_callers_share_few_lookups_with_a_pause_between() -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
+        async def get_newer() -> None:
+            await connections.get_newer_than(time.monotonic(), "known")
 
         for _ in range(5):
-            await asyncio.gather(*(doubt() for _ in range(200)))
+            await asyncio.gather(*(get_newer() for _ in range(200)))
 
     backend = run(scenario, pause=0.1)
     assert 5 <= len(backend.asked) <= 7
@@ -100,21 +100,21 @@ def test_a_flood_of_doubts_is_answered_by_few_looks_with_a_pause_between() -> No
 
 
 @pytest.mark.parametrize("trouble", ["none", "error"])
-def test_what_is_not_there_is_refused_and_not_asked_for_by_each(trouble: str) -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
+def test_a_missing_connection_is_refused_without_a_lookup_for_each_delivery(trouble: str) -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
         backend.secret = None
-        backend.error = RuntimeError("what only the backend may know") if trouble == "error" else None
+        backend.error = RuntimeError("a secret of the backend") if trouble == "error" else None
         for _ in range(50):
-            with pytest.raises(DeliveryRefused, match="not there") as refused:
+            with pytest.raises(DeliveryRefused, match="does not exist") as refused:
                 await connections.get("known")
             assert refused.value.status == 503
-            assert "only the backend" not in str(refused.value)
+            assert "secret of the backend" not in str(refused.value)
 
     assert len(run(scenario, pause=30.0).asked) == 1
 
 
-def test_what_comes_back_is_found_again() -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
+def test_a_connection_is_found_again_after_a_failed_lookup() -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
         backend.error = RuntimeError()
         with pytest.raises(DeliveryRefused):
             await connections.get("known")
@@ -124,14 +124,14 @@ def test_what_comes_back_is_found_again() -> None:
     run(scenario, pause=0.0)
 
 
-def test_a_backend_that_hangs_keeps_nobody_waiting_longer_than_it_may() -> None:
-    async def scenario(connections: Connections, backend: Backend) -> None:
+def test_a_lookup_that_hangs_times_out() -> None:
+    async def scenario(connections: ConnectionCache, backend: Backend) -> None:
         backend.hangs.clear()
         begun = time.monotonic()
-        with pytest.raises(DeliveryRefused, match="in time"):
+        with pytest.raises(DeliveryRefused, match="too long"):
             await connections.get("known")
         assert time.monotonic() - begun < 5
         backend.hangs.set()
         assert await connections.get("known")
 
-    run(scenario, patience=0.1, pause=0.01)
+    run(scenario, timeout=0.1, pause=0.01)

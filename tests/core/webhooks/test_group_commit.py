@@ -14,8 +14,9 @@ from support.waiting import until
 from airflow_provider_toggl.core.errors import DeliveryRefused, EventStoreUnavailable
 from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.webhooks import group_commit as writing
-from airflow_provider_toggl.core.webhooks.group_commit import GATHERING, MOST_TOGETHER, Writer
+from airflow_provider_toggl.core.events.store import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.webhooks import group_commit as module
+from airflow_provider_toggl.core.webhooks.group_commit import MAX_BATCH, MAX_GATHER_TIME, GroupCommit, Reservoir
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=timezone.utc)
 
@@ -25,7 +26,7 @@ def event(event_id: int) -> NewEvent:
 
 
 class WatchedStore(SqliteEventStore):
-    """A real store that remembers how many events each transaction had, and breaks on event 13."""
+    """A real store that records the size of each transaction, and raises for event 13."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -35,7 +36,7 @@ class WatchedStore(SqliteEventStore):
     def append(self, events: Sequence[NewEvent]) -> list[Appended]:
         self.batches.append(len(events))
         if any(one.event_id == 13 for one in events):
-            raise OverflowError("what only this store knows")
+            raise OverflowError("a private text")
         return super().append(events)
 
 
@@ -44,13 +45,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "events.sqlite"
 
 
-def run(store: Callable[[], SqliteEventStore], scenario: Callable[[Writer], Awaitable[None]], **options: float) -> None:
+def run(
+    store: Callable[[], SqliteEventStore], scenario: Callable[[GroupCommit], Awaitable[None]], **options: float
+) -> None:
     async def main() -> None:
-        writer = Writer(store, **options)  # type: ignore[arg-type]
+        commits = GroupCommit(store, **options)  # type: ignore[arg-type]
         try:
-            await scenario(writer)
+            await scenario(commits)
         finally:
-            await writer.close()
+            await commits.close()
 
     asyncio.run(main())
 
@@ -69,7 +72,7 @@ def stored_ids(path: Path) -> list[int]:
 
 
 class Lock:
-    """Holds the file's write lock, as another process would."""
+    """Holds the file's write lock, as another process might."""
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -80,107 +83,105 @@ class Lock:
         self._connection.close()
 
 
-def test_an_event_is_in_the_store_when_append_returns(path: Path) -> None:
-    async def scenario(writer: Writer) -> None:
-        assert await writer.append(event(1)) == Appended(1, duplicate=False)
+def test_an_event_is_on_disk_when_append_returns(path: Path) -> None:
+    async def scenario(commits: GroupCommit) -> None:
+        assert await commits.append(event(1)) == Appended(1, duplicate=False)
         assert stored_ids(path) == [1]
-        assert await writer.append(event(1)) == Appended(1, duplicate=True)
+        assert await commits.append(event(1)) == Appended(1, duplicate=True)
 
     run(lambda: open_sqlite(path), scenario)
 
 
-def test_what_comes_together_shares_transactions(path: Path) -> None:
+def test_events_that_arrive_together_share_transactions(path: Path) -> None:
     store = WatchedStore(path)
 
-    async def scenario(writer: Writer) -> None:
-        await asyncio.gather(*(writer.append(event(100 + number)) for number in range(2000)))
+    async def scenario(commits: GroupCommit) -> None:
+        await asyncio.gather(*(commits.append(event(100 + number)) for number in range(2000)))
 
     run(lambda: store, scenario)
     assert stored_ids(path) == list(range(100, 2100))
-    assert max(store.batches) <= MOST_TOGETHER
+    assert max(store.batches) <= MAX_BATCH
     assert len(store.batches) <= 6
 
 
-def feed(writer: Writer, number: int, *, busy: float) -> Awaitable[None]:
-    """Append one event in each turn of the loop."""
+def feed(commits: GroupCommit, number: int, *, busy: float) -> Awaitable[None]:
+    """Append one event in each iteration of the loop."""
 
     async def each() -> None:
         tasks = []
         for event_id in range(100, 100 + number):
-            tasks.append(asyncio.create_task(writer.append(event(event_id))))
-            time.sleep(busy)  # noqa: ASYNC251 - the loop is busy with something else
+            tasks.append(asyncio.create_task(commits.append(event(event_id))))
+            time.sleep(busy)  # noqa: ASYNC251 - the loop is busy
             await asyncio.sleep(0)
         await asyncio.gather(*tasks)
 
     return each()
 
 
-def test_a_transaction_begins_when_the_loop_has_nothing_more_at_hand(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # On a busy machine the loop may be stopped for longer than events are gathered.
-    monkeypatch.setattr(writing, "GATHERING", 60.0)
+def test_a_transaction_starts_when_the_loop_is_idle(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine the loop may be stopped for longer than the real limit.
+    monkeypatch.setattr(module, "MAX_GATHER_TIME", 60.0)
     store = WatchedStore(path)
-    run(lambda: store, lambda writer: feed(writer, 8, busy=0))
+    run(lambda: store, lambda commits: feed(commits, 8, busy=0))
     assert store.batches == [8]
 
 
-def test_a_transaction_begins_in_time_beside_a_busy_loop(path: Path) -> None:
+def test_a_transaction_starts_in_time_beside_a_busy_loop(path: Path) -> None:
     store = WatchedStore(path)
-    run(lambda: store, lambda writer: feed(writer, 40, busy=GATHERING / 4))
+    run(lambda: store, lambda commits: feed(commits, 40, busy=MAX_GATHER_TIME / 4))
     assert 1 <= store.batches[0] <= 6
     assert sum(store.batches) == 40
 
 
-def test_an_event_that_the_store_cannot_take_does_not_take_others_with_it(path: Path) -> None:
-    async def scenario(writer: Writer) -> None:
-        outcomes = await asyncio.gather(*(outcome(writer.append(event(number))) for number in range(10, 16)))
+def test_an_event_that_the_store_cannot_store_does_not_fail_the_others(path: Path) -> None:
+    async def scenario(commits: GroupCommit) -> None:
+        outcomes = await asyncio.gather(*(outcome(commits.append(event(number))) for number in range(10, 16)))
         assert outcomes == ["done", "done", "done", "failed", "done", "done"]
 
     run(lambda: WatchedStore(path), scenario)
     assert stored_ids(path) == [10, 11, 12, 14, 15]
 
 
-def test_a_locked_store_is_waited_for_only_so_long_and_works_again(path: Path) -> None:
+def test_deliveries_to_a_locked_store_time_out_and_it_works_again_afterwards(path: Path) -> None:
     open_sqlite(path).close()
 
-    async def scenario(writer: Writer) -> None:
-        await writer.append(event(1))
+    async def scenario(commits: GroupCommit) -> None:
+        await commits.append(event(1))
         lock = Lock(path)
         begun = time.monotonic()
-        outcomes = await asyncio.gather(*(outcome(writer.append(event(number))) for number in range(2, 50)))
+        outcomes = await asyncio.gather(*(outcome(commits.append(event(number))) for number in range(2, 50)))
         assert set(outcomes) == {"unavailable"}
         assert time.monotonic() - begun < 3
         lock.release()
         outcomes = []
 
         async def again() -> None:
-            while (result := await outcome(writer.append(event(99)))) != "done":
+            while (result := await outcome(commits.append(event(99)))) != "done":
                 outcomes.append(result)
 
         await asyncio.wait_for(again(), 30)
         assert set(outcomes) <= {"unavailable"}
 
-    run(lambda: open_sqlite(path), scenario, patience=0.3)
+    run(lambda: open_sqlite(path), scenario, timeout=0.3)
     assert {1, 99} <= set(stored_ids(path))
 
 
-def test_no_more_wait_than_may(path: Path) -> None:
+def test_deliveries_over_the_limit_are_busy(path: Path) -> None:
     open_sqlite(path).close()
 
-    async def scenario(writer: Writer) -> None:
+    async def scenario(commits: GroupCommit) -> None:
         lock = Lock(path)
-        waiting = [asyncio.create_task(outcome(writer.append(event(number)))) for number in range(30)]
+        waiting = [asyncio.create_task(outcome(commits.append(event(number)))) for number in range(30)]
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert {task.result() for task in done} == {"busy"}
         lock.release()
         await asyncio.wait(waiting)
         assert [task.result() for task in waiting].count("done") >= 10
 
-    run(lambda: open_sqlite(path), scenario, most_waiting=10)
+    run(lambda: open_sqlite(path), scenario, max_waiting=10)
 
 
-def test_a_store_that_cannot_be_opened_is_tried_again(path: Path) -> None:
+def test_a_store_that_cannot_be_opened_is_opened_again(path: Path) -> None:
     tries = []
 
     def open_store() -> SqliteEventStore:
@@ -189,37 +190,58 @@ def test_a_store_that_cannot_be_opened_is_tried_again(path: Path) -> None:
             raise EventStoreUnavailable("The database is not there.")
         return open_sqlite(path)
 
-    async def scenario(writer: Writer) -> None:
-        assert await outcome(writer.append(event(1))) == "unavailable"
-        assert await outcome(writer.append(event(1))) == "done"
+    async def scenario(commits: GroupCommit) -> None:
+        assert await outcome(commits.append(event(1))) == "unavailable"
+        assert await outcome(commits.append(event(1))) == "done"
 
     run(open_store, scenario)
 
 
-def test_the_code_of_a_ping_is_kept(path: Path) -> None:
+def test_the_validation_code_of_a_ping_is_stored(path: Path) -> None:
     handshake = Handshake(7, "toggl_default", "c0de", NOW)
 
-    async def scenario(writer: Writer) -> None:
-        await asyncio.gather(writer.keep(handshake), writer.append(event(1)))
+    async def scenario(commits: GroupCommit) -> None:
+        await asyncio.gather(commits.save(handshake), commits.append(event(1)))
 
     run(lambda: open_sqlite(path), scenario)
     with SqliteEventStore(path) as store:
         assert store.find_handshake(7) == handshake
 
 
-def test_what_is_being_written_is_answered_before_the_end(path: Path) -> None:
+def test_close_waits_for_what_is_being_written(path: Path) -> None:
     answers: list[str] = []
 
-    async def note(awaited: Awaitable[object]) -> None:
+    async def record(awaited: Awaitable[object]) -> None:
         answers.append(await outcome(awaited))
 
     async def scenario() -> None:
-        writer = Writer(lambda: open_sqlite(path))
-        tasks = [asyncio.create_task(note(writer.append(event(number)))) for number in range(1, 1001)]
+        commits = GroupCommit(lambda: open_sqlite(path))
+        tasks = [asyncio.create_task(record(commits.append(event(number)))) for number in range(1, 1001)]
         await asyncio.sleep(0)
-        await writer.close()
+        await commits.close()
         await until(lambda: len(answers) == len(tasks))
 
     asyncio.run(scenario())
     assert answers == ["done"] * 1000
     assert stored_ids(path) == list(range(1, 1001))
+
+
+def test_a_reservoir_returns_all_of_few_durations_once() -> None:
+    reservoir = Reservoir(size=3)
+    reservoir.add(1.0)
+    reservoir.add(2.0)
+    assert reservoir.take() == [1.0, 2.0]
+    assert reservoir.take() == []
+
+
+def test_a_reservoir_keeps_each_of_many_durations_with_the_same_chance() -> None:
+    taken: list[float] = []
+    for _ in range(500):
+        reservoir = Reservoir(size=10)
+        for number in range(100):
+            reservoir.add(number)
+        kept = reservoir.take()
+        assert len(set(kept)) == 10
+        taken += kept
+    # 2,500 of 5,000 on average, with a standard deviation of 35.
+    assert 2200 < sum(number >= 50 for number in taken) < 2800

@@ -3,9 +3,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -32,8 +29,7 @@ from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.webhooks import handler
-from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection, ping_mark
+from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection, last_ping_key
 
 
 @pytest.fixture
@@ -41,14 +37,8 @@ def bench(tmp_path: Path) -> InProcessReceiver:
     return InProcessReceiver(tmp_path / "events.sqlite")
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the store's write lock, as another process would."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    yield
-    connection.execute("ROLLBACK")
-    connection.close()
+def unavailable() -> SqliteEventStore:
+    raise EventStoreUnavailable("down")
 
 
 def test_a_signed_event_is_stored_before_it_is_answered(bench: InProcessReceiver) -> None:
@@ -62,7 +52,7 @@ def test_a_signed_event_is_stored_before_it_is_answered(bench: InProcessReceiver
     assert answered.headers["content-type"] == "application/json"
 
 
-def test_a_duplicate_gets_what_the_first_one_got(bench: InProcessReceiver) -> None:
+def test_a_duplicate_gets_the_response_of_the_first(bench: InProcessReceiver) -> None:
     body = event_body(7)
     again = body.replace(b'"timestamp":"2', b'"timestamp":"1')
     first, same = bench.ask(body, signature=sign(body)), bench.ask(body, signature=sign(body))
@@ -70,7 +60,7 @@ def test_a_duplicate_gets_what_the_first_one_got(bench: InProcessReceiver) -> No
     assert len(bench.stored()) == 1
 
 
-def test_the_published_ping_is_answered_without_a_code(bench: InProcessReceiver) -> None:
+def test_a_ping_without_a_code_is_answered_without_one(bench: InProcessReceiver) -> None:
     answered = bench.ask(PUBLISHED_PING, signature=PUBLISHED_SIGNATURE)
     assert answered.status == 200
     assert "validation_code" not in answered.json()
@@ -78,10 +68,8 @@ def test_the_published_ping_is_answered_without_a_code(bench: InProcessReceiver)
 
 
 @pytest.mark.parametrize(("body", "subscription_id"), [(PUBLISHED_PING, 6), (VALIDATION_PING, 10710)])
-def test_a_signed_ping_leaves_a_mark_and_any_other_none(
-    bench: InProcessReceiver, body: bytes, subscription_id: int
-) -> None:
-    name = ping_mark("toggl_default", subscription_id)
+def test_only_a_signed_ping_is_recorded(bench: InProcessReceiver, body: bytes, subscription_id: int) -> None:
+    name = last_ping_key("toggl_default", subscription_id)
     with SqliteEventStore(bench.path) as store:
         store.prepare()
         assert bench.ask(body, signature=sign(body, "another")).status == 401
@@ -90,15 +78,12 @@ def test_a_signed_ping_leaves_a_mark_and_any_other_none(
         assert store.activity_log.find_status(name) is not None
 
 
-def test_a_ping_is_answered_also_where_its_mark_cannot_be_kept(bench: InProcessReceiver) -> None:
-    def fail() -> SqliteEventStore:
-        raise EventStoreUnavailable("down")
-
-    bench.open_store = fail
+def test_a_ping_is_answered_when_it_cannot_be_recorded(bench: InProcessReceiver) -> None:
+    bench.open_store = unavailable
     assert bench.ask(PUBLISHED_PING, signature=sign(PUBLISHED_PING)).status == 200
 
 
-def test_a_validation_code_is_said_again_and_kept(bench: InProcessReceiver) -> None:
+def test_a_validation_code_is_returned_and_stored(bench: InProcessReceiver) -> None:
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
     assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
     assert bench.stored() == []
@@ -109,23 +94,20 @@ def test_a_validation_code_is_said_again_and_kept(bench: InProcessReceiver) -> N
 
 
 @pytest.mark.parametrize("signature", [None, sign(VALIDATION_PING, "another"), "sha256=nothing"])
-def test_a_validation_code_is_said_to_nobody_who_did_not_sign(bench: InProcessReceiver, signature: str | None) -> None:
+def test_a_validation_code_is_returned_only_to_a_signed_ping(bench: InProcessReceiver, signature: str | None) -> None:
     answered = bench.ask(VALIDATION_PING, signature=signature)
     assert answered.status in (400, 401)
     assert CODE.encode() not in answered.body
 
 
-def test_a_validation_code_is_said_again_also_where_it_cannot_be_kept(bench: InProcessReceiver) -> None:
-    def fail() -> SqliteEventStore:
-        raise EventStoreUnavailable("down")
-
-    bench.open_store = fail
+def test_a_validation_code_is_returned_when_it_cannot_be_stored(bench: InProcessReceiver) -> None:
+    bench.open_store = unavailable
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
     assert (answered.status, answered.json()) == (200, {"validation_code": CODE})
 
 
-def test_an_asynchronous_validation_keeps_the_code_and_does_not_say_it(bench: InProcessReceiver) -> None:
-    bench.connections["toggl_default"] = ReceivingConnection("toggl_default", (SECRET,), echoes=False)
+def test_with_asynchronous_validation_the_code_is_stored_and_not_returned(bench: InProcessReceiver) -> None:
+    bench.connections["toggl_default"] = ReceivingConnection("toggl_default", (SECRET,), echo_validation=False)
     answered = bench.ask(VALIDATION_PING, signature=sign(VALIDATION_PING))
     assert answered.status == 200
     assert CODE.encode() not in answered.body
@@ -149,7 +131,7 @@ def test_an_asynchronous_validation_keeps_the_code_and_does_not_say_it(bench: In
         "/webhooks/toggl_default\x00",
     ],
 )
-def test_another_path_is_404_and_nothing_is_looked_up(bench: InProcessReceiver, path: str) -> None:
+def test_another_path_is_404_without_a_lookup(bench: InProcessReceiver, path: str) -> None:
     assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), path=path).status == 404
     assert bench.looked_up == bench.opened == []
 
@@ -160,9 +142,8 @@ def test_a_connection_that_was_removed_is_503(bench: InProcessReceiver) -> None:
     assert int(answered.headers["retry-after"]) > 0
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
-def test_only_post_is_allowed(bench: InProcessReceiver, method: str) -> None:
-    answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), method=method)
+def test_only_post_is_allowed(bench: InProcessReceiver) -> None:
+    answered = bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY), method="PUT")
     assert (answered.status, answered.headers["allow"]) == (405, "POST")
 
 
@@ -179,7 +160,7 @@ def test_only_post_is_allowed(bench: InProcessReceiver, method: str) -> None:
     ],
     ids=["no signature", "wrong", "of other bytes", "not ASCII", "two", "no length", "too long"],
 )
-def test_what_is_refused_is_not_stored_but_why_is_told(
+def test_a_refused_delivery_is_not_stored_but_its_reason_is(
     bench: InProcessReceiver, options: dict[str, Any], status: int
 ) -> None:
     answered = bench.ask(STARTED_ENTRY, **options)
@@ -191,26 +172,24 @@ def test_what_is_refused_is_not_stored_but_why_is_told(
     assert (kept.refused.outcome, kept.refused.times) == (answered.json()["refused"], 1)
 
 
-def test_what_came_is_told_to_the_logbook_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "PERIOD", 0.01)
-    bench = InProcessReceiver(tmp_path / "events.sqlite")
-
+def test_outcomes_are_stored_after_a_period(tmp_path: Path) -> None:
+    bench = InProcessReceiver(tmp_path / "events.sqlite", outcome_period=0.01)
     expected = {"received/toggl_default/stored": 1, "received/toggl_default/duplicate": 1}
-
-    async def scenario() -> None:
-        for _ in range(2):
-            await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
-        await until(lambda: samples() == expected)
 
     def samples() -> dict[str, float]:
         with open_sqlite(bench.path) as store:
             found = store.activity_log.list_measurements("received/", datetime(2020, 1, 1, tzinfo=timezone.utc))
         return {sample.name: sample.value for sample in found}
 
+    async def scenario() -> None:
+        for _ in range(2):
+            await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
+        await until(lambda: samples() == expected)
+
     bench.run(scenario)
 
 
-def test_nothing_is_read_of_a_body_that_is_unsigned(bench: InProcessReceiver) -> None:
+def test_the_body_of_an_unsigned_delivery_is_not_read(bench: InProcessReceiver) -> None:
     async def scenario() -> None:
         async def receive() -> dict[str, Any]:
             raise AssertionError("the body was asked for")
@@ -227,45 +206,30 @@ def test_nothing_is_read_of_a_body_that_is_unsigned(bench: InProcessReceiver) ->
     bench.run(scenario)
 
 
-def test_a_body_in_pieces_is_capped_while_it_is_read(bench: InProcessReceiver) -> None:
-    pieces = [b"x" * 65536] * 20
-    assert bench.ask(pieces, signature=sign(b"".join(pieces))).status == 413
-
-
-def test_a_body_in_pieces_is_verified_as_a_whole(bench: InProcessReceiver) -> None:
+def test_a_body_in_chunks_is_verified_as_a_whole(bench: InProcessReceiver) -> None:
     pieces = [STARTED_ENTRY[:10], STARTED_ENTRY[10:11], STARTED_ENTRY[11:]]
     assert bench.ask(pieces, signature=sign(STARTED_ENTRY)).status == 200
 
 
-def test_a_sender_that_hangs_up_is_not_answered(bench: InProcessReceiver) -> None:
+def test_a_sender_that_disconnects_is_not_answered(bench: InProcessReceiver) -> None:
     assert bench.ask(STARTED_ENTRY[:100], signature=sign(STARTED_ENTRY), cut=True).status == 0
     assert bench.stored() == []
-
-
-def test_a_signed_body_that_is_no_event_is_400(bench: InProcessReceiver) -> None:
-    for body in (b"", b"[]", b"{", b"[" * 100_000, b'{"event_id":NaN,"subscription_id":1}'):
-        assert bench.ask(body, signature=sign(body)).status == 400, body[:50]
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"event_id": 0},
-        {"event_id": 2**63},
-        {"event_id": -1},
         {"event_id": 10**100},
-        {"subscription_id": 2**70},
         {"payload": None},
         {"payload": [1, 2]},
-        {"metadata": "none"},
         {"metadata": {"model": "unheard_of", "action": "exploded"}},
         {"timestamp": "2001-01-01T00:00:00Z"},
         {"payload": {"id": 1, "workspace_id": 42}},
-        {"created_at": 5},
     ],
     ids=str,
 )
-def test_a_signed_event_is_kept_however_odd(bench: InProcessReceiver, changes: dict[str, Any]) -> None:
+def test_a_signed_event_with_unusual_values_is_stored(bench: InProcessReceiver, changes: dict[str, Any]) -> None:
     body = event_body(9, **changes)
     assert bench.ask(body, signature=sign(body)).status == 200
     (stored,) = bench.stored()
@@ -273,7 +237,7 @@ def test_a_signed_event_is_kept_however_odd(bench: InProcessReceiver, changes: d
     assert stored.event.anomaly or changes == {"payload": None} or "event_id" in changes or "subscription_id" in changes
 
 
-def test_a_new_secret_counts_at_once_although_the_connection_was_kept(bench: InProcessReceiver) -> None:
+def test_a_new_secret_is_accepted_at_once_although_the_connection_is_cached(bench: InProcessReceiver) -> None:
     async def scenario() -> None:
         assert (await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))).status == 200
         bench.connections["toggl_default"] = ReceivingConnection("toggl_default", ("brand-new", SECRET))
@@ -284,8 +248,8 @@ def test_a_new_secret_counts_at_once_although_the_connection_was_kept(bench: InP
     bench.run(scenario)
 
 
-def test_a_flood_of_wrong_signatures_causes_few_looks_and_lets_right_ones_through(tmp_path: Path) -> None:
-    bench = InProcessReceiver(tmp_path / "events.sqlite", pause=0.2)
+def test_many_wrong_signatures_cause_few_lookups_and_do_not_block_right_ones(tmp_path: Path) -> None:
+    bench = InProcessReceiver(tmp_path / "events.sqlite", lookup_pause=0.2)
 
     async def scenario() -> None:
         wrong = [send_request(bench.receiver, STARTED_ENTRY, signature=sign(b"")) for _ in range(500)]
@@ -299,8 +263,8 @@ def test_a_flood_of_wrong_signatures_causes_few_looks_and_lets_right_ones_throug
     assert len(bench.looked_up) <= 4
 
 
-def test_bodies_with_wrong_signatures_hold_little_memory(tmp_path: Path) -> None:
-    bench = InProcessReceiver(tmp_path / "events.sqlite", pause=0.1, doubted=100_000)
+def test_bodies_with_wrong_signatures_have_a_memory_limit(tmp_path: Path) -> None:
+    bench = InProcessReceiver(tmp_path / "events.sqlite", lookup_pause=0.1, max_unverified_bytes=100_000)
     body = b"x" * 10_000
 
     async def scenario() -> list[AsgiResponse]:
@@ -311,11 +275,8 @@ def test_bodies_with_wrong_signatures_hold_little_memory(tmp_path: Path) -> None
     assert (statuses.count(401), statuses.count(503)) == (10, 20)
 
 
-def test_a_store_that_is_down_is_503_and_tried_again(bench: InProcessReceiver) -> None:
-    def fail() -> SqliteEventStore:
-        raise EventStoreUnavailable("down")
-
-    working, bench.open_store = bench.open_store, fail
+def test_a_store_that_is_down_is_503_and_opened_again(bench: InProcessReceiver) -> None:
+    working, bench.open_store = bench.open_store, unavailable
 
     async def scenario() -> None:
         answered = await send_request(bench.receiver, STARTED_ENTRY, signature=sign(STARTED_ENTRY))
@@ -327,18 +288,9 @@ def test_a_store_that_is_down_is_503_and_tried_again(bench: InProcessReceiver) -
     bench.run(scenario)
 
 
-def test_a_locked_store_is_503_in_time(tmp_path: Path) -> None:
-    bench = InProcessReceiver(tmp_path / "events.sqlite", store_patience=0.2)
-    assert bench.ask(STARTED_ENTRY, signature=sign(STARTED_ENTRY)).status == 200
-    with locked(bench.path):
-        body = event_body(2)
-        assert bench.ask(body, signature=sign(body)).status == 503
-    assert bench.ask(body, signature=sign(body)).status == 200
-
-
-def test_a_fault_of_the_program_is_503_and_says_nothing_of_it(bench: InProcessReceiver) -> None:
+def test_an_unexpected_error_of_the_store_is_503_without_its_text(bench: InProcessReceiver) -> None:
     def fail() -> SqliteEventStore:
-        raise ZeroDivisionError("a private matter")
+        raise ZeroDivisionError("a private text")
 
     bench.open_store = fail
     with all_logs() as lines:
@@ -348,7 +300,7 @@ def test_a_fault_of_the_program_is_503_and_says_nothing_of_it(bench: InProcessRe
     assert any("ZeroDivisionError" in line for line in lines)
 
 
-def test_a_fault_while_handling_is_503(bench: InProcessReceiver) -> None:
+def test_an_unexpected_error_of_the_handler_is_503(bench: InProcessReceiver) -> None:
     async def receive() -> dict[str, Any]:
         raise ZeroDivisionError
 
@@ -363,13 +315,13 @@ def test_a_fault_while_handling_is_503(bench: InProcessReceiver) -> None:
     assert statuses[0] == 503
 
 
-def test_health_is_told(bench: InProcessReceiver) -> None:
+def test_the_health_path_is_answered_without_a_lookup(bench: InProcessReceiver) -> None:
     answered = bench.ask(path="/toggl/health", method="GET")
     assert (answered.status, answered.json()) == (200, {"status": "ok"})
     assert bench.looked_up == []
 
 
-def test_every_outcome_is_counted_and_explained_in_one_line_without_secret_or_payload(
+def test_outcomes_are_logged_in_one_line_without_secrets_and_payloads(
     bench: InProcessReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
@@ -386,16 +338,17 @@ def test_every_outcome_is_counted_and_explained_in_one_line_without_secret_or_pa
         bench.run(scenario)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     assert [
-        word for word in ("1 stored", "1 duplicate", "1 ping", "100 unsigned", "1 malformed") if word not in line
+        word
+        for word in ("1 stored", "1 duplicate", "1 ping", "100 unsigned", "1 malformed", "1 unknown_connection")
+        if word not in line
     ] == []
-    assert bench.receiver.counts()["unknown_connection"] == 1
     text = "\n".join(lines)
     assert not [word for word in (SECRET, PREVIOUS_SECRET, CODE, "TrackExtension", sign(STARTED_ENTRY)) if word in text]
     assert "\nother" not in text
 
 
 def send_all(bench: InProcessReceiver, deliveries: list[Delivery]) -> list[AsgiResponse]:
-    """Send deliveries, some hundred at a time."""
+    """Send deliveries, 200 at a time."""
     name = HEADER.lower().encode()
 
     async def scenario() -> list[AsgiResponse]:

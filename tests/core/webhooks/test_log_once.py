@@ -1,31 +1,24 @@
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from airflow_provider_toggl.core.webhooks.log_once import Faults
+from airflow_provider_toggl.core.webhooks.log_once import UnexpectedErrors
 
 
-def meet(faults: Faults, text: str) -> str:
+def raise_and_log(errors: UnexpectedErrors, text: str) -> str:
     try:
         int(text)
     except ValueError as error:
-        return faults.tell(error)
+        return errors.log_once(error)
     return ""
 
 
-def test_a_fault_is_told_once_with_its_place_and_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
-    faults = Faults()
-    assert [meet(faults, "private matter") for _ in range(1000)] == ["ValueError"] * 1000
-    with caplog.at_level(logging.ERROR):
-        assert len(caplog.records) == 1
-    assert "test_faults.py" in caplog.text
+def test_an_error_is_logged_once_with_its_stack_and_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    errors = UnexpectedErrors()
+    assert {raise_and_log(errors, "private text") for _ in range(1000)} == {"ValueError"}
+    assert len(caplog.records) == 1
+    assert "test_log_once.py" in caplog.text
     assert "private" not in caplog.text
-
-
-def test_another_fault_is_told_too(caplog: pytest.LogCaptureFixture) -> None:
-    faults = Faults()
-    meet(faults, "x")
-    faults.tell(KeyError("private"))
+    errors.log_once(KeyError("private"))
+    assert len(caplog.records) == 2
     assert "KeyError" in caplog.text

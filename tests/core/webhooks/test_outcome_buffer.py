@@ -1,38 +1,105 @@
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timezone
 
-from support.event_stores import RECEIVED
+import pytest
+from support.metrics import recording
+from support.waiting import until
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
-from airflow_provider_toggl.core.webhooks.outcome_buffer import MOST_REASONS, Notebook
+from airflow_provider_toggl.core.webhooks.outcome_buffer import MAX_REASONS, PERIODS_PER_LOG_LINE, OutcomeBuffer
 
-LATER = RECEIVED + timedelta(seconds=3)
-
-
-def test_it_is_empty_until_something_comes_and_after_it_was_taken() -> None:
-    notebook = Notebook()
-    assert not notebook
-    notebook.count("mine", "stored")
-    assert notebook
-    assert notebook.take(LATER) == {"mine": DeliveryCounts(LATER, {("mine", "stored"): 1}, ())}
-    assert (bool(notebook), notebook.take(LATER)) == (False, {})
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+Saved = list[Mapping[str, DeliveryCounts]]
 
 
-def test_refusals_of_one_reason_are_one() -> None:
-    notebook = Notebook()
-    for at, size in ((RECEIVED, 10), (LATER, 20)):
-        notebook.count("mine", "unsigned")
-        notebook.refuse("mine", "unsigned", "No signature.", at=at, size=size)
-    (received,) = notebook.take(LATER).values()
-    assert received.counts == {("mine", "unsigned"): 2}
-    assert received.refused == (RefusedDelivery("mine", "unsigned", "No signature.", 2, RECEIVED, LATER, 20),)
+class Clock:
+    """A clock that moves on by a number of seconds each time it is read."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.seconds, self.step = -step, step
+
+    def now(self) -> float:
+        self.seconds += self.step
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None: ...
 
 
-def test_a_flood_of_reasons_is_cut_and_counted_all_the_same() -> None:
-    notebook = Notebook()
-    for number in range(1000):
-        notebook.count("mine", "malformed")
-        notebook.refuse("mine", "malformed", f"reason {number}", at=RECEIVED, size=None)
-    (received,) = notebook.take(LATER).values()
-    assert (len(received.refused), received.counts) == (MOST_REASONS, {("mine", "malformed"): 1000})
+def run(
+    scenario: Callable[[OutcomeBuffer, Saved], Awaitable[None]], *, period: float = 60.0, clock: Clock | None = None
+) -> Saved:
+    saved: Saved = []
+
+    async def save(received: Mapping[str, DeliveryCounts]) -> None:
+        saved.append(received)
+
+    async def main() -> None:
+        await scenario(OutcomeBuffer(save, clock or Clock(), period=period), saved)
+
+    asyncio.run(main())
+    return saved
+
+
+async def record_and_flush(buffer: OutcomeBuffer, _: Saved) -> None:
+    for size in (10, 20):
+        buffer.record("unsigned", "No signature.", conn_id="mine", size=size)
+    buffer.record("stored", conn_id="mine")
+    buffer.record("unknown_connection", "No such path.")
+    await buffer.flush()
+    await buffer.flush()
+
+
+def test_a_flush_saves_the_outcomes_of_each_connection_and_counts_refusals_of_one_reason_together() -> None:
+    refused = RefusedDelivery("mine", "unsigned", "No signature.", 2, EPOCH, EPOCH, 20)
+    received = DeliveryCounts(EPOCH, {("mine", "unsigned"): 2, ("mine", "stored"): 1}, (refused,))
+    assert run(record_and_flush) == [{"mine": received}]
+
+
+def test_a_refusal_has_the_times_of_its_first_and_last_delivery() -> None:
+    async def scenario(buffer: OutcomeBuffer, _: Saved) -> None:
+        for _ in range(3):
+            buffer.record("unsigned", "No signature.", conn_id="mine")
+        await buffer.flush()
+
+    (refused,) = run(scenario, clock=Clock(step=1.0))[0]["mine"].refused
+    assert [refused.first_at.timestamp(), refused.last_at.timestamp(), refused.times] == [0, 2, 3]
+
+
+def test_a_flush_sends_metrics_and_logs_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), recording() as recorder:
+        run(record_and_flush)
+    expected = [({"outcome": "unsigned"}, 2), ({"outcome": "stored"}, 1), ({"outcome": "unknown_connection"}, 1)]
+    assert recorder.of(metrics.DELIVERIES) == expected
+    assert [record.getMessage() for record in caplog.records] == [
+        "Deliveries: 1 stored, 1 unknown_connection (last: No such path.), 2 unsigned (last: No signature.)"
+    ]
+
+
+def test_reasons_over_the_limit_are_dropped_but_counted() -> None:
+    async def scenario(buffer: OutcomeBuffer, _: Saved) -> None:
+        for number in range(1000):
+            buffer.record("malformed", f"reason {number}", conn_id="mine")
+        await buffer.flush()
+
+    received = run(scenario)[0]["mine"]
+    assert (len(received.refused), received.counts) == (MAX_REASONS, {("mine", "malformed"): 1000})
+
+
+def test_outcomes_are_saved_after_a_period_and_logged_after_several(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(buffer: OutcomeBuffer, saved: Saved) -> None:
+        buffer.record("stored", conn_id="mine")
+        await until(lambda: saved)
+        assert not caplog.records
+        buffer.record("stored", conn_id="mine")
+        await until(lambda: caplog.records)
+        await asyncio.sleep(0.01 * PERIODS_PER_LOG_LINE * 3)  # nothing more may follow
+
+    with caplog.at_level(logging.INFO):
+        saved = run(scenario, period=0.01)
+    assert len(saved) == 2
+    assert [record.getMessage() for record in caplog.records] == ["Deliveries: 2 stored"]

@@ -34,7 +34,7 @@ from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
-from airflow_provider_toggl.core.webhooks.handler import Limits
+from airflow_provider_toggl.core.webhooks.handler import RequestLimits
 from airflow_provider_toggl.sandbox.server import listen
 
 # Airflow prints lines before it.
@@ -290,7 +290,7 @@ class InProcessReceiver:
             ["toggl_default", "removed"],
             self._look_up,
             self._open,
-            limits=Limits(pause=0.0) if not limits else Limits(**limits),
+            limits=RequestLimits(pause=0.0) if not limits else RequestLimits(**limits),
         )
 
     def _look_up(self, conn_id: str) -> ReceivingConnection | None:

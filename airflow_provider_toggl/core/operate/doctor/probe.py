@@ -13,7 +13,7 @@ from airflow_provider_toggl.core.errors import ApiError
 from airflow_provider_toggl.core.events.activity_log import StatusEntry
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.doctor.callback import Knock, Pinged
-from airflow_provider_toggl.core.webhooks.delivery import ping_mark
+from airflow_provider_toggl.core.webhooks.delivery import last_ping_key
 from airflow_provider_toggl.core.webhooks.signature import HEADER, sign
 
 OWN_SUBSCRIPTION = 0
@@ -30,7 +30,7 @@ def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, pati
     """
     import requests  # noqa: PLC0415 - no other command needs it loaded
 
-    name = ping_mark(conn_id, OWN_SUBSCRIPTION)
+    name = last_ping_key(conn_id, OWN_SUBSCRIPTION)
     before = store.activity_log.find_status(name) if store else None
     body = _build_ping(url)
     headers = {"Content-Type": "application/json", HEADER: sign(secret, body)}
@@ -55,7 +55,7 @@ def ask_ping(
     :param patience: seconds that the PING may take.
     :raises ApiError: Toggl refuses to post one.
     """
-    name = ping_mark(conn_id, own.subscription_id)
+    name = last_ping_key(conn_id, own.subscription_id)
     before = store.activity_log.find_status(name)
     webhooks.ping(own.subscription_id)
     if _comes(store, name, before, patience):

@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,34 +12,20 @@ from support.waiting import until
 from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
-from airflow_provider_toggl.core.events.bursts import Burst, Debounce
+from airflow_provider_toggl.core.events.debounce import ChangeBatch, Debounce
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.triggers import watching
-from airflow_provider_toggl.triggers.watching import BurstProducer, Watch
+from airflow_provider_toggl.core.events.tail import TailReader
+from airflow_provider_toggl.triggers import watcher as module
+from airflow_provider_toggl.triggers.watcher import EventWatcher, WatcherStreamProducer
 
 ONE_EACH = Debounce(max_events=1)
 
 
-@pytest.fixture
-def events(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
-        opened.prepare()
-        yield opened
-
-
-@pytest.fixture
-def tail(events: SqliteEventStore) -> Iterator[Tail]:
-    with Tail(events) as opened:
-        yield opened
-    opened.join()
-
-
-def watch(events: SqliteEventStore, tail: Tail, debounce: Debounce = ONE_EACH, **wanted: Any) -> Watch:
+def watch(events: SqliteEventStore, tail: TailReader, debounce: Debounce = ONE_EACH, **wanted: Any) -> EventWatcher:
     query = EventQuery(EventFilter.from_dict(wanted))
-    return Watch(events, tail, query, consumer="watcher:x", debounce=debounce, start=0)
+    return EventWatcher(events, tail, query, consumer="watcher:x", debounce=debounce, start=0)
 
 
 def place(events: SqliteEventStore) -> int:
@@ -49,14 +34,14 @@ def place(events: SqliteEventStore) -> int:
 
 
 @contextlib.asynccontextmanager
-async def reading(one: Watch) -> AsyncIterator[list[Burst]]:
-    """Read in the background; yields where the bursts go."""
-    found: list[Burst] = []
+async def reading(one: EventWatcher) -> AsyncIterator[list[ChangeBatch]]:
+    """Read in the background; yields the list of batches."""
+    found: list[ChangeBatch] = []
 
     async def read() -> None:
-        async with contextlib.aclosing(one.bursts()) as bursts:
-            async for burst in bursts:
-                found.append(burst)  # noqa: PERF401 - it never ends
+        async with contextlib.aclosing(one.batches()) as batches:
+            async for batch in batches:
+                found.append(batch)  # noqa: PERF401 - it never ends
 
     task = asyncio.create_task(read())
     try:
@@ -67,7 +52,7 @@ async def reading(one: Watch) -> AsyncIterator[list[Burst]]:
             await task
 
 
-def test_the_place_where_it_begins_is_fixed_before_anything_comes(events: SqliteEventStore, tail: Tail):
+def test_the_start_is_committed_before_anything_comes(events: SqliteEventStore, tail: TailReader):
     async def main() -> None:
         async with reading(watch(events, tail)):
             await until(lambda: place(events) == 0)
@@ -75,8 +60,8 @@ def test_the_place_where_it_begins_is_fixed_before_anything_comes(events: Sqlite
     asyncio.run(main())
 
 
-def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
-    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+def test_only_acknowledged_batches_are_committed(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
+    monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.01)
 
     async def main() -> None:
         one = watch(events, tail)
@@ -86,18 +71,18 @@ def test_nothing_is_committed_that_was_not_handed_over(events: SqliteEventStore,
             await asyncio.to_thread(events.append, [change_event(2)])
             await until(lambda: len(found) == 2)
             assert place(events) == 0
-            one.hand_over(1)
+            one.acknowledge(1)
             await until(lambda: place(events) == 1)
-            one.hand_over(2)
+            one.acknowledge(2)
             await until(lambda: place(events) == 2)
 
     asyncio.run(main())
 
 
-def test_what_does_not_count_is_passed_over_without_being_handed_over(
-    events: SqliteEventStore, tail: Tail, monkeypatch: Any
+def test_events_that_do_not_match_are_committed_without_an_acknowledgement(
+    events: SqliteEventStore, tail: TailReader, monkeypatch: Any
 ):
-    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.01)
 
     async def main() -> None:
         async with reading(watch(events, tail, entities="tag")) as found:
@@ -108,13 +93,13 @@ def test_what_does_not_count_is_passed_over_without_being_handed_over(
     asyncio.run(main())
 
 
-def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, tail: Tail, monkeypatch: Any):
-    monkeypatch.setattr(watching, "TIDY_SECONDS", 0.01)
+def test_an_incomplete_batch_is_not_committed(events: SqliteEventStore, tail: TailReader, monkeypatch: Any):
+    monkeypatch.setattr(module, "IDLE_COMMIT_SECONDS", 0.01)
 
     async def main() -> None:
         async with reading(watch(events, tail, Debounce(quiet_seconds=60, max_events=4))) as found:
             await asyncio.to_thread(events.append, [change_event(1), change_event(2), change_event(3)])
-            await asyncio.sleep(0.2)  # many times as long as it takes to pass over
+            await asyncio.sleep(0.2)  # many times as long as an idle commit takes
             assert place(events) == 0
             await asyncio.to_thread(events.append, [change_event(4)])
             await until(lambda: found)
@@ -123,23 +108,23 @@ def test_a_burst_that_still_grows_is_not_passed_over(events: SqliteEventStore, t
     asyncio.run(main())
 
 
-def test_it_is_safe_only_after_the_time_that_was_said(events: SqliteEventStore, tail: Tail):
+def test_an_acknowledgement_with_a_delay_is_committed_after_it(events: SqliteEventStore, tail: TailReader):
     async def main() -> None:
         one = watch(events, tail)
         async with reading(one) as found:
             await asyncio.to_thread(events.append, [change_event(1)])
             await until(lambda: found)
-            one.hand_over(1, safe_in=0.2)
-            await one.settle()
+            one.acknowledge(1, delay=0.2)
+            await one.commit()
             assert place(events) == 0
-            await asyncio.to_thread(events.append, [change_event(2)])  # lets it look at its clock
+            await asyncio.to_thread(events.append, [change_event(2)])  # wakes it
             await until(lambda: place(events) == 1)
 
     asyncio.run(main())
 
 
-def test_a_place_that_could_not_be_noted_is_noted_later(
-    events: SqliteEventStore, tail: Tail, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+def test_a_failed_commit_is_repeated(
+    events: SqliteEventStore, tail: TailReader, monkeypatch: Any, caplog: pytest.LogCaptureFixture
 ):
     commit, failures = events.commit, [EventStoreUnavailable("away")] * 2
 
@@ -155,37 +140,37 @@ def test_a_place_that_could_not_be_noted_is_noted_later(
         async with reading(one) as found:
             await asyncio.to_thread(events.append, [change_event(1)])
             await until(lambda: found)
-            one.hand_over(1)
-            await one.settle()
-            await one.settle()
+            one.acknowledge(1)
+            await one.commit()
+            await one.commit()
             assert place(events) == 0
-            await one.settle()
+            await one.commit()
             assert place(events) == 1
 
     with caplog.at_level(logging.INFO):
         asyncio.run(main())
-    told = [vars(record) for record in caplog.records if record.name.endswith("watching")]
-    assert {(line["by"], line["consumer"]) for line in told} == {("watch", "watcher:x")}
-    assert [line["seq"] for line in told] == [0, 1, 1]
+    lines = [vars(record) for record in caplog.records if record.name.endswith("watcher")]
+    assert {(line["by"], line["consumer"]) for line in lines} == {("watch", "watcher:x")}
+    assert [line["seq"] for line in lines] == [0, 1, 1]
 
 
 def outcome(**counts: int) -> SimpleNamespace:
     return SimpleNamespace(is_clean=counts == {"acked": 1})
 
 
-def test_an_event_that_airflow_did_not_store_stops_the_stream_before_its_place_is_passed(
-    events: SqliteEventStore, tail: Tail
+def test_a_batch_that_airflow_did_not_store_ends_the_stream_and_is_not_committed(
+    events: SqliteEventStore, tail: TailReader
 ):
     @contextlib.asynccontextmanager
-    async def open_watch() -> AsyncIterator[Watch]:
+    async def open_watcher() -> AsyncIterator[EventWatcher]:
         yield watch(events, tail)
 
     async def main() -> None:
-        producer = BurstProducer(open_watch)
+        producer = WatcherStreamProducer(open_watcher)
         events.append([change_event(1), change_event(2)])
         async with contextlib.aclosing(producer.open_stream()) as stream:
-            told, committed = await anext(stream)
-            assert told["first_seq"] == 1
+            payload, committed = await anext(stream)
+            assert payload["first_seq"] == 1
             with pytest.raises(TogglError):
                 await producer.advance([SimpleNamespace(broker_payload=committed, outcome=outcome(failed=1))])
             assert place(events) == 0

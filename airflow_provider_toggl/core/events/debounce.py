@@ -1,4 +1,7 @@
-"""Many changes told as one: what is put together, when it is told, and in how few words."""
+"""Collect changes into batches, so that many changes at once start few DAG runs.
+
+``Debounce`` decides when a batch is complete; ``ChangeBatch`` counts what is in it and summarizes it for the DAG.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,22 @@ from airflow_provider_toggl.core.events.message import Message
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
-MOST_IDS = 100
-MOST_DAYS = 62
-MOST_WORDS = 20
+MAX_IDS = 100
+MAX_DAYS = 62
+MAX_WORDS = 20
 
-
-BREATH = 1.0
-"""Seconds between one burst told and the next: a triggerer hands events over about so often, whatever it is given."""
+MIN_INTERVAL = 1.0
+"""Least seconds between two batches: a triggerer passes its events on about once a second."""
 
 
 @dataclass(frozen=True)
 class Debounce:
-    """When a burst of events is told: never within ``BREATH`` of the one before.
+    """When a batch of changes is complete. Two batches are at least ``MIN_INTERVAL`` apart.
 
-    :param quiet_seconds: as soon as so long nothing was added; by default just long enough for what is on its way.
-    :param max_wait_seconds: at the latest so long after its first event.
-    :param max_events: at the latest when it has so many.
-    :raises ConfigurationError: a burst would never be told, or not in time.
+    :param quiet_seconds: when no change was added for so long; the default waits just for those on their way.
+    :param max_wait_seconds: at the latest so long after its first change.
+    :param max_events: at the latest when it has so many changes.
+    :raises ConfigurationError: a batch would never be complete, or too late.
     """
 
     quiet_seconds: float = 0.02
@@ -38,32 +40,32 @@ class Debounce:
     def __post_init__(self) -> None:
         if self.quiet_seconds < 0 or not 0 <= self.max_wait_seconds <= 120 or self.max_events < 1:
             raise ConfigurationError(
-                f"A burst of events cannot be put together by quiet_seconds={self.quiet_seconds}, max_wait_seconds="
-                f"{self.max_wait_seconds}, max_events={self.max_events}: give 0 seconds or more, of waiting 120 at "
-                "most, and 1 event or more."
+                f"Changes cannot be collected with quiet_seconds={self.quiet_seconds}, max_wait_seconds="
+                f"{self.max_wait_seconds}, max_events={self.max_events}. quiet_seconds must be at least 0, "
+                "max_wait_seconds from 0 to 120, and max_events at least 1."
             )
 
-    def seconds_left(self, burst: Burst, told: float, now: float) -> float:
-        """Return how long to wait for more, 0 when the burst is to be told.
+    def seconds_left(self, batch: ChangeBatch, previous_at: float, now: float) -> float:
+        """Return how long to wait for more changes, 0 when the batch is complete.
 
-        :param told: when the burst before was told, by the same clock as ``now`` and the times of the burst.
+        :param previous_at: when the previous batch was complete, by the same clock as ``now`` and the batch's times.
         """
-        if burst.count >= self.max_events:
+        if batch.count >= self.max_events:
             return 0.0
-        due = min(burst.grew + self.quiet_seconds, burst.began + self.max_wait_seconds)
-        return max(0.0, max(due, told + BREATH) - now)
+        due = min(batch.last_added_at + self.quiet_seconds, batch.first_added_at + self.max_wait_seconds)
+        return max(0.0, max(due, previous_at + MIN_INTERVAL) - now)
 
 
 @dataclass
-class Burst:
-    """Events that count and came close together.
+class ChangeBatch:
+    """Matching events that came close together.
 
-    :param began: when the first was added, in seconds of a clock that only goes on.
-    :param grew: when the last was.
+    :param first_added_at: when the first was added, by a monotonic clock, in seconds.
+    :param last_added_at: when the last was added.
     """
 
-    began: float
-    grew: float = 0.0
+    first_added_at: float
+    last_added_at: float = 0.0
     first_seq: int = 0
     last_seq: int = 0
     count: int = 0
@@ -76,8 +78,8 @@ class Burst:
     ids: dict[str, dict[int, None]] = field(default_factory=dict)
 
     def add(self, stored: StoredEvent, message: Message, now: float) -> None:
-        """Count one more event."""
-        self.grew = now
+        """Add one event."""
+        self.last_added_at = now
         self.first_seq = self.first_seq or stored.seq
         self.last_seq = stored.seq
         self.count += 1
@@ -96,32 +98,32 @@ class Burst:
                 self.days.add(day)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the burst in plain JSON of bounded size.
+        """Return a summary as JSON of bounded size.
 
-        ``days`` are the days, in UTC, on which the changed time entries begin now; where an entry was moved, the day
-        that it began on before is not told by Toggl. ``undated`` counts those that do not say when they begin.
-        ``truncated`` is true where there were more entities, days or ids than are told.
+        ``days`` are the days, in UTC, on which the changed time entries start now. Toggl does not send the day on
+        which an entry started before it was moved. ``undated`` counts time entries without a start. ``truncated`` is
+        true if entities, days or ids are left out.
         """
-        days, words = sorted(self.days), [entity for entity, _ in self.entities.most_common(MOST_WORDS)]
+        days, words = sorted(self.days), [entity for entity, _ in self.entities.most_common(MAX_WORDS)]
         ids: dict[str, list[int]] = {}
-        room = MOST_IDS
+        room = MAX_IDS
         for entity in words:
             ids[entity] = list(self.ids.get(entity, ()))[:room]
             room -= len(ids[entity])
         (workspace,) = self.workspaces if len(self.workspaces) == 1 else (None,)
-        whole = sum(map(len, self.ids.values())) == MOST_IDS - room
+        has_all_ids = sum(map(len, self.ids.values())) == MAX_IDS - room
         return {
             "first_seq": self.first_seq,
             "last_seq": self.last_seq,
             "count": self.count,
             "workspace_id": workspace,
             "entities": {entity: self.entities[entity] for entity in words},
-            "actions": sorted(self.actions)[:MOST_WORDS],
+            "actions": sorted(self.actions)[:MAX_WORDS],
             **({"transitions": dict(sorted(self.transitions.items()))} if self.transitions else {}),
-            "days": [day.isoformat() for day in days[:MOST_DAYS]],
+            "days": [day.isoformat() for day in days[:MAX_DAYS]],
             "undated": self.undated,
             "ids": ids,
-            "truncated": not (whole and len(days) <= MOST_DAYS and len(words) == len(self.entities)),
+            "truncated": not (has_all_ids and len(days) <= MAX_DAYS and len(words) == len(self.entities)),
         }
 
 
