@@ -155,7 +155,7 @@ def load(
     """Inspect and decode pages and load so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
     from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-    from airflow_provider_toggl.core.load.warehouse import Progress
+    from airflow_provider_toggl.core.load.values import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []

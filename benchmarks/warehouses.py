@@ -232,7 +232,7 @@ def decode(page: bytes, day: int) -> Any:
 def load(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
     """Inspect and decode pages and load so many in each transaction, with progress as a sync stores it."""
     from airflow_provider_toggl.core.extract.pages import inspect_report
-    from airflow_provider_toggl.core.load.warehouse import Progress
+    from airflow_provider_toggl.core.load.values import Progress
 
     now = datetime(2025, 6, day, tzinfo=timezone.utc)
     batches = []

@@ -15,9 +15,10 @@ from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
 from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.retention import parse_age, prune_older
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 
 WAIT = 1.0
 """Seconds of one wait of ``tail`` for new events, and between two tries while the store is unavailable."""

@@ -123,7 +123,7 @@ class EventWatcher:
         if known is None:
             known = self._store.commit(self.consumer, self._start)
         description = {"kind": "watcher", "filter": self._query.event_filter.to_dict()}
-        self._store.activity_log.note(reader_key(self.consumer), description)
+        self._store.activity_log.set_status(reader_key(self.consumer), description)
         self._committed = self._acknowledged = self._yielded = self._read = known.seq
         tell(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
         self._idle_commit_at = time.monotonic()

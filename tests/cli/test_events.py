@@ -18,9 +18,9 @@ from airflow_provider_toggl.cli import events
 from airflow_provider_toggl.cli.events import add_arguments, follow, run
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.store import NewEvent, StoredEvent
 
 pytestmark = pytest.mark.airflow
 

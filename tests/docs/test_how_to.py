@@ -32,7 +32,7 @@ from airflow_provider_toggl.__main__ import build_parser
 from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.warehouse import Progress
+from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.webhooks.delivery import MAX_BODY_BYTES
 from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.sandbox.server import start_sandbox

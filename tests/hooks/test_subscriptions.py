@@ -6,7 +6,7 @@ import pytest
 from support.connections import Connections
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.store import Handshake
+from airflow_provider_toggl.core.events.model import Handshake
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import find_validation_code, open_webhooks
 

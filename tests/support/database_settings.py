@@ -13,7 +13,7 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
 from airflow_provider_toggl.core.load.decode.records import RejectedRecord
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.warehouse import Progress, Sweep
+from airflow_provider_toggl.core.load.values import Progress, Sweep
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
 
 _BESIDE = ("sync_state", "rejected_records", "complete_lists", "changed_days", "time_entry_versions")

@@ -22,7 +22,7 @@ from support.waiting import wait_until
 
 from airflow_provider_toggl.cli import doctor
 from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter, SubscriptionSpec
-from airflow_provider_toggl.core.load.warehouse import Progress
+from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.sandbox.server import RunningSandbox, listen

@@ -28,7 +28,8 @@ from airflow_provider_toggl.core.load.engines.dbapi.mysql import MYSQL, MysqlEng
 from airflow_provider_toggl.core.load.engines.dbapi.sqlite import SQLITE, SqliteEngine
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, DuckdbEngine
 from airflow_provider_toggl.core.load.engines.postgres.engine import POSTGRES, PostgresEngine
-from airflow_provider_toggl.core.load.warehouse import Progress, Warehouse
+from airflow_provider_toggl.core.load.values import Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 DIALECTS = [DUCKDB, POSTGRES, SQLITE, MYSQL, ANSI]
 

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from airflow_provider_toggl.core.events.batch import read_message
-from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.model import StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import MAX_VERSIONS, EntityState, build_state, read_version
 
 CACHE_SIZE = 1000

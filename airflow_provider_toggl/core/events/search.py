@@ -14,7 +14,8 @@ from airflow_provider_toggl.core.events.batch import read_message
 from airflow_provider_toggl.core.events.entity_states import find_state
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import Message
-from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.model import StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import EntityState
 
 MAX_CLOCK_LAG = timedelta(hours=1)

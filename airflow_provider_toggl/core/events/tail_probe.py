@@ -33,7 +33,7 @@ class ProbeResponder:
             return
         self._checked_at = now
         with contextlib.suppress(EventStoreError):  # reading needs no right to write
-            probe = store.find_mark(PROBE)
+            probe = store.activity_log.find_status(PROBE)
             if probe is not None and probe.value != self._answered:
                 self._answered = probe.value
-                store.keep_mark(StatusEntry(REPLY, probe.value, datetime.now(timezone.utc)))
+                store.activity_log.set_status(REPLY, probe.value, datetime.now(timezone.utc))

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import utc
-from airflow_provider_toggl.core.load.warehouse import LoadResult
+from airflow_provider_toggl.core.load.values import LoadResult
 
 
 def measure_load(result: LoadResult, *, by: str, stream: str, seconds: float) -> None:

@@ -20,7 +20,8 @@ from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.load.load_metrics import measure_rows
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.warehouse import Progress, Warehouse
+from airflow_provider_toggl.core.load.values import Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile import cursor as proofs
 from airflow_provider_toggl.core.reconcile.compare import Clock as SumsClock
 from airflow_provider_toggl.core.reconcile.compare import as_ids, instant

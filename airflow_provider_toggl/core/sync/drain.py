@@ -24,7 +24,8 @@ from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.load.load_metrics import measure_load
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.wording import plural
 

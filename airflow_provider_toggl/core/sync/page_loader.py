@@ -11,7 +11,8 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.load.load_metrics import measure_load
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Sweep, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:

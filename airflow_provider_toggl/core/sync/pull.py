@@ -26,7 +26,8 @@ from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Sweep, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Sweep
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.streams import check_days, get_stream
 from airflow_provider_toggl.core.sync.page_loader import PageLander, log_doubts

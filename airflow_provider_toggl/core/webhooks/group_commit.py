@@ -20,7 +20,8 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, StatusEntry
 from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.store import Appended, EventStore, Handshake, NewEvent, StatusEntry
+from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.webhooks.delivery import BUSY, FAILED, UNAVAILABLE, Outcome, refusal
 from airflow_provider_toggl.core.webhooks.log_once import UnexpectedErrors
 from airflow_provider_toggl.core.wording import plural
@@ -225,7 +226,7 @@ class GroupCommit:
             if isinstance(record, Handshake):
                 self._get_store().record_handshake(record)
             elif isinstance(record, StatusEntry):
-                self._get_store().keep_mark(record)
+                self._get_store().activity_log.set_status(record.name, record.value, record.recorded_at)
             else:
                 self._get_store().activity_log.record_received(record)
         except Exception as error:  # noqa: BLE001 - as above

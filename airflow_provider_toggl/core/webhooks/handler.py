@@ -18,7 +18,8 @@ from typing import Any
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent
+from airflow_provider_toggl.core.events.model import NewEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.webhooks.connection_cache import LIFETIME, PAUSE, ConnectionCache
 from airflow_provider_toggl.core.webhooks.delivery import (
     BUSY,

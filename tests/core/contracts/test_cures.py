@@ -30,7 +30,8 @@ from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
 from airflow_provider_toggl.core.load.engines.postgres.engine import build_postgres_warehouse
 from airflow_provider_toggl.core.load.merging.changed_days import last_seq
 from airflow_provider_toggl.core.load.merging.unstorable import reject_long_rows
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Sweep, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
 
 numbers = itertools.count(1)

@@ -20,7 +20,8 @@ from support.warehouses import WarehouseLocation, rows
 
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreUnavailable, WarehouseError
 from airflow_provider_toggl.core.events.postgres.engine import PostgresEventStore
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 numbers = itertools.count(1)
 PROGRESS = Progress("tags", "7", at(5), "1", 1, NOON)

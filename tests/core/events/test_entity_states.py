@@ -8,7 +8,8 @@ from support.webhook_events import change_event
 
 from airflow_provider_toggl.core.events import entity_states
 from airflow_provider_toggl.core.events.entity_states import StateCache, find_state
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 
 NOON = datetime(2026, 5, 2, 12, tzinfo=timezone.utc)
 

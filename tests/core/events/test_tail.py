@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.events import tail as module
 from airflow_provider_toggl.core.events.batch import EventBatch
 from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, NewEvent, StatusEntry, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import MAX_QUEUE, Follower, TailReader, shared_tail
 from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
 
@@ -514,9 +514,16 @@ def test_a_reader_answers_probes(place: StoreLocation) -> None:
         with place.open() as store, place.open() as asking:
             async with following(store):
                 for token in ("first", "second"):
-                    asking.keep_mark(StatusEntry(PROBE, token, RECEIVED))
-                    await until(lambda: (asking.find_mark(REPLY) or asking.find_mark(PROBE)).recorded_at != RECEIVED)
-                    await until(lambda token=token: asking.find_mark(REPLY).value == token)
+                    asking.activity_log.set_status(PROBE, token, RECEIVED)
+                    await until(
+                        lambda: (
+                            (
+                                asking.activity_log.find_status(REPLY) or asking.activity_log.find_status(PROBE)
+                            ).recorded_at
+                            != RECEIVED
+                        )
+                    )
+                    await until(lambda token=token: asking.activity_log.find_status(REPLY).value == token)
             assert asking.count() == 0
 
     run(ask())

@@ -18,6 +18,7 @@ from support.webhook_stream import WebhookStream
 
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.message import parse_message
+from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.search import EventQuery, search
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore

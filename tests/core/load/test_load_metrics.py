@@ -6,7 +6,7 @@ from support.metrics import recording
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness, measure_load
-from airflow_provider_toggl.core.load.warehouse import LoadResult
+from airflow_provider_toggl.core.load.values import LoadResult
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 

@@ -27,7 +27,7 @@ from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.warehouse import Progress
+from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.operate.health import notes
 from airflow_provider_toggl.core.operate.health.charts import (
     deliveries_chart,

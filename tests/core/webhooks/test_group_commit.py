@@ -14,7 +14,6 @@ from support.waiting import until
 from airflow_provider_toggl.core.errors import DeliveryRefused, EventStoreUnavailable
 from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.store import Appended, Handshake, NewEvent
 from airflow_provider_toggl.core.webhooks import group_commit as module
 from airflow_provider_toggl.core.webhooks.group_commit import MAX_BATCH, MAX_GATHER_TIME, GroupCommit, Reservoir
 

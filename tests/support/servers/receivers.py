@@ -30,8 +30,9 @@ from support.deliveries import (
 from support.processes import end_session
 from support.waiting import wait_until
 
+from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.events.store import EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.webhooks.app import Receiver
 from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.core.webhooks.handler import RequestLimits

@@ -15,7 +15,8 @@ from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
 from airflow_provider_toggl.core.load.merging.changed_days import find_days
 from airflow_provider_toggl.core.load.tables import migrations
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 _KEYS = {
     "duckdb": """select table_name from duckdb_constraints()

@@ -18,7 +18,8 @@ from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables import migrations
 from airflow_provider_toggl.core.load.tables.migrations import MIGRATIONS
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Sweep, SyncState, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep, SyncState
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
 def progress(stream: str = "time_entries", **fields: object) -> Progress:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 from support.toggl_rows import NOON
 
-from airflow_provider_toggl.core.load.decode.columns import INSTANT
+from airflow_provider_toggl.core.load.decode.column_types import INSTANT
 from airflow_provider_toggl.core.load.engines.arrow_rows import (
     KNOWN_TYPES,
     build_table,

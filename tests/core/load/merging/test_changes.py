@@ -7,7 +7,8 @@ import pytest
 from support.toggl_rows import WORKSPACE, at, decode, entries, report_row, tags
 
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 MODULE = Changes.__module__
 

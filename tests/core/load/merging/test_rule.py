@@ -15,7 +15,8 @@ from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, build
 from airflow_provider_toggl.core.load.engines.duckdb.file import run
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.tables.schemas import TABLES, Column, TableSchema
-from airflow_provider_toggl.core.load.warehouse import Sweep, Warehouse
+from airflow_provider_toggl.core.load.values import Sweep
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 ENTRIES = TABLES["time_entries"]
 ORDERED = "select * replace ({}) from time_entries order by id"

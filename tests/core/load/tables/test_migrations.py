@@ -13,7 +13,8 @@ from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables import migrations
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Sweep, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Sweep
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 MADE_BEFORE = Path(__file__).parents[1] / "made_before"
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from support.toggl_rows import NOON, at
 
 from airflow_provider_toggl.core.load.tables import state
-from airflow_provider_toggl.core.load.warehouse import Progress, SyncState, Warehouse
+from airflow_provider_toggl.core.load.values import Progress, SyncState
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
 def test_a_setting_that_was_never_set_has_a_default(target: Warehouse) -> None:

@@ -11,7 +11,8 @@ from support.warehouses import WarehouseLocation
 from airflow_provider_toggl.core.errors import WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi
 from airflow_provider_toggl.core.load.engines.dbapi.mysql import MysqlEngine
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("mariadb")
 

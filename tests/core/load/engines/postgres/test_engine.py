@@ -11,7 +11,8 @@ from support.warehouses import rows
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked, WarehouseReadOnly
 from airflow_provider_toggl.core.load.engines.postgres.engine import build_postgres_warehouse
-from airflow_provider_toggl.core.load.warehouse import LoadResult, Progress, Warehouse
+from airflow_provider_toggl.core.load.values import LoadResult, Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("postgres-warehouses")
 
