@@ -14,7 +14,7 @@ from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.cli.waits import announce_wait
 from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
-from airflow_provider_toggl.core.sync.plan import Counted, Plan, announce_plan, build_plan, span_words
+from airflow_provider_toggl.core.sync.plan import CountingProgress, LoadPlan, announce_plan, build_plan, format_hours
 from airflow_provider_toggl.core.wording import plural
 
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             )
             with warehouse as target, observe_waits(announce_wait):
                 session = hook.get_conn()
-                counted, spent = Counted(), session.spent
+                counted, spent = CountingProgress(), session.spent
                 print(announce_plan(session, workspace, args.since, datetime.now(timezone.utc)), file=sys.stderr)
                 try:
                     plan = build_plan(session, workspace, since=args.since, target=target, counted=counted)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stopped(counted: Counted, requests: int) -> str:
+def _stopped(counted: CountingProgress, requests: int) -> str:
     """Return how far a plan came that Toggl's limits stopped."""
     found = "Nothing is counted yet"
     if counted.since is not None:
@@ -73,7 +73,7 @@ def _stopped(counted: Counted, requests: int) -> str:
     return f"The plan stopped after {plural(requests, 'request')}: {found}. With --since it costs less."
 
 
-def lines(plan: Plan) -> Iterator[str]:
+def lines(plan: LoadPlan) -> Iterator[str]:
     """Yield the plan as text."""
     days = f", from {min(part.first for part in plan.parts)}" if plan.parts else ""
     how = "counted" if plan.exact else "about: some are estimated"
@@ -90,8 +90,8 @@ def lines(plan: Plan) -> Iterator[str]:
             f"{plural(plan.an_hour, 'request')} an hour spare for {plan.lane}: {plan.total} less {plan.reserve} in "
             f"reserve and {plan.by_others} that others used in this window. {plan.spare} available now."
         )
-    by_plan = ", ".join(f"{span_words(hours)} on {name}" for name, hours in plan.hours.items())
-    yield f"The load takes {by_plan}; here {span_words(plan.hours_here)}."
+    by_plan = ", ".join(f"{format_hours(hours)} on {name}" for name, hours in plan.hours.items())
+    yield f"The load takes {by_plan}; here {format_hours(plan.hours_here)}."
     yield f"Begun now, it ends about {plan.ends_at:%Y-%m-%d %H:%M} UTC."
     yield (
         f"After it, a run of all streams takes about {plural(plan.each_run, 'request')}, and comparing all years "

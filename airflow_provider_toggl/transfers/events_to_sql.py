@@ -129,7 +129,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
                 keep_history=resolve_keep_history(self.keep_history),
             ) as target,
         ):
-            drain = Drain(store, target, self._request(note_changes=bool(outlets)))
+            drain = Drain(store, target, self._request(collect_changes=bool(outlets)))
             outlets.begin(target, drain.changes)
             summary = drain.run()
             outlets.tell(target, drain.changes)
@@ -151,7 +151,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         check = outlets.check_workspace if self.only_conn_id else outlets.check_shared
         check(workspace_id, f"of connection {conn_id!r}")
 
-    def _request(self, *, note_changes: bool) -> DrainRequest:
+    def _request(self, *, collect_changes: bool) -> DrainRequest:
         from airflow_provider_toggl.core.sync.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         return DrainRequest(
@@ -160,5 +160,5 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
             conn_id=self.only_conn_id,
             workspace_id=self.only_workspace_id,
             max_events=self.max_events,
-            note_changes=note_changes,
+            collect_changes=collect_changes,
         )

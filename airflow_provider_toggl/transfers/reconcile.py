@@ -148,7 +148,7 @@ class TogglReconcileOperator(RunDeferral):
         if "mass_allowed" not in progress:
             # Once a run: it goes on with that after a wait for the quota.
             progress["mass_allowed"] = take_allowance(self.toggl_conn_id, workspace_id)
-        request = self._request(hook, progress, note_changes=bool(outlets))
+        request = self._request(hook, progress, collect_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(
             self.warehouse_conn_id,
@@ -183,8 +183,8 @@ class TogglReconcileOperator(RunDeferral):
 
         return str(ReconcileSummary(**summary))
 
-    def _request(self, hook: TogglHook, progress: dict[str, Any], *, note_changes: bool) -> ReconcileRequest:
-        from airflow_provider_toggl.core.reconcile.deletion_policy import Rules  # noqa: PLC0415 - who only parses a DAG runs nothing
+    def _request(self, hook: TogglHook, progress: dict[str, Any], *, collect_changes: bool) -> ReconcileRequest:
+        from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules  # noqa: PLC0415 - who only parses a DAG runs nothing
         from airflow_provider_toggl.core.reconcile.request import ReconcileRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         lag = self.report_lag if self.report_lag is not None else settings.report_lag()
@@ -194,7 +194,7 @@ class TogglReconcileOperator(RunDeferral):
             since=self.since,
             until=self.until,
             overlap=timedelta(seconds=self.overlap),
-            rules=Rules(
+            rules=DeletionRules(
                 settle=timedelta(seconds=self.settle),
                 absent_share=self.absent_share,
                 absent_rows=self.absent_rows,
@@ -202,6 +202,6 @@ class TogglReconcileOperator(RunDeferral):
             ),
             page_size=self.page_size,
             lag=timedelta(seconds=lag),
-            note_changes=note_changes,
+            collect_changes=collect_changes,
             warehouse=f"{self.warehouse_conn_id}.{self.schema}",
         )

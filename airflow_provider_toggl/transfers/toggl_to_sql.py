@@ -149,13 +149,13 @@ class TogglToSqlOperator(RunDeferral):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Read and land until the stream is up to date; return the summary."""
-        from airflow_provider_toggl.core.sync.pull import Pull, Summary  # noqa: PLC0415 - who only parses a DAG runs nothing
+        from airflow_provider_toggl.core.sync.pull import Pull, PullSummary  # noqa: PLC0415 - who only parses a DAG runs nothing
 
         hook = TogglHook(self.toggl_conn_id)
         request = self._request(hook, progress)
         outlets = Outlets(self, self.run_context, self.max_partitions)
         outlets.check_workspace(request.workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
-        earlier = Summary(**progress["summary"]) if progress["summary"] else None
+        earlier = PullSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(
             self.warehouse_conn_id,
             schema=self.schema,
@@ -190,9 +190,9 @@ class TogglToSqlOperator(RunDeferral):
 
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary in a line."""
-        from airflow_provider_toggl.core.sync.pull import Summary  # noqa: PLC0415 - few tasks wait
+        from airflow_provider_toggl.core.sync.pull import PullSummary  # noqa: PLC0415 - few tasks wait
 
-        return str(Summary(**summary))
+        return str(PullSummary(**summary))
 
     def _request(self, hook: TogglHook, progress: dict[str, Any]) -> PullRequest:
         from airflow_provider_toggl.core.sync.pull import PullRequest  # noqa: PLC0415 - who only parses a DAG runs nothing

@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, Con
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
 from airflow_provider_toggl.core.reconcile import deletion_policy
-from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
+from airflow_provider_toggl.core.reconcile.window import NOT_IN_TOTALS
 from airflow_provider_toggl.sandbox import writes
 from airflow_provider_toggl.sandbox.model import TimeEntry
 from airflow_provider_toggl.sandbox.shapes import v9_entry
@@ -101,7 +101,7 @@ def test_a_token_that_lost_its_rights_sees_less_and_proves_nothing_of_others(pul
     summary = workspace.reconcile()
     assert live_ids(workspace) == before - set(gone)
     others = sum(1 for entry in workspace.toggl.world.time_entries.values() if entry.user_id != owner.id)
-    assert 0 < summary.unproved[deletion_policy.NOT_ADMIN] <= others
+    assert 0 < summary.unverified[deletion_policy.NOT_ADMIN] <= others
 
 
 def test_days_that_the_plan_does_not_show_are_out_of_proof_where_that_is_told(pulled):
@@ -110,7 +110,7 @@ def test_days_that_the_plan_does_not_show_are_out_of_proof_where_that_is_told(pu
     before = live_ids(workspace)
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
-    assert set(summary.unproved) - {deletion_policy.HORIZON, WEIGHTLESS} == {deletion_policy.RETENTION}
+    assert set(summary.unverified) - {deletion_policy.BEFORE_FIRST_SHOWN, NOT_IN_TOTALS} == {deletion_policy.RETENTION}
 
 
 def test_entries_before_the_first_that_is_shown_are_out_of_proof_where_nothing_is_told(pulled):
@@ -119,7 +119,7 @@ def test_entries_before_the_first_that_is_shown_are_out_of_proof_where_nothing_i
     before = live_ids(workspace)
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
-    assert summary.unproved[deletion_policy.HORIZON] > 0
+    assert summary.unverified[deletion_policy.BEFORE_FIRST_SHOWN] > 0
 
 
 def test_on_a_paid_plan_the_oldest_entry_of_all_can_go(pulled):
@@ -139,7 +139,7 @@ def test_what_was_changed_last_of_all_is_gone_when_a_day_has_settled_it(pulled):
     gone = delete(workspace, entry)
     workspace.toggl.advance(1000)
     # No report shows anything newer, so it may be one from before the change.
-    assert workspace.reconcile().unproved[deletion_policy.TOO_NEW] == 1
+    assert workspace.reconcile().unverified[deletion_policy.TOO_NEW] == 1
     assert live_ids(workspace) >= set(gone)
     workspace.toggl.advance(86_400)
     workspace.reconcile()
@@ -170,9 +170,9 @@ def test_entries_made_within_the_lag_of_reports_stay(pulled):
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
     assert summary.deleted == 0
-    assert {deletion_policy.TOO_NEW, deletion_policy.SEEN_LATER} & set(summary.unproved)
+    assert {deletion_policy.TOO_NEW, deletion_policy.SEEN_LATER} & set(summary.unverified)
     workspace.toggl.clear_faults()
-    assert set(workspace.reconcile().unproved) <= {WEIGHTLESS}
+    assert set(workspace.reconcile().unverified) <= {NOT_IN_TOTALS}
 
 
 @pytest.mark.parametrize("where", ["search/time_entries$", "/reports/"])
@@ -186,7 +186,7 @@ def test_an_answer_without_its_witnesses_is_not_heard(pulled, where: str):
     workspace.toggl.fault("hide_entries", match={"path": where}, times=None)
     with suppress(AbsenceRefused):
         summary = workspace.reconcile()
-        assert {deletion_policy.WITNESSES, deletion_policy.WHOLE_USER} & set(summary.unproved)
+        assert {deletion_policy.CONTROLS_MISSING, deletion_policy.WHOLE_USER} & set(summary.unverified)
     assert live_ids(workspace) == before
     workspace.toggl.clear_faults()
     workspace.reconcile()
@@ -254,7 +254,7 @@ def test_running_entries_that_no_report_has_ever_shown_stay(pulled):
     summary = workspace.reconcile()
     assert running.id in live_ids(workspace)
     assert summary.deleted == 0
-    assert set(summary.unproved) <= {deletion_policy.RUNNING, WEIGHTLESS}
+    assert set(summary.unverified) <= {deletion_policy.RUNNING, NOT_IN_TOTALS}
 
 
 def test_all_entries_of_a_user_at_once_are_not_believed(pulled):
@@ -268,7 +268,7 @@ def test_all_entries_of_a_user_at_once_are_not_believed(pulled):
     workspace.toggl.fault("hide_entries", ids=own, match=REPORTS, times=None)
     summary = workspace.reconcile(rules={"absent_share": 1.0, "absent_rows": 5})
     assert live_ids(workspace) == before
-    assert summary.unproved[deletion_policy.WHOLE_USER] > 5
+    assert summary.unverified[deletion_policy.WHOLE_USER] > 5
 
 
 def test_what_is_seen_while_its_absence_is_proved_stays(pulled):

@@ -14,7 +14,7 @@ from support.truth import live
 
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Observation, decode_page
-from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
+from airflow_provider_toggl.core.reconcile.window import NOT_IN_TOTALS
 from airflow_provider_toggl.sandbox import writes
 from airflow_provider_toggl.sandbox.model import TimeEntry
 
@@ -229,7 +229,7 @@ def test_a_pull_and_a_reconciliation_end_with_the_truth(build, case: str, gives_
     summary = workspace.reconcile(rules=rules)
     assert workspace.wrong("time_entries") == []
     assert tags_are_right(workspace)
-    assert set(summary.unproved) <= (set() if gives_ids else {WEIGHTLESS}), str(summary)
+    assert set(summary.unverified) <= (set() if gives_ids else {NOT_IN_TOTALS}), str(summary)
     again = workspace.reconcile(rules=rules)
     assert (again.added, again.edited, again.deleted) == (0, 0, 0), str(again)
 
@@ -265,7 +265,7 @@ def test_entries_over_both_changes_of_clocks_of_the_owner_are_compared_on_their_
         for hour in (-2, 0, 1, 2, 22, 23, 24)
     ]
     workspace.pull()
-    assert set(workspace.reconcile().unproved) <= {WEIGHTLESS}
+    assert set(workspace.reconcile().unverified) <= {NOT_IN_TOTALS}
     workspace.toggl.advance(10)
     delete(workspace, made[1], made[4], made[8], made[12])
     workspace.toggl.world.change(made[6], {"start": made[6].start - HOUR}, workspace.toggl.world.owner)
@@ -286,7 +286,7 @@ def test_another_workspace_in_the_same_schema_is_left_alone(build):
     workspace.toggl.advance(10)
     delete(workspace, *entries_of(workspace)[10:13])
     summary = workspace.reconcile()
-    assert (summary.deleted, summary.unproved) == (3, {})
+    assert (summary.deleted, summary.unverified) == (3, {})
     assert 77 in live(workspace.path, "time_entries")
 
 

@@ -11,7 +11,7 @@ import msgspec
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.windows import SPAN_DAYS, Coverage, Window
 
-Order = Literal["date", "last_update"]
+PageOrder = Literal["date", "last_update"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class OpenWindow:
 
     first: date
     last: date
-    order: Order
+    order: PageOrder
     until: datetime | None = None
     mark: datetime | None = None
     next_row: int = 1

@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract import windows
-from airflow_provider_toggl.core.extract.cursor import EntriesCursor, OpenWindow, Order, dump
+from airflow_provider_toggl.core.extract.cursor import EntriesCursor, OpenWindow, PageOrder, dump
 from airflow_provider_toggl.core.extract.pages import Page, ReportPage, inspect_report
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.streams import get_stream
@@ -138,7 +138,7 @@ class EntriesReader:
             until -= self._options.overlap
         # Not before the run started, whatever this machine's clock says: else what this run reads were never done.
         opened_at = max(utc(self._clock.now()), self._options.run_started)
-        order: Order = "date" if until is None else "last_update"
+        order: PageOrder = "date" if until is None else "last_update"
         return OpenWindow(window.first, window.last, order, until, opened_at=opened_at)
 
     def _next_page(self) -> Page | None:

@@ -41,7 +41,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Span:
+class CoveredDays:
     """Neighbouring days that are known equally well.
 
     :param watermark: every change up to then, by Toggl's clock, has been landed.
@@ -54,12 +54,12 @@ class Span:
     read_at: datetime
 
 
-Coverage = tuple[Span, ...]
+Coverage = tuple[CoveredDays, ...]
 
 
 def cover(coverage: Coverage, window: Window, watermark: datetime, read_at: datetime) -> Coverage:
     """Return the coverage after a window was read to its end; a watermark never moves back."""
-    spans: list[Span] = []
+    spans: list[CoveredDays] = []
     for span in coverage:
         if span.last < window.first or span.first > window.last:
             spans.append(span)
@@ -69,8 +69,8 @@ def cover(coverage: Coverage, window: Window, watermark: datetime, read_at: date
         if span.last > window.last:
             spans.append(replace(span, first=window.last + DAY))
         inside = Window(max(span.first, window.first), min(span.last, window.last))
-        spans.append(Span(inside.first, inside.last, max(span.watermark, watermark), read_at))
-    spans += [Span(gap.first, gap.last, watermark, read_at) for gap in gaps(coverage, window)]
+        spans.append(CoveredDays(inside.first, inside.last, max(span.watermark, watermark), read_at))
+    spans += [CoveredDays(gap.first, gap.last, watermark, read_at) for gap in gaps(coverage, window)]
     return _joined(spans)
 
 
@@ -248,12 +248,12 @@ def _as_day(value: str | date | datetime, name: str, beside: timedelta) -> date:
         raise ConfigurationError(f"{name} is {found.isoformat()}, which no calendar has.") from None
 
 
-def _inside(coverage: Coverage, window: Window) -> list[Span]:
+def _inside(coverage: Coverage, window: Window) -> list[CoveredDays]:
     return [span for span in coverage if span.last >= window.first and span.first <= window.last]
 
 
-def _joined(spans: list[Span]) -> Coverage:
-    joined: list[Span] = []
+def _joined(spans: list[CoveredDays]) -> Coverage:
+    joined: list[CoveredDays] = []
     for span in sorted(spans, key=lambda item: item.first):
         previous = joined[-1] if joined else None
         same = previous is not None and (previous.watermark, previous.read_at) == (span.watermark, span.read_at)

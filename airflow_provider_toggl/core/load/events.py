@@ -83,11 +83,11 @@ class Decoded:
     """What events give.
 
     :param batches: the rows of each stream, and the events that could not be read.
-    :param passed_over: events of entities that no table keeps.
+    :param skipped: events of entities that no table keeps.
     """
 
     batches: tuple[Batch, ...]
-    passed_over: int
+    skipped: int
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False):
@@ -136,7 +136,7 @@ def decode_events(events: Iterable[Delivered], seqs: Iterable[int] | None = None
     """
     groups: dict[str, _Group] = {}
     strays: list[Rejected] = []
-    passed_over = 0
+    skipped = 0
     numbers = iter(seqs) if seqs is not None else None
     for event in events:
         seq = None if numbers is None else next(numbers)
@@ -144,7 +144,7 @@ def decode_events(events: Iterable[Delivered], seqs: Iterable[int] | None = None
         shape = EVENTS.get(entity or "")
         if shape is None:
             if entity in PASSED_OVER:
-                passed_over += 1
+                skipped += 1
             else:
                 reason = f"metadata.model: {_quoted(entity)} is no entity that is known"
                 strays.append(_reject(STRAYS, event, seq, reason))
@@ -158,7 +158,7 @@ def decode_events(events: Iterable[Delivered], seqs: Iterable[int] | None = None
     if strays:
         # They have no table, but a batch to travel in.
         batches.append(Batch("time_entries", ARROW_SCHEMAS["time_entries"].empty_table(), tuple(strays)))
-    return Decoded(tuple(batches), passed_over)
+    return Decoded(tuple(batches), skipped)
 
 
 def _read(shape: EventShape, event: Delivered, seq: int | None) -> _Row:

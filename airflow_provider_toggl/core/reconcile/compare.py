@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from airflow_provider_toggl.core.extract.summaries import NO_PROJECT, UNKNOWN_PROJECT, Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.reconcile.summaries import NONE, UNKNOWN, Int64s, Sums
 
 Bools = npt.NDArray[np.bool_]
 Key = tuple[int, int]
@@ -29,7 +29,7 @@ SLACK = 5
 
 
 @dataclass(frozen=True)
-class Rows:
+class EntryRows:
     """Live rows of the warehouse, by id; times in microseconds since 1970, ``seconds`` 0 for what is running.
 
     Projects have ``NONE`` where there is none, ``updated`` and ``seen`` have ``NEVER``.
@@ -47,10 +47,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def where(self, mask: Bools | npt.NDArray[np.intp]) -> Rows:
+    def where(self, mask: Bools | npt.NDArray[np.intp]) -> EntryRows:
         """Return those of them, by a mask or by their places."""
         chosen: dict[str, Any] = {field.name: getattr(self, field.name)[mask] for field in fields(self)}
-        return Rows(**chosen)
+        return EntryRows(**chosen)
 
     def among(self, ids: Collection[int] | Int64s) -> Bools:
         """Return which of them have these ids."""
@@ -62,7 +62,7 @@ def as_ids(ids: Iterable[int] | Int64s) -> Int64s:
     return ids if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)
 
 
-def build_rows(columns: dict[str, Any]) -> Rows:
+def build_rows(columns: dict[str, Any]) -> EntryRows:
     """Return rows of columns without nulls, in order of their ids.
 
     :param columns: an array for each field of :class:`Rows`.
@@ -70,9 +70,9 @@ def build_rows(columns: dict[str, Any]) -> Rows:
     order = np.argsort(columns["ids"], kind="stable")
     kinds = {"running": np.bool_}
     arrays: dict[str, Any] = {
-        f.name: np.asarray(columns[f.name], kinds.get(f.name, np.int64))[order] for f in fields(Rows)
+        f.name: np.asarray(columns[f.name], kinds.get(f.name, np.int64))[order] for f in fields(EntryRows)
     }
-    return Rows(**arrays)
+    return EntryRows(**arrays)
 
 
 def micros(moment: datetime) -> int:
@@ -115,7 +115,7 @@ class IdDifferences:
     gone: Bools
 
 
-def compare_ids(rows: Rows, sums: Sums) -> IdDifferences:
+def compare_ids(rows: EntryRows, sums: WindowTotals) -> IdDifferences:
     """Compare a window's rows with the ids of a summary, which has them."""
     ids = as_ids(()) if sums.ids is None else sums.ids
     gone = ~np.isin(rows.ids, ids)
@@ -123,12 +123,12 @@ def compare_ids(rows: Rows, sums: Sums) -> IdDifferences:
     here = rows.where(~gone)
     places = np.searchsorted(ids, here.ids)
     same_user = sums.users[places] == here.users
-    same_project = (sums.projects[places] == here.projects) | (sums.projects[places] == UNKNOWN)
+    same_project = (sums.projects[places] == here.projects) | (sums.projects[places] == UNKNOWN_PROJECT)
     return IdDifferences(missing, here.ids[~(same_user & same_project)], gone)
 
 
 @dataclass(frozen=True)
-class Clock:
+class ReportTime:
     """When sums were told: what runs may have counted until then, or until ``lag`` before.
 
     :param date: of the answer, by Toggl's clock.
@@ -137,7 +137,7 @@ class Clock:
     date: datetime
     lag: timedelta
 
-    def explains(self, difference: int, rows: Rows) -> bool:
+    def explains(self, difference: int, rows: EntryRows) -> bool:
         """Whether the rows that a sum is of explain that it is more by so many seconds than that of the warehouse."""
         if difference == 0:
             return True
@@ -156,7 +156,7 @@ class Clock:
         )
 
 
-def sums_by_group(rows: Rows) -> dict[Key, int]:
+def sums_by_group(rows: EntryRows) -> dict[Key, int]:
     """Return the seconds of each (user, project)."""
     if not len(rows):
         return {}
@@ -166,7 +166,7 @@ def sums_by_group(rows: Rows) -> dict[Key, int]:
     return {(int(user), int(project)): int(total) for user, project, total in zip(*keys, sums, strict=True)}
 
 
-def differing_groups(rows: Rows, sums: Sums, clock: Clock) -> list[Key]:
+def differing_groups(rows: EntryRows, sums: WindowTotals, clock: ReportTime) -> list[Key]:
     """Return the (user, project) whose seconds are not those of the warehouse, nor explained by what runs."""
     here = sums_by_group(rows)
     differing = []
@@ -177,7 +177,7 @@ def differing_groups(rows: Rows, sums: Sums, clock: Clock) -> list[Key]:
     return differing
 
 
-def in_groups(rows: Rows, groups: Iterable[Key]) -> Bools:
+def in_groups(rows: EntryRows, groups: Iterable[Key]) -> Bools:
     """Return which rows are of one of these (user, project)."""
     mask = np.zeros(len(rows), np.bool_)
     for user, project in groups:
@@ -185,7 +185,7 @@ def in_groups(rows: Rows, groups: Iterable[Key]) -> Bools:
     return mask
 
 
-def differing_days(rows: Rows, bounds: Int64s, told: Int64s, clock: Clock) -> list[int]:
+def differing_days(rows: EntryRows, bounds: Int64s, told: Int64s, clock: ReportTime) -> list[int]:
     """Return the numbers of the days whose seconds are not those of the warehouse, nor explained by what runs.
 
     :param bounds: when each day begins, and when the last one ends.
@@ -227,4 +227,4 @@ def groups_filter(groups: Iterable[Key]) -> dict[str, list[int | None]]:
     users = sorted({user for user, _ in groups})
     projects = sorted({project for _, project in groups})
     # Toggl: to filter records without a project, use [null].
-    return {"user_ids": [*users], "project_ids": [None if project == NONE else project for project in projects]}
+    return {"user_ids": [*users], "project_ids": [None if project == NO_PROJECT else project for project in projects]}

@@ -10,7 +10,7 @@ import msgspec
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor
 from airflow_provider_toggl.core.extract.windows import Window
-from airflow_provider_toggl.core.reconcile.visibility import Blindness
+from airflow_provider_toggl.core.reconcile.hidden_periods import HiddenPeriod
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 #: Of each reason so many ids are kept and logged.
@@ -18,14 +18,14 @@ MOST_IDS = 20
 
 
 @dataclass(frozen=True)
-class Proof:
+class VerifiedWindow:
     """A window that was compared.
 
     :param proved_at: when, by Toggl's clock less the lag of reports: the moment that is spoken of.
     :param done_at: when, by this machine's clock.
     :param entries: live rows that it has.
     :param by_ids: whether every entry was compared, or only sums.
-    :param unproved: how many entries (or sums) of it could not be proved, by reason.
+    :param unverified: how many entries (or sums) of it could not be proved, by reason.
     """
 
     first: date
@@ -34,7 +34,7 @@ class Proof:
     done_at: datetime
     entries: int
     by_ids: bool
-    unproved: dict[str, int] = field(default_factory=dict)
+    unverified: dict[str, int] = field(default_factory=dict)
 
     @property
     def window(self) -> Window:
@@ -43,14 +43,14 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class OpenProof:
+class WindowProgress:
     """A window that is being compared, so that a wait for the quota costs nothing twice.
 
     :param days: days that were read again.
     :param groups: groups that were read again, as (user, project).
     :param reread: entries that sums prove nothing of were read again.
     :param pending: entries that were missing in them, not heard yet.
-    :param unproved: entries whose absence was heard and not proved, by reason.
+    :param unverified: entries whose absence was heard and not proved, by reason.
     """
 
     first: date
@@ -60,7 +60,7 @@ class OpenProof:
     groups: tuple[tuple[int, int], ...] = ()
     reread: bool = False
     pending: tuple[int, ...] = ()
-    unproved: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    unverified: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def window(self) -> Window:
@@ -90,10 +90,10 @@ class ReconcileCursor:
     gives_ids: bool | None = None
     takes_ids: bool | None = None
     shows_running: bool = False
-    proofs: tuple[Proof, ...] = ()
-    open: OpenProof | None = None
+    proofs: tuple[VerifiedWindow, ...] = ()
+    open: WindowProgress | None = None
     known_to: datetime | None = None
-    blindness: Blindness | None = None
+    blindness: HiddenPeriod | None = None
     attempt: Attempt | None = None
 
 

@@ -14,25 +14,25 @@ from datetime import date, datetime, timedelta, tzinfo
 
 import numpy as np
 
+from airflow_provider_toggl.core.extract.summaries import Int64s
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, Rows, day_of, micros, midnight
-from airflow_provider_toggl.core.reconcile.summaries import Int64s
+from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, EntryRows, day_of, micros, midnight
 
 # Why an absence is not proved, in the words of logs and results.
 NOT_ADMIN = "the token's owner is no administrator, and reports show them their own entries only"
 RETENTION = "older than the days that the workspace's plan shows"
-WITNESSES = "the answer lacked its witnesses, entries that the report had just shown"
-HORIZON = "before the first entry that Toggl still shows, on a plan that may not show all"
+CONTROLS_MISSING = "the answer lacked its witnesses, entries that the report had just shown"
+BEFORE_FIRST_SHOWN = "before the first entry that Toggl still shows, on a plan that may not show all"
 TOO_NEW = "too new: the report may be older than the entry"
 SEEN_LATER = "seen after the moment that the report speaks of"
 RUNNING = "running, and no report has shown running entries so far"
 WHOLE_USER = "all entries of their user are missing at once"
-REFUSED = "an unusual share of the window is missing at once"
-NOT_ASKED = "the answer that was to prove it did not come whole"
+NEEDS_APPROVAL = "an unusual share of the window is missing at once"
+INCOMPLETE_ANSWER = "the answer that was to prove it did not come whole"
 
 
 @dataclass(frozen=True)
-class Rules:
+class DeletionRules:
     """How careful to be.
 
     :param settle: an entry that was not changed for so long, by Toggl's clock, shows in reports whatever their lag.
@@ -52,7 +52,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Visibility:
     """What the token may see.
 
     :param user_id: its owner, None where not told.
@@ -67,12 +67,12 @@ class Sight:
     retention_days: int | None
 
 
-def read_sight(workspace: object, me: object) -> Sight:
+def read_sight(workspace: object, me: object) -> Visibility:
     """Return what ``GET /workspaces/{id}`` and ``GET /me`` tell; what they do not tell is taken as less sight."""
     told = workspace if isinstance(workspace, dict) else {}
     owner = me.get("id") if isinstance(me, dict) else None
     days = told.get("max_data_retention_days")
-    return Sight(
+    return Visibility(
         user_id=owner if isinstance(owner, int) else None,
         # admin is deprecated in favour of role; either may be missing.
         is_admin=told.get("admin") is True or told.get("role") == "admin",
@@ -82,7 +82,7 @@ def read_sight(workspace: object, me: object) -> Sight:
 
 
 @dataclass(frozen=True)
-class Testimony:
+class ProbeAnswer:
     """What was heard from the answer that was asked for missing entries and witnesses.
 
     :param date: of the answer, by Toggl's clock.
@@ -101,7 +101,7 @@ class Testimony:
     shows_running: bool
 
 
-def beyond_sight(candidates: Rows, sight: Sight, now: datetime) -> dict[str, Bools]:
+def beyond_sight(candidates: EntryRows, sight: Visibility, now: datetime) -> dict[str, Bools]:
     """Return which candidates the token could not see even if they were there, by reason."""
     foreign = np.zeros(len(candidates), np.bool_)
     if not sight.is_admin:
@@ -113,7 +113,7 @@ def beyond_sight(candidates: Rows, sight: Sight, now: datetime) -> dict[str, Boo
     return {NOT_ADMIN: foreign, RETENTION: old & ~foreign}
 
 
-def whole_users(candidates: Rows, present: Rows, rules: Rules) -> Bools:
+def whole_users(candidates: EntryRows, present: EntryRows, rules: DeletionRules) -> Bools:
     """Return which candidates are of a user who has lost many entries and has none left."""
     if rules.allow_mass:
         return np.zeros(len(candidates), np.bool_)
@@ -123,21 +123,21 @@ def whole_users(candidates: Rows, present: Rows, rules: Rules) -> Bools:
     return np.isin(candidates.users, np.array(lost, np.int64))
 
 
-def judge(missing: Rows, testimony: Testimony, sight: Sight, rules: Rules) -> dict[str, Bools]:
+def judge(missing: EntryRows, testimony: ProbeAnswer, sight: Visibility, rules: DeletionRules) -> dict[str, Bools]:
     """Return which missing rows are not believed to be gone, by reason; the others are.
 
     :param missing: the candidates that the answer did not show.
     """
-    unproved: dict[str, Bools] = {}
+    unverified: dict[str, Bools] = {}
     open_ = np.ones(len(missing), np.bool_)
 
     def set_aside(reason: str, mask: Bools) -> None:
         nonlocal open_
-        unproved[reason] = mask & open_
+        unverified[reason] = mask & open_
         open_ = open_ & ~mask
 
     if not testimony.is_sound:
-        set_aside(WITNESSES, open_)
+        set_aside(CONTROLS_MISSING, open_)
     # It is kept as absent at that moment, so what was seen later would stay all the same.
     set_aside(SEEN_LATER, missing.seen > micros(testimony.spoken_for))
     newest = NEVER if testimony.newest_at is None else micros(testimony.newest_at)
@@ -147,12 +147,12 @@ def judge(missing: Rows, testimony: Testimony, sight: Sight, rules: Rules) -> di
     if not (sight.is_paid or rules.allow_mass):
         first = testimony.first_start
         unwitnessed = np.ones(len(missing), np.bool_) if first is None else missing.starts < micros(first)
-        set_aside(HORIZON, unwitnessed)
-    return {reason: mask for reason, mask in unproved.items() if mask.any()}
+        set_aside(BEFORE_FIRST_SHOWN, unwitnessed)
+    return {reason: mask for reason, mask in unverified.items() if mask.any()}
 
 
 @dataclass(frozen=True)
-class Hearing:
+class DeletionProbe:
     """One request that is to prove absences.
 
     :param window: the days to ask for, padded so that no zone can put an entry outside.
@@ -163,7 +163,7 @@ class Hearing:
     """
 
     window: Window
-    candidates: Rows
+    candidates: EntryRows
     witnesses: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
     users: tuple[int, ...] = ()
@@ -180,7 +180,7 @@ class Hearing:
 
 
 @dataclass(frozen=True)
-class Court:
+class ProbePlanner:
     """Plans the requests that prove absences.
 
     :param present: rows that are there, by what reports have just told.
@@ -189,13 +189,13 @@ class Court:
     :param span_days: days of a request at most.
     """
 
-    present: Rows
-    live: Rows
+    present: EntryRows
+    live: EntryRows
     zone: tzinfo
     page_size: int
     span_days: int
 
-    def hear_by_ids(self, candidates: Rows) -> Iterator[Hearing]:
+    def hear_by_ids(self, candidates: EntryRows) -> Iterator[DeletionProbe]:
         """Yield hearings that ask for ids, as many as a page and a range hold."""
         candidates = candidates.where(np.argsort(candidates.starts, kind="stable"))
         days = self._days(candidates)
@@ -208,7 +208,7 @@ class Court:
                 yield self.hear_around(candidates.where(np.arange(begin, end)), self.page_size - (end - begin))
                 begin = end
 
-    def hear_by_days(self, candidates: Rows, windows: Iterable[Window]) -> Iterator[Hearing]:
+    def hear_by_days(self, candidates: EntryRows, windows: Iterable[Window]) -> Iterator[DeletionProbe]:
         """Yield hearings that ask for all that the candidates' users have on these days."""
         days = np.array(self._days(candidates))
         for window in windows:
@@ -221,7 +221,7 @@ class Court:
             own = replace(self, present=present, live=live)
             yield replace(own.hear_around(chunk, 2 * self.page_size), users=users)
 
-    def hear_around(self, candidates: Rows, room: int) -> Hearing:
+    def hear_around(self, candidates: EntryRows, room: int) -> DeletionProbe:
         """Return the hearing of some candidates with the witnesses that stand nearest around them."""
         days = self._days(candidates)
         window = Window(min(days) - DAY, max(days) + DAY)
@@ -237,23 +237,23 @@ class Court:
                 window = wider if wider.days <= self.span_days else window
         witnesses = choose_witnesses(candidates, self._inside(self.present, window), room)
         others = choose_witnesses(candidates, self._inside(self.live, window), room - len(witnesses))
-        return Hearing(window, candidates, witnesses, tuple(id_ for id_ in others if id_ not in witnesses))
+        return DeletionProbe(window, candidates, witnesses, tuple(id_ for id_ in others if id_ not in witnesses))
 
-    def _days(self, rows: Rows) -> list[date]:
+    def _days(self, rows: EntryRows) -> list[date]:
         return [day_of(start, self.zone) for start in rows.starts.tolist()]
 
-    def _inside(self, rows: Rows, window: Window) -> Rows:
+    def _inside(self, rows: EntryRows, window: Window) -> EntryRows:
         begin, end = (micros(midnight(day, self.zone)) for day in (window.first, window.last + DAY))
         return rows.where((rows.starts >= begin) & (rows.starts < end))
 
 
-def build_court(present: Rows, live: Rows, zone: tzinfo, page_size: int, span_days: int) -> Court:
+def build_court(present: EntryRows, live: EntryRows, zone: tzinfo, page_size: int, span_days: int) -> ProbePlanner:
     """Return a court whose rows are in order of their starts."""
     ordered = [rows.where(np.argsort(rows.starts, kind="stable")) for rows in (present, live)]
-    return Court(ordered[0], ordered[1], zone, page_size, span_days)
+    return ProbePlanner(ordered[0], ordered[1], zone, page_size, span_days)
 
 
-def choose_witnesses(candidates: Rows, rows: Rows, room: int) -> tuple[int, ...]:
+def choose_witnesses(candidates: EntryRows, rows: EntryRows, room: int) -> tuple[int, ...]:
     """Return entries to ask for beside the candidates: who proves most comes first.
 
     One that started no later than all of them (the plan's horizon is not between) and one no earlier (the answer is not
@@ -277,6 +277,6 @@ def choose_witnesses(candidates: Rows, rows: Rows, room: int) -> tuple[int, ...]
     return tuple(dict.fromkeys(chosen))[:room]
 
 
-def by_reason(masks: dict[str, Bools], rows: Rows) -> dict[str, Sequence[int]]:
+def by_reason(masks: dict[str, Bools], rows: EntryRows) -> dict[str, Sequence[int]]:
     """Return ids by reason, of masks over rows."""
     return {reason: rows.ids[mask].tolist() for reason, mask in masks.items() if mask.any()}

@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.cursor import Attempt
-from airflow_provider_toggl.core.reconcile.cursor import MOST_IDS, Proof
-from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
+from airflow_provider_toggl.core.reconcile.cursor import MOST_IDS, VerifiedWindow
+from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.wording import plural
 
 
@@ -26,7 +26,7 @@ class ReconcileRequest:
     :param rules: when a missing entry is believed to be gone.
     :param page_size: entries to ask for in a page.
     :param lag: how long a change may take to show in reports.
-    :param note_changes: find out which entries and days changed, for those who wait for them.
+    :param collect_changes: find out which entries and days changed, for those who wait for them.
     :param attempt_key: what all tries of the task's attempt have in common; empty: what an earlier one has read is
         read again.
     :param try_number: of the task.
@@ -39,10 +39,10 @@ class ReconcileRequest:
     since: str | date | datetime | None = None
     until: str | date | datetime | None = None
     overlap: timedelta = timedelta(days=1)
-    rules: Rules = field(default_factory=Rules)
+    rules: DeletionRules = field(default_factory=DeletionRules)
     page_size: int = 1000
     lag: timedelta = timedelta(minutes=5)
-    note_changes: bool = False
+    collect_changes: bool = False
     attempt_key: str = ""
     try_number: int = 1
     is_resumed: bool = False
@@ -78,7 +78,7 @@ class ReconcileSummary:
     :param first: first day that was compared; ``last`` the last one.
     :param entries: live entries that the warehouse has there.
     :param added: entries that were missing; ``edited`` those that differed; ``deleted`` those that are gone.
-    :param unproved: how many entries or sums could not be proved, by reason.
+    :param unverified: how many entries or sums could not be proved, by reason.
     :param by_ids: whether every entry was compared by its id, or only sums; None where both happened.
     :param requests: requests sent, refused ones included.
     :param quota_left: requests left in the lane as last told, None where Toggl does not tell.
@@ -94,7 +94,7 @@ class ReconcileSummary:
     edited: int = 0
     deleted: int = 0
     rejected: int = 0
-    unproved: dict[str, int] = field(default_factory=dict)
+    unverified: dict[str, int] = field(default_factory=dict)
     by_ids: bool | None = None
     pages: int = 0
     requests: int = 0
@@ -107,14 +107,14 @@ class ReconcileSummary:
         """Return it as XCom can hold it."""
         return asdict(self)
 
-    def take(self, proofs: Iterable[Proof]) -> None:
+    def take(self, proofs: Iterable[VerifiedWindow]) -> None:
         """Say what the proofs of this run's windows say together."""
         proofs = list(proofs)
         self.windows, self.entries = len(proofs), sum(proof.entries for proof in proofs)
-        self.unproved = {}
+        self.unverified = {}
         for proof in proofs:
-            for reason, count in proof.unproved.items():
-                self.unproved[reason] = self.unproved.get(reason, 0) + count
+            for reason, count in proof.unverified.items():
+                self.unverified[reason] = self.unverified.get(reason, 0) + count
         ways = {proof.by_ids for proof in proofs}
         self.by_ids = ways.pop() if len(ways) == 1 else None
         if proofs:
@@ -136,12 +136,12 @@ class ReconcileSummary:
         )
         parts += [f"{plural(self.deferrals, 'wait')} for the quota"] if self.deferrals else []
         line = ", ".join(parts)
-        if self.unproved:
-            line += ". Not proved: " + "; ".join(f"{count:,} ({reason})" for reason, count in self.unproved.items())
+        if self.unverified:
+            line += ". Not proved: " + "; ".join(f"{count:,} ({reason})" for reason, count in self.unverified.items())
         return line + "."
 
 
-def some(ids: Iterable[int]) -> str:
+def list_ids(ids: Iterable[int]) -> str:
     """Return ids for a log line, the first ones where they are many."""
     found = sorted(ids)
     more = f", and {len(found) - MOST_IDS:,} more" if len(found) > MOST_IDS else ""

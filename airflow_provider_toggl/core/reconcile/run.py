@@ -20,13 +20,13 @@ from airflow_provider_toggl.core.load.changes import Changes
 from airflow_provider_toggl.core.load.measuring import measure_freshness
 from airflow_provider_toggl.core.load.target import Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
-from airflow_provider_toggl.core.reconcile import deletion_policy, visibility
-from airflow_provider_toggl.core.reconcile.cursor import Proof
-from airflow_provider_toggl.core.reconcile.deletion_policy import Sight, read_sight
-from airflow_provider_toggl.core.reconcile.reading import STREAM, Reading
+from airflow_provider_toggl.core.reconcile import deletion_policy, hidden_periods
+from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
+from airflow_provider_toggl.core.reconcile.deletion_policy import Visibility, read_sight
+from airflow_provider_toggl.core.reconcile.entry_queries import EntryQueries
+from airflow_provider_toggl.core.reconcile.hidden_periods import HiddenPeriod
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
-from airflow_provider_toggl.core.reconcile.visibility import Blindness
-from airflow_provider_toggl.core.reconcile.warehouse import Warehouse
+from airflow_provider_toggl.core.reconcile.runner import STREAM, Reading
 from airflow_provider_toggl.core.reconcile.window import Surroundings, WindowProof
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Reconcile:
         self._target = target
         self._request = request
         self._clock = clock or SystemClock()
-        self._warehouse = Warehouse(target, request.workspace_id)
+        self._warehouse = EntryQueries(target, request.workspace_id)
         self.summary = summary or ReconcileSummary(request.workspace_id)
         self.changes = Changes()
         self._due = 0
@@ -98,9 +98,9 @@ class Reconcile:
             self._measure(started, self._session.spent - spent, found)
             self.summary.quota_left = self._session.quota_left(self._workspace_path)
             self._target.release(force=True)
-        summary, unproved = self.summary, sum(self.summary.unproved.values())
+        summary, unverified = self.summary, sum(self.summary.unverified.values())
         told = fields_of(summary) | {"inserted": summary.added, "updated": summary.edited, "absent": summary.deleted}
-        told |= {"rows": summary.entries, "unproved": unproved}
+        told |= {"rows": summary.entries, "unproved": unverified}
         tell(log, "Time entries of workspace %s, %s", self._request.workspace_id, summary, **told)
         if refusals:
             raise AbsenceRefused(
@@ -241,7 +241,7 @@ class Reconcile:
         refused: list[dict[str, int]] = []
         done = {proof.window: proof for proof in reading.cursor.proofs if proof.done_at >= request.run_started}
         refusals: list[str] = []
-        proved: list[Proof] = []
+        proved: list[VerifiedWindow] = []
         due = [window for part in self._wanted for window in windows.split(part, self._span)]
         while due:
             self._due = sum(one not in done for one in due)
@@ -259,17 +259,17 @@ class Reconcile:
                 if work.refused is not None:
                     missing, live = work.refused
                     refusals.append(self._refusal(window, missing, live))
-                    refused.append({deletion_policy.REFUSED: missing})
+                    refused.append({deletion_policy.NEEDS_APPROVAL: missing})
                     metrics.REFUSED_WINDOWS.add()
                 else:
                     done[window] = proof
                     metrics.COMPARED_DAYS.add(window.days)
-                    metrics.DIFFERENCES.add(sum(proof.unproved.values()), result="unproved")
+                    metrics.DIFFERENCES.add(sum(proof.unverified.values()), result="unproved")
                     self._keep_proofs(done)
             proved.append(proof)
             self.summary.take(proved)
             self._target.release()
-        self._look_again(visibility.count_unseen([*(proof.unproved for proof in proved), *refused]))
+        self._look_again(hidden_periods.count_unseen([*(proof.unverified for proof in proved), *refused]))
         if not refusals:
             mark = min(proof.proved_at for proof in proved)
             reading.watermark = max(mark, reading.watermark or mark)
@@ -287,13 +287,13 @@ class Reconcile:
         if ends:
             log.info("Entries are shown again that were not: looking for what was changed since %s.", since)
             changes = reading.cursor.changes
-            coverage = visibility.rewind(changes.coverage, self._looked_through(), since)
+            coverage = hidden_periods.rewind(changes.coverage, self._looked_through(), since)
             reading.keep(changes=replace(changes, coverage=coverage))
-        reading.keep(blindness=Blindness(since, unseen) if unseen else None, known_to=None)
+        reading.keep(blindness=HiddenPeriod(since, unseen) if unseen else None, known_to=None)
         if ends:
             self._read_changes()
 
-    def _keep_proofs(self, done: dict[Window, Proof]) -> None:
+    def _keep_proofs(self, done: dict[Window, VerifiedWindow]) -> None:
         fresh = {window: proof for window, proof in done.items() if proof.done_at >= self._request.run_started}
         self._reading.keep(proofs=tuple(fresh.values()), open=None)
         self._reading.store()
@@ -306,7 +306,7 @@ class Reconcile:
         )
 
     @cached_property
-    def _sight(self) -> Sight:
+    def _sight(self) -> Visibility:
         """What the token may see; asked only when something is missing."""
         self._target.release(force=True)
         self._target.release(force=True)

@@ -12,23 +12,23 @@ import numpy as np
 
 from airflow_provider_toggl.core.clock import Clock as MachineClock
 from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.extract.summaries import Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.reconcile import compare, deletion_policy
-from airflow_provider_toggl.core.reconcile.absence import Absence, Missing
-from airflow_provider_toggl.core.reconcile.compare import Clock, Key, Rows, as_ids
-from airflow_provider_toggl.core.reconcile.cursor import OpenProof, Proof
-from airflow_provider_toggl.core.reconcile.deletion_policy import Sight
-from airflow_provider_toggl.core.reconcile.reading import Reading
-from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, some
-from airflow_provider_toggl.core.reconcile.summaries import Int64s, Sums
-from airflow_provider_toggl.core.reconcile.warehouse import Existing, Warehouse
+from airflow_provider_toggl.core.reconcile.compare import EntryRows, Key, ReportTime, as_ids
+from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow, WindowProgress
+from airflow_provider_toggl.core.reconcile.deletion_policy import Visibility
+from airflow_provider_toggl.core.reconcile.deletions import Absence, Missing
+from airflow_provider_toggl.core.reconcile.entry_queries import EntryQueries, KnownEntities
+from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, list_ids
+from airflow_provider_toggl.core.reconcile.runner import Reading
 from airflow_provider_toggl.core.wording import plural
 
 log = logging.getLogger(__name__)
 
 NOT_FOUND = "told by the summary, and not found by the search"
-SUMS_DIFFER = "sums of seconds differ, though every entry was read again"
-WEIGHTLESS = "running or of no seconds, and so in no sum, where reports neither give ids nor take them"
+TOTALS_DIFFER = "sums of seconds differ, though every entry was read again"
+NOT_IN_TOTALS = "running or of no seconds, and so in no sum, where reports neither give ids nor take them"
 #: So many pages of a window are read in one go at most.
 MOST_PAGES_AT_ONCE = 10
 CHANGING = "sums of seconds differ, and entries changed while they were compared"
@@ -44,14 +44,14 @@ class Surroundings:
     """
 
     reading: Reading
-    warehouse: Warehouse
+    warehouse: EntryQueries
     request: ReconcileRequest
     zone: tzinfo
     clock: MachineClock
-    sight: Callable[[], Sight]
+    sight: Callable[[], Visibility]
     look_elsewhere: Callable[[], None]
-    tags: Existing
-    tasks: Existing
+    tags: KnownEntities
+    tasks: KnownEntities
 
 
 class WindowProof:
@@ -65,7 +65,7 @@ class WindowProof:
         kept = around.reading.cursor.open
         is_same = kept is not None and kept.window == window and kept.opened_at >= around.request.run_started
         started = max(utc(around.clock.now()), around.request.run_started)
-        self._open = kept if is_same and kept is not None else OpenProof(window.first, window.last, started)
+        self._open = kept if is_same and kept is not None else WindowProgress(window.first, window.last, started)
         begin, end = int(self._bounds[0]), int(self._bounds[-1])
         self._absence = Absence(
             around.reading,
@@ -74,12 +74,12 @@ class WindowProof:
             sight=around.sight,
             neighbours=lambda: around.warehouse.neighbours(begin, end),
         )
-        self._absence.unproved.update(self._open.unproved)
+        self._absence.unverified.update(self._open.unverified)
         self._shown: list[Int64s] = []
         self._weightless = 0
         self.refused: tuple[int, int] | None = None
 
-    def prove(self) -> Proof:
+    def prove(self) -> VerifiedWindow:
         """Compare, repair and compare again; return what is proved and what is not.
 
         :raises PayloadRefused: the window is longer than reports may be; the reading knows by how much.
@@ -96,21 +96,21 @@ class WindowProof:
             self._prove_sums(rows, sums, clock)
         if self._reading.landed != before:
             rows = self._rows()
-        unproved = {reason: len(ids) for reason, ids in self._absence.unproved.items()}
-        unproved |= self._rest(rows, sums, clock)
-        return Proof(
+        unverified = {reason: len(ids) for reason, ids in self._absence.unverified.items()}
+        unverified |= self._rest(rows, sums, clock)
+        return VerifiedWindow(
             first=self._window.first,
             last=self._window.last,
             proved_at=clock.date - clock.lag,
             done_at=max(utc(self._around.clock.now()), self._around.request.run_started),
             entries=len(rows),
             by_ids=sums.ids is not None,
-            unproved=unproved,
+            unverified=unverified,
         )
 
     # by ids
 
-    def _prove_ids(self, rows: Rows, sums: Sums, clock: Clock) -> None:
+    def _prove_ids(self, rows: EntryRows, sums: WindowTotals, clock: ReportTime) -> None:
         ids = as_ids(()) if sums.ids is None else sums.ids
         found = compare.compare_ids(rows, sums)
         self._note_running(rows.where(~found.gone))
@@ -119,7 +119,7 @@ class WindowProof:
         if len(wanted):
             log.info(
                 "%s: %s missing here, %d of another user or project: read again (%s).",
-                self._window, plural(len(found.missing), "entry"), len(found.moved), some(wanted.tolist()),
+                self._window, plural(len(found.missing), "entry"), len(found.moved), list_ids(wanted.tolist()),
             )  # fmt: skip
             if not self._read_ids(wanted):
                 # Where those are that are here is known, of the others only whose they are.
@@ -145,7 +145,7 @@ class WindowProof:
 
     # by sums
 
-    def _prove_sums(self, rows: Rows, sums: Sums, clock: Clock) -> None:
+    def _prove_sums(self, rows: EntryRows, sums: WindowTotals, clock: ReportTime) -> None:
         pending = set(self._open.pending)
         # What has no seconds, or runs, is in no sum that could prove it.
         weightless = rows.ids[(rows.seconds <= 0) | rows.running]
@@ -169,7 +169,7 @@ class WindowProof:
         ids = as_ids(pending)
         self._hear(lambda fresh: fresh.where(fresh.among(ids)), clock)
 
-    def _reread(self, rows: Rows, ids: Int64s) -> set[int]:
+    def _reread(self, rows: EntryRows, ids: Int64s) -> set[int]:
         """Read entries again that sums prove nothing of; return the ids of those that were not shown."""
         if not len(ids):
             return set()
@@ -181,7 +181,7 @@ class WindowProof:
         shown = np.concatenate([as_ids(()), *self._shown[already:]])
         return set(wanted.ids[~wanted.among(shown)].tolist())
 
-    def _read_days(self, rows: Rows, users: list[int], clock: Clock) -> set[int]:
+    def _read_days(self, rows: EntryRows, users: list[int], clock: ReportTime) -> set[int]:
         """Read the days again on which some users' seconds differ; return the ids that were not shown."""
         told, clock = self._reading.read_days(self._window, users)
         every = [self._window.first + number * DAY for number in range(self._window.days)]
@@ -197,14 +197,14 @@ class WindowProof:
             self._keep(days=(*self._open.days, *sorted(read)), pending=tuple({*self._open.pending, *lost}))
         return lost
 
-    def _fewest(self, days: list[date], rows: Rows) -> list[Window]:
+    def _fewest(self, days: list[date], rows: EntryRows) -> list[Window]:
         """Return what to read for some days: joined where a page holds them, or all of it where that is less."""
         joined = self._join(days, rows)
         pages = -(-len(rows) // self._reading.page_size)
         # What is read whole is read again from its begin after a wait for the quota: not where it takes many pages.
         return [self._window] if MOST_PAGES_AT_ONCE >= pages < len(joined) else joined
 
-    def _read_window(self, window: Window, rows: Rows, users: list[int], *, by_groups: bool = False) -> set[int]:
+    def _read_window(self, window: Window, rows: EntryRows, users: list[int], *, by_groups: bool = False) -> set[int]:
         """Read some days again, all that some users have there; return the ids of rows that were not shown.
 
         :param by_groups: where that is more than a page, let the days' own summary tell which groups differ, so that
@@ -227,12 +227,12 @@ class WindowProof:
 
     # either way
 
-    def _read_differing_groups(self, rows: Rows, sums: Sums, clock: Clock) -> None:
+    def _read_differing_groups(self, rows: EntryRows, sums: WindowTotals, clock: ReportTime) -> None:
         """Read groups again whose ids are as told, and whose seconds are not: a change that moved no ``at``."""
         differing = compare.differing_groups(rows, sums, clock)
         self._read_groups(rows, [key for key in differing if key not in self._open.groups])
 
-    def _read_groups(self, rows: Rows, groups: list[Key]) -> set[int]:
+    def _read_groups(self, rows: EntryRows, groups: list[Key]) -> set[int]:
         """Read all of some groups again; return the ids that were not shown."""
         if not groups:
             return set()
@@ -244,7 +244,7 @@ class WindowProof:
         self._keep(groups=(*self._open.groups, *groups), pending=tuple({*self._open.pending, *lost}))
         return lost
 
-    def _hear(self, find: Callable[[Rows], Rows], clock: Clock) -> None:
+    def _hear(self, find: Callable[[EntryRows], EntryRows], clock: ReportTime) -> None:
         """Hear what is missing, if anything is: after all other days were looked through, since it may have moved."""
         rows = self._rows()
         missing = Missing(find(rows), rows, clock)
@@ -260,12 +260,12 @@ class WindowProof:
         try:
             self._absence.hear(left, missing)
         finally:
-            self._keep(unproved=dict(self._absence.unproved))
+            self._keep(unverified=dict(self._absence.unverified))
 
-    def _rest(self, rows: Rows, sums: Sums, clock: Clock) -> dict[str, int]:
+    def _rest(self, rows: EntryRows, sums: WindowTotals, clock: ReportTime) -> dict[str, int]:
         """Compare with the same sums again, at no cost; return what still differs, by reason."""
-        rest: dict[str, int] = {WEIGHTLESS: self._weightless} if self._weightless else {}
-        unproved = as_ids(id_ for ids in self._absence.unproved.values() for id_ in ids)
+        rest: dict[str, int] = {NOT_IN_TOTALS: self._weightless} if self._weightless else {}
+        unverified = as_ids(id_ for ids in self._absence.unverified.values() for id_ in ids)
         known = rows
         if sums.ids is not None:
             missing = sums.ids[~np.isin(sums.ids, rows.ids)]
@@ -273,24 +273,24 @@ class WindowProof:
                 missing = missing[~np.isin(missing, self._around.warehouse.live_among(missing))]
             if len(missing):
                 entries = plural(len(missing), "entry")
-                log.warning("%s: %s %s: %s.", self._window, entries, NOT_FOUND, some(missing.tolist()))
+                log.warning("%s: %s %s: %s.", self._window, entries, NOT_FOUND, list_ids(missing.tolist()))
                 rest[NOT_FOUND] = len(missing)
             known = rows.where(rows.among(sums.ids))
-        known = known.where(~known.among(unproved))
+        known = known.where(~known.among(unverified))
         differing = compare.differing_groups(known, sums, clock)
-        if differing and deletion_policy.REFUSED not in self._absence.unproved:
+        if differing and deletion_policy.NEEDS_APPROVAL not in self._absence.unverified:
             since = compare.micros(clock.date - clock.lag)
             users = as_ids({user for user, _ in differing})
             is_changing = bool((rows.updated[np.isin(rows.users, users)] >= since).any())
-            reason = CHANGING if is_changing else SUMS_DIFFER
+            reason = CHANGING if is_changing else TOTALS_DIFFER
             log.warning("%s: %d groups: %s (user, project: %s).", self._window, len(differing), reason, differing[:20])
             rest[reason] = len(differing)
         return rest
 
-    def _rows(self) -> Rows:
+    def _rows(self) -> EntryRows:
         return self._around.warehouse.rows(int(self._bounds[0]), int(self._bounds[-1]))
 
-    def _doubtful(self, rows: Rows) -> Int64s:
+    def _doubtful(self, rows: EntryRows) -> Int64s:
         """Return rows that have a tag or task that is gone: Toggl takes it off them without moving their ``at``."""
         if not (self._around.tags.has_gone or self._around.tasks.has_gone):
             return as_ids(())
@@ -298,14 +298,14 @@ class WindowProof:
         found = self._around.warehouse.doubtful(begin, end, self._around.tags, self._around.tasks)
         return found[np.isin(found, rows.ids)]
 
-    def _note_running(self, shown: Rows) -> None:
+    def _note_running(self, shown: EntryRows) -> None:
         if shown.running.any() and not self._reading.cursor.shows_running:
             self._reading.keep(shows_running=True)
 
-    def _days(self, rows: Rows) -> list[date]:
+    def _days(self, rows: EntryRows) -> list[date]:
         return sorted({compare.day_of(start, self._around.zone) for start in rows.starts.tolist()})
 
-    def _join(self, days: list[date], rows: Rows) -> list[Window]:
+    def _join(self, days: list[date], rows: EntryRows) -> list[Window]:
         places = np.searchsorted(self._bounds, rows.starts, side="right") - 1
         numbers, counts = np.unique(places, return_counts=True)
         count = {

@@ -52,7 +52,7 @@ class DrainRequest:
     :param conn_id: only events of this connection; None: of all.
     :param workspace_id: only events of this workspace; None: of all.
     :param max_events: stop after about so many; None: all that is there when it begins.
-    :param note_changes: find out which entities and days changed, for those who wait for them.
+    :param collect_changes: find out which entities and days changed, for those who wait for them.
     """
 
     store: str
@@ -60,7 +60,7 @@ class DrainRequest:
     conn_id: str | None = None
     workspace_id: int | None = None
     max_events: int | None = None
-    note_changes: bool = False
+    collect_changes: bool = False
 
     @property
     def scope(self) -> str:
@@ -100,7 +100,7 @@ class DrainSummary:
     :param inserted: rows that are new; several events of one row count once a batch.
     :param unchanged: events that told nothing newer.
     :param rejected: events that are kept in ``rejected_records``.
-    :param passed_over: events of entities that no table keeps.
+    :param skipped: events of entities that no table keeps.
     :param last_seq: everything of the store up to here is landed.
     :param restarted: the store was another one than before, and was read from its beginning.
     """
@@ -111,7 +111,7 @@ class DrainSummary:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
-    passed_over: int = 0
+    skipped: int = 0
     last_seq: int = 0
     restarted: bool = False
     seconds: float = 0.0
@@ -128,7 +128,7 @@ class DrainSummary:
             f"({streams or 'nothing to land'}): "
             f"{plural(self.inserted, 'row')} inserted, {self.updated:,} updated, "
             f"{plural(self.unchanged, 'event')} told nothing newer, "
-            f"{self.rejected:,} rejected, {self.passed_over:,} passed over."
+            f"{self.rejected:,} rejected, {self.skipped:,} passed over."
         )
 
 
@@ -233,7 +233,7 @@ class Drain:
         chosen = [stored for stored in events if self._request.wants(stored.event)]
         wanted = [stored.event for stored in chosen]
         decoded = decode_events(wanted, [stored.seq for stored in chosen])
-        note = self._request.note_changes
+        note = self._request.collect_changes
         began = time.monotonic()
         landed = self._target.land(decoded.batches, self._progress(events[-1]), note_days=note)
         measure_landing(landed, by="drain", stream=STREAM, seconds=time.monotonic() - began)
@@ -276,9 +276,9 @@ class Drain:
         summary.updated += landed.updated
         summary.unchanged += landed.unchanged
         summary.rejected += landed.rejected
-        summary.passed_over += decoded.passed_over
-        metrics.DRAINED.add(events - decoded.passed_over - landed.rejected, result="landed")
-        metrics.DRAINED.add(decoded.passed_over, result="passed_over")
+        summary.skipped += decoded.skipped
+        metrics.DRAINED.add(events - decoded.skipped - landed.rejected, result="loaded")
+        metrics.DRAINED.add(decoded.skipped, result="skipped")
         metrics.DRAINED.add(landed.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:

@@ -51,7 +51,7 @@ _ROWS = msgspec.json.Decoder(list[_Row] | None)
 
 
 @dataclass(frozen=True)
-class Count:
+class EntryCount:
     """How many entries some days have.
 
     :param exact: whether they were counted; otherwise they are estimated.
@@ -81,7 +81,7 @@ class EntriesCounter:
         """How many days a report may span, learned from a refusal."""
         return self._span_days
 
-    def count(self, window: Window) -> Count:
+    def count(self, window: Window) -> EntryCount:
         """Return how many entries the days of a window have.
 
         :raises ApiError: Toggl does not answer, or not as it should.
@@ -90,13 +90,13 @@ class EntriesCounter:
         found = [part for part in parts if part is not None]
         if len(found) < len(parts):
             return self.count(window)
-        return Count(
+        return EntryCount(
             rows=sum(part.rows for part in found),
             exact=all(part.exact for part in found),
             projects=frozenset().union(*(part.projects for part in found)),
         )
 
-    def _count_part(self, window: Window) -> Count | None:
+    def _count_part(self, window: Window) -> EntryCount | None:
         """Count what one report spans; None when Toggl said that it must be less."""
         try:
             answer = self._ask(_SUMMARY, _summary_query(window))
@@ -114,10 +114,12 @@ class EntriesCounter:
         if parts and (not is_exact or not self._is_size_known):
             sample, is_all = self._sample(window)
             if not is_exact and is_all:
-                return Count(len(sample), exact=True, projects=projects)
+                return EntryCount(len(sample), exact=True, projects=projects)
             if not is_exact:
-                return Count(_estimate(sum(part.seconds for part in parts), sample), exact=False, projects=projects)
-        return Count(rows, projects=projects)
+                return EntryCount(
+                    _estimate(sum(part.seconds for part in parts), sample), exact=False, projects=projects
+                )
+        return EntryCount(rows, projects=projects)
 
     def _sample(self, window: Window) -> tuple[list[int], bool]:
         """Return the seconds of a page's entries, and whether there are no more; learn what Toggl calls a page."""

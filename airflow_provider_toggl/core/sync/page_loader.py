@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PageLander:
+class PageLoader:
     """Lands pages of one workspace.
 
     :param scope: what the progress is kept under in ``sync_state``.
@@ -41,7 +41,7 @@ class PageLander:
         from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
         batch: Batch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
-        log_doubts(batch, page.where)
+        log_problems(batch, page.where)
         return batch
 
     def land(self, page: Page, batch: Batch, sweep: Sweep | None = None, *, note_days: bool = False) -> Landed:
@@ -65,7 +65,7 @@ class PageLander:
         return landed
 
 
-def log_doubts(batch: Batch, where: str) -> None:
+def log_problems(batch: Batch, where: str) -> None:
     """Say what is wrong with a page that is landed nevertheless."""
     if batch.rejected:
         log.warning(

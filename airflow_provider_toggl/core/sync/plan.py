@@ -31,7 +31,7 @@ FEW_DAYS = 7
 
 
 @dataclass(frozen=True)
-class Part:
+class PlannedDays:
     """Neighbouring days that are still to be read.
 
     :param rows: entries that are left in them.
@@ -58,7 +58,7 @@ class StreamCost:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoadPlan:
     """What is still to be loaded of a workspace, and what that takes.
 
     :param parts: the days of time entries that are still to be read, newest first.
@@ -78,7 +78,7 @@ class Plan:
     """
 
     workspace_id: int
-    parts: tuple[Part, ...]
+    parts: tuple[PlannedDays, ...]
     streams: dict[str, StreamCost]
     page_size: int
     asked: int
@@ -121,7 +121,7 @@ class Plan:
 
 
 @dataclass
-class Counted:
+class CountingProgress:
     """How far a plan is, for who has to stop in the middle.
 
     :param requests: sent so far.
@@ -161,8 +161,8 @@ def build_plan(
     page_size: int = 1000,
     windows_per_run: int = 3,
     clock: Clock | None = None,
-    counted: Counted | None = None,
-) -> Plan:
+    counted: CountingProgress | None = None,
+) -> LoadPlan:
     """Return the plan of a workspace's first load.
 
     Takes a request for each year and three more at most, one more for each year where Toggl's summaries give no ids,
@@ -180,7 +180,7 @@ def build_plan(
     state = target.find_state("time_entries", str(workspace_id)) if target else None
     cursor = cursors.load_entries(state.cursor if state else None)
     counter = EntriesCounter(session, workspace_id, page_size)
-    counted = counted or Counted()
+    counted = counted or CountingProgress()
     years = _Years(counter, cursor, utc(now).date(), counted)
     parts = years.parts(beginning)
     streams = _list_costs(session, workspace_id, target, years.projects)
@@ -188,7 +188,7 @@ def build_plan(
     requests = sum(cost.requests for cost in streams.values())
     window = _Window(session, f"/api/v9/workspaces/{workspace_id}", clock.now())
     here = window.seconds(requests)
-    return Plan(
+    return LoadPlan(
         workspace_id=workspace_id,
         parts=tuple(parts),
         streams=streams,
@@ -260,7 +260,7 @@ def _learn_quota(session: TogglSession, workspace_id: int) -> None:
 class _Years:
     """Goes through a history year by year, newest first, and counts what is not read of each."""
 
-    def __init__(self, counter: EntriesCounter, cursor: EntriesCursor, today: date, counted: Counted) -> None:
+    def __init__(self, counter: EntriesCounter, cursor: EntriesCursor, today: date, counted: CountingProgress) -> None:
         self._counted = counted
         self._counter = counter
         self._cursor = cursor
@@ -268,7 +268,7 @@ class _Years:
         self.number = 0
         self.projects: set[int] = set()
 
-    def parts(self, since: date | None) -> list[Part]:
+    def parts(self, since: date | None) -> list[PlannedDays]:
         """Return what is to be read, back to a day, or to the first year that has nothing."""
         known = self._cursor.beginning
         beginning = since if known is None or (since is not None and since < known) else known
@@ -285,9 +285,9 @@ class _Years:
                 break
         return found
 
-    def _part(self, gap: Window) -> Part:
+    def _part(self, gap: Window) -> PlannedDays:
         if gap.days <= FEW_DAYS:
-            return Part(gap.first, gap.last, 0, False, 1)
+            return PlannedDays(gap.first, gap.last, 0, False, 1)
         count = self._counter.count(gap)
         self.projects |= count.projects
         self._counted.rows += count.rows
@@ -295,7 +295,7 @@ class _Years:
         opened = self._cursor.open
         read = opened.next_row - 1 if opened is not None and opened.window == gap else 0
         rows = max(0, count.rows - read)
-        return Part(gap.first, gap.last, rows, count.exact, max(1, -(-rows // self._counter.page_size)))
+        return PlannedDays(gap.first, gap.last, rows, count.exact, max(1, -(-rows // self._counter.page_size)))
 
 
 def _list_costs(
@@ -332,7 +332,7 @@ def _pages_again(name: str, target: Target | None) -> int:
     return max(1, -(-rows // stream.per_page)) if stream.per_page else 1
 
 
-def span_words(hours: float) -> str:
+def format_hours(hours: float) -> str:
     """Return a time as people say it: minutes, hours, or days."""
     length = timedelta(hours=hours)
     if length < timedelta(minutes=90):

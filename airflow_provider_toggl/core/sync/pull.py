@@ -29,7 +29,7 @@ from airflow_provider_toggl.core.load.measuring import measure_freshness
 from airflow_provider_toggl.core.load.target import Landed, Sweep, Target
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.streams import check_days, get_stream
-from airflow_provider_toggl.core.sync.page_loader import PageLander, log_doubts
+from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class PullRequest:
 
 
 @dataclass
-class Summary:
+class PullSummary:
     """What a run did; all numbers of this run, over its deferrals.
 
     :param odd_durations: entries whose duration is not from start to stop, or that stop before they start; they are
@@ -157,7 +157,7 @@ class Pull:
         target: Target,
         request: PullRequest,
         *,
-        summary: Summary | None = None,
+        summary: PullSummary | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._session = session
@@ -166,8 +166,8 @@ class Pull:
         self._clock = clock or SystemClock()
         self._stream = get_stream(request.stream)
         self._only = _only_window(request)
-        self._lander = PageLander(target, request.workspace_id, self.scope, self._clock)
-        self.summary = summary or Summary(request.stream, request.workspace_id)
+        self._lander = PageLoader(target, request.workspace_id, self.scope, self._clock)
+        self.summary = summary or PullSummary(request.stream, request.workspace_id)
         self.changes = Changes()
         self._current: EntriesReader | ListReader | None = None
         self._pace = _Pace()
@@ -183,7 +183,7 @@ class Pull:
         workspace = str(self._request.workspace_id)
         return workspace if self._only is None else f"{workspace}/{self._only.first}..{self._only.last}"
 
-    def run(self) -> Summary:
+    def run(self) -> PullSummary:
         """Read and land until nothing is left to read.
 
         :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
@@ -202,7 +202,7 @@ class Pull:
         requests = _requests_left(reader, self._pace) if isinstance(reader, EntriesReader) else self._pace.left
         return self._session.estimate(max(1, requests or 1), self._path())
 
-    def _run(self) -> Summary:
+    def _run(self) -> PullSummary:
         started = self._clock.now()
         spent = self._session.spent
         self._base = self.summary.requests - spent, self.summary.seconds - started
@@ -416,7 +416,7 @@ def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[Batch]:
 
     for page in pages:
         batch = decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))
-        log_doubts(batch, page.where)
+        log_problems(batch, page.where)
         yield batch
 
 

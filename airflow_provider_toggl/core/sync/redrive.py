@@ -31,14 +31,14 @@ _REMOVE = 'delete from "rejected_records" where "id" = ?'
 
 
 @dataclass(frozen=True)
-class Relanded:
+class RedriveResult:
     """How many records were tried, and how many of them are landed now."""
 
     tried: int
     landed: int
 
 
-def land_rejected(target: Target) -> Relanded:
+def redrive_rejected(target: Target) -> RedriveResult:
     """Try to land every rejected record once more; merges, so what is known better stays.
 
     A record leaves ``rejected_records`` after its rows are landed, so that nothing is lost if this stops between.
@@ -51,7 +51,7 @@ def land_rejected(target: Target) -> Relanded:
         tried, landed = tried + found.num_rows, landed + _land_some(target, found)
         after = found["id"][-1].as_py()
     log.info("%d of %d rejected records are landed now.", landed, tried)
-    return Relanded(tried, landed)
+    return RedriveResult(tried, landed)
 
 
 def _land_some(target: Target, found: pa.Table) -> int:

@@ -31,7 +31,7 @@ from airflow_provider_toggl.core.load.postgres_target import PostgresTarget
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
 from airflow_provider_toggl.core.load.target import Landed, Progress, Sweep
 from airflow_provider_toggl.core.load.unencodable import reject_long_rows
-from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
+from airflow_provider_toggl.core.sync.redrive import RedriveResult, redrive_rejected
 
 numbers = itertools.count(1)
 ROCKET = "\U0001f680"
@@ -99,7 +99,7 @@ def test_a_row_that_cannot_be_stored_is_not_taken_for_absent(narrow: SqlTarget) 
 
 def test_landing_it_once_more_does_not_lose_it(narrow: SqlTarget) -> None:
     narrow.land([decode("time_entries", *mixed())])
-    assert land_rejected(narrow) == Relanded(tried=1, landed=0)
+    assert redrive_rejected(narrow) == RedriveResult(tried=1, landed=0)
     assert rows(narrow, "select count(*) from rejected_records") == [(1,)]
 
 

@@ -111,7 +111,7 @@ def row_of(raw: bytes) -> dict[str, Any]:
 def rejected(raw: bytes | NewEvent) -> Rejected:
     """Return the only thing that becomes of a body: a rejected record."""
     decoded = decode_events([event(raw) if isinstance(raw, bytes) else raw])
-    assert (sum(batch.rows for batch in decoded.batches), decoded.passed_over) == (0, 0)
+    assert (sum(batch.rows for batch in decoded.batches), decoded.skipped) == (0, 0)
     (found,) = [record for batch in decoded.batches for record in batch.rejected]
     return found
 
@@ -365,7 +365,7 @@ def test_rejected_events_are_kept_by_the_warehouse_once(target: DuckdbTarget) ->
 @pytest.mark.parametrize("entity", ["project_group", "workspace"])
 def test_entities_without_a_table_are_passed_over_and_counted(entity: str) -> None:
     decoded = decode_events([event(body(entity, "created", {"id": 1, "name": "?"}))])
-    assert (decoded.batches, decoded.passed_over) == ((), 1)
+    assert (decoded.batches, decoded.skipped) == ((), 1)
 
 
 def test_no_events_give_no_batch() -> None:
@@ -394,7 +394,7 @@ def test_every_event_becomes_a_row_or_a_rejected_record_or_is_counted(
     payload = {**(PAYLOADS.get(entity, {}) if whole else {}), **odd}
     decoded = decode_events([event(body(entity, action, payload, event_id=1, **envelope))])
     kept = sum(batch.rows + len(batch.rejected) for batch in decoded.batches)
-    assert kept + decoded.passed_over == 1
+    assert kept + decoded.skipped == 1
 
 
 # What JSON allows and readers of it do not agree on.

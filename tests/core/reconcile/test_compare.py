@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_toggl.core.extract.summaries import NO_PROJECT, WindowTotals
 from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.reconcile import compare
-from airflow_provider_toggl.core.reconcile.compare import Clock, Rows, as_ids, build_rows
-from airflow_provider_toggl.core.reconcile.summaries import NONE, Sums
+from airflow_provider_toggl.core.reconcile.compare import EntryRows, ReportTime, as_ids, build_rows
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
-CLOCK = Clock(NOON, timedelta(minutes=5))
+CLOCK = ReportTime(NOON, timedelta(minutes=5))
 
 
-def rows(*entries: dict[str, Any]) -> Rows:
+def rows(*entries: dict[str, Any]) -> EntryRows:
     """Return rows of entries with id, and what they differ in."""
     usual = {
         "user": 7,
@@ -46,18 +46,18 @@ def rows(*entries: dict[str, Any]) -> Rows:
     )
 
 
-def sums_of(truth: dict[int, tuple[int, int, int]]) -> Sums:
+def sums_of(truth: dict[int, tuple[int, int, int]]) -> WindowTotals:
     """Return the sums of entries: user, project and seconds by id."""
     seconds: dict[tuple[int, int], int] = {}
     for user, project, own in truth.values():
         seconds[user, project] = seconds.get((user, project), 0) + own
     ids = sorted(truth)
     users, projects = ([truth[id_][place] for id_ in ids] for place in (0, 1))
-    return Sums(seconds, as_ids(ids), as_ids(users), as_ids(projects))
+    return WindowTotals(seconds, as_ids(ids), as_ids(users), as_ids(projects))
 
 
 ENTRIES = st.dictionaries(
-    st.integers(1, 30), st.tuples(st.integers(7, 9), st.integers(NONE, 2), st.integers(1, 5)), max_size=20
+    st.integers(1, 30), st.tuples(st.integers(7, 9), st.integers(NO_PROJECT, 2), st.integers(1, 5)), max_size=20
 )
 
 
@@ -79,15 +79,17 @@ def test_a_running_entry_explains_no_seconds_its_seconds_until_now_and_minus_its
     start = NOON - timedelta(hours=3)
     running = rows({"id": 1, "seconds": 0, "running": True, "start": start})
     for told in (0, 3 * 3600, 3 * 3600 - 250, -int(start.timestamp())):
-        assert compare.differing_groups(running, Sums({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == []
+        assert compare.differing_groups(running, WindowTotals({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == []
     for told in (60, 3 * 3600 + 600, 2 * 3600):
-        assert compare.differing_groups(running, Sums({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == [(7, 1)]
+        assert compare.differing_groups(running, WindowTotals({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == [
+            (7, 1)
+        ]
 
 
 def test_an_entry_that_stops_before_it_starts_may_count_as_nothing():
     backwards = rows({"id": 1, "seconds": -60}, {"id": 2})
     for told in (0, 60):
-        assert compare.differing_groups(backwards, Sums({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == []
+        assert compare.differing_groups(backwards, WindowTotals({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == []
 
 
 @pytest.mark.parametrize(
@@ -133,4 +135,4 @@ def test_joined_days_hold_every_day_once_and_no_more_than_a_page(numbers: list[i
 
 
 def test_records_without_a_project_are_asked_for_by_null():
-    assert compare.groups_filter([(7, NONE), (8, 3)]) == {"user_ids": [7, 8], "project_ids": [None, 3]}
+    assert compare.groups_filter([(7, NO_PROJECT), (8, 3)]) == {"user_ids": [7, 8], "project_ids": [None, 3]}

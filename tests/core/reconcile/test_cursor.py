@@ -5,7 +5,7 @@ from datetime import date, datetime, timezone
 import pytest
 
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.reconcile.cursor import OpenProof, Proof, ReconcileCursor, dump, load
+from airflow_provider_toggl.core.reconcile.cursor import ReconcileCursor, VerifiedWindow, WindowProgress, dump, load
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 DAYS = date(2026, 1, 1), date(2026, 3, 1)
@@ -14,8 +14,8 @@ DAYS = date(2026, 1, 1), date(2026, 3, 1)
 def test_a_cursor_is_the_same_after_it_was_kept():
     cursor = ReconcileCursor(
         gives_ids=False,
-        proofs=(Proof(*DAYS, NOW, NOW, 5, True, {"why": 2}),),
-        open=OpenProof(*DAYS, NOW, days=DAYS, groups=((7, 1),), pending=(3,), unproved={"why": (1, 2)}),
+        proofs=(VerifiedWindow(*DAYS, NOW, NOW, 5, True, {"why": 2}),),
+        open=WindowProgress(*DAYS, NOW, days=DAYS, groups=((7, 1),), pending=(3,), unverified={"why": (1, 2)}),
     )
     assert load(dump(cursor)) == cursor
 

@@ -10,16 +10,22 @@ from hypothesis import strategies as st
 
 from airflow_provider_toggl.core.extract.windows import DAY
 from airflow_provider_toggl.core.reconcile import deletion_policy
-from airflow_provider_toggl.core.reconcile.compare import Rows, build_rows, micros
-from airflow_provider_toggl.core.reconcile.deletion_policy import Rules, Sight, build_court, judge, read_sight
+from airflow_provider_toggl.core.reconcile.compare import EntryRows, build_rows, micros
+from airflow_provider_toggl.core.reconcile.deletion_policy import (
+    DeletionRules,
+    Visibility,
+    build_court,
+    judge,
+    read_sight,
+)
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
-FREE = Sight(user_id=7, is_admin=True, is_paid=False, retention_days=None)
-PAID = Sight(user_id=7, is_admin=True, is_paid=True, retention_days=None)
+FREE = Visibility(user_id=7, is_admin=True, is_paid=False, retention_days=None)
+PAID = Visibility(user_id=7, is_admin=True, is_paid=True, retention_days=None)
 
 
-def rows(*entries: dict[str, Any]) -> Rows:
+def rows(*entries: dict[str, Any]) -> EntryRows:
     """Return rows that started ten days ago and were changed and seen two days ago, unless they say otherwise."""
     usual = {"user": 7, "start": NOON - 10 * DAY, "updated": NOON - 2 * DAY, "seen": NOON - 2 * DAY, "running": False}
     full = [{**usual, **entry} for entry in entries]
@@ -36,7 +42,7 @@ def rows(*entries: dict[str, Any]) -> Rows:
     )
 
 
-def told(**more: Any) -> deletion_policy.Testimony:
+def told(**more: Any) -> deletion_policy.ProbeAnswer:
     usual: dict[str, Any] = {
         "date": NOON,
         "spoken_for": NOON - timedelta(minutes=5),
@@ -45,11 +51,13 @@ def told(**more: Any) -> deletion_policy.Testimony:
         "newest_at": NOON - DAY,
         "shows_running": True,
     }
-    return deletion_policy.Testimony(**{**usual, **more})
+    return deletion_policy.ProbeAnswer(**{**usual, **more})
 
 
-def reasons(entry: dict[str, Any], heard: deletion_policy.Testimony, sight: Sight = FREE, **rules: Any) -> list[str]:
-    return list(judge(rows({"id": 1, **entry}), heard, sight, Rules(**rules)))
+def reasons(
+    entry: dict[str, Any], heard: deletion_policy.ProbeAnswer, sight: Visibility = FREE, **rules: Any
+) -> list[str]:
+    return list(judge(rows({"id": 1, **entry}), heard, sight, DeletionRules(**rules)))
 
 
 def test_what_a_sound_answer_lacks_is_believed_to_be_gone():
@@ -59,13 +67,13 @@ def test_what_a_sound_answer_lacks_is_believed_to_be_gone():
 @pytest.mark.parametrize(
     ("entry", "heard", "reason"),
     [
-        ({}, {"is_sound": False}, deletion_policy.WITNESSES),
+        ({}, {"is_sound": False}, deletion_policy.CONTROLS_MISSING),
         ({"seen": NOON - timedelta(minutes=4)}, {}, deletion_policy.SEEN_LATER),
         ({"updated": NOON - 2 * HOUR}, {"newest_at": NOON - 3 * HOUR}, deletion_policy.TOO_NEW),
         ({"updated": NOON - 2 * HOUR}, {"newest_at": None}, deletion_policy.TOO_NEW),
         ({"running": True}, {"shows_running": False}, deletion_policy.RUNNING),
-        ({}, {"first_start": NOON - 9 * DAY}, deletion_policy.HORIZON),
-        ({}, {"first_start": None}, deletion_policy.HORIZON),
+        ({}, {"first_start": NOON - 9 * DAY}, deletion_policy.BEFORE_FIRST_SHOWN),
+        ({}, {"first_start": None}, deletion_policy.BEFORE_FIRST_SHOWN),
     ],
 )
 def test_each_doubt_keeps_the_entry(entry: dict[str, Any], heard: dict[str, Any], reason: str):
@@ -84,7 +92,7 @@ def test_what_did_not_change_for_a_day_has_settled():
 
 
 def test_no_word_of_a_person_makes_an_unsound_answer_sound():
-    assert reasons({}, told(is_sound=False), PAID, allow_mass=True) == [deletion_policy.WITNESSES]
+    assert reasons({}, told(is_sound=False), PAID, allow_mass=True) == [deletion_policy.CONTROLS_MISSING]
 
 
 TIMES = st.integers(-1000, 1000).map(lambda hours: NOON + hours * HOUR)
@@ -103,7 +111,7 @@ def test_every_entry_has_at_most_one_reason_and_what_has_none_passes_every_rule(
 ):
     missing = rows(*({"id": number, **entry} for number, entry in enumerate(entries, 1)))
     said = told(**heard)
-    masks = judge(missing, said, FREE, Rules())
+    masks = judge(missing, said, FREE, DeletionRules())
     held = np.zeros(len(missing), np.int64)
     for mask in masks.values():
         held += mask
@@ -121,28 +129,28 @@ def test_every_entry_has_at_most_one_reason_and_what_has_none_passes_every_rule(
     ("missing", "live", "refused"), [(20, 20, False), (21, 105, False), (21, 104, True), (21, 21, True), (0, 0, False)]
 )
 def test_an_unusual_share_needs_a_person(missing: int, live: int, refused: bool):
-    assert Rules().refuses(missing, live) is refused
-    assert Rules(allow_mass=True).refuses(missing, live) is False
+    assert DeletionRules().refuses(missing, live) is refused
+    assert DeletionRules(allow_mass=True).refuses(missing, live) is False
 
 
 @pytest.mark.parametrize(
     ("workspace", "me", "sight"),
     [
-        ({"admin": True, "premium": True}, {"id": 7}, Sight(7, True, True, None)),
-        ({"role": "admin", "business_ws": True}, {"id": 7}, Sight(7, True, True, None)),
-        ({"role": "user", "admin": False}, {"id": 7}, Sight(7, False, False, None)),
-        ({"admin": True, "max_data_retention_days": 90}, {"id": 7}, Sight(7, True, False, 90)),
-        ({"admin": True, "max_data_retention_days": 0}, {}, Sight(None, True, False, None)),
-        ([], None, Sight(None, False, False, None)),
+        ({"admin": True, "premium": True}, {"id": 7}, Visibility(7, True, True, None)),
+        ({"role": "admin", "business_ws": True}, {"id": 7}, Visibility(7, True, True, None)),
+        ({"role": "user", "admin": False}, {"id": 7}, Visibility(7, False, False, None)),
+        ({"admin": True, "max_data_retention_days": 90}, {"id": 7}, Visibility(7, True, False, 90)),
+        ({"admin": True, "max_data_retention_days": 0}, {}, Visibility(None, True, False, None)),
+        ([], None, Visibility(None, False, False, None)),
     ],
 )
-def test_what_is_not_told_is_taken_as_less_sight(workspace: Any, me: Any, sight: Sight):
+def test_what_is_not_told_is_taken_as_less_sight(workspace: Any, me: Any, sight: Visibility):
     assert read_sight(workspace, me) == sight
 
 
 def test_beyond_the_token_s_sight_are_others_and_what_the_plan_hides():
     candidates = rows({"id": 1}, {"id": 2, "user": 8}, {"id": 3, "start": NOON - 100 * DAY})
-    member = Sight(7, False, False, 90)
+    member = Visibility(7, False, False, 90)
     masks = deletion_policy.beyond_sight(candidates, member, NOON)
     assert deletion_policy.by_reason(masks, candidates) == {
         deletion_policy.NOT_ADMIN: [2],
@@ -154,9 +162,9 @@ def test_beyond_the_token_s_sight_are_others_and_what_the_plan_hides():
 def test_a_user_of_whom_much_is_missing_and_nothing_is_left_is_suspicious():
     candidates = rows(*({"id": number, "user": 8} for number in range(1, 30)), {"id": 99, "user": 9})
     left = rows({"id": 100})
-    assert deletion_policy.whole_users(candidates, left, Rules()).sum() == 29
-    assert deletion_policy.whole_users(candidates, rows({"id": 100, "user": 8}), Rules()).sum() == 0
-    assert deletion_policy.whole_users(candidates, left, Rules(allow_mass=True)).sum() == 0
+    assert deletion_policy.whole_users(candidates, left, DeletionRules()).sum() == 29
+    assert deletion_policy.whole_users(candidates, rows({"id": 100, "user": 8}), DeletionRules()).sum() == 0
+    assert deletion_policy.whole_users(candidates, left, DeletionRules(allow_mass=True)).sum() == 0
 
 
 @given(

@@ -82,7 +82,7 @@ def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, 
         "updated": 0,
         "unchanged": 1,
         "rejected": 1,
-        "passed_over": 1,
+        "skipped": 1,
         "last_seq": last,
         "restarted": False,
         "seconds": summary.seconds,
@@ -100,7 +100,7 @@ def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: DuckdbTa
         run(store, target)
         run(store, target)
     assert recorder.of(metrics.LANDED) == [({"by": "drain", "stream": "events", "result": "inserted"}, 5)]
-    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"landed": 5, "passed_over": 1}
+    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"loaded": 5, "skipped": 1}
     lags = {tags["consumer"]: value for tags, value in recorder.of(metrics.LAG)}
     assert lags == {REQUEST.reader: 0, "slow": 4}
     # The second one had nothing to land.
@@ -296,7 +296,7 @@ def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target:
     assert quiet.changes.told(7, "time_entries")["observations"] == 0
     moved = entry_payload(1, start="2025-04-01T08:00:00Z", stop="2025-04-01T08:45:00Z", at="2025-05-03T00:00:00Z")
     put(store, body("time_entry", "updated", moved, seconds=50))
-    noting = Drain(store, target, DrainRequest("default", "warehouse.toggl", note_changes=True))
+    noting = Drain(store, target, DrainRequest("default", "warehouse.toggl", collect_changes=True))
     noting.run()
     assert noting.changes.told(7, "time_entries") == {
         "observations": 1,

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.sync.page_loader import PageLander
+from airflow_provider_toggl.core.sync.page_loader import PageLoader
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 PAGE = Page(
@@ -19,7 +19,7 @@ PAGE = Page(
 
 def test_a_page_is_landed_with_the_progress_that_it_stands_for(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with DuckdbTarget(tmp_path / "w.duckdb") as target:
-        lander = PageLander(target, 8, "8", SystemClock())
+        lander = PageLoader(target, 8, "8", SystemClock())
         landed = lander.land(PAGE, lander.decode(PAGE))
         state = target.find_state("tags", "8")
     assert (landed.inserted, landed.rejected) == (1, 1)

@@ -10,10 +10,10 @@ from airflow_provider_toggl.core.client.limits.state import HostBook
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
-from airflow_provider_toggl.core.sync.plan import Plan, build_plan, span_words
+from airflow_provider_toggl.core.sync.plan import LoadPlan, build_plan, format_hours
 
 
-def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> Plan:
+def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> LoadPlan:
     session = session or workspace.session()
     if not with_warehouse:
         return build_plan(session, workspace.id, **options)
@@ -152,4 +152,4 @@ def test_a_plan_is_json(workspace: Workspace):
     ("hours", "words"), [(0.001, "1 min"), (1.2, "72 min"), (4.25, "4.2 h"), (26.2, "26 h"), (96, "4.0 days")]
 )
 def test_times_are_told_as_people_say_them(hours: float, words: str):
-    assert span_words(hours) == words
+    assert format_hours(hours) == words

@@ -13,7 +13,7 @@ from support.truth import truth
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, ConfigurationError, QuotaExhausted
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.sync.pull import PullRequest, Summary
+from airflow_provider_toggl.core.sync.pull import PullRequest, PullSummary
 
 NOW = datetime.now(timezone.utc)
 TODAY = NOW.date()
@@ -442,12 +442,12 @@ def test_the_summary_is_what_xcom_can_hold_and_says_what_was_done(workspace: Wor
 
 
 def test_a_summary_goes_on_counting_after_a_wait(workspace: Workspace):
-    started, summary = datetime.now(timezone.utc), Summary("time_entries", workspace.id)
+    started, summary = datetime.now(timezone.utc), PullSummary("time_entries", workspace.id)
     with pytest.raises(AccessDenied):
         workspace.pull(page_size=60, run_started=started, summary=summary, before_call=fail_from_page(3))
     assert (summary.rows, summary.pages, summary.requests) == (120, 2, 3)
     assert "still on the first load" in str(summary)
-    kept = Summary(**json.loads(json.dumps(summary.as_dict())))
+    kept = PullSummary(**json.loads(json.dumps(summary.as_dict())))
     assert workspace.pull(page_size=60, run_started=started, summary=kept).rows == 240
 
 

@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.load.columns import ARROW_SCHEMAS
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.records import Batch, Rejected
 from airflow_provider_toggl.core.sync import redrive
-from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
+from airflow_provider_toggl.core.sync.redrive import RedriveResult, redrive_rejected
 
 SEEN = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 TAG = {"id": 5, "name": "a tag", "workspace_id": 1, "at": "2026-03-01T00:00:00Z"}
@@ -37,15 +37,15 @@ def left(target: DuckdbTarget) -> list[str]:
 
 def test_rows_of_answers_and_events_that_can_be_read_now_are_landed_and_leave(target: DuckdbTarget) -> None:
     reject(target, ("tags", json.dumps(TAG)), ("time_entries", STARTED_ENTRY.decode()))
-    assert land_rejected(target) == Relanded(2, 2)
+    assert redrive_rejected(target) == RedriveResult(2, 2)
     assert (target.counts()["tags"], target.counts()["time_entries"], left(target)) == (1, 1, [])
-    assert land_rejected(target) == Relanded(0, 0)
+    assert redrive_rejected(target) == RedriveResult(0, 0)
 
 
 def test_what_still_cannot_be_read_stays(target: DuckdbTarget) -> None:
     bad = [("tags", '{"id": "x"}'), ("events", '{"no": "event"}'), ("tags", "not JSON")]
     reject(target, *bad, ("tags", json.dumps(TAG)))
-    assert land_rejected(target) == Relanded(4, 1)
+    assert redrive_rejected(target) == RedriveResult(4, 1)
     assert sorted(left(target)) == sorted(raw for _, raw in bad)
 
 
@@ -55,7 +55,7 @@ def test_what_can_never_be_read_does_not_keep_the_rest_from_being_tried(
     monkeypatch.setattr(redrive, "MOST", 2)
     tags = [json.dumps(TAG | {"id": number}) for number in range(1, 6)]
     reject(target, *(("tags", f"not JSON {number}") for number in range(5)), *(("tags", tag) for tag in tags))
-    assert land_rejected(target) == Relanded(10, 5)
+    assert redrive_rejected(target) == RedriveResult(10, 5)
     assert target.counts()["tags"] == 5
     assert len(left(target)) == 5
 
@@ -63,5 +63,5 @@ def test_what_can_never_be_read_does_not_keep_the_rest_from_being_tried(
 def test_what_is_known_better_is_not_changed(target: DuckdbTarget) -> None:
     reject(target, ("tags", json.dumps(TAG | {"name": "older", "at": "2026-02-01T00:00:00Z"})))
     reject(target, ("tags", json.dumps(TAG)))
-    assert land_rejected(target) == Relanded(2, 2)
+    assert redrive_rejected(target) == RedriveResult(2, 2)
     assert target.query('select "name" from "tags"')["name"].to_pylist() == ["a tag"]

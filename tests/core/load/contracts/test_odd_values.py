@@ -21,7 +21,7 @@ from airflow_provider_toggl.core.load.records import MANY_REJECTED, Batch, Obser
 from airflow_provider_toggl.core.load.records import Told as OfEvents
 from airflow_provider_toggl.core.load.schemas import TABLES
 from airflow_provider_toggl.core.load.sql_target import SqlTarget
-from airflow_provider_toggl.core.sync.redrive import land_rejected
+from airflow_provider_toggl.core.sync.redrive import redrive_rejected
 
 ZONES = ["Pacific/Pago_Pago", "Pacific/Kiritimati"]
 # One key of each type of columns: what an engine takes depends on the type alone.
@@ -104,7 +104,7 @@ def test_every_engine_lands_what_is_decoded_and_keeps_what_is_rejected(place: Pl
     with place.open() as target:
         there = land_and_look(target, batches)
         assert there == expected(batches)
-        tried_again = land_rejected(target)
+        tried_again = redrive_rejected(target)
         assert (tried_again.tried, tried_again.landed) == (there["rejected"], 0)
         assert target.counts() | {"rejected": there["rejected"]} == there
 

@@ -21,9 +21,9 @@ Int64s = npt.NDArray[np.int64]
 T = TypeVar("T")
 
 #: In place of an id where there is none: no id of Toggl's is 0.
-NONE = 0
+NO_PROJECT = 0
 #: In place of the project of an id that is only told to be of a user.
-UNKNOWN = -1
+UNKNOWN_PROJECT = -1
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -62,7 +62,7 @@ _TOTALS = msgspec.json.Decoder(_Totals)
 
 
 @dataclass(frozen=True)
-class Sums:
+class WindowTotals:
     """A window as the summary tells it.
 
     :param seconds: of each (user, project); ``NONE`` stands for no project. A group that holds only entries of no
@@ -77,7 +77,7 @@ class Sums:
     projects: Int64s
 
 
-def ask_summary(window: Window) -> dict[str, Any]:
+def build_summary_query(window: Window) -> dict[str, Any]:
     """Return the body that asks for a window's sums and ids by user and project."""
     return {
         **_range(window),
@@ -87,7 +87,7 @@ def ask_summary(window: Window) -> dict[str, Any]:
     }
 
 
-def ask_days(window: Window, user_ids: Sequence[int]) -> dict[str, Any]:
+def build_daily_query(window: Window, user_ids: Sequence[int]) -> dict[str, Any]:
     """Return the body that asks for the seconds of each day of a window."""
     # Both words: granularity overrides resolution, and only the older one is known everywhere.
     return {
@@ -105,7 +105,7 @@ def _range(window: Window) -> dict[str, Any]:
     return {**days, "rounding": 0, "rounding_minutes": 0}
 
 
-def read_summary(body: bytes, asked: str) -> Sums:
+def read_summary(body: bytes, asked: str) -> WindowTotals:
     """Read a summary by users and projects.
 
     :param asked: what was asked, for the error.
@@ -115,18 +115,18 @@ def read_summary(body: bytes, asked: str) -> Sums:
     seconds: dict[tuple[int, int], int] = {}
     found = _Ids()
     for group in groups:
-        user = group.id or NONE
+        user = group.id or NO_PROJECT
         parts = list(group.parts)
         for part in parts:
             if part.seconds is None:
                 raise MalformedAnswer(f"{asked}: a group of user {user} has no seconds. Nothing is concluded from it.")
-            key = (user, part.id or NONE)
+            key = (user, part.id or NO_PROJECT)
             seconds[key] = seconds.get(key, 0) + int(part.seconds)
         if parts and all(part.ids is not None for part in parts):
             for part in parts:
-                found.add(user, part.id or NONE, part.ids or [])
+                found.add(user, part.id or NO_PROJECT, part.ids or [])
         elif group.ids is not None and parts:
-            found.add(user, UNKNOWN, group.ids)
+            found.add(user, UNKNOWN_PROJECT, group.ids)
         elif parts:
             found.lacking = True
     return found.build(seconds)
@@ -146,14 +146,14 @@ class _Ids:
         self._users.append(np.full(len(ids), user, np.int64))
         self._projects.append(np.full(len(ids), project, np.int64))
 
-    def build(self, seconds: Mapping[tuple[int, int], int]) -> Sums:
+    def build(self, seconds: Mapping[tuple[int, int], int]) -> WindowTotals:
         if self.lacking:
-            return Sums(seconds, None, _joined([]), _joined([]))
+            return WindowTotals(seconds, None, _joined([]), _joined([]))
         ids, places = np.unique(_joined(self._ids), return_index=True)
-        return Sums(seconds, ids, _joined(self._users)[places], _joined(self._projects)[places])
+        return WindowTotals(seconds, ids, _joined(self._users)[places], _joined(self._projects)[places])
 
 
-def read_days(body: bytes, window: Window, asked: str) -> Int64s | None:
+def read_daily_seconds(body: bytes, window: Window, asked: str) -> Int64s | None:
     """Return the seconds of each day of a window, None where the answer has not one number for each.
 
     :raises MalformedAnswer: it is none.

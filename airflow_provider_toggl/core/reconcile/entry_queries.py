@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_provider_toggl.core.extract.summaries import Int64s
 from airflow_provider_toggl.core.load.target import Target
-from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, Rows, as_ids, build_rows, instant
-from airflow_provider_toggl.core.reconcile.summaries import Int64s
+from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, EntryRows, as_ids, build_rows, instant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ _MOST = 500
 
 
 @dataclass(frozen=True)
-class Existing:
+class KnownEntities:
     """The tags or tasks of a workspace.
 
     :param is_whole: whether all of them were ever listed: then what is not known is gone, too.
@@ -54,18 +54,18 @@ class Existing:
         return ~np.isin(ids, self.live) if self.is_whole else np.isin(ids, self.dead)
 
 
-class Warehouse:
+class EntryQueries:
     """One workspace's live time entries."""
 
     def __init__(self, target: Target, workspace_id: int) -> None:
         self._target = target
         self._workspace_id = workspace_id
 
-    def rows(self, begin: int, end: int) -> Rows:
+    def rows(self, begin: int, end: int) -> EntryRows:
         """Return the rows that start between two instants, in microseconds since 1970; the last not included."""
         return self._rows(f"{_SELECT} {_OF}", [self._workspace_id, instant(begin), instant(end)])
 
-    def neighbours(self, begin: int, end: int) -> Rows:
+    def neighbours(self, begin: int, end: int) -> EntryRows:
         """Return some rows beside a range: the last ones before it, and the first ones after it."""
         before = f'{_SELECT} where workspace_id = ? and "start" < ? order by "start" desc limit 20'
         after = f'{_SELECT} where workspace_id = ? and "start" >= ? order by "start" limit 20'
@@ -91,7 +91,7 @@ class Warehouse:
             return None
         return instant(_array(table, "first", 0)[0]), instant(_array(table, "last", 0)[0])
 
-    def existing(self, stream: str) -> Existing:
+    def existing(self, stream: str) -> KnownEntities:
         """Return which tags or tasks there are, as far as that is known."""
         sql = f"select id, seen_at, deleted_at, absent_at from {stream} where workspace_id = ?"  # noqa: S608 - a name of ours
         table = self._target.query(sql, [self._workspace_id])
@@ -100,9 +100,9 @@ class Warehouse:
         ids = _array(table, "id", 0)
         whole = "select stream from complete_lists where stream = ? and workspace_id = ?"
         is_whole = self._target.query(whole, [stream, self._workspace_id]).num_rows > 0
-        return Existing(ids[is_live], ids[~is_live], is_whole)
+        return KnownEntities(ids[is_live], ids[~is_live], is_whole)
 
-    def doubtful(self, begin: int, end: int, tags: Existing, tasks: Existing) -> Int64s:
+    def doubtful(self, begin: int, end: int, tags: KnownEntities, tasks: KnownEntities) -> Int64s:
         """Return the ids of rows that start between two instants and have a tag or task that is gone."""
         sql = f"select id, task_id, tag_ids from live_time_entries {_OF}"  # noqa: S608 - a constant of this module
         table = self._target.query(sql, [self._workspace_id, instant(begin), instant(end)])
@@ -120,16 +120,16 @@ class Warehouse:
                 found.append(ids[np.fromiter((bool(tags.lacks(one).any()) for one in lists), np.bool_, len(lists))])
         return np.unique(np.concatenate(found))
 
-    def _rows(self, sql: str, parameters: Sequence[Any]) -> Rows:
+    def _rows(self, sql: str, parameters: Sequence[Any]) -> EntryRows:
         table = self._target.query(sql, parameters)
         columns: dict[str, Any] = {name: _array(table, column, filler) for name, (column, filler) in _COLUMNS.items()}
         columns["running"] = table["duration"].is_null().to_numpy()
         return build_rows(columns)
 
 
-def joined(*parts: Rows) -> Rows:
+def joined(*parts: EntryRows) -> EntryRows:
     """Return rows of several sources as one, in order of their ids."""
-    names = list(Rows.__dataclass_fields__)
+    names = list(EntryRows.__dataclass_fields__)
     return build_rows({name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 

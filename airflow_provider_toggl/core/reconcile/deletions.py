@@ -12,10 +12,10 @@ import numpy as np
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.reconcile import deletion_policy
-from airflow_provider_toggl.core.reconcile.compare import Bools, Clock, Rows, day_of, join_days
-from airflow_provider_toggl.core.reconcile.deletion_policy import Hearing, Rules, Sight, build_court
-from airflow_provider_toggl.core.reconcile.reading import Reading
-from airflow_provider_toggl.core.reconcile.request import some
+from airflow_provider_toggl.core.reconcile.compare import Bools, EntryRows, ReportTime, day_of, join_days
+from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionProbe, DeletionRules, Visibility, build_court
+from airflow_provider_toggl.core.reconcile.request import list_ids
+from airflow_provider_toggl.core.reconcile.runner import Reading
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class Missing:
     :param clock: when they were shown.
     """
 
-    candidates: Rows
-    rows: Rows
-    clock: Clock
+    candidates: EntryRows
+    rows: EntryRows
+    clock: ReportTime
 
 
 class Absence:
@@ -44,25 +44,25 @@ class Absence:
     def __init__(
         self,
         reading: Reading,
-        rules: Rules,
+        rules: DeletionRules,
         zone: tzinfo,
         *,
-        sight: Callable[[], Sight],
-        neighbours: Callable[[], Rows],
+        sight: Callable[[], Visibility],
+        neighbours: Callable[[], EntryRows],
     ) -> None:
         self._reading = reading
         self._rules = rules
         self._zone = zone
         self._sight = sight
         self._neighbours = neighbours
-        self.unproved: dict[str, tuple[int, ...]] = {}
+        self.unverified: dict[str, tuple[int, ...]] = {}
 
-    def sift(self, missing: Missing) -> tuple[Rows, bool]:
+    def sift(self, missing: Missing) -> tuple[EntryRows, bool]:
         """Return the candidates that are worth a hearing, and whether they are too many; notes why the others are not.
 
         Asks nothing but what the token may see.
         """
-        known = {id_ for ids in self.unproved.values() for id_ in ids}
+        known = {id_ for ids in self.unverified.values() for id_ in ids}
         left = missing.candidates.where(~missing.candidates.among(known))
         if not len(left):
             return left, False
@@ -72,11 +72,11 @@ class Absence:
         )
         left = self._set_aside(left, {deletion_policy.WHOLE_USER: whole})
         if self._rules.refuses(len(left), len(missing.rows)):
-            self._note(deletion_policy.REFUSED, left.ids.tolist())
+            self._note(deletion_policy.NEEDS_APPROVAL, left.ids.tolist())
             return left, True
         return left, False
 
-    def hear(self, candidates: Rows, missing: Missing) -> None:
+    def hear(self, candidates: EntryRows, missing: Missing) -> None:
         """Ask for candidates beside witnesses, and mark as absent what is believed to be gone."""
         left = candidates
         while len(left):
@@ -89,7 +89,7 @@ class Absence:
             else:
                 return
 
-    def _hearings(self, candidates: Rows, missing: Missing, by_ids: bool) -> Iterator[Hearing]:
+    def _hearings(self, candidates: EntryRows, missing: Missing, by_ids: bool) -> Iterator[DeletionProbe]:
         # Compared by sums they were not shown one by one, but no sum would be right without them.
         present = missing.rows.where(~missing.rows.among(missing.candidates.ids))
         others = present if len(present) else self._neighbours()
@@ -105,7 +105,7 @@ class Absence:
         days = sorted({day_of(start, self._zone) for start in candidates.starts.tolist()})
         return court.hear_by_days(candidates, join_days(days, count, reading.page_size))
 
-    def _hear_one(self, hearing: Hearing, *, by_ids: bool) -> bool:
+    def _hear_one(self, hearing: DeletionProbe, *, by_ids: bool) -> bool:
         """Ask one question and judge by its answer; False where the answer is to another question."""
         candidates = hearing.candidates
         filters: dict[str, Any] = {}
@@ -118,7 +118,7 @@ class Absence:
             heard = self._reading.read(hearing.window, filters)
         except MalformedAnswer as error:
             log.warning("%s", error)
-            self._note(deletion_policy.NOT_ASKED, candidates.ids.tolist())
+            self._note(deletion_policy.INCOMPLETE_ANSWER, candidates.ids.tolist())
             return True
         if heard.foreign and not heard.complete:
             return False
@@ -126,16 +126,16 @@ class Absence:
         if not len(missing):
             return True
         if not heard.complete:
-            self._note(deletion_policy.NOT_ASKED, missing.ids.tolist())
+            self._note(deletion_policy.INCOMPLETE_ANSWER, missing.ids.tolist())
             return True
         testimony = self._reading.testify(heard, is_sound=hearing.is_satisfied(heard.ids))
         believed = self._set_aside(missing, deletion_policy.judge(missing, testimony, self._sight(), self._rules))
         if len(believed):
-            log.info("Gone in Toggl, and marked so: %s.", some(believed.ids.tolist()))
+            log.info("Gone in Toggl, and marked so: %s.", list_ids(believed.ids.tolist()))
             self._reading.land_absences(believed.ids.tolist(), testimony.spoken_for)
         return True
 
-    def _set_aside(self, rows: Rows, masks: dict[str, Bools]) -> Rows:
+    def _set_aside(self, rows: EntryRows, masks: dict[str, Bools]) -> EntryRows:
         for reason, ids in deletion_policy.by_reason(masks, rows).items():
             self._note(reason, ids)
         aside = np.any(np.stack(list(masks.values())), axis=0) if masks else np.zeros(len(rows), np.bool_)
@@ -143,5 +143,5 @@ class Absence:
 
     def _note(self, reason: str, ids: Sequence[int]) -> None:
         if ids:
-            self.unproved[reason] = tuple(sorted({*self.unproved.get(reason, ()), *ids}))
-            log.warning("%d missing in reports and kept: %s (%s).", len(ids), reason, some(ids))
+            self.unverified[reason] = tuple(sorted({*self.unverified.get(reason, ()), *ids}))
+            log.warning("%d missing in reports and kept: %s (%s).", len(ids), reason, list_ids(ids))

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, timezone
 
-from airflow_provider_toggl.core.extract.windows import Span, Window
+from airflow_provider_toggl.core.extract.windows import CoveredDays, Window
 from airflow_provider_toggl.core.reconcile import deletion_policy
-from airflow_provider_toggl.core.reconcile.visibility import Blindness, count_unseen, rewind
+from airflow_provider_toggl.core.reconcile.hidden_periods import HiddenPeriod, count_unseen, rewind
 
 EARLY, LATE = (datetime(2026, 11, day, tzinfo=timezone.utc) for day in (1, 20))
 
@@ -19,18 +19,20 @@ def test_what_may_be_there_and_was_not_shown_is_counted_by_reason():
 
 
 def test_it_ends_when_fewer_are_unseen_for_any_reason():
-    blind = Blindness(EARLY, {deletion_policy.NOT_ADMIN: 5, deletion_policy.HORIZON: 2})
-    assert not blind.ends({deletion_policy.NOT_ADMIN: 5, deletion_policy.HORIZON: 2})
-    assert not blind.ends({deletion_policy.NOT_ADMIN: 6, deletion_policy.HORIZON: 2, deletion_policy.RETENTION: 9})
-    assert blind.ends({deletion_policy.NOT_ADMIN: 4, deletion_policy.HORIZON: 2})
+    blind = HiddenPeriod(EARLY, {deletion_policy.NOT_ADMIN: 5, deletion_policy.BEFORE_FIRST_SHOWN: 2})
+    assert not blind.ends({deletion_policy.NOT_ADMIN: 5, deletion_policy.BEFORE_FIRST_SHOWN: 2})
+    assert not blind.ends(
+        {deletion_policy.NOT_ADMIN: 6, deletion_policy.BEFORE_FIRST_SHOWN: 2, deletion_policy.RETENTION: 9}
+    )
+    assert blind.ends({deletion_policy.NOT_ADMIN: 4, deletion_policy.BEFORE_FIRST_SHOWN: 2})
     assert blind.ends({deletion_policy.NOT_ADMIN: 9})
     assert blind.ends({})
 
 
 def test_days_of_a_window_are_taken_back_to_a_moment_and_no_others():
-    beside = Span(date(2026, 1, 1), date(2026, 1, 31), LATE, LATE)
+    beside = CoveredDays(date(2026, 1, 1), date(2026, 1, 31), LATE, LATE)
     known, older = (
-        Span(date(2026, month, 1), date(2026, month, 28), mark, LATE) for month, mark in ((2, LATE), (3, EARLY))
+        CoveredDays(date(2026, month, 1), date(2026, month, 28), mark, LATE) for month, mark in ((2, LATE), (3, EARLY))
     )
     window = Window(date(2026, 2, 10), date(2026, 3, 10))
     kept, *taken_back = rewind((beside, known, older), [window], datetime(2026, 11, 5, tzinfo=timezone.utc))

@@ -11,23 +11,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from airflow_provider_toggl.core.extract.windows import Coverage, Span, Window
+from airflow_provider_toggl.core.extract.windows import Coverage, CoveredDays, Window
 from airflow_provider_toggl.core.reconcile import deletion_policy
 
 REASONS = frozenset({
     deletion_policy.NOT_ADMIN,
     deletion_policy.RETENTION,
-    deletion_policy.HORIZON,
-    deletion_policy.WITNESSES,
+    deletion_policy.BEFORE_FIRST_SHOWN,
+    deletion_policy.CONTROLS_MISSING,
     deletion_policy.WHOLE_USER,
-    deletion_policy.NOT_ASKED,
-    deletion_policy.REFUSED,
+    deletion_policy.INCOMPLETE_ANSWER,
+    deletion_policy.NEEDS_APPROVAL,
 })  # fmt: skip
 """Why entries that are there may have been missing."""
 
 
 @dataclass(frozen=True)
-class Blindness:
+class HiddenPeriod:
     """What was not shown.
 
     :param since: the mark of the last run that lacked nothing.
@@ -42,10 +42,10 @@ class Blindness:
         return any(unseen.get(reason, 0) < count for reason, count in self.unseen.items())
 
 
-def count_unseen(unproved: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def count_unseen(unverified: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Return how many entries a run lacked, by reason, of what its windows leave unproved."""
     counts: dict[str, int] = {}
-    for window in unproved:
+    for window in unverified:
         for reason in REASONS & window.keys():
             counts[reason] = counts.get(reason, 0) + window[reason]
     return counts
@@ -62,5 +62,5 @@ def rewind(coverage: Coverage, windows: Iterable[Window], since: datetime) -> Co
     )
 
 
-def _meets(span: Span, window: Window) -> bool:
+def _meets(span: CoveredDays, window: Window) -> bool:
     return span.first <= window.last and span.last >= window.first

@@ -17,17 +17,24 @@ from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.entries import TRIES, EntriesOptions, EntriesReader, adapt
 from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.extract.summaries import (
+    Int64s,
+    WindowTotals,
+    build_daily_query,
+    build_summary_query,
+    read_daily_seconds,
+    read_summary,
+)
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.load.changes import Changes
 from airflow_provider_toggl.core.load.measuring import measure_rows
 from airflow_provider_toggl.core.load.target import Progress, Target
 from airflow_provider_toggl.core.reconcile import cursor as proofs
-from airflow_provider_toggl.core.reconcile.compare import Clock as SumsClock
+from airflow_provider_toggl.core.reconcile.compare import ReportTime as SumsClock
 from airflow_provider_toggl.core.reconcile.compare import as_ids, instant
-from airflow_provider_toggl.core.reconcile.deletion_policy import Testimony
+from airflow_provider_toggl.core.reconcile.deletion_policy import ProbeAnswer
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
-from airflow_provider_toggl.core.reconcile.summaries import Int64s, Sums, ask_days, ask_summary, read_days, read_summary
-from airflow_provider_toggl.core.sync.page_loader import PageLander
+from airflow_provider_toggl.core.sync.page_loader import PageLoader
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.records import Batch
@@ -87,7 +94,7 @@ class Reading:
         self._clock = clock
         self._summary = summary
         self._changes = changes
-        self._lander = PageLander(target, request.workspace_id, request.scope, clock, by="reconcile")
+        self._lander = PageLoader(target, request.workspace_id, request.scope, clock, by="reconcile")
         self._accounted = accounted
         self.newest_at: datetime | None = None
         self.landed = 0
@@ -154,21 +161,21 @@ class Reading:
             self.keep(takes_ids=not heard.foreign)
         return heard
 
-    def read_sums(self, window: Window) -> tuple[Sums, SumsClock]:
+    def read_sums(self, window: Window) -> tuple[WindowTotals, SumsClock]:
         """Return a window's sums and ids, and when they were told."""
 
-        def read(answer: Answer, asked: str) -> tuple[Sums, SumsClock]:
+        def read(answer: Answer, asked: str) -> tuple[WindowTotals, SumsClock]:
             return read_summary(answer.body, asked), SumsClock(answer.date, self._request.lag)
 
-        return self._ask("summary/time_entries", ask_summary(window), window, read)
+        return self._ask("summary/time_entries", build_summary_query(window), window, read)
 
     def read_days(self, window: Window, user_ids: Sequence[int]) -> tuple[Int64s | None, SumsClock]:
         """Return the seconds of each day of some users, None where they are not given by day."""
 
         def read(answer: Answer, asked: str) -> tuple[Int64s | None, SumsClock]:
-            return read_days(answer.body, window, asked), SumsClock(answer.date, self._request.lag)
+            return read_daily_seconds(answer.body, window, asked), SumsClock(answer.date, self._request.lag)
 
-        return self._ask("search/time_entries/totals", ask_days(window, user_ids), window, read)
+        return self._ask("search/time_entries/totals", build_daily_query(window, user_ids), window, read)
 
     def land_absences(self, ids: Sequence[int], absent_at: datetime) -> None:
         """Mark entries as absent at a moment."""
@@ -176,16 +183,16 @@ class Reading:
         from airflow_provider_toggl.core.load.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         batch = build_absences(STREAM, self._request.workspace_id, ids, absent_at)
-        landed = self._target.land([batch], self._progress(), note_days=self._request.note_changes)
+        landed = self._target.land([batch], self._progress(), note_days=self._request.collect_changes)
         self._changes.note_changed(self._request.workspace_id, landed)
         self._summary.deleted += landed.updated
         measure_rows({"absent": landed.updated}, by="reconcile", stream=STREAM)
         self.landed += len(ids)
 
-    def testify(self, heard: Heard, *, is_sound: bool) -> Testimony:
+    def testify(self, heard: Heard, *, is_sound: bool) -> ProbeAnswer:
         """Return what an answer proves."""
         spoken_for = heard.spoken_for or utc(0)
-        return Testimony(
+        return ProbeAnswer(
             date=spoken_for + self._request.lag,
             spoken_for=spoken_for,
             is_sound=is_sound,
@@ -212,7 +219,7 @@ class Reading:
         if not self.cursor.shows_running and batch.table["duration"].null_count:
             self.keep(shows_running=True)
         page = replace(page, cursor=proofs.dump(self.cursor), watermark=self.watermark, requests=self._unaccounted())
-        landed = self._lander.land(page, batch, note_days=self._request.note_changes)
+        landed = self._lander.land(page, batch, note_days=self._request.collect_changes)
         self._changes.note_changed(self._request.workspace_id, landed)
         self._summary.pages += 1
         self._summary.added += landed.inserted
