@@ -127,7 +127,7 @@ def test_a_warehouse_that_only_knows_events_is_read_whole(build):
 
 
 def test_a_warehouse_without_anything_says_what_to_do(build):
-    with pytest.raises(ConfigurationError, match="land them first"):
+    with pytest.raises(ConfigurationError, match="Load them "):
         build(entries=10, days=5).reconcile()
 
 
@@ -187,7 +187,7 @@ def test_the_mark_of_the_last_proof_is_kept_beside_the_pull_s(build):
     state = workspace.state(scope=f"{workspace.id}/reconcile")
     assert state is not None
     assert state["watermark"].isoformat().replace("+00:00", "Z") == summary.watermark
-    (proof,) = json.loads(state["cursor"])["proofs"]
+    (proof,) = json.loads(state["cursor"])["verified"]
     assert (proof["entries"], proof["by_ids"], proof["unverified"]) == (60, True, {})
     assert state["requests_spent"] == summary.requests
     assert workspace.state() == before
@@ -209,8 +209,8 @@ def test_a_line_says_what_was_proved_and_what_not(build, caplog: pytest.LogCaptu
     summary = ReconcileSummary(7, "2026-01-01", "2026-11-23", 103_411, deleted=5, edited=2, requests=12, by_ids=True)
     assert str(summary) == "2026-01-01 to 2026-11-23: 103,411 entries, 5 deleted, 2 edited, 12 requests."
     summary.unverified = {"too new": 3}
-    assert str(summary).endswith("12 requests. Not proved: 3 (too new).")
-    assert "as in Toggl" in str(ReconcileSummary(7, "2026-01-01", "2026-11-23", 5))
+    assert str(summary).endswith("12 requests. Not verified: 3 (too new).")
+    assert "no differences" in str(ReconcileSummary(7, "2026-01-01", "2026-11-23", 5))
     assert list_ids(range(30)).endswith("18, 19, and 10 more")
     caplog.set_level(logging.INFO)
     workspace = build(entries=20, days=10)

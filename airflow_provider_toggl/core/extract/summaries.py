@@ -1,7 +1,7 @@
-"""What Toggl says of many entries at once: the summary with the ids of its groups, and the totals by day. Pure.
+"""Reports about many entries at once: the summary, with the ids of its entries, and the totals by day. Pure.
 
-https://engineering.toggl.com/docs/reports/summary_reports: one answer for a whole range, without pages. Where ids stand
-in it, or whether they come at all, no document says for sure.
+Each is one answer for a whole range, without pages (https://engineering.toggl.com/docs/reports/summary_reports).
+Whether a summary has ids, and where, is not documented for sure.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from airflow_provider_toggl.core.extract.windows import Window
 Int64s = npt.NDArray[np.int64]
 T = TypeVar("T")
 
-#: In place of an id where there is none: no id of Toggl's is 0.
+SUMMARY_PATH = "/reports/api/v3/workspace/{workspace_id}/summary/time_entries"
+DAILY_PATH = "/reports/api/v3/workspace/{workspace_id}/search/time_entries/totals"
+
+#: The project of entries without one. Toggl has no id 0.
 NO_PROJECT = 0
-#: In place of the project of an id that is only told to be of a user.
+#: The project of entries whose ids the summary gives by user only.
 UNKNOWN_PROJECT = -1
 
 
@@ -35,7 +38,7 @@ class _Part(msgspec.Struct, gc=False):
 class _Group(msgspec.Struct, gc=False):
     id: int | None = None
     ids: list[int] | None = None
-    # The definition says "object" where recordings show a list.
+    # Toggl's definition says "object"; recorded answers have a list.
     sub_groups: list[_Part] | dict[str, _Part] | None = None
 
     @property
@@ -63,12 +66,13 @@ _TOTALS = msgspec.json.Decoder(_Totals)
 
 @dataclass(frozen=True)
 class WindowTotals:
-    """A window as the summary tells it.
+    """The summary of a window.
 
-    :param seconds: of each (user, project); ``NONE`` stands for no project. A group that holds only entries of no
-        seconds is there too.
-    :param ids: all entries, None where no ids are given. Each has its user in ``users`` and its project in
-        ``projects``, ``UNKNOWN`` where ids are only given by user.
+    :param seconds: the total of each (user, project), with ``NO_PROJECT`` for entries without one. A group whose
+        entries have no seconds is included.
+    :param ids: the ids of all entries, in order; None where the summary lacks ids.
+    :param users: the user of each id.
+    :param projects: the project of each id; ``UNKNOWN_PROJECT`` where ids are given by user only.
     """
 
     seconds: Mapping[tuple[int, int], int]
@@ -78,7 +82,7 @@ class WindowTotals:
 
 
 def build_summary_query(window: Window) -> dict[str, Any]:
-    """Return the body that asks for a window's sums and ids by user and project."""
+    """Return the body of a request for a window's totals and ids by user and project."""
     return {
         **_range(window),
         "grouping": "users",
@@ -88,8 +92,8 @@ def build_summary_query(window: Window) -> dict[str, Any]:
 
 
 def build_daily_query(window: Window, user_ids: Sequence[int]) -> dict[str, Any]:
-    """Return the body that asks for the seconds of each day of a window."""
-    # Both words: granularity overrides resolution, and only the older one is known everywhere.
+    """Return the body of a request for the seconds of each day of a window."""
+    # Both names: ``granularity`` overrides ``resolution``, which is older and accepted everywhere.
     return {
         **_range(window),
         "with_graph": True,
@@ -100,16 +104,16 @@ def build_daily_query(window: Window, user_ids: Sequence[int]) -> dict[str, Any]
 
 
 def _range(window: Window) -> dict[str, Any]:
-    # Left out, Toggl rounds durations by the preferences of whoever owns the token.
+    # Without these, Toggl rounds durations by the preferences of the token's owner.
     days = {"start_date": window.first.isoformat(), "end_date": window.last.isoformat()}
     return {**days, "rounding": 0, "rounding_minutes": 0}
 
 
 def read_summary(body: bytes, asked: str) -> WindowTotals:
-    """Read a summary by users and projects.
+    """Return the totals of a summary by users and projects.
 
-    :param asked: what was asked, for the error.
-    :raises MalformedAnswer: it is none, or a group has no seconds: nothing may be concluded from what may be cut.
+    :param asked: the request, as the error names it.
+    :raises MalformedAnswer: it is no summary, or a group has no seconds, so the answer may be cut.
     """
     groups = _decode(body, _SUMMARY, asked).groups or []
     seconds: dict[tuple[int, int], int] = {}
@@ -119,7 +123,7 @@ def read_summary(body: bytes, asked: str) -> WindowTotals:
         parts = list(group.parts)
         for part in parts:
             if part.seconds is None:
-                raise MalformedAnswer(f"{asked}: a group of user {user} has no seconds. Nothing is concluded from it.")
+                raise MalformedAnswer(f"{asked}: a group of user {user} has no seconds, so the answer is not used.")
             key = (user, part.id or NO_PROJECT)
             seconds[key] = seconds.get(key, 0) + int(part.seconds)
         if parts and all(part.ids is not None for part in parts):
@@ -133,7 +137,7 @@ def read_summary(body: bytes, asked: str) -> WindowTotals:
 
 
 class _Ids:
-    """Collects ids with their groups; none are known once one group lacks them."""
+    """Collects ids with their users and projects. If one group lacks ids, the summary counts as one without ids."""
 
     def __init__(self) -> None:
         self._ids: list[Int64s] = []
@@ -154,9 +158,9 @@ class _Ids:
 
 
 def read_daily_seconds(body: bytes, window: Window, asked: str) -> Int64s | None:
-    """Return the seconds of each day of a window, None where the answer has not one number for each.
+    """Return the seconds of each day of a window; None where the answer does not have one number for each day.
 
-    :raises MalformedAnswer: it is none.
+    :raises MalformedAnswer: it is no such report.
     """
     totals = _decode(body, _TOTALS, asked)
     graph = totals.graph or []
@@ -169,7 +173,9 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T], asked: str) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-        raise MalformedAnswer(f"{asked}: the answer ({len(body)} bytes) is no report ({error}).") from None
+        raise MalformedAnswer(
+            f"{asked}: the answer ({len(body)} bytes) is not the documented report ({error}). Nothing was changed."
+        ) from None
 
 
 def _joined(parts: list[Int64s]) -> Int64s:

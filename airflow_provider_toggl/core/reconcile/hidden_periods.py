@@ -1,8 +1,8 @@
-"""What reports could not show for a while, and that changes made meanwhile are looked for once they can. Pure.
+"""Periods in which reports did not show some entries, and the changes that must be read once they do. Pure.
 
-Changes are found by their last update, from the mark of the run before. A run whose token sees less, or whose plan
-shows less, cannot see some of them: its mark says nothing about entries that it lacked. Where they show again, all that
-was changed since the last run that lacked nothing is read once more.
+Changes are found by their last update, from the mark of the run before. If the token or the plan shows fewer entries in
+one run, the mark of that run says nothing about the hidden entries. So when they appear again, everything that changed
+since the last run that saw everything is read once more.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ REASONS = frozenset({
     deletion_policy.INCOMPLETE_ANSWER,
     deletion_policy.NEEDS_APPROVAL,
 })  # fmt: skip
-"""Why entries that are there may have been missing."""
+"""Reasons for which reports may lack an entry that exists."""
 
 
 @dataclass(frozen=True)
 class HiddenPeriod:
-    """What was not shown.
+    """A time in which runs could not see some entries.
 
-    :param since: the mark of the last run that lacked nothing.
-    :param unseen: how many entries the last run lacked, by reason.
+    :param since: the mark of the last run that saw everything, by Toggl's clock.
+    :param counts: how many entries the last run could not see, by reason.
     """
 
     since: datetime
-    unseen: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
-    def ends(self, unseen: Mapping[str, int]) -> bool:
-        """Whether some of what was not shown is shown again, or was proved to be gone."""
-        return any(unseen.get(reason, 0) < count for reason, count in self.unseen.items())
+    def ends_with(self, counts: Mapping[str, int]) -> bool:
+        """Whether a run with these counts could see some of the hidden entries, or confirmed their deletion."""
+        return any(counts.get(reason, 0) < count for reason, count in self.counts.items())
 
 
-def count_unseen(unverified: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Return how many entries a run lacked, by reason, of what its windows leave unproved."""
+def count_hidden(unverified: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return how many entries a run could not see, by reason, from what its windows left unverified."""
     counts: dict[str, int] = {}
     for window in unverified:
         for reason in REASONS & window.keys():
@@ -52,15 +52,15 @@ def count_unseen(unverified: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def rewind(coverage: Coverage, windows: Iterable[Window], since: datetime) -> Coverage:
-    """Return the coverage as if the days of some windows had not been looked at after a moment."""
+    """Return the coverage as if nothing of some windows had been read after a moment."""
     windows = list(windows)
     return tuple(
-        replace(span, watermark=min(span.watermark, since), read_at=datetime.fromtimestamp(0, span.read_at.tzinfo))
-        if any(_meets(span, window) for window in windows)
-        else span
-        for span in coverage
+        replace(days, watermark=min(days.watermark, since), read_at=datetime.fromtimestamp(0, days.read_at.tzinfo))
+        if any(_overlaps(days, window) for window in windows)
+        else days
+        for days in coverage
     )
 
 
-def _meets(span: CoveredDays, window: Window) -> bool:
-    return span.first <= window.last and span.last >= window.first
+def _overlaps(days: CoveredDays, window: Window) -> bool:
+    return days.first <= window.last and days.last >= window.first

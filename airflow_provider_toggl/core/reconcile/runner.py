@@ -1,11 +1,12 @@
-"""What reconciliation asks of Toggl, landed as it comes, with the progress beside it."""
+"""Execute the steps of a reconciliation: ask Toggl, query the warehouse, load what comes, and store the progress."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,26 +15,24 @@ from airflow_provider_toggl.core.client.responses import Answer
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
+from airflow_provider_toggl.core.extract import summaries
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.entries import TRIES, EntriesOptions, EntriesReader, adapt
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.extract.summaries import (
-    Int64s,
-    WindowTotals,
-    build_daily_query,
-    build_summary_query,
-    read_daily_seconds,
-    read_summary,
-)
+from airflow_provider_toggl.core.extract.summaries import Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.load.changes import Changes
 from airflow_provider_toggl.core.load.measuring import measure_rows
 from airflow_provider_toggl.core.load.target import Progress, Target
-from airflow_provider_toggl.core.reconcile import cursor as proofs
-from airflow_provider_toggl.core.reconcile.compare import ReportTime as SumsClock
-from airflow_provider_toggl.core.reconcile.compare import as_ids, instant
-from airflow_provider_toggl.core.reconcile.deletion_policy import ProbeAnswer
-from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
+from airflow_provider_toggl.core.reconcile import cursor as cursors
+from airflow_provider_toggl.core.reconcile import steps
+from airflow_provider_toggl.core.reconcile.compare import ReportTime, as_ids, from_micros
+from airflow_provider_toggl.core.reconcile.day_range import DayRange
+from airflow_provider_toggl.core.reconcile.deletion_policy import Visibility
+from airflow_provider_toggl.core.reconcile.entry_queries import EntryQueries
+from airflow_provider_toggl.core.reconcile.request import ReconcileSummary
+from airflow_provider_toggl.core.reconcile.state import RunState
+from airflow_provider_toggl.core.reconcile.steps import ShownEntries, Step, Steps
 from airflow_provider_toggl.core.sync.page_loader import PageLoader
 
 if TYPE_CHECKING:
@@ -43,166 +42,150 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 STREAM = "time_entries"
-_REPORTS = "/reports/api/v3/workspace/{}"
 
 
 @dataclass
-class Heard:
-    """What an answer of several pages showed.
+class StepRunner:
+    """Executes steps for one run, and keeps its state, summary and changes up to date.
 
-    :param complete: all its pages came, and every row of them could be read.
-    :param foreign: whether rows came that were not asked for.
+    :param days: the days of the run.
+    :param me: the answer of ``GET /me``, which says whose the token is.
+    :param accounted: how many requests of the session are stored already, or belong to no run.
     """
 
-    ids: Int64s = field(default_factory=lambda: as_ids(()))
-    first_start: datetime | None = None
-    spoken_for: datetime | None = None
-    complete: bool = False
-    foreign: bool = False
+    session: TogglSession
+    target: Target
+    state: RunState
+    days: DayRange
+    me: object
+    summary: ReconcileSummary
+    changes: Changes
+    clock: Clock
+    accounted: int
 
-    def add(self, batch: Batch, page: Page) -> None:
-        """Take note of a page."""
-        self.ids = np.concatenate([self.ids, batch.table["id"].to_numpy()])
-        starts = batch.table["start"].cast("int64").drop_null().to_numpy()
-        if len(starts):
-            first = instant(starts.min())
-            self.first_start = first if self.first_start is None else min(first, self.first_start)
-        self.spoken_for = min(self.spoken_for or page.observed_at, page.observed_at)
+    def __post_init__(self) -> None:
+        request = self.state.request
+        self._workspace_id = request.workspace_id
+        self._loader = PageLoader(self.target, self._workspace_id, request.scope, self.clock, by="reconcile")
+        queries = EntryQueries(self.target, self._workspace_id)
+        self._actions: Mapping[type[Step[Any]], Callable[[Any], Any]] = {
+            steps.ReadTotals: self._read_totals,
+            steps.ReadDailySeconds: self._read_daily_seconds,
+            steps.ReadEntries: self._read_entries,
+            steps.ReadVisibility: lambda _: self._visibility,
+            steps.ReadOtherDays: lambda _: self._read_other_days(),
+            steps.QueryRows: lambda step: queries.find_rows(step.begin, step.end),
+            steps.QueryNeighbours: lambda step: queries.find_neighbours(step.begin, step.end),
+            steps.QueryOutdated: lambda step: queries.find_outdated(step.begin, step.end),
+            steps.QueryLive: lambda step: queries.find_live(step.ids),
+            steps.MarkDeleted: self._mark_deleted,
+            steps.SaveProgress: lambda _: self.store(),
+        }
 
+    def run(self, verification: Steps[T]) -> T:
+        """Execute the steps that a verification yields, and return what it returns.
 
-class Reading:
-    """Asks, lands, and keeps the cursor.
-
-    :param accounted: what the session had spent before this run.
-
-    Its ``request`` is the one given, with the start of the attempt that it continues.
-    """
-
-    def __init__(
-        self,
-        session: TogglSession,
-        target: Target,
-        request: ReconcileRequest,
-        *,
-        summary: ReconcileSummary,
-        clock: Clock,
-        changes: Changes,
-        accounted: int,
-    ) -> None:
-        self._session = session
-        self._target = target
-        self._clock = clock
-        self._summary = summary
-        self._changes = changes
-        self._lander = PageLoader(target, request.workspace_id, request.scope, clock, by="reconcile")
-        self._accounted = accounted
-        self.newest_at: datetime | None = None
-        self.landed = 0
-        state = target.find_state(STREAM, request.scope)
-        self.watermark = state.watermark if state else None
-        cursor = proofs.load(state.cursor if state else None)
-        attempt = request.attempt.continue_from(cursor.attempt, is_resumed=request.is_resumed)
-        self.cursor = replace(cursor, attempt=attempt if attempt.key else None)
-        self.request = self._request = replace(request, run_started=attempt.started)
-
-    @property
-    def page_size(self) -> int:
-        """Entries of a page at most, as far as Toggl has refused more."""
-        return min(self._request.page_size, self.cursor.changes.page_size or self._request.page_size)
-
-    @property
-    def span_days(self) -> int:
-        """Days of a report at most, as far as Toggl has refused more."""
-        return self.cursor.changes.span_days
-
-    def keep(self, **changes: Any) -> None:
-        """Change the cursor; it is stored with what is landed next."""
-        self.cursor = replace(self.cursor, **changes)
-
-    def store(self) -> None:
-        """Store the cursor alone."""
-        self._target.land([], self._progress())
+        The verification may handle ``MalformedAnswer``; any other error ends it.
+        """
+        step = next(verification)
+        while True:
+            try:
+                try:
+                    result = self._actions[type(step)](step)
+                except MalformedAnswer as error:
+                    step = verification.throw(error)
+                else:
+                    step = verification.send(result)
+            except StopIteration as stop:
+                returned: T = stop.value
+                return returned
 
     def read_changes(self, window: Window, overlap: timedelta) -> None:
-        """Land what was changed in a window since it was last looked at, whole days that never were."""
+        """Load what changed in a window since it was last read, and the days that were never read as a whole."""
         options = replace(self._options(window), only_changes=True, overlap=overlap)
-        reader = EntriesReader(self._session, options, self.cursor.changes, self._clock)
+        reader = EntriesReader(self.session, options, self.state.cursor.changes, self.clock)
         for page in reader.pages():
-            self.keep(changes=reader.cursor)
-            self._land(page, self._lander.decode(page))
+            self.state.update(changes=reader.cursor)
+            self._load(page, self._loader.decode(page))
 
-    def read(self, window: Window, filters: Mapping[str, Any]) -> Heard:
-        """Land what a window has of entries that pass the filters, and return what was shown.
+    def store(self) -> None:
+        """Store watermark and cursor."""
+        self.target.land([], self._progress())
 
-        Where ids are asked for and others come, the filter does not work here: reading stops unless it is at its end.
-        """
-        asked = filters.get("time_entry_ids")
-        known = EntriesCursor(span_days=self.span_days, page_size=self.cursor.changes.page_size)
-        reader = EntriesReader(self._session, replace(self._options(window), filters=filters), known, self._clock)
-        heard = Heard()
-        rejected = 0
+    # Ask Toggl
+
+    def _read_totals(self, step: steps.ReadTotals) -> tuple[WindowTotals, ReportTime]:
+        query = summaries.build_summary_query(step.window)
+        return self._read_report(summaries.SUMMARY_PATH, query, step.window, summaries.read_summary)
+
+    def _read_daily_seconds(self, step: steps.ReadDailySeconds) -> tuple[Int64s | None, ReportTime]:
+        def read(body: bytes, asked: str) -> Int64s | None:
+            return summaries.read_daily_seconds(body, step.window, asked)
+
+        query = summaries.build_daily_query(step.window, step.user_ids)
+        return self._read_report(summaries.DAILY_PATH, query, step.window, read)
+
+    def _read_report(
+        self, path: str, query: Mapping[str, Any], window: Window, read: Callable[[bytes, str], T]
+    ) -> tuple[T, ReportTime]:
+        path = path.format(workspace_id=self._workspace_id)
+        # Toggl may take a while for the totals of a year.
+        self.target.release(force=True)
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer: Answer = self.session.request("POST", path, payload=query)
+                return read(answer.body, f"POST {path} ({window})"), ReportTime(answer.date, self.state.request.lag)
+            except PayloadRefused as error:
+                # Reports are shorter from now on; the run splits the window accordingly.
+                self.state.update(changes=adapt(self.state.cursor.changes, error, self.state.request.page_size))
+                raise
+            except MalformedAnswer as error:
+                if attempt == TRIES:
+                    raise
+                log.warning("%s Asking once more.", error)
+        raise MalformedAnswer(f"POST {path}: no complete answer came.")
+
+    def _read_entries(self, step: steps.ReadEntries) -> ShownEntries:
+        # Where ids were asked for and other entries come, reports ignore that filter: then this stops at the first
+        # page.
+        state, asked = self.state, step.filters.get("time_entry_ids")
+        known = EntriesCursor(span_days=state.span_days, page_size=state.cursor.changes.page_size)
+        options = replace(self._options(step.window), filters=step.filters)
+        reader = EntriesReader(self.session, options, known, self.clock)
+        shown, rejected = ShownEntries(), 0
         for page in reader.pages():
-            batch = self._lander.decode(page)
-            heard.add(batch, page)
+            batch = self._loader.decode(page)
+            shown = _add_page(shown, page, batch)
             rejected += len(batch.rejected)
-            self._land(page, batch)
-            is_last = reader.cursor.open is None
-            if asked is not None and not np.isin(heard.ids, as_ids(asked)).all():
-                heard.foreign = True
-                if not is_last:
+            self._load(page, batch)
+            if asked is not None and not np.isin(shown.ids, as_ids(asked)).all():
+                shown = replace(shown, has_others=True)
+                if reader.cursor.open is not None:
                     break
         else:
-            heard.complete = not rejected
+            shown = replace(shown, is_complete=not rejected)
         learned = reader.cursor
-        if (learned.span_days, learned.page_size) != (known.span_days, known.page_size):
-            changes = replace(self.cursor.changes, span_days=learned.span_days, page_size=learned.page_size)
-            self.keep(changes=changes)
+        changes = replace(state.cursor.changes, span_days=learned.span_days, page_size=learned.page_size)
+        state.update(changes=changes)
         if asked:
-            self.keep(takes_ids=not heard.foreign)
-        return heard
+            state.update(takes_ids=not shown.has_others)
+        return shown
 
-    def read_sums(self, window: Window) -> tuple[WindowTotals, SumsClock]:
-        """Return a window's sums and ids, and when they were told."""
+    @cached_property
+    def _visibility(self) -> Visibility:
+        self.target.release(force=True)
+        path = f"/api/v9/workspaces/{self._workspace_id}"
+        return Visibility.from_http(self.session.request("GET", path).json(), self.me)
 
-        def read(answer: Answer, asked: str) -> tuple[WindowTotals, SumsClock]:
-            return read_summary(answer.body, asked), SumsClock(answer.date, self._request.lag)
-
-        return self._ask("summary/time_entries", build_summary_query(window), window, read)
-
-    def read_days(self, window: Window, user_ids: Sequence[int]) -> tuple[Int64s | None, SumsClock]:
-        """Return the seconds of each day of some users, None where they are not given by day."""
-
-        def read(answer: Answer, asked: str) -> tuple[Int64s | None, SumsClock]:
-            return read_daily_seconds(answer.body, window, asked), SumsClock(answer.date, self._request.lag)
-
-        return self._ask("search/time_entries/totals", build_daily_query(window, user_ids), window, read)
-
-    def land_absences(self, ids: Sequence[int], absent_at: datetime) -> None:
-        """Mark entries as absent at a moment."""
-        # Imported here: landing needs pyarrow, and importing this module must not.
-        from airflow_provider_toggl.core.load.absences import build_absences  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
-
-        batch = build_absences(STREAM, self._request.workspace_id, ids, absent_at)
-        landed = self._target.land([batch], self._progress(), note_days=self._request.collect_changes)
-        self._changes.note_changed(self._request.workspace_id, landed)
-        self._summary.deleted += landed.updated
-        measure_rows({"absent": landed.updated}, by="reconcile", stream=STREAM)
-        self.landed += len(ids)
-
-    def testify(self, heard: Heard, *, is_sound: bool) -> ProbeAnswer:
-        """Return what an answer proves."""
-        spoken_for = heard.spoken_for or utc(0)
-        return ProbeAnswer(
-            date=spoken_for + self._request.lag,
-            spoken_for=spoken_for,
-            is_sound=is_sound,
-            first_start=heard.first_start,
-            newest_at=self.newest_at,
-            shows_running=self.cursor.shows_running,
-        )
+    def _read_other_days(self) -> None:
+        state = self.state
+        if state.cursor.other_days_read_at < self.state.request.run_started:
+            for window in self.days.other_windows(state.cursor.changes.coverage, state.span_days):
+                self.read_changes(window, self.state.request.overlap)
+            state.update(other_days_read_at=self.state.request.run_started)
 
     def _options(self, window: Window) -> EntriesOptions:
-        request = self._request
+        request = self.state.request
         return EntriesOptions(
             workspace_id=request.workspace_id,
             run_started=request.run_started,
@@ -211,50 +194,61 @@ class Reading:
             lag=request.lag,
         )
 
-    def _land(self, page: Page, batch: Batch) -> None:
+    # Load and store
+
+    def _load(self, page: Page, batch: Batch) -> None:
+        state, summary = self.state, self.summary
         updated = batch.table["updated_at"].cast("int64").drop_null().to_numpy()
         if len(updated):
-            newest = instant(updated.max())
-            self.newest_at = newest if self.newest_at is None else max(newest, self.newest_at)
-        if not self.cursor.shows_running and batch.table["duration"].null_count:
-            self.keep(shows_running=True)
-        page = replace(page, cursor=proofs.dump(self.cursor), watermark=self.watermark, requests=self._unaccounted())
-        landed = self._lander.land(page, batch, note_days=self._request.collect_changes)
-        self._changes.note_changed(self._request.workspace_id, landed)
-        self._summary.pages += 1
-        self._summary.added += landed.inserted
-        self._summary.edited += landed.updated
-        self._summary.rejected += landed.rejected
-        self.landed += page.rows
-        self._target.release()
+            newest = from_micros(updated.max())
+            state.newest_change = max(newest, state.newest_change or newest)
+        if batch.table["duration"].null_count and not state.cursor.shows_running:
+            state.update(shows_running=True)
+        progress = replace(
+            page, cursor=cursors.dump(state.cursor), watermark=state.watermark, requests=self._take_requests()
+        )
+        loaded = self._loader.land(progress, batch, note_days=self.state.request.collect_changes)
+        self.changes.note_changed(self._workspace_id, loaded)
+        summary.pages += 1
+        summary.added += loaded.inserted
+        summary.edited += loaded.updated
+        summary.rejected += loaded.rejected
+        state.loaded += page.rows
+        self.target.release()
+
+    def _mark_deleted(self, step: steps.MarkDeleted) -> None:
+        from airflow_provider_toggl.core.load.absences import build_absences  # noqa: PLC0415 - loading needs pyarrow, importing this module must not
+
+        batch = build_absences(STREAM, self._workspace_id, step.ids, step.absent_at)
+        loaded = self.target.land([batch], self._progress(), note_days=self.state.request.collect_changes)
+        self.changes.note_changed(self._workspace_id, loaded)
+        self.summary.deleted += loaded.updated
+        measure_rows({"absent": loaded.updated}, by="reconcile", stream=STREAM)
+        self.state.loaded += len(step.ids)
 
     def _progress(self) -> Progress:
         return Progress(
             stream=STREAM,
-            scope=self._request.scope,
-            watermark=self.watermark,
-            cursor=proofs.dump(self.cursor),
-            requests_spent=self._unaccounted(),
-            ran_at=utc(self._clock.now()),
+            scope=self.state.request.scope,
+            watermark=self.state.watermark,
+            cursor=cursors.dump(self.state.cursor),
+            requests_spent=self._take_requests(),
+            ran_at=utc(self.clock.now()),
         )
 
-    def _unaccounted(self) -> int:
-        spent, self._accounted = self._session.spent - self._accounted, self._session.spent
+    def _take_requests(self) -> int:
+        """Return how many requests were sent since the last call."""
+        spent, self.accounted = self.session.spent - self.accounted, self.session.spent
         return spent
 
-    def _ask(self, name: str, payload: Mapping[str, Any], window: Window, read: Callable[[Answer, str], T]) -> T:
-        path = f"{_REPORTS.format(self._request.workspace_id)}/{name}"
-        # A year's sums may take Toggl a while.
-        self._target.release(force=True)
-        for attempt in range(1, TRIES + 1):
-            try:
-                return read(self._session.request("POST", path, payload=payload), f"POST {path} ({window})")
-            except PayloadRefused as error:
-                # Shorter ranges from now on; who asked plans anew.
-                self.keep(changes=adapt(self.cursor.changes, error, self._request.page_size))
-                raise
-            except MalformedAnswer as error:
-                if attempt == TRIES:
-                    raise
-                log.warning("%s Asking once more.", error)
-        raise MalformedAnswer(f"POST {path}: no whole answer came.")
+
+def _add_page(shown: ShownEntries, page: Page, batch: Batch) -> ShownEntries:
+    starts = batch.table["start"].cast("int64").drop_null().to_numpy()
+    first = [from_micros(starts.min())] if len(starts) else []
+    known = [] if shown.first_start is None else [shown.first_start]
+    return replace(
+        shown,
+        ids=np.concatenate([shown.ids, batch.table["id"].to_numpy()]),
+        first_start=min(first + known, default=None),
+        observed_at=min(shown.observed_at or page.observed_at, page.observed_at),
+    )
