@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from airflow_provider_toggl.core.client.responses import Answer
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract import summaries
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
-from airflow_provider_toggl.core.extract.entries import TRIES, EntriesOptions, EntriesReader, adapt
-from airflow_provider_toggl.core.extract.pages import Page
+from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader, adapt
+from airflow_provider_toggl.core.extract.pages import Page, retry_malformed
 from airflow_provider_toggl.core.extract.summaries import Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.load.changes import Changes
@@ -131,19 +130,17 @@ class StepRunner:
         path = path.format(workspace_id=self._workspace_id)
         # Toggl may take a while for the totals of a year.
         self.target.release(force=True)
-        for attempt in range(1, TRIES + 1):
-            try:
-                answer: Answer = self.session.request("POST", path, payload=query)
-                return read(answer.body, f"POST {path} ({window})"), ReportTime(answer.date, self.state.request.lag)
-            except PayloadRefused as error:
-                # Reports are shorter from now on; the run splits the window accordingly.
-                self.state.update(changes=adapt(self.state.cursor.changes, error, self.state.request.page_size))
-                raise
-            except MalformedAnswer as error:
-                if attempt == TRIES:
-                    raise
-                log.warning("%s Asking once more.", error)
-        raise MalformedAnswer(f"POST {path}: no complete answer came.")
+
+        def ask() -> tuple[T, ReportTime]:
+            answer = self.session.request("POST", path, payload=query)
+            return read(answer.body, f"POST {path} ({window})"), ReportTime(answer.date, self.state.request.lag)
+
+        try:
+            return retry_malformed(ask)
+        except PayloadRefused as error:
+            # Reports are shorter from now on; the run splits the window accordingly.
+            self.state.update(changes=adapt(self.state.cursor.changes, error, self.state.request.page_size))
+            raise
 
     def _read_entries(self, step: steps.ReadEntries) -> ShownEntries:
         # Where ids were asked for and other entries come, reports ignore that filter: then this stops at the first

@@ -46,7 +46,7 @@ def test_an_empty_page_is_whole():
 
 
 def test_a_page_that_ends_before_the_next_begins_lacks_rows():
-    with pytest.raises(MalformedAnswer, match="2 came"):
+    with pytest.raises(MalformedAnswer, match="2 rows came"):
         look(report(2), next_row=4)
 
 
@@ -133,7 +133,7 @@ def test_what_is_no_list_is_refused_by_name(body):
     ],
 )
 def test_the_last_page_is_known_by_what_toggl_gives_away(rows, page, told, total, last):
-    assert is_last(rows, page=page, asked_size=200, told_size=told, total=total) is last
+    assert is_last(rows, page=page, asked_size=200, sent_size=told, total=total) is last
 
 
 @pytest.mark.parametrize(
