@@ -188,8 +188,8 @@ def _land_rejected(order: Order) -> str:
         raise ConfigurationError(f"To land in connection {conn_id[:250]!r} you need the right to edit it.")
     with open_target(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
         done = redrive_rejected(target)
-    left = done.tried - done.landed
-    return f"{plural(done.tried, 'rejected record')} tried again: {done.landed:,} landed, {left:,} not."
+    left = done.tried - done.loaded
+    return f"{plural(done.tried, 'rejected record')} tried again: {done.loaded:,} landed, {left:,} not."
 
 
 def _forget_warehouse(order: Order) -> str:

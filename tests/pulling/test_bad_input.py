@@ -158,7 +158,7 @@ def test_an_entry_that_stops_before_it_starts_is_landed_as_it_is_and_told(worksp
     start = NOW.replace(microsecond=0) - timedelta(days=2)
     stop = start - timedelta(hours=1)
     entries = [add(workspace, start=start, stop=stop, duration=duration) for duration in (-3600, 0, 3600, 17)]
-    assert workspace.pull().odd_durations == 4
+    assert workspace.pull().unexpected_durations == 4
     for entry in entries:
         landed = row(workspace, entry)
         assert (landed["start"], landed["stop"], landed["duration"]) == (start, stop, entry.duration)
@@ -177,7 +177,7 @@ def test_an_entry_of_many_days_and_one_of_no_time_are_landed(workspace: Workspac
     start = NOW.replace(microsecond=0) - timedelta(days=50)
     long = add(workspace, start=start, stop=start + timedelta(days=40), duration=40 * 86_400)
     none = add(workspace, start=start, stop=start, duration=0)
-    assert workspace.pull().odd_durations == 0
+    assert workspace.pull().unexpected_durations == 0
     assert row(workspace, long)["duration"] == 40 * 86_400
     assert row(workspace, none)["duration"] == 0
 

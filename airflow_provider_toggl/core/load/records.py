@@ -91,7 +91,7 @@ class Batch:
     :param stream: name of the stream.
     :param table: the rows, with all columns of ``schemas.TABLES[stream]``.
     :param rejected: what could not be read.
-    :param odd_durations: entries whose duration is not from start to stop, or that stop before they start; they are
+    :param unexpected_durations: entries whose duration is not from start to stop, or that stop before they start; they are
         in ``table`` as Toggl gives them.
     :param told: who did it; None where it was not events that told the rows.
     """
@@ -99,7 +99,7 @@ class Batch:
     stream: str
     table: pa.Table
     rejected: tuple[Rejected, ...] = ()
-    odd_durations: int = 0
+    unexpected_durations: int = 0
     told: Told | None = None
 
     @property

@@ -1,7 +1,7 @@
-"""One drain: events of the store, landed from the cursor that is in the warehouse and moves in their transaction.
+"""Drain the event store into a warehouse.
 
-The only place where the event store and landing meet. Asks nothing of Toggl. Whatever stops it, what was landed stays,
-and the next one goes on behind it.
+The cursor is in the warehouse and moves in the transaction of the loaded rows. If a drain stops for any reason, loaded
+events stay, and the next drain goes on after them. It sends no request to Toggl.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STREAM = "events"
-#: So many events, or so many bytes of them, make a batch: enough to merge fast, and bounded in memory.
+#: A batch has at most this many events or bytes: enough for a fast merge, and bounded in memory.
 BATCH_EVENTS = 20_000
 BATCH_BYTES = 32 * 2**20
-#: Read in one go from the store; bodies may be large.
+#: Events that one query reads; bodies may be large.
 CHUNK = 500
+#: Seconds between log lines about progress.
 LOG_EVERY = 10.0
-#: Rejected events of a batch that the logbook is told of.
-MOST_TOLD = 100
+#: Rejected events of a batch that the store records, at most.
+MAX_RECORDED = 100
 
 
 @dataclass(frozen=True)
 class DrainRequest:
-    """What a drain wants.
+    """Which events a drain loads.
 
-    :param store: a name of the store, so that cursors of different stores do not mix.
-    :param consumer: the name under which the store keeps what this one has not landed yet.
-    :param conn_id: only events of this connection; None: of all.
-    :param workspace_id: only events of this workspace; None: of all.
-    :param max_events: stop after about so many; None: all that is there when it begins.
-    :param collect_changes: find out which entities and days changed, for those who wait for them.
+    :param store: a name of the store, so that cursors of different stores are kept apart.
+    :param consumer: the consumer's name in the store; retention keeps events that it has not loaded yet.
+    :param conn_id: only events of this connection; None means all.
+    :param workspace_id: only events of this workspace; None means all.
+    :param max_events: read at most this many events; None means all that are stored when the drain begins.
+    :param collect_changes: find out which entities and days changed, for the outlets of the task.
     """
 
     store: str
@@ -64,12 +65,12 @@ class DrainRequest:
 
     @property
     def scope(self) -> str:
-        """The scope of the cursor: the store, and which of its events."""
+        """The scope of the cursor: the store, and the selection of its events."""
         return self.store + self._only()
 
     @property
     def reader(self) -> str:
-        """The name that the store knows: that of the consumer, and which events it lands."""
+        """The consumer's name in the store, with the selection of events."""
         return self.consumer + self._only()
 
     def _only(self) -> str:
@@ -78,7 +79,7 @@ class DrainRequest:
         return "?" + "&".join(words) if words else ""
 
     def as_note(self) -> dict[str, Any]:
-        """Return what those who look are told of this reader."""
+        """Return what the store records of this consumer, for health pages."""
         return {
             "kind": "landing",
             "warehouse": self.consumer,
@@ -87,7 +88,7 @@ class DrainRequest:
         }
 
     def wants(self, event: NewEvent) -> bool:
-        """Whether an event is one of those to land."""
+        """Whether an event is selected."""
         return self.conn_id in (None, event.conn_id) and self.workspace_id in (None, event.workspace_id)
 
 
@@ -95,14 +96,14 @@ class DrainRequest:
 class DrainSummary:
     """What a drain did.
 
-    :param events: events that were wanted.
-    :param streams: how many of them were of each stream.
-    :param inserted: rows that are new; several events of one row count once a batch.
-    :param unchanged: events that told nothing newer.
-    :param rejected: events that are kept in ``rejected_records``.
-    :param skipped: events of entities that no table keeps.
-    :param last_seq: everything of the store up to here is landed.
-    :param restarted: the store was another one than before, and was read from its beginning.
+    :param events: events that were selected.
+    :param streams: how many of them belong to each stream.
+    :param inserted: new rows; several events of one row count once per batch.
+    :param unchanged: events that contained nothing newer.
+    :param rejected: events that are in ``rejected_records`` now.
+    :param skipped: events of entities that have no table.
+    :param last_seq: all selected events up to this ``seq`` are loaded.
+    :param restarted: the store is not the one of the cursor, so it was read from its beginning.
     """
 
     events: int = 0
@@ -117,26 +118,22 @@ class DrainSummary:
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as XCom keeps it."""
+        """Return it as XCom can hold it."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return it as one line of text."""
         streams = ", ".join(f"{count:,} of {name}" for name, count in sorted(self.streams.items()))
         return (
             f"{plural(self.events, 'event')} up to {self.last_seq:,} in {self.seconds:.1f} s "
-            f"({streams or 'nothing to land'}): "
+            f"({streams or 'nothing to load'}): "
             f"{plural(self.inserted, 'row')} inserted, {self.updated:,} updated, "
-            f"{plural(self.unchanged, 'event')} told nothing newer, "
-            f"{self.rejected:,} rejected, {self.skipped:,} passed over."
+            f"{plural(self.unchanged, 'event')} without news, {self.rejected:,} rejected, {self.skipped:,} skipped."
         )
 
 
 class Drain:
-    """Lands what is in a store and not yet in a warehouse.
-
-    :param clock: time, as a seam.
-    """
+    """Loads the events of a store that are not in a warehouse yet."""
 
     def __init__(self, store: EventStore, target: Target, request: DrainRequest, *, clock: Clock | None = None) -> None:
         self._store = store
@@ -147,9 +144,9 @@ class Drain:
         self.changes = Changes()
 
     def run(self) -> DrainSummary:
-        """Land everything up to the last event that is there now; return the summary.
+        """Load everything up to the event that is the last one now; return the summary.
 
-        :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
+        :raises TogglError: loaded events stay, and :attr:`summary` says how many there are.
         """
         with fields(stream=STREAM, by="drain"):
             return self._run()
@@ -168,13 +165,13 @@ class Drain:
 
     def _drain(self, until: int, started: float) -> None:
         begin = self.summary.last_seq = self._find_begin(until)
-        # A drain that was killed may have landed more than it told the store; and from its first moment on, retention
-        # must wait for one that has landed nothing yet.
+        # The drain before may have been killed after it loaded events and before it moved the store's cursor. And
+        # retention must know of a consumer that has loaded nothing yet.
         self._store.commit(self._request.reader, begin)
         self._store.logbook.note(reader_name(self._request.reader), self._request.as_note())
         logged = started
         for events in _read_ahead(self._batches(begin, until)):
-            self._land(events)
+            self._load(events)
             now = self._clock.now()
             if now - logged >= LOG_EVERY:
                 logged = now
@@ -182,7 +179,7 @@ class Drain:
             self._target.release()
 
     def _find_begin(self, last_seq: int) -> int:
-        """Return the number behind which to go on: 0 in a store that is not the one whose cursor is known."""
+        """Return the ``seq`` after which to go on: 0 in a store that is not the one of the cursor."""
         state = self._target.find_state(STREAM, self._request.scope)
         self._target.release()
         if state is None:
@@ -193,8 +190,8 @@ class Drain:
             return seq
         self.summary.restarted = True
         log.warning(
-            "The event store %s is not the one that was landed up to %d: it was replaced, or restored from a copy. "
-            "All of it is landed again, which changes nothing that is known better.",
+            "The event store %s is not the one that was loaded up to %d: it was replaced, or restored from a copy. All "
+            "its events are loaded again, which changes no newer row.",
             self._request.store,
             seq,
         )
@@ -204,11 +201,11 @@ class Drain:
         try:
             return _name_of(self._store.get(seq)) == event
         except EventNotFound:
-            # Removed by retention, which lets go only of what was landed.
+            # Retention has removed it, which removes only what is loaded.
             return True
 
     def _batches(self, after: int, until: int) -> Iterator[list[StoredEvent]]:
-        """Yield events in batches, each with its last one, whether it is wanted or not."""
+        """Yield stored events in batches, selected or not: the last one of a batch is its progress."""
         left = self._request.max_events
         batch: list[StoredEvent] = []
         size = 0
@@ -226,8 +223,7 @@ class Drain:
         if batch:
             yield batch
 
-    def _land(self, events: list[StoredEvent]) -> None:
-        # Imported here: landing needs pyarrow, and importing this module must not.
+    def _load(self, events: list[StoredEvent]) -> None:
         from airflow_provider_toggl.core.load.events import decode_events  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         chosen = [stored for stored in events if self._request.wants(stored.event)]
@@ -243,12 +239,12 @@ class Drain:
         self._store.commit(self._request.reader, events[-1].seq)
         if wanted:
             metrics.DRAIN_DELAY.record(self._clock.now() - wanted[0].received_at.timestamp())
-        self._tell_rejected(events, decoded)
+        self._record_rejected(events, decoded)
         self._count(len(wanted), events[-1].seq, decoded, landed)
 
-    def _tell_rejected(self, events: list[StoredEvent], decoded: Decoded) -> None:
-        """Say in the logbook which events could not be landed; what could not be is in the warehouse too."""
-        rejected = [one for batch in decoded.batches for one in batch.rejected][:MOST_TOLD]
+    def _record_rejected(self, events: list[StoredEvent], decoded: Decoded) -> None:
+        """Record in the store which events were rejected; their bodies are in ``rejected_records`` too."""
+        rejected = [one for batch in decoded.batches for one in batch.rejected][:MAX_RECORDED]
         if not rejected:
             return
         stored = {each.seq: each for each in events}
@@ -285,7 +281,7 @@ class Drain:
                 summary.streams[batch.stream] = summary.streams.get(batch.stream, 0) + batch.rows
             if batch.rejected:
                 log.warning(
-                    "%s up to %d cannot be landed; kept in rejected_records; the first: %s",
+                    "%s up to seq %d rejected, see rejected_records. The first one: %s",
                     plural(len(batch.rejected), "event"),
                     last_seq,
                     batch.rejected[0].reason,
@@ -295,7 +291,7 @@ class Drain:
         done = self.summary.last_seq
         share = (done - begin) / (until - begin)
         log.info(
-            "Events up to %s of %s: %s landed, %s rejected; about %.0f s to go.",
+            "Events up to seq %s of %s: %s loaded, %s rejected; about %.0f s left.",
             f"{done:,}",
             f"{until:,}",
             f"{self.summary.events:,}",
@@ -305,7 +301,7 @@ class Drain:
 
 
 def _read_ahead(batches: Iterator[list[StoredEvent]]) -> Iterator[list[StoredEvent]]:
-    """Yield batches, reading the next one from the store while the warehouse is at work on this one."""
+    """Yield batches, and read the next one from the store while the warehouse loads this one."""
     with ThreadPoolExecutor(1, "toggl-read-ahead") as thread:
         following = thread.submit(next, batches, None)
         while (events := following.result()) is not None:
@@ -314,7 +310,7 @@ def _read_ahead(batches: Iterator[list[StoredEvent]]) -> Iterator[list[StoredEve
 
 
 def _name_of(stored: StoredEvent) -> str:
-    """Return what tells an event from that of the same number in another store."""
+    """Return a name that differs from that of the event with the same ``seq`` in another store."""
     return f"{stored.event.subscription_id}:{stored.event.event_id}"
 
 

@@ -1,4 +1,4 @@
-"""A page of Toggl's, landed with the progress that it stands for, as every run does that reads from Toggl."""
+"""Load a page from Toggl, with its progress in the same transaction. Pull and reconciliation both use it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PageLoader:
-    """Lands pages of one workspace.
+    """Loads pages of one workspace.
 
-    :param scope: what the progress is kept under in ``sync_state``.
-    :param clock: time, as a seam.
-    :param by: who lands, for metrics.
+    :param scope: the scope of the progress in ``sync_state``.
+    :param by: ``pull`` or ``reconcile``, for metrics.
     """
 
     target: Target
@@ -36,8 +35,7 @@ class PageLoader:
     by: str = "pull"
 
     def decode(self, page: Page) -> Batch:
-        """Return what a page says, and log what is wrong with it."""
-        # Imported here: reading pages needs pyarrow, and importing this module must not.
+        """Return the records of a page, and log its problems."""
         from airflow_provider_toggl.core.load.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
         batch: Batch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
@@ -45,9 +43,10 @@ class PageLoader:
         return batch
 
     def land(self, page: Page, batch: Batch, sweep: Sweep | None = None, *, note_days: bool = False) -> Landed:
-        """Land what a page says together with its progress.
+        """Load a page's records and store its progress.
 
-        :param note_days: find out which days and entries it changed.
+        :param sweep: on the last page of a complete list: mark what the list lacks as absent.
+        :param note_days: find out which entries and days the page changed.
         """
         progress = Progress(
             stream=page.stream,
@@ -66,20 +65,20 @@ class PageLoader:
 
 
 def log_problems(batch: Batch, where: str) -> None:
-    """Say what is wrong with a page that is landed nevertheless."""
+    """Log what is wrong with a page that is loaded nevertheless."""
     if batch.rejected:
         log.warning(
-            "%s, %s: %s cannot be landed; see rejected_records. The first: %s",
+            "%s, %s: %s rejected, see rejected_records. The first one: %s",
             batch.stream,
             where,
             plural(len(batch.rejected), "record"),
             batch.rejected[0].reason,
         )
-    if batch.odd_durations:
+    if batch.unexpected_durations:
         log.warning(
-            "%s, %s: %s with a duration that is not from start to stop, or with a stop before the start; landed as "
-            "Toggl gives them.",
+            "%s, %s: %s with a duration that is not the time from start to stop, or with a stop before the start; "
+            "loaded as Toggl has them.",
             batch.stream,
             where,
-            plural(batch.odd_durations, "entry"),
+            plural(batch.unexpected_durations, "entry"),
         )

@@ -357,7 +357,7 @@ def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people
     put(store, *told(1, 20, description="Confidential"), body(payload={"description": "Confidential"}, seconds=99))
     with SlowTarget(tmp_path / "slow.duckdb") as target:
         Drain(store, target, REQUEST, clock=clock).run()
-    assert "Events up to 10 of 21: 10 landed, 0 rejected; about 12 s to go." in caplog.text
+    assert "Events up to seq 10 of 21: 10 loaded, 0 rejected; about 12 s left." in caplog.text
     assert "1 event up to 21 cannot be landed; kept in rejected_records; the first: payload." in caplog.text
     assert "21 events up to 21 in 33.0 s (20 of time_entries): 20 rows inserted" in caplog.text
     assert "Confidential" not in caplog.text

@@ -26,4 +26,4 @@ def test_a_page_is_landed_with_the_progress_that_it_stands_for(tmp_path: Path, c
     assert state is not None
     assert (state.watermark, state.cursor, state.requests_spent) == (NOON, '{"here": 1}', 3)
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "tags, all: 1 record cannot be landed" in record.getMessage()
+    assert "tags, all: 1 record rejected" in record.getMessage()

@@ -446,7 +446,7 @@ def test_a_summary_goes_on_counting_after_a_wait(workspace: Workspace):
     with pytest.raises(AccessDenied):
         workspace.pull(page_size=60, run_started=started, summary=summary, before_call=fail_from_page(3))
     assert (summary.rows, summary.pages, summary.requests) == (120, 2, 3)
-    assert "still on the first load" in str(summary)
+    assert "first load not finished" in str(summary)
     kept = PullSummary(**json.loads(json.dumps(summary.as_dict())))
     assert workspace.pull(page_size=60, run_started=started, summary=kept).rows == 240
 
@@ -472,19 +472,19 @@ def test_odd_durations_are_counted_and_told(workspace: Workspace, caplog: pytest
     world = workspace.toggl.world
     entry = next(entry for entry in world.time_entries.values() if entry.stop and not entry.deleted_at)
     entry.duration += 17
-    assert workspace.pull().odd_durations == 1
-    assert "1 entry with a duration that is not from start to stop" in caplog.text
+    assert workspace.pull().unexpected_durations == 1
+    assert "1 entry with a duration that is not the time from start to stop" in caplog.text
 
 
 # -- requests that cannot be -------------------------------------------------------------------------------------------
 
 BAD_REQUESTS = [
     ({"stream": "entries"}, r"There is no stream 'entries'\. Streams: time_entries, projects"),
-    ({"workspace_id": 0}, "workspace_id is 0; it is a positive number"),
+    ({"workspace_id": 0}, "workspace_id is 0; it must be a positive number"),
     ({"page_size": 0}, "page_size is 0; it must be from 1 to 10000"),
     ({"page_size": 10_001}, "page_size is 10001"),
     ({"windows_per_run": 0}, "windows_per_run must be at least 1"),
-    ({"lag": timedelta(seconds=-1)}, "report_lag not negative"),
+    ({"lag": timedelta(seconds=-1)}, "report_lag must not be negative"),
     ({"stream": "projects", "since": "2026-01-01"}, "since and until are for time_entries; projects is read"),
     ({"until": "2026-01-01"}, "set incremental=False"),
     ({"incremental": False}, "give since"),

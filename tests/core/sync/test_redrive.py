@@ -52,7 +52,7 @@ def test_what_still_cannot_be_read_stays(target: DuckdbTarget) -> None:
 def test_what_can_never_be_read_does_not_keep_the_rest_from_being_tried(
     target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redrive, "MOST", 2)
+    monkeypatch.setattr(redrive, "MAX_RECORDS", 2)
     tags = [json.dumps(TAG | {"id": number}) for number in range(1, 6)]
     reject(target, *(("tags", f"not JSON {number}") for number in range(5)), *(("tags", tag) for tag in tags))
     assert redrive_rejected(target) == RedriveResult(10, 5)
