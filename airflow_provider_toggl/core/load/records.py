@@ -91,8 +91,8 @@ class Batch:
     :param stream: name of the stream.
     :param table: the rows, with all columns of ``schemas.TABLES[stream]``.
     :param rejected: what could not be read.
-    :param unexpected_durations: entries whose duration is not from start to stop, or that stop before they start; they are
-        in ``table`` as Toggl gives them.
+    :param unexpected_durations: entries whose duration is not from start to stop, or that stop before they start; they
+        are in ``table`` as Toggl gives them.
     :param told: who did it; None where it was not events that told the rows.
     """
 

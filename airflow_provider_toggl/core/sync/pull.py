@@ -101,8 +101,8 @@ class PullSummary:
 
     :param unchanged: rows that were loaded before as they are.
     :param rejected: records that are in ``rejected_records`` now.
-    :param unexpected_durations: entries whose duration is not the time from start to stop, or that stop before they start;
-        they are loaded as Toggl has them.
+    :param unexpected_durations: entries whose duration is not the time from start to stop, or that stop before they
+        start; they are loaded as Toggl has them.
     :param absent: rows that a complete list lacked.
     :param requests: requests sent, refused ones included.
     :param quota_left: requests left in the lane at the last answer; None where Toggl does not say.

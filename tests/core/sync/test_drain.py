@@ -358,6 +358,6 @@ def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people
     with SlowTarget(tmp_path / "slow.duckdb") as target:
         Drain(store, target, REQUEST, clock=clock).run()
     assert "Events up to seq 10 of 21: 10 loaded, 0 rejected; about 12 s left." in caplog.text
-    assert "1 event up to 21 cannot be landed; kept in rejected_records; the first: payload." in caplog.text
+    assert "1 event up to seq 21 rejected, see rejected_records. The first one: payload." in caplog.text
     assert "21 events up to 21 in 33.0 s (20 of time_entries): 20 rows inserted" in caplog.text
     assert "Confidential" not in caplog.text
