@@ -55,7 +55,7 @@ class Run:
 
     def tell(self) -> dict[str, dict[str, Any]]:
         """Return the extras of the assets that get an event."""
-        self._outlets.tell(self.target, self.changes)
+        self._outlets.report(self.target, self.changes)
         return {outlet.uri: self.events[outlet].extra for outlet in self.task.outlets}
 
     def wait(self) -> Any:
@@ -175,7 +175,7 @@ LOADERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "reconcile": ("workspace_id", lambda **more: TogglReconcileOperator(task_id="land", **more)),
     "drain": ("only_workspace_id", lambda **more: TogglEventsToSqlOperator(task_id="land", **more)),
 }
-REFUSAL = rf"Workspace {HERE} is loaded \(.*\), but toggl://{ELSEWHERE}/clients in the outlets is of another"
+REFUSAL = rf"Workspace {HERE} is loaded \(.*\), but the outlets have toggl://{ELSEWHERE}/clients of another"
 
 
 @pytest.fixture

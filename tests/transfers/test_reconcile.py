@@ -57,7 +57,7 @@ def test_what_was_deleted_is_marked_and_the_summary_is_returned_for_xcom(sandbox
     assert (summary["deleted"], summary["entries"], summary["by_ids"]) == (5, 115, True)
     (state,) = rows(warehouse, "SELECT * FROM toggl.sync_state WHERE scope LIKE '%/reconcile'")
     assert state["watermark"].isoformat().replace("+00:00", "Z") == summary["watermark"]
-    assert json.loads(state["cursor"])["proofs"][0]["entries"] == 115
+    assert json.loads(state["cursor"])["verified"][0]["entries"] == 115
 
 
 def test_versions_are_kept_from_a_reconciliation_on_that_is_told_to(sandbox: RunningSandbox, warehouse: Path):
