@@ -229,5 +229,5 @@ def test_the_lag_that_is_allowed_can_be_larger(workspace: Workspace):
 
 def test_an_answer_that_begins_and_never_ends_is_an_error(workspace: Workspace):
     workspace.toggl.fault("not_json", body='[{"row_number": 1', match=SEARCH, times=None)
-    with pytest.raises(MalformedAnswer, match="Nothing of it was landed"):
+    with pytest.raises(MalformedAnswer, match="It was not loaded"):
         workspace.pull()
