@@ -32,7 +32,7 @@ def toggl(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("toggl")
-def test_the_plan_is_told_to_people(capsys):
+def test_the_plan_is_printed_as_text(capsys):
     assert call() == 0
     printed = capsys.readouterr().out
     assert "300 time entries to load (counted)" in printed

@@ -37,7 +37,7 @@ def start_clean(workspace: Workspace) -> None:
     world.version += 1
 
 
-def test_a_year_of_ten_thousand_entries_is_proved_in_three_requests_and_repaired_in_few(build, gives_ids: bool):
+def test_a_year_of_ten_thousand_entries_is_verified_in_three_requests_and_repaired_in_few(build, gives_ids: bool):
     workspace: Workspace = build(entries=10_000, days=YEAR, plan="premium", summary_gives_ids=gives_ids)
     start_clean(workspace)
     workspace.pull(since=since(YEAR + 2))
@@ -87,7 +87,7 @@ def test_a_run_each_night_looks_for_the_changes_of_its_day_alone(build, days: in
     assert max(requests) <= 6
 
 
-def test_what_a_pull_never_landed_is_read_by_its_id(build, gives_ids: bool):
+def test_what_a_pull_never_loaded_is_read_by_its_id(build, gives_ids: bool):
     workspace: Workspace = build(entries=300, days=60, summary_gives_ids=gives_ids)
     workspace.pull()
     import duckdb
@@ -131,7 +131,7 @@ def test_a_warehouse_without_anything_says_what_to_do(build):
         build(entries=10, days=5).reconcile()
 
 
-def test_planned_entries_are_proved_too(build, gives_ids: bool):
+def test_planned_entries_are_verified_too(build, gives_ids: bool):
     workspace: Workspace = build(entries=60, days=30, summary_gives_ids=gives_ids, plan="premium")
     world = workspace.toggl.world
     planned = [entry for entry in world.time_entries.values() if entry.stop is not None and entry.duration > 0][:4]
@@ -179,7 +179,7 @@ def test_a_run_that_failed_goes_on_where_it_was(build):
     assert workspace.wrong("time_entries") == []
 
 
-def test_the_mark_of_the_last_proof_is_kept_beside_the_pull_s(build):
+def test_the_state_of_reconciliation_is_stored_beside_the_pull_s(build):
     workspace: Workspace = build(entries=60, days=30)
     workspace.pull()
     before = workspace.state()
@@ -193,7 +193,7 @@ def test_the_mark_of_the_last_proof_is_kept_beside_the_pull_s(build):
     assert workspace.state() == before
 
 
-def test_others_are_let_at_the_warehouse_while_toggl_sums_up(build):
+def test_other_processes_can_use_the_warehouse_while_toggl_computes_totals(build):
     workspace: Workspace = build(entries=60, days=30)
     workspace.pull()
 
@@ -205,7 +205,7 @@ def test_others_are_let_at_the_warehouse_while_toggl_sums_up(build):
     workspace.reconcile(before_call=before_call)
 
 
-def test_a_line_says_what_was_proved_and_what_not(build, caplog: pytest.LogCaptureFixture):
+def test_the_summary_line_says_what_was_verified_and_what_not(build, caplog: pytest.LogCaptureFixture):
     summary = ReconcileSummary(7, "2026-01-01", "2026-11-23", 103_411, deleted=5, edited=2, requests=12, by_ids=True)
     assert str(summary) == "2026-01-01 to 2026-11-23: 103,411 entries, 5 deleted, 2 edited, 12 requests."
     summary.unverified = {"too new": 3}

@@ -280,7 +280,7 @@ def test_a_page_that_lacks_a_field_of_every_report_changes_no_row(workspace: Wor
         workspace.toggl.clear_faults()
 
 
-def test_fields_that_nobody_knows_are_passed_over(workspace: Workspace):
+def test_fields_that_nobody_knows_are_skipped(workspace: Workspace):
     for path in (SEARCH["path"], "/tags$", "/projects$"):
         for field in ("invented", "time_entries.invented"):
             workspace.toggl.fault("set_field", field=field, value={"a": [1, None]}, match={"path": path}, times=None)

@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_written_is_said(landed: Workspace, folder: Path
     assert landed.wrong("time_entries", "tags") == []
 
 
-def test_nothing_is_asked_of_toggl_where_nothing_can_be_landed(landed: Workspace):
+def test_no_request_is_sent_where_nothing_can_be_loaded(landed: Workspace):
     landed.toggl.reset_requests()
     landed.path.chmod(0o444)
     with unprivileged(), pytest.raises(WarehouseReadOnly):

@@ -290,7 +290,7 @@ def test_another_workspace_in_the_same_schema_is_left_alone(build):
     assert 77 in live(workspace.path, "time_entries")
 
 
-def test_a_tag_that_was_deleted_before_tags_were_ever_landed_is_taken_off(build):
+def test_a_tag_that_was_deleted_before_tags_were_ever_loaded_is_taken_off(build):
     workspace: Workspace = build(entries=60, days=30)
     workspace.pull()
     delete_tag(workspace)

@@ -80,7 +80,7 @@ def many_days(first: int, last: int) -> Any:
     )
 
 
-def test_the_days_that_changed_are_told_and_no_others(target: DuckdbTarget) -> None:
+def test_only_days_that_changed_are_reported(target: DuckdbTarget) -> None:
     Run(target, ENTRIES, DAYS, run_id="first").land(on(1, 1, 2), on(2, 3)).tell()
     run = Run(target, ENTRIES, DAYS).land(on(1, 1, 2, seconds=5), on(4, 3, seconds=5))
     told = run.tell()
@@ -109,13 +109,13 @@ def test_without_a_change_there_is_no_event(target: DuckdbTarget) -> None:
     assert again.tell() == {other.uri: {}}
 
 
-def test_everything_tells_each_stream_that_changed(target: DuckdbTarget) -> None:
+def test_the_asset_of_all_streams_has_each_stream_that_changed(target: DuckdbTarget) -> None:
     told = Run(target, ALL).land(on(1, 1), tags(1, 2)).tell()[ALL.uri]["streams"]
     assert {name: extra["ids"] for name, extra in told.items()} == {"time_entries": [1], "tags": [1, 2]}
     assert told["time_entries"]["days"] == ["2025-05-01"]
 
 
-def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: DuckdbTarget) -> None:
+def test_what_a_failed_try_loaded_is_reported_by_the_next_one(target: DuckdbTarget) -> None:
     Run(target, ENTRIES, DAYS).land(on(1, 1))
     after = Run(target, ENTRIES, DAYS).land(on(2, 2))
     told = after.tell()[ENTRIES.uri]
@@ -124,7 +124,7 @@ def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: DuckdbTarge
     assert (told["ids"], told["is_complete"]) == ([2], False)
 
 
-def test_what_was_landed_before_a_wait_is_told_after_it(target: DuckdbTarget) -> None:
+def test_what_was_loaded_before_a_wait_is_reported_after_it(target: DuckdbTarget) -> None:
     kept = Run(target, ENTRIES, DAYS).land(on(1, 1)).wait()
     after = Run(target, ENTRIES, DAYS, progress=kept).land(on(2, 2))
     told = after.tell()[ENTRIES.uri]
@@ -132,7 +132,7 @@ def test_what_was_landed_before_a_wait_is_told_after_it(target: DuckdbTarget) ->
     assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 2, True)
 
 
-def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_again(target: DuckdbTarget) -> None:
+def test_what_a_failed_try_reported_is_reported_again_by_the_next_one(target: DuckdbTarget) -> None:
     Run(target, DAYS).land(on(1, 1)).tell()
     retry = Run(target, DAYS)
     retry.tell()
@@ -140,7 +140,7 @@ def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_aga
     assert Run(target, DAYS, run_id="another").tell() == {}
 
 
-def test_a_first_load_is_told_in_parts(target: DuckdbTarget) -> None:
+def test_the_days_of_a_first_load_are_reported_in_parts(target: DuckdbTarget) -> None:
     told = []
     first = Run(target, DAYS, max_partitions=2, run_id="0").land(many_days(1, 5))
     left = [first.tell()[DAYS.uri]["left"]]

@@ -64,12 +64,12 @@ def test_parts_may_stand_in_an_object():
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"groups": 1}', b'{"groups": [{"id": 7, "sub', b"\xff"])
-def test_what_is_no_summary_proves_nothing(body: bytes):
+def test_an_answer_that_is_no_summary_is_an_error(body: bytes):
     with pytest.raises(MalformedAnswer, match="POST summary: the answer"):
         read_summary(body, "POST summary")
 
 
-def test_a_group_without_seconds_proves_nothing():
+def test_a_group_without_seconds_is_an_error():
     with pytest.raises(MalformedAnswer, match="user 7 has no seconds"):
         read(group(7, part(1, None, [3])))
 

@@ -123,11 +123,11 @@ def known_history(years: int, read_at: datetime = NOW - HOUR):
     return coverage
 
 
-def test_three_years_are_looked_through_in_three_requests():
+def test_three_years_are_read_for_changes_in_three_requests():
     assert chosen(known_history(3), day(-366 * 3 + 2)) == history(day(-366 * 3 + 2), TODAY)
 
 
-def test_the_days_ahead_are_looked_at_once_a_day_whatever_it_costs():
+def test_the_days_ahead_are_read_once_a_day_whatever_it_costs():
     windows = chosen(known_history(3, NOW - timedelta(hours=25)), day(-366 * 3 + 2))
     assert ahead(TODAY) in windows
 

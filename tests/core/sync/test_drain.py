@@ -65,7 +65,7 @@ def ids(target: DuckdbTarget, stream: str = "time_entries") -> list[int]:
 # -- what is landed ----------------------------------------------------------------------------------------------------
 
 
-def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_everything_in_the_store_is_loaded_and_counted(store: SqliteEventStore, target: DuckdbTarget) -> None:
     last = put(
         store,
         *told(1, 5),
@@ -112,7 +112,7 @@ def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: DuckdbTar
     assert (summary.events, summary.last_seq, summary.restarted) == (0, 0, False)
 
 
-def test_the_next_drain_lands_only_what_came_since(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_the_next_drain_loads_only_what_came_since(store: SqliteEventStore, target: DuckdbTarget) -> None:
     put(store, *told(1, 5))
     run(store, target)
     assert run(store, target).events == 0
@@ -145,7 +145,7 @@ def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, 
     assert (state.watermark, state.requests_spent) == (None, 0)
 
 
-def test_a_landing_that_fails_leaves_the_cursor_where_it_was(
+def test_a_failed_load_leaves_the_cursor_unchanged(
     store: SqliteEventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(DuckdbTarget):
@@ -171,7 +171,7 @@ def test_a_landing_that_fails_leaves_the_cursor_where_it_was(
         assert ids(target) == list(range(1, 51))
 
 
-def test_many_or_large_events_are_landed_in_batches(
+def test_many_or_large_events_are_loaded_in_batches(
     store: SqliteEventStore, target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "CHUNK", 4)
@@ -184,7 +184,7 @@ def test_many_or_large_events_are_landed_in_batches(
     assert sizes == [4, 4, 4, 4, 4]
 
 
-def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_max_events_ends_a_drain_early(store: SqliteEventStore, target: DuckdbTarget) -> None:
     put(store, *told(1, 10))
     few = DrainRequest("default", "warehouse.toggl", max_events=4)
     assert [run(store, target, few).events for _ in range(4)] == [4, 4, 2, 0]
@@ -194,7 +194,7 @@ def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, 
 # -- some of the events ------------------------------------------------------------------------------------------------
 
 
-def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
+def test_a_drain_may_load_only_events_of_a_connection_or_workspace(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
     ours = [event(raw, conn_id="ours") for raw in told(1, 2)]
@@ -216,7 +216,7 @@ def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
 # -- the store's side --------------------------------------------------------------------------------------------------
 
 
-def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_retention_keeps_what_is_not_loaded_yet(store: SqliteEventStore, target: DuckdbTarget) -> None:
     landed = put(store, *told(1, 3))
     run(store, target)
     put(store, *told(4, 5))
@@ -226,7 +226,7 @@ def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target:
     assert run(store, target).inserted == 2
 
 
-def test_retention_waits_for_a_first_drain_that_could_not_land_anything(
+def test_retention_waits_for_a_first_drain_that_could_not_load_anything(
     store: SqliteEventStore, target: DuckdbTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, *told(1, 3))
@@ -242,7 +242,7 @@ def _refuse(*args: Any, **more: Any) -> None:
     raise WarehouseError("the disk is full")
 
 
-def test_a_store_that_did_not_hear_of_the_last_landing_is_told_by_the_next(
+def test_the_next_drain_moves_the_cursor_of_a_store_that_missed_the_last_one(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
     last = put(store, *told(1, 3))
@@ -262,7 +262,7 @@ def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore
 
 
 @pytest.mark.parametrize("size", [1, 3, 5], ids=["shorter", "as long", "longer"])
-def test_another_store_in_the_place_of_the_known_one_is_landed_from_its_beginning(
+def test_another_store_in_the_place_of_the_known_one_is_loaded_from_its_beginning(
     store: SqliteEventStore, target: DuckdbTarget, tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(store, *told(1, 3))
@@ -289,7 +289,7 @@ def test_an_old_event_that_is_drained_late_takes_nothing_back(store: SqliteEvent
     assert target.query(query).to_pylist() == [{"description": "Newest", "billable_amount_cents": 5}]
 
 
-def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target: DuckdbTarget) -> None:
+def test_changes_are_collected_if_requested(store: SqliteEventStore, target: DuckdbTarget) -> None:
     put(store, *told(1, 2))
     quiet = Drain(store, target, REQUEST)
     quiet.run()
@@ -309,7 +309,7 @@ def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target:
 # -- what is rejected --------------------------------------------------------------------------------------------------
 
 
-def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_number(
+def test_each_of_two_rejected_events_with_the_same_body_is_recorded_by_its_own_seq(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
     put(store, *told(1, 2))
@@ -324,7 +324,7 @@ def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_nu
     assert ids(target) == [1, 2, 4, 5]
 
 
-def test_an_event_that_cannot_be_landed_blocks_no_other_in_any_of_its_fields(
+def test_an_event_that_cannot_be_loaded_blocks_no_other_in_any_of_its_fields(
     store: SqliteEventStore, target: DuckdbTarget
 ) -> None:
     wrong = [

@@ -17,7 +17,7 @@ PAGE = Page(
 )
 
 
-def test_a_page_is_landed_with_the_progress_that_it_stands_for(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_page_is_loaded_with_its_progress(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with DuckdbTarget(tmp_path / "w.duckdb") as target:
         lander = PageLoader(target, 8, "8", SystemClock())
         landed = lander.land(PAGE, lander.decode(PAGE))

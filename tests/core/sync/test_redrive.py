@@ -35,7 +35,7 @@ def left(target: DuckdbTarget) -> list[str]:
     return list(target.query('select "raw" from "rejected_records"')["raw"].to_pylist())
 
 
-def test_rows_of_answers_and_events_that_can_be_read_now_are_landed_and_leave(target: DuckdbTarget) -> None:
+def test_rows_and_events_that_are_readable_now_are_loaded_and_removed(target: DuckdbTarget) -> None:
     reject(target, ("tags", json.dumps(TAG)), ("time_entries", STARTED_ENTRY.decode()))
     assert redrive_rejected(target) == RedriveResult(2, 2)
     assert (target.counts()["tags"], target.counts()["time_entries"], left(target)) == (1, 1, [])
