@@ -95,8 +95,8 @@ class Outlets:
         if progress and _KEPT in progress:
             kept = progress[_KEPT]
             self._begin = kept["begin"]
-            for workspace_id, told in kept["told"].items():
-                changes.restore(int(workspace_id), told)
+            for workspace_id, reported in kept["reported"].items():
+                changes.restore(int(workspace_id), reported)
         elif self:
             with target.transaction() as session:
                 self._begin = days.last_seq(session)
@@ -104,11 +104,11 @@ class Outlets:
 
     def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
         """Keep what is unknown after a wait in the progress; changed days are in the warehouse."""
-        told = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
-        for one in told.values():
+        reported = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
+        for one in reported.values():
             one.pop("days")
         if self:
-            progress[_KEPT] = {"begin": self._begin, "told": told}
+            progress[_KEPT] = {"begin": self._begin, "reported": reported}
 
     def report(self, target: Target, changes: Changes) -> None:
         """Fill in the asset event of each outlet with its unreported changes, and record them as reported."""
@@ -121,8 +121,8 @@ class Outlets:
                 extra = self._entries(target, asset, workspace_id, changes)
                 is_reported = self._put(asset, extra)
             else:
-                told = changes.told(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
-                is_reported = self._put(asset, told)
+                reported = changes.told(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
+                is_reported = self._put(asset, reported)
             if not is_reported:
                 self._task.log.info("%s has no changes, so there is no asset event for it.", asset.uri)
                 self._task.outlets = [outlet for outlet in self._task.outlets if outlet is not asset]
@@ -158,15 +158,15 @@ class Outlets:
         def extra_of(place: days.Place, untold: days.Untold) -> dict[str, Any] | None:
             if not untold.days and not changes.has_changed(workspace_id, _ENTRIES):
                 return None
-            told = changes.told(workspace_id, _ENTRIES)
+            reported = changes.told(workspace_id, _ENTRIES)
             known = sorted(day.isoformat() for day in untold.days)
             most = known[-MAX_PARTITIONS:]
             # Of changes that other runs, or earlier parts of this one, loaded only the days are known here.
             is_whole = place.seq >= self._begin and len(most) == len(known)
             return {
-                **told,
+                **reported,
                 "days": most,
-                "is_complete": told["is_complete"] and is_whole,
+                "is_complete": reported["is_complete"] and is_whole,
                 "since": place.seq,
                 "cursor": untold.place.seq,
             }
@@ -182,8 +182,8 @@ class Outlets:
             place = days.find_place(session, reader).of_try(run)
             untold = days.find_untold(session, place, workspace_id, limit)
             if untold.days:
-                told = replace(untold.place, run=run, before=(place.seq, place.day))
-                days.store_place(session, reader, told, datetime.now(timezone.utc))
+                reported = replace(untold.place, run=run, before=(place.seq, place.day))
+                days.store_place(session, reader, reported, datetime.now(timezone.utc))
             return use(place, untold)
 
     def _put(self, asset: Any, extra: dict[str, Any] | None) -> bool:

@@ -108,7 +108,7 @@ class OpenList:
     :param size: rows of a full page, as the first page showed.
     :param rows: rows read so far.
     :param rounds: how often reading began again because the list had changed meanwhile.
-    :param proof: all pages are read; the last request finds out whether anything changed meanwhile.
+    :param is_checking: all pages are read; the last request finds out whether the list changed meanwhile.
     """
 
     opened_at: datetime
@@ -118,7 +118,7 @@ class OpenList:
     size: int | None = None
     rows: int = 0
     rounds: int = 0
-    proof: bool = False
+    is_checking: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,10 @@ class ListReader:
     def _next_page(self) -> Page:
         spent = self._session.spent
         opened = self.cursor.open or self._opened()
-        asked = opened.mark if opened.proof else opened.since
+        asked = opened.mark if opened.is_checking else opened.since
         answer, rows, total, since = self._ask(self._path(), opened.page, asked)
-        has_changed = opened.proof and rows > 0 and since is not None
-        if not opened.proof:
+        has_changed = opened.is_checking and rows > 0 and since is not None
+        if not opened.is_checking:
             opened = replace(opened, mark=opened.mark or answer.date, since=since)
             following = self._following(opened, rows, total, answer.header_int("x-page-size"))
         else:
@@ -145,7 +145,7 @@ class ListReader:
                 )
             return following or OpenList(opened.opened_at, since=opened.since)
         # Pages are numbered: if a row was deleted or renamed meanwhile, others moved to a page that was read already.
-        return replace(read, proof=True, page=1) if opened.page > 1 and self._stream.listing == "since" else None
+        return replace(read, is_checking=True, page=1) if opened.page > 1 and self._stream.listing == "since" else None
 
     def _begun_anew(self, opened: OpenList) -> OpenList | None:
         """Return the list from its first page; None where that was done too often already."""

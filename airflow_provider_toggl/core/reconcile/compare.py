@@ -108,24 +108,24 @@ class IdDifferences:
 
     :param missing: ids that Toggl has, and that are not live in this window of the warehouse.
     :param moved: ids that both have, with another user or project.
-    :param gone: a mask of the warehouse's rows that Toggl does not have.
+    :param absent: a mask of the warehouse's rows that Toggl does not have.
     """
 
     missing: Int64s
     moved: Int64s
-    gone: Bools
+    absent: Bools
 
 
 def compare_ids(rows: EntryRows, totals: WindowTotals) -> IdDifferences:
     """Compare a window's rows with the ids of its summary."""
     ids = as_ids(()) if totals.ids is None else totals.ids
-    gone = ~np.isin(rows.ids, ids)
+    absent = ~np.isin(rows.ids, ids)
     missing = ids[~np.isin(ids, rows.ids)]
-    here = rows.where(~gone)
+    here = rows.where(~absent)
     places = np.searchsorted(ids, here.ids)
     same_user = totals.users[places] == here.users
     same_project = (totals.projects[places] == here.projects) | (totals.projects[places] == UNKNOWN_PROJECT)
-    return IdDifferences(missing, here.ids[~(same_user & same_project)], gone)
+    return IdDifferences(missing, here.ids[~(same_user & same_project)], absent)
 
 
 @dataclass(frozen=True)

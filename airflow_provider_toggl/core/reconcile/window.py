@@ -109,7 +109,7 @@ class WindowVerification:
     def _compare_ids(self, rows: EntryRows, totals: WindowTotals, ids: Int64s, at: ReportTime) -> Steps[None]:
         """Read again what is missing here, has another user or project, or has other seconds."""
         found = compare.compare_ids(rows, totals)
-        if rows.running[~found.gone].any():
+        if rows.running[~found.absent].any():
             self._state.update(shows_running=True)
         outdated = yield from self._outdated(rows)
         wanted = np.unique(np.concatenate([found.missing, found.moved, outdated[np.isin(outdated, ids)]]))
@@ -122,7 +122,7 @@ class WindowVerification:
                 # The days of known rows are known; of the missing ones only the users are.
                 yield from self._read_again(rows, wanted[np.isin(wanted, rows.ids)])
                 users = {*totals.users[np.isin(ids, wanted)].tolist(), *rows.users[rows.among(wanted)].tolist()}
-                here = rows.where(np.isin(rows.users, as_ids(users)) & ~found.gone)
+                here = rows.where(np.isin(rows.users, as_ids(users)) & ~found.absent)
                 yield from self._read_days(here, sorted(users))
             rows = yield from self._rows()
         rows = rows.where(rows.among(ids))

@@ -229,18 +229,17 @@ class Drain:
         chosen = [stored for stored in events if self._request.wants(stored.event)]
         wanted = [stored.event for stored in chosen]
         decoded = decode_events(wanted, [stored.seq for stored in chosen])
-        note = self._request.collect_changes
         began = time.monotonic()
-        landed = self._target.land(decoded.batches, self._progress(events[-1]), note_days=note)
-        measure_landing(landed, by="drain", stream=STREAM, seconds=time.monotonic() - began)
-        if note:
+        loaded = self._target.land(decoded.batches, self._progress(events[-1]), note_days=self._request.collect_changes)
+        measure_landing(loaded, by="drain", stream=STREAM, seconds=time.monotonic() - began)
+        if self._request.collect_changes:
             self.changes.note(decoded.batches)
-            self.changes.note_days(landed)
+            self.changes.note_days(loaded)
         self._store.commit(self._request.reader, events[-1].seq)
         if wanted:
             metrics.DRAIN_DELAY.record(self._clock.now() - wanted[0].received_at.timestamp())
         self._record_rejected(events, decoded)
-        self._count(len(wanted), events[-1].seq, decoded, landed)
+        self._count(len(wanted), events[-1].seq, decoded, loaded)
 
     def _record_rejected(self, events: list[StoredEvent], decoded: Decoded) -> None:
         """Record in the store which events were rejected; their bodies are in ``rejected_records`` too."""
@@ -264,18 +263,18 @@ class Drain:
             ran_at=utc(self._clock.now()),
         )
 
-    def _count(self, events: int, last_seq: int, decoded: Decoded, landed: Landed) -> None:
+    def _count(self, events: int, last_seq: int, decoded: Decoded, loaded: Landed) -> None:
         summary = self.summary
         summary.events += events
         summary.last_seq = last_seq
-        summary.inserted += landed.inserted
-        summary.updated += landed.updated
-        summary.unchanged += landed.unchanged
-        summary.rejected += landed.rejected
+        summary.inserted += loaded.inserted
+        summary.updated += loaded.updated
+        summary.unchanged += loaded.unchanged
+        summary.rejected += loaded.rejected
         summary.skipped += decoded.skipped
-        metrics.DRAINED.add(events - decoded.skipped - landed.rejected, result="loaded")
+        metrics.DRAINED.add(events - decoded.skipped - loaded.rejected, result="loaded")
         metrics.DRAINED.add(decoded.skipped, result="skipped")
-        metrics.DRAINED.add(landed.rejected, result="rejected")
+        metrics.DRAINED.add(loaded.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:
                 summary.streams[batch.stream] = summary.streams.get(batch.stream, 0) + batch.rows

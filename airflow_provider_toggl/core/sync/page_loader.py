@@ -57,11 +57,11 @@ class PageLoader:
             ran_at=utc(self.clock.now()),
         )
         began = time.monotonic()
-        landed = self.target.land([batch], progress, sweep, note_days=note_days)
-        measure_landing(landed, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
+        loaded = self.target.land([batch], progress, sweep, note_days=note_days)
+        measure_landing(loaded, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
         metrics.PAGES.add(stream=page.stream)
         metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
-        return landed
+        return loaded
 
 
 def log_problems(batch: Batch, where: str) -> None:

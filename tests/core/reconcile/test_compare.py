@@ -44,7 +44,7 @@ def test_exactly_the_differences_are_found(here: dict[int, Any], there: dict[int
     totals = totals_of(there)
     found = compare.compare_ids(known, totals)
     assert found.missing.tolist() == sorted(there.keys() - here.keys())
-    assert known.ids[found.gone].tolist() == sorted(here.keys() - there.keys())
+    assert known.ids[found.absent].tolist() == sorted(here.keys() - there.keys())
     assert found.moved.tolist() == sorted(i for i in here.keys() & there.keys() if here[i][:2] != there[i][:2])
     own = totals_of(here).seconds
     keys = own.keys() | totals.seconds.keys()
