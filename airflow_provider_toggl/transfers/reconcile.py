@@ -4,30 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_seconds, required
-from airflow_provider_toggl.core.errors import AbsenceRefused, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.errors import AbsenceRefused
 from airflow_provider_toggl.core.extract.windows import check_range
-from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
-from airflow_provider_toggl.operators.quota_deferral import RunDeferral
-from airflow_provider_toggl.transfers.outlets import (
-    MAX_PARTITIONS,
-    PULL_PARSERS,
-    WAREHOUSE_PARSERS,
-    Outlets,
-    check_outlets,
-    workspace_source,
-)
-
-if TYPE_CHECKING:
-    from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID
+from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, check_outlets
+from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 
 
-class TogglReconcileOperator(RunDeferral):
+class TogglReconcileOperator(ReadTransfer):
     """Compare every time entry of a workspace with Toggl, read again what differs, and mark what was deleted.
 
     It finds what webhooks and pulls missed: deleted entries, lost changes, entries that lost a tag. A year in which
@@ -82,15 +71,12 @@ class TogglReconcileOperator(RunDeferral):
         "max_partitions",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **RunDeferral.argument_parsers,
-        **WAREHOUSE_PARSERS,
-        **PULL_PARSERS,
+        **ReadTransfer.argument_parsers,
         "overlap": required(parse_seconds),
         "settle": required(parse_seconds),
         "allow_mass_absence": parse_flag,
     }
     checked_together = frozenset({"since", "until"})
-    ui_color = "#f5e1f0"
 
     def __init__(
         self,
@@ -118,8 +104,8 @@ class TogglReconcileOperator(RunDeferral):
         self.workspace_id = workspace_id
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
-        self.since: Any = since
-        self.until: Any = until
+        self.since = since
+        self.until = until
         self.overlap = overlap
         self.settle = settle
         self.absent_share = absent_share
@@ -139,70 +125,45 @@ class TogglReconcileOperator(RunDeferral):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Verify all days; return the summary."""
-        from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - parsing a DAG needs none of it
+        from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules  # noqa: PLC0415 - parsing a DAG needs none of it
+        from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary  # noqa: PLC0415 - parsing a DAG needs none of it
         from airflow_provider_toggl.core.reconcile.run import Reconcile  # noqa: PLC0415 - parsing a DAG needs none of it
 
-        outlets = Outlets(self, self.run_context, self.max_partitions)
         hook = TogglHook(self.toggl_conn_id)
         workspace_id = hook.get_workspace_id(self.workspace_id)
-        outlets.check_workspace(workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
+        outlets = self.open_outlets(workspace_id)
         if "mass_allowed" not in progress:
             # An approval is for one run, which keeps it over a wait for the quota.
             progress["mass_allowed"] = take_allowance(self.toggl_conn_id, workspace_id)
-        request = self._request(hook, progress, collect_changes=bool(outlets))
+        rules = DeletionRules(
+            settle=timedelta(seconds=self.settle),
+            absent_share=self.absent_share,
+            absent_rows=self.absent_rows,
+            allow_mass=bool(self.allow_mass_absence) or progress["mass_allowed"],
+        )
+        request = ReconcileRequest(
+            overlap=timedelta(seconds=self.overlap),
+            rules=rules,
+            collect_changes=bool(outlets),
+            **self.request_arguments(hook, progress),
+        )
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
-        with open_target(
-            self.warehouse_conn_id,
-            schema=self.schema,
-            facts_timezone=self.facts_timezone,
-            keep_history=resolve_keep_history(self.keep_history),
-        ) as target:
+        with self.open_warehouse() as target:
             session = hook.get_conn()
             run = Reconcile(session, target, request, summary=earlier)
-            outlets.begin(target, run.changes, progress)
+            refused = None
             try:
-                with session.claiming(self.claimant):
-                    summary = run.run()
-                outlets.report(target, run.changes)
-            except (QuotaExhausted, RateLimited):
-                run.summary.deferrals += 1
-                self.estimate = run.estimate()
-                progress["summary"] = run.summary.as_dict()
-                outlets.keep(run.changes, progress)
-                raise
+                self.run_transfer(run, session, target, outlets, progress)
             except AbsenceRefused as refusal:
-                note_reconciliation(
-                    self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, refused=str(refusal)
-                )
-                raise
-        note_reconciliation(self.toggl_conn_id, summary.as_dict(), warehouse=request.warehouse)
-        return summary.as_dict()
+                refused = refusal
+        recorded = {} if refused is None else {"refused": str(refused)}
+        note_reconciliation(self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, **recorded)
+        if refused is not None:
+            raise refused
+        return run.summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:
         """Return a summary as one line of text."""
         from airflow_provider_toggl.core.reconcile.request import ReconcileSummary  # noqa: PLC0415 - few tasks wait
 
         return str(ReconcileSummary(**summary))
-
-    def _request(self, hook: TogglHook, progress: dict[str, Any], *, collect_changes: bool) -> ReconcileRequest:
-        from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules  # noqa: PLC0415 - parsing a DAG needs none of it
-        from airflow_provider_toggl.core.reconcile.request import ReconcileRequest  # noqa: PLC0415 - parsing a DAG needs none of it
-
-        lag = self.report_lag if self.report_lag is not None else settings.report_lag()
-        return ReconcileRequest(
-            workspace_id=hook.get_workspace_id(self.workspace_id),
-            **self.attempt_of(progress),
-            since=self.since,
-            until=self.until,
-            overlap=timedelta(seconds=self.overlap),
-            rules=DeletionRules(
-                settle=timedelta(seconds=self.settle),
-                absent_share=self.absent_share,
-                absent_rows=self.absent_rows,
-                allow_mass=bool(self.allow_mass_absence) or progress["mass_allowed"],
-            ),
-            page_size=self.page_size,
-            lag=timedelta(seconds=lag),
-            collect_changes=collect_changes,
-            warehouse=f"{self.warehouse_conn_id}.{self.schema}",
-        )

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_stream, parse_whole, required
-from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted, RateLimited
+from airflow_provider_toggl.core.errors import PlanLacksFeature
 from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.core.streams import check_days
-from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.notes import note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
-from airflow_provider_toggl.operators.quota_deferral import RunDeferral
-from airflow_provider_toggl.transfers.outlets import (
-    MAX_PARTITIONS,
-    PULL_PARSERS,
-    WAREHOUSE_PARSERS,
-    Outlets,
-    check_outlets,
-    workspace_source,
-)
-
-if TYPE_CHECKING:
-    from airflow_provider_toggl.core.sync.pull import PullRequest
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID
+from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, check_outlets
+from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 
 
-class TogglToSqlOperator(RunDeferral):
+class TogglToSqlOperator(ReadTransfer):
     """Load one stream of a Toggl workspace into a table, page by page, within the hourly quota.
 
     The first run reads the whole history, and each later run reads what changed since. Each page is loaded in one
@@ -88,15 +77,12 @@ class TogglToSqlOperator(RunDeferral):
         "max_partitions",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
-        **RunDeferral.argument_parsers,
-        **WAREHOUSE_PARSERS,
-        **PULL_PARSERS,
+        **ReadTransfer.argument_parsers,
         "stream": required(parse_stream),
         "incremental": required(parse_flag),
         "windows_per_run": required(partial(parse_whole, minimum=1)),
     }
     checked_together = frozenset({"stream", "since", "until", "incremental"})
-    ui_color = "#f5e1f0"
 
     def __init__(
         self,
@@ -125,8 +111,8 @@ class TogglToSqlOperator(RunDeferral):
         self.workspace_id = workspace_id
         self.warehouse_conn_id = warehouse_conn_id
         self.schema = schema
-        self.since: Any = since
-        self.until: Any = until
+        self.since = since
+        self.until = until
         self.incremental = incremental
         self.page_size = page_size
         self.report_lag = report_lag
@@ -148,32 +134,24 @@ class TogglToSqlOperator(RunDeferral):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Load pages until the stream is up to date; return the summary."""
-        from airflow_provider_toggl.core.sync.pull import Pull, PullSummary  # noqa: PLC0415 - parsing a DAG needs none of it
+        from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary  # noqa: PLC0415 - parsing a DAG needs none of it
 
         hook = TogglHook(self.toggl_conn_id)
-        request = self._request(hook, progress)
-        outlets = Outlets(self, self.run_context, self.max_partitions)
-        outlets.check_workspace(request.workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
+        request = PullRequest(
+            stream=self.stream,
+            incremental=self.incremental,
+            windows_per_run=self.windows_per_run,
+            absent_share=self.absent_share,
+            absent_rows=self.absent_rows,
+            **self.request_arguments(hook, progress),
+        )
+        outlets = self.open_outlets(request.workspace_id)
         earlier = PullSummary(**progress["summary"]) if progress["summary"] else None
-        with open_target(
-            self.warehouse_conn_id,
-            schema=self.schema,
-            facts_timezone=self.facts_timezone,
-            keep_history=resolve_keep_history(self.keep_history),
-        ) as target:
+        with self.open_warehouse() as target:
             session = hook.get_conn()
             pull = Pull(session, target, request, summary=earlier)
-            outlets.begin(target, pull.changes, progress)
             try:
-                with session.claiming(self.claimant):
-                    pull.run()
-                outlets.report(target, pull.changes)
-            except (QuotaExhausted, RateLimited):
-                pull.summary.deferrals += 1
-                self.estimate = pull.estimate()
-                progress["summary"] = pull.summary.as_dict()
-                outlets.keep(pull.changes, progress)
-                raise
+                self.run_transfer(pull, session, target, outlets, progress)
             except PlanLacksFeature as error:
                 if self.stream == "time_entries":
                     raise
@@ -183,7 +161,7 @@ class TogglToSqlOperator(RunDeferral):
             workspace_id=request.workspace_id,
             stream=self.stream,
             watermark=pull.summary.watermark,
-            warehouse=f"{self.warehouse_conn_id}.{self.schema}",
+            warehouse=request.warehouse,
         )
         return pull.summary.as_dict()
 
@@ -192,22 +170,3 @@ class TogglToSqlOperator(RunDeferral):
         from airflow_provider_toggl.core.sync.pull import PullSummary  # noqa: PLC0415 - few tasks wait
 
         return str(PullSummary(**summary))
-
-    def _request(self, hook: TogglHook, progress: dict[str, Any]) -> PullRequest:
-        from airflow_provider_toggl.core.sync.pull import PullRequest  # noqa: PLC0415 - parsing a DAG needs none of it
-
-        lag = self.report_lag if self.report_lag is not None else settings.report_lag()
-        return PullRequest(
-            stream=self.stream,
-            workspace_id=hook.get_workspace_id(self.workspace_id),
-            **self.attempt_of(progress),
-            since=self.since,
-            until=self.until,
-            incremental=self.incremental,
-            page_size=self.page_size,
-            lag=timedelta(seconds=lag),
-            windows_per_run=self.windows_per_run,
-            absent_share=self.absent_share,
-            absent_rows=self.absent_rows,
-            warehouse=f"{self.warehouse_conn_id}.{self.schema}",
-        )

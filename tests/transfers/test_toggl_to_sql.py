@@ -4,9 +4,7 @@ import json
 import os
 import re
 import runpy
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,27 +201,6 @@ def test_a_used_up_quota_defers_until_it_resets_and_goes_on_at_the_next_page(
     assert entry_differences(warehouse, sandbox.url) == []
     asked = [(call["body"]["start_date"], call["body"]["first_row_number"]) for call in sandbox.requests()["calls"]]
     assert len(asked) == len(set(asked))
-
-
-def test_a_task_that_waits_has_let_the_warehouse_go(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.set(quota_enforced=True, organization_quota=2)
-    operator = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
-    defer(operator, lambda: operator.execute(context()))
-    assert len(live(warehouse, "time_entries")) == 40
-
-
-def test_mapped_tasks_have_shares_of_their_own_and_keep_them_while_they_wait(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.set(quota_enforced=True, organization_quota=3)
-    for index, stream in enumerate(("tags", "time_entries")):
-        run = context(ti=SimpleNamespace(dag_id="many", task_id="land", run_id="noon", map_index=index))
-        operator = TogglToSqlOperator(task_id="land", stream=stream, page_size=20)
-        if stream == "tags":
-            operator.execute(run)
-        else:
-            defer(operator, lambda operator=operator, run=run: operator.execute(run))
-    with closing(sqlite3.connect(Path(conf.get("toggl", "state_dir")) / "quota.sqlite")) as book:
-        claims = book.execute("SELECT name, taken, alive_until > counted_until FROM claim ORDER BY name").fetchall()
-    assert claims == [("many/land/noon/0", 1, 0), ("many/land/noon/1", 2, 1)]
 
 
 def test_tasks_that_wait_for_the_same_reset_do_not_come_back_all_at_once(sandbox: RunningSandbox, warehouse: Path):
