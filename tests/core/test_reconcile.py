@@ -87,18 +87,6 @@ def test_a_run_each_night_looks_for_the_changes_of_its_day_alone(build, days: in
     assert max(requests) <= 6
 
 
-def test_what_a_pull_never_loaded_is_read_by_its_id(build, gives_ids: bool):
-    workspace: Workspace = build(entries=300, days=60, summary_gives_ids=gives_ids)
-    workspace.pull()
-    import duckdb
-
-    with duckdb.connect(str(workspace.path)) as db:
-        db.execute("DELETE FROM toggl.time_entries WHERE id % 7 = 0")
-    summary = workspace.reconcile()
-    assert summary.added > 20
-    assert workspace.wrong("time_entries") == []
-
-
 def test_what_a_reconciliation_does_is_measured(build):
     workspace: Workspace = build(entries=200, days=60)
     workspace.pull()

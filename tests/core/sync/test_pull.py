@@ -53,6 +53,10 @@ def test_a_first_load_brings_the_whole_workspace(workspace: Workspace):
     assert workspace.wrong() == []
     assert {name: summary.rows for name, summary in summaries.items()}["time_entries"] == 240
     assert all(summary.inserted == summary.rows for summary in summaries.values())
+    before = {stream: workspace.content(stream) for stream in STREAMS}
+    summaries = workspace.pull_all()
+    assert {stream: workspace.content(stream) for stream in STREAMS} == before
+    assert all(summary.inserted == summary.absent == summary.rejected == 0 for summary in summaries.values())
 
 
 def test_what_a_pull_does_is_measured_and_its_lines_have_fields(workspace: Workspace, caplog: pytest.LogCaptureFixture):
@@ -100,12 +104,11 @@ def test_the_watermark_is_not_reported_before_the_whole_history_is_read(build):
 # -- later runs --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_one_run_after_500_changes_of_every_kind_ends_with_the_truth(build, seed: int):
-    workspace = build(seed=seed, entries=400)
+def test_one_run_after_500_changes_of_every_kind_ends_with_the_truth(build):
+    workspace = build(seed=1, entries=400)
     workspace.pull_all()
     workspace.toggl.advance(3600)
-    assert len(workspace.toggl.mutate(seed=seed, n=500)) == 500
+    assert len(workspace.toggl.mutate(seed=1, n=500)) == 500
     workspace.pull_all(page_size=200)
     assert workspace.wrong(with_deletions=False) == []
 
@@ -119,14 +122,6 @@ def test_a_first_load_and_a_run_after_scattered_changes_take_few_requests(build)
     assert summaries["time_entries"].requests <= 3
     assert sum(summary.requests for summary in summaries.values()) <= 11
     assert workspace.wrong(with_deletions=False) == []
-
-
-def test_the_same_run_twice_changes_nothing(workspace: Workspace):
-    workspace.pull_all()
-    before = {stream: workspace.content(stream) for stream in STREAMS}
-    summaries = workspace.pull_all()
-    assert {stream: workspace.content(stream) for stream in STREAMS} == before
-    assert all(summary.inserted == summary.absent == summary.rejected == 0 for summary in summaries.values())
 
 
 def test_an_edit_of_an_entry_of_three_years_ago_is_found_by_one_run(build):
@@ -177,7 +172,7 @@ def test_a_new_run_after_a_broken_first_load_brings_what_changed_meanwhile(works
     assert workspace.wrong("time_entries", with_deletions=False) == []
 
 
-@pytest.mark.parametrize("stream", ["projects", "tags", "tasks"])
+@pytest.mark.parametrize("stream", ["projects", "tags"])
 def test_a_new_run_after_a_broken_list_brings_what_changed_meanwhile(build, stream: str):
     workspace = build(entries=20, projects=450, tags=450, tasks=450)
     with pytest.raises(AccessDenied):
