@@ -138,7 +138,7 @@ class _Host:
         request = ReconcileRequest(self._sandbox.workspace_id, datetime.now(timezone.utc), since=self._since)
         with build_duckdb_warehouse(self._warehouse) as target:
             summary = Reconcile(self._session(), target, request).run()
-        kept = ("requests", "entries", "deleted", "edited", "added", "unproved", "seconds")
+        kept = ("requests", "entries", "deleted", "edited", "added", "unverified", "seconds")
         return {name: value for name, value in summary.as_dict().items() if name in kept}
 
     def is_right(self, world: World) -> bool:

@@ -341,7 +341,7 @@ def say_it_everywhere() -> None:
     note_subscriptions(CONN_ID, 1, [told])
     note_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
     note_landing(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
-    note_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
+    note_reconciliation(CONN_ID, {"workspace_id": 1, "unverified": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
 
 
 def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:

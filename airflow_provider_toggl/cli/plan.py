@@ -1,4 +1,4 @@
-"""``plan``: what a first load will cost, and when it would end."""
+"""The command ``plan``: how many requests a first load takes, and when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_toggl.cli.output import others_to_stderr
 from airflow_provider_toggl.cli.waits import announce_wait
 from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
-from airflow_provider_toggl.core.sync.plan import Counted, Plan, announce_plan, build_plan, span_words
+from airflow_provider_toggl.core.sync.plan import CountingProgress, LoadPlan, announce_plan, build_plan, format_hours
 from airflow_provider_toggl.core.wording import plural
 
 
@@ -24,20 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workspace-id", type=int, help="the workspace (default: the connection's)")
     parser.add_argument(
         "--warehouse-conn-id",
-        help="a warehouse: what is landed there already is not planned again (default: nothing is landed yet)",
+        help="the warehouse; what is loaded there is not planned again (default: plan for an empty one)",
     )
     parser.add_argument("--schema", default="toggl", help="schema of the warehouse's tables (default: %(default)s)")
     parser.add_argument(
-        "--since", metavar="DAY", help="first day of the history (default: until a year has no entries)"
+        "--since", metavar="DAY", help="first day of the history (default: back to the first year without entries)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count, print the plan and return the exit code; what it costs itself is said before, on standard error."""
+    """Print the plan, after its own cost on standard error; return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with others_to_stderr():  # what Airflow says meanwhile is none of the output
+    with others_to_stderr():  # Airflow's log lines are no output
         from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - loads Airflow
 
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             )
             with warehouse as target, observe_waits(announce_wait):
                 session = hook.get_conn()
-                counted, spent = Counted(), session.spent
+                counted, spent = CountingProgress(), session.spent
                 print(announce_plan(session, workspace, args.since, datetime.now(timezone.utc)), file=sys.stderr)
                 try:
                     plan = build_plan(session, workspace, since=args.since, target=target, counted=counted)
@@ -65,18 +65,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stopped(counted: Counted, requests: int) -> str:
-    """Return how far a plan came that Toggl's limits stopped."""
-    found = "Nothing is counted yet"
+def _stopped(counted: CountingProgress, requests: int) -> str:
+    """Return how far the counting came before Toggl's limits stopped it."""
+    found = "nothing is counted yet"
     if counted.since is not None:
         found = f"{plural(counted.rows, 'entry')} since {counted.since} counted"
-    return f"The plan stopped after {plural(requests, 'request')}: {found}. With --since it costs less."
+    return f"The plan stopped after {plural(requests, 'request')}: {found}. With --since it takes less."
 
 
-def lines(plan: Plan) -> Iterator[str]:
+def lines(plan: LoadPlan) -> Iterator[str]:
     """Yield the plan as text."""
     days = f", from {min(part.first for part in plan.parts)}" if plan.parts else ""
-    how = "counted" if plan.exact else "about: some are estimated"
+    how = "counted" if plan.exact else "partly estimated"
     entries = plural(plan.rows, "time entry")
     yield f"Workspace {plan.workspace_id}: {entries} to load ({how}){days}."
     yield f"{'stream':<16} {'requests':>9}"
@@ -84,16 +84,16 @@ def lines(plan: Plan) -> Iterator[str]:
         yield f"{name:<16} {cost.requests:>9,}" + ("" if cost.exact else "  or a few more")
     yield f"{'in all':<16} {plan.requests:>9,}  in pages of {plan.page_size:,}; this plan took {plan.asked}"
     if plan.an_hour is None:
-        yield "Toggl does not tell how many requests an hour has."
+        yield "Toggl does not say how many requests an hour has."
     else:
         yield (
-            f"{plural(plan.an_hour, 'request')} an hour spare for {plan.lane}: {plan.total} less {plan.reserve} in "
-            f"reserve and {plan.by_others} that others used in this window. {plan.spare} available now."
+            f"{plural(plan.an_hour, 'request')} an hour available for {plan.lane}: {plan.total} less {plan.reserve} "
+            f"reserved and {plan.by_others} used by others in this window. {plan.spare} available now."
         )
-    by_plan = ", ".join(f"{span_words(hours)} on {name}" for name, hours in plan.hours.items())
-    yield f"The load takes {by_plan}; here {span_words(plan.hours_here)}."
-    yield f"Begun now, it ends about {plan.ends_at:%Y-%m-%d %H:%M} UTC."
+    by_plan = ", ".join(f"{format_hours(hours)} on {name}" for name, hours in plan.hours.items())
+    yield f"The load takes {by_plan}; here {format_hours(plan.hours_here)}."
+    yield f"If it begins now, it ends about {plan.ends_at:%Y-%m-%d %H:%M} UTC."
     yield (
-        f"After it, a run of all streams takes about {plural(plan.each_run, 'request')}, and comparing all years "
-        f"with the warehouse about {plan.each_reconciliation}."
+        f"Later, a run of all streams takes about {plural(plan.each_run, 'request')}, and a reconciliation of all "
+        f"years about {plan.each_reconciliation}."
     )

@@ -28,7 +28,7 @@ FIELDS: dict[str, str] = {
     "updated": "changed rows",
     "absent": "rows that are gone from Toggl",
     "rejected": "records kept in `rejected_records`",
-    "unproved": "entries that reconciliation could not prove",
+    "unverified": "entries that reconciliation could not verify",
     "requests": "requests of this run",
     "quota_left": "requests left in the lane, null where Toggl does not tell",
     "watermark": "everything that changed before is landed",

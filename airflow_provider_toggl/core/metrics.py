@@ -304,7 +304,7 @@ DRAINED = Counter(
     "events",
     "Events that a drain has done with.",
     "task",
-    {"result": "`landed`, `passed_over` (no table keeps such) or `rejected`"},
+    {"result": "`loaded`, `skipped` (no table keeps such) or `rejected`"},
 )
 DRAIN_DELAY = Timer(
     f"{PREFIX}drain.delay",
@@ -318,7 +318,7 @@ DIFFERENCES = Counter(
     "entries",
     "What comparing found, and repaired but for what is not proved.",
     "task",
-    {"result": "`added`, `edited`, `deleted` or `unproved`"},
+    {"result": "`added`, `edited`, `deleted` or `unverified`"},
 )
 REFUSED_WINDOWS = Counter(
     f"{PREFIX}reconcile.refused",

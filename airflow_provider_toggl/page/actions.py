@@ -182,7 +182,7 @@ def _replay_delivery(order: Order) -> str:
 
 
 def _land_rejected(order: Order) -> str:
-    from airflow_provider_toggl.core.sync.redrive import land_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
+    from airflow_provider_toggl.core.sync.redrive import redrive_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
     from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - likewise
 
     conn_id, schema = order.values.get("warehouse", "").strip(), order.values.get("schema", "").strip()
@@ -190,9 +190,9 @@ def _land_rejected(order: Order) -> str:
         # The field takes any text, and with it would go the rights of the API server.
         raise ConfigurationError(f"To land in connection {conn_id[:250]!r} you need the right to edit it.")
     with open_warehouse(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
-        done = land_rejected(target)
-    left = done.tried - done.landed
-    return f"{plural(done.tried, 'rejected record')} tried again: {done.landed:,} landed, {left:,} not."
+        done = redrive_rejected(target)
+    left = done.tried - done.loaded
+    return f"{plural(done.tried, 'rejected record')} tried again: {done.loaded:,} landed, {left:,} not."
 
 
 def _forget_warehouse(order: Order) -> str:

@@ -1,1 +1,1 @@
-"""From Toggl into a warehouse."""
+"""Operators that load data of Toggl into a warehouse."""

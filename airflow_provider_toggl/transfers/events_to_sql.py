@@ -1,4 +1,4 @@
-"""Bring what Toggl's webhooks told into a SQL database, without a request to Toggl."""
+"""Load stored webhook events into a SQL database, without a request to Toggl."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_warehouse, resolve_keep_history
 from airflow_provider_toggl.templates import CheckedArguments
-from airflow_provider_toggl.transfers.outlets import MOST_PARTITIONS, WAREHOUSE_PARSERS, Outlets, check_outlets
+from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, WAREHOUSE_PARSERS, Outlets, check_outlets
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -30,30 +30,31 @@ if TYPE_CHECKING:
 
 
 class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
-    """Land the events of the event store that are not landed yet, of all streams that have events.
+    """Load the stored events that are not loaded yet, of all streams that have events.
 
-    Rows merge with those that :class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator` lands, into
-    the same tables, in any order. Each batch is one transaction of rows and cursor, so a run that dies goes on behind
-    the last one, and the same events twice change nothing. Retention keeps what is not landed yet.
+    Rows are merged with those that :class:`~airflow_provider_toggl.transfers.toggl_to_sql.TogglToSqlOperator` loads
+    into the same tables, in any order. Each batch is loaded in one transaction with its cursor, so an interrupted run
+    goes on after it. Loading an event again changes nothing. Retention keeps events that are not loaded yet.
 
-    An outlet asset ``toggl://{workspace_id}/{stream}`` gets what changed into its asset event's extra, and
-    ``toggl://{workspace_id}/days`` each day that changed as a partition; without a change there is no event.
+    The asset event of an outlet ``toggl://{workspace_id}/{stream}`` has what changed in its extra, and that of
+    ``toggl://{workspace_id}/days`` has each changed day as a partition. Without a change, there is no event.
 
-    :param toggl_conn_id: the Toggl connection, whose event store is read. (templated)
-    :param event_store_conn_id: the event store, where it is not that of the Toggl connection. (templated)
-    :param warehouse_conn_id: where rows land. (templated)
+    :param toggl_conn_id: the Toggl connection whose event store is read. (templated)
+    :param event_store_conn_id: the event store, if it is not that of the Toggl connection. (templated)
+    :param warehouse_conn_id: the connection of the warehouse. (templated)
     :param schema: schema of the tables. (templated)
-    :param facts_timezone: zone of the local dates in view ``time_entry_facts`` (UTC until one is set). (templated)
-    :param keep_history: True keeps each version of a time entry that is seen from now on, for the view
-        ``time_entry_changes``; False stops that, for all who land in this warehouse. Without it, it stays as it is,
-        unless ``[toggl] keep_history`` is set. (templated)
-    :param only_conn_id: only events that came for this connection, of a store that several share. (templated)
-    :param only_workspace_id: only events of this workspace. (templated)
-    :param max_events: look at so many events at most; the next run goes on. (templated)
-    :param consumer: the name under which the store knows this reader and keeps what it has not landed; by default
-        ``warehouse_conn_id.schema``. (templated)
-    :param max_partitions: days to tell at once to an outlet ``toggl://{workspace_id}/days``; the rest comes later.
+    :param facts_timezone: time zone of the local dates in the view ``time_entry_facts``; UTC until one is set.
         (templated)
+    :param keep_history: True keeps each version of a time entry from now on, for the view ``time_entry_changes``; False
+        stops that. It holds for all tasks that load into this warehouse. By default it is ``[toggl] keep_history``, or
+        stays as it is. (templated)
+    :param only_conn_id: only events of this connection, in a store that several connections share. (templated)
+    :param only_workspace_id: only events of this workspace. (templated)
+    :param max_events: read at most this many events; the next run goes on. (templated)
+    :param consumer: name of this consumer in the store, whose unloaded events retention keeps; by default
+        ``warehouse_conn_id.schema``. (templated)
+    :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
+        add the others. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -94,7 +95,7 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         only_workspace_id: int | str | None = None,
         max_events: int | None = None,
         consumer: str | None = None,
-        max_partitions: int = MOST_PARTITIONS,
+        max_partitions: int = MAX_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -113,8 +114,8 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         check_outlets(self, "only_workspace_id", only_workspace_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Land until nothing is left that was there at the start; return the summary."""
-        from airflow_provider_toggl.core.sync.drain import Drain  # noqa: PLC0415 - who only parses a DAG runs nothing
+        """Load the events that are stored when it begins; return the summary."""
+        from airflow_provider_toggl.core.sync.drain import Drain  # noqa: PLC0415 - parsing a DAG needs none of it
 
         self.parse_arguments()
         outlets = Outlets(self, context or {}, self.max_partitions)
@@ -129,14 +130,14 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
                 keep_history=resolve_keep_history(self.keep_history),
             ) as target,
         ):
-            drain = Drain(store, target, self._request(note_changes=bool(outlets)))
+            drain = Drain(store, target, self._request(collect_changes=bool(outlets)))
             outlets.begin(target, drain.changes)
             summary = drain.run()
-            outlets.tell(target, drain.changes)
+            outlets.report(target, drain.changes)
         return summary.as_dict()
 
     def _check_outlets(self, outlets: Outlets) -> None:
-        """Refuse outlets of a workspace whose events are not landed, as far as that is known beforehand."""
+        """Refuse outlets of a workspace whose events are not loaded, as far as that is known beforehand."""
         if self.only_workspace_id:
             outlets.check_workspace(self.only_workspace_id, "only_workspace_id")
             return
@@ -151,8 +152,8 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         check = outlets.check_workspace if self.only_conn_id else outlets.check_shared
         check(workspace_id, f"of connection {conn_id!r}")
 
-    def _request(self, *, note_changes: bool) -> DrainRequest:
-        from airflow_provider_toggl.core.sync.drain import DrainRequest  # noqa: PLC0415 - who only parses a DAG runs nothing
+    def _request(self, *, collect_changes: bool) -> DrainRequest:
+        from airflow_provider_toggl.core.sync.drain import DrainRequest  # noqa: PLC0415 - parsing a DAG needs none of it
 
         return DrainRequest(
             store=self.event_store_conn_id or resolve_store_conn_id(self.toggl_conn_id) or "default",
@@ -160,5 +161,5 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
             conn_id=self.only_conn_id,
             workspace_id=self.only_workspace_id,
             max_events=self.max_events,
-            note_changes=note_changes,
+            collect_changes=collect_changes,
         )

@@ -1,8 +1,8 @@
-"""What a landing tells the outlets of its task: which days and entities of a workspace changed.
+"""The asset events of a loading task: which days and entities of a workspace changed.
 
-The days come from the warehouse, where each landing notes them in its own transaction, and each asset has a place in
-them. So what a task landed before it deferred, or before it died, is told by the next one that ends well. When
-nothing changed there is no asset event.
+The warehouse keeps the changed days: each load records them in its own transaction, and each asset has an offset in
+them. So what a task loaded before it deferred or failed is reported by the next task that succeeds. Without a change,
+there is no asset event.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.merging.changes import Changes
     from airflow_provider_toggl.core.load.warehouse import Warehouse
 
-#: A landing tells so many days as partitions at most; the rest is for the landings after it.
-MOST_PARTITIONS = 366
+#: One run adds at most this many days as partitions; the next runs add the others.
+MAX_PARTITIONS = 366
 
 WAREHOUSE_PARSERS: Mapping[str, Parser] = {
     "warehouse_conn_id": parse_conn_id,
@@ -49,7 +49,7 @@ WAREHOUSE_PARSERS: Mapping[str, Parser] = {
     "keep_history": parse_flag,
     "max_partitions": required(partial(parse_whole, minimum=1)),
 }
-"""How the parameters that all landing operators share are parsed."""
+"""Parsers of the arguments that all loading operators share."""
 
 PULL_PARSERS: Mapping[str, Parser] = {
     "since": parse_day,
@@ -59,7 +59,7 @@ PULL_PARSERS: Mapping[str, Parser] = {
     "absent_share": required(partial(parse_number, minimum=0.0, maximum=1.0)),
     "absent_rows": required(partial(parse_whole, minimum=0)),
 }
-"""How the parameters that all operators share are parsed that read time entries."""
+"""Parsers of the arguments that the operators share which read from Toggl."""
 
 _ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
 _ENTRIES = "time_entries"
@@ -68,85 +68,85 @@ _ALL = 2**31
 
 
 class Outlets:
-    """The outlets of a task that stand for something of a Toggl workspace.
+    """The outlets of a task that are assets of a Toggl workspace.
 
-    :param task: the task that lands. Outlets that have nothing to tell are taken off it, which Airflow reads when the
-        task has ended: an outlet that stays gets an asset event, whatever happened.
-    :param max_partitions: tell so many days of ``toggl://{workspace_id}/days`` at once.
+    :param task: the task that loads. Outlets without a change are removed from it: Airflow creates an asset event for
+        each outlet that a task still has when it ends.
+    :param max_partitions: days that are added to ``toggl://{workspace_id}/days`` at once.
     """
 
-    def __init__(self, task: BaseOperator, context: Context, max_partitions: int = MOST_PARTITIONS) -> None:
+    def __init__(self, task: BaseOperator, context: Context, max_partitions: int = MAX_PARTITIONS) -> None:
         self._task = task
         self._context = context
         self._max_partitions = max_partitions
-        # Who executes an operator by hand gives no accessors: then nobody is told, and the next task run tells it.
+        # Without Airflow there are no accessors: then nothing is reported, and the next task run reports it.
         self._assets = list(_assets_of(task)) if "outlet_events" in context else []
         self._begin = 0
 
     def __bool__(self) -> bool:
-        """Whether there is anybody to tell."""
+        """Whether there are any."""
         return bool(self._assets)
 
     def begin(self, target: Warehouse, changes: Changes, progress: Mapping[str, Any] | None = None) -> None:
-        """Take note of where the days are before the landing, and of what its part before a wait kept.
+        """Record the offset of the changed days before loading, or restore what was kept before a wait.
 
-        :param progress: what the task kept when it began to wait.
+        :param progress: what the task kept when it deferred.
         """
         if progress and _KEPT in progress:
             kept = progress[_KEPT]
             self._begin = kept["begin"]
-            for workspace_id, told in kept["told"].items():
-                changes.restore(int(workspace_id), told)
+            for workspace_id, reported in kept["reported"].items():
+                changes.restore(int(workspace_id), reported)
         elif self:
             with target.transaction() as session:
                 self._begin = changed_days.last_seq(session)
             target.release(force=True)
 
     def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
-        """Put into a progress what the part after a wait cannot know; days are in the warehouse."""
-        told = {str(workspace_id): changes.report(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
-        for one in told.values():
+        """Keep what is unknown after a wait in the progress; changed days are in the warehouse."""
+        reported = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
+        for one in reported.values():
             one.pop("days")
         if self:
-            progress[_KEPT] = {"begin": self._begin, "told": told}
+            progress[_KEPT] = {"begin": self._begin, "reported": reported}
 
-    def tell(self, target: Warehouse, changes: Changes) -> None:
-        """Tell each outlet what it does not know yet, and note in the warehouse that it was told."""
+    def report(self, target: Warehouse, changes: Changes) -> None:
+        """Fill in the asset event of each outlet with its unreported changes, and record them as reported."""
         for asset, workspace_id, stream in self._assets:
             if stream == DAYS:
-                is_told = self._tell_days(target, asset, workspace_id)
+                is_reported = self._report_days(target, asset, workspace_id)
             elif stream == ALL_EVENTS:
-                is_told = self._tell_everything(target, asset, workspace_id, changes)
+                is_reported = self._report_everything(target, asset, workspace_id, changes)
             elif stream == _ENTRIES:
                 extra = self._entries(target, asset, workspace_id, changes)
-                is_told = self._put(asset, extra)
+                is_reported = self._put(asset, extra)
             else:
-                told = changes.report(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
-                is_told = self._put(asset, told)
-            if not is_told:
-                self._task.log.info("Nothing of %s has changed: there is no event of it.", asset.uri)
+                reported = changes.told(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
+                is_reported = self._put(asset, reported)
+            if not is_reported:
+                self._task.log.info("%s has no changes, so there is no asset event for it.", asset.uri)
                 self._task.outlets = [outlet for outlet in self._task.outlets if outlet is not asset]
         target.release(force=True)
 
-    def _tell_days(self, target: Warehouse, asset: Any, workspace_id: int) -> bool:
+    def _report_days(self, target: Warehouse, asset: Any, workspace_id: int) -> bool:
         untold = self._take(target, asset.uri, workspace_id, self._max_partitions, lambda _, found: found)
         if not untold.days:
             return False
         names = sorted(day.isoformat() for day in untold.days)
         event: Any = self._context["outlet_events"][asset]
-        # Airflow gives a copy of the extra to each partition: it must be small.
-        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.offset.seq})
+        # Airflow copies the extra to each partition, so it must be small.
+        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.place.seq})
         if hasattr(event, "add_partitions"):
             event.add_partitions(names)
         else:
             event.extra["days"] = names
         if untold.left:
             self._task.log.info(
-                "%s added to %s; left for the next runs: %d.", plural(len(names), "changed day"), asset.uri, untold.left
+                "%s added to %s; %d left for the next runs.", plural(len(names), "changed day"), asset.uri, untold.left
             )
         return True
 
-    def _tell_everything(self, target: Warehouse, asset: Any, workspace_id: int, changes: Changes) -> bool:
+    def _report_everything(self, target: Warehouse, asset: Any, workspace_id: int, changes: Changes) -> bool:
         streams = changes.report_by_stream(workspace_id)
         streams.pop(_ENTRIES, None)
         entries = self._entries(target, asset, workspace_id, changes)
@@ -158,15 +158,15 @@ class Outlets:
         def extra_of(place: changed_days.DayOffset, untold: changed_days.PendingDays) -> dict[str, Any] | None:
             if not untold.days and not changes.has_changed(workspace_id, _ENTRIES):
                 return None
-            told = changes.report(workspace_id, _ENTRIES)
+            reported = changes.told(workspace_id, _ENTRIES)
             known = sorted(day.isoformat() for day in untold.days)
-            most = known[-MOST_PARTITIONS:]
-            # What an earlier part of this landing, or another one, has changed is known here by its days only.
+            most = known[-MAX_PARTITIONS:]
+            # Of changes that other runs, or earlier parts of this one, loaded only the days are known here.
             is_whole = place.seq >= self._begin and len(most) == len(known)
             return {
-                **told,
+                **reported,
                 "days": most,
-                "is_complete": told["is_complete"] and is_whole,
+                "is_complete": reported["is_complete"] and is_whole,
                 "since": place.seq,
                 "cursor": untold.offset.seq,
             }
@@ -187,8 +187,8 @@ class Outlets:
             place = changed_days.find_offset(session, reader).of_try(run)
             untold = changed_days.find_pending_days(session, place, workspace_id, limit)
             if untold.days:
-                told = replace(untold.offset, run=run, before=(place.seq, place.day))
-                changed_days.store_offset(session, reader, told, datetime.now(timezone.utc))
+                reported = replace(untold.place, run=run, before=(place.seq, place.day))
+                changed_days.store_offset(session, reader, reported, datetime.now(timezone.utc))
             return use(place, untold)
 
     def _put(self, asset: Any, extra: dict[str, Any] | None) -> bool:
@@ -198,39 +198,39 @@ class Outlets:
         return extra is not None
 
     def check_workspace(self, workspace_id: int, source: str) -> None:
-        """Refuse outlets of another workspace than is loaded: nothing that is loaded would ever be told to them.
+        """Refuse outlets of a workspace that is not loaded: they would never get an asset event.
 
         A mapped task has the outlets of all its workspaces, so one of them is enough there.
 
         :param workspace_id: the workspace that is loaded.
-        :param source: where it is from, for the message.
+        :param source: what names it, for the error.
         :raises ConfigurationError: an outlet is of another workspace.
         """
         task = find_task(self._context)
         _check(self._assets, workspace_id, source, any_matches=task is not None and task.is_mapped)
 
     def check_shared(self, workspace_id: int, source: str) -> None:
-        """Refuse outlets none of which is of a connection's workspace.
+        """Refuse outlets if none of them is of the connection's workspace.
 
-        Its event store may have events of further workspaces, whose outlets may stand beside its own.
+        The event store may have events of further workspaces, so outlets of those may be among them.
 
         :param workspace_id: the workspace of the connection.
-        :param source: where it is from, for the message.
-        :raises ConfigurationError: no outlet is of it.
+        :param source: what names it, for the error.
+        :raises ConfigurationError: no outlet is of that workspace.
         """
         _check(self._assets, workspace_id, source, any_matches=True)
 
 
 def workspace_source(workspace_id: Any, toggl_conn_id: str) -> str:
-    """Return where the workspace that a task loads is from: its own parameter or its connection."""
+    """Return what names the workspace of a task: its own argument or its connection."""
     return f"of connection {toggl_conn_id!r}" if parse_id("workspace_id", workspace_id) is None else "workspace_id"
 
 
 def check_outlets(task: BaseOperator, parameter: str, workspace_id: Any) -> None:
-    """Refuse outlets of another workspace than a task names, where that is known when the DAG is parsed.
+    """Refuse outlets of another workspace than the task's, where that is known when the DAG is parsed.
 
     :param parameter: the parameter that names the workspace.
-    :param workspace_id: its value; a template is looked at when the task runs.
+    :param workspace_id: its value; a template is checked when the task runs.
     :raises ConfigurationError: an outlet is of another workspace.
     """
     text = str(workspace_id).strip()
@@ -243,14 +243,14 @@ def _check(assets: list[Any], workspace_id: int, source: str, *, any_matches: bo
     if not others or (any_matches and len(others) < len(assets)):
         return
     raise ConfigurationError(
-        f"Workspace {workspace_id} is loaded ({source}), but {', '.join(others)} in the outlets is of another: DAGs on "
-        f"it would never start. Build outlets with toggl_asset({workspace_id}, ...), or give the task the workspace_id "
-        "of its outlets."
+        f"Workspace {workspace_id} is loaded ({source}), but the outlets have {', '.join(others)} of another one. DAGs "
+        f"on it would never start. Build outlets with toggl_asset({workspace_id}, ...), or set the task's workspace_id "
+        "to that of its outlets."
     )
 
 
 def _assets_of(task: BaseOperator) -> Any:
-    """Yield outlets that are of Toggl, each with workspace and stream."""
+    """Yield the outlets that are Toggl assets, each with its workspace and stream."""
     for outlet in task.outlets or ():
         match = _ASSET.fullmatch(getattr(outlet, "uri", ""))
         if match:
@@ -258,6 +258,6 @@ def _assets_of(task: BaseOperator) -> Any:
 
 
 def _name_of_run(context: Context) -> str | None:
-    """Return what the tries of one run of a task have in common."""
+    """Return a name that all tries of one task run share."""
     task = find_task(context)
     return None if task is None else f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}"

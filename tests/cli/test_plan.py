@@ -32,11 +32,11 @@ def toggl(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("toggl")
-def test_the_plan_is_told_to_people(capsys):
+def test_the_plan_is_printed_as_text(capsys):
     assert call() == 0
     printed = capsys.readouterr().out
     assert "300 time entries to load (counted)" in printed
-    assert "28 requests an hour spare" in printed
+    assert "28 requests an hour available" in printed
     assert "on Free" in printed
     assert "Begun now, it ends about" in printed
 
@@ -65,12 +65,12 @@ def test_what_the_plan_itself_costs_is_said_before_a_request_is_sent(toggl: Runn
     toggl.fault("status", status=401, times=None)
     assert call("--since", "2024-06-01") == 1
     first, *_ = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"The plan itself costs about \d requests\.", first)
+    assert re.fullmatch(r"This plan takes about \d requests\.", first)
     toggl.clear_faults()
     assert call() == 0
     assert call() == 0
     said = capsys.readouterr().err
-    assert "The plan itself costs a request for each year of the history and about 4 more." in said
+    assert "This plan takes one request for each year of the history and about 4 more." in said
     assert re.search(r"about 4 more; 2\d available for organization:\d+\.", said)
 
 
@@ -98,5 +98,5 @@ def test_a_plan_that_is_asked_to_slow_down_says_so_in_one_statement(toggl: Runni
     assert call() == 1
     said = capsys.readouterr().err
     assert len(re.findall(r"429: too many requests at once .* Try again after \d\d:\d\d:\d\d UTC", said)) == 1
-    assert "The plan stopped after 1 request: Nothing is counted yet." in said
+    assert "The plan stopped after 1 request: nothing is counted yet." in said
     assert "quota" not in said.replace("/me/quota", "")

@@ -107,7 +107,9 @@ def begin(host: SandboxHost, folder: Path, **settings: Any) -> tuple[World, Work
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_events_and_pulls_of_the_same_changes_tell_no_others(pull_host: SandboxHost, tmp_path: Path, seed: int) -> None:
+def test_events_and_pulls_of_the_same_changes_make_the_same_history(
+    pull_host: SandboxHost, tmp_path: Path, seed: int
+) -> None:
     world, workspace = begin(pull_host, tmp_path, **settings_of(seed))
     truth, telling = Truth(world), WebhookStream(world, seed)
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
@@ -167,7 +169,7 @@ def test_who_changed_the_invoiced_entry(pull_host: SandboxHost, tmp_path: Path) 
     assert {row["changed_at"] for row in found if row["kind"] == "updated"} == {changed_at}
 
 
-def test_what_events_did_not_tell_a_pull_tells_without_a_name(pull_host: SandboxHost, tmp_path: Path) -> None:
+def test_a_change_that_only_a_pull_found_has_no_author(pull_host: SandboxHost, tmp_path: Path) -> None:
     world, workspace = begin(pull_host, tmp_path)
     entry = next(entry for entry in world.time_entries.values() if entry.stop is not None)
     world.advance(600)

@@ -25,7 +25,7 @@ BATCH = 60
 @pytest.mark.newest
 @pytest.mark.soak
 @pytest.mark.parametrize("kills", [2, 20], ids=["few", "many"])
-def test_a_killed_worker_loses_no_event_and_lands_none_twice(airflow: AirflowHome, tmp_path: Path, kills: int) -> None:
+def test_a_killed_worker_loses_no_event_and_loads_none_twice(airflow: AirflowHome, tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)
     pids, path, warehouse = tmp_path / "pids", tmp_path / "events.sqlite", tmp_path / "warehouse.duckdb"
     pids.mkdir()

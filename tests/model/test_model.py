@@ -44,6 +44,8 @@ def test_the_warehouse_equals_the_truth_in_postgresql(check: Check, postgres: Po
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", SEEDS)
-def test_so_it_does_whatever_the_seed(check: Check, tmp_path: Path, postgres: PostgresServer, seed: int) -> None:
+def test_the_warehouse_equals_the_truth_for_any_seed(
+    check: Check, tmp_path: Path, postgres: PostgresServer, seed: int
+) -> None:
     in_duckdb = WarehouseLocation("duckdb", str(tmp_path / "warehouse.duckdb"))
     check(WarehouseLocation("postgres", postgres.dsn, f"model_{seed}") if seed % 2 else in_duckdb, seed)

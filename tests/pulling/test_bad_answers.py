@@ -51,7 +51,7 @@ BROKEN: list[Bad] = [
     ({"kind": "not_json", "body": ""}, errors.MalformedAnswer, "is not a JSON list"),
     ({"kind": "not_json", "body": '{"error": "no"}'}, errors.MalformedAnswer, "is not a JSON list"),
     ({"kind": "not_json", "body": "[" * 100_000}, errors.MalformedAnswer, "is not a JSON list"),
-    ({"kind": "short_page", "drop_rows": 3, "keep_next": True}, errors.MalformedAnswer, "rows 1 to 60 were asked"),
+    ({"kind": "short_page", "drop_rows": 3, "keep_next": True}, errors.MalformedAnswer, "rows 1 to 60 were requested"),
 ]
 SHAPES: list[Bad] = [
     *(
@@ -267,7 +267,7 @@ def test_single_rows_that_lack_a_field_are_kept_aside_with_the_reason(
     assert sorted(row["reason"] for row in kept) == sorted(
         ["user_id: missing", "id: missing", *(f"{entry}{name}: missing" for name in ("id", "seconds", "start", "at"))]
     )
-    assert "6 records cannot be landed; see rejected_records" in caplog.text
+    assert "6 records rejected, see rejected_records" in caplog.text
     workspace.pull(incremental=False, since="2020-01-01")
     assert workspace.wrong("time_entries") == []
 
@@ -284,7 +284,7 @@ def test_a_page_that_lacks_a_field_of_every_report_changes_no_row(workspace: Wor
         workspace.toggl.clear_faults()
 
 
-def test_fields_that_nobody_knows_are_passed_over(workspace: Workspace):
+def test_fields_that_nobody_knows_are_skipped(workspace: Workspace):
     for path in (SEARCH["path"], "/tags$", "/projects$"):
         for field in ("invented", "time_entries.invented"):
             workspace.toggl.fault("set_field", field=field, value={"a": [1, None]}, match={"path": path}, times=None)

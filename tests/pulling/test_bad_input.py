@@ -61,7 +61,7 @@ def test_a_workspace_without_entries_is_read_in_two_requests_and_is_up_to_date(b
     assert workspace.wrong("time_entries") == []
 
 
-def test_a_workspace_with_nothing_in_it_is_landed(build):
+def test_a_workspace_with_nothing_in_it_is_loaded(build):
     workspace: Workspace = build(entries=0, projects=0, clients=0, tags=0, tasks=0, groups=0, users=1)
     for stream in STREAMS:
         workspace.pull(stream)
@@ -88,7 +88,7 @@ def row(workspace: Workspace, entry: TimeEntry) -> dict[str, Any]:
     return found
 
 
-def test_an_id_of_up_to_64_bits_is_landed_as_it_is(workspace: Workspace):
+def test_an_id_of_up_to_64_bits_is_loaded_as_it_is(workspace: Workspace):
     entries = [add(workspace, id=number) for number in (2**31, 2**32 + 1, 2**53 + 1, 2**63 - 1)]
     summary = workspace.pull(page_size=50)
     assert json.loads(json.dumps(summary.as_dict()))["rejected"] == 0
@@ -126,21 +126,21 @@ def every_kind_of_text() -> list[str]:
     ]
 
 
-def test_a_description_of_any_characters_is_landed_as_it_is(workspace: Workspace):
+def test_a_description_of_any_characters_is_loaded_as_it_is(workspace: Workspace):
     entries = {add(workspace, description=text).id: text for text in every_kind_of_text()}
     assert workspace.pull(page_size=50).rejected == 0
     found = {row["id"]: row["description"] for row in workspace.content()}
     assert {key: found[key] for key in entries} == entries
 
 
-def test_a_description_of_100_kilobytes_is_landed_as_it_is(workspace: Workspace):
+def test_a_description_of_100_kilobytes_is_loaded_as_it_is(workspace: Workspace):
     entry = add(workspace, description="long 🦆 " * 11_000)
     assert len(entry.description.encode()) > 100_000
     workspace.pull()
     assert row(workspace, entry)["description"] == entry.description
 
 
-def test_half_a_character_is_landed_as_the_replacement_character(build):
+def test_half_a_character_is_loaded_as_the_replacement_character(build):
     workspace: Workspace = build(entries=0)
     entry = add(workspace, description="half")
     caught = workspace.session().request(
@@ -154,17 +154,17 @@ def test_half_a_character_is_landed_as_the_replacement_character(build):
     assert row(workspace, entry)["description"] == "half \ufffd of a duck"
 
 
-def test_an_entry_that_stops_before_it_starts_is_landed_as_it_is_and_told(workspace: Workspace):
+def test_an_entry_that_stops_before_it_starts_is_loaded_as_it_is_and_counted(workspace: Workspace):
     start = NOW.replace(microsecond=0) - timedelta(days=2)
     stop = start - timedelta(hours=1)
     entries = [add(workspace, start=start, stop=stop, duration=duration) for duration in (-3600, 0, 3600, 17)]
-    assert workspace.pull().odd_durations == 4
+    assert workspace.pull().unexpected_durations == 4
     for entry in entries:
         landed = row(workspace, entry)
         assert (landed["start"], landed["stop"], landed["duration"]) == (start, stop, entry.duration)
 
 
-def test_an_entry_without_a_stop_that_does_not_run_is_told_from_one_that_runs(workspace: Workspace):
+def test_an_entry_without_a_stop_that_does_not_run_differs_from_one_that_runs(workspace: Workspace):
     start = NOW.replace(microsecond=0) - timedelta(hours=2)
     entry = add(workspace, start=start, stop=None, duration=0)
     running = add(workspace, start=start, stop=None, duration=-int(start.timestamp()))
@@ -173,11 +173,11 @@ def test_an_entry_without_a_stop_that_does_not_run_is_told_from_one_that_runs(wo
     assert (row(workspace, running)["stop"], row(workspace, running)["duration"]) == (None, None)
 
 
-def test_an_entry_of_many_days_and_one_of_no_time_are_landed(workspace: Workspace):
+def test_an_entry_of_many_days_and_one_of_no_time_are_loaded(workspace: Workspace):
     start = NOW.replace(microsecond=0) - timedelta(days=50)
     long = add(workspace, start=start, stop=start + timedelta(days=40), duration=40 * 86_400)
     none = add(workspace, start=start, stop=start, duration=0)
-    assert workspace.pull().odd_durations == 0
+    assert workspace.pull().unexpected_durations == 0
     assert row(workspace, long)["duration"] == 40 * 86_400
     assert row(workspace, none)["duration"] == 0
 
@@ -229,5 +229,5 @@ def test_the_lag_that_is_allowed_can_be_larger(workspace: Workspace):
 
 def test_an_answer_that_begins_and_never_ends_is_an_error(workspace: Workspace):
     workspace.toggl.fault("not_json", body='[{"row_number": 1', match=SEARCH, times=None)
-    with pytest.raises(MalformedAnswer, match="Nothing of it was landed"):
+    with pytest.raises(MalformedAnswer, match="It was not loaded"):
         workspace.pull()

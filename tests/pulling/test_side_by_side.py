@@ -15,7 +15,7 @@ from support.sandboxes import SandboxHost
 from airflow_provider_toggl.core.errors import WarehouseLocked
 
 
-def test_eight_streams_landing_at_once_in_eight_processes_wait_for_each_other(workspace: Workspace):
+def test_eight_streams_loading_at_once_in_eight_processes_wait_for_each_other(workspace: Workspace):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "support.pull_process"])
     toggl = workspace.toggl

@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.errors import AbsenceRefused, AccessDenied, Con
 from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile import deletion_policy
-from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
+from airflow_provider_toggl.core.reconcile.window import NOT_IN_TOTALS
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_entry
 from airflow_provider_toggl.sandbox.rest_v9.writes.entries import delete_entry
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
@@ -69,7 +69,7 @@ def test_what_was_deleted_is_marked_so_and_nothing_else_changes(pulled):
     assert all(changed[id_] == {**row, "absent_at": changed[id_]["absent_at"]} for id_, row in before.items())
 
 
-def test_an_unusual_share_at_once_is_refused_and_said_until_a_person_allows_it(pulled):
+def test_an_unusual_share_at_once_is_an_error_until_a_person_approves_it(pulled):
     workspace = pulled(plan="premium")
     gone = delete(workspace, *entries_of(workspace)[10:50])
     before = live_ids(workspace)
@@ -92,7 +92,7 @@ def test_what_is_refused_does_not_keep_other_things_from_being_repaired(pulled):
     assert live(workspace.path, "time_entries")[edited.id]["description"] == "edited meanwhile"
 
 
-def test_a_token_that_lost_its_rights_sees_less_and_proves_nothing_of_others(pulled):
+def test_a_token_that_lost_its_rights_marks_no_entry_of_others(pulled):
     workspace = pulled(plan="premium", users=4)
     owner = workspace.toggl.world.owner
     own = [entry for entry in entries_of(workspace) if entry.user_id == owner.id]
@@ -102,25 +102,25 @@ def test_a_token_that_lost_its_rights_sees_less_and_proves_nothing_of_others(pul
     summary = workspace.reconcile()
     assert live_ids(workspace) == before - set(gone)
     others = sum(1 for entry in workspace.toggl.world.time_entries.values() if entry.user_id != owner.id)
-    assert 0 < summary.unproved[deletion_policy.NOT_ADMIN] <= others
+    assert 0 < summary.unverified[deletion_policy.NOT_ADMIN] <= others
 
 
-def test_days_that_the_plan_does_not_show_are_out_of_proof_where_that_is_told(pulled):
+def test_entries_of_days_that_the_plan_hides_are_kept_where_toggl_says_so(pulled):
     workspace = pulled(entries=120)
     workspace.toggl.set(retention_days=40, retention_reported=True)
     before = live_ids(workspace)
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
-    assert set(summary.unproved) - {deletion_policy.HORIZON, WEIGHTLESS} == {deletion_policy.RETENTION}
+    assert set(summary.unverified) - {deletion_policy.BEFORE_FIRST_SHOWN, NOT_IN_TOTALS} == {deletion_policy.RETENTION}
 
 
-def test_entries_before_the_first_that_is_shown_are_out_of_proof_where_nothing_is_told(pulled):
+def test_entries_before_the_first_shown_one_are_kept_where_toggl_says_nothing(pulled):
     workspace = pulled(entries=120)
     workspace.toggl.set(retention_days=40)
     before = live_ids(workspace)
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
-    assert summary.unproved[deletion_policy.HORIZON] > 0
+    assert summary.unverified[deletion_policy.BEFORE_FIRST_SHOWN] > 0
 
 
 def test_on_a_paid_plan_the_oldest_entry_of_all_can_go(pulled):
@@ -140,7 +140,7 @@ def test_what_was_changed_last_of_all_is_gone_when_a_day_has_settled_it(pulled):
     gone = delete(workspace, entry)
     workspace.toggl.advance(1000)
     # No report shows anything newer, so it may be one from before the change.
-    assert workspace.reconcile().unproved[deletion_policy.TOO_NEW] == 1
+    assert workspace.reconcile().unverified[deletion_policy.TOO_NEW] == 1
     assert live_ids(workspace) >= set(gone)
     workspace.toggl.advance(86_400)
     workspace.reconcile()
@@ -171,13 +171,13 @@ def test_entries_made_within_the_lag_of_reports_stay(pulled):
     summary = workspace.reconcile()
     assert live_ids(workspace) == before
     assert summary.deleted == 0
-    assert {deletion_policy.TOO_NEW, deletion_policy.SEEN_LATER} & set(summary.unproved)
+    assert {deletion_policy.TOO_NEW, deletion_policy.SEEN_LATER} & set(summary.unverified)
     workspace.toggl.clear_faults()
-    assert set(workspace.reconcile().unproved) <= {WEIGHTLESS}
+    assert set(workspace.reconcile().unverified) <= {NOT_IN_TOTALS}
 
 
 @pytest.mark.parametrize("where", ["search/time_entries$", "/reports/"])
-def test_an_answer_without_its_witnesses_is_not_heard(pulled, where: str):
+def test_an_answer_without_its_control_entries_is_not_used(pulled, where: str):
     workspace = pulled(plan="premium")
     delete(workspace, *entries_of(workspace)[20:23])
     workspace.reconcile()
@@ -187,7 +187,7 @@ def test_an_answer_without_its_witnesses_is_not_heard(pulled, where: str):
     workspace.toggl.fault("hide_entries", match={"path": where}, times=None)
     with suppress(AbsenceRefused):
         summary = workspace.reconcile()
-        assert {deletion_policy.WITNESSES, deletion_policy.WHOLE_USER} & set(summary.unproved)
+        assert {deletion_policy.CONTROLS_MISSING, deletion_policy.WHOLE_USER} & set(summary.unverified)
     assert live_ids(workspace) == before
     workspace.toggl.clear_faults()
     workspace.reconcile()
@@ -206,7 +206,7 @@ def test_an_answer_without_its_witnesses_is_not_heard(pulled, where: str):
     ],
     ids=lambda fault: fault["kind"] + str(fault.get("field", "")),
 )
-def test_answers_that_are_not_whole_mark_nothing_that_is_there(pulled, fault: dict[str, Any]):
+def test_incomplete_answers_mark_no_entry_that_exists(pulled, fault: dict[str, Any]):
     workspace = pulled(plan="premium", largest_page_size=50)
     gone = set(delete(workspace, *entries_of(workspace)[20:23]))
     before = live_ids(workspace)
@@ -232,7 +232,7 @@ def test_entries_that_one_report_hides_and_the_next_one_shows_stay(pulled):
     assert live_ids(workspace) == before
 
 
-def test_an_entry_that_was_wrongly_taken_for_gone_comes_back(pulled):
+def test_an_entry_that_was_wrongly_marked_comes_back(pulled):
     workspace = pulled()
     hidden = [entry.id for entry in entries_of(workspace)[20:23]]
     before = live_ids(workspace)
@@ -255,10 +255,10 @@ def test_running_entries_that_no_report_has_ever_shown_stay(pulled):
     summary = workspace.reconcile()
     assert running.id in live_ids(workspace)
     assert summary.deleted == 0
-    assert set(summary.unproved) <= {deletion_policy.RUNNING, WEIGHTLESS}
+    assert set(summary.unverified) <= {deletion_policy.RUNNING, NOT_IN_TOTALS}
 
 
-def test_all_entries_of_a_user_at_once_are_not_believed(pulled):
+def test_entries_of_a_user_who_has_none_left_are_kept(pulled):
     workspace = pulled(plan="premium", entries=200, users=4)
     ids: dict[int, list[int]] = {}
     for entry in entries_of(workspace):
@@ -269,10 +269,10 @@ def test_all_entries_of_a_user_at_once_are_not_believed(pulled):
     workspace.toggl.fault("hide_entries", ids=own, match=REPORTS, times=None)
     summary = workspace.reconcile(rules={"absent_share": 1.0, "absent_rows": 5})
     assert live_ids(workspace) == before
-    assert summary.unproved[deletion_policy.WHOLE_USER] > 5
+    assert summary.unverified[deletion_policy.WHOLE_USER] > 5
 
 
-def test_what_is_seen_while_its_absence_is_proved_stays(pulled):
+def test_an_entry_that_is_seen_while_its_deletion_is_confirmed_stays(pulled):
     """An event that is drained in the middle tells of a restored entry."""
     workspace = pulled()
     entry = entries_of(workspace)[20]
@@ -298,7 +298,7 @@ def see(workspace: Workspace, entry: TimeEntry, moment: datetime) -> None:
         target.load([decode_page("time_entries", body, Observation(workspace.id, moment))])
 
 
-def test_why_is_said_in_the_log_with_ids(pulled, caplog: pytest.LogCaptureFixture):
+def test_the_log_has_each_reason_with_ids(pulled, caplog: pytest.LogCaptureFixture):
     workspace = pulled(users=4)
     workspace.toggl.change_user(is_admin=False)
     caplog.set_level(logging.WARNING)

@@ -14,7 +14,7 @@ from support.truth import live
 
 from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.reconcile.window import WEIGHTLESS
+from airflow_provider_toggl.core.reconcile.window import NOT_IN_TOTALS
 from airflow_provider_toggl.sandbox.rest_v9.writes import entries as entry_writes
 from airflow_provider_toggl.sandbox.rest_v9.writes import projects as project_writes
 from airflow_provider_toggl.sandbox.rest_v9.writes import tags as tag_writes
@@ -232,7 +232,7 @@ def test_a_pull_and_a_reconciliation_end_with_the_truth(build, case: str, gives_
     summary = workspace.reconcile(rules=rules)
     assert workspace.wrong("time_entries") == []
     assert tags_are_right(workspace)
-    assert set(summary.unproved) <= (set() if gives_ids else {WEIGHTLESS}), str(summary)
+    assert set(summary.unverified) <= (set() if gives_ids else {NOT_IN_TOTALS}), str(summary)
     again = workspace.reconcile(rules=rules)
     assert (again.added, again.edited, again.deleted) == (0, 0, 0), str(again)
 
@@ -268,7 +268,7 @@ def test_entries_over_both_changes_of_clocks_of_the_owner_are_compared_on_their_
         for hour in (-2, 0, 1, 2, 22, 23, 24)
     ]
     workspace.pull()
-    assert set(workspace.reconcile().unproved) <= {WEIGHTLESS}
+    assert set(workspace.reconcile().unverified) <= {NOT_IN_TOTALS}
     workspace.toggl.advance(10)
     delete(workspace, made[1], made[4], made[8], made[12])
     workspace.toggl.world.change(made[6], {"start": made[6].start - HOUR}, workspace.toggl.world.owner)
@@ -289,11 +289,11 @@ def test_another_workspace_in_the_same_schema_is_left_alone(build):
     workspace.toggl.advance(10)
     delete(workspace, *entries_of(workspace)[10:13])
     summary = workspace.reconcile()
-    assert (summary.deleted, summary.unproved) == (3, {})
+    assert (summary.deleted, summary.unverified) == (3, {})
     assert 77 in live(workspace.path, "time_entries")
 
 
-def test_a_tag_that_was_deleted_before_tags_were_ever_landed_is_taken_off(build):
+def test_a_tag_that_was_deleted_before_tags_were_ever_loaded_is_taken_off(build):
     workspace: Workspace = build(entries=60, days=30)
     workspace.pull()
     delete_tag(workspace)

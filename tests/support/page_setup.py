@@ -170,7 +170,7 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             "added": 2,
             "edited": 1,
             "deleted": 3,
-            "unproved": {},
+            "unverified": {},
         }
         notes.note_reconciliation(
             activity_log,

@@ -18,10 +18,10 @@ from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest, RequestsTransport
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
+from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
-from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, Summary
+from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
@@ -73,15 +73,15 @@ class Workspace:
         *,
         before_call: Any = None,
         session: TogglSession | None = None,
-        summary: Summary | None = None,
+        summary: PullSummary | None = None,
         **options: Any,
-    ) -> Summary:
+    ) -> PullSummary:
         """Pull one stream."""
         session = session or self.session(before_call=before_call)
         with build_duckdb_warehouse(self.path, lock_timeout=0.2) as target:
             return Pull(session, target, self.request(stream, **options), summary=summary).run()
 
-    def pull_all(self, **entries: Any) -> dict[str, Summary]:
+    def pull_all(self, **entries: Any) -> dict[str, PullSummary]:
         """Pull every stream; options are for the time entries."""
         return {name: self.pull(name, **(entries if name == "time_entries" else {})) for name in STREAMS}
 
@@ -98,7 +98,7 @@ class Workspace:
         """Reconcile the time entries as a new run; ``rules`` are parameters of ``Rules``."""
         session = session or self.session(before_call=before_call)
         started = run_started or datetime.now(timezone.utc)
-        request = ReconcileRequest(self.id, started, rules=Rules(**(rules or {})), **options)
+        request = ReconcileRequest(self.id, started, rules=DeletionRules(**(rules or {})), **options)
         with build_duckdb_warehouse(self.path, lock_timeout=0.2) as target:
             return Reconcile(session, target, request, summary=summary).run()
 

@@ -21,7 +21,7 @@ from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.reconcile.deletion_policy import Rules
+from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.drain import Drain, DrainRequest
@@ -125,7 +125,7 @@ class Model:
         self.world.advance(8 * 86_400)
         for stream in LISTS:
             self.run(stream, absent_share=1.0)
-        return self.reconcile(rules=Rules(allow_mass=True))
+        return self.reconcile(rules=DeletionRules(allow_mass=True))
 
     def wrong(self) -> list[str]:
         """Return how the live rows of the warehouse differ from the truth."""

@@ -111,7 +111,7 @@ def test_some_of_the_events_in_another_schema(store: SqliteEventStore, warehouse
     assert store.find_consumer("mine") is not None
 
 
-def test_a_run_may_be_told_to_stop_early(store: SqliteEventStore, warehouse: Path) -> None:
+def test_max_events_ends_a_run_early(store: SqliteEventStore, warehouse: Path) -> None:
     put(store, *told(1, 5))
     assert [drain(max_events=3)["events"] for _ in range(3)] == [3, 2, 0]
 
@@ -142,7 +142,7 @@ def test_the_zone_of_the_facts_may_be_set(store: SqliteEventStore, warehouse: Pa
     assert str(row["local_date"]) == "2025-04-30"
 
 
-def test_history_tells_who_did_it_and_stays_on(store: SqliteEventStore, warehouse: Path) -> None:
+def test_history_has_who_did_it_and_stays_on(store: SqliteEventStore, warehouse: Path) -> None:
     put(store, *told(1, 1))
     drain(keep_history=True)
     put(store, webhook_body("time_entry", "deleted", {"id": 1}, seconds=60, metadata={"event_user_id": "11"}))
@@ -209,7 +209,7 @@ def test_in_a_dag_run_the_summary_is_left_and_no_secret_nor_what_people_wrote(
         assert word not in json.dumps(summary)
 
 
-def test_a_store_that_was_begun_anew_is_landed_from_its_beginning(
+def test_a_new_store_under_the_same_name_is_loaded_from_its_beginning(
     store: SqliteEventStore, warehouse: Path, tmp_path: Path
 ) -> None:
     put(store, *told(1, 3))

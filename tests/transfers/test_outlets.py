@@ -61,7 +61,7 @@ class Run:
 
     def tell(self) -> dict[str, dict[str, Any]]:
         """Return the extras of the assets that get an event."""
-        self._outlets.tell(self.target, self.changes)
+        self._outlets.report(self.target, self.changes)
         return {outlet.uri: self.events[outlet].extra for outlet in self.task.outlets}
 
     def wait(self) -> Any:
@@ -86,7 +86,7 @@ def many_days(first: int, last: int) -> Any:
     )
 
 
-def test_the_days_that_changed_are_told_and_no_others(target: Warehouse) -> None:
+def test_only_days_that_changed_are_reported(target: build_duckdb_warehouse) -> None:
     Run(target, ENTRIES, DAYS, run_id="first").load(on(1, 1, 2), on(2, 3)).tell()
     run = Run(target, ENTRIES, DAYS).load(on(1, 1, 2, seconds=5), on(4, 3, seconds=5))
     told = run.tell()
@@ -115,13 +115,13 @@ def test_without_a_change_there_is_no_event(target: Warehouse) -> None:
     assert again.tell() == {other.uri: {}}
 
 
-def test_everything_tells_each_stream_that_changed(target: Warehouse) -> None:
+def test_the_asset_of_all_streams_has_each_stream_that_changed(target: build_duckdb_warehouse) -> None:
     told = Run(target, ALL).load(on(1, 1), tags(1, 2)).tell()[ALL.uri]["streams"]
     assert {name: extra["ids"] for name, extra in told.items()} == {"time_entries": [1], "tags": [1, 2]}
     assert told["time_entries"]["days"] == ["2025-05-01"]
 
 
-def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: Warehouse) -> None:
+def test_what_a_failed_try_loaded_is_reported_by_the_next_one(target: build_duckdb_warehouse) -> None:
     Run(target, ENTRIES, DAYS).load(on(1, 1))
     after = Run(target, ENTRIES, DAYS).load(on(2, 2))
     told = after.tell()[ENTRIES.uri]
@@ -130,7 +130,7 @@ def test_what_a_try_landed_that_died_is_told_by_the_next_one(target: Warehouse) 
     assert (told["ids"], told["is_complete"]) == ([2], False)
 
 
-def test_what_was_landed_before_a_wait_is_told_after_it(target: Warehouse) -> None:
+def test_what_was_loaded_before_a_wait_is_reported_after_it(target: build_duckdb_warehouse) -> None:
     kept = Run(target, ENTRIES, DAYS).load(on(1, 1)).wait()
     after = Run(target, ENTRIES, DAYS, progress=kept).load(on(2, 2))
     told = after.tell()[ENTRIES.uri]
@@ -138,9 +138,7 @@ def test_what_was_landed_before_a_wait_is_told_after_it(target: Warehouse) -> No
     assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 2, True)
 
 
-def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_again(
-    target: Warehouse,
-) -> None:
+def test_what_a_failed_try_reported_is_reported_again_by_the_next_one(target: build_duckdb_warehouse) -> None:
     Run(target, DAYS).load(on(1, 1)).tell()
     retry = Run(target, DAYS)
     retry.tell()
@@ -148,7 +146,7 @@ def test_a_try_that_died_after_telling_has_told_nobody_so_the_next_one_tells_aga
     assert Run(target, DAYS, run_id="another").tell() == {}
 
 
-def test_a_first_load_is_told_in_parts(target: Warehouse) -> None:
+def test_the_days_of_a_first_load_are_reported_in_parts(target: build_duckdb_warehouse) -> None:
     told = []
     first = Run(target, DAYS, max_partitions=2, run_id="0").load(many_days(1, 5))
     left = [first.tell()[DAYS.uri]["left"]]
@@ -183,7 +181,7 @@ LOADERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "reconcile": ("workspace_id", lambda **more: TogglReconcileOperator(task_id="land", **more)),
     "drain": ("only_workspace_id", lambda **more: TogglEventsToSqlOperator(task_id="land", **more)),
 }
-REFUSAL = rf"Workspace {HERE} is loaded \(.*\), but toggl://{ELSEWHERE}/clients in the outlets is of another"
+REFUSAL = rf"Workspace {HERE} is loaded \(.*\), but the outlets have toggl://{ELSEWHERE}/clients of another"
 
 
 @pytest.fixture

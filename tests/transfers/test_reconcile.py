@@ -57,10 +57,10 @@ def test_what_was_deleted_is_marked_and_the_summary_is_returned_for_xcom(sandbox
     assert (summary["deleted"], summary["entries"], summary["by_ids"]) == (5, 115, True)
     (state,) = rows(warehouse, "SELECT * FROM toggl.sync_state WHERE scope LIKE '%/reconcile'")
     assert state["watermark"].isoformat().replace("+00:00", "Z") == summary["watermark"]
-    assert json.loads(state["cursor"])["proofs"][0]["entries"] == 115
+    assert json.loads(state["cursor"])["verified"][0]["entries"] == 115
 
 
-def test_versions_are_kept_from_a_reconciliation_on_that_is_told_to(sandbox: RunningSandbox, warehouse: Path):
+def test_a_reconciliation_with_keep_history_keeps_versions_from_then_on(sandbox: RunningSandbox, warehouse: Path):
     reconcile()
     assert rows(warehouse, "SELECT * FROM toggl.time_entry_changes") == []
     sandbox.advance(10)
@@ -103,7 +103,7 @@ def test_arguments_that_cannot_be_are_refused(warehouse: Path, options: dict[str
         reconcile(**options)
 
 
-def test_many_that_are_missing_at_once_fail_the_task_until_a_person_allows_it(
+def test_many_missing_entries_fail_the_task_until_a_person_approves(
     sandbox: RunningSandbox, warehouse: Path, connections: Connections
 ):
     sandbox.mutate(seed=2, n=60, kinds=["delete_entry"])
@@ -156,13 +156,7 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
     assert event.extra["is_complete"]
 
 
-def test_a_task_that_may_not_defer_fails(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.set(quota_enforced=True, organization_quota=1)
-    with pytest.raises(errors.QuotaExhausted):
-        reconcile(deferrable=False)
-
-
-def test_an_asset_event_tells_what_really_changed(sandbox: RunningSandbox, warehouse: Path):
+def test_an_asset_event_has_what_really_changed(sandbox: RunningSandbox, warehouse: Path):
     gone = [row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]]
     known = set(live(warehouse, "time_entries"))
     asset = tell_what_is_landed(sandbox)

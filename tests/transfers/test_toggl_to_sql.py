@@ -4,9 +4,7 @@ import json
 import os
 import re
 import runpy
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,26 +52,10 @@ def defer(operator: TogglToSqlOperator, run: Callable[[], Any]) -> TaskDeferred:
 # -- the operator ------------------------------------------------------------------------------------------------------
 
 
-def test_every_stream_is_landed(sandbox: RunningSandbox, warehouse: Path):
+def test_every_stream_is_loaded(sandbox: RunningSandbox, warehouse: Path):
     for stream in STREAMS:
         load(stream)
     assert differences(warehouse, sandbox.url) == []
-
-
-def test_the_same_run_twice_changes_nothing(sandbox: RunningSandbox, warehouse: Path):
-    first = {stream: load(stream) for stream in STREAMS}
-    before = {stream: live(warehouse, stream) for stream in STREAMS}
-    second = {stream: load(stream) for stream in STREAMS}
-    assert all(summary["inserted"] == summary["rows"] for summary in first.values())
-    assert {name: (summary["inserted"], summary["updated"]) for name, summary in second.items()} == dict.fromkeys(
-        STREAMS, (0, 0)
-    )
-    seen = ("seen_at", "observed_at")
-    for stream in STREAMS:
-        after = live(warehouse, stream)
-        assert {key: {**row, **dict.fromkeys(seen)} for key, row in after.items()} == {
-            key: {**row, **dict.fromkeys(seen)} for key, row in before[stream].items()
-        }
 
 
 def test_two_workspaces_with_tokens_of_their_own_are_loaded_into_one_schema(connections: Connections):
@@ -175,12 +157,6 @@ def test_arguments_that_cannot_be_are_refused_before_anything_is_asked(
     assert sandbox.requests()["total"] == 0
 
 
-def test_a_fixed_range_is_landed(warehouse: Path):
-    today = datetime.now(timezone.utc).date()
-    summary = load(incremental=False, since=today - timedelta(days=9), until=today - timedelta(days=5))
-    assert 0 < summary["rows"] < 120
-
-
 def test_how_long_reports_may_lag_is_an_option(sandbox: RunningSandbox, warehouse: Path, connections: Connections):
     connections.set_option("report_lag", "1000")
     marks = [load(schema="one")["watermark"], load(schema="two", report_lag=10)["watermark"]]
@@ -227,37 +203,6 @@ def test_a_used_up_quota_defers_until_it_resets_and_goes_on_at_the_next_page(
     assert len(asked) == len(set(asked))
 
 
-def test_a_task_that_waits_has_let_the_warehouse_go(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.set(quota_enforced=True, organization_quota=2)
-    operator = TogglToSqlOperator(task_id="land", stream="time_entries", page_size=20)
-    defer(operator, lambda: operator.execute(context()))
-    assert len(live(warehouse, "time_entries")) == 40
-
-
-def test_what_is_known_to_be_used_up_defers_without_a_request(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.set(quota_enforced=True, organization_quota=1)
-    load("tags")
-    for stream in ("projects", "time_entries", "groups"):
-        operator = TogglToSqlOperator(task_id="land", stream=stream)
-        deferred = defer(operator, lambda operator=operator: operator.execute(context()))
-        assert deferred.kwargs["summary"]["requests"] == 0
-    assert sandbox.requests()["total"] == 1
-
-
-def test_mapped_tasks_have_shares_of_their_own_and_keep_them_while_they_wait(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.set(quota_enforced=True, organization_quota=3)
-    for index, stream in enumerate(("tags", "time_entries")):
-        run = context(ti=SimpleNamespace(dag_id="many", task_id="land", run_id="noon", map_index=index))
-        operator = TogglToSqlOperator(task_id="land", stream=stream, page_size=20)
-        if stream == "tags":
-            operator.execute(run)
-        else:
-            defer(operator, lambda operator=operator, run=run: operator.execute(run))
-    with closing(sqlite3.connect(Path(conf.get("toggl", "state_dir")) / "quota.sqlite")) as book:
-        claims = book.execute("SELECT name, taken, alive_until > counted_until FROM claim ORDER BY name").fetchall()
-    assert claims == [("many/land/noon/0", 1, 0), ("many/land/noon/1", 2, 1)]
-
-
 def test_tasks_that_wait_for_the_same_reset_do_not_come_back_all_at_once(sandbox: RunningSandbox, warehouse: Path):
     sandbox.set(quota_enforced=True, organization_quota=1)
     load("tags")
@@ -269,25 +214,12 @@ def test_tasks_that_wait_for_the_same_reset_do_not_come_back_all_at_once(sandbox
     assert max(moments) - min(moments) < timedelta(seconds=2)
 
 
-def test_a_refusal_for_quota_that_nothing_announced_defers_too(sandbox: RunningSandbox, warehouse: Path):
-    text = "You have hit your hourly limit for API calls. Your quota will reset in 600 seconds."
-    sandbox.fault("status", status=402, body=text)
-    operator, before = TogglToSqlOperator(task_id="land", stream="tags"), datetime.now(timezone.utc)
-    moment = defer(operator, lambda: operator.execute(context())).trigger.moment
-    assert timedelta(seconds=599) < moment - before < timedelta(seconds=660)
-
-
 def test_a_long_retry_after_defers_until_then(sandbox: RunningSandbox, warehouse: Path):
     sandbox.fault("status", status=429, headers={"Retry-After": "240"}, times=None)
     operator, before = TogglToSqlOperator(task_id="land", stream="tags"), datetime.now(timezone.utc)
     deferred = defer(operator, lambda: operator.execute(context()))
     assert timedelta(seconds=238) < deferred.trigger.moment - before < timedelta(seconds=300)
     assert sandbox.requests()["total"] == 1
-
-
-def test_a_short_retry_after_is_waited_for(sandbox: RunningSandbox, warehouse: Path):
-    sandbox.fault("status", status=429, headers={"Retry-After": "0"})
-    assert load("tags")["requests"] == 2
 
 
 @pytest.mark.parametrize(

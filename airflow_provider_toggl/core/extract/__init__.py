@@ -1,1 +1,1 @@
-"""What to ask Toggl for: windows, pages, and what changed since the last time."""
+"""Read streams from Toggl: windows of days, pages, and what changed since the last run."""

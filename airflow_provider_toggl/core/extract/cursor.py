@@ -1,4 +1,4 @@
-"""How far a stream is read, as the JSON that is kept beside its rows. Pure."""
+"""The cursors of streams: how far each is read, as the JSON that is stored with its rows. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import msgspec
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.windows import SPAN_DAYS, Coverage, Window
 
-Order = Literal["date", "last_update"]
+PageOrder = Literal["date", "last_update"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """The attempt of a task that reads a stream, kept in the cursor so that its retries continue and others do not.
+    """The attempt of a task that reads a stream; a retry finds it in the cursor and continues what it has read.
 
-    :param key: the same for all retries of an attempt, and another one for every other task, run, map index, and after
-        a clear; empty where nothing can be continued.
+    :param key: the same for all tries of an attempt; different for every other task, run and map index, and after a
+        clear. Empty where nothing can be continued.
     :param try_number: the last try that read.
-    :param started: when the attempt began, by this machine's clock: what it has read since then is done.
+    :param started: when the attempt began, by this machine's clock; what was read since then is done.
     """
 
     key: str
@@ -29,10 +29,10 @@ class Attempt:
     started: datetime
 
     def continue_from(self, kept: Attempt | None, *, is_resumed: bool) -> Attempt:
-        """Return this attempt with the start that the cursor has of it, if that is from an earlier part of it.
+        """Return this attempt, with the start of its earlier tries if the cursor has one of them.
 
         :param kept: the attempt in the cursor.
-        :param is_resumed: this is the same try after a deferral.
+        :param is_resumed: whether this is the same try after a deferral.
         """
         if kept is None or not self.key or kept.key != self.key:
             return self
@@ -44,22 +44,22 @@ class Attempt:
 class OpenWindow:
     """A window that is being read, page by page.
 
-    :param order: ``date`` reads all of it, ``last_update`` from the newest change back to ``until``.
-    :param until: changes before this moment are known already; None when all of it is wanted.
-    :param mark: the watermark that its days have once it is read: when reading began, by Toggl's clock, less the lag.
+    :param order: ``date`` reads all of it; ``last_update`` reads from the newest change back to ``until``.
+    :param until: changes before this moment are loaded already; None where the whole window is read.
+    :param mark: the watermark of its days once it is read: when reading began, by Toggl's clock, less the lag.
     :param next_row: number of the row to ask for next.
-    :param next_id: id that Toggl said comes next.
-    :param last_key: the order's key of the last row that was landed.
-    :param last_id: its id.
-    :param rows: rows landed so far.
-    :param opened_at: when its reading began, by this machine's clock.
-    :param steps: how many times in a row earlier rows were asked for again, because rows had moved.
-    :param stepped: the row from which they were last.
+    :param next_id: the id that Toggl announced as the next one.
+    :param last_key: time of the last loaded row, in the order that rows come in.
+    :param last_id: id of the last loaded row.
+    :param rows: rows loaded so far.
+    :param opened_at: when reading began, by this machine's clock.
+    :param steps: how many times in a row earlier rows were requested again because rows had moved.
+    :param stepped: the row from which the last of these steps went back.
     """
 
     first: date
     last: date
-    order: Order
+    order: PageOrder
     until: datetime | None = None
     mark: datetime | None = None
     next_row: int = 1
@@ -81,10 +81,10 @@ class OpenWindow:
 class EntriesCursor:
     """How far time entries are read.
 
-    :param beginning: the first day of the history, None while it is being looked for.
+    :param beginning: the first day of the history; None while it is unknown.
+    :param coverage: how far each day is read.
     :param span_days: days that a report may span.
-    :param page_size: most rows that a page is asked for, learned from a refusal; 0 leaves it to Toggl, None when Toggl
-        never refused.
+    :param page_size: rows of a page at most, from a refusal of Toggl's; 0 leaves it to Toggl, None means no refusal.
     :param attempt: the attempt that read last.
     """
 
@@ -101,14 +101,14 @@ class EntriesCursor:
 class OpenList:
     """A list that is being read, page by page.
 
-    :param opened_at: when its reading began, by this machine's clock.
+    :param opened_at: when reading began, by this machine's clock.
     :param page: number of the page to ask for next.
-    :param mark: when its reading began, by Toggl's clock; None before the first answer.
-    :param since: only changes since then are asked for, None when all of it is.
-    :param size: rows of a full page, as the first one showed.
+    :param mark: when reading began, by Toggl's clock; None before the first answer.
+    :param since: only changes since then are requested; None where the whole list is.
+    :param size: rows of a full page, as the first page showed.
     :param rows: rows read so far.
-    :param rounds: how often it was begun anew, because it had changed meanwhile.
-    :param proof: all pages are read, and it is left to ask whether anything changed meanwhile.
+    :param rounds: how often reading began again because the list had changed meanwhile.
+    :param is_checking: all pages are read; the last request finds out whether the list changed meanwhile.
     """
 
     opened_at: datetime
@@ -118,14 +118,14 @@ class OpenList:
     size: int | None = None
     rows: int = 0
     rounds: int = 0
-    proof: bool = False
+    is_checking: bool = False
 
 
 @dataclass(frozen=True)
 class ListCursor:
-    """How far a list of projects, clients, … is read.
+    """How far a list of projects, clients or the like is read.
 
-    :param read_at: when the last reading that came to its end began, by this machine's clock.
+    :param read_at: when the last complete reading began, by this machine's clock.
     :param attempt: the attempt that read last.
     """
 
@@ -139,26 +139,25 @@ _Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
 
 
 def load_entries(text: str | None) -> EntriesCursor:
-    """Return a cursor from its JSON, a new one where there is none."""
+    """Return the cursor from its JSON; a new one without text."""
     return _load(text, EntriesCursor) if text else EntriesCursor()
 
 
 def load_list(text: str | None) -> ListCursor:
-    """Return a cursor from its JSON, a new one where there is none."""
+    """Return the cursor from its JSON; a new one without text."""
     return _load(text, ListCursor) if text else ListCursor()
 
 
 def dump(cursor: EntriesCursor | ListCursor) -> str:
-    """Return a cursor as JSON."""
+    """Return the cursor as JSON."""
     return msgspec.json.encode(cursor).decode()
 
 
-def _load(text: str, kind: type[_Cursor]) -> _Cursor:
+def _load(text: str, cursor_type: type[_Cursor]) -> _Cursor:
     try:
-        return msgspec.json.decode(text, type=kind)
+        return msgspec.json.decode(text, type=cursor_type)
     except msgspec.DecodeError as error:
         raise ConfigurationError(
-            f"The cursor kept in sync_state cannot be read ({error}). It was changed by hand, or written by a later "
-            "version; "
-            "deleting the stream's row there makes the next run a first load, which repeats no row."
+            f"The cursor in sync_state is not readable ({error}). Someone changed it, or a later version of this "
+            "package wrote it. Delete the stream's row there: the next run then loads everything, and repeats no row."
         ) from None

@@ -1,33 +1,39 @@
-"""What a page of a list is, how to tell that it is whole, and whether more follow. Pure."""
+"""Inspect pages before they are loaded: whether a page is complete, and whether more follow. Pure."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.garbage import paused_garbage_collection
 from airflow_provider_toggl.core.json_text import read_json, split_list
+from airflow_provider_toggl.core.wording import plural
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page on its way to be landed, with the progress to commit beside it.
+    """One page to load, with the progress to store in the same transaction.
 
-    :param body: the answer's bytes as they came.
+    :param body: the answer's bytes.
     :param rows: how many rows it has.
-    :param observed_at: when Toggl's clock stood for what it shows, in UTC.
-    :param watermark: the stream's watermark once this page is landed.
-    :param cursor: where to go on from once this page is landed; JSON that only this folder reads.
-    :param requests: requests it cost.
-    :param complete_at: on the last page of a complete list: when the list began to be read, by Toggl's clock.
-    :param where: what was read, for people.
-    :param share: how much of the work at hand is done with it, from 0 to 1, None while unknown.
+    :param observed_at: the moment that the page describes, by Toggl's clock, in UTC.
+    :param watermark: the stream's watermark once this page is loaded.
+    :param cursor: JSON that says where to go on once this page is loaded; only this folder reads it.
+    :param requests: requests that it took.
+    :param complete_at: on the last page of a complete list: when reading the list began, by Toggl's clock.
+    :param where: what was read, for log lines.
+    :param share: the share of the window or list that is read with this page, from 0 to 1; None while unknown.
     """
 
     stream: str
@@ -55,12 +61,12 @@ class _Row(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class ReportPage:
-    """What there is to know of a report's page before it is landed.
+    """What a reader needs to know about a page of a report.
 
-    :param keys: the times that the page is ordered by, row by row, None where a row has none.
-    :param first_id: id of its first entry, None when it is empty.
-    :param last_id: id of its last entry.
-    :param anchor_key: the order's key of the entry that was looked for, None when it is not there.
+    :param keys: the times that the page is ordered by, row by row; None where a row has none.
+    :param first_id: id of the first entry; None on an empty page.
+    :param last_id: id of the last entry.
+    :param anchor_key: the time of the anchor entry; None where the page does not have that entry.
     """
 
     rows: int
@@ -71,16 +77,16 @@ class ReportPage:
 
     @property
     def first_key(self) -> datetime | None:
-        """The order's key of the first row that has one."""
+        """The time of the first row that has one."""
         return next((key for key in self.keys if key is not None), None)
 
     @property
     def last_key(self) -> datetime | None:
-        """The order's key of the last row that has one."""
+        """The time of the last row that has one."""
         return next((key for key in reversed(self.keys) if key is not None), None)
 
     def is_ordered(self, *, descending: bool) -> bool:
-        """Whether the rows stand in the order that was asked for, to the second."""
+        """Whether the rows are in the requested order, to the second."""
         known = [int(key.timestamp()) for key in self.keys if key is not None]
         return all(a >= b if descending else a <= b for a, b in pairwise(known))
 
@@ -102,23 +108,32 @@ class _LooseEnvelope(msgspec.Struct):
 _LIST = msgspec.json.Decoder(list[msgspec.Raw] | _Envelope | None)
 
 
+def retry_malformed(ask: Callable[[], T]) -> T:
+    """Return what ``ask`` returns; call it once more if the answer is malformed, which a proxy may cause."""
+    try:
+        return ask()
+    except MalformedAnswer as error:
+        log.warning("%s Asking once more.", error)
+    return ask()
+
+
 @paused_garbage_collection()
 def inspect_report(
     body: bytes, *, first_row: int, next_row: int | None, key: str, asked: str, anchor: int | None = None
 ) -> ReportPage:
-    """Look through a page of the detailed report.
+    """Inspect a page of the detailed report.
 
-    :param first_row: number of the first row that was asked for.
-    :param next_row: what ``X-Next-Row-Number`` says, None on the last page.
+    :param first_row: number of the first requested row.
+    :param next_row: the header ``X-Next-Row-Number``; None on the last page.
     :param key: the field that the page is ordered by: ``at`` or ``start``.
-    :param asked: what was asked, for the error.
-    :param anchor: id of an entry to look for.
-    :raises MalformedAnswer: it is not a list of rows, or rows are missing in it.
+    :param asked: the request, as the error names it.
+    :param anchor: id of an entry whose time is wanted.
+    :raises MalformedAnswer: it is not a list of rows, or rows are missing between others.
     """
     try:
         rows = _ROWS.decode(body) or []
     except _UNDECODABLE:
-        # The wrong shape of one row is for landing to set aside; that of the whole page is not.
+        # Loading rejects single rows of a wrong shape; a page of a wrong shape is an error here.
         rows = [_read_row(text) for text in _split(body, asked)]
     numbers = [row.row_number for row in rows if isinstance(row.row_number, int)]
     _check_whole(numbers, len(rows), first_row, next_row, asked)
@@ -139,8 +154,9 @@ def _id_of(entries: list[_Entry]) -> int | None:
 
 
 def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:
-    """Return how many rows a list has, and the total that its envelope tells, None without one.
+    """Return how many rows a page of a list has, and the list's total where its envelope has one.
 
+    :param asked: the request, as the error names it.
     :raises MalformedAnswer: it is no list.
     """
     try:
@@ -152,27 +168,27 @@ def count_rows(body: bytes, asked: str) -> tuple[int, int | None]:
     return len(decoded or []), None
 
 
-def is_last(rows: int, *, page: int, asked_size: int, told_size: int | None, total: int | None) -> bool:
-    """Whether a page of a numbered list is its last.
+def is_last(rows: int, *, page: int, asked_size: int, sent_size: int | None, total: int | None) -> bool:
+    """Whether a page of a numbered list is the last one.
 
-    Toggl tells the end of most lists only by a page that is not full, and the size of a full page not always.
+    Most lists show their end only by a page that is not full, and not all say how many rows a full page has.
 
-    :param asked_size: rows that were asked for.
-    :param told_size: what ``X-Page-Size`` says.
-    :param total: rows of the whole list, where told.
+    :param asked_size: rows that were requested.
+    :param sent_size: the header ``X-Page-Size``.
+    :param total: rows of the whole list, where Toggl says so.
     """
     if rows == 0:
         return True
-    size = told_size or asked_size
+    size = sent_size or asked_size
     if total is not None:
         return page * size >= total
-    # An endpoint with a smaller maximum than was asked for gives full pages and says nothing. Toggl's sizes are round,
+    # An endpoint with a smaller maximum than requested gives full pages and does not say so. Toggl's sizes are round,
     # or one more (151, 201).
     return rows < size and (rows < 50 or rows % 50 > 1)
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a time of Toggl's as an aware UTC datetime, None where it is none."""
+    """Return a time of Toggl's in UTC; None where the value is no time."""
     if not isinstance(value, str):
         return None
     try:
@@ -183,33 +199,32 @@ def moment(value: Any) -> datetime | None:
 
 
 def _ends(entries: list[_Entry], key: str) -> tuple[datetime | None, ...]:
-    """Return the keys of the first and the last entry only: enough where the order needs no proof, and cheap."""
+    """Return the times of the first and the last entry only, which is enough where the order is not checked."""
     ends = entries[:1] + entries[1:][-1:]
     return tuple(moment(getattr(entry, key)) for entry in ends)
 
 
 def _check_whole(numbers: list[int], rows: int, first_row: int, next_row: int | None, asked: str) -> None:
-    """Rows are numbered through the whole report: a gap, or a page that ends before the next begins, lacks rows."""
+    """Raise if rows are missing: they are numbered through the whole report, so a gap shows."""
     short = next_row is not None and (rows != next_row - first_row or rows == 0)
     torn = len(numbers) == rows and any(number != first_row + index for index, number in enumerate(numbers))
     if short or torn:
         upto = f" to {next_row - 1}" if next_row is not None else ""
         raise MalformedAnswer(
-            f"{asked}: rows {first_row}{upto} were asked for and {rows} came, with some missing between. Nothing of "
-            "the page was "
-            "landed; the next run asks for it again."
+            f"{asked}: rows {first_row}{upto} were requested, and {plural(rows, 'row')} came with some missing. The "
+            "page was not loaded; the next run asks for it again."
         )
 
 
 def _read_row(text: bytes) -> _Row:
-    """Return what is known of a row that is not as it should be."""
+    """Return what is readable of a row of an unexpected shape."""
     with suppress(ValueError):
         return msgspec.convert(read_json(text), _Row)
     return _Row()
 
 
 def _count_undecodable(body: bytes, asked: str, error: Exception) -> tuple[int, int | None]:
-    """Return what :func:`count_rows` does of a list that holds what msgspec does not read."""
+    """Return what :func:`count_rows` returns, for a list with values that msgspec does not read."""
     if body.lstrip()[:1] != b"{":
         return len(_split(body, asked)), None
     try:
@@ -228,7 +243,6 @@ def _split(body: bytes, asked: str) -> list[bytes]:
 
 def _malformed(body: bytes, asked: str, error: Exception) -> MalformedAnswer:
     return MalformedAnswer(
-        f"{asked}: the answer ({len(body)} bytes) is not a JSON list ({error}). Nothing of it was landed; what was "
-        "landed before "
-        "stays, and the next run asks for it again."
+        f"{asked}: the answer ({len(body)} bytes) is not a JSON list ({error}). It was not loaded; what was loaded "
+        "before stays, and the next run asks for it again."
     )

@@ -1,9 +1,7 @@
-"""Which days of a workspace to ask reports for, and how far each is known to be read. Pure.
+"""Windows of days to request from reports, and how far each day is read. Pure.
 
-Reports speak of at most 365 days at a time, so a history is read in windows. Every run looks for changes by last
-update in windows that slide with today; what is known is therefore kept by day: for each day the watermark, the moment
-of
-Toggl's clock up to which every change of its entries has been landed.
+A report spans at most 365 days, so a history is read in windows. Windows move with today, so progress is kept by day:
+the watermark of a day is the moment, by Toggl's clock, up to which all changes of its entries are loaded.
 """
 
 from __future__ import annotations
@@ -15,12 +13,12 @@ from datetime import date, datetime, timedelta
 from airflow_provider_toggl.core import arguments
 from airflow_provider_toggl.core.errors import ConfigurationError
 
-#: 1 January to 1 January of the next year: 365 days apart. Narrowed when Toggl counts otherwise and refuses.
+#: 1 January to 1 January of the next year, which are 365 days apart. A refusal of Toggl's lowers it.
 SPAN_DAYS = 366
-#: The days after tomorrow hold only planned entries: they are looked at once a day unless there is budget for more.
+#: The days after tomorrow have only planned entries: they are read once a day unless a run has budget for more.
 AHEAD_EVERY = timedelta(hours=24)
 DAY = timedelta(days=1)
-#: Toggl's own first day; no entry is older.
+#: Toggl's first day; no entry is older.
 EARLIEST = date(2006, 1, 1)
 
 
@@ -41,11 +39,11 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Span:
-    """Neighbouring days that are known equally well.
+class CoveredDays:
+    """Adjacent days that are read equally far.
 
-    :param watermark: every change up to then, by Toggl's clock, has been landed.
-    :param read_at: when they were last looked at, by this machine's clock.
+    :param watermark: all changes up to this moment, by Toggl's clock, are loaded.
+    :param read_at: when they were last read, by this machine's clock.
     """
 
     first: date
@@ -54,12 +52,12 @@ class Span:
     read_at: datetime
 
 
-Coverage = tuple[Span, ...]
+Coverage = tuple[CoveredDays, ...]
 
 
 def cover(coverage: Coverage, window: Window, watermark: datetime, read_at: datetime) -> Coverage:
-    """Return the coverage after a window was read to its end; a watermark never moves back."""
-    spans: list[Span] = []
+    """Return the coverage once a window is read to its end; a watermark never moves back."""
+    spans: list[CoveredDays] = []
     for span in coverage:
         if span.last < window.first or span.first > window.last:
             spans.append(span)
@@ -69,8 +67,8 @@ def cover(coverage: Coverage, window: Window, watermark: datetime, read_at: date
         if span.last > window.last:
             spans.append(replace(span, first=window.last + DAY))
         inside = Window(max(span.first, window.first), min(span.last, window.last))
-        spans.append(Span(inside.first, inside.last, max(span.watermark, watermark), read_at))
-    spans += [Span(gap.first, gap.last, watermark, read_at) for gap in gaps(coverage, window)]
+        spans.append(CoveredDays(inside.first, inside.last, max(span.watermark, watermark), read_at))
+    spans += [CoveredDays(gap.first, gap.last, watermark, read_at) for gap in gaps(coverage, window)]
     return _joined(spans)
 
 
@@ -92,23 +90,23 @@ def gaps(coverage: Coverage, window: Window) -> list[Window]:
 
 
 def watermark_of(coverage: Coverage, window: Window) -> datetime | None:
-    """Return the moment up to which every day of a window is known, None when some day was never read."""
+    """Return the lowest watermark of a window's days; None where some day was never read."""
     if gaps(coverage, window):
         return None
     return min(span.watermark for span in _inside(coverage, window))
 
 
 def read_at_of(coverage: Coverage, window: Window) -> datetime | None:
-    """Return when the least recently read day of a window was looked at, None when some day never was."""
+    """Return when the least recently read day of a window was read; None where some day never was."""
     if gaps(coverage, window):
         return None
     return min(span.read_at for span in _inside(coverage, window))
 
 
 def tail_apart(coverage: Coverage, window: Window, older: timedelta) -> list[Window]:
-    """Return a window in two where the marks of its last days are so much older than the others'.
+    """Return a window, in two parts where the watermarks of its last days are much older than the others.
 
-    Else all that was changed on any day since the oldest mark would be read for the sake of a few days.
+    In one part, all changes of all days since the oldest watermark would be read because of a few days.
     """
     spans = _inside(coverage, window)
     if gaps(coverage, window):
@@ -125,7 +123,7 @@ def tail_apart(coverage: Coverage, window: Window, older: timedelta) -> list[Win
 
 
 def is_done(coverage: Coverage, window: Window, run_started: datetime) -> bool:
-    """Whether every day of a window was looked at since the run started."""
+    """Whether every day of a window was read since the run started."""
     read_at = read_at_of(coverage, window)
     return read_at is not None and read_at >= run_started
 
@@ -142,14 +140,14 @@ def history(beginning: date, today: date, span_days: int = SPAN_DAYS) -> list[Wi
 
 
 def split(window: Window, span_days: int = SPAN_DAYS) -> list[Window]:
-    """Return a window in parts that a report may span, newest first."""
+    """Return a window in parts that a report can span, newest first."""
     return history(window.first, window.last - DAY, span_days)
 
 
 def ahead(today: date, span_days: int = SPAN_DAYS) -> Window:
     """Return the window of planned entries: from the day after tomorrow to the end of a month about a year on.
 
-    The end of a month, so that only once a month there are days in it that were never read.
+    It ends with a month, so that it has days that were never read only once a month.
     """
     furthest = today + (span_days + 1) * DAY
     return Window(today + 2 * DAY, furthest.replace(day=1) - DAY)
@@ -166,13 +164,13 @@ def choose(
 ) -> list[Window]:
     """Return the windows that a run reads, in order.
 
-    Days that were never read come whatever they cost. The newest window comes in every run; the others take turns, the
-    least recently read first, as far as the budget goes; one of those that have waited for a day comes whatever it
-    costs. A window that was read since the run started is done.
+    Days that were never read are always included, and so is the newest window. The other windows take turns within the
+    budget, the least recently read first; one that has waited for a day is included beyond the budget. A window that
+    was read since the run started is done.
 
-    :param windows: the history, newest first; it has at least one.
-    :param planned: the window ahead; it yields to the others unless it has not been looked at for a day.
-    :param budget: how many windows a run may read that were read before, those among them that it has read already.
+    :param windows: the history, newest first; at least one window.
+    :param planned: the window ahead; it comes last, unless it was not read for a day.
+    :param budget: how many known windows a run may read, with those that it has read already.
     """
     every = [*windows, planned]
     unread = [gap for window in every for gap in gaps(coverage, window)]
@@ -187,20 +185,19 @@ def choose(
     left = budget - (len(known) - len(due))
     owed = {windows[0]} | ({planned} if not turn(planned)[1] else set())
     others = [window for window in due if window not in (windows[0], planned)]
-    # A budget of one would leave no turn to any of them.
+    # With a budget of one, these would never be read otherwise.
     owed |= {window for window in others[:1] if now - turn(window)[2] >= AHEAD_EVERY}
     return [*unread, *(window for place, window in enumerate(due) if place < left or window in owed)]
 
 
 def parse_day(value: str | date | datetime, name: str, today: date) -> date:
-    """Return the day that a user means.
+    """Return the first day that an argument means.
 
-    A date is that day in the token owner's zone. A moment must have a zone; the day before its UTC day is taken, so
-    that it
-    is covered wherever the owner lives.
+    A date is that day in the token owner's zone. A moment must have a zone; it means the day before its UTC day, so
+    that it is included wherever the owner lives.
 
-    :param name: what the value is called, for the error.
-    :raises ConfigurationError: it is neither, has no zone, or lies in the future.
+    :param name: the argument's name, for the error.
+    :raises ConfigurationError: the value is neither a date nor a moment with a zone, or is in the future.
     """
     day = _as_day(value, name, -DAY)
     if day > today + DAY:
@@ -209,9 +206,9 @@ def parse_day(value: str | date | datetime, name: str, today: date) -> date:
 
 
 def parse_last_day(value: str | date | datetime, name: str, today: date) -> date:
-    """Return the last day that a user means, like :func:`parse_day`; of a moment the day after its UTC day.
+    """Return the last day that an argument means, see :func:`parse_day`; a moment means the day after its UTC day.
 
-    :raises ConfigurationError: it is neither, has no zone, or is more than a year ahead.
+    :raises ConfigurationError: the value is neither a date nor a moment with a zone, or is more than a year ahead.
     """
     day = _as_day(value, name, DAY)
     if day > today + SPAN_DAYS * DAY:
@@ -220,9 +217,9 @@ def parse_last_day(value: str | date | datetime, name: str, today: date) -> date
 
 
 def check_range(since: str | date | datetime | None, until: str | date | datetime | None) -> None:
-    """Check the first and the last day that a user gives as far as that does not depend on today.
+    """Check the first and the last day as far as that does not depend on today.
 
-    :raises ConfigurationError: one is no day or before Toggl's first, or they are in the wrong order.
+    :raises ConfigurationError: one is no day or before Toggl's first day, or they are in the wrong order.
     """
     first = None if since is None else _after_earliest(_as_day(since, "since", -DAY), since, "since")
     last = None if until is None else _after_earliest(_as_day(until, "until", DAY), until, "until")
@@ -245,15 +242,15 @@ def _as_day(value: str | date | datetime, name: str, beside: timedelta) -> date:
     try:
         return found.date() + beside
     except OverflowError:
-        raise ConfigurationError(f"{name} is {found.isoformat()}, which no calendar has.") from None
+        raise ConfigurationError(f"{name} is {found.isoformat()}, which is outside of the calendar.") from None
 
 
-def _inside(coverage: Coverage, window: Window) -> list[Span]:
+def _inside(coverage: Coverage, window: Window) -> list[CoveredDays]:
     return [span for span in coverage if span.last >= window.first and span.first <= window.last]
 
 
-def _joined(spans: list[Span]) -> Coverage:
-    joined: list[Span] = []
+def _joined(spans: list[CoveredDays]) -> Coverage:
+    joined: list[CoveredDays] = []
     for span in sorted(spans, key=lambda item: item.first):
         previous = joined[-1] if joined else None
         same = previous is not None and (previous.watermark, previous.read_at) == (span.watermark, span.read_at)

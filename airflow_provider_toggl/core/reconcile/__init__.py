@@ -1,1 +1,1 @@
-"""Proves that the warehouse's time entries equal Toggl's, and repairs what does not."""
+"""Verify that the warehouse has the time entries that Toggl has, and repair what differs."""

@@ -1,7 +1,7 @@
-"""A window as the warehouse has it, beside what Toggl says of it in sums: where do they differ. Pure, vectorised.
+"""Compare a window's rows in the warehouse with Toggl's totals, and find where they differ. Pure and vectorised.
 
-What runs has no duration in the warehouse, and in Toggl's sums none, its seconds until now, or minus its start: a sum
-is as it should be when one of these explains the difference.
+A running entry has no duration in the warehouse. In Toggl's totals it counts as nothing, as its seconds until now, or
+as minus its start. Totals agree if one of these explains the difference.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from airflow_provider_toggl.core.extract.summaries import NO_PROJECT, UNKNOWN_PROJECT, Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.reconcile.summaries import NONE, UNKNOWN, Int64s, Sums
 
 Bools = npt.NDArray[np.bool_]
 Key = tuple[int, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROS = 1_000_000
-#: In place of a moment that is not known: earlier than all.
+#: Stands for an unknown moment; earlier than any other.
 NEVER = -(2**62)
-#: Seconds that clocks and roundings may be apart.
+#: Seconds by which clocks and rounding may differ.
 SLACK = 5
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Live rows of the warehouse, by id; times in microseconds since 1970, ``seconds`` 0 for what is running.
+class EntryRows:
+    """Live rows of the warehouse as columns, in order of their ids.
 
-    Projects have ``NONE`` where there is none, ``updated`` and ``seen`` have ``NEVER``.
+    Times are microseconds since 1970. A running entry has 0 ``seconds``. Nulls are ``NO_PROJECT`` in ``projects``, and
+    ``NEVER`` in ``updated`` and ``seen``.
     """
 
     ids: Int64s
@@ -47,13 +48,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def where(self, mask: Bools | npt.NDArray[np.intp]) -> Rows:
-        """Return those of them, by a mask or by their places."""
+    def where(self, mask: Bools | npt.NDArray[np.intp]) -> EntryRows:
+        """Return the rows that a mask selects, or those at some positions."""
         chosen: dict[str, Any] = {field.name: getattr(self, field.name)[mask] for field in fields(self)}
-        return Rows(**chosen)
+        return EntryRows(**chosen)
 
     def among(self, ids: Collection[int] | Int64s) -> Bools:
-        """Return which of them have these ids."""
+        """Return a mask of the rows that have one of these ids."""
         return np.isin(self.ids, as_ids(ids))
 
 
@@ -62,91 +63,92 @@ def as_ids(ids: Iterable[int] | Int64s) -> Int64s:
     return ids if isinstance(ids, np.ndarray) else np.fromiter(ids, np.int64)
 
 
-def build_rows(columns: dict[str, Any]) -> Rows:
-    """Return rows of columns without nulls, in order of their ids.
+def build_rows(columns: dict[str, Any]) -> EntryRows:
+    """Return rows from columns without nulls, in order of their ids.
 
     :param columns: an array for each field of :class:`Rows`.
     """
     order = np.argsort(columns["ids"], kind="stable")
     kinds = {"running": np.bool_}
     arrays: dict[str, Any] = {
-        f.name: np.asarray(columns[f.name], kinds.get(f.name, np.int64))[order] for f in fields(Rows)
+        f.name: np.asarray(columns[f.name], kinds.get(f.name, np.int64))[order] for f in fields(EntryRows)
     }
-    return Rows(**arrays)
+    return EntryRows(**arrays)
 
 
-def micros(moment: datetime) -> int:
+def to_micros(moment: datetime) -> int:
     """Return an instant as microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def instant(value: int) -> datetime:
+def from_micros(value: int) -> datetime:
     """Return the instant of microseconds since 1970."""
     return _EPOCH + timedelta(microseconds=int(value))
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
-    """Return when a day of a zone begins, in UTC; days with a change of clocks are as long as they are."""
+    """Return when a day begins in a zone, in UTC; a day on which clocks change has 23 or 25 hours."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(timezone.utc)
 
 
 def day_bounds(window: Window, zone: tzinfo) -> Int64s:
     """Return when each day of a window begins, and when the last one ends."""
     days = (window.first + number * DAY for number in range(window.days + 1))
-    return np.fromiter((micros(midnight(day, zone)) for day in days), np.int64)
+    return np.fromiter((to_micros(midnight(day, zone)) for day in days), np.int64)
 
 
 def day_of(start: int, zone: tzinfo) -> date:
-    """Return the day of a zone that an instant is on."""
-    return instant(start).astimezone(zone).date()
+    """Return the day of an instant (microseconds since 1970) in a zone."""
+    return from_micros(start).astimezone(zone).date()
 
 
 @dataclass(frozen=True)
 class IdDifferences:
-    """How ids differ.
+    """How the ids of a window differ.
 
-    :param missing: ids that Toggl has and the warehouse has not live in this window.
-    :param moved: ids that are both here and there, with another user or project.
-    :param gone: which rows of the warehouse Toggl has not.
+    :param missing: ids that Toggl has, and that are not live in this window of the warehouse.
+    :param moved: ids that both have, with another user or project.
+    :param absent: a mask of the warehouse's rows that Toggl does not have.
     """
 
     missing: Int64s
     moved: Int64s
-    gone: Bools
+    absent: Bools
 
 
-def compare_ids(rows: Rows, sums: Sums) -> IdDifferences:
-    """Compare a window's rows with the ids of a summary, which has them."""
-    ids = as_ids(()) if sums.ids is None else sums.ids
-    gone = ~np.isin(rows.ids, ids)
+def compare_ids(rows: EntryRows, totals: WindowTotals) -> IdDifferences:
+    """Compare a window's rows with the ids of its summary."""
+    ids = as_ids(()) if totals.ids is None else totals.ids
+    absent = ~np.isin(rows.ids, ids)
     missing = ids[~np.isin(ids, rows.ids)]
-    here = rows.where(~gone)
+    here = rows.where(~absent)
     places = np.searchsorted(ids, here.ids)
-    same_user = sums.users[places] == here.users
-    same_project = (sums.projects[places] == here.projects) | (sums.projects[places] == UNKNOWN)
-    return IdDifferences(missing, here.ids[~(same_user & same_project)], gone)
+    same_user = totals.users[places] == here.users
+    same_project = (totals.projects[places] == here.projects) | (totals.projects[places] == UNKNOWN_PROJECT)
+    return IdDifferences(missing, here.ids[~(same_user & same_project)], absent)
 
 
 @dataclass(frozen=True)
-class Clock:
-    """When sums were told: what runs may have counted until then, or until ``lag`` before.
+class ReportTime:
+    """When a report was made: at its date, or up to ``lag`` earlier. A running entry counts until then.
 
     :param date: of the answer, by Toggl's clock.
+    :param lag: how long a change may take to show in reports.
     """
 
     date: datetime
     lag: timedelta
 
-    def explains(self, difference: int, rows: Rows) -> bool:
-        """Whether the rows that a sum is of explain that it is more by so many seconds than that of the warehouse."""
+    def explains(self, difference: int, rows: EntryRows) -> bool:
+        """Whether these rows explain that Toggl's total is so many seconds more than the warehouse's."""
         if difference == 0:
             return True
         negative = -int(rows.seconds[rows.seconds < 0].sum())
         starts = rows.starts[rows.running]
         if not len(starts):
-            # An entry that stops before it starts may count as nothing.
+            # Toggl may count an entry that stops before it starts as nothing.
             return difference == negative
-        latest = int(np.maximum(0, micros(self.date) - starts).sum()) // _MICROS
+        latest = int(np.maximum(0, to_micros(self.date) - starts).sum()) // _MICROS
         slack = len(starts) * (int(self.lag.total_seconds()) + SLACK)
         minus_start = -int(starts.sum()) // _MICROS
         rests = (difference, difference - negative)
@@ -156,8 +158,8 @@ class Clock:
         )
 
 
-def sums_by_group(rows: Rows) -> dict[Key, int]:
-    """Return the seconds of each (user, project)."""
+def totals_by_group(rows: EntryRows) -> dict[Key, int]:
+    """Return the total seconds of each (user, project)."""
     if not len(rows):
         return {}
     keys, inverse = np.unique(np.stack([rows.users, rows.projects]), axis=1, return_inverse=True)
@@ -166,43 +168,43 @@ def sums_by_group(rows: Rows) -> dict[Key, int]:
     return {(int(user), int(project)): int(total) for user, project, total in zip(*keys, sums, strict=True)}
 
 
-def differing_groups(rows: Rows, sums: Sums, clock: Clock) -> list[Key]:
-    """Return the (user, project) whose seconds are not those of the warehouse, nor explained by what runs."""
-    here = sums_by_group(rows)
+def differing_groups(rows: EntryRows, totals: WindowTotals, at: ReportTime) -> list[Key]:
+    """Return the (user, project) keys whose totals differ, if running entries do not explain it."""
+    here = totals_by_group(rows)
     differing = []
-    for key in sorted(here.keys() | sums.seconds.keys()):
-        difference = sums.seconds.get(key, 0) - here.get(key, 0)
-        if difference and not clock.explains(difference, rows.where(in_groups(rows, [key]))):
+    for key in sorted(here.keys() | totals.seconds.keys()):
+        difference = totals.seconds.get(key, 0) - here.get(key, 0)
+        if difference and not at.explains(difference, rows.where(in_groups(rows, [key]))):
             differing.append(key)
     return differing
 
 
-def in_groups(rows: Rows, groups: Iterable[Key]) -> Bools:
-    """Return which rows are of one of these (user, project)."""
+def in_groups(rows: EntryRows, groups: Iterable[Key]) -> Bools:
+    """Return a mask of the rows of these (user, project) keys."""
     mask = np.zeros(len(rows), np.bool_)
     for user, project in groups:
         mask |= (rows.users == user) & (rows.projects == project)
     return mask
 
 
-def differing_days(rows: Rows, bounds: Int64s, told: Int64s, clock: Clock) -> list[int]:
-    """Return the numbers of the days whose seconds are not those of the warehouse, nor explained by what runs.
+def differing_days(rows: EntryRows, bounds: Int64s, reported: Int64s, at: ReportTime) -> list[int]:
+    """Return the numbers of the days whose totals differ, if running entries do not explain it.
 
     :param bounds: when each day begins, and when the last one ends.
-    :param told: seconds of each day as Toggl says.
+    :param reported: Toggl's seconds of each day.
     """
     places = np.searchsorted(bounds, rows.starts, side="right") - 1
-    sums = np.zeros(len(told), np.int64)
+    sums = np.zeros(len(reported), np.int64)
     np.add.at(sums, places, rows.seconds)
-    off = np.flatnonzero(told != sums)
-    return [int(day) for day in off if not clock.explains(int(told[day] - sums[day]), rows.where(places == day))]
+    off = np.flatnonzero(reported != sums)
+    return [int(day) for day in off if not at.explains(int(reported[day] - sums[day]), rows.where(places == day))]
 
 
 def join_days(days: Sequence[date], count: dict[date, int], most: int) -> Iterator[Window]:
-    """Yield windows that hold all the days, neighbours and near ones together where a page holds them.
+    """Yield windows that cover all the days, with days near each other in one window where a page holds them.
 
     :param days: in order.
-    :param count: how many rows a page would have for each day, days between included; a day without is empty.
+    :param count: how many rows each day has, the days between included; a day that is not in it has none.
     :param most: rows that a window of several days may have.
     """
     window: Window | None = None
@@ -223,8 +225,8 @@ def join_days(days: Sequence[date], count: dict[date, int], most: int) -> Iterat
 
 
 def groups_filter(groups: Iterable[Key]) -> dict[str, list[int | None]]:
-    """Return the filters of a report that has these (user, project), and perhaps more."""
+    """Return the filters of a report that has at least these (user, project) keys."""
     users = sorted({user for user, _ in groups})
     projects = sorted({project for _, project in groups})
-    # Toggl: to filter records without a project, use [null].
-    return {"user_ids": [*users], "project_ids": [None if project == NONE else project for project in projects]}
+    # Toggl's documentation: "To filter records without a project, use [null]".
+    return {"user_ids": [*users], "project_ids": [None if project == NO_PROJECT else project for project in projects]}

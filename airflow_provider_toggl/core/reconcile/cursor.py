@@ -1,40 +1,40 @@
-"""What reconciliation has proved and how far it is, as the JSON that is kept in ``sync_state``. Pure."""
+"""The cursor of reconciliation: the JSON that ``sync_state`` keeps between requests, runs and deferrals. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
+from typing import Any
 
 import msgspec
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor
 from airflow_provider_toggl.core.extract.windows import Window
-from airflow_provider_toggl.core.reconcile.visibility import Blindness
+from airflow_provider_toggl.core.reconcile.hidden_periods import HiddenPeriod
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-#: Of each reason so many ids are kept and logged.
-MOST_IDS = 20
+VERSION = 2
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A window that was compared.
+class VerifiedWindow:
+    """A window that was compared with Toggl and repaired.
 
-    :param proved_at: when, by Toggl's clock less the lag of reports: the moment that is spoken of.
-    :param done_at: when, by this machine's clock.
-    :param entries: live rows that it has.
-    :param by_ids: whether every entry was compared, or only sums.
-    :param unproved: how many entries (or sums) of it could not be proved, by reason.
+    :param verified_at: the moment that the comparison describes, by Toggl's clock.
+    :param started_at: when the comparison began, by this machine's clock.
+    :param entries: live rows in the window.
+    :param by_ids: True where every entry was compared by its id, False where only totals of seconds were.
+    :param unverified: how many entries (or totals) could not be verified, by reason.
     """
 
     first: date
     last: date
-    proved_at: datetime
-    done_at: datetime
+    verified_at: datetime
+    started_at: datetime
     entries: int
     by_ids: bool
-    unproved: dict[str, int] = field(default_factory=dict)
+    unverified: dict[str, int] = field(default_factory=dict)
 
     @property
     def window(self) -> Window:
@@ -43,14 +43,15 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class OpenProof:
-    """A window that is being compared, so that a wait for the quota costs nothing twice.
+class WindowProgress:
+    """A window that is being verified, so that nothing is read twice after a wait for the quota.
 
+    :param opened_at: when its verification began, by this machine's clock.
     :param days: days that were read again.
     :param groups: groups that were read again, as (user, project).
-    :param reread: entries that sums prove nothing of were read again.
-    :param pending: entries that were missing in them, not heard yet.
-    :param unproved: entries whose absence was heard and not proved, by reason.
+    :param reread: whether the entries that no total can verify were read again.
+    :param pending: ids of rows that those reports lacked; it is not decided yet whether they are deleted.
+    :param unverified: ids of rows that reports lack and that stay live, by reason.
     """
 
     first: date
@@ -60,7 +61,7 @@ class OpenProof:
     groups: tuple[tuple[int, int], ...] = ()
     reread: bool = False
     pending: tuple[int, ...] = ()
-    unproved: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    unverified: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def window(self) -> Window:
@@ -70,50 +71,80 @@ class OpenProof:
 
 @dataclass(frozen=True)
 class ReconcileCursor:
-    """How far reconciliation is.
+    """How far reconciliation is, and what it has learned about this workspace's reports.
 
-    :param changes: how far changes by last update were read, by day.
-    :param elsewhere_at: when the days beside the range were last looked through, by this machine's clock.
-    :param gives_ids: whether summaries give ids, None before the first.
-    :param takes_ids: whether reports take ids as a filter, None before the first.
+    :param changes: up to when changes were read, by day.
+    :param other_days_read_at: when changes on the days outside the range were last read, by this machine's clock.
+    :param gives_ids: whether summaries have the ids of their entries; None before the first summary.
+    :param takes_ids: whether reports accept ids as a filter; None before the first try.
     :param shows_running: whether a report has ever shown a running entry.
-    :param proofs: the windows of the last run.
-    :param known_to: up to when changes were known before the run that is not finished, and before those that failed
-        since the last one that was; None where none is.
-    :param blindness: what the last run lacked, None where that was nothing.
-    :param attempt: the attempt that compared last.
+    :param verified: the windows of the last run.
+    :param open: the window that is being verified.
+    :param known_until: up to when changes were known before the unfinished run, and before the failed runs since the
+        last finished one; None where no run is unfinished.
+    :param hidden: what the last run could not see; None where it saw everything.
+    :param attempt: the task attempt that ran last.
     """
 
-    version: int = 1
+    version: int = VERSION
     changes: EntriesCursor = field(default_factory=EntriesCursor)
-    elsewhere_at: datetime = _EPOCH
+    other_days_read_at: datetime = _EPOCH
     gives_ids: bool | None = None
     takes_ids: bool | None = None
     shows_running: bool = False
-    proofs: tuple[Proof, ...] = ()
-    open: OpenProof | None = None
-    known_to: datetime | None = None
-    blindness: Blindness | None = None
+    verified: tuple[VerifiedWindow, ...] = ()
+    open: WindowProgress | None = None
+    known_until: datetime | None = None
+    hidden: HiddenPeriod | None = None
     attempt: Attempt | None = None
 
 
-def load(text: str | None) -> ReconcileCursor:
-    """Return a cursor from its JSON, a new one where there is none.
+# Names of version 1.
+_RENAMED = {
+    "elsewhere_at": "other_days_read_at",
+    "proofs": "verified",
+    "proved_at": "verified_at",
+    "done_at": "started_at",
+    "unproved": "unverified",
+    "known_to": "known_until",
+    "blindness": "hidden",
+    "unseen": "counts",
+}
 
-    :raises ConfigurationError: it cannot be read.
+
+def load(text: str | None) -> ReconcileCursor:
+    """Return the cursor from its JSON, of this version or of version 1; a new cursor where there is none.
+
+    :raises ConfigurationError: the text is no such cursor.
     """
     if not text:
         return ReconcileCursor()
     try:
-        return msgspec.json.decode(text, type=ReconcileCursor)
-    except msgspec.DecodeError as error:
-        raise ConfigurationError(
-            f"The cursor of reconciliation kept in sync_state cannot be read ({error}). It was changed by hand, or "
-            "written by a later version; deleting its row makes the next run a first one, which changes no row that "
-            "is right."
-        ) from None
+        value = msgspec.json.decode(text)
+        if isinstance(value, dict) and value.get("version") == 1:
+            value = _renamed(value) | {"version": VERSION}
+        cursor = msgspec.convert(value, ReconcileCursor)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise _unreadable(error) from None
+    if cursor.version > VERSION:
+        raise _unreadable(f"its version is {cursor.version}, and this package reads up to {VERSION}")
+    return cursor
 
 
 def dump(cursor: ReconcileCursor) -> str:
-    """Return a cursor as JSON."""
+    """Return the cursor as JSON."""
     return msgspec.json.encode(cursor).decode()
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_RENAMED.get(name, name): _renamed(inner) for name, inner in value.items()}
+    return [_renamed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _unreadable(reason: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"The cursor of reconciliation in sync_state is not readable ({reason}). Someone changed it, or a later "
+        "version of this package wrote it. Delete its row: the next run then verifies everything, and changes no row "
+        "that is right."
+    )

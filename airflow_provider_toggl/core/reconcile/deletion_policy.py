@@ -1,44 +1,44 @@
-"""When an entry that a report lacks is believed to be gone, and when not. Pure.
+"""When an entry that a report lacks counts as deleted, and when it stays live. Pure.
 
-A report may lack entries for other reasons than that they were deleted: the token sees less than it did, the plan shows
-only what is new, the answer is short, the report lags. So each absence needs an answer of its own, which was asked for
-the missing entries beside witnesses: entries that the report has just shown. Only an answer that shows them is heard.
+A report may lack an entry for other reasons than a deletion: the token sees less than before, the plan shows only
+recent days, the answer is short, or the report lags. So a deletion needs a probe: a second report, asked for the
+missing entries together with control entries that a report has just shown (``probes``). Only what such an answer lacks
+may be deleted, and only if none of the reasons below applies.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, Rows, day_of, micros, midnight
-from airflow_provider_toggl.core.reconcile.summaries import Int64s
+from airflow_provider_toggl.core.extract.windows import DAY
+from airflow_provider_toggl.core.reconcile.compare import NEVER, Bools, EntryRows, to_micros
 
-# Why an absence is not proved, in the words of logs and results.
-NOT_ADMIN = "the token's owner is no administrator, and reports show them their own entries only"
+# Why a missing entry stays live, in the words of logs and results.
+NOT_ADMIN = "the token's owner is not an administrator and sees only their own entries"
 RETENTION = "older than the days that the workspace's plan shows"
-WITNESSES = "the answer lacked its witnesses, entries that the report had just shown"
-HORIZON = "before the first entry that Toggl still shows, on a plan that may not show all"
-TOO_NEW = "too new: the report may be older than the entry"
-SEEN_LATER = "seen after the moment that the report speaks of"
-RUNNING = "running, and no report has shown running entries so far"
+CONTROLS_MISSING = "the answer also lacked control entries that a report had just shown"
+BEFORE_FIRST_SHOWN = "before the first entry that Toggl shows, on a plan that may not show everything"
+TOO_NEW = "changed so recently that the report may be older than the change"
+SEEN_LATER = "seen after the moment that the report describes"
+RUNNING = "running, and no report has shown a running entry yet"
 WHOLE_USER = "all entries of their user are missing at once"
-REFUSED = "an unusual share of the window is missing at once"
-NOT_ASKED = "the answer that was to prove it did not come whole"
+NEEDS_APPROVAL = "an unusual share of the window is missing at once"
+INCOMPLETE_ANSWER = "the answer that was to confirm the deletion was incomplete"
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How careful to be.
+class DeletionRules:
+    """How careful to be with deletions.
 
-    :param settle: an entry that was not changed for so long, by Toggl's clock, shows in reports whatever their lag.
-    :param absent_share: more than this share of a window's rows missing at once, and more than ``absent_rows``, is not
-        believed.
-    :param allow_mass: a person has said that many are really gone.
+    :param settle: an entry that did not change for this long, by Toggl's clock, is in every report.
+    :param absent_share: the largest share of a window's rows that may be missing without approval.
+    :param absent_rows: this many rows may be missing without approval, whatever their share.
+    :param allow_mass: a person has approved a mass deletion.
     """
 
     settle: timedelta = timedelta(hours=24)
@@ -46,19 +46,19 @@ class Rules:
     absent_rows: int = 20
     allow_mass: bool = False
 
-    def refuses(self, missing: int, live: int) -> bool:
-        """Whether so many of a window's rows are missing that it needs a person."""
+    def need_approval(self, missing: int, live: int) -> bool:
+        """Whether a person must approve that so many of a window's live rows were deleted."""
         return not self.allow_mass and missing > self.absent_rows and missing > self.absent_share * live
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What the token may see.
+class Visibility:
+    """Which entries the token may see.
 
-    :param user_id: its owner, None where not told.
-    :param is_admin: whether it sees everybody's entries; False where that is not told.
-    :param is_paid: whether the plan is known to show all days.
-    :param retention_days: days back that the plan shows, None where there is no limit or none is told.
+    :param user_id: the token's owner; None where Toggl does not say.
+    :param is_admin: whether the owner sees everybody's entries; False where Toggl does not say.
+    :param is_paid: whether the plan certainly shows all days.
+    :param retention_days: how many days back the plan shows; None without a limit, or where Toggl does not say.
     """
 
     user_id: int | None
@@ -66,55 +66,55 @@ class Sight:
     is_paid: bool
     retention_days: int | None
 
-
-def read_sight(workspace: object, me: object) -> Sight:
-    """Return what ``GET /workspaces/{id}`` and ``GET /me`` tell; what they do not tell is taken as less sight."""
-    told = workspace if isinstance(workspace, dict) else {}
-    owner = me.get("id") if isinstance(me, dict) else None
-    days = told.get("max_data_retention_days")
-    return Sight(
-        user_id=owner if isinstance(owner, int) else None,
-        # admin is deprecated in favour of role; either may be missing.
-        is_admin=told.get("admin") is True or told.get("role") == "admin",
-        is_paid=told.get("premium") is True or told.get("business_ws") is True,
-        retention_days=days if isinstance(days, int) and days > 0 else None,
-    )
+    @classmethod
+    def from_http(cls, workspace: object, me: object) -> Visibility:
+        """Build it from the answers of ``GET /workspaces/{id}`` and ``GET /me``; what they lack counts as hidden."""
+        found = workspace if isinstance(workspace, dict) else {}
+        owner = me.get("id") if isinstance(me, dict) else None
+        days = found.get("max_data_retention_days")
+        return cls(
+            user_id=owner if isinstance(owner, int) else None,
+            # admin is deprecated in favour of role; either may be missing.
+            is_admin=found.get("admin") is True or found.get("role") == "admin",
+            is_paid=found.get("premium") is True or found.get("business_ws") is True,
+            retention_days=days if isinstance(days, int) and days > 0 else None,
+        )
 
 
 @dataclass(frozen=True)
-class Testimony:
-    """What was heard from the answer that was asked for missing entries and witnesses.
+class ProbeAnswer:
+    """What the answer to a probe says.
 
     :param date: of the answer, by Toggl's clock.
-    :param spoken_for: the moment that the report speaks of: ``date`` less the lag that is allowed.
-    :param is_sound: whether it came whole and shows every witness that it must.
-    :param first_start: start of the earliest entry that it shows, None where it shows none.
-    :param newest_at: the latest change that any report of this run has shown, None where none was shown.
-    :param shows_running: whether reports have ever shown a running entry.
+    :param described_at: the moment that the report describes: ``date`` less the allowed lag of reports.
+    :param is_sound: the answer is complete and shows all required control entries.
+    :param first_start: start of the earliest entry that it shows; None where it shows none.
+    :param newest_change: the latest change that any report of this run has shown; None without one.
+    :param shows_running: whether a report has ever shown a running entry.
     """
 
     date: datetime
-    spoken_for: datetime
+    described_at: datetime
     is_sound: bool
     first_start: datetime | None
-    newest_at: datetime | None
+    newest_change: datetime | None
     shows_running: bool
 
 
-def beyond_sight(candidates: Rows, sight: Sight, now: datetime) -> dict[str, Bools]:
-    """Return which candidates the token could not see even if they were there, by reason."""
+def find_invisible(candidates: EntryRows, visibility: Visibility, now: datetime) -> dict[str, Bools]:
+    """Return which candidates the token could not see even if they existed, by reason."""
     foreign = np.zeros(len(candidates), np.bool_)
-    if not sight.is_admin:
-        foreign = candidates.users != (-1 if sight.user_id is None else sight.user_id)
+    if not visibility.is_admin:
+        foreign = candidates.users != (-1 if visibility.user_id is None else visibility.user_id)
     old = np.zeros(len(candidates), np.bool_)
-    if sight.retention_days is not None:
-        # A day more than told: nobody says whether days are counted from midnight, nor in which zone.
-        old = candidates.starts < micros(now - (sight.retention_days - 1) * DAY)
+    if visibility.retention_days is not None:
+        # One day less than Toggl says: whether days count from midnight, and in which zone, is not documented.
+        old = candidates.starts < to_micros(now - (visibility.retention_days - 1) * DAY)
     return {NOT_ADMIN: foreign, RETENTION: old & ~foreign}
 
 
-def whole_users(candidates: Rows, present: Rows, rules: Rules) -> Bools:
-    """Return which candidates are of a user who has lost many entries and has none left."""
+def find_whole_users(candidates: EntryRows, present: EntryRows, rules: DeletionRules) -> Bools:
+    """Return which candidates are of a user who lost more than ``absent_rows`` entries and has none left."""
     if rules.allow_mass:
         return np.zeros(len(candidates), np.bool_)
     left = set(present.users.tolist())
@@ -123,160 +123,36 @@ def whole_users(candidates: Rows, present: Rows, rules: Rules) -> Bools:
     return np.isin(candidates.users, np.array(lost, np.int64))
 
 
-def judge(missing: Rows, testimony: Testimony, sight: Sight, rules: Rules) -> dict[str, Bools]:
-    """Return which missing rows are not believed to be gone, by reason; the others are.
+def find_reasons_to_keep(
+    missing: EntryRows, answer: ProbeAnswer, visibility: Visibility, rules: DeletionRules
+) -> dict[str, Bools]:
+    """Return which missing rows stay live, by reason; the other rows were deleted in Toggl.
 
-    :param missing: the candidates that the answer did not show.
+    :param missing: the candidates that the probe's answer did not show.
     """
-    unproved: dict[str, Bools] = {}
-    open_ = np.ones(len(missing), np.bool_)
+    reasons: dict[str, Bools] = {}
+    undecided = np.ones(len(missing), np.bool_)
 
-    def set_aside(reason: str, mask: Bools) -> None:
-        nonlocal open_
-        unproved[reason] = mask & open_
-        open_ = open_ & ~mask
+    def keep(reason: str, mask: Bools) -> None:
+        nonlocal undecided
+        reasons[reason] = mask & undecided
+        undecided = undecided & ~mask
 
-    if not testimony.is_sound:
-        set_aside(WITNESSES, open_)
-    # It is kept as absent at that moment, so what was seen later would stay all the same.
-    set_aside(SEEN_LATER, missing.seen > micros(testimony.spoken_for))
-    newest = NEVER if testimony.newest_at is None else micros(testimony.newest_at)
-    set_aside(TOO_NEW, (missing.updated > newest) & (missing.updated > micros(testimony.date - rules.settle)))
-    if not testimony.shows_running:
-        set_aside(RUNNING, missing.running)
-    if not (sight.is_paid or rules.allow_mass):
-        first = testimony.first_start
-        unwitnessed = np.ones(len(missing), np.bool_) if first is None else missing.starts < micros(first)
-        set_aside(HORIZON, unwitnessed)
-    return {reason: mask for reason, mask in unproved.items() if mask.any()}
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """One request that is to prove absences.
-
-    :param window: the days to ask for, padded so that no zone can put an entry outside.
-    :param candidates: what is missing.
-    :param witnesses: ids that the answer must show: by what reports have just told they are there.
-    :param users: whose entries to ask for, where ids are no filter; everybody's where it is empty.
-    :param others: ids that may prove more if they are shown: the warehouse holds them for live.
-    """
-
-    window: Window
-    candidates: Rows
-    witnesses: tuple[int, ...] = ()
-    others: tuple[int, ...] = ()
-    users: tuple[int, ...] = ()
-
-    @property
-    def ids(self) -> list[int]:
-        """All ids to ask for."""
-        return sorted({*self.candidates.ids.tolist(), *self.witnesses, *self.others})
-
-    def is_satisfied(self, shown: Int64s) -> bool:
-        """Whether an answer shows who must be there, and somebody else than who is missing at all."""
-        found = set(shown.tolist())
-        return set(self.witnesses) <= found and bool(self.witnesses or found & set(self.others))
+    if not answer.is_sound:
+        keep(CONTROLS_MISSING, undecided)
+    # A row that was seen later would stay live in any case: absent_at would be older than seen_at.
+    keep(SEEN_LATER, missing.seen > to_micros(answer.described_at))
+    newest = NEVER if answer.newest_change is None else to_micros(answer.newest_change)
+    keep(TOO_NEW, (missing.updated > newest) & (missing.updated > to_micros(answer.date - rules.settle)))
+    if not answer.shows_running:
+        keep(RUNNING, missing.running)
+    if not (visibility.is_paid or rules.allow_mass):
+        first = answer.first_start
+        before_first = np.ones(len(missing), np.bool_) if first is None else missing.starts < to_micros(first)
+        keep(BEFORE_FIRST_SHOWN, before_first)
+    return {reason: mask for reason, mask in reasons.items() if mask.any()}
 
 
-@dataclass(frozen=True)
-class Court:
-    """Plans the requests that prove absences.
-
-    :param present: rows that are there, by what reports have just told.
-    :param live: rows that the warehouse holds for live, of other days too.
-    :param page_size: ids of a request at most.
-    :param span_days: days of a request at most.
-    """
-
-    present: Rows
-    live: Rows
-    zone: tzinfo
-    page_size: int
-    span_days: int
-
-    def hear_by_ids(self, candidates: Rows) -> Iterator[Hearing]:
-        """Yield hearings that ask for ids, as many as a page and a range hold."""
-        candidates = candidates.where(np.argsort(candidates.starts, kind="stable"))
-        days = self._days(candidates)
-        users = len(set(candidates.users.tolist()))
-        # At most half of a page is for witnesses, or there would be no room for what is asked about.
-        room = max(1, self.page_size - min(self.page_size // 2, 2 * users + 8))
-        begin = 0
-        for end in range(1, len(days) + 1):
-            if end == len(days) or end - begin >= room or (days[end] - days[begin]).days + 3 > self.span_days:
-                yield self.hear_around(candidates.where(np.arange(begin, end)), self.page_size - (end - begin))
-                begin = end
-
-    def hear_by_days(self, candidates: Rows, windows: Iterable[Window]) -> Iterator[Hearing]:
-        """Yield hearings that ask for all that the candidates' users have on these days."""
-        days = np.array(self._days(candidates))
-        for window in windows:
-            chunk = candidates.where((days >= window.first) & (days <= window.last))
-            present, live = (rows.where(np.isin(rows.users, chunk.users)) for rows in (self.present, self.live))
-            users = tuple(sorted(set(chunk.users.tolist())))
-            if not len(live):
-                # Nobody of them could be a witness.
-                present, live, users = self.present, self.live, ()
-            own = replace(self, present=present, live=live)
-            yield replace(own.hear_around(chunk, 2 * self.page_size), users=users)
-
-    def hear_around(self, candidates: Rows, room: int) -> Hearing:
-        """Return the hearing of some candidates with the witnesses that stand nearest around them."""
-        days = self._days(candidates)
-        window = Window(min(days) - DAY, max(days) + DAY)
-        for rows in (self.present, self.live):
-            # Who started before them all, and after: the range must reach to both, as far as it may.
-            around = (
-                rows.starts[rows.starts <= candidates.starts.min()][-1:],
-                rows.starts[rows.starts >= candidates.starts.max()][:1],
-            )
-            for start in np.concatenate(around).tolist():
-                day = day_of(start, self.zone)
-                wider = Window(min(window.first, day - DAY), max(window.last, day + DAY))
-                window = wider if wider.days <= self.span_days else window
-        witnesses = choose_witnesses(candidates, self._inside(self.present, window), room)
-        others = choose_witnesses(candidates, self._inside(self.live, window), room - len(witnesses))
-        return Hearing(window, candidates, witnesses, tuple(id_ for id_ in others if id_ not in witnesses))
-
-    def _days(self, rows: Rows) -> list[date]:
-        return [day_of(start, self.zone) for start in rows.starts.tolist()]
-
-    def _inside(self, rows: Rows, window: Window) -> Rows:
-        begin, end = (micros(midnight(day, self.zone)) for day in (window.first, window.last + DAY))
-        return rows.where((rows.starts >= begin) & (rows.starts < end))
-
-
-def build_court(present: Rows, live: Rows, zone: tzinfo, page_size: int, span_days: int) -> Court:
-    """Return a court whose rows are in order of their starts."""
-    ordered = [rows.where(np.argsort(rows.starts, kind="stable")) for rows in (present, live)]
-    return Court(ordered[0], ordered[1], zone, page_size, span_days)
-
-
-def choose_witnesses(candidates: Rows, rows: Rows, room: int) -> tuple[int, ...]:
-    """Return entries to ask for beside the candidates: who proves most comes first.
-
-    One that started no later than all of them (the plan's horizon is not between) and one no earlier (the answer is not
-    cut at its end), the one that was changed last (the report is not older than them), and one of each of their users
-    (nobody's entries are filtered out).
-
-    :param rows: in order of their starts.
-    """
-    if not len(rows) or room < 1:
-        return ()
-    chosen = [
-        *rows.ids[np.argmax(rows.updated)][None].tolist(),
-        *rows.ids[rows.starts <= candidates.starts.min()][-1:].tolist(),
-        *rows.ids[rows.starts >= candidates.starts.max()][:1].tolist(),
-    ]
-    newest_first = np.argsort(-rows.updated, kind="stable")
-    users, places = np.unique(rows.users[newest_first], return_index=True)
-    of_user = dict(zip(users.tolist(), rows.ids[newest_first][places].tolist(), strict=True))
-    counts = Counter(candidates.users.tolist())
-    chosen += [of_user[user] for user, _ in counts.most_common() if user in of_user]
-    return tuple(dict.fromkeys(chosen))[:room]
-
-
-def by_reason(masks: dict[str, Bools], rows: Rows) -> dict[str, Sequence[int]]:
-    """Return ids by reason, of masks over rows."""
+def ids_by_reason(masks: Mapping[str, Bools], rows: EntryRows) -> dict[str, list[int]]:
+    """Return the ids that each mask selects, without the masks that select none."""
     return {reason: rows.ids[mask].tolist() for reason, mask in masks.items() if mask.any()}

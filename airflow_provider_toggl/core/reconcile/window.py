@@ -1,320 +1,326 @@
-"""One window: compared by ids or by sums, read again where it differs, and compared once more."""
+"""Verify one window: compare it with Toggl, read again what differs, confirm deletions, and compare once more. Pure.
+
+Nothing here asks Toggl or a warehouse. :meth:`WindowVerification.verify` yields what to ask and receives the answer,
+see ``steps``. There are two ways to compare. Where summaries have the ids of their entries, each entry is compared.
+Where they do not, the seconds of each user and project are compared, then those of each day, to find which days to read
+again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date, tzinfo
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 import numpy as np
 
-from airflow_provider_toggl.core.clock import Clock as MachineClock
-from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.extract.summaries import Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.reconcile import compare, deletion_policy
-from airflow_provider_toggl.core.reconcile.absence import Absence, Missing
-from airflow_provider_toggl.core.reconcile.compare import Clock, Key, Rows, as_ids
-from airflow_provider_toggl.core.reconcile.cursor import OpenProof, Proof
-from airflow_provider_toggl.core.reconcile.deletion_policy import Sight
-from airflow_provider_toggl.core.reconcile.reading import Reading
-from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, some
-from airflow_provider_toggl.core.reconcile.summaries import Int64s, Sums
-from airflow_provider_toggl.core.reconcile.warehouse import Existing, Warehouse
+from airflow_provider_toggl.core.reconcile import compare, deletion_policy, steps
+from airflow_provider_toggl.core.reconcile.compare import EntryRows, Key, ReportTime, as_ids
+from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
+from airflow_provider_toggl.core.reconcile.deletions import MissingRows, confirm_deletions, select_candidates
+from airflow_provider_toggl.core.reconcile.request import list_ids
+from airflow_provider_toggl.core.reconcile.state import RunState
+from airflow_provider_toggl.core.reconcile.steps import Steps, ask
 from airflow_provider_toggl.core.wording import plural
 
 log = logging.getLogger(__name__)
 
-NOT_FOUND = "told by the summary, and not found by the search"
-SUMS_DIFFER = "sums of seconds differ, though every entry was read again"
-WEIGHTLESS = "running or of no seconds, and so in no sum, where reports neither give ids nor take them"
-#: So many pages of a window are read in one go at most.
-MOST_PAGES_AT_ONCE = 10
-CHANGING = "sums of seconds differ, and entries changed while they were compared"
+# Why something of a window is not verified, in the words of logs and results; more are in ``deletion_policy``.
+NOT_FOUND = "in the summary, but not found by the search"
+NOT_IN_TOTALS = "running or without seconds, so in no total, and reports neither give ids nor accept them"
+TOTALS_DIFFER = "total seconds differ although every entry was read again"
+CHANGING = "total seconds differ, and entries changed during the comparison"
+
+#: A whole window is read in one go only if it has at most this many pages.
+MAX_PAGES_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a window's proof stands on.
+class WindowResult:
+    """The outcome of a verification.
 
-    :param sight: tells what the token may see.
-    :param look_elsewhere: lands what changed on all other days; an entry that is missing may have moved there.
-    :param tags: which tags there are, and ``tasks`` likewise: entries may still have others.
+    :param verified: what was compared, and what could not be verified.
+    :param refused: how many entries are missing, and of how many live ones, where a person must approve their deletion.
     """
 
-    reading: Reading
-    warehouse: Warehouse
-    request: ReconcileRequest
-    zone: tzinfo
-    clock: MachineClock
-    sight: Callable[[], Sight]
-    look_elsewhere: Callable[[], None]
-    tags: Existing
-    tasks: Existing
+    verified: VerifiedWindow
+    refused: tuple[int, int] | None
 
 
-class WindowProof:
-    """Proves one window."""
+class WindowVerification:
+    """Verifies one window of days.
 
-    def __init__(self, around: Surroundings, window: Window) -> None:
-        self._around = around
-        self._reading = around.reading
+    :param state: the state of the run; the verification records its progress there.
+    :param zone: the time zone of the token's owner, whose days reports have.
+    :param opened_at: now, by this machine's clock.
+    """
+
+    def __init__(self, window: Window, state: RunState, zone: tzinfo, opened_at: datetime) -> None:
         self._window = window
-        self._bounds = compare.day_bounds(window, around.zone)
-        kept = around.reading.cursor.open
-        is_same = kept is not None and kept.window == window and kept.opened_at >= around.request.run_started
-        started = max(utc(around.clock.now()), around.request.run_started)
-        self._open = kept if is_same and kept is not None else OpenProof(window.first, window.last, started)
-        begin, end = int(self._bounds[0]), int(self._bounds[-1])
-        self._absence = Absence(
-            around.reading,
-            around.request.rules,
-            around.zone,
-            sight=around.sight,
-            neighbours=lambda: around.warehouse.neighbours(begin, end),
-        )
-        self._absence.unproved.update(self._open.unproved)
+        self._state = state
+        self._zone = zone
+        self._bounds = compare.day_bounds(window, zone)
+        self._begin, self._end = int(self._bounds[0]), int(self._bounds[-1])
+        self._opened_at = opened_at
         self._shown: list[Int64s] = []
-        self._weightless = 0
-        self.refused: tuple[int, int] | None = None
+        self._not_in_totals = 0
 
-    def prove(self) -> Proof:
-        """Compare, repair and compare again; return what is proved and what is not.
+    def verify(self) -> Steps[WindowResult]:
+        """Yield what to do until the window is verified; return what is verified and what is not.
 
-        :raises PayloadRefused: the window is longer than reports may be; the reading knows by how much.
+        :raises PayloadRefused: the window is longer than a report may be; the state knows how long that is.
         """
-        before = self._reading.landed
-        sums, clock = self._reading.read_sums(self._window)
-        if sums.ids is None and self._reading.cursor.gives_ids is not False:
-            log.info("Summaries give no ids here: %s is compared by its sums of seconds.", self._window)
-        self._reading.keep(gives_ids=sums.ids is not None)
-        rows = self._rows()
-        if sums.ids is not None:
-            self._prove_ids(rows, sums, clock)
+        state = self._state
+        state.open_window(self._window, self._opened_at)
+        loaded = state.loaded
+        totals, at = yield from ask(steps.ReadTotals(self._window))
+        if totals.ids is None and state.cursor.gives_ids is not False:
+            log.info("Summaries have no ids here: %s is compared by total seconds.", self._window)
+        state.update(gives_ids=totals.ids is not None)
+        rows = yield from self._rows()
+        if totals.ids is None:
+            pending = yield from self._compare_totals(rows, totals, at)
+            refused = yield from self._confirm_deletions(at, pending=pending)
         else:
-            self._prove_sums(rows, sums, clock)
-        if self._reading.landed != before:
-            rows = self._rows()
-        unproved = {reason: len(ids) for reason, ids in self._absence.unproved.items()}
-        unproved |= self._rest(rows, sums, clock)
-        return Proof(
+            yield from self._compare_ids(rows, totals, totals.ids, at)
+            refused = yield from self._confirm_deletions(at, existing=totals.ids)
+        if state.loaded != loaded:
+            rows = yield from self._rows()
+        unverified = {reason: len(ids) for reason, ids in state.window.unverified.items()}
+        if refused:
+            unverified[deletion_policy.NEEDS_APPROVAL] = refused[0]
+        unverified |= yield from self._compare_again(rows, totals, at, with_totals=not refused)
+        verified = VerifiedWindow(
             first=self._window.first,
             last=self._window.last,
-            proved_at=clock.date - clock.lag,
-            done_at=max(utc(self._around.clock.now()), self._around.request.run_started),
+            verified_at=at.date - at.lag,
+            started_at=self._opened_at,
             entries=len(rows),
-            by_ids=sums.ids is not None,
-            unproved=unproved,
+            by_ids=totals.ids is not None,
+            unverified=unverified,
         )
+        return WindowResult(verified, refused)
 
-    # by ids
+    # Compare by ids
 
-    def _prove_ids(self, rows: Rows, sums: Sums, clock: Clock) -> None:
-        ids = as_ids(()) if sums.ids is None else sums.ids
-        found = compare.compare_ids(rows, sums)
-        self._note_running(rows.where(~found.gone))
-        doubtful = self._doubtful(rows)
-        wanted = np.unique(np.concatenate([found.missing, found.moved, doubtful[np.isin(doubtful, ids)]]))
+    def _compare_ids(self, rows: EntryRows, totals: WindowTotals, ids: Int64s, at: ReportTime) -> Steps[None]:
+        """Read again what is missing here, has another user or project, or has other seconds."""
+        found = compare.compare_ids(rows, totals)
+        if rows.running[~found.absent].any():
+            self._state.update(shows_running=True)
+        outdated = yield from self._outdated(rows)
+        wanted = np.unique(np.concatenate([found.missing, found.moved, outdated[np.isin(outdated, ids)]]))
         if len(wanted):
             log.info(
-                "%s: %s missing here, %d of another user or project: read again (%s).",
-                self._window, plural(len(found.missing), "entry"), len(found.moved), some(wanted.tolist()),
+                "%s: %s missing here, %d with another user or project; reading them again (%s).",
+                self._window, plural(len(found.missing), "entry"), len(found.moved), list_ids(wanted.tolist()),
             )  # fmt: skip
-            if not self._read_ids(wanted):
-                # Where those are that are here is known, of the others only whose they are.
-                self._reread(rows, wanted[np.isin(wanted, rows.ids)])
-                users = set(sums.users[np.isin(ids, wanted)].tolist()) | set(rows.users[rows.among(wanted)].tolist())
-                here = rows.where(np.isin(rows.users, as_ids(users)) & ~found.gone)
-                self._read_days(here, sorted(users), clock)
-            rows = self._rows()
-        self._read_differing_groups(rows.where(rows.among(ids)), sums, clock)
-        self._hear(lambda fresh: fresh.where(~fresh.among(ids)), clock)
+            if not (yield from self._read_ids(wanted)):
+                # The days of known rows are known; of the missing ones only the users are.
+                yield from self._read_again(rows, wanted[np.isin(wanted, rows.ids)])
+                users = {*totals.users[np.isin(ids, wanted)].tolist(), *rows.users[rows.among(wanted)].tolist()}
+                here = rows.where(np.isin(rows.users, as_ids(users)) & ~found.absent)
+                yield from self._read_days(here, sorted(users))
+            rows = yield from self._rows()
+        rows = rows.where(rows.among(ids))
+        # The ids are right and the seconds are not: a change that did not move ``at``.
+        yield from self._read_groups(rows, compare.differing_groups(rows, totals, at))
 
-    def _read_ids(self, ids: Int64s) -> bool:
-        """Read entries by their ids, on whatever day of the window they are; False where that filter does not work."""
-        if self._reading.cursor.takes_ids is False:
+    def _read_ids(self, ids: Int64s) -> Steps[bool]:
+        """Read entries by their ids; return False where reports ignore that filter."""
+        if self._state.cursor.takes_ids is False:
             return False
-        size = self._reading.page_size
+        size = self._state.page_size
         for begin in range(0, len(ids), size):
-            heard = self._reading.read(self._window, {"time_entry_ids": ids[begin : begin + size].tolist()})
-            if heard.foreign and not heard.complete:
+            filters = {"time_entry_ids": ids[begin : begin + size].tolist()}
+            shown = yield from ask(steps.ReadEntries(self._window, filters))
+            if shown.has_others and not shown.is_complete:
                 return False
-            self._shown.append(heard.ids)
+            self._shown.append(shown.ids)
         return True
 
-    # by sums
+    # Compare by total seconds
 
-    def _prove_sums(self, rows: Rows, sums: Sums, clock: Clock) -> None:
-        pending = set(self._open.pending)
-        # What has no seconds, or runs, is in no sum that could prove it.
-        weightless = rows.ids[(rows.seconds <= 0) | rows.running]
-        doubtful = self._doubtful(rows)
-        if not self._open.reread:
-            if len(weightless) and not self._read_ids(weightless):
-                self._weightless = len(weightless)
-            elif len(weightless):
-                pending |= set(np.setdiff1d(weightless, np.concatenate(self._shown)).tolist())
-            pending |= self._reread(rows, doubtful)
-            self._keep(reread=True, pending=tuple(pending))
-        groups = compare.differing_groups(rows.where(~rows.among(pending)), sums, clock)
+    def _compare_totals(self, rows: EntryRows, totals: WindowTotals, at: ReportTime) -> Steps[set[int]]:
+        """Read again the groups and days whose seconds differ; return the ids of rows that these reports lacked."""
+        window = self._state.window
+        pending = set(window.pending)
+        # No total shows whether an entry exists that runs or has no seconds.
+        unseen = rows.ids[(rows.seconds <= 0) | rows.running]
+        outdated = yield from self._outdated(rows)
+        if not window.reread:
+            if len(unseen):
+                if (yield from self._read_ids(unseen)):
+                    pending |= set(np.setdiff1d(unseen, np.concatenate(self._shown)).tolist())
+                else:
+                    self._not_in_totals = len(unseen)
+            pending |= yield from self._read_again(rows, outdated)
+            yield from self._save(reread=True, pending=tuple(pending))
+        groups = compare.differing_groups(rows.where(~rows.among(pending)), totals, at)
         if groups:
-            log.info("%s: the seconds of %d groups of user and project differ.", self._window, len(groups))
+            log.info("%s: the seconds of %s of user and project differ.", self._window, plural(len(groups), "group"))
             users = sorted({user for user, _ in groups})
             of_users = rows.where(np.isin(rows.users, as_ids(users)) & ~rows.among(pending))
-            pending |= self._read_days(of_users, users, clock)
-            rows = self._rows()
-            left = compare.differing_groups(rows.where(~rows.among(pending)), sums, clock)
-            pending |= self._read_groups(rows, [key for key in left if key not in self._open.groups])
-        ids = as_ids(pending)
-        self._hear(lambda fresh: fresh.where(fresh.among(ids)), clock)
+            pending |= yield from self._read_days(of_users, users)
+            rows = yield from self._rows()
+            left = compare.differing_groups(rows.where(~rows.among(pending)), totals, at)
+            pending |= yield from self._read_groups(rows, left)
+        return pending
 
-    def _reread(self, rows: Rows, ids: Int64s) -> set[int]:
-        """Read entries again that sums prove nothing of; return the ids of those that were not shown."""
+    def _read_again(self, rows: EntryRows, ids: Int64s) -> Steps[set[int]]:
+        """Read rows again by their ids, or by their days; return the ids that were not shown."""
         if not len(ids):
             return set()
         already = len(self._shown)
         wanted = rows.where(rows.among(ids))
-        if not self._read_ids(ids):
-            for window in self._join(self._days(wanted), rows):
-                self._read_window(window, wanted, sorted(set(wanted.users.tolist())))
+        if not (yield from self._read_ids(ids)):
+            days = sorted({compare.day_of(start, self._zone) for start in wanted.starts.tolist()})
+            users = sorted(set(wanted.users.tolist()))
+            for window in self._join(days, rows):
+                yield from self._read_window(window, wanted, users)
         shown = np.concatenate([as_ids(()), *self._shown[already:]])
         return set(wanted.ids[~wanted.among(shown)].tolist())
 
-    def _read_days(self, rows: Rows, users: list[int], clock: Clock) -> set[int]:
-        """Read the days again on which some users' seconds differ; return the ids that were not shown."""
-        told, clock = self._reading.read_days(self._window, users)
+    def _read_days(self, rows: EntryRows, users: list[int]) -> Steps[set[int]]:
+        """Read the days again on which some users' seconds differ; return the ids of rows that were not shown."""
+        seconds, at = yield from ask(steps.ReadDailySeconds(self._window, users))
         every = [self._window.first + number * DAY for number in range(self._window.days)]
-        if told is None:
-            log.warning("Toggl gives no sums by day for %s: all of its days are read.", self._window)
+        if seconds is None:
+            log.warning("Toggl gives no totals by day for %s: all its days are read again.", self._window)
             days = every
         else:
-            days = [every[number] for number in compare.differing_days(rows, self._bounds, told, clock)]
+            days = [every[number] for number in compare.differing_days(rows, self._bounds, seconds, at)]
         lost: set[int] = set()
-        for window in self._fewest([day for day in days if day not in self._open.days], rows):
-            lost |= self._read_window(window, rows, users, by_groups=True)
-            read = {day for day in days if window.first <= day <= window.last}
-            self._keep(days=(*self._open.days, *sorted(read)), pending=tuple({*self._open.pending, *lost}))
+        for window in self._choose_windows([day for day in days if day not in self._state.window.days], rows):
+            lost |= yield from self._read_window(window, rows, users, by_groups=True)
+            read = [day for day in days if window.first <= day <= window.last]
+            progress = self._state.window
+            yield from self._save(days=(*progress.days, *read), pending=tuple({*progress.pending, *lost}))
         return lost
 
-    def _fewest(self, days: list[date], rows: Rows) -> list[Window]:
-        """Return what to read for some days: joined where a page holds them, or all of it where that is less."""
+    def _choose_windows(self, days: list[date], rows: EntryRows) -> list[Window]:
+        """Return the windows to read for some days: joined days, or the whole window where that is fewer requests."""
         joined = self._join(days, rows)
-        pages = -(-len(rows) // self._reading.page_size)
-        # What is read whole is read again from its begin after a wait for the quota: not where it takes many pages.
-        return [self._window] if MOST_PAGES_AT_ONCE >= pages < len(joined) else joined
+        pages = -(-len(rows) // self._state.page_size)
+        # After a wait for the quota, a window is read again from its first page: so only a short one is read whole.
+        return [self._window] if MAX_PAGES_AT_ONCE >= pages < len(joined) else joined
 
-    def _read_window(self, window: Window, rows: Rows, users: list[int], *, by_groups: bool = False) -> set[int]:
-        """Read some days again, all that some users have there; return the ids of rows that were not shown.
+    def _read_window(
+        self, window: Window, rows: EntryRows, users: list[int], *, by_groups: bool = False
+    ) -> Steps[set[int]]:
+        """Read what some users have on some days; return the ids of rows that were not shown.
 
-        :param by_groups: where that is more than a page, let the days' own summary tell which groups differ, so that
-            two requests do; then ``rows`` are all that these users have.
+        :param by_groups: where that is more than a page, read the days' summary first, and then only the groups that
+            differ. ``rows`` must then be all rows that these users have.
         """
-        numbers = ((window.first - self._window.first).days, (window.last - self._window.first).days + 1)
-        begin, end = self._bounds[list(numbers)]
+        numbers = [(window.first - self._window.first).days, (window.last - self._window.first).days + 1]
+        begin, end = self._bounds[numbers]
         inside = rows.where((rows.starts >= begin) & (rows.starts < end))
         filters: dict[str, Any] = {"user_ids": users}
-        if by_groups and len(inside) > self._reading.page_size and window != self._window:
-            sums, clock = self._reading.read_sums(window)
+        if by_groups and len(inside) > self._state.page_size and window != self._window:
+            totals, at = yield from ask(steps.ReadTotals(window))
             wanted = set(users)
-            here = [key for key in compare.differing_groups(inside, sums, clock) if key[0] in wanted]
-            if not here:
+            differing = [key for key in compare.differing_groups(inside, totals, at) if key[0] in wanted]
+            if not differing:
                 return set()
-            inside, filters = inside.where(compare.in_groups(inside, here)), compare.groups_filter(here)
-        heard = self._reading.read(window, filters)
-        self._shown.append(heard.ids)
-        return set(inside.ids[~inside.among(heard.ids)].tolist())
+            inside, filters = inside.where(compare.in_groups(inside, differing)), compare.groups_filter(differing)
+        return (yield from self._read_rows(window, inside, filters))
 
-    # either way
-
-    def _read_differing_groups(self, rows: Rows, sums: Sums, clock: Clock) -> None:
-        """Read groups again whose ids are as told, and whose seconds are not: a change that moved no ``at``."""
-        differing = compare.differing_groups(rows, sums, clock)
-        self._read_groups(rows, [key for key in differing if key not in self._open.groups])
-
-    def _read_groups(self, rows: Rows, groups: list[Key]) -> set[int]:
-        """Read all of some groups again; return the ids that were not shown."""
+    def _read_groups(self, rows: EntryRows, groups: list[Key]) -> Steps[set[int]]:
+        """Read all entries of some groups that were not read yet; return the ids of rows that were not shown."""
+        groups = [key for key in groups if key not in self._state.window.groups]
         if not groups:
             return set()
-        log.info("%s: %d groups of user and project are read again.", self._window, len(groups))
-        heard = self._reading.read(self._window, compare.groups_filter(groups))
-        self._shown.append(heard.ids)
+        log.info("%s: reading %s of user and project again.", self._window, plural(len(groups), "group"))
         own = rows.where(compare.in_groups(rows, groups))
-        lost = set(own.ids[~own.among(heard.ids)].tolist())
-        self._keep(groups=(*self._open.groups, *groups), pending=tuple({*self._open.pending, *lost}))
+        lost = yield from self._read_rows(self._window, own, compare.groups_filter(groups))
+        progress = self._state.window
+        yield from self._save(groups=(*progress.groups, *groups), pending=tuple({*progress.pending, *lost}))
         return lost
 
-    def _hear(self, find: Callable[[Rows], Rows], clock: Clock) -> None:
-        """Hear what is missing, if anything is: after all other days were looked through, since it may have moved."""
-        rows = self._rows()
-        missing = Missing(find(rows), rows, clock)
-        left, is_refused = self._absence.sift(missing)
-        if is_refused:
-            self.refused = (len(left), len(rows))
-        if is_refused or not len(left):
-            return
-        self._around.look_elsewhere()
-        rows = self._rows()
-        missing = replace(missing, candidates=find(rows), rows=rows)
-        left = left.where(left.among(rows.ids))
-        try:
-            self._absence.hear(left, missing)
-        finally:
-            self._keep(unproved=dict(self._absence.unproved))
+    def _read_rows(self, window: Window, rows: EntryRows, filters: dict[str, Any]) -> Steps[set[int]]:
+        shown = yield from ask(steps.ReadEntries(window, filters))
+        self._shown.append(shown.ids)
+        return set(rows.ids[~rows.among(shown.ids)].tolist())
 
-    def _rest(self, rows: Rows, sums: Sums, clock: Clock) -> dict[str, int]:
-        """Compare with the same sums again, at no cost; return what still differs, by reason."""
-        rest: dict[str, int] = {WEIGHTLESS: self._weightless} if self._weightless else {}
-        unproved = as_ids(id_ for ids in self._absence.unproved.values() for id_ in ids)
-        known = rows
-        if sums.ids is not None:
-            missing = sums.ids[~np.isin(sums.ids, rows.ids)]
+    # Both ways
+
+    def _confirm_deletions(
+        self, at: ReportTime, *, existing: Int64s | None = None, pending: set[int] | None = None
+    ) -> Steps[tuple[int, int] | None]:
+        """Confirm which missing entries are deleted; return the numbers of :class:`WindowResult` for a refusal.
+
+        :param existing: all ids that the summary has; other rows are missing.
+        :param pending: without a summary's ids: the ids of rows that reports lacked.
+        """
+        missing = yield from self._missing(at, existing, pending)
+        candidates, needs_approval = yield from select_candidates(missing, self._state)
+        if needs_approval:
+            reason, ids = deletion_policy.NEEDS_APPROVAL, list_ids(candidates.ids.tolist())
+            log.warning("%d missing in reports and kept: %s (%s).", len(candidates), reason, ids)
+            return len(candidates), len(missing.rows)
+        if len(candidates):
+            yield from ask(steps.ReadOtherDays())
+            missing = yield from self._missing(at, existing, pending)
+            candidates = candidates.where(candidates.among(missing.rows.ids))
+            yield from confirm_deletions(candidates, missing, self._state, self._zone, self._bounds)
+        return None
+
+    def _missing(self, at: ReportTime, existing: Int64s | None, pending: set[int] | None) -> Steps[MissingRows]:
+        rows = yield from self._rows()
+        mask = rows.among(pending or ()) if existing is None else ~rows.among(existing)
+        return MissingRows(rows.where(mask), rows, at)
+
+    def _compare_again(
+        self, rows: EntryRows, totals: WindowTotals, at: ReportTime, *, with_totals: bool
+    ) -> Steps[dict[str, int]]:
+        """Compare with the same totals once more, without a request; return what still differs, by reason.
+
+        :param with_totals: False compares only ids, where many rows are known to be missing.
+        """
+        found: dict[str, int] = {NOT_IN_TOTALS: self._not_in_totals} if self._not_in_totals else {}
+        compared = rows
+        if totals.ids is not None:
+            missing = totals.ids[~np.isin(totals.ids, rows.ids)]
             if len(missing):
-                missing = missing[~np.isin(missing, self._around.warehouse.live_among(missing))]
+                live = yield from ask(steps.QueryLive(missing))
+                missing = missing[~np.isin(missing, live)]
             if len(missing):
                 entries = plural(len(missing), "entry")
-                log.warning("%s: %s %s: %s.", self._window, entries, NOT_FOUND, some(missing.tolist()))
-                rest[NOT_FOUND] = len(missing)
-            known = rows.where(rows.among(sums.ids))
-        known = known.where(~known.among(unproved))
-        differing = compare.differing_groups(known, sums, clock)
-        if differing and deletion_policy.REFUSED not in self._absence.unproved:
-            since = compare.micros(clock.date - clock.lag)
+                log.warning("%s: %s %s: %s.", self._window, entries, NOT_FOUND, list_ids(missing.tolist()))
+                found[NOT_FOUND] = len(missing)
+            compared = rows.where(rows.among(totals.ids))
+        unverified = as_ids(id_ for ids in self._state.window.unverified.values() for id_ in ids)
+        differing = compare.differing_groups(compared.where(~compared.among(unverified)), totals, at)
+        if differing and with_totals:
+            since = compare.to_micros(at.date - at.lag)
             users = as_ids({user for user, _ in differing})
             is_changing = bool((rows.updated[np.isin(rows.users, users)] >= since).any())
-            reason = CHANGING if is_changing else SUMS_DIFFER
-            log.warning("%s: %d groups: %s (user, project: %s).", self._window, len(differing), reason, differing[:20])
-            rest[reason] = len(differing)
-        return rest
+            reason = CHANGING if is_changing else TOTALS_DIFFER
+            groups = plural(len(differing), "group")
+            log.warning("%s: %s: %s (user, project: %s).", self._window, groups, reason, differing[:20])
+            found[reason] = len(differing)
+        return found
 
-    def _rows(self) -> Rows:
-        return self._around.warehouse.rows(int(self._bounds[0]), int(self._bounds[-1]))
+    def _rows(self) -> Steps[EntryRows]:
+        return (yield from ask(steps.QueryRows(self._begin, self._end)))
 
-    def _doubtful(self, rows: Rows) -> Int64s:
-        """Return rows that have a tag or task that is gone: Toggl takes it off them without moving their ``at``."""
-        if not (self._around.tags.has_gone or self._around.tasks.has_gone):
-            return as_ids(())
-        begin, end = int(self._bounds[0]), int(self._bounds[-1])
-        found = self._around.warehouse.doubtful(begin, end, self._around.tags, self._around.tasks)
+    def _outdated(self, rows: EntryRows) -> Steps[Int64s]:
+        found = yield from ask(steps.QueryOutdated(self._begin, self._end))
         return found[np.isin(found, rows.ids)]
 
-    def _note_running(self, shown: Rows) -> None:
-        if shown.running.any() and not self._reading.cursor.shows_running:
-            self._reading.keep(shows_running=True)
-
-    def _days(self, rows: Rows) -> list[date]:
-        return sorted({compare.day_of(start, self._around.zone) for start in rows.starts.tolist()})
-
-    def _join(self, days: list[date], rows: Rows) -> list[Window]:
+    def _join(self, days: list[date], rows: EntryRows) -> list[Window]:
         places = np.searchsorted(self._bounds, rows.starts, side="right") - 1
         numbers, counts = np.unique(places, return_counts=True)
         count = {
             self._window.first + int(number) * DAY: int(rows_) for number, rows_ in zip(numbers, counts, strict=True)
         }
-        # What is missing here comes on top of what is known.
-        return list(compare.join_days(days, count, self._reading.page_size * 9 // 10))
+        # A tenth of the page is left for entries that are missing here.
+        return list(compare.join_days(days, count, self._state.page_size * 9 // 10))
 
-    def _keep(self, **changes: object) -> None:
-        self._open = replace(self._open, **changes)  # type: ignore[arg-type]
-        self._reading.keep(open=self._open)
-        self._reading.store()
+    def _save(self, **progress: Any) -> Steps[None]:
+        self._state.update_window(**progress)
+        yield from ask(steps.SaveProgress())

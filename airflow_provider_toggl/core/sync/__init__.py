@@ -1,1 +1,1 @@
-"""Runs that join extracting, the event store and loading: pull, drain, plan and the retry of rejected records."""
+"""Runs that join reading, the event store and loading: pull, drain, plan, and redrive of rejected records."""

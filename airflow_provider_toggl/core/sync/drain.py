@@ -1,7 +1,7 @@
-"""One drain: events of the store, landed from the cursor that is in the warehouse and moves in their transaction.
+"""Drain the event store into a warehouse.
 
-The only place where the event store and landing meet. Asks nothing of Toggl. Whatever stops it, what was landed stays,
-and the next one goes on behind it.
+The cursor is in the warehouse and moves in the transaction of the loaded rows. If a drain stops for any reason, loaded
+events stay, and the next drain goes on after them. It sends no request to Toggl.
 """
 
 from __future__ import annotations
@@ -35,26 +35,27 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STREAM = "events"
-#: So many events, or so many bytes of them, make a batch: enough to merge fast, and bounded in memory.
+#: A batch has at most this many events or bytes: enough for a fast merge, and bounded in memory.
 BATCH_EVENTS = 20_000
 BATCH_BYTES = 32 * 2**20
-#: Read in one go from the store; bodies may be large.
+#: Events that one query reads; bodies may be large.
 CHUNK = 500
+#: Seconds between log lines about progress.
 LOG_EVERY = 10.0
-#: Rejected events of a batch that the logbook is told of.
-MOST_TOLD = 100
+#: Rejected events of a batch that the store records, at most.
+MAX_RECORDED = 100
 
 
 @dataclass(frozen=True)
 class DrainRequest:
-    """What a drain wants.
+    """Which events a drain loads.
 
-    :param store: a name of the store, so that cursors of different stores do not mix.
-    :param consumer: the name under which the store keeps what this one has not landed yet.
-    :param conn_id: only events of this connection; None: of all.
-    :param workspace_id: only events of this workspace; None: of all.
-    :param max_events: stop after about so many; None: all that is there when it begins.
-    :param note_changes: find out which entities and days changed, for those who wait for them.
+    :param store: a name of the store, so that cursors of different stores are kept apart.
+    :param consumer: the consumer's name in the store; retention keeps events that it has not loaded yet.
+    :param conn_id: only events of this connection; None means all.
+    :param workspace_id: only events of this workspace; None means all.
+    :param max_events: read at most this many events; None means all that are stored when the drain begins.
+    :param collect_changes: find out which entities and days changed, for the outlets of the task.
     """
 
     store: str
@@ -62,16 +63,16 @@ class DrainRequest:
     conn_id: str | None = None
     workspace_id: int | None = None
     max_events: int | None = None
-    note_changes: bool = False
+    collect_changes: bool = False
 
     @property
     def scope(self) -> str:
-        """The scope of the cursor: the store, and which of its events."""
+        """The scope of the cursor: the store, and the selection of its events."""
         return self.store + self._only()
 
     @property
     def reader(self) -> str:
-        """The name that the store knows: that of the consumer, and which events it lands."""
+        """The consumer's name in the store, with the selection of events."""
         return self.consumer + self._only()
 
     def _only(self) -> str:
@@ -80,7 +81,7 @@ class DrainRequest:
         return "?" + "&".join(words) if words else ""
 
     def as_note(self) -> dict[str, Any]:
-        """Return what those who look are told of this reader."""
+        """Return what the store records of this consumer, for health pages."""
         return {
             "kind": "landing",
             "warehouse": self.consumer,
@@ -89,7 +90,7 @@ class DrainRequest:
         }
 
     def wants(self, event: NewEvent) -> bool:
-        """Whether an event is one of those to land."""
+        """Whether an event is selected."""
         return self.conn_id in (None, event.conn_id) and self.workspace_id in (None, event.workspace_id)
 
 
@@ -97,14 +98,14 @@ class DrainRequest:
 class DrainSummary:
     """What a drain did.
 
-    :param events: events that were wanted.
-    :param streams: how many of them were of each stream.
-    :param inserted: rows that are new; several events of one row count once a batch.
-    :param unchanged: events that told nothing newer.
-    :param rejected: events that are kept in ``rejected_records``.
-    :param passed_over: events of entities that no table keeps.
-    :param last_seq: everything of the store up to here is landed.
-    :param restarted: the store was another one than before, and was read from its beginning.
+    :param events: events that were selected.
+    :param streams: how many of them belong to each stream.
+    :param inserted: new rows; several events of one row count once per batch.
+    :param unchanged: events that contained nothing newer.
+    :param rejected: events that are in ``rejected_records`` now.
+    :param skipped: events of entities that have no table.
+    :param last_seq: all selected events up to this ``seq`` are loaded.
+    :param restarted: the store is not the one of the cursor, so it was read from its beginning.
     """
 
     events: int = 0
@@ -113,32 +114,28 @@ class DrainSummary:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
-    passed_over: int = 0
+    skipped: int = 0
     last_seq: int = 0
     restarted: bool = False
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as XCom keeps it."""
+        """Return it as XCom can hold it."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return it as one line of text."""
         streams = ", ".join(f"{count:,} of {name}" for name, count in sorted(self.streams.items()))
         return (
             f"{plural(self.events, 'event')} up to {self.last_seq:,} in {self.seconds:.1f} s "
-            f"({streams or 'nothing to land'}): "
+            f"({streams or 'nothing to load'}): "
             f"{plural(self.inserted, 'row')} inserted, {self.updated:,} updated, "
-            f"{plural(self.unchanged, 'event')} told nothing newer, "
-            f"{self.rejected:,} rejected, {self.passed_over:,} passed over."
+            f"{plural(self.unchanged, 'event')} without news, {self.rejected:,} rejected, {self.skipped:,} skipped."
         )
 
 
 class Drain:
-    """Lands what is in a store and not yet in a warehouse.
-
-    :param clock: time, as a seam.
-    """
+    """Loads the events of a store that are not in a warehouse yet."""
 
     def __init__(
         self, store: EventStore, target: Warehouse, request: DrainRequest, *, clock: Clock | None = None
@@ -151,9 +148,9 @@ class Drain:
         self.changes = Changes()
 
     def run(self) -> DrainSummary:
-        """Land everything up to the last event that is there now; return the summary.
+        """Load everything up to the event that is the last one now; return the summary.
 
-        :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
+        :raises TogglError: loaded events stay, and :attr:`summary` says how many there are.
         """
         with fields(stream=STREAM, by="drain"):
             return self._run()
@@ -172,13 +169,13 @@ class Drain:
 
     def _drain(self, until: int, started: float) -> None:
         begin = self.summary.last_seq = self._find_begin(until)
-        # A drain that was killed may have landed more than it told the store; and from its first moment on, retention
-        # must wait for one that has landed nothing yet.
+        # The drain before may have been killed after it loaded events and before it moved the store's cursor. And
+        # retention must know of a consumer that has loaded nothing yet.
         self._store.commit(self._request.reader, begin)
         self._store.activity_log.set_status(reader_key(self._request.reader), self._request.as_note())
         logged = started
         for events in _read_ahead(self._batches(begin, until)):
-            self._land(events)
+            self._load(events)
             now = self._clock.now()
             if now - logged >= LOG_EVERY:
                 logged = now
@@ -186,7 +183,7 @@ class Drain:
             self._target.release()
 
     def _find_begin(self, last_seq: int) -> int:
-        """Return the number behind which to go on: 0 in a store that is not the one whose cursor is known."""
+        """Return the ``seq`` after which to go on: 0 in a store that is not the one of the cursor."""
         state = self._target.find_state(STREAM, self._request.scope)
         self._target.release()
         if state is None:
@@ -197,8 +194,8 @@ class Drain:
             return seq
         self.summary.restarted = True
         log.warning(
-            "The event store %s is not the one that was landed up to %d: it was replaced, or restored from a copy. "
-            "All of it is landed again, which changes nothing that is known better.",
+            "The event store %s is not the one that was loaded up to %d: it was replaced, or restored from a copy. All "
+            "its events are loaded again, which changes no newer row.",
             self._request.store,
             seq,
         )
@@ -208,11 +205,11 @@ class Drain:
         try:
             return _name_of(self._store.get(seq)) == event
         except EventNotFound:
-            # Removed by retention, which lets go only of what was landed.
+            # Retention has removed it, which removes only what is loaded.
             return True
 
     def _batches(self, after: int, until: int) -> Iterator[list[StoredEvent]]:
-        """Yield events in batches, each with its last one, whether it is wanted or not."""
+        """Yield stored events in batches, selected or not: the last one of a batch is its progress."""
         left = self._request.max_events
         batch: list[StoredEvent] = []
         size = 0
@@ -230,29 +227,29 @@ class Drain:
         if batch:
             yield batch
 
-    def _land(self, events: list[StoredEvent]) -> None:
-        # Imported here: landing needs pyarrow, and importing this module must not.
+    def _load(self, events: list[StoredEvent]) -> None:
         from airflow_provider_toggl.core.load.decode.events import decode_events  # noqa: PLC0415 - landing needs pyarrow, importing this module must not
 
         chosen = [stored for stored in events if self._request.wants(stored.event)]
         wanted = [stored.event for stored in chosen]
         decoded = decode_events(wanted, [stored.seq for stored in chosen])
-        note = self._request.note_changes
         began = time.monotonic()
-        landed = self._target.load(decoded.batches, self._progress(events[-1]), collect_days=note)
-        measure_load(landed, by="drain", stream=STREAM, seconds=time.monotonic() - began)
-        if note:
-            self.changes.collect_batches(decoded.batches)
-            self.changes.collect_days(landed)
+        loaded = self._target.load(
+            decoded.batches, self._progress(events[-1]), collect_days=self._request.collect_changes
+        )
+        measure_load(loaded, by="drain", stream=STREAM, seconds=time.monotonic() - began)
+        if self._request.collect_changes:
+            self.changes.note(decoded.batches)
+            self.changes.collect_days(loaded)
         self._store.commit(self._request.reader, events[-1].seq)
         if wanted:
             metrics.DRAIN_DELAY.record(self._clock.now() - wanted[0].received_at.timestamp())
-        self._tell_rejected(events, decoded)
-        self._count(len(wanted), events[-1].seq, decoded, landed)
+        self._record_rejected(events, decoded)
+        self._count(len(wanted), events[-1].seq, decoded, loaded)
 
-    def _tell_rejected(self, events: list[StoredEvent], decoded: DecodedEvents) -> None:
-        """Say in the logbook which events could not be landed; what could not be is in the warehouse too."""
-        rejected = [one for batch in decoded.batches for one in batch.rejected][:MOST_TOLD]
+    def _record_rejected(self, events: list[StoredEvent], decoded: DecodedEvents) -> None:
+        """Record in the store which events were rejected; their bodies are in ``rejected_records`` too."""
+        rejected = [one for batch in decoded.batches for one in batch.rejected][:MAX_RECORDED]
         if not rejected:
             return
         stored = {each.seq: each for each in events}
@@ -272,24 +269,24 @@ class Drain:
             ran_at=utc(self._clock.now()),
         )
 
-    def _count(self, events: int, last_seq: int, decoded: DecodedEvents, landed: LoadResult) -> None:
+    def _count(self, events: int, last_seq: int, decoded: DecodedEvents, loaded: LoadResult) -> None:
         summary = self.summary
         summary.events += events
         summary.last_seq = last_seq
-        summary.inserted += landed.inserted
-        summary.updated += landed.updated
-        summary.unchanged += landed.unchanged
-        summary.rejected += landed.rejected
-        summary.passed_over += decoded.skipped
-        metrics.DRAINED.add(events - decoded.skipped - landed.rejected, result="landed")
-        metrics.DRAINED.add(decoded.skipped, result="passed_over")
-        metrics.DRAINED.add(landed.rejected, result="rejected")
+        summary.inserted += loaded.inserted
+        summary.updated += loaded.updated
+        summary.unchanged += loaded.unchanged
+        summary.rejected += loaded.rejected
+        summary.skipped += decoded.skipped
+        metrics.DRAINED.add(events - decoded.skipped - loaded.rejected, result="loaded")
+        metrics.DRAINED.add(decoded.skipped, result="skipped")
+        metrics.DRAINED.add(loaded.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:
                 summary.streams[batch.stream] = summary.streams.get(batch.stream, 0) + batch.rows
             if batch.rejected:
                 log.warning(
-                    "%s up to %d cannot be landed; kept in rejected_records; the first: %s",
+                    "%s up to seq %d rejected, see rejected_records. The first one: %s",
                     plural(len(batch.rejected), "event"),
                     last_seq,
                     batch.rejected[0].reason,
@@ -299,7 +296,7 @@ class Drain:
         done = self.summary.last_seq
         share = (done - begin) / (until - begin)
         log.info(
-            "Events up to %s of %s: %s landed, %s rejected; about %.0f s to go.",
+            "Events up to seq %s of %s: %s loaded, %s rejected; about %.0f s left.",
             f"{done:,}",
             f"{until:,}",
             f"{self.summary.events:,}",
@@ -309,7 +306,7 @@ class Drain:
 
 
 def _read_ahead(batches: Iterator[list[StoredEvent]]) -> Iterator[list[StoredEvent]]:
-    """Yield batches, reading the next one from the store while the warehouse is at work on this one."""
+    """Yield batches, and read the next one from the store while the warehouse loads this one."""
     with ThreadPoolExecutor(1, "toggl-read-ahead") as thread:
         following = thread.submit(next, batches, None)
         while (events := following.result()) is not None:
@@ -318,7 +315,7 @@ def _read_ahead(batches: Iterator[list[StoredEvent]]) -> Iterator[list[StoredEve
 
 
 def _name_of(stored: StoredEvent) -> str:
-    """Return what tells an event from that of the same number in another store."""
+    """Return a name that differs from that of the event with the same ``seq`` in another store."""
     return f"{stored.event.subscription_id}:{stored.event.event_id}"
 
 

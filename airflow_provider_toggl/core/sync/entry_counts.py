@@ -1,8 +1,7 @@
-"""How many time entries some days have, for fewer requests than reading them.
+"""Count the time entries of some days for fewer requests than reading them takes.
 
-No report tells a count. A summary with the ids of its entries has all of them in one answer
-(https://engineering.toggl.com/docs/reports/summary_reports), a year in one request. Where ids are not given, its
-seconds divided by the mean of a page's entries are an estimate, for one request more.
+No report has a count. A summary with the ids of its entries has them all in one answer, a year in one request. Without
+ids, its total seconds divided by the mean duration of one page's entries are an estimate, for one more request.
 """
 
 from __future__ import annotations
@@ -17,25 +16,9 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
 from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.cursor import OpenWindow
-from airflow_provider_toggl.core.extract.entries import build_query, refused_span
+from airflow_provider_toggl.core.extract.entries import STREAM, build_query, refused_span
+from airflow_provider_toggl.core.extract.summaries import NO_PROJECT, SUMMARY_PATH, build_summary_query, read_summary
 from airflow_provider_toggl.core.extract.windows import Window
-
-_SUMMARY = "/reports/api/v3/workspace/{workspace_id}/summary/time_entries"
-_SEARCH = "/reports/api/v3/workspace/{workspace_id}/search/time_entries"
-
-
-class _Part(msgspec.Struct, gc=False):
-    ids: list[int] | None = None
-    seconds: int = 0
-
-
-class _Group(msgspec.Struct, gc=False):
-    id: int | None = None
-    sub_groups: list[_Part] | None = None
-
-
-class _Summary(msgspec.Struct):
-    groups: list[_Group] | None = None
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -46,16 +29,15 @@ class _Row(msgspec.Struct, gc=False):
     time_entries: list[_Entry] = []
 
 
-_SUMMARIES = msgspec.json.Decoder(_Summary)
 _ROWS = msgspec.json.Decoder(list[_Row] | None)
 
 
 @dataclass(frozen=True)
-class Count:
+class EntryCount:
     """How many entries some days have.
 
-    :param exact: whether they were counted; otherwise they are estimated.
-    :param projects: projects that have entries then.
+    :param exact: True where they were counted, False where they were estimated.
+    :param projects: ids of the projects that have entries on these days.
     """
 
     rows: int
@@ -64,7 +46,9 @@ class Count:
 
 
 class EntriesCounter:
-    """Counts a workspace's entries: one request for a year, two where Toggl gives no ids, and one in all for the page.
+    """Counts a workspace's entries.
+
+    A year takes one request, or two where summaries have no ids. One more request finds out Toggl's page size.
 
     :param page_size: entries that a load would ask for in a page.
     """
@@ -78,56 +62,62 @@ class EntriesCounter:
 
     @property
     def span_days(self) -> int:
-        """How many days a report may span, learned from a refusal."""
+        """How many days a report may span; a refusal of Toggl's lowers it."""
         return self._span_days
 
-    def count(self, window: Window) -> Count:
+    def count(self, window: Window) -> EntryCount:
         """Return how many entries the days of a window have.
 
-        :raises ApiError: Toggl does not answer, or not as it should.
+        :raises ApiError: Toggl did not answer, or not as documented.
         """
         parts = [self._count_part(part) for part in windows.split(window, self._span_days)]
         found = [part for part in parts if part is not None]
         if len(found) < len(parts):
             return self.count(window)
-        return Count(
+        return EntryCount(
             rows=sum(part.rows for part in found),
             exact=all(part.exact for part in found),
             projects=frozenset().union(*(part.projects for part in found)),
         )
 
-    def _count_part(self, window: Window) -> Count | None:
-        """Count what one report spans; None when Toggl said that it must be less."""
+    def _count_part(self, window: Window) -> EntryCount | None:
+        """Count the entries of one report's span; return None where Toggl refused it as too long."""
         try:
-            answer = self._ask(_SUMMARY, _summary_query(window))
+            answer = self._ask(SUMMARY_PATH, build_summary_query(window))
         except PayloadRefused as error:
             span = refused_span(error.text, self._span_days)
             if span is None:
                 raise
             self._span_days = span
             return None
-        groups = _decode(answer, _SUMMARIES).groups or []
-        parts = [part for group in groups for part in group.sub_groups or []]
-        rows = sum(len(part.ids or ()) for part in parts)
-        projects = frozenset(group.id for group in groups if group.id is not None)
-        is_exact = all(part.ids is not None for part in parts)
-        if parts and (not is_exact or not self._is_size_known):
+        totals = read_summary(answer.body, f"{answer.method} {answer.path} ({window})")
+        projects = frozenset(project for _, project in totals.seconds if project != NO_PROJECT)
+        is_exact = totals.ids is not None
+        rows = 0 if totals.ids is None else len(totals.ids)
+        if totals.seconds and not (is_exact and self._is_size_known):
             sample, is_all = self._sample(window)
             if not is_exact and is_all:
-                return Count(len(sample), exact=True, projects=projects)
+                return EntryCount(len(sample), projects=projects)
             if not is_exact:
-                return Count(_estimate(sum(part.seconds for part in parts), sample), exact=False, projects=projects)
-        return Count(rows, projects=projects)
+                rows = _estimate(sum(totals.seconds.values()), sample)
+        return EntryCount(rows, is_exact, projects)
 
     def _sample(self, window: Window) -> tuple[list[int], bool]:
-        """Return the seconds of a page's entries, and whether there are no more; learn what Toggl calls a page."""
+        """Return the seconds of a page's entries, and whether there are no more; this finds out Toggl's page size."""
         opened = OpenWindow(window.first, window.last, "date")
-        answer = self._ask(_SEARCH, build_query(opened, self.page_size))
-        rows = _decode(answer, _ROWS) or []
+        answer = self._ask(STREAM.path, build_query(opened, self.page_size))
+        try:
+            rows = _ROWS.decode(answer.body) or []
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedAnswer(
+                f"{answer.method} {answer.path} ({window}): the answer is not the documented report ({error}). Nothing "
+                "was changed.",
+                status=answer.status,
+            ) from None
         following = answer.header_int("x-next-row-number")
-        told = answer.header_int("x-page-size") or (following - 1 if following else None)
-        if told and told > 0:
-            self.page_size = min(self.page_size, told)
+        size = answer.header_int("x-page-size") or (following - 1 if following else None)
+        if size and size > 0:
+            self.page_size = min(self.page_size, size)
         self._is_size_known = True
         return [entry.seconds for row in rows for entry in row.time_entries], following is None
 
@@ -135,31 +125,8 @@ class EntriesCounter:
         return self._session.request("POST", path.format(workspace_id=self._workspace_id), payload=query)
 
 
-def _summary_query(window: Window) -> dict[str, Any]:
-    return {
-        "start_date": window.first.isoformat(),
-        "end_date": window.last.isoformat(),
-        "grouping": "projects",
-        "sub_grouping": "users",
-        "include_time_entry_ids": True,
-        "rounding": 0,
-        "rounding_minutes": 0,
-    }
-
-
 def _estimate(seconds: int, sample: list[int]) -> int:
-    """Return how many entries have so many seconds; running ones are in no sum."""
+    """Return about how many entries have so many seconds; running ones are in no total."""
     known = [one for one in sample if one >= 0]
     mean = sum(known) / len(known) if known else 0.0
     return max(len(sample), round(seconds / mean)) if mean > 0 else len(sample)
-
-
-def _decode(answer: TogglResponse, decoder: msgspec.json.Decoder[Any]) -> Any:
-    try:
-        return decoder.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedAnswer(
-            f"{answer.method} {answer.path}: the answer has another shape than documented ({error}). Nothing was "
-            "changed. Try again; if it stays, look for a newer release.",
-            status=answer.status,
-        ) from None

@@ -1,4 +1,4 @@
-"""A page of Toggl's, landed with the progress that it stands for, as every run does that reads from Toggl."""
+"""Load a page from Toggl, with its progress in the same transaction. Pull and reconciliation both use it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class PageLander:
-    """Lands pages of one workspace.
+class PageLoader:
+    """Loads pages of one workspace.
 
-    :param scope: what the progress is kept under in ``sync_state``.
-    :param clock: time, as a seam.
-    :param by: who lands, for metrics.
+    :param scope: the scope of the progress in ``sync_state``.
+    :param by: ``pull`` or ``reconcile``, for metrics.
     """
 
     target: Warehouse
@@ -37,20 +36,20 @@ class PageLander:
     by: str = "pull"
 
     def decode(self, page: Page) -> RecordBatch:
-        """Return what a page says, and log what is wrong with it."""
-        # Imported here: reading pages needs pyarrow, and importing this module must not.
+        """Return the records of a page, and log its problems."""
         from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
         batch: RecordBatch = decode_page(page.stream, page.body, Observation(self.workspace_id, page.observed_at))
-        log_doubts(batch, page.where)
+        log_problems(batch, page.where)
         return batch
 
     def load(
         self, page: Page, batch: RecordBatch, sweep: Sweep | None = None, *, collect_days: bool = False
     ) -> LoadResult:
-        """Land what a page says together with its progress.
+        """Load a page's records and store its progress.
 
-        :param collect_days: find out which days and entries it changed.
+        :param sweep: on the last page of a complete list: mark what the list lacks as absent.
+        :param collect_days: find out which entries and days the page changed.
         """
         progress = Progress(
             stream=page.stream,
@@ -61,28 +60,28 @@ class PageLander:
             ran_at=utc(self.clock.now()),
         )
         began = time.monotonic()
-        landed = self.target.load([batch], progress, sweep, collect_days=collect_days)
-        measure_load(landed, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
+        loaded = self.target.load([batch], progress, sweep, collect_days=collect_days)
+        measure_load(loaded, by=self.by, stream=page.stream, seconds=time.monotonic() - began)
         metrics.PAGES.add(stream=page.stream)
         metrics.PAGE_ROWS.add(page.rows, stream=page.stream)
-        return landed
+        return loaded
 
 
-def log_doubts(batch: RecordBatch, where: str) -> None:
-    """Say what is wrong with a page that is landed nevertheless."""
+def log_problems(batch: RecordBatch, where: str) -> None:
+    """Log what is wrong with a page that is loaded nevertheless."""
     if batch.rejected:
         log.warning(
-            "%s, %s: %s cannot be landed; see rejected_records. The first: %s",
+            "%s, %s: %s rejected, see rejected_records. The first one: %s",
             batch.stream,
             where,
             plural(len(batch.rejected), "record"),
             batch.rejected[0].reason,
         )
-    if batch.odd_durations:
+    if batch.unexpected_durations:
         log.warning(
-            "%s, %s: %s with a duration that is not from start to stop, or with a stop before the start; landed as "
-            "Toggl gives them.",
+            "%s, %s: %s with a duration that is not the time from start to stop, or with a stop before the start; "
+            "loaded as Toggl has them.",
             batch.stream,
             where,
-            plural(batch.odd_durations, "entry"),
+            plural(batch.unexpected_durations, "entry"),
         )

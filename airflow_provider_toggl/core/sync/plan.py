@@ -1,4 +1,4 @@
-"""What a first load will cost and when it would end, found out for a few requests before it is begun."""
+"""Plan a first load: how many requests it takes and when it ends, found out with a few requests."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What comparing a year with the warehouse takes: its totals, its ids, and a page of what differs.
-RECONCILING_A_YEAR = 3
-#: Days so few that counting them would cost what reading them does.
+#: Requests to reconcile a year.
+REQUESTS_TO_RECONCILE_A_YEAR = 3
+#: So few days that counting them would take as many requests as reading them.
 FEW_DAYS = 7
 
 
 @dataclass(frozen=True)
-class Part:
-    """Neighbouring days that are still to be read.
+class PlannedDays:
+    """Adjacent days that are still to be read.
 
-    :param rows: entries that are left in them.
+    :param rows: entries of these days that are not loaded yet.
     :param exact: whether they were counted; otherwise they are estimated.
     :param requests: pages that they take.
     """
@@ -50,7 +50,7 @@ class Part:
 class StreamCost:
     """Requests of a stream's first load.
 
-    :param exact: False: it takes at least these.
+    :param exact: False where it may take a few more.
     """
 
     requests: int
@@ -58,27 +58,27 @@ class StreamCost:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is still to be loaded of a workspace, and what that takes.
+class LoadPlan:
+    """What is still to be loaded of a workspace, and how many requests and hours that takes.
 
     :param parts: the days of time entries that are still to be read, newest first.
-    :param streams: what each stream takes.
-    :param page_size: entries that Toggl gives in a page.
+    :param streams: the requests of each stream.
+    :param page_size: entries of a page, as Toggl gives them.
     :param asked: requests that this plan took.
-    :param lane: whose quota it is charged to.
-    :param total: requests that a window of the lane has, None where Toggl does not tell.
-    :param reserve: of these, kept back for people.
-    :param by_others: of these, used in this window by what does not run on this host.
-    :param spare: left to spend now.
-    :param hours: by plan, hours that the load would take with nobody else using the quota.
-    :param hours_here: hours that it would take on this connection.
-    :param ends_at: when it would end if begun now, in UTC.
-    :param each_run: what an incremental run of all streams takes when little has changed.
-    :param each_reconciliation: what comparing all years with the warehouse takes.
+    :param lane: the lane whose quota the requests count against.
+    :param total: requests of a quota window; None where Toggl does not say.
+    :param reserve: requests of each window that are reserved for people.
+    :param by_others: requests of this window that other hosts and tools used.
+    :param spare: requests that are available now.
+    :param hours: hours that the load takes on each of Toggl's plans, if nobody else uses the quota.
+    :param hours_here: hours that it takes on this connection.
+    :param ends_at: when it ends if it begins now, in UTC.
+    :param each_run: requests of an incremental run of all streams, when little has changed.
+    :param each_reconciliation: requests of a reconciliation of all years.
     """
 
     workspace_id: int
-    parts: tuple[Part, ...]
+    parts: tuple[PlannedDays, ...]
     streams: dict[str, StreamCost]
     page_size: int
     asked: int
@@ -110,7 +110,7 @@ class Plan:
 
     @property
     def an_hour(self) -> int | None:
-        """Requests that an hour has to spare, None where Toggl does not tell."""
+        """Requests that are available in an hour; None where Toggl does not say."""
         return None if self.total is None else max(1, self.total - self.reserve - self.by_others)
 
     def as_dict(self) -> dict[str, Any]:
@@ -121,12 +121,12 @@ class Plan:
 
 
 @dataclass
-class Counted:
-    """How far a plan is, for who has to stop in the middle.
+class CountingProgress:
+    """How far the counting for a plan is, also when it has to stop.
 
     :param requests: sent so far.
     :param rows: entries counted so far.
-    :param since: the first day of those that are counted; None before any is.
+    :param since: the first day that is counted; None before any.
     """
 
     requests: int = 0
@@ -135,13 +135,13 @@ class Counted:
 
 
 def announce_plan(session: TogglSession, workspace_id: int, since: str | date | datetime | None, now: datetime) -> str:
-    """Return what a plan costs and what the quota has left, in a sentence; it asks nothing.
+    """Return a sentence on how many requests a plan takes and how many are available. It sends no request.
 
     :param now: aware.
     :raises ConfigurationError: ``since`` is no day.
     """
     if since is None:
-        cost = "a request for each year of the history and about 4 more"
+        cost = "one request for each year of the history and about 4 more"
     else:
         today = now.date()
         years = windows.history(windows.parse_day(since, "since", today), today)
@@ -149,7 +149,7 @@ def announce_plan(session: TogglSession, workspace_id: int, since: str | date | 
     path = f"/api/v9/workspaces/{workspace_id}"
     left = session.estimate(1, path).spare
     available = "" if left is None else f"; {max(0, left)} available for {session.lane_of(path)}"
-    return f"The plan itself costs {cost}{available}."
+    return f"This plan takes {cost}{available}."
 
 
 def build_plan(
@@ -161,17 +161,17 @@ def build_plan(
     page_size: int = 1000,
     windows_per_run: int = 3,
     clock: Clock | None = None,
-    counted: Counted | None = None,
-) -> Plan:
+    counted: CountingProgress | None = None,
+) -> LoadPlan:
     """Return the plan of a workspace's first load.
 
-    Takes a request for each year and three more at most, one more for each year where Toggl's summaries give no ids,
-    one to learn the organization where the token has several, and one of the user's lane.
+    It takes a request for each year and at most three more, one more for each year where Toggl's summaries have no ids,
+    one to find the organization where the token has several, and one of the user's lane.
 
-    :param since: first day of the history; without it that ends at the first year that has no entries.
-    :param target: what it has landed already is not planned again.
-    :param counted: is kept up to date meanwhile.
-    :raises ApiError: Toggl does not answer; nothing was landed or changed.
+    :param since: first day of the history; without it, the history ends at the first year without entries.
+    :param target: the warehouse; what is loaded there is not planned again.
+    :param counted: is updated meanwhile.
+    :raises ApiError: Toggl did not answer; nothing was loaded or changed.
     """
     clock = clock or SystemClock()
     asked, now = session.spent, clock.now()
@@ -180,7 +180,7 @@ def build_plan(
     state = target.find_state("time_entries", str(workspace_id)) if target else None
     cursor = cursors.load_entries(state.cursor if state else None)
     counter = EntriesCounter(session, workspace_id, page_size)
-    counted = counted or Counted()
+    counted = counted or CountingProgress()
     years = _Years(counter, cursor, utc(now).date(), counted)
     parts = years.parts(beginning)
     streams = _list_costs(session, workspace_id, target, years.projects)
@@ -188,7 +188,7 @@ def build_plan(
     requests = sum(cost.requests for cost in streams.values())
     window = _Window(session, f"/api/v9/workspaces/{workspace_id}", clock.now())
     here = window.seconds(requests)
-    return Plan(
+    return LoadPlan(
         workspace_id=workspace_id,
         parts=tuple(parts),
         streams=streams,
@@ -205,12 +205,12 @@ def build_plan(
         hours_here=round(here / 3600, 2),
         ends_at=utc(window.now + here),
         each_run=min(years.number, windows_per_run) + sum(_pages_again(name, target) for name in STREAMS),
-        each_reconciliation=RECONCILING_A_YEAR * years.number,
+        each_reconciliation=REQUESTS_TO_RECONCILE_A_YEAR * years.number,
     )
 
 
 class _Window:
-    """The quota's window as it is now, and what requests take in it and the next ones."""
+    """The current quota window, and how long requests take in it and in later ones."""
 
     def __init__(self, session: TogglSession, path: str, now: float) -> None:
         self._session = session
@@ -223,16 +223,16 @@ class _Window:
 
     @property
     def spare(self) -> int | None:
-        """Requests that are left to spend, None where Toggl does not tell."""
+        """Requests that are available; None where Toggl does not say."""
         left = quota.spare(self.lane, 0, self._session.reserve)
         return None if left is None else max(0, left)
 
     def seconds(self, requests: int) -> float:
-        """Return how long requests take if others go on as in this window."""
+        """Return how many seconds requests take if others go on using as much as in this window."""
         return self._take(requests, self.lane, self.by_others)
 
     def seconds_on(self, total: int, requests: int) -> float:
-        """Return how long they take where a window has so many, and nobody else uses it."""
+        """Return how many seconds requests take in windows of this size that nobody else uses."""
         return self._take(requests, quota.Lane(total, total), 0)
 
     def _take(self, requests: int, lane: quota.Lane, others: int) -> float:
@@ -242,11 +242,11 @@ class _Window:
 
 
 def _learn_quota(session: TogglSession, workspace_id: int) -> None:
-    """Ask how many requests a window has, which headers do not tell, and which organization's it is."""
+    """Find out how many requests a window has, which no header says, and which organization it belongs to."""
     try:
         lanes = session.read_quota()
     except QuotaExhausted as error:
-        log.info("%s What a window has is taken from what was told before.", error)
+        log.info("%s The last known size of the quota window is used.", error)
         return
     organizations = [int(name.partition(":")[2]) for name in lanes if name != quota.USER_LANE]
     if session.knows_organization(workspace_id):
@@ -258,9 +258,9 @@ def _learn_quota(session: TogglSession, workspace_id: int) -> None:
 
 
 class _Years:
-    """Goes through a history year by year, newest first, and counts what is not read of each."""
+    """Counts the entries of each year that are not read yet, newest year first."""
 
-    def __init__(self, counter: EntriesCounter, cursor: EntriesCursor, today: date, counted: Counted) -> None:
+    def __init__(self, counter: EntriesCounter, cursor: EntriesCursor, today: date, counted: CountingProgress) -> None:
         self._counted = counted
         self._counter = counter
         self._cursor = cursor
@@ -268,8 +268,8 @@ class _Years:
         self.number = 0
         self.projects: set[int] = set()
 
-    def parts(self, since: date | None) -> list[Part]:
-        """Return what is to be read, back to a day, or to the first year that has nothing."""
+    def parts(self, since: date | None) -> list[PlannedDays]:
+        """Return the days to read, back to a day, or to the first year without entries."""
         known = self._cursor.beginning
         beginning = since if known is None or (since is not None and since < known) else known
         ahead = windows.ahead(self._today, self._cursor.span_days)
@@ -280,14 +280,14 @@ class _Years:
             found += parts
             self.number += 1
             if beginning is None and gaps == [year] and not parts[0].rows:
-                # Read as the year that shows that there is nothing before.
+                # This year is read only to find out where the history begins.
                 self.number -= 1
                 break
         return found
 
-    def _part(self, gap: Window) -> Part:
+    def _part(self, gap: Window) -> PlannedDays:
         if gap.days <= FEW_DAYS:
-            return Part(gap.first, gap.last, 0, False, 1)
+            return PlannedDays(gap.first, gap.last, 0, False, 1)
         count = self._counter.count(gap)
         self.projects |= count.projects
         self._counted.rows += count.rows
@@ -295,13 +295,13 @@ class _Years:
         opened = self._cursor.open
         read = opened.next_row - 1 if opened is not None and opened.window == gap else 0
         rows = max(0, count.rows - read)
-        return Part(gap.first, gap.last, rows, count.exact, max(1, -(-rows // self._counter.page_size)))
+        return PlannedDays(gap.first, gap.last, rows, count.exact, max(1, -(-rows // self._counter.page_size)))
 
 
 def _list_costs(
     session: TogglSession, workspace_id: int, target: Warehouse | None, projects: set[int]
 ) -> dict[str, StreamCost]:
-    """Return what the lists take: one request those without pages, the others by what is known of their rows."""
+    """Return the requests of each list: one without pages, else as many as its known rows need."""
     costs: dict[str, StreamCost] = {}
     for name, stream in STREAMS.items():
         if stream.listing == "report":
@@ -318,13 +318,13 @@ def _list_costs(
 
 
 def _pages(stream: Stream, rows: int) -> int:
-    """Return the requests of a list in pages; one more asks whether it changed while several were read."""
+    """Return the requests of a list; one more finds out whether it changed while several pages were read."""
     pages = max(1, -(-rows // stream.per_page))
     return pages + (1 if pages > 1 and stream.listing == "since" else 0)
 
 
 def _pages_again(name: str, target: Warehouse | None) -> int:
-    """Return what a list takes when little has changed; time entries are counted by their years."""
+    """Return the requests of a list when little has changed; 0 for time entries, which are counted by years."""
     stream = STREAMS[name]
     if stream.listing == "report":
         return 0
@@ -332,8 +332,8 @@ def _pages_again(name: str, target: Warehouse | None) -> int:
     return max(1, -(-rows // stream.per_page)) if stream.per_page else 1
 
 
-def span_words(hours: float) -> str:
-    """Return a time as people say it: minutes, hours, or days."""
+def format_hours(hours: float) -> str:
+    """Return a time in minutes, hours or days."""
     length = timedelta(hours=hours)
     if length < timedelta(minutes=90):
         return f"{max(1, round(length / timedelta(minutes=1)))} min"

@@ -1,7 +1,7 @@
-"""One run of one stream: pages from Toggl, landed one by one, each with the progress that it stands for.
+"""Pull one stream of a workspace into a warehouse, page by page.
 
-Here, in ``page_landing`` and in ``reconcile`` alone extract and land meet. Whatever stops a run, what was landed
-stays, and the next run goes on from the page after it.
+Each page is loaded in one transaction with its progress. If a run stops for any reason, loaded pages stay, and the next
+run goes on with the page after them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from airflow_provider_toggl.core.load.values import LoadResult, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
 from airflow_provider_toggl.core.streams import check_days, get_stream
-from airflow_provider_toggl.core.sync.page_loader import PageLander, log_doubts
+from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
 from airflow_provider_toggl.core.wording import duration, plural
 
 if TYPE_CHECKING:
@@ -40,31 +40,29 @@ log = logging.getLogger(__name__)
 
 _Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
 
-#: People read progress; more often than this it is noise.
+#: Seconds between log lines about progress.
 LOG_EVERY = 5.0
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """What to bring, and from when.
+    """Which stream to pull, and which days of it.
 
-    :param since: first day of the history, or of the days to read when ``incremental`` is False. A day is one of the
-        token owner's zone.
-    :param until: last day to read; only when ``incremental`` is False.
-    :param run_started: when the attempt began, by this machine's clock: what was read since then is done. The cursor
-        has an earlier start where this is a retry or goes on after a deferral.
-    :param incremental: read what changed since the last run; False reads the given days, or the whole list, again.
+    :param run_started: when the task's attempt began, by this machine's clock; what was read since then is done. The
+        cursor has an earlier start where this run is a retry or goes on after a deferral.
+    :param since: first day of the history, or of the days to read if ``incremental`` is False; in the zone of the
+        token's owner.
+    :param until: last day to read; only if ``incremental`` is False.
+    :param incremental: True reads what changed since the last run; False reads the days, or the whole list, again.
     :param page_size: entries to ask for in a page.
     :param lag: how long a change may take to show in reports.
-    :param windows_per_run: years of history that a run may look through for changes.
-    :param absent_share: a complete list that lacks more than this share of the known rows, and more than
-        ``absent_rows``, is
-        not believed.
-    :param attempt_key: what all tries of the task's attempt have in common; empty: what an earlier one has read is
-        read again.
-    :param try_number: of the task.
-    :param is_resumed: the same try goes on after a deferral.
-    :param warehouse: connection and schema, as metrics name it.
+    :param windows_per_run: years of history that a run may read changes of.
+    :param absent_share: if a complete list lacks more than this share of the known rows, and more than ``absent_rows``,
+        the run fails instead of marking them as absent.
+    :param attempt_key: the same for all tries of the task's attempt; empty means that nothing is continued.
+    :param try_number: the try of the task.
+    :param is_resumed: whether the same try goes on after a deferral.
+    :param warehouse: connection and schema, as metrics name them.
     """
 
     stream: str
@@ -85,28 +83,31 @@ class PullRequest:
 
     def __post_init__(self) -> None:
         if self.workspace_id <= 0:
-            raise ConfigurationError(f"workspace_id is {self.workspace_id}; it is a positive number.")
+            raise ConfigurationError(f"workspace_id is {self.workspace_id}; it must be a positive number.")
         if not 0 < self.page_size <= 10_000:
             raise ConfigurationError(f"page_size is {self.page_size}; it must be from 1 to 10000.")
         if self.windows_per_run < 1 or self.lag < timedelta(0):
-            raise ConfigurationError("windows_per_run must be at least 1, and report_lag not negative.")
+            raise ConfigurationError("windows_per_run must be at least 1, and report_lag must not be negative.")
         check_days(self.stream, self.since, self.until, incremental=self.incremental)
 
     @property
     def attempt(self) -> Attempt:
-        """The attempt that reads, as far as it is known before the cursor is."""
+        """The attempt of the task, as far as it is known without the cursor."""
         return Attempt(self.attempt_key, self.try_number, self.run_started)
 
 
 @dataclass
-class Summary:
-    """What a run did; all numbers of this run, over its deferrals.
+class PullSummary:
+    """What a run did. All numbers are of the whole run, with its parts before deferrals.
 
-    :param odd_durations: entries whose duration is not from start to stop, or that stop before they start; they are
-        landed as Toggl gives them.
+    :param unchanged: rows that were loaded before as they are.
+    :param rejected: records that are in ``rejected_records`` now.
+    :param unexpected_durations: entries whose duration is not the time from start to stop, or that stop before they
+        start; they are loaded as Toggl has them.
+    :param absent: rows that a complete list lacked.
     :param requests: requests sent, refused ones included.
-    :param quota_left: requests left in the lane as last told, None where Toggl does not tell.
-    :param watermark: every change up to then, by Toggl's clock, is landed; None while the first load goes on.
+    :param quota_left: requests left in the lane at the last answer; None where Toggl does not say.
+    :param watermark: all changes up to this moment, by Toggl's clock, are loaded; None during the first load.
     """
 
     stream: str
@@ -117,7 +118,7 @@ class Summary:
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
-    odd_durations: int = 0
+    unexpected_durations: int = 0
     absent: int = 0
     requests: int = 0
     quota_left: int | None = None
@@ -126,28 +127,29 @@ class Summary:
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as XCom can hold it."""
+        """Return it as JSON and XCom can hold it."""
         return asdict(self)
 
     def __str__(self) -> str:
+        """Return it as one line of text."""
         rows, pages = plural(self.rows, "row"), plural(self.pages, "page")
         parts = [
             f"{self.stream} of workspace {self.workspace_id}: {rows} in {pages}",
-            f"{self.inserted:,} new, {self.updated:,} changed, {self.unchanged:,} as before",
+            f"{self.inserted:,} new, {self.updated:,} changed, {self.unchanged:,} unchanged",
         ]
         parts += [f"{self.rejected:,} rejected (see rejected_records)"] if self.rejected else []
-        parts += [f"{self.odd_durations:,} with odd durations"] if self.odd_durations else []
-        parts += [f"{self.absent:,} gone"] if self.absent else []
+        parts += [f"{self.unexpected_durations:,} with unexpected durations"] if self.unexpected_durations else []
+        parts += [f"{self.absent:,} absent"] if self.absent else []
         parts.append(
             plural(self.requests, "request") + ("" if self.quota_left is None else f", {self.quota_left} left")
         )
         parts += [f"{plural(self.deferrals, 'wait')} for the quota"] if self.deferrals else []
-        parts.append("still on the first load" if self.watermark is None else f"complete up to {self.watermark}")
+        parts.append("first load not finished" if self.watermark is None else f"complete up to {self.watermark}")
         return "; ".join(parts) + "."
 
 
 class Pull:
-    """Brings one stream of one workspace into a warehouse.
+    """Pulls one stream of one workspace into a warehouse.
 
     :param summary: what earlier parts of the same run did, when it goes on after a deferral.
     """
@@ -158,7 +160,7 @@ class Pull:
         target: Warehouse,
         request: PullRequest,
         *,
-        summary: Summary | None = None,
+        summary: PullSummary | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._session = session
@@ -167,49 +169,49 @@ class Pull:
         self._clock = clock or SystemClock()
         self._stream = get_stream(request.stream)
         self._only = _only_window(request)
-        self._lander = PageLander(target, request.workspace_id, self.scope, self._clock)
-        self.summary = summary or Summary(request.stream, request.workspace_id)
+        self._loader = PageLoader(target, request.workspace_id, self.scope, self._clock)
+        self.summary = summary or PullSummary(request.stream, request.workspace_id)
         self.changes = Changes()
         self._current: EntriesReader | ListReader | None = None
         self._pace = _Pace()
-        # What earlier parts of the run took, less what session and clock showed when this part began.
+        # Requests and seconds of earlier parts of the run, less what session and clock showed when this part began.
         self._base = (0, 0.0)
         if self.summary.inserted or self.summary.updated or self.summary.absent:
-            # What an earlier part landed is known only by its numbers.
+            # Of an earlier part of the run only the numbers of rows are known.
             self.changes.mark(request.workspace_id, request.stream)
 
     @property
     def scope(self) -> str:
-        """What the stream's row in ``sync_state`` is kept under: the workspace, and the days of a fixed range."""
+        """The scope of the stream's row in ``sync_state``: the workspace, and the days of a fixed range."""
         workspace = str(self._request.workspace_id)
         return workspace if self._only is None else f"{workspace}/{self._only.first}..{self._only.last}"
 
-    def run(self) -> Summary:
-        """Read and land until nothing is left to read.
+    def run(self) -> PullSummary:
+        """Load pages until nothing is left to read; return the summary.
 
-        :raises TogglError: what was landed stays, and :attr:`summary` says how much that is.
+        :raises TogglError: loaded pages stay, and :attr:`summary` says how many there are.
         """
         request = self._request
         with fields(connection=self._session.name, workspace_id=request.workspace_id, stream=request.stream, by="pull"):
             return self._run()
 
     def estimate(self) -> Estimate:
-        """Return about what is left to ask of Toggl in this run, and how long that takes.
+        """Return about how many requests are left in this run and how long they take. It sends no request.
 
-        It asks nothing. Days that were never read are taken to have as many entries as those read last; how far back a
-        history goes is not known before its end.
+        Days that were never read count as if they had as many entries as those read last. How far back a history goes
+        is not known before its end is found.
         """
         reader = self._current
         requests = _requests_left(reader, self._pace) if isinstance(reader, EntriesReader) else self._pace.left
         return self._session.estimate(max(1, requests or 1), self._path())
 
-    def _run(self) -> Summary:
+    def _run(self) -> PullSummary:
         started = self._clock.now()
         spent = self._session.spent
         self._base = self.summary.requests - spent, self.summary.seconds - started
+        self._session.before_wait = lambda seconds: self._target.release(force=seconds > 2.0)
         try:
-            with self._session.calling_before_waits(self._let_go):
-                self._land_all()
+            self._load_pages()
         finally:
             self._count_cost()
             self._measure(started, self._session.spent - spent)
@@ -229,10 +231,9 @@ class Pull:
         metrics.RUN_TIME.record(now - started, by="pull", stream=request.stream)
         metrics.RUN_REQUESTS.add(requests, by="pull", stream=request.stream)
         if self._only is None:
-            told = self.summary.watermark
-            mark = None if told is None else parse_instant(told)
+            watermark = self.summary.watermark
             measure_freshness(
-                mark,
+                None if watermark is None else parse_instant(watermark),
                 now,
                 by="pull",
                 stream=request.stream,
@@ -240,62 +241,56 @@ class Pull:
                 warehouse=request.warehouse,
             )
 
-    def _land_all(self) -> None:
+    def _load_pages(self) -> None:
         state = self._target.find_state(self._stream.name, self.scope)
         watermark = state.watermark if state else None
         self.summary.watermark = _iso(watermark) or self.summary.watermark
-        reader = self._current = self._reader(state.cursor if state else None, watermark)
+        cursor = state.cursor if state else None
+        reader = self._current = build_reader(self._session, self._request, cursor, watermark, self._clock)
         if isinstance(reader, EntriesReader):
             self._log_plan(reader)
         elif not self._stream.per_page:
-            # All of it in one answer; the paths of some need to know the organization first.
+            # The whole list is one answer; some paths need the organization first.
             self._session.expect(2 if "{organization_id}" in self._stream.path else 1)
         logged = started = self._clock.now()
         self._target.release()
         for page in reader.pages():
-            self._land(page)
+            self._load(page)
             now = self._clock.now()
             if now - logged >= LOG_EVERY or self.summary.pages == 1:
                 logged = now
                 self._log_progress(page, now - started)
             self._target.release()
 
-    def _reader(self, cursor: str | None, watermark: datetime | None) -> EntriesReader | ListReader:
-        return build_reader(self._session, self._request, cursor, watermark, self._clock)
-
-    def _land(self, page: Page) -> None:
+    def _load(self, page: Page) -> None:
         request, summary = self._request, self.summary
-        batch = self._lander.decode(page)
+        batch = self._loader.decode(page)
         sweep = None
-        # A row that could not be read is not known to be on the list, nor to be missing from it.
+        # With a rejected record, it is unknown which row the list lacks.
         if page.complete_at is not None and not summary.rejected and not batch.rejected:
             sweep = Sweep(request.workspace_id, page.complete_at, request.absent_share, request.absent_rows)
-        landed = self._lander.load(page, batch, sweep, collect_days=True)
-        self._note(batch, landed)
+        loaded = self._loader.load(page, batch, sweep, collect_days=True)
+        self._collect_changes(batch, loaded)
         self._pace = self._pace.after(page)
         summary.pages += 1
         summary.rows += page.rows
-        summary.inserted += landed.inserted
-        summary.updated += landed.updated
-        summary.unchanged += landed.unchanged
-        summary.rejected += landed.rejected
-        summary.odd_durations += batch.odd_durations
-        summary.absent += landed.absent
+        summary.inserted += loaded.inserted
+        summary.updated += loaded.updated
+        summary.unchanged += loaded.unchanged
+        summary.rejected += loaded.rejected
+        summary.unexpected_durations += batch.unexpected_durations
+        summary.absent += loaded.absent
         summary.watermark = _iso(page.watermark) or summary.watermark
 
-    def _note(self, batch: RecordBatch, landed: LoadResult) -> None:
-        if landed.inserted or landed.updated or landed.absent:
+    def _collect_changes(self, batch: RecordBatch, loaded: LoadResult) -> None:
+        if loaded.inserted or loaded.updated or loaded.absent:
             self.changes.mark(self._request.workspace_id, batch.stream)
-            self.changes.collect_batches([batch])
-            self.changes.collect_days(landed)
+            self.changes.note([batch])
+            self.changes.collect_days(loaded)
 
     def _path(self) -> str:
-        """A path of the lane that this stream is charged to."""
+        """Return a path whose lane the requests of this stream count against."""
         return f"/api/v9/workspaces/{self._request.workspace_id}"
-
-    def _let_go(self, seconds: float) -> None:
-        """Let others at the warehouse during a wait that is long enough for it."""
-        self._target.release(force=seconds > 2.0)
 
     def _log_plan(self, reader: EntriesReader) -> None:
         due = reader.plan()
@@ -330,16 +325,16 @@ class Pull:
             plural(self.summary.rows, "row"),
             plural(self.summary.pages, "page"),
             to_go,
-            "unknown requests" if left is None else plural(left, "request"),
+            "unknown number of requests" if left is None else plural(left, "request"),
             **(fields_of(self.summary) | {"quota_left": left}),
         )
 
 
 @dataclass(frozen=True)
 class _Pace:
-    """How fast the pages of a window or list get on, by the share of it that each of them ends at.
+    """The progress of a window or list, to estimate how many pages it has: the share that is read after each page.
 
-    A first page alone says little: a history may begin in the middle of its first year.
+    The first page does not count: a history may begin in the middle of its first year.
     """
 
     where: str = ""
@@ -356,17 +351,17 @@ class _Pace:
 
     @property
     def whole(self) -> float | None:
-        """Pages that all of it takes; None while that cannot be said."""
+        """Pages of the whole window or list; None while that is unknown."""
         return self.pages / (self.last - self.first) if self.last > self.first else None
 
     @property
     def left(self) -> int | None:
-        """Pages that are left of it; None while that cannot be said."""
+        """Pages that are left of it; None while that is unknown."""
         return None if self.whole is None else max(1, round(self.whole * (1 - self.last)))
 
 
 def _requests_left(reader: EntriesReader, pace: _Pace) -> int:
-    """Return about how many pages a reader will still ask for in this run: one for each window at least."""
+    """Return about how many pages a reader still has to read in this run: at least one for each window."""
     opened, due = reader.cursor.open, reader.plan()
     others = [window for window in due if opened is None or window != opened.window]
     requests = len(others) + (0 if opened is None else pace.left or 1)
@@ -379,7 +374,7 @@ def _requests_left(reader: EntriesReader, pace: _Pace) -> int:
 def build_reader(
     session: TogglSession, request: PullRequest, cursor: str | None, watermark: datetime | None, clock: Clock
 ) -> EntriesReader | ListReader:
-    """Return what reads a stream from where a cursor says, from the start without one."""
+    """Return the reader of a stream, beginning at a cursor, or at the start without one."""
     stream = get_stream(request.stream)
     if stream.listing != "report":
         listed, attempt = _continued(cursors.load_list(cursor), request)
@@ -400,23 +395,23 @@ def build_reader(
 
 
 def _continued(cursor: _Cursor, request: PullRequest) -> tuple[_Cursor, Attempt]:
-    """Return a cursor that has the attempt of the request, and that attempt with its start."""
+    """Return the cursor with the attempt of the request, and that attempt with its start."""
     attempt = request.attempt.continue_from(cursor.attempt, is_resumed=request.is_resumed)
     return replace(cursor, attempt=attempt if attempt.key else None), attempt
 
 
 def read_pages(session: TogglSession, request: PullRequest) -> Iterator[Page]:
-    """Yield the pages of a request from its start, for those who want rows and no warehouse."""
+    """Yield the pages of a request, for callers that want rows and have no warehouse."""
     return build_reader(session, request, None, None, SystemClock()).pages()
 
 
 def build_batches(pages: Iterator[Page], workspace_id: int) -> Iterator[RecordBatch]:
-    """Decode pages as they come, for those who want rows and no warehouse."""
+    """Yield the decoded pages, for callers that want rows and have no warehouse."""
     from airflow_provider_toggl.core.load.decode.records import Observation, decode_page  # noqa: PLC0415 - reading rows needs pyarrow, importing this module must not
 
     for page in pages:
         batch = decode_page(page.stream, page.body, Observation(workspace_id, page.observed_at))
-        log_doubts(batch, page.where)
+        log_problems(batch, page.where)
         yield batch
 
 
@@ -432,7 +427,7 @@ def _only_window(request: PullRequest) -> windows.Window | None:
 
 
 def _today(request: PullRequest) -> date:
-    """Return the day that the run started on: a range that ends today stays the same over deferrals and retries."""
+    """Return the day on which the run started, so that a range stays the same over deferrals and retries."""
     return request.run_started.astimezone(timezone.utc).date()
 
 

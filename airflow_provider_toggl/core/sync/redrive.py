@@ -1,4 +1,4 @@
-"""Rejected records, landed again: what a later version can read, or what was repaired, leaves ``rejected_records``."""
+"""Redrive rejected records: load those that are readable now, and remove them from ``rejected_records``."""
 
 from __future__ import annotations
 
@@ -14,48 +14,50 @@ from airflow_provider_toggl.core.load.decode.events import UNKNOWN_ENTITIES, dec
 from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
 from airflow_provider_toggl.core.load.engines.contract import instants_of
 from airflow_provider_toggl.core.load.warehouse import Warehouse
+from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
-MOST = 10_000
-"""Records that are in memory at once."""
+#: Records that are in memory at once.
+MAX_RECORDS = 10_000
 
 _FIND = (
     'select "id", "stream", "workspace_id", "raw", "observed_at" from "rejected_records" '
-    'where "id" > ? order by "id" limit {most}'
+    'where "id" > ? order by "id" limit {limit}'
 )
 _REMOVE = 'delete from "rejected_records" where "id" = ?'
 
 
 @dataclass(frozen=True)
-class Relanded:
-    """How many records were tried, and how many of them are landed now."""
+class RedriveResult:
+    """How many records were tried, and how many of them are loaded now."""
 
     tried: int
-    landed: int
+    loaded: int
 
 
-def land_rejected(target: Warehouse) -> Relanded:
-    """Try to land every rejected record once more; merges, so what is known better stays.
+def redrive_rejected(target: Warehouse) -> RedriveResult:
+    """Try to load every rejected record again. Loading is a merge, so newer rows stay as they are.
 
-    A record leaves ``rejected_records`` after its rows are landed, so that nothing is lost if this stops between.
+    A record is removed from ``rejected_records`` after its rows are loaded, so nothing is lost if this stops in
+    between.
     """
-    tried, landed, after = 0, 0, ""
+    tried, loaded, after = 0, 0, ""
     while True:
-        found = target.query(_FIND.format(most=MOST), [after])
+        found = target.query(_FIND.format(limit=MAX_RECORDS), [after])
         if not found.num_rows:
             break
-        tried, landed = tried + found.num_rows, landed + _land_some(target, found)
+        tried, loaded = tried + found.num_rows, loaded + _load_some(target, found)
         after = found["id"][-1].as_py()
-    log.info("%d of %d rejected records are landed now.", landed, tried)
-    return Relanded(tried, landed)
+    log.info("%s of %s loaded.", f"{loaded:,}", plural(tried, "rejected record"))
+    return RedriveResult(tried, loaded)
 
 
-def _land_some(target: Warehouse, found: pa.Table) -> int:
-    """Try these records, and return how many of them were landed."""
+def _load_some(target: Warehouse, found: pa.Table) -> int:
+    """Try some records, and return how many of them were loaded."""
     columns = [found[name].to_pylist() for name in ("id", "stream", "workspace_id", "raw")]
     records = list(zip(*columns, instants_of(found["observed_at"]), strict=True))
     readable: dict[str, list[RecordBatch]] = {}
@@ -64,7 +66,7 @@ def _land_some(target: Warehouse, found: pa.Table) -> int:
             readable[key] = read
     done = list(readable)
     if done and target.load([batch for read in readable.values() for batch in read]).rejected:
-        # Some can be read and still not be stored: only what landed may leave.
+        # The warehouse may reject a readable record too: then find out which ones by loading each alone.
         done = [key for key, read in readable.items() if not target.load(read).rejected]
     if done:
         with target.transaction() as session:
@@ -73,7 +75,7 @@ def _land_some(target: Warehouse, found: pa.Table) -> int:
 
 
 def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> list[RecordBatch]:
-    """Return the rows of a record, nothing where it still cannot be landed."""
+    """Return the batches of a record; an empty list where it is still not readable."""
     event = _find_event(raw, observed_at)
     try:
         if event is not None:
@@ -90,7 +92,7 @@ def _read(stream: str, workspace_id: int, raw: str, observed_at: datetime) -> li
 
 
 def _find_event(raw: str, observed_at: datetime) -> NewEvent | None:
-    """Return the event whose whole body the record is, None where it is a row of an answer."""
+    """Return the event whose body the record is; None where the record is a row of a page."""
     body = raw.encode()
     try:
         message = parse_message(body)

@@ -32,7 +32,7 @@ from airflow_provider_toggl.core.load.merging.changed_days import last_seq
 from airflow_provider_toggl.core.load.merging.unstorable import reject_long_rows
 from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.sync.redrive import Relanded, land_rejected
+from airflow_provider_toggl.core.sync.redrive import RedriveResult, redrive_rejected
 
 numbers = itertools.count(1)
 ROCKET = "\U0001f680"
@@ -100,7 +100,7 @@ def test_a_row_that_cannot_be_stored_is_not_taken_for_absent(narrow: Warehouse) 
 
 def test_landing_it_once_more_does_not_lose_it(narrow: Warehouse) -> None:
     narrow.load([decode("time_entries", *mixed())])
-    assert land_rejected(narrow) == Relanded(tried=1, landed=0)
+    assert redrive_rejected(narrow) == RedriveResult(tried=1, landed=0)
     assert rows(narrow, "select count(*) from rejected_records") == [(1,)]
 
 

@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.extract.cursor import (
     load_entries,
     load_list,
 )
-from airflow_provider_toggl.core.extract.windows import Span
+from airflow_provider_toggl.core.extract.windows import CoveredDays
 
 moments = st.datetimes(datetime(2010, 1, 1), datetime(2040, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001
 days = st.dates(date(2010, 1, 1), date(2040, 1, 1))
@@ -31,7 +31,9 @@ opened = st.builds(
     next_id=st.none() | st.integers(0, 2**63 - 1),
     last_key=st.none() | moments,
 )
-spans = st.lists(st.builds(Span, first=days, last=days, watermark=moments, read_at=moments), max_size=4).map(tuple)
+spans = st.lists(st.builds(CoveredDays, first=days, last=days, watermark=moments, read_at=moments), max_size=4).map(
+    tuple
+)
 
 
 @given(st.builds(EntriesCursor, beginning=st.none() | days, coverage=spans, open=st.none() | opened))

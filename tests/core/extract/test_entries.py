@@ -128,7 +128,7 @@ def test_an_edit_of_three_years_ago_is_found_at_three_requests():
     assert toggl.rows == toggl.truth
 
 
-def test_a_change_that_reports_show_late_is_not_passed_over():
+def test_a_change_that_reports_show_late_is_not_skipped():
     toggl = Toggl()
     toggl.add_history(30)
     toggl.run()
@@ -153,7 +153,7 @@ def test_a_run_that_died_goes_on_at_the_next_page():
     assert toggl.rows == toggl.truth
 
 
-def test_a_retry_of_a_finished_run_asks_nothing():
+def test_a_retry_of_a_finished_run_sends_no_request():
     toggl = Toggl()
     toggl.add_history(20)
     started = utc(toggl.clock.time)
@@ -182,7 +182,7 @@ def test_the_watermark_is_when_reading_began_less_the_lag():
     assert last.watermark == utc(START) - LAG
 
 
-def test_no_watermark_is_told_before_a_window_is_read_to_its_end():
+def test_there_is_no_watermark_before_a_window_is_read_to_its_end():
     toggl = Toggl()
     toggl.add_history(25)
     assert next(toggl.reader().pages()).watermark is None
@@ -225,7 +225,7 @@ def test_a_deletion_between_two_pages_skips_no_row():
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_changes_while_pages_are_read_are_landed_by_the_next_run_at_the_latest(seed):
+def test_changes_while_pages_are_read_are_loaded_by_the_next_run_at_the_latest(seed):
     toggl, chance = Toggl(), random.Random(seed)
     toggl.add_history(60)
 
@@ -295,7 +295,7 @@ def test_any_other_refusal_is_raised():
         toggl.run()
 
 
-def test_a_malformed_page_is_asked_for_once_more():
+def test_a_malformed_page_is_requested_again():
     toggl = Toggl()
     toggl.add_history(5)
     toggl.report.refusals = [answer(200, b"<html>")]
@@ -329,7 +329,7 @@ def test_a_fixed_range_is_read_whole_whatever_is_known():
     assert all(query["order_by"] == "date" for query in toggl.report.queries)
 
 
-def test_planned_entries_are_landed():
+def test_planned_entries_are_loaded():
     toggl = Toggl()
     toggl.report.add(1, day=TODAY + timedelta(days=40), at=START - 100)
     toggl.run()

@@ -81,7 +81,7 @@ def test_every_row_of_a_long_list_comes(most, tells_size):
     assert sum(page.rows for page in toggl.read("tags")) == 430
 
 
-def test_an_envelope_that_tells_the_total_saves_the_last_request():
+def test_an_envelope_with_the_total_saves_the_last_request():
     toggl = Lists(100, most=50, envelope=True)
     toggl.read("tasks")
     assert [(call.params["page"], "since" in call.params) for call in toggl.calls] == [
@@ -147,7 +147,7 @@ def test_a_read_that_died_goes_on_at_the_next_page():
     assert rest[-1].complete_at == first.observed_at
 
 
-def test_a_retry_of_a_finished_read_asks_nothing():
+def test_a_retry_of_a_finished_read_sends_no_request():
     toggl = Lists(5)
     done = toggl.read("tags")[-1]
     assert toggl.read("tags", cursor=done.cursor) == []
@@ -176,7 +176,7 @@ def test_an_empty_list_is_complete():
     assert (page.rows, page.complete_at is not None) == (0, True)
 
 
-def test_a_page_that_is_no_list_is_asked_for_once_more_and_then_raised():
+def test_a_page_that_is_no_list_is_requested_again_and_then_an_error():
     toggl = Lists(3)
     toggl.refusals = [answer(200, b"<html>"), answer(200, b"<html>")]
     with pytest.raises(MalformedAnswer):

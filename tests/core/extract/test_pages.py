@@ -46,7 +46,7 @@ def test_an_empty_page_is_whole():
 
 
 def test_a_page_that_ends_before_the_next_begins_lacks_rows():
-    with pytest.raises(MalformedAnswer, match="2 came"):
+    with pytest.raises(MalformedAnswer, match="2 rows came"):
         look(report(2), next_row=4)
 
 
@@ -80,7 +80,7 @@ def test_what_is_not_a_list_is_refused(body):
         look(body)
 
 
-def test_a_row_of_another_shape_is_left_for_landing_to_set_aside():
+def test_a_row_of_another_shape_is_left_for_loading_to_reject():
     rows = report(3)
     rows[1]["time_entries"] = "none"
     assert look(rows).rows == 3
@@ -100,7 +100,7 @@ def test_a_broken_order_is_seen():
     assert not look(rows).is_ordered(descending=True)
 
 
-def test_the_envelope_of_tasks_tells_the_total():
+def test_the_envelope_of_tasks_has_the_total():
     assert count_rows(b'{"data": [{}, {}], "total_count": 52, "page": 1}', "x") == (2, 52)
 
 
@@ -133,7 +133,7 @@ def test_what_is_no_list_is_refused_by_name(body):
     ],
 )
 def test_the_last_page_is_known_by_what_toggl_gives_away(rows, page, told, total, last):
-    assert is_last(rows, page=page, asked_size=200, told_size=told, total=total) is last
+    assert is_last(rows, page=page, asked_size=200, sent_size=told, total=total) is last
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.extract.windows import (
     DAY,
-    Span,
+    CoveredDays,
     Window,
     ahead,
     choose,
@@ -123,11 +123,11 @@ def known_history(years: int, read_at: datetime = NOW - HOUR):
     return coverage
 
 
-def test_three_years_are_looked_through_in_three_requests():
+def test_three_years_are_read_for_changes_in_three_requests():
     assert chosen(known_history(3), day(-366 * 3 + 2)) == history(day(-366 * 3 + 2), TODAY)
 
 
-def test_the_days_ahead_are_looked_at_once_a_day_whatever_it_costs():
+def test_the_days_ahead_are_read_once_a_day_whatever_it_costs():
     windows = chosen(known_history(3, NOW - timedelta(hours=25)), day(-366 * 3 + 2))
     assert ahead(TODAY) in windows
 
@@ -207,7 +207,11 @@ def test_a_day_that_cannot_be_is_refused_with_its_name(value, words):
 
 def test_last_days_with_a_much_older_mark_are_apart():
     old, new, week = moment(0), moment(19 * 24), timedelta(days=7)
-    coverage = (Span(day(1), day(10), new, new), Span(day(11), day(12), old, new), Span(day(13), day(30), old, old))
+    coverage = (
+        CoveredDays(day(1), day(10), new, new),
+        CoveredDays(day(11), day(12), old, new),
+        CoveredDays(day(13), day(30), old, old),
+    )
     assert tail_apart(coverage, Window(day(1), day(20)), week) == [
         Window(day(1), day(10)),
         Window(day(11), day(20)),
@@ -218,6 +222,6 @@ def test_last_days_with_a_much_older_mark_are_apart():
 
 
 def test_days_that_were_never_read_are_not_apart():
-    coverage = (Span(day(1), day(10), NOW, NOW),)
+    coverage = (CoveredDays(day(1), day(10), NOW, NOW),)
     assert tail_apart(coverage, Window(day(1), day(20)), timedelta(days=7)) == [Window(day(1), day(20))]
     assert tail_apart((), Window(day(1), day(20)), timedelta(days=7)) == [Window(day(1), day(20))]

@@ -94,7 +94,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     store.activity_log.set_status(notes.subscriptions_name("toggl_default_2", 1), {"subscriptions": [found, found]})
     landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
     notes.note_landing(store.activity_log, "toggl_default", landing)
-    summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
+    summary = {"workspace_id": 1, "entries": 5, "unverified": {"too old": 2}}
     notes.note_reconciliation(store.activity_log, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
     store.activity_log.set_status(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
     health = gather(sources(tmp_path, clock), NOW)
@@ -102,7 +102,7 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     assert (health.told_at, health.last_delivery, health.last_seq, health.refused) == (NOW, NOW, 3, 2)
     assert health.streams == (Freshness("time_entries", 1, NOW - HOUR / 2, NOW, NOW - HOUR, "duckdb_default.toggl"),)
     assert health.lanes == (LaneLeft("user", 30, 22, NOW + timedelta(seconds=60)),)
-    assert (health.reconciled[0].unproved, health.reconciled[0].reasons) == (2, ("too old",))
+    assert (health.reconciled[0].unverified, health.reconciled[0].reasons) == (2, ("too old",))
     assert [(one.name, one.behind) for one in health.readers] == [("reader", 1)]
     assert (health.allowances, health.unknown) == ((1,), {})
     assert (health.declared, health.waiting) == (Declaration("a", enabled=False), (waiting,))

@@ -1,93 +1,70 @@
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.entry_rows import NOON, entry_rows
 
+from airflow_provider_toggl.core.extract.summaries import NO_PROJECT, WindowTotals
 from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.reconcile import compare
-from airflow_provider_toggl.core.reconcile.compare import Clock, Rows, as_ids, build_rows
-from airflow_provider_toggl.core.reconcile.summaries import NONE, Sums
+from airflow_provider_toggl.core.reconcile.compare import ReportTime, as_ids
 
-NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
-CLOCK = Clock(NOON, timedelta(minutes=5))
+CLOCK = ReportTime(NOON, timedelta(minutes=5))
 
 
-def rows(*entries: dict[str, Any]) -> Rows:
-    """Return rows of entries with id, and what they differ in."""
-    usual = {
-        "user": 7,
-        "project": 1,
-        "seconds": 60,
-        "running": False,
-        "start": NOON - DAY,
-        "updated": NOON,
-        "seen": NOON,
-    }
-    full = [{**usual, **entry} for entry in entries]
-    return build_rows(
-        {
-            "ids": np.array([entry["id"] for entry in full], np.int64),
-            "users": np.array([entry["user"] for entry in full], np.int64),
-            "projects": np.array([entry["project"] for entry in full], np.int64),
-            "seconds": np.array([entry["seconds"] for entry in full], np.int64),
-            "running": np.array([entry["running"] for entry in full], np.bool_),
-            **{
-                name: np.array([compare.micros(entry[one]) for entry in full], np.int64)
-                for name, one in (("starts", "start"), ("updated", "updated"), ("seen", "seen"))
-            },
-        }
-    )
-
-
-def sums_of(truth: dict[int, tuple[int, int, int]]) -> Sums:
-    """Return the sums of entries: user, project and seconds by id."""
+def totals_of(truth: dict[int, tuple[int, int, int]]) -> WindowTotals:
+    """Return the totals of entries, given as user, project and seconds by id."""
     seconds: dict[tuple[int, int], int] = {}
     for user, project, own in truth.values():
         seconds[user, project] = seconds.get((user, project), 0) + own
     ids = sorted(truth)
     users, projects = ([truth[id_][place] for id_ in ids] for place in (0, 1))
-    return Sums(seconds, as_ids(ids), as_ids(users), as_ids(projects))
+    return WindowTotals(seconds, as_ids(ids), as_ids(users), as_ids(projects))
+
+
+def total(seconds: int) -> WindowTotals:
+    """Return the totals of one user and project, without ids."""
+    return WindowTotals({(7, 1): seconds}, None, as_ids(()), as_ids(()))
 
 
 ENTRIES = st.dictionaries(
-    st.integers(1, 30), st.tuples(st.integers(7, 9), st.integers(NONE, 2), st.integers(1, 5)), max_size=20
+    st.integers(1, 30), st.tuples(st.integers(7, 9), st.integers(NO_PROJECT, 2), st.integers(1, 5)), max_size=20
 )
 
 
 @given(here=ENTRIES, there=ENTRIES)
-def test_what_differs_is_found_and_nothing_else(here: dict[int, Any], there: dict[int, Any]):
-    known = rows(*({"id": id_, "user": u, "project": p, "seconds": s} for id_, (u, p, s) in here.items()))
-    sums = sums_of(there)
-    found = compare.compare_ids(known, sums)
+def test_exactly_the_differences_are_found(here: dict[int, Any], there: dict[int, Any]):
+    known = entry_rows(*({"id": id_, "users": u, "projects": p, "seconds": s} for id_, (u, p, s) in here.items()))
+    totals = totals_of(there)
+    found = compare.compare_ids(known, totals)
     assert found.missing.tolist() == sorted(there.keys() - here.keys())
-    assert known.ids[found.gone].tolist() == sorted(here.keys() - there.keys())
+    assert known.ids[found.absent].tolist() == sorted(here.keys() - there.keys())
     assert found.moved.tolist() == sorted(i for i in here.keys() & there.keys() if here[i][:2] != there[i][:2])
-    own = sums_of(here).seconds
-    keys = own.keys() | sums.seconds.keys()
-    differing = sorted(key for key in keys if own.get(key, 0) != sums.seconds.get(key, 0))
-    assert compare.differing_groups(known, sums, CLOCK) == differing
+    own = totals_of(here).seconds
+    keys = own.keys() | totals.seconds.keys()
+    differing = sorted(key for key in keys if own.get(key, 0) != totals.seconds.get(key, 0))
+    assert compare.differing_groups(known, totals, CLOCK) == differing
 
 
-def test_a_running_entry_explains_no_seconds_its_seconds_until_now_and_minus_its_start():
+def test_a_running_entry_explains_a_total_without_it_with_its_seconds_until_now_and_with_minus_its_start():
     start = NOON - timedelta(hours=3)
-    running = rows({"id": 1, "seconds": 0, "running": True, "start": start})
-    for told in (0, 3 * 3600, 3 * 3600 - 250, -int(start.timestamp())):
-        assert compare.differing_groups(running, Sums({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == []
-    for told in (60, 3 * 3600 + 600, 2 * 3600):
-        assert compare.differing_groups(running, Sums({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == [(7, 1)]
+    running = entry_rows({"id": 1, "seconds": 0, "running": True, "starts": start})
+    for reported in (0, 3 * 3600, 3 * 3600 - 250, -int(start.timestamp())):
+        assert compare.differing_groups(running, total(reported), CLOCK) == []
+    for reported in (60, 3 * 3600 + 600, 2 * 3600):
+        assert compare.differing_groups(running, total(reported), CLOCK) == [(7, 1)]
 
 
 def test_an_entry_that_stops_before_it_starts_may_count_as_nothing():
-    backwards = rows({"id": 1, "seconds": -60}, {"id": 2})
-    for told in (0, 60):
-        assert compare.differing_groups(backwards, Sums({(7, 1): told}, None, *[as_ids(())] * 2), CLOCK) == []
+    backwards = entry_rows({"id": 1, "seconds": -60}, {"id": 2})
+    for reported in (0, 60):
+        assert compare.differing_groups(backwards, total(reported), CLOCK) == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +87,7 @@ def test_days_with_a_change_of_clocks_are_as_long_as_they_are(zone: str, day: da
 def test_days_that_differ_are_found():
     zone = ZoneInfo("Europe/Berlin")
     window = Window(date(2026, 3, 8), date(2026, 3, 10))
-    known = rows({"id": 1, "start": NOON - DAY}, {"id": 2, "start": NOON - 2 * DAY})
+    known = entry_rows({"id": 1, "starts": NOON - DAY}, {"id": 2, "starts": NOON - 2 * DAY})
     bounds = compare.day_bounds(window, zone)
     assert compare.differing_days(known, bounds, as_ids([60, 60, 0]), CLOCK) == []
     assert compare.differing_days(known, bounds, as_ids([60, 0, 5]), CLOCK) == [1, 2]
@@ -120,7 +97,7 @@ def test_days_that_differ_are_found():
     st.lists(st.integers(0, 60), unique=True, max_size=20).map(sorted),
     st.dictionaries(st.integers(0, 60), st.integers(0, 12), max_size=61),
 )
-def test_joined_days_hold_every_day_once_and_no_more_than_a_page(numbers: list[int], counts: dict[int, int]):
+def test_joined_days_cover_every_day_once_with_at_most_a_page_each(numbers: list[int], counts: dict[int, int]):
     first = date(2026, 1, 1)
     days = [first + number * DAY for number in numbers]
     count = {first + number * DAY: rows_ for number, rows_ in counts.items()}
@@ -132,5 +109,5 @@ def test_joined_days_hold_every_day_once_and_no_more_than_a_page(numbers: list[i
         assert held <= 20 or window.days == 1
 
 
-def test_records_without_a_project_are_asked_for_by_null():
-    assert compare.groups_filter([(7, NONE), (8, 3)]) == {"user_ids": [7, 8], "project_ids": [None, 3]}
+def test_the_filter_for_entries_without_a_project_is_null():
+    assert compare.groups_filter([(7, NO_PROJECT), (8, 3)]) == {"user_ids": [7, 8], "project_ids": [None, 3]}

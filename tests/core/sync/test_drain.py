@@ -66,7 +66,7 @@ def ids(target: Warehouse, stream: str = "time_entries") -> list[int]:
 # -- what is landed ----------------------------------------------------------------------------------------------------
 
 
-def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, target: Warehouse) -> None:
+def test_everything_in_the_store_is_loaded_and_counted(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
     last = put(
         store,
         *told(1, 5),
@@ -83,7 +83,7 @@ def test_everything_in_the_store_is_landed_and_counted(store: SqliteEventStore, 
         "updated": 0,
         "unchanged": 1,
         "rejected": 1,
-        "passed_over": 1,
+        "skipped": 1,
         "last_seq": last,
         "restarted": False,
         "seconds": summary.seconds,
@@ -101,7 +101,7 @@ def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: Warehous
         run(store, target)
         run(store, target)
     assert recorder.of(metrics.LANDED) == [({"by": "drain", "stream": "events", "result": "inserted"}, 5)]
-    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"landed": 5, "passed_over": 1}
+    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"loaded": 5, "skipped": 1}
     lags = {tags["consumer"]: value for tags, value in recorder.of(metrics.LAG)}
     assert lags == {REQUEST.reader: 0, "slow": 4}
     # The second one had nothing to land.
@@ -113,7 +113,7 @@ def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: Warehouse
     assert (summary.events, summary.last_seq, summary.restarted) == (0, 0, False)
 
 
-def test_the_next_drain_lands_only_what_came_since(store: SqliteEventStore, target: Warehouse) -> None:
+def test_the_next_drain_loads_only_what_came_since(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
     put(store, *told(1, 5))
     run(store, target)
     assert run(store, target).events == 0
@@ -146,7 +146,7 @@ def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, 
     assert (state.watermark, state.requests_spent) == (None, 0)
 
 
-def test_a_landing_that_fails_leaves_the_cursor_where_it_was(
+def test_a_failed_load_leaves_the_cursor_unchanged(
     store: SqliteEventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(Warehouse):
@@ -172,8 +172,8 @@ def test_a_landing_that_fails_leaves_the_cursor_where_it_was(
         assert ids(target) == list(range(1, 51))
 
 
-def test_many_or_large_events_are_landed_in_batches(
-    store: SqliteEventStore, target: Warehouse, monkeypatch: pytest.MonkeyPatch
+def test_many_or_large_events_are_loaded_in_batches(
+    store: SqliteEventStore, target: build_duckdb_warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "CHUNK", 4)
     monkeypatch.setattr(drain, "BATCH_EVENTS", 8)
@@ -185,7 +185,7 @@ def test_many_or_large_events_are_landed_in_batches(
     assert sizes == [4, 4, 4, 4, 4]
 
 
-def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, target: Warehouse) -> None:
+def test_max_events_ends_a_drain_early(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
     put(store, *told(1, 10))
     few = DrainRequest("default", "warehouse.toggl", max_events=4)
     assert [run(store, target, few).events for _ in range(4)] == [4, 4, 2, 0]
@@ -195,8 +195,8 @@ def test_a_drain_may_be_told_to_stop_after_some_events(store: SqliteEventStore, 
 # -- some of the events ------------------------------------------------------------------------------------------------
 
 
-def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
-    store: SqliteEventStore, target: Warehouse
+def test_a_drain_may_load_only_events_of_a_connection_or_workspace(
+    store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
     ours = [received_event(raw, conn_id="ours") for raw in told(1, 2)]
     theirs = [received_event(raw, conn_id="theirs") for raw in told(3, 4, workspace_id=8, wid=8)]
@@ -217,7 +217,7 @@ def test_only_events_of_a_connection_or_workspace_are_landed_if_so_wanted(
 # -- the store's side --------------------------------------------------------------------------------------------------
 
 
-def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target: Warehouse) -> None:
+def test_retention_keeps_what_is_not_loaded_yet(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
     landed = put(store, *told(1, 3))
     run(store, target)
     put(store, *told(4, 5))
@@ -227,8 +227,8 @@ def test_retention_keeps_what_is_not_landed_yet(store: SqliteEventStore, target:
     assert run(store, target).inserted == 2
 
 
-def test_retention_waits_for_a_first_drain_that_could_not_land_anything(
-    store: SqliteEventStore, target: Warehouse, monkeypatch: pytest.MonkeyPatch
+def test_retention_waits_for_a_first_drain_that_could_not_load_anything(
+    store: SqliteEventStore, target: build_duckdb_warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, *told(1, 3))
     with monkeypatch.context() as patch:
@@ -243,8 +243,8 @@ def _refuse(*args: Any, **more: Any) -> None:
     raise WarehouseError("the disk is full")
 
 
-def test_a_store_that_did_not_hear_of_the_last_landing_is_told_by_the_next(
-    store: SqliteEventStore, target: Warehouse
+def test_the_next_drain_moves_the_cursor_of_a_store_that_missed_the_last_one(
+    store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
     last = put(store, *told(1, 3))
     run(store, target)
@@ -263,8 +263,8 @@ def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore
 
 
 @pytest.mark.parametrize("size", [1, 3, 5], ids=["shorter", "as long", "longer"])
-def test_another_store_in_the_place_of_the_known_one_is_landed_from_its_beginning(
-    store: SqliteEventStore, target: Warehouse, tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
+def test_another_store_in_the_place_of_the_known_one_is_loaded_from_its_beginning(
+    store: SqliteEventStore, target: build_duckdb_warehouse, tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(store, *told(1, 3))
     run(store, target)
@@ -290,14 +290,14 @@ def test_an_old_event_that_is_drained_late_takes_nothing_back(store: SqliteEvent
     assert target.query(query).to_pylist() == [{"description": "Newest", "billable_amount_cents": 5}]
 
 
-def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target: Warehouse) -> None:
+def test_changes_are_collected_if_requested(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
     put(store, *told(1, 2))
     quiet = Drain(store, target, REQUEST)
     quiet.run()
     assert quiet.changes.report(7, "time_entries")["observations"] == 0
     moved = entry_payload(1, start="2025-04-01T08:00:00Z", stop="2025-04-01T08:45:00Z", at="2025-05-03T00:00:00Z")
     put(store, webhook_body("time_entry", "updated", moved, seconds=50))
-    noting = Drain(store, target, DrainRequest("default", "warehouse.toggl", note_changes=True))
+    noting = Drain(store, target, DrainRequest("default", "warehouse.toggl", collect_changes=True))
     noting.run()
     assert noting.changes.report(7, "time_entries") == {
         "observations": 1,
@@ -310,8 +310,8 @@ def test_what_was_touched_is_noted_if_so_wanted(store: SqliteEventStore, target:
 # -- what is rejected --------------------------------------------------------------------------------------------------
 
 
-def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_number(
-    store: SqliteEventStore, target: Warehouse
+def test_each_of_two_rejected_events_with_the_same_body_is_recorded_by_its_own_seq(
+    store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
     put(store, *told(1, 2))
     wrong = received_event(webhook_body(payload=entry_payload(3, start="soon"), seconds=50))
@@ -325,8 +325,8 @@ def test_each_of_two_events_with_the_same_body_is_told_as_rejected_by_its_own_nu
     assert ids(target) == [1, 2, 4, 5]
 
 
-def test_an_event_that_cannot_be_landed_blocks_no_other_in_any_of_its_fields(
-    store: SqliteEventStore, target: Warehouse
+def test_an_event_that_cannot_be_loaded_blocks_no_other_in_any_of_its_fields(
+    store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
     wrong = [
         webhook_body(
@@ -362,7 +362,7 @@ def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people
     )
     with SlowWarehouse(DuckdbEngine(tmp_path / "slow.duckdb")) as target:
         Drain(store, target, REQUEST, clock=clock).run()
-    assert "Events up to 10 of 21: 10 landed, 0 rejected; about 12 s to go." in caplog.text
-    assert "1 event up to 21 cannot be landed; kept in rejected_records; the first: payload." in caplog.text
+    assert "Events up to seq 10 of 21: 10 loaded, 0 rejected; about 12 s left." in caplog.text
+    assert "1 event up to seq 21 rejected, see rejected_records. The first one: payload." in caplog.text
     assert "21 events up to 21 in 33.0 s (20 of time_entries): 20 rows inserted" in caplog.text
     assert "Confidential" not in caplog.text

@@ -74,7 +74,7 @@ def test_a_shorter_range_is_learned_from_a_refusal(workspace: Workspace):
     assert asked.span_days == 90
 
 
-def test_another_shape_than_documented_is_said(workspace: Workspace):
+def test_an_answer_of_another_shape_than_documented_is_an_error(workspace: Workspace):
     workspace.toggl.fault("not_json", times=1, match={"path": "summary"})
-    with pytest.raises(MalformedAnswer, match=r"summary.*newer release"):
+    with pytest.raises(MalformedAnswer, match=r"summary.*not the documented report"):
         counter(workspace).count(last_days(workspace, 300))

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.extract.pages import Page
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.sync.page_loader import PageLander
+from airflow_provider_toggl.core.sync.page_loader import PageLoader
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 PAGE = Page(
@@ -17,13 +17,13 @@ PAGE = Page(
 )
 
 
-def test_a_page_is_landed_with_the_progress_that_it_stands_for(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_page_is_loaded_with_its_progress(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with build_duckdb_warehouse(tmp_path / "w.duckdb") as target:
-        lander = PageLander(target, 8, "8", SystemClock())
+        lander = PageLoader(target, 8, "8", SystemClock())
         landed = lander.load(PAGE, lander.decode(PAGE))
         state = target.find_state("tags", "8")
     assert (landed.inserted, landed.rejected) == (1, 1)
     assert state is not None
     assert (state.watermark, state.cursor, state.requests_spent) == (NOON, '{"here": 1}', 3)
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "tags, all: 1 record cannot be landed" in record.getMessage()
+    assert "tags, all: 1 record rejected" in record.getMessage()

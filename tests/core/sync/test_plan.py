@@ -10,10 +10,10 @@ from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.sync.plan import Plan, build_plan, span_words
+from airflow_provider_toggl.core.sync.plan import LoadPlan, build_plan, format_hours
 
 
-def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> Plan:
+def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> LoadPlan:
     session = session or workspace.session()
     if not with_warehouse:
         return build_plan(session, workspace.id, **options)
@@ -109,7 +109,7 @@ def test_what_others_used_of_the_quota_is_not_spare(build):
     assert planned.spare == 240 - 5 - 10 - (planned.asked - 1)
 
 
-def test_where_the_user_s_quota_is_used_up_a_plan_goes_by_what_was_told_before(build):
+def test_where_the_user_s_quota_is_used_up_a_plan_uses_the_last_known_window(build):
     workspace = build(entries=50, quota_enforced=True, plan="starter")
     session = workspace.session()
     for _ in range(30):
@@ -126,7 +126,7 @@ def test_a_token_of_several_organizations_asks_for_the_workspace_s(workspace: Wo
     assert plan(workspace, session=session).lane == f"organization:{workspace.toggl.world.organization.id}"
 
 
-def test_hours_are_told_for_each_plan_and_for_here(build):
+def test_a_plan_has_the_hours_on_each_of_toggl_s_plans_and_here(build):
     workspace = build(entries=600, quota_enforced=True, plan="free", days=200)
     workspace.toggl.set(largest_page_size=10)
     session = workspace.session()
@@ -151,5 +151,5 @@ def test_a_plan_is_json(workspace: Workspace):
 @pytest.mark.parametrize(
     ("hours", "words"), [(0.001, "1 min"), (1.2, "72 min"), (4.25, "4.2 h"), (26.2, "26 h"), (96, "4.0 days")]
 )
-def test_times_are_told_as_people_say_them(hours: float, words: str):
-    assert span_words(hours) == words
+def test_hours_are_formatted_in_their_largest_sensible_unit(hours: float, words: str):
+    assert format_hours(hours) == words

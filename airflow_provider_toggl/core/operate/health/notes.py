@@ -133,7 +133,7 @@ def notes_of_warehouse(activity_log: ActivityLog, conn_id: str, warehouse: str) 
 
 def reconciled_from(value: Mapping[str, Any]) -> Reconciled:
     """Return what a note about a reconciliation says."""
-    unproved: Mapping[str, int] = value.get("unproved") or {}
+    unverified: Mapping[str, int] = value.get("unverified") or {}
     return Reconciled(
         workspace_id=int(value["workspace_id"]),
         ran_at=parse_instant(str(value["ran_at"])),
@@ -143,8 +143,8 @@ def reconciled_from(value: Mapping[str, Any]) -> Reconciled:
         added=int(value.get("added") or 0),
         edited=int(value.get("edited") or 0),
         deleted=int(value.get("deleted") or 0),
-        unproved=sum(unproved.values()),
-        reasons=tuple(unproved),
+        unverified=sum(unverified.values()),
+        reasons=tuple(unverified),
         refused=value.get("refused"),
         warehouse=str(value.get("warehouse") or ""),
     )

@@ -111,7 +111,7 @@ class Reconciled:
     added: int
     edited: int
     deleted: int
-    unproved: int
+    unverified: int
     reasons: tuple[str, ...] = ()
     refused: str | None = None
     warehouse: str = ""
@@ -392,9 +392,9 @@ def _reconciled(one: Reconciled, health: Health) -> Finding:
     facts += [f"{number:,} {word}" for number, word in _repairs(one) if number]
     if one.refused:
         return Finding(part, "attention", "refused", f"{when} ago: refused to mark many entries absent")
-    if one.unproved:
+    if one.unverified:
         return Finding(
-            part, "attention", f"{one.unproved:,} unproved", ", ".join([*facts, f"{one.unproved:,} unproved"])
+            part, "attention", f"{one.unverified:,} unproved", ", ".join([*facts, f"{one.unverified:,} unproved"])
         )
     return Finding(part, "attention" if health.at - one.ran_at > UNPROVED else "good", when, ", ".join(facts))
 

@@ -21,7 +21,7 @@ from airflow_provider_toggl.core.load.engines.dbapi.ansi import ANSI
 from airflow_provider_toggl.core.load.merging.changed_days import find_days, find_fact_days
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.sync.redrive import land_rejected
+from airflow_provider_toggl.core.sync.redrive import redrive_rejected
 
 ZONES = ["Pacific/Pago_Pago", "Pacific/Kiritimati"]
 # One key of each type of columns: what an engine takes depends on the type alone.
@@ -106,7 +106,7 @@ def test_every_engine_loads_decoded_rows_and_stores_rejected_records(place: Ware
     with place.open() as target:
         there = land_and_look(target, batches)
         assert there == expected(batches)
-        tried_again = land_rejected(target)
+        tried_again = redrive_rejected(target)
         assert (tried_again.tried, tried_again.landed) == (there["rejected"], 0)
         assert target.counts() | {"rejected": there["rejected"]} == there
 

@@ -190,7 +190,7 @@ def test_what_is_wrong_with_who_did_it_does_not_stop_the_news_of_what_was_done()
 
 def test_odd_durations_are_counted_and_loaded() -> None:
     (batch,) = decode_events([received_event(webhook_body(payload=entry_payload(duration=1)))]).batches
-    assert (batch.rows, batch.odd_durations) == (1, 1)
+    assert (batch.rows, batch.unexpected_durations) == (1, 1)
 
 
 # -- when -------------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_an_object_with_the_least_that_it_must_have_becomes_a_row(stream: str) -
 @pytest.mark.parametrize("body", [b"null", b"[]", b" [ ] ", b'{"data": []}', b'{"data": null}'])
 def test_an_answer_without_rows_is_an_empty_batch_with_all_columns(stream: str, body: bytes) -> None:
     batch = decode_page(stream, body, OBSERVATION)
-    assert (batch.rows, batch.rejected, batch.odd_durations) == (0, (), 0)
+    assert (batch.rows, batch.rejected, batch.unexpected_durations) == (0, (), 0)
     assert batch.table.schema.names == [column.name for column in TABLES[stream].columns]
 
 
@@ -183,29 +183,29 @@ def test_a_running_entry_has_neither_stop_nor_duration() -> None:
 
 def test_an_entry_made_without_a_duration_is_not_running() -> None:
     batch = decode("time_entries", v9_entry(stop=None, duration=0))
-    assert (only(batch)["duration"], batch.odd_durations) == (0, 0)
+    assert (only(batch)["duration"], batch.unexpected_durations) == (0, 0)
 
 
 def test_running_and_stopped_entries_do_not_mix_their_durations() -> None:
     running = [v9_entry(2, stop=None, duration=-1), v9_entry(3, stop=None, duration=5)]
     rows = decode("time_entries", v9_entry(1), *running, v9_entry(4, stop=None, duration=0))
     assert rows.table["duration"].to_pylist() == [2700, None, None, 0]
-    assert rows.odd_durations == 0
+    assert rows.unexpected_durations == 0
 
 
 def test_a_duration_that_is_not_from_start_to_stop_is_kept_and_counted() -> None:
     batch = decode("time_entries", report_row(1, seconds=3700), report_row(2))
-    assert (batch.table["duration"].to_pylist(), batch.odd_durations) == ([3700, 2700], 1)
+    assert (batch.table["duration"].to_pylist(), batch.unexpected_durations) == ([3700, 2700], 1)
 
 
 def test_an_entry_that_stops_before_it_starts_is_kept_and_counted() -> None:
     batch = decode("time_entries", report_row(1, stop="2025-04-30T23:00:00-08:00", seconds=-3600))
-    assert (only(batch)["duration"], batch.odd_durations) == (-3600, 1)
+    assert (only(batch)["duration"], batch.unexpected_durations) == (-3600, 1)
 
 
 def test_a_fraction_of_a_second_makes_no_duration_odd() -> None:
     batch = decode("time_entries", v9_entry(start="2025-05-01T08:00:00.700Z"))
-    assert batch.odd_durations == 0
+    assert batch.unexpected_durations == 0
 
 
 # Values at their limits

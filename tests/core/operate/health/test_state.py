@@ -191,7 +191,7 @@ RECONCILIATION: list[tuple[str, dict[str, Any], str, str]] = [
     ("it is not used", {}, "unused", "not used"),
     ("it ran this night", {"reconciled": (RECONCILED,)}, "good", "5 h"),
     ("it has not run for long", {"reconciled": (replace(RECONCILED, ran_at=NOW - 9 * DAY),)}, "attention", "9 d"),
-    ("some could not be proved", {"reconciled": (replace(RECONCILED, unproved=4),)}, "attention", "4 unproved"),
+    ("some could not be proved", {"reconciled": (replace(RECONCILED, unverified=4),)}, "attention", "4 unproved"),
     ("it refused", {"reconciled": (replace(RECONCILED, refused="Reports lack 900"),)}, "attention", "refused"),
     (
         "it ran in one warehouse, and refused in the other",

@@ -1,7 +1,7 @@
-"""What Toggl says of many entries at once: the summary with the ids of its groups, and the totals by day. Pure.
+"""Reports about many entries at once: the summary, with the ids of its entries, and the totals by day. Pure.
 
-https://engineering.toggl.com/docs/reports/summary_reports: one answer for a whole range, without pages. Where ids stand
-in it, or whether they come at all, no document says for sure.
+Each is one answer for a whole range, without pages (https://engineering.toggl.com/docs/reports/summary_reports).
+Whether a summary has ids, and where, is not documented for sure.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from airflow_provider_toggl.core.extract.windows import Window
 Int64s = npt.NDArray[np.int64]
 T = TypeVar("T")
 
-#: In place of an id where there is none: no id of Toggl's is 0.
-NONE = 0
-#: In place of the project of an id that is only told to be of a user.
-UNKNOWN = -1
+SUMMARY_PATH = "/reports/api/v3/workspace/{workspace_id}/summary/time_entries"
+DAILY_PATH = "/reports/api/v3/workspace/{workspace_id}/search/time_entries/totals"
+
+#: The project of entries without one. Toggl has no id 0.
+NO_PROJECT = 0
+#: The project of entries whose ids the summary gives by user only.
+UNKNOWN_PROJECT = -1
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -35,7 +38,7 @@ class _Part(msgspec.Struct, gc=False):
 class _Group(msgspec.Struct, gc=False):
     id: int | None = None
     ids: list[int] | None = None
-    # The definition says "object" where recordings show a list.
+    # Toggl's definition says "object"; recorded answers have a list.
     sub_groups: list[_Part] | dict[str, _Part] | None = None
 
     @property
@@ -62,13 +65,14 @@ _TOTALS = msgspec.json.Decoder(_Totals)
 
 
 @dataclass(frozen=True)
-class Sums:
-    """A window as the summary tells it.
+class WindowTotals:
+    """The summary of a window.
 
-    :param seconds: of each (user, project); ``NONE`` stands for no project. A group that holds only entries of no
-        seconds is there too.
-    :param ids: all entries, None where no ids are given. Each has its user in ``users`` and its project in
-        ``projects``, ``UNKNOWN`` where ids are only given by user.
+    :param seconds: the total of each (user, project), with ``NO_PROJECT`` for entries without one. A group whose
+        entries have no seconds is included.
+    :param ids: the ids of all entries, in order; None where the summary lacks ids.
+    :param users: the user of each id.
+    :param projects: the project of each id; ``UNKNOWN_PROJECT`` where ids are given by user only.
     """
 
     seconds: Mapping[tuple[int, int], int]
@@ -77,8 +81,8 @@ class Sums:
     projects: Int64s
 
 
-def ask_summary(window: Window) -> dict[str, Any]:
-    """Return the body that asks for a window's sums and ids by user and project."""
+def build_summary_query(window: Window) -> dict[str, Any]:
+    """Return the body of a request for a window's totals and ids by user and project."""
     return {
         **_range(window),
         "grouping": "users",
@@ -87,9 +91,9 @@ def ask_summary(window: Window) -> dict[str, Any]:
     }
 
 
-def ask_days(window: Window, user_ids: Sequence[int]) -> dict[str, Any]:
-    """Return the body that asks for the seconds of each day of a window."""
-    # Both words: granularity overrides resolution, and only the older one is known everywhere.
+def build_daily_query(window: Window, user_ids: Sequence[int]) -> dict[str, Any]:
+    """Return the body of a request for the seconds of each day of a window."""
+    # Both names: ``granularity`` overrides ``resolution``, which is older and accepted everywhere.
     return {
         **_range(window),
         "with_graph": True,
@@ -100,40 +104,40 @@ def ask_days(window: Window, user_ids: Sequence[int]) -> dict[str, Any]:
 
 
 def _range(window: Window) -> dict[str, Any]:
-    # Left out, Toggl rounds durations by the preferences of whoever owns the token.
+    # Without these, Toggl rounds durations by the preferences of the token's owner.
     days = {"start_date": window.first.isoformat(), "end_date": window.last.isoformat()}
     return {**days, "rounding": 0, "rounding_minutes": 0}
 
 
-def read_summary(body: bytes, asked: str) -> Sums:
-    """Read a summary by users and projects.
+def read_summary(body: bytes, asked: str) -> WindowTotals:
+    """Return the totals of a summary by users and projects.
 
-    :param asked: what was asked, for the error.
-    :raises MalformedAnswer: it is none, or a group has no seconds: nothing may be concluded from what may be cut.
+    :param asked: the request, as the error names it.
+    :raises MalformedAnswer: it is no summary, or a group has no seconds, so the answer may be cut.
     """
     groups = _decode(body, _SUMMARY, asked).groups or []
     seconds: dict[tuple[int, int], int] = {}
     found = _Ids()
     for group in groups:
-        user = group.id or NONE
+        user = group.id or NO_PROJECT
         parts = list(group.parts)
         for part in parts:
             if part.seconds is None:
-                raise MalformedAnswer(f"{asked}: a group of user {user} has no seconds. Nothing is concluded from it.")
-            key = (user, part.id or NONE)
+                raise MalformedAnswer(f"{asked}: a group of user {user} has no seconds, so the answer is not used.")
+            key = (user, part.id or NO_PROJECT)
             seconds[key] = seconds.get(key, 0) + int(part.seconds)
         if parts and all(part.ids is not None for part in parts):
             for part in parts:
-                found.add(user, part.id or NONE, part.ids or [])
+                found.add(user, part.id or NO_PROJECT, part.ids or [])
         elif group.ids is not None and parts:
-            found.add(user, UNKNOWN, group.ids)
+            found.add(user, UNKNOWN_PROJECT, group.ids)
         elif parts:
             found.lacking = True
     return found.build(seconds)
 
 
 class _Ids:
-    """Collects ids with their groups; none are known once one group lacks them."""
+    """Collects ids with their users and projects. If one group lacks ids, the summary counts as one without ids."""
 
     def __init__(self) -> None:
         self._ids: list[Int64s] = []
@@ -146,17 +150,17 @@ class _Ids:
         self._users.append(np.full(len(ids), user, np.int64))
         self._projects.append(np.full(len(ids), project, np.int64))
 
-    def build(self, seconds: Mapping[tuple[int, int], int]) -> Sums:
+    def build(self, seconds: Mapping[tuple[int, int], int]) -> WindowTotals:
         if self.lacking:
-            return Sums(seconds, None, _joined([]), _joined([]))
+            return WindowTotals(seconds, None, _joined([]), _joined([]))
         ids, places = np.unique(_joined(self._ids), return_index=True)
-        return Sums(seconds, ids, _joined(self._users)[places], _joined(self._projects)[places])
+        return WindowTotals(seconds, ids, _joined(self._users)[places], _joined(self._projects)[places])
 
 
-def read_days(body: bytes, window: Window, asked: str) -> Int64s | None:
-    """Return the seconds of each day of a window, None where the answer has not one number for each.
+def read_daily_seconds(body: bytes, window: Window, asked: str) -> Int64s | None:
+    """Return the seconds of each day of a window; None where the answer does not have one number for each day.
 
-    :raises MalformedAnswer: it is none.
+    :raises MalformedAnswer: it is no such report.
     """
     totals = _decode(body, _TOTALS, asked)
     graph = totals.graph or []
@@ -169,7 +173,9 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T], asked: str) -> T:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
-        raise MalformedAnswer(f"{asked}: the answer ({len(body)} bytes) is no report ({error}).") from None
+        raise MalformedAnswer(
+            f"{asked}: the answer ({len(body)} bytes) is not the documented report ({error}). Nothing was changed."
+        ) from None
 
 
 def _joined(parts: list[Int64s]) -> Int64s:
