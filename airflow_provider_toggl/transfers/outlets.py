@@ -104,7 +104,7 @@ class Outlets:
 
     def keep(self, changes: Changes, progress: dict[str, Any]) -> None:
         """Keep what is unknown after a wait in the progress; changed days are in the warehouse."""
-        reported = {str(workspace_id): changes.told(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
+        reported = {str(workspace_id): changes.report(workspace_id, _ENTRIES) for _, workspace_id, _ in self._assets}
         for one in reported.values():
             one.pop("days")
         if self:
@@ -121,7 +121,7 @@ class Outlets:
                 extra = self._entries(target, asset, workspace_id, changes)
                 is_reported = self._put(asset, extra)
             else:
-                reported = changes.told(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
+                reported = changes.report(workspace_id, stream) if changes.has_changed(workspace_id, stream) else None
                 is_reported = self._put(asset, reported)
             if not is_reported:
                 self._task.log.info("%s has no changes, so there is no asset event for it.", asset.uri)
@@ -135,7 +135,7 @@ class Outlets:
         names = sorted(day.isoformat() for day in untold.days)
         event: Any = self._context["outlet_events"][asset]
         # Airflow copies the extra to each partition, so it must be small.
-        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.place.seq})
+        event.extra.update({"count": len(names), "left": untold.left, "cursor": untold.offset.seq})
         if hasattr(event, "add_partitions"):
             event.add_partitions(names)
         else:
@@ -158,7 +158,7 @@ class Outlets:
         def extra_of(place: changed_days.DayOffset, untold: changed_days.PendingDays) -> dict[str, Any] | None:
             if not untold.days and not changes.has_changed(workspace_id, _ENTRIES):
                 return None
-            reported = changes.told(workspace_id, _ENTRIES)
+            reported = changes.report(workspace_id, _ENTRIES)
             known = sorted(day.isoformat() for day in untold.days)
             most = known[-MAX_PARTITIONS:]
             # Of changes that other runs, or earlier parts of this one, loaded only the days are known here.
@@ -187,7 +187,7 @@ class Outlets:
             place = changed_days.find_offset(session, reader).of_try(run)
             untold = changed_days.find_pending_days(session, place, workspace_id, limit)
             if untold.days:
-                reported = replace(untold.place, run=run, before=(place.seq, place.day))
+                reported = replace(untold.offset, run=run, before=(place.seq, place.day))
                 changed_days.store_offset(session, reader, reported, datetime.now(timezone.utc))
             return use(place, untold)
 

@@ -86,12 +86,11 @@ class Reconcile:
     def _attempt(self) -> ReconcileSummary:
         summary, started, spent = self.summary, self._clock.now(), self._session.spent
         earlier = replace(summary)
-        self._session.before_wait = lambda seconds: self._target.release(force=seconds > 2.0)
         refusals: list[str] = []
         try:
-            refusals = self._reconcile()
+            with self._session.calling_before_waits(lambda seconds: self._target.release(force=seconds > 2.0)):
+                refusals = self._reconcile()
         finally:
-            self._session.before_wait = None
             summary.requests = earlier.requests + self._session.spent - spent
             summary.seconds = round(earlier.seconds + self._clock.now() - started, 3)
             self._measure(started, self._session.spent - spent, earlier)

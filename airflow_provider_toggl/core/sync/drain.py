@@ -239,7 +239,7 @@ class Drain:
         )
         measure_load(loaded, by="drain", stream=STREAM, seconds=time.monotonic() - began)
         if self._request.collect_changes:
-            self.changes.note(decoded.batches)
+            self.changes.collect_batches(decoded.batches)
             self.changes.collect_days(loaded)
         self._store.commit(self._request.reader, events[-1].seq)
         if wanted:

@@ -209,9 +209,9 @@ class Pull:
         started = self._clock.now()
         spent = self._session.spent
         self._base = self.summary.requests - spent, self.summary.seconds - started
-        self._session.before_wait = lambda seconds: self._target.release(force=seconds > 2.0)
         try:
-            self._load_pages()
+            with self._session.calling_before_waits(lambda seconds: self._target.release(force=seconds > 2.0)):
+                self._load_pages()
         finally:
             self._count_cost()
             self._measure(started, self._session.spent - spent)
@@ -285,7 +285,7 @@ class Pull:
     def _collect_changes(self, batch: RecordBatch, loaded: LoadResult) -> None:
         if loaded.inserted or loaded.updated or loaded.absent:
             self.changes.mark(self._request.workspace_id, batch.stream)
-            self.changes.note([batch])
+            self.changes.collect_batches([batch])
             self.changes.collect_days(loaded)
 
     def _path(self) -> str:

@@ -91,8 +91,8 @@ class RecordBatch:
     :param stream: name of the stream, or that of rejected records without a table.
     :param table: the rows, with all columns of ``schemas.TABLES[stream]``.
     :param rejected: records that could not be read.
-    :param unexpected_durations: entries whose duration is not from start to stop, or that stop before they start; they are
-        in ``table`` as Toggl sends them.
+    :param unexpected_durations: entries whose duration is not from start to stop, or that stop before they start; they
+        are in ``table`` as Toggl sends them.
     :param attribution: who did what; None for rows that did not come from events.
     """
 
