@@ -32,7 +32,7 @@ from support.postgres import PostgresServer, running_postgres
 from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
 from airflow_provider_toggl.core.events.logbook import MOST_REFUSALS, REJECTED, RefusalFilter, Refused
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.health.timeline import find_landed, tell
+from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq
 
 LONGEST = 200.0
 """Milliseconds that a page may take, over HTTP, cold or warm."""
@@ -74,7 +74,7 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     if outcome in ("refused", "rejected"):
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
         return store.logbook.refusals(CONN_ID, refusals, before=before, limit=51)
-    landed = find_landed(store) or 0
+    landed = find_loaded_seq(store) or 0
     if outcome in ("landed", "waiting"):
         about["up_to" if outcome == "landed" else "above"] = landed
     wanted = DeliveryFilter(CONN_ID, odd=outcome == "odd", received_from=since, received_until=until, **about)
@@ -115,7 +115,7 @@ def cases(office: Office, many: int) -> list[Case]:
         listed("refused and time", outcome="refused", **times),
         listed("rejected", outcome="rejected"),
         listed("rejected and entity, none", outcome="rejected", entity="task"),
-        Case("story", f"{DELIVERIES}/{story}", lambda store: tell(store, store.get(story))),
+        Case("story", f"{DELIVERIES}/{story}", lambda store: build_timeline(store, store.get(story))),
         Case("health of all", "/"),
         Case("health of one, and charts", f"/c/{CONN_ID}"),
     ]

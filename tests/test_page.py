@@ -27,17 +27,17 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Filter, F
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
+from airflow_provider_toggl.hooks.activity import (
+    record_declaration,
+    record_load,
+    record_reconciliation,
+    record_subscriptions,
+    record_waiting,
+)
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
-from airflow_provider_toggl.hooks.notes import (
-    note_declaration,
-    note_landing,
-    note_reconciliation,
-    note_subscriptions,
-    note_waiting,
-)
-from airflow_provider_toggl.page import acting, deliveries, overview
-from airflow_provider_toggl.page.actions import ACTIONS, Order
+from airflow_provider_toggl.page import action_routes, deliveries, overview
+from airflow_provider_toggl.page.actions import ACTIONS, ActionRequest
 from airflow_provider_toggl.page.app import build_page
 from airflow_provider_toggl.page.audit import begin_entry, end_entry, find_entry
 from airflow_provider_toggl.page.forms import make_token
@@ -64,7 +64,9 @@ def _connected(connections: Connections) -> None:
 
 
 def run(name: str, **values: str) -> str:
-    return ACTIONS[name].run(Order(CONN_ID, "somebody", values, lambda conn_id: not conn_id.startswith("locked")))
+    return ACTIONS[name].run(
+        ActionRequest(CONN_ID, "somebody", values, lambda conn_id: not conn_id.startswith("locked"))
+    )
 
 
 def test_every_action_says_what_it_changes() -> None:
@@ -250,7 +252,7 @@ def test_a_first_load_that_waits_for_the_quota_is_seen_in_the_overview_and_on_it
     now = datetime.now(timezone.utc)
     until = now + timedelta(minutes=50)
     waiting = WaitingTask("toggl.entries (r)", 1, "time_entries", "quota", now, until, 28, 35, None, 28_000)
-    note_waiting(CONN_ID, waiting)
+    record_waiting(CONN_ID, waiting)
     found = cells(get(page, "/")[2])
     assert found["freshness"] == ("waiting", "first load")
     assert found["quota"] == ("waiting", f"used up · {until:%H:%M}")
@@ -269,7 +271,7 @@ def test_a_connection_that_airflow_does_not_find_says_so_in_its_row(page: FastAP
 def test_every_moment_can_be_written_in_the_zone_of_the_ui(page: FastAPI, path: str) -> None:
     with open_event_store(CONN_ID) as store:
         store.append([new_event(1, body=event_body(1), entity="time_entry", received_at=NOW)])
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=NOW.isoformat(), warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=NOW.isoformat(), warehouse="duckdb_default.toggl")
     text = get(page, path)[2]
     moments = re.findall(r"<time ([^>]*)>", text)
     assert path == "/" or moments
@@ -281,7 +283,7 @@ def test_only_pages_without_a_form_refresh_and_not_while_a_warehouse_is_read(
     page: FastAPI, connections: Connections
 ) -> None:
     connections.duckdb()
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
     paths = ["/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/act/ping"]
     paths.append(f"/c/{CONN_ID}?warehouse=duckdb_default.toggl")
     assert ["data-refresh" in get(page, path)[2] for path in paths] == [True, True, False, False, False]
@@ -292,7 +294,7 @@ def test_only_pages_without_a_form_refresh_and_not_while_a_warehouse_is_read(
 
 def test_a_warehouse_is_forgotten_by_who_may_act() -> None:
     for warehouse in ("first.toggl", "second.toggl"):
-        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
+        record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
     assert "1 note" in run("forget-warehouse", warehouse="first.toggl")
     assert [one.warehouse for one in read_health(CONN_ID).streams] == ["second.toggl"]
     with pytest.raises(ConfigurationError, match="Nothing was noted"):
@@ -336,10 +338,10 @@ def say_it_everywhere() -> None:
         store.logbook.note(reader_name("reader"), {"kind": "landing", "warehouse": HOSTILE})
         store.commit("reader", 1)
     told = Found(7, HOSTILE, (Filter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True)
-    note_subscriptions(CONN_ID, 1, [told])
-    note_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
-    note_landing(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
-    note_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
+    record_subscriptions(CONN_ID, 1, [told])
+    record_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
+    record_load(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
+    record_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
 
 
 def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:
@@ -428,7 +430,7 @@ def test_the_warehouse_is_opened_only_when_one_that_was_landed_in_is_named(
     page: FastAPI, connections: Connections
 ) -> None:
     path = connections.duckdb()
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
     assert get(page, f"/c/{CONN_ID}")[0] == get(page, f"/c/{CONN_ID}?warehouse=duckdb_default.other")[0] == 200
     assert not path.exists()
     assert get(page, f"/c/{CONN_ID}?warehouse=duckdb_default.toggl")[0] == 200
@@ -464,7 +466,7 @@ def routes() -> list[tuple[str, str]]:
     """Return method and address of all that the page answers, but for its files."""
     values = {"conn_id": CONN_ID, "seq": "1", "action": "ping"}
     # Not of the application: whether it takes routes over or keeps their routers is FastAPI's to decide.
-    known = [*overview.router.routes, *deliveries.router.routes, *acting.router.routes]
+    known = [*overview.router.routes, *deliveries.router.routes, *action_routes.router.routes]
     answered = [one for one in known if isinstance(one, APIRoute)]
     return [(method, one.path.format(**values)) for one in answered for method in one.methods]
 

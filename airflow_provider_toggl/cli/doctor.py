@@ -31,12 +31,12 @@ def run(args: argparse.Namespace) -> int:
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
-        from airflow_provider_toggl.core.operate.doctor.context import Order  # noqa: PLC0415 - with what follows
-        from airflow_provider_toggl.hooks.doctor import examine  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.core.operate.doctor.context import CheckOptions  # noqa: PLC0415 - with what follows
+        from airflow_provider_toggl.hooks.doctor import run_checks  # noqa: PLC0415 - loads Airflow
 
         print(_cost(args), file=sys.stderr, flush=True)
-        report = examine(
-            Order(
+        report = run_checks(
+            CheckOptions(
                 conn_id=args.conn_id,
                 warehouse_conn_id=args.warehouse_conn_id,
                 schema=args.schema,

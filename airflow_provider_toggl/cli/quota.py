@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():
-        from airflow_provider_toggl.hooks.notes import read_waiting  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.activity import read_waiting  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.toggl import SOON, TogglHook  # noqa: PLC0415 - loads Airflow
 
         try:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from airflow_provider_toggl.cli.output import others_to_stderr
-from airflow_provider_toggl.core.operate.health.state import Health, Level, ago, to_the_second
+from airflow_provider_toggl.core.operate.health.facts import Health, Level, ago, to_the_second
 
 _MARKS: Mapping[Level, str] = {"good": "ok", "waiting": "wait", "unused": "-", "attention": "WARN", "unknown": "?"}
 
@@ -35,14 +35,14 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     with others_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow_provider_toggl.hooks.health import (  # noqa: PLC0415 - loads Airflow
+            list_toggl_connections,
+            read_from_warehouse,
             read_health,
-            toggl_connections,
-            with_warehouse,
         )
 
-        healths = [read_health(conn_id) for conn_id in args.conn_id or toggl_connections()]
+        healths = [read_health(conn_id) for conn_id in args.conn_id or list_toggl_connections()]
         if args.warehouse_conn_id:
-            healths = [with_warehouse(one, args.warehouse_conn_id, args.schema) for one in healths]
+            healths = [read_from_warehouse(one, args.warehouse_conn_id, args.schema) for one in healths]
     if not healths:
         print("There is no connection of type toggl that can be listed; name one by --conn-id.", file=sys.stderr)
     for health in healths:

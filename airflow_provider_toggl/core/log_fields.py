@@ -69,7 +69,7 @@ def fields(**named: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
-def tell(log: logging.Logger, text: str, *args: object, level: int = logging.INFO, **named: Any) -> None:
+def log_line(log: logging.Logger, text: str, *args: object, level: int = logging.INFO, **named: Any) -> None:
     """Log a line for people, with fields for machines.
 
     :param text: with ``args`` as in ``log.info``.

@@ -244,7 +244,7 @@ DEFERRALS = Counter(
 )
 PAGES = Counter(f"{PREFIX}extract.pages", "pages", "Pages of Toggl's that were landed.", "task", {"stream": _STREAM})
 PAGE_ROWS = Counter(f"{PREFIX}extract.rows", "rows", "Rows on those pages.", "task", {"stream": _STREAM})
-LANDED = Counter(
+LOADED_ROWS = Counter(
     f"{PREFIX}land.rows",
     "rows",
     "What landing did to rows of the warehouse.",
@@ -256,7 +256,7 @@ LANDED = Counter(
         "`rejected_records`)",
     },
 )
-LAND_TIME = Timer(
+LOAD_TIME = Timer(
     f"{PREFIX}land.duration",
     "seconds",
     "One transaction of rows and progress.",
@@ -278,7 +278,7 @@ WATERMARK_AGE = Gauge(
     "task",
     {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
 )
-LATE = Counter(
+LATE_RUNS = Counter(
     f"{PREFIX}freshness.late",
     "runs",
     "Runs whose deadline passed before they were done, of DAGs with the callback `triggers.deadlines.tell_late`.",

@@ -16,11 +16,11 @@ from airflow_provider_toggl.core.events.store import EventStore, Mark
 from airflow_provider_toggl.core.operate.doctor import store, triggerer, versions, warehouse
 from airflow_provider_toggl.core.operate.doctor.account import judge_offset
 from airflow_provider_toggl.core.operate.doctor.account_steps import look_at_account
-from airflow_provider_toggl.core.operate.doctor.context import Order, Visit
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, Report, fine, trouble, unknown
-from airflow_provider_toggl.core.operate.doctor.states import STEPS
-from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong
+from airflow_provider_toggl.core.operate.doctor.context import CheckContext, CheckOptions
+from airflow_provider_toggl.core.operate.doctor.states import CHECKS
+from airflow_provider_toggl.core.operate.doctor.timeout import CheckTimeout
 from airflow_provider_toggl.core.operate.doctor.webhook_steps import look_at_callback, look_at_subscription
+from airflow_provider_toggl.core.operate.findings import Finding, Report, fine, trouble, unknown
 from airflow_provider_toggl.hooks.connections import (
     ConnectionNotFound,
     find_connection,
@@ -33,9 +33,9 @@ from airflow_provider_toggl.hooks.triggerers import find_triggerers
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_target, default_path
 
 
-def examine(order: Order) -> Report:
+def run_checks(order: CheckOptions) -> Report:
     """Walk through all steps and return what was found; raises nothing for what is wrong with what it looks at."""
-    visit = Visit(order)
+    visit = CheckContext(order)
     try:
         visit.add(*versions.check_versions(versions.find_versions()))
     except PackageNotFoundError as error:
@@ -48,7 +48,7 @@ def examine(order: Order) -> Report:
             look_at_callback(visit)
             _look_at_triggerer(visit)
         else:
-            others = (step for step in STEPS if step not in ("versions", "connection", "warehouse"))
+            others = (step for step in CHECKS if step not in ("versions", "connection", "warehouse"))
             visit.skip("It needs the connection.", *others)
         _look_at_warehouse(visit)
     finally:
@@ -57,7 +57,7 @@ def examine(order: Order) -> Report:
     return Report.of(visit.findings, visit.session.spent if visit.session else 0)
 
 
-def _look_at_connection(visit: Visit) -> bool:
+def _look_at_connection(visit: CheckContext) -> bool:
     conn_id = visit.order.conn_id
     retry = RetryPolicy(tries=2, longest=visit.order.patience, base=0.25, cap=1.0)
     try:
@@ -67,7 +67,7 @@ def _look_at_connection(visit: Visit) -> bool:
     except ConnectionNotFound as error:
         visit.add(trouble("connection_missing", str(error)))
         return False
-    except TookTooLong as error:
+    except CheckTimeout as error:
         visit.add(trouble("connection_missing", f"Airflow does not give connection {conn_id!r}: {error}"))
         return False
     except ConfigurationError as error:
@@ -96,7 +96,7 @@ def _look_at_connection(visit: Visit) -> bool:
     return True
 
 
-def _look_at_store(visit: Visit) -> None:
+def _look_at_store(visit: CheckContext) -> None:
     order = visit.order
     visit.asked = secrets.token_hex(8)
 
@@ -116,23 +116,23 @@ def _look_at_store(visit: Visit) -> None:
     except TogglError as error:
         visit.add(store.judge_store_error(error))
         return
-    except TookTooLong as error:
+    except CheckTimeout as error:
         visit.add(trouble("store_unreachable", str(error)))
         return
     visit.store = opened
     try:
         facts = visit.within(lambda: opened.inspect(order.patience / 2))
-    except (TogglError, TookTooLong) as error:
+    except (TogglError, CheckTimeout) as error:
         visit.add(store.judge_store_error(error) if isinstance(error, TogglError) else unknown("store", str(error)))
         return
     visit.add(*store.check_store(facts, seconds=seconds))
 
 
-def _look_at_triggerer(visit: Visit) -> None:
+def _look_at_triggerer(visit: CheckContext) -> None:
     try:
         store_conn_id = str(visit.extra.get("event_store_conn_id") or "")
         found = visit.within(lambda: find_triggerers(visit.order.conn_id, store_conn_id))
-    except TookTooLong as error:
+    except CheckTimeout as error:
         visit.add(unknown("triggerer", f"Airflow's metadata database: {error}"))
         return
     except Exception as error:  # noqa: BLE001 - whatever a database driver raises
@@ -148,12 +148,12 @@ def _look_at_triggerer(visit: Visit) -> None:
     patience = visit.order.patience / 2
     answered = None
     if found.alive and found.triggers:
-        with suppress(TookTooLong):
+        with suppress(CheckTimeout):
             answered = visit.within(lambda: _await_answer(visit, patience))
     visit.add(triggerer.check_triggerer(found, answered, patience=patience))
 
 
-def _await_answer(visit: Visit, patience: float) -> float | None:
+def _await_answer(visit: CheckContext, patience: float) -> float | None:
     """Return how many seconds after the question a tail answered it, None where none did in time."""
     opened = visit.store
     assert opened is not None  # noqa: S101 - asked before
@@ -172,7 +172,7 @@ def _await_answer(visit: Visit, patience: float) -> float | None:
     return None
 
 
-def _look_at_warehouse(visit: Visit) -> None:
+def _look_at_warehouse(visit: CheckContext) -> None:
     order = visit.order
     conn_id = order.warehouse_conn_id or DEFAULT_CONN_ID
     where = f"warehouse {conn_id!r}, schema {order.schema!r}"
@@ -187,7 +187,7 @@ def _look_at_warehouse(visit: Visit) -> None:
         visit.add(*visit.within(lambda: _judge_warehouse(conn_id, order.schema, where, order.patience / 2)))
     except TogglError as error:
         visit.add(warehouse.judge_warehouse_error(error))
-    except TookTooLong as error:
+    except CheckTimeout as error:
         visit.add(trouble("warehouse_unreachable", f"{where}: {error}"))
 
 

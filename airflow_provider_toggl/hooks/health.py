@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
 from airflow_provider_toggl.core.events.logbook import received_name
-from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.core.operate.health.charts import (
     Chart,
     deliveries_chart,
@@ -21,8 +21,8 @@ from airflow_provider_toggl.core.operate.health.charts import (
     hours_until,
     requests_chart,
 )
-from airflow_provider_toggl.core.operate.health.gather import Sources, gather
-from airflow_provider_toggl.core.operate.health.state import UNPROVED, Health
+from airflow_provider_toggl.core.operate.health.collect import HealthSources, collect_health
+from airflow_provider_toggl.core.operate.health.facts import OUTDATED_AFTER, Health
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.settings import receiver_connections
@@ -34,7 +34,7 @@ PATIENCE = 5.0
 _VARIABLE = "AIRFLOW_CONN_"
 
 
-def toggl_connections() -> tuple[str, ...]:
+def list_toggl_connections() -> tuple[str, ...]:
     """Return the IDs of the Toggl connections that can be listed, in order.
 
     Those of Airflow's database and of environment variables, those that deliveries may come in for, those of which a
@@ -59,11 +59,11 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
         if not isinstance(error, ConnectionNotFound) or conn_id not in _of_default_store():
             return Health(conn_id, now, unknown={"connection": str(error).rstrip(".")})
         # Workers have it, for example from their environment; this process does not.
-        sources = Sources(conn_id, lambda: open_event_store(event_store_conn_id=""), dict)
-    return gather(sources, now)
+        sources = HealthSources(conn_id, lambda: open_event_store(event_store_conn_id=""), dict)
+    return collect_health(sources, now)
 
 
-def with_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
+def read_from_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
     """Return health with what a warehouse says of its streams; where it cannot be read, that is unknown. Blocks."""
     from airflow_provider_toggl.core.operate.health.warehouse import read_streams  # noqa: PLC0415 - heavy; few ask for it
     from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
@@ -86,7 +86,7 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
     with suppress(TogglError), open_event_store(conn_id) as store:
         charts.append(deliveries_chart(store.logbook.samples(received_name(conn_id, ""), begin), now))
         # A stream that is landed once a day had its watermark before the first hour that is shown.
-        marks = store.logbook.samples(notes.watermark_name(conn_id), begin - timedelta(days=2))
+        marks = store.logbook.samples(records.watermark_key(conn_id), begin - timedelta(days=2))
         charts.append(freshness_chart(marks, now))
     with suppress(TogglError, ValueError):
         charts.append(requests_chart(TogglHook(conn_id).get_conn().tallies(begin.timestamp()), now))
@@ -96,16 +96,16 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
 def find_declaration(conn_id: str) -> dict[str, Any]:
     """Return the subscription that a task last declared for a connection, nothing where none is known. Blocks."""
     with suppress(TogglError), open_event_store(conn_id) as store:
-        for note in store.logbook.notes(notes.declaration_name(conn_id)):
-            if note.name == notes.declaration_name(conn_id):
+        for note in store.logbook.notes(records.declaration_key(conn_id)):
+            if note.name == records.declaration_key(conn_id):
                 return note.value
     return {}
 
 
-def _sources(conn_id: str) -> Sources:
+def _sources(conn_id: str) -> HealthSources:
     fields = get_toggl_fields(conn_id)
     store_conn_id = fields.event_store_conn_id
-    return Sources(
+    return HealthSources(
         conn_id=conn_id,
         open_store=lambda: open_event_store(event_store_conn_id=store_conn_id),
         lanes=lambda: _lanes(conn_id),
@@ -149,9 +149,9 @@ def _of_default_store() -> set[str]:
     """Return the connections of which a task has noted something in the default store lately."""
     if not default_store_path().exists():
         return set()
-    since = datetime.now(timezone.utc) - UNPROVED
+    since = datetime.now(timezone.utc) - OUTDATED_AFTER
     with suppress(TogglError), open_event_store(event_store_conn_id="") as store:
-        return notes.find_connections(store.logbook, since)
+        return records.find_connections(store.logbook, since)
     return set()
 
 

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_toggl.core.operate.doctor.triggerer import Triggerers
+from airflow_provider_toggl.core.operate.doctor.triggerer import TriggererFacts
 
 _OURS = "airflow_provider_toggl.%"
 _MOST = 200
 """Triggers whose arguments are looked at: each must be decrypted, and one is enough."""
 
 
-def find_triggerers(conn_id: str, store_conn_id: str) -> Triggerers:
+def find_triggerers(conn_id: str, store_conn_id: str) -> TriggererFacts:
     """Return the triggerers that are alive, by Airflow's own threshold, and the triggers there that read a store.
 
     :param conn_id: the Toggl connection whose store it is.
@@ -34,7 +34,7 @@ def find_triggerers(conn_id: str, store_conn_id: str) -> Triggerers:
         here = Trigger.triggerer_id.in_([job.id for job in alive])
         ours = select(Trigger).where(Trigger.classpath.like(_OURS), here).order_by(Trigger.id.desc()).limit(_MOST)
         triggers = [row for row in session.scalars(ours) if _reads(row.kwargs, conn_id, store_conn_id)]
-        return Triggerers(
+        return TriggererFacts(
             alive=tuple(str(job.hostname) for job in alive),
             last_heartbeat=(datetime.now(timezone.utc) - max(beats)).total_seconds() if beats else None,
             triggers=len(triggers),

@@ -15,7 +15,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.store import EventStore, NewEvent
-from airflow_provider_toggl.core.log_fields import fields, tell
+from airflow_provider_toggl.core.log_fields import fields, log_line
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def _move(state: Replay, page: LogPage, fresh: int) -> None:
     state.offset += len(page.events)
     state.distinct += fresh
     state.total = page.total if state.total is None else state.total
-    tell(
+    log_line(
         log,
         "Page %d of Toggl's log: %d of %s events read, %d of them missing here.",
         state.pages,

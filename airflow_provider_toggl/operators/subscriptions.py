@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
-from airflow_provider_toggl.hooks.notes import note_declaration
+from airflow_provider_toggl.hooks.activity import record_declaration
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
     get_callback_url,
@@ -100,7 +100,7 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Compare and do the least; return what was done and what the subscription is now."""
         wanted = self._wanted()
-        note_declaration(
+        record_declaration(
             self.toggl_conn_id,
             {
                 "description": wanted.description,

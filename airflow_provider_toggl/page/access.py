@@ -23,10 +23,10 @@ from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, status
 
-from airflow_provider_toggl.hooks.health import toggl_connections
+from airflow_provider_toggl.hooks.health import list_toggl_connections
 
 
-class Reader:
+class Viewer:
     """A person who is signed in and may look.
 
     :param user: as Airflow's auth manager knows them.
@@ -43,7 +43,7 @@ class Reader:
 
     def connections(self) -> tuple[str, ...]:
         """Return the connections that they may see."""
-        return tuple(conn_id for conn_id in toggl_connections() if self.may_see(conn_id))
+        return tuple(conn_id for conn_id in list_toggl_connections() if self.may_see(conn_id))
 
     def may_see(self, conn_id: str) -> bool:
         """Whether they may see a connection's health and deliveries."""
@@ -72,20 +72,20 @@ class Reader:
         return self._teams[conn_id]
 
 
-def get_reader(user: GetUserDep) -> Reader:
+def get_viewer(user: GetUserDep) -> Viewer:
     """Return who asks.
 
     :raises HTTPException: they may not look.
     """
     if not get_auth_manager().is_authorized_view(access_view=AccessView.PLUGINS, user=user):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "You may not read plugins, which this page needs.")
-    return Reader(user)
+    return Viewer(user)
 
 
-ReaderDep = Annotated[Reader, Depends(get_reader)]
+ViewerDep = Annotated[Viewer, Depends(get_viewer)]
 
 
-def get_connection_id(conn_id: str, reader: ReaderDep) -> str:
+def get_connection_id(conn_id: str, reader: ViewerDep) -> str:
     """Return the connection of the path.
 
     :raises HTTPException: there is none of that name that they may see.
@@ -98,7 +98,7 @@ def get_connection_id(conn_id: str, reader: ReaderDep) -> str:
 ConnectionDep = Annotated[str, Depends(get_connection_id)]
 
 
-def get_actor(conn_id: ConnectionDep, reader: ReaderDep) -> Reader:
+def get_actor(conn_id: ConnectionDep, reader: ViewerDep) -> Viewer:
     """Return who asks, where they may act for the connection of the path.
 
     :raises HTTPException: they may not.
@@ -110,4 +110,4 @@ def get_actor(conn_id: ConnectionDep, reader: ReaderDep) -> Reader:
     return reader
 
 
-ActorDep = Annotated[Reader, Depends(get_actor)]
+ActorDep = Annotated[Viewer, Depends(get_actor)]

@@ -13,11 +13,11 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Wanted, p
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
 from airflow_provider_toggl.core.events.message import ENTITIES
-from airflow_provider_toggl.core.operate.health.state import Health
+from airflow_provider_toggl.core.operate.health.facts import Health
 from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.hooks.activity import approve_mass_deletion, forget_warehouse
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
-from airflow_provider_toggl.hooks.notes import allow_mass_absence, forget_warehouse
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
     get_callback_url,
@@ -29,7 +29,7 @@ from airflow_provider_toggl.operators.replay import Replay, replay_log
 
 
 @dataclass(frozen=True)
-class Field:
+class FormField:
     """A field of the form that confirms.
 
     :param options: what can be chosen, None where anything can be typed.
@@ -44,7 +44,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Order:
+class ActionRequest:
     """What somebody has confirmed.
 
     :param by: their name.
@@ -79,62 +79,64 @@ class Action:
     name: str
     title: str
     consequence: str
-    run: Callable[[Order], str]
-    fields: Callable[[Health], Sequence[Field]] = lambda _: ()
+    run: Callable[[ActionRequest], str]
+    fields: Callable[[Health], Sequence[FormField]] = lambda _: ()
     is_offered: bool = True
 
 
-def _choose_subscription(health: Health) -> Sequence[Field]:
+def _choose_subscription(health: Health) -> Sequence[FormField]:
     known = tuple(
         (str(one.subscription_id), f"{one.subscription_id} ({one.description})") for one in health.subscriptions or ()
     )
-    return (Field("subscription", "Subscription", known[0][0] if known else "", known or None),)
+    return (FormField("subscription", "Subscription", known[0][0] if known else "", known or None),)
 
 
-def _choose_workspace(health: Health) -> Sequence[Field]:
-    return (Field("workspace", "Workspace", str(health.workspace_id or "")),)
+def _choose_workspace(health: Health) -> Sequence[FormField]:
+    return (FormField("workspace", "Workspace", str(health.workspace_id or "")),)
 
 
-def _declare_subscription(health: Health) -> Sequence[Field]:
+def _declare_subscription(health: Health) -> Sequence[FormField]:
     declared = find_declaration(health.conn_id)
     filters = declared.get("filters") or ["*:*"]
     return (
-        Field("description", "Description", str(declared.get("description") or "airflow")),
-        Field("filters", "Event filters", ", ".join(map(str, filters)), hint="entity:action, * is any; commas between"),
+        FormField("description", "Description", str(declared.get("description") or "airflow")),
+        FormField(
+            "filters", "Event filters", ", ".join(map(str, filters)), hint="entity:action, * is any; commas between"
+        ),
     )
 
 
-def _choose_warehouse(health: Health) -> Sequence[Field]:
+def _choose_warehouse(health: Health) -> Sequence[FormField]:
     warehouse = next((one.warehouse for one in health.streams if one.warehouse), "duckdb_default.toggl")
     conn_id, _, schema = warehouse.rpartition(".")
-    return (Field("warehouse", "Warehouse connection", conn_id), Field("schema", "Schema", schema))
+    return (FormField("warehouse", "Warehouse connection", conn_id), FormField("schema", "Schema", schema))
 
 
-def _choose_noted_warehouse(health: Health) -> Sequence[Field]:
+def _choose_noted_warehouse(health: Health) -> Sequence[FormField]:
     noted = {one.warehouse for one in health.streams} | {one.warehouse for one in health.reconciled}
     names = sorted(noted - {""})
-    return (Field("warehouse", "Warehouse", names[0] if names else "", tuple((one, one) for one in names) or None),)
+    return (FormField("warehouse", "Warehouse", names[0] if names else "", tuple((one, one) for one in names) or None),)
 
 
-def _look(order: Order) -> str:
+def _look(order: ActionRequest) -> str:
     count = len(open_webhooks(order.conn_id, retry=SOON).subscriptions())
     return f"Toggl has {plural(count, 'subscription')}."
 
 
-def _ping(order: Order) -> str:
+def _ping(order: ActionRequest) -> str:
     number = order.number("subscription")
     status = open_webhooks(order.conn_id, retry=SOON).ping(number)
     return f"Toggl posted a PING for subscription {number} and says: {status}."
 
 
-def _enable(order: Order) -> str:
+def _enable(order: ActionRequest) -> str:
     number = order.number("subscription")
     webhooks = open_webhooks(order.conn_id, retry=SOON)
     switch(webhooks, number, True)
     return f"Subscription {number} is enabled."
 
 
-def _ensure(order: Order) -> str:
+def _ensure(order: ActionRequest) -> str:
     wanted = Wanted(
         description=order.values.get("description", "").strip(),
         filters=parse_filters(order.values.get("filters", ""), entities=ENTITIES, actions=WORDS),
@@ -152,7 +154,7 @@ def _ensure(order: Order) -> str:
     return f"Subscription {ensured.subscription.subscription_id} {done}."
 
 
-def _replay_log(order: Order) -> str:
+def _replay_log(order: ActionRequest) -> str:
     number, state = order.number("subscription"), Replay()
     webhooks = open_webhooks(order.conn_id, retry=SOON)
     with open_event_store(order.conn_id) as store:
@@ -162,7 +164,7 @@ def _replay_log(order: Order) -> str:
     return f"Toggl's log had {plural(state.distinct, 'event')}; {state.appended:,} of them were missing here."
 
 
-def _replay_delivery(order: Order) -> str:
+def _replay_delivery(order: ActionRequest) -> str:
     seq = order.number("delivery")
     with open_event_store(order.conn_id) as store:
         event = store.get(seq).event
@@ -178,7 +180,7 @@ def _replay_delivery(order: Order) -> str:
     return f"Delivery {seq} is in the store once more, in place {appended.seq}, for all who read."
 
 
-def _land_rejected(order: Order) -> str:
+def _land_rejected(order: ActionRequest) -> str:
     from airflow_provider_toggl.core.sync.redrive import land_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
     from airflow_provider_toggl.hooks.warehouse import open_target  # noqa: PLC0415 - likewise
 
@@ -192,7 +194,7 @@ def _land_rejected(order: Order) -> str:
     return f"{plural(done.tried, 'rejected record')} tried again: {done.landed:,} landed, {left:,} not."
 
 
-def _forget_warehouse(order: Order) -> str:
+def _forget_warehouse(order: ActionRequest) -> str:
     warehouse = order.values.get("warehouse", "").strip()
     count = forget_warehouse(order.conn_id, warehouse)
     if not count:
@@ -200,9 +202,9 @@ def _forget_warehouse(order: Order) -> str:
     return f"{plural(count, 'note')} about {warehouse} removed."
 
 
-def _allow_mass_absence(order: Order) -> str:
+def _allow_mass_absence(order: ActionRequest) -> str:
     workspace_id = order.number("workspace")
-    allow_mass_absence(order.conn_id, workspace_id, order.by)
+    approve_mass_deletion(order.conn_id, workspace_id, order.by)
     return f"The next reconciliation of workspace {workspace_id} may mark any number of entries absent, once."
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from airflow_provider_toggl.page import acting, deliveries, overview
+from airflow_provider_toggl.page import action_routes, deliveries, overview
 from airflow_provider_toggl.page.rendering import render
 
 
@@ -20,7 +20,7 @@ def build_page() -> FastAPI:
     """Return the application, to be mounted in Airflow's API server."""
     app = FastAPI(title="Toggl", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=str(files(__package__) / "static")), name="static")
-    for router in (overview.router, deliveries.router, acting.router):
+    for router in (overview.router, deliveries.router, action_routes.router):
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _refuse_values)  # type: ignore[arg-type]

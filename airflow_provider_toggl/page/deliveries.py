@@ -16,11 +16,11 @@ from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deli
 from airflow_provider_toggl.core.events.logbook import RefusalFilter
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.health.timeline import find_landed, find_rejected, tell
+from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq, find_rejected
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
+from airflow_provider_toggl.page.access import ConnectionDep, ViewerDep
 from airflow_provider_toggl.page.audit import find_entry
-from airflow_provider_toggl.page.forms import Place, PlaceQuery
+from airflow_provider_toggl.page.forms import Seq, SeqQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()
@@ -37,7 +37,7 @@ OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class DeliveryQuery:
     """What the form of the list asks for, as it was typed."""
 
     outcome: str = ""
@@ -57,7 +57,7 @@ class Asked:
         return tuple(name for name in ("entity", "action", "id") if getattr(self, name))
 
 
-def _parse(asked: Asked, conn_id: str) -> DeliveryFilter:
+def _parse(asked: DeliveryQuery, conn_id: str) -> DeliveryFilter:
     """Return the filter.
 
     :raises HTTPException: a field is not what it must be.
@@ -95,8 +95,8 @@ def _moment(text: str) -> datetime | None:
 def show_deliveries(
     request: Request,
     conn_id: ConnectionDep,
-    asked: Annotated[Asked, Depends()],
-    before: PlaceQuery = None,
+    asked: Annotated[DeliveryQuery, Depends()],
+    before: SeqQuery = None,
 ) -> HTMLResponse:
     """Show deliveries, newest first.
 
@@ -115,7 +115,7 @@ def show_deliveries(
         with open_event_store(conn_id) as store:
             if asked.outcome in ("refused", "rejected"):
                 return _show_refusals(request, store, wanted, before, values)
-            landed = find_landed(store, conn_id)
+            landed = find_loaded_seq(store, conn_id)
             page = list_deliveries(store, _within(wanted, asked.outcome, landed), before=before, limit=LIMIT)
             rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
             last_seq = store.last_seq()
@@ -127,7 +127,7 @@ def show_deliveries(
 def _show_refusals(
     request: Request, store: EventStore, wanted: DeliveryFilter, before: int | None, values: Mapping[str, Any]
 ) -> HTMLResponse:
-    asked: Asked = values["asked"]
+    asked: DeliveryQuery = values["asked"]
     # Of what was not stored nothing was verified, so nothing of it is known that these could be compared with.
     idle = asked.about() if asked.outcome == "refused" else ()
     refusals = RefusalFilter(
@@ -147,11 +147,11 @@ def _show_refusals(
 def show_delivery(
     request: Request,
     conn_id: ConnectionDep,
-    reader: ReaderDep,
-    seq: Place,
+    reader: ViewerDep,
+    seq: Seq,
     *,
     body: bool = False,
-    done: PlaceQuery = None,
+    done: SeqQuery = None,
 ) -> HTMLResponse:
     """Show one delivery's story.
 
@@ -168,7 +168,7 @@ def show_delivery(
             stored = store.get(seq)
             if stored.event.conn_id != conn_id:
                 raise HTTPException(status.HTTP_404_NOT_FOUND, f"Delivery {seq} is not of this connection.")
-            steps = tell(store, stored)
+            steps = build_timeline(store, stored)
     except EventNotFound as error:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"{error} Retention may have removed it.") from None
     except TogglError as error:

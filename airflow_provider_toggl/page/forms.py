@@ -16,8 +16,8 @@ HOUR = 3600.0
 
 MOST = 2**63 - 1
 """No number of a row is greater, and no database takes a greater one."""
-Place = Annotated[int, Path(ge=0, le=MOST)]
-PlaceQuery = Annotated[int | None, Query(ge=0, le=MOST)]
+Seq = Annotated[int, Path(ge=0, le=MOST)]
+SeqQuery = Annotated[int | None, Query(ge=0, le=MOST)]
 
 
 def make_token(user_id: str, purpose: str, now: float | None = None) -> str:

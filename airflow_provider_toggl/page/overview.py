@@ -11,14 +11,14 @@ from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
-from airflow_provider_toggl.core.operate.health.state import Health
-from airflow_provider_toggl.core.operate.health.timeline import find_landed, find_rejected
+from airflow_provider_toggl.core.operate.health.facts import Health
+from airflow_provider_toggl.core.operate.health.timeline import find_loaded_seq, find_rejected
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.health import read_charts, read_health, with_warehouse
-from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
+from airflow_provider_toggl.hooks.health import read_charts, read_from_warehouse, read_health
+from airflow_provider_toggl.page.access import ConnectionDep, ViewerDep
 from airflow_provider_toggl.page.actions import ACTIONS
 from airflow_provider_toggl.page.audit import find_entry
-from airflow_provider_toggl.page.forms import PlaceQuery
+from airflow_provider_toggl.page.forms import SeqQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()
@@ -28,7 +28,7 @@ LATEST = 10
 
 
 @router.get("/")
-def show_connections(request: Request, reader: ReaderDep) -> HTMLResponse:
+def show_connections(request: Request, reader: ViewerDep) -> HTMLResponse:
     """Show every connection in a row."""
     now = datetime.now(timezone.utc)
     healths = [read_health(conn_id, now) for conn_id in reader.connections()]
@@ -39,9 +39,9 @@ def show_connections(request: Request, reader: ReaderDep) -> HTMLResponse:
 def show_connection(
     request: Request,
     conn_id: ConnectionDep,
-    reader: ReaderDep,
+    reader: ViewerDep,
     *,
-    done: PlaceQuery = None,
+    done: SeqQuery = None,
     warehouse: str | None = None,
 ) -> HTMLResponse:
     """Show all that is known of a connection.
@@ -55,7 +55,7 @@ def show_connection(
     if not is_noted:
         # Who may not act must not make others wait for a file that only one process can have open.
         warehouse_conn_id, _, schema = str(warehouse).rpartition(".")
-        health = with_warehouse(health, warehouse_conn_id, schema)
+        health = read_from_warehouse(health, warehouse_conn_id, schema)
     return render(
         request,
         "connection.html",
@@ -76,5 +76,5 @@ def _latest(health: Health) -> dict[str, Any]:
     with suppress(TogglError), open_event_store(health.conn_id) as store:
         latest = list_deliveries(store, DeliveryFilter(health.conn_id), limit=LATEST).deliveries
         rejected = find_rejected(store, health.conn_id, [one.seq for one in latest])
-        found = {"latest": latest, "landed": find_landed(store, health.conn_id), "rejected": rejected}
+        found = {"latest": latest, "landed": find_loaded_seq(store, health.conn_id), "rejected": rejected}
     return found

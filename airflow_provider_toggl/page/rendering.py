@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.operate.health.state import Level, ago, instant, span
+from airflow_provider_toggl.core.operate.health.facts import Level, ago, instant, span
 
 HEADERS = {
     # Bodies and reasons are texts of others: no script runs and nothing loads but what the package brings.

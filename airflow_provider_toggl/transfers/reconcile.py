@@ -10,7 +10,7 @@ from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag,
 from airflow_provider_toggl.core.errors import AbsenceRefused, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.hooks import settings
-from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
+from airflow_provider_toggl.hooks.activity import record_reconciliation, take_approval
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
@@ -147,7 +147,7 @@ class TogglReconcileOperator(RunDeferral):
         outlets.check_workspace(workspace_id, workspace_source(self.workspace_id, self.toggl_conn_id))
         if "mass_allowed" not in progress:
             # Once a run: it goes on with that after a wait for the quota.
-            progress["mass_allowed"] = take_allowance(self.toggl_conn_id, workspace_id)
+            progress["mass_allowed"] = take_approval(self.toggl_conn_id, workspace_id)
         request = self._request(hook, progress, note_changes=bool(outlets))
         earlier = ReconcileSummary(**progress["summary"]) if progress["summary"] else None
         with open_target(
@@ -170,11 +170,11 @@ class TogglReconcileOperator(RunDeferral):
                 outlets.keep(run.changes, progress)
                 raise
             except AbsenceRefused as refusal:
-                note_reconciliation(
+                record_reconciliation(
                     self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, refused=str(refusal)
                 )
                 raise
-        note_reconciliation(self.toggl_conn_id, summary.as_dict(), warehouse=request.warehouse)
+        record_reconciliation(self.toggl_conn_id, summary.as_dict(), warehouse=request.warehouse)
         return summary.as_dict()
 
     def say(self, summary: dict[str, Any]) -> str:

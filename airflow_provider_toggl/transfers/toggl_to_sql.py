@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.errors import PlanLacksFeature, QuotaExhausted,
 from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.core.streams import check_days
 from airflow_provider_toggl.hooks import settings
-from airflow_provider_toggl.hooks.notes import note_landing
+from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, open_target, resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
@@ -179,7 +179,7 @@ class TogglToSqlOperator(RunDeferral):
                 if self.stream == "time_entries":
                     raise
                 raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
-        note_landing(
+        record_load(
             self.toggl_conn_id,
             workspace_id=request.workspace_id,
             stream=self.stream,

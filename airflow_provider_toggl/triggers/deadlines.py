@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 from airflow_provider_toggl.hooks import telemetry
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ async def tell_late(context: Mapping[str, Any] | None = None, **about: Any) -> N
     telemetry.connect()
     run: Mapping[str, Any] = (context or {}).get("dag_run") or {}
     dag_id = run.get("dag_id") or "unknown"
-    metrics.LATE.add(dag=dag_id)
+    metrics.LATE_RUNS.add(dag=dag_id)
     said = "; ".join(f"{name}: {value}" for name, value in about.items())
     run_id = run.get("dag_run_id")
     told = {"by": "deadline", "dag_id": dag_id, "run_id": run_id}
-    tell(log, "Run %s of DAG %s is not done in time. %s", run_id, dag_id, said, level=logging.ERROR, **told)
+    log_line(log, "Run %s of DAG %s is not done in time. %s", run_id, dag_id, said, level=logging.ERROR, **told)

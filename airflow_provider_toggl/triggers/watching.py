@@ -19,7 +19,7 @@ from airflow_provider_toggl.core.events.logbook import reader_name
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import Tail
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 from airflow_provider_toggl.triggers.reading import Step, patiently, read_on
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Watch:
         except EventStoreUnavailable as error:
             text = "Consumer %s has read up to %s, which could not be noted: %s"
             told = {"by": "watch", "consumer": self.consumer, "seq": goal}
-            tell(log, text, self.consumer, goal, error, level=logging.WARNING, **told)
+            log_line(log, text, self.consumer, goal, error, level=logging.WARNING, **told)
         else:
             self._committed = goal
 
@@ -124,7 +124,7 @@ class Watch:
         note = {"kind": "watcher", "filter": self._query.wanted.to_dict()}
         self._store.logbook.note(reader_name(self.consumer), note)
         self._committed = self._safe = self._told = self._read = known.seq
-        tell(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
+        log_line(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
         self._tidied_at = time.monotonic()
 
     def _gather(self, step: Step) -> None:

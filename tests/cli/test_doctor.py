@@ -11,7 +11,7 @@ import pytest
 from support.connections import Connections
 
 from airflow_provider_toggl.cli.doctor import add_arguments, run
-from airflow_provider_toggl.core.operate.doctor.states import STEPS
+from airflow_provider_toggl.core.operate.doctor.states import CHECKS
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
@@ -40,7 +40,7 @@ def test_a_connection_without_a_token_is_wrong(connections: Connections, capsys:
     told = json.loads(capsys.readouterr().out)
     assert [one["trouble"] for one in told["findings"] if one["state"] == "fault"] == ["connection_wrong"]
     assert (told["ok"], told["requests"]) == (False, 0)
-    assert {one["step"] for one in told["findings"]} == set(STEPS)
+    assert {one["step"] for one in told["findings"]} == set(CHECKS)
 
 
 @pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "soon"], ["--fast"]])

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_toggl.cli.quota import add_arguments, run
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
-from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
+from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
 from airflow_provider_toggl.sandbox.seed import build_world
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
@@ -76,7 +76,7 @@ def waiting(toggl):
         done_at=now + timedelta(minutes=91),
         rows_done=28_000,
     )
-    note_waiting("toggl_default", task)
+    record_waiting("toggl_default", task)
     yield task
     clear_waiting("toggl_default", task.task)
 

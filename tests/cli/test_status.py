@@ -11,7 +11,12 @@ from support.connections import Connections
 
 from airflow_provider_toggl.cli.status import add_arguments, run
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
-from airflow_provider_toggl.hooks.notes import allow_mass_absence, note_landing, note_reconciliation, note_waiting
+from airflow_provider_toggl.hooks.activity import (
+    approve_mass_deletion,
+    record_load,
+    record_reconciliation,
+    record_waiting,
+)
 from airflow_provider_toggl.hooks.warehouse import open_target
 
 pytestmark = pytest.mark.airflow
@@ -29,8 +34,8 @@ def _connected(connections: Connections) -> None:
 
 
 def test_health_is_told_to_people_part_by_part(capsys: pytest.CaptureFixture[str]) -> None:
-    note_landing("toggl_default", workspace_id=1, stream="tags", watermark="2026-01-01T00:00:00Z", warehouse="a.b")
-    allow_mass_absence("toggl_default", 1, by="somebody")
+    record_load("toggl_default", workspace_id=1, stream="tags", watermark="2026-01-01T00:00:00Z", warehouse="a.b")
+    approve_mass_deletion("toggl_default", 1, by="somebody")
     assert call() == 1
     printed = capsys.readouterr().out
     assert "toggl_default" in printed
@@ -43,7 +48,7 @@ def test_health_is_told_to_people_part_by_part(capsys: pytest.CaptureFixture[str
 
 
 def test_nothing_that_waits_for_a_person_is_a_success(capsys: pytest.CaptureFixture[str]) -> None:
-    note_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7}, warehouse="a.b")
+    record_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7}, warehouse="a.b")
     assert call("--conn-id", "toggl_default", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["conn_id"], told["level"], told["reconciled"][0]["entries"]) == ("toggl_default", "good", 7)
@@ -57,7 +62,7 @@ def test_a_connection_that_is_not_there_waits_for_a_person(capsys: pytest.Captur
 def test_a_first_load_that_waits_for_the_quota_is_said_and_needs_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     now = datetime.now(timezone.utc)
     waiting = WaitingTask("toggl.entries (r)", 1, "time_entries", "quota", now, now + timedelta(hours=1), 28, 35, None)
-    note_waiting("toggl_default", replace(waiting, rows_done=28_000))
+    record_waiting("toggl_default", replace(waiting, rows_done=28_000))
     assert call() == 0
     printed = capsys.readouterr().out
     assert re.search(r"^toggl_default  waiting ", printed)

@@ -16,7 +16,7 @@ from support.disks import small_disk
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME
+from airflow_provider_toggl.core.operate.problems import BY_NAME
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]

@@ -8,14 +8,14 @@ from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from support.connections import Connections
 
+from airflow_provider_toggl.hooks.activity import record_declaration, record_load
 from airflow_provider_toggl.hooks.health import (
     find_declaration,
+    list_toggl_connections,
     read_charts,
+    read_from_warehouse,
     read_health,
-    toggl_connections,
-    with_warehouse,
 )
-from airflow_provider_toggl.hooks.notes import note_declaration, note_landing
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import open_target
 from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -36,9 +36,9 @@ def test_connections_are_those_of_the_environment_the_database_and_the_receiver(
     with create_session() as session:
         session.add(Connection(conn_id="stored", conn_type="toggl"))
     try:
-        assert toggl_connections() == ("by_json", "by_uri", "received", "stored")
+        assert list_toggl_connections() == ("by_json", "by_uri", "received", "stored")
         connections.set(CONN_ID, conn_type="toggl")
-        assert CONN_ID in toggl_connections()
+        assert CONN_ID in list_toggl_connections()
     finally:
         with create_session() as session:
             session.query(Connection).filter(Connection.conn_id == "stored").delete()
@@ -66,16 +66,16 @@ def test_a_connection_that_only_workers_have_is_listed_by_what_they_noted(
 ) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
     mark = datetime.now(timezone.utc).isoformat()
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
     monkeypatch.delenv("AIRFLOW_CONN_TOGGL_DEFAULT")
-    assert toggl_connections() == (CONN_ID,)
+    assert list_toggl_connections() == (CONN_ID,)
     assert read_health(CONN_ID).level == "good"
 
 
 def test_charts_have_what_was_landed_lately(connections: Connections) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
     mark = datetime.now(timezone.utc).isoformat()
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
     charts = {chart.key: chart for chart in read_charts(CONN_ID)}
     assert [column.name for column in charts["freshness"].columns] == ["tags"]
     assert charts["deliveries"].is_empty
@@ -87,9 +87,9 @@ def test_the_warehouse_is_asked_and_one_that_cannot_be_read_is_unknown(
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
     path = connections.duckdb()
     open_target("duckdb_default", schema="toggl").close()
-    assert with_warehouse(read_health(CONN_ID), "duckdb_default", "toggl").streams == ()
+    assert read_from_warehouse(read_health(CONN_ID), "duckdb_default", "toggl").streams == ()
     path.write_bytes(b"no database" * 1000)
-    health = with_warehouse(read_health(CONN_ID), "duckdb_default", "toggl")
+    health = read_from_warehouse(read_health(CONN_ID), "duckdb_default", "toggl")
     assert ("freshness", "unknown") in [(one.part, one.level) for one in health.findings()]
     assert json.loads(json.dumps(health.as_dict()))["unknown"]["freshness"]
 
@@ -97,5 +97,5 @@ def test_the_warehouse_is_asked_and_one_that_cannot_be_read_is_unknown(
 def test_the_subscription_that_a_task_declared_is_remembered(connections: Connections) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
     assert find_declaration(CONN_ID) == {}
-    note_declaration(CONN_ID, {"description": "airflow", "filters": ["*:*"]})
+    record_declaration(CONN_ID, {"description": "airflow", "filters": ["*:*"]})
     assert find_declaration(CONN_ID) == {"description": "airflow", "filters": ["*:*"]}

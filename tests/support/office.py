@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.limits.state import HostBook, token_digest
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.logbook import REJECTED, Received, Refused, reader_name
-from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 MANY = 1_000_000
@@ -157,8 +157,8 @@ def tell_two_days(place: StorePlace, workspace_id: int) -> int:
             for back in range(47 - 47 % every, -1, -every):
                 ran_at = now - timedelta(hours=back, minutes=7)
                 mark = (ran_at - timedelta(minutes=5)).isoformat()
-                notes.note_landing(
-                    logbook, CONN_ID, notes.Landing(workspace_id, stream, mark, ran_at, "duckdb_default.toggl")
+                records.record_load(
+                    logbook, CONN_ID, records.LoadRecord(workspace_id, stream, mark, ran_at, "duckdb_default.toggl")
                 )
         summary = {
             "workspace_id": workspace_id,
@@ -170,7 +170,7 @@ def tell_two_days(place: StorePlace, workspace_id: int) -> int:
             "deleted": 3,
             "unproved": {},
         }
-        notes.note_reconciliation(
+        records.record_reconciliation(
             logbook,
             CONN_ID,
             summary,

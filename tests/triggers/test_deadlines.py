@@ -29,7 +29,7 @@ def test_a_run_that_is_late_is_counted_and_said_with_what_was_wanted(
     with caplog.at_level(logging.ERROR):
         asyncio.run(deadlines.tell_late(context=context, wanted="young entries"))
     metrics.send_to(None)
-    assert recorder.of(metrics.LATE) == [({"dag": dag}, 1)]
+    assert recorder.of(metrics.LATE_RUNS) == [({"dag": dag}, 1)]
     assert [record.dag_id for record in caplog.records] == [dag]  # type: ignore[attr-defined]
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"DAG {dag} is not done in time. wanted: young entries" in line

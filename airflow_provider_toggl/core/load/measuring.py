@@ -26,13 +26,13 @@ def measure_landing(landed: Landed, *, by: str, stream: str, seconds: float) -> 
         by=by,
         stream=stream,
     )
-    metrics.LAND_TIME.record(seconds, by=by, stream=stream)
+    metrics.LOAD_TIME.record(seconds, by=by, stream=stream)
 
 
 def measure_rows(results: Mapping[str, int], *, by: str, stream: str) -> None:
     """Tell of how many rows there was which result."""
     for result, number in results.items():
-        metrics.LANDED.add(number, by=by, stream=stream, result=result)
+        metrics.LOADED_ROWS.add(number, by=by, stream=stream, result=result)
 
 
 def measure_freshness(

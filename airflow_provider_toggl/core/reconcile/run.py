@@ -19,7 +19,7 @@ from airflow_provider_toggl.core.extract.windows import DAY, Window
 from airflow_provider_toggl.core.load.changes import Changes
 from airflow_provider_toggl.core.load.measuring import measure_freshness
 from airflow_provider_toggl.core.load.target import Target
-from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.reconcile import deletion_policy, visibility
 from airflow_provider_toggl.core.reconcile.cursor import Proof
 from airflow_provider_toggl.core.reconcile.deletion_policy import Sight, read_sight
@@ -101,7 +101,7 @@ class Reconcile:
         summary, unproved = self.summary, sum(self.summary.unproved.values())
         told = fields_of(summary) | {"inserted": summary.added, "updated": summary.edited, "absent": summary.deleted}
         told |= {"rows": summary.entries, "unproved": unproved}
-        tell(log, "Time entries of workspace %s, %s", self._request.workspace_id, summary, **told)
+        log_line(log, "Time entries of workspace %s, %s", self._request.workspace_id, summary, **told)
         if refusals:
             raise AbsenceRefused(
                 f"{' '.join(refusals)} Nothing of these was marked absent; all else was compared and repaired. If they "

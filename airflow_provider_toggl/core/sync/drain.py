@@ -24,7 +24,7 @@ from airflow_provider_toggl.core.events.store import EventStore, NewEvent, Store
 from airflow_provider_toggl.core.load.changes import Changes
 from airflow_provider_toggl.core.load.measuring import measure_landing
 from airflow_provider_toggl.core.load.target import Landed, Progress, Target
-from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Drain:
             metrics.RUN_TIME.record(self.summary.seconds, by="drain", stream=STREAM)
             self._target.release(force=True)
         measure_store(self._store, self._request.store)
-        tell(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
+        log_line(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
         return self.summary
 
     def _drain(self, until: int, started: float) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,6 @@ class Counters:
         for name, number in sorted(self._unlogged.items()):
             reason = self._reasons.get(name)
             words.append(f"{number} {name}" + (f" (last: {reason})" if reason else ""))
-        tell(log, "Deliveries: %s", ", ".join(words), by="receive", outcomes=dict(self._unlogged))
+        log_line(log, "Deliveries: %s", ", ".join(words), by="receive", outcomes=dict(self._unlogged))
         self._unlogged.clear()
         self._reasons.clear()

@@ -40,12 +40,12 @@ from airflow_provider_toggl.core.operate.doctor import (
     versions,
     warehouse,
 )
-from airflow_provider_toggl.core.operate.doctor.callback import Knock, Pinged
-from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME, TROUBLES
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, Report, fine, skipped, trouble, unknown
-from airflow_provider_toggl.core.operate.doctor.states import STEPS, State
-from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong, within
-from airflow_provider_toggl.core.operate.doctor.triggerer import Triggerers
+from airflow_provider_toggl.core.operate.doctor.callback import ProbeResult, TogglPing
+from airflow_provider_toggl.core.operate.doctor.states import CHECKS, CheckStatus
+from airflow_provider_toggl.core.operate.doctor.timeout import CheckTimeout, within
+from airflow_provider_toggl.core.operate.doctor.triggerer import TriggererFacts
+from airflow_provider_toggl.core.operate.findings import Finding, Report, fine, skipped, trouble, unknown
+from airflow_provider_toggl.core.operate.problems import BY_NAME, PROBLEMS
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 URL = "https://airflow.example.org/toggl/webhooks/toggl_default"
@@ -62,10 +62,10 @@ def test_every_trouble_has_a_step_a_meaning_and_a_cure_and_is_used() -> None:
     folder = ROOT / PACKAGE
     files = [*(folder / "core/operate/doctor").glob("*.py"), folder / "hooks/doctor.py"]
     code = "".join(path.read_text() for path in files if "catalogue" not in path.name)
-    assert len(BY_NAME) == len(TROUBLES)
-    for one in TROUBLES:
-        assert one.step in STEPS
-        assert one.state in (State.FAULT, State.WARNING, State.UNKNOWN)
+    assert len(BY_NAME) == len(PROBLEMS)
+    for one in PROBLEMS:
+        assert one.step in CHECKS
+        assert one.state in (CheckStatus.FAULT, CheckStatus.WARNING, CheckStatus.UNKNOWN)
         assert one.meaning.endswith((".", "?"))
         assert one.cure.endswith(".")
         assert f'"{one.name}"' in code, one.name
@@ -73,7 +73,7 @@ def test_every_trouble_has_a_step_a_meaning_and_a_cure_and_is_used() -> None:
 
 def test_the_page_has_each_trouble_with_its_meaning_and_its_cure() -> None:
     page = (ROOT / "docs/doctor.md").read_text()
-    wanted = [f"| {one.step} | `{one.name}` | {one.state.value} | {one.meaning} | {one.cure} |" for one in TROUBLES]
+    wanted = [f"| {one.step} | `{one.name}` | {one.state.value} | {one.meaning} | {one.cure} |" for one in PROBLEMS]
     assert [line for line in page.splitlines() if re.match(r"\| \w+ \| `\w+` \|", line)] == wanted
 
 
@@ -100,7 +100,7 @@ def test_a_report_is_in_the_order_of_the_steps_and_fails_by_a_fault_alone() -> N
 def test_work_that_hangs_is_left() -> None:
     ended = threading.Event()
     began = time.monotonic()
-    with pytest.raises(TookTooLong, match=r"within 0\.05 s"):
+    with pytest.raises(CheckTimeout, match=r"within 0\.05 s"):
         within(0.05, lambda: ended.wait(60))
     ended.set()
     assert time.monotonic() - began < 30
@@ -148,7 +148,7 @@ def test_errors_of_toggl_are_told_apart() -> None:
     errors = (WrongCredentials("a"), ServerTrouble("a"), MalformedAnswer("a"), NotFound("a"))
     found = [account.judge_error("plan", error) for error in errors]
     assert [one.name for one in found] == ["wrong_token", "toggl_down", "not_toggl", None]
-    assert (found[-1].step, found[-1].state) == ("plan", State.UNKNOWN)
+    assert (found[-1].step, found[-1].state) == ("plan", CheckStatus.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_toggl_s_clock_is_in_its_answer() -> None:
     headers = {"date": "Tue, 10 Mar 2026 12:00:00 GMT"}
     answer = Answer("GET", "/api/v9/me", 200, headers, b"{}", NOW.timestamp() + 100.5)
     assert "100.0 s ahead of Toggl's clock" in account.check_clock(answer).what
-    assert account.check_clock(replace(answer, headers={})).state is State.UNKNOWN
+    assert account.check_clock(replace(answer, headers={})).state is CheckStatus.UNKNOWN
 
 
 def test_each_lane_of_the_quota_is_told() -> None:
@@ -175,7 +175,7 @@ def test_each_lane_of_the_quota_is_told() -> None:
     found = account.check_quota(lanes, NOW.timestamp())
     assert names(found) == ["quota_low", None, None, "quota_gone"]
     assert "user: 0 of 30 requests left, reset at 12:01:30 UTC (in 2 min)." in found[-1].what
-    assert account.check_quota({}, 0)[0].state is State.UNKNOWN
+    assert account.check_quota({}, 0)[0].state is CheckStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_missing_one_is_told_with_those_that_are_there() -> None:
     assert "6 (airflow) → https://other.example.org/hook" in found.what
 
 
-GONE, LEFT = Pinged(arrived=True), Pinged(arrived=False)
+GONE, LEFT = TogglPing(arrived=True), TogglPing(arrived=False)
 REFUSED = "URL endpoint x responded with status 401 instead of 200"
 FAILED = "URL endpoint x request failed with error: y"
 
@@ -283,27 +283,27 @@ FAILED = "URL endpoint x request failed with error: y"
 @pytest.mark.parametrize(
     ("knock", "pinged", "found"),
     [
-        (Knock(200, is_kept=True), GONE, None),
-        (Knock(None, "refused"), GONE, None),
-        (Knock(None, "refused"), LEFT, "callback_unreachable"),
-        (Knock(401), LEFT, "wrong_secret"),
-        (Knock(404), None, "unknown_connection"),
-        (Knock(503), None, "receiver_cannot_store"),
-        (Knock(302), None, "callback_refused"),
-        (Knock(200, is_kept=False), LEFT, "other_store"),
-        (Knock(200, is_kept=True), LEFT, "ping_lost"),
-        (Knock(200, is_kept=True), Pinged(False, REFUSED), "wrong_secret"),
-        (Knock(200, is_kept=True), Pinged(False, FAILED), "callback_unreachable"),
-        (Knock(200, is_kept=True), None, None),
+        (ProbeResult(200, is_kept=True), GONE, None),
+        (ProbeResult(None, "refused"), GONE, None),
+        (ProbeResult(None, "refused"), LEFT, "callback_unreachable"),
+        (ProbeResult(401), LEFT, "wrong_secret"),
+        (ProbeResult(404), None, "unknown_connection"),
+        (ProbeResult(503), None, "receiver_cannot_store"),
+        (ProbeResult(302), None, "callback_refused"),
+        (ProbeResult(200, is_kept=False), LEFT, "other_store"),
+        (ProbeResult(200, is_kept=True), LEFT, "ping_lost"),
+        (ProbeResult(200, is_kept=True), TogglPing(False, REFUSED), "wrong_secret"),
+        (ProbeResult(200, is_kept=True), TogglPing(False, FAILED), "callback_unreachable"),
+        (ProbeResult(200, is_kept=True), None, None),
         (None, None, None),
     ],
 )
 def test_where_a_delivery_gets_lost_is_told_apart(
-    knock: Knock | None, pinged: Pinged | None, found: str | None
+    knock: ProbeResult | None, pinged: TogglPing | None, found: str | None
 ) -> None:
     (told,) = callback.check_callback(URL, knock, pinged)
     assert told.name == found
-    assert (told.state is State.SKIPPED) == (knock is None)
+    assert (told.state is CheckStatus.SKIPPED) == (knock is None)
 
 
 # -- triggerer and warehouse -------------------------------------------------------------------------------------------
@@ -312,14 +312,14 @@ def test_where_a_delivery_gets_lost_is_told_apart(
 @pytest.mark.parametrize(
     ("facts", "answered", "found"),
     [
-        (Triggerers((), None, 0), None, "triggerer_down"),
-        (Triggerers((), 400.0, 0), None, "triggerer_down"),
-        (Triggerers(("a",), 1.0, 0), None, "nothing_waits"),
-        (Triggerers(("a",), 1.0, 3), None, "triggerer_blind"),
-        (Triggerers(("a", "a"), 1.0, 3), 0.4, None),
+        (TriggererFacts((), None, 0), None, "triggerer_down"),
+        (TriggererFacts((), 400.0, 0), None, "triggerer_down"),
+        (TriggererFacts(("a",), 1.0, 0), None, "nothing_waits"),
+        (TriggererFacts(("a",), 1.0, 3), None, "triggerer_blind"),
+        (TriggererFacts(("a", "a"), 1.0, 3), 0.4, None),
     ],
 )
-def test_a_triggerer_is_judged(facts: Triggerers, answered: float | None, found: str | None) -> None:
+def test_a_triggerer_is_judged(facts: TriggererFacts, answered: float | None, found: str | None) -> None:
     assert triggerer.check_triggerer(facts, answered, patience=2).name == found
 
 

@@ -22,24 +22,24 @@ from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.load.duckdb_target import DuckdbTarget
 from airflow_provider_toggl.core.load.target import Progress
-from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.core.operate.health.charts import (
     deliveries_chart,
     freshness_chart,
     hours_until,
     requests_chart,
 )
-from airflow_provider_toggl.core.operate.health.gather import Sources, gather
-from airflow_provider_toggl.core.operate.health.state import (
+from airflow_provider_toggl.core.operate.health.collect import HealthSources, collect_health
+from airflow_provider_toggl.core.operate.health.facts import (
     PARTS,
-    Declaration,
-    Freshness,
+    DeclaredSubscription,
     Health,
-    LaneLeft,
+    LaneQuota,
+    StreamFreshness,
     SubscriptionState,
 )
-from airflow_provider_toggl.core.operate.health.timeline import Step, find_landed, tell
-from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_name
+from airflow_provider_toggl.core.operate.health.timeline import TimelineStep, build_timeline, find_loaded_seq
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_key
 from airflow_provider_toggl.core.operate.health.warehouse import read_streams
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=timezone.utc)
@@ -58,12 +58,12 @@ def store(tmp_path: Path, clock: FakeClock) -> Iterator[EventStore]:
         yield store
 
 
-def sources(tmp_path: Path, clock: FakeClock, **changes: object) -> Sources:
+def sources(tmp_path: Path, clock: FakeClock, **changes: object) -> HealthSources:
     def open_store() -> EventStore:
         return SqliteEventStore(tmp_path / "events.sqlite", clock=clock)
 
     lanes = {"user": Lane(30, 22, NOW.timestamp() + 60)}
-    return replace(Sources("toggl_default", open_store, lambda: lanes, workspace_id=1, receives=True), **changes)
+    return replace(HealthSources("toggl_default", open_store, lambda: lanes, workspace_id=1, receives=True), **changes)
 
 
 # -- what is gathered -------------------------------------------------------------------------------------------------
@@ -73,42 +73,44 @@ def test_all_parts_are_gathered_of_what_others_noted(store: EventStore, tmp_path
     store.append([new_event(1, entity="time_entry", received_at=NOW - HOUR), new_event(2, received_at=NOW)])
     store.append([new_event(3, conn_id="other", received_at=NOW + HOUR)])
     store.commit("reader", 2)
-    store.logbook.note(notes.declaration_name("toggl_default"), {"description": "a", "enabled": False})
+    store.logbook.note(records.declaration_key("toggl_default"), {"description": "a", "enabled": False})
     waiting = WaitingTask("d.t (r)", 1, "tags", "quota", NOW, NOW + HOUR, 5, None, None)
     over = replace(waiting, task="d.u (r)", until=NOW - 2 * HOUR)
     for one in (waiting, over):
-        store.logbook.note(waiting_name("toggl_default", one.task), one.as_dict())
+        store.logbook.note(waiting_key("toggl_default", one.task), one.as_dict())
     store.logbook.keep_received(
         Received(NOW - HOUR, {("toggl_default", "stored"): 5, ("toggl_default", "unsigned"): 2, ("other", "busy"): 9})
     )
     found = {"subscription_id": 7, "description": "a", "enabled": True, "validated": True, "has_pending_events": False}
-    store.logbook.note(notes.subscriptions_name("toggl_default", 1), {"subscriptions": [found]})
-    store.logbook.note(notes.subscriptions_name("toggl_default_2", 1), {"subscriptions": [found, found]})
-    landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
-    notes.note_landing(store.logbook, "toggl_default", landing)
+    store.logbook.note(records.subscriptions_key("toggl_default", 1), {"subscriptions": [found]})
+    store.logbook.note(records.subscriptions_key("toggl_default_2", 1), {"subscriptions": [found, found]})
+    landing = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
+    records.record_load(store.logbook, "toggl_default", landing)
     summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
-    notes.note_reconciliation(store.logbook, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
-    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
-    health = gather(sources(tmp_path, clock), NOW)
+    records.record_reconciliation(store.logbook, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
+    store.logbook.note(records.approval_key("toggl_default", 1), {"by": "somebody"})
+    health = collect_health(sources(tmp_path, clock), NOW)
     assert health.subscriptions == (SubscriptionState(7, "a", enabled=True, validated=True, pending=False),)
     assert (health.told_at, health.last_delivery, health.last_seq, health.refused) == (NOW, NOW, 3, 2)
-    assert health.streams == (Freshness("time_entries", 1, NOW - HOUR / 2, NOW, NOW - HOUR, "duckdb_default.toggl"),)
-    assert health.lanes == (LaneLeft("user", 30, 22, NOW + timedelta(seconds=60)),)
+    assert health.streams == (
+        StreamFreshness("time_entries", 1, NOW - HOUR / 2, NOW, NOW - HOUR, "duckdb_default.toggl"),
+    )
+    assert health.lanes == (LaneQuota("user", 30, 22, NOW + timedelta(seconds=60)),)
     assert (health.reconciled[0].unproved, health.reconciled[0].reasons) == (2, ("too old",))
     assert [(one.name, one.behind) for one in health.readers] == [("reader", 1)]
     assert (health.allowances, health.unknown) == ((1,), {})
-    assert (health.declared, health.waiting) == (Declaration("a", enabled=False), (waiting,))
+    assert (health.declared, health.waiting) == (DeclaredSubscription("a", enabled=False), (waiting,))
 
 
 def test_a_connection_whose_id_goes_on_behind_a_slash_is_another_one(
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:
-    landing = notes.Landing(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
-    notes.note_landing(store.logbook, "toggl_default/eu", landing)
+    landing = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
+    records.record_load(store.logbook, "toggl_default/eu", landing)
     store.logbook.keep_received(Received(NOW - HOUR, {("toggl_default/eu", "unsigned"): 2}))
-    health = gather(sources(tmp_path, clock), NOW)
+    health = collect_health(sources(tmp_path, clock), NOW)
     assert (health.streams, health.refused) == ((), 0)
-    health = gather(sources(tmp_path, clock, conn_id="toggl_default/eu"), NOW)
+    health = collect_health(sources(tmp_path, clock, conn_id="toggl_default/eu"), NOW)
     assert ([one.stream for one in health.streams], health.refused) == (["time_entries"], 2)
 
 
@@ -121,12 +123,12 @@ def note_reader(store: EventStore, name: str, **note: object) -> None:
 def test_each_warehouse_is_as_fresh_as_it_was_loaded_last(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
     for warehouse, back in (("first.toggl", 3 * DAY), ("second.toggl", HOUR), ("second.toggl", HOUR / 2)):
         at = NOW - back
-        landing = notes.Landing(1, "time_entries", at.isoformat(), at, warehouse)
-        notes.note_landing(store.logbook, "toggl_default", landing)
+        landing = records.LoadRecord(1, "time_entries", at.isoformat(), at, warehouse)
+        records.record_load(store.logbook, "toggl_default", landing)
         summary = {"workspace_id": 1, "entries": 5}
         told = {"warehouse": warehouse, "ran_at": at - 7 * DAY, "refused": None}
-        notes.note_reconciliation(store.logbook, "toggl_default", summary, **told)  # type: ignore[arg-type]
-    health = gather(sources(tmp_path, clock), NOW)
+        records.record_reconciliation(store.logbook, "toggl_default", summary, **told)  # type: ignore[arg-type]
+    health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [
         ("first.toggl", NOW - 3 * DAY),
         ("second.toggl", NOW - HOUR / 2),
@@ -141,26 +143,28 @@ def test_what_an_earlier_version_noted_holds_until_the_warehouse_is_loaded_again
     value = {"watermark": (NOW - DAY).isoformat(), "ran_at": (NOW - DAY).isoformat(), "warehouse": "lake.toggl"}
     store.logbook.note("landing/toggl_default/1/time_entries", value)
     store.logbook.note("reconciliation/toggl_default/1", {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat()})
-    health = gather(sources(tmp_path, clock), NOW)
+    health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW - DAY)]
     assert [one.ran_at for one in health.reconciled] == [NOW - 9 * DAY]
-    landing = notes.Landing(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
-    notes.note_landing(store.logbook, "toggl_default", landing)
+    landing = records.LoadRecord(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
+    records.record_load(store.logbook, "toggl_default", landing)
     summary = {"workspace_id": 1}
-    notes.note_reconciliation(store.logbook, "toggl_default", summary, warehouse="lake.toggl", ran_at=NOW, refused=None)
-    health = gather(sources(tmp_path, clock), NOW)
+    records.record_reconciliation(
+        store.logbook, "toggl_default", summary, warehouse="lake.toggl", ran_at=NOW, refused=None
+    )
+    health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW)]
     assert [one.ran_at for one in health.reconciled] == [NOW]
 
 
 def test_of_a_warehouse_all_notes_are_found(store: EventStore) -> None:
     for warehouse in ("a.toggl", "b.toggl"):
-        notes.note_landing(store.logbook, "c", notes.Landing(1, "tags", None, NOW, warehouse))
-        notes.note_reconciliation(
+        records.record_load(store.logbook, "c", records.LoadRecord(1, "tags", None, NOW, warehouse))
+        records.record_reconciliation(
             store.logbook, "c", {"workspace_id": 1}, warehouse=warehouse, ran_at=NOW, refused=None
         )
-    names = notes.notes_of_warehouse(store.logbook, "c", "a.toggl")
-    assert names == [notes.landing_name("c", 1, "tags", "a.toggl"), notes.reconciliation_name("c", 1, "a.toggl")]
+    names = records.keys_of_warehouse(store.logbook, "c", "a.toggl")
+    assert names == [records.load_key("c", 1, "tags", "a.toggl"), records.reconciliation_key("c", 1, "a.toggl")]
 
 
 def test_only_readers_of_a_connection_are_listed_for_it(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
@@ -174,7 +178,7 @@ def test_only_readers_of_a_connection_are_listed_for_it(store: EventStore, tmp_p
     note_reader(store, "consumer", kind="consumer", conn_id="toggl_default")
     note_reader(store, "consumer of others", kind="consumer", conn_id="other")
     store.commit("without a note", 0)
-    found = [(one.name, one.lands_in) for one in gather(sources(tmp_path, clock), NOW).readers]
+    found = [(one.name, one.lands_in) for one in collect_health(sources(tmp_path, clock), NOW).readers]
     assert found == [
         ("all", "lake.toggl"),
         ("consumer", None),
@@ -190,10 +194,10 @@ def test_events_that_wait_for_a_landing_are_counted(store: EventStore, tmp_path:
     note_reader(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
     note_reader(store, "watcher", kind="watcher")
     store.commit("land", 1)
-    (landing, _) = gather(sources(tmp_path, clock), NOW).readers
+    (landing, _) = collect_health(sources(tmp_path, clock), NOW).readers
     assert (landing.pending, landing.waiting_since) == (2, NOW - 2 * HOUR)
     store.commit("land", 3)
-    (landing, _) = gather(sources(tmp_path, clock), NOW).readers
+    (landing, _) = collect_health(sources(tmp_path, clock), NOW).readers
     assert (landing.pending, landing.waiting_since) == (0, None)
 
 
@@ -204,20 +208,20 @@ def test_events_of_other_connections_and_workspaces_wait_for_nobody(
     # So many that a look at the first of them finds none of this connection.
     others = [new_event(n, conn_id="other", received_at=NOW - 9 * HOUR) for n in range(1, 700)]
     store.append([*others, new_event(700, workspace_id=2, received_at=NOW - 8 * HOUR)])
-    (landing,) = gather(sources(tmp_path, clock), NOW).readers
+    (landing,) = collect_health(sources(tmp_path, clock), NOW).readers
     assert (landing.pending, landing.waiting_since) == (0, None)
     store.append([new_event(701, workspace_id=1, received_at=NOW - 3 * HOUR)])
-    (landing,) = gather(sources(tmp_path, clock), NOW).readers
+    (landing,) = collect_health(sources(tmp_path, clock), NOW).readers
     assert (landing.pending, landing.waiting_since) == (1, NOW - 3 * HOUR)
 
 
 def test_a_change_of_one_subscription_is_merged_into_what_was_listed(store: EventStore) -> None:
     def change(number: int, fields: dict[str, object] | None) -> None:
-        notes.note_subscription_change(store.logbook, "c", 1, number, fields)
+        records.record_subscription_change(store.logbook, "c", 1, number, fields)
 
     def known() -> list[tuple[int, bool, bool]]:
-        (note,) = store.logbook.notes(notes.subscriptions_name("c", 1))
-        found = notes.subscriptions_from(note.value["subscriptions"])
+        (note,) = store.logbook.notes(records.subscriptions_key("c", 1))
+        found = records.subscriptions_from(note.value["subscriptions"])
         return [(one.subscription_id, one.enabled, one.validated) for one in found]
 
     change(7, {"validated": True})
@@ -226,31 +230,31 @@ def test_a_change_of_one_subscription_is_merged_into_what_was_listed(store: Even
     change(8, {"subscription_id": 8, "description": "b", "enabled": True, "validated": True})
     change(7, {"validated": True})
     assert known() == [(8, True, True), (7, True, True)]
-    store.logbook.note(notes.declaration_name("c"), {"description": "a"})
+    store.logbook.note(records.declaration_key("c"), {"description": "a"})
     change(8, None)
-    assert notes.find_declaration(store.logbook, "c") == Declaration("a")
+    assert records.find_declaration(store.logbook, "c") == DeclaredSubscription("a")
     change(7, None)
-    assert (known(), notes.find_declaration(store.logbook, "c")) == ([], None)
+    assert (known(), records.find_declaration(store.logbook, "c")) == ([], None)
 
 
 def test_connections_of_which_something_was_noted_lately_are_found(store: EventStore, clock: FakeClock) -> None:
-    notes.note_landing(store.logbook, "old", notes.Landing(1, "tags", None, NOW, "a.b"))
+    records.record_load(store.logbook, "old", records.LoadRecord(1, "tags", None, NOW, "a.b"))
     clock.sleep(86_400)
-    notes.note_landing(store.logbook, "with/slash", notes.Landing(1, "tags", None, NOW, "a.b"))
-    store.logbook.note(waiting_name("waits", "d.t (r)"), {})
-    assert notes.find_connections(store.logbook, NOW + HOUR) == {"with/slash", "waits"}
+    records.record_load(store.logbook, "with/slash", records.LoadRecord(1, "tags", None, NOW, "a.b"))
+    store.logbook.note(waiting_key("waits", "d.t (r)"), {})
+    assert records.find_connections(store.logbook, NOW + HOUR) == {"with/slash", "waits"}
 
 
 def test_leave_that_is_too_old_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    store.logbook.note(notes.allowance_name("toggl_default", 1), {"by": "somebody"})
-    assert gather(sources(tmp_path, clock), NOW + 8 * DAY).allowances == ()
+    store.logbook.note(records.approval_key("toggl_default", 1), {"by": "somebody"})
+    assert collect_health(sources(tmp_path, clock), NOW + 8 * DAY).allowances == ()
 
 
 def test_a_store_that_is_down_leaves_the_quota_known_and_says_why(tmp_path: Path, clock: FakeClock) -> None:
     def fail() -> EventStore:
         raise EventStoreUnavailable("It is locked.")
 
-    health = gather(sources(tmp_path, clock, open_store=fail), NOW)
+    health = collect_health(sources(tmp_path, clock, open_store=fail), NOW)
     assert health.level == "unknown"
     assert health.unknown == dict.fromkeys((part for part in PARTS if part != "quota"), "It is locked.")
     assert [one.part for one in health.findings() if one.level == "good"] == ["quota"]
@@ -262,7 +266,7 @@ def test_a_connection_without_a_token_leaves_the_rest_known(
     def fail() -> dict[str, Lane]:
         raise ConfigurationError("No token.")
 
-    health = gather(sources(tmp_path, clock, lanes=fail), NOW)
+    health = collect_health(sources(tmp_path, clock, lanes=fail), NOW)
     assert health.unknown == {"quota": "No token."}
     assert ("quota", "No token.") in [(one.part, one.text) for one in health.findings()]
 
@@ -273,15 +277,15 @@ def test_the_warehouse_itself_tells_of_streams_and_not_of_other_cursors(tmp_path
         target.prepare()
         for stream, scope in (("time_entries", "1"), ("time_entries", "1/reconcile"), ("events", "default")):
             target.land([], Progress(stream, scope, NOW - HOUR, "{}", 1, NOW))
-        known = Freshness("time_entries", 1, NOW - DAY, NOW, NOW, "duckdb_default.toggl")
+        known = StreamFreshness("time_entries", 1, NOW - DAY, NOW, NOW, "duckdb_default.toggl")
         health = read_streams(target, Health("toggl_default", NOW, streams=(known,)), "duckdb_default.toggl")
-    assert health.streams == (Freshness("time_entries", 1, NOW - HOUR, NOW, NOW, "duckdb_default.toggl"),)
+    assert health.streams == (StreamFreshness("time_entries", 1, NOW - HOUR, NOW, NOW, "duckdb_default.toggl"),)
 
 
 # -- a delivery's story -----------------------------------------------------------------------------------------------
 
 
-def words(steps: list[Step]) -> list[tuple[str, str, bool]]:
+def words(steps: list[TimelineStep]) -> list[tuple[str, str, bool]]:
     return [(step.what, step.text, step.done) for step in steps]
 
 
@@ -306,7 +310,7 @@ def fill(store: EventStore, clock: FakeClock) -> None:
 
 def test_the_story_says_when_it_came_where_it_is_and_when_it_was_landed(store: EventStore, clock: FakeClock) -> None:
     fill(store, clock)
-    steps = tell(store, store.get(2))
+    steps = build_timeline(store, store.get(2))
     assert words(steps) == [
         ("happened", "in Toggl, by Toggl's clock", True),
         ("received", f"for connection toggl_default, {len(event_body(1)):,} bytes, 2 s after it happened", True),
@@ -321,8 +325,8 @@ def test_the_story_says_when_it_came_where_it_is_and_when_it_was_landed(store: E
 
 def test_what_is_not_landed_yet_says_where_the_landing_is(store: EventStore, clock: FakeClock) -> None:
     fill(store, clock)
-    assert ("landed", "not yet: duckdb.toggl is at place 3", False) in words(tell(store, store.get(4)))
-    assert find_landed(store) == 3
+    assert ("landed", "not yet: duckdb.toggl is at place 3", False) in words(build_timeline(store, store.get(4)))
+    assert find_loaded_seq(store) == 3
 
 
 def test_steps_are_in_the_order_of_time_whatever_the_names_of_their_readers(
@@ -337,7 +341,7 @@ def test_steps_are_in_the_order_of_time_whatever_the_names_of_their_readers(
         store.commit(name, 1)
     rejected_at = NOW + timedelta(seconds=900)
     store.logbook.keep_refused([Refused("toggl_default", REJECTED, "odd", 1, rejected_at, rejected_at, seq=1)])
-    later = tell(store, store.get(1))[3:]
+    later = build_timeline(store, store.get(1))[3:]
     assert [(one.what, one.done) for one in later] == [
         ("woke", True),
         ("rejected", True),
@@ -353,33 +357,37 @@ def test_what_is_landed_goes_by_the_tasks_that_land_this_connection(store: Event
     for name, conn_id, seq in (("own", "toggl_default", 3), ("others", "other", 1), ("all", None, 2)):
         store.logbook.note(reader_name(name), {"kind": "landing", "conn_id": conn_id})
         store.commit(name, seq)
-    assert (find_landed(store, "toggl_default"), find_landed(store, "other"), find_landed(store)) == (2, 1, 1)
+    assert (find_loaded_seq(store, "toggl_default"), find_loaded_seq(store, "other"), find_loaded_seq(store)) == (
+        2,
+        1,
+        1,
+    )
 
 
 def test_a_watcher_that_it_counts_for_was_woken(store: EventStore, clock: FakeClock) -> None:
     fill(store, clock)
     store.logbook.note(reader_name("watch"), {"kind": "watcher", "filter": {"entities": ["time_entry"]}})
-    assert ("woke", "watcher watch", True) in words(tell(store, store.get(2)))
+    assert ("woke", "watcher watch", True) in words(build_timeline(store, store.get(2)))
 
 
 def test_of_a_reader_without_a_note_only_its_place_is_known(store: EventStore, clock: FakeClock) -> None:
     store.append([new_event(1), new_event(2)])
     store.commit("somebody", 1)
-    assert ("read", "and done with by somebody", True) in words(tell(store, store.get(1)))
-    assert ("read", "not yet: somebody is at place 1", False) in words(tell(store, store.get(2)))
-    assert find_landed(store) is None
+    assert ("read", "and done with by somebody", True) in words(build_timeline(store, store.get(1)))
+    assert ("read", "not yet: somebody is at place 1", False) in words(build_timeline(store, store.get(2)))
+    assert find_loaded_seq(store) is None
 
 
 def test_what_nobody_reads_what_was_not_signed_and_what_was_rejected_is_said(store: EventStore) -> None:
     store.append([new_event(1, oddity="replayed from Toggl's log"), new_event(2, oddity="replayed from place 1 by me")])
     store.logbook.keep_refused([Refused("toggl_default", REJECTED, "payload.start: missing", 1, NOW, NOW, seq=1)])
-    told = words(tell(store, store.get(1)))
+    told = words(build_timeline(store, store.get(1)))
     assert ("verified", "fetched from Toggl's log with the API token; no signature was over it", True) in told
     assert ("read", "nobody who has a name in this store reads it", False) in told
     # What has happened stands above what has not.
     assert told[-2] == ("rejected", "by landing: payload.start: missing", True)
     assert ("verified", "a copy that a person had made of a delivery that was verified", True) in words(
-        tell(store, store.get(2))
+        build_timeline(store, store.get(2))
     )
 
 
@@ -416,7 +424,7 @@ def test_requests_have_the_limit_of_their_lane_beside_them() -> None:
 
 def test_freshness_is_the_greatest_age_within_each_hour() -> None:
     begin = NOW.replace(minute=0) - 2 * HOUR
-    name = notes.watermark_name("c", 1, "tags", "a.b")
+    name = records.watermark_key("c", 1, "tags", "a.b")
     landed = [(begin - HOUR / 2, 0), (begin + HOUR / 4, 0), (begin + 2 * HOUR + HOUR / 4, 0)]
     samples = [Sample(name, at, at.timestamp()) for at, _ in landed]
     (column,) = freshness_chart(samples, NOW).columns
@@ -427,7 +435,7 @@ def test_freshness_is_the_greatest_age_within_each_hour() -> None:
 
 def test_freshness_has_a_line_for_each_warehouse() -> None:
     samples = [
-        Sample(notes.watermark_name("c", 1, "tags", warehouse), NOW - HOUR, (NOW - age).timestamp())
+        Sample(records.watermark_key("c", 1, "tags", warehouse), NOW - HOUR, (NOW - age).timestamp())
         for warehouse, age in (("a.b", HOUR), ("c.d", DAY))
     ]
     columns = {column.name: column.values[-1] for column in freshness_chart(samples, NOW).columns}

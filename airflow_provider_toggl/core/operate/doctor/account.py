@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.errors import (
     TogglError,
     WrongCredentials,
 )
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble, unknown
+from airflow_provider_toggl.core.operate.findings import Finding, fine, trouble, unknown
 from airflow_provider_toggl.core.wording import plural
 
 CLOCK_DRIFTS, CLOCK_OFF = 5.0, 30.0

@@ -11,12 +11,12 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import AccessDenied, NotFound, QuotaExhausted, TogglError
 from airflow_provider_toggl.core.operate.doctor import account
-from airflow_provider_toggl.core.operate.doctor.context import ANSWER_NEEDED, QUOTA_NEEDED, TOKEN_NEEDED, Visit
-from airflow_provider_toggl.core.operate.doctor.findings import trouble
-from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong
+from airflow_provider_toggl.core.operate.doctor.context import ANSWER_NEEDED, QUOTA_NEEDED, TOKEN_NEEDED, CheckContext
+from airflow_provider_toggl.core.operate.doctor.timeout import CheckTimeout
+from airflow_provider_toggl.core.operate.findings import trouble
 
 
-def look_at_account(visit: Visit) -> None:
+def look_at_account(visit: CheckContext) -> None:
     """Find out whose token it is, what it may ask and see, and what time Toggl has."""
     session = visit.session
     assert session is not None  # noqa: S101 - there is a connection
@@ -25,7 +25,7 @@ def look_at_account(visit: Visit) -> None:
         return
     try:
         lanes = visit.within(session.read_quota)
-    except (TogglError, TookTooLong) as error:
+    except (TogglError, CheckTimeout) as error:
         lanes = {}
         note_failure(visit, "quota", error)
     else:
@@ -33,7 +33,7 @@ def look_at_account(visit: Visit) -> None:
     _look_at_workspace(visit, session, me, lanes)
 
 
-def _ask_who(visit: Visit, session: TogglSession) -> Mapping[str, Any] | None:
+def _ask_who(visit: CheckContext, session: TogglSession) -> Mapping[str, Any] | None:
     """Return the token's owner, None where Toggl does not tell; it needs a request of the user's lane."""
     rest = ("plan", "quota", "rights", "clock")
     try:
@@ -42,7 +42,7 @@ def _ask_who(visit: Visit, session: TogglSession) -> Mapping[str, Any] | None:
     except QuotaExhausted as error:
         visit.add(account.judge_error("quota", error))
         visit.skip(QUOTA_NEEDED, "token", "plan", "rights", "clock")
-    except (TogglError, TookTooLong) as error:
+    except (TogglError, CheckTimeout) as error:
         note_failure(visit, "token", error)
         visit.skip(TOKEN_NEEDED, *rest)
     else:
@@ -54,14 +54,16 @@ def _ask_who(visit: Visit, session: TogglSession) -> Mapping[str, Any] | None:
     return None
 
 
-def _look_at_workspace(visit: Visit, session: TogglSession, me: Mapping[str, Any], lanes: Mapping[str, Lane]) -> None:
+def _look_at_workspace(
+    visit: CheckContext, session: TogglSession, me: Mapping[str, Any], lanes: Mapping[str, Lane]
+) -> None:
     number = visit.extra.get("workspace_id") or me.get("default_workspace_id")
     try:
         found = visit.within(lambda: session.request("GET", f"/api/v9/workspaces/{int(str(number))}")).json()
     except ValueError:
         visit.add(trouble("connection_wrong", f"workspace_id is {number!r}; it must be a whole number."))
         visit.skip("It needs a workspace.", "plan", "rights")
-    except (TogglError, TookTooLong) as error:
+    except (TogglError, CheckTimeout) as error:
         if isinstance(error, AccessDenied | NotFound):
             visit.add(trouble("no_workspace_access", str(error)))
         else:
@@ -79,13 +81,13 @@ def _look_at_workspace(visit: Visit, session: TogglSession, me: Mapping[str, Any
         )
 
 
-def note_failure(visit: Visit, step: str, error: TogglError | TookTooLong) -> None:
+def note_failure(visit: CheckContext, step: str, error: TogglError | CheckTimeout) -> None:
     """Note what it means that a request of a step failed, or took too long; once, whichever steps meet it."""
     still = visit.waits_until - time.monotonic()
-    if isinstance(error, TookTooLong) and still > 0:
+    if isinstance(error, CheckTimeout) and still > 0:
         words = f"No request was sent: this host keeps still for {still:.0f} s more, after a 429 or for others in turn."
         judged = trouble("rate_limited", words)
-    elif isinstance(error, TookTooLong):
+    elif isinstance(error, CheckTimeout):
         judged = trouble("toggl_unreachable", f"Toggl did not answer: {error}")
     else:
         judged = account.judge_error(step, error)

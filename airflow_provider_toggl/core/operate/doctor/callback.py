@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, skipped, trouble
+from airflow_provider_toggl.core.operate.findings import Finding, fine, skipped, trouble
 
 _STATUS = re.compile(r"responded with status\D*(\d{3})", re.IGNORECASE)
 _OF_STATUS = {401: "wrong_secret", 404: "unknown_connection", 405: "callback_refused", 503: "receiver_cannot_store"}
 
 
 @dataclass(frozen=True)
-class Knock:
+class ProbeResult:
     """A signed PING that was posted to the callback from here.
 
     :param status: what was answered, None where nothing was.
@@ -26,7 +26,7 @@ class Knock:
 
 
 @dataclass(frozen=True)
-class Pinged:
+class TogglPing:
     """A PING that Toggl was asked to post.
 
     :param arrived: whether its mark came into the store that is read here, signed rightly.
@@ -37,7 +37,7 @@ class Pinged:
     refusal: str = ""
 
 
-def check_callback(url: str, knock: Knock | None, pinged: Pinged | None) -> list[Finding]:
+def check_callback(url: str, knock: ProbeResult | None, pinged: TogglPing | None) -> list[Finding]:
     """Return whether deliveries arrive.
 
     :param url: the callback, without its query.
@@ -58,7 +58,7 @@ def check_callback(url: str, knock: Knock | None, pinged: Pinged | None) -> list
     return [fine("callback", f"{url} took a PING that was signed here; Toggl was not asked for one.")]
 
 
-def _judge_knock(url: str, knock: Knock) -> Finding:
+def _judge_knock(url: str, knock: ProbeResult) -> Finding:
     if knock.status is None:
         return trouble("callback_unreachable", f"{url} cannot be reached from here: {knock.error}.")
     name = _OF_STATUS.get(knock.status, "callback_refused")
@@ -76,5 +76,5 @@ def _judge_refusal(url: str, said: str) -> Finding:
     return trouble("ping_lost", f"{url} can be reached from here; the PING that Toggl was asked for did not come.")
 
 
-def _words(knock: Knock) -> str:
+def _words(knock: ProbeResult) -> str:
     return f"answered {knock.status}" if knock.status is not None else knock.error

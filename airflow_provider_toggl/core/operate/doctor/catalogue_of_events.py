@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_provider_toggl.core.operate.doctor.states import State, Trouble
+from airflow_provider_toggl.core.operate.doctor.states import CheckStatus, Problem
 
-_F, _W, _U = State.FAULT, State.WARNING, State.UNKNOWN
+_F, _W, _U = CheckStatus.FAULT, CheckStatus.WARNING, CheckStatus.UNKNOWN
 
-OF_EVENTS: tuple[Trouble, ...] = (
-    Trouble(
+OF_EVENTS: tuple[Problem, ...] = (
+    Problem(
         "subscription",
         "no_subscription",
         _F,
@@ -15,7 +15,7 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Run a task with TogglEnsureSubscriptionOperator, or correct webhook_callback_url if another address is "
         "meant; `airflow toggl subscriptions list` shows what is there.",
     ),
-    Trouble(
+    Problem(
         "subscription",
         "subscription_disabled",
         _F,
@@ -23,7 +23,7 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "`airflow toggl subscriptions enable NUMBER`, or run the task that ensures it. Ask who disabled it: Toggl may "
         "do so after many failed deliveries.",
     ),
-    Trouble(
+    Problem(
         "subscription",
         "subscription_unvalidated",
         _F,
@@ -31,7 +31,7 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "See that the receiver runs and is reachable, then run the task with TogglEnsureSubscriptionOperator, or "
         "`airflow toggl subscriptions ping NUMBER`: the receiver answers the code by itself.",
     ),
-    Trouble(
+    Problem(
         "subscription",
         "plan_limit",
         _F,
@@ -39,14 +39,14 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "may stop sending.",
         "Drop filters or let `*:*` stand for all, disable or delete other subscriptions, or take a larger plan.",
     ),
-    Trouble(
+    Problem(
         "subscription",
         "events_pending",
         _W,
         "Toggl has deliveries that were not accepted yet.",
         "Nothing, if it was just down; else see what the step callback says.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "callback_unreachable",
         _F,
@@ -54,7 +54,7 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Start the receiver (API server with [toggl] receiver_connections, or `airflow toggl receiver`), and let name, "
         "certificate, proxy and firewall lead to it from the internet.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "wrong_secret",
         _F,
@@ -63,7 +63,7 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "TogglEnsureSubscriptionOperator, which gives the secret to Toggl; restart the receiver if its connection "
         "comes from environment variables.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "unknown_connection",
         _F,
@@ -71,21 +71,21 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Name the connection in [toggl] receiver_connections or --connections and restart; the path is "
         "/toggl/webhooks/<connection ID>.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "receiver_cannot_store",
         _F,
         "The receiver is there, but answers that it cannot keep anything now.",
         "Read the receiver's log, and see what the step store says, on the receiver's machine.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "callback_refused",
         _F,
         "Something answers there that is not this receiver, or stands before it: a proxy, a log-in page, a filter.",
         "Let that path through to the receiver unchanged; the signature protects it.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "other_store",
         _F,
@@ -93,7 +93,7 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Give both the same store: one disk and [toggl] state_dir on one host, PostgreSQL by event_store_conn_id on "
         "several.",
     ),
-    Trouble(
+    Problem(
         "callback",
         "ping_lost",
         _F,
@@ -101,14 +101,14 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Let the address be reachable from the internet, and run the task with TogglEnsureSubscriptionOperator, "
         "which sets the secret and says Toggl's own reason.",
     ),
-    Trouble(
+    Problem(
         "triggerer",
         "triggerer_down",
         _F,
         "Nothing that waits is woken: sensors and tasks that deferred stay so, watchers start nothing.",
         "Start `airflow triggerer`, and look into its log for why it ended.",
     ),
-    Trouble(
+    Problem(
         "triggerer",
         "triggerer_blind",
         _F,
@@ -116,14 +116,14 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Let the triggerer reach the same store as the receiver (one disk, or PostgreSQL by event_store_conn_id); "
         "restart it and read its log.",
     ),
-    Trouble(
+    Problem(
         "triggerer",
         "nothing_waits",
         _U,
         "Without a trigger that waits, nothing in the triggerer reads the store, so it cannot be tried.",
         "Run the doctor again while a TogglEventSensor is deferred, or with a DAG that an AssetWatcher starts.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "warehouse_locked",
         _F,
@@ -131,21 +131,21 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Close the session that holds it, or open it only for the time of a query (DuckDB: read-only copies); a "
         "landing of this package gives it back by itself.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "warehouse_read_only",
         _F,
         "Nothing can be landed.",
         "Give the user that runs tasks the right to write: the file and its folder, or the schema of the database.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "warehouse_unreachable",
         _F,
         "Nothing can be landed or read.",
         "Check the connection that --warehouse-conn-id names, its server, and the way there.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "schema_too_old",
         _F,
@@ -154,21 +154,21 @@ OF_EVENTS: tuple[Trouble, ...] = (
         "Run any task that lands into it once (TogglToSqlOperator, for example): it applies the migrations by itself, "
         "each in a transaction, keeping all rows. Upgrade the package on every worker first.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "schema_too_new",
         _F,
         "A newer version of the package made the tables; this one must not write them.",
         "Upgrade airflow-provider-toggl on this machine, or land into another schema.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "no_tables",
         _W,
         "Nothing was landed there yet, or it is another schema.",
         "Run a task that lands: it makes the tables. Check --schema.",
     ),
-    Trouble(
+    Problem(
         "warehouse",
         "warehouse_stale",
         _W,

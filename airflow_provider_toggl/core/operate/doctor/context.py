@@ -12,8 +12,8 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Found
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, skipped
 from airflow_provider_toggl.core.operate.doctor.timeout import within
+from airflow_provider_toggl.core.operate.findings import Finding, skipped
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ NO_WEBHOOKS = "The connection has neither webhook_secret nor webhook_callback_ur
 
 
 @dataclass(frozen=True)
-class Order:
+class CheckOptions:
     """What is to be looked at.
 
     :param warehouse_conn_id: None: the default warehouse, where there is one.
@@ -45,10 +45,10 @@ class Order:
 
 
 @dataclass
-class Visit:
+class CheckContext:
     """One walk: what was ordered, and what is known by now."""
 
-    order: Order
+    order: CheckOptions
     findings: list[Finding] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     callback_url: str | None = None

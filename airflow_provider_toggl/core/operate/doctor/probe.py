@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Found
 from airflow_provider_toggl.core.client.resources.webhooks import Webhooks
 from airflow_provider_toggl.core.errors import ApiError
 from airflow_provider_toggl.core.events.store import EventStore, Mark
-from airflow_provider_toggl.core.operate.doctor.callback import Knock, Pinged
+from airflow_provider_toggl.core.operate.doctor.callback import ProbeResult, TogglPing
 from airflow_provider_toggl.core.webhooks.delivery import ping_mark
 from airflow_provider_toggl.core.webhooks.signature import HEADER, sign
 
@@ -21,7 +21,7 @@ _LOOK = 0.05
 _QUERY = re.compile(r"[?#][^\s'\")]*")
 
 
-def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, patience: float) -> Knock:
+def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, patience: float) -> ProbeResult:
     """Post a signed PING to the callback and return what came of it.
 
     :param store: where its mark is looked for; None: nowhere.
@@ -37,13 +37,13 @@ def knock(url: str, secret: str, conn_id: str, store: EventStore | None, *, pati
         answer = requests.post(url, data=body, headers=headers, timeout=patience, allow_redirects=False, stream=True)
         answer.close()
     except requests.RequestException as error:
-        return Knock(None, _reason(error))
+        return ProbeResult(None, _reason(error))
     if store is None or answer.status_code != 200:
-        return Knock(answer.status_code)
-    return Knock(200, is_kept=_comes(store, name, before, patience))
+        return ProbeResult(answer.status_code)
+    return ProbeResult(200, is_kept=_comes(store, name, before, patience))
 
 
-def ask_ping(webhooks: Webhooks, own: Found, conn_id: str, store: EventStore, *, patience: float) -> Pinged:
+def ask_ping(webhooks: Webhooks, own: Found, conn_id: str, store: EventStore, *, patience: float) -> TogglPing:
     """Let Toggl post a PING and return whether it came.
 
     What Toggl says to the request tells nothing of the callback. So where none came to a subscription that is enabled,
@@ -56,14 +56,14 @@ def ask_ping(webhooks: Webhooks, own: Found, conn_id: str, store: EventStore, *,
     before = store.find_mark(name)
     webhooks.ping(own.subscription_id)
     if _comes(store, name, before, patience):
-        return Pinged(arrived=True)
+        return TogglPing(arrived=True)
     if not own.enabled:
-        return Pinged(arrived=False)
+        return TogglPing(arrived=False)
     try:
         webhooks.set_enabled(own.subscription_id, True)
     except ApiError as error:
-        return Pinged(arrived=False, refusal=_QUERY.sub("", error.text or str(error)).rstrip("."))
-    return Pinged(arrived=_comes(store, name, before, _LOOK))
+        return TogglPing(arrived=False, refusal=_QUERY.sub("", error.text or str(error)).rstrip("."))
+    return TogglPing(arrived=_comes(store, name, before, _LOOK))
 
 
 def _build_ping(url: str) -> bytes:

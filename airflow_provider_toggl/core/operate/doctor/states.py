@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class State(Enum):
+class CheckStatus(Enum):
     """How a step stands."""
 
     OK = "ok"
@@ -16,7 +16,7 @@ class State(Enum):
     SKIPPED = "skipped"  # what it needs is not there, or it is not asked for
 
 
-STEPS = (
+CHECKS = (
     "versions",
     "connection",
     "token",
@@ -34,7 +34,7 @@ STEPS = (
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Problem:
     """One thing that can be wrong.
 
     :param name: a word for programs.
@@ -44,6 +44,6 @@ class Trouble:
 
     step: str
     name: str
-    state: State
+    state: CheckStatus
     meaning: str
     cure: str

@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.errors import (
 )
 from airflow_provider_toggl.core.events.store import StoreFacts
 from airflow_provider_toggl.core.operate.doctor.account import judge_offset
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.operate.findings import Finding, fine, trouble
 
 LOW_BYTES, LEAST_BYTES = 500 << 20, 1 << 20
 """Free bytes of its disk from which on it is worth a warning, and a fault."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from airflow_provider_toggl.core.client.resources.subscriptions import Found, Limits
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.operate.findings import Finding, fine, trouble
 from airflow_provider_toggl.core.wording import plural
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class TookTooLong(Exception):
+class CheckTimeout(Exception):
     """The work did not end in time; it may still go on in its thread, which dies with the process."""
 
 
@@ -34,5 +34,5 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     if not results:
-        raise TookTooLong(f"It did not end within {seconds:g} s.")
+        raise CheckTimeout(f"It did not end within {seconds:g} s.")
     return results[0]

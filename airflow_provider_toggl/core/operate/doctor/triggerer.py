@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.operate.findings import Finding, fine, trouble
 
 
 @dataclass(frozen=True)
-class Triggerers:
+class TriggererFacts:
     """What Airflow knows of its triggerers.
 
     :param alive: hosts of those whose heartbeat is fresh.
@@ -21,7 +21,7 @@ class Triggerers:
     triggers: int
 
 
-def check_triggerer(found: Triggerers, answered_after: float | None, *, patience: float) -> Finding:
+def check_triggerer(found: TriggererFacts, answered_after: float | None, *, patience: float) -> Finding:
     """Return whether triggers see the store.
 
     :param answered_after: seconds after which a test mark in the store was answered, None where it was not.

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.operate.findings import Finding, fine, trouble
 
 PACKAGE = "airflow-provider-toggl"
 NEWEST_AIRFLOW = "3.3"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from airflow_provider_toggl.core.errors import SchemaTooNew, TogglError, WarehouseLocked, WarehouseReadOnly
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
-from airflow_provider_toggl.core.operate.health.state import STALE, ago, span
+from airflow_provider_toggl.core.operate.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.operate.health.facts import STALE_AFTER, ago, span
 
 _WHAT_CAME = {2: "days that changed", 3: "history", 4: "primary keys"}
 
@@ -45,7 +45,7 @@ def check_freshness(where: str, version: int, landed: Sequence[tuple[str, dateti
 
     :param landed: each stream with its last run, aware.
     """
-    stale = [f"{stream} ({ago(at, now)})" for stream, at in landed if now - at > STALE]
+    stale = [f"{stream} ({ago(at, now)})" for stream, at in landed if now - at > STALE_AFTER]
     if stale:
         return [trouble("warehouse_stale", f"Not landed in {where} for long: {', '.join(stale)}.")]
     newest = min((now - at for _, at in landed), default=None)

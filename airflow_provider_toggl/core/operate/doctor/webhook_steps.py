@@ -8,13 +8,13 @@ from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.doctor import callback, subscription
 from airflow_provider_toggl.core.operate.doctor.account_steps import note_failure
-from airflow_provider_toggl.core.operate.doctor.context import NO_WEBHOOKS, QUOTA_NEEDED, Visit
-from airflow_provider_toggl.core.operate.doctor.findings import unknown
+from airflow_provider_toggl.core.operate.doctor.context import NO_WEBHOOKS, QUOTA_NEEDED, CheckContext
 from airflow_provider_toggl.core.operate.doctor.probe import ask_ping, knock
-from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong
+from airflow_provider_toggl.core.operate.doctor.timeout import CheckTimeout
+from airflow_provider_toggl.core.operate.findings import unknown
 
 
-def look_at_subscription(visit: Visit) -> None:
+def look_at_subscription(visit: CheckContext) -> None:
     """Find out whether Toggl would send events here."""
     if not visit.wants_webhooks:
         visit.skip(NO_WEBHOOKS, "subscription")
@@ -27,7 +27,7 @@ def look_at_subscription(visit: Visit) -> None:
     try:
         found = visit.within(webhooks.subscriptions)
         limits = visit.within(webhooks.limits)
-    except (TogglError, TookTooLong) as error:
+    except (TogglError, CheckTimeout) as error:
         note_failure(visit, "subscription", error)
         return
     url = visit.callback_url
@@ -37,7 +37,7 @@ def look_at_subscription(visit: Visit) -> None:
     visit.add(*subscription.check_subscription(visit.own, found, limits, wanted=wanted, secrets=visit.accepted))
 
 
-def look_at_callback(visit: Visit) -> None:
+def look_at_callback(visit: CheckContext) -> None:
     """Find out whether what is sent arrives."""
     order = visit.order
     if not visit.wants_webhooks:
@@ -52,7 +52,7 @@ def look_at_callback(visit: Visit) -> None:
     if url and visit.secret:
         try:
             knocked = visit.within(lambda: knock(url, visit.secret, order.conn_id, visit.store, patience=half), 1.5)
-        except (TogglError, TookTooLong) as error:
+        except (TogglError, CheckTimeout) as error:
             visit.add(unknown("callback", str(error)))
             return
     if visit.own is not None and visit.session is not None and visit.workspace is not None and visit.store is not None:
@@ -60,14 +60,14 @@ def look_at_callback(visit: Visit) -> None:
     visit.add(*callback.check_callback(shown(url), knocked, pinged))
 
 
-def _let_toggl_ping(visit: Visit, own: Found, opened: EventStore) -> callback.Pinged | None:
+def _let_toggl_ping(visit: CheckContext, own: Found, opened: EventStore) -> callback.TogglPing | None:
     assert visit.session is not None  # noqa: S101 - asked before
     assert visit.workspace is not None  # noqa: S101 - likewise
     webhooks = Webhooks(visit.session, int(visit.workspace["id"]))
     half = visit.order.patience / 2
     try:
         return visit.within(lambda: ask_ping(webhooks, own, visit.order.conn_id, opened, patience=half), 2.0)
-    except (TogglError, TookTooLong) as error:
+    except (TogglError, CheckTimeout) as error:
         note_failure(visit, "callback", error)
         return None
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_provider_toggl.core.client.limits.hourly_usage import HourTally
 from airflow_provider_toggl.core.events.logbook import Sample
-from airflow_provider_toggl.core.operate.health.notes import stream_key
+from airflow_provider_toggl.core.operate.health.records import stream_key
 
 HOURS = 48
 _HOUR = timedelta(hours=1)
@@ -18,7 +18,7 @@ Value = float | None
 
 
 @dataclass(frozen=True)
-class Column:
+class ChartBar:
     """One line, or one kind of bar, of a chart.
 
     :param is_limit: it is what others are measured by.
@@ -45,7 +45,7 @@ class Chart:
     unit: str
     shape: str
     hours: tuple[datetime, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[ChartBar, ...]
     remark: str = ""
 
     @property
@@ -75,7 +75,7 @@ def deliveries_chart(samples: Iterable[Sample], now: datetime) -> Chart:
         place = _place(sample.at, hours)
         if place is not None:
             sums[outcome if outcome in _KINDS else "refused"][place] += sample.value
-    columns = tuple(Column(name, tuple(values)) for name, values in sums.items())
+    columns = tuple(ChartBar(name, tuple(values)) for name, values in sums.items())
     return Chart("deliveries", "Deliveries an hour", "deliveries", "bars", hours, columns)
 
 
@@ -90,9 +90,9 @@ def requests_chart(tallies: Iterable[HourTally], now: datetime) -> Chart:
             requests.setdefault(tally.lane, [0.0] * len(hours))[place] += tally.requests
         if tally.total is not None:
             totals[tally.lane] = tally.total
-    columns = [Column(lane, tuple(values)) for lane, values in requests.items()]
+    columns = [ChartBar(lane, tuple(values)) for lane, values in requests.items()]
     columns += [
-        Column(f"limit of {lane}", (float(total),) * len(hours), is_limit=True)
+        ChartBar(f"limit of {lane}", (float(total),) * len(hours), is_limit=True)
         for lane, total in totals.items()
         if lane in requests
     ]
@@ -115,7 +115,7 @@ def freshness_chart(samples: Sequence[Sample], now: datetime) -> Chart:
     for (workspace_id, stream, warehouse), known in streams.items():
         name = f"{workspace_id}/{stream}" if several_workspaces else stream
         name += f" in {warehouse or 'unknown'}" if several_warehouses else ""
-        columns.append(Column(name, tuple(_oldest(known, hour, now) for hour in hours)))
+        columns.append(ChartBar(name, tuple(_oldest(known, hour, now) for hour in hours)))
     remark = "The greatest age within each hour: it grows until a task lands the stream again."
     return Chart("freshness", "Age of what is landed, in hours", "hours", "lines", hours, tuple(columns), remark)
 

@@ -18,14 +18,14 @@ from airflow_provider_toggl.core.events.logbook import (
 )
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
-from airflow_provider_toggl.core.operate.health.state import span
+from airflow_provider_toggl.core.operate.health.facts import span
 
 UNSIGNED = "replayed from Toggl's log"
 """The begin of the oddity of an event that no signature was over."""
 
 
 @dataclass(frozen=True)
-class Step:
+class TimelineStep:
     """One thing that happened, or has not yet.
 
     :param at: when; the latest moment where only an interval is known.
@@ -40,7 +40,7 @@ class Step:
     done: bool = True
 
 
-def tell(store: EventStore, stored: StoredEvent) -> list[Step]:
+def build_timeline(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
     """Return the timeline of an event: how it arrived, then what was done with it by time, then what is to come."""
     rejections = _rejections(store, stored)
     readings = _readings(store, stored)
@@ -61,7 +61,7 @@ def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> froze
     return frozenset(one.refused.seq for one in kept if one.refused.seq is not None)
 
 
-def find_landed(store: EventStore, conn_id: str | None = None) -> int | None:
+def find_loaded_seq(store: EventStore, conn_id: str | None = None) -> int | None:
     """Return the place up to which every task that lands has landed, None where none is known.
 
     :param conn_id: of the tasks that land this connection's events.
@@ -76,38 +76,38 @@ def find_landed(store: EventStore, conn_id: str | None = None) -> int | None:
     return min((one.seq for one in landing), default=None)
 
 
-def _arrival(stored: StoredEvent) -> list[Step]:
+def _arrival(stored: StoredEvent) -> list[TimelineStep]:
     event = stored.event
     steps = []
     if event.created_at is not None:
-        steps.append(Step("happened", "in Toggl, by Toggl's clock", event.created_at))
+        steps.append(TimelineStep("happened", "in Toggl, by Toggl's clock", event.created_at))
     late = ""
     if event.created_at is not None:
         late = f", {span(max(0.0, (event.received_at - event.created_at).total_seconds()))} after it happened"
     steps.append(
-        Step("received", f"for connection {event.conn_id}, {len(event.body):,} bytes{late}", event.received_at)
+        TimelineStep("received", f"for connection {event.conn_id}, {len(event.body):,} bytes{late}", event.received_at)
     )
     oddity = event.oddity or ""
     if oddity.startswith(UNSIGNED):
-        steps.append(Step("verified", "fetched from Toggl's log with the API token; no signature was over it"))
+        steps.append(TimelineStep("verified", "fetched from Toggl's log with the API token; no signature was over it"))
     elif event.copy_of is not None or oddity.startswith("replayed"):
-        steps.append(Step("verified", "a copy that a person had made of a delivery that was verified"))
+        steps.append(TimelineStep("verified", "a copy that a person had made of a delivery that was verified"))
     else:
-        steps.append(Step("verified", "signed with the connection's webhook secret"))
-    steps.append(Step("stored", f"durably, in place {stored.seq:,}", event.received_at))
+        steps.append(TimelineStep("verified", "signed with the connection's webhook secret"))
+    steps.append(TimelineStep("stored", f"durably, in place {stored.seq:,}", event.received_at))
     if event.oddity:
-        steps.append(Step("noted", f"unusual: {event.oddity}"))
+        steps.append(TimelineStep("noted", f"unusual: {event.oddity}"))
     return steps
 
 
-def _readings(store: EventStore, stored: StoredEvent) -> list[Step]:
+def _readings(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
     notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
     steps = []
     for consumer in store.consumers():
         below, reached = store.logbook.find_rise(consumer_name(consumer.name), stored.seq)
         steps.append(_reading(store, stored, consumer, notes.get(reader_name(consumer.name), {}), (below, reached)))
     if not steps:
-        steps.append(Step("read", "nobody who has a name in this store reads it", done=False))
+        steps.append(TimelineStep("read", "nobody who has a name in this store reads it", done=False))
     return steps
 
 
@@ -117,23 +117,23 @@ def _reading(
     consumer: Consumer,
     note: Mapping[str, Any],
     rise: tuple[Sample | None, Sample | None],
-) -> Step:
+) -> TimelineStep:
     kind = note.get("kind")
     what = {"landing": "landed", "watcher": "woke"}.get(str(kind), "read")
     who = str(note.get("warehouse") or consumer.name)
     counts = concerns(store, stored, note)
     if consumer.seq < stored.seq:
         if not counts:
-            return Step("not for", who, done=False)
-        return Step(what, f"not yet: {who} is at place {consumer.seq:,}", done=False)
+            return TimelineStep("not for", who, done=False)
+        return TimelineStep(what, f"not yet: {who} is at place {consumer.seq:,}", done=False)
     below, reached = rise
     after = None if below is None else below.at
     # Before the places were kept, only the last move of all is known.
     at = consumer.updated_at if reached is None else reached.at
     if not counts:
-        return Step("passed over", f"by {who}: it does not count for it", at, after)
+        return TimelineStep("passed over", f"by {who}: it does not count for it", at, after)
     verb = {"landing": f"in {who}", "watcher": f"watcher {who}"}.get(str(kind), f"and done with by {who}")
-    return Step(what, verb, at, after)
+    return TimelineStep(what, verb, at, after)
 
 
 def concerns(store: EventStore, stored: StoredEvent, note: Mapping[str, Any]) -> bool:
@@ -150,6 +150,6 @@ def concerns(store: EventStore, stored: StoredEvent, note: Mapping[str, Any]) ->
     return True
 
 
-def _rejections(store: EventStore, stored: StoredEvent) -> list[Step]:
+def _rejections(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
     kept = store.logbook.refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
-    return [Step("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]
+    return [TimelineStep("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]

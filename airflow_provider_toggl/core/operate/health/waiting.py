@@ -9,15 +9,15 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_toggl.core.events.logbook import name_part
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.operate.health.state import instant
+from airflow_provider_toggl.core.operate.health.facts import instant
 from airflow_provider_toggl.core.wording import duration, plural
 
-Reason = Literal["quota", "rate", "permit"]
+WaitReason = Literal["quota", "rate", "permit"]
 
 OVERDUE = timedelta(hours=1)
 """A task that is still recorded as waiting so long after the end of its wait was cleared, killed or deleted."""
 
-_WORDS: Mapping[Reason, str] = {
+_WORDS: Mapping[WaitReason, str] = {
     "quota": "the hourly quota of Toggl",
     "rate": "the end of a rate limit of Toggl (429)",
     "permit": "its turn among the requests of other tasks",
@@ -46,7 +46,7 @@ class WaitingTask:
     task: str
     workspace_id: int | None
     stream: str | None
-    reason: Reason
+    reason: WaitReason
     since: datetime
     until: datetime
     requests_done: int
@@ -83,7 +83,7 @@ class WaitingTask:
         return {name: instant(value) if isinstance(value, datetime) else value for name, value in vars(self).items()}
 
 
-def waiting_name(conn_id: str, task: str = "") -> str:
+def waiting_key(conn_id: str, task: str = "") -> str:
     """Return the name of the note about a task that waits, or what all those of a connection begin with."""
     return f"waiting/{name_part(conn_id)}/{name_part(task)}"
 
@@ -93,7 +93,7 @@ def waiting_from(value: Mapping[str, Any]) -> WaitingTask | None:
     try:
         done_at = value.get("done_at")
         reason = value["reason"]
-        if reason not in get_args(Reason):
+        if reason not in get_args(WaitReason):
             return None
         return WaitingTask(
             task=str(value["task"]),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from airflow_provider_toggl.core.load.session import instants_of
 from airflow_provider_toggl.core.load.target import Target
-from airflow_provider_toggl.core.operate.health.state import Freshness, Health
+from airflow_provider_toggl.core.operate.health.facts import Health, StreamFreshness
 
 _FIND = 'select "stream", "scope", "watermark", "last_run_at" from "sync_state" order by "stream", "scope"'
 
@@ -21,7 +21,7 @@ def read_streams(target: Target, health: Health, warehouse: str) -> Health:
     moments = [instants_of(found[name]) for name in ("watermark", "last_run_at")]
     events = {one.stream: one.event_at for one in health.streams}
     streams = tuple(
-        Freshness(stream, int(scope), watermark, ran_at, events.get(stream), warehouse)
+        StreamFreshness(stream, int(scope), watermark, ran_at, events.get(stream), warehouse)
         for stream, scope, watermark, ran_at in zip(*names, *moments, strict=True)
         # Others are cursors: of the event store, of reconciliation.
         if str(scope).isdecimal()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.core.operate.health.waiting import OVERDUE, WaitingTask, waiting_from, waiting_name
+from airflow_provider_toggl.core.operate.health.waiting import OVERDUE, WaitingTask, waiting_from, waiting_key
 
 NOW = datetime(2026, 11, 28, 8, 34, 0, tzinfo=timezone.utc)
 WAITS = WaitingTask(
@@ -56,5 +56,5 @@ def test_a_record_is_not_current_long_after_the_end_of_its_wait() -> None:
 
 
 def test_no_connection_or_task_has_a_name_that_begins_like_another() -> None:
-    assert not waiting_name("a/b", "t").startswith(waiting_name("a"))
-    assert not waiting_name("ab", "t").startswith(waiting_name("a"))
+    assert not waiting_key("a/b", "t").startswith(waiting_key("a"))
+    assert not waiting_key("ab", "t").startswith(waiting_key("a"))

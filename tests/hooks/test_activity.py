@@ -8,20 +8,20 @@ from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.operate.health.notes import ALLOWED_FOR_DAYS, allowance_name
-from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_name
-from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
-from airflow_provider_toggl.hooks.health import read_health
-from airflow_provider_toggl.hooks.notes import (
-    allow_mass_absence,
+from airflow_provider_toggl.core.operate.health.records import APPROVAL_DAYS, approval_key
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, waiting_key
+from airflow_provider_toggl.hooks.activity import (
+    approve_mass_deletion,
     clear_waiting,
     forget_warehouse,
-    note_landing,
-    note_reconciliation,
-    note_waiting,
     read_waiting,
-    take_allowance,
+    record_load,
+    record_reconciliation,
+    record_waiting,
+    take_approval,
 )
+from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
+from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
@@ -36,8 +36,8 @@ def _connected(connections: Connections) -> None:
 
 
 def test_what_tasks_note_is_what_health_shows() -> None:
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
-    note_reconciliation(
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    record_reconciliation(
         CONN_ID, {"workspace_id": 1, "entries": 7}, warehouse="duckdb_default.toggl", refused="Reports lack 9 of 10"
     )
     health = read_health(CONN_ID)
@@ -58,8 +58,8 @@ def test_whoever_asks_for_subscriptions_leaves_them_for_those_who_look_without_t
 
 def test_a_warehouse_that_is_not_loaded_any_more_is_forgotten() -> None:
     for warehouse in ("first.toggl", "second.toggl"):
-        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
-        note_reconciliation(CONN_ID, {"workspace_id": 1}, warehouse=warehouse)
+        record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
+        record_reconciliation(CONN_ID, {"workspace_id": 1}, warehouse=warehouse)
     assert forget_warehouse(CONN_ID, "first.toggl") == 2
     assert forget_warehouse(CONN_ID, "first.toggl") == 0
     health = read_health(CONN_ID)
@@ -67,33 +67,33 @@ def test_a_warehouse_that_is_not_loaded_any_more_is_forgotten() -> None:
 
 
 def test_leave_for_a_mass_absence_is_good_for_one_run_of_one_workspace() -> None:
-    allow_mass_absence(CONN_ID, 1, by="somebody")
+    approve_mass_deletion(CONN_ID, 1, by="somebody")
     assert read_health(CONN_ID).allowances == (1,)
-    assert not take_allowance(CONN_ID, 2)
-    assert not take_allowance("another", 1)
+    assert not take_approval(CONN_ID, 2)
+    assert not take_approval("another", 1)
     with all_logs() as lines:
-        assert take_allowance(CONN_ID, 1)
+        assert take_approval(CONN_ID, 1)
     assert "somebody has allowed" in "\n".join(lines)
-    assert not take_allowance(CONN_ID, 1)
+    assert not take_approval(CONN_ID, 1)
 
 
 def test_leave_that_is_too_old_is_not_used() -> None:
     open_event_store(CONN_ID).close()
-    given = datetime.now(timezone.utc) - timedelta(days=ALLOWED_FOR_DAYS, minutes=1)
+    given = datetime.now(timezone.utc) - timedelta(days=APPROVAL_DAYS, minutes=1)
     with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
-        store.logbook.note(allowance_name(CONN_ID, 1), {"by": "somebody"})
-    assert not take_allowance(CONN_ID, 1)
+        store.logbook.note(approval_key(CONN_ID, 1), {"by": "somebody"})
+    assert not take_approval(CONN_ID, 1)
 
 
 def test_a_store_that_is_down_fails_no_task_and_allows_nothing() -> None:
     open_event_store(CONN_ID).close()
     default_store_path().write_bytes(b"no database at all" * 100)
     with all_logs() as lines:
-        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="x.y")
-        assert not take_allowance(CONN_ID, 1)
+        record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="x.y")
+        assert not take_approval(CONN_ID, 1)
     assert "may be older than it is" in "\n".join(lines)
     with pytest.raises(TogglError):
-        allow_mass_absence(CONN_ID, 1, by="somebody")
+        approve_mass_deletion(CONN_ID, 1, by="somebody")
 
 
 def a_wait(task: str, until: datetime) -> WaitingTask:
@@ -114,9 +114,9 @@ def a_wait(task: str, until: datetime) -> WaitingTask:
 def test_waiting_tasks_are_read_back_by_the_end_of_their_wait_until_they_are_cleared() -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     late, soon = a_wait("a.late (run/1)", now + timedelta(hours=1)), a_wait("b.soon[2]", now + timedelta(minutes=1))
-    note_waiting(CONN_ID, late)
-    note_waiting(CONN_ID, soon)
-    note_waiting("another", a_wait("c.other", now))
+    record_waiting(CONN_ID, late)
+    record_waiting(CONN_ID, soon)
+    record_waiting("another", a_wait("c.other", now))
     assert read_waiting(CONN_ID) == (soon, late)
     clear_waiting(CONN_ID, soon.task)
     clear_waiting(CONN_ID, "no such task")
@@ -126,16 +126,16 @@ def test_waiting_tasks_are_read_back_by_the_end_of_their_wait_until_they_are_cle
 def test_what_a_killed_task_left_is_not_shown_for_ever_and_is_removed_by_the_next_record() -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     killed, waits = a_wait("a.killed", now - timedelta(hours=2)), a_wait("a.waits", now + timedelta(minutes=5))
-    note_waiting(CONN_ID, killed)
+    record_waiting(CONN_ID, killed)
     assert read_waiting(CONN_ID) == ()
-    note_waiting(CONN_ID, waits)
+    record_waiting(CONN_ID, waits)
     with open_event_store(CONN_ID) as store:
-        assert [note.name for note in store.logbook.notes("waiting/")] == [waiting_name(CONN_ID, "a.waits")]
+        assert [note.name for note in store.logbook.notes("waiting/")] == [waiting_key(CONN_ID, "a.waits")]
 
 
 def test_a_wait_is_no_trouble_where_the_store_is_down() -> None:
     open_event_store(CONN_ID).close()
     default_store_path().write_bytes(b"no database at all" * 100)
-    note_waiting(CONN_ID, a_wait("a.task", datetime.now(timezone.utc)))
+    record_waiting(CONN_ID, a_wait("a.task", datetime.now(timezone.utc)))
     clear_waiting(CONN_ID, "a.task")
     assert read_waiting(CONN_ID) == ()

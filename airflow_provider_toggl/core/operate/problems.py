@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from airflow_provider_toggl.core.operate.doctor.catalogue_of_events import OF_EVENTS
-from airflow_provider_toggl.core.operate.doctor.states import State, Trouble
+from airflow_provider_toggl.core.operate.doctor.states import CheckStatus, Problem
 
-_F, _W, _U = State.FAULT, State.WARNING, State.UNKNOWN
+_F, _W, _U = CheckStatus.FAULT, CheckStatus.WARNING, CheckStatus.UNKNOWN
 
-TROUBLES: tuple[Trouble, ...] = (
-    Trouble(
+PROBLEMS: tuple[Problem, ...] = (
+    Problem(
         "versions",
         "unfit_version",
         _F,
@@ -19,14 +19,14 @@ TROUBLES: tuple[Trouble, ...] = (
         "Install versions that fit, the same on every machine of this Airflow: `pip install 'airflow-provider-toggl' "
         "'apache-airflow'` with Airflow's constraints file, or another release of the provider.",
     ),
-    Trouble(
+    Problem(
         "versions",
         "untested_version",
         _W,
         "It may work; nobody has tried.",
         "Look for a newer release of the provider, and try it in a test environment first.",
     ),
-    Trouble(
+    Problem(
         "connection",
         "connection_missing",
         _F,
@@ -34,21 +34,21 @@ TROUBLES: tuple[Trouble, ...] = (
         "Make a connection of type Toggl Track with that ID, its password being the API token from the foot of "
         "track.toggl.com/profile; or name another with --conn-id.",
     ),
-    Trouble(
+    Problem(
         "connection",
         "connection_wrong",
         _F,
         "The hook refuses to ask Toggl with it.",
         "Correct that field or type of the connection, or name another connection with --conn-id.",
     ),
-    Trouble(
+    Problem(
         "connection",
         "no_workspace",
         _W,
         "Tasks that name none fail; the doctor looks at the default workspace of the token's owner.",
         "Set workspace_id in the connection's extra.",
     ),
-    Trouble(
+    Problem(
         "connection",
         "no_webhook_secret",
         _F,
@@ -56,49 +56,49 @@ TROUBLES: tuple[Trouble, ...] = (
         "Set webhook_secret in the connection's extra to a long random text, then run the task with "
         "TogglEnsureSubscriptionOperator, which gives it to Toggl.",
     ),
-    Trouble(
+    Problem(
         "connection",
         "two_secrets",
         _W,
         "A rotation of the webhook secret is not ended: deliveries signed with the old one are accepted too.",
         "When the subscription has the new secret, clear previous_webhook_secret in the connection's extra.",
     ),
-    Trouble(
+    Problem(
         "token",
         "wrong_token",
         _F,
         "Toggl does not know the token: it was reset, copied wrongly, or belongs to a deleted user.",
         "Copy the API token from the foot of track.toggl.com/profile into the connection's password.",
     ),
-    Trouble(
+    Problem(
         "token",
         "toggl_down",
         _F,
         "Toggl itself has trouble; nothing here is to blame. Tasks retry, and webhooks come later.",
         "Wait, look at https://status.toggl.com, and run the doctor again.",
     ),
-    Trouble(
+    Problem(
         "token",
         "toggl_unreachable",
         _F,
         "No request of this machine gets an answer: name, network, proxy or certificates.",
         "Look at DNS, firewall and the HTTPS_PROXY variable of the processes of Airflow, and at the connection's host.",
     ),
-    Trouble(
+    Problem(
         "token",
         "not_toggl",
         _F,
         "Whoever answers at that address does not speak as Toggl does.",
         "Clear the connection's host, or set it to the right base URL; look at proxies on the way.",
     ),
-    Trouble(
+    Problem(
         "token",
         "rate_limited",
         _U,
         "Other programs ask with the same token faster than Toggl allows.",
         "Try again in a few minutes; lower requests_per_second in the connection's extra.",
     ),
-    Trouble(
+    Problem(
         "quota",
         "quota_gone",
         _F,
@@ -106,14 +106,14 @@ TROUBLES: tuple[Trouble, ...] = (
         "Wait for the reset. To need less: fewer runs, webhooks instead of polling, a token for other programs alone, "
         "or a larger plan; `airflow toggl plan` tells what a load costs.",
     ),
-    Trouble(
+    Problem(
         "quota",
         "quota_low",
         _W,
         "The next landing may have to wait for the reset.",
         "Nothing, if it is seldom; see `airflow toggl plan` otherwise.",
     ),
-    Trouble(
+    Problem(
         "rights",
         "not_admin",
         _F,
@@ -122,21 +122,21 @@ TROUBLES: tuple[Trouble, ...] = (
         "Make the token's owner an administrator of the workspace again (Toggl: Members), or use an administrator's "
         "token. If that is how it is meant to be, run the doctor with --member.",
     ),
-    Trouble(
+    Problem(
         "rights",
         "member_only",
         _W,
         "As told by --member: only what the token's owner may see is landed.",
         "Nothing.",
     ),
-    Trouble(
+    Problem(
         "rights",
         "no_workspace_access",
         _F,
         "Nothing of the workspace can be read: the number is wrong, or the token's owner was removed from it.",
         "Check workspace_id in the connection, and that the token's owner is an active member of that workspace.",
     ),
-    Trouble(
+    Problem(
         "clock",
         "clock_off",
         _F,
@@ -144,14 +144,14 @@ TROUBLES: tuple[Trouble, ...] = (
         "tokens and certificates refused.",
         "Let the machine keep its time by NTP (`timedatectl set-ntp true`, chrony), also the host of containers.",
     ),
-    Trouble(
+    Problem(
         "clock",
         "clock_drifts",
         _W,
         "Still harmless; a clock that is not kept goes on drifting.",
         "See that the machine keeps its time by NTP.",
     ),
-    Trouble(
+    Problem(
         "store",
         "store_read_only",
         _F,
@@ -159,28 +159,28 @@ TROUBLES: tuple[Trouble, ...] = (
         "Give every user that runs a part of Airflow the right to write the file and its folder, on a disk that is "
         "mounted writable.",
     ),
-    Trouble(
+    Problem(
         "store",
         "disk_full",
         _F,
         "No delivery can be stored: they are answered 503 until there is room.",
         "Make room on the store's disk, or remove old events: `airflow toggl events prune --older-than 30d`.",
     ),
-    Trouble(
+    Problem(
         "store",
         "disk_low",
         _W,
         "When the disk is full, deliveries are refused.",
         "Make room, or remove old events: `airflow toggl events prune --older-than 30d`.",
     ),
-    Trouble(
+    Problem(
         "store",
         "store_locked",
         _F,
         "Another process keeps a write open; deliveries are answered 503 meanwhile.",
         "End the session that holds it (an analyst's shell, a backup that locks), then run the doctor again.",
     ),
-    Trouble(
+    Problem(
         "store",
         "store_damaged",
         _F,
@@ -188,21 +188,21 @@ TROUBLES: tuple[Trouble, ...] = (
         "Keep a copy, then restore a backup or begin a new store; the next pull and reconciliation bring what is "
         "missing.",
     ),
-    Trouble(
+    Problem(
         "store",
         "store_too_new",
         _F,
         "A newer version of the package made its tables; this one does not know them.",
         "Upgrade airflow-provider-toggl on this machine to the version of the others.",
     ),
-    Trouble(
+    Problem(
         "store",
         "store_unreachable",
         _F,
         "Neither receiver nor triggers can use it.",
         "Check the connection that event_store_conn_id names, its server, and the way there.",
     ),
-    Trouble(
+    Problem(
         "store",
         "store_not_durable",
         _W,
@@ -213,4 +213,4 @@ TROUBLES: tuple[Trouble, ...] = (
     *OF_EVENTS,
 )
 
-BY_NAME: dict[str, Trouble] = {trouble.name: trouble for trouble in TROUBLES}
+BY_NAME: dict[str, Problem] = {trouble.name: trouble for trouble in PROBLEMS}

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.core.operate.health.state import (
+from airflow_provider_toggl.core.operate.health.facts import (
     LEVELS,
-    MOST_PENDING,
+    MAX_PENDING,
     PARTS,
-    Declaration,
-    Freshness,
+    ConsumerPosition,
+    DeclaredSubscription,
     Health,
-    LaneLeft,
-    ReaderPlace,
-    Reconciled,
+    LaneQuota,
+    LastReconciliation,
+    StreamFreshness,
     SubscriptionState,
     ago,
     span,
@@ -38,21 +38,23 @@ OFF = replace(OWN, enabled=False)
 UNVALIDATED = replace(OWN, validated=False)
 PENDING = replace(OWN, pending=True)
 OTHERS = SubscriptionState(8, "zapier", enabled=False, validated=False, pending=True, callback_url="https://c.d/hook")
-DECLARED = Declaration("airflow")
-DECLARED_OFF = Declaration("airflow", enabled=False)
+DECLARED = DeclaredSubscription("airflow")
+DECLARED_OFF = DeclaredSubscription("airflow", enabled=False)
 
-ENTRIES = Freshness("time_entries", 1, NOW - HOUR, NOW, NOW, "lake.toggl")
-TAGS = Freshness("tags", 1, NOW - 2 * HOUR, NOW, None, "lake.toggl")
+ENTRIES = StreamFreshness("time_entries", 1, NOW - HOUR, NOW, NOW, "lake.toggl")
+TAGS = StreamFreshness("tags", 1, NOW - 2 * HOUR, NOW, None, "lake.toggl")
 OLD = replace(ENTRIES, watermark=NOW - 2 * DAY, warehouse="first.toggl")
 LOADING = replace(ENTRIES, watermark=None, ran_at=NOW)
 
-LANDING = ReaderPlace("lake.toggl", 9, 0, NOW, lands_in="lake.toggl")
-READER = ReaderPlace("dashboard", 9, 400, NOW)
+LANDING = ConsumerPosition("lake.toggl", 9, 0, NOW, lands_in="lake.toggl")
+READER = ConsumerPosition("dashboard", 9, 400, NOW)
 
-USER = LaneLeft("user", 30, 18, NOW + HOUR / 2)
-ORGANIZATION = LaneLeft("organization:9", 240, 200, NOW + HOUR)
+USER = LaneQuota("user", 30, 18, NOW + HOUR / 2)
+ORGANIZATION = LaneQuota("organization:9", 240, 200, NOW + HOUR)
 
-RECONCILED = Reconciled(1, NOW - 5 * HOUR, "2026-01-01", "2026-03-11", 48_213, 2, 0, 3, 0, warehouse="lake.toggl")
+RECONCILED = LastReconciliation(
+    1, NOW - 5 * HOUR, "2026-01-01", "2026-03-11", 48_213, 2, 0, 3, 0, warehouse="lake.toggl"
+)
 
 
 def task(reason: str = "quota", stream: str | None = "time_entries", **changes: Any) -> WaitingTask:
@@ -71,7 +73,7 @@ def task(reason: str = "quota", stream: str | None = "time_entries", **changes: 
     return replace(waiting, reason=reason, **changes)
 
 
-def queue(pending: int, age: timedelta | None) -> ReaderPlace:
+def queue(pending: int, age: timedelta | None) -> ConsumerPosition:
     """Return a landing that events wait for, the oldest of them so long."""
     return replace(LANDING, pending=pending, behind=pending, waiting_since=None if age is None else NOW - age)
 
@@ -165,16 +167,16 @@ LANDINGS: list[tuple[str, dict[str, Any], str, str]] = [
         "attention",
         "2 pending",
     ),
-    ("very many wait", {"readers": (queue(MOST_PENDING, MINUTE),)}, "good", "500+ pending"),
+    ("very many wait", {"readers": (queue(MAX_PENDING, MINUTE),)}, "good", "500+ pending"),
     ("the store is down", {"unknown": {"landing": "It is locked."}}, "unknown", "unknown"),
 ]
 QUOTA: list[tuple[str, dict[str, Any], str, str]] = [
     ("no request was sent", {}, "unused", "no requests"),
     ("some is left", {"lanes": (USER,)}, "good", "18 / 30"),
     ("the tightest lane counts", {"lanes": (ORGANIZATION, USER)}, "good", "18 / 30"),
-    ("Toggl has not told what is left", {"lanes": (LaneLeft("user", None, None, None),)}, "unused", "not known"),
+    ("Toggl has not told what is left", {"lanes": (LaneQuota("user", None, None, None),)}, "unused", "not known"),
     ("the total is not published", {"lanes": (replace(USER, total=24),)}, "good", "18 / 24+"),
-    ("the total is not known", {"lanes": (LaneLeft("user", None, 5, None),)}, "good", "5"),
+    ("the total is not known", {"lanes": (LaneQuota("user", None, 5, None),)}, "good", "5"),
     ("nothing is left", {"lanes": (replace(USER, remaining=0), ORGANIZATION)}, "waiting", "0 / 30"),
     (
         "a task waits, with a reserve left",

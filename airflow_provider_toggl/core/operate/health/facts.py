@@ -35,13 +35,13 @@ LEVELS: tuple[Level, ...] = ("attention", "unknown", "waiting", "good", "unused"
 PARTS = ("subscription", "freshness", "landing", "quota", "reconciliation", "waiting")
 """The parts of a connection, in the order in which they are shown."""
 
-STALE = timedelta(hours=26)
+STALE_AFTER = timedelta(hours=26)
 """A stream whose watermark is older missed a daily run: a day, and what a nightly run may take."""
-UNPROVED = timedelta(days=8)
+OUTDATED_AFTER = timedelta(days=8)
 """A reconciliation that is older missed a weekly run; a subscription not heard of for so long is not known any more."""
-WAITING = timedelta(hours=1)
+PENDING_TOO_LONG = timedelta(hours=1)
 """An event that has waited longer to be landed was missed by runs that changes start."""
-MOST_PENDING = 500
+MAX_PENDING = 500
 """Events that wait to be landed are counted up to this number."""
 
 NOT_USED = "not used"
@@ -64,7 +64,7 @@ class SubscriptionState:
 
 
 @dataclass(frozen=True)
-class Freshness:
+class StreamFreshness:
     """How fresh a stream is in a warehouse.
 
     :param watermark: every change up to then, by Toggl's clock, is landed; None while the first load goes on.
@@ -82,7 +82,7 @@ class Freshness:
 
 
 @dataclass(frozen=True)
-class LaneLeft:
+class LaneQuota:
     """What is left of a lane of the quota, as last told to this host.
 
     :param total: requests of a window; before Toggl tells it, the most that was ever left and one.
@@ -96,7 +96,7 @@ class LaneLeft:
 
 
 @dataclass(frozen=True)
-class Reconciled:
+class LastReconciliation:
     """What the last reconciliation of a workspace proved.
 
     :param refused: why it stopped before marking what is missing, None where it did not.
@@ -118,13 +118,13 @@ class Reconciled:
 
 
 @dataclass(frozen=True)
-class ReaderPlace:
+class ConsumerPosition:
     """A named reader of the event store.
 
     :param behind: events that it has not read.
     :param waiting_since: when the oldest of these that it is to land was received, None where there is none.
     :param lands_in: the warehouse that it lands this connection's events in, None where it does something else.
-    :param pending: events of this connection that it is to land, counted up to ``MOST_PENDING``.
+    :param pending: events of this connection that it is to land, counted up to ``MAX_PENDING``.
     """
 
     name: str
@@ -137,7 +137,7 @@ class ReaderPlace:
 
 
 @dataclass(frozen=True)
-class Declaration:
+class DeclaredSubscription:
     """The subscription that a task last declared for a connection."""
 
     description: str
@@ -182,16 +182,16 @@ class Health:
     workspace_id: int | None = None
     receives: bool = False
     has_secret: bool = False
-    declared: Declaration | None = None
+    declared: DeclaredSubscription | None = None
     subscriptions: tuple[SubscriptionState, ...] | None = None
     told_at: datetime | None = None
     last_delivery: datetime | None = None
     last_seq: int = 0
     refused: int = 0
-    streams: tuple[Freshness, ...] = ()
-    lanes: tuple[LaneLeft, ...] = ()
-    reconciled: tuple[Reconciled, ...] = ()
-    readers: tuple[ReaderPlace, ...] = ()
+    streams: tuple[StreamFreshness, ...] = ()
+    lanes: tuple[LaneQuota, ...] = ()
+    reconciled: tuple[LastReconciliation, ...] = ()
+    readers: tuple[ConsumerPosition, ...] = ()
     allowances: tuple[int, ...] = ()
     waiting: tuple[WaitingTask, ...] = ()
     unknown: dict[str, str] = field(default_factory=dict)
@@ -275,7 +275,7 @@ def _own_subscriptions(health: Health, facts: list[str]) -> Finding:
     if not any(one.enabled for one in own):
         return Finding(part, "unused", "disabled", _line("disabled, as declared", *facts))
     heard = max(moment for moment in (health.told_at, health.last_delivery, _EARLIEST) if moment is not None)
-    if health.at - heard > UNPROVED:
+    if health.at - heard > OUTDATED_AFTER:
         return Finding(part, "unknown", "not checked", _line(f"last checked {ago(heard, health.at)}", *facts))
     # Whatever was delivered since the list came shows that the queue moves.
     told = health.told_at or _EARLIEST
@@ -311,7 +311,7 @@ def _freshness(health: Health) -> Finding:
         rows = sum(one.rows_done or 0 for one in first)
         facts.append(f"first load of {', '.join(sorted(names))}" + (f", {plural(rows, 'row')} so far" if rows else ""))
     idle = [one for one in health.streams if not any(_is_loaded_by(task, one) for task in waiting)]
-    late = [one for one in loading if one in idle and health.at - (one.ran_at or health.at) > STALE]
+    late = [one for one in loading if one in idle and health.at - (one.ran_at or health.at) > STALE_AFTER]
     if not known:
         if not names:
             return Finding(part, "unused", NOT_USED, "no stream was loaded yet")
@@ -319,14 +319,14 @@ def _freshness(health: Health) -> Finding:
     oldest, stream = min(known, key=lambda one: one[0])
     where = f" in {stream.warehouse}" if stream.warehouse else ""
     facts.insert(0, f"{plural(len(known), 'stream')}, oldest {stream.stream}{where}, {ago(oldest, health.at)}")
-    stale = [one for watermark, one in known if health.at - watermark > STALE]
+    stale = [one for watermark, one in known if health.at - watermark > STALE_AFTER]
     label = span(max(0.0, (health.at - oldest).total_seconds()))
     if late or any(one in idle for one in stale):
         return Finding(part, "attention", label, _line(*facts))
     return Finding(part, "waiting" if stale or names else "good", "first load" if names else label, _line(*facts))
 
 
-def _is_loaded_by(task: WaitingTask, stream: Freshness) -> bool:
+def _is_loaded_by(task: WaitingTask, stream: StreamFreshness) -> bool:
     """Whether a waiting task loads a stream of a warehouse; records of earlier versions name no warehouse."""
     return task.stream == stream.stream and task.warehouse in ("", stream.warehouse)
 
@@ -336,9 +336,11 @@ def _landing(health: Health) -> Finding:
     landing = [one for one in health.readers if one.lands_in is not None]
     if not landing:
         return Finding(part, "unused", NOT_USED, "no task lands events")
-    late = [one for one in landing if one.waiting_since is not None and health.at - one.waiting_since > WAITING]
+    late = [
+        one for one in landing if one.waiting_since is not None and health.at - one.waiting_since > PENDING_TOO_LONG
+    ]
     count = max(one.pending for one in late or landing)
-    label = f"{count:,}{'+' if count >= MOST_PENDING else ''} pending"
+    label = f"{count:,}{'+' if count >= MAX_PENDING else ''} pending"
     if not late:
         return Finding(part, "good", label, "every event landed" if not count else f"{label}, to be landed")
     facts = [f"{one.lands_in}: the oldest came {ago(one.waiting_since or health.at, health.at)}" for one in late]
@@ -364,7 +366,7 @@ def _quota(health: Health) -> Finding:
     return Finding(part, level, label, _line(*lanes), resets)
 
 
-def _lane_text(lane: LaneLeft, now: datetime) -> str:
+def _lane_text(lane: LaneQuota, now: datetime) -> str:
     if lane.remaining is None:
         return f"{lane.lane}: not known"
     total = "" if lane.total is None else f" of {lane.total}{_or_more(lane, ' or more')}"
@@ -372,7 +374,7 @@ def _lane_text(lane: LaneLeft, now: datetime) -> str:
     return f"{lane.lane}: {lane.remaining}{total} left{resets}"
 
 
-def _or_more(lane: LaneLeft, words: str) -> str:
+def _or_more(lane: LaneQuota, words: str) -> str:
     """Return the words where the total may be larger: before Toggl tells it, it is the most that was ever left."""
     return "" if lane.total in PUBLISHED_QUOTAS.values() else words
 
@@ -386,7 +388,7 @@ def _reconciliation(health: Health) -> Finding:
     return Finding(part, worst.level, worst.label, _line(*(one.text for one in states)))
 
 
-def _reconciled(one: Reconciled, health: Health) -> Finding:
+def _reconciled(one: LastReconciliation, health: Health) -> Finding:
     part, when = "reconciliation", span(max(0.0, (health.at - one.ran_at).total_seconds()))
     facts = [f"{when} ago: {plural(one.entries, 'entry')}"]
     facts += [f"{number:,} {word}" for number, word in _repairs(one) if number]
@@ -396,10 +398,10 @@ def _reconciled(one: Reconciled, health: Health) -> Finding:
         return Finding(
             part, "attention", f"{one.unproved:,} unproved", ", ".join([*facts, f"{one.unproved:,} unproved"])
         )
-    return Finding(part, "attention" if health.at - one.ran_at > UNPROVED else "good", when, ", ".join(facts))
+    return Finding(part, "attention" if health.at - one.ran_at > OUTDATED_AFTER else "good", when, ", ".join(facts))
 
 
-def _repairs(one: Reconciled) -> tuple[tuple[int, str], ...]:
+def _repairs(one: LastReconciliation) -> tuple[tuple[int, str], ...]:
     return (one.added, "added"), (one.edited, "edited"), (one.deleted, "deleted")
 
 

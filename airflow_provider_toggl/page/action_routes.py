@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.page.access import ActorDep, ConnectionDep
-from airflow_provider_toggl.page.actions import ACTIONS, Action, Order
+from airflow_provider_toggl.page.actions import ACTIONS, Action, ActionRequest
 from airflow_provider_toggl.page.audit import begin_entry, end_entry
-from airflow_provider_toggl.page.forms import PlaceQuery, check_form, make_token
+from airflow_provider_toggl.page.forms import SeqQuery, check_form, make_token
 from airflow_provider_toggl.page.rendering import HEADERS, render
 
 router = APIRouter()
@@ -52,7 +52,7 @@ FormDep = Annotated[dict[str, str], Depends(read_form)]
 
 @router.get("/c/{conn_id}/act/{action}")
 def ask(
-    request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: PlaceQuery = None
+    request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: SeqQuery = None
 ) -> HTMLResponse:
     """Say what would happen, and ask for confirmation.
 
@@ -77,7 +77,7 @@ def act(
     check_form(request, form.pop("token", ""), actor.user.get_id(), _purpose(conn_id, chosen))
     number = begin_entry(chosen.name.replace("-", "_"), actor.name, {**form, "conn_id": conn_id})
     try:
-        outcome, failed = chosen.run(Order(conn_id, actor.name, form, actor.may_act)), False
+        outcome, failed = chosen.run(ActionRequest(conn_id, actor.name, form, actor.may_act)), False
     except (TogglError, AirflowNotFoundException) as error:
         outcome, failed = str(error), True
     except BaseException as error:

@@ -10,14 +10,19 @@ from urllib.parse import unquote
 
 from airflow_provider_toggl.core.events.logbook import Logbook, Note, name_part
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.operate.health.state import Declaration, Reconciled, SubscriptionState, instant
+from airflow_provider_toggl.core.operate.health.facts import (
+    DeclaredSubscription,
+    LastReconciliation,
+    SubscriptionState,
+    instant,
+)
 
-ALLOWED_FOR_DAYS = 7
+APPROVAL_DAYS = 7
 """A person's leave for one run is good for so long."""
 
 
 @dataclass(frozen=True)
-class Landing:
+class LoadRecord:
     """How far a stream is landed.
 
     :param watermark: RFC 3339, None while the first load goes on.
@@ -31,22 +36,22 @@ class Landing:
     warehouse: str
 
 
-def subscriptions_name(conn_id: str, workspace_id: int | str = "") -> str:
+def subscriptions_key(conn_id: str, workspace_id: int | str = "") -> str:
     """Return the name of the note that has a workspace's subscriptions, or what all of a connection begin with."""
     return f"subscriptions/{name_part(conn_id)}/{workspace_id}"
 
 
-def declaration_name(conn_id: str) -> str:
+def declaration_key(conn_id: str) -> str:
     """Return the name of the note that has the subscription that a task last declared."""
     return f"declaration/{name_part(conn_id)}"
 
 
-def landing_name(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
+def load_key(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
     """Return the name of the note about a stream's last landing in a warehouse, or the prefix of a connection's."""
     return _of_stream("landing", conn_id, workspace_id, stream, warehouse)
 
 
-def watermark_name(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
+def watermark_key(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
     """Return the name of a stream's watermarks in a warehouse over time, or the prefix of a connection's."""
     return _of_stream("watermark", conn_id, workspace_id, stream, warehouse)
 
@@ -62,12 +67,12 @@ def stream_key(name: str) -> tuple[int, str, str]:
     return int(workspace_id), stream, unquote(warehouse[0]) if warehouse else ""
 
 
-def reconciliation_name(conn_id: str, workspace_id: int | str = "", warehouse: str = "") -> str:
+def reconciliation_key(conn_id: str, workspace_id: int | str = "", warehouse: str = "") -> str:
     """Return the name of the note about a workspace's last reconciliation in a warehouse, or a prefix of such."""
     return f"reconciliation/{name_part(conn_id)}/" + (f"{workspace_id}/{name_part(warehouse)}" if warehouse else "")
 
 
-def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
+def approval_key(conn_id: str, workspace_id: int | str = "") -> str:
     """Return the name of the note that allows one run of a workspace's reconciliation to mark any number absent.
 
     It is of a connection: who may act for one must not act for another that keeps its events in the same store.
@@ -75,16 +80,16 @@ def allowance_name(conn_id: str, workspace_id: int | str = "") -> str:
     return f"mass-absence/{name_part(conn_id)}/{workspace_id}"
 
 
-def note_landing(logbook: Logbook, conn_id: str, landing: Landing) -> None:
+def record_load(logbook: Logbook, conn_id: str, landing: LoadRecord) -> None:
     """Note how far a stream has been landed."""
     value = {"watermark": landing.watermark, "ran_at": instant(landing.ran_at), "warehouse": landing.warehouse}
     key = (conn_id, landing.workspace_id, landing.stream, landing.warehouse)
-    logbook.note(landing_name(*key), value)
+    logbook.note(load_key(*key), value)
     if landing.watermark is not None:
-        logbook.sample(watermark_name(*key), landing.ran_at, parse_instant(landing.watermark).timestamp())
+        logbook.sample(watermark_key(*key), landing.ran_at, parse_instant(landing.watermark).timestamp())
 
 
-def landings_from(found: Sequence[Note]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
+def loads_from(found: Sequence[Note]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
     """Return what notes say of each workspace, stream and warehouse; of two notes about one, the later holds."""
     landings: dict[tuple[int, str, str], Mapping[str, Any]] = {}
     for note in sorted(found, key=lambda one: str(one.value.get("ran_at"))):
@@ -93,7 +98,7 @@ def landings_from(found: Sequence[Note]) -> dict[tuple[int, str, str], Mapping[s
     return landings
 
 
-def note_reconciliation(
+def record_reconciliation(
     logbook: Logbook, conn_id: str, summary: Mapping[str, Any], *, warehouse: str, ran_at: datetime, refused: str | None
 ) -> None:
     """Note what a reconciliation proved.
@@ -103,10 +108,10 @@ def note_reconciliation(
     :param refused: why it did not mark what is missing.
     """
     value = {**summary, "ran_at": instant(ran_at), "refused": refused, "warehouse": warehouse}
-    logbook.note(reconciliation_name(conn_id, summary["workspace_id"], warehouse), value)
+    logbook.note(reconciliation_key(conn_id, summary["workspace_id"], warehouse), value)
 
 
-def reconciliations_from(found: Sequence[Note]) -> tuple[Reconciled, ...]:
+def reconciliations_from(found: Sequence[Note]) -> tuple[LastReconciliation, ...]:
     """Return what notes say of each workspace and warehouse.
 
     One that an earlier version wrote without a warehouse holds until a later one of its workspace is there.
@@ -117,16 +122,16 @@ def reconciliations_from(found: Sequence[Note]) -> tuple[Reconciled, ...]:
     return tuple(one for (workspace_id, warehouse), one in newest.items() if warehouse or workspace_id not in named)
 
 
-def notes_of_warehouse(logbook: Logbook, conn_id: str, warehouse: str) -> list[str]:
+def keys_of_warehouse(logbook: Logbook, conn_id: str, warehouse: str) -> list[str]:
     """Return the names of the notes about landings and reconciliations in a warehouse."""
-    kept = [*logbook.notes(landing_name(conn_id)), *logbook.notes(reconciliation_name(conn_id))]
+    kept = [*logbook.notes(load_key(conn_id)), *logbook.notes(reconciliation_key(conn_id))]
     return [note.name for note in kept if note.value.get("warehouse") == warehouse]
 
 
-def reconciled_from(value: Mapping[str, Any]) -> Reconciled:
+def reconciled_from(value: Mapping[str, Any]) -> LastReconciliation:
     """Return what a note about a reconciliation says."""
     unproved: Mapping[str, int] = value.get("unproved") or {}
-    return Reconciled(
+    return LastReconciliation(
         workspace_id=int(value["workspace_id"]),
         ran_at=parse_instant(str(value["ran_at"])),
         first=value.get("first"),
@@ -142,7 +147,7 @@ def reconciled_from(value: Mapping[str, Any]) -> Reconciled:
     )
 
 
-def note_subscription_change(
+def record_subscription_change(
     logbook: Logbook, conn_id: str, workspace_id: int, subscription_id: int, fields: Mapping[str, Any] | None
 ) -> None:
     """Bring the noted subscriptions of a workspace to what a request changed in them.
@@ -150,7 +155,7 @@ def note_subscription_change(
     :param fields: those that the subscription has now, as ``Found.as_dict`` names them; None: it is deleted, and
         declared no longer.
     """
-    known = _find_note(logbook, subscriptions_name(conn_id, workspace_id))
+    known = _find_note(logbook, subscriptions_key(conn_id, workspace_id))
     rows: dict[int, Mapping[str, Any]] = {}
     if known is not None:
         rows = {int(row["subscription_id"]): row for row in known.value["subscriptions"]}
@@ -159,10 +164,10 @@ def note_subscription_change(
         rows[subscription_id] = {**before, **fields}
     if known is None and "subscription_id" not in (fields or {}):
         return  # Some fields of one subscription are no list of them.
-    logbook.note(subscriptions_name(conn_id, workspace_id), {"subscriptions": list(rows.values())})
-    declared = _find_note(logbook, declaration_name(conn_id)) if fields is None else None
+    logbook.note(subscriptions_key(conn_id, workspace_id), {"subscriptions": list(rows.values())})
+    declared = _find_note(logbook, declaration_key(conn_id)) if fields is None else None
     if declared is not None and declared.value.get("description") == before.get("description"):
-        logbook.take_note(declaration_name(conn_id))
+        logbook.take_note(declaration_key(conn_id))
 
 
 def _find_note(logbook: Logbook, name: str) -> Note | None:
@@ -185,12 +190,14 @@ def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionS
     )
 
 
-def find_declaration(logbook: Logbook, conn_id: str) -> Declaration | None:
+def find_declaration(logbook: Logbook, conn_id: str) -> DeclaredSubscription | None:
     """Return the subscription that a task last declared for a connection, None where none did."""
-    note = _find_note(logbook, declaration_name(conn_id))
+    note = _find_note(logbook, declaration_key(conn_id))
     if note is None:
         return None
-    return Declaration(str(note.value.get("description") or ""), enabled=note.value.get("enabled") is not False)
+    return DeclaredSubscription(
+        str(note.value.get("description") or ""), enabled=note.value.get("enabled") is not False
+    )
 
 
 def find_connections(logbook: Logbook, since: datetime) -> set[str]:

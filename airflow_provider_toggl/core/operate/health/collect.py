@@ -15,17 +15,17 @@ from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deli
 from airflow_provider_toggl.core.events.logbook import reader_name, received_name
 from airflow_provider_toggl.core.events.store import Consumer, EventStore
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.operate.health import notes
-from airflow_provider_toggl.core.operate.health.state import (
-    MOST_PENDING,
+from airflow_provider_toggl.core.operate.health import records
+from airflow_provider_toggl.core.operate.health.facts import (
+    MAX_PENDING,
     PARTS,
-    Freshness,
+    ConsumerPosition,
     Health,
-    LaneLeft,
-    ReaderPlace,
+    LaneQuota,
+    StreamFreshness,
 )
 from airflow_provider_toggl.core.operate.health.timeline import concerns
-from airflow_provider_toggl.core.operate.health.waiting import waiting_from, waiting_name
+from airflow_provider_toggl.core.operate.health.waiting import waiting_from, waiting_key
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ ENTITY_OF = {
 
 
 @dataclass(frozen=True)
-class Sources:
+class HealthSources:
     """Where health comes from; each may raise.
 
     :param open_store: opens the event store of the connection.
@@ -63,7 +63,7 @@ class Sources:
     has_secret: bool = False
 
 
-def gather(sources: Sources, now: datetime) -> Health:
+def collect_health(sources: HealthSources, now: datetime) -> Health:
     """Return the health of a connection; never raises for what cannot be found out.
 
     :param now: aware.
@@ -100,8 +100,8 @@ def gather(sources: Sources, now: datetime) -> Health:
     )
 
 
-def _lane_left(name: str, lane: Lane) -> LaneLeft:
-    return LaneLeft(name, lane.total, lane.remaining, None if lane.resets_at is None else utc(lane.resets_at))
+def _lane_left(name: str, lane: Lane) -> LaneQuota:
+    return LaneQuota(name, lane.total, lane.remaining, None if lane.resets_at is None else utc(lane.resets_at))
 
 
 class _Looks:
@@ -145,20 +145,20 @@ class _Looks:
                 if sample.name.rpartition("/")[2] not in NOT_REFUSED
             )
         )
-        for note in self._store.logbook.notes(notes.subscriptions_name(conn_id)):
-            told = notes.subscriptions_from(note.value["subscriptions"])
+        for note in self._store.logbook.notes(records.subscriptions_key(conn_id)):
+            told = records.subscriptions_from(note.value["subscriptions"])
             found["subscriptions"] = (*found.get("subscriptions", ()), *told)
             found["told_at"] = min(note.noted_at, found.get("told_at", note.noted_at))
-        found["declared"] = notes.find_declaration(self._store.logbook, conn_id)
+        found["declared"] = records.find_declaration(self._store.logbook, conn_id)
         return found
 
     def freshness(self) -> dict[str, Any]:
-        landings = notes.landings_from(self._store.logbook.notes(notes.landing_name(self._conn_id)))
+        landings = records.loads_from(self._store.logbook.notes(records.load_key(self._conn_id)))
         streams = []
         for (workspace_id, stream, warehouse), value in sorted(landings.items()):
             watermark = value.get("watermark")
             streams.append(
-                Freshness(
+                StreamFreshness(
                     stream=stream,
                     workspace_id=workspace_id,
                     watermark=None if watermark is None else parse_instant(watermark),
@@ -170,12 +170,12 @@ class _Looks:
         return {"streams": tuple(streams)}
 
     def reconciliation(self) -> dict[str, Any]:
-        found = self._store.logbook.notes(notes.reconciliation_name(self._conn_id))
-        oldest = self._now - timedelta(days=notes.ALLOWED_FOR_DAYS)
-        allowances = self._store.logbook.notes(notes.allowance_name(self._conn_id))
+        found = self._store.logbook.notes(records.reconciliation_key(self._conn_id))
+        oldest = self._now - timedelta(days=records.APPROVAL_DAYS)
+        allowances = self._store.logbook.notes(records.approval_key(self._conn_id))
         allowed = [note for note in allowances if note.noted_at >= oldest]
         return {
-            "reconciled": notes.reconciliations_from(found),
+            "reconciled": records.reconciliations_from(found),
             "allowances": tuple(sorted(int(note.name.rpartition("/")[2]) for note in allowed)),
         }
 
@@ -185,11 +185,11 @@ class _Looks:
         return {"readers": tuple(place for place in places if place is not None)}
 
     def waiting(self) -> dict[str, Any]:
-        found = (waiting_from(note.value) for note in self._store.logbook.notes(waiting_name(self._conn_id)))
+        found = (waiting_from(note.value) for note in self._store.logbook.notes(waiting_key(self._conn_id)))
         current = [one for one in found if one is not None and one.is_current(self._now)]
         return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
 
-    def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ReaderPlace | None:
+    def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ConsumerPosition | None:
         """Return where a reader is, None for one that is not interested in this connection's events."""
         workspaces = (said.get("filter") or {}).get("workspace_ids") or [said.get("workspace_id")]
         if said.get("conn_id") not in (None, self._conn_id):
@@ -198,9 +198,9 @@ class _Looks:
             return None
         if said.get("kind") != "landing":
             behind = self._last_seq - consumer.seq
-            return ReaderPlace(consumer.name, consumer.seq, behind, consumer.updated_at)
+            return ConsumerPosition(consumer.name, consumer.seq, behind, consumer.updated_at)
         pending, since = self._find_pending(consumer, said)
-        return ReaderPlace(
+        return ConsumerPosition(
             consumer.name,
             consumer.seq,
             self._last_seq - consumer.seq,
@@ -218,7 +218,7 @@ class _Looks:
         if self._last_seq <= consumer.seq:
             return 0, None
         wanted = DeliveryFilter(self._conn_id, above=consumer.seq)
-        newer = list_deliveries(self._store, wanted, limit=MOST_PENDING).deliveries
+        newer = list_deliveries(self._store, wanted, limit=MAX_PENDING).deliveries
         pending = [one for one in newer if said.get("workspace_id") in (None, one.workspace_id)]
         if not pending:
             return 0, None

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME
-from airflow_provider_toggl.core.operate.doctor.states import STEPS, State
+from airflow_provider_toggl.core.operate.doctor.states import CHECKS, CheckStatus
+from airflow_provider_toggl.core.operate.problems import BY_NAME
 from airflow_provider_toggl.core.wording import plural
 
-_WIDTH = max(map(len, STEPS))
+_WIDTH = max(map(len, CHECKS))
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Finding:
     """
 
     step: str
-    state: State
+    state: CheckStatus
     what: str
     name: str | None = None
 
@@ -51,17 +51,17 @@ def trouble(name: str, what: str) -> Finding:
 
 def fine(step: str, what: str) -> Finding:
     """Return that a step is right."""
-    return Finding(step, State.OK, what)
+    return Finding(step, CheckStatus.OK, what)
 
 
 def unknown(step: str, what: str) -> Finding:
     """Return that it could not be found out, and why."""
-    return Finding(step, State.UNKNOWN, what)
+    return Finding(step, CheckStatus.UNKNOWN, what)
 
 
 def skipped(step: str, why: str) -> Finding:
     """Return that a step was left out, and why."""
-    return Finding(step, State.SKIPPED, why)
+    return Finding(step, CheckStatus.SKIPPED, why)
 
 
 @dataclass(frozen=True)
@@ -78,23 +78,23 @@ class Report:
     @classmethod
     def of(cls, findings: Sequence[Finding], requests: int) -> Report:
         """Put findings into the order of the steps."""
-        return cls(tuple(sorted(findings, key=lambda one: STEPS.index(one.step))), requests)
+        return cls(tuple(sorted(findings, key=lambda one: CHECKS.index(one.step))), requests)
 
-    def count(self, state: State) -> int:
+    def count(self, state: CheckStatus) -> int:
         """Return how many findings have that state."""
         return sum(one.state is state for one in self.findings)
 
     @property
     def exit_code(self) -> int:
         """1 where there is a fault, else 0."""
-        return 1 if self.count(State.FAULT) else 0
+        return 1 if self.count(CheckStatus.FAULT) else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return {
             "ok": self.exit_code == 0,
             "requests": self.requests,
-            "counts": {state.value: self.count(state) for state in State},
+            "counts": {state.value: self.count(state) for state in CheckStatus},
             "findings": [one.as_dict() for one in self.findings],
         }
 
@@ -105,5 +105,5 @@ class Report:
             if one.name:
                 yield f"{'':<9}{'':<{_WIDTH}}  Meaning: {one.meaning}"
                 yield f"{'':<9}{'':<{_WIDTH}}  Cure: {one.cure}"
-        counts = ", ".join(f"{self.count(state)} {state.value}" for state in State if self.count(state))
+        counts = ", ".join(f"{self.count(state)} {state.value}" for state in CheckStatus if self.count(state))
         yield f"{counts}; {plural(self.requests, 'request')} sent to Toggl."
