@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 PAGE = "/toggl-page"
-"""Where the page is. Not below ``/toggl``: that path may be public, for Toggl to deliver to."""
+"""The path of the page. It is not below ``/toggl``, which may be public so that Toggl can deliver."""
 
 
 App = Callable[..., Awaitable[None]]
@@ -53,14 +53,14 @@ def build_receiver() -> App:
 
 
 def build_page() -> App:
-    """Return the page."""
+    """Return the page's application."""
     from airflow_provider_toggl.page import app  # noqa: PLC0415 - see above
 
     return app.build_page()
 
 
 def page_link() -> str:
-    """Return where the UI finds the page, with the path that Airflow itself is served below."""
+    """Return the path of the page, including the path that Airflow is served below."""
     root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return f"{root}{PAGE}"
 
@@ -72,7 +72,7 @@ class TogglPlugin(AirflowPlugin):
     """
 
     name = "toggl"
-    # Airflow declares it as a variable of each plugin.
+    # Airflow declares it as an instance variable.
     fastapi_apps: list[Any] = [  # noqa: RUF012
         {"app": LateApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
         {"app": LateApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},

@@ -75,9 +75,9 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
         return store.logbook.refusals(CONN_ID, refusals, before=before, limit=51)
     landed = find_loaded_seq(store) or 0
-    if outcome in ("landed", "waiting"):
-        about["up_to" if outcome == "landed" else "above"] = landed
-    wanted = DeliveryFilter(CONN_ID, odd=outcome == "odd", received_from=since, received_until=until, **about)
+    if outcome in ("loaded", "pending"):
+        about["up_to" if outcome == "loaded" else "above"] = landed
+    wanted = DeliveryFilter(CONN_ID, odd=outcome == "unusual", received_from=since, received_until=until, **about)
     return list_deliveries(store, wanted, before=before)
 
 
@@ -106,11 +106,11 @@ def cases(office: Office, many: int) -> list[Case]:
         listed("time", **times),
         listed("time and entity, rare", entity="client", **times),
         listed("time, none", since=f"{now + timedelta(days=1):%Y-%m-%dT%H:%M}"),
-        listed("landed", outcome="landed"),
-        listed("waiting", outcome="waiting"),
-        listed("waiting and entity, none", outcome="waiting", entity="task"),
-        listed("unusual", outcome="odd"),
-        listed("unusual and entity, none", outcome="odd", entity="client", action="deleted"),
+        listed("loaded", outcome="loaded"),
+        listed("pending", outcome="pending"),
+        listed("pending and entity, none", outcome="pending", entity="task"),
+        listed("unusual", outcome="unusual"),
+        listed("unusual and entity, none", outcome="unusual", entity="client", action="deleted"),
         listed("refused", outcome="refused"),
         listed("refused and time", outcome="refused", **times),
         listed("rejected", outcome="rejected"),

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 from airflow_provider_toggl.cli.tailing import add_tail_arguments, tail
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.retention import parse_age, prune_older
@@ -73,7 +73,7 @@ def _place(text: str) -> int:
 
 def _open(conn_id: str | None) -> EventStore:
     # Imported here: it loads Airflow, and the other commands do without.
-    with others_to_stderr():  # what Airflow says meanwhile is none of the output
+    with redirect_to_stderr():  # what Airflow says meanwhile is none of the output
         from airflow_provider_toggl.hooks.connections import find_connection  # noqa: PLC0415 - as above
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - as above
 

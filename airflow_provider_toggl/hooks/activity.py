@@ -1,4 +1,7 @@
-"""What tasks leave in the logbook for those who look; a store that is down fails no task."""
+"""Records that tasks leave in the activity log for the page, ``status`` and ``quota``.
+
+If the event store is down, recording logs a warning and the task goes on.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ log = logging.getLogger(__name__)
 
 
 def use_activity_log(conn_id: str, use: Callable[[Logbook], T]) -> T | None:
-    """Use the logbook of a connection's event store; only warns, and returns None, where that is not possible."""
+    """Call a function with the activity log of a connection; log a warning and return None if the store is down."""
     try:
         with open_event_store(conn_id) as store:
             return use(store.logbook)
     except TogglError as error:
-        log.warning("What the Toggl page shows of connection %r may be older than it is: %s", conn_id, error)
+        log.warning("The Toggl page may show outdated data for connection %r: %s", conn_id, error)
         return None
 
 
 def record_subscriptions(conn_id: str, workspace_id: int, found: list[Found]) -> None:
-    """Note what Toggl tells of a workspace's subscriptions."""
+    """Record the subscriptions of a workspace as Toggl returned them."""
     value = {"subscriptions": [one.as_dict() for one in found]}
     use_activity_log(conn_id, lambda logbook: logbook.note(records.subscriptions_key(conn_id, workspace_id), value))
 
@@ -37,9 +40,9 @@ def record_subscriptions(conn_id: str, workspace_id: int, found: list[Found]) ->
 def record_subscription_change(
     conn_id: str, workspace_id: int, subscription_id: int, fields: Mapping[str, Any] | None
 ) -> None:
-    """Note what a request changed in a workspace's subscriptions.
+    """Record what a request changed in a subscription.
 
-    :param fields: those that the subscription has now, as ``Found.as_dict`` names them; None: it is deleted.
+    :param fields: the new values, named as in ``Found.as_dict``; None: it was deleted.
     """
     use_activity_log(
         conn_id,
@@ -48,34 +51,28 @@ def record_subscription_change(
 
 
 def record_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
-    """Note which subscription a task declares, without its secret, so that a person can see to it once more."""
+    """Record the subscription that a task declares, without its secret, so that a person can ensure it again."""
     use_activity_log(conn_id, lambda logbook: logbook.note(records.declaration_key(conn_id), declaration))
 
 
 def record_load(conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str) -> None:
-    """Note how far a stream has been landed just now.
+    """Record how far a stream has been loaded now.
 
-    :param watermark: RFC 3339, None while the first load goes on.
+    :param watermark: RFC 3339, None during the first load.
     :param warehouse: connection and schema.
     """
-    use_activity_log(
-        conn_id,
-        lambda logbook: records.record_load(
-            logbook,
-            conn_id,
-            records.LoadRecord(workspace_id, stream, watermark, datetime.now(timezone.utc), warehouse),
-        ),
-    )
+    load = records.LoadRecord(workspace_id, stream, watermark, datetime.now(timezone.utc), warehouse)
+    use_activity_log(conn_id, lambda logbook: records.record_load(logbook, conn_id, load))
 
 
 def record_reconciliation(
     conn_id: str, summary: Mapping[str, object], *, warehouse: str, refused: str | None = None
 ) -> None:
-    """Note what a reconciliation has proved just now.
+    """Record the result of a reconciliation that ended now.
 
-    :param summary: as ``ReconcileSummary.as_dict`` gives it.
+    :param summary: as ``ReconcileSummary.as_dict`` returns it.
     :param warehouse: connection and schema.
-    :param refused: why it did not mark what is missing.
+    :param refused: why it did not mark deletions, None if it did.
     """
     now = datetime.now(timezone.utc)
     use_activity_log(
@@ -87,24 +84,24 @@ def record_reconciliation(
 
 
 def forget_warehouse(conn_id: str, warehouse: str) -> int:
-    """Remove what tasks noted about loading a warehouse that is not loaded any more; return how many notes that were.
+    """Remove the records about a warehouse that is no longer loaded; return their number.
 
     :param warehouse: connection and schema.
     :raises TogglError: the event store cannot be used.
     """
     with open_event_store(conn_id) as store:
-        names = records.keys_of_warehouse(store.logbook, conn_id, warehouse)
-        return sum(store.logbook.take_note(name) is not None for name in names)
+        keys = records.keys_of_warehouse(store.logbook, conn_id, warehouse)
+        return sum(store.logbook.take_note(key) is not None for key in keys)
 
 
 def record_waiting(conn_id: str, waiting: WaitingTask) -> None:
-    """Record that a task waits; a later record of the same task replaces it."""
+    """Record that a task waits, replacing its earlier record."""
 
     def record(logbook: Logbook) -> None:
         for note in logbook.notes(waiting_key(conn_id)):
             earlier = waiting_from(note.value)
             if earlier is None or not earlier.is_current(waiting.since):
-                # Its task was killed or cleared, so that nobody else removes it.
+                # A task that was killed or cleared does not remove its record.
                 logbook.take_note(note.name)
         logbook.note(waiting_key(conn_id, waiting.task), waiting.as_dict())
 
@@ -112,7 +109,7 @@ def record_waiting(conn_id: str, waiting: WaitingTask) -> None:
 
 
 def clear_waiting(conn_id: str, task: str) -> None:
-    """Record that a task waits no longer.
+    """Remove the record of a waiting task.
 
     :param task: as in the record.
     """
@@ -120,7 +117,7 @@ def clear_waiting(conn_id: str, task: str) -> None:
 
 
 def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
-    """Return the tasks of a connection that wait, by the end of their wait; none where the store cannot be read."""
+    """Return the waiting tasks of a connection by the end of their wait; none if the store cannot be read."""
     now = datetime.now(timezone.utc)
     found = use_activity_log(conn_id, lambda logbook: logbook.notes(waiting_key(conn_id))) or []
     waiting = [one for one in (waiting_from(note.value) for note in found) if one is not None and one.is_current(now)]
@@ -128,22 +125,22 @@ def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
 
 
 def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
-    """Let the next reconciliation of a workspace mark any number of entries absent, once.
+    """Let the next reconciliation of a workspace mark any number of entries as deleted, once.
 
-    :param by: who allows it.
-    :raises TogglError: it cannot be noted.
+    :param by: the name of the person who approves it.
+    :raises TogglError: it cannot be recorded.
     """
     with open_event_store(conn_id) as store:
         store.logbook.note(records.approval_key(conn_id, workspace_id), {"by": by})
 
 
 def take_approval(conn_id: str, workspace_id: int) -> bool:
-    """Return whether a person has allowed this run to mark any number of entries absent; no other run may then."""
+    """Return whether a person approved a mass deletion for this run, and remove the approval."""
     note = use_activity_log(conn_id, lambda logbook: logbook.take_note(records.approval_key(conn_id, workspace_id)))
     if note is None:
         return False
     if datetime.now(timezone.utc) - note.noted_at > timedelta(days=records.APPROVAL_DAYS):
-        log.warning("The leave of %s to mark many entries absent is too old and was not used.", note.value.get("by"))
+        log.warning("The approval of a mass deletion by %s has expired and was not used.", note.value.get("by"))
         return False
-    log.warning("%s has allowed this run to mark any number of entries absent.", note.value.get("by"))
+    log.warning("%s approved a mass deletion: this run may mark any number of entries.", note.value.get("by"))
     return True

@@ -87,8 +87,8 @@ def test_tasks_that_wait_are_listed_with_how_far_they_are(waiting: WaitingTask, 
     assert name == "sync.land_time_entries (manual__1), time_entries"
     assert "Waits for the hourly quota of Toggl until" in until
     assert "28 requests, 28,000 rows" in done
-    assert "about 35 requests, as far as is known" in left
-    assert "it is done about" in end
+    assert "Left: at least 35 requests" in left
+    assert "Done at" in end
 
 
 def test_json_has_the_tasks_that_wait(waiting: WaitingTask, capsys):

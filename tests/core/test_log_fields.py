@@ -20,7 +20,7 @@ def test_a_line_has_its_text_and_its_fields(caplog: pytest.LogCaptureFixture) ->
     assert (record.workspace_id, record.rows) == (7, 3)  # type: ignore[attr-defined]
 
 
-def test_fields_are_bound_where_the_log_wants_them_for_as_long_as_they_hold() -> None:
+def test_fields_are_bound_within_their_context() -> None:
     bound: dict[str, Any] = {}
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Fifteen faults, each ordered for real: the doctor names the step, the fault and the cure, and no other fault."""
+"""Fifteen real faults: the doctor reports each with its check and its fix, and no other fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.disks import small_disk
 from airflow_provider_toggl.core.client.resources.subscriptions import Filter
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.events.sqlite_store import SqliteEventStore
-from airflow_provider_toggl.core.operate.problems import BY_NAME
+from airflow_provider_toggl.core.operate.problems import PROBLEMS_BY_NAME
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]
@@ -40,23 +40,23 @@ def subscribed(clinic: Clinic) -> int:
 
 
 def assert_fault(told: Told, name: str, *words: str, beside: set[str] | None = None) -> None:
-    """The fault is named, with its step, what was seen, what it means and its cure; there are no others."""
+    """The fault is reported with its check, its text, its meaning and its fix, and there are no others."""
     assert told.code == 1
     assert told.report["ok"] is False
     assert told.faults() == {name} | (beside or set())
-    found = next(one for one in told.report["findings"] if one["trouble"] == name)
-    known = BY_NAME[name]
-    assert (found["step"], found["state"]) == (known.step, "fault")
-    assert (found["meaning"], found["cure"]) == (known.meaning, known.cure)
+    found = next(one for one in told.report["findings"] if one["problem"] == name)
+    known = PROBLEMS_BY_NAME[name]
+    assert (found["check"], found["status"]) == (known.check, "fault")
+    assert (found["meaning"], found["fix"]) == (known.meaning, known.fix)
     for word in words:
-        assert word in found["what"]
+        assert word in found["text"]
 
 
 def test_without_a_fault_nothing_is_wrong(subscribed: int, examine: Examine) -> None:
     told = examine()
     assert told.faults() == set()
     assert told.code == 0
-    assert {step: state for step, state in told.states().items() if state != "ok"} == {"triggerer": "unknown"}
+    assert {check: status for check, status in told.statuses().items() if status != "ok"} == {"triggerer": "unknown"}
     assert told.report["requests"] == 6
 
 
@@ -67,9 +67,9 @@ def test_a_wrong_token(clinic: Clinic, subscribed: int, examine: Examine, status
     told = examine()
     assert_fault(told, "wrong_token", str(status))
     # What needs the token is left out, and called so; the rest is looked at.
-    states = told.states()
-    assert {states[step] for step in ("plan", "quota", "rights", "clock", "subscription")} == {"skipped"}
-    assert {states[step] for step in ("store", "warehouse", "callback")} == {"ok"}
+    statuses = told.statuses()
+    assert {statuses[check] for check in ("plan", "quota", "rights", "clock", "subscription")} == {"skipped"}
+    assert {statuses[check] for check in ("store", "warehouse", "callback")} == {"ok"}
     assert told.report["requests"] == 1
 
 
@@ -77,7 +77,7 @@ def test_lost_admin_rights(clinic: Clinic, subscribed: int, examine: Examine) ->
     clinic.sandbox.change_user(is_admin=False)
     assert_fault(examine(), "not_admin", "no administrator", str(clinic.sandbox.workspace_id))
     told = examine("--member")
-    assert (told.code, told.states()["rights"]) == (0, "warning")
+    assert (told.code, told.statuses()["rights"]) == (0, "warning")
 
 
 def test_a_plan_s_limit(clinic: Clinic, examine: Examine) -> None:
@@ -197,7 +197,7 @@ def test_the_quota_is_gone(clinic: Clinic, subscribed: int, examine: Examine) ->
     assert_fault(told, "quota_gone", "user", "UTC")
     # What is known beforehand costs nothing.
     assert told.report["requests"] == 0 == clinic.sandbox.requests()["total"]
-    assert told.states()["token"] == "skipped"
+    assert told.statuses()["token"] == "skipped"
 
 
 def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_network(
@@ -207,7 +207,7 @@ def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_netw
     session._book.hold_back(3600.0, SystemClock().now())
     told = examine(*HASTILY)
     found = told.fault("rate_limited")
-    assert (found["step"], "No request was sent" in found["what"]) == ("token", True)
+    assert (found["check"], "No request was sent" in found["text"]) == ("token", True)
     assert told.faults() == set()
     assert told.report["requests"] == 0
 
@@ -231,9 +231,9 @@ def test_versions_that_do_not_fit(
     assert told.code == 1
     assert told.faults() == {"unfit_version"}
     (first, _) = told.of("versions")
-    assert "apache-airflow 2.11.0 is installed" in first["what"]
-    assert ">=3.2" in first["what"]
-    assert first["cure"] == BY_NAME["unfit_version"].cure
+    assert "apache-airflow 2.11.0 is installed" in first["text"]
+    assert ">=3.2" in first["text"]
+    assert first["fix"] == PROBLEMS_BY_NAME["unfit_version"].fix
 
 
 def make_store(folder: Path) -> None:

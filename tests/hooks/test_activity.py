@@ -35,7 +35,7 @@ def _connected(connections: Connections) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
 
 
-def test_what_tasks_note_is_what_health_shows() -> None:
+def test_health_shows_what_tasks_recorded() -> None:
     record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
     record_reconciliation(
         CONN_ID, {"workspace_id": 1, "entries": 7}, warehouse="duckdb_default.toggl", refused="Reports lack 9 of 10"
@@ -44,40 +44,38 @@ def test_what_tasks_note_is_what_health_shows() -> None:
     assert [(one.stream, one.watermark, one.warehouse) for one in health.streams] == [
         ("tags", None, "duckdb_default.toggl")
     ]
-    assert [(one.entries, one.refused) for one in health.reconciled] == [(7, "Reports lack 9 of 10")]
+    assert [(one.entries, one.refused) for one in health.reconciliations] == [(7, "Reports lack 9 of 10")]
 
 
-def test_whoever_asks_for_subscriptions_leaves_them_for_those_who_look_without_the_secret(
-    sandbox: RunningSandbox, connections: Connections
-) -> None:
+def test_requested_subscriptions_are_recorded(sandbox: RunningSandbox, connections: Connections) -> None:
     connections.toggl(sandbox)
     assert read_health(CONN_ID).subscriptions is None
     assert open_webhooks(CONN_ID).subscriptions() == []
     assert read_health(CONN_ID).subscriptions == ()
 
 
-def test_a_warehouse_that_is_not_loaded_any_more_is_forgotten() -> None:
+def test_records_of_a_warehouse_are_removed() -> None:
     for warehouse in ("first.toggl", "second.toggl"):
         record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
         record_reconciliation(CONN_ID, {"workspace_id": 1}, warehouse=warehouse)
     assert forget_warehouse(CONN_ID, "first.toggl") == 2
     assert forget_warehouse(CONN_ID, "first.toggl") == 0
     health = read_health(CONN_ID)
-    assert [one.warehouse for one in (*health.streams, *health.reconciled)] == ["second.toggl", "second.toggl"]
+    assert [one.warehouse for one in (*health.streams, *health.reconciliations)] == ["second.toggl", "second.toggl"]
 
 
-def test_leave_for_a_mass_absence_is_good_for_one_run_of_one_workspace() -> None:
+def test_an_approval_is_valid_for_one_run_of_one_workspace() -> None:
     approve_mass_deletion(CONN_ID, 1, by="somebody")
-    assert read_health(CONN_ID).allowances == (1,)
+    assert read_health(CONN_ID).approvals == (1,)
     assert not take_approval(CONN_ID, 2)
     assert not take_approval("another", 1)
     with all_logs() as lines:
         assert take_approval(CONN_ID, 1)
-    assert "somebody has allowed" in "\n".join(lines)
+    assert "somebody approved" in "\n".join(lines)
     assert not take_approval(CONN_ID, 1)
 
 
-def test_leave_that_is_too_old_is_not_used() -> None:
+def test_an_expired_approval_is_not_used() -> None:
     open_event_store(CONN_ID).close()
     given = datetime.now(timezone.utc) - timedelta(days=APPROVAL_DAYS, minutes=1)
     with SqliteEventStore(default_store_path(), clock=FakeClock(given.timestamp())) as store:
@@ -85,13 +83,13 @@ def test_leave_that_is_too_old_is_not_used() -> None:
     assert not take_approval(CONN_ID, 1)
 
 
-def test_a_store_that_is_down_fails_no_task_and_allows_nothing() -> None:
+def test_without_the_store_recording_warns_and_nothing_is_approved() -> None:
     open_event_store(CONN_ID).close()
     default_store_path().write_bytes(b"no database at all" * 100)
     with all_logs() as lines:
         record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="x.y")
         assert not take_approval(CONN_ID, 1)
-    assert "may be older than it is" in "\n".join(lines)
+    assert "may show outdated data" in "\n".join(lines)
     with pytest.raises(TogglError):
         approve_mass_deletion(CONN_ID, 1, by="somebody")
 
@@ -111,7 +109,7 @@ def a_wait(task: str, until: datetime) -> WaitingTask:
     )
 
 
-def test_waiting_tasks_are_read_back_by_the_end_of_their_wait_until_they_are_cleared() -> None:
+def test_waiting_tasks_are_ordered_by_the_end_of_their_wait_until_cleared() -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     late, soon = a_wait("a.late (run/1)", now + timedelta(hours=1)), a_wait("b.soon[2]", now + timedelta(minutes=1))
     record_waiting(CONN_ID, late)
@@ -123,7 +121,7 @@ def test_waiting_tasks_are_read_back_by_the_end_of_their_wait_until_they_are_cle
     assert read_waiting(CONN_ID) == (late,)
 
 
-def test_what_a_killed_task_left_is_not_shown_for_ever_and_is_removed_by_the_next_record() -> None:
+def test_the_record_of_a_killed_task_expires_and_is_removed_by_the_next_record() -> None:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     killed, waits = a_wait("a.killed", now - timedelta(hours=2)), a_wait("a.waits", now + timedelta(minutes=5))
     record_waiting(CONN_ID, killed)
@@ -133,7 +131,7 @@ def test_what_a_killed_task_left_is_not_shown_for_ever_and_is_removed_by_the_nex
         assert [note.name for note in store.logbook.notes("waiting/")] == [waiting_key(CONN_ID, "a.waits")]
 
 
-def test_a_wait_is_no_trouble_where_the_store_is_down() -> None:
+def test_without_the_store_no_task_waits() -> None:
     open_event_store(CONN_ID).close()
     default_store_path().write_bytes(b"no database at all" * 100)
     record_waiting(CONN_ID, a_wait("a.task", datetime.now(timezone.utc)))

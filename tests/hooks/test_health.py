@@ -8,6 +8,8 @@ from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from support.connections import Connections
 
+from airflow_provider_toggl.core.operate.findings import CheckStatus, worst_status
+from airflow_provider_toggl.core.operate.health.diagnosis import diagnose
 from airflow_provider_toggl.hooks.activity import record_declaration, record_load
 from airflow_provider_toggl.hooks.health import (
     find_declaration,
@@ -44,14 +46,14 @@ def test_connections_are_those_of_the_environment_the_database_and_the_receiver(
             session.query(Connection).filter(Connection.conn_id == "stored").delete()
 
 
-def test_a_connection_that_is_not_there_is_said_and_no_error(connections: Connections) -> None:
-    (finding,) = read_health("nowhere").findings()
-    assert finding.level == "attention"
+def test_a_missing_connection_is_a_finding_and_not_an_error(connections: Connections) -> None:
+    (finding,) = diagnose(read_health("nowhere"))
+    assert finding.status is CheckStatus.FAULT
     assert "There is no connection 'nowhere'" in finding.text
     assert read_charts("nowhere") == []
 
 
-def test_the_quota_is_what_this_host_was_told(sandbox: RunningSandbox, connections: Connections) -> None:
+def test_the_quota_is_the_one_reported_to_this_host(sandbox: RunningSandbox, connections: Connections) -> None:
     connections.toggl(sandbox)
     assert read_health(CONN_ID).lanes == ()
     TogglHook(CONN_ID).get_conn().read_quota()
@@ -61,7 +63,7 @@ def test_the_quota_is_what_this_host_was_told(sandbox: RunningSandbox, connectio
     assert requests.columns[0].values[-1] == 1
 
 
-def test_a_connection_that_only_workers_have_is_listed_by_what_they_noted(
+def test_a_connection_that_only_workers_have_is_listed_by_its_records(
     connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
@@ -69,10 +71,10 @@ def test_a_connection_that_only_workers_have_is_listed_by_what_they_noted(
     record_load(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
     monkeypatch.delenv("AIRFLOW_CONN_TOGGL_DEFAULT")
     assert list_toggl_connections() == (CONN_ID,)
-    assert read_health(CONN_ID).level == "good"
+    assert worst_status(diagnose(read_health(CONN_ID))) is CheckStatus.OK
 
 
-def test_charts_have_what_was_landed_lately(connections: Connections) -> None:
+def test_charts_have_recent_loads(connections: Connections) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
     mark = datetime.now(timezone.utc).isoformat()
     record_load(CONN_ID, workspace_id=1, stream="tags", watermark=mark, warehouse="duckdb_default.toggl")
@@ -81,7 +83,7 @@ def test_charts_have_what_was_landed_lately(connections: Connections) -> None:
     assert charts["deliveries"].is_empty
 
 
-def test_the_warehouse_is_asked_and_one_that_cannot_be_read_is_unknown(
+def test_freshness_is_read_from_the_warehouse_and_unknown_if_that_fails(
     connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
@@ -90,11 +92,11 @@ def test_the_warehouse_is_asked_and_one_that_cannot_be_read_is_unknown(
     assert read_from_warehouse(read_health(CONN_ID), "duckdb_default", "toggl").streams == ()
     path.write_bytes(b"no database" * 1000)
     health = read_from_warehouse(read_health(CONN_ID), "duckdb_default", "toggl")
-    assert ("freshness", "unknown") in [(one.part, one.level) for one in health.findings()]
+    assert ("freshness", CheckStatus.UNKNOWN) in [(one.check, one.status) for one in diagnose(health)]
     assert json.loads(json.dumps(health.as_dict()))["unknown"]["freshness"]
 
 
-def test_the_subscription_that_a_task_declared_is_remembered(connections: Connections) -> None:
+def test_the_declared_subscription_is_recorded(connections: Connections) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32)
     assert find_declaration(CONN_ID) == {}
     record_declaration(CONN_ID, {"description": "airflow", "filters": ["*:*"]})

@@ -14,6 +14,7 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.events.store import Handshake
+from airflow_provider_toggl.core.operate.health.diagnosis import diagnose
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.operators import subscriptions
@@ -57,19 +58,19 @@ def shown() -> list[tuple[bool, bool]]:
 
 def state() -> tuple[str, str]:
     """Return the state of the subscription that the page shows."""
-    finding = read_health("toggl_default").findings()[0]
-    return finding.level, finding.label
+    finding = diagnose(read_health("toggl_default"))[0]
+    return finding.status.value, finding.label
 
 
 @pytest.mark.parametrize("validate", [True, False])
 def test_what_an_operator_did_is_what_the_page_shows_at_once(callback: Callback, validate: bool):
     ensure(validate=validate)
-    assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
+    assert (shown(), state()) == ([(True, True)], ("ok", "enabled"))
     number = listed()[0]["subscription_id"]
     TogglSetSubscriptionEnabledOperator(task_id="off", subscription_id=number, enabled=False).execute({})
-    assert (shown(), state()) == ([(False, True)], ("attention", "disabled"))
+    assert (shown(), state()) == ([(False, True)], ("fault", "disabled"))
     TogglSetSubscriptionEnabledOperator(task_id="on", subscription_id=number, enabled=True).execute({})
-    assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
+    assert (shown(), state()) == ([(True, True)], ("ok", "enabled"))
     ensure(filters=["project"])
     assert read_health("toggl_default").subscriptions[0].filters == ("project:*",)
     ensure(enabled=False)

@@ -1,109 +1,141 @@
-"""What the doctor says of a step, and all of it together."""
+"""What a check reports: its status, the facts, and for a known problem what it means and how to fix it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
 from typing import Any
 
-from airflow_provider_toggl.core.operate.doctor.states import CHECKS, CheckStatus
-from airflow_provider_toggl.core.operate.problems import BY_NAME
 from airflow_provider_toggl.core.wording import plural
 
-_WIDTH = max(map(len, CHECKS))
+
+class CheckStatus(Enum):
+    """The result of a check, the worst first. A connection has the worst status of its checks."""
+
+    FAULT = "fault"  # something does not work
+    WARNING = "warning"  # it works, and somebody must act
+    UNKNOWN = "unknown"  # it could not be determined; the text has the reason
+    WAITING = "waiting"  # a task waits or a first load is in progress; nobody must act
+    OK = "ok"
+    UNUSED = "unused"  # the connection does not use this part
+    SKIPPED = "skipped"  # the check was not requested, or something that it needs is missing
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody must act."""
+        return self in (CheckStatus.FAULT, CheckStatus.WARNING)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A known problem.
+
+    :param check: the check that reports it.
+    :param name: an identifier for programs.
+    :param meaning: its consequence for users.
+    """
+
+    check: str
+    name: str
+    status: CheckStatus
+    meaning: str
+    fix: str
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found out.
+    """One result of a check.
 
-    :param step: of ``catalogue.STEPS``.
-    :param what: what was seen, with its numbers; nothing secret.
-    :param name: of the trouble in the catalogue, None where there is none.
+    :param text: the facts, with numbers and without secrets.
+    :param label: a number or two words for a table cell; empty in the doctor's findings.
+    :param problem: None where nothing is wrong, or the reason is not a known problem.
+    :param at: the time that belongs to the label: when the quota resets, when a task resumes.
     """
 
-    step: str
-    state: CheckStatus
-    what: str
-    name: str | None = None
-
-    @property
-    def meaning(self) -> str:
-        """What it means, an empty text where nothing is wrong."""
-        return BY_NAME[self.name].meaning if self.name else ""
-
-    @property
-    def cure(self) -> str:
-        """What to do, an empty text where nothing is wrong."""
-        return BY_NAME[self.name].cure if self.name else ""
+    check: str
+    status: CheckStatus
+    text: str
+    label: str = ""
+    problem: Problem | None = None
+    at: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as small, plain values."""
-        told = {"step": self.step, "state": self.state.value, "what": self.what, "trouble": self.name}
-        return told | {"meaning": self.meaning or None, "cure": self.cure or None}
+        """Return it as plain JSON."""
+        known = self.problem
+        return {
+            "check": self.check,
+            "status": self.status.value,
+            "text": self.text,
+            "label": self.label or None,
+            "at": rfc3339(self.at),
+            "problem": known.name if known else None,
+            "meaning": known.meaning if known else None,
+            "fix": known.fix if known else None,
+        }
 
 
-def trouble(name: str, what: str) -> Finding:
-    """Return the finding of a trouble of the catalogue."""
-    known = BY_NAME[name]
-    return Finding(known.step, known.state, what, name)
+def ok(check: str, text: str, label: str = "") -> Finding:
+    """Return a finding that nothing is wrong."""
+    return Finding(check, CheckStatus.OK, text, label)
 
 
-def fine(step: str, what: str) -> Finding:
-    """Return that a step is right."""
-    return Finding(step, CheckStatus.OK, what)
+def unknown(check: str, reason: str, label: str = "") -> Finding:
+    """Return a finding that the check could not be made, with the reason."""
+    return Finding(check, CheckStatus.UNKNOWN, reason, label)
 
 
-def unknown(step: str, what: str) -> Finding:
-    """Return that it could not be found out, and why."""
-    return Finding(step, CheckStatus.UNKNOWN, what)
+def skipped(check: str, reason: str) -> Finding:
+    """Return a finding that the check was left out, with the reason."""
+    return Finding(check, CheckStatus.SKIPPED, reason)
 
 
-def skipped(step: str, why: str) -> Finding:
-    """Return that a step was left out, and why."""
-    return Finding(step, CheckStatus.SKIPPED, why)
+def worst_status(findings: Iterable[Finding]) -> CheckStatus:
+    """Return the worst status of some findings, of which there is at least one."""
+    return min((one.status for one in findings), key=list(CheckStatus).index)
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that was found.
+    """All findings of a run of the doctor.
 
-    :param findings: in the order of the steps; each step has one at least.
-    :param requests: how many were sent to Toggl.
+    :param requests: requests sent to Toggl.
     """
 
-    findings: tuple[Finding, ...]
+    findings: Sequence[Finding]
     requests: int
 
-    @classmethod
-    def of(cls, findings: Sequence[Finding], requests: int) -> Report:
-        """Put findings into the order of the steps."""
-        return cls(tuple(sorted(findings, key=lambda one: CHECKS.index(one.step))), requests)
-
-    def count(self, state: CheckStatus) -> int:
-        """Return how many findings have that state."""
-        return sum(one.state is state for one in self.findings)
+    def count(self, status: CheckStatus) -> int:
+        """Return the number of findings with a status."""
+        return sum(one.status is status for one in self.findings)
 
     @property
     def exit_code(self) -> int:
-        """1 where there is a fault, else 0."""
+        """1 if there is a fault, else 0."""
         return 1 if self.count(CheckStatus.FAULT) else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it as plain JSON."""
         return {
             "ok": self.exit_code == 0,
             "requests": self.requests,
-            "counts": {state.value: self.count(state) for state in CheckStatus},
+            "counts": {status.value: self.count(status) for status in CheckStatus},
             "findings": [one.as_dict() for one in self.findings],
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield it as text."""
+        """Yield it as text for a terminal."""
+        width = max(len(one.check) for one in self.findings)
         for one in self.findings:
-            yield f"{one.state.value:<8} {one.step:<{_WIDTH}}  {one.what}"
-            if one.name:
-                yield f"{'':<9}{'':<{_WIDTH}}  Meaning: {one.meaning}"
-                yield f"{'':<9}{'':<{_WIDTH}}  Cure: {one.cure}"
-        counts = ", ".join(f"{self.count(state)} {state.value}" for state in CheckStatus if self.count(state))
+            yield f"{one.status.value:<8} {one.check:<{width}}  {one.text}"
+            if one.problem:
+                yield f"{'':<9}{'':<{width}}  Meaning: {one.problem.meaning}"
+                yield f"{'':<9}{'':<{width}}  Fix: {one.problem.fix}"
+        counts = ", ".join(f"{self.count(status)} {status.value}" for status in CheckStatus if self.count(status))
         yield f"{counts}; {plural(self.requests, 'request')} sent to Toggl."
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC, with its microseconds."""
+    return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")

@@ -277,8 +277,8 @@ class Drain:
         summary.unchanged += landed.unchanged
         summary.rejected += landed.rejected
         summary.passed_over += decoded.passed_over
-        metrics.DRAINED.add(events - decoded.passed_over - landed.rejected, result="landed")
-        metrics.DRAINED.add(decoded.passed_over, result="passed_over")
+        metrics.DRAINED.add(events - decoded.passed_over - landed.rejected, result="loaded")
+        metrics.DRAINED.add(decoded.passed_over, result="skipped")
         metrics.DRAINED.add(landed.rejected, result="rejected")
         for batch in decoded.batches:
             if batch.rows:

@@ -1,4 +1,4 @@
-// Asks for the page again while somebody sees it, and replaces the parts that have changed; a button pauses it.
+// Reloads the page in the background while it is visible, and replaces changed parts. A button pauses it.
 "use strict";
 (() => {
   const main = document.querySelector("main[data-refresh]");
@@ -14,10 +14,10 @@
   try {
     paused = localStorage.getItem(KEY) === "off";
   } catch {
-    // Storage may be forbidden; the button works all the same.
+    // Storage may be disabled; the button still works.
   }
 
-  // What somebody reads, selects or types in is left as it is until they are done.
+  // Parts with an open table, a selection or an active field are not replaced.
   const isInUse = (part) => {
     const active = document.activeElement;
     const selection = getSelection();
@@ -48,12 +48,12 @@
         const part = document.getElementById(next.id);
         const text = next.outerHTML;
         if (!part || isInUse(part)) continue;
-        // The first answer is compared with nothing: this document is written over by scripts.
+        // The first answer has nothing to compare with: scripts have changed this document.
         if (known.get(next.id) !== text && !(known.get(next.id) === null && next.matches("figure"))) replace(part, document.importNode(next, true));
         known.set(next.id, text);
       }
     } catch {
-      // The server is not there for now; the next time it may be.
+      // The server is not available; try again next time.
     } finally {
       asking = false;
     }
@@ -75,7 +75,7 @@
     try {
       localStorage.setItem(KEY, paused ? "off" : "on");
     } catch {
-      // It holds for this page.
+      // The choice is kept for this page only.
     }
     show();
     ask();

@@ -100,7 +100,7 @@ def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: DuckdbTa
         run(store, target)
         run(store, target)
     assert recorder.of(metrics.LOADED_ROWS) == [({"by": "drain", "stream": "events", "result": "inserted"}, 5)]
-    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"landed": 5, "passed_over": 1}
+    assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"loaded": 5, "skipped": 1}
     lags = {tags["consumer"]: value for tags, value in recorder.of(metrics.LAG)}
     assert lags == {REQUEST.reader: 0, "slow": 4}
     # The second one had nothing to land.

@@ -1,12 +1,12 @@
-"""Health out of an event store and a quota book, part by part: what one cannot tell is unknown, with the reason."""
+"""Collection of the facts about a connection, from the event store, the rate-limit state and on request a warehouse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import utc
@@ -16,43 +16,37 @@ from airflow_provider_toggl.core.events.logbook import reader_name, received_nam
 from airflow_provider_toggl.core.events.store import Consumer, EventStore
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.operate.health import records
+from airflow_provider_toggl.core.operate.health.diagnosis import PARTS
 from airflow_provider_toggl.core.operate.health.facts import (
     MAX_PENDING,
-    PARTS,
     ConsumerPosition,
     Health,
     LaneQuota,
     StreamFreshness,
 )
-from airflow_provider_toggl.core.operate.health.timeline import concerns
+from airflow_provider_toggl.core.operate.health.timeline import is_relevant
 from airflow_provider_toggl.core.operate.health.waiting import waiting_from, waiting_key
+from airflow_provider_toggl.core.streams import STREAM_OF_ENTITY
+
+if TYPE_CHECKING:
+    from airflow_provider_toggl.core.load.target import Target
 
 T = TypeVar("T")
 
-LOOKED_AT = 500
-"""Events behind a reader's place among which the first that it is to land is looked for."""
-NOT_REFUSED = frozenset({"stored", "duplicate", "ping"})
-ENTITY_OF = {
-    "time_entries": "time_entry",
-    "projects": "project",
-    "clients": "client",
-    "tags": "tag",
-    "tasks": "task",
-    "users": "workspace_user",
-    "project_users": "project_user",
-}
-"""The word that events have for what is in a stream."""
+SEARCHED_EVENTS = 500
+"""Events after a consumer's position among which the oldest pending one is searched."""
+STORED_OUTCOMES = frozenset({"stored", "duplicate", "ping"})
+_FIND_PROGRESS = 'select "stream", "scope", "watermark", "last_run_at" from "sync_state" order by "stream", "scope"'
 
 
 @dataclass(frozen=True)
 class HealthSources:
-    """Where health comes from; each may raise.
+    """Where the facts are read from; each source may raise.
 
     :param open_store: opens the event store of the connection.
-    :param lanes: tells what is left of each lane of the connection's token.
-    :param workspace_id: of the connection, None where it names none.
-    :param receives: whether deliveries may come in for it.
-    :param has_secret: whether it has a webhook secret.
+    :param lanes: returns the quota lanes of the connection's token.
+    :param workspace_id: of the connection, None if it names none.
+    :param receives: whether this host's receiver accepts deliveries for it.
     """
 
     conn_id: str
@@ -64,48 +58,72 @@ class HealthSources:
 
 
 def collect_health(sources: HealthSources, now: datetime) -> Health:
-    """Return the health of a connection; never raises for what cannot be found out.
+    """Return what is recorded about a connection. A part that cannot be read is in ``unknown``, with the reason.
 
     :param now: aware.
     """
     unknown: dict[str, str] = {}
-    parts: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
 
-    def find(part: str, look: Callable[[], T]) -> T | None:
+    def read(part: str, source: Callable[[], T]) -> T | None:
         try:
-            return look()
+            return source()
         except (TogglError, OSError) as error:
             unknown[part] = str(error)
             return None
 
-    lanes = find("quota", sources.lanes) or {}
-    store = find("store", sources.open_store)
+    lanes = read("quota", sources.lanes) or {}
+    store = read("store", sources.open_store)
     if store is None:
         reason = unknown.pop("store")
         unknown |= dict.fromkeys((part for part in PARTS if part != "quota"), reason)
     else:
         with store:
-            looks = _Looks(store, sources.conn_id, now, sources.workspace_id)
-            for part, look in looks.all().items():
-                parts |= find(part, look) or {}
+            reader = _StoreReader(store, sources.conn_id, now, sources.workspace_id)
+            for part, source in reader.sources().items():
+                facts |= read(part, source) or {}
     return Health(
         conn_id=sources.conn_id,
         at=now,
         workspace_id=sources.workspace_id,
         receives=sources.receives,
         has_secret=sources.has_secret,
-        lanes=tuple(_lane_left(name, lane) for name, lane in sorted(lanes.items())),
+        lanes=lanes_from(lanes),
         unknown=unknown,
-        **parts,
+        **facts,
     )
 
 
-def _lane_left(name: str, lane: Lane) -> LaneQuota:
-    return LaneQuota(name, lane.total, lane.remaining, None if lane.resets_at is None else utc(lane.resets_at))
+def lanes_from(lanes: Mapping[str, Lane]) -> tuple[LaneQuota, ...]:
+    """Return lanes by name."""
+    return tuple(
+        LaneQuota(name, lane.total, lane.remaining, None if lane.resets_at is None else utc(lane.resets_at))
+        for name, lane in sorted(lanes.items())
+    )
 
 
-class _Looks:
-    """Looks at one store; each look may raise."""
+def read_streams(target: Target, health: Health, warehouse: str) -> Health:
+    """Return health with the streams as the warehouse has them, instead of those that tasks recorded.
+
+    :param warehouse: connection and schema, for display.
+    """
+    from airflow_provider_toggl.core.load.session import instants_of  # noqa: PLC0415 - loads pyarrow
+
+    found = target.query(_FIND_PROGRESS)
+    names = [found[name].to_pylist() for name in ("stream", "scope")]
+    moments = [instants_of(found[name]) for name in ("watermark", "last_run_at")]
+    events = {one.stream: one.event_at for one in health.streams}
+    streams = tuple(
+        StreamFreshness(stream, int(scope), watermark, ran_at, events.get(stream), warehouse)
+        for stream, scope, watermark, ran_at in zip(*names, *moments, strict=True)
+        # Other scopes are cursors of the event store and of reconciliation.
+        if str(scope).isdecimal()
+    )
+    return replace(health, streams=streams)
+
+
+class _StoreReader:
+    """Reads facts of a connection from one store; each method returns fields of ``Health`` and may raise."""
 
     def __init__(self, store: EventStore, conn_id: str, now: datetime, workspace_id: int | None) -> None:
         self._store = store
@@ -121,41 +139,42 @@ class _Looks:
     def _last_seq(self) -> int:
         return self._store.last_seq()
 
-    def all(self) -> dict[str, Callable[[], dict[str, Any]]]:
-        """Return the looks by the part that they find out."""
+    def sources(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        """Return the methods by the part that they belong to."""
         return {
-            "subscription": self.subscription,
-            "freshness": self.freshness,
-            "reconciliation": self.reconciliation,
-            "landing": self.landing,
-            "waiting": self.waiting,
+            "subscription": self._subscription,
+            "freshness": self._freshness,
+            "reconciliation": self._reconciliation,
+            "pending_events": self._consumers,
+            "waiting": self._waiting,
         }
 
-    def subscription(self) -> dict[str, Any]:
-        conn_id = self._conn_id
+    def _subscription(self) -> dict[str, Any]:
+        conn_id, log = self._conn_id, self._store.logbook
         found: dict[str, Any] = {
             "last_delivery": max(self._newest.values(), default=None),
             "last_seq": self._last_seq,
         }
-        day_ago = self._now - timedelta(days=1)
         found["refused"] = int(
             sum(
                 sample.value
-                for sample in self._store.logbook.samples(received_name(conn_id, ""), day_ago)
-                if sample.name.rpartition("/")[2] not in NOT_REFUSED
+                for sample in log.samples(received_name(conn_id, ""), self._now - timedelta(days=1))
+                if sample.name.rpartition("/")[2] not in STORED_OUTCOMES
             )
         )
-        for note in self._store.logbook.notes(records.subscriptions_key(conn_id)):
-            told = records.subscriptions_from(note.value["subscriptions"])
-            found["subscriptions"] = (*found.get("subscriptions", ()), *told)
-            found["told_at"] = min(note.noted_at, found.get("told_at", note.noted_at))
-        found["declared"] = records.find_declaration(self._store.logbook, conn_id)
+        for note in log.notes(records.subscriptions_key(conn_id)):
+            listed = records.subscriptions_from(note.value["subscriptions"])
+            found["subscriptions"] = (*found.get("subscriptions", ()), *listed)
+            found["listed_at"] = min(note.noted_at, found.get("listed_at", note.noted_at))
+        declaration = records.find_declaration(log, conn_id)
+        found["declared"] = None if declaration is None else records.declared_from(declaration)
         return found
 
-    def freshness(self) -> dict[str, Any]:
-        landings = records.loads_from(self._store.logbook.notes(records.load_key(self._conn_id)))
+    def _freshness(self) -> dict[str, Any]:
+        newest = {stream: self._newest.get(entity) for entity, stream in STREAM_OF_ENTITY.items()}
+        loads = records.loads_from(self._store.logbook.notes(records.load_key(self._conn_id)))
         streams = []
-        for (workspace_id, stream, warehouse), value in sorted(landings.items()):
+        for (workspace_id, stream, warehouse), value in sorted(loads.items()):
             watermark = value.get("watermark")
             streams.append(
                 StreamFreshness(
@@ -163,72 +182,67 @@ class _Looks:
                     workspace_id=workspace_id,
                     watermark=None if watermark is None else parse_instant(watermark),
                     ran_at=parse_instant(value["ran_at"]),
-                    event_at=self._newest.get(ENTITY_OF.get(stream, "")),
+                    event_at=newest.get(stream),
                     warehouse=warehouse,
                 )
             )
         return {"streams": tuple(streams)}
 
-    def reconciliation(self) -> dict[str, Any]:
-        found = self._store.logbook.notes(records.reconciliation_key(self._conn_id))
+    def _reconciliation(self) -> dict[str, Any]:
+        log = self._store.logbook
         oldest = self._now - timedelta(days=records.APPROVAL_DAYS)
-        allowances = self._store.logbook.notes(records.approval_key(self._conn_id))
-        allowed = [note for note in allowances if note.noted_at >= oldest]
+        approvals = [note for note in log.notes(records.approval_key(self._conn_id)) if note.noted_at >= oldest]
         return {
-            "reconciled": records.reconciliations_from(found),
-            "allowances": tuple(sorted(int(note.name.rpartition("/")[2]) for note in allowed)),
+            "reconciliations": records.reconciliations_from(log.notes(records.reconciliation_key(self._conn_id))),
+            "approvals": tuple(sorted(int(note.name.rpartition("/")[2]) for note in approvals)),
         }
 
-    def landing(self) -> dict[str, Any]:
-        said = {note.name: note.value for note in self._store.logbook.notes(reader_name(""))}
-        places = (self._place(one, said.get(reader_name(one.name), {})) for one in self._store.consumers())
-        return {"readers": tuple(place for place in places if place is not None)}
+    def _consumers(self) -> dict[str, Any]:
+        described = {note.name: note.value for note in self._store.logbook.notes(reader_name(""))}
+        positions = (
+            self._find_position(one, described.get(reader_name(one.name), {})) for one in self._store.consumers()
+        )
+        return {"consumers": tuple(one for one in positions if one is not None)}
 
-    def waiting(self) -> dict[str, Any]:
+    def _waiting(self) -> dict[str, Any]:
         found = (waiting_from(note.value) for note in self._store.logbook.notes(waiting_key(self._conn_id)))
         current = [one for one in found if one is not None and one.is_current(self._now)]
         return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
 
-    def _place(self, consumer: Consumer, said: Mapping[str, Any]) -> ConsumerPosition | None:
-        """Return where a reader is, None for one that is not interested in this connection's events."""
-        workspaces = (said.get("filter") or {}).get("workspace_ids") or [said.get("workspace_id")]
-        if said.get("conn_id") not in (None, self._conn_id):
+    def _find_position(self, consumer: Consumer, described: Mapping[str, Any]) -> ConsumerPosition | None:
+        """Return the position of a consumer, None for one that does not read this connection's events."""
+        workspaces = (described.get("filter") or {}).get("workspace_ids") or [described.get("workspace_id")]
+        if described.get("conn_id") not in (None, self._conn_id):
             return None
         if self._workspace_id is not None and not {None, self._workspace_id} & set(workspaces):
             return None
-        if said.get("kind") != "landing":
-            behind = self._last_seq - consumer.seq
-            return ConsumerPosition(consumer.name, consumer.seq, behind, consumer.updated_at)
-        pending, since = self._find_pending(consumer, said)
-        return ConsumerPosition(
-            consumer.name,
-            consumer.seq,
-            self._last_seq - consumer.seq,
-            consumer.updated_at,
-            since,
-            str(said.get("warehouse") or consumer.name),
-            pending,
-        )
+        behind = self._last_seq - consumer.seq
+        position = ConsumerPosition(consumer.name, consumer.seq, behind, consumer.updated_at)
+        if described.get("kind") != "landing":
+            return position
+        pending, oldest_at = self._find_pending(consumer, described)
+        warehouse = str(described.get("warehouse") or consumer.name)
+        return replace(position, oldest_pending_at=oldest_at, loads_into=warehouse, pending=pending)
 
-    def _find_pending(self, consumer: Consumer, said: Mapping[str, Any]) -> tuple[int, datetime | None]:
-        """Return how many of this connection's events a reader is to land, and when the first of them came.
+    def _find_pending(self, consumer: Consumer, described: Mapping[str, Any]) -> tuple[int, datetime | None]:
+        """Return how many events of this connection a consumer has still to load, and when the oldest was received.
 
-        Of what it passes over, and of other connections that share the store, nothing waits for it.
+        Events that it skips, and those of other connections in the same store, are not counted.
         """
         if self._last_seq <= consumer.seq:
             return 0, None
         wanted = DeliveryFilter(self._conn_id, above=consumer.seq)
         newer = list_deliveries(self._store, wanted, limit=MAX_PENDING).deliveries
-        pending = [one for one in newer if said.get("workspace_id") in (None, one.workspace_id)]
+        pending = [one for one in newer if described.get("workspace_id") in (None, one.workspace_id)]
         if not pending:
             return 0, None
-        # The listing begins with the newest; of a long queue the first stands here.
-        first = next(
+        # The list starts with the newest and may not reach back to the oldest.
+        oldest = next(
             (
                 one.event.received_at
-                for one in self._store.read(consumer.seq, LOOKED_AT)
-                if one.event.conn_id == self._conn_id and concerns(self._store, one, said)
+                for one in self._store.read(consumer.seq, SEARCHED_EVENTS)
+                if one.event.conn_id == self._conn_id and is_relevant(self._store, one, described)
             ),
             pending[-1].received_at,
         )
-        return len(pending), first
+        return len(pending), oldest
