@@ -68,7 +68,7 @@ def page_link() -> str:
 class TogglPlugin(AirflowPlugin):
     """What the provider adds to the API server.
 
-    Its endpoint has no login: a signature proves each sender. Its page asks Airflow who its reader is.
+    The receiver has no login, because deliveries are signed. The page uses Airflow's login and permissions.
     """
 
     name = "toggl"

@@ -342,7 +342,7 @@ def record_hostile_texts() -> None:
     record_subscriptions(CONN_ID, 1, [told])
     record_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
     record_load(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
-    record_reconciliation(CONN_ID, {"workspace_id": 1, "unproved": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
+    record_reconciliation(CONN_ID, {"workspace_id": 1, "unverified": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
 
 
 def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:

@@ -27,7 +27,7 @@ FIELDS: dict[str, str] = {
     "updated": "changed rows",
     "absent": "rows that no longer exist in Toggl",
     "rejected": "records written to `rejected_records`",
-    "unproved": "entries that reconciliation could not verify",
+    "unverified": "entries that reconciliation could not verify",
     "requests": "requests of this run",
     "quota_left": "requests left in the lane, null if Toggl does not report it",
     "watermark": "every change before it is loaded",

@@ -318,9 +318,9 @@ COMPARED_DAYS = Counter(f"{PREFIX}reconcile.days", "days", "Days compared with T
 DIFFERENCES = Counter(
     f"{PREFIX}reconcile.entries",
     "entries",
-    "Differences found, and repaired except `unproved` ones.",
+    "Differences found, and repaired except `unverified` ones.",
     "task",
-    {"result": "`added`, `edited`, `deleted` or `unproved`"},
+    {"result": "`added`, `edited`, `deleted` or `unverified`"},
 )
 REFUSED_WINDOWS = Counter(
     f"{PREFIX}reconcile.refused",

@@ -98,11 +98,11 @@ def record_waiting(conn_id: str, waiting: WaitingTask) -> None:
     """Record that a task waits, replacing its earlier record."""
 
     def record(logbook: Logbook) -> None:
-        for note in logbook.notes(waiting_key(conn_id)):
-            earlier = waiting_from(note.value)
+        for entry in logbook.notes(waiting_key(conn_id)):
+            earlier = waiting_from(entry.value)
             if earlier is None or not earlier.is_current(waiting.since):
                 # A task that was killed or cleared does not remove its record.
-                logbook.take_note(note.name)
+                logbook.take_note(entry.name)
         logbook.note(waiting_key(conn_id, waiting.task), waiting.as_dict())
 
     use_activity_log(conn_id, record)
@@ -120,7 +120,7 @@ def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
     """Return the waiting tasks of a connection by the end of their wait; none if the store cannot be read."""
     now = datetime.now(timezone.utc)
     found = use_activity_log(conn_id, lambda logbook: logbook.notes(waiting_key(conn_id))) or []
-    waiting = [one for one in (waiting_from(note.value) for note in found) if one is not None and one.is_current(now)]
+    waiting = [one for one in (waiting_from(entry.value) for entry in found) if one is not None and one.is_current(now)]
     return tuple(sorted(waiting, key=lambda one: one.until))
 
 
@@ -136,11 +136,11 @@ def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
 
 def take_approval(conn_id: str, workspace_id: int) -> bool:
     """Return whether a person approved a mass deletion for this run, and remove the approval."""
-    note = use_activity_log(conn_id, lambda logbook: logbook.take_note(records.approval_key(conn_id, workspace_id)))
-    if note is None:
+    entry = use_activity_log(conn_id, lambda logbook: logbook.take_note(records.approval_key(conn_id, workspace_id)))
+    if entry is None:
         return False
-    if datetime.now(timezone.utc) - note.noted_at > timedelta(days=records.APPROVAL_DAYS):
-        log.warning("The approval of a mass deletion by %s has expired and was not used.", note.value.get("by"))
+    if datetime.now(timezone.utc) - entry.noted_at > timedelta(days=records.APPROVAL_DAYS):
+        log.warning("The approval of a mass deletion by %s has expired and was not used.", entry.value.get("by"))
         return False
-    log.warning("%s approved a mass deletion: this run may mark any number of entries.", note.value.get("by"))
+    log.warning("%s approved a mass deletion: this run may mark any number of entries.", entry.value.get("by"))
     return True

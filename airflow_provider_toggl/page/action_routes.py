@@ -50,7 +50,7 @@ FormDep = Annotated[dict[str, str], Depends(read_form)]
 
 
 @router.get("/c/{conn_id}/act/{action}")
-def ask(
+def confirm(
     request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: SeqQuery = None
 ) -> HTMLResponse:
     """Show what the action does, and ask for confirmation.
@@ -69,7 +69,7 @@ def ask(
 
 
 @router.post("/c/{conn_id}/act/{action}")
-def act(
+def run_action(
     request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, form: FormDep
 ) -> RedirectResponse:
     """Run the action, and redirect to the page that it was started from."""

@@ -168,7 +168,7 @@ def tell_two_days(place: StorePlace, workspace_id: int) -> int:
             "added": 2,
             "edited": 1,
             "deleted": 3,
-            "unproved": {},
+            "unverified": {},
         }
         records.record_reconciliation(
             logbook,

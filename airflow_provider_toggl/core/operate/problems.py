@@ -401,7 +401,7 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem(
         "reconciliation",
-        "entries_unproved",
+        "entries_unverified",
         _W,
         "Reconciliation could not verify some entries.",
         "See the reasons on the Toggl page or in the task's log.",

@@ -10,7 +10,7 @@
   const known = new Map(parts(document).map((part) => [part.id, null]));
   let paused = false;
   let timer = 0;
-  let asking = false;
+  let updating = false;
   try {
     paused = localStorage.getItem(KEY) === "off";
   } catch {
@@ -36,9 +36,9 @@
     if (active) next.querySelector(`[href="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
   };
 
-  const ask = async () => {
-    if (asking || paused || document.hidden) return;
-    asking = true;
+  const update = async () => {
+    if (updating || paused || document.hidden) return;
+    updating = true;
     try {
       const answer = await fetch(location.href, { headers: { "X-Requested-With": "refresh" } });
       if (!answer.ok || answer.redirected) return pause();
@@ -55,7 +55,7 @@
     } catch {
       // The server is not available; try again next time.
     } finally {
-      asking = false;
+      updating = false;
     }
   };
 
@@ -64,7 +64,7 @@
     button.textContent = `Auto-refresh: ${paused ? "off" : `${seconds} s`}`;
     button.setAttribute("aria-pressed", String(!paused));
     clearInterval(timer);
-    if (!paused) timer = setInterval(ask, seconds * 1000);
+    if (!paused) timer = setInterval(update, seconds * 1000);
   };
   const pause = () => {
     paused = true;
@@ -78,9 +78,9 @@
       // The choice is kept for this page only.
     }
     show();
-    ask();
+    update();
   });
-  document.addEventListener("visibilitychange", ask);
-  document.addEventListener("toggl-refresh", ask);
+  document.addEventListener("visibilitychange", update);
+  document.addEventListener("toggl-refresh", update);
   show();
 })();

@@ -137,7 +137,7 @@ def test_each_lane_of_the_quota_has_a_finding() -> None:
     }
     found = account.judge_quota(lanes, NOW.timestamp())
     assert names(found) == ["quota_low", None, None, "quota_gone"]
-    assert "user: 0 of 30 requests left, resets in 90 s." in found[-1].text
+    assert "user: 0 of 30 left, resets in 90 s." in found[-1].text
     assert account.judge_quota({}, 0)[0].status is CheckStatus.UNKNOWN
 
 

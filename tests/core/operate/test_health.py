@@ -86,7 +86,7 @@ def test_all_facts_are_collected_from_records(store: EventStore, tmp_path: Path,
     store.logbook.note(records.subscriptions_key("toggl_default_2", 1), {"subscriptions": [found, found]})
     landing = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
     records.record_load(store.logbook, "toggl_default", landing)
-    summary = {"workspace_id": 1, "entries": 5, "unproved": {"too old": 2}}
+    summary = {"workspace_id": 1, "entries": 5, "unverified": {"too old": 2}}
     records.record_reconciliation(store.logbook, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
     store.logbook.note(records.approval_key("toggl_default", 1), {"by": "somebody"})
     health = collect_health(sources(tmp_path, clock), NOW)
@@ -96,7 +96,7 @@ def test_all_facts_are_collected_from_records(store: EventStore, tmp_path: Path,
         StreamFreshness("time_entries", 1, NOW - HOUR / 2, NOW, NOW - HOUR, "duckdb_default.toggl"),
     )
     assert health.lanes == (LaneQuota("user", 30, 22, NOW + timedelta(seconds=60)),)
-    assert (health.reconciliations[0].unproved, health.reconciliations[0].reasons) == (2, ("too old",))
+    assert (health.reconciliations[0].unverified, health.reconciliations[0].reasons) == (2, ("too old",))
     assert [(one.name, one.behind) for one in health.consumers] == [("reader", 1)]
     assert (health.approvals, health.unknown) == ((1,), {})
     assert (health.declared, health.waiting) == (DeclaredSubscription("a", enabled=False), (waiting,))
@@ -140,10 +140,11 @@ def test_records_of_an_earlier_version_are_used_until_the_next_load(
 ) -> None:
     value = {"watermark": (NOW - DAY).isoformat(), "ran_at": (NOW - DAY).isoformat(), "warehouse": "lake.toggl"}
     store.logbook.note("landing/toggl_default/1/time_entries", value)
-    store.logbook.note("reconciliation/toggl_default/1", {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat()})
+    old = {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat(), "unproved": {"too old": 2}}
+    store.logbook.note("reconciliation/toggl_default/1", old)
     health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW - DAY)]
-    assert [one.ran_at for one in health.reconciliations] == [NOW - 9 * DAY]
+    assert [(one.ran_at, one.unverified) for one in health.reconciliations] == [(NOW - 9 * DAY, 2)]
     landing = records.LoadRecord(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
     records.record_load(store.logbook, "toggl_default", landing)
     summary = {"workspace_id": 1}

@@ -132,8 +132,8 @@ def add_failure(context: CheckContext, check: str, error: TogglError | CheckTime
 
 def judge_error(check: str, error: TogglError) -> Finding:
     """Return the finding of an error of a request to Toggl."""
-    for kind, name in _PROBLEM_OF_ERROR:
-        if isinstance(error, kind):
+    for error_type, name in _PROBLEM_OF_ERROR:
+        if isinstance(error, error_type):
             return problem(name, str(error))
     return unknown(check, str(error))
 

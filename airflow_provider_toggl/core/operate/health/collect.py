@@ -162,10 +162,10 @@ class _StoreReader:
                 if sample.name.rpartition("/")[2] not in STORED_OUTCOMES
             )
         )
-        for note in log.notes(records.subscriptions_key(conn_id)):
-            listed = records.subscriptions_from(note.value["subscriptions"])
+        for entry in log.notes(records.subscriptions_key(conn_id)):
+            listed = records.subscriptions_from(entry.value["subscriptions"])
             found["subscriptions"] = (*found.get("subscriptions", ()), *listed)
-            found["listed_at"] = min(note.noted_at, found.get("listed_at", note.noted_at))
+            found["listed_at"] = min(entry.noted_at, found.get("listed_at", entry.noted_at))
         declaration = records.find_declaration(log, conn_id)
         found["declared"] = None if declaration is None else records.declared_from(declaration)
         return found
@@ -191,21 +191,21 @@ class _StoreReader:
     def _reconciliation(self) -> dict[str, Any]:
         log = self._store.logbook
         oldest = self._now - timedelta(days=records.APPROVAL_DAYS)
-        approvals = [note for note in log.notes(records.approval_key(self._conn_id)) if note.noted_at >= oldest]
+        approvals = [entry for entry in log.notes(records.approval_key(self._conn_id)) if entry.noted_at >= oldest]
         return {
             "reconciliations": records.reconciliations_from(log.notes(records.reconciliation_key(self._conn_id))),
-            "approvals": tuple(sorted(int(note.name.rpartition("/")[2]) for note in approvals)),
+            "approvals": tuple(sorted(int(entry.name.rpartition("/")[2]) for entry in approvals)),
         }
 
     def _consumers(self) -> dict[str, Any]:
-        described = {note.name: note.value for note in self._store.logbook.notes(reader_name(""))}
+        described = {entry.name: entry.value for entry in self._store.logbook.notes(reader_name(""))}
         positions = (
             self._find_position(one, described.get(reader_name(one.name), {})) for one in self._store.consumers()
         )
         return {"consumers": tuple(one for one in positions if one is not None)}
 
     def _waiting(self) -> dict[str, Any]:
-        found = (waiting_from(note.value) for note in self._store.logbook.notes(waiting_key(self._conn_id)))
+        found = (waiting_from(entry.value) for entry in self._store.logbook.notes(waiting_key(self._conn_id)))
         current = [one for one in found if one is not None and one.is_current(self._now)]
         return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
 

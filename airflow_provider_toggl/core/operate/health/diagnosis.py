@@ -78,12 +78,12 @@ def find_own(health: Health) -> tuple[SubscriptionState, ...]:
 
 
 def quota_text(lane: LaneQuota, now: datetime) -> str:
-    """Return the state of a lane: ``user: 18 of 30 requests left, resets in 30 min``."""
+    """Return the state of a lane: ``user: 18 of 30 left, resets in 30 min``."""
     if lane.remaining is None:
         return f"{lane.lane}: not known"
     total = "" if lane.total is None else f" of {lane.total}{_or_more(lane, ' or more')}"
     resets = "" if lane.resets_at is None else f", resets {ago(lane.resets_at, now)}"
-    return f"{lane.lane}: {lane.remaining}{total} requests left{resets}"
+    return f"{lane.lane}: {lane.remaining}{total} left{resets}"
 
 
 def _subscription(health: Health) -> Finding:
@@ -218,14 +218,14 @@ def _judge_reconciliation(one: LastReconciliation, health: Health) -> Finding:
     age = _age(one.ran_at, health)
     if one.refused:
         return problem("deletions_refused", f"{age} ago: deletions not marked", "refused")
-    numbers = ((one.added, "added"), (one.edited, "edited"), (one.deleted, "deleted"), (one.unproved, "unproved"))
+    numbers = ((one.added, "added"), (one.edited, "edited"), (one.deleted, "deleted"), (one.unverified, "unverified"))
     facts = [
         f"{age} ago: {plural(one.entries, 'entry')}",
         *(f"{number:,} {word}" for number, word in numbers if number),
     ]
     text = ", ".join(facts)
-    if one.unproved:
-        return problem("entries_unproved", text, f"{one.unproved:,} unproved")
+    if one.unverified:
+        return problem("entries_unverified", text, f"{one.unverified:,} unverified")
     if health.at - one.ran_at > OUTDATED_AFTER:
         return problem("reconciliation_outdated", text, age)
     return ok("reconciliation", text, age)

@@ -77,7 +77,7 @@ class LastReconciliation:
     added: int
     edited: int
     deleted: int
-    unproved: int
+    unverified: int
     reasons: tuple[str, ...] = ()
     refused: str | None = None
     warehouse: str = ""

@@ -96,9 +96,9 @@ def record_load(logbook: Logbook, conn_id: str, load: LoadRecord) -> None:
 def loads_from(found: Sequence[Note]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
     """Return the latest record of each workspace, stream and warehouse."""
     loads: dict[tuple[int, str, str], Mapping[str, Any]] = {}
-    for note in sorted(found, key=lambda one: str(one.value.get("ran_at"))):
-        workspace_id, stream, warehouse = parse_stream_key(note.name)
-        loads[workspace_id, stream, str(note.value.get("warehouse") or warehouse)] = note.value
+    for entry in sorted(found, key=lambda one: str(one.value.get("ran_at"))):
+        workspace_id, stream, warehouse = parse_stream_key(entry.name)
+        loads[workspace_id, stream, str(entry.value.get("warehouse") or warehouse)] = entry.value
     return loads
 
 
@@ -120,7 +120,7 @@ def reconciliations_from(found: Sequence[Note]) -> tuple[LastReconciliation, ...
 
     A record that an earlier version wrote without a warehouse is used until its workspace has a newer record.
     """
-    read = sorted((reconciled_from(note.value) for note in found), key=lambda one: one.ran_at)
+    read = sorted((reconciled_from(entry.value) for entry in found), key=lambda one: one.ran_at)
     newest = {(one.workspace_id, one.warehouse): one for one in read}
     named = {workspace_id for workspace_id, warehouse in newest if warehouse}
     return tuple(one for (workspace_id, warehouse), one in newest.items() if warehouse or workspace_id not in named)
@@ -128,7 +128,8 @@ def reconciliations_from(found: Sequence[Note]) -> tuple[LastReconciliation, ...
 
 def reconciled_from(value: Mapping[str, Any]) -> LastReconciliation:
     """Return the reconciliation of a record."""
-    unproved: Mapping[str, int] = value.get("unproved") or {}
+    # Records of earlier versions have it as ``unproved``.
+    unverified: Mapping[str, int] = value.get("unverified") or value.get("unproved") or {}
     return LastReconciliation(
         workspace_id=int(value["workspace_id"]),
         ran_at=parse_instant(str(value["ran_at"])),
@@ -138,8 +139,8 @@ def reconciled_from(value: Mapping[str, Any]) -> LastReconciliation:
         added=int(value.get("added") or 0),
         edited=int(value.get("edited") or 0),
         deleted=int(value.get("deleted") or 0),
-        unproved=sum(unproved.values()),
-        reasons=tuple(unproved),
+        unverified=sum(unverified.values()),
+        reasons=tuple(unverified),
         refused=value.get("refused"),
         warehouse=str(value.get("warehouse") or ""),
     )
@@ -148,7 +149,7 @@ def reconciled_from(value: Mapping[str, Any]) -> LastReconciliation:
 def keys_of_warehouse(logbook: Logbook, conn_id: str, warehouse: str) -> list[str]:
     """Return the keys of the records about loads into a warehouse and its reconciliations."""
     kept = [*logbook.notes(load_key(conn_id)), *logbook.notes(reconciliation_key(conn_id))]
-    return [note.name for note in kept if note.value.get("warehouse") == warehouse]
+    return [entry.name for entry in kept if entry.value.get("warehouse") == warehouse]
 
 
 def record_subscription_change(
@@ -175,7 +176,7 @@ def record_subscription_change(
 
 
 def _find_record(logbook: Logbook, key: str) -> Note | None:
-    return next((note for note in logbook.notes(key) if note.name == key), None)
+    return next((entry for entry in logbook.notes(key) if entry.name == key), None)
 
 
 def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionState, ...]:
@@ -196,8 +197,8 @@ def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionS
 
 def find_declaration(logbook: Logbook, conn_id: str) -> Mapping[str, Any] | None:
     """Return the subscription that a task last declared for a connection, None if none did."""
-    note = _find_record(logbook, declaration_key(conn_id))
-    return None if note is None else note.value
+    entry = _find_record(logbook, declaration_key(conn_id))
+    return None if entry is None else entry.value
 
 
 def declared_from(value: Mapping[str, Any]) -> DeclaredSubscription:
@@ -211,5 +212,5 @@ def find_connections(logbook: Logbook, since: datetime) -> set[str]:
     :param since: aware.
     """
     kinds = ("subscriptions", "declaration", "landing", "reconciliation", "waiting")
-    found = [note for kind in kinds for note in logbook.notes(f"{kind}/") if note.noted_at >= since]
-    return {unquote(note.name.split("/")[1]) for note in found}
+    found = [entry for kind in kinds for entry in logbook.notes(f"{kind}/") if entry.noted_at >= since]
+    return {unquote(entry.name.split("/")[1]) for entry in found}

@@ -66,24 +66,27 @@ def find_loaded_seq(store: EventStore, conn_id: str | None = None) -> int | None
 
     :param conn_id: only tasks that load this connection's events.
     """
-    notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
-    described = ((one, notes.get(reader_name(one.name), {})) for one in store.consumers())
+    descriptions = {entry.name: entry.value for entry in store.logbook.notes(reader_name(""))}
+    described = ((one, descriptions.get(reader_name(one.name), {})) for one in store.consumers())
     loaders = [
         one
-        for one, note in described
-        if note.get("kind") == "landing" and (conn_id is None or note.get("conn_id") in (None, conn_id))
+        for one, description in described
+        if description.get("kind") == "landing" and (conn_id is None or description.get("conn_id") in (None, conn_id))
     ]
     return min((one.seq for one in loaders), default=None)
 
 
-def is_relevant(store: EventStore, stored: StoredEvent, note: Mapping[str, Any]) -> bool:
+def is_relevant(store: EventStore, stored: StoredEvent, description: Mapping[str, Any]) -> bool:
     """Whether a consumer reads an event or skips it, as far as its record describes that."""
     event = stored.event
-    if note.get("kind") == "landing":
-        return note.get("conn_id") in (None, event.conn_id) and note.get("workspace_id") in (None, event.workspace_id)
-    if note.get("kind") == "watcher":
+    if description.get("kind") == "landing":
+        return description.get("conn_id") in (None, event.conn_id) and description.get("workspace_id") in (
+            None,
+            event.workspace_id,
+        )
+    if description.get("kind") == "watcher":
         try:
-            wanted = EventFilter.from_dict(note.get("filter"))
+            wanted = EventFilter.from_dict(description.get("filter"))
         except ConfigurationError:
             return True
         return EventQuery(wanted).find_message(stored, store) is not None
@@ -114,11 +117,11 @@ def _arrival(stored: StoredEvent) -> list[TimelineStep]:
 
 
 def _readings(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    notes = {note.name: note.value for note in store.logbook.notes(reader_name(""))}
+    descriptions = {entry.name: entry.value for entry in store.logbook.notes(reader_name(""))}
     steps = []
     for consumer in store.consumers():
         interval = store.logbook.find_rise(consumer_name(consumer.name), stored.seq)
-        steps.append(_reading(store, stored, consumer, notes.get(reader_name(consumer.name), {}), interval))
+        steps.append(_reading(store, stored, consumer, descriptions.get(reader_name(consumer.name), {}), interval))
     return steps or [TimelineStep("read", "no consumer", done=False)]
 
 
@@ -126,13 +129,13 @@ def _reading(
     store: EventStore,
     stored: StoredEvent,
     consumer: Consumer,
-    note: Mapping[str, Any],
+    description: Mapping[str, Any],
     interval: tuple[Sample | None, Sample | None],
 ) -> TimelineStep:
-    kind = str(note.get("kind"))
+    kind = str(description.get("kind"))
     what = {"landing": "loaded", "watcher": "woke"}.get(kind, "read")
-    name = str(note.get("warehouse") or consumer.name)
-    is_read = is_relevant(store, stored, note)
+    name = str(description.get("warehouse") or consumer.name)
+    is_read = is_relevant(store, stored, description)
     if consumer.seq < stored.seq:
         if not is_read:
             return TimelineStep("not for", name, done=False)

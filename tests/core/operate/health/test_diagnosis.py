@@ -218,9 +218,9 @@ RECONCILIATION: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "some could not be proved",
-        {"reconciliations": (replace(RECONCILED, unproved=4),)},
-        "entries_unproved",
-        "4 unproved",
+        {"reconciliations": (replace(RECONCILED, unverified=4),)},
+        "entries_unverified",
+        "4 unverified",
     ),
     (
         "it refused",
@@ -327,8 +327,8 @@ def test_a_text_has_the_facts() -> None:
         "subscription": "subscription 7 is disabled; no delivery stored; 12 refused in 24 h",
         "freshness": "2 streams, oldest tags in lake.toggl, 2 h ago; first load of projects, 28,000 rows so far",
         "pending_events": "3 pending; lake.toggl: oldest 2 h ago",
-        "quota": "user: 18 of 30 requests left, resets in 30 min; "
-        "organization:9: 200 of 220 or more requests left, resets in 60 min; 1 task waiting",
+        "quota": "user: 18 of 30 left, resets in 30 min; "
+        "organization:9: 200 of 220 or more left, resets in 60 min; 1 task waiting",
         "reconciliation": "5 h ago: 48,213 entries, 2 added, 3 deleted",
         "waiting": "toggl.time_entries (manual__1) waits for the hourly quota of Toggl, until 2026-03-10T13:20:00Z; "
         "28 requests sent of at least 63, done 2026-03-10T14:30:00Z or later",
