@@ -145,7 +145,7 @@ def test_a_backend_that_is_not_there_or_fails_fails_no_work_and_is_told_of_once(
             **{f"AIRFLOW__METRICS__{name}": value for name, value in BROKEN[fault].items()},
         },
     )
-    assert said.count("Measurements are lost, work goes on: OSError") == (1 if fault == "raising" else 0)
+    assert said.count("Metrics cannot be sent and are lost: OSError") == (1 if fault == "raising" else 0)
 
 
 def test_connecting_again_changes_nothing() -> None:

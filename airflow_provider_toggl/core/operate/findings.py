@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
@@ -32,14 +32,12 @@ class CheckStatus(Enum):
 class Problem:
     """A known problem.
 
-    :param check: the check that reports it.
     :param name: an identifier for programs.
     :param meaning: its consequence for users.
     """
 
-    check: str
-    name: str
     status: CheckStatus
+    name: str
     meaning: str
     fix: str
 
@@ -139,3 +137,12 @@ class Report:
 def rfc3339(moment: datetime | None) -> str | None:
     """Return a time as RFC 3339 in UTC, with its microseconds."""
     return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as plain JSON: dataclasses as objects, times as RFC 3339."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if is_dataclass(value):
+        return {name: to_json(one) for name, one in vars(value).items()}
+    return [to_json(one) for one in value] if isinstance(value, tuple) else value

@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.operate.findings import (
     unknown,
     worst_status,
 )
-from airflow_provider_toggl.core.operate.problems import PROBLEMS_BY_NAME, problem
+from airflow_provider_toggl.core.operate.problems import problem
 
 
 def test_the_worst_of_several_findings_counts() -> None:
@@ -31,8 +31,9 @@ def test_a_finding_is_plain_json_with_the_fix_of_its_problem() -> None:
         "meaning": None,
         "fix": None,
     }
-    known = PROBLEMS_BY_NAME["wrong_token"]
-    told = problem("wrong_token", "401", "rejected", datetime(2026, 3, 10, tzinfo=timezone.utc)).as_dict()
+    finding = problem("wrong_token", "401", "rejected", datetime(2026, 3, 10, tzinfo=timezone.utc))
+    known, told = finding.problem, finding.as_dict()
+    assert known is not None
     assert (told["problem"], told["meaning"], told["fix"]) == ("wrong_token", known.meaning, known.fix)
     assert (told["label"], told["at"]) == ("rejected", "2026-03-10T00:00:00Z")
 
@@ -43,11 +44,12 @@ def test_only_a_fault_fails_the_doctor() -> None:
     assert (report.exit_code, report.as_dict()["ok"]) == (0, True)
     counts = report.as_dict()["counts"]
     assert {status: number for status, number in counts.items() if number} == {"ok": 1, "warning": 1, "unknown": 1}
-    worse = Report([*findings, problem("wrong_token", "401")], 1)
+    wrong_token = problem("wrong_token", "401")
+    worse = Report([*findings, wrong_token], 1)
     assert (worse.exit_code, worse.as_dict()["ok"]) == (1, False)
     lines = list(worse.lines())
     assert lines[0] == "ok       token      good"
-    assert f"Fix: {PROBLEMS_BY_NAME['wrong_token'].fix}" in lines[-2]
+    assert f"Fix: {wrong_token.as_dict()['fix']}" in lines[-2]
     assert lines[-1] == "1 fault, 1 warning, 1 unknown, 1 ok; 1 request sent to Toggl."
 
 

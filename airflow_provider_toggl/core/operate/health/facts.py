@@ -6,9 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_toggl.core.operate.findings import rfc3339
+from airflow_provider_toggl.core.operate.findings import to_json
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 
+_JSON_NAMES = {
+    "lanes": "quota",
+    "listed_at": "subscriptions_listed_at",
+    "refused": "refused_last_day",
+    "approvals": "mass_deletion_approved",
+}
 MAX_PENDING = 500
 """Pending events are counted up to this number."""
 
@@ -148,28 +154,4 @@ class Health:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, times as RFC 3339."""
-        return {
-            "conn_id": self.conn_id,
-            "at": rfc3339(self.at),
-            "workspace_id": self.workspace_id,
-            "receives": self.receives,
-            "subscriptions": None if self.subscriptions is None else [_plain(one) for one in self.subscriptions],
-            "subscriptions_listed_at": rfc3339(self.listed_at),
-            "last_delivery": rfc3339(self.last_delivery),
-            "last_seq": self.last_seq,
-            "refused_last_day": self.refused,
-            "streams": [_plain(one) for one in self.streams],
-            "quota": [_plain(one) for one in self.lanes],
-            "reconciliations": [_plain(one) for one in self.reconciliations],
-            "consumers": [_plain(one) for one in self.consumers],
-            "mass_deletion_approved": list(self.approvals),
-            "waiting": [_plain(one) for one in self.waiting],
-            "unknown": self.unknown,
-        }
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    return {
-        name: rfc3339(one) if isinstance(one, datetime) else list(one) if isinstance(one, tuple) else one
-        for name, one in vars(value).items()
-    }
+        return {_JSON_NAMES.get(name, name): to_json(value) for name, value in vars(self).items()}

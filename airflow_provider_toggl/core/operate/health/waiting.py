@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_toggl.core.events.logbook import name_part
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.operate.findings import rfc3339
+from airflow_provider_toggl.core.operate.findings import to_json
 from airflow_provider_toggl.core.wording import duration, plural
 
 WaitReason = Literal["quota", "rate", "permit"]
@@ -80,7 +80,7 @@ class WaitingTask:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain JSON, times as RFC 3339."""
-        return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in vars(self).items()}
+        return dict(to_json(self))
 
 
 def waiting_key(conn_id: str, task: str = "") -> str:
