@@ -65,7 +65,7 @@ def test_a_wrong_token(clinic: Clinic, subscribed: int, examine: Examine, status
     clinic.connect(token="f" * 32)
     told = examine()
     assert_fault(told, "wrong_token", str(status))
-    # What needs the token is left out, and called so; the rest is looked at.
+    # Checks that need the token are skipped; the others are made.
     statuses = told.statuses()
     assert {statuses[check] for check in ("plan", "quota", "rights", "clock", "subscription")} == {"skipped"}
     assert {statuses[check] for check in ("store", "warehouse", "callback")} == {"ok"}
@@ -173,7 +173,7 @@ def test_a_schema_that_is_too_old(clinic: Clinic, examine: Examine) -> None:
         db.execute(VERSION_1.read_text())
         db.execute("insert into schema_version values (1, now())")
     assert_fault(examine(), "schema_too_old", "version 1", "days that changed", "history")
-    # It was only looked at.
+    # The check changed nothing.
     with duckdb.connect(str(clinic.warehouse)) as db:
         assert db.execute("select max(version) from toggl.schema_version").fetchall() == [(1,)]
     clinic.land()
@@ -194,12 +194,12 @@ def test_the_quota_is_gone(clinic: Clinic, subscribed: int, examine: Examine) ->
     clinic.sandbox.reset_requests()
     told = examine()
     assert_fault(told, "quota_gone", "user", "UTC")
-    # What is known beforehand costs nothing.
+    # What is known before costs no request.
     assert told.report["requests"] == 0 == clinic.sandbox.requests()["total"]
     assert told.statuses()["token"] == "skipped"
 
 
-def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_network(
+def test_a_wait_after_a_429_is_not_an_unreachable_network(
     subscribed: int, examine: Examine
 ) -> None:
     session = TogglHook("toggl_default").open_session()
