@@ -199,9 +199,7 @@ def test_the_quota_is_gone(clinic: Clinic, subscribed: int, examine: Examine) ->
     assert told.statuses()["token"] == "skipped"
 
 
-def test_a_wait_after_a_429_is_not_an_unreachable_network(
-    subscribed: int, examine: Examine
-) -> None:
+def test_a_wait_after_a_429_is_not_an_unreachable_network(subscribed: int, examine: Examine) -> None:
     session = TogglHook("toggl_default").open_session()
     session._book.hold_back(3600.0, SystemClock().now())
     told = examine(*HASTILY)

@@ -66,7 +66,7 @@ def sources(tmp_path: Path, clock: FakeClock, **changes: object) -> HealthSource
     return replace(HealthSources("toggl_default", open_store, lambda: lanes, workspace_id=1, receives=True), **changes)
 
 
-# -- what is gathered -------------------------------------------------------------------------------------------------
+# -- collected facts -------------------------------------------------------------------------------------------------
 
 
 def test_all_facts_are_collected_from_records(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
@@ -84,8 +84,8 @@ def test_all_facts_are_collected_from_records(store: EventStore, tmp_path: Path,
     found = {"subscription_id": 7, "description": "a", "enabled": True, "validated": True, "has_pending_events": False}
     store.logbook.note(records.subscriptions_key("toggl_default", 1), {"subscriptions": [found]})
     store.logbook.note(records.subscriptions_key("toggl_default_2", 1), {"subscriptions": [found, found]})
-    landing = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
-    records.record_load(store.logbook, "toggl_default", landing)
+    load = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
+    records.record_load(store.logbook, "toggl_default", load)
     summary = {"workspace_id": 1, "entries": 5, "unverified": {"too old": 2}}
     records.record_reconciliation(store.logbook, "toggl_default", summary, warehouse="a.b", ran_at=NOW, refused=None)
     store.logbook.note(records.approval_key("toggl_default", 1), {"by": "somebody"})
@@ -103,8 +103,8 @@ def test_all_facts_are_collected_from_records(store: EventStore, tmp_path: Path,
 
 
 def test_an_id_with_a_slash_belongs_to_another_connection(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    landing = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
-    records.record_load(store.logbook, "toggl_default/eu", landing)
+    load = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
+    records.record_load(store.logbook, "toggl_default/eu", load)
     store.logbook.keep_received(Received(NOW - HOUR, {("toggl_default/eu", "unsigned"): 2}))
     health = collect_health(sources(tmp_path, clock), NOW)
     assert (health.streams, health.refused) == ((), 0)
@@ -112,20 +112,20 @@ def test_an_id_with_a_slash_belongs_to_another_connection(store: EventStore, tmp
     assert ([one.stream for one in health.streams], health.refused) == (["time_entries"], 2)
 
 
-def note_reader(store: EventStore, name: str, **note: object) -> None:
-    """Say who a named reader is, and that it has read nothing yet."""
+def describe_consumer(store: EventStore, name: str, **description: object) -> None:
+    """Describe a consumer that has read nothing yet."""
     store.commit(name, 0)
-    store.logbook.note(reader_name(name), note)
+    store.logbook.note(reader_name(name), description)
 
 
 def test_each_warehouse_has_its_own_freshness(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
     for warehouse, back in (("first.toggl", 3 * DAY), ("second.toggl", HOUR), ("second.toggl", HOUR / 2)):
         at = NOW - back
-        landing = records.LoadRecord(1, "time_entries", at.isoformat(), at, warehouse)
-        records.record_load(store.logbook, "toggl_default", landing)
+        load = records.LoadRecord(1, "time_entries", at.isoformat(), at, warehouse)
+        records.record_load(store.logbook, "toggl_default", load)
         summary = {"workspace_id": 1, "entries": 5}
-        told = {"warehouse": warehouse, "ran_at": at - 7 * DAY, "refused": None}
-        records.record_reconciliation(store.logbook, "toggl_default", summary, **told)  # type: ignore[arg-type]
+        options = {"warehouse": warehouse, "ran_at": at - 7 * DAY, "refused": None}
+        records.record_reconciliation(store.logbook, "toggl_default", summary, **options)  # type: ignore[arg-type]
     health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [
         ("first.toggl", NOW - 3 * DAY),
@@ -145,8 +145,8 @@ def test_records_of_an_earlier_version_are_used_until_the_next_load(
     health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW - DAY)]
     assert [(one.ran_at, one.unverified) for one in health.reconciliations] == [(NOW - 9 * DAY, 2)]
-    landing = records.LoadRecord(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
-    records.record_load(store.logbook, "toggl_default", landing)
+    load = records.LoadRecord(1, "time_entries", NOW.isoformat(), NOW, "lake.toggl")
+    records.record_load(store.logbook, "toggl_default", load)
     summary = {"workspace_id": 1}
     records.record_reconciliation(
         store.logbook, "toggl_default", summary, warehouse="lake.toggl", ran_at=NOW, refused=None
@@ -167,15 +167,15 @@ def test_all_records_of_a_warehouse_are_found(store: EventStore) -> None:
 
 
 def test_only_consumers_of_a_connection_are_listed(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    note_reader(store, "all", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
-    note_reader(store, "own", kind="landing", warehouse="own.toggl", conn_id="toggl_default", workspace_id=None)
-    note_reader(store, "others", kind="landing", warehouse="o.toggl", conn_id="other", workspace_id=None)
-    note_reader(store, "other workspace", kind="landing", warehouse="w.toggl", conn_id=None, workspace_id=2)
-    note_reader(store, "watcher", kind="watcher", filter={})
-    note_reader(store, "watcher of this", kind="watcher", filter={"workspace_ids": [1, 2]})
-    note_reader(store, "watcher of others", kind="watcher", filter={"workspace_ids": [2]})
-    note_reader(store, "consumer", kind="consumer", conn_id="toggl_default")
-    note_reader(store, "consumer of others", kind="consumer", conn_id="other")
+    describe_consumer(store, "all", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
+    describe_consumer(store, "own", kind="landing", warehouse="own.toggl", conn_id="toggl_default", workspace_id=None)
+    describe_consumer(store, "others", kind="landing", warehouse="o.toggl", conn_id="other", workspace_id=None)
+    describe_consumer(store, "other workspace", kind="landing", warehouse="w.toggl", conn_id=None, workspace_id=2)
+    describe_consumer(store, "watcher", kind="watcher", filter={})
+    describe_consumer(store, "watcher of this", kind="watcher", filter={"workspace_ids": [1, 2]})
+    describe_consumer(store, "watcher of others", kind="watcher", filter={"workspace_ids": [2]})
+    describe_consumer(store, "consumer", kind="consumer", conn_id="toggl_default")
+    describe_consumer(store, "consumer of others", kind="consumer", conn_id="other")
     store.commit("without a note", 0)
     found = [(one.name, one.loads_into) for one in collect_health(sources(tmp_path, clock), NOW).consumers]
     assert found == [
@@ -190,28 +190,28 @@ def test_only_consumers_of_a_connection_are_listed(store: EventStore, tmp_path: 
 
 def test_pending_events_are_counted(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
     store.append([new_event(n, received_at=NOW - (4 - n) * HOUR) for n in (1, 2, 3)])
-    note_reader(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
-    note_reader(store, "watcher", kind="watcher")
+    describe_consumer(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=None)
+    describe_consumer(store, "watcher", kind="watcher")
     store.commit("land", 1)
-    (landing, _) = collect_health(sources(tmp_path, clock), NOW).consumers
-    assert (landing.pending, landing.oldest_pending_at) == (2, NOW - 2 * HOUR)
+    (loader, _) = collect_health(sources(tmp_path, clock), NOW).consumers
+    assert (loader.pending, loader.oldest_pending_at) == (2, NOW - 2 * HOUR)
     store.commit("land", 3)
-    (landing, _) = collect_health(sources(tmp_path, clock), NOW).consumers
-    assert (landing.pending, landing.oldest_pending_at) == (0, None)
+    (loader, _) = collect_health(sources(tmp_path, clock), NOW).consumers
+    assert (loader.pending, loader.oldest_pending_at) == (0, None)
 
 
 def test_events_of_other_connections_and_workspaces_are_not_pending(
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:
-    note_reader(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=1)
-    # So many that a look at the first of them finds none of this connection.
+    describe_consumer(store, "land", kind="landing", warehouse="lake.toggl", conn_id=None, workspace_id=1)
+    # More than are searched for the oldest pending one.
     others = [new_event(n, conn_id="other", received_at=NOW - 9 * HOUR) for n in range(1, 700)]
     store.append([*others, new_event(700, workspace_id=2, received_at=NOW - 8 * HOUR)])
-    (landing,) = collect_health(sources(tmp_path, clock), NOW).consumers
-    assert (landing.pending, landing.oldest_pending_at) == (0, None)
+    (loader,) = collect_health(sources(tmp_path, clock), NOW).consumers
+    assert (loader.pending, loader.oldest_pending_at) == (0, None)
     store.append([new_event(701, workspace_id=1, received_at=NOW - 3 * HOUR)])
-    (landing,) = collect_health(sources(tmp_path, clock), NOW).consumers
-    assert (landing.pending, landing.oldest_pending_at) == (1, NOW - 3 * HOUR)
+    (loader,) = collect_health(sources(tmp_path, clock), NOW).consumers
+    assert (loader.pending, loader.oldest_pending_at) == (1, NOW - 3 * HOUR)
 
 
 def test_a_change_of_one_subscription_updates_the_recorded_list(store: EventStore) -> None:
@@ -278,7 +278,7 @@ def test_freshness_is_read_from_a_warehouse_without_other_cursors(tmp_path: Path
     assert health.streams == (StreamFreshness("time_entries", 1, NOW - HOUR, NOW, NOW, "duckdb_default.toggl"),)
 
 
-# -- a delivery's story -----------------------------------------------------------------------------------------------
+# -- the timeline of a delivery --------------------------------------------------------------------------------------
 
 
 def words(steps: list[TimelineStep]) -> list[tuple[str, str, bool]]:
@@ -286,7 +286,7 @@ def words(steps: list[TimelineStep]) -> list[tuple[str, str, bool]]:
 
 
 def fill(store: EventStore, clock: FakeClock) -> None:
-    """Fill in five events and move a landing over the first three in two goes, a watcher over all."""
+    """Store five events; a loader reads three of them in two steps, and a watcher all."""
     created = utc(clock.now()) - timedelta(seconds=2)
     body = event_body(1)
     store.append(
@@ -315,8 +315,8 @@ def test_a_timeline_has_arrival_store_and_load(store: EventStore, clock: FakeClo
         ("loaded", "into duckdb.toggl", True),
         ("skipped", "by watch, whose filter does not match", True),
     ]
-    landed = steps[4]
-    assert (landed.after, landed.at) == (NOW + timedelta(seconds=600), NOW + timedelta(seconds=1200))
+    loaded = steps[4]
+    assert (loaded.after, loaded.at) == (NOW + timedelta(seconds=600), NOW + timedelta(seconds=1200))
 
 
 def test_a_pending_load_shows_the_position_of_its_consumer(store: EventStore, clock: FakeClock) -> None:
@@ -375,17 +375,17 @@ def test_a_consumer_without_a_record_is_shown_by_its_position(store: EventStore,
 def test_missing_signatures_missing_consumers_and_rejections_are_shown(store: EventStore) -> None:
     store.append([new_event(1, oddity="replayed from Toggl's log"), new_event(2, oddity="replayed from seq 1 by me")])
     store.logbook.keep_refused([Refused("toggl_default", REJECTED, "payload.start: missing", 1, NOW, NOW, seq=1)])
-    told = words(build_timeline(store, store.get(1)))
-    assert ("verified", "read from Toggl's log with the API token; without a signature", True) in told
-    assert ("read", "no consumer", False) in told
-    # What has happened stands above what has not.
-    assert told[-2] == ("rejected", "payload.start: missing", True)
+    steps = words(build_timeline(store, store.get(1)))
+    assert ("verified", "read from Toggl's log with the API token; without a signature", True) in steps
+    assert ("read", "no consumer", False) in steps
+    # Steps that happened are above those to come.
+    assert steps[-2] == ("rejected", "payload.start: missing", True)
     assert ("verified", "copy of a verified delivery, made by a person", True) in words(
         build_timeline(store, store.get(2))
     )
 
 
-# -- numbers over time ------------------------------------------------------------------------------------------------
+# -- charts ------------------------------------------------------------------------------------------------
 
 
 def test_hours_end_with_the_current_one() -> None:
