@@ -36,15 +36,6 @@ def test_a_missing_connection_is_reported_with_its_fix(
     assert lines[-1].endswith("0 requests sent to Toggl.")
 
 
-def test_a_connection_without_a_token_is_wrong(connections: Connections, capsys: pytest.CaptureFixture[str]) -> None:
-    connections.set("toggl_default", conn_type="toggl")
-    assert call("--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert [one["problem"] for one in told["findings"] if one["status"] == "fault"] == ["connection_wrong"]
-    assert (told["ok"], told["requests"]) == (False, 0)
-    assert {one["check"] for one in told["findings"]} == set(CHECKS)
-
-
 @pytest.mark.parametrize("arguments", [["--timeout", "0"], ["--timeout", "soon"], ["--fast"]])
 def test_invalid_arguments_exit_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -69,15 +60,24 @@ def test_it_works_in_a_shell_without_a_running_airflow(tmp_path: Path) -> None:
     assert "t" * 32 not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("extra", ["[1, 2]", "{oops", '"text"'])
-def test_an_extra_that_is_not_an_object_is_reported(
-    connections: Connections, capsys: pytest.CaptureFixture[str], extra: str
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({}, "token"),
+        ({"password": "t" * 32, "extra": "[1, 2]"}, "extra"),
+        ({"password": "t" * 32, "extra": "{oops"}, "extra"),
+    ],
+)
+def test_a_connection_without_a_token_or_with_an_invalid_extra_is_a_fault(
+    connections: Connections, capsys: pytest.CaptureFixture[str], fields: dict[str, str], word: str
 ) -> None:
-    connections.set("toggl_default", conn_type="toggl", password="t" * 32, extra=extra)
+    connections.set("toggl_default", conn_type="toggl", **fields)
     assert call("--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    (found,) = [one for one in told["findings"] if one["status"] == "fault"]
-    assert (found["problem"], "extra" in found["text"]) == ("connection_wrong", True)
+    report = json.loads(capsys.readouterr().out)
+    (found,) = [one for one in report["findings"] if one["status"] == "fault"]
+    assert (found["problem"], word in found["text"]) == ("connection_wrong", True)
+    assert (report["ok"], report["requests"]) == (False, 0)
+    assert {one["check"] for one in report["findings"]} == set(CHECKS)
 
 
 SLOW_SECRETS = """

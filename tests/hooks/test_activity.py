@@ -13,10 +13,8 @@ from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, wait
 from airflow_provider_toggl.hooks.activity import (
     approve_mass_deletion,
     clear_waiting,
-    forget_warehouse,
     read_waiting,
     record_load,
-    record_reconciliation,
     record_waiting,
     take_approval,
 )
@@ -35,33 +33,11 @@ def _connected(connections: Connections) -> None:
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra={"workspace_id": 1})
 
 
-def test_health_shows_what_tasks_recorded() -> None:
-    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
-    record_reconciliation(
-        CONN_ID, {"workspace_id": 1, "entries": 7}, warehouse="duckdb_default.toggl", refused="Reports lack 9 of 10"
-    )
-    health = read_health(CONN_ID)
-    assert [(one.stream, one.watermark, one.warehouse) for one in health.streams] == [
-        ("tags", None, "duckdb_default.toggl")
-    ]
-    assert [(one.entries, one.refused) for one in health.reconciliations] == [(7, "Reports lack 9 of 10")]
-
-
 def test_requested_subscriptions_are_recorded(sandbox: RunningSandbox, connections: Connections) -> None:
     connections.toggl(sandbox)
     assert read_health(CONN_ID).subscriptions is None
     assert open_webhooks(CONN_ID).subscriptions() == []
     assert read_health(CONN_ID).subscriptions == ()
-
-
-def test_records_of_a_warehouse_are_removed() -> None:
-    for warehouse in ("first.toggl", "second.toggl"):
-        record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
-        record_reconciliation(CONN_ID, {"workspace_id": 1}, warehouse=warehouse)
-    assert forget_warehouse(CONN_ID, "first.toggl") == 2
-    assert forget_warehouse(CONN_ID, "first.toggl") == 0
-    health = read_health(CONN_ID)
-    assert [one.warehouse for one in (*health.streams, *health.reconciliations)] == ["second.toggl", "second.toggl"]
 
 
 def test_an_approval_is_valid_for_one_run_of_one_workspace() -> None:
