@@ -1,4 +1,4 @@
-"""What Airflow is told of this package without importing any of it."""
+"""The provider's metadata, which Airflow reads without importing the rest of the package."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ INTEGRATION = "Toggl Track"
 _CONNECTION_FIELDS: dict[str, Any] = {
     "workspace_id": {
         "label": "Workspace ID",
-        "description": "The workspace that is read unless a task names another. When it is empty, the error of a task "
-        "that names none lists the workspaces that the token can see.",
+        "description": "The workspace of tasks that do not name another. If it is empty, the error of such a task "
+        "lists the workspaces of the token.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "organization_id": {
         "label": "Organization ID",
-        "description": "The organization whose hourly quota is charged and whose groups are read; empty: the one that "
-        "the workspace belongs to.",
+        "description": "The organization whose hourly quota is charged and whose groups are read. Empty: the "
+        "workspace's organization.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "webhook_secret": {
         "label": "Webhook secret",
-        "description": "Signs the deliveries of this connection's webhook subscriptions. Choose it yourself, long and "
-        "random, before the subscription is made.",
+        "description": "Signs the deliveries of this connection's webhook subscriptions. Choose a long random text "
+        "before creating the subscription.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "previous_webhook_secret": {
         "label": "Previous webhook secret",
-        "description": "Still accepted while a secret is being changed. Empty it when no delivery is signed with it "
-        "any more.",
+        "description": "Accepted during a rotation of the secret. Clear it when no delivery is signed with it.",
         "schema": {"type": ["string", "null"], "format": "password"},
     },
     "webhook_callback_url": {
@@ -38,23 +37,23 @@ _CONNECTION_FIELDS: dict[str, Any] = {
     },
     "event_store_conn_id": {
         "label": "Event store connection",
-        "description": "Connection ID of the database that keeps received events; empty: a SQLite file on this host.",
+        "description": "Connection ID of the database for received events. Empty: a SQLite file on this host.",
         "schema": {"type": ["string", "null"]},
     },
     "quota_reserve": {
         "label": "Quota reserve",
-        "description": "Requests of each hourly quota that tasks leave to people and to other tools.",
+        "description": "Requests of each hourly quota that tasks leave for people and other tools.",
         "schema": {"type": ["integer", "null"], "minimum": 0, "default": 2},
     },
     "requests_per_second": {
         "label": "Requests per second",
-        "description": "Pace of all processes on one host that share this token. Toggl asks for 1.",
+        "description": "Rate of all processes on a host that use this token. Toggl recommends 1.",
         "schema": {"type": ["number", "null"], "minimum": 0.01, "default": 1},
     },
     "allow_plain_http": {
         "label": "Allow plain HTTP",
-        "description": "Send the API token unencrypted to a base URL that begins with http:// and is not of this host. "
-        "For a sandbox inside a private network only.",
+        "description": "Send the API token unencrypted to a base URL with http:// on another host. Only for a sandbox "
+        "in a private network.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
 }
@@ -67,10 +66,10 @@ _CONNECTION_TYPE: dict[str, Any] = {
         "hidden-fields": ["login", "schema"],
         "relabeling": {"password": "API token", "host": "Base URL"},
         "placeholders": {
-            "password": "from the foot of track.toggl.com/profile",
+            "password": "at the foot of track.toggl.com/profile",
             "host": "https://api.track.toggl.com",
-            # The list's Test button of Airflow 3.3 sends port 0 for an empty port, takes the connection for changed
-            # and refuses to use its stored password. With a port it works.
+            # The Test button in the list of Airflow 3.3 sends port 0 for an empty port, considers the connection
+            # changed and refuses to use its stored password. With a port it works.
             "port": "443, which the Test button of Airflow 3.3 needs",
         },
     },
@@ -79,18 +78,18 @@ _CONNECTION_TYPE: dict[str, Any] = {
 
 _CONFIG: dict[str, Any] = {
     "toggl": {
-        "description": "Settings of the Toggl Track provider that belong to a host and not to a connection.",
+        "description": "Settings of the Toggl Track provider for a host.",
         "options": {
             "state_dir": {
-                "description": "Directory of the files by which all processes of this host share one pace and one "
-                "quota book a token: an absolute path on a local disk, writable by every process that runs tasks.",
+                "description": "Directory of the files in which the processes of this host share rate limits and quota "
+                "of each token: an absolute path on a local disk, writable for every process that runs tasks.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "/var/lib/airflow/toggl",
                 "default": "{AIRFLOW_HOME}/toggl",
             },
             "warehouse_path": {
-                "description": "DuckDB file that rows land in when the warehouse connection does not exist: an "
+                "description": "DuckDB file that rows are loaded into if the warehouse connection does not exist: an "
                 "absolute path.",
                 "version_added": "0.1.0",
                 "type": "string",
@@ -98,40 +97,40 @@ _CONFIG: dict[str, Any] = {
                 "default": "{AIRFLOW_HOME}/toggl/warehouse.duckdb",
             },
             "warehouse_lock_timeout": {
-                "description": "Seconds that a task waits for a DuckDB file that another process is writing.",
+                "description": "Seconds that a task waits for a DuckDB file that another process has locked.",
                 "version_added": "0.1.0",
                 "type": "integer",
                 "example": "60",
                 "default": "300",
             },
             "keep_history": {
-                "description": "Whether tasks that land keep each version of a time entry that they see, for the view "
-                "time_entry_changes. A task's own keep_history comes before it.",
+                "description": "Whether tasks keep each version of a time entry that they load, for the view "
+                "time_entry_changes. A task's own keep_history overrides it.",
                 "version_added": "0.1.0",
                 "type": "boolean",
                 "example": "True",
                 "default": "False",
             },
             "report_lag": {
-                "description": "Seconds that Toggl's reports may lag behind its writes. What changed within the last "
-                "so many seconds is read again by the next run.",
+                "description": "Seconds that Toggl's reports may lag behind changes. The next run reads changes of the "
+                "last so many seconds again.",
                 "version_added": "0.1.0",
                 "type": "integer",
                 "example": "600",
                 "default": "300",
             },
             "receiver_connections": {
-                "description": "Comma-separated IDs of the connections that the webhook receiver takes deliveries "
-                "for, at /toggl/webhooks/<connection ID> of the API server. Empty: it takes none.",
+                "description": "Comma-separated IDs of the connections for which the API server receives webhook "
+                "deliveries, at /toggl/webhooks/<connection ID>. Empty: none.",
                 "version_added": "0.1.0",
                 "type": "string",
                 "example": "toggl_default",
                 "default": "",
             },
             "receiver_freeze_startup_objects": {
-                "description": "Whether the API server's garbage collections pass over what it has loaded when the "
-                "first webhook delivery comes. Otherwise each full collection stops every request while it visits "
-                "all of that.",
+                "description": "Whether garbage collections in the API server skip the objects that exist when the "
+                "first webhook delivery arrives. Otherwise each full collection visits all of them, while every "
+                "request waits.",
                 "version_added": "0.1.0",
                 "type": "boolean",
                 "example": "False",
@@ -147,12 +146,12 @@ def _named(*modules: str) -> list[dict[str, Any]]:
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's metadata, as Airflow's ``provider_info.schema.json`` wants it."""
+    """Return the provider's metadata in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-toggl",
         "name": INTEGRATION,
         "description": "`Toggl Track <https://toggl.com/track/>`__: whole workspaces in the warehouse, within the "
-        "API quota, and every change within seconds.",
+        "API quota, and changes within seconds.",
         "integrations": [
             {
                 "integration-name": INTEGRATION,
@@ -169,7 +168,7 @@ def get_provider_info() -> dict[str, Any]:
         "transfers": [
             {
                 "source-integration-name": INTEGRATION,
-                # The integration of the provider `common.sql`, which every SQL database's hook stands on.
+                # The integration of the provider `common.sql`, the base of every SQL hook.
                 "target-integration-name": "Common SQL",
                 "python-module": f"airflow_provider_toggl.transfers.{module}",
             }

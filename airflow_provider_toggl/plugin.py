@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 PAGE = "/toggl-page"
-"""Where the page is. Not below ``/toggl``, which may be public so that Toggl can deliver."""
+"""The path of the page. It is not below ``/toggl``, which may be public so that Toggl can deliver."""
+
 
 App = Callable[..., Awaitable[None]]
 
@@ -52,14 +53,14 @@ def build_receiver() -> App:
 
 
 def build_page() -> App:
-    """Return the page."""
+    """Return the page's application."""
     from airflow_provider_toggl.page import app  # noqa: PLC0415 - see above
 
     return app.build_page()
 
 
 def page_link() -> str:
-    """Return the path of the page, below the path at which Airflow itself is served."""
+    """Return the path of the page, including the path that Airflow is served below."""
     root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
     return f"{root}{PAGE}"
 
@@ -67,11 +68,11 @@ def page_link() -> str:
 class TogglPlugin(AirflowPlugin):
     """The provider's applications in the API server.
 
-    The receiver has no login: each delivery has a signature. The page uses Airflow's login.
+    The receiver has no login, because deliveries are signed. The page uses Airflow's login and permissions.
     """
 
     name = "toggl"
-    # Airflow declares it as a variable of each plugin.
+    # Airflow declares it as an instance variable.
     fastapi_apps: list[Any] = [  # noqa: RUF012
         {"app": LazyApp(build_receiver), "url_prefix": "/toggl", "name": "Toggl receiver"},
         {"app": LazyApp(build_page), "url_prefix": PAGE, "name": "Toggl page"},

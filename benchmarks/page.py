@@ -33,7 +33,7 @@ from airflow_provider_toggl.core.events.activity_log import MAX_REFUSALS, REJECT
 from airflow_provider_toggl.core.events.listing import list_deliveries
 from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.health.timeline import find_landed, tell
+from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq
 
 LONGEST = 200.0
 """Milliseconds that a page may take, over HTTP, cold or warm."""
@@ -75,7 +75,7 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     if outcome in ("refused", "rejected"):
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
         return store.activity_log.list_refusals(CONN_ID, refusals, before=before, limit=51)
-    landed = find_landed(store) or 0
+    landed = find_loaded_seq(store) or 0
     if outcome in ("landed", "waiting"):
         about["up_to" if outcome == "landed" else "above"] = landed
     wanted = DeliveryFilter(
@@ -109,16 +109,16 @@ def cases(office: PageSetup, many: int) -> list[Case]:
         listed("time", **times),
         listed("time and entity, rare", entity="client", **times),
         listed("time, none", since=f"{now + timedelta(days=1):%Y-%m-%dT%H:%M}"),
-        listed("landed", outcome="landed"),
-        listed("waiting", outcome="waiting"),
-        listed("waiting and entity, none", outcome="waiting", entity="task"),
-        listed("unusual", outcome="odd"),
-        listed("unusual and entity, none", outcome="odd", entity="client", action="deleted"),
+        listed("loaded", outcome="loaded"),
+        listed("pending", outcome="pending"),
+        listed("pending and entity, none", outcome="pending", entity="task"),
+        listed("unusual", outcome="unusual"),
+        listed("unusual and entity, none", outcome="unusual", entity="client", action="deleted"),
         listed("refused", outcome="refused"),
         listed("refused and time", outcome="refused", **times),
         listed("rejected", outcome="rejected"),
         listed("rejected and entity, none", outcome="rejected", entity="task"),
-        Case("story", f"{DELIVERIES}/{story}", lambda store: tell(store, store.get(story))),
+        Case("story", f"{DELIVERIES}/{story}", lambda store: build_timeline(store, store.get(story))),
         Case("health of all", "/"),
         Case("health of one, and charts", f"/c/{CONN_ID}"),
     ]

@@ -1,4 +1,4 @@
-"""The page without a browser: its permissions, its forms, what it shows when something is wrong."""
+"""The page without a browser: permissions, forms, contents and errors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
@@ -27,17 +28,17 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Subscript
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
+from airflow_provider_toggl.hooks.activity import (
+    record_declaration,
+    record_load,
+    record_reconciliation,
+    record_subscriptions,
+    record_waiting,
+)
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
-from airflow_provider_toggl.hooks.notes import (
-    note_declaration,
-    note_landing,
-    note_reconciliation,
-    note_subscriptions,
-    note_waiting,
-)
-from airflow_provider_toggl.page import acting, deliveries, overview
-from airflow_provider_toggl.page.actions import ACTIONS, Order
+from airflow_provider_toggl.page import action_routes, deliveries, overview
+from airflow_provider_toggl.page.actions import ACTIONS, ActionRequest
 from airflow_provider_toggl.page.app import build_page
 from airflow_provider_toggl.page.audit import begin_entry, end_entry, find_entry
 from airflow_provider_toggl.page.forms import make_token
@@ -64,24 +65,20 @@ def _connected(connections: Connections) -> None:
 
 
 def run(name: str, **values: str) -> str:
-    return ACTIONS[name].run(Order(CONN_ID, "somebody", values, lambda conn_id: not conn_id.startswith("locked")))
+    return ACTIONS[name].run(
+        ActionRequest(CONN_ID, "somebody", values, lambda conn_id: not conn_id.startswith("locked"))
+    )
 
 
-def test_every_action_says_what_it_changes() -> None:
-    for action in ACTIONS.values():
-        assert action.consequence.endswith(".")
-        assert action.title[0].isupper()
-
-
-def test_a_delivery_that_is_replayed_is_in_the_store_once_more_with_its_bytes_each_time_it_is_asked_for() -> None:
+def test_a_replayed_delivery_is_stored_again_with_its_bytes_each_time() -> None:
     with open_event_store(CONN_ID) as store:
         store.append([new_event(1, body=event_body(1), entity="time_entry")])
-    assert "in place 2" in run("replay-delivery", delivery="1")
-    assert "in place 3" in run("replay-delivery", delivery="1")
+    assert "with seq 2" in run("replay-delivery", delivery="1")
+    assert "with seq 3" in run("replay-delivery", delivery="1")
     with open_event_store(CONN_ID) as store:
         first, *copies = [stored.event for stored in store.read(0)]
         assert [(one.body, one.event_id, one.entity) for one in copies] == [(first.body, 1, "time_entry")] * 2
-        assert {one.anomaly for one in copies} == {"replayed from place 1 by somebody"}
+        assert {one.anomaly for one in copies} == {"replayed from seq 1 by somebody"}
         # What Toggl delivers again is a duplicate all the same.
         assert store.append([new_event(1)])[0].duplicate
 
@@ -89,39 +86,39 @@ def test_a_delivery_that_is_replayed_is_in_the_store_once_more_with_its_bytes_ea
 def test_a_delivery_of_another_connection_is_not_replayed() -> None:
     with open_event_store(CONN_ID) as store:
         store.append([new_event(1, conn_id="other")])
-    with pytest.raises(ConfigurationError, match="not of connection"):
+    with pytest.raises(ConfigurationError, match="does not belong to connection"):
         run("replay-delivery", delivery="1")
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1" * 30, "1;", str(2**63), "٣"])
-def test_a_field_that_must_be_a_number_is_one(text: str) -> None:
+def test_a_field_for_a_number_accepts_nothing_else(text: str) -> None:
     with pytest.raises(ConfigurationError, match="subscription is"):
         run("ping", subscription=text)
 
 
-def test_one_mass_absence_is_allowed_by_name() -> None:
-    assert "workspace 1 may mark" in run("allow-mass-absence", workspace="1")
-    assert read_health(CONN_ID).allowances == (1,)
+def test_a_mass_deletion_is_approved() -> None:
+    assert "workspace 1 may mark" in run("approve-mass-deletion", workspace="1")
+    assert read_health(CONN_ID).approvals == (1,)
 
 
-def test_rejected_records_are_landed_only_where_the_person_may_act() -> None:
-    with pytest.raises(ConfigurationError, match="right to edit it"):
-        run("land-rejected", warehouse="locked_away", schema="toggl")
+def test_rejected_records_are_loaded_only_into_a_connection_that_the_person_may_edit() -> None:
+    with pytest.raises(ConfigurationError, match="You may not edit"):
+        run("redrive-rejected", warehouse="locked_away", schema="toggl")
 
 
-def test_fields_offer_what_is_known() -> None:
+def test_fields_have_the_known_values() -> None:
     health = read_health(CONN_ID)
     fields = {name: [(one.name, one.value) for one in action.fields(health)] for name, action in ACTIONS.items()}
     assert fields["ping"] == [("subscription", "")]
     assert fields["ensure"] == [("description", "airflow"), ("filters", "*:*")]
-    assert fields["land-rejected"] == [("warehouse", "duckdb_default"), ("schema", "toggl")]
-    assert fields["allow-mass-absence"] == [("workspace", "1")]
+    assert fields["redrive-rejected"] == [("warehouse", "duckdb_default"), ("schema", "toggl")]
+    assert fields["approve-mass-deletion"] == [("workspace", "1")]
 
 
 # -- the audit log ----------------------------------------------------------------------------------------------------
 
 
-def test_an_entry_is_written_before_and_gets_its_outcome_after() -> None:
+def test_an_audit_entry_is_added_before_and_gets_its_outcome_after() -> None:
     number = begin_entry("ping", "somebody", {"conn_id": CONN_ID})
     entry = find_entry(number, "somebody")
     assert entry is not None
@@ -136,14 +133,14 @@ def test_an_entry_is_written_before_and_gets_its_outcome_after() -> None:
 # -- forms and texts --------------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_of_one_person_purpose_and_hour() -> None:
+def test_a_token_is_valid_for_one_person_purpose_and_hour() -> None:
     token = make_token("me", "a/ping", 3600.0)
     assert token == make_token("me", "a/ping", 7199.0)
     assert len({token, make_token("you", "a/ping", 3600.0), make_token("me", "b/ping", 3600.0)}) == 3
     assert token != make_token("me", "a/ping", 7200.0)
 
 
-def test_moments_and_numbers_are_written_for_people() -> None:
+def test_times_and_numbers_are_formatted() -> None:
     assert (clock(NOW), clock(None)) == ("2026-03-10 12:00:00", "-")
     assert (whole(1234567), whole(None), since(None)) == ("1,234,567", "-", "-")
     assert since(datetime.now(timezone.utc)) == "0 s ago"
@@ -191,7 +188,7 @@ def page() -> Iterator[FastAPI]:
     purge_cached_app()
 
 
-def test_every_answer_forbids_what_the_package_does_not_bring(page: FastAPI) -> None:
+def test_every_answer_allows_only_the_package_s_own_files(page: FastAPI) -> None:
     status, headers, text = get(page, "/")
     assert (status, CONN_ID in text) == (200, True)
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -199,24 +196,16 @@ def test_every_answer_forbids_what_the_package_does_not_bring(page: FastAPI) -> 
     assert not re.search(r"<script>|<style|style=|\son\w+=|https?://", text)
 
 
-def test_the_package_brings_its_files_and_their_licence() -> None:
+def test_every_static_file_that_a_page_names_exists_with_its_licence(page: FastAPI) -> None:
     folder = files("airflow_provider_toggl.page") / "static"
-    for name in (
-        "page.css",
-        "charts.js",
-        "times.js",
-        "refresh.js",
-        "theme.js",
-        "icon.svg",
-        "icon-dark.svg",
-        "uplot/uPlot.iife.min.js",
-    ):
-        assert (folder / name).is_file(), name
+    named = re.findall(r"/static/([\w./-]+)", get(page, "/")[2])
+    assert len(named) > 6
+    assert [name for name in named if not (folder / name).is_file()] == []
     assert "MIT" in (folder / "uplot" / "LICENSE").read_text()
 
 
 def cells(text: str, conn_id: str = CONN_ID) -> dict[str, tuple[str, str]]:
-    """Return what the row of a connection has for each part: how it is, and the words of its cell."""
+    """Return the status and the text of each cell in the row of a connection."""
     row = text.split(f'data-conn-id="{conn_id}"')[1].split("</tr>", maxsplit=1)[0]
     found = re.findall(r'data-part="(\w+)"[^>]*>\s*<span class="label (\w+)">(.*?)</span>', row, re.DOTALL)
     return {part: (level, " ".join(re.sub("<[^>]*>", "", words).split())) for part, level, words in found}
@@ -229,16 +218,16 @@ def test_the_overview_is_one_table_whose_cells_are_a_number_or_two_words(page: F
         "Connection",
         "Status",
         "Subscription",
-        "Freshness",
-        "Events",
+        "Data freshness",
+        "Pending events",
         "Quota",
-        "Reconciled",
-        "Tasks waiting",
+        "Last reconciliation",
+        "Waiting tasks",
     ]
     assert cells(text) == {
         "subscription": ("unknown", "not checked"),
         "freshness": ("unused", "not used"),
-        "landing": ("unused", "not used"),
+        "pending_events": ("unused", "not used"),
         "quota": ("unused", "no requests"),
         "reconciliation": ("unused", "not used"),
         "waiting": ("unused", "none"),
@@ -246,11 +235,11 @@ def test_the_overview_is_one_table_whose_cells_are_a_number_or_two_words(page: F
     assert "No stream loaded yet" in get(page, f"/c/{CONN_ID}")[2]
 
 
-def test_a_first_load_that_waits_for_the_quota_is_seen_in_the_overview_and_on_its_page(page: FastAPI) -> None:
+def test_a_first_load_that_waits_for_the_quota_is_in_the_overview_and_on_its_page(page: FastAPI) -> None:
     now = datetime.now(timezone.utc)
     until = now + timedelta(minutes=50)
     waiting = WaitingTask("toggl.entries (r)", 1, "time_entries", "quota", now, until, 28, 35, None, 28_000)
-    note_waiting(CONN_ID, waiting)
+    record_waiting(CONN_ID, waiting)
     found = cells(get(page, "/")[2])
     assert found["freshness"] == ("waiting", "first load")
     assert found["quota"] == ("waiting", f"used up · {until:%H:%M}")
@@ -259,17 +248,17 @@ def test_a_first_load_that_waits_for_the_quota_is_seen_in_the_overview_and_on_it
     assert re.search(r"Waiting tasks.*toggl\.entries \(r\).*>28<.*>35<.*>28,000<", text, re.DOTALL)
 
 
-def test_a_connection_that_airflow_does_not_find_says_so_in_its_row(page: FastAPI, connections: Connections) -> None:
+def test_a_connection_that_airflow_does_not_find_is_shown_as_missing(page: FastAPI, connections: Connections) -> None:
     connections.set_option("receiver_connections", "gone")
     assert re.search(r'data-conn-id="gone".*?not found', get(page, "/")[2], re.DOTALL)
     assert "There is no connection" in get(page, "/c/gone")[2]
 
 
 @pytest.mark.parametrize("path", ["/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/deliveries/1"])
-def test_every_moment_can_be_written_in_the_zone_of_the_ui(page: FastAPI, path: str) -> None:
+def test_every_time_can_be_shown_in_the_zone_of_the_ui(page: FastAPI, path: str) -> None:
     with open_event_store(CONN_ID) as store:
         store.append([new_event(1, body=event_body(1), entity="time_entry", received_at=NOW)])
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=NOW.isoformat(), warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=NOW.isoformat(), warehouse="duckdb_default.toggl")
     text = get(page, path)[2]
     moments = re.findall(r"<time ([^>]*)>", text)
     assert path == "/" or moments
@@ -281,7 +270,7 @@ def test_only_pages_without_a_form_refresh_and_not_while_a_warehouse_is_read(
     page: FastAPI, connections: Connections
 ) -> None:
     connections.duckdb()
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
     paths = ["/", f"/c/{CONN_ID}", f"/c/{CONN_ID}/deliveries", f"/c/{CONN_ID}/act/ping"]
     paths.append(f"/c/{CONN_ID}?warehouse=duckdb_default.toggl")
     assert ["data-refresh" in get(page, path)[2] for path in paths] == [True, True, False, False, False]
@@ -290,12 +279,12 @@ def test_only_pages_without_a_form_refresh_and_not_while_a_warehouse_is_read(
     assert len(live) == text.count("data-live") == len(set(live)) > 5
 
 
-def test_a_warehouse_is_forgotten_by_who_may_act() -> None:
+def test_a_warehouse_is_forgotten() -> None:
     for warehouse in ("first.toggl", "second.toggl"):
-        note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
-    assert "1 note" in run("forget-warehouse", warehouse="first.toggl")
+        record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse=warehouse)
+    assert "1 record" in run("forget-warehouse", warehouse="first.toggl")
     assert [one.warehouse for one in read_health(CONN_ID).streams] == ["second.toggl"]
-    with pytest.raises(ConfigurationError, match="Nothing was noted"):
+    with pytest.raises(ConfigurationError, match="There are no records"):
         run("forget-warehouse", warehouse="third.toggl")
 
 
@@ -311,7 +300,7 @@ def test_a_warehouse_is_forgotten_by_who_may_act() -> None:
         ("/nothing", 404),
     ],
 )
-def test_what_is_not_there_or_not_understood_is_said_in_words(page: FastAPI, path: str, status: int) -> None:
+def test_missing_pages_and_invalid_values_have_an_error_page(page: FastAPI, path: str, status: int) -> None:
     found, _, text = get(page, path)
     assert (found, "All connections" in text) == (status, True)
 
@@ -320,8 +309,8 @@ HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>'</pre></tex
 """What somebody might call a project, or write into any text that is shown."""
 
 
-def say_it_everywhere() -> None:
-    """Leave the hostile text wherever the page shows a text of others."""
+def record_hostile_texts() -> None:
+    """Record the hostile text wherever the page shows texts of others."""
     with open_event_store(CONN_ID) as store:
         body = json.dumps({"description": HOSTILE, "event_id": HOSTILE}).encode()
         store.append([new_event(1, body=body, anomaly=HOSTILE, entity=HOSTILE, action=HOSTILE)])
@@ -338,14 +327,14 @@ def say_it_everywhere() -> None:
     told = Subscription(
         7, HOSTILE, (SubscriptionFilter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True
     )
-    note_subscriptions(CONN_ID, 1, [told])
-    note_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
-    note_landing(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
-    note_reconciliation(CONN_ID, {"workspace_id": 1, "unverified": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
+    record_subscriptions(CONN_ID, 1, [told])
+    record_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
+    record_load(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
+    record_reconciliation(CONN_ID, {"workspace_id": 1, "unverified": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
 
 
 def test_texts_of_others_are_shown_as_texts(page: FastAPI) -> None:
-    say_it_everywhere()
+    record_hostile_texts()
     number = begin_entry("ping", "somebody", {"conn_id": CONN_ID})
     end_entry(number, HOSTILE, failed=True)
     query = urlencode(dict.fromkeys(("entity", "action"), HOSTILE))
@@ -373,13 +362,46 @@ def test_an_address_is_shown_as_a_text(page: FastAPI, path: str) -> None:
     "path",
     [f"/deliveries/{10**30}", "/deliveries/-1", "/deliveries/<b>", f"/deliveries?before={10**30}", f"?done={10**30}"],
 )
-def test_numbers_that_no_row_can_have_are_refused_in_words(page: FastAPI, path: str) -> None:
+def test_numbers_that_no_row_can_have_are_invalid(page: FastAPI, path: str) -> None:
     status, headers, text = get(page, f"/c/{CONN_ID}{path}")
     assert (status, "All connections" in text, "<b>" in text) == (422, True, False)
     assert "content-security-policy" in headers
 
 
-def test_refused_deliveries_are_filtered_by_time_and_by_nothing_that_is_not_known_of_them(page: FastAPI) -> None:
+@pytest.mark.parametrize(
+    ("query", "seqs"),
+    [
+        ("", [4, 3, 2, 1]),
+        ("outcome=loaded", [2, 1]),
+        ("outcome=pending", [4, 3]),
+        ("outcome=unusual", [3]),
+        ("entity=tag", [3, 1]),
+        ("entity=tag&action=deleted", [3]),
+        ("entity=client", []),
+        ("id=8000000002", [2]),
+        ("id=%2377", [4]),
+        ("since=2026-03-10T13:30&until=2026-03-10T15:01", [3, 2]),
+        ("before=3", [2, 1]),
+    ],
+)
+def test_deliveries_are_filtered(page: FastAPI, query: str, seqs: list[int]) -> None:
+    rows = [
+        {"entity": "tag", "action": "created"},
+        {"entity": "project", "action": "created", "event_id": 8_000_000_002},
+        {"entity": "tag", "action": "deleted", "oddity": "no workspace"},
+        {"entity": "time_entry", "action": "updated", "entity_id": 77},
+    ]
+    hour = timedelta(hours=1)
+    with open_event_store(CONN_ID) as store:
+        events = [new_event(n, received_at=NOW + n * hour) for n in range(1, 5)]
+        store.append([replace(event, **row) for event, row in zip(events, rows, strict=True)])
+        store.activity_log.note(reader_key("loader"), {"kind": "landing", "warehouse": "a.b"})
+        store.commit("loader", 2)
+    text = get(page, f"/c/{CONN_ID}/deliveries?{query}")[2]
+    assert [int(seq) for seq in re.findall(r'data-label="Seq"><a href="[^"]*/(\d+)"', text)] == seqs
+
+
+def test_refused_deliveries_are_filtered_by_time_only(page: FastAPI) -> None:
     hour = timedelta(hours=1)
     with open_event_store(CONN_ID) as store:
         store.activity_log.record_refusals(
@@ -392,11 +414,11 @@ def test_refused_deliveries_are_filtered_by_time_and_by_nothing_that_is_not_know
     for query in ("entity=tag", "action=updated", "id=5", "entity=tag&id=5"):
         text = get(page, f"{url}&{query}")[2]
         assert re.findall(r"at \d", text) == []
-        assert "filter them by time alone" in text
+        assert "can be filtered by time only" in text
         assert 'href="?outcome=refused"' in text
 
 
-def test_rejected_ones_are_filtered_by_all_that_is_known_of_them(page: FastAPI) -> None:
+def test_rejected_deliveries_are_filtered_by_time_and_content(page: FastAPI) -> None:
     def rejected(number: int, entity: str) -> RefusedDelivery:
         about = {"seq": number, "entity": entity, "action": "updated", "entity_id": number, "event_id": 70 + number}
         return RefusedDelivery(CONN_ID, REJECTED, f"at {number}", 1, NOW, NOW, **about)  # type: ignore[arg-type]
@@ -416,7 +438,7 @@ def test_rejected_ones_are_filtered_by_all_that_is_known_of_them(page: FastAPI) 
         assert re.findall(r"at \d", text) == found, query
 
 
-def test_a_store_that_is_damaged_is_no_fault_of_the_page(page: FastAPI) -> None:
+def test_a_damaged_store_is_reported(page: FastAPI) -> None:
     open_event_store(CONN_ID).close()
     default_store_path().write_bytes(b"no database at all" * 100)
     status, _, text = get(page, f"/c/{CONN_ID}")
@@ -426,18 +448,16 @@ def test_a_store_that_is_damaged_is_no_fault_of_the_page(page: FastAPI) -> None:
         assert (status, "is damaged" in text) == (503, True)
 
 
-def test_the_warehouse_is_opened_only_when_one_that_was_landed_in_is_named(
-    page: FastAPI, connections: Connections
-) -> None:
+def test_only_a_recorded_warehouse_is_opened_and_only_on_request(page: FastAPI, connections: Connections) -> None:
     path = connections.duckdb()
-    note_landing(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
+    record_load(CONN_ID, workspace_id=1, stream="tags", watermark=None, warehouse="duckdb_default.toggl")
     assert get(page, f"/c/{CONN_ID}")[0] == get(page, f"/c/{CONN_ID}?warehouse=duckdb_default.other")[0] == 200
     assert not path.exists()
     assert get(page, f"/c/{CONN_ID}?warehouse=duckdb_default.toggl")[0] == 200
     assert path.exists()
 
 
-def test_a_post_that_is_no_form_or_too_large_is_refused(page: FastAPI) -> None:
+def test_a_post_that_is_not_a_form_of_this_page_is_refused(page: FastAPI) -> None:
     url, form = f"/c/{CONN_ID}/act/ping", "application/x-www-form-urlencoded"
     assert get(page, url, "POST", b"{}", content_type="application/json")[0] == 415
     assert get(page, url, "POST", b"a=" + b"x" * 20_000, content_type=form)[0] == 413
@@ -448,14 +468,14 @@ def test_a_post_that_is_no_form_or_too_large_is_refused(page: FastAPI) -> None:
         assert get(page, url, "POST", token, content_type=form, **told)[0] == 403
 
 
-def test_an_action_that_fails_says_why_and_is_in_the_log(page: FastAPI) -> None:
+def test_a_failed_action_shows_its_reason_and_is_in_the_audit_log(page: FastAPI) -> None:
     form = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
     kind = "application/x-www-form-urlencoded"
     status, headers, _ = get(page, f"/c/{CONN_ID}/act/ping", "POST", form, content_type=kind)
     place = urlsplit(headers["location"])
     assert (status, place.path) == (303, f"/toggl-page/c/{CONN_ID}")
     text = get(page, f"/c/{CONN_ID}?{place.query}")[2]
-    assert "Not done" in text
+    assert "Failed" in text
     assert "must be a whole number" in text
     entry = find_entry(int(parse_qs(place.query)["done"][0]), "somebody")
     assert entry is not None
@@ -466,12 +486,12 @@ def routes() -> list[tuple[str, str]]:
     """Return method and address of all that the page answers, but for its files."""
     values = {"conn_id": CONN_ID, "seq": "1", "action": "ping"}
     # Not of the application: whether it takes routes over or keeps their routers is FastAPI's to decide.
-    known = [*overview.router.routes, *deliveries.router.routes, *acting.router.routes]
+    known = [*overview.router.routes, *deliveries.router.routes, *action_routes.router.routes]
     answered = [one for one in known if isinstance(one, APIRoute)]
     return [(method, one.path.format(**values)) for one in answered for method in one.methods]
 
 
-def test_nothing_but_files_is_answered_without_the_right_to_look(page: FastAPI) -> None:
+def test_without_permission_only_static_files_are_served(page: FastAPI) -> None:
     page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="nobody", role=None)
     assert len(routes()) >= 6
     for method, path in routes():
@@ -482,14 +502,14 @@ def test_nothing_but_files_is_answered_without_the_right_to_look(page: FastAPI) 
     assert {get(page, path, method)[0] for method, path in routes()} == {303, 401}
 
 
-def test_a_viewer_sees_no_body_and_does_nothing(page: FastAPI) -> None:
+def test_a_viewer_sees_no_body_and_runs_no_action(page: FastAPI) -> None:
     with open_event_store(CONN_ID) as store:
         store.append([new_event(1, body=b'{"description": "what they did"}')])
     page.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="viewer", role="VIEWER")
-    story = f"/c/{CONN_ID}/deliveries/1"
-    status, _, text = get(page, story)
+    url = f"/c/{CONN_ID}/deliveries/1"
+    status, _, text = get(page, url)
     assert (status, "what they did" in text, "body=1" in text, "replay" in text) == (200, False, False, False)
-    assert get(page, f"{story}?body=1")[0] == 403
+    assert get(page, f"{url}?body=1")[0] == 403
     form = urlencode({"token": make_token("viewer", f"{CONN_ID}/replay-delivery"), "delivery": "1"}).encode()
     for name in ACTIONS:
         url = f"/c/{CONN_ID}/act/{name}"
@@ -499,7 +519,7 @@ def test_a_viewer_sees_no_body_and_does_nothing(page: FastAPI) -> None:
         assert store.count() == 1
 
 
-def test_what_somebody_is_sent_to_is_below_the_page_whatever_was_posted(page: FastAPI) -> None:
+def test_redirects_stay_below_the_page(page: FastAPI) -> None:
     for delivery in ("//evil.example", "https://evil.example", "../../../x", "1\r\nSet-Cookie: a=b"):
         values = {"token": make_token("somebody", f"{CONN_ID}/replay-delivery"), "delivery": delivery}
         kind = "application/x-www-form-urlencoded"
@@ -510,7 +530,7 @@ def test_what_somebody_is_sent_to_is_below_the_page_whatever_was_posted(page: Fa
         assert re.fullmatch(rf"/toggl-page/c/{CONN_ID}/deliveries/[\w.%-]+\?done=\d+", headers["location"])
 
 
-def test_no_secret_is_shown_also_where_the_store_cannot_be_reached(page: FastAPI, connections: Connections) -> None:
+def test_no_secret_is_shown_if_the_store_cannot_be_reached(page: FastAPI, connections: Connections) -> None:
     extra = {"workspace_id": 1, "webhook_secret": SECRET, "event_store_conn_id": "events"}
     connections.set(CONN_ID, conn_type="toggl", password="t" * 32, extra=extra)
     connections.set(
@@ -523,7 +543,7 @@ def test_no_secret_is_shown_also_where_the_store_cannot_be_reached(page: FastAPI
         assert "event store" in text
 
 
-def test_whoever_is_not_signed_in_is_sent_to_the_login(page: FastAPI) -> None:
+def test_without_a_session_the_login_is_shown(page: FastAPI) -> None:
     page.dependency_overrides.clear()
     status, headers, _ = get(page, f"/c/{CONN_ID}?done=1")
     place = urlsplit(headers["location"])

@@ -1,32 +1,32 @@
-"""The table of commands: what can be asked for, and where it is. Imports none of them."""
+"""The table of commands. A command's module is imported only when the command runs."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 
 class CommandModule(Protocol):
-    """What the module of a command has."""
+    """The functions of a command's module."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the command's arguments."""
+        """Add the command's arguments to its parser."""
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it and return the exit status."""
+        """Run the command and return the exit status."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command that can be given.
+    """A command.
 
     :param name: the word on the command line.
-    :param module: where its ``add_arguments`` and ``run`` are.
+    :param module: the module with its ``add_arguments`` and ``run``.
     :param summary: one line for ``--help``.
-    :param examples: for the foot of its help: what stands after ``airflow toggl``, and as well after
-        ``python -m airflow_provider_toggl``.
+    :param examples: command lines for its help, without ``airflow toggl``.
     """
 
     name: str
@@ -41,19 +41,19 @@ COMMANDS: dict[str, Command] = {
         Command(
             "sandbox",
             "airflow_provider_toggl.sandbox.cli",
-            "serve a faithful local Toggl Track",
+            "run a local Toggl Track for tests",
             ("sandbox --port 8765 --entries 5000 --plan free", "sandbox --port 0 --detach"),
         ),
         Command(
             "quota",
             "airflow_provider_toggl.cli.quota",
-            "show what is left of a token's hourly quota",
+            "show the hourly quota left for a token",
             ("quota", "quota --conn-id toggl_berlin --json"),
         ),
         Command(
             "plan",
             "airflow_provider_toggl.cli.plan",
-            "show what a first load will cost, and when it would end",
+            "estimate the requests and time of a first load",
             ("plan --since 2024-01-01", "plan --warehouse-conn-id duckdb_default --json"),
         ),
         Command(
@@ -71,19 +71,19 @@ COMMANDS: dict[str, Command] = {
         Command(
             "receiver",
             "airflow_provider_toggl.cli.receiver",
-            "take in webhook deliveries",
+            "run the receiver of webhook deliveries",
             ("receiver --host 0.0.0.0 --port 8790", "receiver --connections toggl_default,toggl_berlin --verbose"),
         ),
         Command(
             "status",
             "airflow_provider_toggl.cli.status",
-            "show how Toggl connections are",
+            "show connection health",
             ("status", "status --conn-id toggl_berlin --json"),
         ),
         Command(
             "doctor",
             "airflow_provider_toggl.cli.doctor",
-            "tell what is wrong, what it means and how to mend it",
+            "check a connection and show how to fix problems",
             (
                 "doctor",
                 "doctor --conn-id toggl_berlin --warehouse-conn-id postgres_dwh --schema toggl_berlin",
@@ -93,7 +93,7 @@ COMMANDS: dict[str, Command] = {
         Command(
             "events",
             "airflow_provider_toggl.cli.events",
-            "show what Toggl delivered",
+            "show and remove events that Toggl delivered",
             (
                 "events list --json --after 1200",
                 "events tail",
@@ -110,10 +110,18 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-def add_examples(parser: argparse.ArgumentParser, examples: Iterable[str]) -> None:
-    """Put examples at the foot of a parser's help.
+def import_command(command: Command, parser: argparse.ArgumentParser) -> CommandModule:
+    """Return the module of a command; end the program with an error if something that it needs is not installed."""
+    try:
+        return cast("CommandModule", importlib.import_module(command.module))
+    except ImportError as missing:
+        parser.error(f"this command cannot be used here: {missing}. It may need an extra of airflow-provider-toggl.")
 
-    :param examples: what stands after ``airflow toggl``.
+
+def add_examples(parser: argparse.ArgumentParser, examples: Iterable[str]) -> None:
+    """Add examples to the end of a parser's help.
+
+    :param examples: command lines without ``airflow toggl``.
     """
     lines = "\n".join(f"  airflow toggl {example}" for example in examples)
     if lines:

@@ -1,7 +1,7 @@
-"""The commands as Airflow's: ``airflow toggl <command>`` is ``python -m airflow_provider_toggl <command>``.
+"""The commands for Airflow's command line: ``airflow toggl <command>``.
 
-Airflow builds the parsers of all commands for each of them, so a command's module is imported only once its own
-arguments are to be parsed.
+Airflow builds the parsers of all commands whenever it runs one, so a command's module is imported only when its own
+arguments are parsed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule, add_examples
+from airflow_provider_toggl.cli.commands import COMMANDS, Command, CommandModule, add_examples, import_command
 from airflow_provider_toggl.cli.output import run_as_program
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def get_toggl_cli_commands() -> list[CLICommand]:
-    """Return the group of commands; named in the provider's metadata."""
+    """Return the group of commands. The provider's metadata names this function."""
     from airflow.cli.cli_config import ActionCommand, GroupCommand  # noqa: PLC0415 - only Airflow's command line asks
 
     subcommands = tuple(
@@ -28,27 +28,24 @@ def get_toggl_cli_commands() -> list[CLICommand]:
             name=command.name,
             help=command.summary,
             func=_run_later(command),
-            args=cast("Any", (OwnArguments(command),)),
+            args=cast("Any", (LazyArguments(command),)),
         )
         for command in COMMANDS.values()
     )
     return [GroupCommand(name="toggl", help="Toggl Track", subcommands=subcommands)]
 
 
-class OwnArguments:
-    """Stands among Airflow's arguments for all that a command's module declares, once they are parsed.
+class LazyArguments:
+    """The arguments of a command in the form of one of Airflow's, added to the parser when it is used."""
 
-    :param command: whose.
-    """
-
-    #: Airflow sorts arguments by this.
+    # Airflow sorts arguments by this.
     flags = ("arguments",)
 
     def __init__(self, command: Command) -> None:
         self._command = command
 
     def add_to_parser(self, parser: argparse.ArgumentParser) -> None:
-        """Let the parser ask the module for its arguments when it is used."""
+        """Let the parser import the module and add its arguments before it parses."""
         parse = parser.parse_known_args
         is_declared = False
 
@@ -56,11 +53,11 @@ class OwnArguments:
             nonlocal is_declared
             if not is_declared:
                 add_examples(parser, self._command.examples)
-                _module_of(self._command, parser).add_arguments(parser)
+                import_command(self._command, parser).add_arguments(parser)
                 is_declared = True
             return parse(args, namespace)
 
-        # Airflow's formatter takes [words] for colours.
+        # Airflow's formatter interprets [words] as colours.
         parser.formatter_class = argparse.HelpFormatter
         parser.parse_known_args = declare_and_parse  # type: ignore[method-assign, assignment]
 
@@ -73,10 +70,3 @@ def _run_later(command: Command) -> Callable[[argparse.Namespace], None]:
             sys.exit(status)
 
     return run
-
-
-def _module_of(command: Command, parser: argparse.ArgumentParser) -> CommandModule:
-    try:
-        return cast("CommandModule", importlib.import_module(command.module))
-    except ImportError as missing:
-        parser.error(f"this command cannot be used here: {missing}. It may need an extra of airflow-provider-toggl.")

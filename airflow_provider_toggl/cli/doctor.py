@@ -1,4 +1,4 @@
-"""``doctor``: what is right, or wrong and how to mend it."""
+"""``doctor``: checks every part of a connection and shows how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import json
 import os
 import sys
 
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument("--conn-id", default="toggl_default", help="the Toggl connection (default: %(default)s)")
     parser.add_argument(
-        "--warehouse-conn-id", help="the warehouse's connection (default: duckdb_default, or its file, if it is there)"
+        "--warehouse-conn-id", help="the warehouse's connection (default: duckdb_default, or its file, if it exists)"
     )
     parser.add_argument("--schema", default="toggl", help="schema of the warehouse's tables (default: %(default)s)")
-    parser.add_argument("--callback-url", help="where Toggl is to deliver to (default: the connection's)")
+    parser.add_argument("--callback-url", help="the address that Toggl delivers to (default: the connection's)")
     parser.add_argument("--member", action="store_true", help="the token's owner is not meant to be an administrator")
-    parser.add_argument("--no-ping", action="store_true", help="send no PING to the callback, nor let Toggl send one")
+    parser.add_argument("--no-ping", action="store_true", help="send no PING to the callback, and let Toggl send none")
     parser.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="how long a look may take (default: 10)"
+        "--timeout", type=_seconds, default=10.0, metavar="SECONDS", help="timeout per check (default: 10)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything and print what was found; return 1 where there is a fault, else 0."""
-    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
+    """Run all checks and print their findings; return 1 if there is a fault, else 0."""
+    # Needed to read connections from the metadata database: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with others_to_stderr():  # what Airflow says meanwhile is none of the output
-        from airflow_provider_toggl.core.operate.doctor.context import Order  # noqa: PLC0415 - with what follows
-        from airflow_provider_toggl.hooks.doctor import examine  # noqa: PLC0415 - loads Airflow
+    with redirect_to_stderr():  # messages of Airflow
+        from airflow_provider_toggl.core.operate.doctor.context import CheckOptions  # noqa: PLC0415 - as below
+        from airflow_provider_toggl.hooks.doctor import run_checks  # noqa: PLC0415 - loads Airflow
 
         print(_cost(args), file=sys.stderr, flush=True)
-        report = examine(
-            Order(
+        report = run_checks(
+            CheckOptions(
                 conn_id=args.conn_id,
                 warehouse_conn_id=args.warehouse_conn_id,
                 schema=args.schema,
                 callback_url=args.callback_url,
                 member=args.member,
                 ping=not args.no_ping,
-                patience=args.timeout,
+                timeout=args.timeout,
             )
         )
     print(json.dumps(report.as_dict()) if args.json else "\n".join(report.lines()))
@@ -51,13 +51,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cost(args: argparse.Namespace) -> str:
-    """Return what the walk costs, for its user to know before."""
-    pings = "" if args.no_ping else ", and 1 more, or 2, for a PING"
-    return f"The doctor sends 3 requests to Toggl; with webhooks 2 more{pings}."
+    pings = "" if args.no_ping else ", and 1 or 2 more for a PING"
+    return f"Sends 3 requests to Toggl; with webhooks 2 more{pings}."
 
 
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds <= 600:
-        raise argparse.ArgumentTypeError("it is a number of seconds, at most 600")
+        raise argparse.ArgumentTypeError("must be a number of seconds, at most 600")
     return seconds

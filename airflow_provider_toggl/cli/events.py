@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
@@ -142,7 +142,7 @@ def _seq(text: str) -> int:
 
 def _open(conn_id: str | None) -> EventStore:
     # Imported here: these load Airflow, and the other commands do without.
-    with others_to_stderr():  # what Airflow prints meanwhile is not part of the output
+    with redirect_to_stderr():  # what Airflow prints meanwhile is not part of the output
         from airflow_provider_toggl.hooks.connections import find_connection  # noqa: PLC0415 - as above
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""How commands speak: what was asked for, alone, on standard output; and an end as programs of a shell have it."""
+"""Standard output with nothing but a command's result, and exit statuses as a shell expects them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from contextlib import contextmanager, redirect_stdout
 
 
 @contextmanager
-def others_to_stderr() -> Iterator[None]:
-    """Send what is written to standard output meanwhile to standard error.
+def redirect_to_stderr() -> Iterator[None]:
+    """Redirect standard output to standard error, so that messages of others do not mix with a command's result.
 
-    The descriptor too: below ``airflow``, log handlers hold the stream that was there before.
+    The file descriptor, too: log handlers of ``airflow`` keep the original stream.
     """
     stream = sys.stdout
     stream.flush()
@@ -31,9 +31,9 @@ def others_to_stderr() -> Iterator[None]:
 
 
 def run_as_program(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run a command and return its exit status, as a shell has it also where somebody ends the command.
+    """Run a command and return its exit status: 130 after an interrupt, 141 if the reader of a pipe has ended.
 
-    A character that the terminal does not have is replaced, and fails nothing.
+    Characters that the terminal cannot show are replaced.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -42,14 +42,14 @@ def run_as_program(run: Callable[[argparse.Namespace], int], args: argparse.Name
         status = run(args)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has enough, as `head` does.
-        _say_no_more()
+        # The reader ended early, as `head` does.
+        _discard_output()
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return status
 
 
-def _say_no_more() -> None:
-    """Let Python's own end not complain once more that nobody reads."""
+def _discard_output() -> None:
+    """Prevent Python from reporting the closed pipe once more when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime, timezone
 
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 from airflow_provider_toggl.cli.waits import announce_wait
 from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the plan, after its own cost on standard error; return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with others_to_stderr():  # Airflow's log lines are no output
+    with redirect_to_stderr():  # Airflow's log lines are no output
         from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - loads Airflow
 

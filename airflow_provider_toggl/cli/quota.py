@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Read the quota from Toggl (one request), print it and the waiting tasks, and return the exit code."""
     # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with others_to_stderr():
-        from airflow_provider_toggl.hooks.notes import read_waiting  # noqa: PLC0415 - loads Airflow
+    with redirect_to_stderr():
+        from airflow_provider_toggl.hooks.activity import read_waiting  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY, TogglHook  # noqa: PLC0415 - loads Airflow
 
         try:

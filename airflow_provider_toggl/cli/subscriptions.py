@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 from airflow_provider_toggl.core.client.resources.subscriptions import Subscription
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import TogglError
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.subscription is None) != (args.action == "list"):
         print("list takes no subscription; every other action needs one.", file=sys.stderr)
         return 2
-    with others_to_stderr():
+    with redirect_to_stderr():
         try:
             lines = _carry_out(args)
         except TogglError as error:

@@ -1,7 +1,7 @@
-"""Fields of log lines, for those who read logs by machine: whose run, how many rows, how much of the quota is left.
+"""Fields of log lines for programs that read logs. The text of a line has the same facts for people.
 
-The text of a line says it all to a person. The fields are the standard library's ``extra``; Airflow, whose logs leave
-that out, is given them by :func:`bind_with`.
+The fields are the ``extra`` of the standard library. Airflow's logs omit ``extra``, so its own fields are bound too, by
+the function passed to :func:`bind_with`.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
-#: Every field that a line may have, and what it says; the reference is made from it.
 FIELDS: dict[str, str] = {
     "connection": "ID of the Toggl connection",
     "workspace_id": "the workspace",
     "stream": "the stream; `events` for a drain",
     "by": "`pull`, `drain`, `reconcile`, `receive`, `wait`, `watch`, `commit`, `replay` or `deadline`",
-    "dag_id": "as Airflow has it; of a deadline, the DAG that is late",
-    "run_id": "as Airflow has it; of a deadline, the run that is late",
-    "consumer": "name of the reader of the event store, null where a wait is of none",
-    "seq": "a place in the event store: up to where it was read, or of the event that was waited for",
+    "dag_id": "the DAG; for a missed deadline, the DAG of the late run",
+    "run_id": "the run; for a missed deadline, the late run",
+    "consumer": "name of the consumer of the event store, null for a wait without one",
+    "seq": "`seq` in the event store: the last one that was read, or that of the event that was waited for",
     "pages": "pages read so far in this run",
-    "rows": "rows, or events, landed so far in this run",
+    "rows": "rows, or events, loaded so far in this run",
     "inserted": "new rows",
     "updated": "changed rows",
-    "absent": "rows that are gone from Toggl",
-    "rejected": "records kept in `rejected_records`",
+    "absent": "rows that no longer exist in Toggl",
+    "rejected": "records written to `rejected_records`",
     "unverified": "entries that reconciliation could not verify",
     "requests": "requests of this run",
-    "quota_left": "requests left in the lane, null where Toggl does not tell",
-    "watermark": "everything that changed before is landed",
-    "seconds": "how long it took",
-    "deferrals": "waits for the quota in this run",
-    "deferred_until": "when the task goes on",
-    "retry_in": "seconds until a request is tried again",
+    "quota_left": "requests left in the lane, null if Toggl does not report it",
+    "watermark": "every change before it is loaded",
+    "seconds": "duration",
+    "deferrals": "deferrals for the quota in this run",
+    "deferred_until": "when the task resumes",
+    "retry_in": "seconds until the request is retried",
     "subscription_id": "Toggl's number of the webhook subscription",
-    "action": "what was done to it",
-    "outcomes": "how many deliveries ended how, since the last such line",
+    "action": "what was done with the subscription",
+    "outcomes": "deliveries by outcome since the last such line",
 }
+"""The meaning of each field. The reference is generated from it."""
 
 Bind = Callable[..., AbstractContextManager[Any]]
 
@@ -48,19 +48,19 @@ _bind: Bind = nullcontext
 
 
 def bind_with(bind: Bind) -> None:
-    """Have fields bound by this as well, a context manager that takes them by name."""
+    """Bind fields with this function, too: it takes them by name and returns a context manager."""
     global _bind  # noqa: PLW0603 - one log for the whole process
     _bind = bind
 
 
 def fields_of(summary: object) -> dict[str, Any]:
-    """Return what a summary has that is a field of log lines."""
+    """Return the attributes of a summary that are fields of log lines."""
     return {name: value for name, value in vars(summary).items() if name in FIELDS}
 
 
 @contextmanager
 def fields(**named: Any) -> Iterator[None]:
-    """Give all log lines within these fields too."""
+    """Add fields to all log lines within this context."""
     token = _bound.set({**(_bound.get() or {}), **named})
     try:
         with _bind(**named) if _bind is not nullcontext else nullcontext():
@@ -69,11 +69,12 @@ def fields(**named: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
-def tell(log: logging.Logger, text: str, *args: object, level: int = logging.INFO, **named: Any) -> None:
-    """Log a line for people, with fields for machines.
+def log_line(log: logging.Logger, text: str, *args: object, level: int = logging.INFO, **named: Any) -> None:
+    """Log a line with fields.
 
     :param text: with ``args`` as in ``log.info``.
     :param level: of ``logging``.
+    :param named: the fields.
     """
     with fields(**named):
         log.log(level, text, *args, extra=_bound.get(), stacklevel=2)

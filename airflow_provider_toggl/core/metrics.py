@@ -1,7 +1,6 @@
-"""What this package measures: one catalogue, and the port by which measurements leave.
+"""The catalogue of metrics, from which the reference is generated, and the sink that they are sent to.
 
-Nothing is measured anywhere that is not declared here; the reference is made from it. As with logging,
-one process has one place where measurements go: none until :func:`send_to` names it.
+Each process has one sink, as with logging; :func:`send_to` sets it. Without a sink, nothing is sent.
 """
 
 from __future__ import annotations
@@ -15,18 +14,17 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["counter", "gauge", "timer"]
 
-#: Without this no name of ours is told from those of Airflow itself.
 PREFIX = "toggl."
 
 
 class Sink(Protocol):
-    """Where measurements go. May be called in any thread, an event loop's too: it must not wait for anything."""
+    """Receives measurements. Its methods are called in any thread, also that of an event loop, and must not block."""
 
     def count(self, name: str, number: int, tags: Mapping[str, str]) -> None:
         """Add to a counter."""
 
     def gauge(self, name: str, value: float, tags: Mapping[str, str]) -> None:
-        """Set what is so now."""
+        """Set a gauge."""
 
     def timing(self, name: str, seconds: float, tags: Mapping[str, str]) -> None:
         """Add one duration."""
@@ -34,13 +32,13 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Metric:
-    """One thing that is measured.
+    """A metric.
 
-    :param name: with dots, behind the prefix of Airflow's metrics.
+    :param name: with dots, without the prefix of Airflow's metrics.
     :param unit: of its values.
-    :param tags: the values, in words, by the name of each tag; every one is on every measurement.
-    :param meaning: what it says, in a sentence.
-    :param sender: which process sends it: ``receiver``, ``triggerer`` or ``task``.
+    :param tags: the possible values of each tag. Every measurement has all tags.
+    :param meaning: a sentence for the reference.
+    :param sender: the processes that send it: ``receiver``, ``triggerer`` or ``task``.
     """
 
     name: str
@@ -53,60 +51,60 @@ class Metric:
 
 
 class Counter(Metric):
-    """How often something happened."""
+    """The number of times that something happened."""
 
     kind: ClassVar[Kind] = "counter"
 
     def add(self, number: int = 1, **tags: object) -> None:
-        """Count so many more; none is not sent."""
+        """Add a number; zero is not sent."""
         if _sink is not None and number:
             try:
                 _sink.count(self.name, number, _texts(tags))
-            except Exception as error:  # noqa: BLE001 - work must not fail because it cannot be measured
-                _tell(error)
+            except Exception as error:  # noqa: BLE001 - work must not fail because of its metrics
+                _log_once(error)
 
 
 class Gauge(Metric):
-    """What is so now."""
+    """A current value."""
 
     kind: ClassVar[Kind] = "gauge"
 
     def set(self, value: float, **tags: object) -> None:
-        """Say what it is."""
+        """Set the value."""
         if _sink is not None:
             try:
                 _sink.gauge(self.name, value, _texts(tags))
-            except Exception as error:  # noqa: BLE001 - work must not fail because it cannot be measured
-                _tell(error)
+            except Exception as error:  # noqa: BLE001 - work must not fail because of its metrics
+                _log_once(error)
 
 
 class Timer(Metric):
-    """How long something takes."""
+    """A duration."""
 
     kind: ClassVar[Kind] = "timer"
 
     def record(self, seconds: float, **tags: object) -> None:
-        """Tell one duration; a clock that was turned back makes it zero."""
+        """Record one duration; a negative one, after the clock was set back, counts as zero."""
         if _sink is not None:
             try:
                 _sink.timing(self.name, max(0.0, seconds), _texts(tags))
-            except Exception as error:  # noqa: BLE001 - work must not fail because it cannot be measured
-                _tell(error)
+            except Exception as error:  # noqa: BLE001 - work must not fail because of its metrics
+                _log_once(error)
 
 
 _sink: Sink | None = None
-_told: set[type[Exception]] = set()
+_logged: set[type[Exception]] = set()
 
 
 def send_to(sink: Sink | None) -> None:
-    """Send this process's measurements there from now on; None: nowhere."""
+    """Send this process's measurements to a sink from now on; None: to none."""
     global _sink  # noqa: PLW0603 - one place for the whole process, as logging has
     _sink = sink
-    _told.clear()
+    _logged.clear()
 
 
 def is_sent_to(sink: Sink) -> bool:
-    """Whether measurements go there."""
+    """Whether measurements are sent to this sink."""
     return _sink is sink
 
 
@@ -114,15 +112,15 @@ def _texts(tags: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in tags.items()}
 
 
-def _tell(error: Exception) -> None:
-    """Say once for each kind of error that measurements are lost."""
-    if type(error) not in _told:
-        _told.add(type(error))
-        log.warning("Measurements are lost, work goes on: %s: %s", type(error).__name__, error)
+def _log_once(error: Exception) -> None:
+    """Log an error of the sink, once for each type of error."""
+    if type(error) not in _logged:
+        _logged.add(type(error))
+        log.warning("Metrics cannot be sent and are lost: %s: %s", type(error).__name__, error)
 
 
 _STREAM = "a stream, `time_entries` or another"
-_LANDED_STREAM = f"{_STREAM}; `events` for what a drain lands"
+_LOADED_STREAM = f"{_STREAM}; `events` for a drain"
 _WAREHOUSE = "connection and schema, as in `duckdb_default.toggl`"
 _BY = "`pull`, `drain` or `reconcile`"
 _CONNECTION = "ID of the Toggl connection"
@@ -133,7 +131,7 @@ _LANE = "`user`, `organization_<id>`, or `workspace_<id>` while its organization
 DELIVERIES = Counter(
     f"{PREFIX}receive.deliveries",
     "requests",
-    "Requests to the receiver, by how they ended. Sent every 10 s.",
+    "Requests to the receiver by outcome. Sent every 10 s.",
     "receiver",
     {
         "outcome": "`stored`, `duplicate`, `ping`; refused: `malformed`, `malformed_signature`, `unsigned`, "
@@ -144,87 +142,91 @@ DELIVERIES = Counter(
 APPEND = Timer(
     f"{PREFIX}append.duration",
     "seconds",
-    "One durable transaction of the receiver, which many deliveries may share; 100 in 10 s, chosen at random.",
+    "Duration of a durable transaction of the receiver, which can contain many deliveries. A random 100 per 10 s.",
     "receiver",
 )
 LAST_SEQ = Gauge(
     f"{PREFIX}store.last_seq",
     "events",
-    "The greatest number that the event store has given to an event.",
+    "The highest `seq` in the event store.",
     "receiver, triggerer, task",
     {"store": _STORE},
 )
 LAG = Gauge(
     f"{PREFIX}store.lag",
     "events",
-    "How many events are behind the place up to which a consumer has done its work.",
+    "Events after the position of a consumer.",
     "receiver, triggerer, task",
-    {"store": _STORE, "consumer": "name of the consumer: of a drain, a watcher or a sensor"},
+    {"store": _STORE, "consumer": "name of the consumer: a drain, a watcher or a sensor"},
 )
 TAIL_READS = Counter(
     f"{PREFIX}tail.reads",
     "reads",
-    "Queries that the triggerer sent to the event store and that found events, whatever the number of waiters.",
+    "Queries of the triggerer to the event store that returned events. Independent of the number of waiting triggers.",
     "triggerer",
     {"which": "`new` or `earlier` events"},
 )
 TAIL_EVENTS = Counter(
-    f"{PREFIX}tail.events", "events", "Events that those reads found.", "triggerer", {"which": "`new` or `earlier`"}
+    f"{PREFIX}tail.events",
+    "events",
+    "Events that these queries returned.",
+    "triggerer",
+    {"which": "`new` or `earlier`"},
 )
 TAIL_OUTAGES = Counter(
-    f"{PREFIX}tail.outages", "outages", "How often the event store could not be read any more.", "triggerer"
+    f"{PREFIX}tail.outages", "outages", "Interruptions in which the event store could not be read.", "triggerer"
 )
 FIRED = Counter(
     f"{PREFIX}trigger.fired",
     "trigger events",
-    "How often a trigger fired: a sensor's wait ended, or a watcher told a burst.",
+    "Trigger events: a sensor's wait ended, or a watcher reported a batch of changes.",
     "triggerer",
     {"way": "`wait` or `watch`"},
 )
 FIRED_EVENTS = Counter(
-    f"{PREFIX}trigger.events", "events", "Events of Toggl that they told.", "triggerer", {"way": "`wait` or `watch`"}
+    f"{PREFIX}trigger.events", "events", "Events of Toggl in them.", "triggerer", {"way": "`wait` or `watch`"}
 )
 REQUESTS = Counter(
     f"{PREFIX}request.count",
     "requests",
-    "Requests sent to Toggl, each try of its own.",
+    "Requests sent to Toggl. Each attempt counts.",
     "task",
     {
         "connection": _CONNECTION,
         "lane": _LANE,
         "api": _API,
-        "status": "`2xx`, `3xx`, `4xx`, `5xx`, and apart `402` (quota or plan) and `429` (too fast); `none` without an "
-        "answer",
+        "status": "`2xx`, `3xx`, `4xx`, `5xx`, and separately `402` (quota or plan) and `429` (too fast); `none` "
+        "without an answer",
     },
 )
 REQUEST_TIME = Timer(
     f"{PREFIX}request.duration",
     "seconds",
-    "From a request's departure to the end of its answer; waiting for its turn is not in it.",
+    "From sending a request to the end of its answer, without waiting for a permit.",
     "task",
     {"connection": _CONNECTION, "api": _API},
 )
 WAIT = Timer(
     f"{PREFIX}request.wait",
     "seconds",
-    "A wait of a running task before a request. How often it waits is the number of these.",
+    "A wait of a running task before a request.",
     "task",
     {
         "connection": _CONNECTION,
-        "reason": "`pace` (its turn at the leaky bucket), `share` (others' part of the quota) or `retry`",
+        "reason": "`pace` (the rate limit), `share` (the quota shares of others) or `retry`",
     },
 )
 QUOTA_LEFT = Gauge(
     f"{PREFIX}quota.remaining",
     "requests",
-    "Requests left in a lane's window, as last told by Toggl. Full again after `toggl.quota.resets_at`.",
+    "Requests left in a lane's window, as last reported by Toggl. Full again after `toggl.quota.resets_at`.",
     "task",
     {"connection": _CONNECTION, "lane": _LANE},
 )
 QUOTA_LIMIT = Gauge(
     f"{PREFIX}quota.limit",
     "requests",
-    "Requests that a lane's window has, as far as seen.",
+    "Requests of a lane's window, as far as known.",
     "task",
     {"connection": _CONNECTION, "lane": _LANE},
 )
@@ -238,98 +240,98 @@ QUOTA_RESET = Gauge(
 DEFERRALS = Counter(
     f"{PREFIX}quota.deferrals",
     "deferrals",
-    "How often a task gave its worker slot back to wait.",
+    "Deferrals of tasks, which release their worker slot.",
     "task",
     {"connection": _CONNECTION, "reason": "`quota` (402, or known before) or `rate` (429)"},
 )
-PAGES = Counter(f"{PREFIX}extract.pages", "pages", "Pages of Toggl's that were landed.", "task", {"stream": _STREAM})
-PAGE_ROWS = Counter(f"{PREFIX}extract.rows", "rows", "Rows on those pages.", "task", {"stream": _STREAM})
-LANDED = Counter(
-    f"{PREFIX}land.rows",
+PAGES = Counter(f"{PREFIX}extract.pages", "pages", "Pages of Toggl's that were loaded.", "task", {"stream": _STREAM})
+PAGE_ROWS = Counter(f"{PREFIX}extract.rows", "rows", "Rows on these pages.", "task", {"stream": _STREAM})
+LOADED_ROWS = Counter(
+    f"{PREFIX}load.rows",
     "rows",
-    "What landing did to rows of the warehouse.",
+    "Rows loaded into the warehouse, by result.",
     "task",
     {
         "by": _BY,
-        "stream": _LANDED_STREAM,
-        "result": "`inserted`, `updated`, `unchanged`, `absent` (no longer in Toggl) or `rejected` (kept in "
+        "stream": _LOADED_STREAM,
+        "result": "`inserted`, `updated`, `unchanged`, `absent` (no longer in Toggl) or `rejected` (in "
         "`rejected_records`)",
     },
 )
-LAND_TIME = Timer(
-    f"{PREFIX}land.duration",
+LOAD_TIME = Timer(
+    f"{PREFIX}load.duration",
     "seconds",
-    "One transaction of rows and progress.",
+    "Duration of a transaction that loads rows and progress.",
     "task",
-    {"by": _BY, "stream": _LANDED_STREAM},
+    {"by": _BY, "stream": _LOADED_STREAM},
 )
 WATERMARK = Gauge(
-    f"{PREFIX}land.watermark",
+    f"{PREFIX}load.watermark",
     "seconds since 1970",
-    "Everything that changed in Toggl before this moment is landed; of time entries, the days of the last year up to "
-    "tomorrow. Its distance to now is the freshness: unlike an age, it goes on growing when nobody sends it any more.",
+    "Everything that changed in Toggl before this time is loaded; for time entries, the days of the last year up to "
+    "tomorrow. Its age is the data freshness. Unlike an age, it stays correct when it is no longer sent.",
     "task",
     {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
 )
 WATERMARK_AGE = Gauge(
-    f"{PREFIX}land.watermark_age",
+    f"{PREFIX}load.watermark_age",
     "seconds",
-    "How old that moment was at the end of the run that told it.",
+    "The age of the watermark at the end of a run.",
     "task",
     {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
 )
-LATE = Counter(
+LATE_RUNS = Counter(
     f"{PREFIX}freshness.late",
     "runs",
-    "Runs whose deadline passed before they were done, of DAGs with the callback `triggers.deadlines.report_late_run`.",
+    "Runs that missed their deadline, of DAGs with the deadline callback of `triggers.deadlines`.",
     "triggerer",
     {"dag": "ID of the DAG"},
 )
 RUN_TIME = Timer(
     f"{PREFIX}run.duration",
     "seconds",
-    "One attempt of a run, from its begin to its end or to a deferral.",
+    "Duration of one attempt of a run, up to its end or a deferral.",
     "task",
-    {"by": _BY, "stream": _LANDED_STREAM},
+    {"by": _BY, "stream": _LOADED_STREAM},
 )
 RUN_REQUESTS = Counter(
     f"{PREFIX}run.requests",
     "requests",
-    "Requests that runs of a stream sent.",
+    "Requests sent by the runs of a stream.",
     "task",
     {"by": "`pull` or `reconcile`", "stream": _STREAM},
 )
 DRAINED = Counter(
     f"{PREFIX}drain.events",
     "events",
-    "Events that a drain has done with.",
+    "Events that a drain has processed.",
     "task",
-    {"result": "`loaded`, `skipped` (no table keeps such) or `rejected`"},
+    {"result": "`loaded`, `skipped` (no table has such records) or `rejected`"},
 )
 DRAIN_DELAY = Timer(
     f"{PREFIX}drain.delay",
     "seconds",
-    "How long the oldest event of a batch had been in the store when it was landed.",
+    "Time between storing the oldest event of a batch and loading it.",
     "task",
 )
-COMPARED_DAYS = Counter(f"{PREFIX}reconcile.days", "days", "Days that were compared with Toggl.", "task")
+COMPARED_DAYS = Counter(f"{PREFIX}reconcile.days", "days", "Days compared with Toggl.", "task")
 DIFFERENCES = Counter(
     f"{PREFIX}reconcile.entries",
     "entries",
-    "What comparing found, and repaired but for what is not proved.",
+    "Differences found, and repaired except `unverified` ones.",
     "task",
     {"result": "`added`, `edited`, `deleted` or `unverified`"},
 )
 REFUSED_WINDOWS = Counter(
     f"{PREFIX}reconcile.refused",
     "windows",
-    "Windows of which so much was missing that nothing was marked (`AbsenceRefused`).",
+    "Windows with so many missing entries that none was marked as deleted (`AbsenceRefused`).",
     "task",
 )
 ENSURED = Counter(
     f"{PREFIX}subscription.ensured",
     "subscriptions",
-    "What was done to bring a subscription to what is declared.",
+    "Subscriptions ensured, by the change that was needed.",
     "task",
     {"connection": _CONNECTION, "action": "`nothing`, `create`, `replace`, `enable` or `disable`"},
 )
@@ -337,4 +339,4 @@ ENSURED = Counter(
 CATALOGUE: Mapping[str, Metric] = {
     metric.name: metric for metric in list(globals().values()) if isinstance(metric, Metric)
 }
-"""All metrics by their names."""
+"""All metrics by name."""

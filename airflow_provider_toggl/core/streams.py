@@ -61,6 +61,18 @@ STREAMS: dict[str, Stream] = {
 }
 
 
+STREAM_OF_ENTITY = {
+    "time_entry": "time_entries",
+    "project": "projects",
+    "client": "clients",
+    "tag": "tags",
+    "task": "tasks",
+    "project_user": "project_users",
+    "workspace_user": "users",
+}
+"""The stream that the events of an entity belong to."""
+
+
 def get_stream(name: str) -> Stream:
     """Return the stream with that name.
 

@@ -1,4 +1,4 @@
-"""The doctor with Airflow behind it: walks the whole way of an event and a row, and asks as little as it can."""
+"""The doctor with Airflow's connections: runs all checks along the way of an event and a row, with few requests."""
 
 from __future__ import annotations
 
@@ -13,201 +13,205 @@ from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError, WarehouseLocked
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
-from airflow_provider_toggl.core.operate.doctor import store, triggerer, versions, warehouse
-from airflow_provider_toggl.core.operate.doctor.account import judge_offset
-from airflow_provider_toggl.core.operate.doctor.account_steps import look_at_account
-from airflow_provider_toggl.core.operate.doctor.context import Order, Visit
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, Report, fine, trouble, unknown
-from airflow_provider_toggl.core.operate.doctor.states import STEPS
-from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong
-from airflow_provider_toggl.core.operate.doctor.webhook_steps import look_at_callback, look_at_subscription
-from airflow_provider_toggl.hooks.connections import (
-    ConnectionNotFound,
-    find_connection,
-    get_callback_url,
-    get_toggl_fields,
-)
+from airflow_provider_toggl.core.operate.doctor import databases, versions
+from airflow_provider_toggl.core.operate.doctor.account import check_account, judge_clock
+from airflow_provider_toggl.core.operate.doctor.context import CHECKS, CheckContext, CheckOptions, CheckTimeout
+from airflow_provider_toggl.core.operate.doctor.webhooks import check_callback, check_subscription
+from airflow_provider_toggl.core.operate.findings import CheckStatus, Finding, Report, ok, skipped, unknown
+from airflow_provider_toggl.core.operate.problems import problem
+from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse, default_path
 
+_POLL_SECONDS = 0.05
 
-def examine(order: Order) -> Report:
-    """Walk through all steps and return what was found; raises nothing for what is wrong with what it looks at."""
-    visit = Visit(order)
+
+def run_checks(options: CheckOptions) -> Report:
+    """Run all checks and return their findings; does not raise for what is wrong with what it checks."""
+    context = CheckContext(options)
     try:
-        visit.add(*versions.check_versions(versions.find_versions()))
+        context.add(*versions.check_versions(versions.find_versions()))
     except PackageNotFoundError as error:
-        visit.add(unknown("versions", f"The metadata of {error.name} are not there: it is not installed."))
+        context.add(unknown("versions", f"{error.name} is not installed: its metadata is missing."))
     try:
-        if _look_at_connection(visit):
-            look_at_account(visit)
-            _look_at_store(visit)
-            look_at_subscription(visit)
-            look_at_callback(visit)
-            _look_at_triggerer(visit)
+        if _check_connection(context):
+            check_account(context)
+            _check_store(context)
+            check_subscription(context)
+            check_callback(context)
+            _check_triggerer(context)
         else:
-            others = (step for step in STEPS if step not in ("versions", "connection", "warehouse"))
-            visit.skip("It needs the connection.", *others)
-        _look_at_warehouse(visit)
+            others = (one for one in CHECKS if one not in ("versions", "connection", "warehouse", "freshness"))
+            context.skip("Needs the connection.", *others)
+        _check_warehouse(context)
     finally:
-        if visit.store is not None:
-            visit.store.close()
-    return Report.of(visit.findings, visit.session.spent if visit.session else 0)
+        if context.store is not None:
+            context.store.close()
+    return context.report()
 
 
-def _look_at_connection(visit: Visit) -> bool:
-    conn_id = visit.order.conn_id
-    retry = RetryPolicy(tries=2, longest=visit.order.patience, base=0.25, cap=1.0)
+def _check_connection(context: CheckContext) -> bool:
+    """Check the connection and open a session; return False if the connection cannot be used."""
+    conn_id = context.options.conn_id
+    retry = RetryPolicy(tries=2, longest=context.options.timeout, base=0.25, cap=1.0)
     try:
-        fields = visit.within(lambda: get_toggl_fields(conn_id))
-        visit.extra = fields.read_all()
-        visit.session = visit.within(lambda: TogglHook(conn_id).open_session(retry, before_wait=visit.note_wait))
+        fields = context.within(lambda: get_toggl_fields(conn_id))
+        context.extra = fields.read_all()
+        context.session = context.within(lambda: TogglHook(conn_id).open_session(retry))
     except ConnectionNotFound as error:
-        visit.add(trouble("connection_missing", str(error)))
+        context.add(problem("connection_missing", str(error)))
         return False
-    except TookTooLong as error:
-        visit.add(trouble("connection_missing", f"Airflow does not give connection {conn_id!r}: {error}"))
+    except CheckTimeout as error:
+        context.add(problem("connection_missing", f"Airflow did not return connection {conn_id!r}: {error}"))
         return False
     except ConfigurationError as error:
-        visit.add(trouble("connection_wrong", str(error)))
+        context.add(problem("connection_wrong", str(error)))
         return False
-    # What is kept back of the quota is kept for people; whoever runs the doctor is one.
-    visit.session.reserve = 0
-    troubles = []
-    if visit.order.callback_url or visit.extra.get("webhook_callback_url"):
-        try:
-            visit.callback_url = get_callback_url(conn_id, visit.order.callback_url)
-        except ConfigurationError as error:
-            troubles.append(trouble("connection_wrong", str(error)))
-    if visit.extra.get("workspace_id") in (None, ""):
-        troubles.append(trouble("no_workspace", f"Connection {conn_id!r} names no workspace."))
-    if visit.wants_webhooks and not visit.secret:
-        words = f"Connection {conn_id!r} has webhook_callback_url" if visit.extra.get("webhook_callback_url") else ""
-        troubles.append(
-            trouble("no_webhook_secret", f"{words or 'A callback is given'}, and there is no webhook_secret.")
-        )
-    if visit.extra.get("previous_webhook_secret"):
-        troubles.append(trouble("two_secrets", f"Connection {conn_id!r} accepts two webhook secrets."))
-    there = [name for name in ("workspace_id", "webhook_secret", "webhook_callback_url") if visit.extra.get(name)]
-    visit.add(*troubles or [fine("connection", f"Connection {conn_id!r} has a token, {', '.join(there)}.")])
+    context.session.before_wait = context.record_wait
+    # The reserve of the quota is for people, and a person runs the doctor.
+    context.session.reserve = 0
+    context.add(*_judge_connection(context))
     return True
 
 
-def _look_at_store(visit: Visit) -> None:
-    order = visit.order
-    visit.asked = secrets.token_hex(8)
+def _judge_connection(context: CheckContext) -> list[Finding]:
+    conn_id, extra = context.options.conn_id, context.extra
+    findings = []
+    if context.options.callback_url or extra.get("webhook_callback_url"):
+        try:
+            context.callback_url = get_callback_url(conn_id, context.options.callback_url)
+        except ConfigurationError as error:
+            findings.append(problem("connection_wrong", str(error)))
+    if extra.get("workspace_id") in (None, ""):
+        findings.append(problem("no_workspace", f"Connection {conn_id!r} has no workspace_id."))
+    if context.uses_webhooks and not context.secret:
+        source = f"Connection {conn_id!r} has" if extra.get("webhook_callback_url") else "The options have"
+        findings.append(
+            problem("no_webhook_secret", f"{source} a webhook_callback_url but there is no webhook_secret.")
+        )
+    if extra.get("previous_webhook_secret"):
+        findings.append(problem("two_secrets", f"Connection {conn_id!r} accepts two webhook secrets."))
+    present = [name for name in ("workspace_id", "webhook_secret", "webhook_callback_url") if extra.get(name)]
+    return findings or [ok("connection", f"Connection {conn_id!r} has a token, {', '.join(present)}.")]
+
+
+def _check_store(context: CheckContext) -> None:
+    """Open the event store, write the probe for the triggerer into it, and inspect it."""
+    options = context.options
+    context.probe = secrets.token_hex(8)
 
     def write() -> tuple[EventStore, float]:
-        opened = open_event_store(order.conn_id)
+        opened = open_event_store(options.conn_id)
         try:
             began = time.monotonic()
-            # What proves that it can be written is what a triggerer is to see.
-            opened.activity_log.set_status(PROBE, visit.asked, datetime.now(timezone.utc))
+            opened.keep_mark(StatusEntry(PROBE, context.probe, datetime.now(timezone.utc)))
         except BaseException:
             opened.close()
             raise
         return opened, time.monotonic() - began
 
     try:
-        opened, seconds = visit.within(write)
+        store, seconds = context.within(write)
     except TogglError as error:
-        visit.add(store.judge_store_error(error))
+        context.add(databases.judge_store_error(error))
         return
-    except TookTooLong as error:
-        visit.add(trouble("store_unreachable", str(error)))
+    except CheckTimeout as error:
+        context.add(problem("store_unreachable", str(error)))
         return
-    visit.store = opened
+    context.store = store
     try:
-        facts = visit.within(lambda: opened.inspect(order.patience / 2))
-    except (TogglError, TookTooLong) as error:
-        visit.add(store.judge_store_error(error) if isinstance(error, TogglError) else unknown("store", str(error)))
-        return
-    visit.add(*store.check_store(facts, seconds=seconds))
+        facts = context.within(lambda: store.inspect(options.timeout / 2))
+    except TogglError as error:
+        context.add(databases.judge_store_error(error))
+    except CheckTimeout as error:
+        context.add(unknown("store", str(error)))
+    else:
+        context.add(*databases.judge_store(facts, seconds=seconds))
 
 
-def _look_at_triggerer(visit: Visit) -> None:
+def _check_triggerer(context: CheckContext) -> None:
+    """Check that a triggerer runs, and that its triggers answer the probe in the event store."""
     try:
-        store_conn_id = str(visit.extra.get("event_store_conn_id") or "")
-        found = visit.within(lambda: find_triggerers(visit.order.conn_id, store_conn_id))
-    except TookTooLong as error:
-        visit.add(unknown("triggerer", f"Airflow's metadata database: {error}"))
+        store_conn_id = str(context.extra.get("event_store_conn_id") or "")
+        facts = context.within(lambda: find_triggerers(context.options.conn_id, store_conn_id))
+    except CheckTimeout as error:
+        context.add(unknown("triggerer", f"Airflow's metadata database: {error}"))
         return
     except Exception as error:  # noqa: BLE001 - whatever a database driver raises
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
-        visit.add(unknown("triggerer", f"Airflow's metadata database cannot be asked ({reason})."))
+        context.add(unknown("triggerer", f"Airflow's metadata database cannot be read ({reason})."))
         return
-    if visit.store is None:
-        if found.alive:
-            visit.skip("It needs the event store.", "triggerer")
-        else:
-            visit.add(triggerer.check_triggerer(found, None, patience=0))
-        return
-    patience = visit.order.patience / 2
+    timeout = context.options.timeout / 2
     answered = None
-    if found.alive and found.triggers:
-        with suppress(TookTooLong):
-            answered = visit.within(lambda: _await_answer(visit, patience))
-    visit.add(triggerer.check_triggerer(found, answered, patience=patience))
+    if facts.alive and context.store is None:
+        context.skip("Needs the event store.", "triggerer")
+        return
+    if facts.alive and facts.triggers and context.store is not None:
+        store = context.store
+        with suppress(CheckTimeout):
+            answered = context.within(lambda: _await_answer(context, store, timeout))
+    context.add(databases.judge_triggerer(facts, answered, timeout=timeout))
 
 
-def _await_answer(visit: Visit, patience: float) -> float | None:
-    """Return how many seconds after the question a tail answered it, None where none did in time."""
-    opened = visit.store
-    assert opened is not None  # noqa: S101 - asked before
-    deadline = time.monotonic() + patience
+def _await_answer(context: CheckContext, store: EventStore, timeout: float) -> float | None:
+    """Return the seconds between the probe and its answer, None if no trigger answers in time."""
+    deadline = time.monotonic() + timeout
     try:
-        question = opened.activity_log.find_status(PROBE)
+        question = store.find_mark(PROBE)
         while question is not None:
-            answer = opened.activity_log.find_status(REPLY)
-            if answer is not None and answer.value == visit.asked:
+            answer = store.find_mark(REPLY)
+            if answer is not None and answer.value == context.probe:
                 return max(0.0, (answer.recorded_at - question.recorded_at).total_seconds())
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.05)
+            time.sleep(_POLL_SECONDS)
     except TogglError as error:
-        visit.add(store.judge_store_error(error))
+        context.add(databases.judge_store_error(error))
     return None
 
 
-def _look_at_warehouse(visit: Visit) -> None:
-    order = visit.order
-    conn_id = order.warehouse_conn_id or DEFAULT_CONN_ID
-    where = f"warehouse {conn_id!r}, schema {order.schema!r}"
+def _check_warehouse(context: CheckContext) -> None:
+    """Check that the warehouse can be written and its streams are fresh."""
+    options = context.options
+    conn_id = options.warehouse_conn_id or DEFAULT_CONN_ID
+    where = f"warehouse {conn_id!r}, schema {options.schema!r}"
     try:
-        if order.warehouse_conn_id is None and not visit.within(
-            lambda: _has_connection(conn_id) or default_path().exists()
-        ):
-            why = f"There is neither a connection {conn_id!r} nor the default file; name one to look at."
-            visit.skip(why, "warehouse")
+        if options.warehouse_conn_id is None and not context.within(lambda: _has_default_warehouse(conn_id)):
+            context.skip(f"There is no connection {conn_id!r} and no default file.", "warehouse", "freshness")
             return
-        # Half of the time to wait for others, so that there is some left to say so.
-        visit.add(*visit.within(lambda: _judge_warehouse(conn_id, order.schema, where, order.patience / 2)))
+        # Half of the time for the lock, so that some is left to report it.
+        findings = context.within(lambda: _judge_warehouse(conn_id, options.schema, where, options.timeout / 2))
     except TogglError as error:
-        visit.add(warehouse.judge_warehouse_error(error))
-    except TookTooLong as error:
-        visit.add(trouble("warehouse_unreachable", f"{where}: {error}"))
+        findings = [databases.judge_warehouse_error(error)]
+    except CheckTimeout as error:
+        findings = [problem("warehouse_unreachable", f"{where}: {error}")]
+    if not any(one.check == "freshness" for one in findings):
+        findings.append(skipped("freshness", "Needs the warehouse."))
+    context.add(*findings)
 
 
-def _judge_warehouse(conn_id: str, schema: str, where: str, patience: float) -> list[Finding]:
+def _judge_warehouse(conn_id: str, schema: str, where: str, lock_timeout: float) -> list[Finding]:
     from airflow_provider_toggl.core.load.tables.migrations import MIGRATIONS  # noqa: PLC0415 - loads DuckDB
 
-    with build_warehouse(conn_id, schema, patience) as target:
+    with build_warehouse(conn_id, schema, lock_timeout) as target:
         version = target.find_version()
-        wrong = warehouse.check_version(version, len(MIGRATIONS), where)
-        if wrong is not None:
-            # Whoever opened it further would apply the migrations.
-            return [wrong]
+        found = databases.judge_schema(version, len(MIGRATIONS), where)
+        if found.status is not CheckStatus.OK:
+            # Opening it further would apply the migrations.
+            return [found]
         try:
             target.try_write()
         except WarehouseLocked as error:
             holders = "".join(f" Held by {one}." for one in target.find_holders())
-            return [trouble("warehouse_locked", f"{error}{holders}")]
-        now = target.read_clock()
-        clock = [] if now is None else [judge_offset("the warehouse's server", SystemClock().now() - now)]
-        return [*clock, *warehouse.check_freshness(where, version, target.last_runs(), datetime.now(timezone.utc))]
+            return [problem("warehouse_locked", f"{error}{holders}")]
+        server_time = target.read_clock()
+        clock = []
+        if server_time is not None:
+            clock.append(judge_clock("the warehouse's server", SystemClock().now() - server_time))
+        return [*clock, found, databases.judge_loads(where, target.last_runs(), datetime.now(timezone.utc))]
 
 
-def _has_connection(conn_id: str) -> bool:
-    return find_connection(conn_id, parameter="warehouse_conn_id") is not None
+def _has_default_warehouse(conn_id: str) -> bool:
+    return find_connection(conn_id, parameter="warehouse_conn_id") is not None or default_path().exists()

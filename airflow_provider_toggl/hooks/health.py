@@ -1,4 +1,4 @@
-"""Health with Airflow behind it: which Toggl connections there are, and where what is known of them is kept."""
+"""Health of the Toggl connections of this Airflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.errors import ConfigurationError, TogglError
 from airflow_provider_toggl.core.events.activity_log import received_key
-from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.core.operate.health.charts import (
     Chart,
     deliveries_chart,
@@ -21,36 +21,38 @@ from airflow_provider_toggl.core.operate.health.charts import (
     hours_until,
     requests_chart,
 )
-from airflow_provider_toggl.core.operate.health.gather import Sources, gather
-from airflow_provider_toggl.core.operate.health.state import UNPROVED, Health
+from airflow_provider_toggl.core.operate.health.collect import HealthSources, collect_health, read_streams
+from airflow_provider_toggl.core.operate.health.diagnosis import OUTDATED_AFTER
+from airflow_provider_toggl.core.operate.health.facts import Health
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.settings import receiver_connections
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
-PATIENCE = 5.0
-"""Seconds that somebody who looks waits for a warehouse that another process is writing."""
+WAREHOUSE_LOCK_TIMEOUT = 5.0
+"""Seconds that a person waits for a warehouse that another process writes to."""
 
 _VARIABLE = "AIRFLOW_CONN_"
 
 
-def toggl_connections() -> tuple[str, ...]:
-    """Return the IDs of the Toggl connections that can be listed, in order.
+def list_toggl_connections() -> tuple[str, ...]:
+    """Return the IDs of the known Toggl connections, sorted.
 
-    Those of Airflow's database and of environment variables, those that deliveries may come in for, those of which a
-    task has noted something in the default event store lately, and the default one where it is there. Other secrets
-    backends list nothing: name theirs in ``[toggl] receiver_connections``.
+    These are the connections of Airflow's database and of environment variables, those in
+    ``[toggl] receiver_connections``, those about which a task recorded something in the default event store in the last
+    8 days, and the default connection if it exists. Other secrets backends cannot be listed.
     """
     found = {*receiver_connections(), *_of_environment(), *_of_database(), *_of_default_store()}
-    if TogglHook.default_conn_name not in found and _has(TogglHook.default_conn_name):
-        found.add(TogglHook.default_conn_name)
+    default = TogglHook.default_conn_name
+    if default not in found and find_connection(default, parameter="toggl_conn_id") is not None:
+        found.add(default)
     return tuple(sorted(found))
 
 
 def read_health(conn_id: str, now: datetime | None = None) -> Health:
-    """Return the health of a connection; asks nothing of Toggl, opens no warehouse. Blocks.
+    """Return what is recorded about a connection. Blocks; sends no request to Toggl and opens no warehouse.
 
-    :param now: aware; this moment by default.
+    :param now: aware; the current time by default.
     """
     now = now or datetime.now(timezone.utc)
     try:
@@ -59,80 +61,73 @@ def read_health(conn_id: str, now: datetime | None = None) -> Health:
         if not isinstance(error, ConnectionNotFound) or conn_id not in _of_default_store():
             return Health(conn_id, now, unknown={"connection": str(error).rstrip(".")})
         # Workers have it, for example from their environment; this process does not.
-        sources = Sources(conn_id, lambda: open_event_store(event_store_conn_id=""), dict)
-    return gather(sources, now)
+        sources = HealthSources(conn_id, lambda: open_event_store(event_store_conn_id=""), dict)
+    return collect_health(sources, now)
 
 
-def with_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
-    """Return health with what a warehouse says of its streams; where it cannot be read, that is unknown. Blocks."""
-    from airflow_provider_toggl.core.operate.health.warehouse import read_streams  # noqa: PLC0415 - heavy; few ask for it
-    from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - likewise
+def read_from_warehouse(health: Health, warehouse_conn_id: str, schema: str) -> Health:
+    """Return health with the freshness of streams as the warehouse has it; unknown if it cannot be read. Blocks."""
+    from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - loads pyarrow
 
     try:
-        with open_warehouse(warehouse_conn_id, schema=schema, lock_timeout=PATIENCE) as target:
+        with open_warehouse(warehouse_conn_id, schema=schema, lock_timeout=WAREHOUSE_LOCK_TIMEOUT) as target:
             return read_streams(target, health, f"{warehouse_conn_id}.{schema}")
     except TogglError as error:
         return replace(health, streams=(), unknown={**health.unknown, "freshness": str(error)})
 
 
 def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
-    """Return the charts of a connection; what cannot be found out is left out. Blocks.
+    """Return the charts of a connection, without those that cannot be read. Blocks.
 
-    :param now: aware; this moment by default.
+    :param now: aware; the current time by default.
     """
     now = now or datetime.now(timezone.utc)
     begin = hours_until(now)[0]
     charts = []
     with suppress(TogglError), open_event_store(conn_id) as store:
-        charts.append(deliveries_chart(store.activity_log.list_measurements(received_key(conn_id, ""), begin), now))
-        # A stream that is landed once a day had its watermark before the first hour that is shown.
-        marks = store.activity_log.list_measurements(notes.watermark_name(conn_id), begin - timedelta(days=2))
+        charts.append(deliveries_chart(store.activity_log.samples(received_key(conn_id, ""), begin), now))
+        # A stream that is loaded once a day has its watermark from before the first hour shown.
+        marks = store.activity_log.samples(records.watermark_key(conn_id), begin - timedelta(days=2))
         charts.append(freshness_chart(marks, now))
     with suppress(TogglError, ValueError):
         charts.append(requests_chart(TogglHook(conn_id).get_conn().hourly_usage(begin.timestamp()), now))
     return charts
 
 
-def find_declaration(conn_id: str) -> dict[str, Any]:
-    """Return the subscription that a task last declared for a connection, nothing where none is known. Blocks."""
+def find_declaration(conn_id: str) -> Mapping[str, Any]:
+    """Return the subscription that a task last declared for a connection, empty if none is known. Blocks."""
     with suppress(TogglError), open_event_store(conn_id) as store:
-        for note in store.activity_log.list_status(notes.declaration_name(conn_id)):
-            if note.name == notes.declaration_name(conn_id):
-                return dict(note.value)
+        return records.find_declaration(store.activity_log, conn_id) or {}
     return {}
 
 
-def _sources(conn_id: str) -> Sources:
+def _sources(conn_id: str) -> HealthSources:
     fields = get_toggl_fields(conn_id)
     store_conn_id = fields.event_store_conn_id
-    return Sources(
+    return HealthSources(
         conn_id=conn_id,
         open_store=lambda: open_event_store(event_store_conn_id=store_conn_id),
-        lanes=lambda: _lanes(conn_id),
+        lanes=lambda: _read_lanes(conn_id),
         workspace_id=fields.workspace_id,
         receives=conn_id in receiver_connections(),
         has_secret=bool(fields.webhook_secret),
     )
 
 
-def _lanes(conn_id: str) -> Mapping[str, Lane]:
+def _read_lanes(conn_id: str) -> Mapping[str, Lane]:
     try:
         return TogglHook(conn_id).get_conn().lanes()
     except ValueError as error:
-        # Libraries raise it for a base URL that is none.
+        # Raised by libraries for an invalid base URL.
         raise ConfigurationError(str(error)) from None
 
 
-def _has(conn_id: str) -> bool:
-    return find_connection(conn_id, parameter="toggl_conn_id") is not None
-
-
 def _of_environment() -> set[str]:
-    found = set()
-    for name, value in os.environ.items():
-        if name.startswith(_VARIABLE) and _is_toggl(value):
-            found.add(name.removeprefix(_VARIABLE).lower())
-    return found
+    return {
+        name.removeprefix(_VARIABLE).lower()
+        for name, value in os.environ.items()
+        if name.startswith(_VARIABLE) and _is_toggl(value)
+    }
 
 
 def _is_toggl(value: str) -> bool:
@@ -146,17 +141,16 @@ def _is_toggl(value: str) -> bool:
 
 
 def _of_default_store() -> set[str]:
-    """Return the connections of which a task has noted something in the default store lately."""
     if not default_store_path().exists():
         return set()
-    since = datetime.now(timezone.utc) - UNPROVED
+    since = datetime.now(timezone.utc) - OUTDATED_AFTER
     with suppress(TogglError), open_event_store(event_store_conn_id="") as store:
-        return notes.find_connections(store.activity_log, since)
+        return records.find_connections(store.activity_log, since)
     return set()
 
 
 def _of_database() -> set[str]:
-    # Only the API server and commands come here; tasks have no access to this database.
+    # Only the API server and commands call this; tasks have no access to this database.
     from airflow.models.connection import Connection  # noqa: PLC0415 - importing this module must not load the models
     from airflow.utils.session import create_session  # noqa: PLC0415 - likewise
     from sqlalchemy import select  # noqa: PLC0415 - likewise

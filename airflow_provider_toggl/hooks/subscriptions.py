@@ -22,15 +22,15 @@ def open_webhooks(
     :param workspace_id: the workspace; by default the connection's.
     :param retry: how often to try again. Use ``hooks.toggl.INTERACTIVE_RETRY`` where a person waits.
     """
-    from airflow_provider_toggl.hooks.notes import note_subscription_change, note_subscriptions  # noqa: PLC0415 - they open an event store
+    from airflow_provider_toggl.hooks.activity import record_subscription_change, record_subscriptions  # noqa: PLC0415 - they open an event store
 
     hook = TogglHook(toggl_conn_id, retry=retry)
     workspace = hook.get_workspace_id(workspace_id)
     return WebhooksClient(
         hook.get_conn(),
         workspace,
-        on_list=lambda found: note_subscriptions(toggl_conn_id, workspace, found),
-        on_change=lambda number, fields: note_subscription_change(toggl_conn_id, workspace, number, fields),
+        on_list=lambda found: record_subscriptions(toggl_conn_id, workspace, found),
+        on_change=lambda number, fields: record_subscription_change(toggl_conn_id, workspace, number, fields),
     )
 
 

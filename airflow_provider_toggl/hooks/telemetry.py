@@ -1,4 +1,4 @@
-"""What this package measures and tells, in Airflow's metrics and log fields, whichever of its processes this is."""
+"""Sends this package's metrics and log fields to Airflow's, in every process of Airflow."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 
 import structlog
 
-# Airflow has two copies: the Task SDK's, which task processes start, and its own, which all others start.
+# Airflow has two copies: task processes start that of the Task SDK, all others start Airflow's own.
 from airflow.observability.stats import Stats as ServerStats
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk.observability.stats import Stats as TaskStats
 
 from airflow_provider_toggl.core import log_fields, metrics
 
-# What neither StatsD with InfluxDB's tags nor Datadog's takes for anything else.
+# Characters without a special meaning in tags of StatsD with InfluxDB's format and of Datadog.
 _NOT_PLAIN = re.compile(r"[^a-zA-Z0-9_.\-/]")
 
 
 class AirflowSink:
-    """Sends by ``Stats`` of Airflow, so to StatsD, Datadog or OpenTelemetry, as ``[metrics]`` says."""
+    """Sends by Airflow's ``Stats`` to StatsD, Datadog or OpenTelemetry, as set in ``[metrics]``."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,16 +37,16 @@ class AirflowSink:
         self.stats().incr(name, number, tags=_plain(tags))
 
     def gauge(self, name: str, value: float, tags: Mapping[str, str]) -> None:
-        """Set what is so now."""
+        """Set a gauge."""
         self.stats().gauge(name, value, tags=_plain(tags))
 
     def timing(self, name: str, seconds: float, tags: Mapping[str, str]) -> None:
         """Add one duration."""
-        # A bare number would be milliseconds to one backend and whatever it likes to another.
+        # Backends interpret a plain number in different units.
         self.stats().timing(name, timedelta(seconds=seconds), tags=_plain(tags))
 
     def stats(self) -> Any:
-        """Return the ``Stats`` that work in this process, started where Airflow has not started them."""
+        """Return the ``Stats`` of this process, and start them if Airflow has not."""
         if self._pid != os.getpid():
             with self._lock:
                 self._stats = _choose()
@@ -55,7 +55,7 @@ class AirflowSink:
 
 
 def connect() -> None:
-    """Send what is measured, and give the log's fields, to Airflow from now on; free when it is done already."""
+    """Send metrics and log fields to Airflow from now on; does nothing if it is done already."""
     if metrics.is_sent_to(_SINK):
         return
     metrics.send_to(_SINK)
@@ -63,7 +63,7 @@ def connect() -> None:
 
 
 def warm_up() -> None:
-    """Let Airflow make its client, which may look up a host, before an event loop needs it. Blocks."""
+    """Let Airflow create its metrics client, which may resolve a host name, before an event loop needs it. Blocks."""
     _SINK.stats().timer()
 
 
@@ -71,10 +71,10 @@ _SINK = AirflowSink()
 
 
 def _choose() -> Any:
-    """Return the copy that already sends; else the one that could; else start Airflow's own.
+    """Return the copy that already sends, else the one that is configured; else start Airflow's own.
 
-    A second client in a process would be a second exporter of OpenTelemetry, which takes the first one's place when the
-    process ends and the last values are sent. Airflow 3.2's API server, and a receiver of its own, start none.
+    A second client in a process would be a second exporter of OpenTelemetry, which replaces the first one when the
+    process ends and sends its last values. Airflow 3.2's API server and a standalone receiver start none.
     """
     copies = (TaskStats, ServerStats)
     live = [copy for copy in copies if _has(copy, "_backend", "instance")]
@@ -86,14 +86,14 @@ def _choose() -> Any:
 
 
 def _has(copy: Any, module_field: str, class_field: str) -> bool:
-    """Whether a copy has something that Airflow keeps in its module (3.3) or its class (3.2)."""
+    """Whether a copy has a value, which is in its module in Airflow 3.3 and in its class in 3.2."""
     return getattr(sys.modules[copy.__module__], module_field, None) is not None or (
         getattr(copy, "__dict__", {}).get(class_field) is not None
     )
 
 
 def _start() -> None:
-    from airflow.observability.metrics import stats_utils  # noqa: PLC0415 - most processes have it started
+    from airflow.observability.metrics import stats_utils  # noqa: PLC0415 - most processes do not need it
 
     start: Any = ServerStats.initialize
     choose: Any = stats_utils.get_stats_factory

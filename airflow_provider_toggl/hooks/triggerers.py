@@ -1,6 +1,6 @@
-"""What Airflow's metadata database knows of triggerers and of this package's triggers in them.
+"""Triggerers and this package's triggers, from Airflow's metadata database.
 
-Only commands may look there; tasks and triggers have no access to it.
+Only commands can use this; tasks and triggers have no access to that database.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_toggl.core.operate.doctor.triggerer import Triggerers
+from airflow_provider_toggl.core.operate.doctor.databases import TriggererFacts
 
 _OURS = "airflow_provider_toggl.%"
-_MOST = 200
-"""Triggers whose arguments are looked at: each must be decrypted, and one is enough."""
+_LIMIT = 200
+"""Triggers whose arguments are read: each must be decrypted, and one is enough."""
 
 
-def find_triggerers(conn_id: str, store_conn_id: str) -> Triggerers:
-    """Return the triggerers that are alive, by Airflow's own threshold, and the triggers there that read a store.
+def find_triggerers(conn_id: str, store_conn_id: str) -> TriggererFacts:
+    """Return the live triggerers, by Airflow's own threshold, and their triggers that read a store.
 
     :param conn_id: the Toggl connection whose store it is.
-    :param store_conn_id: the store's connection, an empty text for the default store.
+    :param store_conn_id: the store's connection, empty for the default store.
     """
     from airflow.jobs.job import Job, JobState  # noqa: PLC0415 - loads the metadata database's models
     from airflow.models.trigger import Trigger  # noqa: PLC0415 - likewise
@@ -32,9 +32,9 @@ def find_triggerers(conn_id: str, store_conn_id: str) -> Triggerers:
         alive = [job for job in jobs if job.state == JobState.RUNNING and job.is_alive()]
         beats = [job.latest_heartbeat for job in jobs if job.latest_heartbeat is not None]
         here = Trigger.triggerer_id.in_([job.id for job in alive])
-        ours = select(Trigger).where(Trigger.classpath.like(_OURS), here).order_by(Trigger.id.desc()).limit(_MOST)
+        ours = select(Trigger).where(Trigger.classpath.like(_OURS), here).order_by(Trigger.id.desc()).limit(_LIMIT)
         triggers = [row for row in session.scalars(ours) if _reads(row.kwargs, conn_id, store_conn_id)]
-        return Triggerers(
+        return TriggererFacts(
             alive=tuple(str(job.hostname) for job in alive),
             last_heartbeat=(datetime.now(timezone.utc) - max(beats)).total_seconds() if beats else None,
             triggers=len(triggers),

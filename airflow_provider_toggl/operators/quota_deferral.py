@@ -18,9 +18,9 @@ from airflow_provider_toggl.core.client.session import observe_waits
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ConfigurationError, QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.log_fields import fields
-from airflow_provider_toggl.core.operate.health.waiting import Reason, WaitingTask
+from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, WaitReason
 from airflow_provider_toggl.hooks import telemetry
-from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
+from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
 from airflow_provider_toggl.task_context import find_run, find_task
 from airflow_provider_toggl.templates import CheckedArguments
 
@@ -105,14 +105,14 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
 
         spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads load, guards nothing
         moment = until + timedelta(seconds=spread)
-        reason: Reason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
+        reason: WaitReason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
         waiting = self._waiting(progress, reason, moment)
         with fields(connection=self._conn_id, deferred_until=moment.isoformat()):
             lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.describe_progress(progress)]
             for line in filter(None, lines):
                 self.log.info("%s", line)
             self.log.info("The task holds no worker slot until then.")
-        note_waiting(self._conn_id, waiting)
+        record_waiting(self._conn_id, waiting)
         metrics.DEFERRALS.add(connection=self._conn_id, reason=reason)
         kept = self.build_resume_kwargs(progress)
         trigger = TogglWaitTrigger(moment=moment, what_for=waiting.what_for, kept=kept)
@@ -122,15 +122,15 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
     @contextmanager
     def _wait_in_slot(self, progress: dict[str, Any], reason: str, until: float, spent: int) -> Iterator[None]:
         """Record a long wait of the session for the health page while it lasts."""
-        kind: Reason = "rate" if reason == "retry" else "permit"
+        kind: WaitReason = "rate" if reason == "retry" else "permit"
         waiting = self._waiting(progress, kind, utc(until), spent)
-        note_waiting(self._conn_id, waiting)
+        record_waiting(self._conn_id, waiting)
         try:
             yield
         finally:
             clear_waiting(self._conn_id, waiting.task)
 
-    def _waiting(self, progress: dict[str, Any], reason: Reason, until: datetime, spent: int = 0) -> WaitingTask:
+    def _waiting(self, progress: dict[str, Any], reason: WaitReason, until: datetime, spent: int = 0) -> WaitingTask:
         now, left, done = datetime.now(timezone.utc), self.estimate, self.partial_summary(progress)
         workspace_id = str(done.get("workspace_id") or getattr(self, "workspace_id", None) or "")
         return WaitingTask(

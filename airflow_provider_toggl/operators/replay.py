@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.message import parse_message
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.log_fields import fields, tell
+from airflow_provider_toggl.core.log_fields import fields, log_line
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _advance(state: ReplayProgress, page: DeliveryLogPage, fresh: int) -> None:
     state.offset += len(page.events)
     state.distinct += fresh
     state.total = page.total if state.total is None else state.total
-    tell(
+    log_line(
         log,
         "Page %d of Toggl's log: %d of %s events read, %d of them new.",
         state.pages,

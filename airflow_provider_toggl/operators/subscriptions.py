@@ -25,8 +25,8 @@ from airflow_provider_toggl.core.errors import ConfigurationError, NotFound
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.hooks.activity import record_declaration
 from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
-from airflow_provider_toggl.hooks.notes import note_declaration
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
     open_webhooks,
@@ -110,7 +110,7 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Make the subscription match; return what was done and the subscription as it is now."""
         spec = self._build_spec()
-        note_declaration(
+        record_declaration(
             self.toggl_conn_id,
             {
                 "description": spec.description,

@@ -1,1 +1,1 @@
-"""The page in the Airflow UI."""
+"""The Toggl page of the Airflow UI: health, charts, deliveries and actions, as server-rendered HTML."""

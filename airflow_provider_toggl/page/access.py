@@ -1,14 +1,14 @@
-"""Who may see and do what on the page, by Airflow's own permissions.
+"""The permissions of the page, by Airflow's own permissions.
 
 ==================================================  ==================================================================
-what                                                permission
+part                                                needed permission
 ==================================================  ==================================================================
-health, charts, deliveries without their bodies     to read plugins, as the link in the navigation needs it
-the raw body of a delivery                          to read the connection, which holds what signs it
-actions                                             to edit the connection
+health, charts, deliveries without their bodies     read plugins, which the link in the navigation needs too
+the raw body of a delivery                          read the connection, which has the secret
+actions                                             edit the connection
 ==================================================  ==================================================================
 
-A connection of a team is shown to those alone who may read it.
+A connection of a team is shown only to people who may read the connection.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, status
 
-from airflow_provider_toggl.hooks.health import toggl_connections
+from airflow_provider_toggl.hooks.health import list_toggl_connections
 
 
-class Reader:
-    """A person who is signed in and may look.
+class Viewer:
+    """A person who is signed in and may see the page.
 
-    :param user: as Airflow's auth manager knows them.
+    :param user: of Airflow's auth manager.
     """
 
     def __init__(self, user: BaseUser) -> None:
@@ -38,25 +38,25 @@ class Reader:
 
     @property
     def name(self) -> str:
-        """As the audit log has it."""
+        """The name in the audit log."""
         return self.user.get_name()
 
     def connections(self) -> tuple[str, ...]:
-        """Return the connections that they may see."""
-        return tuple(conn_id for conn_id in toggl_connections() if self.may_see(conn_id))
+        """Return the connections that the viewer may see."""
+        return tuple(conn_id for conn_id in list_toggl_connections() if self.may_see(conn_id))
 
     def may_see(self, conn_id: str) -> bool:
-        """Whether they may see a connection's health and deliveries."""
+        """Whether the viewer may see a connection's health and deliveries."""
         return self._team(conn_id) is None or self.may_read(conn_id)
 
     def may_read(self, conn_id: str) -> bool:
-        """Whether they may read the connection, and so the bodies that it signs."""
+        """Whether the viewer may read the connection, and so the bodies of its deliveries."""
         return bool(
             get_auth_manager().is_authorized_connection(method="GET", details=self._of(conn_id), user=self.user)
         )
 
     def may_act(self, conn_id: str) -> bool:
-        """Whether they may act in the connection's name."""
+        """Whether the viewer may run actions for the connection."""
         return bool(
             get_auth_manager().is_authorized_connection(method="PUT", details=self._of(conn_id), user=self.user)
         )
@@ -72,42 +72,42 @@ class Reader:
         return self._teams[conn_id]
 
 
-def get_reader(user: GetUserDep) -> Reader:
-    """Return who asks.
+def get_viewer(user: GetUserDep) -> Viewer:
+    """Return the person who sent the request.
 
-    :raises HTTPException: they may not look.
+    :raises HTTPException: they may not see the page.
     """
     if not get_auth_manager().is_authorized_view(access_view=AccessView.PLUGINS, user=user):
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "You may not read plugins, which this page needs.")
-    return Reader(user)
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "You may not read plugins. This page needs that permission.")
+    return Viewer(user)
 
 
-ReaderDep = Annotated[Reader, Depends(get_reader)]
+ViewerDep = Annotated[Viewer, Depends(get_viewer)]
 
 
-def get_connection_id(conn_id: str, reader: ReaderDep) -> str:
+def get_connection_id(conn_id: str, viewer: ViewerDep) -> str:
     """Return the connection of the path.
 
-    :raises HTTPException: there is none of that name that they may see.
+    :raises HTTPException: there is no such connection, or the viewer may not see it.
     """
-    if conn_id not in reader.connections():
-        raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no Toggl connection {conn_id!r} to show.")
+    if conn_id not in viewer.connections():
+        raise HTTPException(status.HTTP_404_NOT_FOUND, f"There is no Toggl connection {conn_id!r}.")
     return conn_id
 
 
 ConnectionDep = Annotated[str, Depends(get_connection_id)]
 
 
-def get_actor(conn_id: ConnectionDep, reader: ReaderDep) -> Reader:
-    """Return who asks, where they may act for the connection of the path.
+def get_actor(conn_id: ConnectionDep, viewer: ViewerDep) -> Viewer:
+    """Return the person who sent the request, if they may run actions for the connection of the path.
 
     :raises HTTPException: they may not.
     """
-    if not reader.may_act(conn_id):
+    if not viewer.may_act(conn_id):
         raise HTTPException(
-            status.HTTP_403_FORBIDDEN, f"To act for connection {conn_id!r} you need the right to edit it."
+            status.HTTP_403_FORBIDDEN, f"You may not edit connection {conn_id!r}. Actions need that permission."
         )
-    return reader
+    return viewer
 
 
-ActorDep = Annotated[Reader, Depends(get_actor)]
+ActorDep = Annotated[Viewer, Depends(get_actor)]

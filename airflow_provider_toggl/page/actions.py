@@ -1,4 +1,4 @@
-"""What a person can do from the page: each with what it changes, what it asks for, and what it says afterwards."""
+"""The actions of the page: what each changes, the fields of its form, and its result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from airflow_provider_toggl.core.arguments import parse_whole, required
 from airflow_provider_toggl.core.client.resources.ensure_subscription import ensure_subscription, set_enabled
 from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionSpec, parse_filters
 from airflow_provider_toggl.core.errors import ConfigurationError
-from airflow_provider_toggl.core.events.message import ACTIONS as WORDS
+from airflow_provider_toggl.core.events.message import ACTIONS as EVENT_ACTIONS
 from airflow_provider_toggl.core.events.message import ENTITIES
-from airflow_provider_toggl.core.operate.health.state import Health
+from airflow_provider_toggl.core.operate.health.facts import Health
 from airflow_provider_toggl.core.wording import plural
+from airflow_provider_toggl.hooks.activity import approve_mass_deletion, forget_warehouse
 from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
-from airflow_provider_toggl.hooks.notes import allow_mass_absence, forget_warehouse
 from airflow_provider_toggl.hooks.subscriptions import (
     find_validation_code,
     open_webhooks,
@@ -26,13 +26,16 @@ from airflow_provider_toggl.hooks.subscriptions import (
 from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY
 from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
 
+WAREHOUSE_LOCK_TIMEOUT = 10.0
+"""Seconds that a person waits for a warehouse that another process writes to."""
+
 
 @dataclass(frozen=True)
-class Field:
-    """A field of the form that confirms.
+class FormField:
+    """A field of the form that confirms an action.
 
-    :param options: what can be chosen, None where anything can be typed.
-    :param hint: how to write it.
+    :param options: values to choose from, with their labels; None if any text can be typed.
+    :param hint: how to write the value.
     """
 
     name: str
@@ -43,12 +46,12 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What somebody has confirmed.
+class ActionRequest:
+    """A confirmed action.
 
-    :param by: their name.
+    :param by: the name of the person.
     :param values: of the fields.
-    :param may_act: whether they may act in the name of another connection.
+    :param may_act: returns whether the person may run actions for another connection.
     """
 
     conn_id: str
@@ -57,9 +60,9 @@ class Order:
     may_act: Callable[[str], bool]
 
     def number(self, name: str) -> int:
-        """Return the whole number that a field has.
+        """Return the whole number in a field.
 
-        :raises ConfigurationError: it has none.
+        :raises ConfigurationError: the value is not a whole number.
         """
         number: int = required(partial(parse_whole, minimum=0))(name, self.values.get(name, ""))
         return number
@@ -67,219 +70,214 @@ class Order:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that can be done.
+    """An action of the page.
 
-    :param consequence: what it changes, for whoever is to confirm it.
-    :param fields: of a connection.
-    :param run: does it, and returns what came of it in a sentence.
-    :param is_offered: whether it is of a connection, and not of one delivery.
+    :param consequence: what it changes and costs, for the person who confirms it.
+    :param run: runs it and returns the result as a sentence.
+    :param fields: returns the fields of the form for a connection.
+    :param is_offered: it is for a connection, and not for one delivery.
     """
 
     name: str
     title: str
     consequence: str
-    run: Callable[[Order], str]
-    fields: Callable[[Health], Sequence[Field]] = lambda _: ()
+    run: Callable[[ActionRequest], str]
+    fields: Callable[[Health], Sequence[FormField]] = lambda _: ()
     is_offered: bool = True
 
 
-def _choose_subscription(health: Health) -> Sequence[Field]:
+def _subscription_field(health: Health) -> Sequence[FormField]:
     known = tuple(
         (str(one.subscription_id), f"{one.subscription_id} ({one.description})") for one in health.subscriptions or ()
     )
-    return (Field("subscription", "Subscription", known[0][0] if known else "", known or None),)
+    return (FormField("subscription", "Subscription", known[0][0] if known else "", known or None),)
 
 
-def _choose_workspace(health: Health) -> Sequence[Field]:
-    return (Field("workspace", "Workspace", str(health.workspace_id or "")),)
+def _workspace_field(health: Health) -> Sequence[FormField]:
+    return (FormField("workspace", "Workspace", str(health.workspace_id or "")),)
 
 
-def _declare_subscription(health: Health) -> Sequence[Field]:
+def _declaration_fields(health: Health) -> Sequence[FormField]:
     declared = find_declaration(health.conn_id)
-    filters = declared.get("filters") or ["*:*"]
+    filters = ", ".join(map(str, declared.get("filters") or ["*:*"]))
     return (
-        Field("description", "Description", str(declared.get("description") or "airflow")),
-        Field("filters", "Event filters", ", ".join(map(str, filters)), hint="entity:action, * is any; commas between"),
+        FormField("description", "Description", str(declared.get("description") or "airflow")),
+        FormField("filters", "Event filters", filters, hint="entity:action, separated by commas; * stands for any"),
     )
 
 
-def _choose_warehouse(health: Health) -> Sequence[Field]:
+def _warehouse_fields(health: Health) -> Sequence[FormField]:
     warehouse = next((one.warehouse for one in health.streams if one.warehouse), "duckdb_default.toggl")
     conn_id, _, schema = warehouse.rpartition(".")
-    return (Field("warehouse", "Warehouse connection", conn_id), Field("schema", "Schema", schema))
+    return (FormField("warehouse", "Warehouse connection", conn_id), FormField("schema", "Schema", schema))
 
 
-def _choose_noted_warehouse(health: Health) -> Sequence[Field]:
-    noted = {one.warehouse for one in health.streams} | {one.warehouse for one in health.reconciled}
-    names = sorted(noted - {""})
-    return (Field("warehouse", "Warehouse", names[0] if names else "", tuple((one, one) for one in names) or None),)
+def _recorded_warehouse_field(health: Health) -> Sequence[FormField]:
+    recorded = {one.warehouse for one in health.streams} | {one.warehouse for one in health.reconciliations}
+    names = sorted(recorded - {""})
+    options = tuple((one, one) for one in names) or None
+    return (FormField("warehouse", "Warehouse", names[0] if names else "", options),)
 
 
-def _look(order: Order) -> str:
-    count = len(open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY).subscriptions())
+def _check_subscriptions(request: ActionRequest) -> str:
+    count = len(open_webhooks(request.conn_id, retry=INTERACTIVE_RETRY).subscriptions())
     return f"Toggl has {plural(count, 'subscription')}."
 
 
-def _ping(order: Order) -> str:
-    number = order.number("subscription")
-    status = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY).ping(number)
-    return f"Toggl posted a PING for subscription {number} and says: {status}."
+def _ping(request: ActionRequest) -> str:
+    number = request.number("subscription")
+    status = open_webhooks(request.conn_id, retry=INTERACTIVE_RETRY).ping(number)
+    return f"Toggl posted a PING for subscription {number}. Its answer: {status}."
 
 
-def _enable(order: Order) -> str:
-    number = order.number("subscription")
-    webhooks = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY)
-    set_enabled(webhooks, number, True)
+def _enable(request: ActionRequest) -> str:
+    number = request.number("subscription")
+    set_enabled(open_webhooks(request.conn_id, retry=INTERACTIVE_RETRY), number, True)
     return f"Subscription {number} is enabled."
 
 
-def _ensure(order: Order) -> str:
+def _ensure(request: ActionRequest) -> str:
     wanted = SubscriptionSpec(
-        description=order.values.get("description", "").strip(),
-        filters=parse_filters(order.values.get("filters", ""), entities=ENTITIES, actions=WORDS),
-        callback_url=get_callback_url(order.conn_id),
-        secret=get_webhook_secret(order.conn_id),
+        description=request.values.get("description", "").strip(),
+        filters=parse_filters(request.values.get("filters", ""), entities=ENTITIES, actions=EVENT_ACTIONS),
+        callback_url=get_callback_url(request.conn_id),
+        secret=get_webhook_secret(request.conn_id),
         enabled=True,
     )
     if not wanted.description:
-        raise ConfigurationError("A subscription needs a description: Toggl tells them apart by it.")
-    webhooks = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY)
+        raise ConfigurationError("The description is empty. Toggl identifies subscriptions by it.")
+    webhooks = open_webhooks(request.conn_id, retry=INTERACTIVE_RETRY)
     ensured = ensure_subscription(
-        webhooks, wanted, find_code=lambda number: find_validation_code(order.conn_id, number)
+        webhooks, wanted, find_code=lambda number: find_validation_code(request.conn_id, number)
     )
-    done = (
-        "was as declared already"
-        if ensured.changes.action == "nothing"
-        else f"is as declared now ({ensured.changes.action})"
-    )
-    return f"Subscription {ensured.subscription.subscription_id} {done}."
+    action = ensured.plan.action
+    return f"Subscription {ensured.subscription.subscription_id}: {'unchanged' if action == 'nothing' else action}."
 
 
-def _replay_log(order: Order) -> str:
-    number, state = order.number("subscription"), ReplayProgress()
-    webhooks = open_webhooks(order.conn_id, retry=INTERACTIVE_RETRY)
-    with open_event_store(order.conn_id) as store:
-        replay_log(webhooks, store, number, conn_id=order.conn_id, state=state)
+def _replay_log(request: ActionRequest) -> str:
+    number, state = request.number("subscription"), ReplayProgress()
+    webhooks = open_webhooks(request.conn_id, retry=INTERACTIVE_RETRY)
+    with open_event_store(request.conn_id) as store:
+        replay_log(webhooks, store, number, conn_id=request.conn_id, state=state)
     if not state.served:
-        return "Toggl does not serve its log of deliveries here; the next pull finds what was missed."
-    return f"Toggl's log had {plural(state.distinct, 'event')}; {state.appended:,} of them were missing here."
+        return "Toggl does not offer its log of deliveries here. The next pull loads what was missed."
+    return f"{plural(state.distinct, 'event')} in Toggl's log; {state.appended:,} added here."
 
 
-def _replay_delivery(order: Order) -> str:
-    seq = order.number("delivery")
-    with open_event_store(order.conn_id) as store:
+def _replay_delivery(request: ActionRequest) -> str:
+    seq = request.number("delivery")
+    with open_event_store(request.conn_id) as store:
         event = store.get(seq).event
-        if event.conn_id != order.conn_id:
-            raise ConfigurationError(f"Delivery {seq} is not of connection {order.conn_id!r}.")
+        if event.conn_id != request.conn_id:
+            raise ConfigurationError(f"Delivery {seq} does not belong to connection {request.conn_id!r}.")
         again = replace(
             event,
             received_at=datetime.now(timezone.utc),
-            anomaly=f"replayed from place {seq} by {order.by[:100]}",
+            anomaly=f"replayed from seq {seq} by {request.by[:100]}",
             copy_of=seq,
         )
         (appended,) = store.append([again])
-    return f"Delivery {seq} is in the store once more, in place {appended.seq}, for all who read."
+    return f"Delivery {seq} was stored again, with seq {appended.seq}."
 
 
-def _land_rejected(order: Order) -> str:
-    from airflow_provider_toggl.core.sync.redrive import redrive_rejected  # noqa: PLC0415 - landing is heavy; few ask for it
+def _redrive(request: ActionRequest) -> str:
+    from airflow_provider_toggl.core.sync.redrive import redrive_rejected  # noqa: PLC0415 - loads pyarrow
     from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - likewise
 
-    conn_id, schema = order.values.get("warehouse", "").strip(), order.values.get("schema", "").strip()
-    if not order.may_act(conn_id):
-        # The field takes any text, and with it would go the rights of the API server.
-        raise ConfigurationError(f"To land in connection {conn_id[:250]!r} you need the right to edit it.")
-    with open_warehouse(conn_id, schema=schema, lock_timeout=PATIENCE) as target:
+    conn_id, schema = request.values.get("warehouse", "").strip(), request.values.get("schema", "").strip()
+    if not request.may_act(conn_id):
+        # The field takes any text, and the load runs with the rights of the API server.
+        raise ConfigurationError(
+            f"You may not edit connection {conn_id[:250]!r}. Loading into it needs that permission."
+        )
+    with open_warehouse(conn_id, schema=schema, lock_timeout=WAREHOUSE_LOCK_TIMEOUT) as target:
         done = redrive_rejected(target)
-    left = done.tried - done.loaded
-    return f"{plural(done.tried, 'rejected record')} tried again: {done.loaded:,} landed, {left:,} not."
+    left = done.tried - done.landed
+    return f"{plural(done.tried, 'rejected record')}: {done.landed:,} loaded, {left:,} still rejected."
 
 
-def _forget_warehouse(order: Order) -> str:
-    warehouse = order.values.get("warehouse", "").strip()
-    count = forget_warehouse(order.conn_id, warehouse)
+def _forget_warehouse(request: ActionRequest) -> str:
+    warehouse = request.values.get("warehouse", "").strip()
+    count = forget_warehouse(request.conn_id, warehouse)
     if not count:
-        raise ConfigurationError(f"Nothing was noted of a warehouse {warehouse[:250]!r}.")
-    return f"{plural(count, 'note')} about {warehouse} removed."
+        raise ConfigurationError(f"There are no records of a warehouse {warehouse[:250]!r}.")
+    return f"{plural(count, 'record')} of {warehouse} removed."
 
 
-def _allow_mass_absence(order: Order) -> str:
-    workspace_id = order.number("workspace")
-    allow_mass_absence(order.conn_id, workspace_id, order.by)
-    return f"The next reconciliation of workspace {workspace_id} may mark any number of entries absent, once."
+def _approve_mass_deletion(request: ActionRequest) -> str:
+    workspace_id = request.number("workspace")
+    approve_mass_deletion(request.conn_id, workspace_id, request.by)
+    return f"The next reconciliation of workspace {workspace_id} may mark any number of entries as deleted, once."
 
-
-PATIENCE = 10.0
-"""Seconds that a person waits for a warehouse that another process is writing."""
 
 ACTIONS: dict[str, Action] = {
     action.name: action
     for action in (
         Action(
-            "look",
-            "Ask Toggl",
-            "Asks Toggl for the workspace's subscriptions, which costs one request of the quota. Changes nothing.",
-            _look,
+            "check-subscriptions",
+            "Check subscriptions",
+            "Reads the workspace's subscriptions from Toggl. Costs 1 request. Changes nothing.",
+            _check_subscriptions,
         ),
         Action(
             "ping",
             "Ping the callback",
-            "Lets Toggl post a PING to the callback, which shows that it can be reached. One request of the quota.",
+            "Asks Toggl to post a PING to the callback, to test whether it can be reached. Costs 1 request.",
             _ping,
-            _choose_subscription,
+            _subscription_field,
         ),
         Action(
             "enable",
             "Enable the subscription",
-            "Enables the subscription again, for example after Toggl disabled it for failures. One or two requests.",
+            "Enables the subscription again, for example after Toggl disabled it. Costs 1 or 2 requests.",
             _enable,
-            _choose_subscription,
+            _subscription_field,
         ),
         Action(
             "ensure",
             "Ensure the subscription",
-            "Sees to it that a subscription is there as declared, enabled and validated: creates, replaces or enables "
-            "it in Toggl, or does nothing. One request where nothing is to do, some more else.",
+            "Creates, replaces or enables the subscription in Toggl so that it matches the declared one. "
+            "Costs 1 request if unchanged, more otherwise.",
             _ensure,
-            _declare_subscription,
+            _declaration_fields,
         ),
         Action(
             "replay",
             "Replay Toggl's log",
-            "Fetches what Toggl attempted to deliver in the last week and stores what is missing here. Some requests, "
-            "one for each page of the log.",
+            "Reads the deliveries of the last week from Toggl's log and stores those that are missing here. "
+            "Costs 1 request per page of the log.",
             _replay_log,
-            _choose_subscription,
+            _subscription_field,
         ),
         Action(
-            "land-rejected",
-            "Land rejected records again",
-            "Tries every record that could not be landed once more, for example after an upgrade, and removes those "
-            "from rejected_records that can be. Opens the warehouse for writing; asks nothing of Toggl.",
-            _land_rejected,
-            _choose_warehouse,
+            "redrive-rejected",
+            "Redrive rejected records",
+            "Loads the records in rejected_records again, for example after an upgrade, and removes those that "
+            "succeed. Opens the warehouse for writing. Costs no request.",
+            _redrive,
+            _warehouse_fields,
         ),
         Action(
             "forget-warehouse",
             "Forget a warehouse",
-            "Removes what this page knows of loading and reconciling a warehouse that is not loaded any more, so that "
-            "it no longer counts as stale. Changes nothing in the warehouse; the next load is noted again.",
+            "Removes the records about a warehouse that is no longer loaded, so that it does not count as stale. "
+            "Changes nothing in the warehouse. The next load is recorded again.",
             _forget_warehouse,
-            _choose_noted_warehouse,
+            _recorded_warehouse_field,
         ),
         Action(
-            "allow-mass-absence",
-            "Allow one mass-absence run",
-            "Lets the next reconciliation mark any number of entries absent that Toggl no longer shows. Only do this "
-            "when you know that many were really deleted. It is good for one run, within seven days.",
-            _allow_mass_absence,
-            _choose_workspace,
+            "approve-mass-deletion",
+            "Approve a mass deletion",
+            "Lets the next reconciliation mark any number of entries as deleted that Toggl no longer has. "
+            "Approve it only if you know that many entries were deleted. Valid for one run, within 7 days.",
+            _approve_mass_deletion,
+            _workspace_field,
         ),
         Action(
             "replay-delivery",
             "Replay this delivery",
-            "Stores the delivery once more, as the newest one: whoever waits for such events wakes again, and the next "
-            "landing lands it again, which changes nothing that is known better.",
+            "Stores the delivery again as the newest one. Sensors and watchers that match it wake again. Loading it "
+            "again does not overwrite newer data.",
             _replay_delivery,
             is_offered=False,
         ),

@@ -1,4 +1,4 @@
-"""Entries in Airflow's audit log: what a person did on the page, with what, and what came of it."""
+"""Entries in Airflow's audit log: who ran which action of the page, with which values and outcome."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 PREFIX = "toggl_"
-"""What the events of these entries begin with."""
+"""The prefix of the events of these entries."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An entry of the log, by its number."""
+class AuditEntry:
+    """An entry of the audit log."""
 
     number: int
     event: str
@@ -25,7 +25,7 @@ class Entry:
 
 
 def begin_entry(event: str, owner: str, details: Mapping[str, Any]) -> int:
-    """Write, before anything is done, who is about to do what; return the number of the entry."""
+    """Add an entry before the action runs, and return its number."""
     with create_session(scoped=False) as session:
         entry = Log(event=PREFIX + event, owner=owner, owner_display_name=owner, extra=json.dumps(dict(details)))
         session.add(entry)
@@ -34,7 +34,7 @@ def begin_entry(event: str, owner: str, details: Mapping[str, Any]) -> int:
 
 
 def end_entry(number: int, outcome: str, *, failed: bool) -> None:
-    """Add what came of it."""
+    """Add the outcome of the action to its entry."""
     with create_session(scoped=False) as session:
         entry = session.get(Log, number)
         if entry is not None:
@@ -42,10 +42,10 @@ def end_entry(number: int, outcome: str, *, failed: bool) -> None:
             entry.extra = json.dumps({**details, "failed" if failed else "outcome": outcome})
 
 
-def find_entry(number: int, owner: str) -> Entry | None:
-    """Return an entry of this page that a person has made."""
+def find_entry(number: int, owner: str) -> AuditEntry | None:
+    """Return an entry of this page by the person it belongs to, None if there is none."""
     with create_session(scoped=False) as session:
         entry = session.scalar(select(Log).where(Log.id == number, Log.owner == owner))
         if entry is None or not entry.event.startswith(PREFIX):
             return None
-        return Entry(number, entry.event.removeprefix(PREFIX), json.loads(entry.extra or "{}"))
+        return AuditEntry(number, entry.event.removeprefix(PREFIX), json.loads(entry.extra or "{}"))

@@ -1,4 +1,4 @@
-"""Deliveries: the list, one delivery's story, and what was refused."""
+"""Routes of deliveries: the list with its filter, refused and rejected ones, and the timeline of one delivery."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from airflow_provider_toggl.core.events.listing import list_deliveries
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
 from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.health.timeline import find_landed, find_rejected, tell
+from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq, find_rejected
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.page.access import ConnectionDep, ReaderDep
+from airflow_provider_toggl.page.access import ConnectionDep, ViewerDep
 from airflow_provider_toggl.page.audit import find_entry
-from airflow_provider_toggl.page.forms import Place, PlaceQuery
+from airflow_provider_toggl.page.forms import Seq, SeqQuery
 from airflow_provider_toggl.page.rendering import render
 
 router = APIRouter()
 
 LIMIT = 50
+"""Deliveries per page."""
 OUTCOMES = {
-    "": "stored, all of them",
-    "waiting": "stored, not landed yet",
-    "landed": "landed",
-    "odd": "stored, and unusual",
-    "rejected": "stored, rejected by landing",
+    "": "stored",
+    "pending": "stored, not loaded yet",
+    "loaded": "loaded",
+    "unusual": "stored, unusual",
+    "rejected": "stored, rejected when loaded",
     "refused": "refused, not stored",
 }
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the form of the list asks for, as it was typed."""
+class DeliveryQuery:
+    """The values of the filter form, as typed."""
 
     outcome: str = ""
     entity: str = ""
@@ -48,46 +49,46 @@ class Asked:
     since: str = ""
     until: str = ""
 
-    def link(self, **more: object) -> str:
-        """Return the query of this form, with more in it."""
-        given = {name: value for name, value in {**vars(self), **more}.items() if value not in ("", None)}
-        return "?" + urlencode(given)
+    def link(self, **changes: object) -> str:
+        """Return these values as the query of an address, with changes."""
+        values = {name: value for name, value in {**vars(self), **changes}.items() if value not in ("", None)}
+        return "?" + urlencode(values)
 
-    def about(self) -> tuple[str, ...]:
-        """Return which of its fields ask what a delivery is about."""
+    def content_fields(self) -> tuple[str, ...]:
+        """Return the names of the fields with a value that filter by the content of a delivery."""
         return tuple(name for name in ("entity", "action", "id") if getattr(self, name))
 
 
-def _parse(asked: Asked, conn_id: str) -> DeliveryFilter:
-    """Return the filter.
+def _parse(query: DeliveryQuery, conn_id: str) -> DeliveryFilter:
+    """Return the filter for the store.
 
-    :raises HTTPException: a field is not what it must be.
+    :raises HTTPException: a value is invalid.
     """
-    number = asked.id.strip().lstrip("#")
+    number = query.id.strip().lstrip("#")
     if number and not (number.isascii() and number.lstrip("-").isdigit() and len(number) <= 40):
-        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, f"{asked.id[:40]!r} is no id: ids are numbers.")
-    if asked.outcome not in OUTCOMES:
-        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, f"There is no outcome {asked.outcome[:40]!r}.")
+        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, f"{query.id[:40]!r} is not a number.")
+    if query.outcome not in OUTCOMES:
+        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, f"There is no outcome {query.outcome[:40]!r}.")
     return DeliveryFilter(
         conn_id,
-        entity=asked.entity or None,
-        action=asked.action or None,
+        entity=query.entity or None,
+        action=query.action or None,
         number=int(number) if number else None,
-        only_anomalies=asked.outcome == "odd",
-        received_from=_moment(asked.since),
-        received_until=_moment(asked.until),
+        odd=query.outcome == "unusual",
+        received_from=_moment(query.since),
+        received_until=_moment(query.until),
     )
 
 
 def _moment(text: str) -> datetime | None:
-    """Return the moment that a field of the form has, in UTC where it names no zone."""
+    """Return the time of a field, in UTC if it names no zone."""
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
         raise HTTPException(
-            status.HTTP_422_UNPROCESSABLE_CONTENT, f"{text[:40]!r} is no time: write it as 2026-03-02T08:00."
+            status.HTTP_422_UNPROCESSABLE_CONTENT, f"{text[:40]!r} is not a time: write it as 2026-03-02T08:00."
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
@@ -96,17 +97,17 @@ def _moment(text: str) -> datetime | None:
 def show_deliveries(
     request: Request,
     conn_id: ConnectionDep,
-    asked: Annotated[Asked, Depends()],
-    before: PlaceQuery = None,
+    query: Annotated[DeliveryQuery, Depends()],
+    before: SeqQuery = None,
 ) -> HTMLResponse:
     """Show deliveries, newest first.
 
-    :param before: the place, or the number of the refusal, before which to go on.
+    :param before: show those with a lower ``seq``, or refusals with a lower number.
     """
-    wanted = _parse(asked, conn_id)
+    wanted = _parse(query, conn_id)
     values: dict[str, Any] = {
         "conn_id": conn_id,
-        "asked": asked,
+        "query": query,
         "before": before,
         "outcomes": OUTCOMES,
         "entities": ENTITIES,
@@ -114,66 +115,67 @@ def show_deliveries(
     }
     try:
         with open_event_store(conn_id) as store:
-            if asked.outcome in ("refused", "rejected"):
-                return _show_refusals(request, store, wanted, before, values)
-            landed = find_landed(store, conn_id)
-            page = list_deliveries(store, _within(wanted, asked.outcome, landed), before=before, limit=LIMIT)
+            if query.outcome in ("refused", "rejected"):
+                return _show_refused(request, store, wanted, before, values)
+            loaded_seq = find_loaded_seq(store, conn_id)
+            page = list_deliveries(store, _within(wanted, query.outcome, loaded_seq), before=before, limit=LIMIT)
             rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
             last_seq = store.last_seq()
     except TogglError as error:
-        return render(request, "refused.html", status=503, code=503, reason=str(error))
-    return render(request, "deliveries.html", page=page, landed=landed, rejected=rejected, last_seq=last_seq, **values)
+        return render(request, "error.html", status_code=503, code=503, reason=str(error))
+    values |= {"page": page, "loaded_seq": loaded_seq, "rejected": rejected, "last_seq": last_seq}
+    return render(request, "deliveries.html", **values)
 
 
-def _show_refusals(
+def _show_refused(
     request: Request, store: EventStore, wanted: DeliveryFilter, before: int | None, values: Mapping[str, Any]
 ) -> HTMLResponse:
-    asked: Asked = values["asked"]
-    # Of what was not stored nothing was verified, so nothing of it is known that these could be compared with.
-    idle = asked.about() if asked.outcome == "refused" else ()
+    query: DeliveryQuery = values["query"]
+    # The content of refused deliveries is not verified and not kept.
+    unusable = query.content_fields() if query.outcome == "refused" else ()
     refusals = RefusalFilter(
-        rejected=asked.outcome == "rejected",
+        rejected=query.outcome == "rejected",
         entity=wanted.entity,
         action=wanted.action,
         number=wanted.number,
         at_from=wanted.received_from,
         at_until=wanted.received_until,
     )
-    kept = [] if idle else store.activity_log.list_refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
+    kept = [] if unusable else store.activity_log.refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
     older = kept[LIMIT - 1].number if len(kept) > LIMIT else None
-    return render(request, "refusals.html", kept=kept[:LIMIT], older=older, idle=idle, **values)
+    return render(request, "refused.html", kept=kept[:LIMIT], older=older, unusable=unusable, **values)
 
 
 @router.get("/c/{conn_id}/deliveries/{seq}")
 def show_delivery(
     request: Request,
     conn_id: ConnectionDep,
-    reader: ReaderDep,
-    seq: Place,
+    viewer: ViewerDep,
+    seq: Seq,
     *,
     body: bool = False,
-    done: PlaceQuery = None,
+    done: SeqQuery = None,
 ) -> HTMLResponse:
-    """Show one delivery's story.
+    """Show the timeline of a delivery.
 
-    :param body: show its bytes, too.
-    :param done: the audit entry of what was just done.
+    :param body: show its body, too.
+    :param done: the audit entry of an action that was just run.
     """
-    may_read = reader.may_read(conn_id)
+    may_read = viewer.may_read(conn_id)
     if body and not may_read:
         raise HTTPException(
-            status.HTTP_403_FORBIDDEN, f"To see what was delivered you need the right to read connection {conn_id!r}."
+            status.HTTP_403_FORBIDDEN, f"You may not read connection {conn_id!r}. Bodies need that permission."
         )
     try:
         with open_event_store(conn_id) as store:
             stored = store.get(seq)
             if stored.event.conn_id != conn_id:
                 raise HTTPException(status.HTTP_404_NOT_FOUND, f"Delivery {seq} is not of this connection.")
-            steps = tell(store, stored)
+            steps = build_timeline(store, stored)
     except EventNotFound as error:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, f"{error} Retention may have removed it.") from None
+        raise HTTPException(status.HTTP_404_NOT_FOUND, f"{error} It may have been removed by retention.") from None
     except TogglError as error:
-        return render(request, "refused.html", status=503, code=503, reason=str(error))
+        return render(request, "error.html", status_code=503, code=503, reason=str(error))
     return render(
         request,
         "delivery.html",
@@ -182,15 +184,15 @@ def show_delivery(
         steps=steps,
         body=stored.event.body.decode(errors="backslashreplace") if body else None,
         may_read=may_read,
-        may_act=reader.may_act(conn_id),
-        entry=None if done is None else find_entry(done, reader.name),
+        may_act=viewer.may_act(conn_id),
+        entry=None if done is None else find_entry(done, viewer.name),
     )
 
 
-def _within(wanted: DeliveryFilter, outcome: str, landed: int | None) -> DeliveryFilter:
-    """Return the filter above or below the place up to which all is landed."""
-    if outcome == "landed":
-        return replace(wanted, up_to=landed or 0)
-    if outcome == "waiting":
-        return replace(wanted, above=landed or 0)
+def _within(wanted: DeliveryFilter, outcome: str, loaded_seq: int | None) -> DeliveryFilter:
+    """Return the filter limited to loaded or to pending deliveries."""
+    if outcome == "loaded":
+        return replace(wanted, up_to=loaded_seq or 0)
+    if outcome == "pending":
+        return replace(wanted, above=loaded_seq or 0)
     return wanted

@@ -1,8 +1,7 @@
-"""Templates, and the headers that every answer of the page has."""
+"""Templates, and the headers of every answer of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
@@ -12,10 +11,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.operate.health.state import Level, ago, instant, span
+from airflow_provider_toggl.core.operate.findings import rfc3339, worst_status
+from airflow_provider_toggl.core.wording import ago
 
 HEADERS = {
-    # Bodies and reasons are texts of others: no script runs and nothing loads but what the package brings.
+    # Bodies and reasons contain texts of others: no script runs and nothing loads except the package's own files.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; "
@@ -26,30 +26,22 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-
-LEVELS: Mapping[Level, str] = {
-    "attention": "attention",
-    "unknown": "unknown",
-    "waiting": "waiting",
-    "good": "good",
-    "unused": "not used",
-}
 PARTS = {
     "subscription": "Subscription",
-    "freshness": "Freshness",
-    "landing": "Events",
+    "freshness": "Data freshness",
+    "pending_events": "Pending events",
     "quota": "Quota",
-    "reconciliation": "Reconciled",
-    "waiting": "Tasks waiting",
+    "reconciliation": "Last reconciliation",
+    "waiting": "Waiting tasks",
 }
-"""What the states and the parts of a connection are called on the page."""
+"""The titles of the parts of a connection."""
 
 
-def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page made of a template."""
+def render(request: Request, template: str, *, status_code: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page made from a template."""
     root = request.scope.get("root_path", "").rstrip("/")
     text = _environment().get_template(template).render(root=root, version=__version__, **values)
-    return HTMLResponse(text, status_code=status, headers=HEADERS)
+    return HTMLResponse(text, status_code=status_code, headers=HEADERS)
 
 
 @cache
@@ -61,21 +53,21 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals |= {"LEVELS": LEVELS, "PARTS": PARTS}
-    environment.filters |= {"clock": clock, "iso": instant, "since": since, "whole": whole, "span": span}
+    environment.globals |= {"PARTS": PARTS, "worst_status": worst_status}
+    environment.filters |= {"clock": clock, "iso": rfc3339, "since": since, "whole": whole}
     return environment
 
 
 def clock(moment: datetime | None) -> str:
-    """Return a moment as people read it, in UTC."""
+    """Return a time for display, in UTC."""
     return "-" if moment is None else f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
 
 
 def since(moment: datetime | None) -> str:
-    """Return how long ago a moment was."""
+    """Return the age of a time for display."""
     return "-" if moment is None else ago(moment, datetime.now(timezone.utc))
 
 
 def whole(number: float | None) -> str:
-    """Return a number with its thousands apart."""
+    """Return a whole number for display, with thousands separators."""
     return "-" if number is None else f"{number:,.0f}"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_seconds, required
 from airflow_provider_toggl.core.errors import AbsenceRefused
 from airflow_provider_toggl.core.extract.windows import check_range
-from airflow_provider_toggl.hooks.notes import note_reconciliation, take_allowance
+from airflow_provider_toggl.hooks.activity import record_reconciliation, take_approval
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID
 from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, check_outlets
@@ -134,7 +134,7 @@ class TogglReconcileOperator(ReadTransfer):
         outlets = self.open_outlets(workspace_id)
         if "mass_allowed" not in progress:
             # An approval is for one run, which keeps it over a wait for the quota.
-            progress["mass_allowed"] = take_allowance(self.toggl_conn_id, workspace_id)
+            progress["mass_allowed"] = take_approval(self.toggl_conn_id, workspace_id)
         rules = DeletionRules(
             settle=timedelta(seconds=self.settle),
             absent_share=self.absent_share,
@@ -157,7 +157,7 @@ class TogglReconcileOperator(ReadTransfer):
             except AbsenceRefused as refusal:
                 refused = refusal
         recorded = {} if refused is None else {"refused": str(refused)}
-        note_reconciliation(self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, **recorded)
+        record_reconciliation(self.toggl_conn_id, run.summary.as_dict(), warehouse=request.warehouse, **recorded)
         if refused is not None:
             raise refused
         return run.summary.as_dict()

@@ -13,7 +13,7 @@ from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag,
 from airflow_provider_toggl.core.errors import PlanLacksFeature
 from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.core.streams import check_days
-from airflow_provider_toggl.hooks.notes import note_landing
+from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID
 from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, check_outlets
@@ -156,7 +156,7 @@ class TogglToSqlOperator(ReadTransfer):
                 if self.stream == "time_entries":
                     raise
                 raise AirflowSkipException(f"{self.stream} is not part of the workspace's plan. {error}") from None
-        note_landing(
+        record_load(
             self.toggl_conn_id,
             workspace_id=request.workspace_id,
             stream=self.stream,

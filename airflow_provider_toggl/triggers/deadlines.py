@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_toggl.core import metrics
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 from airflow_provider_toggl.hooks import telemetry
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ async def report_late_run(context: Mapping[str, Any] | None = None, **details: A
     telemetry.connect()
     run: Mapping[str, Any] = (context or {}).get("dag_run") or {}
     dag_id = run.get("dag_id") or "unknown"
-    metrics.LATE.add(dag=dag_id)
+    metrics.LATE_RUNS.add(dag=dag_id)
     text = "; ".join(f"{name}: {value}" for name, value in details.items())
     run_id = run.get("dag_run_id")
     named = {"by": "deadline", "dag_id": dag_id, "run_id": run_id}
-    tell(log, "Run %s of DAG %s missed its deadline. %s", run_id, dag_id, text, level=logging.ERROR, **named)
+    log_line(log, "Run %s of DAG %s missed its deadline. %s", run_id, dag_id, text, level=logging.ERROR, **named)

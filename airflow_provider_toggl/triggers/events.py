@@ -34,7 +34,7 @@ from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import shared_tail
-from airflow_provider_toggl.core.log_fields import fields, tell
+from airflow_provider_toggl.core.log_fields import fields, log_line
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.templates import is_unresolved
@@ -204,7 +204,7 @@ class TogglEventTrigger(BaseEventTrigger):
 
     def _log_match(self, found: FirstMatch) -> None:
         seq, message = found.stored.seq, found.message
-        tell(
+        log_line(
             log,
             "Event %d ends the wait: %s %s in workspace %s.",
             seq,

@@ -14,7 +14,7 @@ from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.tail import TailReader
 from airflow_provider_toggl.core.events.transitions import EntityState
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ async def retry_while_unavailable(call: Callable[[], T]) -> T:
             return await asyncio.to_thread(call)
         except EventStoreUnavailable as error:
             text = "The event store cannot be read; trying again until it can: %s"
-            tell(log, text, error, level=logging.WARNING, retry_in=pause)
+            log_line(log, text, error, level=logging.WARNING, retry_in=pause)
         await asyncio.sleep(pause)
         pause = min(pause * 2, MAX_PAUSE)
 

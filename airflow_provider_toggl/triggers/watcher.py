@@ -19,7 +19,7 @@ from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail import TailReader
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 from airflow_provider_toggl.triggers.reading import MatchedBatch, read_matches, retry_while_unavailable
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class EventWatcher:
         except EventStoreUnavailable as error:
             text = "Consumer %s has read up to event %s, which could not be committed: %s"
             named = {"by": "watch", "consumer": self.consumer, "seq": goal}
-            tell(log, text, self.consumer, goal, error, level=logging.WARNING, **named)
+            log_line(log, text, self.consumer, goal, error, level=logging.WARNING, **named)
         else:
             self._committed = goal
 
@@ -125,7 +125,7 @@ class EventWatcher:
         description = {"kind": "watcher", "filter": self._query.event_filter.to_dict()}
         self._store.activity_log.set_status(reader_key(self.consumer), description)
         self._committed = self._acknowledged = self._yielded = self._read = known.seq
-        tell(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
+        log_line(log, "Watching for events after %s.", known.seq, by="watch", consumer=self.consumer, seq=known.seq)
         self._idle_commit_at = time.monotonic()
 
     def _collect(self, matched: MatchedBatch) -> None:

@@ -29,8 +29,7 @@ CORE = BASE | {
     "core.reconcile",
     "core.sync",
     "core.sync.page_loader",
-    "core.operate.doctor",
-    "core.operate.health",
+    "core.operate",
 }
 
 # Which part of the package may import which others, besides itself and the package's version.
@@ -56,8 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core.reconcile": BASE | {"core.client", "core.extract", "core.load", "core.sync.page_loader"},
     "core.sync": BASE
     | {"core.client", "core.events", "core.extract", "core.load", "core.reconcile", "core.sync.page_loader"},
-    "core.operate.doctor": BASE | {"core.client", "core.events", "core.webhooks", "core.load", "core.operate.health"},
-    "core.operate.health": BASE | {"core.client", "core.events", "core.load"},
+    "core.operate": BASE | {"core.client", "core.events", "core.webhooks", "core.load"},
     "hooks": CORE,
     "templates": {"core.arguments", "core.errors"},
     "task_context": set(),
@@ -67,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"hooks", "triggers", "templates", "task_context", "operators.quota_deferral", "operators.replay"},
     # The one thing of operators that transfers share: tasks that wait for the quota.
     "operators.quota_deferral": BASE
-    | {"core.client", "core.operate.health", "hooks", "templates", "triggers", "task_context"},
+    | {"core.client", "core.operate", "hooks", "templates", "triggers", "task_context"},
     "transfers": CORE | {"hooks", "triggers", "templates", "task_context", "operators.quota_deferral", "assets"},
     "report": BASE | {"core.load"},
     "assets": BASE | {"triggers"},

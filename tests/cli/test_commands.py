@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
 
 
-def test_every_command_stands_under_its_name_and_says_what_it_does() -> None:
+def test_every_command_has_its_name_and_a_summary() -> None:
     assert [name for name, command in COMMANDS.items() if name != command.name or not command.summary] == []
     assert set(COMMANDS) == {"sandbox", "quota", "plan", "subscriptions", "status", "receiver", "doctor", "events"}
 

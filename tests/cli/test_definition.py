@@ -30,14 +30,6 @@ def test_airflow_lists_every_command(tmp_path: Path) -> None:
         assert command.summary in done.stdout
 
 
-def test_help_of_a_command_under_airflow_is_the_command_s(tmp_path: Path) -> None:
-    done = airflow("toggl", "receiver", "--help", home=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "--connections" in done.stdout
-    # Airflow's own formatter would take it for a colour.
-    assert "[toggl] receiver_connections" in done.stdout
-
-
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that returns its number as the exit status, and one that cannot be imported."""
@@ -61,7 +53,16 @@ def call(*arguments: str) -> None:
     args.func(args)
 
 
-def test_a_command_gets_its_arguments_and_its_status_is_airflow_s(echo: None) -> None:
+def test_the_help_of_a_command_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        call("receiver", "--help")
+    printed = capsys.readouterr().out
+    assert "--connections" in printed
+    # Airflow's own formatter would interpret it as a colour.
+    assert "[toggl] receiver_connections" in printed
+
+
+def test_a_command_gets_its_arguments_and_sets_the_exit_status(echo: None) -> None:
     call("echo", "--number", "0")
     with pytest.raises(SystemExit, match="7"):
         call("echo", "--number", "7")
@@ -70,7 +71,7 @@ def test_a_command_gets_its_arguments_and_its_status_is_airflow_s(echo: None) ->
 @pytest.mark.parametrize(
     ("arguments", "word"), [(["echo", "--letter"], "--letter"), (["lost"], "no_such_module")], ids=["unknown", "lost"]
 )
-def test_what_cannot_be_done_ends_with_2_and_the_reason(
+def test_invalid_arguments_and_missing_modules_exit_with_2_and_the_reason(
     echo: None, capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -78,7 +79,7 @@ def test_what_cannot_be_done_ends_with_2_and_the_reason(
     assert word in capsys.readouterr().err
 
 
-def test_airflow_s_other_commands_import_none_of_ours() -> None:
+def test_other_commands_of_airflow_import_no_module_of_a_command() -> None:
     program = """
 import sys
 from airflow.cli import cli_parser

@@ -10,11 +10,11 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from airflow_provider_toggl.cli.output import others_to_stderr
+from airflow_provider_toggl.cli.output import redirect_to_stderr
 handler = sys.stdout
 print("before")
 try:
-    with others_to_stderr():
+    with redirect_to_stderr():
         print("printed")
         handler.write("logged\\n")
         os.write(1, b"written\\n")
@@ -24,7 +24,7 @@ except LookupError:
 """
 
 
-def test_only_what_was_asked_for_is_on_standard_output() -> None:
+def test_messages_of_others_are_not_on_standard_output() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == "before\nafter\n"
     assert sorted(done.stderr.split()) == ["logged", "printed", "written"]
@@ -47,13 +47,13 @@ def end(how: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-c", ENDING, how], stderr=subprocess.PIPE, check=False, **options)
 
 
-def test_a_terminal_that_lacks_a_character_gets_another_one() -> None:
+def test_characters_that_the_terminal_lacks_are_replaced() -> None:
     done = end("told", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stdout, done.stderr) == (7, b"5 ? 6\n", b"")
 
 
 @pytest.mark.parametrize("how", ["told", "much", "at its end"])
-def test_a_reader_that_has_enough_ends_it_without_a_word(how: str) -> None:
+def test_a_closed_pipe_ends_a_command_silently(how: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -63,6 +63,6 @@ def test_a_reader_that_has_enough_ends_it_without_a_word(how: str) -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
-def test_an_interrupt_ends_it_without_a_word() -> None:
+def test_an_interrupt_ends_a_command_silently() -> None:
     done = end("interrupted")
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, b"", b"")

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_toggl.cli.quota import add_arguments, run
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
-from airflow_provider_toggl.hooks.notes import clear_waiting, note_waiting
+from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
@@ -76,7 +76,7 @@ def waiting(toggl):
         done_at=now + timedelta(minutes=91),
         rows_done=28_000,
     )
-    note_waiting("toggl_default", task)
+    record_waiting("toggl_default", task)
     yield task
     clear_waiting("toggl_default", task.task)
 
@@ -87,8 +87,8 @@ def test_tasks_that_wait_are_listed_with_how_far_they_are(waiting: WaitingTask, 
     assert name == "sync.land_time_entries (manual__1), time_entries"
     assert "Waits for the hourly quota of Toggl until" in until
     assert "28 requests, 28,000 rows" in done
-    assert "about 35 requests, as far as is known" in left
-    assert "it is done about" in end
+    assert "Left: at least 35 requests" in left
+    assert "Done at" in end
 
 
 def test_json_has_the_tasks_that_wait(waiting: WaitingTask, capsys):

@@ -14,13 +14,13 @@ log = logging.getLogger("airflow_provider_toggl.test")
 
 def test_a_line_has_its_text_and_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), log_fields.fields(workspace_id=7):
-        log_fields.tell(log, "%s rows.", 3, rows=3)
+        log_fields.log_line(log, "%s rows.", 3, rows=3)
     (record,) = caplog.records
     assert record.getMessage() == "3 rows."
     assert (record.workspace_id, record.rows) == (7, 3)  # type: ignore[attr-defined]
 
 
-def test_fields_are_bound_where_the_log_wants_them_for_as_long_as_they_hold() -> None:
+def test_fields_are_bound_within_their_context() -> None:
     bound: dict[str, Any] = {}
 
     @contextmanager

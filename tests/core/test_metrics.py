@@ -30,7 +30,7 @@ def test_without_a_sink_nothing_happens() -> None:
     metrics.APPEND.record(0.1)
 
 
-def test_each_kind_reaches_the_sink_with_its_tags_as_texts() -> None:
+def test_each_kind_of_metric_reaches_the_sink() -> None:
     with recording() as recorder:
         metrics.DELIVERIES.add(3, outcome="stored")
         metrics.WATERMARK.set(5.5, by="pull", stream="tags", workspace=7, warehouse="duckdb_default.toggl")
@@ -38,7 +38,7 @@ def test_each_kind_reaches_the_sink_with_its_tags_as_texts() -> None:
     assert [(one.name, one.kind, dict(one.tags), one.value) for one in recorder.sent] == [
         ("toggl.receive.deliveries", "counter", {"outcome": "stored"}, 3),
         (
-            "toggl.land.watermark",
+            "toggl.load.watermark",
             "gauge",
             {"by": "pull", "stream": "tags", "workspace": "7", "warehouse": "duckdb_default.toggl"},
             5.5,
@@ -47,14 +47,14 @@ def test_each_kind_reaches_the_sink_with_its_tags_as_texts() -> None:
     ]
 
 
-def test_nothing_is_counted_where_there_is_nothing_and_a_clock_that_was_turned_back_takes_no_time() -> None:
+def test_zero_is_not_counted_and_a_negative_duration_is_zero() -> None:
     with recording() as recorder:
         metrics.PAGES.add(0, stream="tags")
         metrics.APPEND.record(-3.0)
     assert [(one.name, one.value) for one in recorder.sent] == [("toggl.append.duration", 0)]
 
 
-def test_a_sink_that_fails_is_told_of_once_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_sink_is_logged_once_and_does_not_raise(caplog: pytest.LogCaptureFixture) -> None:
     metrics.send_to(Broken())
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -62,11 +62,11 @@ def test_a_sink_that_fails_is_told_of_once_and_stops_nobody(caplog: pytest.LogCa
             metrics.LAST_SEQ.set(1, store="default")
             metrics.APPEND.record(0.1)
     assert [record.getMessage() for record in caplog.records] == [
-        "Measurements are lost, work goes on: OSError: No buffer space available."
+        "Metrics cannot be sent and are lost: OSError: No buffer space available."
     ]
 
 
-def test_names_and_tags_are_of_letters_that_every_backend_takes_and_every_metric_says_what_it_means() -> None:
+def test_names_and_tags_suit_every_backend_and_every_metric_has_a_meaning() -> None:
     for name, metric in metrics.CATALOGUE.items():
         words = name.split(".")
         assert words[0] == "toggl"
@@ -74,5 +74,5 @@ def test_names_and_tags_are_of_letters_that_every_backend_takes_and_every_metric
         assert all(word.replace("_", "").isalnum() and word == word.lower() for word in [*words, *metric.tags])
         assert metric.meaning.endswith(".")
         assert set(metric.sender.split(", ")) <= {"receiver", "triggerer", "task"}
-        # A name of ids has no end, and each one is a series that somebody pays for.
+        # Each value of a tag is a series, so tags must not have IDs without limit.
         assert not {"entry", "event", "id", "task", "run"} & set(metric.tags)

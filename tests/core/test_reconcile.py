@@ -101,7 +101,7 @@ def test_what_a_reconciliation_does_is_measured(build):
     told["unverified"] = sum(summary.unverified.values())
     assert found == {result: number for result, number in told.items() if number}
     assert found["deleted"] == 5
-    absent = [value for tags, value in recorder.of(metrics.LANDED) if tags["result"] == "absent"]
+    absent = [value for tags, value in recorder.of(metrics.LOADED_ROWS) if tags["result"] == "absent"]
     assert sum(absent) == 5
     assert sum(value for _, value in recorder.of(metrics.COMPARED_DAYS)) >= 60
     assert len(recorder.of(metrics.WATERMARK)) == 1

@@ -38,13 +38,13 @@ def mappings() -> list[dict[str, Any]]:
     return list(yaml.safe_load((EXAMPLES / "statsd_exporter.yml").read_text())["mappings"])
 
 
-def test_the_page_says_of_each_metric_its_kind_and_its_tags_and_has_no_other() -> None:
+def test_the_reference_has_each_metric_with_its_kind_and_tags() -> None:
     assert {name: (row.kind, row.tags) for name, row in documented_metrics().items()} == {
         name: (metric.kind, frozenset(metric.tags)) for name, metric in metrics.CATALOGUE.items()
     }
 
 
-def test_the_guide_names_only_metrics_that_there_are() -> None:
+def test_the_guide_names_only_existing_metrics() -> None:
     named = set(re.findall(r"`(toggl\.\w+\.\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
     assert len(named) > 4
     assert named <= metrics.CATALOGUE.keys()
@@ -66,7 +66,7 @@ def expressions() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("expression", list(expressions()))
-def test_what_is_drawn_and_watched_is_measured_and_has_those_labels(expression: str) -> None:
+def test_expressions_use_existing_metrics_and_labels(expression: str) -> None:
     known = prometheus_names()
     names = re.findall(r"\bairflow_\w+", expression)
     assert names
@@ -86,13 +86,13 @@ def grouped_by(expression: str) -> set[str]:
 @pytest.mark.parametrize(
     "expression", [rule["expr"] for rule in rules() if re.search(r"increase\(.*> \d+$", rule["expr"])]
 )
-def test_an_alert_sees_the_first_of_what_never_happened_before(expression: str) -> None:
+def test_an_alert_sees_the_first_event_of_a_counter(expression: str) -> None:
     # A counter that comes with its first event has grown by nothing.
     ((series, window),) = set(re.findall(r"increase\((\w+(?:\{[^}]*\})?)\[(\w+)\]\)", expression))
     assert f"({series} unless {series} offset {window}) or increase({series}[{window}])" in expression
 
 
-def test_values_of_labels_are_those_that_the_table_has() -> None:
+def test_expressions_use_documented_values_of_labels() -> None:
     for expression in expressions():
         for name, labels in re.findall(r"(\bairflow_\w+)\{([^}]*)\}", expression):
             for tag, values in re.findall(r'(\w+)[=!]~?"([^"]*)"', labels):
@@ -100,21 +100,21 @@ def test_values_of_labels_are_those_that_the_table_has() -> None:
                 assert [value for value in values.split("|") if f"`{value}`" not in said] == []
 
 
-def test_everything_that_is_measured_is_on_the_dashboard() -> None:
+def test_every_metric_is_on_the_dashboard() -> None:
     drawn = " ".join(target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", ()))
     known = prometheus_names()
     seen = {known[name].name for name in re.findall(r"\bairflow_\w+", drawn)}
     assert metrics.CATALOGUE.keys() - seen == set()
 
 
-def test_the_dashboard_s_panels_are_apart_and_each_has_its_own_number() -> None:
+def test_panels_have_their_own_position_and_id() -> None:
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
     assert len(places) == len(panels)
 
 
-def test_each_alert_has_a_name_of_its_own_a_severity_and_a_summary() -> None:
+def test_each_alert_has_a_unique_name_a_severity_and_a_summary() -> None:
     found = rules()
     assert len({rule["alert"] for rule in found}) == len(found) > 10
     assert {rule["labels"]["severity"] for rule in found} <= {"info", "warning", "critical"}
@@ -127,13 +127,13 @@ def test_each_alert_has_a_name_of_its_own_a_severity_and_a_summary() -> None:
         assert used <= (grouped_by(rule["expr"]) if is_sum else set(metric.tags))
 
 
-def test_each_line_of_the_dashboard_is_named_by_labels_that_it_has() -> None:
+def test_legends_use_labels_of_their_expression() -> None:
     for panel in dashboard()["panels"]:
         for target in panel.get("targets", ()):
             assert set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", ""))) <= grouped_by(target["expr"])
 
 
-def test_the_exporter_s_rule_is_for_the_timers_and_for_nothing_else() -> None:
+def test_the_exporter_s_mapping_matches_timers_only() -> None:
     (mapping,) = mappings()
     matched = {name for name in metrics.CATALOGUE if re.fullmatch(mapping["match"], f"airflow.{name}")}
     assert matched == {name for name, metric in metrics.CATALOGUE.items() if metric.kind == "timer"}

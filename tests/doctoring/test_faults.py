@@ -1,4 +1,4 @@
-"""Fifteen faults, each ordered for real: the doctor names the step, the fault and the cure, and no other fault."""
+"""Fifteen real faults: the doctor reports each with its check and its fix, and no other fault."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from support.doctor_setup import DoctorReport, DoctorSetup, HostedReceiver, trig
 from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
-from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME
+from airflow_provider_toggl.core.operate.problems import problem
 from airflow_provider_toggl.hooks.toggl import TogglHook
 
 pytestmark = [pytest.mark.airflow, pytest.mark.newest]
 
-VERSION_1 = Path(__file__).parents[1] / "core" / "land" / "made_before" / "duckdb_version_1.sql"
+VERSION_1 = Path(__file__).parents[1] / "core" / "load" / "made_before" / "duckdb_version_1.sql"
 Examine = Callable[..., DoctorReport]
 HASTILY = ("--timeout", "4")
 """For what is waited for in vain."""
@@ -40,23 +40,22 @@ def subscribed(clinic: DoctorSetup) -> int:
 
 
 def assert_fault(told: DoctorReport, name: str, *words: str, beside: set[str] | None = None) -> None:
-    """The fault is named, with its step, what was seen, what it means and its cure; there are no others."""
+    """The fault is reported with its check, its text, its meaning and its fix, and there are no others."""
     assert told.code == 1
     assert told.report["ok"] is False
     assert told.faults() == {name} | (beside or set())
-    found = next(one for one in told.report["findings"] if one["trouble"] == name)
-    known = BY_NAME[name]
-    assert (found["step"], found["state"]) == (known.step, "fault")
-    assert (found["meaning"], found["cure"]) == (known.meaning, known.cure)
+    found = next(one for one in told.report["findings"] if one["problem"] == name)
+    known = problem(name, found["text"]).as_dict()
+    assert found == known
     for word in words:
-        assert word in found["what"]
+        assert word in found["text"]
 
 
 def test_without_a_fault_nothing_is_wrong(subscribed: int, examine: Examine) -> None:
     told = examine()
     assert told.faults() == set()
     assert told.code == 0
-    assert {step: state for step, state in told.states().items() if state != "ok"} == {"triggerer": "unknown"}
+    assert {check: status for check, status in told.statuses().items() if status != "ok"} == {"triggerer": "unknown"}
     assert told.report["requests"] == 6
 
 
@@ -66,10 +65,10 @@ def test_a_wrong_token(clinic: DoctorSetup, subscribed: int, examine: Examine, s
     clinic.connect(token="f" * 32)
     told = examine()
     assert_fault(told, "wrong_token", str(status))
-    # What needs the token is left out, and called so; the rest is looked at.
-    states = told.states()
-    assert {states[step] for step in ("plan", "quota", "rights", "clock", "subscription")} == {"skipped"}
-    assert {states[step] for step in ("store", "warehouse", "callback")} == {"ok"}
+    # Checks that need the token are skipped; the others are made.
+    statuses = told.statuses()
+    assert {statuses[check] for check in ("plan", "quota", "rights", "clock", "subscription")} == {"skipped"}
+    assert {statuses[check] for check in ("store", "warehouse", "callback")} == {"ok"}
     assert told.report["requests"] == 1
 
 
@@ -77,7 +76,7 @@ def test_lost_admin_rights(clinic: DoctorSetup, subscribed: int, examine: Examin
     clinic.sandbox.change_user(is_admin=False)
     assert_fault(examine(), "not_admin", "no administrator", str(clinic.sandbox.workspace_id))
     told = examine("--member")
-    assert (told.code, told.states()["rights"]) == (0, "warning")
+    assert (told.code, told.statuses()["rights"]) == (0, "warning")
 
 
 def test_a_plan_s_limit(clinic: DoctorSetup, examine: Examine) -> None:
@@ -176,7 +175,7 @@ def test_a_schema_that_is_too_old(clinic: DoctorSetup, examine: Examine) -> None
         db.execute(VERSION_1.read_text())
         db.execute("insert into schema_version values (1, now())")
     assert_fault(examine(), "schema_too_old", "version 1", "days that changed", "history")
-    # It was only looked at.
+    # The check changed nothing.
     with duckdb.connect(str(clinic.warehouse)) as db:
         assert db.execute("select max(version) from toggl.schema_version").fetchall() == [(1,)]
     clinic.load()
@@ -197,19 +196,17 @@ def test_the_quota_is_gone(clinic: DoctorSetup, subscribed: int, examine: Examin
     clinic.sandbox.reset_requests()
     told = examine()
     assert_fault(told, "quota_gone", "user", "UTC")
-    # What is known beforehand costs nothing.
+    # What is known before costs no request.
     assert told.report["requests"] == 0 == clinic.sandbox.requests()["total"]
-    assert told.states()["token"] == "skipped"
+    assert told.statuses()["token"] == "skipped"
 
 
-def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_network(
-    subscribed: int, examine: Examine
-) -> None:
+def test_a_wait_after_a_429_is_not_an_unreachable_network(subscribed: int, examine: Examine) -> None:
     session = TogglHook("toggl_default").open_session()
     session._book.hold_back(3600.0, SystemClock().now())
     told = examine(*HASTILY)
     found = told.fault("rate_limited")
-    assert (found["step"], "No request was sent" in found["what"]) == ("token", True)
+    assert (found["check"], "No request was sent" in found["text"]) == ("token", True)
     assert told.faults() == set()
     assert told.report["requests"] == 0
 
@@ -233,9 +230,8 @@ def test_versions_that_do_not_fit(
     assert told.code == 1
     assert told.faults() == {"unfit_version"}
     (first, _) = told.of("versions")
-    assert "apache-airflow 2.11.0 is installed" in first["what"]
-    assert ">=3.2" in first["what"]
-    assert first["cure"] == BY_NAME["unfit_version"].cure
+    assert "apache-airflow 2.11.0 is installed" in first["text"]
+    assert ">=3.2" in first["text"]
 
 
 def make_store(folder: Path) -> None:

@@ -73,7 +73,7 @@ def running_triggerer(log: Path) -> Iterator[subprocess.Popen[bytes]]:
         end_session([process], timeout=0)
 
 
-def test_a_triggerer_sees_the_test_mark_until_it_is_killed(
+def test_a_triggerer_answers_the_probe_until_it_is_killed(
     clinic: DoctorSetup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clinic.subscribe()
@@ -89,8 +89,8 @@ def test_a_triggerer_sees_the_test_mark_until_it_is_killed(
 
             wait_until(is_working, timeout=300)
             told = clinic.examine(capsys=capsys)
-            assert (told.code, set(told.states().values())) == (0, {"ok"}), told.report
-            assert "saw a test mark" in told.of("triggerer")[0]["what"]
+            assert (told.code, set(told.statuses().values())) == (0, {"ok"}), told.report
+            assert "saw a probe" in told.of("triggerer")[0]["text"]
         # It was killed, and nobody has told the database.
         monkeypatch.setenv("AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD", "1")
         wait_until(lambda: not find_triggerers("toggl_default", "").alive, timeout=60)

@@ -1,4 +1,4 @@
-"""What the walk does beside the ordered faults: what it skips, what it asks, and where it looks."""
+"""What the doctor skips, how many requests it sends, and which databases it checks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from support.connections import Connections
 from support.doctor_setup import DoctorSetup, HostedReceiver, triggerer_job
 from support.servers.postgres import running_postgres
 
-from airflow_provider_toggl.core.operate.doctor.context import Order
-from airflow_provider_toggl.core.operate.doctor.findings import Report
-from airflow_provider_toggl.core.operate.doctor.states import State
-from airflow_provider_toggl.hooks.doctor import examine
+from airflow_provider_toggl.core.operate.doctor.context import CheckOptions
+from airflow_provider_toggl.core.operate.findings import CheckStatus, Report
+from airflow_provider_toggl.hooks.doctor import run_checks
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
@@ -36,117 +35,122 @@ def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path) ->
     receiver.close()
 
 
-def order(**fields: object) -> Order:
-    return Order(**{"patience": 60.0, **fields})  # type: ignore[arg-type]
+def options(**fields: object) -> CheckOptions:
+    return CheckOptions(**{"timeout": 60.0, **fields})  # type: ignore[arg-type]
 
 
-def states(report: Report) -> dict[str, State]:
-    return {one.step: one.state for one in report.findings}
+def statuses(report: Report) -> dict[str, CheckStatus]:
+    return {one.check: one.status for one in report.findings}
 
 
-def troubles(report: Report) -> set[str]:
-    return {one.name for one in report.findings if one.name}
+def problems(report: Report) -> set[str]:
+    return {one.problem.name for one in report.findings if one.problem}
 
 
-def test_who_uses_no_webhooks_and_landed_nothing_has_no_fault(clinic: DoctorSetup) -> None:
+def test_without_webhooks_and_loads_there_is_no_fault(clinic: DoctorSetup) -> None:
     clinic.connect(webhook_secret=None, webhook_callback_url=None)
-    report = examine(order())
+    report = run_checks(options())
     assert (report.exit_code, report.requests) == (0, 3)
-    assert troubles(report) == {"nothing_waits", "no_tables"}
-    assert states(report)["subscription"] is states(report)["callback"] is State.SKIPPED
+    assert problems(report) == {"nothing_waits", "no_tables"}
+    assert statuses(report)["subscription"] is statuses(report)["callback"] is CheckStatus.SKIPPED
 
 
-def test_no_ping_is_sent_where_none_is_wanted(clinic: DoctorSetup) -> None:
+def test_no_ping_is_sent_if_it_is_disabled(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     before = clinic.sandbox.webhook_deliveries()["outcomes"]
-    report = examine(order(ping=False))
+    report = run_checks(options(ping=False))
     assert (report.exit_code, report.requests) == (0, 5)
-    assert states(report)["callback"] is State.SKIPPED
+    assert statuses(report)["callback"] is CheckStatus.SKIPPED
     assert clinic.sandbox.webhook_deliveries()["outcomes"] == before
 
 
-def test_without_a_workspace_the_owner_s_own_is_looked_at(clinic: DoctorSetup) -> None:
+def test_without_a_workspace_the_owner_s_default_one_is_checked(clinic: DoctorSetup) -> None:
     clinic.connect(workspace_id=None, webhook_secret=None, webhook_callback_url=None)
-    report = examine(order())
-    assert "no_workspace" in troubles(report)
-    assert (report.exit_code, states(report)["rights"]) == (0, State.OK)
+    report = run_checks(options())
+    assert "no_workspace" in problems(report)
+    assert (report.exit_code, statuses(report)["rights"]) == (0, CheckStatus.OK)
 
 
 @pytest.mark.parametrize(("workspace_id", "found"), [(1, "no_workspace_access"), ("seven", "connection_wrong")])
-def test_a_workspace_that_is_not_there_is_a_fault(clinic: DoctorSetup, workspace_id: object, found: str) -> None:
+def test_a_workspace_that_does_not_exist_is_a_fault(clinic: DoctorSetup, workspace_id: object, found: str) -> None:
     clinic.connect(workspace_id=workspace_id)
-    report = examine(order())
-    assert found in troubles(report)
-    assert states(report)["plan"] is states(report)["subscription"] is State.SKIPPED
+    report = run_checks(options())
+    assert found in problems(report)
+    assert statuses(report)["plan"] is statuses(report)["subscription"] is CheckStatus.SKIPPED
 
 
-def test_a_secret_that_only_the_receiver_s_side_lacks_and_another_address_are_told(clinic: DoctorSetup) -> None:
+def test_another_callback_has_no_subscription_and_its_own_problem(clinic: DoctorSetup) -> None:
     clinic.subscribe()
-    report = examine(order(callback_url="https://127.0.0.1:1/elsewhere", patience=4))
-    assert troubles(report) >= {"no_subscription", "callback_unreachable"}
-    report = examine(order(callback_url=f"{clinic.receiver.url}/toggl/webhooks/toggl_other"))
-    assert troubles(report) >= {"no_subscription", "unknown_connection"}
-    report = examine(order(callback_url="ftp://nowhere"))
-    assert "connection_wrong" in troubles(report)
+    report = run_checks(options(callback_url="https://127.0.0.1:1/elsewhere", timeout=4))
+    assert problems(report) >= {"no_subscription", "callback_unreachable"}
+    report = run_checks(options(callback_url=f"{clinic.receiver.url}/toggl/webhooks/toggl_other"))
+    assert problems(report) >= {"no_subscription", "unknown_connection"}
+    report = run_checks(options(callback_url="ftp://nowhere"))
+    assert "connection_wrong" in problems(report)
 
 
-def test_a_receiver_that_keeps_events_elsewhere_is_told(clinic: DoctorSetup) -> None:
+def test_a_receiver_with_another_store_is_reported(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     # The receiver holds the connection that it looked up; this process reads another store from now on.
     clinic.connections.set("my_events", conn_type="sqlite", host=str(clinic.folder / "other.sqlite"))
     clinic.connect(event_store_conn_id="my_events")
-    report = examine(order(patience=4))
-    assert troubles(report) & {"other_store", "ping_lost"} == {"other_store"}
+    report = run_checks(options(timeout=4))
+    assert problems(report) & {"other_store", "ping_lost"} == {"other_store"}
 
 
-def test_a_quota_of_the_workspace_that_is_gone_is_told_and_costs_no_more(clinic: DoctorSetup) -> None:
+def test_an_exhausted_quota_is_reported_once_and_no_more_requests_are_sent(clinic: DoctorSetup) -> None:
     clinic.subscribe()
     clinic.sandbox.set(quota_enforced=True, organization_quota=1)
-    report = examine(order())
+    report = run_checks(options())
     # It was enough for the workspace, and no more.
-    assert "quota_gone" in troubles(report)
-    assert (states(report)["rights"], states(report)["subscription"]) == (State.OK, State.SKIPPED)
-    report = examine(order())
-    assert [one.name for one in report.findings if one.name == "quota_gone"] == ["quota_gone"]
-    assert states(report)["plan"] is states(report)["rights"] is states(report)["subscription"] is State.SKIPPED
+    assert "quota_gone" in problems(report)
+    assert (statuses(report)["rights"], statuses(report)["subscription"]) == (CheckStatus.OK, CheckStatus.SKIPPED)
+    report = run_checks(options())
+    assert [one.problem.name for one in report.findings if one.problem].count("quota_gone") == 1
+    assert (
+        statuses(report)["plan"]
+        is statuses(report)["rights"]
+        is statuses(report)["subscription"]
+        is CheckStatus.SKIPPED
+    )
     assert report.requests == 2
 
 
-def test_an_old_secret_that_is_still_accepted_is_worth_a_word(clinic: DoctorSetup) -> None:
+def test_a_previous_secret_is_a_warning(clinic: DoctorSetup) -> None:
     clinic.connect(previous_webhook_secret="older-secret-77")
-    report = examine(order(ping=False))
-    assert "two_secrets" in troubles(report)
+    report = run_checks(options(ping=False))
+    assert "two_secrets" in problems(report)
     assert "older-secret-77" not in str(report)
 
 
-def test_what_is_asked_of_the_triggerer_is_no_event(clinic: DoctorSetup) -> None:
+def test_the_probe_is_not_an_event(clinic: DoctorSetup) -> None:
     from airflow_provider_toggl.hooks.events import open_event_store
 
     clinic.subscribe()
-    examine(order())
+    run_checks(options())
     with open_event_store("toggl_default") as store:
         assert (store.count(), store.last_seq()) == (0, 0)
 
 
-def test_store_and_warehouse_in_postgres_are_looked_at_and_who_holds_them_is_told(clinic: DoctorSetup) -> None:
+def test_databases_in_postgres_are_checked_and_the_lock_s_holder_is_reported(clinic: DoctorSetup) -> None:
     with running_postgres() as server:
         fields = {"host": "127.0.0.1", "port": server.port, "login": "postgres", "schema": "postgres"}
         for name in ("my_events", "my_warehouse"):
             clinic.connections.set(name, conn_type="postgres", **fields)
         clinic.connect(event_store_conn_id="my_events")
         clinic.subscribe()
-        report = examine(order(warehouse_conn_id="my_warehouse"))
-        assert troubles(report) == {"no_tables", "nothing_waits"}
+        report = run_checks(options(warehouse_conn_id="my_warehouse"))
+        assert problems(report) == {"no_tables", "nothing_waits"}
         with open_warehouse("my_warehouse", schema="toggl") as target:
-            report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
-            assert troubles(report) == {"nothing_waits"}
-            told = [one.what for one in report.findings if one.step == "clock"]
+            report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False))
+            assert problems(report) == {"nothing_waits"}
+            told = [one.text for one in report.findings if one.check == "clock"]
             assert ["event store" in words for words in told].count(True) == 1
             assert ["the warehouse" in words for words in told].count(True) == 1
             with target.transaction():
-                report = examine(order(warehouse_conn_id="my_warehouse", ping=False, patience=4))
-        (locked,) = [one for one in report.findings if one.name == "warehouse_locked"]
-        assert re.search(r"Held by PID \d+ of role postgres \(airflow-provider-toggl\), for \d+ s\.", locked.what)
+                report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False, timeout=4))
+        (locked,) = [one for one in report.findings if one.problem and one.problem.name == "warehouse_locked"]
+        assert re.search(r"Held by PID \d+ of role postgres \(airflow-provider-toggl\), for \d+ s\.", locked.text)
         server.stop()
-        report = examine(order(warehouse_conn_id="my_warehouse", ping=False))
-        assert troubles(report) >= {"store_unreachable", "warehouse_unreachable"}
+        report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False))
+        assert problems(report) >= {"store_unreachable", "warehouse_unreachable"}

@@ -81,7 +81,7 @@ BROKEN = {
 
 
 def run(program: str, env: Mapping[str, str]) -> str:
-    """Run a program in a process of its own; return what it has said."""
+    """Run a program in a new process and return its output."""
     done = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, **env}, capture_output=True, text=True, check=False
     )
@@ -89,7 +89,7 @@ def run(program: str, env: Mapping[str, str]) -> str:
     return done.stdout + done.stderr
 
 
-def test_statsd_is_sent_every_metric_with_its_kind_and_tags_in_letters_that_it_takes() -> None:
+def test_statsd_receives_every_metric_with_its_kind_and_valid_tags() -> None:
     with StatsdListener() as statsd:
         run(EMIT_ALL, statsd.env())
         wait_until(lambda: {one.name for one in statsd.arrived()} == metrics.CATALOGUE.keys())
@@ -101,7 +101,7 @@ def test_statsd_is_sent_every_metric_with_its_kind_and_tags_in_letters_that_it_t
     assert {one.value for one in arrived if one.kind == "timer"} == {3000}
 
 
-def test_opentelemetry_is_sent_the_same() -> None:
+def test_opentelemetry_receives_every_metric() -> None:
     with collecting() as collector:
         run(EMIT_ALL, collector.env())
         arrived = collector.arrived()
@@ -117,11 +117,11 @@ def _as_timer(one: Measurement) -> Measurement:
     return Measurement(one.name, "timer", one.tags, one.value) if (one.kind, kind) == ("gauge", "timer") else one
 
 
-def test_what_airflow_has_started_in_a_process_is_used_and_nothing_is_started_beside_it() -> None:
+def test_a_client_that_airflow_has_started_is_used() -> None:
     run(CHOOSE, {"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__METRICS__STATSD_PORT": "9"})
 
 
-def test_a_forked_process_chooses_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_selects_its_own_client(monkeypatch: pytest.MonkeyPatch) -> None:
     sink = telemetry.AirflowSink()
     monkeypatch.setattr(telemetry, "_choose", object)
     first = sink.stats()
@@ -131,7 +131,7 @@ def test_a_forked_process_chooses_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_backend_that_is_not_there_or_fails_fails_no_work_and_is_told_of_once(tmp_path: Path, fault: str) -> None:
+def test_a_missing_or_failing_backend_fails_no_work(tmp_path: Path, fault: str) -> None:
     said = run(
         WORK,
         {
@@ -144,10 +144,10 @@ def test_a_backend_that_is_not_there_or_fails_fails_no_work_and_is_told_of_once(
             **{f"AIRFLOW__METRICS__{name}": value for name, value in BROKEN[fault].items()},
         },
     )
-    assert said.count("Measurements are lost, work goes on: OSError") == (1 if fault == "raising" else 0)
+    assert said.count("Metrics cannot be sent and are lost: OSError") == (1 if fault == "raising" else 0)
 
 
-def test_connecting_again_changes_nothing() -> None:
+def test_connecting_twice_changes_nothing() -> None:
     with recording():  # which sends elsewhere, and then nowhere
         telemetry.connect()
         assert metrics.is_sent_to(telemetry._SINK)
@@ -155,7 +155,7 @@ def test_connecting_again_changes_nothing() -> None:
         assert metrics.is_sent_to(telemetry._SINK)
 
 
-def test_a_receiver_of_its_own_sends_how_deliveries_ended_to_statsd(tmp_path: Path) -> None:
+def test_a_standalone_receiver_sends_outcomes_to_statsd(tmp_path: Path) -> None:
     with StatsdListener() as statsd, ReceiverProcess(tmp_path, env=statsd.env()) as receiver:
         assert receiver.deliver(event_body(1)).status_code == 200
         assert receiver.deliver(event_body(1)).status_code == 200

@@ -97,10 +97,10 @@ def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHom
     assert total(metrics.DEFERRALS) == total(metrics.DEFERRALS, connection="toggl_default", reason="quota") == 1
     assert total(metrics.WAIT, reason="retry") == 1
     count = airflow.wait_until(lambda: count_of(warehouse), timeout=60, what="the warehouse to be free")
-    assert total(metrics.LANDED, result="inserted") == count
+    assert total(metrics.LOADED_ROWS, result="inserted") == count
     assert 0 in [one.value for one in statsd.arrived(metrics.LAG.name) if one.tag("consumer") == "duckdb_default.toggl"]
     assert total(metrics.QUOTA_LIMIT) == 240
-    assert total(metrics.LATE, dag="toggl_freshness") >= 1
+    assert total(metrics.LATE_RUNS, dag="toggl_freshness") >= 1
     check_fields(airflow, toggl.workspace_id)
 
 

@@ -54,7 +54,7 @@ def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(s
     # What the trigger says is in the task's own log, where people look.
     logs = [path for path in (airflow.path / "logs").rglob("attempt=1.log*") if "dag_id=land_all" in str(path)]
     assert any("Waiting for the hourly quota of Toggl until" in path.read_text() for path in logs)
-    assert any("At this rate it is done about" in path.read_text() for path in logs)
+    assert any("Left: at least" in path.read_text() for path in logs)
 
 
 @pytest.mark.newest

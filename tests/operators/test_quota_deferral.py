@@ -15,7 +15,7 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
-from airflow_provider_toggl.hooks.notes import read_waiting
+from airflow_provider_toggl.hooks.activity import read_waiting
 from airflow_provider_toggl.operators import quota_deferral
 from airflow_provider_toggl.operators.quota_deferral import SPREAD_SECONDS, QuotaDeferral
 from airflow_provider_toggl.triggers.waiting import TogglWaitTrigger

@@ -57,19 +57,19 @@ def shown() -> list[tuple[bool, bool]]:
 
 def state() -> tuple[str, str]:
     """Return the state of the subscription that the page shows."""
-    finding = read_health("toggl_default").findings()[0]
-    return finding.level, finding.label
+    finding = diagnose(read_health("toggl_default"))[0]
+    return finding.status.value, finding.label
 
 
 @pytest.mark.parametrize("validate", [True, False])
 def test_the_page_shows_the_result_of_an_operator_at_once(callback: Callback, validate: bool):
     ensure(validate=validate)
-    assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
+    assert (shown(), state()) == ([(True, True)], ("ok", "enabled"))
     number = listed()[0]["subscription_id"]
     TogglSetSubscriptionEnabledOperator(task_id="off", subscription_id=number, enabled=False).execute({})
-    assert (shown(), state()) == ([(False, True)], ("attention", "disabled"))
+    assert (shown(), state()) == ([(False, True)], ("fault", "disabled"))
     TogglSetSubscriptionEnabledOperator(task_id="on", subscription_id=number, enabled=True).execute({})
-    assert (shown(), state()) == ([(True, True)], ("good", "enabled"))
+    assert (shown(), state()) == ([(True, True)], ("ok", "enabled"))
     ensure(filters=["project"])
     assert read_health("toggl_default").subscriptions[0].filters == ("project:*",)
     ensure(enabled=False)

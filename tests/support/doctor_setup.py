@@ -41,22 +41,22 @@ class DoctorReport:
     code: int
     report: dict[str, Any]
 
-    def of(self, step: str) -> list[dict[str, Any]]:
-        return [one for one in self.report["findings"] if one["step"] == step]
+    def of(self, check: str) -> list[dict[str, Any]]:
+        return [one for one in self.report["findings"] if one["check"] == check]
 
     def states(self) -> dict[str, str]:
         """Return the worst state of each step."""
         order = ("ok", "skipped", "unknown", "warning", "fault")
         found: dict[str, str] = {}
         for one in self.report["findings"]:
-            found[one["step"]] = max(found.get(one["step"], "ok"), one["state"], key=order.index)
+            found[one["check"]] = max(found.get(one["check"], "ok"), one["status"], key=order.index)
         return found
 
     def faults(self) -> set[str]:
-        return {str(one["trouble"]) for one in self.report["findings"] if one["state"] == "fault"}
+        return {str(one["problem"]) for one in self.report["findings"] if one["status"] == "fault"}
 
     def fault(self, name: str) -> dict[str, Any]:
-        (found,) = [one for one in self.report["findings"] if one["trouble"] == name]
+        (found,) = [one for one in self.report["findings"] if one["problem"] == name]
         return found
 
 

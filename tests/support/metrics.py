@@ -155,9 +155,9 @@ def recording() -> Iterator[Recorder]:
 @contextmanager
 def _raising() -> Iterator[None]:
     errors: list[Exception] = []
-    tell, metrics._tell = metrics._tell, errors.append
+    tell, metrics._log_once = metrics._log_once, errors.append
     try:
         yield
     finally:
-        metrics._tell = tell
+        metrics._log_once = tell
     assert errors == []

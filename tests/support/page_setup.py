@@ -21,7 +21,7 @@ from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash
 from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.operate.health import notes
+from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 MANY = 1_000_000
@@ -159,8 +159,10 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             for back in range(47 - 47 % every, -1, -every):
                 ran_at = now - timedelta(hours=back, minutes=7)
                 mark = (ran_at - timedelta(minutes=5)).isoformat()
-                notes.note_landing(
-                    activity_log, CONN_ID, notes.Landing(workspace_id, stream, mark, ran_at, "duckdb_default.toggl")
+                records.record_load(
+                    activity_log,
+                    CONN_ID,
+                    records.LoadRecord(workspace_id, stream, mark, ran_at, "duckdb_default.toggl"),
                 )
         summary = {
             "workspace_id": workspace_id,
@@ -172,7 +174,7 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             "deleted": 3,
             "unverified": {},
         }
-        notes.note_reconciliation(
+        records.record_reconciliation(
             activity_log,
             CONN_ID,
             summary,

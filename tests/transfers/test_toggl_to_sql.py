@@ -343,8 +343,8 @@ def test_the_log_says_until_when_a_task_waits_and_what_is_done(
         r"The hourly quota of Toggl for workspace:\d+ is used up\.",
         r"Waits for the hourly quota of Toggl until 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, 60 min from now\.",
         r"Done so far: 3 requests, 60 rows\.",
-        r"Still to do: about \d+ requests?, as far as is known\.",
-        r"At this rate it is done about 20\d\d-\d\d-\d\d \d\d:\d\d UTC, or later if more is found\.",
+        r"Left: at least \d+ requests?\.",
+        r"Done at 20\d\d-\d\d-\d\d \d\d:\d\d UTC or later\.",
         r"So far: time_entries of workspace .*60 rows in 3 pages",
         r"The task holds no worker slot until then\.",
     ):

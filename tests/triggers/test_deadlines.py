@@ -29,7 +29,7 @@ def test_a_late_run_is_counted_and_logged_with_the_details(
     with caplog.at_level(logging.ERROR):
         asyncio.run(deadlines.report_late_run(context=context, wanted="young entries"))
     metrics.send_to(None)
-    assert recorder.of(metrics.LATE) == [({"dag": dag}, 1)]
+    assert recorder.of(metrics.LATE_RUNS) == [({"dag": dag}, 1)]
     assert [record.dag_id for record in caplog.records] == [dag]  # type: ignore[attr-defined]
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"DAG {dag} missed its deadline. wanted: young entries" in line

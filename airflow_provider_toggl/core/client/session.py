@@ -42,7 +42,7 @@ from airflow_provider_toggl.core.errors import (
     RateLimited,
     ServerTrouble,
 )
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 from airflow_provider_toggl.core.wording import duration
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class TogglSession:
                 elapsed = self._clock.now() - started
                 if not self._may_retry(error, outgoing, idempotent) or not self._retry.allows(failed, elapsed, pause):
                     raise
-                tell(
+                log_line(
                     log,
                     "%s. Trying again in %.1f s (%d of %d).",
                     error.what,
@@ -354,7 +354,7 @@ class TogglSession:
             self._clock.sleep(max(0.0, seconds))
 
     def _log_wait(self, reason: str, left: float, until: float) -> None:
-        tell(
+        log_line(
             log,
             "Waiting for %s until %s UTC: %s left.",
             WAIT_REASONS[reason],

@@ -27,13 +27,13 @@ def measure_load(result: LoadResult, *, by: str, stream: str, seconds: float) ->
         by=by,
         stream=stream,
     )
-    metrics.LAND_TIME.record(seconds, by=by, stream=stream)
+    metrics.LOAD_TIME.record(seconds, by=by, stream=stream)
 
 
 def measure_rows(results: Mapping[str, int], *, by: str, stream: str) -> None:
     """Count rows by result."""
     for name, number in results.items():
-        metrics.LANDED.add(number, by=by, stream=stream, result=name)
+        metrics.LOADED_ROWS.add(number, by=by, stream=stream, result=name)
 
 
 def measure_freshness(

@@ -20,7 +20,7 @@ from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.reconcile import cursor as cursors
 from airflow_provider_toggl.core.reconcile import hidden_periods
 from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
@@ -98,7 +98,7 @@ class Reconcile:
             self._target.release(force=True)
         logged = fields_of(summary) | {"inserted": summary.added, "updated": summary.edited, "absent": summary.deleted}
         logged |= {"rows": summary.entries, "unverified": sum(summary.unverified.values())}
-        tell(log, "Time entries of workspace %s, %s", self._request.workspace_id, summary, **logged)
+        log_line(log, "Time entries of workspace %s, %s", self._request.workspace_id, summary, **logged)
         if refusals:
             raise AbsenceRefused(
                 f"{' '.join(refusals)} None of these were marked as absent; everything else was verified and repaired. "

@@ -26,7 +26,7 @@ from airflow_provider_toggl.core.load.load_metrics import measure_load
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.values import LoadResult, Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.wording import plural
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Drain:
             metrics.RUN_TIME.record(self.summary.seconds, by="drain", stream=STREAM)
             self._target.release(force=True)
         measure_store(self._store, self._request.store)
-        tell(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
+        log_line(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
         return self.summary
 
     def _drain(self, until: int, started: float) -> None:

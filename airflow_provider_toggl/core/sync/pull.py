@@ -28,7 +28,7 @@ from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.values import LoadResult, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-from airflow_provider_toggl.core.log_fields import fields, fields_of, tell
+from airflow_provider_toggl.core.log_fields import fields, fields_of, log_line
 from airflow_provider_toggl.core.streams import check_days, get_stream
 from airflow_provider_toggl.core.sync.page_loader import PageLoader, log_problems
 from airflow_provider_toggl.core.wording import duration, plural
@@ -217,7 +217,7 @@ class Pull:
             self._measure(started, self._session.spent - spent)
             self.summary.quota_left = self._session.quota_left(self._path())
             self._target.release(force=True)
-        tell(log, "%s", self.summary, **fields_of(self.summary))
+        log_line(log, "%s", self.summary, **fields_of(self.summary))
         return self.summary
 
     def _count_cost(self) -> None:
@@ -317,7 +317,7 @@ class Pull:
         to_go = ""
         if page.share is not None and 0 < page.share < 1:
             to_go = f", {page.share:.0%}, about {duration(elapsed / page.share - elapsed)} to go"
-        tell(
+        log_line(
             log,
             "%s, %s: %s in %s%s; %s left.",
             self._stream.name,

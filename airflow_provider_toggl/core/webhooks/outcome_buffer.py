@@ -14,7 +14,7 @@ from dataclasses import replace
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, RefusedDelivery
-from airflow_provider_toggl.core.log_fields import tell
+from airflow_provider_toggl.core.log_fields import log_line
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +130,6 @@ class OutcomeBuffer:
         for outcome, number in sorted(self._unlogged.items()):
             reason = self._last_reasons.get(outcome)
             parts.append(f"{number} {outcome}" + (f" (last: {reason})" if reason else ""))
-        tell(log, "Deliveries: %s", ", ".join(parts), by="receive", outcomes=dict(self._unlogged))
+        log_line(log, "Deliveries: %s", ", ".join(parts), by="receive", outcomes=dict(self._unlogged))
         self._unlogged.clear()
         self._last_reasons.clear()

@@ -1,4 +1,4 @@
-// Asks for the page again while somebody sees it, and replaces the parts that have changed; a button pauses it.
+// Reloads the page in the background while it is visible, and replaces changed parts. A button pauses it.
 "use strict";
 (() => {
   const main = document.querySelector("main[data-refresh]");
@@ -10,14 +10,14 @@
   const known = new Map(parts(document).map((part) => [part.id, null]));
   let paused = false;
   let timer = 0;
-  let asking = false;
+  let updating = false;
   try {
     paused = localStorage.getItem(KEY) === "off";
   } catch {
-    // Storage may be forbidden; the button works all the same.
+    // Storage may be disabled; the button still works.
   }
 
-  // What somebody reads, selects or types in is left as it is until they are done.
+  // Parts with an open table, a selection or an active field are not replaced.
   const isInUse = (part) => {
     const active = document.activeElement;
     const selection = getSelection();
@@ -36,9 +36,9 @@
     if (active) next.querySelector(`[href="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
   };
 
-  const ask = async () => {
-    if (asking || paused || document.hidden) return;
-    asking = true;
+  const update = async () => {
+    if (updating || paused || document.hidden) return;
+    updating = true;
     try {
       const answer = await fetch(location.href, { headers: { "X-Requested-With": "refresh" } });
       if (!answer.ok || answer.redirected) return pause();
@@ -48,14 +48,14 @@
         const part = document.getElementById(next.id);
         const text = next.outerHTML;
         if (!part || isInUse(part)) continue;
-        // The first answer is compared with nothing: this document is written over by scripts.
+        // The first answer has nothing to compare with: scripts have changed this document.
         if (known.get(next.id) !== text && !(known.get(next.id) === null && next.matches("figure"))) replace(part, document.importNode(next, true));
         known.set(next.id, text);
       }
     } catch {
-      // The server is not there for now; the next time it may be.
+      // The server is not available; try again next time.
     } finally {
-      asking = false;
+      updating = false;
     }
   };
 
@@ -64,7 +64,7 @@
     button.textContent = `Auto-refresh: ${paused ? "off" : `${seconds} s`}`;
     button.setAttribute("aria-pressed", String(!paused));
     clearInterval(timer);
-    if (!paused) timer = setInterval(ask, seconds * 1000);
+    if (!paused) timer = setInterval(update, seconds * 1000);
   };
   const pause = () => {
     paused = true;
@@ -75,12 +75,12 @@
     try {
       localStorage.setItem(KEY, paused ? "off" : "on");
     } catch {
-      // It holds for this page.
+      // The choice is kept for this page only.
     }
     show();
-    ask();
+    update();
   });
-  document.addEventListener("visibilitychange", ask);
-  document.addEventListener("toggl-refresh", ask);
+  document.addEventListener("visibilitychange", update);
+  document.addEventListener("toggl-refresh", update);
   show();
 })();

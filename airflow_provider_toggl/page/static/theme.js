@@ -1,4 +1,4 @@
-// The page is as light or dark as the Airflow UI around it, which keeps its choice in the storage of the origin.
+// Uses the theme of the Airflow UI, which stores it in local storage.
 "use strict";
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -7,7 +7,7 @@
     try {
       chosen = localStorage.getItem("theme");
     } catch {
-      // Storage may be forbidden.
+      // Storage may be disabled.
     }
     const theme = chosen === "light" || chosen === "dark" ? chosen : dark.matches ? "dark" : "light";
     document.documentElement.dataset.theme = theme;

@@ -1,15 +1,15 @@
-// Writes moments in the time zone that the Airflow UI is set to. The server writes them in UTC, which stays without this.
+// Shows times in the time zone of the Airflow UI. The server renders them in UTC.
 "use strict";
 (() => {
   const chosenZone = () => {
     try {
       const chosen = JSON.parse(localStorage.getItem("timezone"));
-      // Throws for what is no zone.
+      // Throws for an invalid zone.
       if (typeof chosen === "string" && new Intl.DateTimeFormat("en", { timeZone: chosen })) return chosen;
     } catch {
-      // Storage may be forbidden, or hold something else.
+      // Storage may be disabled, or have another value.
     }
-    // The UI does the same until somebody has chosen.
+    // The Airflow UI has the same default.
     return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   };
 
@@ -41,7 +41,7 @@
     for (const element of root.querySelectorAll(".zone")) element.textContent = zone;
   };
 
-  // A wall clock shows some moments twice and others never: the first guess is as good as any there.
+  // When clocks change, a wall time can exist twice or not at all; then the first guess is used.
   const momentOf = (wall, timeZone) => {
     const asUtc = Date.parse(`${wall}Z`);
     const offsetAt = (moment) => Date.parse(`${FORMATS.full(partsOf(new Date(moment), timeZone)).replace(" ", "T")}Z`) - moment;
@@ -49,7 +49,7 @@
     return new Date(asUtc - offsetAt(guess));
   };
 
-  // Fields of the filter show the zone's time; what is sent is UTC, so that an address means the same to everybody.
+  // Filter fields show the zone's time and send UTC, so that an address means the same for everybody.
   const fields = [...document.querySelectorAll("input[type=datetime-local]")];
   const showFields = (momentFrom) => {
     for (const field of fields) if (field.value) field.value = format(momentFrom(field.value), "input");

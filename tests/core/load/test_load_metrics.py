@@ -15,12 +15,12 @@ def test_a_load_measures_how_many_rows_had_which_result() -> None:
     with recording() as recorder:
         measure_load(LoadResult(inserted=3, unchanged=2, absent=1), by="pull", stream="tags", seconds=0.5)
     tags = {"by": "pull", "stream": "tags"}
-    assert recorder.of(metrics.LANDED) == [
+    assert recorder.of(metrics.LOADED_ROWS) == [
         ({**tags, "result": "inserted"}, 3),
         ({**tags, "result": "unchanged"}, 2),
         ({**tags, "result": "absent"}, 1),
     ]
-    assert recorder.of(metrics.LAND_TIME) == [(tags, 500)]
+    assert recorder.of(metrics.LOAD_TIME) == [(tags, 500)]
 
 
 def test_a_watermark_is_measured_as_an_instant_and_as_an_age_that_is_never_negative() -> None:

@@ -1,8 +1,7 @@
-"""What the doctor makes of facts, without any of what it looks at."""
+"""The judgement of the doctor, without sending requests."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.repository import PACKAGE, ROOT
 
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.client.resources.subscriptions import (
@@ -34,83 +32,48 @@ from airflow_provider_toggl.core.errors import (
     WarehouseReadOnly,
     WrongCredentials,
 )
-from airflow_provider_toggl.core.events.model import StoreFacts
-from airflow_provider_toggl.core.operate.doctor import (
-    account,
-    callback,
-    store,
-    subscription,
-    triggerer,
-    versions,
-    warehouse,
-)
-from airflow_provider_toggl.core.operate.doctor.callback import Knock, Pinged
-from airflow_provider_toggl.core.operate.doctor.catalogue import BY_NAME, TROUBLES
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, Report, fine, skipped, trouble, unknown
-from airflow_provider_toggl.core.operate.doctor.states import STEPS, State
-from airflow_provider_toggl.core.operate.doctor.timeout import TookTooLong, within
-from airflow_provider_toggl.core.operate.doctor.triggerer import Triggerers
+from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.operate.doctor import account, databases, versions, webhooks
+from airflow_provider_toggl.core.operate.doctor.context import CheckContext, CheckOptions, CheckTimeout, run_within
+from airflow_provider_toggl.core.operate.doctor.databases import TriggererFacts
+from airflow_provider_toggl.core.operate.doctor.webhooks import ProbeResult, TogglPing
+from airflow_provider_toggl.core.operate.findings import CheckStatus, Finding, ok, unknown
+from airflow_provider_toggl.core.operate.problems import problem
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
 URL = "https://airflow.example.org/toggl/webhooks/toggl_default"
 
 
 def names(findings: list[Finding] | Finding) -> list[str | None]:
-    return [one.name for one in (findings if isinstance(findings, list) else [findings])]
+    found = findings if isinstance(findings, list) else [findings]
+    return [one.problem.name if one.problem else None for one in found]
 
 
-# -- the catalogue and the report --------------------------------------------------------------------------------------
+def name(finding: Finding) -> str | None:
+    return names(finding)[0]
 
 
-def test_every_trouble_has_a_step_a_meaning_and_a_cure_and_is_used() -> None:
-    folder = ROOT / PACKAGE
-    files = [*(folder / "core/operate/doctor").glob("*.py"), folder / "hooks/doctor.py"]
-    code = "".join(path.read_text() for path in files if "catalogue" not in path.name)
-    assert len(BY_NAME) == len(TROUBLES)
-    for one in TROUBLES:
-        assert one.step in STEPS
-        assert one.state in (State.FAULT, State.WARNING, State.UNKNOWN)
-        assert one.meaning.endswith((".", "?"))
-        assert one.cure.endswith(".")
-        assert f'"{one.name}"' in code, one.name
+# -- the context -------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_has_each_trouble_with_its_meaning_and_its_cure() -> None:
-    page = (ROOT / "docs/doctor.md").read_text()
-    wanted = [f"| {one.step} | `{one.name}` | {one.state.value} | {one.meaning} | {one.cure} |" for one in TROUBLES]
-    assert [line for line in page.splitlines() if re.match(r"\| \w+ \| `\w+` \|", line)] == wanted
+def test_a_report_is_in_the_order_of_the_checks() -> None:
+    context = CheckContext(CheckOptions())
+    context.add(problem("no_tables", "none"), unknown("clock", "no date"))
+    context.skip("why", "store", "token")
+    assert [one.check for one in context.report().findings] == ["token", "clock", "store", "warehouse"]
+    assert (context.has("no_tables"), context.has("disk_low")) == (True, False)
 
 
-def test_a_report_is_in_the_order_of_the_steps_and_fails_by_a_fault_alone() -> None:
-    report = Report.of([trouble("no_tables", "none"), unknown("clock", "no date"), fine("token", "good")], 3)
-    assert [one.step for one in report.findings] == ["token", "clock", "warehouse"]
-    assert report.exit_code == 0
-    assert report.as_dict()["counts"] == {"ok": 1, "warning": 1, "fault": 0, "unknown": 1, "skipped": 0}
-    worse = Report.of([*report.findings, trouble("wrong_token", "401")], 3)
-    assert worse.exit_code == 1
-    text = "\n".join(worse.lines())
-    assert f"Cure: {BY_NAME['wrong_token'].cure}" in text
-    assert text.endswith("3 requests sent to Toggl.")
-    assert skipped("plan", "why").as_dict() == {
-        "step": "plan",
-        "state": "skipped",
-        "what": "why",
-        "trouble": None,
-        "meaning": None,
-        "cure": None,
-    }
-
-
-def test_work_that_hangs_is_left() -> None:
+def test_a_check_that_hangs_is_abandoned() -> None:
     ended = threading.Event()
     began = time.monotonic()
-    with pytest.raises(TookTooLong, match=r"within 0\.05 s"):
-        within(0.05, lambda: ended.wait(60))
+    with pytest.raises(CheckTimeout, match=r"within 0\.05 s"):
+        run_within(0.05, lambda: ended.wait(60))
     ended.set()
     assert time.monotonic() - began < 30
-    assert within(30, lambda: 7) == 7
+    assert run_within(30, lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
-        within(30, lambda: 1 // 0)
+        run_within(30, lambda: 1 // 0)
 
 
 # -- versions ----------------------------------------------------------------------------------------------------------
@@ -137,49 +100,49 @@ FITTING = versions.Versions(
         ({"installed": {**FITTING.installed, "apache-airflow": "3.4.0rc1"}}, ["untested_version"]),
     ],
 )
-def test_versions_are_held_against_what_is_asked_for(change: dict[str, Any], found: list[str | None]) -> None:
+def test_versions_are_compared_with_the_requirements(change: dict[str, Any], found: list[str | None]) -> None:
     assert names(versions.check_versions(replace(FITTING, **change))) == found
 
 
-def test_what_is_installed_here_fits() -> None:
+def test_the_installed_versions_fit() -> None:
     assert names(versions.check_versions(versions.find_versions())) == [None]
 
 
 # -- the account -------------------------------------------------------------------------------------------------------
 
 
-def test_errors_of_toggl_are_told_apart() -> None:
+def test_errors_of_toggl_have_different_problems() -> None:
     errors = (WrongCredentials("a"), ServerTrouble("a"), MalformedAnswer("a"), NotFound("a"))
     found = [account.judge_error("plan", error) for error in errors]
-    assert [one.name for one in found] == ["wrong_token", "toggl_down", "not_toggl", None]
-    assert (found[-1].step, found[-1].state) == ("plan", State.UNKNOWN)
+    assert names(found) == ["wrong_token", "toggl_down", "not_toggl", None]
+    assert (found[-1].check, found[-1].status) == ("plan", CheckStatus.UNKNOWN)
 
 
 @pytest.mark.parametrize(
     ("off", "found"), [(0.4, None), (-4, None), (12, "clock_drifts"), (-31, "clock_off"), (3600, "clock_off")]
 )
-def test_a_clock_is_held_against_another(off: float, found: str | None) -> None:
-    assert account.judge_offset("Toggl's clock", off).name == found
+def test_a_clock_is_compared_with_another(off: float, found: str | None) -> None:
+    assert name(account.judge_clock("Toggl's clock", off)) == found
 
 
 def test_toggl_s_clock_is_in_its_answer() -> None:
     headers = {"date": "Tue, 10 Mar 2026 12:00:00 GMT"}
     answer = TogglResponse("GET", "/api/v9/me", 200, headers, b"{}", NOW.timestamp() + 100.5)
-    assert "100.0 s ahead of Toggl's clock" in account.check_clock(answer).what
-    assert account.check_clock(replace(answer, headers={})).state is State.UNKNOWN
+    assert "100.0 s ahead of Toggl's clock" in account.judge_answer_clock(answer).text
+    assert account.judge_answer_clock(replace(answer, headers={})).status is CheckStatus.UNKNOWN
 
 
-def test_each_lane_of_the_quota_is_told() -> None:
+def test_each_lane_of_the_quota_has_a_finding() -> None:
     lanes = {
         "user": Lane(30, 0, NOW.timestamp() + 90),
         "organization:1": Lane(240, 20, NOW.timestamp() + 60),
         "organization:2": Lane(30, 30, None),
         "organization:3": Lane(),
     }
-    found = account.check_quota(lanes, NOW.timestamp())
+    found = account.judge_quota(lanes, NOW.timestamp())
     assert names(found) == ["quota_low", None, None, "quota_gone"]
-    assert "user: 0 of 30 requests left, reset at 12:01:30 UTC (in 2 min)." in found[-1].what
-    assert account.check_quota({}, 0)[0].state is State.UNKNOWN
+    assert "user: 0 of 30 left, resets in 90 s." in found[-1].text
+    assert account.judge_quota({}, 0)[0].status is CheckStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -191,10 +154,10 @@ def test_each_lane_of_the_quota_is_told() -> None:
         ({"premium": True, "business_ws": True}, 5000, "Enterprise"),
     ],
 )
-def test_the_plan_is_that_of_the_flags_and_the_quota(flags: dict[str, bool], total: int, plan: str) -> None:
+def test_the_plan_follows_from_the_flags_and_the_quota(flags: dict[str, bool], total: int, plan: str) -> None:
     workspace = {"organization_id": 4, **flags}
-    found = account.check_plan(workspace, {"organization:4": Lane(total, 1, None)})
-    assert found.what.startswith(f"{plan}: {total:,} requests an hour")
+    found = account.judge_plan(workspace, {"organization:4": Lane(total, 1, None)})
+    assert found.text.startswith(f"{plan}: {total:,} requests per hour")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +169,8 @@ def test_the_plan_is_that_of_the_flags_and_the_quota(flags: dict[str, bool], tot
         ({"admin": False}, True, "member_only"),
     ],
 )
-def test_who_is_no_administrator_sees_less(row: dict[str, Any], member: bool, found: str | None) -> None:
-    assert account.check_rights(row, member=member).name == found
+def test_a_member_is_a_fault_unless_intended(row: dict[str, Any], member: bool, found: str | None) -> None:
+    assert name(account.judge_rights(row, member=member)) == found
 
 
 # -- store -------------------------------------------------------------------------------------------------------------
@@ -226,13 +189,13 @@ def test_who_is_no_administrator_sees_less(row: dict[str, Any], member: bool, fo
         (EventStoreTooNew("new"), "store_too_new"),
     ],
 )
-def test_errors_of_the_store_are_told_apart(error: EventStoreUnavailable, found: str) -> None:
-    assert store.judge_store_error(error).name == found
+def test_errors_of_the_store_have_different_problems(error: EventStoreUnavailable, found: str) -> None:
+    assert name(databases.judge_store_error(error)) == found
 
 
 def test_a_store_s_facts_are_judged() -> None:
     good = StoreFacts("here", 2, free_bytes=10 << 30)
-    check: Callable[..., list[Finding]] = lambda **change: store.check_store(replace(good, **change), seconds=0.002)  # noqa: E731
+    check: Callable[..., list[Finding]] = lambda **change: databases.judge_store(replace(good, **change), seconds=0.002)  # noqa: E731
     assert names(check()) == [None]
     assert names(check(free_bytes=100 << 20)) == ["disk_low"]
     assert names(check(free_bytes=4096)) == ["disk_full"]
@@ -248,11 +211,11 @@ OWN = Subscription(
 OTHER = replace(OWN, subscription_id=6, callback_url="https://other.example.org/hook")
 
 
-def test_the_own_subscription_is_that_which_leads_to_the_callback() -> None:
+def test_the_own_subscription_leads_to_the_callback() -> None:
     disabled = replace(OWN, subscription_id=4, enabled=False)
-    assert subscription.find_own([OTHER, disabled, OWN], URL, "toggl_default") == OWN
-    assert subscription.find_own([OTHER, OWN], None, "toggl_default") == OWN
-    assert subscription.find_own([OTHER], URL, "toggl_default") is None
+    assert webhooks.find_own([OTHER, disabled, OWN], URL, "toggl_default") == OWN
+    assert webhooks.find_own([OTHER, OWN], None, "toggl_default") == OWN
+    assert webhooks.find_own([OTHER], URL, "toggl_default") is None
 
 
 @pytest.mark.parametrize(
@@ -276,46 +239,46 @@ def test_a_subscription_s_state_is_judged(
     change: dict[str, Any], limits: SubscriptionLimits, found: list[str | None]
 ) -> None:
     own = replace(OWN, **change)
-    told = subscription.check_subscription(own, [own], limits, wanted=URL, secrets=("s", "previous"))
+    told = webhooks.judge_subscription(own, [own], limits, expected=URL, secrets=("s", "previous"))
     assert names(told) == found
     assert "key=k" not in str(told)
 
 
-def test_a_missing_one_is_told_with_those_that_are_there() -> None:
-    (found,) = subscription.check_subscription(None, [OTHER], SubscriptionLimits(), wanted=URL, secrets=())
-    assert found.name == "no_subscription"
-    assert "6 (airflow) → https://other.example.org/hook" in found.what
+def test_a_missing_subscription_is_reported_with_the_existing_ones() -> None:
+    (found,) = webhooks.judge_subscription(None, [OTHER], SubscriptionLimits(), expected=URL, secrets=())
+    assert name(found) == "no_subscription"
+    assert "6 (airflow) → https://other.example.org/hook" in found.text
 
 
-GONE, LEFT = Pinged(arrived=True), Pinged(arrived=False)
+GONE, LEFT = TogglPing(arrived=True), TogglPing(arrived=False)
 REFUSED = "URL endpoint x responded with status 401 instead of 200"
 FAILED = "URL endpoint x request failed with error: y"
 
 
 @pytest.mark.parametrize(
-    ("knock", "pinged", "found"),
+    ("probe", "ping", "found"),
     [
-        (Knock(200, is_kept=True), GONE, None),
-        (Knock(None, "refused"), GONE, None),
-        (Knock(None, "refused"), LEFT, "callback_unreachable"),
-        (Knock(401), LEFT, "wrong_secret"),
-        (Knock(404), None, "unknown_connection"),
-        (Knock(503), None, "receiver_cannot_store"),
-        (Knock(302), None, "callback_refused"),
-        (Knock(200, is_kept=False), LEFT, "other_store"),
-        (Knock(200, is_kept=True), LEFT, "ping_lost"),
-        (Knock(200, is_kept=True), Pinged(False, REFUSED), "wrong_secret"),
-        (Knock(200, is_kept=True), Pinged(False, FAILED), "callback_unreachable"),
-        (Knock(200, is_kept=True), None, None),
+        (ProbeResult(200, is_stored=True), GONE, None),
+        (ProbeResult(None, "refused"), GONE, None),
+        (ProbeResult(None, "refused"), LEFT, "callback_unreachable"),
+        (ProbeResult(401), LEFT, "wrong_secret"),
+        (ProbeResult(404), None, "unknown_connection"),
+        (ProbeResult(503), None, "receiver_cannot_store"),
+        (ProbeResult(302), None, "callback_refused"),
+        (ProbeResult(200, is_stored=False), LEFT, "other_store"),
+        (ProbeResult(200, is_stored=True), LEFT, "ping_lost"),
+        (ProbeResult(200, is_stored=True), TogglPing(False, REFUSED), "wrong_secret"),
+        (ProbeResult(200, is_stored=True), TogglPing(False, FAILED), "callback_unreachable"),
+        (ProbeResult(200, is_stored=True), None, None),
         (None, None, None),
     ],
 )
-def test_where_a_delivery_gets_lost_is_told_apart(
-    knock: Knock | None, pinged: Pinged | None, found: str | None
+def test_the_place_where_a_delivery_is_lost_is_identified(
+    probe: ProbeResult | None, ping: TogglPing | None, found: str | None
 ) -> None:
-    (told,) = callback.check_callback(URL, knock, pinged)
-    assert told.name == found
-    assert (told.state is State.SKIPPED) == (knock is None)
+    told = webhooks.judge_callback(URL, probe, ping)
+    assert name(told) == found
+    assert (told.status is CheckStatus.SKIPPED) == (probe is None)
 
 
 # -- triggerer and warehouse -------------------------------------------------------------------------------------------
@@ -324,34 +287,33 @@ def test_where_a_delivery_gets_lost_is_told_apart(
 @pytest.mark.parametrize(
     ("facts", "answered", "found"),
     [
-        (Triggerers((), None, 0), None, "triggerer_down"),
-        (Triggerers((), 400.0, 0), None, "triggerer_down"),
-        (Triggerers(("a",), 1.0, 0), None, "nothing_waits"),
-        (Triggerers(("a",), 1.0, 3), None, "triggerer_blind"),
-        (Triggerers(("a", "a"), 1.0, 3), 0.4, None),
+        (TriggererFacts((), None, 0), None, "triggerer_down"),
+        (TriggererFacts((), 400.0, 0), None, "triggerer_down"),
+        (TriggererFacts(("a",), 1.0, 0), None, "nothing_waits"),
+        (TriggererFacts(("a",), 1.0, 3), None, "triggerer_blind"),
+        (TriggererFacts(("a", "a"), 1.0, 3), 0.4, None),
     ],
 )
-def test_a_triggerer_is_judged(facts: Triggerers, answered: float | None, found: str | None) -> None:
-    assert triggerer.check_triggerer(facts, answered, patience=2).name == found
+def test_a_triggerer_is_judged(facts: TriggererFacts, answered: float | None, found: str | None) -> None:
+    assert name(databases.judge_triggerer(facts, answered, timeout=2)) == found
 
 
-def test_errors_of_the_warehouse_are_told_apart() -> None:
+def test_errors_of_the_warehouse_have_different_problems() -> None:
     errors = (WarehouseLocked("a"), WarehouseReadOnly("a"), SchemaTooNew("a"), WarehouseError("a"))
-    found = [warehouse.judge_warehouse_error(error).name for error in errors]
+    found = [name(databases.judge_warehouse_error(error)) for error in errors]
     assert found == ["warehouse_locked", "warehouse_read_only", "schema_too_new", "warehouse_unreachable"]
 
 
-def test_the_version_and_the_age_of_what_is_landed_are_judged() -> None:
-    assert warehouse.check_version(3, 3, "here") is None
-    old = warehouse.check_version(1, 3, "here")
-    assert old is not None
-    assert (old.name, "2 (days that changed), 3 (history)" in old.what) == ("schema_too_old", True)
-    none = warehouse.check_version(0, 3, "here")
-    assert none is not None
-    assert none.name == "no_tables"
-    landed = [("tags", NOW - timedelta(hours=30)), ("time_entries", NOW - timedelta(minutes=5))]
-    (stale,) = warehouse.check_freshness("here", 3, landed, NOW)
-    assert (stale.name, "tags (30 h ago)" in stale.what) == ("warehouse_stale", True)
-    (fresh,) = warehouse.check_freshness("here", 3, landed[1:], NOW)
-    assert (fresh.name, "last landed 5 min ago" in fresh.what) == (None, True)
-    assert "nothing was landed yet" in warehouse.check_freshness("here", 3, [], NOW)[0].what
+def test_the_version_of_the_tables_is_judged() -> None:
+    assert name(databases.judge_schema(3, 3, "here")) is None
+    old = databases.judge_schema(1, 3, "here")
+    assert (name(old), "2 (days that changed), 3 (history)" in old.text) == ("schema_too_old", True)
+    assert name(databases.judge_schema(0, 3, "here")) == "no_tables"
+
+
+def test_the_age_of_the_last_loads_is_judged() -> None:
+    loads = [("tags", NOW - timedelta(hours=30)), ("time_entries", NOW - timedelta(minutes=5))]
+    stale = databases.judge_loads("here", loads, NOW)
+    assert (name(stale), "tags (30 h ago)" in stale.text) == ("data_stale", True)
+    assert databases.judge_loads("here", loads[1:], NOW) == ok("freshness", "Last load 5 min ago.")
+    assert databases.judge_loads("here", [], NOW) == ok("freshness", "Nothing loaded yet.")

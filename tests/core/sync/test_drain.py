@@ -100,12 +100,12 @@ def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: Warehous
     with recording() as recorder:
         run(store, target)
         run(store, target)
-    assert recorder.of(metrics.LANDED) == [({"by": "drain", "stream": "events", "result": "inserted"}, 5)]
+    assert recorder.of(metrics.LOADED_ROWS) == [({"by": "drain", "stream": "events", "result": "inserted"}, 5)]
     assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"loaded": 5, "skipped": 1}
     lags = {tags["consumer"]: value for tags, value in recorder.of(metrics.LAG)}
     assert lags == {REQUEST.reader: 0, "slow": 4}
     # The second one had nothing to land.
-    assert [len(recorder.of(one)) for one in (metrics.LAND_TIME, metrics.DRAIN_DELAY, metrics.RUN_TIME)] == [1, 1, 2]
+    assert [len(recorder.of(one)) for one in (metrics.LOAD_TIME, metrics.DRAIN_DELAY, metrics.RUN_TIME)] == [1, 1, 2]
 
 
 def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: Warehouse) -> None:

@@ -63,10 +63,10 @@ def test_what_a_pull_does_is_measured_and_its_lines_have_fields(workspace: Works
     with recording() as recorder, caplog.at_level(logging.INFO):
         summary = workspace.pull(page_size=50)
     by = {"by": "pull", "stream": "time_entries"}
-    landed = recorder.of(metrics.LANDED)
+    landed = recorder.of(metrics.LOADED_ROWS)
     assert {tags["result"] for tags, _ in landed} == {"inserted"}
     assert sum(value for _, value in landed) == 240
-    assert len(recorder.of(metrics.PAGES)) == len(recorder.of(metrics.LAND_TIME)) == summary.pages
+    assert len(recorder.of(metrics.PAGES)) == len(recorder.of(metrics.LOAD_TIME)) == summary.pages
     assert recorder.of(metrics.RUN_REQUESTS) == [(by, summary.requests)]
     assert sum(value for _, value in recorder.of(metrics.REQUESTS)) == summary.requests
     ((tags, mark),) = recorder.of(metrics.WATERMARK)

@@ -1,1 +1,1 @@
-"""What is right, or wrong and how to mend it: facts are probed at the rim, and judged by pure functions."""
+"""Checks that send requests: to Toggl, to the callback, to the event store and to the warehouse."""

@@ -1,4 +1,4 @@
-"""Whether what is installed fits what this package was made for."""
+"""Check of the installed versions against the requirements of this package."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from airflow_provider_toggl.core.operate.doctor.findings import Finding, fine, trouble
+from airflow_provider_toggl.core.operate.findings import Finding, ok
+from airflow_provider_toggl.core.operate.problems import problem
 
 PACKAGE = "airflow-provider-toggl"
 NEWEST_AIRFLOW = "3.3"
-"""The newest minor version of Airflow that the package is tested with."""
-_SAID = ("apache-airflow", "duckdb")
-"""Whose versions are worth a word where all is right."""
+"""The newest minor version of Airflow that this package was tested with."""
+_SHOWN = ("apache-airflow", "duckdb")
+"""Distributions whose versions are shown if nothing is wrong."""
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What is installed, and what the package asks for.
+    """Installed versions and requirements.
 
     :param python_needed: as in ``Requires-Python``.
-    :param needed: requirements of the package; those of extras have a marker.
+    :param needed: requirements of this package; those of extras have a marker.
     :param installed: version by distribution.
     """
 
@@ -37,7 +38,7 @@ class Versions:
 
 
 def find_versions() -> Versions:
-    """Look at what is installed in this process's environment."""
+    """Return the versions installed in the environment of this process."""
     needed = tuple(metadata.requires(PACKAGE) or ())
     names = {Requirement(line).name for line in needed} | {"apache-airflow-core"}
     installed = {name: version for name in names if (version := _find_version(name)) is not None}
@@ -52,7 +53,7 @@ def find_versions() -> Versions:
 
 
 def check_versions(versions: Versions) -> list[Finding]:
-    """Return what does not fit; an extra counts only where its package is installed."""
+    """Return a finding for each version that does not fit. Packages of extras may be missing."""
     findings = []
     if not SpecifierSet(versions.python_needed).contains(versions.python, prereleases=True):
         findings.append(_unfit("Python", versions.python, versions.python_needed, versions.package))
@@ -63,17 +64,17 @@ def check_versions(versions: Versions) -> list[Finding]:
         if version is not None and not requirement.specifier.contains(version, prereleases=True):
             findings.append(_unfit(requirement.name, version, str(requirement.specifier), versions.package))
         elif version is None and requirement.marker is None:
-            findings.append(_unfit(requirement.name, "(not there)", str(requirement.specifier), versions.package))
-    # The metapackage may be newer or older than the part that runs.
+            findings.append(_unfit(requirement.name, "(not installed)", str(requirement.specifier), versions.package))
+    # The version of the metapackage may differ from that of the code that runs.
     findings += _check_core(versions)
     if findings:
         return findings
     airflow = versions.installed.get("apache-airflow", "0")
     if Version(airflow).release[:2] > Version(NEWEST_AIRFLOW).release[:2]:
-        words = f"Airflow {airflow} is newer than the newest that this package is tested with ({NEWEST_AIRFLOW})."
-        return [trouble("untested_version", words)]
-    said = ", ".join(f"{name} {versions.installed[name]}" for name in _SAID if name in versions.installed)
-    return [fine("versions", f"{PACKAGE} {versions.package} with Python {versions.python}, {said}.")]
+        text = f"Airflow {airflow} is newer than the newest tested version ({NEWEST_AIRFLOW})."
+        return [problem("untested_version", text)]
+    others = ", ".join(f"{name} {versions.installed[name]}" for name in _SHOWN if name in versions.installed)
+    return [ok("versions", f"{PACKAGE} {versions.package} with Python {versions.python}, {others}.")]
 
 
 def _check_core(versions: Versions) -> Iterable[Finding]:
@@ -84,17 +85,13 @@ def _check_core(versions: Versions) -> Iterable[Finding]:
 
 
 def _applies(requirement: Requirement) -> bool:
-    """Whether a requirement holds here: those of all extras do, for what of them is installed."""
+    """Whether a requirement is checked: those of every extra are, for the packages that are installed."""
     marker = requirement.marker
-    if marker is None:
-        return True
-    if "extra" in str(marker):
-        return True
-    return marker.evaluate()
+    return marker is None or "extra" in str(marker) or marker.evaluate()
 
 
 def _unfit(name: str, version: str, needed: str, package: str) -> Finding:
-    return trouble("unfit_version", f"{name} {version} is installed; {PACKAGE} {package} needs {needed or 'it'}.")
+    return problem("unfit_version", f"{name} {version} is installed; {PACKAGE} {package} needs {needed or 'it'}.")
 
 
 def _find_version(name: str, find: Callable[[str], str] = metadata.version) -> str | None:

@@ -1,1 +1,1 @@
-"""How things are: put together out of what others keep, without a request to Toggl."""
+"""The state of a connection as recorded in the event store and the rate-limit state, without a request to Toggl."""

@@ -1,4 +1,4 @@
-"""Numbers over the last two days, hour by hour, as people look at them. Pure."""
+"""The charts of the page: numbers of the last two days by the hour. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from datetime import datetime, timedelta, timezone
 
 from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.events.activity_log import Measurement
-from airflow_provider_toggl.core.operate.health.notes import stream_key
+from airflow_provider_toggl.core.operate.health.records import parse_stream_key
 
 HOURS = 48
 _HOUR = timedelta(hours=1)
-_KINDS = ("stored", "duplicate", "ping")
+_OUTCOMES = ("stored", "duplicate", "ping")
 
 Value = float | None
 
 
 @dataclass(frozen=True)
-class Column:
-    """One line, or one kind of bar, of a chart.
+class ChartBar:
+    """A line, or one part of each stacked bar.
 
-    :param is_limit: it is what others are measured by.
+    :param values: one for each hour.
+    :param is_limit: it is a limit that others are compared with.
     """
 
     name: str
@@ -33,11 +34,11 @@ class Column:
 class Chart:
     """A chart.
 
-    :param key: a word for links and styles.
-    :param unit: of all its numbers.
+    :param key: an identifier for links and styles.
+    :param unit: of all values.
     :param shape: ``bars`` or ``lines``.
-    :param hours: begins of the hours, in UTC.
-    :param remark: what is to be known of its numbers.
+    :param hours: the starts of the hours, in UTC.
+    :param remark: a note below the chart.
     """
 
     key: str
@@ -45,7 +46,7 @@ class Chart:
     unit: str
     shape: str
     hours: tuple[datetime, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[ChartBar, ...]
     remark: str = ""
 
     @property
@@ -55,7 +56,7 @@ class Chart:
 
 
 def hours_until(now: datetime, count: int = HOURS) -> tuple[datetime, ...]:
-    """Return the begins of the last hours, that of ``now`` among them.
+    """Return the starts of the last hours, including the current one.
 
     :param now: aware.
     """
@@ -64,68 +65,68 @@ def hours_until(now: datetime, count: int = HOURS) -> tuple[datetime, ...]:
 
 
 def deliveries_chart(samples: Iterable[Measurement], now: datetime) -> Chart:
-    """Return how many deliveries there were an hour: stored, duplicate, PING and refused.
+    """Return deliveries per hour: stored, duplicate, PING and refused.
 
     :param samples: the receiver's counts.
     """
     hours = hours_until(now)
-    sums: dict[str, list[float]] = {name: [0.0] * len(hours) for name in (*_KINDS, "refused")}
+    sums: dict[str, list[float]] = {name: [0.0] * len(hours) for name in (*_OUTCOMES, "refused")}
     for sample in samples:
         outcome = sample.name.rpartition("/")[2]
-        place = _place(sample.at, hours)
-        if place is not None:
-            sums[outcome if outcome in _KINDS else "refused"][place] += sample.value
-    columns = tuple(Column(name, tuple(values)) for name, values in sums.items())
-    return Chart("deliveries", "Deliveries an hour", "deliveries", "bars", hours, columns)
+        index = _find_index(sample.at, hours)
+        if index is not None:
+            sums[outcome if outcome in _OUTCOMES else "refused"][index] += sample.value
+    columns = tuple(ChartBar(name, tuple(values)) for name, values in sums.items())
+    return Chart("deliveries", "Deliveries per hour", "deliveries", "bars", hours, columns)
 
 
 def requests_chart(hourly_usage: Iterable[HourlyUsage], now: datetime) -> Chart:
-    """Return how many requests left this host an hour, lane by lane, against what a window gives."""
+    """Return requests of this host per hour and lane, with the quota of each lane."""
     hours = hours_until(now)
     requests: dict[str, list[float]] = {}
     totals: dict[str, int] = {}
     for tally in hourly_usage:
-        place = _place(datetime.fromtimestamp(tally.hour, tz=timezone.utc), hours)
-        if place is not None:
-            requests.setdefault(tally.lane, [0.0] * len(hours))[place] += tally.requests
+        index = _find_index(datetime.fromtimestamp(tally.hour, tz=timezone.utc), hours)
+        if index is not None:
+            requests.setdefault(tally.lane, [0.0] * len(hours))[index] += tally.requests
         if tally.total is not None:
             totals[tally.lane] = tally.total
-    columns = [Column(lane, tuple(values)) for lane, values in requests.items()]
+    columns = [ChartBar(lane, tuple(values)) for lane, values in requests.items()]
     columns += [
-        Column(f"limit of {lane}", (float(total),) * len(hours), is_limit=True)
+        ChartBar(f"limit of {lane}", (float(total),) * len(hours), is_limit=True)
         for lane, total in totals.items()
         if lane in requests
     ]
-    remark = "Requests of this host, by hours of the clock; Toggl's windows begin with their first request."
-    return Chart("requests", "Requests an hour, and the quota", "requests", "bars", hours, tuple(columns), remark)
+    remark = "Requests of this host by clock hour. A quota window of Toggl starts with its first request."
+    return Chart("requests", "Requests per hour, and the quota", "requests", "bars", hours, tuple(columns), remark)
 
 
 def freshness_chart(samples: Sequence[Measurement], now: datetime) -> Chart:
-    """Return how old the watermark of each stream was at most in each hour.
+    """Return the greatest age of each stream's watermark within each hour.
 
-    :param samples: what watermarks were, seconds since the epoch, when they were landed.
+    :param samples: watermarks in seconds since the epoch, at the times of the loads.
     """
     hours = hours_until(now)
     streams: dict[tuple[int, str, str], list[Measurement]] = {}
     for sample in samples:
-        streams.setdefault(stream_key(sample.name), []).append(sample)
+        streams.setdefault(parse_stream_key(sample.name), []).append(sample)
     several_workspaces = len({workspace_id for workspace_id, _, _ in streams}) > 1
     several_warehouses = len({warehouse for _, _, warehouse in streams}) > 1
     columns = []
     for (workspace_id, stream, warehouse), known in streams.items():
         name = f"{workspace_id}/{stream}" if several_workspaces else stream
         name += f" in {warehouse or 'unknown'}" if several_warehouses else ""
-        columns.append(Column(name, tuple(_oldest(known, hour, now) for hour in hours)))
-    remark = "The greatest age within each hour: it grows until a task lands the stream again."
-    return Chart("freshness", "Age of what is landed, in hours", "hours", "lines", hours, tuple(columns), remark)
+        columns.append(ChartBar(name, tuple(_greatest_age(known, hour, now) for hour in hours)))
+    remark = "The greatest age within each hour. It grows until the stream is loaded again."
+    return Chart("freshness", "Data freshness: age in hours", "hours", "lines", hours, tuple(columns), remark)
 
 
-def _oldest(known: Sequence[Measurement], hour: datetime, now: datetime) -> Value:
-    """Return how many hours old a watermark was at most within an hour, None before it was known."""
+def _greatest_age(known: Sequence[Measurement], hour: datetime, now: datetime) -> Value:
+    """Return the greatest age of a watermark within an hour, in hours; None before its first load."""
     end = min(hour + _HOUR, now)
     before = [sample for sample in known if sample.at <= hour]
     within = [sample for sample in known if hour < sample.at <= end]
-    # A watermark is oldest just before the next one takes its place.
+    # A watermark is oldest just before the next one replaces it.
     ends = [*(sample.at for sample in within), end]
     marks = [*before[-1:], *within]
     if not marks:
@@ -134,6 +135,6 @@ def _oldest(known: Sequence[Measurement], hour: datetime, now: datetime) -> Valu
     return round(max(0.0, *ages) / 3600, 2)
 
 
-def _place(at: datetime, hours: Sequence[datetime]) -> int | None:
-    place = int((at - hours[0]) // _HOUR)
-    return place if 0 <= place < len(hours) else None
+def _find_index(at: datetime, hours: Sequence[datetime]) -> int | None:
+    index = int((at - hours[0]) // _HOUR)
+    return index if 0 <= index < len(hours) else None

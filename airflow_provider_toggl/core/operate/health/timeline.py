@@ -1,4 +1,4 @@
-"""One delivery's story: when it came, what was proved, where it is, whom it woke, and when it was landed or why not."""
+"""The timeline of a delivery: when it arrived, how it was verified, who read it, and when it was loaded or rejected."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from airflow_provider_toggl.core.events.activity_log import (
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.health.state import span
+from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
+from airflow_provider_toggl.core.wording import duration
 
 UNSIGNED = "replayed from Toggl's log"
-"""The begin of the oddity of an event that no signature was over."""
+"""The anomaly of an event without a signature begins with this."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """One thing that happened, or has not yet.
+class TimelineStep:
+    """One step of a delivery.
 
-    :param at: when; the latest moment where only an interval is known.
-    :param after: the earliest moment where only an interval is known.
-    :param done: whether it has happened.
+    :param at: when it happened; the latest possible time if only an interval is known.
+    :param after: the earliest possible time if only an interval is known.
+    :param done: whether it has happened yet.
     """
 
     what: str
@@ -41,20 +41,20 @@ class Step:
     done: bool = True
 
 
-def tell(store: EventStore, stored: StoredEvent) -> list[Step]:
-    """Return the timeline of an event: how it arrived, then what was done with it by time, then what is to come."""
+def build_timeline(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
+    """Return the steps of an event: its arrival, then what was done with it by time, then what is still to come."""
     rejections = _rejections(store, stored)
     readings = _readings(store, stored)
     if rejections:
-        # Landing has gone by, and left it where it is.
-        readings = [replace(one, what="read") if one.what == "landed" and one.done else one for one in readings]
+        # The loader moved on without loading this event.
+        readings = [replace(one, what="read") if one.what == "loaded" and one.done else one for one in readings]
     later = [*readings, *rejections]
     happened = sorted((one for one in later if one.done), key=lambda one: one.at or stored.event.received_at)
     return [*_arrival(stored), *happened, *(one for one in later if not one.done)]
 
 
 def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> frozenset[int]:
-    """Return which of some places have events that landing rejected, the last time it said so."""
+    """Return which of some events were rejected when they were loaded."""
     if not seqs:
         return frozenset()
     wanted = RefusalFilter(rejected=True, lowest=min(seqs), highest=max(seqs))
@@ -62,95 +62,95 @@ def find_rejected(store: EventStore, conn_id: str, seqs: Sequence[int]) -> froze
     return frozenset(one.refused.seq for one in kept if one.refused.seq is not None)
 
 
-def find_landed(store: EventStore, conn_id: str | None = None) -> int | None:
-    """Return the place up to which every task that lands has landed, None where none is known.
+def find_loaded_seq(store: EventStore, conn_id: str | None = None) -> int | None:
+    """Return the ``seq`` up to which every task that loads events has loaded them, None if no task is known.
 
-    :param conn_id: of the tasks that land this connection's events.
+    :param conn_id: only tasks that load this connection's events.
     """
-    notes = {note.name: note.value for note in store.activity_log.list_status(reader_key(""))}
-    said = ((one, notes.get(reader_key(one.name), {})) for one in store.consumers())
-    landing = [
+    descriptions = {entry.name: entry.value for entry in store.activity_log.notes(reader_key(""))}
+    described = ((one, descriptions.get(reader_key(one.name), {})) for one in store.consumers())
+    loaders = [
         one
-        for one, note in said
-        if note.get("kind") == "landing" and (conn_id is None or note.get("conn_id") in (None, conn_id))
+        for one, description in described
+        if description.get("kind") == "landing" and (conn_id is None or description.get("conn_id") in (None, conn_id))
     ]
-    return min((one.seq for one in landing), default=None)
+    return min((one.seq for one in loaders), default=None)
 
 
-def _arrival(stored: StoredEvent) -> list[Step]:
+def is_relevant(store: EventStore, stored: StoredEvent, description: Mapping[str, Any]) -> bool:
+    """Whether a consumer reads an event or skips it, as far as its record describes that."""
     event = stored.event
-    steps = []
-    if event.created_at is not None:
-        steps.append(Step("happened", "in Toggl, by Toggl's clock", event.created_at))
-    late = ""
-    if event.created_at is not None:
-        late = f", {span(max(0.0, (event.received_at - event.created_at).total_seconds()))} after it happened"
-    steps.append(
-        Step("received", f"for connection {event.conn_id}, {len(event.body):,} bytes{late}", event.received_at)
-    )
-    anomaly = event.anomaly or ""
-    if anomaly.startswith(UNSIGNED):
-        steps.append(Step("verified", "fetched from Toggl's log with the API token; no signature was over it"))
-    elif event.copy_of is not None or anomaly.startswith("replayed"):
-        steps.append(Step("verified", "a copy that a person had made of a delivery that was verified"))
-    else:
-        steps.append(Step("verified", "signed with the connection's webhook secret"))
-    steps.append(Step("stored", f"durably, in place {stored.seq:,}", event.received_at))
-    if event.anomaly:
-        steps.append(Step("noted", f"unusual: {event.anomaly}"))
-    return steps
-
-
-def _readings(store: EventStore, stored: StoredEvent) -> list[Step]:
-    notes = {note.name: note.value for note in store.activity_log.list_status(reader_key(""))}
-    steps = []
-    for consumer in store.consumers():
-        below, reached = store.activity_log.find_crossing(consumer_key(consumer.name), stored.seq)
-        steps.append(_reading(store, stored, consumer, notes.get(reader_key(consumer.name), {}), (below, reached)))
-    if not steps:
-        steps.append(Step("read", "nobody who has a name in this store reads it", done=False))
-    return steps
-
-
-def _reading(
-    store: EventStore,
-    stored: StoredEvent,
-    consumer: Consumer,
-    note: Mapping[str, Any],
-    rise: tuple[Measurement | None, Measurement | None],
-) -> Step:
-    kind = note.get("kind")
-    what = {"landing": "landed", "watcher": "woke"}.get(str(kind), "read")
-    who = str(note.get("warehouse") or consumer.name)
-    counts = concerns(store, stored, note)
-    if consumer.seq < stored.seq:
-        if not counts:
-            return Step("not for", who, done=False)
-        return Step(what, f"not yet: {who} is at place {consumer.seq:,}", done=False)
-    below, reached = rise
-    after = None if below is None else below.at
-    # Before the places were kept, only the last move of all is known.
-    at = consumer.updated_at if reached is None else reached.at
-    if not counts:
-        return Step("passed over", f"by {who}: it does not count for it", at, after)
-    verb = {"landing": f"in {who}", "watcher": f"watcher {who}"}.get(str(kind), f"and done with by {who}")
-    return Step(what, verb, at, after)
-
-
-def concerns(store: EventStore, stored: StoredEvent, note: Mapping[str, Any]) -> bool:
-    """Whether an event counts for a reader, as far as the reader has said what does."""
-    event = stored.event
-    if note.get("kind") == "landing":
-        return note.get("conn_id") in (None, event.conn_id) and note.get("workspace_id") in (None, event.workspace_id)
-    if note.get("kind") == "watcher":
+    if description.get("kind") == "landing":
+        return description.get("conn_id") in (None, event.conn_id) and description.get("workspace_id") in (
+            None,
+            event.workspace_id,
+        )
+    if description.get("kind") == "watcher":
         try:
-            wanted = EventFilter.from_dict(note.get("filter"))
+            wanted = EventFilter.from_dict(description.get("filter"))
         except ConfigurationError:
             return True
         return EventQuery(wanted).find_message(stored, store) is not None
     return True
 
 
-def _rejections(store: EventStore, stored: StoredEvent) -> list[Step]:
-    kept = store.activity_log.list_refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
-    return [Step("rejected", f"by landing: {one.refused.reason}", one.refused.last_at) for one in kept]
+def _arrival(stored: StoredEvent) -> list[TimelineStep]:
+    event = stored.event
+    steps = []
+    late = ""
+    if event.created_at is not None:
+        steps.append(TimelineStep("happened", "by Toggl's clock", event.created_at))
+        late = f", {duration((event.received_at - event.created_at).total_seconds())} after it happened"
+    text = f"for connection {event.conn_id}, {len(event.body):,} bytes{late}"
+    steps.append(TimelineStep("received", text, event.received_at))
+    anomaly = event.anomaly or ""
+    if anomaly.startswith(UNSIGNED):
+        verified = "read from Toggl's log with the API token; without a signature"
+    elif event.copy_of is not None or anomaly.startswith("replayed"):
+        verified = "copy of a verified delivery, made by a person"
+    else:
+        verified = "signed with the connection's webhook secret"
+    steps.append(TimelineStep("verified", verified))
+    steps.append(TimelineStep("stored", f"seq {stored.seq:,}", event.received_at))
+    if event.anomaly:
+        steps.append(TimelineStep("unusual", event.anomaly))
+    return steps
+
+
+def _readings(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
+    descriptions = {entry.name: entry.value for entry in store.activity_log.notes(reader_key(""))}
+    steps = []
+    for consumer in store.consumers():
+        interval = store.activity_log.find_crossing(consumer_key(consumer.name), stored.seq)
+        steps.append(_reading(store, stored, consumer, descriptions.get(reader_key(consumer.name), {}), interval))
+    return steps or [TimelineStep("read", "no consumer", done=False)]
+
+
+def _reading(
+    store: EventStore,
+    stored: StoredEvent,
+    consumer: Consumer,
+    description: Mapping[str, Any],
+    interval: tuple[Measurement | None, Measurement | None],
+) -> TimelineStep:
+    kind = str(description.get("kind"))
+    what = {"landing": "loaded", "watcher": "woke"}.get(kind, "read")
+    name = str(description.get("warehouse") or consumer.name)
+    is_read = is_relevant(store, stored, description)
+    if consumer.seq < stored.seq:
+        if not is_read:
+            return TimelineStep("not for", name, done=False)
+        return TimelineStep(what, f"not yet: {name} is at seq {consumer.seq:,}", done=False)
+    before, reached = interval
+    after = None if before is None else before.at
+    # Without samples only the last move of the consumer is known.
+    at = consumer.updated_at if reached is None else reached.at
+    if not is_read:
+        return TimelineStep("skipped", f"by {name}, whose filter does not match", at, after)
+    text = {"landing": f"into {name}", "watcher": f"watcher {name}"}.get(kind, f"by {name}")
+    return TimelineStep(what, text, at, after)
+
+
+def _rejections(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
+    kept = store.activity_log.refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
+    return [TimelineStep("rejected", one.refused.reason, one.refused.last_at) for one in kept]

@@ -1,4 +1,4 @@
-"""A task that waits for Toggl: the record that it leaves for the page, ``status`` and ``quota``. Pure."""
+"""The record of a task that waits for Toggl. The page, ``status`` and ``quota`` show it. Pure."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_toggl.core.events.activity_log import quote_key
 from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.operate.health.state import instant
+from airflow_provider_toggl.core.operate.findings import to_json
 from airflow_provider_toggl.core.wording import duration, plural
 
-Reason = Literal["quota", "rate", "permit"]
+WaitReason = Literal["quota", "rate", "permit"]
 
 OVERDUE = timedelta(hours=1)
-"""A task that is still recorded as waiting so long after the end of its wait was cleared, killed or deleted."""
+"""A task whose record is still there so long after the end of its wait was cleared, killed or deleted."""
 
-_WORDS: Mapping[Reason, str] = {
+_WORDS: Mapping[WaitReason, str] = {
     "quota": "the hourly quota of Toggl",
     "rate": "the end of a rate limit of Toggl (429)",
-    "permit": "its turn among the requests of other tasks",
+    "permit": "a permit, after the requests of other tasks",
 }
 
 
 @dataclass(frozen=True)
 class WaitingTask:
-    """A task that waits, and how far its work is.
+    """A waiting task and its progress.
 
     :param task: ``<dag_id>.<task_id>``, with ``[<map index>]`` for a mapped task, and the run ID in parentheses.
-    :param workspace_id: None where the task has none.
+    :param workspace_id: None if the task has none.
     :param stream: what it loads or checks; None for another task.
-    :param reason: ``quota``: the hourly quota is used up, or only the shares of other tasks are left of it; ``rate``:
-        Toggl answered 429; ``permit``: in its slot, for the pace or the share of other tasks.
+    :param reason: ``quota``: the hourly quota is used up, or what is left is the shares of other tasks; ``rate``:
+        Toggl answered 429; ``permit``: it waits in its slot for the pace or the shares of other tasks.
     :param since: when the wait began; aware.
-    :param until: when the task goes on; aware.
-    :param requests_done: requests sent so far, over all waits of the task.
-    :param requests_left: about how many requests are still to be sent, as far as is known: earlier years of a history
-        and repairs come in addition. None where unknown.
-    :param done_at: when these will be done at this quota; None where unknown.
-    :param rows_done: rows landed so far, over all waits of the task; None where it lands none.
-    :param warehouse: connection and schema that it loads; empty where it loads none.
+    :param until: when the task resumes; aware.
+    :param requests_done: requests sent by the task, before this wait and earlier ones.
+    :param requests_left: requests still to be sent at least: earlier years and repairs may come in addition. None if
+        unknown.
+    :param done_at: when these will be done with this quota; None if unknown.
+    :param rows_done: rows loaded by the task so far; None if it loads none.
+    :param warehouse: connection and schema that it loads into; empty if it loads none.
     """
 
     task: str
     workspace_id: int | None
     stream: str | None
-    reason: Reason
+    reason: WaitReason
     since: datetime
     until: datetime
     requests_done: int
@@ -57,15 +57,15 @@ class WaitingTask:
 
     @property
     def what_for(self) -> str:
-        """What the task waits for, for a sentence: "waits for …"."""
+        """What the task waits for, to complete the sentence "waits for …"."""
         return _WORDS[self.reason]
 
     def is_current(self, now: datetime) -> bool:
-        """Whether the task can still be waiting, since one that was killed or cleared removes no record."""
+        """Whether the task can still be waiting. A task that was killed or cleared leaves its record behind."""
         return now <= self.until + OVERDUE
 
     def lines(self, now: datetime) -> list[str]:
-        """Return the facts for a log or a terminal, one a line."""
+        """Return the facts for a log or a terminal, one per line."""
         left = max(0.0, (self.until - now).total_seconds())
         found = [f"Waits for {self.what_for} until {self.until:%Y-%m-%d %H:%M:%S %Z}, {duration(left)} from now."]
         done = f"Done so far: {plural(self.requests_done, 'request')}"
@@ -73,27 +73,27 @@ class WaitingTask:
             done += f", {plural(self.rows_done, 'row')}"
         found.append(f"{done}.")
         if self.requests_left is not None:
-            found.append(f"Still to do: about {plural(self.requests_left, 'request')}, as far as is known.")
+            found.append(f"Left: at least {plural(self.requests_left, 'request')}.")
         if self.done_at is not None:
-            found.append(f"At this rate it is done about {self.done_at:%Y-%m-%d %H:%M %Z}, or later if more is found.")
+            found.append(f"Done at {self.done_at:%Y-%m-%d %H:%M %Z} or later.")
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON, instants as RFC 3339."""
-        return {name: instant(value) if isinstance(value, datetime) else value for name, value in vars(self).items()}
+        """Return it as plain JSON, times as RFC 3339."""
+        return dict(to_json(self))
 
 
-def waiting_name(conn_id: str, task: str = "") -> str:
-    """Return the name of the note about a task that waits, or what all those of a connection begin with."""
+def waiting_key(conn_id: str, task: str = "") -> str:
+    """Return the key of a waiting task's record, or the prefix of all those of a connection."""
     return f"waiting/{quote_key(conn_id)}/{quote_key(task)}"
 
 
 def waiting_from(value: Mapping[str, Any]) -> WaitingTask | None:
-    """Return the record of a note, None for one that another version of this package wrote in another form."""
+    """Return the task of a record, None for a record that another version of this package wrote in another form."""
     try:
         done_at = value.get("done_at")
         reason = value["reason"]
-        if reason not in get_args(Reason):
+        if reason not in get_args(WaitReason):
             return None
         return WaitingTask(
             task=str(value["task"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_toggl.core.operate.health.waiting import OVERDUE, WaitingTask, waiting_from, waiting_name
+from airflow_provider_toggl.core.operate.health.waiting import OVERDUE, WaitingTask, waiting_from, waiting_key
 
 NOW = datetime(2026, 11, 28, 8, 34, 0, tzinfo=timezone.utc)
 WAITS = WaitingTask(
@@ -25,27 +25,27 @@ WAITS = WaitingTask(
 
 
 @pytest.mark.parametrize("waiting", [WAITS, replace(WAITS, reason="rate", requests_left=None, done_at=None)])
-def test_a_record_comes_back_from_json_as_it_was(waiting: WaitingTask) -> None:
+def test_a_record_survives_json(waiting: WaitingTask) -> None:
     assert waiting_from(json.loads(json.dumps(waiting.as_dict()))) == waiting
 
 
 @pytest.mark.parametrize(
     "value", [{}, {**WAITS.as_dict(), "until": "soon"}, {**WAITS.as_dict(), "reason": "moon"}, {"task": 1}]
 )
-def test_a_record_in_another_form_is_no_record(value: dict[str, Any]) -> None:
+def test_a_record_in_another_form_is_ignored(value: dict[str, Any]) -> None:
     assert waiting_from(value) is None
 
 
-def test_the_facts_are_said_one_a_line_with_right_plurals() -> None:
+def test_the_facts_have_one_line_each() -> None:
     assert WAITS.lines(NOW) == [
         "Waits for the hourly quota of Toggl until 2026-11-28 09:24:00 UTC, 50 min from now.",
         "Done so far: 1 request, 1,000 rows.",
-        "Still to do: about 35 requests, as far as is known.",
-        "At this rate it is done about 2026-11-28 10:25 UTC, or later if more is found.",
+        "Left: at least 35 requests.",
+        "Done at 2026-11-28 10:25 UTC or later.",
     ]
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_unknown_facts_are_left_out() -> None:
     unknown = replace(WAITS, requests_left=None, done_at=None, rows_done=None, requests_done=0)
     assert unknown.lines(NOW)[1:] == ["Done so far: 0 requests."]
 
@@ -55,6 +55,6 @@ def test_a_record_is_not_current_long_after_the_end_of_its_wait() -> None:
     assert not WAITS.is_current(WAITS.until + OVERDUE + timedelta(seconds=1))
 
 
-def test_no_connection_or_task_has_a_name_that_begins_like_another() -> None:
-    assert not waiting_name("a/b", "t").startswith(waiting_name("a"))
-    assert not waiting_name("ab", "t").startswith(waiting_name("a"))
+def test_no_prefix_of_a_connection_matches_another_connection() -> None:
+    assert not waiting_key("a/b", "t").startswith(waiting_key("a"))
+    assert not waiting_key("ab", "t").startswith(waiting_key("a"))

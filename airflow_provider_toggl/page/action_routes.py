@@ -1,4 +1,4 @@
-"""Doing something: a page that says what will happen and asks once more, then the deed, with its entry in the log."""
+"""Routes of actions: a page that asks for confirmation, then the action, with an entry in Airflow's audit log."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.page.access import ActorDep, ConnectionDep
-from airflow_provider_toggl.page.actions import ACTIONS, Action, Order
+from airflow_provider_toggl.page.actions import ACTIONS, Action, ActionRequest
 from airflow_provider_toggl.page.audit import begin_entry, end_entry
-from airflow_provider_toggl.page.forms import PlaceQuery, check_form, make_token
+from airflow_provider_toggl.page.forms import SeqQuery, check_form, make_token
 from airflow_provider_toggl.page.rendering import HEADERS, render
 
 router = APIRouter()
 
-MOST_BYTES = 16_384
-"""Of a form."""
+MAX_FORM_BYTES = 16_384
 
 
 def get_action(action: str) -> Action:
@@ -36,13 +35,13 @@ def get_action(action: str) -> Action:
 async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a posted form.
 
-    :raises HTTPException: it is none, or too large.
+    :raises HTTPException: it is not a form, or too large.
     """
     body = await request.body()
-    if len(body) > MOST_BYTES:
+    if len(body) > MAX_FORM_BYTES:
         raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, "The form is too large.")
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise HTTPException(status.HTTP_415_UNSUPPORTED_MEDIA_TYPE, "It is no form.")
+        raise HTTPException(status.HTTP_415_UNSUPPORTED_MEDIA_TYPE, "The request is not a form.")
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
@@ -51,12 +50,12 @@ FormDep = Annotated[dict[str, str], Depends(read_form)]
 
 
 @router.get("/c/{conn_id}/act/{action}")
-def ask(
-    request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: PlaceQuery = None
+def confirm(
+    request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, delivery: SeqQuery = None
 ) -> HTMLResponse:
-    """Say what would happen, and ask for confirmation.
+    """Show what the action does, and ask for confirmation.
 
-    :param delivery: its place, where it is one that is acted on.
+    :param delivery: the ``seq`` of the delivery, for an action on one.
     """
     return render(
         request,
@@ -70,14 +69,14 @@ def ask(
 
 
 @router.post("/c/{conn_id}/act/{action}")
-def act(
+def run_action(
     request: Request, conn_id: ConnectionDep, actor: ActorDep, chosen: ActionDep, form: FormDep
 ) -> RedirectResponse:
-    """Do it, and lead back to where it was asked for."""
+    """Run the action, and redirect to the page that it was started from."""
     check_form(request, form.pop("token", ""), actor.user.get_id(), _purpose(conn_id, chosen))
     number = begin_entry(chosen.name.replace("-", "_"), actor.name, {**form, "conn_id": conn_id})
     try:
-        outcome, failed = chosen.run(Order(conn_id, actor.name, form, actor.may_act)), False
+        outcome, failed = chosen.run(ActionRequest(conn_id, actor.name, form, actor.may_act)), False
     except (TogglError, AirflowNotFoundException) as error:
         outcome, failed = str(error), True
     except BaseException as error:
@@ -85,8 +84,8 @@ def act(
         raise
     end_entry(number, outcome, failed=failed)
     root = request.scope.get("root_path", "").rstrip("/")
-    place = f"/deliveries/{quote(form['delivery'], safe='')}" if form.get("delivery") else ""
-    return RedirectResponse(f"{root}/c/{quote(conn_id, safe='')}{place}?done={number}", 303, headers=HEADERS)
+    path = f"/deliveries/{quote(form['delivery'], safe='')}" if form.get("delivery") else ""
+    return RedirectResponse(f"{root}/c/{quote(conn_id, safe='')}{path}?done={number}", 303, headers=HEADERS)
 
 
 def _purpose(conn_id: str, action: Action) -> str:
