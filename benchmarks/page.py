@@ -76,10 +76,10 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
         return store.activity_log.list_refusals(CONN_ID, refusals, before=before, limit=51)
     landed = find_loaded_seq(store) or 0
-    if outcome in ("landed", "waiting"):
-        about["up_to" if outcome == "landed" else "above"] = landed
+    if outcome in ("loaded", "pending"):
+        about["up_to" if outcome == "loaded" else "above"] = landed
     wanted = DeliveryFilter(
-        CONN_ID, only_anomalies=outcome == "odd", received_from=since, received_until=until, **about
+        CONN_ID, only_anomalies=outcome == "unusual", received_from=since, received_until=until, **about
     )
     return list_deliveries(store, wanted, before=before)
 

@@ -56,7 +56,9 @@ def record_subscription_change(
 
 def record_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
     """Record the subscription that a task declares, without its secret, so that a person can ensure it again."""
-    use_activity_log(conn_id, lambda activity_log: activity_log.note(records.declaration_key(conn_id), declaration))
+    use_activity_log(
+        conn_id, lambda activity_log: activity_log.set_status(records.declaration_key(conn_id), declaration)
+    )
 
 
 def record_load(conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str) -> None:
@@ -95,19 +97,19 @@ def forget_warehouse(conn_id: str, warehouse: str) -> int:
     """
     with open_event_store(conn_id) as store:
         keys = records.keys_of_warehouse(store.activity_log, conn_id, warehouse)
-        return sum(store.activity_log.take_note(key) is not None for key in keys)
+        return sum(store.activity_log.take_status(key) is not None for key in keys)
 
 
 def record_waiting(conn_id: str, waiting: WaitingTask) -> None:
     """Record that a task waits, replacing its earlier record."""
 
     def record(activity_log: ActivityLog) -> None:
-        for entry in activity_log.notes(waiting_key(conn_id)):
+        for entry in activity_log.list_status(waiting_key(conn_id)):
             earlier = waiting_from(entry.value)
             if earlier is None or not earlier.is_current(waiting.since):
                 # A task that was killed or cleared does not remove its record.
-                activity_log.take_note(entry.name)
-        activity_log.note(waiting_key(conn_id, waiting.task), waiting.as_dict())
+                activity_log.take_status(entry.name)
+        activity_log.set_status(waiting_key(conn_id, waiting.task), waiting.as_dict())
 
     use_activity_log(conn_id, record)
 
@@ -123,7 +125,7 @@ def clear_waiting(conn_id: str, task: str) -> None:
 def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
     """Return the waiting tasks of a connection by the end of their wait; none if the store cannot be read."""
     now = datetime.now(timezone.utc)
-    found = use_activity_log(conn_id, lambda activity_log: activity_log.notes(waiting_key(conn_id))) or []
+    found = use_activity_log(conn_id, lambda activity_log: activity_log.list_status(waiting_key(conn_id))) or []
     waiting = [one for one in (waiting_from(entry.value) for entry in found) if one is not None and one.is_current(now)]
     return tuple(sorted(waiting, key=lambda one: one.until))
 
@@ -141,7 +143,7 @@ def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
 def take_approval(conn_id: str, workspace_id: int) -> bool:
     """Return whether a person approved a mass deletion for this run, and remove the approval."""
     entry = use_activity_log(
-        conn_id, lambda activity_log: activity_log.take_note(records.approval_key(conn_id, workspace_id))
+        conn_id, lambda activity_log: activity_log.take_status(records.approval_key(conn_id, workspace_id))
     )
     if entry is None:
         return False

@@ -19,7 +19,12 @@ from airflow_provider_toggl.core.operate.doctor.context import CHECKS, CheckCont
 from airflow_provider_toggl.core.operate.doctor.webhooks import check_callback, check_subscription
 from airflow_provider_toggl.core.operate.findings import CheckStatus, Finding, Report, ok, skipped, unknown
 from airflow_provider_toggl.core.operate.problems import problem
-from airflow_provider_toggl.hooks.connections import ConnectionNotFound, find_connection, get_toggl_fields
+from airflow_provider_toggl.hooks.connections import (
+    ConnectionNotFound,
+    find_connection,
+    get_callback_url,
+    get_toggl_fields,
+)
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
@@ -59,7 +64,9 @@ def _check_connection(context: CheckContext) -> bool:
     try:
         fields = context.within(lambda: get_toggl_fields(conn_id))
         context.extra = fields.read_all()
-        context.session = context.within(lambda: TogglHook(conn_id).open_session(retry))
+        context.session = context.within(
+            lambda: TogglHook(conn_id).open_session(retry, before_wait=context.record_wait)
+        )
     except ConnectionNotFound as error:
         context.add(problem("connection_missing", str(error)))
         return False
@@ -69,7 +76,6 @@ def _check_connection(context: CheckContext) -> bool:
     except ConfigurationError as error:
         context.add(problem("connection_wrong", str(error)))
         return False
-    context.session.before_wait = context.record_wait
     # The reserve of the quota is for people, and a person runs the doctor.
     context.session.reserve = 0
     context.add(*_judge_connection(context))
@@ -106,7 +112,7 @@ def _check_store(context: CheckContext) -> None:
         opened = open_event_store(options.conn_id)
         try:
             began = time.monotonic()
-            opened.keep_mark(StatusEntry(PROBE, context.probe, datetime.now(timezone.utc)))
+            opened.activity_log.set_status(PROBE, context.probe, datetime.now(timezone.utc))
         except BaseException:
             opened.close()
             raise
@@ -159,9 +165,9 @@ def _await_answer(context: CheckContext, store: EventStore, timeout: float) -> f
     """Return the seconds between the probe and its answer, None if no trigger answers in time."""
     deadline = time.monotonic() + timeout
     try:
-        question = store.find_mark(PROBE)
+        question = store.activity_log.find_status(PROBE)
         while question is not None:
-            answer = store.find_mark(REPLY)
+            answer = store.activity_log.find_status(REPLY)
             if answer is not None and answer.value == context.probe:
                 return max(0.0, (answer.recorded_at - question.recorded_at).total_seconds())
             if time.monotonic() > deadline:

@@ -85,9 +85,9 @@ def read_charts(conn_id: str, now: datetime | None = None) -> list[Chart]:
     begin = hours_until(now)[0]
     charts = []
     with suppress(TogglError), open_event_store(conn_id) as store:
-        charts.append(deliveries_chart(store.activity_log.samples(received_key(conn_id, ""), begin), now))
+        charts.append(deliveries_chart(store.activity_log.list_measurements(received_key(conn_id, ""), begin), now))
         # A stream that is loaded once a day has its watermark from before the first hour shown.
-        marks = store.activity_log.samples(records.watermark_key(conn_id), begin - timedelta(days=2))
+        marks = store.activity_log.list_measurements(records.watermark_key(conn_id), begin - timedelta(days=2))
         charts.append(freshness_chart(marks, now))
     with suppress(TogglError, ValueError):
         charts.append(requests_chart(TogglHook(conn_id).get_conn().hourly_usage(begin.timestamp()), now))

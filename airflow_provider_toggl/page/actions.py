@@ -150,7 +150,7 @@ def _ensure(request: ActionRequest) -> str:
     ensured = ensure_subscription(
         webhooks, wanted, find_code=lambda number: find_validation_code(request.conn_id, number)
     )
-    action = ensured.plan.action
+    action = ensured.changes.action
     return f"Subscription {ensured.subscription.subscription_id}: {'unchanged' if action == 'nothing' else action}."
 
 
@@ -192,8 +192,8 @@ def _redrive(request: ActionRequest) -> str:
         )
     with open_warehouse(conn_id, schema=schema, lock_timeout=WAREHOUSE_LOCK_TIMEOUT) as target:
         done = redrive_rejected(target)
-    left = done.tried - done.landed
-    return f"{plural(done.tried, 'rejected record')}: {done.landed:,} loaded, {left:,} still rejected."
+    left = done.tried - done.loaded
+    return f"{plural(done.tried, 'rejected record')}: {done.loaded:,} loaded, {left:,} still rejected."
 
 
 def _forget_warehouse(request: ActionRequest) -> str:

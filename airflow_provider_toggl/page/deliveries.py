@@ -74,7 +74,7 @@ def _parse(query: DeliveryQuery, conn_id: str) -> DeliveryFilter:
         entity=query.entity or None,
         action=query.action or None,
         number=int(number) if number else None,
-        odd=query.outcome == "unusual",
+        only_anomalies=query.outcome == "unusual",
         received_from=_moment(query.since),
         received_until=_moment(query.until),
     )
@@ -141,7 +141,8 @@ def _show_refused(
         at_from=wanted.received_from,
         at_until=wanted.received_until,
     )
-    kept = [] if unusable else store.activity_log.refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
+    log = store.activity_log
+    kept = [] if unusable else log.list_refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
     older = kept[LIMIT - 1].number if len(kept) > LIMIT else None
     return render(request, "refused.html", kept=kept[:LIMIT], older=older, unusable=unusable, **values)
 

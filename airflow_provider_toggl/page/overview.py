@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.listing import DeliveryFilter, list_deliveries
+from airflow_provider_toggl.core.events.listing import list_deliveries
+from airflow_provider_toggl.core.events.model import DeliveryFilter
 from airflow_provider_toggl.core.operate.findings import worst_status
 from airflow_provider_toggl.core.operate.health.diagnosis import diagnose
 from airflow_provider_toggl.core.operate.health.facts import Health

@@ -14,6 +14,7 @@ from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.events.model import Handshake
+from airflow_provider_toggl.core.operate.health.diagnosis import diagnose
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.operators import subscriptions

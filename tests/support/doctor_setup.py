@@ -44,8 +44,8 @@ class DoctorReport:
     def of(self, check: str) -> list[dict[str, Any]]:
         return [one for one in self.report["findings"] if one["check"] == check]
 
-    def states(self) -> dict[str, str]:
-        """Return the worst state of each step."""
+    def statuses(self) -> dict[str, str]:
+        """Return the worst status of each check."""
         order = ("ok", "skipped", "unknown", "warning", "fault")
         found: dict[str, str] = {}
         for one in self.report["findings"]:

@@ -22,7 +22,8 @@ from airflow_provider_toggl.core.extract.summaries import Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import Window
 from airflow_provider_toggl.core.load.load_metrics import measure_rows
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.warehouse import Progress, Warehouse
+from airflow_provider_toggl.core.load.values import Progress
+from airflow_provider_toggl.core.load.warehouse import Warehouse
 from airflow_provider_toggl.core.reconcile import cursor as cursors
 from airflow_provider_toggl.core.reconcile import steps
 from airflow_provider_toggl.core.reconcile.compare import ReportTime, as_ids, from_micros

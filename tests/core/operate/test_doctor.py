@@ -32,7 +32,7 @@ from airflow_provider_toggl.core.errors import (
     WarehouseReadOnly,
     WrongCredentials,
 )
-from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.events.model import StoreFacts
 from airflow_provider_toggl.core.operate.doctor import account, databases, versions, webhooks
 from airflow_provider_toggl.core.operate.doctor.context import CheckContext, CheckOptions, CheckTimeout, run_within
 from airflow_provider_toggl.core.operate.doctor.databases import TriggererFacts

@@ -27,7 +27,7 @@ from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.warehouse import Progress
+from airflow_provider_toggl.core.load.values import Progress
 from airflow_provider_toggl.core.operate.findings import CheckStatus
 from airflow_provider_toggl.core.operate.health import records
 from airflow_provider_toggl.core.operate.health.charts import (
@@ -90,8 +90,8 @@ def test_all_facts_are_collected_from_records(store: EventStore, tmp_path: Path,
         )
     )
     found = {"subscription_id": 7, "description": "a", "enabled": True, "validated": True, "has_pending_events": False}
-    store.activity_log.note(records.subscriptions_key("toggl_default", 1), {"subscriptions": [found]})
-    store.activity_log.note(records.subscriptions_key("toggl_default_2", 1), {"subscriptions": [found, found]})
+    store.activity_log.set_status(records.subscriptions_key("toggl_default", 1), {"subscriptions": [found]})
+    store.activity_log.set_status(records.subscriptions_key("toggl_default_2", 1), {"subscriptions": [found, found]})
     load = records.LoadRecord(1, "time_entries", "2026-03-10T12:00:00Z", NOW, "duckdb_default.toggl")
     records.record_load(store.activity_log, "toggl_default", load)
     summary = {"workspace_id": 1, "entries": 5, "unverified": {"too old": 2}}
@@ -125,7 +125,7 @@ def test_an_id_with_a_slash_belongs_to_another_connection(store: EventStore, tmp
 def describe_consumer(store: EventStore, name: str, **description: object) -> None:
     """Describe a consumer that has read nothing yet."""
     store.commit(name, 0)
-    store.activity_log.note(reader_key(name), description)
+    store.activity_log.set_status(reader_key(name), description)
 
 
 def test_each_warehouse_has_its_own_freshness(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
@@ -149,9 +149,9 @@ def test_records_of_an_earlier_version_are_used_until_the_next_load(
     store: EventStore, tmp_path: Path, clock: FakeClock
 ) -> None:
     value = {"watermark": (NOW - DAY).isoformat(), "ran_at": (NOW - DAY).isoformat(), "warehouse": "lake.toggl"}
-    store.activity_log.note("landing/toggl_default/1/time_entries", value)
+    store.activity_log.set_status("landing/toggl_default/1/time_entries", value)
     old = {"workspace_id": 1, "ran_at": (NOW - 9 * DAY).isoformat(), "unproved": {"too old": 2}}
-    store.activity_log.note("reconciliation/toggl_default/1", old)
+    store.activity_log.set_status("reconciliation/toggl_default/1", old)
     health = collect_health(sources(tmp_path, clock), NOW)
     assert [(one.warehouse, one.watermark) for one in health.streams] == [("lake.toggl", NOW - DAY)]
     assert [(one.ran_at, one.unverified) for one in health.reconciliations] == [(NOW - 9 * DAY, 2)]
@@ -255,7 +255,7 @@ def test_connections_with_recent_records_are_found(store: EventStore, clock: Fak
 
 
 def test_an_expired_approval_is_not_shown(store: EventStore, tmp_path: Path, clock: FakeClock) -> None:
-    store.activity_log.note(records.approval_key("toggl_default", 1), {"by": "somebody"})
+    store.activity_log.set_status(records.approval_key("toggl_default", 1), {"by": "somebody"})
     assert collect_health(sources(tmp_path, clock), NOW + 8 * DAY).approvals == ()
 
 

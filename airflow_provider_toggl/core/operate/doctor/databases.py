@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.errors import (
     WarehouseLocked,
     WarehouseReadOnly,
 )
-from airflow_provider_toggl.core.events.store import StoreFacts
+from airflow_provider_toggl.core.events.model import StoreFacts
 from airflow_provider_toggl.core.operate.doctor.account import judge_clock
 from airflow_provider_toggl.core.operate.findings import Finding, ok
 from airflow_provider_toggl.core.operate.health.diagnosis import STALE_AFTER

@@ -12,7 +12,8 @@ from datetime import datetime, timezone
 from airflow_provider_toggl.core.client.resources.subscriptions import Subscription, SubscriptionLimits
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.errors import ApiError, TogglError
-from airflow_provider_toggl.core.events.store import EventStore, StatusEntry
+from airflow_provider_toggl.core.events.activity_log import StatusEntry
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.doctor.account import add_failure
 from airflow_provider_toggl.core.operate.doctor.context import (
     NEEDS_QUOTA,
@@ -189,7 +190,7 @@ def post_ping(url: str, secret: str, conn_id: str, store: EventStore | None, *, 
     import requests  # noqa: PLC0415 - no other command needs it loaded
 
     name = last_ping_key(conn_id, OWN_SUBSCRIPTION)
-    before = store.find_mark(name) if store else None
+    before = store.activity_log.find_status(name) if store else None
     body = _build_ping(url)
     headers = {"Content-Type": "application/json", HEADER: sign(secret, body)}
     try:
@@ -214,7 +215,7 @@ def request_ping(
     :raises ApiError: Toggl refuses to send one.
     """
     name = last_ping_key(conn_id, own.subscription_id)
-    before = store.find_mark(name)
+    before = store.activity_log.find_status(name)
     webhooks.ping(own.subscription_id)
     if _is_recorded(store, name, before, timeout):
         return TogglPing(arrived=True)
@@ -288,7 +289,7 @@ def _build_ping(url: str) -> bytes:
 def _is_recorded(store: EventStore, name: str, before: StatusEntry | None, timeout: float) -> bool:
     """Whether a new mark appears in the store in time."""
     deadline = time.monotonic() + timeout
-    while (mark := store.find_mark(name)) is None or mark == before:
+    while (mark := store.activity_log.find_status(name)) is None or mark == before:
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)

@@ -159,11 +159,11 @@ class _StoreReader:
         found["refused"] = int(
             sum(
                 sample.value
-                for sample in log.samples(received_key(conn_id, ""), self._now - timedelta(days=1))
+                for sample in log.list_measurements(received_key(conn_id, ""), self._now - timedelta(days=1))
                 if sample.name.rpartition("/")[2] not in STORED_OUTCOMES
             )
         )
-        for entry in log.notes(records.subscriptions_key(conn_id)):
+        for entry in log.list_status(records.subscriptions_key(conn_id)):
             listed = records.subscriptions_from(entry.value["subscriptions"])
             found["subscriptions"] = (*found.get("subscriptions", ()), *listed)
             found["listed_at"] = min(entry.recorded_at, found.get("listed_at", entry.recorded_at))
@@ -173,7 +173,7 @@ class _StoreReader:
 
     def _freshness(self) -> dict[str, Any]:
         newest = {stream: self._newest.get(entity) for entity, stream in STREAM_OF_ENTITY.items()}
-        loads = records.loads_from(self._store.activity_log.notes(records.load_key(self._conn_id)))
+        loads = records.loads_from(self._store.activity_log.list_status(records.load_key(self._conn_id)))
         streams = []
         for (workspace_id, stream, warehouse), value in sorted(loads.items()):
             watermark = value.get("watermark")
@@ -191,22 +191,27 @@ class _StoreReader:
 
     def _reconciliation(self) -> dict[str, Any]:
         log = self._store.activity_log
+        reconciliations = log.list_status(records.reconciliation_key(self._conn_id))
         oldest = self._now - timedelta(days=records.APPROVAL_DAYS)
-        approvals = [entry for entry in log.notes(records.approval_key(self._conn_id)) if entry.recorded_at >= oldest]
+        approvals = [
+            entry for entry in log.list_status(records.approval_key(self._conn_id)) if entry.recorded_at >= oldest
+        ]
         return {
-            "reconciliations": records.reconciliations_from(log.notes(records.reconciliation_key(self._conn_id))),
+            "reconciliations": records.reconciliations_from(reconciliations),
             "approvals": tuple(sorted(int(entry.name.rpartition("/")[2]) for entry in approvals)),
         }
 
     def _consumers(self) -> dict[str, Any]:
-        described = {entry.name: entry.value for entry in self._store.activity_log.notes(reader_key(""))}
+        described = {entry.name: entry.value for entry in self._store.activity_log.list_status(reader_key(""))}
         positions = (
             self._find_position(one, described.get(reader_key(one.name), {})) for one in self._store.consumers()
         )
         return {"consumers": tuple(one for one in positions if one is not None)}
 
     def _waiting(self) -> dict[str, Any]:
-        found = (waiting_from(entry.value) for entry in self._store.activity_log.notes(waiting_key(self._conn_id)))
+        found = (
+            waiting_from(entry.value) for entry in self._store.activity_log.list_status(waiting_key(self._conn_id))
+        )
         current = [one for one in found if one is not None and one.is_current(self._now)]
         return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
 

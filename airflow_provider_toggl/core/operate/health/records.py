@@ -88,9 +88,9 @@ def record_load(activity_log: ActivityLog, conn_id: str, load: LoadRecord) -> No
     """Record how far a stream has been loaded."""
     value = {"watermark": load.watermark, "ran_at": rfc3339(load.ran_at), "warehouse": load.warehouse}
     key = (conn_id, load.workspace_id, load.stream, load.warehouse)
-    activity_log.note(load_key(*key), value)
+    activity_log.set_status(load_key(*key), value)
     if load.watermark is not None:
-        activity_log.sample(watermark_key(*key), load.ran_at, parse_instant(load.watermark).timestamp())
+        activity_log.record_measurement(watermark_key(*key), load.ran_at, parse_instant(load.watermark).timestamp())
 
 
 def loads_from(found: Sequence[StatusEntry]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
@@ -118,7 +118,7 @@ def record_reconciliation(
     :param refused: why it did not mark deletions, None if it did.
     """
     value = {**summary, "ran_at": rfc3339(ran_at), "refused": refused, "warehouse": warehouse}
-    activity_log.note(reconciliation_key(conn_id, summary["workspace_id"], warehouse), value)
+    activity_log.set_status(reconciliation_key(conn_id, summary["workspace_id"], warehouse), value)
 
 
 def reconciliations_from(found: Sequence[StatusEntry]) -> tuple[LastReconciliation, ...]:
@@ -154,7 +154,7 @@ def reconciled_from(value: Mapping[str, Any]) -> LastReconciliation:
 
 def keys_of_warehouse(activity_log: ActivityLog, conn_id: str, warehouse: str) -> list[str]:
     """Return the keys of the records about loads into a warehouse and its reconciliations."""
-    kept = [*activity_log.notes(load_key(conn_id)), *activity_log.notes(reconciliation_key(conn_id))]
+    kept = [*activity_log.list_status(load_key(conn_id)), *activity_log.list_status(reconciliation_key(conn_id))]
     return [entry.name for entry in kept if entry.value.get("warehouse") == warehouse]
 
 
@@ -175,14 +175,14 @@ def record_subscription_change(
         rows[subscription_id] = {**before, **fields}
     if known is None and "subscription_id" not in (fields or {}):
         return  # A few fields of one subscription are not a list of subscriptions.
-    activity_log.note(subscriptions_key(conn_id, workspace_id), {"subscriptions": list(rows.values())})
+    activity_log.set_status(subscriptions_key(conn_id, workspace_id), {"subscriptions": list(rows.values())})
     declared = _find_record(activity_log, declaration_key(conn_id)) if fields is None else None
     if declared is not None and declared.value.get("description") == before.get("description"):
         activity_log.take_status(declaration_key(conn_id))
 
 
 def _find_record(activity_log: ActivityLog, key: str) -> StatusEntry | None:
-    return next((entry for entry in activity_log.notes(key) if entry.name == key), None)
+    return next((entry for entry in activity_log.list_status(key) if entry.name == key), None)
 
 
 def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionState, ...]:
@@ -218,5 +218,5 @@ def find_connections(activity_log: ActivityLog, since: datetime) -> set[str]:
     :param since: aware.
     """
     kinds = ("subscriptions", "declaration", "landing", "reconciliation", "waiting")
-    found = [entry for kind in kinds for entry in activity_log.notes(f"{kind}/") if entry.recorded_at >= since]
+    found = [entry for kind in kinds for entry in activity_log.list_status(f"{kind}/") if entry.recorded_at >= since]
     return {unquote(entry.name.split("/")[1]) for entry in found}

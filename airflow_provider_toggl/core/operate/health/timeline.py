@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.events.activity_log import (
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import Consumer, EventStore, StoredEvent
+from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.wording import duration
 
 UNSIGNED = "replayed from Toggl's log"
@@ -67,7 +67,7 @@ def find_loaded_seq(store: EventStore, conn_id: str | None = None) -> int | None
 
     :param conn_id: only tasks that load this connection's events.
     """
-    descriptions = {entry.name: entry.value for entry in store.activity_log.notes(reader_key(""))}
+    descriptions = {entry.name: entry.value for entry in store.activity_log.list_status(reader_key(""))}
     described = ((one, descriptions.get(reader_key(one.name), {})) for one in store.consumers())
     loaders = [
         one
@@ -118,7 +118,7 @@ def _arrival(stored: StoredEvent) -> list[TimelineStep]:
 
 
 def _readings(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    descriptions = {entry.name: entry.value for entry in store.activity_log.notes(reader_key(""))}
+    descriptions = {entry.name: entry.value for entry in store.activity_log.list_status(reader_key(""))}
     steps = []
     for consumer in store.consumers():
         interval = store.activity_log.find_crossing(consumer_key(consumer.name), stored.seq)
@@ -152,5 +152,5 @@ def _reading(
 
 
 def _rejections(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    kept = store.activity_log.refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
+    kept = store.activity_log.list_refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
     return [TimelineStep("rejected", one.refused.reason, one.refused.last_at) for one in kept]
