@@ -1,4 +1,4 @@
-"""Call an endpoint of your own once for each time entry of a project that is stopped."""
+"""Call your endpoint once for each stopped time entry of a project."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ with DAG(
 
     @task
     def call(event: dict[str, Any]) -> None:
-        """Tell the endpoint; the key lets it recognise a call that a retry repeats."""
+        """Call the endpoint; the key lets it recognize a repeated call."""
         answer = requests.post(
             ENDPOINT,
             json={"time_entry_id": event["entity_id"], "workspace_id": event["workspace_id"]},

@@ -1,4 +1,4 @@
-"""Publish what was landed as Parquet files, which anybody may read at any time while the DuckDB file is written."""
+"""Publish the loaded data as Parquet files, which can be read while the DuckDB file is being written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIEWS = ("time_entry_facts", "projects", "clients", "users")
 
 # --8<-- [start:publish]
 def publish(folder: Path, warehouse_conn_id: str = DEFAULT_CONN_ID, schema: str = "toggl") -> list[Path]:
-    """Write one file a view, all as of the same moment, and put each into its place at once."""
+    """Write one file per view, all showing the same moment, and replace the old files."""
     folder.mkdir(parents=True, exist_ok=True)
     with open_warehouse(warehouse_conn_id, schema=schema) as warehouse, warehouse.transaction() as session:
         for view in VIEWS:
