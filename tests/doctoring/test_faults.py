@@ -204,7 +204,7 @@ def test_a_host_that_keeps_still_after_a_429_is_not_taken_for_one_without_a_netw
     subscribed: int, examine: Examine
 ) -> None:
     session = TogglHook("toggl_default").open_session()
-    session._book.hold_back(3600.0, SystemClock().now())
+    session._state.hold_back(3600.0, SystemClock().now())
     told = examine(*HASTILY)
     found = told.fault("rate_limited")
     assert (found["step"], "No request was sent" in found["what"]) == ("token", True)

@@ -35,7 +35,7 @@ def test_a_pull_lets_others_at_the_file_while_it_waits_for_toggl(workspace: Work
 
     session = workspace.session(before_call=look)
     session._clock = LongSleeper()
-    session._book.hold_back(3.0, session._clock.now())
+    session._state.hold_back(3.0, session._clock.now())
     workspace.pull(session=session)
     assert seen == [0]
 
