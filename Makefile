@@ -39,7 +39,7 @@ test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
 	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
-	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "airflow and not soak and not newest" $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "airflow and not soak and not newest" --cases 6 $(PYTEST_ARGS)
 
 lint: style types ## style and types
 
