@@ -8,8 +8,8 @@ nor any function of the tests that they call, uses a module that starts processe
 - tests of ``core`` that read from a sandbox over HTTP;
 - property tests with settings of their own, which need many examples. Other property tests run with few examples.
 
-``--cases N`` runs at most N cases of each parametrized test, spread evenly over its table. All of them use Airflow alike,
-so a second version of Airflow needs only some.
+``--cases N`` runs at most N cases of each parametrized test, spread evenly over its table. All of them use Airflow
+alike, so a second version of Airflow needs only some.
 """
 
 from __future__ import annotations
