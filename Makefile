@@ -27,7 +27,7 @@ help: ## this list
 	@echo "  Another Python: make PYTHON=python3.12 ... (after make clean). More for pytest: make test PYTEST_ARGS='-k quota'"
 
 check: lint ## before each commit, within a minute: style, types, and tests of core and sandbox without processes or servers
-	$(VENV)/bin/python -m pytest -q -n $(CORES) -m unit tests/architecture tests/core tests/sandbox $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -q -n $(CORES) -m unit --cases 12 tests/architecture tests/core tests/sandbox $(PYTEST_ARGS)
 
 demo: $(VENV)/.ready ## a local Toggl and a real Airflow that loads a workspace into DuckDB; DEMO_EXIT=1 ends when it is done
 	@exec $(VENV)/bin/python scripts/demo.py
@@ -39,7 +39,7 @@ test-newest: $(VENV)/.ready $(CLIENTS)/.ready browser mariadb
 	TOGGL_CLIENTS_PYTHON=$(CURDIR)/$(CLIENTS)/bin/python $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak" $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready browser
-	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "airflow and not soak and not newest" $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "airflow and not soak and not newest" --cases 6 $(PYTEST_ARGS)
 
 lint: style types ## style and types
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.fixtures", "support.unit_tests"]
+pytest_plugins = ["support.fixtures", "support.selection"]
 
 # Tests must not fail on a busy machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -83,6 +83,7 @@ def noted(home: AirflowHome, dag_id: str) -> list[dict[str, Any]]:
     return [burst for path in paths for burst in json.loads(path.read_text() or "[]")]
 
 
+@pytest.mark.newest
 def test_two_dags_with_filters_of_their_own_run_for_their_events_only_and_once(tmp_path: Path):
     files = [DAGS / f"{name}.py" for name in ("noting", "watch_project", "watch_stops", "watch_stops_too")]
     with running(tmp_path, *files) as (home, store):
@@ -189,6 +190,7 @@ class Endpoint:
         self._server.server_close()
 
 
+@pytest.mark.newest
 def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(tmp_path: Path):
     example = DAGS.parents[1] / "docs" / "examples" / "call_endpoint.py"
     chance, toggl = random.Random(7), Toggl()

@@ -97,7 +97,7 @@ def test_a_body_needs_the_content_type_json(toggl: ApiCaller, content_type: str)
     assert (answer.status_code, answer.json()) == (400, "Content-Type must be application/json")
 
 
-def test_the_quota_is_told_on_every_counted_answer_and_refuses_when_used_up(toggl: ApiCaller) -> None:
+def test_the_quota_is_in_every_counted_answer_and_refuses_when_used_up(toggl: ApiCaller) -> None:
     toggl.sandbox.set(quota_enforced=True, user_quota=2, quota_window_seconds=90)
     left = [(toggl.get("/me").headers["X-Toggl-Quota-Remaining"]) for _ in range(2)]
     refused = toggl.get("/me")
@@ -120,7 +120,7 @@ def test_without_a_quota_no_header_speaks_of_it(toggl: ApiCaller) -> None:
     assert [name for name in toggl.get("/me").headers if "quota" in name.lower()] == []
 
 
-def test_what_costs_nothing_is_not_counted(toggl: ApiCaller) -> None:
+def test_refused_and_public_requests_are_not_counted(toggl: ApiCaller) -> None:
     toggl.sandbox.set(quota_enforced=True)
     stranger = ApiCaller(toggl.sandbox, token="f" * 32)
     for answer in (stranger.get("/me"), toggl.get("/status"), toggl.get("/nowhere"), toggl.get("/workspaces/1")):
@@ -134,7 +134,7 @@ def test_a_request_that_toggl_refuses_for_its_content_is_counted(toggl: ApiCalle
     assert toggl.report("search/time_entries", {}).headers["X-Toggl-Quota-Remaining"] == "29"
 
 
-def test_the_two_meanings_of_402_are_told_apart_by_what_is_left(toggl: ApiCaller) -> None:
+def test_the_two_meanings_of_402_differ_in_the_remaining_quota(toggl: ApiCaller) -> None:
     toggl.sandbox.set(quota_enforced=True)
     refused = toggl.report("filters/tasks/status", {"ids": [1]})
     assert refused.status_code == 402
@@ -154,7 +154,7 @@ def test_a_full_bucket_answers_429_as_nginx_does_and_charges_no_quota(toggl: Api
     assert toggl.get("/me").headers["X-Toggl-Quota-Remaining"] == "28"
 
 
-def test_a_429_can_tell_when_to_come_back(toggl: ApiCaller) -> None:
+def test_a_429_may_have_retry_after(toggl: ApiCaller) -> None:
     toggl.sandbox.set(bucket_enforced=True, bucket_rate=0.25, retry_after=True)
     toggl.get("/me")
     assert toggl.get("/me").headers["Retry-After"] == "4"
@@ -168,7 +168,7 @@ def test_the_bucket_is_one_for_each_token(toggl: ApiCaller) -> None:
     caller.close()
 
 
-def test_a_status_fault_answers_as_ordered_and_charges_the_quota(toggl: ApiCaller) -> None:
+def test_a_status_fault_sets_the_answer_and_charges_the_quota(toggl: ApiCaller) -> None:
     toggl.sandbox.set(quota_enforced=True)
     toggl.sandbox.fault("status", status=503, headers={"Retry-After": "7"}, times=1)
     broken = toggl.get("/me")
@@ -280,11 +280,11 @@ def test_every_request_is_logged_without_its_token(toggl: ApiCaller) -> None:
     toggl.search(page_size=1)
     toggl.get("/me", with_related_data="false")
     toggl.get("/workspaces/{ws}")
-    told = toggl.sandbox.requests()
-    assert told["total"] == 3
-    assert told["by_lane"] == {"user": 1, "organization": 2, "none": 0}
-    assert told["by_endpoint"]["GET /api/v9/workspaces/{workspace_id}"] == 1
-    assert told["calls"][0]["body"]["page_size"] == 1
-    assert told["calls"][1]["query"] == "with_related_data=false"
-    assert toggl.sandbox.token not in json.dumps(told)
-    assert len({call["token_digest"] for call in told["calls"]}) == 1
+    shown = toggl.sandbox.requests()
+    assert shown["total"] == 3
+    assert shown["by_lane"] == {"user": 1, "organization": 2, "none": 0}
+    assert shown["by_endpoint"]["GET /api/v9/workspaces/{workspace_id}"] == 1
+    assert shown["calls"][0]["body"]["page_size"] == 1
+    assert shown["calls"][1]["query"] == "with_related_data=false"
+    assert toggl.sandbox.token not in json.dumps(shown)
+    assert len({call["token_digest"] for call in shown["calls"]}) == 1

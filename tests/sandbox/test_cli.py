@@ -45,7 +45,7 @@ def test_settings_are_given_as_json_or_as_texts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--set", "plan=gold"], "plan must be one of"),
         (["--set", "colour=red"], "No such setting: colour"),
@@ -53,17 +53,17 @@ def test_settings_are_given_as_json_or_as_texts() -> None:
         (["--entries", "-1"], "cannot be negative"),
     ],
 )
-def test_what_it_cannot_do_is_said_in_one_line(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_argument_is_one_line_on_stderr(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--port", "0", *arguments]) == 2
     problem = capsys.readouterr().err
-    assert said in problem
+    assert message in problem
     assert problem.startswith("sandbox: ")
     assert problem.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_said_before_any_data_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_before_data_is_generated(capsys: pytest.CaptureFixture[str]) -> None:
     with listen("127.0.0.1", 0) as taken:
         assert main(["--port", str(taken.getsockname()[1]), "--entries", "100000000"]) == 1
     assert "cannot listen on 127.0.0.1:" in capsys.readouterr().err
@@ -140,13 +140,13 @@ def test_a_detached_sandbox_outlives_the_terminal_that_started_it(tmp_path: Path
 
 def test_the_greeting_has_the_token_and_a_connection_to_copy() -> None:
     world = build_still_world(entries=3)
-    told = greeting(world, "http://127.0.0.1:8765")
-    line = next(line for line in told.splitlines() if "AIRFLOW_CONN_TOGGL_DEFAULT" in line)
+    shown = greeting(world, "http://127.0.0.1:8765")
+    line = next(line for line in shown.splitlines() if "AIRFLOW_CONN_TOGGL_DEFAULT" in line)
     connection = json.loads(line.split("='", 1)[1].removesuffix("'"))
     assert connection["password"] == world.owner.token
     assert connection["host"] == "http://127.0.0.1:8765"
     assert connection["extra"]["workspace_id"] == world.workspace.id
-    assert "time entries: 3" in told
+    assert "time entries: 3" in shown
 
 
 def test_the_greeting_counts_people_as_the_option_does() -> None:

@@ -21,7 +21,7 @@ def test_the_truth_of_an_unknown_stream_is_an_error_that_names_the_streams(toggl
         toggl.sandbox.truth("invoices")
 
 
-def test_mutations_are_done_told_and_seen_in_the_truth(toggl: ApiCaller) -> None:
+def test_mutations_are_returned_and_visible_in_the_truth(toggl: ApiCaller) -> None:
     before = toggl.sandbox.truth("time_entries")
     done = toggl.sandbox.mutate(seed=5, n=20, kinds=["late_edit", "delete_entry"])
     assert len(done) == 20
@@ -30,7 +30,7 @@ def test_mutations_are_done_told_and_seen_in_the_truth(toggl: ApiCaller) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"seed": 1, "n": -1}, "n from 0"),
         ({"seed": "x", "n": 1}, "integers"),
@@ -40,12 +40,12 @@ def test_mutations_are_done_told_and_seen_in_the_truth(toggl: ApiCaller) -> None
         ([1], "must be a JSON object"),
     ],
 )
-def test_a_mutation_that_is_not_understood_says_why(toggl: ApiCaller, body: Any, said: str) -> None:
-    with pytest.raises(ControlRefused, match=said):
+def test_a_mutation_that_is_not_understood_says_why(toggl: ApiCaller, body: Any, message: str) -> None:
+    with pytest.raises(ControlRefused, match=message):
         toggl.sandbox.control("POST", "mutate", body)
 
 
-def test_the_clock_moves_forward_by_as_much_as_told(toggl: ApiCaller) -> None:
+def test_the_clock_advances_by_the_given_seconds(toggl: ApiCaller) -> None:
     assert toggl.sandbox.control("POST", "clock", {"advance_seconds": 60.5})["now"] == "2026-03-10T12:01:00.750000Z"
     assert toggl.sandbox.control("GET", "clock")["offset_seconds"] == 60.5
 
@@ -107,15 +107,15 @@ def test_the_rounding_of_the_workspace_can_be_changed(toggl: ApiCaller) -> None:
         toggl.sandbox.control("PATCH", "workspace", {"rounding_minutes": 7})
 
 
-def test_rights_and_zone_of_a_person_can_be_changed(toggl: ApiCaller) -> None:
+def test_rights_and_zone_of_a_user_can_be_changed(toggl: ApiCaller) -> None:
     user = next(one for one in toggl.world.users.values() if not one.is_admin)
-    told = toggl.sandbox.change_user(user.id, is_admin=True, timezone="Asia/Tokyo", inactive=True)
-    assert (told["id"], told["is_admin"], told["timezone"], told["inactive"]) == (user.id, True, "Asia/Tokyo", True)
+    shown = toggl.sandbox.change_user(user.id, is_admin=True, timezone="Asia/Tokyo", inactive=True)
+    assert (shown["id"], shown["is_admin"], shown["timezone"], shown["inactive"]) == (user.id, True, "Asia/Tokyo", True)
     assert toggl.sandbox.change_user(is_admin=False)["id"] == toggl.world.owner.id
 
 
 @pytest.mark.parametrize(
-    ("user_id", "fields", "said"),
+    ("user_id", "fields", "message"),
     [
         (5, {"is_admin": True}, "No such user: 5"),
         ("someone", {}, "No such user: someone"),
@@ -124,16 +124,16 @@ def test_rights_and_zone_of_a_person_can_be_changed(toggl: ApiCaller) -> None:
         ("owner", {"name": "x"}, "Unknown fields: name"),
     ],
 )
-def test_a_change_of_a_person_that_is_not_understood_says_why(
-    toggl: ApiCaller, user_id: Any, fields: dict[str, Any], said: str
+def test_a_malformed_change_of_a_user_is_refused_with_the_reason(
+    toggl: ApiCaller, user_id: Any, fields: dict[str, Any], message: str
 ) -> None:
     version = toggl.world.version
-    with pytest.raises(ControlRefused, match=said):
+    with pytest.raises(ControlRefused, match=message):
         toggl.sandbox.change_user(user_id, **fields)
     assert toggl.world.version == version
 
 
-def test_a_body_that_is_not_json_is_told_so(toggl: ApiCaller) -> None:
+def test_a_body_that_is_not_json_is_an_error(toggl: ApiCaller) -> None:
     answer = toggl.session.post(toggl.url + "/sandbox/mutate", data=b"{", timeout=30)
     assert (answer.status_code, answer.json()) == (400, {"error": "The body is not JSON."})
 

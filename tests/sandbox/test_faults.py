@@ -23,7 +23,7 @@ def hits(faults: ArmedFaults, times: int, method: str = "GET", path: str = "/api
     return [len(faults.strike(method, path, before_quota=False)) for _ in range(times)]
 
 
-def test_an_order_without_a_number_hits_the_next_request_only(faults: ArmedFaults) -> None:
+def test_a_fault_affects_one_request_by_default(faults: ArmedFaults) -> None:
     faults.inject({"kind": "status", "status": 500})
     assert hits(faults, 3) == [1, 0, 0]
     assert faults.as_list() == []
@@ -69,13 +69,13 @@ def test_several_faults_hit_one_request(faults: ArmedFaults) -> None:
     assert [fault.kind for fault in faults.strike("GET", "/", before_quota=False)] == ["slow", "cut"]
 
 
-def test_what_strikes_before_the_quota_is_asked_for_by_itself(faults: ArmedFaults) -> None:
+def test_faults_before_the_quota_are_separate(faults: ArmedFaults) -> None:
     faults.inject({"kind": "status", "status": 503, "before_quota": True})
     assert hits(faults, 1) == [0]
     assert len(faults.strike("GET", "/", before_quota=True)) == 1
 
 
-def test_the_list_says_what_was_ordered_what_is_left_and_what_was_hit(faults: ArmedFaults) -> None:
+def test_the_list_of_faults_shows_options_and_counts(faults: ArmedFaults) -> None:
     faults.inject({"kind": "short_page", "drop_rows": 3, "match": {"path": "clients"}, "times": 5})
     hits(faults, 2, path="/clients")
     assert faults.as_list() == [
@@ -94,14 +94,14 @@ def test_the_list_says_what_was_ordered_what_is_left_and_what_was_hit(faults: Ar
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_kind_can_be_ordered(faults: ArmedFaults, kind: str) -> None:
+def test_every_kind_can_be_injected(faults: ArmedFaults, kind: str) -> None:
     needed: dict[str, Any] = {"status": 500, "seconds": 1, "field": "id", "value": None}
     order = {name: needed[name] for name, default in KINDS[kind].items() if default is ...}
     assert faults.inject({"kind": kind, **order}).kind == kind
 
 
 @pytest.mark.parametrize(
-    ("order", "said"),
+    ("order", "message"),
     [
         ([], "JSON object"),
         ({}, "kind must be one of"),
@@ -129,8 +129,8 @@ def test_every_kind_can_be_ordered(faults: ArmedFaults, kind: str) -> None:
         ({"kind": "cut", "match": {"path": "("}}, "not a regular expression"),
     ],
 )
-def test_an_order_that_is_not_understood_says_why_and_arms_nothing(faults: ArmedFaults, order: Any, said: str) -> None:
-    with pytest.raises(FaultError, match=said):
+def test_a_malformed_fault_is_refused_with_the_reason(faults: ArmedFaults, order: Any, message: str) -> None:
+    with pytest.raises(FaultError, match=message):
         faults.inject(order)
     assert faults.as_list() == []
 
@@ -153,7 +153,7 @@ def test_a_field_can_be_set_added_and_reached_below_a_list(faults: ArmedFaults) 
     }
 
 
-def test_a_single_thing_counts_as_its_own_row(faults: ArmedFaults) -> None:
+def test_a_body_without_rows_is_one_row(faults: ArmedFaults) -> None:
     assert change_body({"id": 1, "at": "x"}, [faults.inject({"kind": "drop_field", "field": "at"})]) == {"id": 1}
 
 
@@ -165,7 +165,7 @@ def test_rows_are_the_list_or_what_an_envelope_holds() -> None:
     assert rows_of("text") is None
 
 
-def test_what_is_hidden_is_a_share_of_the_ids_whatever_else_there_is(faults: ArmedFaults) -> None:
+def test_the_hidden_share_depends_on_ids_alone(faults: ArmedFaults) -> None:
     ids = list(range(4_294_000_000, 4_294_020_000, 7))
     everything, some, named = hidden_entries_of(
         [

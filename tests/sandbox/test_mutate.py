@@ -144,7 +144,7 @@ def test_moving_changes_the_day_and_not_the_duration() -> None:
         assert entry.duration == old["duration"]
 
 
-def test_a_restored_entry_is_live_and_points_at_live_things() -> None:
+def test_a_restored_entry_refers_to_live_records() -> None:
     world = fresh()
     for _ in range(4):
         mutate(world, seed=1, n=20, kinds=["delete_entry", "delete_tag", "delete_project", "delete_task"])
@@ -154,7 +154,7 @@ def test_a_restored_entry_is_live_and_points_at_live_things() -> None:
             assert entry.project_id is None or world.projects[entry.project_id].deleted_at is None
 
 
-def test_a_kind_with_nothing_left_gives_way_to_others_or_ends() -> None:
+def test_a_kind_without_anything_to_change_is_replaced_by_another() -> None:
     world = fresh(entries=0)
     assert mutate(world, seed=1, n=5, kinds=["delete_entry"]) == []
     assert [outcome["kind"] for outcome in mutate(world, seed=1, n=1, kinds=["stop", "create_tag"])] == ["create_tag"]
@@ -249,7 +249,7 @@ def test_a_zone_without_summer_time_has_no_such_entries() -> None:
     assert clock_changes("Asia/Tokyo", 1_700_000_000, 1_760_000_000) == []
 
 
-def test_who_leaves_is_gone_and_what_they_tracked_is_still_reported() -> None:
+def test_entries_of_a_removed_user_are_still_reported() -> None:
     world = local()
     body = b'{"start_date": "2025-12-01", "end_date": "2026-03-20"}'
     before = total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body

@@ -11,7 +11,7 @@ from airflow_provider_toggl.sandbox.settings import Settings
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """Seconds that pass only when shown."""
 
     def __init__(self) -> None:
         self.seconds = 1_000_000.0
@@ -43,9 +43,7 @@ def test_a_window_admits_as_many_requests_as_its_quota(limits: RateLimits) -> No
     assert spend(limits, 5) == [True, True, True, False, False]
 
 
-def test_the_state_counts_down_and_tells_the_seconds_until_the_reset_rounded_up(
-    limits: RateLimits, clock: Clock
-) -> None:
+def test_the_state_has_the_remaining_requests_and_seconds_rounded_up(limits: RateLimits, clock: Clock) -> None:
     limits.charge("organization", 1)
     clock.seconds += 10.2
     _, state = limits.charge("organization", 1)
@@ -92,7 +90,7 @@ def test_refused_requests_do_not_make_the_window_longer(
     assert limits.charge("organization", 1)[0]
 
 
-def test_waiting_as_long_as_told_is_never_too_early(limits: RateLimits, clock: Clock) -> None:
+def test_waiting_until_the_reset_is_never_too_early(limits: RateLimits, clock: Clock) -> None:
     spend(limits, 3)
     clock.seconds += 7.31
     _, state = limits.charge("organization", 1)
@@ -106,9 +104,11 @@ def test_without_enforcement_everything_is_counted_and_nothing_refused(limits: R
     assert limits.state("organization", 1).remaining == -2
 
 
-@pytest.mark.parametrize(("said", "seconds"), [("zero", 0), ("window", 60)])
-def test_an_unopened_window_says_what_is_set(limits: RateLimits, settings: Settings, said: str, seconds: int) -> None:
-    settings.update({"unused_quota_resets_in": said})
+@pytest.mark.parametrize(("message", "seconds"), [("zero", 0), ("window", 60)])
+def test_the_reset_of_an_unopened_window_is_a_setting(
+    limits: RateLimits, settings: Settings, message: str, seconds: int
+) -> None:
+    settings.update({"unused_quota_resets_in": message})
     state = limits.state("user", 9)
     assert (state.remaining, state.resets_in_seconds) == (2, seconds)
 

@@ -12,15 +12,15 @@ def test_requests_are_counted_by_endpoint_lane_and_status() -> None:
     log.add("GET /me", call())
     log.add("GET /me", call(status=402))
     log.add("POST /x", call("organization"))
-    told = log.as_dict()
-    assert told["total"] == 3
-    assert told["by_endpoint"] == {"GET /me": 2, "POST /x": 1}
-    assert told["by_lane"] == {"user": 2, "organization": 1, "none": 0}
-    assert told["by_status"] == {"200": 2, "402": 1}
-    assert len(told["calls"]) == 3
+    shown = log.as_dict()
+    assert shown["total"] == 3
+    assert shown["by_endpoint"] == {"GET /me": 2, "POST /x": 1}
+    assert shown["by_lane"] == {"user": 2, "organization": 1, "none": 0}
+    assert shown["by_status"] == {"200": 2, "402": 1}
+    assert len(shown["calls"]) == 3
 
 
-def test_a_reset_forgets_everything() -> None:
+def test_a_reset_empties_the_log() -> None:
     log = RequestLog()
     log.add("GET /me", call())
     log.reset()
@@ -37,6 +37,6 @@ def test_the_counts_go_on_when_the_oldest_calls_are_forgotten() -> None:
     log = RequestLog()
     for status in range(MOST_KEPT + 5):
         log.add("GET /me", call(status=status))
-    told = log.as_dict()
-    assert told["total"] == MOST_KEPT + 5
-    assert [told["calls"][0]["status"], len(told["calls"])] == [5, MOST_KEPT]
+    shown = log.as_dict()
+    assert shown["total"] == MOST_KEPT + 5
+    assert [shown["calls"][0]["status"], len(shown["calls"])] == [5, MOST_KEPT]

@@ -47,7 +47,7 @@ def test_a_name_for_anything_takes_a_list_of_ids_and_is_shown_plainly(routes: Ro
     assert (names, route.shown) == ({"ws": "7", "ids": "1,2,3"}, "/ws/{ws}/entries/{ids}")
 
 
-def test_an_unknown_path_is_told_from_an_unknown_method(routes: Router) -> None:
+def test_an_unknown_path_differs_from_an_unknown_method(routes: Router) -> None:
     assert routes.find("GET", "/nowhere") == (None, {}, False)
     assert routes.find("DELETE", "/me/time_entries/77") == (None, {}, True)
     assert routes.find("GET", "/me/time_entries/x")[0] is None

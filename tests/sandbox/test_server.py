@@ -67,7 +67,7 @@ def test_ctrl_c_ends_it_without_a_traceback() -> None:
     assert (process.returncode, problem) == (0, b"")
 
 
-def test_a_process_that_ends_at_once_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_ends_at_once_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SandboxNotStarted, match="ended before it answered"):
         SandboxProcess(["--set", "plan=gold"])
     assert "plan must be one of" in capfd.readouterr().err
@@ -78,7 +78,7 @@ def test_nobody_waits_for_a_sandbox_that_is_gone() -> None:
         wait_until_ready(SandboxClient(f"http://127.0.0.1:{free_port('127.0.0.1')}"), alive=lambda: False)
 
 
-def test_a_port_that_is_taken_is_told_at_once() -> None:
+def test_a_port_in_use_is_reported_at_once() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(OSError, match=r"[Aa]ddress"):
         listen("127.0.0.1", taken.getsockname()[1])
 

@@ -26,7 +26,7 @@ def test_settings_are_changed_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"colour": 1}, "No such setting: colour"),
         ({"plan": "gold"}, "plan must be one of 'free', 'starter', 'premium', 'enterprise', not 'gold'"),
@@ -47,9 +47,9 @@ def test_settings_are_changed_by_name() -> None:
         ({"quota_text": 5}, "quota_text must be a text"),
     ],
 )
-def test_what_a_setting_cannot_be_is_refused_and_nothing_is_changed(changes: dict[str, Any], said: str) -> None:
+def test_an_invalid_setting_is_refused_and_nothing_is_changed(changes: dict[str, Any], message: str) -> None:
     settings = Settings()
-    with pytest.raises(SettingError, match=said):
+    with pytest.raises(SettingError, match=message):
         settings.update({"report_range_days": 10, **changes})
     assert settings == Settings()
 
@@ -58,7 +58,7 @@ def test_every_setting_can_be_set_to_its_own_default() -> None:
     Settings().update(Settings().as_dict())
 
 
-def test_every_setting_says_what_it_is_for_in_the_documents() -> None:
+def test_every_setting_is_documented() -> None:
     from support.repository import ROOT
 
     text = (ROOT / "docs" / "sandbox.md").read_text()

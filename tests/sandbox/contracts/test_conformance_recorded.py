@@ -236,12 +236,12 @@ def test_a_recorded_request_is_answered_in_the_same_shape(sandbox_host: SandboxH
     answer = stage.replay()
     stage.toggl.close()
     assert answer.status_code == one["status"], answer.text
-    told = {name.lower(): value for name, value in answer.headers.items()}
-    own = {name for name in told if name.startswith("x-")} | ({"content-type", "cache-control"} & set(told))
+    shown = {name.lower(): value for name, value in answer.headers.items()}
+    own = {name for name in shown if name.startswith("x-")} | ({"content-type", "cache-control"} & set(shown))
     wanted = {name for name in one["headers"] if name.startswith("x-") or name in ("content-type", "cache-control")}
     assert own == wanted
     fixed = [name for name in wanted if name not in ("x-next-id", "x-next-timestamp")]
-    assert {name: told[name] for name in fixed} == {name: one["headers"][name] for name in fixed}
+    assert {name: shown[name] for name in fixed} == {name: one["headers"][name] for name in fixed}
     if one["raw_length"] == 0:
         assert answer.content == b""
         return

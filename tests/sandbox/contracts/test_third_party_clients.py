@@ -42,8 +42,8 @@ def read_with(name: str, sandbox: RunningSandbox, folder: Path) -> dict[str, Any
     clean = {key: value for key, value in os.environ.items() if "proxy" not in key.lower() and key != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=folder, env=clean)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    shown: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return shown
 
 
 def live(things: dict[int, Any]) -> set[int]:

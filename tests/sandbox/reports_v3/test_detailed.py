@@ -25,7 +25,7 @@ def test_all_pages_together_are_all_entries_of_all_users_once(toggl: ApiCaller) 
     assert len({row["user_id"] for row in rows}) > 3
 
 
-def test_a_page_has_fifty_rows_unless_asked_and_tells_where_the_next_begins(toggl: ApiCaller) -> None:
+def test_a_page_has_fifty_rows_by_default_and_the_start_of_the_next_one(toggl: ApiCaller) -> None:
     first = toggl.search()
     assert (len(first.json()), first.headers["X-Page-Size"]) == (50, "50")
     following = toggl.search(first_row_number=51).json()[0]
@@ -36,7 +36,7 @@ def test_a_page_has_fifty_rows_unless_asked_and_tells_where_the_next_begins(togg
 
 
 @pytest.mark.parametrize(("size", "first"), [(50, 251), (300, 1), (1000, 1), (100, 201)])
-def test_the_last_page_tells_of_no_next_one_even_when_it_is_full(toggl: ApiCaller, size: int, first: int) -> None:
+def test_a_full_last_page_has_no_next_one(toggl: ApiCaller, size: int, first: int) -> None:
     headers = toggl.search(page_size=size, first_row_number=first).headers
     assert [name for name in headers if name.lower().startswith("x-next")] == []
 
@@ -54,7 +54,7 @@ def test_a_page_over_the_largest_is_cut_to_it_or_refused(toggl: ApiCaller) -> No
     assert (refused.status_code, refused.json()) == (400, "Invalid 'page_size' value, allowed values are: '1 to 20'")
 
 
-def test_the_id_of_a_page_without_its_timestamp_gives_nothing_unless_switched(toggl: ApiCaller) -> None:
+def test_first_id_without_first_timestamp_returns_nothing_by_default(toggl: ApiCaller) -> None:
     first = toggl.search()
     cursor = {"first_id": int(first.headers["X-Next-ID"]), "first_row_number": 51}
     assert toggl.search(**cursor).json() == []
@@ -126,7 +126,7 @@ def test_an_enriched_response_has_names(toggl: ApiCaller) -> None:
     assert set(rich) - set(plain) >= {"email", "project_name", "client_name", "tag_names", "task_name"}
 
 
-def test_times_are_in_the_zone_of_who_asks_or_in_utc(toggl: ApiCaller) -> None:
+def test_times_are_in_the_users_zone_or_in_utc(toggl: ApiCaller) -> None:
     starts = [row["time_entries"][0]["start"][-6:] for row in toggl.search_all()]
     assert set(starts) == {"+01:00"}
     toggl.sandbox.set(report_times="utc")
@@ -149,7 +149,7 @@ def test_a_write_between_two_pages_is_seen_by_the_second(toggl: ApiCaller) -> No
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({"order_by": "size"}, "Invalid 'order_by' value, allowed values are: "),
         ({"order_dir": "UP"}, "Invalid 'order_dir' value, allowed values are: 'ASC, DESC'"),
@@ -159,10 +159,10 @@ def test_a_write_between_two_pages_is_seen_by_the_second(toggl: ApiCaller) -> No
         ({"grouped": 1}, "Invalid 'grouped' value, allowed values are: 'true, false'"),
     ],
 )
-def test_what_a_report_does_not_take_is_named(toggl: ApiCaller, body: dict[str, Any], said: str) -> None:
+def test_invalid_values_of_a_report_are_named(toggl: ApiCaller, body: dict[str, Any], message: str) -> None:
     answer = toggl.search(**body)
     assert answer.status_code == 400
-    assert answer.json().startswith(said)
+    assert answer.json().startswith(message)
 
 
 def test_a_page_of_a_thousand_rows_of_a_hundred_thousand_is_no_work_that_grows_with_them(

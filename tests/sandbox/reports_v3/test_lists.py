@@ -13,12 +13,12 @@ def live(things: dict[int, Any]) -> set[int]:
 def rows(toggl: ApiCaller, list_name: str, /, **body: Any) -> list[dict[str, Any]]:
     answer = toggl.report(list_name, body)
     assert answer.status_code == 200, answer.text
-    told: list[dict[str, Any]] = answer.json()
-    return told
+    shown: list[dict[str, Any]] = answer.json()
+    return shown
 
 
-def ids(told: list[dict[str, Any]]) -> set[int]:
-    return {row["id"] for row in told}
+def ids(shown: list[dict[str, Any]]) -> set[int]:
+    return {row["id"] for row in shown}
 
 
 @pytest.mark.parametrize("name", ["projects", "clients", "tasks"])
@@ -111,7 +111,7 @@ def test_no_project_of_the_sandbox_has_a_group(toggl: ApiCaller) -> None:
     assert toggl.report("filters/project_groups", {}).status_code == 400
 
 
-def test_what_was_tracked_in_projects_and_on_paid_plans_in_tasks(toggl: ApiCaller) -> None:
+def test_status_lists_have_tracked_seconds_of_projects_and_tasks(toggl: ApiCaller) -> None:
     entries = [one for one in toggl.world.time_entries.values() if one.deleted_at is None and one.duration > 0]
     some = next(one for one in entries if one.task_id is not None)
     tracked = sum(one.duration for one in entries if one.project_id == some.project_id)

@@ -33,7 +33,7 @@ def test_an_end_alone_and_neither_mean_a_week_too(toggl: ApiCaller) -> None:
     assert (neither["X-Range-Start"], neither["X-Range-End"]) == ("2026-03-04", "2026-03-10")
 
 
-def test_days_are_those_of_the_zone_of_who_asks(toggl: ApiCaller) -> None:
+def test_days_are_those_of_the_users_zone(toggl: ApiCaller) -> None:
     day = date(2026, 2, 3)
     own = {one.id for one in live(toggl) if one.start.astimezone(BERLIN).date() == day}
     assert found(toggl, start_date="2026-02-03", end_date="2026-02-03") == own
@@ -70,7 +70,7 @@ def test_a_report_spans_365_days_at_most_counted_either_way(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({}, "At least one parameter must be set"),
         ({"start_date": None}, "At least one parameter must be set"),
@@ -87,10 +87,10 @@ def test_a_report_spans_365_days_at_most_counted_either_way(
         ({"description": 5}, "Invalid 'description' value"),
     ],
 )
-def test_conditions_that_are_wrong_are_named(toggl: ApiCaller, body: dict[str, Any], said: str) -> None:
+def test_conditions_that_are_wrong_are_named(toggl: ApiCaller, body: dict[str, Any], message: str) -> None:
     answer = toggl.report("search/time_entries", body)
     assert answer.status_code == 400
-    assert answer.json().startswith(said)
+    assert answer.json().startswith(message)
 
 
 @pytest.mark.parametrize("filters", [{"billable": True}, {"min_duration_seconds": 60}, {"max_duration_seconds": 60}])
@@ -142,15 +142,15 @@ def test_an_empty_list_is_no_filter(toggl: ApiCaller) -> None:
     assert len(found(toggl, user_ids=[], project_ids=[], tag_ids=[])) == 300
 
 
-def test_durations_are_rounded_as_the_user_prefers_unless_told_otherwise(sandbox_host: SandboxHost) -> None:
+def test_durations_are_rounded_by_preference_or_by_request(sandbox_host: SandboxHost) -> None:
     world = build_still_world(report_includes_running=False)
     world.workspace.rounding, world.workspace.rounding_minutes = 1, 15
     toggl = ApiCaller(sandbox_host.serve(world))
     entry = next(one for one in live(toggl) if one.duration > 0 and one.duration % 900)
 
     def seconds(**body: Any) -> int:
-        told: int = toggl.search(time_entry_ids=[entry.id], **body).json()[0]["time_entries"][0]["seconds"]
-        return told
+        shown: int = toggl.search(time_entry_ids=[entry.id], **body).json()[0]["time_entries"][0]["seconds"]
+        return shown
 
     assert seconds() == -(-entry.duration // 900) * 900
     assert seconds(rounding=-1) == entry.duration // 900 * 900
@@ -168,7 +168,7 @@ def test_a_lagging_report_is_not_kept_for_later(toggl: ApiCaller) -> None:
     assert toggl.search(time_entry_ids=[entry.id]).json() == []
 
 
-def test_the_range_of_a_query_is_told_in_headers_and_read_in_utc() -> None:
+def test_the_range_of_a_report_is_in_headers() -> None:
     query = ReportQuery({}, BERLIN, date(2026, 1, 1), date(2026, 1, 2), 0, 0)
     assert query.range_headers == {"x-range-start": "2026-01-01", "x-range-end": "2026-01-02"}
     first = datetime(2025, 12, 31, 23, tzinfo=timezone.utc)
@@ -182,7 +182,7 @@ def test_entry_ids_are_a_filter_or_are_ignored(toggl: ApiCaller, switch: str, ke
     assert len(toggl.search_all(time_entry_ids=[entry.id])) == kept
 
 
-def test_days_are_those_of_the_zone_that_who_asks_has_now(toggl: ApiCaller) -> None:
+def test_days_follow_a_change_of_the_users_zone(toggl: ApiCaller) -> None:
     def of_day() -> set[int]:
         rows = toggl.search_all(start_date="2026-03-04", end_date="2026-03-04")
         return {one["id"] for row in rows for one in row["time_entries"]}

@@ -203,11 +203,11 @@ def test_the_local_start_is_the_wall_clock_with_a_z(still: ApiCaller) -> None:
 
 def test_a_summary_by_something_else_is_refused(still: ApiCaller) -> None:
     answer = still.report("summary/time_entries", {**RANGE, "grouping": "moods"})
-    said = "Invalid 'grouping' value, allowed values are: 'projects, users, clients'"
-    assert (answer.status_code, answer.json()) == (400, said)
+    message = "Invalid 'grouping' value, allowed values are: 'projects, users, clients'"
+    assert (answer.status_code, answer.json()) == (400, message)
 
 
-def test_different_rates_can_be_told_apart(still: ApiCaller) -> None:
+def test_different_rates_can_be_distinguished(still: ApiCaller) -> None:
     still.sandbox.set(plan="premium")
     parts = [part for group in summary(still, distinguish_rates=True) for part in group["sub_groups"]]
     assert {part["DistinguishRates"] for part in parts} == {True}

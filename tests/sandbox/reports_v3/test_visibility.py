@@ -73,13 +73,13 @@ def test_members_may_see_all(toggl: ApiCaller, theirs: ApiCaller) -> None:
     assert_all_show(theirs, live(toggl))
 
 
-def test_what_was_tracked_in_projects_is_one_s_own_too(toggl: ApiCaller, theirs: ApiCaller, member: User) -> None:
+def test_status_lists_have_visible_entries_only(toggl: ApiCaller, theirs: ApiCaller, member: User) -> None:
     tracked = sum(row["tracked_seconds"] for row in theirs.report("filters/projects/status", {}).json())
     own = [one for one in live(toggl) if one.user_id == member.id and one.project_id is not None]
     assert tracked == sum(max(0, one.duration) for one in own)
 
 
-def test_a_token_that_loses_its_rights_sees_its_own_from_then_on_and_is_told_of_it(toggl: ApiCaller) -> None:
+def test_a_token_without_rights_sees_its_own_entries_only(toggl: ApiCaller) -> None:
     everything, owner = live(toggl), toggl.world.owner
     assert_all_show(toggl, everything)
     toggl.sandbox.change_user(is_admin=False)
@@ -120,7 +120,7 @@ def test_a_lag_is_that_of_sums_too(toggl: ApiCaller) -> None:
     assert summed(toggl) == (ids - {longest.id}, seconds - longest.duration)
 
 
-def test_hidden_entries_are_missing_everywhere_and_nothing_tells(toggl: ApiCaller) -> None:
+def test_hidden_entries_are_missing_in_all_reports(toggl: ApiCaller) -> None:
     hidden = {one.id for one in live(toggl)[::7]}
     toggl.sandbox.fault("hide_entries", ids=sorted(hidden), times=None)
     left = [one for one in live(toggl) if one.id not in hidden]
@@ -142,7 +142,7 @@ def test_a_share_is_hidden_the_same_one_by_the_same_seed(toggl: ApiCaller) -> No
     assert found(toggl) != left
 
 
-def test_only_the_report_that_matches_hides_and_as_often_as_ordered(toggl: ApiCaller) -> None:
+def test_entries_are_hidden_in_matching_reports_and_as_often_as_set(toggl: ApiCaller) -> None:
     everything = found(toggl)
     toggl.sandbox.fault("hide_entries", match={"path": "summary/time_entries$"}, times=1)
     assert found(toggl) == everything

@@ -19,7 +19,7 @@ def unix(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-def test_who_asks_is_told_with_related_things_only_if_asked_for(toggl: ApiCaller) -> None:
+def test_me_has_related_data_only_on_request(toggl: ApiCaller) -> None:
     assert "projects" not in toggl.get("/me").json()
     related = toggl.get("/me", with_related_data="true").json()
     assert {"clients", "projects", "tags", "tasks", "time_entries", "workspaces"} <= set(related)
@@ -74,12 +74,12 @@ def test_since_gives_what_changed_since_and_the_deleted_ones(toggl: ApiCaller) -
     assert rows[gone.id]["server_deleted_at"] == "2026-03-10T12:01:00+00:00"
 
 
-def test_only_the_entries_of_who_asks_are_given(toggl: ApiCaller) -> None:
+def test_only_the_users_own_entries_are_returned(toggl: ApiCaller) -> None:
     rows = toggl.get("/me/time_entries", since=unix(NOON - timedelta(days=80))).json()
     assert {row["user_id"] for row in rows} == {toggl.world.owner.id}
 
 
-def test_a_range_of_days_is_read_in_the_zone_of_who_asks_and_leaves_the_last_day_out(toggl: ApiCaller) -> None:
+def test_a_range_of_days_is_in_the_users_zone_and_excludes_the_last_day(toggl: ApiCaller) -> None:
     start = datetime(2026, 2, 1, tzinfo=timezone.utc) - timedelta(hours=1)  # Berlin's midnight
     rows = toggl.get("/me/time_entries", start_date="2026-02-01", end_date="2026-02-15").json()
     wanted = {one.id for one in own_entries(toggl) if start <= one.start < start + timedelta(days=14)}
@@ -103,7 +103,7 @@ def test_before_gives_what_started_before(toggl: ApiCaller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ({"since": "yesterday"}, "Since is expected to be an unix timestamp, integer value"),
         ({"since": 10**17}, "Since is expected to be an unix timestamp, integer value"),
@@ -117,12 +117,12 @@ def test_before_gives_what_started_before(toggl: ApiCaller) -> None:
         ({"meta": "maybe"}, "Invalid meta"),
     ],
 )
-def test_what_time_entries_are_not_given_for_is_said(toggl: ApiCaller, query: dict[str, Any], said: str) -> None:
+def test_invalid_ranges_of_time_entries_are_refused(toggl: ApiCaller, query: dict[str, Any], message: str) -> None:
     answer = toggl.get("/me/time_entries", **query)
-    assert (answer.status_code, answer.json()) == (400, said)
+    assert (answer.status_code, answer.json()) == (400, message)
 
 
-def test_no_more_than_a_thousand_entries_are_given_and_nothing_says_so(toggl: ApiCaller) -> None:
+def test_at_most_a_thousand_entries_are_returned_without_a_sign(toggl: ApiCaller) -> None:
     world = toggl.world
     for number in range(MOST_ENTRIES + 5):
         start = NOON.replace(microsecond=0) - timedelta(minutes=number + 10)
@@ -136,11 +136,11 @@ def test_meta_adds_names(toggl: ApiCaller) -> None:
     assert toggl.get("/me/time_entries", meta="true", **query).json()[0]["user_name"] == toggl.world.owner.fullname
 
 
-def test_what_runs_is_told_and_null_when_nothing_does(toggl: ApiCaller) -> None:
+def test_current_is_the_running_entry_or_null(toggl: ApiCaller) -> None:
     running = toggl.world.running_entry(toggl.world.owner.id)
     assert running is not None
-    told = toggl.get("/me/time_entries/current").json()
-    assert (told["id"], told["stop"], told["duration"]) == (running.id, None, -unix(running.start))
+    shown = toggl.get("/me/time_entries/current").json()
+    assert (shown["id"], shown["stop"], shown["duration"]) == (running.id, None, -unix(running.start))
     toggl.write("PATCH", f"/workspaces/{{ws}}/time_entries/{running.id}/stop")
     idle = toggl.get("/me/time_entries/current")
     assert (idle.status_code, idle.text) == (200, "null")
@@ -163,7 +163,7 @@ def live(things: dict[int, Any]) -> set[int]:
 
 
 @pytest.mark.parametrize("name", ["clients", "tags"])
-def test_a_list_gives_what_lives_and_with_since_what_changed(toggl: ApiCaller, name: str) -> None:
+def test_a_list_has_live_records_and_with_since_changed_ones(toggl: ApiCaller, name: str) -> None:
     things = getattr(toggl.world, name)
     assert {row["id"] for row in toggl.get(f"/me/{name}").json()} == live(things)
     toggl.sandbox.advance(60)
@@ -210,7 +210,7 @@ def test_the_organization_is_listed(toggl: ApiCaller) -> None:
     assert [row["id"] for row in toggl.get("/me/organizations").json()] == [toggl.world.organization.id]
 
 
-def test_what_lies_beyond_the_horizon_of_the_plan_is_not_given(toggl: ApiCaller) -> None:
+def test_entries_beyond_the_retention_are_not_returned(toggl: ApiCaller) -> None:
     toggl.sandbox.set(retention_days=20)
     since = toggl.world.now() - timedelta(days=20)
     old = next(one for one in own_entries(toggl) if one.start < since - timedelta(minutes=1))

@@ -15,8 +15,8 @@ def test_the_people_of_the_organization_come_by_pages_that_headers_count(toggl: 
     live = [user for user in toggl.world.users.values() if user.deleted_at is None]
     answer = toggl.get("/organizations/{org}/users", per_page=3, page=2)
     assert len(answer.json()) == 3
-    told = {name: answer.headers[name] for name in ("X-Page", "X-Page-Size", "X-Pages", "X-Records", "X-Sort-Order")}
-    assert told == {
+    shown = {name: answer.headers[name] for name in ("X-Page", "X-Page-Size", "X-Pages", "X-Records", "X-Sort-Order")}
+    assert shown == {
         "X-Page": "2",
         "X-Page-Size": "3",
         "X-Pages": str(-(-len(live) // 3)),
@@ -44,16 +44,16 @@ def test_people_are_selected_by_each_filter(toggl: ApiCaller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ({"page": 0}, "page parameter must contain values > 0."),
         ({"per_page": "many"}, "Invalid value sent for 'per_page'."),
         ({"sort_dir": "up"}, "sort_dir parameter can contain only 'asc' or 'desc'."),
     ],
 )
-def test_a_parameter_that_is_wrong_is_named(toggl: ApiCaller, query: dict[str, Any], said: str) -> None:
+def test_a_parameter_that_is_wrong_is_named(toggl: ApiCaller, query: dict[str, Any], message: str) -> None:
     answer = toggl.get("/organizations/{org}/users", **query)
-    assert (answer.status_code, answer.json()) == (400, said)
+    assert (answer.status_code, answer.json()) == (400, message)
 
 
 def test_only_administrators_list_the_people(toggl: ApiCaller) -> None:
@@ -81,8 +81,8 @@ def test_groups_come_by_name_with_their_people(toggl: ApiCaller, path: str) -> N
 
 
 def test_a_new_organization_is_answered_but_the_sandbox_keeps_its_one(toggl: ApiCaller) -> None:
-    told = toggl.write("POST", "/organizations", {"name": "New", "workspace_name": "First"}).json()
-    assert list(told) == ["id", "name", "workspace_id", "workspace_name"]
+    shown = toggl.write("POST", "/organizations", {"name": "New", "workspace_name": "First"}).json()
+    assert list(shown) == ["id", "name", "workspace_id", "workspace_name"]
     assert len(toggl.get("/me/organizations").json()) == 1
     for body in ({}, {"name": "New"}):
         assert toggl.write("POST", "/organizations", body).status_code == 400

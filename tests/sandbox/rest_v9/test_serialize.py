@@ -181,7 +181,7 @@ class TestTheOthers:
         world.settings.newer_keys = False
         assert "disable_approvals" not in v9_workspace(world)
 
-    def test_a_project_tells_the_hours_of_its_live_entries(self, world: World) -> None:
+    def test_a_project_has_the_hours_of_its_live_entries(self, world: World) -> None:
         project = create_project(WriteRequest(world, world.owner, {"name": "Fresh", "active": True}))
         assert v9_project(world, project)["actual_seconds"] is None
         create(world, project_id=project.id, duration=3700)
@@ -195,7 +195,7 @@ class TestTheOthers:
         assert "status" not in v9_project(world, project, created=True)
         assert v9_project(world, project, fresh_write=True)["status"] == "archived"
 
-    def test_a_paid_plan_tells_rates_in_units(self, world: World) -> None:
+    def test_rates_of_a_paid_plan_are_in_units(self, world: World) -> None:
         world.settings.plan = "premium"
         project = next(project for project in world.projects.values() if project.hourly_rate_cents)
         project.hourly_rate_cents = 6250
@@ -214,7 +214,7 @@ class TestTheOthers:
         world.settings.clients_report_deletion = False
         assert "server_deleted_at" not in v9_client(world, gone(world.clients))
 
-    def test_a_task_tells_tracked_time_in_milliseconds(self, world: World) -> None:
+    def test_tracked_time_of_a_task_is_in_milliseconds(self, world: World) -> None:
         world.settings.plan = "premium"
         task = create_task(WriteRequest(world, world.owner, {"name": "Fresh"}), project_with_client(world))
         create(world, task_id=task.id, duration=90)
@@ -262,7 +262,7 @@ class TestTheOthers:
         ("plan", "premium", "business"),
         [("free", False, False), ("starter", True, False), ("premium", True, True), ("enterprise", True, True)],
     )
-    def test_the_workspace_tells_the_plan(self, world: World, plan: Any, premium: bool, business: bool) -> None:
+    def test_the_workspace_shows_the_plan(self, world: World, plan: Any, premium: bool, business: bool) -> None:
         world.settings.plan = plan
         shown = v9_workspace(world)
         assert (shown["premium"], shown["business_ws"]) == (premium, business)

@@ -17,8 +17,8 @@ def ids(rows: list[dict[str, Any]]) -> set[int]:
 def test_the_workspace_says_its_plan(toggl: ApiCaller) -> None:
     assert toggl.get("/workspaces/{ws}").json()["premium"] is False
     toggl.sandbox.set(plan="premium")
-    told = toggl.get("/workspaces/{ws}").json()
-    assert (told["premium"], told["business_ws"]) == (True, True)
+    shown = toggl.get("/workspaces/{ws}").json()
+    assert (shown["premium"], shown["business_ws"]) == (True, True)
 
 
 def test_those_who_left_are_among_the_users_unless_excluded(toggl: ApiCaller) -> None:
@@ -32,11 +32,11 @@ def test_those_who_left_are_among_the_users_unless_excluded(toggl: ApiCaller) ->
 def test_users_can_be_asked_for_by_id(toggl: ApiCaller) -> None:
     id_ = toggl.world.owner.id
     assert ids(toggl.write("POST", "/workspaces/{ws}/users/data", {"user_ids": [id_, 1]}).json()) == {id_}
-    for body, said in (
+    for body, message in (
         ({"user_ids": []}, "user_ids must not be empty"),
         ({"user_ids": list(range(151))}, "user_ids must not contain more than 150 elements"),
     ):
-        assert toggl.write("POST", "/workspaces/{ws}/users/data", body).json() == said
+        assert toggl.write("POST", "/workspaces/{ws}/users/data", body).json() == message
 
 
 def test_memberships_have_ids_of_their_own(toggl: ApiCaller) -> None:
@@ -47,10 +47,10 @@ def test_memberships_have_ids_of_their_own(toggl: ApiCaller) -> None:
 
 def test_groups_and_statistics_count_what_is_there(toggl: ApiCaller) -> None:
     assert ids(toggl.get("/workspaces/{ws}/groups").json()) == live(toggl.world.groups)
-    told = toggl.get("/workspaces/{ws}/statistics").json()
-    assert told["groups_count"] == len(live(toggl.world.groups))
-    assert told["members_count"] == len(live(toggl.world.users))
-    assert toggl.world.owner.id in {admin["user_id"] for admin in told["admins"]}
+    shown = toggl.get("/workspaces/{ws}/statistics").json()
+    assert shown["groups_count"] == len(live(toggl.world.groups))
+    assert shown["members_count"] == len(live(toggl.world.users))
+    assert toggl.world.owner.id in {admin["user_id"] for admin in shown["admins"]}
 
 
 def test_clients_are_active_ones_unless_asked_otherwise(toggl: ApiCaller) -> None:
@@ -90,7 +90,7 @@ def test_tags_come_all_at_once_or_by_pages_of_a_largest_size(toggl: ApiCaller) -
     assert ids(found) == {row["id"] for row in every if name in row["name"]}
 
 
-def test_projects_come_by_pages_with_the_size_told(toggl: ApiCaller) -> None:
+def test_pages_of_projects_have_their_size(toggl: ApiCaller) -> None:
     first = toggl.get("/workspaces/{ws}/projects")
     assert first.headers["X-Page-Size"] == "151"
     assert ids(first.json()) == live(toggl.world.projects)
@@ -201,8 +201,8 @@ def test_members_of_projects_are_selected_by_project_and_user(toggl: ApiCaller) 
     members = [one for one in toggl.world.project_users.values() if one.deleted_at is None]
     some = members[0]
     assert ids(toggl.get("/workspaces/{ws}/project_users").json()) == {one.id for one in members}
-    told = toggl.get("/workspaces/{ws}/project_users", project_ids=some.project_id, user_id=some.user_id).json()
-    assert ids(told) == {some.id}
+    shown = toggl.get("/workspaces/{ws}/project_users", project_ids=some.project_id, user_id=some.user_id).json()
+    assert ids(shown) == {some.id}
     many = ",".join(map(str, range(201)))
     refused = toggl.get("/workspaces/{ws}/project_users", project_ids=many)
     assert (refused.status_code, refused.json()) == (400, "project_ids cannot exceed 200 elements.")

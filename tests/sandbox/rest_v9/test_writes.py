@@ -169,7 +169,7 @@ class TestCreatingEntries:
         ],
         ids=str,
     )
-    def test_what_is_wrong_is_refused_with_400(self, world: World, payload: dict[str, Any], text: str) -> None:
+    def test_an_invalid_entry_is_refused_with_400(self, world: World, payload: dict[str, Any], text: str) -> None:
         assert refusal(lambda: create(world, **payload)) == (400, text)
 
     def test_any_text_is_kept_and_a_lone_surrogate_replaced(self, world: World) -> None:
@@ -411,7 +411,7 @@ class TestProjects:
         ],
         ids=["no name", "blank", "taken", "client", "color", "rate", "no number", "negative"],
     )
-    def test_what_is_wrong_is_refused(self, world: World, payload: dict[str, Any], status: int, text: str) -> None:
+    def test_an_invalid_project_is_refused(self, world: World, payload: dict[str, Any], status: int, text: str) -> None:
         assert world.projects[min(world.projects)].name == "Website"
         assert world.projects[min(world.projects)].client_id is None
         assert refusal(lambda: create_project(WriteRequest(world, world.owner, payload))) == (status, text)

@@ -17,7 +17,7 @@ def filters(*names: str) -> list[dict[str, str]]:
     return [dict(zip(("entity", "action"), name.split("."), strict=True)) for name in names]
 
 
-def test_filters_and_status_are_told_to_everybody(webhooks: WebhookCaller) -> None:
+def test_filters_and_status_are_public(webhooks: WebhookCaller) -> None:
     webhooks.toggl.session.auth = None
     entities = webhooks.call("GET", "event_filters").json()
     assert len(entities) == 9
@@ -29,8 +29,8 @@ def test_filters_and_status_are_told_to_everybody(webhooks: WebhookCaller) -> No
 @pytest.mark.parametrize(("plan", "limits"), [("free", (1, 3)), ("starter", (2, 6)), ("premium", (3, 12))])
 def test_limits_are_those_of_the_plan(webhooks: WebhookCaller, plan: str, limits: tuple[int, int]) -> None:
     webhooks.sandbox.set(plan=plan)
-    told = webhooks.call("GET", f"limits/{webhooks.sandbox.workspace_id}").json()
-    assert (told["max_webhooks"], told["max_events_per_webhook"]) == limits
+    shown = webhooks.call("GET", f"limits/{webhooks.sandbox.workspace_id}").json()
+    assert (shown["max_webhooks"], shown["max_events_per_webhook"]) == limits
 
 
 def test_a_subscription_is_made_validated_and_listed(webhooks: WebhookCaller, callback: Callback) -> None:
@@ -82,7 +82,7 @@ def test_a_callback_that_fails_its_probe_makes_no_subscription(webhooks: Webhook
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"description": ""}, "Subscription description must not be empty"),
         ({"description": None}, "Subscription description must not be empty"),
@@ -115,15 +115,15 @@ def test_a_callback_that_fails_its_probe_makes_no_subscription(webhooks: Webhook
         ({"event_filters": filters("tag.removed")}, "Invalid value 'removed' for event filter action"),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_documented_text(
-    webhooks: WebhookCaller, changes: dict[str, Any], said: str
+def test_an_invalid_subscription_is_refused_with_the_documented_text(
+    webhooks: WebhookCaller, changes: dict[str, Any], message: str
 ) -> None:
     answer = webhooks.create(NOWHERE, **changes)
-    assert (answer.status_code, answer.json()) == (400, said)
+    assert (answer.status_code, answer.json()) == (400, message)
     assert webhooks.sandbox.webhook_deliveries()["outcomes"] == {}
 
 
-def test_an_entity_that_nobody_knows_is_taken_and_never_told_of(webhooks: WebhookCaller, callback: Callback) -> None:
+def test_an_unknown_entity_is_accepted_and_has_no_events(webhooks: WebhookCaller, callback: Callback) -> None:
     webhooks.subscribe(callback.url, event_filters=filters("unheard_of.created"))
     webhooks.sandbox.mutate(seed=1, n=10)
     assert webhooks.sandbox.webhook_events() == []
@@ -154,14 +154,14 @@ def test_a_description_belongs_to_one(webhooks: WebhookCaller, callback: Callbac
 
 def test_no_more_are_enabled_than_the_plan_has(webhooks: WebhookCaller, callback: Callback) -> None:
     first = webhooks.subscribe(callback.url)
-    said = (
+    message = (
         f"User {webhooks.world.owner.id} already reached the limit of 1 enabled subscriptions for workspace "
         f"{webhooks.sandbox.workspace_id}"
     )
     answer = webhooks.create(callback.url, description="second")
-    assert (answer.status_code, answer.json()) == (400, said)
+    assert (answer.status_code, answer.json()) == (400, message)
     second = webhooks.subscribe(callback.url, description="second", enabled=False)
-    assert webhooks.call("PATCH", webhooks.path(second), {"enabled": True}).json() == said
+    assert webhooks.call("PATCH", webhooks.path(second), {"enabled": True}).json() == message
     webhooks.call("PATCH", webhooks.path(first), {"enabled": False})
     assert webhooks.call("PATCH", webhooks.path(second), {"enabled": True}).json()["enabled"] is True
 
@@ -209,8 +209,8 @@ def test_a_wrong_code_validates_nothing(webhooks: WebhookCaller, callback: Callb
     id_, ws = made["subscription_id"], webhooks.sandbox.workspace_id
     for workspace, subscription, code in ((ws, id_, "abc"), (ws, 5, "abc"), (1, id_, callback.codes[id_])):
         answer = webhooks.call("GET", f"validate/{workspace}/{subscription}/{code}")
-        said = f"subscription {subscription} for workspace {workspace} and validation code '{code}' was not found"
-        assert (answer.status_code, answer.json()) == (400, said)
+        message = f"subscription {subscription} for workspace {workspace} and validation code '{code}' was not found"
+        assert (answer.status_code, answer.json()) == (400, message)
     assert webhooks.one()["validated_at"] is None
 
 
@@ -232,11 +232,11 @@ def test_a_subscription_is_replaced_and_keeps_its_secret_unless_it_gets_another(
     webhooks: WebhookCaller, callback: Callback
 ) -> None:
     made = webhooks.subscribe(callback.url)
-    told = replaced(webhooks, made, description="new", event_filters=filters("tag.*")).json()
-    assert (told["description"], told["event_filters"], told["secret"]) == ("new", filters("tag.*"), SECRET)
-    assert told["updated_at"] == "2026-03-10T12:00:00.25Z"
-    assert told["validated_at"] == made["validated_at"]
-    assert replaced(webhooks, told, secret="another").json()["secret"] == "another"
+    shown = replaced(webhooks, made, description="new", event_filters=filters("tag.*")).json()
+    assert (shown["description"], shown["event_filters"], shown["secret"]) == ("new", filters("tag.*"), SECRET)
+    assert shown["updated_at"] == "2026-03-10T12:00:00.25Z"
+    assert shown["validated_at"] == made["validated_at"]
+    assert replaced(webhooks, shown, secret="another").json()["secret"] == "another"
 
 
 @pytest.mark.parametrize(
@@ -248,10 +248,10 @@ def test_another_url_is_probed_and_validated_again_unless_switched_off(
     webhooks.sandbox.set(webhook_url_change_unvalidates=switch)
     made = webhooks.subscribe(callback.url)
     with open_callback(echoes=echoes) as other:
-        told = replaced(webhooks, made, url_callback=other.url).json()
+        shown = replaced(webhooks, made, url_callback=other.url).json()
         assert other.pings == 1
         assert ("validation_code" in other.bodies[0]) is switch
-        assert (told["url_callback"], told["validated_at"] is not None) == (other.url, validated)
+        assert (shown["url_callback"], shown["validated_at"] is not None) == (other.url, validated)
 
 
 def test_a_replacement_whose_probe_fails_changes_nothing(webhooks: WebhookCaller, callback: Callback) -> None:
@@ -266,10 +266,10 @@ def test_a_replacement_whose_probe_fails_changes_nothing(webhooks: WebhookCaller
     assert len(events_of(callback)) == 1
 
 
-def test_what_is_deleted_is_gone_and_frees_its_place(webhooks: WebhookCaller, callback: Callback) -> None:
+def test_a_deleted_subscription_is_not_found_and_does_not_count(webhooks: WebhookCaller, callback: Callback) -> None:
     made = webhooks.subscribe(callback.url)
-    told = webhooks.call("DELETE", webhooks.path(made)).json()
-    assert (told["enabled"], told["deleted_at"]) == (False, "2026-03-10T12:00:00.25Z")
+    shown = webhooks.call("DELETE", webhooks.path(made)).json()
+    assert (shown["enabled"], shown["deleted_at"]) == (False, "2026-03-10T12:00:00.25Z")
     id_, ws = made["subscription_id"], webhooks.sandbox.workspace_id
     requests: list[tuple[str, str, Any]] = [
         ("DELETE", webhooks.path(made), None),
@@ -286,7 +286,7 @@ def test_what_is_deleted_is_gone_and_frees_its_place(webhooks: WebhookCaller, ca
 
 
 @pytest.mark.parametrize("path", ["subscriptions/1", "limits/1"])
-def test_somebody_else_s_workspace_is_not_accessible(webhooks: WebhookCaller, path: str) -> None:
+def test_another_workspace_is_not_accessible(webhooks: WebhookCaller, path: str) -> None:
     answer = webhooks.call("GET", path)
     assert (answer.status_code, answer.json()) == (403, "User not found/accessible for workspace")
 
@@ -306,8 +306,8 @@ def test_who_is_no_administrator_sees_only_their_own(webhooks: WebhookCaller, ca
     own = colleague.subscribe(callback.url, description="own")
     assert [one["subscription_id"] for one in colleague.call("GET", colleague.all).json()] == [own["subscription_id"]]
     assert colleague.call("DELETE", webhooks.path(theirs)).status_code == 404
-    told = {one["description"]: one.get("secret") for one in webhooks.call("GET", webhooks.all).json()}
-    assert told == {"airflow": SECRET, "own": None}
+    shown = {one["description"]: one.get("secret") for one in webhooks.call("GET", webhooks.all).json()}
+    assert shown == {"airflow": SECRET, "own": None}
     caller.close()
 
 
@@ -316,7 +316,7 @@ def test_lists_may_keep_secrets_to_themselves(webhooks: WebhookCaller, subscribe
     assert "secret" not in webhooks.one()
 
 
-def test_the_log_tells_events_in_pages_newest_first(
+def test_the_event_log_has_pages_newest_first(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_events_page=2)
@@ -326,13 +326,13 @@ def test_the_log_tells_events_in_pages_newest_first(
     path = f"{webhooks.path(subscribed)}/events"
     first, second, past = (webhooks.call("GET", f"{path}?offset={offset}").json() for offset in (0, 2, 9))
     assert (first["total"], past) == (3, {"total": 3, "events": []})
-    told = [*first["events"], *second["events"]]
-    assert [one["event_id"] for one in told] == [one["event_id"] for one in reversed(events_of(callback))]
+    shown = [*first["events"], *second["events"]]
+    assert [one["event_id"] for one in shown] == [one["event_id"] for one in reversed(events_of(callback))]
     own = {"last_delivery_attempt", "last_delivery_error", "failed_delivery_attempts", "timestamp"}
-    logged = {name: value for name, value in told[0].items() if name not in own}
+    logged = {name: value for name, value in shown[0].items() if name not in own}
     sent = {name: value for name, value in events_of(callback)[-1].items() if name != "timestamp"}
     assert logged == sent
-    assert (told[0]["last_delivery_error"], told[0]["failed_delivery_attempts"]) == (None, 0)
+    assert (shown[0]["last_delivery_error"], shown[0]["failed_delivery_attempts"]) == (None, 0)
     assert webhooks.call("GET", f"{path}?offset=x").status_code == 400
 
 

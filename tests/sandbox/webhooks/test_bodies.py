@@ -39,17 +39,17 @@ def subscription(id_: int, url: str, *, validated: bool, code: str = "") -> Webh
 
 
 def captured_event() -> WebhookEvent:
-    told = json.loads(STARTED_ENTRY)
+    shown = json.loads(STARTED_ENTRY)
     return WebhookEvent(
-        id=told["event_id"],
-        subscription_id=told["subscription_id"],
+        id=shown["event_id"],
+        subscription_id=shown["subscription_id"],
         created_at=datetime(2023, 7, 17, 11, 43, 32, 827_000, tzinfo=timezone.utc),
-        creator_id=told["creator_id"],
+        creator_id=shown["creator_id"],
         entity="time_entry",
         action="created",
-        entity_id=told["payload"]["id"],
-        metadata=to_text(told["metadata"]),
-        payload=to_text(told["payload"]),
+        entity_id=shown["payload"]["id"],
+        metadata=to_text(shown["metadata"]),
+        payload=to_text(shown["payload"]),
     )
 
 
@@ -93,7 +93,7 @@ def test_texts_are_escaped_as_go_does_and_html_signs_only_when_switched_on(
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.lists(st.text())))
-def test_what_is_escaped_is_still_the_same_document(document: dict[str, object]) -> None:
+def test_escaping_keeps_the_document(document: dict[str, object]) -> None:
     body = encode(document)
     assert json.loads(body) == document
     assert not set("<>&\u2028\u2029") & set(body.decode())
@@ -117,20 +117,20 @@ def test_milliseconds_keep_theirs() -> None:
     assert millis_z(datetime(2026, 3, 10, 9, 0, 0, 500_900, tzinfo=timezone.utc)) == "2026-03-10T09:00:00.500Z"
 
 
-def test_a_subscription_tells_its_secret_and_later_times_only_where_they_are() -> None:
+def test_a_subscription_shows_secret_and_later_times_only_if_set() -> None:
     one = subscription(7, "https://example.org/hook", validated=False)
-    told = subscription_as_json(one, with_secret=False, pending=False)
-    assert not {"secret", "updated_at", "deleted_at"} & set(told)
+    shown = subscription_as_json(one, with_secret=False, pending=False)
+    assert not {"secret", "updated_at", "deleted_at"} & set(shown)
     one.deleted_at = WORLD.now()
-    told = subscription_as_json(one, with_secret=True, pending=True)
-    assert (told["secret"], told["deleted_at"], told["has_pending_events"]) == (
+    shown = subscription_as_json(one, with_secret=True, pending=True)
+    assert (shown["secret"], shown["deleted_at"], shown["has_pending_events"]) == (
         one.secret,
         "2026-03-10T12:00:00.25Z",
         True,
     )
 
 
-def test_what_holds_a_secret_does_not_show_it() -> None:
+def test_records_do_not_show_their_secrets() -> None:
     one = subscription(7, "https://example.org/hook", validated=False, code="89627dd73f2044f2")
     assert one.secret not in repr(one)
     assert one.validation_code not in repr(one)

@@ -110,7 +110,7 @@ def test_a_new_connection_that_is_closed_without_an_answer_is_one(courier: Callb
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_what_is_no_http_is_a_failure_and_the_next_one_starts_anew(courier: CallbackClient, answer: bytes) -> None:
+def test_an_answer_that_is_not_http_is_a_failure(courier: CallbackClient, answer: bytes) -> None:
     with scripted_server([answer], [OPEN]) as url:
         first = post(courier, url)
         assert first.status is None or first.body == b"short"
@@ -124,7 +124,7 @@ def test_a_callback_that_does_not_answer_in_time_has_failed(courier: CallbackCli
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("", 'unsupported protocol scheme ""'),
         ("ftp://127.0.0.1/", 'unsupported protocol scheme "ftp"'),
@@ -133,10 +133,10 @@ def test_a_callback_that_does_not_answer_in_time_has_failed(courier: CallbackCli
         ("http://127.0.0.1:port/", "nonnumeric port"),
     ],
 )
-def test_an_address_that_cannot_be_is_a_failure(courier: CallbackClient, url: str, said: str) -> None:
+def test_an_address_that_cannot_be_is_a_failure(courier: CallbackClient, url: str, message: str) -> None:
     posted = post(courier, url)
     assert posted.status is None
-    assert said in str(posted.error)
+    assert message in str(posted.error)
 
 
 def test_so_is_one_with_a_space_in_it(courier: CallbackClient) -> None:
@@ -156,7 +156,7 @@ def test_no_more_of_an_answer_is_read_than_anybody_needs(courier: CallbackClient
         assert post(courier, server.url).delivered
 
 
-def test_what_is_under_way_can_be_cut_short_and_nothing_follows(courier: CallbackClient) -> None:
+def test_a_running_post_can_be_aborted(courier: CallbackClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         found: list[PostResult] = []

@@ -9,9 +9,7 @@ from support.servers.http import Callback
 from airflow_provider_toggl.sandbox.server import ControlRefused
 
 
-def test_events_are_told_oldest_first_with_what_became_of_them(
-    webhooks: WebhookCaller, subscribed: dict[str, Any]
-) -> None:
+def test_events_are_listed_oldest_first_with_their_state(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     entry = webhooks.track()
     webhooks.flush()
     (event,) = webhooks.sandbox.webhook_events()
@@ -30,7 +28,7 @@ def test_events_are_told_oldest_first_with_what_became_of_them(
     assert [one["entity_id"] for one in webhooks.sandbox.webhook_events(after=1)] == [later]
 
 
-def test_deliveries_are_counted_and_the_last_ones_told(
+def test_deliveries_are_counted_and_the_last_ones_shown(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="")
@@ -39,13 +37,17 @@ def test_deliveries_are_counted_and_the_last_ones_told(
     callback.status = 500
     webhooks.track()
     webhooks.flush()
-    told = webhooks.sandbox.webhook_deliveries()
-    assert told["outcomes"] == {"ping_delivered": 1, "event_delivered": 1, "event_failed": 1}
-    assert [(one["kind"], one["status"]) for one in told["attempts"]] == [("ping", 200), ("event", 200), ("event", 500)]
-    assert told["pending"] == 0
+    shown = webhooks.sandbox.webhook_deliveries()
+    assert shown["outcomes"] == {"ping_delivered": 1, "event_delivered": 1, "event_failed": 1}
+    assert [(one["kind"], one["status"]) for one in shown["attempts"]] == [
+        ("ping", 200),
+        ("event", 200),
+        ("event", 500),
+    ]
+    assert shown["pending"] == 0
 
 
-def test_orders_are_told_and_taken_back(webhooks: WebhookCaller) -> None:
+def test_faults_are_listed_and_cleared(webhooks: WebhookCaller) -> None:
     armed = webhooks.sandbox.webhook_fault("delay", seconds=2, times=3)
     assert webhooks.sandbox.control("GET", "webhooks/faults") == [armed]
     webhooks.sandbox.clear_webhook_faults()
@@ -68,7 +70,7 @@ def test_events_are_delivered_again_all_or_some(
     assert webhooks.sandbox.redeliver_webhooks([5]) == 0
 
 
-def test_what_was_dropped_or_given_up_can_be_delivered_after_all(
+def test_dropped_and_given_up_events_can_be_redelivered(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="")
@@ -80,8 +82,8 @@ def test_what_was_dropped_or_given_up_can_be_delivered_after_all(
     callback.status = 200
     webhooks.sandbox.redeliver_webhooks()
     webhooks.flush()
-    told = {(one["acknowledged"], one["dropped"], one["given_up"]) for one in webhooks.sandbox.webhook_events()}
-    assert told == {(True, False, False)}
+    shown = {(one["acknowledged"], one["dropped"], one["given_up"]) for one in webhooks.sandbox.webhook_events()}
+    assert shown == {(True, False, False)}
 
 
 def test_a_flood_sends_everything_again_many_times(
@@ -95,14 +97,14 @@ def test_a_flood_sends_everything_again_many_times(
     assert len(events_of(callback)) == 35
 
 
-def test_waiting_ends_with_what_is_left(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
+def test_a_flush_returns_what_is_pending_after_its_timeout(webhooks: WebhookCaller, subscribed: dict[str, Any]) -> None:
     webhooks.sandbox.webhook_fault("delay", seconds=60)
     webhooks.track()
     assert webhooks.sandbox.flush_webhooks(0.05) == 1
 
 
 @pytest.mark.parametrize(
-    ("method", "name", "body", "said"),
+    ("method", "name", "body", "message"),
     [
         ("POST", "webhooks/faults", {"kind": "fire"}, "kind must be one of"),
         ("POST", "webhooks/faults", {"kind": "flood", "copies": 0}, "copies must be an integer of 1 or more"),
@@ -115,10 +117,10 @@ def test_waiting_ends_with_what_is_left(webhooks: WebhookCaller, subscribed: dic
         ("GET", "webhooks/events?after=x", None, "after must be an integer"),
     ],
 )
-def test_what_it_does_not_understand_it_says(
-    webhooks: WebhookCaller, method: str, name: str, body: Any, said: str
+def test_a_malformed_request_is_refused_with_the_reason(
+    webhooks: WebhookCaller, method: str, name: str, body: Any, message: str
 ) -> None:
-    with pytest.raises(ControlRefused, match=f"400: .*{said}"):
+    with pytest.raises(ControlRefused, match=f"400: .*{message}"):
         webhooks.sandbox.control(method, name, body)
 
 

@@ -9,7 +9,7 @@ from airflow_provider_toggl.sandbox.webhooks.delivery_faults import KINDS, Deliv
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_an_order_strikes_once_unless_it_says_how_often(kind: str) -> None:
+def test_a_fault_affects_one_event_by_default(kind: str) -> None:
     once = read_fault({"kind": kind})
     assert [once.strikes() for _ in range(3)] == [True, False, False]
     twice = read_fault({"kind": kind, "times": 2})
@@ -34,7 +34,7 @@ def test_a_probability_can_be_limited_in_number() -> None:
     assert (limited.left, limited.hits) == (0, 2)
 
 
-def test_an_order_tells_what_is_left_of_it() -> None:
+def test_a_fault_shows_how_many_events_are_left() -> None:
     one = read_fault({"kind": "duplicate", "copies": 3, "times": 5})
     one.strikes()
     expected = {"kind": "duplicate", "copies": 3, "seconds": 0.0, "left": 4, "probability": None, "hits": 1}
@@ -42,7 +42,7 @@ def test_an_order_tells_what_is_left_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("shown", "message"),
     [
         ({}, "kind must be one of"),
         ({"kind": "fire"}, "kind must be one of"),
@@ -60,12 +60,12 @@ def test_an_order_tells_what_is_left_of_it() -> None:
         ({"kind": "drop", "seed": "x"}, "seed must be an integer"),
     ],
 )
-def test_an_order_that_cannot_be_understood_is_refused(told: dict[str, Any], said: str) -> None:
-    with pytest.raises(DeliveryFaultError, match=said):
-        read_fault(told)
+def test_a_malformed_fault_is_refused(shown: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeliveryFaultError, match=message):
+        read_fault(shown)
 
 
-def test_the_documents_name_every_kind_and_what_it_can_be_told() -> None:
+def test_every_kind_and_option_is_documented() -> None:
     text = (ROOT / "docs" / "sandbox.md").read_text()
     section = text.partition("### What goes wrong with deliveries")[2].partition("###")[0]
     words = {word for kind, options in KINDS.items() for word in (kind, *options)}

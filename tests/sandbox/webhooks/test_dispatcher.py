@@ -23,8 +23,8 @@ def signature(body: bytes, secret: str = SECRET) -> str:
 
 
 def outcomes(webhooks: WebhookCaller) -> dict[str, int]:
-    told: dict[str, int] = webhooks.sandbox.webhook_deliveries()["outcomes"]
-    return told
+    shown: dict[str, int] = webhooks.sandbox.webhook_deliveries()["outcomes"]
+    return shown
 
 
 def made(webhooks: WebhookCaller) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def made(webhooks: WebhookCaller) -> list[dict[str, Any]]:
 
 
 # --8<-- [start:webhook-test]
-def test_a_receiver_is_told_of_a_started_timer_twice(callback: Callback) -> None:
+def test_a_receiver_gets_a_created_entry_twice(callback: Callback) -> None:
     with start_sandbox(entries=50) as toggl:
         auth = (toggl.token, "api_token")
         wanted = {
@@ -44,7 +44,7 @@ def test_a_receiver_is_told_of_a_started_timer_twice(callback: Callback) -> None
         }
         url = f"{toggl.url}/webhooks/api/v1/subscriptions/{toggl.workspace_id}"
         made = requests.post(url, json=wanted, auth=auth, timeout=30).json()
-        assert made["validated_at"] is not None  # the callback has said the code of its PING again
+        assert made["validated_at"] is not None  # the callback has message the code of its PING again
         toggl.webhook_fault("duplicate", copies=1)
         toggl.mutate(seed=1, n=1, kinds=["create"])
         assert toggl.flush_webhooks() == 0
@@ -74,7 +74,7 @@ def test_events_are_signed_over_their_bytes_and_have_the_headers(
     assert b'"description":"<&>"' in callback.server.asked[-1].body
 
 
-def test_a_write_is_told_as_it_was_asked_for(
+def test_the_event_of_a_write_has_its_request(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     entry = webhooks.track(description="new")
@@ -93,7 +93,7 @@ def test_a_write_is_told_as_it_was_asked_for(
     assert {one["payload"]["id"] for one in (created, updated, deleted)} == {entry}
 
 
-def test_starting_a_timer_tells_of_the_one_that_it_stops_unless_switched_off(
+def test_a_timer_that_another_one_stops_has_an_event_unless_switched_off(
     webhooks: WebhookCaller, subscribed: dict[str, Any]
 ) -> None:
     def start() -> list[str]:
@@ -107,7 +107,7 @@ def test_starting_a_timer_tells_of_the_one_that_it_stops_unless_switched_off(
     assert start() == ["created"]
 
 
-def test_each_entry_of_a_bulk_edit_is_told_unless_switched_off(
+def test_each_entry_of_a_bulk_edit_has_an_event_unless_switched_off(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     ids = [webhooks.track(), webhooks.track()]
@@ -121,15 +121,15 @@ def test_each_entry_of_a_bulk_edit_is_told_unless_switched_off(
     assert len(made(webhooks)) == 4
 
 
-def test_everything_that_is_changed_at_random_is_told_and_nothing_else(
+def test_random_changes_have_events_and_nothing_else_has(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     done = webhooks.sandbox.mutate(seed=5, n=150)
     webhooks.flush()
     changed = {(stream, id_) for one in done for stream, ids in one["changed"].items() for id_ in ids}
-    told = {(STREAM_OF[body["metadata"]["model"]], body["payload"]["id"]) for body in events_of(callback)}
-    assert told == changed
-    assert len({stream for stream, _ in told}) >= 5
+    shown = {(STREAM_OF[body["metadata"]["model"]], body["payload"]["id"]) for body in events_of(callback)}
+    assert shown == changed
+    assert len({stream for stream, _ in shown}) >= 5
     assert {event["event_id"] for event in made(webhooks)} == {body["event_id"] for body in events_of(callback)}
 
 
@@ -140,7 +140,9 @@ def test_side_effects_of_random_changes_can_be_left_out(webhooks: WebhookCaller,
     assert [(event["entity"], event["action"]) for event in made(webhooks)] == [("project", "deleted")]
 
 
-def test_a_deletion_may_tell_ids_only(webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback) -> None:
+def test_a_deletion_may_have_a_payload_of_ids(
+    webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
+) -> None:
     webhooks.sandbox.set(webhook_deleted_payload="ids")
     webhooks.sandbox.mutate(seed=1, n=1, kinds=["delete_tag"])
     webhooks.flush()
@@ -214,7 +216,7 @@ def test_a_callback_that_recovers_gets_it(
     assert (logged["failed_delivery_attempts"], logged["last_delivery_error"]) == (2, None)
 
 
-def test_what_fails_too_often_is_given_up_and_logged(
+def test_an_event_that_fails_too_often_is_given_up_and_logged(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="0.01,0.01")
@@ -269,7 +271,7 @@ def test_a_success_starts_the_count_again(
     assert webhooks.one()["enabled"] is True
 
 
-def test_what_waits_for_a_subscription_that_is_disabled_is_given_up_at_once(
+def test_a_disabled_subscription_gives_up_waiting_events(
     webhooks: WebhookCaller, subscribed: dict[str, Any], callback: Callback
 ) -> None:
     webhooks.sandbox.set(webhook_retry_seconds="60")

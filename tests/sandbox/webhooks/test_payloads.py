@@ -43,7 +43,7 @@ def live(things: dict[int, Any]) -> Any:
     return next(one for one in things.values() if one.deleted_at is None)
 
 
-def test_a_started_entry_is_told_with_the_keys_that_were_captured_in_their_order(world: World) -> None:
+def test_a_started_entry_has_the_captured_keys_in_their_order(world: World) -> None:
     captured = json.loads(STARTED_ENTRY)
     path = f"/api/v9/workspaces/{world.workspace.id}/time_entries"
     change = change_of(world, running_entry(world), "created", method="POST", path=path, text='{"a": 1}')
@@ -68,10 +68,10 @@ def test_a_started_entry_is_told_with_the_keys_that_were_captured_in_their_order
 def test_an_entry_of_a_project_says_so_and_whether_that_is_private(world: World) -> None:
     entry = next(one for one in world.time_entries.values() if one.project_id)
     project = world.projects[entry.project_id or 0]
-    for private, told in ((True, "true"), (False, "false")):
+    for private, shown in ((True, "true"), (False, "false")):
         project.is_private = private
         metadata = build_metadata(world, change_of(world, entry))
-        assert (metadata["project_id"], metadata["project_is_private"]) == (str(project.id), told)
+        assert (metadata["project_id"], metadata["project_is_private"]) == (str(project.id), shown)
     assert list(metadata) == sorted(metadata)
     assert build_payload(world, change_of(world, entry))["pid"] == project.id  # type: ignore[index]
 
@@ -86,7 +86,7 @@ def test_the_id_stands_where_the_switch_says(world: World, switch: str, keys: se
     assert {name for name in metadata if metadata[name] == "3050537739"} == keys
 
 
-def test_a_deletion_tells_all_or_ids_or_nothing(world: World) -> None:
+def test_the_payload_of_a_deletion_is_all_or_ids_or_null(world: World) -> None:
     change = change_of(world, running_entry(world), "deleted")
     whole = build_payload(world, change)
     assert whole is not None
@@ -103,25 +103,25 @@ def test_a_deletion_tells_all_or_ids_or_nothing(world: World) -> None:
 def test_legacy_keys_can_be_left_out(world: World) -> None:
     world.settings.update({"webhook_keys": "newer"})
     for things in (world.time_entries, world.projects, world.clients, world.project_users):
-        told = build_payload(world, change_of(world, live(things)))
-        assert told is not None
-        assert not {"wid", "uid", "pid", "cid", "tid", "gid"} & set(told)
-        assert told["workspace_id"] == world.workspace.id
+        shown = build_payload(world, change_of(world, live(things)))
+        assert shown is not None
+        assert not {"wid", "uid", "pid", "cid", "tid", "gid"} & set(shown)
+        assert shown["workspace_id"] == world.workspace.id
 
 
-@pytest.mark.parametrize(("switch", "told"), [("captured", ([], None)), ("empty", ([], [])), ("null", (None, None))])
-def test_no_tags_are_told_as_the_switch_says(world: World, switch: str, told: tuple[Any, Any]) -> None:
+@pytest.mark.parametrize(("switch", "shown"), [("captured", ([], None)), ("empty", ([], [])), ("null", (None, None))])
+def test_missing_tags_are_as_the_setting_says(world: World, switch: str, shown: tuple[Any, Any]) -> None:
     world.settings.update({"webhook_no_tags": switch})
     entry = running_entry(world)
     payload = build_payload(world, change_of(world, entry)) or {}
-    assert (payload["tags"], payload["tag_ids"]) == told
+    assert (payload["tags"], payload["tag_ids"]) == shown
     tag = live(world.tags)
     entry.tag_ids = [tag.id]
     payload = build_payload(world, change_of(world, entry)) or {}
     assert (payload["tags"], payload["tag_ids"]) == ([tag.name], [tag.id])
 
 
-def test_every_kind_of_thing_has_a_payload_with_its_id_and_a_path_that_names_it(world: World) -> None:
+def test_every_kind_of_record_has_a_payload_and_a_path_with_its_id(world: World) -> None:
     base = f"/api/v9/workspaces/{world.workspace.id}"
     task = live(world.tasks)
     paths = {
@@ -144,7 +144,7 @@ def test_every_kind_of_thing_has_a_payload_with_its_id_and_a_path_that_names_it(
         assert build_metadata(world, change_of(world, obj, "created"))["path"] == f"{base}/{path}"
 
 
-def test_a_person_is_known_by_the_membership_and_nobody_s_token_is_told(world: World) -> None:
+def test_a_user_has_the_id_of_the_membership_and_no_token(world: World) -> None:
     metadata, payload = snapshot(world, change_of(world, world.owner))
     assert json.loads(payload)["id"] == world.owner.workspace_user_id
     assert json.loads(metadata)["workspace_user_id"] == str(world.owner.workspace_user_id)

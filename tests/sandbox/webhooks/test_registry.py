@@ -59,7 +59,7 @@ def test_ids_of_events_rise_past_what_a_double_can_hold(registry: WebhookRegistr
     assert ids[0] < 2**53 < ids[-1]
 
 
-def test_an_event_keeps_what_the_thing_was_when_it_changed(registry: WebhookRegistry, world: World) -> None:
+def test_an_event_keeps_the_record_as_it_was_then(registry: WebhookRegistry, world: World) -> None:
     write_subscription(registry, world)
     tag = world.tags[next(iter(world.tags))]
     for name in ("first", "second"):
@@ -89,7 +89,7 @@ def test_the_log_has_what_was_attempted_within_a_week_newest_first(registry: Web
     assert registry.log_of(subscription.id) == []
 
 
-def test_what_nobody_wants_costs_nothing_to_keep(registry: WebhookRegistry, world: World) -> None:
+def test_changes_without_a_subscription_keep_no_events(registry: WebhookRegistry, world: World) -> None:
     mutate(world, seed=1, n=20)
     assert (registry.created, len(registry.events)) == (0, 0)
 

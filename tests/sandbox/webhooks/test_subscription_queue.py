@@ -66,7 +66,7 @@ def wait_until_empty(lane: SubscriptionQueue) -> None:
     wait_until(lambda: lane.pending() == 0)
 
 
-def test_one_courier_brings_everything_in_order(make: Make) -> None:
+def test_one_thread_delivers_in_order(make: Make) -> None:
     deliveries = Deliveries()
     lane = make(deliveries)
     for id_ in range(500):
@@ -76,7 +76,7 @@ def test_one_courier_brings_everything_in_order(make: Make) -> None:
     assert deliveries.most_at_once == 1
 
 
-def test_what_is_due_later_is_overtaken(make: Make) -> None:
+def test_a_later_delivery_is_overtaken(make: Make) -> None:
     deliveries = Deliveries()
     lane = make(deliveries)
     for id_, late in ((1, 0.06), (2, 0.03), (3, 0.0)):
@@ -142,7 +142,7 @@ def test_waiting_for_a_late_one_takes_one_thread(make: Make, monkeypatch: pytest
     assert deliveries.brought == [0, 0, 0, 1]
 
 
-def test_what_is_not_under_way_can_be_taken_back(make: Make) -> None:
+def test_waiting_deliveries_can_be_removed(make: Make) -> None:
     go = threading.Event()
     deliveries = Deliveries(before=lambda _: go.wait(10))
     lane = make(deliveries)
@@ -156,7 +156,7 @@ def test_what_is_not_under_way_can_be_taken_back(make: Make) -> None:
     assert deliveries.brought == [0]
 
 
-def test_a_closed_lane_ends_its_threads_and_takes_nothing_more(make: Make) -> None:
+def test_a_closed_queue_ends_its_threads_and_accepts_nothing(make: Make) -> None:
     lane = make(Deliveries(), lambda: 3)
     lane.add(errand(1), 60)
     wait_until(lambda: couriers() == 1)

@@ -78,7 +78,7 @@ def test_start_and_stop_are_whole_seconds_and_at_is_not(world: World) -> None:
     assert any(entry.at.microsecond for entry in world.time_entries.values())
 
 
-def test_what_entries_point_at_is_there_and_not_deleted(world: World) -> None:
+def test_entries_refer_to_live_records(world: World) -> None:
     for entry in world.time_entries.values():
         assert entry.user_id in world.users
         assert all(world.tags[tag_id].deleted_at is None for tag_id in entry.tag_ids)
@@ -192,7 +192,7 @@ def test_a_bare_workspace_can_be_built() -> None:
     [{"entries": -1}, {"users": 0}, {"days": 0}, {"timezone": "Mars/Olympus"}, {"tags": -1}],
     ids=str,
 )
-def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+def test_invalid_parameters_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"negative|needs|zone"):
         build_world(**wrong)  # type: ignore[arg-type]
 

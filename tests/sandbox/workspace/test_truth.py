@@ -35,7 +35,7 @@ def row_of(world: World, entry_id: int) -> dict[str, Any]:
     return next(row for row in truth(world, "time_entries") if row["id"] == entry_id)
 
 
-def test_a_time_entry_is_told_flat(world: World) -> None:
+def test_the_truth_of_a_time_entry_is_flat(world: World) -> None:
     entry = next(entry for entry in world.time_entries.values() if len(entry.tag_ids) > 1 and entry.stop)
     row = row_of(world, entry.id)
     assert list(row) == [

@@ -13,7 +13,7 @@ START = datetime(2026, 3, 2, 12, 0, tzinfo=timezone.utc)
 
 
 class StillClock:
-    """Real time that moves only when told."""
+    """Real time that moves only when shown."""
 
     def __init__(self) -> None:
         self.moment = START
@@ -68,24 +68,24 @@ def test_a_token_finds_its_user_until_they_leave(world: World) -> None:
     assert world.user_by_token("a" * 32) is None
 
 
-def test_every_change_counts_the_version_up_and_is_told_to_listeners(world: World) -> None:
-    told: list[WorldChange] = []
-    world.listeners.append(told.append)
+def test_every_change_increases_the_version_and_calls_listeners(world: World) -> None:
+    shown: list[WorldChange] = []
+    world.listeners.append(shown.append)
     entry = world.store(entry_of(world), world.owner, {"method": "POST"})
     world.change(entry, {"description": "x"}, world.owner)
     world.mark_deleted(entry)
     assert world.version == 3
-    assert [(change.kind, change.action) for change in told] == [
+    assert [(change.kind, change.action) for change in shown] == [
         ("time_entry", "created"),
         ("time_entry", "updated"),
         ("time_entry", "deleted"),
     ]
-    assert told[0].request == {"method": "POST"}
-    assert told[1].actor is world.owner
-    assert told[2].actor is None
+    assert shown[0].request == {"method": "POST"}
+    assert shown[1].actor is world.owner
+    assert shown[2].actor is None
 
 
-def test_a_change_moves_at_unless_told_not_to(world: World, clock: StillClock) -> None:
+def test_a_change_sets_at_unless_moves_at_is_false(world: World, clock: StillClock) -> None:
     entry = world.store(entry_of(world))
     clock.moment += timedelta(minutes=1)
     world.change(entry, {"tag_ids": []}, moves_at=False)
@@ -143,7 +143,7 @@ def test_a_refusal_has_a_status_and_a_text() -> None:
     assert (refused.status, refused.text) == (402, "Tasks are a premium feature")
 
 
-def test_a_person_gets_other_rights_and_another_zone(world: World) -> None:
+def test_rights_and_zone_of_a_user_change(world: World) -> None:
     version = world.version
     world.change_user(world.owner, is_admin=False, timezone="Asia/Tokyo")
     assert (world.owner.is_admin, world.owner.timezone, world.owner.inactive) == (False, "Asia/Tokyo", False)

@@ -1,18 +1,28 @@
-"""Marks the unit tests: those that start no process, no database server and no browser. ``make check`` runs them.
+"""Selects tests: unit tests for ``make check``, and some cases of each table for the oldest Airflow. Nothing is listed.
 
-A unit test is in a folder that mirrors the package (or in ``architecture``), and neither its code nor that of its
-fixtures, nor any function of the tests that they call, uses a module that starts processes. Tests that face Airflow or
-take long, by their markers, are no unit tests either.
+A unit test is in a folder that mirrors the package (or in ``architecture``). Neither its code nor that of its fixtures,
+nor any function of the tests that they call, uses a module that starts processes. These are no unit tests either:
+
+- tests that face Airflow or take long, by their markers;
+- contract tests, which run on all engines;
+- tests of ``core`` that read from a sandbox over HTTP;
+- property tests with settings of their own, which need many examples. Other property tests run with few examples.
+
+``--cases N`` runs at most N cases of each parametrized test, spread evenly over its table. All of them use Airflow
+alike, so a second version of Airflow needs only some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.repository import PACKAGE, ROOT
+
+settings.register_profile("few", max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 MARKERS = ("airflow", "browser", "slow", "soak", "installs")
 PROCESSES = ("multiprocessing", "selenium", "subprocess", "concurrent.futures.process")
@@ -26,12 +36,50 @@ FOLDERS = {path.name for path in (ROOT / PACKAGE).iterdir() if path.is_dir()} | 
 _known: dict[int, tuple[Any, bool]] = {}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the unit tests."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option ``--cases``."""
+    parser.addoption("--cases", type=int, metavar="N", help="run at most N cases of each parametrized test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Use few examples if only unit tests run."""
+    if config.option.markexpr == "unit":
+        settings.load_profile("few")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the unit tests, and remove cases beyond ``--cases``."""
     for item in items:
-        inner = item.path.relative_to(ROOT / "tests").parts
-        if inner[0] in FOLDERS and isinstance(item, pytest.Function) and not needs_process(item):
+        if isinstance(item, pytest.Function) and is_unit_test(item):
             item.add_marker("unit")
+    if config.option.cases:
+        kept = some_cases([item.nodeid for item in items], config.option.cases)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
+        items[:] = [item for item in items if item.nodeid in kept]
+
+
+def some_cases(ids: Sequence[str], most: int) -> set[str]:
+    """Return the tests to run: of each parametrized test at most ``most`` cases, spread evenly over its table."""
+    tables: dict[str, list[str]] = {}
+    for id_ in sorted(ids):
+        tables.setdefault(id_.partition("[")[0], []).append(id_)
+    kept: set[str] = set()
+    for cases in tables.values():
+        count = min(most, len(cases))
+        kept.update(cases[number * len(cases) // count] for number in range(count))
+    return kept
+
+
+def is_unit_test(item: pytest.Function) -> bool:
+    """Return whether a test is a unit test."""
+    folders = item.path.relative_to(ROOT / "tests").parts
+    if folders[0] not in FOLDERS or "contracts" in folders:
+        return False
+    if folders[0] != "sandbox" and "sandbox_host" in item.fixturenames:
+        return False
+    if getattr(item.function, "_hypothesis_internal_settings_applied", False):
+        return False
+    return not needs_process(item)
 
 
 def needs_process(item: pytest.Function) -> bool:
