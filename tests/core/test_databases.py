@@ -11,7 +11,7 @@ import pytest
 from support.fakes import FakeClock
 from support.servers.postgres import PostgresServer
 
-from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, Session
+from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, DatabaseSession
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.sqlite_database import SqliteDatabase
 from airflow_provider_toggl.core.errors import (
@@ -70,7 +70,7 @@ def test_a_transaction_is_whole_or_undone(build: Build) -> None:
     database = build()
     database.prepare()
 
-    def add_two(session: Session, *, fail: bool) -> int:
+    def add_two(session: DatabaseSession, *, fail: bool) -> int:
         session.execute("add", name="a")
         if fail:
             raise ZeroDivisionError

@@ -63,12 +63,12 @@ assert telemetry._choose() is TaskStats, "what a task's process sends by is used
 
 # A task's work, with what it measures on its way.
 WORK = """
-from support.webhook_events import change
+from support.webhook_events import change_event
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
 
 with open_event_store("toggl_default") as store:
-    store.append([change(number) for number in (1, 2, 3)])
+    store.append([change_event(number) for number in (1, 2, 3)])
 commit = TogglCommitEventsOperator(task_id="commit", consumer="report", seq=2)
 assert commit.execute({}) == commit.execute({}) == {"consumer": "report", "seq": 2}
 """

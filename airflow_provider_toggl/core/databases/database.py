@@ -39,7 +39,7 @@ class DatabaseErrors:
     loss: str
 
 
-class Session:
+class DatabaseSession:
     """Runs named statements with named parameters on one connection.
 
     :param db: a connection of ``sqlite3`` or psycopg.
@@ -112,21 +112,21 @@ class Database(ABC):
         return self.run(lambda session: session.execute(statement, **values))
 
     @abstractmethod
-    def run(self, work: Callable[[Session], T]) -> T:
+    def run(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns; each of its statements is a transaction of its own.
 
         The work runs a second time where the connection was lost, so it must change nothing but the database.
         """
 
     @abstractmethod
-    def transact(self, work: Callable[[Session], T]) -> T:
+    def transact(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns, all of whose statements are one transaction; an error undoes it.
 
         The work runs a second time as in ``run``, unless the first transaction was committed.
         """
 
     @abstractmethod
-    def read_version(self, session: Session) -> int:
+    def read_version(self, session: DatabaseSession) -> int:
         """Return the version of the tables, 0 where there are none."""
 
     @abstractmethod
@@ -137,7 +137,7 @@ class Database(ABC):
     def close(self) -> None:
         """Close the connections."""
 
-    def run_migrations(self, session: Session, execute: Callable[[str], object], version: int) -> None:
+    def run_migrations(self, session: DatabaseSession, execute: Callable[[str], object], version: int) -> None:
         """Run the migrations after a version.
 
         :param execute: runs the text of a statement in the transaction of the session.

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from airflow_provider_toggl.core.clock import Clock
 from airflow_provider_toggl.core.databases import postgres
-from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, Session
+from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, DatabaseSession
 from airflow_provider_toggl.core.databases.postgres_server import Connection, PostgresServer
 from airflow_provider_toggl.core.databases.statements import combine, load_statements, to_pyformat
 
@@ -49,11 +49,11 @@ class PostgresSchema(Database):
         named = combine(load_statements(__package__, "postgres"), statements, **escaped)
         self.statements = {name: to_pyformat(text).encode() for name, text in named.items()}
 
-    def run(self, work: Callable[[Session], T]) -> T:
+    def run(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns; a lost connection lets it run a second time."""
         return self.server.run(lambda db: work(self.session(db)))
 
-    def transact(self, work: Callable[[Session], T]) -> T:
+    def transact(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns; an error undoes it, and a lost connection lets it run a second time."""
 
         def run(db: Connection) -> T:
@@ -62,15 +62,15 @@ class PostgresSchema(Database):
 
         return self.server.run(run)
 
-    def session(self, db: Connection) -> Session:
+    def session(self, db: Connection) -> DatabaseSession:
         """Return what runs named statements on a connection to the server."""
-        return Session(db, self.statements, list)
+        return DatabaseSession(db, self.statements, list)
 
     def migrate(self) -> None:
         """Create or migrate the schema and its tables."""
         self.server.run(self._migrate)
 
-    def read_version(self, session: Session) -> int:
+    def read_version(self, session: DatabaseSession) -> int:
         """Return the version of the tables."""
         try:
             rows = session.fetch("find_version")

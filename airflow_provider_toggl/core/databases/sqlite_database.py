@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from airflow_provider_toggl.core.clock import Clock
-from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, Session
+from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, DatabaseSession
 from airflow_provider_toggl.core.databases.faults import find_sqlite_fault
 from airflow_provider_toggl.core.databases.sqlite_file import SqliteFile
 from airflow_provider_toggl.core.databases.statements import combine, load_statements
@@ -51,19 +51,19 @@ class SqliteDatabase(Database):
         self.file.create()
         super().prepare()
 
-    def run(self, work: Callable[[Session], T]) -> T:
+    def run(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns."""
         with self.file.connection() as db:
             return work(self.session(db))
 
-    def transact(self, work: Callable[[Session], T]) -> T:
+    def transact(self, work: Callable[[DatabaseSession], T]) -> T:
         """Return what the work returns; an error undoes it."""
         with self.file.transaction() as db:
             return work(self.session(db))
 
-    def session(self, db: sqlite3.Connection) -> Session:
+    def session(self, db: sqlite3.Connection) -> DatabaseSession:
         """Return what runs named statements on a connection of the file."""
-        return Session(db, self.statements, json.dumps)
+        return DatabaseSession(db, self.statements, json.dumps)
 
     def migrate(self) -> None:
         """Create or migrate the tables."""
@@ -72,7 +72,7 @@ class SqliteDatabase(Database):
             session = self.session(db)
             self.run_migrations(session, db.execute, self.read_version(session))
 
-    def read_version(self, session: Session) -> int:
+    def read_version(self, session: DatabaseSession) -> int:
         """Return the version of the tables.
 
         :raises ConfigurationError: the file is a database of something else.

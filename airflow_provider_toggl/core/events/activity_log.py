@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_toggl.core.clock import Clock, utc
-from airflow_provider_toggl.core.databases.database import Database, Row, Session
+from airflow_provider_toggl.core.databases.database import Database, DatabaseSession, Row
 from airflow_provider_toggl.core.errors import DatabaseFault, EventStoreError
 from airflow_provider_toggl.core.events.rows import (
     escape_text,
@@ -158,7 +158,7 @@ class ActivityLog:
     def take_status(self, name: str) -> StatusEntry | None:
         """Remove an entry and return it; of several callers one gets it."""
 
-        def take(session: Session) -> StatusEntry | None:
+        def take(session: DatabaseSession) -> StatusEntry | None:
             found = session.fetch("lock_status", name=name)
             session.execute("remove_status", name=name)
             return _status_from_row(found[0]) if found else None
@@ -174,7 +174,7 @@ class ActivityLog:
     def record_received(self, received: DeliveryCounts) -> None:
         """Record what a receiver answered: counts by the hour, and refused deliveries."""
 
-        def record(session: Session, refused: Sequence[RefusedDelivery]) -> None:
+        def record(session: DatabaseSession, refused: Sequence[RefusedDelivery]) -> None:
             # In one order, so that two receivers do not wait for each other.
             for (conn_id, outcome), count in sorted(received.counts.items()):
                 measurement = Measurement(received_key(conn_id, outcome), received.at, count)
@@ -231,7 +231,7 @@ class ActivityLog:
     def _record_storable(
         self,
         refused: Sequence[RefusedDelivery],
-        record: Callable[[Session, Sequence[RefusedDelivery]], None],
+        record: Callable[[DatabaseSession, Sequence[RefusedDelivery]], None],
     ) -> None:
         """Record refusals, in ASCII where the encoding of the database lacks a character of them."""
         try:
@@ -251,19 +251,19 @@ class ActivityLog:
             self._database.transact(lambda session: record(session, escaped))
 
 
-def record_position(session: Session, consumer: str, seq: int, at: datetime) -> None:
+def record_position(session: DatabaseSession, consumer: str, seq: int, at: datetime) -> None:
     """Record, within a transaction, how far a consumer has read now."""
     _record(session, "set_measurement", Measurement(consumer_key(consumer), at, seq), MINUTE)
 
 
-def _record(session: Session, statement: str, measurement: Measurement, step: timedelta) -> None:
+def _record(session: DatabaseSession, statement: str, measurement: Measurement, step: timedelta) -> None:
     name, at = measurement.name, measurement.at
     bucket = find_bucket(at, step)
     session.execute(statement, name=name, bucket=bucket, at=to_microseconds(at), value=measurement.value)
     session.execute("prune_measurements", name=name, oldest=find_bucket(at - MEASUREMENTS_KEPT_FOR, step))
 
 
-def _insert_refusals(session: Session, refused: Sequence[RefusedDelivery]) -> None:
+def _insert_refusals(session: DatabaseSession, refused: Sequence[RefusedDelivery]) -> None:
     for one in refused:
         values = {
             **vars(one),

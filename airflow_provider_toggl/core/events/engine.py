@@ -20,7 +20,7 @@ ERRORS = DatabaseErrors(
 )
 
 
-class Engine(Database):
+class EventEngine(Database):
     """A database of events. Its statements are those of ``sql/events.sql`` and of the engine's own file."""
 
     @abstractmethod

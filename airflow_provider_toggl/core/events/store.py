@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_toggl.core.clock import Clock, utc
-from airflow_provider_toggl.core.databases.database import Session
+from airflow_provider_toggl.core.databases.database import DatabaseSession
 from airflow_provider_toggl.core.errors import (
     ConfigurationError,
     DatabaseFault,
@@ -24,7 +24,7 @@ from airflow_provider_toggl.core.errors import (
 from airflow_provider_toggl.core.events import rows
 from airflow_provider_toggl.core.events.activity_log import ActivityLog, record_position
 from airflow_provider_toggl.core.events.dedupe import number_key
-from airflow_provider_toggl.core.events.engine import Engine
+from airflow_provider_toggl.core.events.engine import EventEngine
 from airflow_provider_toggl.core.events.model import (
     Appended,
     Consumer,
@@ -54,7 +54,7 @@ class EventStore:
     :param clock: tells when consumers and status entries changed.
     """
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: EventEngine, clock: Clock) -> None:
         self.engine = engine
         self._clock = clock
         self.activity_log = ActivityLog(engine, clock)
@@ -282,7 +282,7 @@ class EventStore:
             )
         now = utc(self._clock.now())
 
-        def move(session: Session) -> Consumer:
+        def move(session: DatabaseSession) -> Consumer:
             session.execute("move_consumer", name=name, seq=seq, updated_at=rows.to_microseconds(now))
             consumer = rows.consumer_from_row(session.fetch("find_consumer", name=name)[0])
             record_position(session, name, consumer.seq, now)

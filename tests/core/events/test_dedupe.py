@@ -31,6 +31,11 @@ def test_only_the_outermost_timestamp_does_not_count() -> None:
     assert first != body_key('{"event_id":0,"timestamp":"1","payload":{"timestamp":"2"}}')
 
 
+def test_a_negative_id_identifies_nothing_either() -> None:
+    assert event_key(new_event(-1, body=b'{"timestamp":1}')) == event_key(new_event(-1, body=b'{"timestamp":2}'))
+    assert event_key(new_event(-1, body=b"a")) != event_key(new_event(-1, body=b"b"))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

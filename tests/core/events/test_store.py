@@ -139,20 +139,6 @@ def test_another_subscription_s_event_of_the_same_id_is_another(store: EventStor
     ]
 
 
-@pytest.mark.parametrize("event_id", [0, -1])
-def test_without_a_positive_id_the_body_decides_less_its_timestamp(store: EventStore, event_id: int) -> None:
-    def sent(timestamp: str, payload: str = "{}") -> NewEvent:
-        body = f'{{"event_id":{event_id},"payload":{payload},"timestamp":"{timestamp}"}}'
-        return new_event(event_id, body=body.encode())
-
-    assert [one.duplicate for one in store.append([sent("a"), sent("b"), sent("a", '{"id":1}'), sent("c")])] == [
-        False,
-        True,
-        False,
-        True,
-    ]
-
-
 # -- places ------------------------------------------------------------------------------------------------------------
 
 

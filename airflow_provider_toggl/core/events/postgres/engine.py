@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.databases.database import Row
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.postgres_server import Connection, PostgresServer
-from airflow_provider_toggl.core.events.engine import ERRORS, Engine, load_event_migrations, load_event_statements
+from airflow_provider_toggl.core.events.engine import ERRORS, EventEngine, load_event_migrations, load_event_statements
 from airflow_provider_toggl.core.events.model import Appended, StoreFacts
 from airflow_provider_toggl.core.events.rows import EVENT_COLUMNS
 from airflow_provider_toggl.core.events.store import EventStore
@@ -39,13 +39,13 @@ class PostgresEventStore(EventStore):
     ) -> None:
         clock = clock or SystemClock()
         self.schema = schema
-        super().__init__(PostgresEngine(dsn, schema, clock, connect_timeout), clock)
+        super().__init__(PostgresEventEngine(dsn, schema, clock, connect_timeout), clock)
 
     def __repr__(self) -> str:
         return f"PostgresEventStore(schema={self.schema!r})"
 
 
-class PostgresEngine(PostgresSchema, Engine):
+class PostgresEventEngine(PostgresSchema, EventEngine):
     """Appends by a function in the server, and is notified of new events.
 
     The order of ``seq`` is the order of visibility, with any number of writers. An identity column would not give that:

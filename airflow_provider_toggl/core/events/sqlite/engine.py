@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.databases.database import Row
 from airflow_provider_toggl.core.databases.sqlite_database import SqliteDatabase
-from airflow_provider_toggl.core.events.engine import ERRORS, Engine, load_event_migrations, load_event_statements
+from airflow_provider_toggl.core.events.engine import ERRORS, EventEngine, load_event_migrations, load_event_statements
 from airflow_provider_toggl.core.events.model import Appended, StoreFacts
 from airflow_provider_toggl.core.events.sqlite.inspection import inspect_file
 from airflow_provider_toggl.core.events.store import EventStore
@@ -35,13 +35,13 @@ class SqliteEventStore(EventStore):
     def __init__(self, path: Path | str, *, clock: Clock | None = None, busy_timeout: float = 5.0) -> None:
         clock = clock or SystemClock()
         self.path = Path(path)
-        super().__init__(SqliteEngine(self.path, clock, busy_timeout), clock)
+        super().__init__(SqliteEventEngine(self.path, clock, busy_timeout), clock)
 
     def __repr__(self) -> str:
         return f"SqliteEventStore({str(self.path)!r})"
 
 
-class SqliteEngine(SqliteDatabase, Engine):
+class SqliteEventEngine(SqliteDatabase, EventEngine):
     """Appends to the file in few statements, and polls it.
 
     SQLite runs one writing transaction at a time, and numbers are assigned inside of it: the order of ``seq`` is the

@@ -98,9 +98,9 @@ def test_a_full_disk_is_reported_and_what_was_being_stored_is_undone(store: Sqli
 
 READ_AND_WRITE = """
 import sys
-from support.event_stores import StorePlace, new_event
+from support.event_stores import StoreLocation, new_event
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
-store = StorePlace("sqlite", sys.argv[1]).build()
+store = StoreLocation("sqlite", sys.argv[1]).build()
 for work in (store.prepare, lambda: store.append([new_event(5)])):
     try:
         work()
@@ -119,7 +119,7 @@ def test_a_store_of_another_user_is_reported(tmp_path: Path) -> None:
     tests = str(Path(__file__).parents[2])
     program = f"import os; os.chdir('/'); os.setgid(65534); os.setuid(65534)\n{READ_AND_WRITE}"
     # Its modules are loaded while it is still root: a checkout may be closed to others.
-    program = f"from support.event_stores import StorePlace; StorePlace('sqlite', '/none').build()\n{program}"
+    program = f"from support.event_stores import StoreLocation; StoreLocation('sqlite', '/none').build()\n{program}"
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder / "events.sqlite")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])},
