@@ -144,7 +144,10 @@ def main() -> None:
         import uvloop  # noqa: PLC0415 - it sends more where it is there
 
         uvloop.install()
-    print(json.dumps(asyncio.run(run(json.load(sys.stdin)))))
+    result = asyncio.run(run(json.load(sys.stdin)))
+    # With PYTHONUNBUFFERED, print writes to a pipe only as much as it takes at once.
+    with open(sys.stdout.fileno(), "w", closefd=False) as buffered:
+        json.dump(result, buffered)
 
 
 if __name__ == "__main__":
