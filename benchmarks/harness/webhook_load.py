@@ -138,13 +138,19 @@ async def run(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def print_result(result: dict[str, Any]) -> None:
+    """Print a result of any length; with PYTHONUNBUFFERED, ``print`` writes only what a pipe takes at once."""
+    with open(sys.stdout.fileno(), "w", closefd=False) as buffered:
+        json.dump(result, buffered)
+
+
 def main() -> None:
     """Serve one order."""
     with suppress(ImportError):
         import uvloop  # noqa: PLC0415 - it sends more where it is there
 
         uvloop.install()
-    print(json.dumps(asyncio.run(run(json.load(sys.stdin)))))
+    print_result(asyncio.run(run(json.load(sys.stdin))))
 
 
 if __name__ == "__main__":
