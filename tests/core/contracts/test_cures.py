@@ -76,8 +76,8 @@ def mixed(*, seconds: float = 0.0) -> list[dict[str, object]]:
 @pytest.mark.parametrize("is_kept", [False, True], ids=["plain", "history"])
 def test_a_character_that_the_database_cannot_hold_rejects_its_row_alone(narrow: Warehouse, is_kept: bool) -> None:
     narrow.keep_history(is_kept)
-    landed = narrow.load([decode("time_entries", *mixed())], PROGRESS, collect_days=True)
-    assert (landed.inserted, landed.rejected, landed.changed_ids) == (2, 1, (1, 3))
+    loaded = narrow.load([decode("time_entries", *mixed())], PROGRESS, collect_days=True)
+    assert (loaded.inserted, loaded.rejected, loaded.changed_ids) == (2, 1, (1, 3))
     assert rows(narrow, "select id, description from time_entries order by id") == [(1, "Work"), (3, "Später")]
     ((raw, reason, observed_at),) = rows(narrow, "select raw, reason, observed_at from rejected_records")
     assert json.loads(raw)["description"] == f"Kick-off {ROCKET}"
@@ -100,7 +100,7 @@ def test_a_row_that_cannot_be_stored_is_not_taken_for_absent(narrow: Warehouse) 
 
 def test_landing_it_once_more_does_not_lose_it(narrow: Warehouse) -> None:
     narrow.load([decode("time_entries", *mixed())])
-    assert redrive_rejected(narrow) == RedriveResult(tried=1, landed=0)
+    assert redrive_rejected(narrow) == RedriveResult(tried=1, loaded=0)
     assert rows(narrow, "select count(*) from rejected_records") == [(1,)]
 
 
@@ -177,8 +177,8 @@ def small(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
 def test_a_row_that_is_too_long_is_rejected_alone(small: Warehouse, fields: dict[str, object], is_kept: bool) -> None:
     small.keep_history(is_kept)
     given = [report_row(1), report_row(2, **fields), report_row(3)]
-    landed = small.load([decode("time_entries", *given)], PROGRESS, collect_days=True)
-    assert (landed.inserted, landed.rejected, landed.changed_ids) == (2, 1, (1, 3))
+    loaded = small.load([decode("time_entries", *given)], PROGRESS, collect_days=True)
+    assert (loaded.inserted, loaded.rejected, loaded.changed_ids) == (2, 1, (1, 3))
     ((reason,),) = rows(small, 'select "reason" from "rejected_records"')
     assert "the database holds 16,000" in reason or "the server takes 40,960 (max_allowed_packet)" in reason
     state = small.find_state("time_entries", "7")

@@ -374,9 +374,9 @@ def test_toggl_s_bodies_in_any_order_have_no_transition_more_often_than_in_order
     # Two subscriptions deliver each change; and many changes have the same `at`.
     telling = WebhookStream(world, seed, subscriptions=2)
     telling.change(300)
-    events = telling.told
+    events = telling.events
     in_order = telling.bodies()
-    telling.told = events
+    telling.events = events
     one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
     expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
     assert count_transitions(tmp_path / "both.sqlite", in_order) == expected

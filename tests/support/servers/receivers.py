@@ -291,7 +291,7 @@ class InProcessReceiver:
             ["toggl_default", "removed"],
             self._look_up,
             self._open,
-            limits=RequestLimits(pause=0.0) if not limits else RequestLimits(**limits),
+            limits=RequestLimits(lookup_pause=0.0) if not limits else RequestLimits(**limits),
         )
 
     def _look_up(self, conn_id: str) -> ReceivingConnection | None:

@@ -107,7 +107,7 @@ def test_every_engine_loads_decoded_rows_and_stores_rejected_records(place: Ware
         there = land_and_look(target, batches)
         assert there == expected(batches)
         tried_again = redrive_rejected(target)
-        assert (tried_again.tried, tried_again.landed) == (there["rejected"], 0)
+        assert (tried_again.tried, tried_again.loaded) == (there["rejected"], 0)
         assert target.counts() | {"rejected": there["rejected"]} == there
 
 

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_toggl.core.events import tail as tail_module
+from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
+from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.tail import TailReader
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the threads of a tail reader end soon: most of these tests wait for that."""
+    monkeypatch.setattr(tail_module, "WAIT", 0.05)
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Iterator[EventStore]:
+    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
+
+
+@pytest.fixture
+def tail(events: EventStore) -> Iterator[TailReader]:
+    with TailReader(events) as opened:
+        yield opened
+    opened.join()
