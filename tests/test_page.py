@@ -388,7 +388,7 @@ def test_deliveries_are_filtered(page: FastAPI, query: str, seqs: list[int]) -> 
     rows = [
         {"entity": "tag", "action": "created"},
         {"entity": "project", "action": "created", "event_id": 8_000_000_002},
-        {"entity": "tag", "action": "deleted", "oddity": "no workspace"},
+        {"entity": "tag", "action": "deleted", "anomaly": "no workspace"},
         {"entity": "time_entry", "action": "updated", "entity_id": 77},
     ]
     hour = timedelta(hours=1)

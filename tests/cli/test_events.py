@@ -248,7 +248,7 @@ def test_tail_waits_for_an_unavailable_store_except_with_once(
     changes: SqliteEventStore, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, once: bool
 ) -> None:
     monkeypatch.setattr(events, "WAIT", 0.01)
-    with UnavailableAtFirst(changes._file.path) as store:
+    with UnavailableAtFirst(changes.path) as store:
         following = follow(store, EventQuery(EventFilter()), 2, once=once)
         if once:
             with pytest.raises(EventStoreUnavailable):
