@@ -174,8 +174,8 @@ def get(app: Any, path: str, method: str = "GET", body: bytes = b"", **headers: 
         sent.append(message)
 
     asyncio.run(app(scope, receive, send))
-    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], told, b"".join(message.get("body", b"") for message in sent[1:]).decode()
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]).decode()
 
 
 @pytest.fixture
@@ -324,10 +324,10 @@ def record_hostile_texts() -> None:
         store.activity_log.record_received(DeliveryCounts(datetime.now(timezone.utc), {(CONN_ID, HOSTILE): 1}))
         store.activity_log.set_status(reader_key("reader"), {"kind": "landing", "warehouse": HOSTILE})
         store.commit("reader", 1)
-    told = Subscription(
+    subscription = Subscription(
         7, HOSTILE, (SubscriptionFilter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True
     )
-    record_subscriptions(CONN_ID, 1, [told])
+    record_subscriptions(CONN_ID, 1, [subscription])
     record_declaration(CONN_ID, {"description": HOSTILE, "filters": [HOSTILE]})
     record_load(CONN_ID, workspace_id=1, stream=HOSTILE.replace("/", ""), watermark=NOW.isoformat(), warehouse=HOSTILE)
     record_reconciliation(CONN_ID, {"workspace_id": 1, "unverified": {HOSTILE: 1}}, warehouse=HOSTILE, refused=HOSTILE)
@@ -464,8 +464,8 @@ def test_a_post_that_is_not_a_form_of_this_page_is_refused(page: FastAPI) -> Non
     assert get(page, url, "POST", b"token=x", content_type=form)[0] == 403
     assert get(page, url, "POST", "token=ä\ud800".encode("utf-8", "surrogatepass"), content_type=form)[0] == 403
     token = urlencode({"token": make_token("somebody", f"{CONN_ID}/ping"), "subscription": "x"}).encode()
-    for told in ({"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "none"}, {"origin": "null"}):
-        assert get(page, url, "POST", token, content_type=form, **told)[0] == 403
+    for headers in ({"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "none"}, {"origin": "null"}):
+        assert get(page, url, "POST", token, content_type=form, **headers)[0] == 403
 
 
 def test_a_failed_action_shows_its_reason_and_is_in_the_audit_log(page: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that write to Toggl and are killed before they hear what came of it, in a real Airflow."""
+"""Tasks that write to Toggl and are killed before they receive the response, in a real Airflow."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_a_task_that_is_killed_before_its_answer_comes_doubles_nothing_when_it_i
             run = airflow.trigger(dag_id)
             airflow.wait_until(lambda: posts(toggl) > before, timeout=120, what="the request")  # noqa: B023
             (killed,) = airflow.task_instances(dag_id, run)
-            os.kill(airflow.wait_until(lambda: who_asks(toggl), timeout=10, what="who asks"), signal.SIGKILL)
-            # What cannot be looked up is not sent again.
+            os.kill(airflow.wait_until(lambda: waiting_process(toggl), timeout=10, what="the task's process"), signal.SIGKILL)
+            # A write that cannot be looked up is not sent again.
             is_looked_up = dag_id != "act_request"
             assert airflow.wait_for_run(dag_id, run, timeout=180) == ("success" if is_looked_up else "failed")
             (task,) = airflow.task_instances(dag_id, run)
@@ -51,8 +51,8 @@ def posts(toggl: Any) -> int:
     return sum(1 for call in toggl.requests()["calls"] if call["method"] == "POST")
 
 
-def who_asks(toggl: Any) -> int | None:
-    """Return the process that waits for an answer of the sandbox; there is one at most."""
+def waiting_process(toggl: Any) -> int | None:
+    """Return the process ID of the process that waits for a response of the sandbox, if there is one."""
     port = urlsplit(toggl.url).port
     for process in psutil.process_iter():
         try:

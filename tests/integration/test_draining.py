@@ -1,4 +1,4 @@
-"""Events landed by workers of a real Airflow that are killed while they land."""
+"""Workers of a real Airflow that are killed while they load events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_killed_worker_loses_no_event_and_loads_none_twice(airflow: AirflowHom
             # Looked at often: the worker must not be done before it is killed.
             deadline = time.monotonic() + 120
             while (seen := _position(store)) < wanted:
-                assert time.monotonic() < deadline, f"try {attempt} landed nothing: it is at {seen} of {last}"
+                assert time.monotonic() < deadline, f"try {attempt} loaded nothing: it is at {seen} of {last}"
                 time.sleep(0.005)
             os.kill(int(found.suffix[1:]), signal.SIGKILL)
             seen = _position(store)
@@ -61,7 +61,7 @@ def test_a_killed_worker_loses_no_event_and_loads_none_twice(airflow: AirflowHom
 
 
 def _position(store: SqliteEventStore) -> int:
-    """Return up to where the drain has landed, as the store knows it."""
+    """Return the offset of the drain in the event store."""
     consumer = store.find_consumer(CONSUMER)
     return consumer.seq if consumer else 0
 

@@ -1,4 +1,4 @@
-"""What a real StatsD server is sent by a whole run, beside the table that is documented."""
+"""The metrics that a real StatsD server receives from a whole run, compared with the documented table."""
 
 from __future__ import annotations
 
@@ -27,19 +27,15 @@ DAGS = (
     Path(__file__).parents[1] / "metrics_dags" / "observed.py",
     Path(__file__).parents[2] / "dags" / "toggl_freshness.py",
 )
-#: What the run does not cause: the store is never down, and never is so much missing at once.
+#: The run does not cause these: the store is never down, and no mass deletion is refused.
 NOT_CAUSED = {metrics.TAIL_OUTAGES.name, metrics.REFUSED_WINDOWS.name}
 ENTRIES = "/search/time_entries$"
 SOON = "You have hit your hourly limit for API calls. Your quota will reset in 1 seconds."
-TOLD = {"X-Toggl-Quota-Remaining": "0", "X-Toggl-Quota-Resets-In": "1"}
+QUOTA_HEADERS = {"X-Toggl-Quota-Remaining": "0", "X-Toggl-Quota-Resets-In": "1"}
 QUICK = {
-    # Of Airflow's own metrics there are hundreds a second, for which UDP may have no room.
+    # Airflow sends hundreds of its own metrics a second, and UDP may drop some.
     "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "^toggl",
-    # All that is parsed is there from the begin; to parse it again and again is most of what an idle Airflow does.
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
-    "AIRFLOW__CORE__PARALLELISM": "4",
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-    # Nothing is ever that fresh, so that the deadline passes.
+    # No data is that fresh, so the deadline passes.
     "TOGGL_FRESH_MINUTES": "-1",
     "TOGGL_DEADLINE_SECONDS": "1",
 }
@@ -62,8 +58,8 @@ def airflow(tmp_path: Path, statsd: StatsdListener) -> Iterator[AirflowHome]:
 
 def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHome, statsd: StatsdListener) -> None:
     toggl = sandbox("--entries", "400", "--plan", "starter", "--seed", "21")
-    # One wait for the quota, and one for another try: ordered, so that no speed of the machine makes them more or less.
-    toggl.fault("status", status=402, body=SOON, headers=TOLD, before_quota=True, match={"path": ENTRIES})
+    # One wait for the quota and one for a retry, caused by faults, so that their number is the same on every machine.
+    toggl.fault("status", status=402, body=SOON, headers=QUOTA_HEADERS, before_quota=True, match={"path": ENTRIES})
     toggl.fault("status", status=503, match={"path": ENTRIES})
     warehouse = connect_sandbox(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
     airflow.env["AIRFLOW__TOGGL__RECEIVER_CONNECTIONS"] = "toggl_default"
@@ -82,16 +78,16 @@ def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHom
     assert airflow.wait_for_run("observed", run, timeout=240) == "success"
 
     total = statsd.total
-    with contextlib.suppress(TimeoutError):  # what is missing then is said below
+    with contextlib.suppress(TimeoutError):  # the next assertion names what is missing
         airflow.wait_until(
             lambda: not differences(statsd) and total(metrics.DELIVERIES, outcome="wrong_signature"),
             timeout=60,
             what="all metrics",
         )
     assert differences(statsd) == []
-    # Not only the names are right.
+    # The values are right too.
     assert total(metrics.DELIVERIES, outcome="duplicate") == 1
-    assert total(metrics.REQUESTS) == total(metrics.RUN_REQUESTS) + asked_to_ensure(airflow, run)
+    assert total(metrics.REQUESTS) == total(metrics.RUN_REQUESTS) + ensure_requests(airflow, run)
     assert total(metrics.REQUESTS) == toggl.requests()["total"]
     assert total(metrics.REQUESTS, status="402") == total(metrics.REQUESTS, status="5xx") == 1
     assert total(metrics.DEFERRALS) == total(metrics.DEFERRALS, connection="toggl_default", reason="quota") == 1
@@ -105,7 +101,7 @@ def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHom
 
 
 def count_of(warehouse: Path) -> int:
-    """Return how many entries are landed, 0 while a task has the file."""
+    """Return the number of loaded entries, 0 while a task has the file open."""
     try:
         return int(rows(warehouse, "SELECT count(*) AS n FROM toggl.time_entries")[0]["n"])
     except duckdb.IOException:
@@ -119,7 +115,7 @@ def check_fields(airflow: AirflowHome, workspace_id: int) -> None:
     assert {(line["connection"], line["workspace_id"], line["stream"]) for line in own} == {
         ("toggl_default", workspace_id, "time_entries")
     }
-    # What it is to people is there as well, and what it is to machines is a number.
+    # The message has text for people, and the fields have numbers.
     *_, summary = [line for line in own if "seconds" in line]
     assert f"{summary['rows']:,} rows in {summary['pages']} pages" in summary["event"]
     assert {"requests", "quota_left", "watermark", "inserted", "deferrals"} <= summary.keys()
@@ -139,14 +135,14 @@ def lines_of(airflow: AirflowHome, task: str) -> list[dict[str, Any]]:
 
 
 def differences(statsd: StatsdListener) -> list[str]:
-    """Return what was sent and is not so in the table, and what the table has and was not sent."""
+    """Return the metrics that differ from the table, and those of the table that were not sent."""
     table, sent = documented_metrics(), statsd.arrived()
     wrong = {
         f"{one.name}: {one.kind} with {sorted(dict(one.tags))}"
         for one in sent
         if one.name not in table or (one.kind, set(dict(one.tags))) != (table[one.name].kind, set(table[one.name].tags))
     }
-    missing = {f"{name} never came" for name in table.keys() - {one.name for one in sent} - NOT_CAUSED}
+    missing = {f"{name} was not sent" for name in table.keys() - {one.name for one in sent} - NOT_CAUSED}
     return sorted(wrong | missing)
 
 
@@ -157,8 +153,8 @@ def deliver(airflow: AirflowHome, body: bytes, signature: str | None = None) -> 
     return requests.post(address, data=body, headers=headers, timeout=30).status_code
 
 
-def asked_to_ensure(airflow: AirflowHome, run: str) -> int:
-    """Return how many requests the subscription took."""
+def ensure_requests(airflow: AirflowHome, run: str) -> int:
+    """Return the number of requests that ensuring the subscription took."""
     path = f"/dags/observed/dagRuns/{run}/taskInstances/ensure/xcomEntries/return_value"
     return int(airflow.api("GET", path, params={"deserialize": "true"})["value"]["requests"])
 

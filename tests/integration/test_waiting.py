@@ -17,28 +17,32 @@ from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
-# Whole runs of a real Airflow, on machines that may do other things meanwhile.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+DAGS = Path(__file__).parents[1] / "integration_dags"
+
+# Whole runs of one real Airflow. Each test has numbers of its own for its events.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800), pytest.mark.xdist_group("waiting")]
 
 
-@pytest.fixture
-def home(airflow: AirflowHome, tmp_path: Path) -> AirflowHome:
-    """An Airflow that soon takes over what a triggerer left that was killed."""
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    airflow.env |= {
-        "TEST_NOTES": str(notes),
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[AirflowHome]:
+    """A running Airflow that soon takes over the triggers of a killed triggerer."""
+    path = tmp_path_factory.mktemp("waiting")
+    (path / "notes").mkdir()
+    env = {
+        "TEST_NOTES": str(path / "notes"),
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "4",
     }
-    airflow.set_connection("toggl_default", {"conn_type": "toggl", "password": "a-secret-token"})
-    return airflow
+    with AirflowHome(path / "airflow", dags=DAGS, env=env) as airflow:
+        airflow.set_connection("toggl_default", {"conn_type": "toggl", "password": "a-secret-token"})
+        airflow.start()
+        yield airflow
 
 
 @pytest.fixture
-def store(airflow: AirflowHome) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(airflow.path / "toggl" / "events.sqlite") as opened:
+def store(home: AirflowHome) -> Iterator[SqliteEventStore]:
+    with SqliteEventStore(home.path / "toggl" / "events.sqlite") as opened:
         opened.prepare()
         yield opened
 
@@ -59,12 +63,11 @@ def pulled(home: AirflowHome, dag_id: str, run_id: str, task_id: str) -> Any:
 
 
 def notes(home: AirflowHome) -> list[dict[str, Any]]:
-    return [burst for path in Path(home.env["TEST_NOTES"]).iterdir() for burst in json.loads(path.read_text())]
+    return [batch for path in Path(home.env["TEST_NOTES"]).iterdir() for batch in json.loads(path.read_text())]
 
 
 @pytest.mark.newest
 def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store: SqliteEventStore):
-    home.start()
     run = home.trigger("wait_each_way")
     vain = home.trigger("wait_in_vain")
 
@@ -76,23 +79,23 @@ def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store:
         )
 
     home.wait_until(all_wait, timeout=120, what="all sensors to wait")
-    store.append([change_event(1, project_id=8), change_event(2, entity="project")])
-    store.append([change_event(3, project_id=9)])
+    store.append([change_event(5001, project_id=8), change_event(5002, entity="project")])
+    (wanted,) = store.append([change_event(5003, project_id=9)])
     assert home.wait_for_run("wait_each_way", run, timeout=120) == "success"
     results = pulled(home, "wait_each_way", run, "pull")
     assert len(results) == 5
     assert {json.dumps(result, sort_keys=True) for result in results.values()} == {
         json.dumps(results["deferred"], sort_keys=True)
     }
-    assert (results["deferred"]["seq"], results["deferred"]["event_id"]) == (3, "3")
+    assert (results["deferred"]["seq"], results["deferred"]["event_id"]) == (wanted.seq, "5003")
     # A task that is ended in the triggerer has not gone back to a worker, so it ran on one for a moment only, or never.
     assert home.wait_for_run("wait_in_vain", vain, timeout=60) == "failed"
     assert states(home, "wait_in_vain", vain) == {"fails": "failed", "is_skipped": "skipped"}
     assert {task["try_number"] for task in tasks_of(home, "wait_in_vain", vain)} == {1}
 
 
-def told(home: AirflowHome) -> list[dict[str, Any]]:
-    """Return what the watcher's asset events say; nothing where Airflow cannot tell.
+def asset_payloads(home: AirflowHome) -> list[dict[str, Any]]:
+    """Return the payloads of the watcher's asset events, none while Airflow cannot list them.
 
     Airflow 3.2 answers 500 while a run that an event has made has not started.
     """
@@ -108,20 +111,21 @@ def told(home: AirflowHome) -> list[dict[str, Any]]:
 def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home: AirflowHome, store: SqliteEventStore
 ):
-    home.start()
     home.wait_until(lambda: home.is_parsed("watch"), timeout=60, what="the DAG")
     home.api("PATCH", "/dags/watch", json={"is_paused": False})
     home.wait_until(
         lambda: store.find_consumer(f"toggl://{EVENT_WORKSPACE}/events/test"), timeout=60, what="the watcher"
     )
     store.append([change_event(number, entity="project") for number in range(1, 1001)])
-    home.wait_until(lambda: sum(burst["count"] for burst in told(home)) >= 1000, timeout=60, what="the asset events")
+    home.wait_until(
+        lambda: sum(batch["count"] for batch in asset_payloads(home)) >= 1000, timeout=60, what="the asset events"
+    )
     home.wait_until(lambda: notes(home), timeout=60, what="the run")
-    assert len(home.wait_until(lambda: told(home), timeout=60, what="the asset events")) <= 3
+    assert len(home.wait_until(lambda: asset_payloads(home), timeout=60, what="the asset events")) <= 3
     home.stop("triggerer", timeout=0)
     store.append([change_event(1001, entity="project")])
     home.start("triggerer")
-    home.wait_until(lambda: any(burst["last_seq"] == 1001 for burst in notes(home)), timeout=90, what="the last run")
+    home.wait_until(lambda: any(batch["last_seq"] == 1001 for batch in notes(home)), timeout=90, what="the last run")
 
 
 @pytest.mark.newest
@@ -132,37 +136,36 @@ def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
 def test_killed_triggerers_lose_no_event_of_any_sensor(
     home: AirflowHome, store: SqliteEventStore, sensors: int, kills: int
 ):
-    home.env["TEST_SENSORS"] = str(sensors)
-    home.start()
-    run = home.trigger("wait_many")
+    dag_id = f"wait_{sensors}"
+    run = home.trigger(dag_id)
     home.wait_until(
-        lambda: set(states(home, "wait_many", run).values()) == {"deferred"}, timeout=600, what="all sensors to wait"
+        lambda: set(states(home, dag_id, run).values()) == {"deferred"}, timeout=600, what="all sensors to wait"
     )
     chance = random.Random(sensors)
-    numbers, first = itertools.count(1), {}
+    numbers, first = itertools.count(10_001), {}
     for turn in range(kills):
         for project in range(turn, sensors, kills):
             store.append([change_event(next(numbers), project_id=sensors + 1) for _ in range(chance.randint(0, 3))])
-            # Now and then while no triggerer is there.
+            # Now and then without a triggerer.
             if "triggerer" in home.processes and chance.random() < kills / sensors:
                 home.stop("triggerer", timeout=0)
-            (told,) = store.append([change_event(next(numbers), project_id=project + 1)])
+            (stored,) = store.append([change_event(next(numbers), project_id=project + 1)])
             store.append([change_event(next(numbers), project_id=project + 1)])
-            first[f"wait_{project}"] = told.seq
+            first[f"wait_{project}"] = stored.seq
         time.sleep(chance.random() * 2)  # at any moment of what follows on an event
         if "triggerer" in home.processes:
             home.stop("triggerer", timeout=0)
         home.start("triggerer")
 
         def have_ended() -> bool:
-            found = states(home, "wait_many", run)
+            found = states(home, dag_id, run)
             return all(found[name] == "success" for name in first)
 
-        # Those that wait for the next turn are in the hands of the new one, too.
+        # The new triggerer has taken over the sensors that still wait, too.
         home.wait_until(have_ended, timeout=120, what="the sensors whose events came")
-    assert home.wait_for_run("wait_many", run, timeout=300) == "success"
-    tasks = tasks_of(home, "wait_many", run)
+    assert home.wait_for_run(dag_id, run, timeout=300) == "success"
+    tasks = tasks_of(home, dag_id, run)
     assert {task["task_id"]: (task["state"], task["try_number"]) for task in tasks} == dict.fromkeys(
         first, ("success", tasks[0]["try_number"])
     )
-    assert {name: pulled(home, "wait_many", run, name)["seq"] for name in first} == first
+    assert {name: pulled(home, dag_id, run, name)["seq"] for name in first} == first

@@ -44,13 +44,13 @@ class Toggl:
 @contextmanager
 def running(tmp_path: Path, *files: Path, **env: str) -> Iterator[tuple[AirflowHome, SqliteEventStore]]:
     """Yield an Airflow that has these DAG files, and its event store."""
-    dags, notes = tmp_path / "dags", tmp_path / "notes"
-    for folder in (dags, notes):
+    dags, recorded = tmp_path / "dags", tmp_path / "recorded"
+    for folder in (dags, recorded):
         folder.mkdir()
     for file in files:
         shutil.copy(file, dags)
     with (
-        AirflowHome(tmp_path / "airflow", dags=dags, env={**env, "TEST_NOTES": str(notes)}) as home,
+        AirflowHome(tmp_path / "airflow", dags=dags, env={**env, "TEST_NOTES": str(recorded)}) as home,
         SqliteEventStore(home.path / "toggl" / "events.sqlite") as store,
     ):
         store.prepare()
@@ -60,7 +60,7 @@ def running(tmp_path: Path, *files: Path, **env: str) -> Iterator[tuple[AirflowH
 
 
 def prepare(home: AirflowHome) -> None:
-    """Let it soon notice what changed, and take over what a triggerer left that was killed."""
+    """Make it parse files again soon, and take over the triggers of a killed triggerer soon."""
     home.env |= {
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
@@ -77,10 +77,10 @@ def switch_on(home: AirflowHome, *dag_ids: str) -> None:
         home.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
 
-def noted(home: AirflowHome, dag_id: str) -> list[dict[str, Any]]:
-    """Return the bursts that all runs of a DAG were started by."""
+def received(home: AirflowHome, dag_id: str) -> list[dict[str, Any]]:
+    """Return the batches of changes that started the runs of a DAG."""
     paths = sorted(Path(home.env["TEST_NOTES"]).glob(f"{dag_id}.*"))
-    return [burst for path in paths for burst in json.loads(path.read_text() or "[]")]
+    return [batch for path in paths for batch in json.loads(path.read_text() or "[]")]
 
 
 @pytest.mark.newest
@@ -101,36 +101,36 @@ def check_filters(home: AirflowHome, store: SqliteEventStore) -> None:
         toggl.event(2, "created", **RUNNING, project_id=7),
         toggl.event(2, **STOPPED, project_id=7),
         toggl.event(1, **RUNNING, project_id=9, description="renamed"),
-        toggl.event(1, **STOPPED, project_id=9),  # a stop, at place 5
+        toggl.event(1, **STOPPED, project_id=9),  # a stop, with seq 5
         toggl.event(1, **STOPPED, project_id=9, description="edited"),
-        toggl.event(3, "created", **STOPPED, project_id=8),  # of project 8, at place 7, and no stop
-        toggl.event(4, "created", **RUNNING, project_id=8),  # of project 8, at place 8
-        toggl.event(4, **STOPPED, project_id=8),  # of project 8, and a stop, at place 9
+        toggl.event(3, "created", **STOPPED, project_id=8),  # of project 8, with seq 7, and no stop
+        toggl.event(4, "created", **RUNNING, project_id=8),  # of project 8, with seq 8
+        toggl.event(4, **STOPPED, project_id=8),  # of project 8, and a stop, with seq 9
     ]
     for event in events:
         store.append([event])
-    # What ends the test comes after all that must not have come.
+    # The awaited events are the last, so that unwanted ones would have arrived before.
     home.wait_until(lambda: last(home, "watch_project") == 9, timeout=120, what="the run for project 8")
     home.wait_until(lambda: last(home, "watch_stops") == 9, timeout=120, what="the run for the stops")
     home.wait_until(lambda: last(home, "watch_stops_too") == 9, timeout=120, what="the other run for the stops")
-    assert summary(noted(home, "watch_project")) == (3, {3, 4}, {})
+    assert summary(received(home, "watch_project")) == (3, {3, 4}, {})
     for dag_id in ("watch_stops", "watch_stops_too"):
-        assert summary(noted(home, dag_id)) == (2, {1, 4}, {"stopped": 2})
+        assert summary(received(home, dag_id)) == (2, {1, 4}, {"stopped": 2})
 
 
 def last(home: AirflowHome, dag_id: str) -> int:
-    """Return the last place that a DAG was told of."""
-    return max((burst["last_seq"] for burst in noted(home, dag_id)), default=0)
+    """Return the last `seq` that runs of a DAG received."""
+    return max((batch["last_seq"] for batch in received(home, dag_id)), default=0)
 
 
-def summary(bursts: list[dict[str, Any]]) -> tuple[int, set[int], dict[str, int]]:
-    """Return how many events were told, of which entries, and how many of each transition."""
+def summary(batches: list[dict[str, Any]]) -> tuple[int, set[int], dict[str, int]]:
+    """Return the number of events, the IDs of their entries, and the number of each transition."""
     transitions: dict[str, int] = {}
-    for burst in bursts:
-        for word, count in burst.get("transitions", {}).items():
+    for batch in batches:
+        for word, count in batch.get("transitions", {}).items():
             transitions[word] = transitions.get(word, 0) + count
-    ids = {one for burst in bursts for one in burst["ids"].get("time_entry", [])}
-    return sum(burst["count"] for burst in bursts), ids, transitions
+    ids = {one for batch in batches for one in batch["ids"].get("time_entry", [])}
+    return sum(batch["count"] for batch in batches), ids, transitions
 
 
 @pytest.mark.newest
@@ -155,14 +155,14 @@ def check_conflict(home: AirflowHome, store: SqliteEventStore) -> None:
     toggl = Toggl()
     store.append([toggl.event(1, "created", **RUNNING, project_id=9)])
     store.append([toggl.event(1, **STOPPED, project_id=9), toggl.event(2, entity="project")])
-    home.wait_until(lambda: noted(home, right), timeout=120, what="the run")
-    (burst,) = noted(home, right)
-    assert burst["entities"] == ({"time_entry": 1} if right == "watch_stops" else {"project": 1})
-    assert not noted(home, wrong.pop())
+    home.wait_until(lambda: received(home, right), timeout=120, what="the run")
+    (batch,) = received(home, right)
+    assert batch["entities"] == ({"time_entry": 1} if right == "watch_stops" else {"project": 1})
+    assert not received(home, wrong.pop())
 
 
 class Endpoint:
-    """An HTTP server that keeps what it was sent."""
+    """An HTTP server that keeps the calls it received."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, str]] = []
@@ -191,25 +191,33 @@ class Endpoint:
 
 
 @pytest.mark.newest
-def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(tmp_path: Path):
+@pytest.mark.parametrize(
+    "kills_before_the_stop",
+    [
+        pytest.param([True, False], id="few"),
+        pytest.param([random.Random(number).random() < 0.5 for number in range(12)], id="many", marks=pytest.mark.soak),
+    ],
+)
+def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(
+    tmp_path: Path, kills_before_the_stop: list[bool]
+):
     example = DAGS.parents[1] / "docs" / "examples" / "call_endpoint.py"
-    chance, toggl = random.Random(7), Toggl()
+    toggl = Toggl()
     with (
         Endpoint() as endpoint,
         running(tmp_path, example, ENDPOINT=endpoint.url, TOGGL_PROJECT_ID="9") as (home, store),
     ):
         switch_on(home, "call_endpoint")
         expected = []
-        for entry in range(1, 5):
+        for entry, is_killed_before in enumerate(kills_before_the_stop, 1):
             store.append([toggl.event(entry, "created", **RUNNING, project_id=9)])
             store.append([toggl.event(entry + 100, "created", **RUNNING, project_id=8)])
             home.wait_until(lambda: is_waiting(home), timeout=120, what="the sensor to wait")
-            away = chance.random() < 0.5
-            if away:
+            if is_killed_before:
                 home.stop("triggerer", timeout=0)
             stop = toggl.event(entry, **STOPPED, project_id=9)
             store.append([toggl.event(entry + 100, **STOPPED, project_id=8), stop])
-            if not away:
+            if not is_killed_before:
                 home.stop("triggerer", timeout=0)  # while it may be ending the wait
             # The same again, late and as a copy, and an edit.
             store.append([toggl.event(entry, **STOPPED, project_id=9, description="edited")])
@@ -221,9 +229,9 @@ def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(
         assert endpoint.calls == expected
 
 
-def change_again(event: NewEvent, place: int) -> NewEvent:
-    """Return a copy that a person has asked for."""
-    return replace(event, received_at=datetime.now(timezone.utc), copy_of=place)
+def change_again(event: NewEvent, seq: int) -> NewEvent:
+    """Return a copy as a replay makes it."""
+    return replace(event, received_at=datetime.now(timezone.utc), copy_of=seq)
 
 
 def is_waiting(home: AirflowHome) -> bool:

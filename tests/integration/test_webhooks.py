@@ -48,18 +48,18 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     airflow.wait_until(lambda: _state(airflow, waiting, "wait") == "deferred", timeout=90, what="the wait to begin")
 
     other = start_and_stop(toggl, None)
-    airflow.wait_until(lambda: landed(warehouse, other), timeout=90, what="the row")
+    airflow.wait_until(lambda: loaded(warehouse, other), timeout=90, what="the row")
     assert _state(airflow, waiting, "wait") == "deferred"
 
     wanted = start_and_stop(toggl, project["id"])
     assert airflow.wait_for_run("toggl_wait_for_project", waiting, timeout=90) == "success"
-    airflow.wait_until(lambda: landed(warehouse, wanted), timeout=90, what="the row")
+    airflow.wait_until(lambda: loaded(warehouse, wanted), timeout=90, what="the row")
     airflow.wait_until(lambda: drawn(airflow, "2.00"), timeout=90, what="the report of both entries")
-    # What changed was told, and nothing of what did not.
-    told = {
+    # Only what changed has asset events.
+    updated = {
         event["uri"].removeprefix(f"toggl://{toggl.workspace_id}/").split("/")[0] for event in airflow.asset_events()
     }
-    assert told == {"events", "time_entries"}
+    assert updated == {"events", "time_entries"}
     found = airflow.api(
         "GET", f"/dags/toggl_wait_for_project/dagRuns/{waiting}/taskInstances/wait/xcomEntries/return_value"
     )
@@ -145,7 +145,7 @@ def drawn(airflow: AirflowHome, hours: str) -> bool:
     return page.exists() and f"<td>{hours}</td>" in page.read_text()
 
 
-def landed(warehouse: Path, entry_id: int) -> bool:
+def loaded(warehouse: Path, entry_id: int) -> bool:
     """Whether the entry is a live row; a file that a task is writing, or has not made yet, cannot be asked."""
     try:
         return bool(rows(warehouse, f"SELECT id FROM toggl.live_time_entries WHERE id = {entry_id}"))

@@ -1,4 +1,4 @@
-"""All events of a store landed in small batches, by tries that leave a trace and may be killed."""
+"""Loads all events of a store in small batches; each attempt records its process, so that a test can kill it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 WORKSPACE = 7000001
 
-# Airflow fails a task that is resumed before its scheduler has heard that it was deferred.
+# Airflow fails a task that resumes before its scheduler has recorded the deferral.
 AGAIN = {"retries": 2, "retry_delay": timedelta(0)}
 
 with DAG(dag_id="observed", schedule=None, default_args=AGAIN):

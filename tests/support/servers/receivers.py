@@ -260,9 +260,8 @@ class ReceiverThread:
 
     def _let_go(self) -> None:
         """Close the current store."""
-        desk = self._app.receiver._desk
-        if desk is not None and self._loop is not None:
-            asyncio.run_coroutine_threadsafe(desk.close(), self._loop).result(20)
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._app.receiver.close(), self._loop).result(20)
 
     async def _serve(self, scope: object, receive: object, send: object) -> None:
         self._loop = asyncio.get_running_loop()

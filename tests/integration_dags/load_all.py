@@ -1,4 +1,4 @@
-"""The streams of a workspace with small pages, and a trace of the processes that land them."""
+"""Loads the streams of a workspace with small pages, and records the processes of the tasks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users", "project_users", "groups")
 
 
-def note_process(context: Any) -> None:
-    """Write down which process runs the task, for a test that kills it."""
+def record_process(context: Any) -> None:
+    """Record the process of the task, for a test that kills it."""
     folder = os.environ.get("TEST_PIDS")
     if folder:
         ti = context["ti"]
@@ -27,12 +27,12 @@ def note_process(context: Any) -> None:
 WORKSPACE = os.environ.get("TEST_WORKSPACE", "1")
 entries, days = toggl_asset(WORKSPACE, "time_entries"), toggl_asset(WORKSPACE, "days")
 
-with DAG(dag_id="land_all", schedule=None) as land_all:
+with DAG(dag_id="load_all", schedule=None) as load_all:
     for stream in STREAMS:
         TogglToSqlOperator(task_id=stream, stream=stream, page_size=200)
 
 # --8<-- [start:outlets]
-with DAG(dag_id="land_entries", schedule=None) as land_entries:
+with DAG(dag_id="load_entries", schedule=None) as load_entries:
     TogglToSqlOperator(
         task_id="time_entries",
         stream="time_entries",
@@ -41,7 +41,7 @@ with DAG(dag_id="land_entries", schedule=None) as land_entries:
         max_partitions=3,
         retries=50,
         retry_delay=timedelta(0),
-        on_execute_callback=note_process,
+        on_execute_callback=record_process,
     )
 # --8<-- [end:outlets]
 
