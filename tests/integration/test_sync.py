@@ -31,7 +31,7 @@ def report_calls(toggl: Any) -> list[dict[str, Any]]:
 @pytest.mark.newest
 def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(sandbox, airflow: AirflowHome):
     toggl = sandbox("--entries", "8000", "--plan", "free", "--seed", "11")
-    toggl.set(quota_window_seconds=12, largest_page_size=200)
+    toggl.set(quota_window_seconds=20, largest_page_size=200)
     warehouse = connect_sandbox(airflow, toggl)
     airflow.start()
     run = airflow.trigger("load_all")
