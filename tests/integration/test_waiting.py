@@ -123,9 +123,9 @@ def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home.wait_until(lambda: notes(home), timeout=60, what="the run")
     assert len(home.wait_until(lambda: asset_payloads(home), timeout=60, what="the asset events")) <= 3
     home.stop("triggerer", timeout=0)
-    store.append([change_event(1001, entity="project")])
+    (last,) = store.append([change_event(1001, entity="project")])
     home.start("triggerer")
-    home.wait_until(lambda: any(batch["last_seq"] == 1001 for batch in notes(home)), timeout=90, what="the last run")
+    home.wait_until(lambda: any(batch["last_seq"] == last.seq for batch in notes(home)), timeout=90, what="the last run")
 
 
 @pytest.mark.newest
