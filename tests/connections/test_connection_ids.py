@@ -40,7 +40,7 @@ BAD_TOGGL: dict[str, tuple[dict[str, Any] | None, str]] = {
     "no_type": ({"host": "https://toggl.example", "password": "t" * 32}, "has no type; toggl_conn_id needs"),
     "extra_is_a_list": ({"conn_type": "toggl", "password": "t" * 32, "extra": "[1]"}, "not a JSON object"),
 }
-#: What matters only to who asks Toggl. The port is the sandbox's.
+#: Faults that only requests to Toggl find. The port is the sandbox's.
 BAD_FOR_REQUESTS: dict[str, tuple[dict[str, Any] | None, str]] = {
     "host_without_scheme": ({"conn_type": "toggl", "host": "127.0.0.1:{port}"}, "without http:// or https://"),
     "host_without_tls": ({"conn_type": "toggl", "host": "https://127.0.0.1:{port}"}, "does not answer in TLS"),

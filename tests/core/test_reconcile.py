@@ -97,9 +97,9 @@ def test_what_a_reconciliation_does_is_measured(build):
     found: dict[str, float] = {}
     for tags, value in recorder.of(metrics.DIFFERENCES):
         found[tags["result"]] = found.get(tags["result"], 0) + value
-    told = {"added": summary.added, "edited": summary.edited, "deleted": summary.deleted}
-    told["unverified"] = sum(summary.unverified.values())
-    assert found == {result: number for result, number in told.items() if number}
+    expected = {"added": summary.added, "edited": summary.edited, "deleted": summary.deleted}
+    expected["unverified"] = sum(summary.unverified.values())
+    assert found == {result: number for result, number in expected.items() if number}
     assert found["deleted"] == 5
     absent = [value for tags, value in recorder.of(metrics.LOADED_ROWS) if tags["result"] == "absent"]
     assert sum(absent) == 5

@@ -144,9 +144,9 @@ def test_databases_in_postgres_are_checked_and_the_lock_s_holder_is_reported(cli
         with open_warehouse("my_warehouse", schema="toggl") as target:
             report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False))
             assert problems(report) == {"nothing_waits"}
-            told = [one.text for one in report.findings if one.check == "clock"]
-            assert ["event store" in words for words in told].count(True) == 1
-            assert ["the warehouse" in words for words in told].count(True) == 1
+            clocks = [one.text for one in report.findings if one.check == "clock"]
+            assert ["event store" in words for words in clocks].count(True) == 1
+            assert ["the warehouse" in words for words in clocks].count(True) == 1
             with target.transaction():
                 report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False, timeout=4))
         (locked,) = [one for one in report.findings if one.problem and one.problem.name == "warehouse_locked"]

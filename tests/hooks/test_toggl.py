@@ -324,7 +324,7 @@ def test_an_estimate_sends_no_request(connections: Connections):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_frame_has_the_names_and_types_of_the_landed_table(hook: TogglHook, sandbox: RunningSandbox, stream: str):
+def test_a_frame_has_the_names_and_types_of_the_table(hook: TogglHook, sandbox: RunningSandbox, stream: str):
     table = hook.get_df(stream, df_type="arrow")
     assert table.schema.equals(ARROW_SCHEMAS[stream])
     live = {row["id"] for row in sandbox.truth(stream) if not row["deleted_at"] or stream == "users"}

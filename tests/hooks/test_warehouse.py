@@ -224,9 +224,9 @@ def test_a_server_that_cannot_be_reached_is_said_without_the_password(connection
         connections.set(
             "other", conn_type=type_, host="127.0.0.1", port=1, login="x", password="topsecret", extra=extra
         )
-        with pytest.raises(WarehouseError) as told:
+        with pytest.raises(WarehouseError) as caught:
             open_warehouse("other", schema="toggl")
-        assert "topsecret" not in str(told.value)
+        assert "topsecret" not in str(caught.value)
 
 
 @pytest.mark.xdist_group("postgres-warehouses")

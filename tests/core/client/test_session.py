@@ -394,24 +394,24 @@ def test_a_short_wait_is_not_logged(caplog: pytest.LogCaptureFixture):
 
 def test_an_observer_surrounds_long_waits():
     session, _, clock = build(replies(answer(429, b"", headers={"retry-after": "20"}), answer()))
-    told: list[tuple[str, float, int]] = []
+    seen: list[tuple[str, float, int]] = []
 
     @contextmanager
     def observer(*wait: Any) -> Iterator[None]:
-        told.append(wait)
+        seen.append(wait)
         yield
-        told.append(("over", clock.time, session.spent))
+        seen.append(("over", clock.time, session.spent))
 
     with observe_waits(observer):
         session.request("GET", "/api/v9/me")
-    (reason, until, spent), (over, at, _) = told
+    (reason, until, spent), (over, at, _) = seen
     assert (reason, spent, over) == ("retry", 1, "over")
     assert START + 20 <= until <= at
     session.request("GET", "/api/v9/me")
-    assert len(told) == 2
+    assert len(seen) == 2
 
 
-@pytest.mark.parametrize("headers", [{}, {"retry-after": "3"}], ids=["not told", "told"])
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "3"}], ids=["without a time", "with a time"])
 def test_a_line_about_a_429_says_once_when_the_request_is_tried_again(
     headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ):

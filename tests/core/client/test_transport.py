@@ -142,10 +142,10 @@ def test_a_redirect_loop_ends(server: TinyServer) -> None:
 
 
 CUT = {
-    "with its length told": http_response(200, b'[{"id":', content_length="100"),
+    "with its length": http_response(200, b'[{"id":', content_length="100"),
     "in chunks": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40\r\n[{",
     "in its headers": b"HTTP/1.1 200 OK\r\ncontent-le",
-    "in its headers, with its length told": b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\nx-next",
+    "in its headers, with its length": b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\nx-next",
     "before it began": b"",
 }
 
@@ -224,10 +224,10 @@ def test_no_error_contains_the_token_or_the_query(server: TinyServer, place: str
     with pytest.raises(TogglError) as caught:
         send(unreachable_places().get(place, server.url), params={"q": SECRET_QUERY})
     encoded = base64.b64encode(f"{TOKEN}:api_token".encode()).decode()
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
-    assert f"GET {PATH}" in told
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert f"GET {PATH}" in shown
     for secret in (TOKEN, encoded, SECRET_QUERY):
-        assert secret not in told
+        assert secret not in shown
 
 
 def test_a_netrc_file_does_not_replace_the_token(

@@ -46,12 +46,12 @@ def fair_level(demands: list[int], total: int) -> list[int]:
 
 @given(
     demands=st.lists(st.integers(1, 60), min_size=1, max_size=6),
-    tells=st.booleans(),
+    declared=st.booleans(),
     total=st.integers(1, 80),
     seed=st.integers(0, 2**32),
 )
 def test_shares_are_max_min_fair_and_use_up_the_window_in_any_order_of_asking(
-    demands: list[int], tells: bool, total: int, seed: int
+    demands: list[int], declared: bool, total: int, seed: int
 ) -> None:
     chance = random.Random(seed)
     taken = [0] * len(demands)
@@ -61,7 +61,7 @@ def test_shares_are_max_min_fair_and_use_up_the_window_in_any_order_of_asking(
     while spare and any(had < demand for had, demand in zip(taken, demands, strict=True)) and idle < 20_000:
         (place,) = chance.choices(range(len(demands)), weights)
         wanting = [other for other in range(len(demands)) if other != place and taken[other] < demands[other]]
-        rivals = [Rival(taken[other], demands[other] - taken[other] if tells else None) for other in wanting]
+        rivals = [Rival(taken[other], demands[other] - taken[other] if declared else None) for other in wanting]
         if taken[place] < demands[place] and may_take(taken[place], rivals, spare):
             taken[place], spare, idle = taken[place] + 1, spare - 1, 0
         else:

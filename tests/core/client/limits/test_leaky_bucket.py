@@ -79,7 +79,7 @@ def test_toggl_sees_requests_at_least_one_interval_apart_whatever_the_delays(
 
 
 def test_three_quarters_of_the_rate_are_used_with_responses_after_200_ms():
-    """Several callers ask again only when they are told to, and lose nothing by that."""
+    """Several callers ask again only after the returned wait, and lose no time."""
     state, sent = BucketState(), 0
     asks = [T + number * 0.13 for number in range(8)]
     answer_at = 0.0

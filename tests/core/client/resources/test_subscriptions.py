@@ -114,7 +114,7 @@ def test_normalized_filters_match_the_same_events_without_duplicates(filters):
     assert normalize_filters(short) == short
 
 
-# -- what Toggl tells --------------------------------------------------------------------------------------------------
+# -- rows of Toggl -----------------------------------------------------------------------------------------------------
 
 
 def test_a_row_is_read():

@@ -115,9 +115,9 @@ def test_an_entry_that_differs_from_its_spec_fails_and_is_not_created_again():
     noted = Noted()
     for _ in range(3):
         tracking, transport = build(toggl)
-        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* differs in description") as told:
+        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* differs in description") as caught:
             create(tracking, ENDED, in_doubt=noted.doubt, noted=noted)
-        assert told.value.entity_id == 11
+        assert caught.value.entity_id == 11
         assert (noted.doubt, noted.created_id) == (True, 11)
     assert asked(transport) == ["GET /me/time_entries", "GET /me/time_entries/11"]
     rows[11]["description"] = ENDED.description
@@ -181,9 +181,9 @@ def test_a_duplicate_that_is_not_deleted_fails():
         return answer(200, entries.rows[int(number)], call=call) if number.isdigit() else entries(call)
 
     tracking, transport = build(reply)
-    with pytest.raises(errors.NotApplied, match="but it still exists") as told:
+    with pytest.raises(errors.NotApplied, match="but it still exists") as caught:
         tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW)
-    assert told.value.entity_id in entries.rows
+    assert caught.value.entity_id in entries.rows
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
 
 

@@ -215,9 +215,9 @@ def test_after_a_change_whose_response_is_a_word_the_list_is_read(row: dict[str,
 def test_a_response_with_a_different_field_fails(field: str, value: Any):
     for write in (lambda webhooks: webhooks.create(WANTED), lambda webhooks: webhooks.replace(3, WANTED)):
         webhooks, transport = build(replies(answer(200, {**ROW, field: value})))
-        with pytest.raises(errors.NotApplied, match=field) as told:
+        with pytest.raises(errors.NotApplied, match=field) as caught:
             write(webhooks)
-        assert "whsec" not in str(told.value)
+        assert "whsec" not in str(caught.value)
         assert len(transport.calls) == 1
 
 
@@ -230,7 +230,7 @@ def test_a_response_with_a_different_field_fails(field: str, value: Any):
         {**ROW, "secret": "********"},
         {"subscription_id": 3},
     ],
-    ids=["address", "filters", "blanks", "masked secret", "fields that are not told"],
+    ids=["address", "filters", "blanks", "masked secret", "missing fields"],
 )
 def test_equivalent_fields_are_no_difference(row: dict[str, Any]):
     webhooks, _ = build(replies(answer(200, row)))
