@@ -25,7 +25,7 @@ from airflow_provider_toggl.core.arguments import (
 )
 from airflow_provider_toggl.core.client.addresses import check_base_url
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate
+from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate, find_plan
 from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import RetryPolicy
@@ -247,16 +247,16 @@ class TogglHook(BaseHook):
         self._check_webhook_fields(fields)
         session = self.open_session(INTERACTIVE_RETRY)
         me = _object(session.request("GET", "/api/v9/me"))
-        words = [f"{me.get('fullname')} ({me.get('timezone')})"]
+        place = f"no workspace_id set; the default one is {me.get('default_workspace_id')}"
         if fields.workspace_id is None:
-            words.append(f"no workspace_id set; the default one is {me.get('default_workspace_id')}")
+            lanes = session.read_quota()
         else:
             workspace = _object(session.request("GET", f"/api/v9/workspaces/{fields.workspace_id}"))
-            words.append(f"workspace {workspace.get('name')!r}, plan {_plan_of(session, workspace)}")
-        lanes = session.read_quota()
+            lanes = session.read_quota()
+            place = f"workspace {workspace.get('name')!r}, plan {find_plan(workspace, lanes)}"
         left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
-        words.append("requests left this hour: " + (", ".join(left) or f"unknown for {USER_LANE}"))
-        return "; ".join(words) + "."
+        requests = ", ".join(left) or f"unknown for {USER_LANE}"
+        return f"{me.get('fullname')} ({me.get('timezone')}); {place}; requests left this hour: {requests}."
 
     def _check_webhook_fields(self, fields: TogglFields) -> None:
         """Check the connection's callback and event store without opening either.
@@ -408,17 +408,6 @@ def _object(response: TogglResponse) -> dict[str, Any]:
             status=response.status,
         )
     return decoded
-
-
-def _plan_of(session: TogglSession, workspace: dict[str, Any]) -> str:
-    """Return the plan of a workspace. Its flags do not always show which; then this sends one more request."""
-    if not workspace.get("business_ws"):
-        return "Starter" if workspace.get("premium") else "Free"
-    organizations = session.request("GET", "/api/v9/me/organizations").json()
-    for row in organizations if isinstance(organizations, list) else []:
-        if isinstance(row, dict) and row.get("id") == workspace.get("organization_id"):
-            return str(row.get("pricing_plan_name") or "Premium")
-    return "Premium or Enterprise"
 
 
 def _rows_of(page: Page) -> list[dict[str, Any]]:

@@ -17,9 +17,14 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client import request_metrics
 from airflow_provider_toggl.core.client.limits import quota
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent
+from airflow_provider_toggl.core.client.limits.state import (
+    HourlyUsage,
+    Permit,
+    QuotaSpent,
+    RateLimitState,
+    ShareSpent,
+)
 from airflow_provider_toggl.core.client.responses import (
     TogglResponse,
     build_error,
@@ -238,7 +243,7 @@ class TogglSession:
         try:
             for row in rows:
                 organization = row.get("organization_id")
-                name = f"organization:{organization}" if organization else quota.USER_LANE
+                name = quota.organization_lane(organization) if organization else quota.USER_LANE
                 resets_at = now + float(row["resets_in_secs"]) + quota.RESET_GRACE_SECONDS
                 lanes[name] = quota.Lane(int(row["total"]), max(0, int(row["remaining"])), resets_at)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

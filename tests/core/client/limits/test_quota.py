@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.client.limits.quota import (
     close,
     current,
     estimate,
-    find_workspace,
+    find_plan,
     lane_of,
     learn,
     merge_report,
@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.client.limits.quota import (
     ("path", "lane"),
     [
         ("/api/v9/me", "user"),
-        ("/api/v9/me/time_entries", "user"),
+        ("/api/v9/me/workspaces", "user"),
         ("/api/v9/workspaces/7/projects", "organization:3"),
         ("/reports/api/v3/workspace/7/search/time_entries", "organization:3"),
         ("/webhooks/api/v1/subscriptions/7", "organization:3"),
@@ -35,8 +35,18 @@ def test_a_path_is_charged_to_its_lane(path, lane):
     assert lane_of(path, {7: 3}) == lane
 
 
-def test_a_path_about_the_user_names_no_workspace():
-    assert find_workspace("/api/v9/me/workspaces") is None
+@pytest.mark.parametrize(
+    ("flags", "total", "plan"),
+    [
+        ({}, 30, "Free"),
+        ({"premium": True}, 240, "Starter"),
+        ({"premium": True, "business_ws": True}, 600, "Premium"),
+        ({"premium": True, "business_ws": True}, 601, "Enterprise"),
+        ({"premium": True, "business_ws": True}, None, "Premium"),
+    ],
+)
+def test_a_plan_is_known_by_flags_and_the_largest_by_its_quota(flags, total, plan):
+    assert find_plan({"organization_id": 3, **flags}, {"organization:3": Lane(total)}) == plan
 
 
 def test_an_unknown_lane_may_be_charged():
@@ -109,7 +119,7 @@ def test_an_estimate_counts_the_waits():
 
 
 def test_an_estimate_within_the_window_has_no_waits():
-    assert estimate(5, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0).seconds == 5.0
+    assert estimate(5, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0).seconds == 6.0
 
 
 @given(

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.client.limits.hourly_usage import HOUR, KEPT_HOURS, HourlyUsage
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 from airflow_provider_toggl.core.client.limits.state import (
+    HOUR,
+    KEPT_HOURS,
     LEASE_SECONDS,
+    HourlyUsage,
     Permit,
     QuotaSpent,
     RateLimitState,
@@ -26,7 +28,6 @@ from airflow_provider_toggl.core.client.limits.state import (
     Wait,
     hash_token,
 )
-from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.sandbox.rate_limits import RateLimits
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -373,9 +374,3 @@ def test_processes_send_at_least_one_interval_apart(tmp_path: Path) -> None:
             child.wait()
     assert len(times) == 18
     assert min(b - a for a, b in pairwise(times)) >= 1 / 20
-
-
-def test_a_state_can_be_kept_in_any_store(tmp_path: Path) -> None:
-    store = StateFile(tmp_path / "quota.sqlite")
-    send(RateLimitState(store, "t"), T, QuotaReading(7, 100.0))
-    assert RateLimitState(tmp_path / "quota.sqlite", "t").lane(LANE, T).remaining == 7
