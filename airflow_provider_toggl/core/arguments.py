@@ -15,15 +15,19 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
+from functools import partial, wraps
 from math import isfinite, isnan
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.instants import format_instant, parse_instant
 from airflow_provider_toggl.core.streams import get_stream
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Called with the name of a parameter and its value; raises ``ConfigurationError``.
 Parser = Callable[[str, Any], Any]
@@ -116,11 +120,19 @@ def required(parser: Parser) -> Parser:
     return parse
 
 
-def parse_text(name: str, value: Any) -> str | None:
+def _none_if_blank(parse: Callable[Concatenate[str, Any, P], T]) -> Callable[Concatenate[str, Any, P], T | None]:
+    """Let a parser return None for a blank value, and otherwise call it with the plain Python value."""
+
+    @wraps(parse)
+    def parse_unless_blank(name: str, value: Any, /, *args: P.args, **options: P.kwargs) -> T | None:
+        return None if is_blank(value) else parse(name, unwrap(value), *args, **options)
+
+    return parse_unless_blank
+
+
+@_none_if_blank
+def parse_text(name: str, value: Any) -> str:
     """Return text without the spaces around it; numbers, flags, dates and time zones become text."""
-    if is_blank(value):
-        return None
-    value = unwrap(value)
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, date):
@@ -183,11 +195,10 @@ def parse_stream(name: str, value: Any) -> str | None:
     return None if stream is None else get_stream(stream).name
 
 
-def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int | None:
+@_none_if_blank
+def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int:
     """Return an integer. Text of digits and floats without a fraction are accepted, True and False are not."""
-    if is_blank(value):
-        return None
-    number = _find_whole(unwrap(value))
+    number = _find_whole(value)
     if number is None or number > maximum or number < (-MAX_INT if minimum is None else minimum):
         limits = "" if minimum is None else f" of {minimum} or more"
         limits = limits if maximum == MAX_INT else f" from {minimum or 0:,} to {maximum:,}"
@@ -195,21 +206,19 @@ def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: i
     return number
 
 
-def parse_id(name: str, value: Any) -> int | None:
+@_none_if_blank
+def parse_id(name: str, value: Any) -> int:
     """Return the ID of an object in Toggl."""
-    if is_blank(value):
-        return None
-    number = _find_whole(unwrap(value))
+    number = _find_whole(value)
     if number is None or not 0 < number <= MAX_INT:
         raise build_argument_error(name, value, "an ID, a whole number above 0")
     return number
 
 
-def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
+@_none_if_blank
+def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float:
     """Return a finite number. Text is accepted, True and False are not."""
-    if is_blank(value):
-        return None
-    number = _find_number(unwrap(value))
+    number = _find_number(value)
     if number is None or (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         limits = "" if minimum is None else f" of {minimum:g} or more"
         limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g}"
@@ -217,51 +226,45 @@ def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum
     return number
 
 
-def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float | None:
+@_none_if_blank
+def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float:
     """Return a duration in seconds, given as a number of seconds, a ``timedelta``, or the text of either."""
-    if is_blank(value):
-        return None
-    length = _find_length(unwrap(value))
+    length = _find_length(value)
     if length is None or not minimum <= length <= maximum:
         allowed = f"a length of time from {minimum:g} to {maximum:g} seconds"
         raise build_argument_error(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
     return length
 
 
-def parse_whole_seconds(name: str, value: Any) -> int | None:
+def parse_whole_seconds(name: str, value: Any, *, minimum: float = 0.0) -> int | None:
     """Return a duration in whole seconds, as :func:`parse_seconds`; a fraction is dropped."""
-    length = parse_seconds(name, value)
+    length = parse_seconds(name, value, minimum=minimum)
     return None if length is None else int(length)
 
 
-def parse_flag(name: str, value: Any) -> bool | None:
+@_none_if_blank
+def parse_flag(name: str, value: Any) -> bool:
     """Return True or False, given as a bool, as 1 or 0, or as a word such as ``yes``."""
-    if is_blank(value):
-        return None
-    plain = unwrap(value)
-    found = _FLAGS.get(plain.strip().lower()) if isinstance(plain, str) else None
-    if isinstance(plain, bool | int | float) and plain in (0, 1):
-        found = bool(plain)
+    found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        found = bool(value)
     if found is None:
         raise build_argument_error(name, value, "true or false")
     return found
 
 
-def parse_day(name: str, value: Any) -> date | datetime | None:
+@_none_if_blank
+def parse_day(name: str, value: Any) -> date | datetime:
     """Return a ``date``, or a ``datetime`` in UTC, given as one of these or as ISO text.
 
     A time must have its zone, because the day depends on it. ``20260131``, as ``ds_nodash`` renders it, is a day.
     """
-    if is_blank(value):
-        return None
-    plain = unwrap(value)
-    if isinstance(plain, int) and not isinstance(plain, bool):
-        # A native template renders ds_nodash as an integer.
-        plain = str(plain)
-    day = _find_day(plain)
+    # A native template renders ds_nodash as an integer.
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    day = _find_day(given)
     if day is not None:
         return day
-    moment = _find_moment(plain)
+    moment = _find_moment(given)
     if moment is None:
         raise ConfigurationError(
             f"{name} is {show_value(value)}; give a day (2026-01-31) or a time with its zone (2026-01-31T00:00+01:00)."
@@ -273,11 +276,10 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
     return _in_utc(name, moment)
 
 
-def parse_moment(name: str, value: Any) -> datetime | None:
+@_none_if_blank
+def parse_moment(name: str, value: Any) -> datetime:
     """Return a ``datetime`` in UTC, given as a ``datetime`` with a zone or as ISO text with one."""
-    if is_blank(value):
-        return None
-    moment = _find_moment(unwrap(value))
+    moment = _find_moment(value)
     if moment is None or moment.tzinfo is None:
         raise build_argument_error(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
     return _in_utc(name, moment)
@@ -289,14 +291,13 @@ def parse_second(name: str, value: Any) -> datetime | None:
     return None if moment is None else moment.replace(microsecond=0)
 
 
-def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta | None:
+@_none_if_blank
+def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta:
     """Return how far to look back: one of some words, a time, or a duration (``timedelta`` or seconds)."""
-    plain, known = unwrap(value), tuple(words)
-    if is_blank(plain):
-        return None
-    if isinstance(plain, str) and plain.strip() in known:
-        return plain.strip()
-    moment, length = _find_moment(plain), _find_length(plain)
+    known = tuple(words)
+    if isinstance(value, str) and value.strip() in known:
+        return value.strip()
+    moment, length = _find_moment(value), _find_length(value)
     if moment is not None and moment.tzinfo is not None:
         return _in_utc(name, moment)
     if length is not None and 0 <= length <= _LONGEST_LENGTH:
@@ -356,10 +357,9 @@ def parse_tags(name: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in names if one))
 
 
-def parse_object(name: str, value: Any) -> dict[str, Any] | None:
-    """Return a dictionary, given as one or as text in JSON or Python syntax; None if it is blank."""
-    if is_blank(value):
-        return None
+@_none_if_blank
+def parse_object(name: str, value: Any) -> dict[str, Any]:
+    """Return a dictionary, given as one or as text in JSON or Python syntax."""
     found = _read_literal(name, value.strip(), "an object") if isinstance(value, str) else value
     if not isinstance(found, Mapping):
         raise build_argument_error(name, value, "an object")
@@ -389,14 +389,13 @@ def parse_json(name: str, value: Any) -> Any:
     return _as_json(name, value)
 
 
-def parse_file(name: str, value: Any) -> Path | None:
+@_none_if_blank
+def parse_file(name: str, value: Any) -> Path:
     """Return the path of a file or folder of this host, with ``~`` and environment variables expanded.
 
     A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would not read
     them as a path, or would create a file with that name. A URL is not shown, because it may contain a password.
     """
-    if is_blank(value):
-        return None
     if not isinstance(value, str | Path):
         raise build_argument_error(name, value, "the path of a file")
     text = str(value).strip()
@@ -547,7 +546,7 @@ def _as_json(name: str, value: Any) -> Any:
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, date):
-        return _optional_instant(name, value) if isinstance(value, datetime) else value.isoformat()
+        return _as_instant(name, value) if isinstance(value, datetime) else value.isoformat()
     number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
         raise build_argument_error(name, value, "something that JSON can hold")
@@ -565,22 +564,17 @@ def _as_key(name: str, key: Any) -> str:
     raise ConfigurationError(f"{name} has the field {show_value(key)}; a field's name in JSON must be text.")
 
 
-def _optional_instant(name: str, value: Any) -> str | None:
+def _as_instant(name: str, value: Any) -> str | None:
     moment = parse_second(name, value)
     return None if moment is None else format_instant(moment)
 
 
-def _whole_seconds_or_running(name: str, value: Any) -> int | None:
-    # Toggl marks a running entry by a negative duration.
-    length = parse_seconds(name, value, minimum=-_LONGEST_LENGTH)
-    return None if length is None else int(length)
-
-
 _ENTRY_PARSERS: dict[str, Parser] = {
     "description": parse_text,
-    "start": _optional_instant,
-    "stop": _optional_instant,
-    "duration": _whole_seconds_or_running,
+    "start": _as_instant,
+    "stop": _as_instant,
+    # Toggl marks a running entry by a negative duration.
+    "duration": partial(parse_whole_seconds, minimum=-_LONGEST_LENGTH),
     "project_id": parse_id,
     "task_id": parse_id,
     "tags": lambda name, value: list(parse_tags(name, value)),

@@ -44,12 +44,7 @@ STREAMS: dict[str, Stream] = {
         ),
         # Without active=both, archived projects are missing. 200 is the documented maximum.
         Stream(
-            "projects",
-            "/api/v9/workspaces/{workspace_id}/projects",
-            "since",
-            (("active", "both"),),
-            200,
-            "project",
+            "projects", "/api/v9/workspaces/{workspace_id}/projects", "since", (("active", "both"),), 200, "project"
         ),
         Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),), entity="client"),
         Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200, "tag"),

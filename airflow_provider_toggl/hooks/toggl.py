@@ -306,10 +306,7 @@ class TogglHook(BaseHook):
         fields = self._fields = toggl_fields(connection)
         token = check_token(connection)
         base_url = check_base_url(
-            connection.host,
-            allow_plain_http=fields.allow_plain_http,
-            port=connection.port,
-            scheme=connection.schema,
+            connection.host, allow_plain_http=fields.allow_plain_http, port=connection.port, scheme=connection.schema
         )
         session = TogglSession(
             RequestsTransport(base_url, token),

@@ -230,10 +230,7 @@ def _explain(response: TogglResponse, text: str) -> tuple[type[ApiError], str]:
             "The workspace's plan does not include this. The request will fail until the plan changes.",
         )
     if 300 <= status < 400:
-        return (
-            PayloadRefused,
-            "It redirects to another host, and the token is not sent there: check the base URL.",
-        )
+        return (PayloadRefused, "It redirects to another host, and the token is not sent there: check the base URL.")
     if status >= 500:
         return ServerTrouble, "Toggl has a problem; try again later (https://status.toggl.com)."
     return PayloadRefused, "Toggl does not accept this request; sending it again will not help."

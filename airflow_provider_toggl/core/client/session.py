@@ -18,13 +18,7 @@ from airflow_provider_toggl.core.client import request_metrics
 from airflow_provider_toggl.core.client.limits import quota
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import (
-    HourlyUsage,
-    Permit,
-    QuotaSpent,
-    RateLimitState,
-    ShareSpent,
-)
+from airflow_provider_toggl.core.client.limits.state import HourlyUsage, Permit, QuotaSpent, RateLimitState, ShareSpent
 from airflow_provider_toggl.core.client.responses import (
     TogglResponse,
     build_error,
