@@ -26,9 +26,10 @@ from airflow_provider_toggl.hooks.connections import (
     get_toggl_fields,
 )
 from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.settings import warehouse_path
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.hooks.triggerers import find_triggerers
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse, default_path
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse
 
 _POLL_SECONDS = 0.05
 
@@ -184,7 +185,9 @@ def _check_warehouse(context: CheckContext) -> None:
     conn_id = options.warehouse_conn_id or DEFAULT_CONN_ID
     where = f"warehouse {conn_id!r}, schema {options.schema!r}"
     try:
-        if options.warehouse_conn_id is None and not context.within(lambda: _has_default_warehouse(conn_id)):
+        if options.warehouse_conn_id is None and not context.within(
+            lambda: find_connection(conn_id, parameter="warehouse_conn_id") is not None or warehouse_path().exists()
+        ):
             context.skip(f"There is no connection {conn_id!r} and no default file.", "warehouse", "freshness")
             return
         # Half of the time for the lock, so that some is left to report it.
@@ -217,7 +220,3 @@ def _judge_warehouse(conn_id: str, schema: str, where: str, lock_timeout: float)
         if server_time is not None:
             clock.append(judge_clock("the warehouse's server", SystemClock().now() - server_time))
         return [*clock, found, databases.judge_loads(where, target.last_runs(), datetime.now(timezone.utc))]
-
-
-def _has_default_warehouse(conn_id: str) -> bool:
-    return find_connection(conn_id, parameter="warehouse_conn_id") is not None or default_path().exists()

@@ -102,7 +102,7 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
         connection = get_connection(conn_id, parameter="warehouse_conn_id")
     except ConnectionNotFound:
         if conn_id.strip() == DEFAULT_CONN_ID:
-            return _build_duckdb(default_path(), schema, lock_timeout)
+            return _build_duckdb(settings.warehouse_path(), schema, lock_timeout)
         raise
     type_ = str(connection.conn_type)
     if type_ == "duckdb":
@@ -238,11 +238,6 @@ def _duckdb_path(connection: Connection) -> Path:
             "loaded into: remove the password and put the path of a DuckDB file into its host."
         )
     return database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
-
-
-def default_path() -> Path:
-    """Return the file that is used where no DuckDB connection exists (``[toggl] warehouse_path``)."""
-    return settings.warehouse_path()
 
 
 def read_df(

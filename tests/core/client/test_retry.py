@@ -18,14 +18,6 @@ def test_retry_after_is_the_shortest_pause():
     assert RetryPolicy().pause(1, 20.0, random.Random(1)) >= 20.0
 
 
-def test_the_number_of_tries_is_limited():
-    assert not RetryPolicy(tries=3).allows(3, 0.0, 0.0)
-
-
-def test_the_time_of_all_tries_is_limited():
-    assert not RetryPolicy(longest=60.0).allows(1, 50.0, 11.0)
-
-
 @pytest.mark.parametrize(
     ("method", "path", "reads"),
     [
@@ -42,3 +34,10 @@ def test_a_post_to_the_reports_api_is_a_read(method, path, reads):
 def test_the_caller_decides_whether_a_request_is_idempotent():
     assert may_repeat("PUT", "/api/v9/x", idempotent=True)
     assert not may_repeat("GET", "/api/v9/x", idempotent=False)
+
+
+@pytest.mark.parametrize(
+    ("failed", "elapsed", "pause", "allowed"), [(2, 0.0, 60.0, True), (3, 0.0, 0.0, False), (1, 50.0, 11.0, False)]
+)
+def test_tries_are_limited_in_number_and_time(failed, elapsed, pause, allowed):
+    assert RetryPolicy(tries=3, longest=60.0).allows(failed, elapsed, pause) is allowed

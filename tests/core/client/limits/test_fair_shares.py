@@ -154,10 +154,6 @@ def test_after_a_window_with_all_claimants_each_gets_its_share_of_the_next(
     assert max(shares) - min(shares) <= 1
 
 
-def test_a_single_claimant_gets_all() -> None:
-    assert take_all(Window(28), ["one"], T) == {"one": 28}
-
-
 def test_a_claimant_that_withdraws_leaves_its_share_to_the_others() -> None:
     window = Window(30)
     for name in ("one", "other"):
@@ -220,16 +216,6 @@ def test_a_claimant_that_is_held_back_learns_when_the_others_can_be_done() -> No
     outcome = window.state.acquire(LANE, pace=Pace(1.0), reserve=0, now=near, claimant=Claimant("one"))
     assert isinstance(outcome, ShareSpent | Permit)
     assert isinstance(outcome, Permit) or outcome.back_at <= window.resets_at + 2
-
-
-def test_claims_of_a_workspace_move_to_its_organization() -> None:
-    state = RateLimitState(None, "t")
-    for now in (T, T + 1):
-        permit = state.acquire("workspace:7", pace=FAST, reserve=0, now=now, claimant=Claimant(str(now)))
-        assert isinstance(permit, Permit)
-        state.release(permit, "workspace:7", QuotaReading(3, 100.0), now)
-    state.learn_organization(7, 3, T)
-    assert state.taken("organization:3", T + 2) == 2
 
 
 def test_a_clock_that_was_set_back_leaves_no_claim() -> None:

@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import START, FakeClock, FakeTransport, answer
+from support.fakes import START, FakeTransport, answer, fake_session
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.resources.time_entries import TimeEntrySpec
 from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.client.responses import TogglResponse
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.instants import format_instant
@@ -27,10 +24,7 @@ CUT = errors.ConnectionTrouble("cut.")
 
 
 def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[TimeEntriesClient, FakeTransport]:
-    transport, clock = FakeTransport(reply), FakeClock()
-    session = TogglSession(
-        transport, RateLimitState(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
-    )
+    session, transport, clock = fake_session(reply)
     return TimeEntriesClient(session, 7, clock=clock), transport
 
 

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.fakes import FakeClock, FakeTransport, answer, quota_headers, replies
+from support.fakes import FakeTransport, answer, fake_session, quota_headers, replies
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.resources.subscriptions import (
     SubscriptionFilter,
     SubscriptionLimits,
@@ -17,7 +14,6 @@ from airflow_provider_toggl.core.client.resources.subscriptions import (
 )
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.client.responses import TogglResponse
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 WANTED = SubscriptionSpec(
@@ -37,15 +33,7 @@ CUT = errors.ConnectionTrouble("the connection was cut")
 
 
 def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[WebhooksClient, FakeTransport]:
-    transport = FakeTransport(reply)
-    session = TogglSession(
-        transport,
-        RateLimitState(None, "t"),
-        pace=Pace(200.0),
-        reserve=0,
-        clock=FakeClock(),
-        jitter=random.Random(5),
-    )
+    session, transport, _ = fake_session(reply)
     return WebhooksClient(session, 7), transport
 
 
@@ -148,12 +136,6 @@ def test_an_error_may_be_a_json_string_or_plain_text(body: Any):
     with pytest.raises(errors.PayloadRefused, match="Give the subscription a description") as caught:
         webhooks.replace(3, WANTED)
     assert caught.value.text == "Subscription description must not be empty"
-
-
-def test_a_denial_is_explained():
-    webhooks, _ = build(lambda call: answer(403, "User not found/accessible for workspace", call=call))
-    with pytest.raises(errors.AccessDenied, match="admin"):
-        webhooks.subscriptions()
 
 
 def test_deleting_a_missing_subscription_returns_false():
@@ -295,21 +277,3 @@ def test_a_page_of_the_log_is_read():
     assert page is not None
     assert (page.total, page.events) == (2, ({"event_id": 9},))
     assert transport.calls[0].params == {"offset": 40}
-
-
-# -- pace and quota ----------------------------------------------------------------------------------------------------
-
-
-def test_quota_headers_of_webhook_responses_are_used():
-    webhooks, transport = build(lambda call: answer(200, [], call=call, headers=quota_headers(0, 100)))
-    webhooks.subscriptions()
-    with pytest.raises(errors.QuotaExhausted):
-        webhooks.subscriptions()
-    assert len(transport.calls) == 1
-
-
-def test_without_quota_headers_nothing_is_held_back():
-    webhooks, transport = build(replies(answer(200, [])))
-    for _ in range(40):
-        webhooks.subscriptions()
-    assert len(transport.calls) == 40
