@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -32,20 +33,6 @@ T = TypeVar("T")
 #: Called with the name of a parameter and its value; raises ``ConfigurationError``.
 Parser = Callable[[str, Any], Any]
 
-#: Fields of a time entry that an update may set.
-ENTRY_FIELDS = (
-    "description",
-    "start",
-    "stop",
-    "duration",
-    "project_id",
-    "task_id",
-    "tags",
-    "tag_ids",
-    "tag_action",
-    "billable",
-)
-
 MAX_INT = 2**63 - 1
 #: From here on a float does not represent one integer exactly.
 _EXACT_FLOAT = 2**53
@@ -53,6 +40,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # The text of a timedelta, which is what a template renders.
 _CLOCK = re.compile(r"(?:(-?[0-9]+) days?, )?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)")
+# A day as ds and ds_nodash render it.
+_DAY = re.compile(r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})")
 _FLAGS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
@@ -439,9 +428,11 @@ def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
         raise ConfigurationError(
             f"{name} is {show_value(value)}; it must be an object with at least one field to change."
         )
-    unknown = sorted(set(map(str, changes)) - set(ENTRY_FIELDS))
+    unknown = sorted(set(map(str, changes)) - set(_ENTRY_PARSERS))
     if unknown:
-        raise ConfigurationError(f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(ENTRY_FIELDS)}.")
+        raise ConfigurationError(
+            f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(_ENTRY_PARSERS)}."
+        )
     return {field: _ENTRY_PARSERS[field](f"{name}[{field!r}]", inner) for field, inner in changes.items()}
 
 
@@ -485,23 +476,16 @@ def _find_length(value: Any) -> float | None:
 def _find_day(value: Any) -> date | None:
     if isinstance(value, date) and not isinstance(value, datetime):
         return date(value.year, value.month, value.day)
-    text = value.strip() if isinstance(value, str) else ""
-    if not text.isascii():
-        return None
-    for length, form in ((10, "%Y-%m-%d"), (8, "%Y%m%d")):
-        if len(text) == length:
-            try:
-                return datetime.strptime(text, form).date()  # noqa: DTZ007 - of the day alone
-            except ValueError:
-                return None
+    match = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    with suppress(ValueError):
+        return date(int(match[1]), int(match[3]), int(match[4])) if match else None
     return None
 
 
 def _find_moment(value: Any) -> datetime | None:
     """Return a plain ``datetime``, with or without a zone; None if the value is not a time."""
     if isinstance(value, datetime):
-        fields = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
-        return datetime(*fields, tzinfo=value.tzinfo, fold=value.fold)
+        return datetime.combine(value, value.timetz())
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -512,10 +496,8 @@ def _find_moment(value: Any) -> datetime | None:
         lambda text: datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text)),
     )
     for read in readers:
-        try:
+        with suppress(ValueError):
             return read(text)
-        except ValueError:
-            continue
     return None
 
 
@@ -529,10 +511,8 @@ def _in_utc(name: str, moment: datetime) -> datetime:
 def _read_literal(name: str, text: str, allowed: str) -> Any:
     """Return the value of text in JSON or Python syntax, which is what templates render for lists and dictionaries."""
     for read in (json.loads, ast.literal_eval):
-        try:
+        with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
     raise build_argument_error(name, text, f"{allowed}; as text it must be JSON")
 
 
@@ -569,6 +549,7 @@ def _as_instant(name: str, value: Any) -> str | None:
     return None if moment is None else format_instant(moment)
 
 
+#: Fields of a time entry that an update may set.
 _ENTRY_PARSERS: dict[str, Parser] = {
     "description": parse_text,
     "start": _as_instant,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.connections import Connections, all_logs
-from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.servers.postgres import PostgresServer, running_postgres
+from support.servers.mariadb import PASSWORD, MariadbServer
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.connections import (
@@ -28,20 +26,6 @@ from airflow_provider_toggl.hooks.warehouse import open_warehouse, read_df
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
 
 
 # -- looking up --------------------------------------------------------------------------------------------------------
@@ -322,17 +306,6 @@ def test_every_server_s_host_is_checked(connections: Connections, engine: str) -
         (open_event_store if engine == "event_store" else open_warehouse)(**given)  # type: ignore[operator]
 
 
-def postgres_fields(server: PostgresServer, **fields: Any) -> dict[str, Any]:
-    return {
-        "conn_type": "postgres",
-        "host": "127.0.0.1",
-        "port": server.port,
-        "login": "postgres",
-        "schema": "postgres",
-        **fields,
-    }
-
-
 @pytest.mark.parametrize("value", [["require"], {"a": "very-secret"}, "very-\0secret"])
 def test_a_parameter_of_libpq_must_be_text_or_a_number(connections: Connections, value: Any) -> None:
     connections.set("c", conn_type="postgres", host="db", extra={"sslmode": value})
@@ -349,24 +322,22 @@ SETTING = "select current_setting('application_name') as app, current_setting('w
     "fields",
     [
         {"host": "127.0.0.1:{port}", "port": None},
-        {"login": " postgres\n", "schema": "postgres "},
+        {"login": " postgres\n", "schema": "{schema} "},
         {"host": "127.0.0.1:1,127.0.0.1:{port}", "port": None},
     ],
 )
 def test_a_postgres_connection_may_be_written_in_several_ways(
-    connections: Connections, postgres: PostgresServer, fields: dict[str, Any]
+    connections: Connections, postgres_fields: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    given = {
-        name: value.format(port=postgres.port) if isinstance(value, str) else value for name, value in fields.items()
-    }
-    connections.set("pg", **postgres_fields(postgres, **given))
+    given = {name: value and value.format(**postgres_fields) for name, value in fields.items()}
+    connections.set("pg", **postgres_fields | given)
     assert read_df("select 1 as one", warehouse_conn_id="pg", df_type="arrow").to_pylist() == [{"one": 1}]
     open_event_store(event_store_conn_id="pg").close()
 
 
 @pytest.mark.xdist_group("postgres-warehouses")
 def test_every_parameter_of_libpq_in_the_extra_is_used(
-    connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, postgres: PostgresServer
+    connections: Connections, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, postgres_fields: dict[str, Any]
 ) -> None:
     extra = {
         "application_name": "toggl-etl",
@@ -378,12 +349,12 @@ def test_every_parameter_of_libpq_in_the_extra_is_used(
         "sslmode": "",
         "cursor": "dictcursor",
     }
-    connections.set("pg", **postgres_fields(postgres, extra=extra))
+    connections.set("pg", **postgres_fields, extra=extra)
     found = read_df(f"{SETTING}, 'ä☃' as text", warehouse_conn_id="pg", df_type="arrow").to_pylist()
     assert found == [{"app": "toggl-etl", "mem": "7MB", "text": "ä☃"}]
     # A service of the user's own file, and nothing in the fields.
     service = tmp_path / "services.conf"
-    service.write_text(f"[mine]\nhost=127.0.0.1\nport={postgres.port}\nuser=postgres\ndbname=postgres\n")
+    service.write_text(f"[mine]\nhost=127.0.0.1\nport={postgres_fields['port']}\nuser=postgres\ndbname=postgres\n")
     monkeypatch.setenv("PGSERVICEFILE", str(service))
     connections.set("pg", conn_type="postgres", extra={"service": "mine", "application_name": "by-service"})
     found = read_df(SETTING, warehouse_conn_id="pg", df_type="arrow").to_pylist()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from support.connections import Connections
-from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.servers.postgres import PostgresServer, running_postgres
+from support.servers.mariadb import PASSWORD
 from support.toggl_rows import NOON, entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked
@@ -125,20 +123,6 @@ def test_a_query_finds_the_tables_of_the_schema_without_naming_it(connections: C
 # -- other engines -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
-
-
 ENGINES = [
     pytest.param("postgres", marks=pytest.mark.xdist_group("postgres-warehouses")),
     "sqlite",
@@ -150,15 +134,14 @@ ENGINES = [
 def other(request: pytest.FixtureRequest, connections: Connections, tmp_path: Path) -> str:
     """The name of a connection of each engine, as people set it."""
     if request.param == "postgres":
-        port = request.getfixturevalue("postgres").port
-        fields: dict[str, Any] = {"host": "127.0.0.1", "port": port, "login": "postgres", "schema": "postgres"}
+        fields: dict[str, Any] = request.getfixturevalue("postgres_fields")
     elif request.param == "mysql":
         port = request.getfixturevalue("mariadb").port
         fields = {"host": "127.0.0.1", "port": port, "login": "toggl", "password": PASSWORD}
-        fields["extra"] = {"client": "mysql-connector-python"}
+        fields |= {"conn_type": "mysql", "extra": {"client": "mysql-connector-python"}}
     else:
-        fields = {"host": str(tmp_path / "w.sqlite")}
-    connections.set("other", conn_type=request.param, **fields)
+        fields = {"conn_type": "sqlite", "host": str(tmp_path / "w.sqlite")}
+    connections.set("other", **fields)
     return "other"
 
 
@@ -196,11 +179,8 @@ def test_a_server_that_cannot_be_reached_is_said_without_the_password(connection
         assert "topsecret" not in str(caught.value)
 
 
-@pytest.mark.xdist_group("postgres-warehouses")
-def test_without_psycopg_the_package_to_install_is_said(
-    connections: Connections, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
-):
-    connections.set("other", conn_type="postgres", host="127.0.0.1", port=postgres.port)
+def test_without_psycopg_the_package_to_install_is_said(connections: Connections, monkeypatch: pytest.MonkeyPatch):
+    connections.set("other", conn_type="postgres", host="127.0.0.1")
     monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[postgres\]'"):
         open_warehouse("other", schema="toggl")

@@ -176,7 +176,7 @@ def test_a_duplicate_that_is_not_deleted_fails():
 
     tracking, transport = build(reply)
     with pytest.raises(errors.NotApplied, match="but it still exists") as caught:
-        tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW)
+        tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW, record_doubt=Noted())
     assert caught.value.entity_id in entries.rows
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
 
