@@ -13,12 +13,7 @@ from support.fakes import FakeClock
 from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, DatabaseSession
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.sqlite_database import SqliteDatabase
-from airflow_provider_toggl.core.errors import (
-    ConfigurationError,
-    WarehouseError,
-    WarehouseLocked,
-    WarehouseReadOnly,
-)
+from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked, WarehouseReadOnly
 
 Build = Callable[..., Database]
 

@@ -65,8 +65,7 @@ def test_the_header_takes_precedence_over_the_text():
 
 
 @pytest.mark.parametrize(
-    ("body", "remaining", "is_quota"),
-    [(b'"Tasks are a premium feature"', 0, False), (b"", 0, True), (b"", 7, False)],
+    ("body", "remaining", "is_quota"), [(b'"Tasks are a premium feature"', 0, False), (b"", 0, True), (b"", 7, False)]
 )
 def test_any_other_402_is_about_the_quota_if_none_is_left(body, remaining, is_quota):
     assert is_quota_refusal(answer(402, body, headers=quota_headers(remaining, 100))) is is_quota

@@ -17,12 +17,7 @@ from urllib3.exceptions import MaxRetryError, SSLError
 from airflow_provider_toggl import __version__
 from airflow_provider_toggl.core.client import transport as transports
 from airflow_provider_toggl.core.client.responses import TogglResponse
-from airflow_provider_toggl.core.client.transport import (
-    MAX_REDIRECTS,
-    NotSent,
-    OutgoingRequest,
-    RequestsTransport,
-)
+from airflow_provider_toggl.core.client.transport import MAX_REDIRECTS, NotSent, OutgoingRequest, RequestsTransport
 from airflow_provider_toggl.core.errors import ConfigurationError, ConnectionTrouble, TogglError
 from airflow_provider_toggl.sandbox.server import free_port, start_sandbox
 
@@ -44,12 +39,7 @@ def server() -> Iterator[TinyServer]:
         yield running
 
 
-def send(
-    base_url: str,
-    method: str = "GET",
-    path: str = PATH,
-    **parts: object,
-) -> TogglResponse:
+def send(base_url: str, method: str = "GET", path: str = PATH, **parts: object) -> TogglResponse:
     transport = RequestsTransport(base_url, TOKEN)
     try:
         return transport.send(OutgoingRequest(method, path, **parts))  # type: ignore[arg-type]
@@ -184,10 +174,7 @@ def test_a_timeout_is_an_error_with_an_unknown_outcome(server: TinyServer, monke
 
 def unreachable_places() -> dict[str, str]:
     """Return base URLs that no request can be sent to."""
-    return {
-        "nobody listens": f"http://127.0.0.1:{free_port('127.0.0.1')}",
-        "no such name": "http://toggl.invalid",
-    }
+    return {"nobody listens": f"http://127.0.0.1:{free_port('127.0.0.1')}", "no such name": "http://toggl.invalid"}
 
 
 @pytest.mark.parametrize("place", unreachable_places())

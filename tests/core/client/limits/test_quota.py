@@ -123,10 +123,7 @@ def test_an_estimate_within_the_window_has_no_waits():
 
 
 @given(
-    remaining=st.integers(-5, 700),
-    in_flight=st.integers(0, 40),
-    reserve=st.integers(0, 60),
-    resets=st.floats(0, 3600),
+    remaining=st.integers(-5, 700), in_flight=st.integers(0, 40), reserve=st.integers(0, 60), resets=st.floats(0, 3600)
 )
 def test_no_more_is_spare_than_was_reported(remaining, in_flight, reserve, resets):
     lane = learn(Lane(), QuotaReading(remaining, resets), overtaken=False, now=0.0)

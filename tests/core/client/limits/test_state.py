@@ -90,24 +90,6 @@ def test_a_rate_limit_holds_back_all_processes(states: tuple[RateLimitState, Rat
     assert waiting.seconds == pytest.approx(50.0)
 
 
-def test_a_permit_of_a_process_that_died_holds_back_others_until_its_timeout(state: RateLimitState) -> None:
-    grant(state, T)
-    assert isinstance(acquire(state, T + RESPONSE_TIMEOUT), Wait)
-    assert isinstance(acquire(state, T + RESPONSE_TIMEOUT + 1), Permit)
-
-
-def test_a_late_response_does_not_open_the_bucket_for_the_request_after_it(state: RateLimitState) -> None:
-    late = grant(state, T)
-    grant(state, T + 40)
-    state.release(late, LANE, None, T + 41)
-    assert isinstance(acquire(state, T + 43), Wait)
-
-
-def test_a_clock_that_steps_back_a_little_does_not_open_the_bucket(state: RateLimitState) -> None:
-    send(state, T, None)
-    assert isinstance(acquire(state, T - 0.5, pace=SLOW), Wait)
-
-
 def test_a_clock_that_was_set_back_closes_nothing(state: RateLimitState) -> None:
     send(state, T, QuotaReading(0, 3600.0))
     grant(state, T + 4000)

@@ -187,7 +187,6 @@ def test_after_a_change_whose_response_is_a_word_the_list_is_read(row: dict[str,
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("description", "other"),
         ("enabled", False),
         ("url_callback", "https://example.org/other"),
         ("event_filters", [{"entity": "time_entry", "action": "created"}]),
