@@ -39,7 +39,6 @@ from airflow_provider_toggl.hooks.connections import (
     get_callback_url,
     get_toggl_connection,
     get_toggl_fields,
-    toggl_fields,
 )
 from airflow_provider_toggl.hooks.settings import TogglFields, state_dir
 
@@ -259,10 +258,7 @@ class TogglHook(BaseHook):
         return f"{me.get('fullname')} ({me.get('timezone')}); {place}; requests left this hour: {requests}."
 
     def _check_webhook_fields(self, fields: TogglFields) -> None:
-        """Check the connection's callback and event store without opening either.
-
-        :raises ConfigurationError: one is invalid.
-        """
+        """Check the connection's callback and event store without opening either."""
         if fields.webhook_callback_url:
             get_callback_url(self.toggl_conn_id)
         if fields.event_store_conn_id:
@@ -303,7 +299,7 @@ class TogglHook(BaseHook):
         :raises ConfigurationError: the connection has no token, or a field has an invalid value.
         """
         connection = get_toggl_connection(self.toggl_conn_id)
-        fields = self._fields = toggl_fields(connection)
+        fields = self._fields = TogglFields(connection.conn_id, connection.extra_dejson)
         token = check_token(connection)
         base_url = check_base_url(
             connection.host, allow_plain_http=fields.allow_plain_http, port=connection.port, scheme=connection.schema
@@ -393,10 +389,7 @@ def _last_of_each(table: pa.Table) -> pa.Table:
 
 
 def _object(response: TogglResponse) -> dict[str, Any]:
-    """Return the JSON object of a response.
-
-    :raises MalformedAnswer: it is something else, so the server is not Toggl.
-    """
+    """Return the JSON object of a response; anything else does not come from Toggl."""
     decoded = response.json()
     if not isinstance(decoded, dict):
         raise MalformedAnswer(

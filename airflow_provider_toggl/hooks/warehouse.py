@@ -227,11 +227,7 @@ def _hook_of(connection: Connection) -> Any:
 
 
 def _duckdb_path(connection: Connection) -> Path:
-    """Return the file of a DuckDB connection.
-
-    :raises ConfigurationError: it names none, or it has a password, which Airflow's DuckDB provider takes for
-            MotherDuck's token.
-    """
+    """Return the file of a DuckDB connection. Airflow's DuckDB provider takes a password for MotherDuck's token."""
     if connection.password:
         raise ConfigurationError(
             f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, which cannot be "
