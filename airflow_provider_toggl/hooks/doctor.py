@@ -69,9 +69,8 @@ def _check_connection(context: CheckContext) -> bool:
     try:
         fields = context.within(lambda: get_toggl_fields(conn_id))
         context.extra = fields.read_all()
-        context.session = context.within(
-            lambda: TogglHook(conn_id).open_session(retry, before_wait=context.record_wait)
-        )
+        context.session = context.within(TogglHook(conn_id, retry=retry).get_conn)
+        context.session.before_wait = context.record_wait
     except ConnectionNotFound as error:
         context.add(problem("connection_missing", str(error)))
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,10 +87,28 @@ class TogglHook(BaseHook):
 
         :raises ConfigurationError: the connection has no token, or a field has an invalid value.
         """
-        if self._session is None:
-            telemetry.connect()
-            self._session = self.open_session(self._retry)
-        return self._session
+        if self._session is not None:
+            return self._session
+        telemetry.connect()
+        connection = get_toggl_connection(self.toggl_conn_id)
+        fields = self._fields = TogglFields(connection.conn_id, connection.extra_dejson)
+        token = check_token(connection)
+        base_url = check_base_url(
+            connection.host, allow_plain_http=fields.allow_plain_http, port=connection.port, scheme=connection.schema
+        )
+        session = TogglSession(
+            RequestsTransport(base_url, token),
+            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
+            pace=Pace(fields.requests_per_second),
+            reserve=fields.quota_reserve,
+            retry=self._retry,
+            name=self.toggl_conn_id,
+        )
+        workspace, organization = fields.workspace_id, fields.organization_id
+        if workspace is not None and organization is not None:
+            session.learn_organization(workspace, organization)
+        self._session = session
+        return session
 
     def request(
         self,
@@ -244,7 +262,7 @@ class TogglHook(BaseHook):
         fields = get_toggl_fields(self.toggl_conn_id)
         fields.read_all()
         self._check_webhook_fields(fields)
-        session = self.open_session(INTERACTIVE_RETRY)
+        session = TogglHook(self.toggl_conn_id, retry=INTERACTIVE_RETRY).get_conn()
         me = _object(session.request("GET", "/api/v9/me"))
         place = f"no workspace_id set; the default one is {me.get('default_workspace_id')}"
         if fields.workspace_id is None:
@@ -288,35 +306,6 @@ class TogglHook(BaseHook):
         from airflow_provider_toggl.core.sync.pull import read_pages  # noqa: PLC0415 - only reading pages needs it
 
         return read_pages(self.get_conn(), request)
-
-    def open_session(
-        self, retry: RetryPolicy | None = None, *, before_wait: Callable[[float], None] | None = None
-    ) -> TogglSession:
-        """Return a new session.
-
-        :param retry: how often and how long to try; by default for up to three minutes.
-        :param before_wait: called with the seconds before the session waits.
-        :raises ConfigurationError: the connection has no token, or a field has an invalid value.
-        """
-        connection = get_toggl_connection(self.toggl_conn_id)
-        fields = self._fields = TogglFields(connection.conn_id, connection.extra_dejson)
-        token = check_token(connection)
-        base_url = check_base_url(
-            connection.host, allow_plain_http=fields.allow_plain_http, port=connection.port, scheme=connection.schema
-        )
-        session = TogglSession(
-            RequestsTransport(base_url, token),
-            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
-            pace=Pace(fields.requests_per_second),
-            reserve=fields.quota_reserve,
-            retry=retry,
-            before_wait=before_wait,
-            name=self.toggl_conn_id,
-        )
-        workspace, organization = fields.workspace_id, fields.organization_id
-        if workspace is not None and organization is not None:
-            session.learn_organization(workspace, organization)
-        return session
 
 
 def check_token(connection: Connection) -> str:

@@ -250,11 +250,6 @@ def test_limits_are_read(body: Any, limits: SubscriptionLimits):
     assert webhooks.limits() == limits
 
 
-def test_event_filters_are_read():
-    webhooks, _ = build(replies(answer(200, {"tag": ["created", "deleted"], "client": None})))
-    assert webhooks.event_filters() == {"tag": ("created", "deleted"), "client": ()}
-
-
 # -- the log -----------------------------------------------------------------------------------------------------------
 
 
