@@ -68,26 +68,33 @@ def test_a_connection_without_a_workspace_works_and_says_which_is_the_default(
     assert f"no workspace_id set; the default one is {sandbox.workspace_id}" in words
 
 
-NOT_VALID = (
-    "GET /api/v9/me was answered {0}. The API token is not valid: copy it again from your Toggl profile into the "
-    "connection's password."
-)
+#: All fields are tested in test_settings.py and test_connections.py, and all hosts in tests/core/client.
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "wrong token": (
+        {"token": "0" * 32},
+        "GET /api/v9/me was answered 403: Incorrect username and/or password. The API token is not valid: copy it",
+    ),
+    "no token": ({"token": ""}, "Connection 'toggl_default' has no API token: put it into the password (Toggl: "),
+    "no access": (
+        {"workspace_id": 42},
+        "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is valid ",
+    ),
+    "workspace": ({"workspace_id": "seven"}, "workspace_id is 'seven'; it must be an ID, a whole number above 0"),
+    "pace": ({"requests_per_second": 0}, "requests_per_second is 0; it must be a number above 0 and up to 1,000"),
+    "host": ({"host": "https://me:secret@example.com"}, "The connection's host must have no credentials"),
+}
 
 
-@pytest.mark.parametrize(("status", "said"), [(401, "401"), (403, "403: Incorrect username and/or password")])
-def test_a_wrong_token_is_reported(sandbox: RunningSandbox, connections: Connections, status: int, said: str):
-    sandbox.set(wrong_token_status=status)
-    connections.toggl(sandbox, token="0" * 32)
-    assert TogglHook().test_connection() == (False, NOT_VALID.format(said))
-
-
-def test_a_missing_token_is_reported(sandbox: RunningSandbox, connections: Connections):
-    connections.toggl(sandbox, token="")
-    assert TogglHook().test_connection() == (
-        False,
-        "Connection 'toggl_default' has no API token: put it into the password (Toggl: Profile settings, API token).",
-    )
-    assert asked(sandbox) == []
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_test_of_a_connection_reports_what_is_wrong(sandbox: RunningSandbox, connections: Connections, fault: str):
+    fields, words = FAULTS[fault]
+    sandbox.set(wrong_token_status=403)
+    connections.toggl(sandbox, **fields)
+    done, said = TogglHook().test_connection()
+    assert not done
+    assert said.startswith(words)
+    assert "secret" not in said
+    assert sandbox.token not in said
 
 
 TOGGL_2 = "Toggl 2.0 is another product with another API, and this package works with Toggl Track only."
@@ -113,18 +120,6 @@ def test_a_token_of_toggl_2_is_refused_everywhere(
     assert asked(sandbox) == []
 
 
-def test_a_workspace_without_access_is_reported(sandbox: RunningSandbox, connections: Connections):
-    connections.toggl(sandbox, workspace_id=42)
-    assert TogglHook().test_connection() == (
-        False,
-        (
-            "GET /api/v9/workspaces/42 was answered 403: User does not have access to this resource. The token is "
-            "valid but has no access here: check the workspace ID, and that the token's owner is a member with the "
-            "necessary rights."
-        ),
-    )
-
-
 @pytest.mark.parametrize("body", ["[]", '"hello"', "null", "<html>a proxy</html>"])
 def test_a_host_that_is_not_toggl_is_reported(sandbox: RunningSandbox, hook: TogglHook, body: str):
     sandbox.fault("not_json", body=body, times=None)
@@ -141,26 +136,6 @@ def test_a_used_up_quota_is_reported_with_its_reset(connections: Connections):
         done, words = TogglHook().test_connection()
     assert not done
     assert "is used up until" in words
-
-
-#: All fields are tested in test_settings.py, and all hosts in tests/core/client/test_addresses.py.
-BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
-    ({"workspace_id": "seven"}, "workspace_id is 'seven'; it must be an ID, a whole number above 0"),
-    ({"requests_per_second": 0}, "requests_per_second is 0; it must be a number above 0 and up to 1,000"),
-    ({"host": "https://me:secret@example.com"}, "The connection's host must have no credentials"),
-]
-
-
-@pytest.mark.parametrize(("fields", "words"), BAD_FIELDS)
-def test_an_invalid_field_is_reported_by_its_name(
-    sandbox: RunningSandbox, connections: Connections, fields: dict[str, Any], words: str
-):
-    connections.toggl(sandbox, **fields)
-    done, said = TogglHook().test_connection()
-    assert not done
-    assert said.startswith(words)
-    assert "secret" not in said
-    assert sandbox.token not in said
 
 
 def test_fields_of_a_form_may_be_text(sandbox: RunningSandbox, connections: Connections):
