@@ -44,7 +44,7 @@ def record_subscription_change(
 ) -> None:
     """Record what a request changed in a subscription.
 
-    :param fields: the new values, named as in ``Subscription.as_dict``; None if it was deleted.
+    :param fields: the new values, named as in ``Subscription.as_dict``; None: it was deleted.
     """
     use_activity_log(
         conn_id,
@@ -64,7 +64,7 @@ def record_load(conn_id: str, *, workspace_id: int, stream: str, watermark: str 
     :param warehouse: connection and schema.
     """
     load = records.LoadRecord(workspace_id, stream, watermark, datetime.now(timezone.utc), warehouse)
-    use_activity_log(conn_id, lambda activity: records.record_load(activity, conn_id, load))
+    use_activity_log(conn_id, lambda activity_log: records.record_load(activity_log, conn_id, load))
 
 
 def record_reconciliation(
