@@ -249,6 +249,14 @@ def test_a_function_is_called_before_each_wait_of_its_block():
     assert waits == [1.0]
 
 
+def test_an_estimate_sends_no_request_and_leaves_the_reserve():
+    session, transport, _ = build(replies(answer(headers=quota_headers(9, 100))), reserve=2)
+    session.request("GET", ENTRIES)
+    estimate = session.estimate(12, ENTRIES)
+    assert (estimate.requests, estimate.spare, estimate.total, estimate.waits) == (12, 7, 10, 1)
+    assert len(transport.calls) == 1
+
+
 def test_a_call_has_what_was_asked():
     session, transport, _ = build(replies(answer()))
     session.request("get", "/api/v9/me", params={"since": 5})
