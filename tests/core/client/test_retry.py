@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from airflow_provider_toggl.core.client.retry import RetryPolicy, is_read, may_repeat
+from airflow_provider_toggl.core.client.retry import RetryPolicy, may_repeat
 
 
 def test_the_pause_grows_with_full_jitter():
@@ -27,8 +27,8 @@ def test_retry_after_is_the_shortest_pause():
         ("DELETE", "/api/v9/workspaces/1/time_entries/5", False),
     ],
 )
-def test_a_post_to_the_reports_api_is_a_read(method, path, reads):
-    assert is_read(method, path) is reads
+def test_reads_may_be_repeated_and_a_post_to_the_reports_api_is_one(method, path, reads):
+    assert may_repeat(method, path, None) is reads
 
 
 def test_the_caller_decides_whether_a_request_is_idempotent():
