@@ -365,6 +365,6 @@ def test_a_dag_run_takes_templates_params_and_results_of_tasks_everywhere(
     assert set(states.values()) == {"success"}, states
     results = {one.task_id: one.xcom_pull(task_ids=one.task_id) for one in run.get_task_instances()}
     assert results["project"]["name"] == "50"
-    assert results["changed"]["tags"] == ["told"]
+    assert results["changed"]["tags"] == ["given"]
     assert results["waited"]["seq"] == 1
     assert [row["name"] for row in results["asked"]] == ["50"]

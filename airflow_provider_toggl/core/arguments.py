@@ -12,35 +12,26 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
+from functools import partial, wraps
 from math import isfinite, isnan
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.instants import format_instant, parse_instant
 from airflow_provider_toggl.core.streams import get_stream
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 #: Called with the name of a parameter and its value; raises ``ConfigurationError``.
 Parser = Callable[[str, Any], Any]
-
-#: Fields of a time entry that an update may set.
-ENTRY_FIELDS = (
-    "description",
-    "start",
-    "stop",
-    "duration",
-    "project_id",
-    "task_id",
-    "tags",
-    "tag_ids",
-    "tag_action",
-    "billable",
-)
 
 MAX_INT = 2**63 - 1
 #: From here on a float does not represent one integer exactly.
@@ -49,6 +40,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # The text of a timedelta, which is what a template renders.
 _CLOCK = re.compile(r"(?:(-?[0-9]+) days?, )?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9](?:\.[0-9]{1,6})?)")
+# A day as ds and ds_nodash render it.
+_DAY = re.compile(r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})")
 _FLAGS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
@@ -116,11 +109,19 @@ def required(parser: Parser) -> Parser:
     return parse
 
 
-def parse_text(name: str, value: Any) -> str | None:
+def _none_if_blank(parse: Callable[Concatenate[str, Any, P], T]) -> Callable[Concatenate[str, Any, P], T | None]:
+    """Let a parser return None for a blank value, and otherwise call it with the plain Python value."""
+
+    @wraps(parse)
+    def parse_unless_blank(name: str, value: Any, /, *args: P.args, **options: P.kwargs) -> T | None:
+        return None if is_blank(value) else parse(name, unwrap(value), *args, **options)
+
+    return parse_unless_blank
+
+
+@_none_if_blank
+def parse_text(name: str, value: Any) -> str:
     """Return text without the spaces around it; numbers, flags, dates and time zones become text."""
-    if is_blank(value):
-        return None
-    value = unwrap(value)
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, date):
@@ -183,11 +184,10 @@ def parse_stream(name: str, value: Any) -> str | None:
     return None if stream is None else get_stream(stream).name
 
 
-def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int | None:
+@_none_if_blank
+def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: int = MAX_INT) -> int:
     """Return an integer. Text of digits and floats without a fraction are accepted, True and False are not."""
-    if is_blank(value):
-        return None
-    number = _find_whole(unwrap(value))
+    number = _find_whole(value)
     if number is None or number > maximum or number < (-MAX_INT if minimum is None else minimum):
         limits = "" if minimum is None else f" of {minimum} or more"
         limits = limits if maximum == MAX_INT else f" from {minimum or 0:,} to {maximum:,}"
@@ -195,21 +195,19 @@ def parse_whole(name: str, value: Any, *, minimum: int | None = None, maximum: i
     return number
 
 
-def parse_id(name: str, value: Any) -> int | None:
+@_none_if_blank
+def parse_id(name: str, value: Any) -> int:
     """Return the ID of an object in Toggl."""
-    if is_blank(value):
-        return None
-    number = _find_whole(unwrap(value))
+    number = _find_whole(value)
     if number is None or not 0 < number <= MAX_INT:
         raise build_argument_error(name, value, "an ID, a whole number above 0")
     return number
 
 
-def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float | None:
+@_none_if_blank
+def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum: float | None = None) -> float:
     """Return a finite number. Text is accepted, True and False are not."""
-    if is_blank(value):
-        return None
-    number = _find_number(unwrap(value))
+    number = _find_number(value)
     if number is None or (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
         limits = "" if minimum is None else f" of {minimum:g} or more"
         limits = limits if maximum is None else f" from {minimum or 0:g} to {maximum:g}"
@@ -217,51 +215,45 @@ def parse_number(name: str, value: Any, *, minimum: float | None = None, maximum
     return number
 
 
-def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float | None:
+@_none_if_blank
+def parse_seconds(name: str, value: Any, *, minimum: float = 0.0, maximum: float = _LONGEST_LENGTH) -> float:
     """Return a duration in seconds, given as a number of seconds, a ``timedelta``, or the text of either."""
-    if is_blank(value):
-        return None
-    length = _find_length(unwrap(value))
+    length = _find_length(value)
     if length is None or not minimum <= length <= maximum:
         allowed = f"a length of time from {minimum:g} to {maximum:g} seconds"
         raise build_argument_error(name, value, f"{allowed}: a number of them, a timedelta, or text such as 1:30:00")
     return length
 
 
-def parse_whole_seconds(name: str, value: Any) -> int | None:
+def parse_whole_seconds(name: str, value: Any, *, minimum: float = 0.0) -> int | None:
     """Return a duration in whole seconds, as :func:`parse_seconds`; a fraction is dropped."""
-    length = parse_seconds(name, value)
+    length = parse_seconds(name, value, minimum=minimum)
     return None if length is None else int(length)
 
 
-def parse_flag(name: str, value: Any) -> bool | None:
+@_none_if_blank
+def parse_flag(name: str, value: Any) -> bool:
     """Return True or False, given as a bool, as 1 or 0, or as a word such as ``yes``."""
-    if is_blank(value):
-        return None
-    plain = unwrap(value)
-    found = _FLAGS.get(plain.strip().lower()) if isinstance(plain, str) else None
-    if isinstance(plain, bool | int | float) and plain in (0, 1):
-        found = bool(plain)
+    found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else None
+    if isinstance(value, bool | int | float) and value in (0, 1):
+        found = bool(value)
     if found is None:
         raise build_argument_error(name, value, "true or false")
     return found
 
 
-def parse_day(name: str, value: Any) -> date | datetime | None:
+@_none_if_blank
+def parse_day(name: str, value: Any) -> date | datetime:
     """Return a ``date``, or a ``datetime`` in UTC, given as one of these or as ISO text.
 
     A time must have its zone, because the day depends on it. ``20260131``, as ``ds_nodash`` renders it, is a day.
     """
-    if is_blank(value):
-        return None
-    plain = unwrap(value)
-    if isinstance(plain, int) and not isinstance(plain, bool):
-        # A native template renders ds_nodash as an integer.
-        plain = str(plain)
-    day = _find_day(plain)
+    # A native template renders ds_nodash as an integer.
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    day = _find_day(given)
     if day is not None:
         return day
-    moment = _find_moment(plain)
+    moment = _find_moment(given)
     if moment is None:
         raise ConfigurationError(
             f"{name} is {show_value(value)}; give a day (2026-01-31) or a time with its zone (2026-01-31T00:00+01:00)."
@@ -273,11 +265,10 @@ def parse_day(name: str, value: Any) -> date | datetime | None:
     return _in_utc(name, moment)
 
 
-def parse_moment(name: str, value: Any) -> datetime | None:
+@_none_if_blank
+def parse_moment(name: str, value: Any) -> datetime:
     """Return a ``datetime`` in UTC, given as a ``datetime`` with a zone or as ISO text with one."""
-    if is_blank(value):
-        return None
-    moment = _find_moment(unwrap(value))
+    moment = _find_moment(value)
     if moment is None or moment.tzinfo is None:
         raise build_argument_error(name, value, "a date and time with its zone, such as 2026-03-10T09:00:00Z")
     return _in_utc(name, moment)
@@ -289,14 +280,13 @@ def parse_second(name: str, value: Any) -> datetime | None:
     return None if moment is None else moment.replace(microsecond=0)
 
 
-def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta | None:
+@_none_if_blank
+def parse_look_back(name: str, value: Any, *, words: Iterable[str] = ()) -> str | datetime | timedelta:
     """Return how far to look back: one of some words, a time, or a duration (``timedelta`` or seconds)."""
-    plain, known = unwrap(value), tuple(words)
-    if is_blank(plain):
-        return None
-    if isinstance(plain, str) and plain.strip() in known:
-        return plain.strip()
-    moment, length = _find_moment(plain), _find_length(plain)
+    known = tuple(words)
+    if isinstance(value, str) and value.strip() in known:
+        return value.strip()
+    moment, length = _find_moment(value), _find_length(value)
     if moment is not None and moment.tzinfo is not None:
         return _in_utc(name, moment)
     if length is not None and 0 <= length <= _LONGEST_LENGTH:
@@ -356,10 +346,9 @@ def parse_tags(name: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in names if one))
 
 
-def parse_object(name: str, value: Any) -> dict[str, Any] | None:
-    """Return a dictionary, given as one or as text in JSON or Python syntax; None if it is blank."""
-    if is_blank(value):
-        return None
+@_none_if_blank
+def parse_object(name: str, value: Any) -> dict[str, Any]:
+    """Return a dictionary, given as one or as text in JSON or Python syntax."""
     found = _read_literal(name, value.strip(), "an object") if isinstance(value, str) else value
     if not isinstance(found, Mapping):
         raise build_argument_error(name, value, "an object")
@@ -389,14 +378,13 @@ def parse_json(name: str, value: Any) -> Any:
     return _as_json(name, value)
 
 
-def parse_file(name: str, value: Any) -> Path | None:
+@_none_if_blank
+def parse_file(name: str, value: Any) -> Path:
     """Return the path of a file or folder of this host, with ``~`` and environment variables expanded.
 
     A URL, the name of a database in memory and a name in quotation marks are refused: a database engine would not read
     them as a path, or would create a file with that name. A URL is not shown, because it may contain a password.
     """
-    if is_blank(value):
-        return None
     if not isinstance(value, str | Path):
         raise build_argument_error(name, value, "the path of a file")
     text = str(value).strip()
@@ -440,9 +428,11 @@ def parse_entry_changes(name: str, value: Any) -> dict[str, Any] | None:
         raise ConfigurationError(
             f"{name} is {show_value(value)}; it must be an object with at least one field to change."
         )
-    unknown = sorted(set(map(str, changes)) - set(ENTRY_FIELDS))
+    unknown = sorted(set(map(str, changes)) - set(_ENTRY_PARSERS))
     if unknown:
-        raise ConfigurationError(f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(ENTRY_FIELDS)}.")
+        raise ConfigurationError(
+            f"{name} has {', '.join(unknown)}; what can be changed is {', '.join(_ENTRY_PARSERS)}."
+        )
     return {field: _ENTRY_PARSERS[field](f"{name}[{field!r}]", inner) for field, inner in changes.items()}
 
 
@@ -486,23 +476,16 @@ def _find_length(value: Any) -> float | None:
 def _find_day(value: Any) -> date | None:
     if isinstance(value, date) and not isinstance(value, datetime):
         return date(value.year, value.month, value.day)
-    text = value.strip() if isinstance(value, str) else ""
-    if not text.isascii():
-        return None
-    for length, form in ((10, "%Y-%m-%d"), (8, "%Y%m%d")):
-        if len(text) == length:
-            try:
-                return datetime.strptime(text, form).date()  # noqa: DTZ007 - of the day alone
-            except ValueError:
-                return None
+    match = _DAY.fullmatch(value.strip()) if isinstance(value, str) else None
+    with suppress(ValueError):
+        return date(int(match[1]), int(match[3]), int(match[4])) if match else None
     return None
 
 
 def _find_moment(value: Any) -> datetime | None:
     """Return a plain ``datetime``, with or without a zone; None if the value is not a time."""
     if isinstance(value, datetime):
-        fields = (value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond)
-        return datetime(*fields, tzinfo=value.tzinfo, fold=value.fold)
+        return datetime.combine(value, value.timetz())
     if not isinstance(value, str):
         return None
     text = value.strip()
@@ -513,10 +496,8 @@ def _find_moment(value: Any) -> datetime | None:
         lambda text: datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text)),
     )
     for read in readers:
-        try:
+        with suppress(ValueError):
             return read(text)
-        except ValueError:
-            continue
     return None
 
 
@@ -530,10 +511,8 @@ def _in_utc(name: str, moment: datetime) -> datetime:
 def _read_literal(name: str, text: str, allowed: str) -> Any:
     """Return the value of text in JSON or Python syntax, which is what templates render for lists and dictionaries."""
     for read in (json.loads, ast.literal_eval):
-        try:
+        with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
     raise build_argument_error(name, text, f"{allowed}; as text it must be JSON")
 
 
@@ -547,7 +526,7 @@ def _as_json(name: str, value: Any) -> Any:
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, date):
-        return _optional_instant(name, value) if isinstance(value, datetime) else value.isoformat()
+        return _as_instant(name, value) if isinstance(value, datetime) else value.isoformat()
     number = value.total_seconds() // 1 if isinstance(value, timedelta) else _find_number(value)
     if number is None:
         raise build_argument_error(name, value, "something that JSON can hold")
@@ -565,22 +544,18 @@ def _as_key(name: str, key: Any) -> str:
     raise ConfigurationError(f"{name} has the field {show_value(key)}; a field's name in JSON must be text.")
 
 
-def _optional_instant(name: str, value: Any) -> str | None:
+def _as_instant(name: str, value: Any) -> str | None:
     moment = parse_second(name, value)
     return None if moment is None else format_instant(moment)
 
 
-def _whole_seconds_or_running(name: str, value: Any) -> int | None:
-    # Toggl marks a running entry by a negative duration.
-    length = parse_seconds(name, value, minimum=-_LONGEST_LENGTH)
-    return None if length is None else int(length)
-
-
+#: Fields of a time entry that an update may set.
 _ENTRY_PARSERS: dict[str, Parser] = {
     "description": parse_text,
-    "start": _optional_instant,
-    "stop": _optional_instant,
-    "duration": _whole_seconds_or_running,
+    "start": _as_instant,
+    "stop": _as_instant,
+    # Toggl marks a running entry by a negative duration.
+    "duration": partial(parse_whole_seconds, minimum=-_LONGEST_LENGTH),
     "project_id": parse_id,
     "task_id": parse_id,
     "tags": lambda name, value: list(parse_tags(name, value)),

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
 
 class DatabaseFault(Enum):
@@ -122,18 +123,8 @@ class QuotaExhausted(ApiError):
     :param known_before: True if no request was sent, because the refusal was known before.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        resets_at: datetime,
-        lane: str,
-        known_before: bool,
-        status: int | None = None,
-        text: str = "",
-        what: str = "",
-    ) -> None:
-        super().__init__(message, status=status, text=text, what=what)
+    def __init__(self, message: str, *, resets_at: datetime, lane: str, known_before: bool, **more: Any) -> None:
+        super().__init__(message, **more)
         self.resets_at = resets_at
         self.lane = lane
         self.known_before = known_before
@@ -146,10 +137,8 @@ class RateLimited(ApiError):
     :param reported: whether Toggl said when (``Retry-After``); otherwise it is a guess.
     """
 
-    def __init__(
-        self, message: str, *, retry_at: datetime, reported: bool, status: int = 429, text: str = "", what: str = ""
-    ) -> None:
-        super().__init__(message, status=status, text=text, what=what)
+    def __init__(self, message: str, *, retry_at: datetime, reported: bool, **more: Any) -> None:
+        super().__init__(message, **{"status": 429, **more})
         self.retry_at = retry_at
         self.reported = reported
 
@@ -172,9 +161,7 @@ class NotApplied(ApiError):
     :param entity_id: id of the object that the write made, where it made one.
     """
 
-    def __init__(self, message: str, *, entity_id: int | None = None) -> None:
-        super().__init__(message)
-        self.entity_id = entity_id
+    entity_id: int | None = None
 
 
 class ConnectionTrouble(ApiError):

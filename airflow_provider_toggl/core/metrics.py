@@ -6,15 +6,13 @@ Each process has one sink, as with logging; :func:`send_to` sets it. Without a s
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["counter", "gauge", "timer"]
-
-PREFIX = "toggl."
 
 
 class Sink(Protocol):
@@ -57,11 +55,8 @@ class Counter(Metric):
 
     def add(self, number: int = 1, **tags: object) -> None:
         """Add a number; zero is not sent."""
-        if _sink is not None and number:
-            try:
-                _sink.count(self.name, number, _texts(tags))
-            except Exception as error:  # noqa: BLE001 - work must not fail because of its metrics
-                _log_once(error)
+        if number:
+            _send(lambda sink: sink.count(self.name, number, _texts(tags)))
 
 
 class Gauge(Metric):
@@ -71,11 +66,7 @@ class Gauge(Metric):
 
     def set(self, value: float, **tags: object) -> None:
         """Set the value."""
-        if _sink is not None:
-            try:
-                _sink.gauge(self.name, value, _texts(tags))
-            except Exception as error:  # noqa: BLE001 - work must not fail because of its metrics
-                _log_once(error)
+        _send(lambda sink: sink.gauge(self.name, value, _texts(tags)))
 
 
 class Timer(Metric):
@@ -85,11 +76,7 @@ class Timer(Metric):
 
     def record(self, seconds: float, **tags: object) -> None:
         """Record one duration; a negative one, after the clock was set back, counts as zero."""
-        if _sink is not None:
-            try:
-                _sink.timing(self.name, max(0.0, seconds), _texts(tags))
-            except Exception as error:  # noqa: BLE001 - work must not fail because of its metrics
-                _log_once(error)
+        _send(lambda sink: sink.timing(self.name, max(0.0, seconds), _texts(tags)))
 
 
 _sink: Sink | None = None
@@ -106,6 +93,15 @@ def send_to(sink: Sink | None) -> None:
 def is_sent_to(sink: Sink) -> bool:
     """Whether measurements are sent to this sink."""
     return _sink is sink
+
+
+def _send(send: Callable[[Sink], None]) -> None:
+    """Send a measurement to the sink. Work must not fail because of its metrics, so errors are only logged."""
+    if _sink is not None:
+        try:
+            send(_sink)
+        except Exception as error:  # noqa: BLE001 - whatever a client of a metrics server raises
+            _log_once(error)
 
 
 def _texts(tags: Mapping[str, object]) -> dict[str, str]:
@@ -127,9 +123,17 @@ _CONNECTION = "ID of the Toggl connection"
 _STORE = "connection ID of the event store, `default` for the file"
 _API = "`track`, `reports` or `webhooks`"
 _LANE = "`user`, `organization_<id>`, or `workspace_<id>` while its organization is not known"
+_LANE_TAGS = {"connection": _CONNECTION, "lane": _LANE}
+_LOAD_TAGS = {"by": _BY, "stream": _LOADED_STREAM}
+_WATERMARK_TAGS = {
+    "by": "`pull` or `reconcile`",
+    "stream": _STREAM,
+    "workspace": "ID of the workspace",
+    "warehouse": _WAREHOUSE,
+}
 
 DELIVERIES = Counter(
-    f"{PREFIX}receive.deliveries",
+    "toggl.receive.deliveries",
     "requests",
     "Requests to the receiver by outcome. Sent every 10 s.",
     "receiver",
@@ -140,54 +144,50 @@ DELIVERIES = Counter(
     },
 )
 APPEND = Timer(
-    f"{PREFIX}append.duration",
+    "toggl.append.duration",
     "seconds",
     "Duration of a durable transaction of the receiver, which can contain many deliveries. A random 100 per 10 s.",
     "receiver",
 )
 LAST_SEQ = Gauge(
-    f"{PREFIX}store.last_seq",
+    "toggl.store.last_seq",
     "events",
     "The highest `seq` in the event store.",
     "receiver, triggerer, task",
     {"store": _STORE},
 )
 LAG = Gauge(
-    f"{PREFIX}store.lag",
+    "toggl.store.lag",
     "events",
     "Events after the position of a consumer.",
     "receiver, triggerer, task",
     {"store": _STORE, "consumer": "name of the consumer: a drain, a watcher or a sensor"},
 )
 TAIL_READS = Counter(
-    f"{PREFIX}tail.reads",
+    "toggl.tail.reads",
     "reads",
     "Queries of the triggerer to the event store that returned events. Independent of the number of waiting triggers.",
     "triggerer",
     {"which": "`new` or `earlier` events"},
 )
 TAIL_EVENTS = Counter(
-    f"{PREFIX}tail.events",
-    "events",
-    "Events that these queries returned.",
-    "triggerer",
-    {"which": "`new` or `earlier`"},
+    "toggl.tail.events", "events", "Events that these queries returned.", "triggerer", {"which": "`new` or `earlier`"}
 )
 TAIL_OUTAGES = Counter(
-    f"{PREFIX}tail.outages", "outages", "Interruptions in which the event store could not be read.", "triggerer"
+    "toggl.tail.outages", "outages", "Interruptions in which the event store could not be read.", "triggerer"
 )
 FIRED = Counter(
-    f"{PREFIX}trigger.fired",
+    "toggl.trigger.fired",
     "trigger events",
     "Trigger events: a sensor's wait ended, or a watcher reported a batch of changes.",
     "triggerer",
     {"way": "`wait` or `watch`"},
 )
 FIRED_EVENTS = Counter(
-    f"{PREFIX}trigger.events", "events", "Events of Toggl in them.", "triggerer", {"way": "`wait` or `watch`"}
+    "toggl.trigger.events", "events", "Events of Toggl in them.", "triggerer", {"way": "`wait` or `watch`"}
 )
 REQUESTS = Counter(
-    f"{PREFIX}request.count",
+    "toggl.request.count",
     "requests",
     "Requests sent to Toggl. Each attempt counts.",
     "task",
@@ -200,136 +200,111 @@ REQUESTS = Counter(
     },
 )
 REQUEST_TIME = Timer(
-    f"{PREFIX}request.duration",
+    "toggl.request.duration",
     "seconds",
     "From sending a request to the end of its answer, without waiting for a permit.",
     "task",
     {"connection": _CONNECTION, "api": _API},
 )
 WAIT = Timer(
-    f"{PREFIX}request.wait",
+    "toggl.request.wait",
     "seconds",
     "A wait of a running task before a request.",
     "task",
-    {
-        "connection": _CONNECTION,
-        "reason": "`pace` (the rate limit), `share` (the quota shares of others) or `retry`",
-    },
+    {"connection": _CONNECTION, "reason": "`pace` (the rate limit), `share` (the quota shares of others) or `retry`"},
 )
 QUOTA_LEFT = Gauge(
-    f"{PREFIX}quota.remaining",
+    "toggl.quota.remaining",
     "requests",
     "Requests left in a lane's window, as last reported by Toggl. Full again after `toggl.quota.resets_at`.",
     "task",
-    {"connection": _CONNECTION, "lane": _LANE},
+    _LANE_TAGS,
 )
 QUOTA_LIMIT = Gauge(
-    f"{PREFIX}quota.limit",
-    "requests",
-    "Requests of a lane's window, as far as known.",
-    "task",
-    {"connection": _CONNECTION, "lane": _LANE},
+    "toggl.quota.limit", "requests", "Requests of a lane's window, as far as known.", "task", _LANE_TAGS
 )
-QUOTA_RESET = Gauge(
-    f"{PREFIX}quota.resets_at",
-    "seconds since 1970",
-    "When a lane's window ends.",
-    "task",
-    {"connection": _CONNECTION, "lane": _LANE},
-)
+QUOTA_RESET = Gauge("toggl.quota.resets_at", "seconds since 1970", "When a lane's window ends.", "task", _LANE_TAGS)
 DEFERRALS = Counter(
-    f"{PREFIX}quota.deferrals",
+    "toggl.quota.deferrals",
     "deferrals",
     "Deferrals of tasks, which release their worker slot.",
     "task",
     {"connection": _CONNECTION, "reason": "`quota` (402, or known before) or `rate` (429)"},
 )
-PAGES = Counter(f"{PREFIX}extract.pages", "pages", "Pages of Toggl's that were loaded.", "task", {"stream": _STREAM})
-PAGE_ROWS = Counter(f"{PREFIX}extract.rows", "rows", "Rows on these pages.", "task", {"stream": _STREAM})
+PAGES = Counter("toggl.extract.pages", "pages", "Pages of Toggl's that were loaded.", "task", {"stream": _STREAM})
+PAGE_ROWS = Counter("toggl.extract.rows", "rows", "Rows on these pages.", "task", {"stream": _STREAM})
 LOADED_ROWS = Counter(
-    f"{PREFIX}load.rows",
+    "toggl.load.rows",
     "rows",
     "Rows loaded into the warehouse, by result.",
     "task",
     {
-        "by": _BY,
-        "stream": _LOADED_STREAM,
+        **_LOAD_TAGS,
         "result": "`inserted`, `updated`, `unchanged`, `absent` (no longer in Toggl) or `rejected` (in "
         "`rejected_records`)",
     },
 )
 LOAD_TIME = Timer(
-    f"{PREFIX}load.duration",
-    "seconds",
-    "Duration of a transaction that loads rows and progress.",
-    "task",
-    {"by": _BY, "stream": _LOADED_STREAM},
+    "toggl.load.duration", "seconds", "Duration of a transaction that loads rows and progress.", "task", _LOAD_TAGS
 )
 WATERMARK = Gauge(
-    f"{PREFIX}load.watermark",
+    "toggl.load.watermark",
     "seconds since 1970",
     "Everything that changed in Toggl before this time is loaded; for time entries, the days of the last year up to "
     "tomorrow. Its age is the data freshness. Unlike an age, it stays correct when it is no longer sent.",
     "task",
-    {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
+    _WATERMARK_TAGS,
 )
 WATERMARK_AGE = Gauge(
-    f"{PREFIX}load.watermark_age",
-    "seconds",
-    "The age of the watermark at the end of a run.",
-    "task",
-    {"by": "`pull` or `reconcile`", "stream": _STREAM, "workspace": "ID of the workspace", "warehouse": _WAREHOUSE},
+    "toggl.load.watermark_age", "seconds", "The age of the watermark at the end of a run.", "task", _WATERMARK_TAGS
 )
 LATE_RUNS = Counter(
-    f"{PREFIX}freshness.late",
+    "toggl.freshness.late",
     "runs",
     "Runs that missed their deadline, of DAGs with the deadline callback of `triggers.deadlines`.",
     "triggerer",
     {"dag": "ID of the DAG"},
 )
 RUN_TIME = Timer(
-    f"{PREFIX}run.duration",
+    "toggl.run.duration",
     "seconds",
     "Duration of one attempt of a run, up to its end or a deferral.",
     "task",
-    {"by": _BY, "stream": _LOADED_STREAM},
+    _LOAD_TAGS,
 )
 RUN_REQUESTS = Counter(
-    f"{PREFIX}run.requests",
+    "toggl.run.requests",
     "requests",
     "Requests sent by the runs of a stream.",
     "task",
     {"by": "`pull` or `reconcile`", "stream": _STREAM},
 )
 DRAINED = Counter(
-    f"{PREFIX}drain.events",
+    "toggl.drain.events",
     "events",
     "Events that a drain has processed.",
     "task",
     {"result": "`loaded`, `skipped` (no table has such records) or `rejected`"},
 )
 DRAIN_DELAY = Timer(
-    f"{PREFIX}drain.delay",
-    "seconds",
-    "Time between storing the oldest event of a batch and loading it.",
-    "task",
+    "toggl.drain.delay", "seconds", "Time between storing the oldest event of a batch and loading it.", "task"
 )
-COMPARED_DAYS = Counter(f"{PREFIX}reconcile.days", "days", "Days compared with Toggl.", "task")
+COMPARED_DAYS = Counter("toggl.reconcile.days", "days", "Days compared with Toggl.", "task")
 DIFFERENCES = Counter(
-    f"{PREFIX}reconcile.entries",
+    "toggl.reconcile.entries",
     "entries",
     "Differences found, and repaired except `unverified` ones.",
     "task",
     {"result": "`added`, `edited`, `deleted` or `unverified`"},
 )
 REFUSED_WINDOWS = Counter(
-    f"{PREFIX}reconcile.refused",
+    "toggl.reconcile.refused",
     "windows",
     "Windows with so many missing entries that none was marked as deleted (`AbsenceRefused`).",
     "task",
 )
 ENSURED = Counter(
-    f"{PREFIX}subscription.ensured",
+    "toggl.subscription.ensured",
     "subscriptions",
     "Subscriptions ensured, by the change that was needed.",
     "task",

@@ -44,12 +44,7 @@ STREAMS: dict[str, Stream] = {
         ),
         # Without active=both, archived projects are missing. 200 is the documented maximum.
         Stream(
-            "projects",
-            "/api/v9/workspaces/{workspace_id}/projects",
-            "since",
-            (("active", "both"),),
-            200,
-            "project",
+            "projects", "/api/v9/workspaces/{workspace_id}/projects", "since", (("active", "both"),), 200, "project"
         ),
         Stream("clients", "/api/v9/workspaces/{workspace_id}/clients", "whole", (("status", "both"),), entity="client"),
         Stream("tags", "/api/v9/workspaces/{workspace_id}/tags", "paged", (), 200, "tag"),
@@ -60,16 +55,7 @@ STREAMS: dict[str, Stream] = {
     )
 }
 
-
-STREAM_OF_ENTITY = {
-    "time_entry": "time_entries",
-    "project": "projects",
-    "client": "clients",
-    "tag": "tags",
-    "task": "tasks",
-    "project_user": "project_users",
-    "workspace_user": "users",
-}
+STREAM_OF_ENTITY = {stream.entity: stream.name for stream in STREAMS.values() if stream.entity}
 """The stream that the events of an entity belong to."""
 
 

@@ -35,7 +35,7 @@ def record_subscriptions(conn_id: str, workspace_id: int, found: list[Subscripti
     """Record the subscriptions of a workspace as Toggl returned them."""
     value = {"subscriptions": [one.as_dict() for one in found]}
     use_activity_log(
-        conn_id, lambda activity_log: activity_log.set_status(records.subscriptions_key(conn_id, workspace_id), value)
+        conn_id, lambda activity: activity.set_status(records.subscriptions_key(conn_id, workspace_id), value)
     )
 
 
@@ -44,21 +44,17 @@ def record_subscription_change(
 ) -> None:
     """Record what a request changed in a subscription.
 
-    :param fields: the new values, named as in ``Found.as_dict``; None: it was deleted.
+    :param fields: the new values, named as in ``Subscription.as_dict``; None: it was deleted.
     """
     use_activity_log(
         conn_id,
-        lambda activity_log: records.record_subscription_change(
-            activity_log, conn_id, workspace_id, subscription_id, fields
-        ),
+        lambda activity: records.record_subscription_change(activity, conn_id, workspace_id, subscription_id, fields),
     )
 
 
 def record_declaration(conn_id: str, declaration: Mapping[str, object]) -> None:
     """Record the subscription that a task declares, without its secret, so that a person can ensure it again."""
-    use_activity_log(
-        conn_id, lambda activity_log: activity_log.set_status(records.declaration_key(conn_id), declaration)
-    )
+    use_activity_log(conn_id, lambda activity: activity.set_status(records.declaration_key(conn_id), declaration))
 
 
 def record_load(conn_id: str, *, workspace_id: int, stream: str, watermark: str | None, warehouse: str) -> None:
@@ -83,8 +79,8 @@ def record_reconciliation(
     now = datetime.now(timezone.utc)
     use_activity_log(
         conn_id,
-        lambda activity_log: records.record_reconciliation(
-            activity_log, conn_id, summary, warehouse=warehouse, ran_at=now, refused=refused
+        lambda activity: records.record_reconciliation(
+            activity, conn_id, summary, warehouse=warehouse, ran_at=now, refused=refused
         ),
     )
 
@@ -103,29 +99,26 @@ def forget_warehouse(conn_id: str, warehouse: str) -> int:
 def record_waiting(conn_id: str, waiting: WaitingTask) -> None:
     """Record that a task waits, replacing its earlier record."""
 
-    def record(activity_log: ActivityLog) -> None:
-        for entry in activity_log.list_status(waiting_key(conn_id)):
+    def record(activity: ActivityLog) -> None:
+        for entry in activity.list_status(waiting_key(conn_id)):
             earlier = waiting_from(entry.value)
             if earlier is None or not earlier.is_current(waiting.since):
                 # A task that was killed or cleared does not remove its record.
-                activity_log.take_status(entry.name)
-        activity_log.set_status(waiting_key(conn_id, waiting.task), waiting.as_dict())
+                activity.take_status(entry.name)
+        activity.set_status(waiting_key(conn_id, waiting.task), waiting.as_dict())
 
     use_activity_log(conn_id, record)
 
 
 def clear_waiting(conn_id: str, task: str) -> None:
-    """Remove the record of a waiting task.
-
-    :param task: as in the record.
-    """
-    use_activity_log(conn_id, lambda activity_log: activity_log.take_status(waiting_key(conn_id, task)))
+    """Remove the record of a waiting task."""
+    use_activity_log(conn_id, lambda activity: activity.take_status(waiting_key(conn_id, task)))
 
 
 def read_waiting(conn_id: str) -> tuple[WaitingTask, ...]:
     """Return the waiting tasks of a connection by the end of their wait; none if the store cannot be read."""
     now = datetime.now(timezone.utc)
-    found = use_activity_log(conn_id, lambda activity_log: activity_log.list_status(waiting_key(conn_id))) or []
+    found = use_activity_log(conn_id, lambda activity: activity.list_status(waiting_key(conn_id))) or []
     waiting = [one for one in (waiting_from(entry.value) for entry in found) if one is not None and one.is_current(now)]
     return tuple(sorted(waiting, key=lambda one: one.until))
 
@@ -143,7 +136,7 @@ def approve_mass_deletion(conn_id: str, workspace_id: int, by: str) -> None:
 def take_approval(conn_id: str, workspace_id: int) -> bool:
     """Return whether a person approved a mass deletion for this run, and remove the approval."""
     entry = use_activity_log(
-        conn_id, lambda activity_log: activity_log.take_status(records.approval_key(conn_id, workspace_id))
+        conn_id, lambda activity: activity.take_status(records.approval_key(conn_id, workspace_id))
     )
     if entry is None:
         return False

@@ -71,11 +71,7 @@ def get_toggl_fields(conn_id: str | None) -> TogglFields:
 
     :raises ConfigurationError: the connection does not exist, or has another type.
     """
-    return toggl_fields(get_toggl_connection(conn_id))
-
-
-def toggl_fields(connection: Connection) -> TogglFields:
-    """Return the extra fields of a Toggl connection that was looked up before."""
+    connection = get_toggl_connection(conn_id)
     return TogglFields(connection.conn_id, connection.extra_dejson)
 
 

@@ -38,11 +38,7 @@ class DaysToCompute:
 
 
 def find_changed_days(
-    since: int = 0,
-    *,
-    workspace_id: int | None = None,
-    warehouse_conn_id: str = DEFAULT_CONN_ID,
-    schema: str = "toggl",
+    since: int = 0, *, workspace_id: int | None = None, warehouse_conn_id: str = DEFAULT_CONN_ID, schema: str = "toggl"
 ) -> ChangedDays:
     """Return the days whose time entries changed since an earlier result, and the cursor for the next call.
 
@@ -60,11 +56,7 @@ def find_changed_days(
 
 @contextmanager
 def compute_changed_days(
-    reader: str,
-    *,
-    workspace_id: int | None = None,
-    warehouse_conn_id: str = DEFAULT_CONN_ID,
-    schema: str = "toggl",
+    reader: str, *, workspace_id: int | None = None, warehouse_conn_id: str = DEFAULT_CONN_ID, schema: str = "toggl"
 ) -> Iterator[DaysToCompute]:
     """Yield the days that changed since this reader's last call, in a transaction that also stores the reader's cursor.
 

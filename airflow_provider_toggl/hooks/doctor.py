@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError
+from typing import Any
 
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.clock import SystemClock
@@ -16,6 +18,7 @@ from airflow_provider_toggl.core.events.tail_probe import PROBE, REPLY
 from airflow_provider_toggl.core.operate.doctor import databases, versions
 from airflow_provider_toggl.core.operate.doctor.account import check_account, judge_clock
 from airflow_provider_toggl.core.operate.doctor.context import CHECKS, CheckContext, CheckOptions, CheckTimeout
+from airflow_provider_toggl.core.operate.doctor.databases import TriggererFacts
 from airflow_provider_toggl.core.operate.doctor.webhooks import check_callback, check_subscription
 from airflow_provider_toggl.core.operate.findings import CheckStatus, Finding, Report, ok, skipped, unknown
 from airflow_provider_toggl.core.operate.problems import problem
@@ -26,11 +29,13 @@ from airflow_provider_toggl.hooks.connections import (
     get_toggl_fields,
 )
 from airflow_provider_toggl.hooks.events import open_event_store
+from airflow_provider_toggl.hooks.settings import warehouse_path
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.triggerers import find_triggerers
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse, default_path
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, build_warehouse
 
 _POLL_SECONDS = 0.05
+#: Triggers whose arguments are read: each must be decrypted, and one is enough.
+_MAX_TRIGGERS = 200
 
 
 def run_checks(options: CheckOptions) -> Report:
@@ -64,9 +69,8 @@ def _check_connection(context: CheckContext) -> bool:
     try:
         fields = context.within(lambda: get_toggl_fields(conn_id))
         context.extra = fields.read_all()
-        context.session = context.within(
-            lambda: TogglHook(conn_id).open_session(retry, before_wait=context.record_wait)
-        )
+        context.session = context.within(TogglHook(conn_id, retry=retry).get_conn)
+        context.session.before_wait = context.record_wait
     except ConnectionNotFound as error:
         context.add(problem("connection_missing", str(error)))
         return False
@@ -184,7 +188,9 @@ def _check_warehouse(context: CheckContext) -> None:
     conn_id = options.warehouse_conn_id or DEFAULT_CONN_ID
     where = f"warehouse {conn_id!r}, schema {options.schema!r}"
     try:
-        if options.warehouse_conn_id is None and not context.within(lambda: _has_default_warehouse(conn_id)):
+        if options.warehouse_conn_id is None and not context.within(
+            lambda: find_connection(conn_id, parameter="warehouse_conn_id") is not None or warehouse_path().exists()
+        ):
             context.skip(f"There is no connection {conn_id!r} and no default file.", "warehouse", "freshness")
             return
         # Half of the time for the lock, so that some is left to report it.
@@ -219,5 +225,35 @@ def _judge_warehouse(conn_id: str, schema: str, where: str, lock_timeout: float)
         return [*clock, found, databases.judge_loads(where, target.last_runs(), datetime.now(timezone.utc))]
 
 
-def _has_default_warehouse(conn_id: str) -> bool:
-    return find_connection(conn_id, parameter="warehouse_conn_id") is not None or default_path().exists()
+def find_triggerers(conn_id: str, store_conn_id: str) -> TriggererFacts:
+    """Return the live triggerers, by Airflow's own threshold, and their triggers that read a store.
+
+    Reads Airflow's metadata database, which only commands can access.
+
+    :param conn_id: the Toggl connection whose store it is.
+    :param store_conn_id: the store's connection, empty for the default store.
+    """
+    from airflow.jobs.job import Job, JobState  # noqa: PLC0415 - loads the metadata database's models
+    from airflow.models.trigger import Trigger  # noqa: PLC0415 - likewise
+    from airflow.utils.session import create_session  # noqa: PLC0415 - likewise
+    from sqlalchemy import select  # noqa: PLC0415 - likewise
+
+    with create_session(scoped=False) as session:
+        jobs = session.scalars(select(Job).where(Job.job_type == "TriggererJob")).all()
+        alive = [job for job in jobs if job.state == JobState.RUNNING and job.is_alive()]
+        beats = [job.latest_heartbeat for job in jobs if job.latest_heartbeat is not None]
+        here = Trigger.triggerer_id.in_([job.id for job in alive])
+        own = Trigger.classpath.like("airflow_provider_toggl.%")
+        ours = select(Trigger).where(own, here).order_by(Trigger.id.desc()).limit(_MAX_TRIGGERS)
+        triggers = [row for row in session.scalars(ours) if _reads(row.kwargs, conn_id, store_conn_id)]
+        return TriggererFacts(
+            alive=tuple(str(job.hostname) for job in alive),
+            last_heartbeat=(datetime.now(timezone.utc) - max(beats)).total_seconds() if beats else None,
+            triggers=len(triggers),
+        )
+
+
+def _reads(arguments: Mapping[str, Any], conn_id: str, store_conn_id: str) -> bool:
+    """Whether a trigger with these arguments reads that store."""
+    named = arguments.get("event_store_conn_id")
+    return bool(arguments.get("toggl_conn_id") == conn_id if named is None else named == store_conn_id)

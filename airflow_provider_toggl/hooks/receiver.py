@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.store import EventStore
@@ -13,7 +14,6 @@ from airflow_provider_toggl.core.webhooks.delivery import ReceivingConnection
 from airflow_provider_toggl.hooks import settings, telemetry
 from airflow_provider_toggl.hooks.connections import ConnectionNotFound, get_toggl_fields
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.settings import TogglFields
 
 
 def freeze_startup_objects() -> None:
@@ -58,10 +58,14 @@ def get_receiving_connection(conn_id: str) -> ReceivingConnection:
 def _read(conn_id: str) -> ReceivingConnection:
     fields = get_toggl_fields(conn_id)
     secrets = (fields.webhook_secret, fields.previous_webhook_secret)
+    workspace_id = None
+    # Deliveries are stored even if the workspace is not a number.
+    with suppress(ConfigurationError):
+        workspace_id = fields.workspace_id
     return ReceivingConnection(
         conn_id=conn_id,
         secrets=tuple(secret for secret in secrets if secret),
-        workspace_id=_workspace_id(fields),
+        workspace_id=workspace_id,
         store=fields.event_store_conn_id,
         echo_validation=fields.webhook_validation != "asynchronous",
     )
@@ -70,11 +74,3 @@ def _read(conn_id: str) -> ReceivingConnection:
 def open_receiving_store(store: str) -> EventStore:
     """Open the event store of a connection ID, or the default store for empty text, with its tables. Blocks."""
     return open_event_store(event_store_conn_id=store)
-
-
-def _workspace_id(fields: TogglFields) -> int | None:
-    """Return the workspace, None if none is set or it is not a number: deliveries are stored either way."""
-    try:
-        return fields.workspace_id
-    except ConfigurationError:
-        return None

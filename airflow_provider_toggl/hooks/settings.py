@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowConfigException, conf
 
@@ -86,8 +86,40 @@ def airflow_home() -> str:
 # -- fields of a Toggl connection --------------------------------------------------------------------------------------
 
 
+def _pace(name: str, value: Any) -> float | None:
+    number = parse_number(name, value)
+    if number is not None and not 0 < number <= 1000:
+        raise build_argument_error(name, value, "a number above 0 and up to 1,000")
+    return number
+
+
+def _validation(name: str, value: Any) -> str | None:
+    text = parse_text(name, value)
+    return parse_choice(name, None if text is None else text.lower(), options=("synchronous", "asynchronous"))
+
+
+class _Field(Generic[T]):
+    """A field in the extra, parsed when it is used."""
+
+    def __init__(self, parse: Parser, default: T) -> None:
+        self._parse = parse
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, fields: TogglFields, owner: type) -> T:
+        name = self._name
+        try:
+            parsed = self._parse(name, fields.extra.get(name))
+        except ConfigurationError as error:
+            problem = f"{name} is ***; it must be text" if name in _SECRETS else str(error).removesuffix(".")
+            raise ConfigurationError(f"{problem} (in the extra of connection {fields.conn_id!r}).") from None
+        return self._default if is_empty(parsed) else cast("T", parsed)
+
+
 class TogglFields:
-    """The fields in the extra of a Toggl connection, each parsed when it is used.
+    """The fields in the extra of a Toggl connection.
 
     An invalid field raises a ``ConfigurationError`` only where it is needed: an invalid quota reserve does not stop
     deliveries.
@@ -96,59 +128,30 @@ class TogglFields:
     :param extra: the connection's extra.
     """
 
+    #: The workspace to use unless a task names another.
+    workspace_id = _Field[int | None](parse_id, None)
+    #: The organization whose hourly quota is charged; None for the workspace's.
+    organization_id = _Field[int | None](parse_id, None)
+    #: The secret that deliveries are signed with; empty if there is none.
+    webhook_secret = _Field(parse_text, "")
+    #: A secret that is still accepted while a new one replaces it; empty if there is none.
+    previous_webhook_secret = _Field(parse_text, "")
+    #: The URL that Toggl delivers events to; empty if there is none.
+    webhook_callback_url = _Field(parse_text, "")
+    #: The connection of the event store; empty for the default store.
+    event_store_conn_id = _Field(parse_text, "")
+    #: Requests of each hourly quota that tasks leave for people and other tools.
+    quota_reserve = _Field(partial(parse_whole, minimum=0, maximum=1_000_000), 2)
+    #: The request rate that all processes of one host with the token share.
+    requests_per_second = _Field(_pace, 1.0)
+    #: Whether the token and events may be sent unencrypted over a network.
+    allow_plain_http = _Field(parse_flag, False)
+    #: Whether the receiver answers a validation PING with its code (``synchronous``) or stores it.
+    webhook_validation = _Field(_validation, "synchronous")
+
     def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
-        self._conn_id = conn_id
-        self._extra = extra
-
-    @property
-    def workspace_id(self) -> int | None:
-        """The workspace to use unless a task names another."""
-        return self._field("workspace_id", parse_id, None)
-
-    @property
-    def organization_id(self) -> int | None:
-        """The organization whose hourly quota is charged; None: the workspace's."""
-        return self._field("organization_id", parse_id, None)
-
-    @property
-    def webhook_secret(self) -> str:
-        """The secret that deliveries are signed with; empty if there is none."""
-        return self._field("webhook_secret", parse_text, "")
-
-    @property
-    def previous_webhook_secret(self) -> str:
-        """A secret that is still accepted while a new one replaces it; empty if there is none."""
-        return self._field("previous_webhook_secret", parse_text, "")
-
-    @property
-    def webhook_callback_url(self) -> str:
-        """The URL that Toggl delivers events to; empty if there is none."""
-        return self._field("webhook_callback_url", parse_text, "")
-
-    @property
-    def event_store_conn_id(self) -> str:
-        """The connection of the event store; empty for the default store."""
-        return self._field("event_store_conn_id", parse_text, "")
-
-    @property
-    def quota_reserve(self) -> int:
-        """Requests of each hourly quota that tasks leave for people and other tools."""
-        return self._field("quota_reserve", partial(parse_whole, minimum=0, maximum=1_000_000), 2)
-
-    @property
-    def requests_per_second(self) -> float:
-        """The request rate that all processes of one host with the token share."""
-        return self._field("requests_per_second", _pace, 1.0)
-
-    @property
-    def allow_plain_http(self) -> bool:
-        """Whether the token and events may be sent unencrypted over a network."""
-        return self._field("allow_plain_http", parse_flag, False)
-
-    @property
-    def webhook_validation(self) -> str:
-        """Whether the receiver answers a validation PING with its code (``synchronous``) or stores it."""
-        return self._field("webhook_validation", _validation, "synchronous")
+        self.conn_id = conn_id
+        self.extra = extra
 
     def read_all(self) -> dict[str, Any]:
         """Return every field by its name.
@@ -165,18 +168,9 @@ class TogglFields:
             raise ConfigurationError(" ".join(errors))
         return values
 
-    def _field(self, name: str, parse: Parser, default: T) -> T:
-        value = self._extra.get(name)
-        try:
-            parsed = parse(name, value)
-        except ConfigurationError as error:
-            problem = f"{name} is ***; it must be text" if name in _SECRETS else str(error).removesuffix(".")
-            raise ConfigurationError(f"{problem} (in the extra of connection {self._conn_id!r}).") from None
-        return default if is_empty(parsed) else cast("T", parsed)
-
 
 #: The names of all fields in the extra of a Toggl connection.
-FIELDS = tuple(name for name, value in vars(TogglFields).items() if isinstance(value, property))
+FIELDS = tuple(name for name, value in vars(TogglFields).items() if isinstance(value, _Field))
 _SECRETS = frozenset(("webhook_secret", "previous_webhook_secret"))
 
 
@@ -208,15 +202,3 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     if not all(map(_CONN_ID.fullmatch, names)):
         raise build_argument_error(name, value, "IDs of connections with commas between them")
     return names
-
-
-def _pace(name: str, value: Any) -> float | None:
-    number = parse_number(name, value)
-    if number is not None and not 0 < number <= 1000:
-        raise build_argument_error(name, value, "a number above 0 and up to 1,000")
-    return number
-
-
-def _validation(name: str, value: Any) -> str | None:
-    text = parse_text(name, value)
-    return parse_choice(name, None if text is None else text.lower(), options=("synchronous", "asynchronous"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +25,7 @@ from airflow_provider_toggl.core.arguments import (
 )
 from airflow_provider_toggl.core.client.addresses import check_base_url
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate
+from airflow_provider_toggl.core.client.limits.quota import USER_LANE, Estimate, find_plan
 from airflow_provider_toggl.core.client.limits.state import RateLimitState, hash_token
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.retry import RetryPolicy
@@ -39,7 +39,6 @@ from airflow_provider_toggl.hooks.connections import (
     get_callback_url,
     get_toggl_connection,
     get_toggl_fields,
-    toggl_fields,
 )
 from airflow_provider_toggl.hooks.settings import TogglFields, state_dir
 
@@ -88,10 +87,28 @@ class TogglHook(BaseHook):
 
         :raises ConfigurationError: the connection has no token, or a field has an invalid value.
         """
-        if self._session is None:
-            telemetry.connect()
-            self._session = self.open_session(self._retry)
-        return self._session
+        if self._session is not None:
+            return self._session
+        telemetry.connect()
+        connection = get_toggl_connection(self.toggl_conn_id)
+        fields = self._fields = TogglFields(connection.conn_id, connection.extra_dejson)
+        token = check_token(connection)
+        base_url = check_base_url(
+            connection.host, allow_plain_http=fields.allow_plain_http, port=connection.port, scheme=connection.schema
+        )
+        session = TogglSession(
+            RequestsTransport(base_url, token),
+            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
+            pace=Pace(fields.requests_per_second),
+            reserve=fields.quota_reserve,
+            retry=self._retry,
+            name=self.toggl_conn_id,
+        )
+        workspace, organization = fields.workspace_id, fields.organization_id
+        if workspace is not None and organization is not None:
+            session.learn_organization(workspace, organization)
+        self._session = session
+        return session
 
     def request(
         self,
@@ -245,24 +262,21 @@ class TogglHook(BaseHook):
         fields = get_toggl_fields(self.toggl_conn_id)
         fields.read_all()
         self._check_webhook_fields(fields)
-        session = self.open_session(INTERACTIVE_RETRY)
+        session = TogglHook(self.toggl_conn_id, retry=INTERACTIVE_RETRY).get_conn()
         me = _object(session.request("GET", "/api/v9/me"))
-        words = [f"{me.get('fullname')} ({me.get('timezone')})"]
+        place = f"no workspace_id set; the default one is {me.get('default_workspace_id')}"
         if fields.workspace_id is None:
-            words.append(f"no workspace_id set; the default one is {me.get('default_workspace_id')}")
+            lanes = session.read_quota()
         else:
             workspace = _object(session.request("GET", f"/api/v9/workspaces/{fields.workspace_id}"))
-            words.append(f"workspace {workspace.get('name')!r}, plan {_plan_of(session, workspace)}")
-        lanes = session.read_quota()
+            lanes = session.read_quota()
+            place = f"workspace {workspace.get('name')!r}, plan {find_plan(workspace, lanes)}"
         left = [f"{lane.remaining} of {lane.total} for {name}" for name, lane in sorted(lanes.items())]
-        words.append("requests left this hour: " + (", ".join(left) or f"unknown for {USER_LANE}"))
-        return "; ".join(words) + "."
+        requests = ", ".join(left) or f"unknown for {USER_LANE}"
+        return f"{me.get('fullname')} ({me.get('timezone')}); {place}; requests left this hour: {requests}."
 
     def _check_webhook_fields(self, fields: TogglFields) -> None:
-        """Check the connection's callback and event store without opening either.
-
-        :raises ConfigurationError: one is invalid.
-        """
+        """Check the connection's callback and event store without opening either."""
         if fields.webhook_callback_url:
             get_callback_url(self.toggl_conn_id)
         if fields.event_store_conn_id:
@@ -292,38 +306,6 @@ class TogglHook(BaseHook):
         from airflow_provider_toggl.core.sync.pull import read_pages  # noqa: PLC0415 - only reading pages needs it
 
         return read_pages(self.get_conn(), request)
-
-    def open_session(
-        self, retry: RetryPolicy | None = None, *, before_wait: Callable[[float], None] | None = None
-    ) -> TogglSession:
-        """Return a new session.
-
-        :param retry: how often and how long to try; by default for up to three minutes.
-        :param before_wait: called with the seconds before the session waits.
-        :raises ConfigurationError: the connection has no token, or a field has an invalid value.
-        """
-        connection = get_toggl_connection(self.toggl_conn_id)
-        fields = self._fields = toggl_fields(connection)
-        token = check_token(connection)
-        base_url = check_base_url(
-            connection.host,
-            allow_plain_http=fields.allow_plain_http,
-            port=connection.port,
-            scheme=connection.schema,
-        )
-        session = TogglSession(
-            RequestsTransport(base_url, token),
-            RateLimitState(state_dir() / "quota.sqlite", hash_token(base_url, token)),
-            pace=Pace(fields.requests_per_second),
-            reserve=fields.quota_reserve,
-            retry=retry,
-            before_wait=before_wait,
-            name=self.toggl_conn_id,
-        )
-        workspace, organization = fields.workspace_id, fields.organization_id
-        if workspace is not None and organization is not None:
-            session.learn_organization(workspace, organization)
-        return session
 
 
 def check_token(connection: Connection) -> str:
@@ -396,10 +378,7 @@ def _last_of_each(table: pa.Table) -> pa.Table:
 
 
 def _object(response: TogglResponse) -> dict[str, Any]:
-    """Return the JSON object of a response.
-
-    :raises MalformedAnswer: it is something else, so the server is not Toggl.
-    """
+    """Return the JSON object of a response; anything else does not come from Toggl."""
     decoded = response.json()
     if not isinstance(decoded, dict):
         raise MalformedAnswer(
@@ -408,17 +387,6 @@ def _object(response: TogglResponse) -> dict[str, Any]:
             status=response.status,
         )
     return decoded
-
-
-def _plan_of(session: TogglSession, workspace: dict[str, Any]) -> str:
-    """Return the plan of a workspace. Its flags do not always show which; then this sends one more request."""
-    if not workspace.get("business_ws"):
-        return "Starter" if workspace.get("premium") else "Free"
-    organizations = session.request("GET", "/api/v9/me/organizations").json()
-    for row in organizations if isinstance(organizations, list) else []:
-        if isinstance(row, dict) and row.get("id") == workspace.get("organization_id"):
-            return str(row.get("pricing_plan_name") or "Premium")
-    return "Premium or Enterprise"
 
 
 def _rows_of(page: Page) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def build_warehouse(conn_id: str, schema: str, lock_timeout: float) -> Warehouse
         connection = get_connection(conn_id, parameter="warehouse_conn_id")
     except ConnectionNotFound:
         if conn_id.strip() == DEFAULT_CONN_ID:
-            return _build_duckdb(default_path(), schema, lock_timeout)
+            return _build_duckdb(settings.warehouse_path(), schema, lock_timeout)
         raise
     type_ = str(connection.conn_type)
     if type_ == "duckdb":
@@ -227,22 +227,13 @@ def _hook_of(connection: Connection) -> Any:
 
 
 def _duckdb_path(connection: Connection) -> Path:
-    """Return the file of a DuckDB connection.
-
-    :raises ConfigurationError: it names none, or it has a password, which Airflow's DuckDB provider takes for
-            MotherDuck's token.
-    """
+    """Return the file of a DuckDB connection. Airflow's DuckDB provider takes a password for MotherDuck's token."""
     if connection.password:
         raise ConfigurationError(
             f"Connection {connection.conn_id!r} has a password, so it is one to MotherDuck, which cannot be "
             "loaded into: remove the password and put the path of a DuckDB file into its host."
         )
     return database_file(connection, "DuckDB", suffixes=(".duckdb", ".db"))
-
-
-def default_path() -> Path:
-    """Return the file that is used where no DuckDB connection exists (``[toggl] warehouse_path``)."""
-    return settings.warehouse_path()
 
 
 def read_df(

@@ -10,7 +10,7 @@ from support.repository import PACKAGE, package_modules
 pytestmark = pytest.mark.airflow
 
 FOLDERS = ("hooks", "operators", "sensors", "triggers", "transfers", "get_provider_info", "plugin")
-HEAVY = ("duckdb", "matplotlib", "pandas", "polars", "pyarrow", f"{PACKAGE}.sandbox")
+HEAVY = ("duckdb", "matplotlib", "pandas", "polars", "psycopg", "pyarrow", f"{PACKAGE}.sandbox")
 
 
 def test_no_module_that_a_dag_imports_loads_a_heavy_library_or_the_sandbox() -> None:

@@ -10,7 +10,6 @@ from support.repository import PACKAGE, Module, package_modules
 BASE = {
     "core.errors",
     "core.clock",
-    "core.garbage",
     "core.instants",
     "core.json_text",
     "core.streams",
@@ -36,7 +35,6 @@ CORE = BASE | {
 MAY_IMPORT: dict[str, set[str]] = {
     "core.errors": set(),
     "core.clock": set(),
-    "core.garbage": set(),
     "core.instants": set(),
     "core.json_text": set(),
     "core.streams": {"core.errors"},

@@ -33,22 +33,24 @@ pytestmark = pytest.mark.airflow
 PASSWORD = "the-password-of-the-server"
 POSTGRES = {"conn_type": "postgres", "host": "127.0.0.1", "port": 1, "login": "me", "password": PASSWORD}
 
+Table = dict[str, tuple[dict[str, Any] | None, str]]
+
 #: A connection that cannot be used, by its kind: its fields (None: there is no such connection), and what is said.
-BAD_TOGGL: dict[str, tuple[dict[str, Any] | None, str]] = {
+BAD_TOGGL: Table = {
     "missing": (None, "There is no connection 'bad'"),
     "wrong_type": (POSTGRES, "of type 'postgres'; toggl_conn_id needs"),
     "no_type": ({"host": "https://toggl.example", "password": "t" * 32}, "has no type; toggl_conn_id needs"),
     "extra_is_a_list": ({"conn_type": "toggl", "password": "t" * 32, "extra": "[1]"}, "not a JSON object"),
 }
-#: What matters only to who asks Toggl. The port is the sandbox's.
-BAD_FOR_REQUESTS: dict[str, tuple[dict[str, Any] | None, str]] = {
+#: Faults that only requests to Toggl find. The port is the sandbox's.
+BAD_FOR_REQUESTS: Table = {
     "host_without_scheme": ({"conn_type": "toggl", "host": "127.0.0.1:{port}"}, "without http:// or https://"),
     "host_without_tls": ({"conn_type": "toggl", "host": "https://127.0.0.1:{port}"}, "does not answer in TLS"),
     "wrong_port": ({"conn_type": "toggl", "host": "http://127.0.0.1:1"}, "connection to 127.0.0.1:1 failed"),
     "two_ports": ({"conn_type": "toggl", "host": "http://127.0.0.1:{port}", "port": 1}, "has two ports"),
     "no_token": ({"conn_type": "toggl", "host": "http://127.0.0.1:{port}", "password": " \n"}, "has no API token"),
 }
-BAD_STORE: dict[str, tuple[dict[str, Any] | None, str]] = {
+BAD_STORE: Table = {
     "missing": (None, "There is no connection 'bad'"),
     "wrong_type": ({"conn_type": "toggl"}, "of type 'toggl'; event_store_conn_id needs"),
     "another_database": ({"conn_type": "mysql", "host": "db"}, "of type 'mysql'; event_store_conn_id needs"),
@@ -56,7 +58,7 @@ BAD_STORE: dict[str, tuple[dict[str, Any] | None, str]] = {
     "wrong_port": (POSTGRES, "127.0.0.1"),
     "in_memory": ({"conn_type": "sqlite", "host": ":memory:"}, "in memory is lost"),
 }
-BAD_WAREHOUSE: dict[str, tuple[dict[str, Any] | None, str]] = {
+BAD_WAREHOUSE: Table = {
     "missing": (None, "There is no connection 'bad'"),
     "wrong_type": ({"conn_type": "toggl"}, "of type 'toggl'; warehouse_conn_id needs"),
     "no_type": ({"host": "db"}, "has no type; warehouse_conn_id needs"),
@@ -68,9 +70,9 @@ BAD_WAREHOUSE: dict[str, tuple[dict[str, Any] | None, str]] = {
     "in_memory": ({"conn_type": "duckdb", "host": ":memory:"}, "in memory is lost"),
     "motherduck": ({"conn_type": "duckdb", "host": "md:mine"}, "begins with 'md:'"),
 }
-BLANK = [" "]
+BLANK_ID = (None, "is ' '; it must be the ID of a connection")
 #: Bad connections that every place tries.
-ANYWHERE = ("missing", "wrong_type")
+ANYWHERE = ("missing", "wrong_type", "blank")
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +87,16 @@ def _good_ones(connections: Connections, sandbox: RunningSandbox) -> None:
     connections.duckdb()
 
 
-def set_bad(connections: Connections, sandbox: RunningSandbox, fields: dict[str, Any] | None) -> None:
-    if fields is None:
-        return
-    port = sandbox.url.rsplit(":", 1)[1]
-    if fields.get("conn_type") == "toggl":
-        fields = {"password": sandbox.token, "extra": {"workspace_id": sandbox.workspace_id}, **fields}
-    if "{port}" in str(fields.get("host")):
-        fields["host"] = fields["host"].format(port=port)
-    connections.set("bad", **fields)
-
-
-def name_store(connections: Connections, sandbox: RunningSandbox, conn_id: str) -> None:
-    """Let the connection ``named`` keep its events in another."""
-    extra = {"workspace_id": sandbox.workspace_id, "event_store_conn_id": conn_id, "webhook_secret": "s" * 20}
-    connections.set("named", conn_type="toggl", host=sandbox.url, password=sandbox.token, extra=extra)
+def set_bad(connections: Connections, sandbox: RunningSandbox, table: Table, kind: str) -> tuple[str, str]:
+    """Set a connection of a table of bad ones; return its ID, and the words of the error."""
+    fields, words = BLANK_ID if kind == "blank" else table[kind]
+    if fields is not None:
+        if fields.get("conn_type") == "toggl":
+            fields = {"password": sandbox.token, "extra": {"workspace_id": sandbox.workspace_id}, **fields}
+        if "host" in fields:
+            fields = {**fields, "host": fields["host"].replace("{port}", sandbox.url.rsplit(":", 1)[1])}
+        connections.set("bad", **fields)
+    return " " if kind == "blank" else "bad", words
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------
@@ -120,7 +117,7 @@ COMMAND_LINES: dict[str, list[str]] = {
     "events consumers": ["events", "consumers"],
 }
 #: Commands that send nothing to Toggl.
-SILENT = {name for name in COMMAND_LINES if name.startswith("events")} | {"receiver", "status"}
+SILENT = [name for name in COMMAND_LINES if name.startswith("events")] + ["receiver", "status"]
 
 
 def options_for_connections() -> set[tuple[str, str]]:
@@ -144,12 +141,13 @@ def options_for_connections() -> set[tuple[str, str]]:
     return found
 
 
-TOGGL_OPTIONS = [(name, "--connections" if name == "receiver" else "--conn-id") for name in COMMAND_LINES]
-WAREHOUSE_OPTIONS = [(name, "--warehouse-conn-id") for name in ("plan", "status", "doctor")]
+TOGGL_OPTION = {name: "--connections" if name == "receiver" else "--conn-id" for name in COMMAND_LINES}
+WAREHOUSE_COMMANDS = ("plan", "status", "doctor")
 
 
 def test_every_option_for_a_connection_is_tried_here() -> None:
-    assert options_for_connections() == {*TOGGL_OPTIONS, *WAREHOUSE_OPTIONS}
+    warehouses = {(name, "--warehouse-conn-id") for name in WAREHOUSE_COMMANDS}
+    assert options_for_connections() == {*TOGGL_OPTION.items()} | warehouses
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -165,56 +163,37 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("command", "kind"),
+    ("name", "kind"),
     [
-        (command, kind)
-        for command, kind in itertools.product(TOGGL_OPTIONS, [*BAD_TOGGL, *BAD_FOR_REQUESTS])
-        if command[0] == "quota" or kind in ANYWHERE
+        (name, kind)
+        for name in COMMAND_LINES
+        for kind in (*BAD_TOGGL, *BAD_FOR_REQUESTS, "blank")
+        if (name == "quota" or kind in ANYWHERE) and (name, kind) != ("receiver", "blank")
     ],
 )
 def test_a_command_says_what_is_wrong_with_a_toggl_connection(
-    connections: Connections,
-    sandbox: RunningSandbox,
-    capsys: pytest.CaptureFixture[str],
-    command: tuple[str, str],
-    kind: str,
+    connections: Connections, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str], name: str, kind: str
 ) -> None:
-    name, option = command
-    fields, words = {**BAD_TOGGL, **BAD_FOR_REQUESTS}[kind]
-    set_bad(connections, sandbox, fields)
-    assert words in refused(capsys, *COMMAND_LINES[name], option, "bad")
+    conn_id, words = set_bad(connections, sandbox, {**BAD_TOGGL, **BAD_FOR_REQUESTS}, kind)
+    assert words in refused(capsys, *COMMAND_LINES[name], TOGGL_OPTION[name], conn_id)
 
 
-@pytest.mark.parametrize(("name", "option"), [pair for pair in TOGGL_OPTIONS if pair[0] != "receiver"])
-@pytest.mark.parametrize("blank", BLANK)
-def test_a_command_refuses_a_blank_id(capsys: pytest.CaptureFixture[str], name: str, option: str, blank: str) -> None:
-    assert f"is {blank!r}; it must be the ID of a connection" in refused(capsys, *COMMAND_LINES[name], option, blank)
-
-
-@pytest.mark.parametrize(("command", "kind"), list(itertools.product(WAREHOUSE_OPTIONS, [*ANYWHERE, "blank"])))
+@pytest.mark.parametrize(("name", "kind"), list(itertools.product(WAREHOUSE_COMMANDS, ANYWHERE)))
 def test_a_command_says_what_is_wrong_with_a_warehouse_connection(
-    connections: Connections,
-    sandbox: RunningSandbox,
-    capsys: pytest.CaptureFixture[str],
-    command: tuple[str, str],
-    kind: str,
+    connections: Connections, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str], name: str, kind: str
 ) -> None:
-    name, option = command
-    fields, words = BAD_WAREHOUSE.get(kind, (None, "is ' '; it must be the ID of a connection"))
-    set_bad(connections, sandbox, fields)
-    assert words in refused(capsys, *COMMAND_LINES[name], option, " " if kind == "blank" else "bad")
+    conn_id, words = set_bad(connections, sandbox, BAD_WAREHOUSE, kind)
+    assert words in refused(capsys, *COMMAND_LINES[name], "--warehouse-conn-id", conn_id)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMAND_LINES if name in SILENT] + ["doctor"])
-@pytest.mark.parametrize("kind", ANYWHERE)
+@pytest.mark.parametrize(("name", "kind"), list(itertools.product([*SILENT, "doctor"], ("missing", "wrong_type"))))
 def test_a_command_says_what_is_wrong_with_the_connection_of_the_event_store(
     connections: Connections, sandbox: RunningSandbox, capsys: pytest.CaptureFixture[str], name: str, kind: str
 ) -> None:
-    fields, words = BAD_STORE[kind]
-    set_bad(connections, sandbox, fields)
-    name_store(connections, sandbox, "bad")
-    option = "--connections" if name == "receiver" else "--conn-id"
-    assert words in refused(capsys, *COMMAND_LINES[name], option, "named")
+    conn_id, words = set_bad(connections, sandbox, BAD_STORE, kind)
+    extra = {"workspace_id": sandbox.workspace_id, "event_store_conn_id": conn_id, "webhook_secret": "s" * 20}
+    connections.set("named", conn_type="toggl", host=sandbox.url, password=sandbox.token, extra=extra)
+    assert words in refused(capsys, *COMMAND_LINES[name], TOGGL_OPTION[name], "named")
 
 
 # -- operators, sensors, triggers, hooks and functions -----------------------------------------------------------------
@@ -312,12 +291,16 @@ FUNCTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "trigger": ("toggl_conn_id", lambda conn_id: use_trigger(toggl_conn_id=conn_id)()),
     "trigger_with_a_store": ("event_store_conn_id", lambda conn_id: use_trigger(event_store_conn_id=conn_id)()),
 }
-BY_PARAMETER = {
+BY_PARAMETER: dict[str, Table] = {
     "toggl_conn_id": BAD_TOGGL,
     "only_conn_id": {},
     "warehouse_conn_id": BAD_WAREHOUSE,
     "event_store_conn_id": BAD_STORE,
 }
+
+
+#: An empty name of an event store stands for the default store.
+MUST_BE_NAMED = ("toggl_conn_id", "warehouse_conn_id")
 
 
 def says(use: Callable[[], Any], words: str) -> None:
@@ -329,22 +312,18 @@ def says(use: Callable[[], Any], words: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameter", "kind"),
-    [(name, parameter, kind) for name, parameter in PARAMETERS for kind in BY_PARAMETER[parameter] if kind in ANYWHERE],
+    [
+        (name, parameter, kind)
+        for name, parameter in PARAMETERS
+        for kind in ANYWHERE
+        if kind in BY_PARAMETER[parameter] or (kind == "blank" and parameter in MUST_BE_NAMED)
+    ],
 )
 def test_a_task_says_what_is_wrong_with_its_connection(
     connections: Connections, sandbox: RunningSandbox, name: str, parameter: str, kind: str
 ) -> None:
-    fields, words = BY_PARAMETER[parameter][kind]
-    set_bad(connections, sandbox, fields)
-    says(task_that_uses(name, **{parameter: "bad"}), words)
-
-
-@pytest.mark.parametrize(
-    ("name", "parameter"), [pair for pair in PARAMETERS if pair[1] in ("toggl_conn_id", "warehouse_conn_id")]
-)
-@pytest.mark.parametrize("blank", BLANK)
-def test_a_task_refuses_a_blank_id(name: str, parameter: str, blank: str) -> None:
-    says(task_that_uses(name, **{parameter: blank}), f"{parameter} is {blank!r}; it must be the ID of a connection")
+    conn_id, words = set_bad(connections, sandbox, BY_PARAMETER[parameter], kind)
+    says(task_that_uses(name, **{parameter: conn_id}), words)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +331,7 @@ def test_a_task_refuses_a_blank_id(name: str, parameter: str, blank: str) -> Non
     [
         (name, kind)
         for name, (parameter, _) in FUNCTIONS.items()
-        for kind in BY_PARAMETER[parameter]
+        for kind in (*BY_PARAMETER[parameter], *(["blank"] if parameter in MUST_BE_NAMED else []))
         if kind in ANYWHERE or name in ("read_df", "open_event_store_by_its_own", "open_webhooks")
     ],
 )
@@ -360,15 +339,5 @@ def test_a_function_says_what_is_wrong_with_its_connection(
     connections: Connections, sandbox: RunningSandbox, name: str, kind: str
 ) -> None:
     parameter, use = FUNCTIONS[name]
-    fields, words = BY_PARAMETER[parameter][kind]
-    set_bad(connections, sandbox, fields)
-    says(lambda: use("bad"), words)
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, (parameter, _) in FUNCTIONS.items() if parameter != "event_store_conn_id"]
-)
-@pytest.mark.parametrize("blank", BLANK)
-def test_a_function_refuses_a_blank_id(name: str, blank: str) -> None:
-    parameter, use = FUNCTIONS[name]
-    says(lambda: use(blank), f"{parameter} is {blank!r}; it must be the ID of a connection")
+    conn_id, words = set_bad(connections, sandbox, BY_PARAMETER[parameter], kind)
+    says(lambda: use(conn_id), words)

@@ -6,12 +6,12 @@ from datetime import datetime, timezone
 from airflow_provider_toggl.core.clock import SystemClock, utc
 
 
-def test_the_system_clock_tells_the_time_since_the_epoch() -> None:
+def test_the_system_clock_counts_from_the_epoch() -> None:
     before = time.time()
     assert before <= SystemClock().now() <= time.time()
 
 
-def test_the_system_clock_waits_at_least_as_long_as_it_is_told() -> None:
+def test_the_system_clock_waits_at_least_so_long() -> None:
     before = time.monotonic()
     SystemClock().sleep(0.01)
     assert time.monotonic() - before >= 0.009

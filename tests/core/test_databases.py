@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 from support.fakes import FakeClock
-from support.servers.postgres import PostgresServer
 
 from airflow_provider_toggl.core.databases.database import Database, DatabaseErrors, DatabaseSession
 from airflow_provider_toggl.core.databases.postgres_schema import PostgresSchema
 from airflow_provider_toggl.core.databases.sqlite_database import SqliteDatabase
-from airflow_provider_toggl.core.errors import (
-    ConfigurationError,
-    WarehouseError,
-    WarehouseLocked,
-    WarehouseReadOnly,
-)
+from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked, WarehouseReadOnly
 
 Build = Callable[..., Database]
 
@@ -37,6 +31,8 @@ MIGRATIONS = [[VERSIONS, "create table {schema}.parts (name text primary key)"]]
 def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
     """Builds the same database, each time with connections of its own."""
     schema, built = f"Parts 100% {uuid.uuid4().hex}", list[Database]()
+    # Looked up here, because a fixture cannot be looked up in several threads.
+    dsn = request.getfixturevalue("postgres").dsn if request.param == "postgres" else ""
 
     def build(migrations: list[list[str]] = MIGRATIONS) -> Database:
         options = {"statements": STATEMENTS, "errors": ERRORS, "clock": FakeClock()}
@@ -47,8 +43,7 @@ def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
                 tmp_path / "parts.sqlite", migrations=steps, own_table="parts", busy_timeout=5, **options
             )
         else:
-            server: PostgresServer = request.getfixturevalue("postgres")
-            database = PostgresSchema(server.dsn, schema, migrations=migrations, connect_timeout=5, **options)
+            database = PostgresSchema(dsn, schema, migrations=migrations, connect_timeout=5, **options)
         built.append(database)
         return database
 

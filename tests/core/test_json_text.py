@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import math
 from contextlib import suppress
@@ -9,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.json_text import read_json, replace_surrogates, show_beginning, split_list
+from airflow_provider_toggl.core.json_text import (
+    paused_garbage_collection,
+    read_json,
+    replace_surrogates,
+    show_beginning,
+    split_list,
+)
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -82,3 +89,25 @@ def test_deep_nesting_is_refused() -> None:
 
 def test_the_beginning_of_a_body_is_short_and_printable() -> None:
     assert len(show_beginning(b"\xff\n" * 1000)) < 200
+
+
+def test_collection_is_paused_until_the_block_ends():
+    with paused_garbage_collection():
+        assert not gc.isenabled()
+        with paused_garbage_collection():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ValueError, match="bad page"), paused_garbage_collection():
+        raise ValueError("bad page")
+    assert gc.isenabled()
+
+
+def test_disabled_collection_stays_disabled():
+    gc.disable()
+    try:
+        with paused_garbage_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -69,9 +69,8 @@ def test_a_day_of_many_pages_is_put_right_by_its_own_sums_in_two_requests(build)
     assert len(asked) - 1 <= 2 * len(days)
 
 
-@pytest.mark.parametrize("days", [40, 300])
-def test_a_run_each_night_looks_for_the_changes_of_its_day_alone(build, days: int):
-    workspace: Workspace = build(entries=400, days=days, plan="premium", largest_page_size=50)
+def test_a_run_each_night_looks_for_the_changes_of_its_day_alone(build):
+    workspace: Workspace = build(entries=400, days=300, plan="premium", largest_page_size=50)
     start_clean(workspace)
     workspace.pull()
     workspace.reconcile()
@@ -97,9 +96,9 @@ def test_what_a_reconciliation_does_is_measured(build):
     found: dict[str, float] = {}
     for tags, value in recorder.of(metrics.DIFFERENCES):
         found[tags["result"]] = found.get(tags["result"], 0) + value
-    told = {"added": summary.added, "edited": summary.edited, "deleted": summary.deleted}
-    told["unverified"] = sum(summary.unverified.values())
-    assert found == {result: number for result, number in told.items() if number}
+    expected = {"added": summary.added, "edited": summary.edited, "deleted": summary.deleted}
+    expected["unverified"] = sum(summary.unverified.values())
+    assert found == {result: number for result, number in expected.items() if number}
     assert found["deleted"] == 5
     absent = [value for tags, value in recorder.of(metrics.LOADED_ROWS) if tags["result"] == "absent"]
     assert sum(absent) == 5
@@ -107,16 +106,13 @@ def test_what_a_reconciliation_does_is_measured(build):
     assert len(recorder.of(metrics.WATERMARK)) == 1
 
 
-def test_a_warehouse_that_only_knows_events_is_read_whole(build):
+def test_a_warehouse_without_loads_is_read_completely_from_a_given_day(build):
     workspace: Workspace = build(entries=100, days=60)
+    with pytest.raises(ConfigurationError, match="Load them "):
+        workspace.reconcile()
     summary = workspace.reconcile(since=since(61))
     assert summary.added == 100
     assert workspace.wrong("time_entries") == []
-
-
-def test_a_warehouse_without_anything_says_what_to_do(build):
-    with pytest.raises(ConfigurationError, match="Load them "):
-        build(entries=10, days=5).reconcile()
 
 
 def test_planned_entries_are_verified_too(build, gives_ids: bool):

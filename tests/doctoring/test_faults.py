@@ -202,7 +202,7 @@ def test_the_quota_is_gone(clinic: DoctorSetup, subscribed: int, examine: Examin
 
 
 def test_a_wait_after_a_429_is_not_an_unreachable_network(subscribed: int, examine: Examine) -> None:
-    session = TogglHook("toggl_default").open_session()
+    session = TogglHook("toggl_default").get_conn()
     session._state.hold_back(3600.0, SystemClock().now())
     told = examine(*HASTILY)
     found = told.fault("rate_limited")

@@ -46,10 +46,7 @@ def compute_hours_by_user() -> None:
 
 def count(day: date, session: Any) -> None:
     session.run("delete from toggl.mine where day = ?", [day])
-    session.run(
-        "insert into toggl.mine select ?, count(*) from time_entry_facts where local_date = ?",
-        [day, day],
-    )
+    session.run("insert into toggl.mine select ?, count(*) from time_entry_facts where local_date = ?", [day, day])
 
 
 def test_days_are_found_by_cursor(warehouse: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the doctor skips, how many requests it sends, and which databases it checks."""
+"""What the doctor skips, how many requests it sends, and which databases and triggerers it checks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from support.servers.postgres import running_postgres
 
 from airflow_provider_toggl.core.operate.doctor.context import CheckOptions
 from airflow_provider_toggl.core.operate.findings import CheckStatus, Report
-from airflow_provider_toggl.hooks.doctor import run_checks
+from airflow_provider_toggl.hooks.doctor import find_triggerers, run_checks
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.triggers.events import TogglEventTrigger
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("metadata-jobs")]
 
@@ -144,9 +145,9 @@ def test_databases_in_postgres_are_checked_and_the_lock_s_holder_is_reported(cli
         with open_warehouse("my_warehouse", schema="toggl") as target:
             report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False))
             assert problems(report) == {"nothing_waits"}
-            told = [one.text for one in report.findings if one.check == "clock"]
-            assert ["event store" in words for words in told].count(True) == 1
-            assert ["the warehouse" in words for words in told].count(True) == 1
+            clocks = [one.text for one in report.findings if one.check == "clock"]
+            assert ["event store" in words for words in clocks].count(True) == 1
+            assert ["the warehouse" in words for words in clocks].count(True) == 1
             with target.transaction():
                 report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False, timeout=4))
         (locked,) = [one for one in report.findings if one.problem and one.problem.name == "warehouse_locked"]
@@ -154,3 +155,35 @@ def test_databases_in_postgres_are_checked_and_the_lock_s_holder_is_reported(cli
         server.stop()
         report = run_checks(options(warehouse_conn_id="my_warehouse", ping=False))
         assert problems(report) >= {"store_unreachable", "warehouse_unreachable"}
+
+
+@pytest.mark.parametrize(("seconds_ago", "alive"), [(-3600.0, ("triggerer-1",)), (500.0, ())])
+def test_a_triggerer_is_alive_by_its_heartbeat(seconds_ago: float, alive: tuple[str, ...]) -> None:
+    with triggerer_job(seconds_ago=seconds_ago):
+        found = find_triggerers("toggl_default", "")
+    assert found.alive == alive
+    assert found.last_heartbeat is not None
+    assert seconds_ago <= found.last_heartbeat < seconds_ago + 600
+    assert found.triggers == 0
+
+
+def test_only_triggers_that_read_the_same_store_and_wait_in_a_live_triggerer_count() -> None:
+    from airflow.jobs.job import Job
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, select
+
+    with triggerer_job(seconds_ago=-3600):
+        with create_session(scoped=False) as session:
+            (job_id,) = session.scalars(select(Job.id)).all()
+            for owner, store in ((job_id, ""), (job_id, None), (job_id, "elsewhere"), (None, "")):
+                row = Trigger.from_object(TogglEventTrigger(event_store_conn_id=store, once=True))
+                row.triggerer_id = owner
+                session.add(row)
+        try:
+            assert find_triggerers("toggl_default", "").triggers == 2
+            assert find_triggerers("toggl_other", "").triggers == 1
+            assert find_triggerers("toggl_other", "elsewhere").triggers == 1
+        finally:
+            with create_session(scoped=False) as session:
+                session.execute(delete(Trigger))

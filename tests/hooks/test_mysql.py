@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
+from support.servers.mariadb import PASSWORD, MariadbServer
 from support.toggl_rows import entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
@@ -23,14 +22,6 @@ def no_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mysql, "is_provider_installed", lambda connection_type: False)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
-
-
 def set_connection(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
     given = {"conn_type": "mysql", "host": "127.0.0.1", "login": "toggl", "password": PASSWORD}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(given | fields))
@@ -38,16 +29,15 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
 
 @pytest.mark.xdist_group("mariadb")
 @pytest.mark.parametrize("connection_type", mysql.CONNECTION_TYPES)
-@pytest.mark.parametrize(
-    "extra", [{}, {"client": "mysql-connector-python"}, {"connection_timeout": 5, "charset": ""}, {"use_pure": True}]
-)
+@pytest.mark.parametrize("extra", [{}, {"client": "mysql-connector-python", "connection_timeout": 5, "charset": ""}])
 def test_rows_are_loaded_and_read_back(
-    server: MariadbServer, monkeypatch: pytest.MonkeyPatch, connection_type: str, extra: dict[str, Any]
+    mariadb: MariadbServer, monkeypatch: pytest.MonkeyPatch, connection_type: str, extra: dict[str, Any]
 ) -> None:
-    set_connection(monkeypatch, conn_type=connection_type, port=server.port, extra=extra)
-    with open_warehouse("warehouse", schema="toggl") as target:
+    set_connection(monkeypatch, conn_type=connection_type, port=mariadb.port, extra=extra)
+    with open_warehouse("warehouse", schema="without_provider") as target:
         target.load([entries(1, 2)])
-    found = read_df("select id from time_entries order by id", warehouse_conn_id="warehouse")
+    query = "select id from time_entries order by id"
+    found = read_df(query, warehouse_conn_id="warehouse", schema="without_provider")
     assert found["id"].tolist() == [1, 2]
 
 

@@ -14,26 +14,12 @@ from airflow_provider_toggl.hooks.receiver import (
     get_receiving_connection,
     open_receiving_store,
 )
-from airflow_provider_toggl.hooks.settings import receiver_connections
 
 pytestmark = pytest.mark.airflow
 
 
 def set_connection(connections: Connections, conn_id: str = "toggl_default", **extra: object) -> None:
     connections.set(conn_id, conn_type="toggl", password="0" * 32, extra=extra)
-
-
-@pytest.mark.parametrize(
-    ("option", "expected"),
-    [("", ()), ("toggl_default", ("toggl_default",)), (" a, b ,,a", ("a", "b"))],
-)
-def test_the_option_lists_the_connections(connections: Connections, option: str, expected: tuple[str, ...]) -> None:
-    connections.set_option("receiver_connections", option)
-    assert receiver_connections() == expected
-
-
-def test_without_the_option_there_are_none() -> None:
-    assert receiver_connections() == ()
 
 
 def test_a_connection_has_both_secrets_its_workspace_and_its_store(connections: Connections) -> None:

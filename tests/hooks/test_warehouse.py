@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 from support.connections import Connections
-from support.servers.mariadb import PASSWORD, MariadbServer, find_mariadb, running_mariadb
-from support.servers.postgres import PostgresServer, running_postgres
+from support.servers.mariadb import PASSWORD
 from support.toggl_rows import NOON, entries
 
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseLocked
-from airflow_provider_toggl.hooks.warehouse import default_path, open_warehouse, read_df, resolve_keep_history
+from airflow_provider_toggl.hooks import settings
+from airflow_provider_toggl.hooks.warehouse import open_warehouse, read_df, resolve_keep_history
 
 pytestmark = pytest.mark.airflow
 
@@ -32,12 +31,6 @@ def test_the_file_of_a_connection_is_made_with_its_tables(connections: Connectio
     with open_warehouse("my_duck", schema="toggl") as target:
         assert target.counts()["time_entries"] == 0
     assert {"time_entries", "projects", "sync_state", "live_time_entries", "time_entry_facts"} <= tables(path)
-
-
-def test_folders_above_the_file_are_made(connections: Connections, tmp_path: Path):
-    path = connections.duckdb(path=tmp_path / "new" / "folder" / "w.duckdb")
-    open_warehouse("duckdb_default", schema="toggl").close()
-    assert path.exists()
 
 
 def test_the_schema_is_the_one_asked_for(connections: Connections):
@@ -58,45 +51,23 @@ def test_a_connection_written_as_a_uri_names_its_file(
 
 
 def test_the_default_connection_may_be_missing(connections: Connections, tmp_path: Path):
+    assert settings.warehouse_path() == Path(os.environ["AIRFLOW_HOME"], "toggl", "warehouse.duckdb")
     connections.set_option("warehouse_path", str(tmp_path / "default.duckdb"))
     open_warehouse("duckdb_default", schema="toggl").close()
     assert "time_entries" in tables(tmp_path / "default.duckdb")
 
 
-def test_without_a_path_the_default_file_is_below_airflows_home():
-    assert default_path() == Path(os.environ["AIRFLOW_HOME"], "toggl", "warehouse.duckdb")
-
-
-def test_any_other_connection_must_exist(connections: Connections):
-    with pytest.raises(ConfigurationError, match=r"There is no connection 'nowhere_at_all' \(warehouse_conn_id\)"):
-        open_warehouse("nowhere_at_all", schema="toggl")
-
-
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"conn_type": "toggl"}, "Connection 'my_duck' is of type 'toggl'; warehouse_conn_id needs a SQL database: duckdb"),
-    ({"conn_type": "dbase"}, "Connection 'my_duck' is of type 'dbase', and no hook for it is installed"),
-    ({"conn_type": "dbase"}, "Loading is tested with DuckDB, .* and not with this type"),
-    ({"conn_type": "duckdb"}, "Connection 'my_duck' names no file: put the path of the DuckDB file into its host."),
-    ({"conn_type": "duckdb", "schema": "main"}, "names no file"),
-]
-
-
-@pytest.mark.parametrize(("fields", "words"), BAD)
-def test_a_connection_that_names_no_duckdb_file_is_said(connections: Connections, fields: dict[str, Any], words: str):
-    connections.set("my_duck", **fields)
-    with pytest.raises(ConfigurationError, match=words):
+def test_a_type_without_an_installed_provider_is_said(connections: Connections):
+    connections.set("my_duck", conn_type="dbase")
+    with pytest.raises(ConfigurationError, match=r"'my_duck' is of type 'dbase', and no hook .* not with this type"):
         open_warehouse("my_duck", schema="toggl")
-
-
-def test_a_zone_of_the_facts_that_does_not_exist_is_said_before_a_file_is_made(connections: Connections):
-    path = connections.duckdb()
-    with pytest.raises(ConfigurationError, match="There is no time zone 'Mars/Olympus'"):
-        open_warehouse("duckdb_default", schema="toggl", facts_timezone="Mars/Olympus")
-    assert not path.exists()
 
 
 def test_the_zone_of_the_facts_stays_until_another_is_given(connections: Connections):
     path = connections.duckdb()
+    with pytest.raises(ConfigurationError, match="There is no time zone 'Mars/Olympus'"):
+        open_warehouse("duckdb_default", schema="toggl", facts_timezone="Mars/Olympus")
+    assert not path.exists()
     zones = []
     for zone in (None, "Asia/Tokyo", None, "Europe/Berlin"):
         open_warehouse("duckdb_default", schema="toggl", facts_timezone=zone).close()
@@ -149,27 +120,7 @@ def test_a_query_finds_the_tables_of_the_schema_without_naming_it(connections: C
     assert len(read_df("SELECT * FROM live_time_entries", schema="another")) == 0
 
 
-def test_the_file_is_let_go_after_a_query(connections: Connections):
-    path = connections.duckdb()
-    read_df("SELECT 1 AS one")
-    assert tables(path)
-
-
 # -- other engines -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[MariadbServer]:
-    if find_mariadb() is None:
-        pytest.skip("MariaDB is not installed")
-    with running_mariadb() as server:
-        yield server
 
 
 ENGINES = [
@@ -183,15 +134,14 @@ ENGINES = [
 def other(request: pytest.FixtureRequest, connections: Connections, tmp_path: Path) -> str:
     """The name of a connection of each engine, as people set it."""
     if request.param == "postgres":
-        port = request.getfixturevalue("postgres").port
-        fields: dict[str, Any] = {"host": "127.0.0.1", "port": port, "login": "postgres", "schema": "postgres"}
+        fields: dict[str, Any] = request.getfixturevalue("postgres_fields")
     elif request.param == "mysql":
         port = request.getfixturevalue("mariadb").port
         fields = {"host": "127.0.0.1", "port": port, "login": "toggl", "password": PASSWORD}
-        fields["extra"] = {"client": "mysql-connector-python"}
+        fields |= {"conn_type": "mysql", "extra": {"client": "mysql-connector-python"}}
     else:
-        fields = {"host": str(tmp_path / "w.sqlite")}
-    connections.set("other", conn_type=request.param, **fields)
+        fields = {"conn_type": "sqlite", "host": str(tmp_path / "w.sqlite")}
+    connections.set("other", **fields)
     return "other"
 
 
@@ -224,16 +174,13 @@ def test_a_server_that_cannot_be_reached_is_said_without_the_password(connection
         connections.set(
             "other", conn_type=type_, host="127.0.0.1", port=1, login="x", password="topsecret", extra=extra
         )
-        with pytest.raises(WarehouseError) as told:
+        with pytest.raises(WarehouseError) as caught:
             open_warehouse("other", schema="toggl")
-        assert "topsecret" not in str(told.value)
+        assert "topsecret" not in str(caught.value)
 
 
-@pytest.mark.xdist_group("postgres-warehouses")
-def test_without_psycopg_the_package_to_install_is_said(
-    connections: Connections, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
-):
-    connections.set("other", conn_type="postgres", host="127.0.0.1", port=postgres.port)
+def test_without_psycopg_the_package_to_install_is_said(connections: Connections, monkeypatch: pytest.MonkeyPatch):
+    connections.set("other", conn_type="postgres", host="127.0.0.1")
     monkeypatch.setitem(sys.modules, "psycopg.conninfo", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'airflow-provider-toggl\[postgres\]'"):
         open_warehouse("other", schema="toggl")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from email.utils import formatdate
 from typing import Any
 
+from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
+from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.responses import TogglResponse
+from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 START = 1_780_000_000.0
@@ -73,6 +77,21 @@ def replies(*script: TogglResponse | Exception) -> Callable[[OutgoingRequest], T
         return line
 
     return reply
+
+
+def fake_session(
+    reply: Callable[[OutgoingRequest], TogglResponse],
+    *,
+    rate: float = 200.0,
+    reserve: int = 0,
+    clock: FakeClock | None = None,
+    state: RateLimitState | None = None,
+) -> tuple[TogglSession, FakeTransport, FakeClock]:
+    """Return a session whose requests are answered by a function, with its transport and its clock."""
+    transport, clock = FakeTransport(reply), clock or FakeClock()
+    state, jitter = state or RateLimitState(None, "t"), random.Random(5)
+    session = TogglSession(transport, state, pace=Pace(rate), reserve=reserve, clock=clock, jitter=jitter)
+    return session, transport, clock
 
 
 class FakeReport:

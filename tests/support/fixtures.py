@@ -6,9 +6,10 @@ What a fixture needs is imported when it is used: importing all of it takes two 
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -134,3 +135,11 @@ def mariadb() -> Iterator[MariadbServer]:
         pytest.skip("MariaDB is not installed")
     with running_mariadb() as server:
         yield server
+
+
+@pytest.fixture
+def postgres_fields(postgres: PostgresServer) -> dict[str, Any]:
+    """The fields of an Airflow connection to an empty database of the test's own."""
+    name = f"d{uuid.uuid4().hex}"
+    postgres.execute(f"create database {name}")
+    return {"conn_type": "postgres", "host": "127.0.0.1", "port": postgres.port, "login": "postgres", "schema": name}

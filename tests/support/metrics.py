@@ -61,7 +61,7 @@ class StatsdListener:
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
         }
 
-    def arrived(self, name: str = metrics.PREFIX) -> list[Measurement]:
+    def arrived(self, name: str = "toggl.") -> list[Measurement]:
         """Return the measurements so far whose names begin with ``name``."""
         return [one for one in list(self._arrived) if one.name.startswith(name)]
 

@@ -11,8 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from support.metrics import AIRFLOW, Measurement
 
-from airflow_provider_toggl.core.metrics import PREFIX
-
 _KINDS = {"sum": "counter", "gauge": "gauge", "histogram": "timer", "exponential_histogram": "timer"}
 
 
@@ -56,7 +54,7 @@ class OtlpCollector:
                     value = point.sum if hasattr(point, "sum") else point.as_double or float(point.as_int)
                     name = metric.name.removeprefix(AIRFLOW)
                     found[name, tags] = Measurement(name, _KINDS[shape], tags, value)
-        return [one for one in found.values() if one.name.startswith(PREFIX)]
+        return [one for one in found.values() if one.name.startswith("toggl.")]
 
 
 @contextmanager

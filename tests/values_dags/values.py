@@ -37,7 +37,7 @@ with DAG(
         return {
             "project": 7.0,
             "duration": 60,
-            "tag": "told",
+            "tag": "given",
             "billable": False,
             "since": pendulum.now("UTC").subtract(days=60),
             "day": pendulum.today("Europe/Berlin").subtract(days=60).date(),

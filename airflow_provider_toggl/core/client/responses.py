@@ -208,37 +208,36 @@ def build_share_error(lane: str, back_at: datetime) -> QuotaExhausted:
     )
 
 
-def _explain(response: TogglResponse, text: str) -> tuple[type[ApiError], str]:
-    status = response.status
-    if status == 401 or (status == 403 and _is_login(response.path, text)):
-        return (
-            WrongCredentials,
-            "The API token is not valid: copy it again from your Toggl profile into the connection's password.",
-        )
-    if status == 403:
-        return AccessDenied, (
+_MEANINGS: dict[int, tuple[type[ApiError], str]] = {
+    401: (
+        WrongCredentials,
+        "The API token is not valid: copy it again from your Toggl profile into the connection's password.",
+    ),
+    402: (
+        PlanLacksFeature,
+        "The workspace's plan does not include this. The request will fail until the plan changes.",
+    ),
+    403: (
+        AccessDenied,
+        (
             "The token is valid but has no access here: check the workspace ID, and that the token's owner is a member "
             "with the necessary rights."
-        )
-    if status == 404:
-        return NotFound, "Nothing has that ID: check the IDs in the path."
-    if status == 410:
-        return Gone, "This endpoint is retired and must not be called again: update this package."
-    if status == 402:
-        return (
-            PlanLacksFeature,
-            "The workspace's plan does not include this. The request will fail until the plan changes.",
-        )
+        ),
+    ),
+    404: (NotFound, "Nothing has that ID: check the IDs in the path."),
+    410: (Gone, "This endpoint is retired and must not be called again: update this package."),
+}
+
+
+def _explain(response: TogglResponse, text: str) -> tuple[type[ApiError], str]:
+    status = response.status
+    # Toggl documents a 403 for wrong credentials, and Reports sends one.
+    if status == 403 and (response.path.startswith("/api/v9/me") or "incorrect username" in text.lower()):
+        status = 401
+    if status in _MEANINGS:
+        return _MEANINGS[status]
     if 300 <= status < 400:
-        return (
-            PayloadRefused,
-            "It redirects to another host, and the token is not sent there: check the base URL.",
-        )
+        return PayloadRefused, "It redirects to another host, and the token is not sent there: check the base URL."
     if status >= 500:
         return ServerTrouble, "Toggl has a problem; try again later (https://status.toggl.com)."
     return PayloadRefused, "Toggl does not accept this request; sending it again will not help."
-
-
-def _is_login(path: str, text: str) -> bool:
-    """Return whether a 403 is about the token: Toggl documents it for wrong credentials, and Reports says so."""
-    return "incorrect username" in text.lower() or path.startswith("/api/v9/me")

@@ -34,14 +34,12 @@ class RetryPolicy:
         return failed < self.tries and elapsed + pause <= self.longest
 
 
-def is_read(method: str, path: str) -> bool:
-    """Return whether a request only reads: GET, and POST to the Reports API, whose body is a query."""
-    return method in ("GET", "HEAD") or (method == "POST" and path.startswith("/reports/api/v3/"))
-
-
 def may_repeat(method: str, path: str, idempotent: bool | None) -> bool:
     """Return whether a request may be sent again when its outcome is unknown.
 
-    :param idempotent: what the caller declares; with None, reads may be repeated and writes may not.
+    :param idempotent: what the caller declares; with None, reads may be repeated and writes may not. Reads are GET, and
+        POST to the Reports API, whose body is a query.
     """
-    return is_read(method, path) if idempotent is None else idempotent
+    if idempotent is not None:
+        return idempotent
+    return method in ("GET", "HEAD") or (method == "POST" and path.startswith("/reports/api/v3/"))

@@ -17,9 +17,8 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client import request_metrics
 from airflow_provider_toggl.core.client.limits import quota
 from airflow_provider_toggl.core.client.limits.fair_shares import Claimant
-from airflow_provider_toggl.core.client.limits.hourly_usage import HourlyUsage
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import Permit, QuotaSpent, RateLimitState, ShareSpent
+from airflow_provider_toggl.core.client.limits.state import HourlyUsage, Permit, QuotaSpent, RateLimitState, ShareSpent
 from airflow_provider_toggl.core.client.responses import (
     TogglResponse,
     build_error,
@@ -84,7 +83,6 @@ class TogglSession:
     :param pace: how fast this token may send requests.
     :param reserve: requests of each lane that are kept back for people.
     :param retry: how often and how long to try.
-    :param before_wait: see :meth:`calling_before_waits`.
     :param name: ID of the connection, for metrics and logs.
     """
 
@@ -98,14 +96,14 @@ class TogglSession:
         retry: RetryPolicy | None = None,
         clock: Clock | None = None,
         jitter: random.Random | None = None,
-        before_wait: Callable[[float], None] | None = None,
         name: str = "",
     ) -> None:
         self.pace = pace or Pace()
         self.reserve = reserve
         self.spent = 0
         self.name = name
-        self._before_wait = before_wait
+        #: Called before each wait with its length in seconds.
+        self.before_wait: Callable[[float], None] | None = None
         self._transport = transport
         self._state = state
         self._retry = retry or RetryPolicy()
@@ -224,11 +222,11 @@ class TogglSession:
 
         :param before_wait: called with the length of the wait in seconds.
         """
-        outer, self._before_wait = self._before_wait, before_wait
+        outer, self.before_wait = self.before_wait, before_wait
         try:
             yield
         finally:
-            self._before_wait = outer
+            self.before_wait = outer
 
     def read_quota(self) -> dict[str, quota.Lane]:
         """Ask Toggl what is left in each lane (``GET /me/quota``), record it, and return it by name."""
@@ -238,7 +236,7 @@ class TogglSession:
         try:
             for row in rows:
                 organization = row.get("organization_id")
-                name = f"organization:{organization}" if organization else quota.USER_LANE
+                name = quota.organization_lane(organization) if organization else quota.USER_LANE
                 resets_at = now + float(row["resets_in_secs"]) + quota.RESET_GRACE_SECONDS
                 lanes[name] = quota.Lane(int(row["total"]), max(0, int(row["remaining"])), resets_at)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -315,7 +313,9 @@ class TogglSession:
             if isinstance(outcome, QuotaSpent):
                 raise build_quota_error(lane, utc(outcome.resets_at), known_before=True)
             if isinstance(outcome, Permit):
-                self._count_down()
+                if self._claimant is not None and self._claimant.wanted is not None:
+                    # At least one, because a claimant that asks wants one.
+                    self._claimant = replace(self._claimant, wanted=max(1, self._claimant.wanted - 1))
                 return outcome
             reason = "pace"
             if isinstance(outcome, ShareSpent):
@@ -325,11 +325,6 @@ class TogglSession:
                 waited_for_others += outcome.seconds
             self._sleep(outcome.seconds, reason, waited=now - started)
 
-    def _count_down(self) -> None:
-        """Expect one request less, but at least one, because a claimant that asks wants one."""
-        if self._claimant is not None and self._claimant.wanted is not None:
-            self._claimant = replace(self._claimant, wanted=max(1, self._claimant.wanted - 1))
-
     def _sleep(self, seconds: float, reason: str, *, waited: float = 0.0, is_recorded: bool = True) -> None:
         """Wait, and log a line each minute.
 
@@ -337,8 +332,8 @@ class TogglSession:
         :param is_recorded: whether the observer of waits is called for a long wait.
         """
         metrics.WAIT.record(seconds, connection=self.name, reason=reason)
-        if self._before_wait is not None:
-            self._before_wait(seconds)
+        if self.before_wait is not None:
+            self.before_wait(seconds)
         until = self._clock.now() + seconds
         observer = _wait_observer.get()
         is_long = is_recorded and observer is not None and seconds >= OBSERVED_SECONDS

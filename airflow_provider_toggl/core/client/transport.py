@@ -108,7 +108,12 @@ class RequestsTransport:
                 method, url, params=dict(params), json=outgoing.payload, timeout=TIMEOUTS, allow_redirects=False
             )
         except RequestException as error:
-            self._check_protocol(error)
+            if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
+                # The server answers without TLS, which no retry changes.
+                raise ConfigurationError(
+                    f"{urlsplit(self._base_url).netloc} does not answer in TLS: check host and port of the connection, "
+                    "and write http:// before it only if it is a server without TLS, such as the sandbox."
+                ) from None
             kind = NotSent if _was_never_sent(error) else ConnectionTrouble
             raise kind(f"{method} {path}: {self._describe_failure(error)}") from None
         if not _is_whole(response):
@@ -121,17 +126,6 @@ class RequestsTransport:
             response.content,
             self._clock.now(),
         )
-
-    def _check_protocol(self, error: requests.RequestException) -> None:
-        """Raise an error that no retry can help.
-
-        :raises ConfigurationError: the server answers, but without TLS.
-        """
-        if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
-            raise ConfigurationError(
-                f"{urlsplit(self._base_url).netloc} does not answer in TLS: check host and port of the connection, and "
-                "write http:// before it only if it is a server without TLS, such as the sandbox."
-            )
 
     def _describe_failure(self, error: requests.RequestException) -> str:
         from requests import exceptions  # noqa: PLC0415 - see above

@@ -6,11 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_toggl.core.client.resources.subscriptions import (
-    SubscriptionFilter,
-    is_same_address,
-    normalize_filters,
-)
+from airflow_provider_toggl.core.client.resources.subscriptions import is_same_address, read_filters
 from airflow_provider_toggl.core.errors import NotApplied
 from airflow_provider_toggl.core.instants import parse_instant
 
@@ -56,7 +52,7 @@ def _is_same(name: str, sent: Mapping[str, Any], row: Mapping[str, Any]) -> bool
     if name in ("tags", "tag_ids"):
         return _are_same_tags(sent.get("tag_action"), wanted, found)
     if name == "event_filters":
-        return _filters_of(wanted) == _filters_of(found)
+        return read_filters(wanted) == read_filters(found)
     if name == "url_callback":
         return is_same_address(str(wanted), str(found))
     if isinstance(wanted, str) or isinstance(found, str):
@@ -83,11 +79,6 @@ def _are_same_tags(action: Any, wanted: Any, found: Any) -> bool:
     if action == "add":
         return some <= there
     return not some & there if action == "delete" else some == there
-
-
-def _filters_of(rows: Any) -> tuple[SubscriptionFilter, ...]:
-    pairs = [row for row in _listed(rows) if isinstance(row, Mapping)]
-    return normalize_filters(SubscriptionFilter(str(row.get("entity")), str(row.get("action"))) for row in pairs)
 
 
 def _listed(value: Any) -> list[Any]:

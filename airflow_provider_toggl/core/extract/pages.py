@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.garbage import paused_garbage_collection
-from airflow_provider_toggl.core.json_text import read_json, split_list
+from airflow_provider_toggl.core.json_text import paused_garbage_collection, read_json, split_list
 from airflow_provider_toggl.core.wording import plural
 
 T = TypeVar("T")

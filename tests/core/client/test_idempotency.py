@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -150,8 +149,3 @@ def test_a_duplicate_is_resolved_only_after_a_lookup_that_found_nothing():
 )
 def test_some_errors_leave_the_outcome_unknown(error: errors.ApiError, doubt: bool):
     assert is_outcome_unknown(error) is doubt
-
-
-def test_recording_doubt_is_optional():
-    send: Callable[[], str] = lambda: "made"  # noqa: E731
-    assert write_once(send, lambda: None).value == "made"

@@ -5,7 +5,7 @@ from support.metrics import recording
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.client.limits.quota import Lane
-from airflow_provider_toggl.core.client.request_metrics import find_api, measure_lane, measure_request, status_class
+from airflow_provider_toggl.core.client.request_metrics import find_api, measure_lane, status_class
 
 
 @pytest.mark.parametrize(
@@ -26,15 +26,6 @@ def test_a_status_is_counted_by_its_class_and_402_and_429_alone(status: int | No
 )
 def test_a_path_belongs_to_one_of_three_apis(path: str, expected: str) -> None:
     assert find_api(path) == expected
-
-
-def test_a_request_is_counted_and_timed() -> None:
-    with recording() as recorder:
-        measure_request("toggl_default", "user", "/api/v9/me", 200, 0.5)
-    assert recorder.of(metrics.REQUESTS) == [
-        ({"connection": "toggl_default", "lane": "user", "api": "track", "status": "2xx"}, 1)
-    ]
-    assert recorder.of(metrics.REQUEST_TIME) == [({"connection": "toggl_default", "api": "track"}, 500)]
 
 
 def test_unknown_values_of_a_lane_are_not_recorded() -> None:

@@ -5,10 +5,11 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import answer, quota_headers
+from support.fakes import START, answer, quota_headers
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.client.responses import (
+    MAX_TEXT,
     build_error,
     is_quota_refusal,
     read_error_text,
@@ -17,6 +18,7 @@ from airflow_provider_toggl.core.client.responses import (
     read_retry_after,
 )
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
+from airflow_provider_toggl.core.clock import utc
 
 QUOTA_TEXTS = [
     b"You have hit your hourly limit for API calls. Your quota will reset in 1838 seconds.",
@@ -28,6 +30,7 @@ QUOTA_TEXTS = [
 @pytest.mark.parametrize(
     ("status", "body", "path", "kind"),
     [
+        (200, b"", "/api/v9/me", type(None)),
         (401, b"", "/api/v9/workspaces/1/projects", errors.WrongCredentials),
         (403, b"", "/api/v9/me", errors.WrongCredentials),
         (403, b"Incorrect username and/or password", "/reports/api/v3/workspace/1/x", errors.WrongCredentials),
@@ -45,13 +48,9 @@ QUOTA_TEXTS = [
         (503, b"", "/api/v9/x", errors.ServerTrouble),
     ],
 )
-def test_each_refusal_has_its_own_type(status, body, path, kind):
+def test_each_status_has_its_own_type_of_error(status, body, path, kind):
     error = build_error(answer(status, body, call=OutgoingRequest("GET", path)), lane="user")
     assert type(error) is kind
-
-
-def test_a_2xx_response_is_no_error():
-    assert build_error(answer(200, []), lane="user") is None
 
 
 @pytest.mark.parametrize("body", QUOTA_TEXTS)
@@ -65,32 +64,26 @@ def test_the_header_takes_precedence_over_the_text():
     assert read_reset_seconds(answer(402, QUOTA_TEXTS[0], headers=quota_headers(0, 12))) == 12.0
 
 
-def test_a_plan_refusal_on_the_last_request_of_the_quota_is_about_the_plan():
-    refused = answer(402, b'"Tasks are a premium feature"', headers=quota_headers(0, 100))
-    assert not is_quota_refusal(refused)
+@pytest.mark.parametrize(
+    ("body", "remaining", "is_quota"), [(b'"Tasks are a premium feature"', 0, False), (b"", 0, True), (b"", 7, False)]
+)
+def test_any_other_402_is_about_the_quota_if_none_is_left(body, remaining, is_quota):
+    assert is_quota_refusal(answer(402, body, headers=quota_headers(remaining, 100))) is is_quota
 
 
-def test_a_402_without_text_is_about_the_quota_if_none_is_left():
-    assert is_quota_refusal(answer(402, b"", headers=quota_headers(0, 100)))
-
-
-def test_a_402_without_text_is_about_the_plan_if_quota_is_left():
-    assert not is_quota_refusal(answer(402, b"", headers=quota_headers(7, 100)))
-
-
-def test_the_error_contains_toggl_s_text():
-    error = build_error(answer(400, b'"start_date must not be earlier than 2026-08-01"'), lane="user")
-    assert "must not be earlier than 2026-08-01" in str(error)
-
-
-def test_a_long_text_is_shortened():
-    assert len(read_error_text(answer(500, b"x" * 10_000))) < 400
-
-
-def test_the_text_of_an_html_page_is_its_title():
-    assert (
-        read_error_text(answer(429, b"<html><title>429 Too Many Requests</title><body>..")) == "429 Too Many Requests"
-    )
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'"start_date must not be earlier"', "start_date must not be earlier"),
+        (b'{"message": "no"}', "no"),
+        (b"<html><title>429 Too Many Requests</title><body>..", "429 Too Many Requests"),
+        (b"x" * 10_000, "x" * MAX_TEXT + "…"),
+    ],
+    ids=["json", "object", "html", "long"],
+)
+def test_an_error_has_toggl_s_text_shortened(body, text):
+    assert read_error_text(answer(500, body)) == text
+    assert text in str(build_error(answer(400, body), lane="user"))
 
 
 @pytest.mark.parametrize(
@@ -101,13 +94,15 @@ def test_retry_after_is_a_number_or_a_date(value, seconds):
     assert read_retry_after(asked) == seconds
 
 
-def test_the_date_of_a_response_is_toggl_s():
-    moment = answer(headers={"date": "Wed, 11 Dec 2024 17:43:57 GMT"}).date
-    assert moment == datetime(2024, 12, 11, 17, 43, 57, tzinfo=timezone.utc)
-
-
-def test_without_a_date_header_the_date_is_ours():
-    assert answer(headers={"date": "yesterday"}).date.year == 2026
+@pytest.mark.parametrize(
+    ("header", "moment"),
+    [
+        ("Wed, 11 Dec 2024 17:43:57 GMT", datetime(2024, 12, 11, 17, 43, 57, tzinfo=timezone.utc)),
+        ("yesterday", utc(START)),
+    ],
+)
+def test_a_response_has_toggl_s_date_or_the_time_of_its_receipt(header, moment):
+    assert answer(headers={"date": header}).date == moment
 
 
 def test_quota_headers_without_numbers_are_ignored():

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from airflow_provider_toggl.core.client.retry import RetryPolicy, is_read, may_repeat
+from airflow_provider_toggl.core.client.retry import RetryPolicy, may_repeat
 
 
 def test_the_pause_grows_with_full_jitter():
@@ -18,14 +18,6 @@ def test_retry_after_is_the_shortest_pause():
     assert RetryPolicy().pause(1, 20.0, random.Random(1)) >= 20.0
 
 
-def test_the_number_of_tries_is_limited():
-    assert not RetryPolicy(tries=3).allows(3, 0.0, 0.0)
-
-
-def test_the_time_of_all_tries_is_limited():
-    assert not RetryPolicy(longest=60.0).allows(1, 50.0, 11.0)
-
-
 @pytest.mark.parametrize(
     ("method", "path", "reads"),
     [
@@ -35,10 +27,17 @@ def test_the_time_of_all_tries_is_limited():
         ("DELETE", "/api/v9/workspaces/1/time_entries/5", False),
     ],
 )
-def test_a_post_to_the_reports_api_is_a_read(method, path, reads):
-    assert is_read(method, path) is reads
+def test_reads_may_be_repeated_and_a_post_to_the_reports_api_is_one(method, path, reads):
+    assert may_repeat(method, path, None) is reads
 
 
 def test_the_caller_decides_whether_a_request_is_idempotent():
     assert may_repeat("PUT", "/api/v9/x", idempotent=True)
     assert not may_repeat("GET", "/api/v9/x", idempotent=False)
+
+
+@pytest.mark.parametrize(
+    ("failed", "elapsed", "pause", "allowed"), [(2, 0.0, 60.0, True), (3, 0.0, 0.0, False), (1, 50.0, 11.0, False)]
+)
+def test_tries_are_limited_in_number_and_time(failed, elapsed, pause, allowed):
+    assert RetryPolicy(tries=3, longest=60.0).allows(failed, elapsed, pause) is allowed

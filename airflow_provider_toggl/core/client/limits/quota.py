@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from airflow_provider_toggl.core.wording import duration, plural
 
@@ -21,17 +23,13 @@ RESET_GRACE_SECONDS = 0.5
 UNKNOWN_RESET_SECONDS = 600.0
 #: Two reports of one reset differ by less than this: they are rounded, and responses take time.
 SAME_RESET_SECONDS = 3.0
+#: Seconds that Toggl usually takes to answer. The next request is sent one interval after the response.
+USUAL_RESPONSE_SECONDS = 0.2
 #: Requests an hour of a workspace by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
 PUBLISHED_QUOTAS = {"Free": 30, "Starter": 240, "Premium": 600}
 
 _WORKSPACE = re.compile(r"^/(?:api/v9/workspaces|reports/api/v3/workspace|webhooks/api/v1/\w+)/(\d+)")
 _ORGANIZATION = re.compile(r"^/api/v9/organizations/(\d+)")
-
-
-def find_workspace(path: str) -> int | None:
-    """Return the ID of the workspace in a path, None if there is none."""
-    found = _WORKSPACE.match(path)
-    return int(found.group(1)) if found else None
 
 
 def lane_of(path: str, organizations: dict[int, int]) -> str:
@@ -41,14 +39,19 @@ def lane_of(path: str, organizations: dict[int, int]) -> str:
     :param organizations: the organization of each workspace, as far as known. A workspace of an unknown organization
         has its own lane until the organization is learned; the quota headers of its responses are right all the same.
     """
-    found = _ORGANIZATION.match(path)
-    if found:
-        return f"organization:{found.group(1)}"
-    workspace = find_workspace(path)
-    if workspace is None:
+    if found := _ORGANIZATION.match(path):
+        return organization_lane(found[1])
+    found = _WORKSPACE.match(path)
+    if found is None:
         return USER_LANE
+    workspace = int(found[1])
     organization = organizations.get(workspace)
-    return f"organization:{organization}" if organization else workspace_lane(workspace)
+    return organization_lane(organization) if organization else workspace_lane(workspace)
+
+
+def organization_lane(organization_id: object) -> str:
+    """Return the name of the lane of an organization."""
+    return f"organization:{organization_id}"
 
 
 def workspace_lane(workspace_id: int) -> str:
@@ -81,6 +84,19 @@ class QuotaReading:
 
     remaining: int
     resets_in: float | None
+
+
+def find_plan(workspace: Mapping[str, Any], lanes: Mapping[str, Lane]) -> str:
+    """Return a workspace's plan. Its flags are the same for the two largest plans; their quota differs.
+
+    :param workspace: as Toggl returns it.
+    """
+    if not workspace.get("premium"):
+        return "Free"
+    if not workspace.get("business_ws"):
+        return "Starter"
+    total = lanes.get(organization_lane(workspace.get("organization_id")), Lane()).total
+    return "Enterprise" if (total or 0) > PUBLISHED_QUOTAS["Premium"] else "Premium"
 
 
 def current(lane: Lane, now: float) -> Lane:
@@ -178,15 +194,15 @@ def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: f
     :param interval: seconds between two requests with the token.
     :param others: requests of each later window that others will use.
     """
-    lane = current(lane, now)
+    lane, each = current(lane, now), interval + USUAL_RESPONSE_SECONDS
     can = spare(lane, 0, reserve)
     if can is None or lane.total is None or requests <= can:
-        return Estimate(requests, can, lane.total, 0, requests * interval)
+        return Estimate(requests, can, lane.total, 0, requests * each)
     a_window = max(1, lane.total - reserve - others)
     later = requests - max(0, can)
     waits = math.ceil(later / a_window)
     first = max(0.0, lane.resets_at - now) if lane.resets_at is not None else WINDOW_SECONDS
     # Requests of one window are sent during the wait for the next one. Only those of the last window take extra time.
-    last = (later - (waits - 1) * a_window) * interval
+    last = (later - (waits - 1) * a_window) * each
     waiting = first + (waits - 1) * WINDOW_SECONDS
-    return Estimate(requests, can, lane.total, waits, max(waiting + last, requests * interval))
+    return Estimate(requests, can, lane.total, waits, max(waiting + last, requests * each))

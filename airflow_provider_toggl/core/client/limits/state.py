@@ -1,9 +1,7 @@
 """Rate-limit state: permits, quota lanes and shares of one token, shared by all processes that use it.
 
-:class:`RateLimitState` is what a session asks. It reads values from a :class:`StateStore`, lets the pure modules beside
-this one decide, and stores the result, all in one transaction. A store answers three questions: what is stored (the
-tables of ``state.sql``), how it is locked (one transaction at a time), and which clock counts (``now``). The only store
-is a SQLite file per host, :class:`~airflow_provider_toggl.core.client.limits.state_file.StateFile`.
+:class:`RateLimitState` reads values from a SQLite file of the host, lets the pure modules beside this one decide, and
+stores the result, all in one transaction.
 
 The state holds hints and no data: losing it costs at most one refused request. Tokens are stored only as hashes.
 """
@@ -11,11 +9,12 @@ The state holds hints and no data: losing it costs at most one refused request. 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_toggl.core.client.limits import leaky_bucket, quota
 from airflow_provider_toggl.core.client.limits.fair_shares import (
@@ -25,33 +24,15 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
     may_take,
     share_returns_at,
 )
-from airflow_provider_toggl.core.client.limits.hourly_usage import HOUR, KEPT_HOURS, HourlyUsage, hour_number
 from airflow_provider_toggl.core.client.limits.leaky_bucket import BucketState, Pace
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
-from airflow_provider_toggl.core.client.limits.state_file import StateFile
+from airflow_provider_toggl.core.client.limits.state_file import STATEMENTS, StateFile
 
 #: A request without a response counts as in flight for this many seconds. After that its process has died.
 LEASE_SECONDS = 180.0
-
-
-class StateTransaction(Protocol):
-    """A locked view of the stored state."""
-
-    now: float
-    """Seconds since the epoch, by the clock that everyone who shares the state goes by."""
-
-    def run(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        """Run the statement of that name and return its rows. ``now`` is added to the values."""
-
-
-class StateStore(Protocol):
-    """Where the state is kept."""
-
-    def transaction(self, now: float) -> AbstractContextManager[StateTransaction]:
-        """Lock the state. What was written is stored at the end, unless an error was raised.
-
-        :param now: the caller's clock.
-        """
+HOUR = 3600
+#: Hours for which the usage is kept, for charts.
+KEPT_HOURS = 14 * 24
 
 
 def hash_token(base_url: str, token: str) -> str:
@@ -95,16 +76,30 @@ class ShareSpent:
     back_at: float
 
 
+@dataclass(frozen=True)
+class HourlyUsage:
+    """Requests that were sent in one clock hour.
+
+    :param hour: start of the hour, seconds since the epoch.
+    :param total: requests that one quota window of the lane has; None while unknown.
+    """
+
+    lane: str
+    hour: int
+    requests: int
+    total: int | None
+
+
 class RateLimitState:
     """The rate limits of one token. All times are seconds since the epoch, all durations seconds.
 
-    :param store: where the state is kept; a path stands for that SQLite file, None for this process alone.
+    :param path: the SQLite file; None keeps the state in this process alone.
     :param token_hash: name of the token, from :func:`hash_token`.
     """
 
-    def __init__(self, store: StateStore | Path | None, token_hash: str) -> None:
+    def __init__(self, path: Path | None, token_hash: str) -> None:
         self._token = token_hash
-        self._store: StateStore = StateFile(store) if store is None or isinstance(store, Path) else store
+        self._file = StateFile(path)
 
     def acquire(
         self, lane: str, *, pace: Pace, reserve: int, now: float, claimant: Claimant | None = None
@@ -192,7 +187,7 @@ class RateLimitState:
     def hourly_usage(self, since: float, now: float) -> list[HourlyUsage]:
         """Return the requests of each hour that ends after ``since``, by lane and hour."""
         with self._open(now) as rows:
-            found = rows.run("list_usage", hour=hour_number(since))
+            found = rows.run("list_usage", hour=int(since // HOUR))
             return [HourlyUsage(lane, hour * HOUR, requests, total) for lane, hour, requests, total in found]
 
     def withdraw(self, claimant: Claimant, now: float) -> None:
@@ -209,7 +204,7 @@ class RateLimitState:
         """Record the organization of a workspace, and move what was charged to the workspace's own lane there."""
         with self._open(now) as rows:
             rows.run("save_organization", workspace_id=workspace_id, organization_id=organization_id)
-            old, new = quota.workspace_lane(workspace_id), f"organization:{organization_id}"
+            old, new = quota.workspace_lane(workspace_id), quota.organization_lane(organization_id)
             for query in ("move_lane", "move_in_flight", "move_claims"):
                 rows.run(query, old=old, new=new)
             for query in ("remove_lane", "remove_claims"):
@@ -217,8 +212,8 @@ class RateLimitState:
 
     @contextmanager
     def _open(self, now: float) -> Iterator[_Rows]:
-        with self._store.transaction(now) as transaction:
-            yield _Rows(transaction, self._token)
+        with self._file.transaction() as connection:
+            yield _Rows(connection, self._token, now)
 
 
 @dataclass(frozen=True)
@@ -232,13 +227,14 @@ class _LaneRecord:
 class _Rows:
     """The rows of one token in an open transaction, as the values that decisions are made of."""
 
-    def __init__(self, transaction: StateTransaction, token: str) -> None:
-        self.now = transaction.now
-        self._transaction = transaction
+    def __init__(self, connection: sqlite3.Connection, token: str, now: float) -> None:
+        self.now = now
+        self._connection = connection
         self._token = token
 
     def run(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        return self._transaction.run(query, token=self._token, **values)
+        """Run a statement of ``state.sql`` and return its rows."""
+        return self._connection.execute(STATEMENTS[query], {"token": self._token, "now": self.now, **values}).fetchall()
 
     def forget_old(self) -> None:
         """Forget requests of processes that died, and all that is from before the clock was set back."""
@@ -249,7 +245,7 @@ class _Rows:
         """Return the lane that a request counts in: another process may have learned a workspace's organization."""
         kind, _, number = lane.partition(":")
         found = self.run("find_organization", workspace_id=int(number)) if kind == "workspace" else []
-        return f"organization:{found[0][0]}" if found else lane
+        return quota.organization_lane(found[0][0]) if found else lane
 
     def find_lane(self, lane: str) -> _LaneRecord:
         for total, remaining, resets_at, reported_at, permit in self.run("find_lane", lane=lane):
@@ -279,7 +275,7 @@ class _Rows:
         counted_until = self.now + quota.WINDOW_SECONDS if state.resets_at is None else state.resets_at
         name = claimant.name if claimant else ""
         self.run("charge_claim", lane=lane, name=name, counted_until=counted_until)
-        hour = hour_number(self.now)
+        hour = int(self.now // HOUR)
         self.run("count_usage", lane=lane, hour=hour, total=state.total)
         self.run("forget_usage", lane=lane, oldest=hour - KEPT_HOURS)
 

@@ -11,7 +11,6 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from airflow_provider_toggl.core.databases.queries import load_queries
 
@@ -20,23 +19,8 @@ log = logging.getLogger(__name__)
 #: Seconds to wait for other processes of the host. They hold the file for milliseconds.
 BUSY_SECONDS = 60.0
 
-_QUERIES = load_queries(__package__, "state.sql")
-_SCHEMA = ";\n".join(statement for name, statement in _QUERIES.items() if name.startswith("create_"))
-
-
-class FileTransaction:
-    """One transaction on the file, which no other process shares meanwhile.
-
-    :param now: seconds since the epoch. On one host the caller's clock is everyone's.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, now: float) -> None:
-        self.now = now
-        self._connection = connection
-
-    def run(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        """Run a statement of ``state.sql`` and return its rows."""
-        return self._connection.execute(_QUERIES[query], {"now": self.now, **values}).fetchall()
+STATEMENTS = load_queries(__package__, "state.sql")
+_SCHEMA = ";\n".join(statement for name, statement in STATEMENTS.items() if name.startswith("create_"))
 
 
 class StateFile:
@@ -52,12 +36,12 @@ class StateFile:
         weakref.finalize(self, self._memory.close)
 
     @contextlib.contextmanager
-    def transaction(self, now: float) -> Iterator[FileTransaction]:
-        """Lock the state, and store what was written unless an error was raised."""
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Lock the state for all processes, and store what was written unless an error was raised."""
         with self._lock, self._open() as connection:
             connection.execute("begin immediate")
             try:
-                yield FileTransaction(connection, now)
+                yield connection
             except BaseException:
                 connection.execute("rollback")
                 raise
@@ -94,6 +78,10 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
 
 
 def _connect(target: str) -> sqlite3.Connection:
+    """Return a connection to a file with all tables.
+
+    :raises sqlite3.DatabaseError: the file is damaged.
+    """
     connection = sqlite3.connect(target, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         # Nothing in this file has to survive a power cut.
@@ -107,10 +95,7 @@ def _connect(target: str) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    """Look for damage beyond the first page of the file. This takes 0.05 ms.
-
-    :raises sqlite3.DatabaseError: the file is damaged.
-    """
+    """Look for damage beyond the first page of the file. This takes 0.05 ms."""
     (found,) = connection.execute("pragma quick_check(1)").fetchone()
     if found != "ok":
         raise sqlite3.DatabaseError(found)

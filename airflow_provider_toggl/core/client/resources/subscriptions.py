@@ -81,15 +81,11 @@ class Subscription:
             raise MalformedAnswer(
                 "Toggl's response has a webhook subscription without a subscription_id. " + UNEXPECTED_RESPONSE
             )
-        rows = row.get("event_filters")
-        pairs = [each for each in rows if isinstance(each, dict)] if isinstance(rows, list) else []
         user_id, secret = row.get("user_id"), row.get("secret")
         return cls(
             subscription_id=number,
             description=str(row.get("description") or ""),
-            filters=normalize_filters(
-                SubscriptionFilter(str(each.get("entity")), str(each.get("action"))) for each in pairs
-            ),
+            filters=read_filters(row.get("event_filters")),
             callback_url=str(row.get("url_callback") or ""),
             enabled=row.get("enabled") is True,
             validated=bool(row.get("validated_at")),
@@ -169,6 +165,12 @@ def normalize_filters(filters: Iterable[SubscriptionFilter]) -> tuple[Subscripti
     """Return filters in order, without those that others cover. Toggl refuses duplicates."""
     unique = set(filters)
     return tuple(sorted(one for one in unique if not any(other != one and other.covers(one) for other in unique)))
+
+
+def read_filters(rows: Any) -> tuple[SubscriptionFilter, ...]:
+    """Return the filters of a request or a response; other values are ignored."""
+    pairs = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list | tuple) else []
+    return normalize_filters(SubscriptionFilter(str(row.get("entity")), str(row.get("action"))) for row in pairs)
 
 
 def plan_changes(
@@ -272,22 +274,18 @@ def _find_target(spec: SubscriptionSpec, found: Sequence[Subscription]) -> Subsc
     would take over each other's subscription in every run.
     """
     named = [one for one in found if one.description == spec.description]
-    similar = [one for one in found if is_same_address(one.callback_url, spec.callback_url) and _overlaps(spec, one)]
+    similar = [
+        one
+        for one in found
+        if is_same_address(one.callback_url, spec.callback_url)
+        and (_covers(spec.filters, one.filters) or _covers(one.filters, spec.filters))
+    ]
     equal = [one for one in similar if one.filters == normalize_filters(spec.filters)]
-    return next((min(some, key=_age) for some in (named, equal, similar) if some), None)
+    return next((min(some, key=lambda one: one.subscription_id) for some in (named, equal, similar) if some), None)
 
 
-def _age(one: Subscription) -> int:
-    return one.subscription_id
-
-
-def _overlaps(spec: SubscriptionSpec, found: Subscription) -> bool:
-    return _covers(spec.filters, found.filters) or _covers(found.filters, spec.filters)
-
-
-def _covers(some: Iterable[SubscriptionFilter], others: Iterable[SubscriptionFilter]) -> bool:
-    kept = tuple(some)
-    return all(any(one.covers(other) for one in kept) for other in others)
+def _covers(some: Sequence[SubscriptionFilter], others: Iterable[SubscriptionFilter]) -> bool:
+    return all(any(one.covers(other) for one in some) for other in others)
 
 
 def _differences(spec: SubscriptionSpec, target: Subscription, rotate_secret: bool) -> Iterable[str]:

@@ -22,17 +22,7 @@ MAX_LISTED = 1000
 #: Clocks of two machines may differ by at most this much.
 CLOCK_SKEW = timedelta(minutes=2)
 #: Keys of ``ExistingTimeEntry.as_dict``.
-ENTRY_KEYS = (
-    "id",
-    "workspace_id",
-    "project_id",
-    "task_id",
-    "start",
-    "stop",
-    "tags",
-    "billable",
-    "running",
-)
+ENTRY_KEYS = ("id", "workspace_id", "project_id", "task_id", "start", "stop", "tags", "billable", "running")
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,6 @@ MAX_START_AGE = timedelta(days=80)
 RecordEntryDoubt = Callable[[bool, "int | None"], None]
 
 
-def record_nothing(in_doubt: bool, created_id: int | None) -> None:
-    """Record nothing, for callers that do not outlive the process."""
-
-
 class TimeEntriesClient:
     """Creates, stops and updates time entries of the token's owner in one workspace.
 
@@ -57,7 +53,7 @@ class TimeEntriesClient:
         in_doubt: bool,
         sent_after: datetime,
         created_id: int | None = None,
-        record_doubt: RecordEntryDoubt = record_nothing,
+        record_doubt: RecordEntryDoubt,
     ) -> WriteResult[ExistingTimeEntry]:
         """Create a time entry, or start one if it has no stop. Toggl then stops the running one.
 
@@ -118,7 +114,7 @@ class TimeEntriesClient:
         except PayloadRefused as error:
             if error.status != 409:
                 raise
-            entry, stopped = self.get(entry_id), False
+            entry, stopped = ExistingTimeEntry.from_http(self._get_row(entry_id)), False
         else:
             (_, entry), stopped = self._read_changed(entry_id, response), True
         if entry.is_running:
@@ -138,10 +134,6 @@ class TimeEntriesClient:
         row, entry = self._read_changed(entry_id, response)
         check_applied(f"Updating time entry {entry_id}", {"id": entry_id, **payload}, row)
         return entry
-
-    def get(self, entry_id: int) -> ExistingTimeEntry:
-        """Return an entry of the token's owner."""
-        return ExistingTimeEntry.from_http(self._get_row(entry_id))
 
     def _get_row(self, entry_id: int) -> Any:
         return self.session.request("GET", f"/api/v9/me/time_entries/{entry_id}").json()

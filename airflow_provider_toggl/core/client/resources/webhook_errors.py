@@ -24,28 +24,19 @@ _MEANINGS = {
     "path must be /toggl/webhooks/<connection ID>.",
     "503": "The receiver's event store cannot be written; its log says why.",
 }
-_UNREACHED = (
-    "Toggl sends a PING to the callback before it answers, and could not reach it: the receiver must be running, its "
-    "name public, its certificate trusted, and nothing may block it."
-)
-_TOO_MANY = (
-    "Disable or delete another subscription, or combine the filters of several in one: `python -m "
-    "airflow_provider_toggl subscriptions list` shows them. Other users' subscriptions may count too."
-)
-_IN_USE = (
-    "Another subscription of the workspace has this description, perhaps one that this token cannot see: choose "
-    "another description."
-)
-_ADVICE = (
-    ("request failed with error", _UNREACHED),
-    ("already reached the limit of", _TOO_MANY),
-    (_DESCRIPTION_IN_USE.pattern, _IN_USE),
-    ("description must not be empty", "Give the subscription a description."),
-    ("list of event filters must not be empty", "Give at least one event filter."),
-    ("limit of .* event filters", "Remove filters, or use *:* for all of them."),
-    ("appears more than once", "Name each event filter once."),
-    ("invalid value|can only contain letters|must be non-empty", "Toggl does not know such an event filter."),
-)
+_ADVICE = {
+    "request failed with error": "Toggl sends a PING to the callback before it answers, and could not reach it: the "
+    "receiver must be running, its name public, its certificate trusted, and nothing may block it.",
+    "already reached the limit of": "Disable or delete another subscription, or combine the filters of several in one: "
+    "`python -m airflow_provider_toggl subscriptions list` shows them. Other users' subscriptions may count too.",
+    _DESCRIPTION_IN_USE.pattern: "Another subscription of the workspace has this description, perhaps one that this "
+    "token cannot see: choose another description.",
+    "description must not be empty": "Give the subscription a description.",
+    "list of event filters must not be empty": "Give at least one event filter.",
+    "limit of .* event filters": "Remove filters, or use *:* for all of them.",
+    "appears more than once": "Name each event filter once.",
+    "invalid value|can only contain letters|must be non-empty": "Toggl does not know such an event filter.",
+}
 
 
 def explain_refusal(error: PayloadRefused) -> PayloadRefused:
@@ -91,4 +82,4 @@ def _advice(said: str) -> str:
     if answered:
         meaning = _MEANINGS.get(answered.group(1), "Check the log of the server that answers there.")
         return f"Toggl sent a PING to the callback and the answer was not 2xx. {meaning}"
-    return next((advice for pattern, advice in _ADVICE if re.search(pattern, said, re.IGNORECASE)), "")
+    return next((advice for pattern, advice in _ADVICE.items() if re.search(pattern, said, re.IGNORECASE)), "")

@@ -165,13 +165,6 @@ class WebhooksClient:
         self._report(subscription_id, {"validated": True})
         return True
 
-    def event_filters(self) -> dict[str, tuple[str, ...]]:
-        """Return the actions that each entity has events for."""
-        response = self._request("GET", f"{BASE}/event_filters").json()
-        if not isinstance(response, dict):
-            raise MalformedAnswer("Toggl's response is not an object of event filters. " + UNEXPECTED_RESPONSE)
-        return {entity: tuple(map(str, actions or ())) for entity, actions in response.items()}
-
     def limits(self) -> SubscriptionLimits:
         """Return what the workspace's plan allows. Missing and invalid numbers mean no limit."""
         response = self._request("GET", self._path("limits")).json()

@@ -12,8 +12,13 @@ import msgspec
 import pyarrow as pa
 
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer
-from airflow_provider_toggl.core.garbage import paused_garbage_collection
-from airflow_provider_toggl.core.json_text import decode_text, read_json, show_beginning, split_list
+from airflow_provider_toggl.core.json_text import (
+    decode_text,
+    paused_garbage_collection,
+    read_json,
+    show_beginning,
+    split_list,
+)
 from airflow_provider_toggl.core.load.decode.column_types import Unreadable
 from airflow_provider_toggl.core.load.decode.columns import (
     NOT_CONVERTED,

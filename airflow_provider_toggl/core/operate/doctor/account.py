@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_toggl.core.client.limits.quota import Lane
+from airflow_provider_toggl.core.client.limits.quota import Lane, find_plan, organization_lane
 from airflow_provider_toggl.core.client.responses import TogglResponse
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import SystemClock, utc
@@ -177,20 +177,10 @@ def judge_quota(lanes: Mapping[str, Lane], now: float) -> list[Finding]:
 
 def judge_plan(workspace: Mapping[str, Any], lanes: Mapping[str, Lane]) -> Finding:
     """Return the plan of the workspace, with its limits."""
-    lane = lanes.get(f"organization:{workspace.get('organization_id')}")
-    total = None if lane is None else lane.total
-    plan = find_plan(workspace, total)
+    total = lanes.get(organization_lane(workspace.get("organization_id")), Lane()).total
+    plan = find_plan(workspace, lanes)
     quota = "" if total is None else f"{plural(total, 'request')} per hour; "
     return ok("plan", f"{plan}: {quota}{_WEBHOOK_LIMITS.get(plan, 'for webhooks see subscription')}.")
-
-
-def find_plan(workspace: Mapping[str, Any], quota: int | None) -> str:
-    """Return a workspace's plan. Its flags are the same for the two largest plans; their quota differs."""
-    if not workspace.get("premium"):
-        return "Free"
-    if not workspace.get("business_ws"):
-        return "Starter"
-    return "Enterprise" if (quota or 0) > 600 else "Premium"
 
 
 def judge_rights(workspace: Mapping[str, Any], *, member: bool) -> Finding:

@@ -28,33 +28,40 @@ def answered(seconds: float) -> BucketState:
     return record_answer(grant(BucketState(), T), 1, T + seconds)
 
 
-def test_the_first_request_is_sent_at_once():
-    assert seconds_to_wait(BucketState(), ONE, T) == 0.0
+IN_FLIGHT = grant(BucketState(), T)
+LIMITED = close_bucket(answered(0.01), 30.0, T)
 
 
-@pytest.mark.parametrize("response_time", [0.0, 0.2, 5.0])
-def test_the_next_request_is_sent_one_interval_after_the_response(response_time: float):
-    state = answered(response_time)
-    assert seconds_to_wait(state, ONE, T + response_time + 0.4) == pytest.approx(0.6)
-    assert seconds_to_wait(state, ONE, T + response_time + 1.0) == 0.0
-
-
-def test_a_faster_bucket_waits_less():
-    assert seconds_to_wait(answered(0.0), Pace(50.0), T) == pytest.approx(0.02)
-
-
-def test_a_wait_is_never_shorter_than_the_minimum():
-    assert seconds_to_wait(answered(0.0), Pace(1000.0), T) == MIN_WAIT
-
-
-def test_callers_ask_again_after_one_interval_while_a_request_is_in_flight():
-    assert seconds_to_wait(grant(BucketState(), T), ONE, T + 5.0) == 1.0
-
-
-def test_a_request_without_a_response_holds_back_the_next_one_only_until_its_timeout():
-    state = grant(BucketState(), T)
-    assert seconds_to_wait(state, ONE, T + RESPONSE_TIMEOUT) == pytest.approx(1.0)
-    assert seconds_to_wait(state, ONE, T + RESPONSE_TIMEOUT + 1.0) == 0.0
+@pytest.mark.parametrize(
+    ("state", "pace", "seconds_later", "wait"),
+    [
+        pytest.param(BucketState(), ONE, 0.0, 0.0, id="the first request"),
+        pytest.param(answered(0.0), ONE, 0.4, 0.6, id="one interval after the response"),
+        pytest.param(answered(5.0), ONE, 5.4, 0.6, id="one interval after a slow response"),
+        pytest.param(answered(5.0), ONE, 6.0, 0.0, id="after the interval"),
+        pytest.param(answered(0.0), Pace(50.0), 0.0, 0.02, id="a faster bucket"),
+        pytest.param(answered(0.0), Pace(1000.0), 0.0, MIN_WAIT, id="never shorter than the minimum"),
+        pytest.param(IN_FLIGHT, ONE, 5.0, 1.0, id="one interval while a request is in flight"),
+        pytest.param(IN_FLIGHT, ONE, RESPONSE_TIMEOUT, 1.0, id="a request without a response"),
+        pytest.param(IN_FLIGHT, ONE, RESPONSE_TIMEOUT + 1.0, 0.0, id="after the timeout"),
+        pytest.param(answered(0.01), ONE, -0.5, 1.51, id="clock readings out of order"),
+        pytest.param(answered(0.01), ONE, -CLOCK_TOLERANCE, CLOCK_TOLERANCE + 1.01, id="a clock that is a little back"),
+        pytest.param(LIMITED, ONE, 10.0, 20.0, id="a rate limit"),
+        pytest.param(close_bucket(IN_FLIGHT, 30.0, T), ONE, 10.0, 20.0, id="a rate limit while a request is in flight"),
+        pytest.param(close_bucket(LIMITED, 5.0, T + 1), ONE, 1.0, 29.0, id="a shorter rate limit after a longer one"),
+        pytest.param(
+            close_bucket(close_bucket(answered(0.01), 9000.0, T), 30.0, T - 5000),
+            ONE,
+            -4990.0,
+            20.0,
+            id="a rate limit after the clock was set back",
+        ),
+    ],
+)
+def test_a_caller_waits_until_the_next_request_may_be_sent(
+    state: BucketState, pace: Pace, seconds_later: float, wait: float
+) -> None:
+    assert seconds_to_wait(state, pace, T + seconds_later) == pytest.approx(wait)
 
 
 def test_a_response_after_the_timeout_does_not_count_for_the_next_request():
@@ -79,7 +86,7 @@ def test_toggl_sees_requests_at_least_one_interval_apart_whatever_the_delays(
 
 
 def test_three_quarters_of_the_rate_are_used_with_responses_after_200_ms():
-    """Several callers ask again only when they are told to, and lose nothing by that."""
+    """Several callers ask again only after the returned wait, and lose no time."""
     state, sent = BucketState(), 0
     asks = [T + number * 0.13 for number in range(8)]
     answer_at = 0.0
@@ -94,33 +101,12 @@ def test_three_quarters_of_the_rate_are_used_with_responses_after_200_ms():
     assert 0.83 < sent / 600 < 0.84
 
 
-@pytest.mark.parametrize("step", [0.5, CLOCK_TOLERANCE])
-def test_clock_readings_that_are_out_of_order_do_not_open_the_bucket(step: float):
-    assert seconds_to_wait(answered(0.01), ONE, T - step) > 1.0
-
-
 def test_a_clock_that_was_set_back_does_not_block():
     state = close_bucket(answered(0.01), 300.0, T)
     assert seconds_to_wait(state, ONE, T - 500) == 0.0
     state = grant(state, T - 500)
     assert (state.permit, state.closed_until) == (2, 0.0)
     assert seconds_to_wait(record_answer(state, 2, T - 500), ONE, T - 500) == 1.0
-
-
-def test_a_rate_limit_holds_back_all_requests():
-    assert seconds_to_wait(close_bucket(answered(0.01), 30.0, T), ONE, T + 10) == pytest.approx(20.0)
-    in_flight = close_bucket(grant(BucketState(), T), 30.0, T)
-    assert seconds_to_wait(in_flight, ONE, T + 10) == pytest.approx(20.0)
-
-
-def test_a_rate_limit_replaces_a_state_from_before_the_clock_was_set_back():
-    state = close_bucket(close_bucket(answered(0.01), 9000.0, T), 30.0, T - 5000)
-    assert seconds_to_wait(state, ONE, T - 4990) == pytest.approx(20.0)
-
-
-def test_a_shorter_rate_limit_does_not_end_a_longer_one():
-    state = close_bucket(close_bucket(answered(0.01), 30.0, T), 5.0, T + 1)
-    assert seconds_to_wait(state, ONE, T + 1) == pytest.approx(29.0)
 
 
 def test_permits_are_numbered():

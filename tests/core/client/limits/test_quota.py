@@ -11,7 +11,7 @@ from airflow_provider_toggl.core.client.limits.quota import (
     close,
     current,
     estimate,
-    find_workspace,
+    find_plan,
     lane_of,
     learn,
     merge_report,
@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.client.limits.quota import (
     ("path", "lane"),
     [
         ("/api/v9/me", "user"),
-        ("/api/v9/me/time_entries", "user"),
+        ("/api/v9/me/workspaces", "user"),
         ("/api/v9/workspaces/7/projects", "organization:3"),
         ("/reports/api/v3/workspace/7/search/time_entries", "organization:3"),
         ("/webhooks/api/v1/subscriptions/7", "organization:3"),
@@ -35,42 +35,36 @@ def test_a_path_is_charged_to_its_lane(path, lane):
     assert lane_of(path, {7: 3}) == lane
 
 
-def test_a_path_about_the_user_names_no_workspace():
-    assert find_workspace("/api/v9/me/workspaces") is None
+@pytest.mark.parametrize(
+    ("flags", "total", "plan"),
+    [
+        ({}, 30, "Free"),
+        ({"premium": True}, 240, "Starter"),
+        ({"premium": True, "business_ws": True}, 600, "Premium"),
+        ({"premium": True, "business_ws": True}, 601, "Enterprise"),
+        ({"premium": True, "business_ws": True}, None, "Premium"),
+    ],
+)
+def test_a_plan_is_known_by_flags_and_the_largest_by_its_quota(flags, total, plan):
+    assert find_plan({"organization_id": 3, **flags}, {"organization:3": Lane(total)}) == plan
 
 
-def test_an_unknown_lane_may_be_charged():
-    assert spare(Lane(), 5, 2) is None
+@pytest.mark.parametrize(
+    ("lane", "in_flight", "reserve", "left"),
+    [(Lane(), 5, 2, None), (Lane(30, 10, 100.0), 3, 2, 5), (Lane(5, 5, 100.0), 0, 50, 1)],
+    ids=["unknown", "in flight and reserved", "a reserve larger than the window"],
+)
+def test_requests_in_flight_and_the_reserve_are_not_spare(lane, in_flight, reserve, left):
+    assert spare(lane, in_flight, reserve) == left
 
 
-def test_requests_in_flight_and_the_reserve_are_not_spare():
-    assert spare(Lane(30, 10, 100.0), 3, 2) == 5
-
-
-def test_a_reserve_larger_than_the_window_leaves_one_request_for_tasks():
-    assert spare(Lane(5, 5, 100.0), 0, 50) == 1
-
-
-def test_a_window_that_has_ended_is_full_again():
-    assert current(Lane(30, 0, 100.0), 100.0) == Lane(30, 30, None)
-
-
-def test_a_window_that_has_not_ended_does_not_change():
+def test_a_window_is_full_again_when_it_has_ended():
     assert current(Lane(30, 0, 100.0), 99.9).remaining == 0
+    assert current(Lane(30, 0, 100.0), 100.0) == Lane(30, 30, None)
 
 
 def test_the_first_response_of_a_window_shows_its_size():
     assert learn(Lane(), QuotaReading(29, 3600.0), overtaken=False, now=0.0).total == 30
-
-
-def test_of_two_responses_out_of_order_the_lower_number_counts():
-    lane = learn(Lane(30, 20, 3600.0), QuotaReading(22, 3000.0), overtaken=True, now=10.0)
-    assert lane.remaining == 20
-
-
-def test_a_response_in_order_may_raise_what_is_left():
-    lane = learn(Lane(30, 5, 3600.0), QuotaReading(9, 3000.0), overtaken=False, now=10.0)
-    assert lane.remaining == 9
 
 
 def test_a_request_without_a_report_is_charged():
@@ -94,29 +88,21 @@ def test_a_report_raises_what_is_left_only_for_another_window(known, reported, r
     assert merge_report(known, reported) == Lane(30, remaining, reported.resets_at)
 
 
-def test_a_refusal_without_a_time_keeps_the_known_reset():
+def test_a_refusal_keeps_the_known_reset_or_sets_its_own():
     assert close(Lane(30, 3, 500.0), None, 100.0).resets_at == 500.0
+    assert close(Lane(30, 3, 50.0), None, 100.0).resets_at == 700.0
+    assert close(Lane(), 60.0, 100.0) == Lane(None, 0, 160.5)
 
 
-def test_a_refusal_with_a_time_sets_it():
-    assert 160.0 <= (close(Lane(), 60.0, 100.0).resets_at or 0) <= 161.0
-
-
-def test_an_estimate_counts_the_waits():
+def test_an_estimate_counts_the_waits_and_the_time_of_the_responses():
+    assert estimate(5, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0).seconds == 6.0
     found = estimate(41, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0)
     assert found.waits == 1
     assert "1 wait for the quota" in str(found)
 
 
-def test_an_estimate_within_the_window_has_no_waits():
-    assert estimate(5, Lane(30, 30, None), reserve=2, interval=1.0, now=0.0).seconds == 5.0
-
-
 @given(
-    remaining=st.integers(-5, 700),
-    in_flight=st.integers(0, 40),
-    reserve=st.integers(0, 60),
-    resets=st.floats(0, 3600),
+    remaining=st.integers(-5, 700), in_flight=st.integers(0, 40), reserve=st.integers(0, 60), resets=st.floats(0, 3600)
 )
 def test_no_more_is_spare_than_was_reported(remaining, in_flight, reserve, resets):
     lane = learn(Lane(), QuotaReading(remaining, resets), overtaken=False, now=0.0)

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.client.limits.hourly_usage import HOUR, KEPT_HOURS, HourlyUsage
 from airflow_provider_toggl.core.client.limits.leaky_bucket import RESPONSE_TIMEOUT, Pace
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 from airflow_provider_toggl.core.client.limits.state import (
+    HOUR,
+    KEPT_HOURS,
     LEASE_SECONDS,
+    HourlyUsage,
     Permit,
     QuotaSpent,
     RateLimitState,
@@ -26,7 +28,6 @@ from airflow_provider_toggl.core.client.limits.state import (
     Wait,
     hash_token,
 )
-from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.sandbox.rate_limits import RateLimits
 from airflow_provider_toggl.sandbox.settings import Settings
 
@@ -87,24 +88,6 @@ def test_a_rate_limit_holds_back_all_processes(states: tuple[RateLimitState, Rat
     waiting = acquire(other, T + 10)
     assert isinstance(waiting, Wait)
     assert waiting.seconds == pytest.approx(50.0)
-
-
-def test_a_permit_of_a_process_that_died_holds_back_others_until_its_timeout(state: RateLimitState) -> None:
-    grant(state, T)
-    assert isinstance(acquire(state, T + RESPONSE_TIMEOUT), Wait)
-    assert isinstance(acquire(state, T + RESPONSE_TIMEOUT + 1), Permit)
-
-
-def test_a_late_response_does_not_open_the_bucket_for_the_request_after_it(state: RateLimitState) -> None:
-    late = grant(state, T)
-    grant(state, T + 40)
-    state.release(late, LANE, None, T + 41)
-    assert isinstance(acquire(state, T + 43), Wait)
-
-
-def test_a_clock_that_steps_back_a_little_does_not_open_the_bucket(state: RateLimitState) -> None:
-    send(state, T, None)
-    assert isinstance(acquire(state, T - 0.5, pace=SLOW), Wait)
 
 
 def test_a_clock_that_was_set_back_closes_nothing(state: RateLimitState) -> None:
@@ -373,9 +356,3 @@ def test_processes_send_at_least_one_interval_apart(tmp_path: Path) -> None:
             child.wait()
     assert len(times) == 18
     assert min(b - a for a, b in pairwise(times)) >= 1 / 20
-
-
-def test_a_state_can_be_kept_in_any_store(tmp_path: Path) -> None:
-    store = StateFile(tmp_path / "quota.sqlite")
-    send(RateLimitState(store, "t"), T, QuotaReading(7, 100.0))
-    assert RateLimitState(tmp_path / "quota.sqlite", "t").lane(LANE, T).remaining == 7

@@ -14,8 +14,7 @@ from support.disks import small_disk
 from support.pulls import unprivileged
 
 from airflow_provider_toggl.core.client.limits import state as state_module
-from airflow_provider_toggl.core.client.limits.state_file import StateFile
-from airflow_provider_toggl.core.databases.queries import load_queries
+from airflow_provider_toggl.core.client.limits.state_file import STATEMENTS, StateFile
 
 
 @pytest.fixture
@@ -23,14 +22,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "toggl" / "quota.sqlite"
 
 
-def write(file: StateFile, workspace: int = 7) -> None:
-    with file.transaction(0.0) as rows:
-        rows.run("save_organization", token="t", workspace_id=workspace, organization_id=3)
+def write(file: StateFile, *workspaces: int | None) -> None:
+    with file.transaction() as connection:
+        for workspace in workspaces or (7,):
+            connection.execute(
+                STATEMENTS["save_organization"], {"token": "t", "workspace_id": workspace, "organization_id": 3}
+            )
 
 
 def read(file: StateFile) -> list[int]:
-    with file.transaction(0.0) as rows:
-        return sorted(row[0] for row in rows.run("list_organizations", token="t"))
+    with file.transaction() as connection:
+        return sorted(row[0] for row in connection.execute(STATEMENTS["list_organizations"], {"token": "t"}))
 
 
 def test_the_file_is_created_with_its_folder_and_only_its_owner_can_read_it(path: Path) -> None:
@@ -42,13 +44,8 @@ def test_the_file_is_created_with_its_folder_and_only_its_owner_can_read_it(path
 def test_an_error_rolls_the_transaction_back(path: Path) -> None:
     state = StateFile(path)
 
-    def fail() -> None:
-        with state.transaction(0.0) as rows:
-            rows.run("save_organization", token="t", workspace_id=7, organization_id=3)
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        fail()
+    with pytest.raises(sqlite3.IntegrityError):
+        write(state, 7, None)
     assert read(state) == []
 
 
@@ -72,9 +69,7 @@ def test_a_damaged_file_is_replaced_with_a_warning(
     path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     state = StateFile(path)
-    with state.transaction(0.0) as rows:
-        for number in range(2000):
-            rows.run("save_organization", token="t", workspace_id=number, organization_id=3)
+    write(state, *range(2000))
     damage(path)
     with caplog.at_level(logging.WARNING):
         write(state)
@@ -154,7 +149,4 @@ def test_on_a_full_disk_the_state_is_kept_in_this_process(tmp_path: Path, caplog
 
 def test_every_statement_is_used() -> None:
     code = "".join(path.read_text() for path in Path(state_module.__file__).parent.glob("*.py"))
-    names = [
-        name for name in load_queries(state_module.__package__ or "", "state.sql") if not name.startswith("create_")
-    ]
-    assert [name for name in names if f'"{name}"' not in code] == []
+    assert [name for name in STATEMENTS if not name.startswith("create_") and f'"{name}"' not in code] == []

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.fakes import FakeClock, FakeTransport, answer
+from support.fakes import FakeClock, FakeTransport, answer, fake_session
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.resources.catalog import (
     LOOKUP_DELAYS,
     CatalogClient,
@@ -18,7 +15,6 @@ from airflow_provider_toggl.core.client.resources.catalog import (
     find_match,
 )
 from airflow_provider_toggl.core.client.responses import TogglResponse
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 
 KINDS = [
@@ -32,10 +28,7 @@ CUT = errors.ConnectionTrouble("cut.")
 
 
 def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[CatalogClient, FakeTransport, FakeClock]:
-    transport, clock = FakeTransport(reply), FakeClock()
-    session = TogglSession(
-        transport, RateLimitState(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
-    )
+    session, transport, clock = fake_session(reply)
     return CatalogClient(session, 7, clock=clock), transport, clock
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeClock
+from support.sandboxes import HostedSandbox, SandboxHost
 from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.core import errors
@@ -20,26 +21,32 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Subscript
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import RequestsTransport
-from airflow_provider_toggl.sandbox.server import RunningSandbox, start_sandbox
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
 ENTRIES = (SubscriptionFilter("time_entry", "*"),)
 PROJECTS = (SubscriptionFilter("project", "*"),)
 SECRET = "whsec-11c0"
 
 
-@pytest.fixture
-def toggl() -> Iterator[RunningSandbox]:
-    with start_sandbox(entries=0, settings=Settings(quota_enforced=False)) as running:
-        yield running
+def serve(host: SandboxHost, **world: Any) -> HostedSandbox:
+    return host.serve(build_world(entries=0, settings=Settings(quota_enforced=False), **world))
 
 
 @pytest.fixture
-def webhooks(toggl: RunningSandbox) -> Iterator[WebhooksClient]:
-    transport = RequestsTransport(toggl.url, toggl.token)
+def toggl(sandbox_host: SandboxHost) -> HostedSandbox:
+    return serve(sandbox_host)
+
+
+def open_client(sandbox: HostedSandbox) -> WebhooksClient:
+    transport = RequestsTransport(sandbox.url, sandbox.token)
     session = TogglSession(transport, RateLimitState(None, "t"), pace=Pace(500.0), reserve=0)
-    yield WebhooksClient(session, toggl.workspace_id)
-    transport.close()
+    return WebhooksClient(session, sandbox.workspace_id)
+
+
+@pytest.fixture
+def webhooks(toggl: HostedSandbox) -> WebhooksClient:
+    return open_client(toggl)
 
 
 @pytest.fixture
@@ -171,7 +178,7 @@ def test_a_callback_that_refuses_the_ping_fails_and_nothing_is_created(
 )
 @pytest.mark.parametrize("echoes", [True, False], ids=["echoes", "keeps"])
 def test_undocumented_behaviour_of_toggl_makes_no_difference(
-    toggl: RunningSandbox, webhooks: WebhooksClient, echoes: bool, switch: dict[str, Any]
+    toggl: HostedSandbox, webhooks: WebhooksClient, echoes: bool, switch: dict[str, Any]
 ):
     toggl.set(**switch)
     with open_callback(echoes=echoes) as old, open_callback(echoes=echoes) as new:
@@ -193,7 +200,7 @@ def test_undocumented_behaviour_of_toggl_makes_no_difference(
     "fault", [{"kind": "cut"}, {"kind": "not_json"}, {"kind": "status", "status": 500, "takes_effect": True}]
 )
 def test_a_subscription_whose_response_is_lost_is_created_once(
-    toggl: RunningSandbox, webhooks: WebhooksClient, callback: Callback, fault: dict[str, Any]
+    toggl: HostedSandbox, webhooks: WebhooksClient, callback: Callback, fault: dict[str, Any]
 ):
     toggl.fault(**fault, match={"method": "POST", "path": "/subscriptions/"})
     assert make(webhooks, callback).subscription.validated
@@ -204,17 +211,8 @@ def test_a_subscription_whose_response_is_lost_is_created_once(
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def free() -> Iterator[RunningSandbox]:
-    with start_sandbox(entries=0, plan="free", settings=Settings(quota_enforced=False)) as running:
-        yield running
-
-
-def test_the_limits_of_the_plan_are_checked_before_a_change(free: RunningSandbox, callback: Callback):
-    transport = RequestsTransport(free.url, free.token)
-    webhooks = WebhooksClient(
-        TogglSession(transport, RateLimitState(None, "t"), pace=Pace(500.0), reserve=0), free.workspace_id
-    )
+def test_the_limits_of_the_plan_are_checked_before_a_change(sandbox_host: SandboxHost, callback: Callback):
+    webhooks = open_client(serve(sandbox_host, plan="free"))
     many = tuple(SubscriptionFilter(entity, "*") for entity in ("client", "project", "tag", "task"))
     with pytest.raises(errors.ConfigurationError, match=r"allows 3 event filters.*Remove 1"):
         make(webhooks, callback, wish(callback, filters=many))
@@ -223,4 +221,3 @@ def test_the_limits_of_the_plan_are_checked_before_a_change(free: RunningSandbox
         make(webhooks, callback, wish(callback, description="second", filters=PROJECTS))
     assert callback.pings == 1
     assert make(webhooks, callback, wish(callback, filters=PROJECTS)).changes.action == "replace"
-    transport.close()

@@ -1,22 +1,19 @@
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import START, FakeClock, FakeTransport, answer
+from support.fakes import START, FakeTransport, answer, fake_session
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.resources.time_entries import TimeEntrySpec
 from airflow_provider_toggl.core.client.resources.time_entries_client import TimeEntriesClient
 from airflow_provider_toggl.core.client.responses import TogglResponse
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.instants import format_instant
@@ -27,42 +24,64 @@ CUT = errors.ConnectionTrouble("cut.")
 
 
 def build(reply: Callable[[OutgoingRequest], TogglResponse]) -> tuple[TimeEntriesClient, FakeTransport]:
-    transport, clock = FakeTransport(reply), FakeClock()
-    session = TogglSession(
-        transport, RateLimitState(None, "t"), pace=Pace(200.0), reserve=0, clock=clock, jitter=random.Random(5)
-    )
+    session, transport, clock = fake_session(reply)
     return TimeEntriesClient(session, 7, clock=clock), transport
 
 
-class Entries:
-    """A Toggl of a few entries, whose next POSTs end as ordered: carried out at once, never, or with the next one."""
+class Killed(BaseException):
+    """The end of the process."""
 
-    def __init__(self, *orders: str) -> None:
+
+class Toggl:
+    """A Toggl whose next POSTs and lists end as ordered, and all others as usual.
+
+    A POST that is ``late`` is carried out after the next list, one that is ``very late`` before the next POST.
+    """
+
+    def __init__(self, *posts: str, lists: Sequence[str] = ()) -> None:
         self.rows: dict[int, dict[str, Any]] = {}
-        self._orders = list(orders)
+        self._posts, self._lists = list(posts), list(lists)
         self._late: list[Any] = []
+        self._very_late: list[Any] = []
+        self._numbers = count(11)
 
-    def add(self, body: dict[str, Any], number: int | None = None) -> dict[str, Any]:
-        number = number or len(self.rows) + 11
+    def add(self, body: Any, number: int | None = None) -> dict[str, Any]:
+        number = number or next(self._numbers)
         self.rows[number] = {"id": number, "stop": None, **body}
         return self.rows[number]
 
     def __call__(self, call: OutgoingRequest) -> TogglResponse:
         if call.method == "GET":
-            return answer(200, list(self.rows.values()), call=call)
+            return self._list(call)
         if call.method == "DELETE":
-            del self.rows[int(call.path.rsplit("/", 1)[1])]
+            self.rows.pop(int(call.path.rsplit("/", 1)[1]))
             return answer(200, b"", call=call, headers={"content-length": "0"})
-        order = self._orders.pop(0) if self._orders else "answer"
-        if order == "late":
-            self._late.append(call.payload)
-        elif order == "cut after":
-            self.add(call.payload)
-        if order != "answer":
-            raise CUT
-        for body in self._late:
-            self.add(body)
-        return answer(200, self.add(call.payload), call=call)
+        self._carry_out(self._very_late)
+        order = self._posts.pop(0) if self._posts else "answered"
+        if order in ("late", "very late"):
+            (self._late if order == "late" else self._very_late).append(call.payload)
+        made = self.add(call.payload) if order == "answered" or "after" in order else None
+        if order.startswith("killed"):
+            raise Killed
+        refusals = {"refused": 400, "broken after": 502}
+        if order in refusals:
+            return answer(refusals[order], "no", call=call)
+        if order == "answered":
+            return answer(200, made, call=call)
+        raise CUT
+
+    def _list(self, call: OutgoingRequest) -> TogglResponse:
+        order = self._lists.pop(0) if self._lists else "answered"
+        seen = list(self.rows.values())
+        self._carry_out(self._late)
+        if order == "killed":
+            raise Killed
+        refused = {"denied": (403, "no"), "limited": (402, "hourly limit")}.get(order)
+        return answer(*(refused or (200, seen)), call=call)
+
+    def _carry_out(self, late: list[Any]) -> None:
+        while late:
+            self.add(late.pop(0))
 
 
 class Noted:
@@ -94,7 +113,7 @@ RUNNING = TimeEntrySpec(7, NOW, None, "design")
 
 
 def test_creating_costs_one_request():
-    tracking, transport = build(Entries())
+    tracking, transport = build(Toggl())
     assert create(tracking, ENDED) == (11, True)
     assert asked(transport) == ["POST /workspaces/7/time_entries"]
     assert transport.calls[0].payload == ENDED.payload()
@@ -115,9 +134,9 @@ def test_an_entry_that_differs_from_its_spec_fails_and_is_not_created_again():
     noted = Noted()
     for _ in range(3):
         tracking, transport = build(toggl)
-        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* differs in description") as told:
+        with pytest.raises(errors.NotApplied, match=r"time entry 11: .* differs in description") as caught:
             create(tracking, ENDED, in_doubt=noted.doubt, noted=noted)
-        assert told.value.entity_id == 11
+        assert caught.value.entity_id == 11
         assert (noted.doubt, noted.created_id) == (True, 11)
     assert asked(transport) == ["GET /me/time_entries", "GET /me/time_entries/11"]
     rows[11]["description"] = ENDED.description
@@ -147,7 +166,7 @@ def test_an_entry_that_still_runs_after_a_409_fails():
 
 
 def test_the_lookup_covers_the_second_of_the_start():
-    tracking, transport = build(Entries("cut after"))
+    tracking, transport = build(Toggl("cut after"))
     assert create(tracking, ENDED) == (11, False)
     assert asked(transport) == ["POST /workspaces/7/time_entries", "GET /me/time_entries"]
     first = NOW - timedelta(hours=1)
@@ -158,21 +177,21 @@ def test_the_lookup_covers_the_second_of_the_start():
 
 
 def test_an_old_entry_is_looked_up_among_the_changes_since_the_run_started():
-    tracking, transport = build(Entries("cut after"))
+    tracking, transport = build(Toggl("cut after"))
     old = TimeEntrySpec(7, NOW - timedelta(days=200), NOW - timedelta(days=199))
     assert create(tracking, old) == (11, False)
     assert transport.calls[1].params == {"since": int((NOW - timedelta(hours=2, minutes=2)).timestamp())}
 
 
 def test_an_earlier_request_that_is_carried_out_late_leaves_one_entry():
-    toggl = Entries("late")
+    toggl = Toggl("very late")
     tracking, _ = build(toggl)
     assert create(tracking, ENDED) == (11, False)
     assert list(toggl.rows) == [11]
 
 
 def test_a_duplicate_that_is_not_deleted_fails():
-    entries = Entries("late")
+    entries = Toggl("very late")
 
     def reply(call: OutgoingRequest) -> TogglResponse:
         if call.method == "DELETE":
@@ -181,9 +200,9 @@ def test_a_duplicate_that_is_not_deleted_fails():
         return answer(200, entries.rows[int(number)], call=call) if number.isdigit() else entries(call)
 
     tracking, transport = build(reply)
-    with pytest.raises(errors.NotApplied, match="but it still exists") as told:
-        tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW)
-    assert told.value.entity_id in entries.rows
+    with pytest.raises(errors.NotApplied, match="but it still exists") as caught:
+        tracking.create(TimeEntrySpec(7, NOW, NOW), in_doubt=False, sent_after=NOW, record_doubt=Noted())
+    assert caught.value.entity_id in entries.rows
     assert [call.method for call in transport.calls][-2:] == ["DELETE", "GET"]
 
 
@@ -200,7 +219,7 @@ def test_after_a_response_with_another_entry_the_right_one_is_requested():
 
 @pytest.mark.parametrize("refused", ["the look", "the deletion"])
 def test_a_quota_that_ends_during_the_lookup_leaves_one_entry_after_the_wait(refused: str):
-    toggl, noted = Entries("late"), Noted()
+    toggl, noted = Toggl("very late"), Noted()
 
     def without_quota(call: OutgoingRequest) -> TogglResponse:
         looks = sum(1 for one in transport.calls if one.method == "GET")
@@ -219,7 +238,7 @@ def test_a_quota_that_ends_during_the_lookup_leaves_one_entry_after_the_wait(ref
 
 
 def test_a_stopped_duplicate_of_a_running_entry_is_logged_and_not_deleted(caplog: pytest.LogCaptureFixture):
-    toggl = Entries("late")
+    toggl = Toggl("very late")
 
     def stop_the_late_one(call: OutgoingRequest) -> TogglResponse:
         result = toggl(call)
@@ -234,7 +253,7 @@ def test_a_stopped_duplicate_of_a_running_entry_is_logged_and_not_deleted(caplog
 
 
 def test_existing_duplicates_are_logged_and_the_oldest_is_used(caplog: pytest.LogCaptureFixture):
-    toggl = Entries()
+    toggl = Toggl()
     toggl.add(RUNNING.payload(), 21)
     toggl.add(RUNNING.payload(), 20)
     tracking, transport = build(toggl)
@@ -251,69 +270,20 @@ def test_a_response_that_is_not_a_list_leaves_the_outcome_unknown():
 
 
 POSTS = ("answered", "cut after", "cut before", "late", "broken after", "refused", "killed after", "killed before")
-LOOKS = ("answered", "denied", "limited", "killed")
+LISTS = ("answered", "denied", "limited", "killed")
 
 
-class Killed(BaseException):
-    """The end of the process."""
-
-
-class Fate:
-    """A Toggl whose every answer is drawn; what is late is carried out after the look that follows."""
-
-    def __init__(self, posts: list[str], looks: list[str]) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self._posts, self._looks = posts, looks
-        self._late: list[Any] = []
-
-    def __call__(self, call: OutgoingRequest) -> TogglResponse:
-        if call.method == "GET":
-            return self._look(call)
-        if call.method == "DELETE":
-            self.rows = [row for row in self.rows if row["id"] != int(call.path.rsplit("/", 1)[1])]
-            return answer(200, b"", call=call, headers={"content-length": "0"})
-        fate = self._posts.pop(0) if self._posts else "answered"
-        if fate == "late":
-            self._late.append(call.payload)
-        elif fate == "answered" or "after" in fate:
-            self._make(call.payload)
-        if fate.startswith("killed"):
-            raise Killed
-        if fate == "refused":
-            return answer(400, "no", call=call)
-        if fate == "broken after":
-            return answer(502, "no", call=call)
-        if fate == "answered":
-            return answer(200, self.rows[-1], call=call)
-        raise CUT
-
-    def _make(self, body: Any) -> None:
-        self.rows.append({"id": len(self.rows) + random.getrandbits(40), "stop": None, **body})
-
-    def _look(self, call: OutgoingRequest) -> TogglResponse:
-        fate = self._looks.pop(0) if self._looks else "answered"
-        seen = list(self.rows)
-        for body in self._late:
-            self._make(body)
-        self._late.clear()
-        if fate == "killed":
-            raise Killed
-        refused = {"denied": (403, "no"), "limited": (402, "hourly limit")}.get(fate)
-        return answer(*(refused or (200, seen)), call=call)
-
-
-# No test here fails on a clock.
-@given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LOOKS), max_size=12))
-def test_the_entry_exists_once_whatever_happens_to_requests_lookups_and_tries(posts: list[str], looks: list[str]):
-    toggl, noted = Fate(list(posts), list(looks)), Noted()
-    for number in range(len(posts) + len(looks) + 1):
+@given(st.lists(st.sampled_from(POSTS), max_size=12), st.lists(st.sampled_from(LISTS), max_size=12))
+def test_the_entry_exists_once_whatever_happens_to_requests_lookups_and_tries(posts: list[str], lists: list[str]):
+    toggl, noted = Toggl(*posts, lists=lists), Noted()
+    for number in range(len(posts) + len(lists) + 1):
         tracking, _ = build(toggl)
         try:
             entry_id, _ = create(tracking, ENDED, in_doubt=number > 0, noted=noted)
         except (errors.ApiError, Killed):
             assert len(toggl.rows) <= (1 if noted.created_id is None else 2)
         else:
-            assert [row["id"] for row in toggl.rows] == [entry_id]
+            assert list(toggl.rows) == [entry_id]
             return
     raise AssertionError("it never succeeded")
 

@@ -2,13 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_toggl.core.client.resources.webhook_errors import (
-    explain_denial,
-    explain_refusal,
-    is_already_validated,
-    is_description_in_use,
-    is_subscription_missing,
-)
+from airflow_provider_toggl.core.client.resources.webhook_errors import explain_denial, explain_refusal
 from airflow_provider_toggl.core.errors import AccessDenied, PayloadRefused
 
 CALLBACK = "https://airflow.example.org/toggl/webhooks/toggl_default"
@@ -64,12 +58,3 @@ def test_a_denial_names_a_wrong_token_as_a_possible_cause() -> None:
     error = explain_denial(AccessDenied("…", status=403, text="User not found/accessible for workspace"))
     assert "API token" in str(error)
     assert "User not found/accessible for workspace" in str(error)
-
-
-def test_some_refusals_are_recognized() -> None:
-    assert is_description_in_use(refused("subscription description 'a' is already in use for workspace 7"))
-    assert not is_description_in_use(refused("Subscription description must not be empty"))
-    assert is_already_validated(refused("Subscription 3 has already been validated"))
-    assert is_subscription_missing("subscription 3 for workspace 7 was not found")
-    assert is_subscription_missing("subscription 3 for workspace 7 and validation code 'x' was not found")
-    assert not is_subscription_missing("404 page not found")
