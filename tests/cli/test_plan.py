@@ -38,7 +38,7 @@ def test_the_plan_is_printed_as_text(capsys):
     assert "300 time entries to load (counted)" in printed
     assert "28 requests an hour available" in printed
     assert "on Free" in printed
-    assert "Begun now, it ends about" in printed
+    assert "If it begins now, it ends about" in printed
 
 
 def test_json_has_the_numbers_also_of_a_warehouse(toggl: RunningSandbox, capsys):
