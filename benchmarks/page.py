@@ -84,12 +84,12 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     return list_deliveries(store, wanted, before=before)
 
 
-def cases(office: PageSetup, many: int) -> list[Case]:
+def cases(setup: PageSetup, many: int) -> list[Case]:
     """Return every kind of page, and for each filter something frequent, something rare and nothing."""
     now = datetime.now(timezone.utc)
     span = timedelta(seconds=0.8 * many)
     times = {name: f"{now - span * part:%Y-%m-%dT%H:%M}" for name, part in (("since", 0.6), ("until", 0.5))}
-    story = office.rejected
+    story = setup.rejected
     return [
         listed("first"),
         listed("next", before=many - 49),
@@ -124,10 +124,10 @@ def cases(office: PageSetup, many: int) -> list[Case]:
     ]
 
 
-def refuse_many(office: PageSetup, count: int) -> None:
+def refuse_many(setup: PageSetup, count: int) -> None:
     """Fill what is kept of refusals, half of them rejections."""
     now = datetime.now(timezone.utc)
-    with office.place.open() as store:
+    with setup.place.open() as store:
         kept = []
         for number in range(count):
             moment = now - timedelta(minutes=count - number)
@@ -145,21 +145,21 @@ def refuse_many(office: PageSetup, count: int) -> None:
 
 @contextmanager
 def engine(name: str, folder: Path, many: int) -> Iterator[tuple[PageSetup, Callable[[], None]]]:
-    """Yield an office over one engine, and what makes the store cold."""
+    """Yield a setup with one engine, and what makes the store cold."""
     with ExitStack() as stack:
         server = stack.enter_context(running_postgres()) if name == "postgres" else None
-        office = stack.enter_context(
+        setup = stack.enter_context(
             running_page_setup(folder, many=many, dsn=server.dsn if server else None, padding=PADDING)
         )
-        refuse_many(office, MAX_REFUSALS - 1)
-        yield office, lambda: cool(office, server)
+        refuse_many(setup, MAX_REFUSALS - 1)
+        yield setup, lambda: cool(setup, server)
 
 
-def cool(office: PageSetup, server: PostgresServer | None) -> None:
+def cool(setup: PageSetup, server: PostgresServer | None) -> None:
     """Let nothing of the store be in memory: a server begins anew, and the system forgets the files."""
     if server:
         server.restart()
-    files = server.data.rglob("*") if server else office.store_path.parent.glob("events.sqlite*")
+    files = server.data.rglob("*") if server else setup.store_path.parent.glob("events.sqlite*")
     for path in files:
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
@@ -178,18 +178,18 @@ def took(what: Callable[[], object]) -> float:
 
 
 def measure_case(
-    case: Case, office: PageSetup, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
+    case: Case, setup: PageSetup, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
 ) -> dict[str, Any]:
     """Return how long a page takes, over HTTP and its queries alone, in milliseconds."""
 
     def ask() -> None:
-        answer = http.get(f"{office.page}{case.path}", timeout=60)
+        answer = http.get(f"{setup.page}{case.path}", timeout=60)
         if answer.status_code != 200:
             raise SystemExit(f"{case.name}: {answer.status_code}")
 
     def look() -> None:
         if case.look is not None:
-            with office.place.build() as store:
+            with setup.place.build() as store:
                 case.look(store)
 
     measured: dict[str, Any] = {"page": case.name}
@@ -211,17 +211,17 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Measure every page over one engine."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        engine(name, Path(folder), options.events) as (office, make_cold),
+        engine(name, Path(folder), options.events) as (setup, make_cold),
         requests.Session() as http,
     ):
         http.trust_env = False
-        http.headers.update(office.sign_in(http, "viewer"))
+        http.headers.update(setup.sign_in(http, "viewer"))
         # What a process reads once, templates and modules, is not the store's.
         for path in ("/", f"/c/{CONN_ID}", DELIVERIES, f"{DELIVERIES}/1"):
-            http.get(f"{office.page}{path}", timeout=60)
+            http.get(f"{setup.page}{path}", timeout=60)
         each = [
-            measure_case(case, office, http, make_cold, cold=options.cold, warm=options.warm)
-            for case in cases(office, options.events)
+            measure_case(case, setup, http, make_cold, cold=options.cold, warm=options.warm)
+            for case in cases(setup, options.events)
         ]
     return {
         "engine": name,

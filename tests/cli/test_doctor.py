@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.connections import Connections
 
-from airflow_provider_toggl.cli.doctor import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.operate.doctor.context import CHECKS
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
@@ -18,9 +17,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["doctor", *arguments])
 
 
 @pytest.mark.usefixtures("connections")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -14,8 +13,9 @@ import pytest
 from support.connections import Connections
 from support.event_stores import RECEIVED, new_event
 
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.cli import events
-from airflow_provider_toggl.cli.events import add_arguments, follow, run
+from airflow_provider_toggl.cli.events import follow
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
@@ -28,9 +28,7 @@ LONG_AGO = RECEIVED - timedelta(days=4000)
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["events", *arguments])
 
 
 @pytest.fixture

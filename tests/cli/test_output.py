@@ -10,11 +10,11 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from airflow_provider_toggl.cli.output import redirect_to_stderr
+from airflow_provider_toggl.cli.output import use_airflow
 handler = sys.stdout
 print("before")
 try:
-    with redirect_to_stderr():
+    with use_airflow():
         print("printed")
         handler.write("logged\\n")
         os.write(1, b"written\\n")

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import argparse
 import json
 import re
 
 import pytest
 
-from airflow_provider_toggl.cli.plan import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 
@@ -14,9 +13,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["plan", *arguments])
 
 
 @pytest.fixture

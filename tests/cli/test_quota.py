@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import argparse
 import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_toggl.cli.quota import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
 from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -16,9 +15,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["quota", *arguments])
 
 
 @pytest.fixture

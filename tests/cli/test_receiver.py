@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import signal
@@ -10,6 +9,7 @@ import pytest
 from support.deliveries import SECRET, STARTED_ENTRY, VALIDATION_PING, sign
 from support.servers.receivers import ReceiverProcess
 
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
@@ -18,9 +18,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    receiver.add_arguments(parser)
-    return receiver.run(parser.parse_args(arguments))
+    return main(["receiver", *arguments])
 
 
 def test_it_prints_its_address_receives_logs_and_terminates(tmp_path: Path) -> None:

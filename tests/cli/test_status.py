@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from dataclasses import replace
@@ -9,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from support.connections import Connections
 
-from airflow_provider_toggl.cli.status import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.activity import (
     approve_mass_deletion,
@@ -23,9 +22,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["status", *arguments])
 
 
 @pytest.fixture(autouse=True)

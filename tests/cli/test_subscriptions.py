@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 
@@ -9,7 +8,7 @@ from support.connections import WEBHOOK_SECRET, Connections
 from support.fixtures import connections, sandbox
 from support.servers.http import Callback, open_callback
 
-from airflow_provider_toggl.cli.subscriptions import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter, SubscriptionSpec
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -38,9 +37,7 @@ def callback(sandbox: RunningSandbox, connections: Connections) -> Iterator[Call
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["subscriptions", *arguments])
 
 
 def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
