@@ -1,7 +1,7 @@
-"""The page in the Airflow UI over a store of a million deliveries: how long each page of it takes.
+"""How long each view of the page in the Airflow UI takes with a store of a million deliveries.
 
-Asked over HTTP through a real API server, as a signed-in viewer asks, and the queries of each list alone; cold, when
-nothing of the store is in memory, and warm; on SQLite and on PostgreSQL.
+Measured over HTTP with a real API server and a signed-in viewer, and for the queries alone; cold, with nothing of the
+store in memory, and warm; on SQLite and on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq
 
 LONGEST = 200.0
-"""Milliseconds that a page may take, over HTTP, cold or warm."""
+"""Milliseconds that a page may take over HTTP, cold or warm."""
 PADDING = 600
-"""Bytes of a description, which make a body as long as captured ones are."""
+"""Bytes of a description, so that a body has the usual size."""
 DELIVERIES = f"/c/{CONN_ID}/deliveries"
 
 
@@ -64,7 +64,7 @@ def listed(name: str, *, before: int | None = None, **asked: str) -> Case:
 
 
 def look_through(store: EventStore, asked: dict[str, str], before: int | None) -> object:
-    """Ask a store what the page asks it."""
+    """Send the queries of the page to a store."""
     outcome, number = asked.get("outcome"), asked.get("id")
     about: dict[str, Any] = {name: asked[name] for name in ("entity", "action") if name in asked}
     about["number"] = int(number) if number else None
@@ -75,9 +75,9 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     if outcome in ("refused", "rejected"):
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
         return store.activity_log.list_refusals(CONN_ID, refusals, before=before, limit=51)
-    landed = find_loaded_seq(store) or 0
+    loaded_seq = find_loaded_seq(store) or 0
     if outcome in ("loaded", "pending"):
-        about["up_to" if outcome == "loaded" else "above"] = landed
+        about["up_to" if outcome == "loaded" else "above"] = loaded_seq
     wanted = DeliveryFilter(
         CONN_ID, only_anomalies=outcome == "unusual", received_from=since, received_until=until, **about
     )
@@ -85,11 +85,10 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
 
 
 def cases(setup: PageSetup, many: int) -> list[Case]:
-    """Return every kind of page, and for each filter something frequent, something rare and nothing."""
+    """Return every kind of page, and each filter with frequent, rare and no matches."""
     now = datetime.now(timezone.utc)
     span = timedelta(seconds=0.8 * many)
     times = {name: f"{now - span * part:%Y-%m-%dT%H:%M}" for name, part in (("since", 0.6), ("until", 0.5))}
-    story = setup.rejected
     return [
         listed("first"),
         listed("next", before=many - 49),
@@ -118,14 +117,16 @@ def cases(setup: PageSetup, many: int) -> list[Case]:
         listed("refused and time", outcome="refused", **times),
         listed("rejected", outcome="rejected"),
         listed("rejected and entity, none", outcome="rejected", entity="task"),
-        Case("story", f"{DELIVERIES}/{story}", lambda store: build_timeline(store, store.get(story))),
+        Case(
+            "timeline", f"{DELIVERIES}/{setup.rejected}", lambda store: build_timeline(store, store.get(setup.rejected))
+        ),
         Case("health of all", "/"),
         Case("health of one, and charts", f"/c/{CONN_ID}"),
     ]
 
 
 def refuse_many(setup: PageSetup, count: int) -> None:
-    """Fill what is kept of refusals, half of them rejections."""
+    """Fill the refusals up to their limit, half of them rejections."""
     now = datetime.now(timezone.utc)
     with setup.place.open() as store:
         kept = []
@@ -156,7 +157,7 @@ def engine(name: str, folder: Path, many: int) -> Iterator[tuple[PageSetup, Call
 
 
 def cool(setup: PageSetup, server: PostgresServer | None) -> None:
-    """Let nothing of the store be in memory: a server begins anew, and the system forgets the files."""
+    """Remove the store from memory: restart the server, and drop its files from the page cache."""
     if server:
         server.restart()
     files = server.data.rglob("*") if server else setup.store_path.parent.glob("events.sqlite*")
@@ -171,7 +172,7 @@ def cool(setup: PageSetup, server: PostgresServer | None) -> None:
 
 
 def took(what: Callable[[], object]) -> float:
-    """Return the milliseconds that something takes."""
+    """Return the milliseconds of a call."""
     begin = time.perf_counter()
     what()
     return (time.perf_counter() - begin) * 1000

@@ -174,7 +174,7 @@ def _replay_delivery(request: ActionRequest) -> str:
             copy_of=seq,
         )
         (appended,) = store.append([again])
-    return f"Delivery {seq} was stored again, with seq {appended.seq}."
+    return f"Delivery {seq:,} was stored again, with seq {appended.seq:,}."
 
 
 def _redrive(request: ActionRequest) -> str:

@@ -122,21 +122,28 @@ def audit_entries(setup: PageSetup) -> list[tuple[str, str, str]]:
 def test_a_viewer_opens_the_page_from_the_navigation_and_sees_health_and_charts_without_actions(
     setup: PageSetup, chromium: Chrome, tmp_path: Path
 ) -> None:
-    chromium.set_window_size(1440, 1250)
     sign_in(chromium, setup.home.url, "viewer")
     for theme in ("light", "dark"):
+        chromium.set_window_size(1440, 700)
         set_theme(chromium, theme)
         chromium.get(f"{setup.home.url}/")
         find(chromium, "a[href$='plugin/toggl']").click()
         with inside(chromium):
             find(chromium, "#overview")
             cells = dict(
-                zip(texts(chromium, "#overview thead th"), texts(chromium, "#overview tbody tr > *"), strict=True)
+                zip(
+                    texts(chromium, "#overview thead th"),
+                    texts(chromium, "[data-conn-id=toggl_default] > *"),
+                    strict=True,
+                )
             )
             assert cells["Last reconciliation"] == "5 h"
             assert re.fullmatch(r"[\d.]+ (min|h)", cells["Data freshness"])
             assert re.fullmatch(r"171 / 240 · (\d\d-\d\d )?\d\d:\d\d", cells["Quota"])
+            assert texts(chromium, "[data-conn-id=toggl_paris] .label.fault") == ["disabled"]
+            assert texts(chromium, "[data-conn-id=toggl_paris] .label.warning") == ["2 d"]
         picture(chromium, tmp_path, f"overview-{theme}")
+        chromium.set_window_size(1440, 1250)
         with inside(chromium):
             find(chromium, "[data-conn-id=toggl_default] a").click()
             wait_until(chromium, lambda c: len(c.find_elements(By.CSS_SELECTOR, "figure[data-drawn]")) == 3, "charts")
@@ -213,11 +220,11 @@ def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(
         picture(chromium, tmp_path, "confirm")
         find(chromium, "button.primary").send_keys(Keys.ENTER)
         said = find(chromium, ".outcome.done").text
-        stored = re.search(rf"Delivery {seq} was stored again, with seq (\d+)", said)
+        stored = re.search(rf"Delivery {seq:,} was stored again, with seq ([\d,]+)", said)
         assert stored is not None
     picture(chromium, tmp_path, "timeline")
     with SqliteEventStore(setup.store_path) as store:
-        again = store.get(int(stored[1])).event
+        again = store.get(int(stored[1].replace(",", ""))).event
         assert (again.body, again.event_id) == (store.get(seq).event.body, store.get(seq).event.event_id)
         assert again.anomaly == f"replayed from seq {seq} by operator"
     (entry,) = audit_entries(setup)[before:]
@@ -252,6 +259,7 @@ def test_an_operator_runs_every_action_of_a_subscription(setup: PageSetup, chrom
 
 
 def test_a_refused_delivery_is_shown_with_its_reason(setup: PageSetup, chromium: Chrome, tmp_path: Path) -> None:
+    chromium.set_window_size(1440, 620)
     sign_in(chromium, setup.home.url, "viewer")
     assert setup.deliver(event_body(8), signature="sha256=" + "0" * 64) == 401
 
