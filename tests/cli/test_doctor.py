@@ -48,8 +48,8 @@ def test_it_works_in_a_shell_without_a_running_airflow(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("airflow")), "toggl", "doctor", "--json"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1, done.stderr
-    told = json.loads(done.stdout)
-    found = {one["check"]: (one["status"], one["problem"]) for one in told["findings"]}
+    printed = json.loads(done.stdout)
+    found = {one["check"]: (one["status"], one["problem"]) for one in printed["findings"]}
     assert found["token"] == ("fault", "toggl_unreachable")
     assert found["store"] == found["versions"] == ("ok", None)
     # There is not even a metadata database.

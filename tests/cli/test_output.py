@@ -48,11 +48,11 @@ def end(how: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_characters_that_the_terminal_lacks_are_replaced() -> None:
-    done = end("told", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = end("one line", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stdout, done.stderr) == (7, b"5 ? 6\n", b"")
 
 
-@pytest.mark.parametrize("how", ["told", "much", "at its end"])
+@pytest.mark.parametrize("how", ["one line", "much", "at its end"])
 def test_a_closed_pipe_ends_a_command_silently(how: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)

@@ -93,7 +93,7 @@ def test_json_has_the_tasks_that_wait(waiting: WaitingTask, capsys):
     assert json.loads(capsys.readouterr().out)["waiting"] == [waiting.as_dict()]
 
 
-def test_a_quota_that_is_used_up_is_still_told(toggl, waiting: WaitingTask, capsys):
+def test_a_used_up_quota_is_still_printed(toggl, waiting: WaitingTask, capsys):
     assert call() == 0
     toggl.set(user_quota=1)
     toggl.fault("status", status=402, body="You have hit your hourly limit for API calls. It resets in 90 seconds.")

@@ -47,8 +47,9 @@ def test_each_part_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_problem_the_exit_status_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     record_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7}, warehouse="a.b")
     assert call("--conn-id", "toggl_default", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["conn_id"], told["status"], told["reconciliations"][0]["entries"]) == ("toggl_default", "ok", 7)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["conn_id"], printed["status"]) == ("toggl_default", "ok")
+    assert printed["reconciliations"][0]["entries"] == 7
 
 
 def test_a_missing_connection_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:

@@ -318,11 +318,11 @@ def test_a_text_has_the_facts() -> None:
 
 def test_facts_and_findings_are_plain_json() -> None:
     health = replace(NEW, streams=(OLD,), lanes=(USER,), waiting=(task(stream="tags"),))
-    told = json.loads(json.dumps(health_as_dict(health)))
-    assert told["status"] == "warning"
-    assert told["streams"][0]["watermark"] == "2026-03-08T12:30:00Z"
-    assert told["waiting"][0]["until"] == "2026-03-10T13:20:00Z"
-    findings = {one["check"]: one for one in told["findings"]}
+    printed = json.loads(json.dumps(health_as_dict(health)))
+    assert printed["status"] == "warning"
+    assert printed["streams"][0]["watermark"] == "2026-03-08T12:30:00Z"
+    assert printed["waiting"][0]["until"] == "2026-03-10T13:20:00Z"
+    findings = {one["check"]: one for one in printed["findings"]}
     assert findings["quota"]["label"] == "18 / 30"
     assert (findings["freshness"]["problem"], findings["freshness"]["status"]) == ("data_stale", "warning")
     assert findings["freshness"]["fix"]
