@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -20,7 +19,6 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from support.deliveries import SECRET, event_body
-from support.event_stores import FIRST_ENTITY
 from support.page_setup import PASSWORDS, PageSetup, running_page_setup
 from support.repository import keep_for_the_docs
 from support.servers.chromium import find, wait_until
@@ -184,13 +182,6 @@ def test_the_login_leads_back_to_the_page(setup: PageSetup, chromium: Chrome) ->
     find(chromium, "input[name=username]").send_keys("viewer")
     find(chromium, "input[name=password]").send_keys(PASSWORDS["viewer"], Keys.ENTER)
     find(chromium, "table.deliveries")
-
-
-def test_old_deliveries_are_found_by_entity(setup: PageSetup, chromium: Chrome) -> None:
-    sign_in(chromium, setup.home.url, "viewer")
-    chromium.get(f"{setup.page}{DELIVERIES}?{urlencode({'id': FIRST_ENTITY + 5})}")
-    assert len(chromium.find_elements(By.CSS_SELECTOR, ".deliveries tbody a")) == 3
-    assert "End of list" in find(chromium, ".paging").text
 
 
 def test_an_operator_filters_opens_a_delivery_and_replays_it_by_keyboard(

@@ -33,9 +33,12 @@ def test_messages_of_others_are_not_on_standard_output() -> None:
 ENDING = """
 import argparse, os, signal, sys
 from airflow_provider_toggl.cli.output import run_as_program
+from airflow_provider_toggl.core.errors import ConfigurationError
 def run(args):
     if args.how == "interrupted":
         signal.raise_signal(signal.SIGINT)
+    if args.how == "error":
+        raise ConfigurationError("There is no connection.")
     print("\u2192 " * 200_000 if args.how == "much" else "5 \u2192 6", flush=args.how != "at its end")
     return 7
 sys.exit(run_as_program(run, argparse.Namespace(how=sys.argv[1])))
@@ -66,3 +69,8 @@ def test_a_closed_pipe_ends_a_command_silently(how: str) -> None:
 def test_an_interrupt_ends_a_command_silently() -> None:
     done = end("interrupted")
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, b"", b"")
+
+
+def test_an_error_of_the_package_is_printed_and_exits_with_1() -> None:
+    done = end("error")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"There is no connection.\n")

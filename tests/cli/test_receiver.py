@@ -60,17 +60,13 @@ def test_the_arguments_or_the_option_name_the_connections(
     assert checked == [expected]
 
 
-def test_it_does_not_start_for_a_connection_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--connections", "no_such_connection", "--port", "0") == 1
-    assert "no_such_connection" in capsys.readouterr().err
-
-
-def test_it_does_not_start_without_a_secret(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("conn_id", "word"), [("no_such_connection",) * 2, ("toggl_default", "webhook_secret")])
+def test_it_does_not_start_without_a_connection_or_a_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], conn_id: str, word: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", json.dumps({"conn_type": "toggl", "password": "x"}))
-    assert call("--port", "0") == 1
-    assert "webhook_secret" in capsys.readouterr().err
+    assert call("--connections", conn_id, "--port", "0") == 1
+    assert word in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_an_error(tmp_path: Path, monkeypatch, capsys) -> None:
