@@ -29,10 +29,10 @@ LIMIT = 50
 """Deliveries per page."""
 OUTCOMES = {
     "": "stored",
-    "pending": "stored, not loaded yet",
+    "pending": "not loaded yet",
     "loaded": "loaded",
-    "unusual": "stored, unusual",
-    "rejected": "stored, rejected when loaded",
+    "unusual": "unusual",
+    "rejected": "rejected when loaded",
     "refused": "refused, not stored",
 }
 

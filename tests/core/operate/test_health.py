@@ -348,6 +348,7 @@ def test_steps_are_in_the_order_of_time(store: EventStore, clock: FakeClock) -> 
     later = build_timeline(store, store.get(1))[3:]
     steps = [(one.what, one.done) for one in later]
     assert steps == [("woke", True), ("rejected", True), ("read", True), ("woke", False)]
+    assert later[2].text == "by a, late"
     moments = [one.at for one in later if one.at]
     assert moments == sorted(moments)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,11 +45,8 @@ class TimelineStep:
 def build_timeline(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
     """Return the steps of an event: its arrival, then what was done with it by time, then what is still to come."""
     rejections = _rejections(store, stored)
-    readings = _readings(store, stored)
-    if rejections:
-        # The loader moved on without loading this event.
-        readings = [replace(one, what="read") if one.what == "loaded" and one.done else one for one in readings]
-    later = [*readings, *rejections]
+    readings = [_reading(store, stored, *one, is_rejected=bool(rejections)) for one in list_described(store)]
+    later = [*(readings or [TimelineStep("read", "no consumer", done=False)]), *rejections]
     happened = sorted((one for one in later if one.done), key=lambda one: one.at or stored.event.received_at)
     return [*_arrival(stored), *happened, *(one for one in later if not one.done)]
 
@@ -120,17 +117,15 @@ def _arrival(stored: StoredEvent) -> list[TimelineStep]:
     return steps
 
 
-def _readings(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    steps = [_reading(store, stored, consumer, description) for consumer, description in list_described(store)]
-    return steps or [TimelineStep("read", "no consumer", done=False)]
-
-
 def _reading(
-    store: EventStore, stored: StoredEvent, consumer: Consumer, description: Mapping[str, Any]
+    store: EventStore, stored: StoredEvent, consumer: Consumer, description: Mapping[str, Any], *, is_rejected: bool
 ) -> TimelineStep:
     name = str(description.get("warehouse") or consumer.name)
+    kind = str(description.get("kind"))
+    if is_rejected and kind == LOADER and consumer.seq >= stored.seq:
+        kind = ""  # The loader read the event without loading it.
     what, text = {LOADER: ("loaded", f"into {name}"), "watcher": ("woke", f"watcher {name}")}.get(
-        str(description.get("kind")), ("read", f"by {name}")
+        kind, ("read", f"by {name}")
     )
     is_read = is_relevant(store, stored, description)
     if consumer.seq < stored.seq:
