@@ -58,12 +58,13 @@ def check_versions(versions: Versions) -> list[Finding]:
     if not SpecifierSet(versions.python_needed).contains(versions.python, prereleases=True):
         findings.append(_unfit("Python", versions.python, versions.python_needed, versions.package))
     for requirement in map(Requirement, versions.needed):
-        if not _applies(requirement):
-            continue
+        marker = requirement.marker
+        if marker is not None and "extra" not in str(marker) and not marker.evaluate():
+            continue  # Requirements of every extra are checked, for the packages that are installed.
         version = versions.installed.get(requirement.name)
         if version is not None and not requirement.specifier.contains(version, prereleases=True):
             findings.append(_unfit(requirement.name, version, str(requirement.specifier), versions.package))
-        elif version is None and requirement.marker is None:
+        elif version is None and marker is None:
             findings.append(_unfit(requirement.name, "(not installed)", str(requirement.specifier), versions.package))
         if requirement.name == "apache-airflow":
             # The version of the metapackage may differ from that of the code that runs.
@@ -78,12 +79,6 @@ def check_versions(versions: Versions) -> list[Finding]:
         return [problem("untested_version", text)]
     others = ", ".join(f"{name} {versions.installed[name]}" for name in _SHOWN if name in versions.installed)
     return [ok("versions", f"{PACKAGE} {versions.package} with Python {versions.python}, {others}.")]
-
-
-def _applies(requirement: Requirement) -> bool:
-    """Whether a requirement is checked: those of every extra are, for the packages that are installed."""
-    marker = requirement.marker
-    return marker is None or "extra" in str(marker) or marker.evaluate()
 
 
 def _unfit(name: str, version: str, needed: str, package: str) -> Finding:

@@ -44,7 +44,9 @@ class TimelineStep:
 
 def build_timeline(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
     """Return the steps of an event: its arrival, then what was done with it by time, then what is still to come."""
-    rejections = _rejections(store, stored)
+    wanted = RefusalFilter(lowest=stored.seq, highest=stored.seq)
+    refusals = store.activity_log.list_refusals(stored.event.conn_id, wanted)
+    rejections = [TimelineStep("rejected", one.refused.reason, one.refused.last_at) for one in refusals]
     readings = [_reading(store, stored, *one, is_rejected=bool(rejections)) for one in list_described(store)]
     later = [*(readings or [TimelineStep("read", "no consumer", done=False)]), *rejections]
     happened = sorted((one for one in later if one.done), key=lambda one: one.at or stored.event.received_at)
@@ -139,8 +141,3 @@ def _reading(
     if not is_read:
         return TimelineStep("skipped", f"by {name}, whose filter does not match", at, after)
     return TimelineStep(what, text, at, after)
-
-
-def _rejections(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    kept = store.activity_log.list_refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
-    return [TimelineStep("rejected", one.refused.reason, one.refused.last_at) for one in kept]
