@@ -70,7 +70,7 @@ installs: $(VENV)/.ready ## the wheel, installed with each Python of this machin
 	$(VENV)/bin/python -m pytest -q -m installs tests/packaging $(PYTEST_ARGS)
 
 screenshots: $(VENV)/.ready ## new pictures of the documentation; needs a font with Japanese letters
-	KEEP_SCREENSHOTS=1 RENEW_IMAGES=1 $(VENV)/bin/python -m pytest -q -m "not soak" tests/browser tests/report tests/docs/test_tutorials.py
+	KEEP_SCREENSHOTS=1 $(VENV)/bin/python -m pytest -q -p no:randomly -m "not soak" tests/browser tests/report tests/docs/test_tutorials.py
 
 lock: $(UV) ## resolve the dependencies into requirements/*.txt (LOCK_ARGS=--upgrade: to the newest versions)
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -1,4 +1,4 @@
-"""How fast stored events become rows of DuckDB: the whole drain, from reading SQLite to merged rows and moved cursor.
+"""How fast stored events become rows of DuckDB: a complete drain, from reading SQLite to merged rows and a new cursor.
 
 Prints one JSON object.
 """
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def measure(count: int) -> dict[str, Any]:
-    """Fill a store, drain it into a new warehouse, and once more into the same one with the cursor taken back."""
+    """Fill a store, drain it into a new warehouse, then reset the cursor and drain it into the same warehouse."""
     with tempfile.TemporaryDirectory() as folder:
         store_path, warehouse = Path(folder) / "events.sqlite", Path(folder) / "warehouse.duckdb"
         with SqliteEventStore(store_path) as store:
@@ -93,7 +93,7 @@ def measure(count: int) -> dict[str, Any]:
 
 
 def fill(store: SqliteEventStore, count: int) -> None:
-    """Append events as a receiver does, many in a transaction."""
+    """Append events as a receiver does, many per transaction."""
     batch: list[NewEvent] = []
     for body in make_bodies(count, per_entry=PER_ENTRY):
         batch.append(received(body))
@@ -105,7 +105,7 @@ def fill(store: SqliteEventStore, count: int) -> None:
 
 
 def received(body: bytes) -> NewEvent:
-    """Return what a receiver appends for a body."""
+    """Return the event that a receiver appends for a body."""
     message = parse_message(body)
     return NewEvent(
         subscription_id=message.subscription_id,
@@ -127,7 +127,7 @@ def drain(store: SqliteEventStore, target: Warehouse, count: int) -> int:
     begin = time.perf_counter()
     summary = Drain(store, target, REQUEST).run()
     if summary.events != count or summary.rejected:
-        raise SystemExit(f"not everything was landed: {summary}")
+        raise SystemExit(f"Not every event was loaded: {summary}")
     return round(count / (time.perf_counter() - begin))
 
 
@@ -139,7 +139,7 @@ def read_all(store: SqliteEventStore) -> None:
 
 
 def per_second(count: int, work: Any) -> int:
-    """Return so many per second."""
+    """Run ``work`` and return the rate per second."""
     begin = time.perf_counter()
     work()
     return round(count / (time.perf_counter() - begin))

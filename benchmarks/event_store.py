@@ -1,7 +1,7 @@
-"""The event store in both engines: how fast events are stored, and how soon those who wait for them know.
+"""The event store in both engines: how many events are stored per second, and how soon waits for them end.
 
-A process of its own stores events for the second part, as a receiver does. PostgreSQL is a real one, started here with
-its usual settings, on the same disk as the SQLite file.
+For the second part a separate process stores events, as a receiver does. PostgreSQL is a real server with default
+settings, on the same disk as the SQLite file.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ LEAST_PER_SECOND = {"postgres": 20_000}
 LONGEST_P99 = {"sqlite": 50.0, "postgres": 20.0}
 """Milliseconds from the return of an append to the end of a wait."""
 PAUSE = 0.02
-"""Seconds between two events of a writing process; some more, at random, so that nothing keeps step with them."""
+"""Seconds between two events of a writing process; a random time is added, so that no poll is in step with them."""
 SETTLE = 0.5
 
 
 def make_events(count: int, *, skip: int = 0) -> list[NewEvent]:
-    """Return events as the receiver makes them, with some text in them as in captured ones."""
+    """Return events as the receiver builds them, with bodies of the usual size."""
     now, text = datetime.now(timezone.utc), "Besprechung " * 20
     return [
         received_event(
@@ -63,7 +63,7 @@ def places() -> Iterator[list[StoreLocation]]:
 
 
 def measure_append(place: StoreLocation, count: int, singles: int) -> dict[str, Any]:
-    """Return events a second, in transactions of 32 and of one."""
+    """Return events per second, in transactions of 32 events and of one."""
     events = make_events(count + singles)
     with place.open() as store:
         begin = time.perf_counter()
@@ -87,7 +87,7 @@ def measure_append(place: StoreLocation, count: int, singles: int) -> dict[str, 
 
 @contextmanager
 def writer(place: StoreLocation, count: int, first: int) -> Iterator[subprocess.Popen[str]]:
-    """Yield a process that stores events one by one, and prints when each was stored."""
+    """Yield a process that stores events one by one and prints the time of each."""
     order = json.dumps({**asdict(place), "count": count, "first": first})
     command = [sys.executable, __file__, "--work", order]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -100,7 +100,7 @@ def writer(place: StoreLocation, count: int, first: int) -> Iterator[subprocess.
 
 
 def go(process: subprocess.Popen[str]) -> None:
-    """Let a writing process begin."""
+    """Start the writing."""
     if process.stdin is not None:
         process.stdin.write("\n")
         process.stdin.flush()
@@ -112,7 +112,7 @@ def stored_at(process: subprocess.Popen[str]) -> dict[int, float]:
 
 
 def work(order: dict[str, Any]) -> None:
-    """Store events one by one, and print when each was stored, by the clock that all processes share."""
+    """Store events one by one and print the time of each, by the clock that all processes share."""
     place = StoreLocation(order["engine"], order["where"], order["schema"])
     events = make_events(order["count"], skip=order["first"])
     moments = []
@@ -147,7 +147,7 @@ def measure_wait(place: StoreLocation, count: int, first: int) -> dict[str, Any]
 
 
 class CountedStore:
-    """Counts what a tail asks of a store."""
+    """Counts the calls of a tail."""
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
@@ -159,7 +159,7 @@ class CountedStore:
 
 
 def measure_tail(place: StoreLocation, subscribers: int, count: int, first: int) -> dict[str, Any]:
-    """Return what a tail asks of the store, and when the last of its subscribers has an event."""
+    """Return the store calls of a tail per event, and the delay until the last of its subscribers has an event."""
     with place.open() as store, writer(place, count, first) as process:
         counted = CountedStore(store)
         begin = time.monotonic()
@@ -196,7 +196,7 @@ async def follow(
 
 
 def measure(place: StoreLocation, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure all of one engine."""
+    """Measure one engine."""
     append = measure_append(place, options.events, options.singles)
     first = options.events + options.singles
     wait = measure_wait(place, options.waits, first)

@@ -1,4 +1,4 @@
-"""What importing a hook, operator, sensor, trigger or transfer costs over importing Airflow itself.
+"""The time that importing a hook, operator, sensor, trigger or transfer adds to importing Airflow.
 
 The scheduler, the DAG processor and every worker import them. Each is imported several times, each time by a new
 interpreter that has imported Airflow's own base classes before; bytecode is compiled beforehand, as in an installation.
@@ -25,7 +25,7 @@ PACKAGE = airflow_provider_toggl.__name__
 FOLDERS = ("hooks", "operators", "sensors", "transfers", "triggers")
 HEAVY = ("duckdb", "pandas", "polars", "pyarrow", f"{PACKAGE}.sandbox")
 MOST_CPU_SECONDS = 0.05
-"""Of processor time: what else the machine does at the time must not decide."""
+"""The limit is for processor time, because other processes may use the machine."""
 
 _PROGRAM = """
 import importlib, json, sys, time
@@ -53,7 +53,7 @@ def find_modules() -> list[str]:
 
 
 def measure(module: str, runs: int, cache: str) -> dict[str, Any]:
-    """Import a module again and again, and return medians in milliseconds.
+    """Import a module several times and return medians in milliseconds.
 
     :param cache: folder of the bytecode.
     """

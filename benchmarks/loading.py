@@ -1,7 +1,7 @@
 """How fast JSON pages become rows of DuckDB, and in how much memory; and dlt on the same pages.
 
-Prints one JSON object. Everything is pinned to one core. dlt is run by the interpreter of an environment of its own
-(``--dlt-python``, by default that of ``.venv-benchmarks``), since it is no dependency of the package.
+Prints one JSON object. All parts run on one core. dlt is no dependency of the package, so it runs in an environment of
+its own (``--dlt-python``, by default that of ``.venv-benchmarks``).
 """
 
 # ruff: noqa: PLC0415 - each part runs in an environment that may not have what the others import
@@ -31,7 +31,7 @@ MOST_MEGABYTES = 400
 
 
 def main() -> int:
-    """Run the part that is asked for, without one all of them."""
+    """Run one part, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000)
     parser.add_argument("--dlt-entries", type=int, default=50_000)
@@ -57,7 +57,7 @@ def limits_of(result: dict[str, Any]) -> list[Limit]:
 
 
 def measure_all(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure every part in a process of its own, so that none warms another up or fills its memory."""
+    """Measure every part in a process of its own, because caches and memory of one would affect the next."""
     ours = run_part(sys.executable, "ours", options)
     same_pages = argparse.Namespace(**{**vars(options), "entries": options.dlt_entries})
     compared, dlt = run_part(sys.executable, "ours", same_pages), run_part(options.dlt_python, "dlt", options)
@@ -120,7 +120,7 @@ def measure_ours(entries: int) -> dict[str, Any]:
 
 
 class Stopwatch:
-    """Rows per second of laps, by the wall's clock and by the processor's."""
+    """Rows per second of measured blocks, by elapsed time and by processor time."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
@@ -137,7 +137,7 @@ class Stopwatch:
 
 
 def decode(pages: list[bytes], day: int = 1) -> None:
-    """Decode all pages and forget them."""
+    """Decode all pages and discard the rows."""
     for page in pages:
         decode_one(page, day)
 
@@ -172,7 +172,7 @@ def load(
 
 
 def measure_memory() -> dict[str, Any]:
-    """Return the peak memory of a process that loads a million entries in one go, pages made as they are read."""
+    """Return the peak memory of a process that loads a million entries, with pages generated as they are read."""
     import duckdb  # noqa: F401
     import pyarrow as pa  # noqa: F401
 
@@ -190,13 +190,13 @@ def measure_memory() -> dict[str, Any]:
 
 
 def peak_megabytes() -> int:
-    """Return this process's peak memory; ``ru_maxrss`` would also count what its parent had at its start."""
+    """Return this process's peak memory; ``ru_maxrss`` would include the parent's memory at the fork."""
     status = Path("/proc/self/status").read_text()
     return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
 def measure_dlt(entries: int) -> dict[str, Any]:
-    """Return rows per second of dlt's merge of the same pages into DuckDB, in each file format that it can load by."""
+    """Return rows per second of dlt's merge of the same pages into DuckDB, in each of its file formats."""
     os.environ |= {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR"}
     import dlt
 
@@ -216,7 +216,7 @@ def measure_dlt(entries: int) -> dict[str, Any]:
 
 
 def load_by_dlt(pages: list[bytes], file_format: Any) -> int:
-    """Merge all pages by their id, tags as JSON and not as a child table, which is the less work."""
+    """Merge all pages by their ID, with tags as JSON instead of a child table, which is faster for dlt."""
     import dlt
 
     @dlt.resource(name="time_entries", primary_key="id", write_disposition="merge", max_table_nesting=0)

@@ -1,8 +1,8 @@
-"""A first load of a million entries on the free plan's quota, by a process that is killed again and again.
+"""A first load of a million entries with the quota of the free plan, by a process that is killed several times.
 
-The sandbox serves the entries with 30 requests a window, the window shortened to seconds. A child process pulls until
-the quota ends it, as a deferral ends a task, or until it is killed with SIGKILL; the next one begins after the reset.
-At the end the warehouse is compared with what the sandbox holds for true.
+The sandbox allows 30 requests per window; a window is a few seconds. A child process pulls until the quota is used up,
+where a task would defer, or until it is killed with SIGKILL. The next one starts after the reset. In the end the
+warehouse is compared with the truth of the sandbox.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SOME_PAGES = 100
 def measure(
     *, entries: int = ENTRIES, kills: int = KILLS, days: int = DAYS, page_size: int = PAGE, seed: int = SEED
 ) -> dict[str, Any]:
-    """Load all entries through quota windows and kills, and return what it took and whether all is there."""
+    """Load all entries despite the quota and the kills; return the cost and whether all entries were loaded."""
     arguments = ["--seed", str(seed), "--entries", str(entries), "--days", str(days), "--plan", "free"]
     with SandboxProcess(arguments) as sandbox, tempfile.TemporaryDirectory() as folder:
         sandbox.set(quota_window_seconds=WINDOW_SECONDS, largest_page_size=page_size)
@@ -95,7 +95,7 @@ class _Load:
         self._chance = chance
         self._sent = 0
         self._intervals: list[float] = []
-        # A kill comes shortly after the n-th request of all has left: while it is asked, decoded or landed.
+        # A child is killed shortly after it sends the n-th request of all: while the page is read, decoded or loaded.
         self._marks = sorted(chance.sample(range(1, pages), kills))
         run_started = datetime.now(timezone.utc).isoformat()
         workspace = str(sandbox.workspace_id)
@@ -103,7 +103,7 @@ class _Load:
         self._command.append(run_started)
 
     def run(self) -> None:
-        """Start a child after the other until one has read all."""
+        """Start one child after the other until one has read everything."""
         while True:
             status, said = self._run_one()
             if status == DONE:
@@ -115,7 +115,7 @@ class _Load:
                 raise SystemExit(f"A pull ended with {status}: {said}")
 
     def milliseconds_a_page(self) -> dict[str, float]:
-        """Return the median time from one page's request to the next one's, of the first pages and of the last."""
+        """Return the median time between the requests of two pages, for the first and for the last pages."""
         some = min(SOME_PAGES, len(self._intervals) // 2)
         parts = {"first": self._intervals[:some], "last": self._intervals[-some:]}
         return {name: round(1000 * statistics.median(part), 1) for name, part in parts.items()}
@@ -123,13 +123,13 @@ class _Load:
     def _run_one(self) -> tuple[int, str]:
         child = subprocess.Popen(self._command, stdout=subprocess.PIPE)
         output = cast("IO[bytes]", child.stdout)
-        departures, said = [], ""
+        sent_at, said = [], ""
         for line in output:
             self.peak_kilobytes = max(self.peak_kilobytes, peak_kilobytes(child.pid))
             if line != b"sent\n":
                 said = line.decode().strip()
                 continue
-            departures.append(time.monotonic())
+            sent_at.append(time.monotonic())
             self._sent += 1
             if self._marks and self._sent >= self._marks[0]:
                 time.sleep(self._chance.uniform(0.0, 0.06))
@@ -140,14 +140,14 @@ class _Load:
         if child.returncode == -signal.SIGKILL:
             self.killed += 1
             self._marks.pop(0)
-        self._intervals += [later - earlier for earlier, later in pairwise(departures)]
+        self._intervals += [later - earlier for earlier, later in pairwise(sent_at)]
         return child.returncode, said
 
 
 def peak_kilobytes(pid: int) -> int:
-    """Return the most memory that a process has held since it runs its own program, 0 where that is not known any more.
+    """Return the peak memory of a process, 0 if it has ended.
 
-    What ``wait4`` tells includes what the parent held when it made the process.
+    ``wait4`` would include the memory of the parent at the time of the fork.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -157,11 +157,11 @@ def peak_kilobytes(pid: int) -> int:
 
 
 def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str) -> int:
-    """Pull until all is read or the quota is used up; say when each request leaves."""
-    # An hour is two seconds here, so what is waited for requests of those that were killed is shortened too.
+    """Pull until all is read or the quota is used up; print a line for each request that is sent."""
+    # An hour is two seconds here, so the waits for requests of killed processes are shortened, too.
     state.LEASE_SECONDS, leaky_bucket.RESPONSE_TIMEOUT = 2.0, 0.5
     host = state.RateLimitState(Path(folder) / "quota.sqlite", state.hash_token(url, token))
-    session = TogglSession(_Telling(url, token), host, pace=leaky_bucket.Pace(1000.0))
+    session = TogglSession(_PrintingTransport(url, token), host, pace=leaky_bucket.Pace(1000.0))
     request = PullRequest("time_entries", int(workspace_id), datetime.fromisoformat(run_started))
     with build_duckdb_warehouse(Path(folder) / "warehouse.duckdb") as target:
         try:
@@ -172,8 +172,8 @@ def pull(url: str, token: str, workspace_id: str, folder: str, run_started: str)
     return DONE
 
 
-class _Telling(RequestsTransport):
-    """Says when a request is sent."""
+class _PrintingTransport(RequestsTransport):
+    """Prints a line when a request is sent."""
 
     def send(self, call: OutgoingRequest) -> Any:
         """Send it."""
@@ -189,7 +189,7 @@ class _Entry(msgspec.Struct, gc=False):
 
 
 def _differences(sandbox: SandboxProcess, warehouse: Path) -> list[str]:
-    """Return in which of count, ids, and seconds by day the warehouse differs from the truth."""
+    """Return which of count, IDs and seconds by day differ from the truth of the sandbox."""
     body = requests.get(f"{sandbox.url}/sandbox/truth/time_entries", timeout=300).content
     count = ids = 0
     by_day: Counter[str] = Counter()

@@ -1,5 +1,4 @@
-"""Eight processes share one token against a strict leaky bucket: how many requests are refused, how much of the rate is
-used.
+"""Eight processes share one token; the server is a strict leaky bucket: its refusals, and the share of the rate used.
 
 Each process has its own session, as a task of Airflow has, and shares only the state file with the others. The server
 takes 200 ms for each response.
@@ -33,7 +32,7 @@ READY_SECONDS = 120.0
 
 
 def measure(rate: float, seconds: float, processes: int = 8) -> dict[str, Any]:
-    """Let processes send as fast as their shared state allows, and return what the server counted.
+    """Let processes send as fast as their shared state allows, and return the counts of the server.
 
     :param rate: requests per second of the bucket, whose capacity is one request.
     :param seconds: how long to send.

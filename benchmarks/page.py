@@ -1,7 +1,7 @@
-"""The page in the Airflow UI over a store of a million deliveries: how long each page of it takes.
+"""How long each view of the page in the Airflow UI takes with a store of a million deliveries.
 
-Asked over HTTP through a real API server, as a signed-in viewer asks, and the queries of each list alone; cold, when
-nothing of the store is in memory, and warm; on SQLite and on PostgreSQL.
+Measured over HTTP with a real API server and a signed-in viewer, and for the queries alone; cold, with nothing of the
+store in memory, and warm; on SQLite and on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.operate.health.timeline import build_timeline, find_loaded_seq
 
 LONGEST = 200.0
-"""Milliseconds that a page may take, over HTTP, cold or warm."""
+"""Milliseconds that a page may take over HTTP, cold or warm."""
 PADDING = 600
-"""Bytes of a description, which make a body as long as captured ones are."""
+"""Bytes of a description, so that a body has the usual size."""
 DELIVERIES = f"/c/{CONN_ID}/deliveries"
 
 
@@ -64,7 +64,7 @@ def listed(name: str, *, before: int | None = None, **asked: str) -> Case:
 
 
 def look_through(store: EventStore, asked: dict[str, str], before: int | None) -> object:
-    """Ask a store what the page asks it."""
+    """Send the queries of the page to a store."""
     outcome, number = asked.get("outcome"), asked.get("id")
     about: dict[str, Any] = {name: asked[name] for name in ("entity", "action") if name in asked}
     about["number"] = int(number) if number else None
@@ -75,21 +75,20 @@ def look_through(store: EventStore, asked: dict[str, str], before: int | None) -
     if outcome in ("refused", "rejected"):
         refusals = RefusalFilter(rejected=outcome == "rejected", at_from=since, at_until=until, **about)
         return store.activity_log.list_refusals(CONN_ID, refusals, before=before, limit=51)
-    landed = find_loaded_seq(store) or 0
+    loaded_seq = find_loaded_seq(store) or 0
     if outcome in ("loaded", "pending"):
-        about["up_to" if outcome == "loaded" else "above"] = landed
+        about["up_to" if outcome == "loaded" else "above"] = loaded_seq
     wanted = DeliveryFilter(
         CONN_ID, only_anomalies=outcome == "unusual", received_from=since, received_until=until, **about
     )
     return list_deliveries(store, wanted, before=before)
 
 
-def cases(office: PageSetup, many: int) -> list[Case]:
-    """Return every kind of page, and for each filter something frequent, something rare and nothing."""
+def cases(setup: PageSetup, many: int) -> list[Case]:
+    """Return every kind of page, and each filter with frequent, rare and no matches."""
     now = datetime.now(timezone.utc)
     span = timedelta(seconds=0.8 * many)
     times = {name: f"{now - span * part:%Y-%m-%dT%H:%M}" for name, part in (("since", 0.6), ("until", 0.5))}
-    story = office.rejected
     return [
         listed("first"),
         listed("next", before=many - 49),
@@ -118,16 +117,18 @@ def cases(office: PageSetup, many: int) -> list[Case]:
         listed("refused and time", outcome="refused", **times),
         listed("rejected", outcome="rejected"),
         listed("rejected and entity, none", outcome="rejected", entity="task"),
-        Case("story", f"{DELIVERIES}/{story}", lambda store: build_timeline(store, store.get(story))),
+        Case(
+            "timeline", f"{DELIVERIES}/{setup.rejected}", lambda store: build_timeline(store, store.get(setup.rejected))
+        ),
         Case("health of all", "/"),
         Case("health of one, and charts", f"/c/{CONN_ID}"),
     ]
 
 
-def refuse_many(office: PageSetup, count: int) -> None:
-    """Fill what is kept of refusals, half of them rejections."""
+def refuse_many(setup: PageSetup, count: int) -> None:
+    """Fill the refusals up to their limit, half of them rejections."""
     now = datetime.now(timezone.utc)
-    with office.place.open() as store:
+    with setup.place.open() as store:
         kept = []
         for number in range(count):
             moment = now - timedelta(minutes=count - number)
@@ -145,21 +146,21 @@ def refuse_many(office: PageSetup, count: int) -> None:
 
 @contextmanager
 def engine(name: str, folder: Path, many: int) -> Iterator[tuple[PageSetup, Callable[[], None]]]:
-    """Yield an office over one engine, and what makes the store cold."""
+    """Yield a setup with one engine, and what makes the store cold."""
     with ExitStack() as stack:
         server = stack.enter_context(running_postgres()) if name == "postgres" else None
-        office = stack.enter_context(
+        setup = stack.enter_context(
             running_page_setup(folder, many=many, dsn=server.dsn if server else None, padding=PADDING)
         )
-        refuse_many(office, MAX_REFUSALS - 1)
-        yield office, lambda: cool(office, server)
+        refuse_many(setup, MAX_REFUSALS - 1)
+        yield setup, lambda: cool(setup, server)
 
 
-def cool(office: PageSetup, server: PostgresServer | None) -> None:
-    """Let nothing of the store be in memory: a server begins anew, and the system forgets the files."""
+def cool(setup: PageSetup, server: PostgresServer | None) -> None:
+    """Remove the store from memory: restart the server, and drop its files from the page cache."""
     if server:
         server.restart()
-    files = server.data.rglob("*") if server else office.store_path.parent.glob("events.sqlite*")
+    files = server.data.rglob("*") if server else setup.store_path.parent.glob("events.sqlite*")
     for path in files:
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
@@ -171,25 +172,25 @@ def cool(office: PageSetup, server: PostgresServer | None) -> None:
 
 
 def took(what: Callable[[], object]) -> float:
-    """Return the milliseconds that something takes."""
+    """Return the milliseconds of a call."""
     begin = time.perf_counter()
     what()
     return (time.perf_counter() - begin) * 1000
 
 
 def measure_case(
-    case: Case, office: PageSetup, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
+    case: Case, setup: PageSetup, http: requests.Session, make_cold: Callable[[], None], *, cold: int, warm: int
 ) -> dict[str, Any]:
     """Return how long a page takes, over HTTP and its queries alone, in milliseconds."""
 
     def ask() -> None:
-        answer = http.get(f"{office.page}{case.path}", timeout=60)
+        answer = http.get(f"{setup.page}{case.path}", timeout=60)
         if answer.status_code != 200:
             raise SystemExit(f"{case.name}: {answer.status_code}")
 
     def look() -> None:
         if case.look is not None:
-            with office.place.build() as store:
+            with setup.place.build() as store:
                 case.look(store)
 
     measured: dict[str, Any] = {"page": case.name}
@@ -211,17 +212,17 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Measure every page over one engine."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        engine(name, Path(folder), options.events) as (office, make_cold),
+        engine(name, Path(folder), options.events) as (setup, make_cold),
         requests.Session() as http,
     ):
         http.trust_env = False
-        http.headers.update(office.sign_in(http, "viewer"))
+        http.headers.update(setup.sign_in(http, "viewer"))
         # What a process reads once, templates and modules, is not the store's.
         for path in ("/", f"/c/{CONN_ID}", DELIVERIES, f"{DELIVERIES}/1"):
-            http.get(f"{office.page}{path}", timeout=60)
+            http.get(f"{setup.page}{path}", timeout=60)
         each = [
-            measure_case(case, office, http, make_cold, cold=options.cold, warm=options.warm)
-            for case in cases(office, options.events)
+            measure_case(case, setup, http, make_cold, cold=options.cold, warm=options.warm)
+            for case in cases(setup, options.events)
         ]
     return {
         "engine": name,

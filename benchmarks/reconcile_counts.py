@@ -1,8 +1,8 @@
-"""How many requests it takes to prove a year of time entries, unchanged and after 50 deletions and 50 edits.
+"""The requests that a reconciliation of a year needs, unchanged and after 50 deletions and 50 edits.
 
 Each workspace is served by the sandbox in this process and pulled into a new DuckDB file; then it is reconciled,
-changed by 50 scattered deletions and 50 late edits that no webhook tells, and reconciled again. The warehouse is
-compared with what the sandbox holds for true. Reading all of it again would take the pages beside it.
+changed by 50 scattered deletions and 50 late edits that no webhook reports, and reconciled again. The warehouse is
+compared with the truth of the sandbox. The result has the pages of a full read for comparison.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ TAP_TOGGL = {
 
 
 def measure(entries: Iterable[int], ids: Iterable[bool] = (True, False)) -> dict[str, Any]:
-    """Reconcile workspaces of these sizes, with ids in summaries and without, and return what it took."""
+    """Reconcile workspaces of these sizes, with IDs in summaries and without; return the requests."""
     runs = [_measure_one(count, gives_ids) for count in entries for gives_ids in ids]
     return {
         "benchmark": "reconcile_counts",
@@ -106,19 +106,19 @@ def _measure_one(entries: int, gives_ids: bool) -> dict[str, Any]:
 
 
 def _pages_of_overlap(world: World) -> int:
-    """Return how many pages of changes a run looks at again: those within a day and the lag of reports."""
+    """Return how many pages of changes a run reads again: those within a day and the delay of reports."""
     since = world.now() - timedelta(days=1, minutes=30)
     return -(-sum(1 for entry in world.time_entries.values() if entry.at >= since) // PAGE)
 
 
 def _leave_what_sums_prove(world: World) -> None:
-    """Take out what runs or has no length: where there are no ids these cost a request for each page of them."""
+    """Remove entries that run or have no duration: without IDs each page of them costs a request."""
     for entry in [entry for entry in world.time_entries.values() if entry.duration <= 0]:
         world.change(entry, {"stop": entry.start + timedelta(minutes=7), "duration": 420}, moves_at=False)
 
 
 class _Host:
-    """A machine with a warehouse."""
+    """A host with a warehouse."""
 
     def __init__(self, sandbox: RunningSandbox, warehouse: Path) -> None:
         self._sandbox = sandbox
@@ -134,7 +134,7 @@ class _Host:
             Pull(self._session(), target, request).run()
 
     def reconcile(self) -> dict[str, Any]:
-        """Reconcile, and return what it took."""
+        """Reconcile and return the requests."""
         request = ReconcileRequest(self._sandbox.workspace_id, datetime.now(timezone.utc), since=self._since)
         with build_duckdb_warehouse(self._warehouse) as target:
             summary = Reconcile(self._session(), target, request).run()
@@ -142,7 +142,7 @@ class _Host:
         return {name: value for name, value in summary.as_dict().items() if name in kept}
 
     def is_right(self, world: World) -> bool:
-        """Whether the warehouse's live entries are the sandbox's, in their last version."""
+        """Whether the live entries of the warehouse are those of the sandbox, in their last version."""
         with duckdb.connect(str(self._warehouse), read_only=True) as db:
             query = "SELECT id, epoch(updated_at)::BIGINT, duration FROM toggl.live_time_entries"
             found = {row[0]: row[1:] for row in db.sql(query).fetchall()}

@@ -1,7 +1,7 @@
-"""How many requests it takes to bring a workspace of 10,000 entries into DuckDB, and later what changed in it.
+"""The requests that loading a workspace of 10,000 entries into DuckDB needs, and later loading its changes.
 
-The sandbox runs in a process of its own and counts. Each first load begins with an empty warehouse on a host that knows
-nothing of the workspace; what is landed is compared with what the sandbox holds for true.
+The sandbox runs in a process of its own and counts requests. Each first load begins with an empty warehouse and an
+empty rate-limit state; the loaded rows are compared with the truth of the sandbox.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _IDS = "SELECT id FROM toggl.{}"
 def measure(
     *, entries: int = 10_000, page_sizes: Iterable[int] = (1000, 50), sinces: Iterable[bool] = (False, True)
 ) -> dict[str, Any]:
-    """Load and load again in every combination, and return the counts with whether they keep the limits.
+    """Load twice in every combination; return the counts and whether they are within the limits.
 
     :param page_sizes: rows that the server gives in a page at most; the limits are for 1000.
-    :param sinces: whether the loads are told the first day of the history.
+    :param sinces: whether the loads are given the first day of the history.
     """
     runs = [_measure_one(entries, page_size, with_since) for page_size in page_sizes for with_since in sinces]
     return {
@@ -93,7 +93,7 @@ def _measure_one(entries: int, page_size: int, with_since: bool) -> dict[str, An
 
 
 class _Host:
-    """A machine with a warehouse and a book, whose every load is a run of its own."""
+    """A host with a warehouse and a rate-limit state; each load is a run of its own."""
 
     def __init__(self, sandbox: SandboxProcess, folder: Path, since: date | None) -> None:
         self._sandbox = sandbox
@@ -102,12 +102,12 @@ class _Host:
         self._book = folder / "quota.sqlite"
 
     def load(self) -> dict[str, Any]:
-        """Land all streams, and return the requests that each took."""
+        """Load all streams and return the requests of each."""
         counts = {stream: self._load_one(stream) for stream in STREAMS}
         return {"time_entries": counts["time_entries"], "all": sum(counts.values()), "by_stream": counts}
 
     def is_complete(self) -> bool:
-        """Whether everything that lives in the sandbox is in the warehouse, time entries in their last version."""
+        """Whether all live records of the sandbox are in the warehouse, time entries in their last version."""
         with duckdb.connect(str(self._warehouse), read_only=True) as db:
             missing = sum(
                 len(self._live_ids(stream) - set(db.sql(_IDS.format(stream)).fetchall())) for stream in STREAMS

@@ -1,9 +1,8 @@
 """How fast JSON pages become rows of each warehouse, and in how much memory.
 
-Prints one JSON object. PostgreSQL is compared with COPY of the same rows, ready made, into a table with the same key,
-in the same run: judged by COPY in the format that it has unless told otherwise, which is text, with CSV and binary
-beside. PostgreSQL and MariaDB are real servers on this machine, on disk as they come; a MariaDB that is not installed
-is said and left out.
+Prints one JSON object. PostgreSQL is compared with COPY of the same rows into a table with the same key, in the same
+run. The limit is for COPY in its default format, text; CSV and binary are measured, too. PostgreSQL and MariaDB are
+real servers on this machine with their default settings. Without MariaDB its part is left out with a message.
 """
 
 # ruff: noqa: PLC0415 - each part imports only what its engine needs, so that its memory is its own
@@ -32,11 +31,11 @@ COPY_SHARE = 0.5
 FORMS = ("text", "csv", "binary")
 COPY = "copy raw_{form} from stdin (format {form})"
 GROUP = 50
-"""Pages a transaction."""
+"""Pages per transaction."""
 
 
 def main() -> int:
-    """Run the part that is asked for, without one all of them."""
+    """Run one part, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=200_000)
     parser.add_argument("--part", choices=["all", "rate", "memory"], default="all")
@@ -57,7 +56,7 @@ def main() -> int:
 
 
 def limits_of(engine: str, measured: dict[str, Any]) -> list[Limit]:
-    """Return the limits of an engine; none where its server is not on this machine."""
+    """Return the limits of an engine; none if its server is not installed."""
     if "missing" in measured:
         return []
     if engine == "postgres":
@@ -67,7 +66,7 @@ def limits_of(engine: str, measured: dict[str, Any]) -> list[Limit]:
 
 
 def measure_all(entries: int, memory_entries: list[int]) -> dict[str, Any]:
-    """Measure each engine in processes of its own, so that none warms another up or fills its memory."""
+    """Measure each engine in processes of its own, because caches and memory of one would affect the next."""
     results: dict[str, Any] = {"benchmark": "warehouses", "cores": os.cpu_count(), "pages_a_transaction": GROUP}
     for engine in ENGINES:
         with contextlib.ExitStack() as stack:
@@ -93,7 +92,7 @@ def summarise(engine: str, rate: dict[str, Any], memory: list[dict[str, Any]]) -
 
 @contextlib.contextmanager
 def running(engine: str) -> Iterator[Callable[[], str] | None]:
-    """Yield what gives a new place of an engine each time, or None where the engine is not on this machine."""
+    """Yield a function that returns a new location for an engine; None if the engine is not installed."""
     sys.path.insert(0, str(ROOT / "tests"))
     with tempfile.TemporaryDirectory() as folder:
         number = iter(range(100))
@@ -134,7 +133,7 @@ def run_part(part: str, engine: str, where: str, entries: int) -> dict[str, Any]
 
 
 def open_warehouse(engine: str, where: str) -> Any:
-    """Return the warehouse at a place."""
+    """Return the warehouse at a location."""
     sys.path.insert(0, str(ROOT / "tests"))
     from support.warehouses import WarehouseLocation
 
@@ -162,7 +161,7 @@ def measure_rate(engine: str, where: str, entries: int) -> dict[str, Any]:
 
 
 def measure_copy(target: Any, pages: list[bytes], form: str) -> int:
-    """Return rows per second of COPY of the same rows, ready made, in transactions of the same size."""
+    """Return rows per second of COPY of the same rows, in transactions of the same size."""
     import pyarrow as pa
 
     from airflow_provider_toggl.core.load.engines.postgres.copy_binary import binary_chunks
@@ -191,7 +190,7 @@ def measure_copy(target: Any, pages: list[bytes], form: str) -> int:
 
 
 def csv_chunks(rows: Any) -> Iterator[bytes]:
-    """Yield rows as ``COPY ... (format csv)`` takes them."""
+    """Yield rows in the format of ``COPY ... (format csv)``."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
@@ -205,7 +204,7 @@ def csv_chunks(rows: Any) -> Iterator[bytes]:
 
 
 def text_chunks(rows: Any) -> Iterator[bytes]:
-    """Yield rows as ``COPY`` takes them that names no format."""
+    """Yield rows in the default format of ``COPY``."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -246,7 +245,7 @@ def load(target: Any, pages: list[bytes] | Iterator[bytes], day: int) -> None:
 
 
 def measure_memory(engine: str, where: str, entries: int) -> dict[str, Any]:
-    """Return the peak memory of a process that loads so many entries in one go, pages made as they are read."""
+    """Return the peak memory of a process that loads so many entries, with pages generated as they are read."""
     with open_warehouse(engine, where) as target:
         load(target, make_pages(entries), 1)
         stored = target.counts()["time_entries"]
@@ -256,7 +255,7 @@ def measure_memory(engine: str, where: str, entries: int) -> dict[str, Any]:
 
 
 def peak_megabytes() -> int:
-    """Return this process's peak memory; ``ru_maxrss`` would also count what its parent had at its start."""
+    """Return this process's peak memory; ``ru_maxrss`` would include the parent's memory at the fork."""
     status = Path("/proc/self/status").read_text()
     return round(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 

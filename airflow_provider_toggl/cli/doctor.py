@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 
-from airflow_provider_toggl.cli.output import redirect_to_stderr
+from airflow_provider_toggl.cli.output import use_airflow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,13 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run all checks and print their findings; return 1 if there is a fault, else 0."""
-    # Needed to read connections from the metadata database: `airflow connections` sets the same.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_to_stderr():  # messages of Airflow
+    with use_airflow():
         from airflow_provider_toggl.core.operate.doctor.context import CheckOptions  # noqa: PLC0415 - as below
         from airflow_provider_toggl.hooks.doctor import run_checks  # noqa: PLC0415 - loads Airflow
 
-        print(_cost(args), file=sys.stderr, flush=True)
+        pings = "" if args.no_ping else ", and 1 or 2 more for a PING"
+        print(f"Sends 3 requests to Toggl; with webhooks 2 more{pings}.", file=sys.stderr, flush=True)
         report = run_checks(
             CheckOptions(
                 conn_id=args.conn_id,
@@ -48,11 +46,6 @@ def run(args: argparse.Namespace) -> int:
         )
     print(json.dumps(report.as_dict()) if args.json else "\n".join(report.lines()))
     return report.exit_code
-
-
-def _cost(args: argparse.Namespace) -> str:
-    pings = "" if args.no_ping else ", and 1 or 2 more for a PING"
-    return f"Sends 3 requests to Toggl; with webhooks 2 more{pings}."
 
 
 def _seconds(text: str) -> float:

@@ -8,17 +8,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.cli.commands import COMMANDS, add_examples
-from airflow_provider_toggl.cli.output import redirect_to_stderr
-from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
+from airflow_provider_toggl.cli.output import use_airflow
+from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.retention import parse_age, prune_older
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.operate.findings import rfc3339
 
 WAIT = 1.0
 """Seconds of one wait of ``tail`` for new events, and between two tries while the store is unavailable."""
@@ -80,9 +80,6 @@ def run(args: argparse.Namespace) -> int:
         with _open(args.conn_id) as store:
             args.work(store, args)
             sys.stdout.flush()
-    except TogglError as error:
-        print(error, file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # The reader closed the pipe, as `head` does. Without this, Python reports it again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,8 +125,8 @@ def describe(stored: StoredEvent) -> dict[str, Any]:
         "entity": event.entity,
         "action": event.action,
         "entity_id": event.entity_id,
-        "created_at": None if event.created_at is None else _rfc3339(event.created_at),
-        "received_at": _rfc3339(event.received_at),
+        "created_at": rfc3339(event.created_at),
+        "received_at": rfc3339(event.received_at),
     }
 
 
@@ -141,10 +138,9 @@ def _seq(text: str) -> int:
 
 
 def _open(conn_id: str | None) -> EventStore:
-    # Imported here: these load Airflow, and the other commands do without.
-    with redirect_to_stderr():  # what Airflow prints meanwhile is not part of the output
-        from airflow_provider_toggl.hooks.connections import find_connection  # noqa: PLC0415 - as above
-        from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - as above
+    with use_airflow():
+        from airflow_provider_toggl.hooks.connections import find_connection  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - likewise
 
         if conn_id is None and find_connection("toggl_default", parameter="--conn-id") is None:
             return open_event_store(event_store_conn_id="")
@@ -199,7 +195,7 @@ def _consumers(store: EventStore, args: argparse.Namespace) -> None:
 
 
 def _consumer_line(consumer: Consumer, last_seq: int, *, as_json: bool) -> str:
-    behind, updated_at = last_seq - consumer.seq, _rfc3339(consumer.updated_at)
+    behind, updated_at = last_seq - consumer.seq, rfc3339(consumer.updated_at)
     if as_json:
         row = {"name": consumer.name, "seq": consumer.seq, "behind": behind, "updated_at": updated_at}
         return json.dumps(row)
@@ -216,7 +212,3 @@ def _print_event(stored: StoredEvent, *, as_json: bool) -> None:
     row = describe(stored)
     cells = {name: "-" if value is None else value for name, value in row.items()}
     print(json.dumps(row) if as_json else _TABLE.format_map(cells))
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Standard output with nothing but a command's result, and exit statuses as a shell expects them."""
+"""What commands share: standard output has only the result, and exit statuses are as a shell expects them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from contextlib import contextmanager, redirect_stdout
 
 
 @contextmanager
-def redirect_to_stderr() -> Iterator[None]:
-    """Redirect standard output to standard error, so that messages of others do not mix with a command's result.
+def use_airflow() -> Iterator[None]:
+    """Let this process use Airflow and its metadata database; messages of Airflow go to standard error.
 
-    The file descriptor, too: log handlers of ``airflow`` keep the original stream.
+    The file descriptor is redirected, too: log handlers of ``airflow`` keep the original stream.
     """
+    # Without it, Airflow does not look for connections in its metadata database. `airflow connections` sets the same.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     stream = sys.stdout
     stream.flush()
     kept = os.dup(1)
@@ -31,25 +33,26 @@ def redirect_to_stderr() -> Iterator[None]:
 
 
 def run_as_program(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run a command and return its exit status: 130 after an interrupt, 141 if the reader of a pipe has ended.
+    """Run a command and return its exit status.
 
-    Characters that the terminal cannot show are replaced.
+    It is 1 after an error of this package, which is printed; 130 after an interrupt; 141 if the reader of a pipe has
+    ended. Characters that the terminal cannot show are replaced.
     """
+    from airflow_provider_toggl.core.errors import TogglError  # noqa: PLC0415 - `airflow --help` imports this module
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         status = run(args)
         sys.stdout.flush()
+    except TogglError as error:
+        print(error, file=sys.stderr)
+        return 1
     except BrokenPipeError:
-        # The reader ended early, as `head` does.
-        _discard_output()
+        # The reader ended early, as `head` does. Without this, Python reports the closed pipe again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return status
-
-
-def _discard_output() -> None:
-    """Prevent Python from reporting the closed pipe once more when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

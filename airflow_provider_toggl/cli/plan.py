@@ -1,19 +1,18 @@
-"""The command ``plan``: how many requests a first load takes, and when it ends."""
+"""``plan``: prints how many requests a first load takes, and when it ends."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 
-from airflow_provider_toggl.cli.output import redirect_to_stderr
-from airflow_provider_toggl.cli.waits import announce_wait
-from airflow_provider_toggl.core.client.session import observe_waits
-from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
+from airflow_provider_toggl.cli.output import use_airflow
+from airflow_provider_toggl.core.client.session import WAIT_REASONS, observe_waits
+from airflow_provider_toggl.core.clock import utc
+from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.sync.plan import CountingProgress, LoadPlan, announce_plan, build_plan, format_hours
 from airflow_provider_toggl.core.wording import plural
 
@@ -35,34 +34,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan, after its own cost on standard error; return the exit code."""
-    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_to_stderr():  # Airflow's log lines are no output
+    with use_airflow():
         from airflow_provider_toggl.hooks.toggl import TogglHook  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.warehouse import open_warehouse  # noqa: PLC0415 - loads Airflow
 
-        try:
-            hook = TogglHook(args.conn_id)
-            workspace = hook.get_workspace_id(args.workspace_id)
-            warehouse = (
-                nullcontext()
-                if args.warehouse_conn_id is None
-                else open_warehouse(args.warehouse_conn_id, schema=args.schema)
-            )
-            with warehouse as target, observe_waits(announce_wait):
-                session = hook.get_conn()
-                counted, spent = CountingProgress(), session.spent
-                print(announce_plan(session, workspace, args.since, datetime.now(timezone.utc)), file=sys.stderr)
-                try:
-                    plan = build_plan(session, workspace, since=args.since, target=target, counted=counted)
-                except (QuotaExhausted, RateLimited) as error:
-                    print(f"{error}\n{_stopped(counted, session.spent - spent)}", file=sys.stderr)
-                    return 1
-        except TogglError as error:
-            print(error, file=sys.stderr)
-            return 1
+        hook = TogglHook(args.conn_id)
+        workspace = hook.get_workspace_id(args.workspace_id)
+        conn_id = args.warehouse_conn_id
+        warehouse = nullcontext() if conn_id is None else open_warehouse(conn_id, schema=args.schema)
+        with warehouse as target, observe_waits(announce_wait):
+            session = hook.get_conn()
+            counted, spent = CountingProgress(), session.spent
+            print(announce_plan(session, workspace, args.since, datetime.now(timezone.utc)), file=sys.stderr)
+            try:
+                plan = build_plan(session, workspace, since=args.since, target=target, counted=counted)
+            except (QuotaExhausted, RateLimited) as error:
+                print(f"{error}\n{_stopped(counted, session.spent - spent)}", file=sys.stderr)
+                return 1
     print(json.dumps(plan.as_dict()) if args.json else "\n".join(lines(plan)))
     return 0
+
+
+@contextmanager
+def announce_wait(reason: str, until: float, _: int) -> Iterator[None]:
+    """Print the reason and the end of a long wait to standard error."""
+    print(f"Waiting for {WAIT_REASONS[reason]} until {utc(until):%H:%M:%S} UTC.", file=sys.stderr, flush=True)
+    yield
 
 
 def _stopped(counted: CountingProgress, requests: int) -> str:

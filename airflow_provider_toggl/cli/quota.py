@@ -1,19 +1,18 @@
-"""``quota``: prints what is left of a token's hourly quota, when it resets, and which tasks wait for it."""
+"""``quota``: prints the requests left in a token's hourly quota, when it resets, and which tasks wait for it."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_toggl.cli.output import redirect_to_stderr
+from airflow_provider_toggl.cli.output import use_airflow
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import SystemClock, utc
-from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited, TogglError
+from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 
 
@@ -25,22 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the quota from Toggl (one request), print it and the waiting tasks, and return the exit code."""
-    # Otherwise connections in the metadata database are not found: `airflow connections` sets the same.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_to_stderr():
+    with use_airflow():
         from airflow_provider_toggl.hooks.activity import read_waiting  # noqa: PLC0415 - loads Airflow
         from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY, TogglHook  # noqa: PLC0415 - loads Airflow
 
+        session = TogglHook(args.conn_id, retry=INTERACTIVE_RETRY).get_conn()
         try:
-            session = TogglHook(args.conn_id, retry=INTERACTIVE_RETRY).get_conn()
-            try:
-                lanes = session.read_quota()
-            except (QuotaExhausted, RateLimited) as error:
-                print(f"{error.what}. These numbers are the last ones known on this host.", file=sys.stderr)
-                lanes = session.lanes()
-        except TogglError as error:
-            print(error, file=sys.stderr)
-            return 1
+            lanes = session.read_quota()
+        except (QuotaExhausted, RateLimited) as error:
+            print(f"{error.what}. These numbers are the last ones known on this host.", file=sys.stderr)
+            lanes = session.lanes()
         waiting = read_waiting(args.conn_id)
     if args.json:
         found: dict[str, Any] = {name: asdict(lane) for name, lane in lanes.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
+from airflow_provider_toggl.cli.output import use_airflow
+from airflow_provider_toggl.core.errors import EventStoreUnavailable
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.webhooks.app import Receiver
@@ -34,17 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Receive until the process is terminated; return the exit code."""
-    # Without it Airflow does not look for connections in its metadata database. `airflow connections` sets the same.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow_provider_toggl.hooks.receiver import build_receiver  # noqa: PLC0415 - loads Airflow
-    from airflow_provider_toggl.hooks.settings import receiver_connections  # noqa: PLC0415 - likewise
+    with use_airflow():
+        from airflow_provider_toggl.hooks.receiver import build_receiver  # noqa: PLC0415 - loads Airflow
+        from airflow_provider_toggl.hooks.settings import receiver_connections  # noqa: PLC0415 - likewise
 
-    named = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
-    conn_ids = named or receiver_connections() or (DEFAULT_CONNECTION,)
-    try:
+        named = tuple(name.strip() for name in (args.connections or "").split(",") if name.strip())
+        conn_ids = named or receiver_connections() or (DEFAULT_CONNECTION,)
         check_ready(conn_ids)
+    try:
         listener = _listen(args.host, args.port)
-    except (TogglError, OSError) as error:
+    except OSError as error:
         print(error, file=sys.stderr)
         return 1
     _log_to_stderr(logging.DEBUG if args.verbose else logging.INFO)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 
-from airflow_provider_toggl.cli.output import redirect_to_stderr
+from airflow_provider_toggl.cli.output import use_airflow
 from airflow_provider_toggl.core.instants import format_instant
 from airflow_provider_toggl.core.operate.findings import CheckStatus, worst_status
 from airflow_provider_toggl.core.operate.health.diagnosis import diagnose, health_as_dict
@@ -42,9 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     Sends no request to Toggl.
     """
-    # Needed to read connections from the metadata database: `airflow connections` sets the same.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_to_stderr():  # messages of Airflow
+    with use_airflow():
         from airflow_provider_toggl.hooks.health import (  # noqa: PLC0415 - loads Airflow
             list_toggl_connections,
             read_from_warehouse,

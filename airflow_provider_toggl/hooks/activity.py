@@ -63,8 +63,14 @@ def record_load(conn_id: str, *, workspace_id: int, stream: str, watermark: str 
     :param watermark: RFC 3339, None during the first load.
     :param warehouse: connection and schema.
     """
-    load = records.LoadRecord(workspace_id, stream, watermark, datetime.now(timezone.utc), warehouse)
-    use_activity_log(conn_id, lambda activity_log: records.record_load(activity_log, conn_id, load))
+    load: dict[str, Any] = {
+        "workspace_id": workspace_id,
+        "stream": stream,
+        "watermark": watermark,
+        "warehouse": warehouse,
+    }
+    now = datetime.now(timezone.utc)
+    use_activity_log(conn_id, lambda activity_log: records.record_load(activity_log, conn_id, **load, ran_at=now))
 
 
 def record_reconciliation(

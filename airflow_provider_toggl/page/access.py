@@ -13,7 +13,7 @@ A connection of a team is shown only to people who may read the connection.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -51,18 +51,15 @@ class Viewer:
 
     def may_read(self, conn_id: str) -> bool:
         """Whether the viewer may read the connection, and so the bodies of its deliveries."""
-        return bool(
-            get_auth_manager().is_authorized_connection(method="GET", details=self._of(conn_id), user=self.user)
-        )
+        return self._is_authorized("GET", conn_id)
 
     def may_act(self, conn_id: str) -> bool:
         """Whether the viewer may run actions for the connection."""
-        return bool(
-            get_auth_manager().is_authorized_connection(method="PUT", details=self._of(conn_id), user=self.user)
-        )
+        return self._is_authorized("PUT", conn_id)
 
-    def _of(self, conn_id: str) -> ConnectionDetails:
-        return ConnectionDetails(conn_id=conn_id, team_name=self._team(conn_id))
+    def _is_authorized(self, method: Literal["GET", "PUT"], conn_id: str) -> bool:
+        details = ConnectionDetails(conn_id=conn_id, team_name=self._team(conn_id))
+        return bool(get_auth_manager().is_authorized_connection(method=method, details=details, user=self.user))
 
     def _team(self, conn_id: str) -> str | None:
         if not conf.getboolean("core", "multi_team", fallback=False):

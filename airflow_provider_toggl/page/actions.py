@@ -19,10 +19,7 @@ from airflow_provider_toggl.hooks.activity import approve_mass_deletion, forget_
 from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import find_declaration
-from airflow_provider_toggl.hooks.subscriptions import (
-    find_validation_code,
-    open_webhooks,
-)
+from airflow_provider_toggl.hooks.subscriptions import find_validation_code, open_webhooks
 from airflow_provider_toggl.hooks.toggl import INTERACTIVE_RETRY
 from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
 
@@ -177,7 +174,7 @@ def _replay_delivery(request: ActionRequest) -> str:
             copy_of=seq,
         )
         (appended,) = store.append([again])
-    return f"Delivery {seq} was stored again, with seq {appended.seq}."
+    return f"Delivery {seq:,} was stored again, with seq {appended.seq:,}."
 
 
 def _redrive(request: ActionRequest) -> str:

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.page import action_routes, deliveries, overview
 from airflow_provider_toggl.page.rendering import render
 
@@ -24,7 +25,13 @@ def build_page() -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refuse)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _refuse_values)  # type: ignore[arg-type]
+    app.add_exception_handler(TogglError, _fail)
     return app
+
+
+def _fail(request: Request, error: Exception) -> Response:
+    """Show why the store or Toggl could not be used."""
+    return render(request, "error.html", status_code=503, code=503, reason=str(error))
 
 
 def _refuse(request: Request, error: HTTPException) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, HTTPException, Request, status
 from fastapi.responses import HTMLResponse
 
-from airflow_provider_toggl.core.errors import EventNotFound, TogglError
+from airflow_provider_toggl.core.errors import EventNotFound
 from airflow_provider_toggl.core.events.activity_log import RefusalFilter
 from airflow_provider_toggl.core.events.listing import list_deliveries
 from airflow_provider_toggl.core.events.message import ACTIONS, ENTITIES
@@ -30,10 +29,10 @@ LIMIT = 50
 """Deliveries per page."""
 OUTCOMES = {
     "": "stored",
-    "pending": "stored, not loaded yet",
+    "pending": "not loaded yet",
     "loaded": "loaded",
-    "unusual": "stored, unusual",
-    "rejected": "stored, rejected when loaded",
+    "unusual": "unusual",
+    "rejected": "rejected when loaded",
     "refused": "refused, not stored",
 }
 
@@ -81,7 +80,7 @@ def _parse(query: DeliveryQuery, conn_id: str) -> DeliveryFilter:
 
 
 def _moment(text: str) -> datetime | None:
-    """Return the time of a field, in UTC if it names no zone."""
+    """Return the time of a field; it is in UTC if it names no zone."""
     if not text:
         return None
     try:
@@ -105,32 +104,27 @@ def show_deliveries(
     :param before: show those with a lower ``seq``, or refusals with a lower number.
     """
     wanted = _parse(query, conn_id)
-    values: dict[str, Any] = {
-        "conn_id": conn_id,
-        "query": query,
-        "before": before,
-        "outcomes": OUTCOMES,
-        "entities": ENTITIES,
-        "actions": ACTIONS,
-    }
-    try:
-        with open_event_store(conn_id) as store:
-            if query.outcome in ("refused", "rejected"):
-                return _show_refused(request, store, wanted, before, values)
-            loaded_seq = find_loaded_seq(store, conn_id)
-            page = list_deliveries(store, _within(wanted, query.outcome, loaded_seq), before=before, limit=LIMIT)
-            rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
-            last_seq = store.last_seq()
-    except TogglError as error:
-        return render(request, "error.html", status_code=503, code=503, reason=str(error))
+    values: dict[str, Any] = {"query": query, "outcomes": OUTCOMES, "entities": ENTITIES, "actions": ACTIONS}
+    with open_event_store(conn_id) as store:
+        if query.outcome in ("refused", "rejected"):
+            found = _find_refused(store, wanted, query, before)
+            return render(request, "refused.html", conn_id=conn_id, before=before, **values, **found)
+        loaded_seq = find_loaded_seq(store, conn_id)
+        if query.outcome == "loaded":
+            wanted = replace(wanted, up_to=loaded_seq or 0)
+        elif query.outcome == "pending":
+            wanted = replace(wanted, above=loaded_seq or 0)
+        page = list_deliveries(store, wanted, before=before, limit=LIMIT)
+        rejected = find_rejected(store, conn_id, [one.seq for one in page.deliveries])
+        last_seq = store.last_seq()
     values |= {"page": page, "loaded_seq": loaded_seq, "rejected": rejected, "last_seq": last_seq}
-    return render(request, "deliveries.html", **values)
+    return render(request, "deliveries.html", conn_id=conn_id, before=before, **values)
 
 
-def _show_refused(
-    request: Request, store: EventStore, wanted: DeliveryFilter, before: int | None, values: Mapping[str, Any]
-) -> HTMLResponse:
-    query: DeliveryQuery = values["query"]
+def _find_refused(
+    store: EventStore, wanted: DeliveryFilter, query: DeliveryQuery, before: int | None
+) -> dict[str, Any]:
+    """Return the refused or rejected deliveries, where older ones begin, and the filters that cannot be used."""
     # The content of refused deliveries is not verified and not kept.
     unusable = query.content_fields() if query.outcome == "refused" else ()
     refusals = RefusalFilter(
@@ -144,7 +138,7 @@ def _show_refused(
     log = store.activity_log
     kept = [] if unusable else log.list_refusals(wanted.conn_id, refusals, before=before, limit=LIMIT + 1)
     older = kept[LIMIT - 1].number if len(kept) > LIMIT else None
-    return render(request, "refused.html", kept=kept[:LIMIT], older=older, unusable=unusable, **values)
+    return {"kept": kept[:LIMIT], "older": older, "unusable": unusable}
 
 
 @router.get("/c/{conn_id}/deliveries/{seq}")
@@ -175,8 +169,6 @@ def show_delivery(
             steps = build_timeline(store, stored)
     except EventNotFound as error:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"{error} It may have been removed by retention.") from None
-    except TogglError as error:
-        return render(request, "error.html", status_code=503, code=503, reason=str(error))
     return render(
         request,
         "delivery.html",
@@ -188,12 +180,3 @@ def show_delivery(
         may_act=viewer.may_act(conn_id),
         entry=None if done is None else find_entry(done, viewer.name),
     )
-
-
-def _within(wanted: DeliveryFilter, outcome: str, loaded_seq: int | None) -> DeliveryFilter:
-    """Return the filter limited to loaded or to pending deliveries."""
-    if outcome == "loaded":
-        return replace(wanted, up_to=loaded_seq or 0)
-    if outcome == "pending":
-        return replace(wanted, above=loaded_seq or 0)
-    return wanted

@@ -1,4 +1,4 @@
-"""Pages of the detailed report as Toggl writes them, made up: the input of the landing benchmarks."""
+"""Generated pages of the detailed report in Toggl's format, as input of the benchmarks that load."""
 
 from __future__ import annotations
 

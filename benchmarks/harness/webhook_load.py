@@ -1,7 +1,7 @@
-"""Sends signed deliveries over many kept-alive connections, faster than a receiver takes them in.
+"""Sends signed deliveries over many kept-alive connections, faster than a receiver accepts them.
 
 Reads ``{"url", "secret", "header", "connections", "first_id", "requests" or "seconds"}`` as JSON from its input and
-prints what it saw as JSON. A program of its own, so that it shares no interpreter with what it measures.
+prints the result as JSON. It is a separate program, so that it shares no interpreter with the receiver.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Sender(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Take the answer, once it is whole, and send the next one."""
+        """Read the answer and, when it is complete, send the next request."""
         self._buffer += data
         head, split, rest = self._buffer.partition(b"\r\n\r\n")
         if not split:
@@ -71,7 +71,7 @@ class Sender(asyncio.Protocol):
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop; the server hung up, or all is sent."""
+        """Stop: the server closed the connection, or everything is sent."""
         if not self._ended.done():
             self._ended.set_result(None)
 
@@ -86,7 +86,7 @@ class Sender(asyncio.Protocol):
 
 
 class Seen:
-    """What was answered: statuses, seconds, and the ids that got a 2xx."""
+    """The answers: statuses, seconds, and the IDs that were answered 2xx."""
 
     def __init__(self) -> None:
         self.statuses: Counter[int] = Counter()
@@ -94,7 +94,7 @@ class Seen:
         self.taken: list[int] = []
 
     def take(self, event_id: int, status: int, seconds: float) -> None:
-        """Note one answer."""
+        """Add one answer."""
         self.statuses[status] += 1
         self.seconds.append(seconds)
         if 200 <= status < 300:
@@ -102,7 +102,7 @@ class Seen:
 
 
 def requests_of(order: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
-    """Yield as many requests as were ordered, or until the time is over."""
+    """Yield the ordered number of requests, or requests until the time is over."""
     first = int(order["first_id"])
     if "requests" in order:
         yield from [(i, build_request(order, i)) for i in range(first, first + order["requests"])]
@@ -115,7 +115,7 @@ def requests_of(order: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
 
 
 async def run(order: dict[str, Any]) -> dict[str, Any]:
-    """Send what was ordered and return what was answered."""
+    """Send the requests of an order and return the answers."""
     loop, seen, requests = asyncio.get_running_loop(), Seen(), requests_of(order)
     where = urlsplit(order["url"])
     begun = time.perf_counter()

@@ -72,10 +72,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin": BASE | {"core.webhooks", "hooks", "page"},
     "cli": CORE | {"hooks", "cli.commands", "cli.output"},
     "sandbox": set(),
+    "cli.output": {"core.errors"},
     # These name other modules in strings and import none.
     "get_provider_info": set(),
     "cli.commands": set(),
-    "cli.output": set(),
     "cli.definition": {"cli.commands", "cli.output"},
     "__main__": {"cli.commands", "cli.output"},
 }

@@ -9,7 +9,7 @@ receiver = load_benchmark("receiver")
 
 
 @pytest.mark.slow
-def test_every_id_that_was_answered_is_found_again() -> None:
+def test_every_answered_id_is_stored() -> None:
     run = receiver.measure_standalone(seconds=0.5, turns=1)
     looked_up = run["looked_up"]
     assert looked_up["answered_2xx"] == looked_up["stored_once"] > 100
@@ -19,7 +19,7 @@ def test_every_id_that_was_answered_is_found_again() -> None:
         assert run[name]["per_second"] > 0
 
 
-def test_ids_that_are_missing_or_doubled_are_told() -> None:
+def test_missing_and_repeated_ids_are_counted() -> None:
     assert receiver.look_up([1, 2, 3, 4], Counter({1: 1, 2: 2, 4: 1, 9: 1})) == {
         "answered_2xx": 4,
         "stored_once": 2,

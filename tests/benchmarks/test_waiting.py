@@ -9,7 +9,7 @@ from support.repository import load_benchmark
 pytestmark = pytest.mark.airflow
 
 
-def test_each_event_is_told_to_who_waits_for_it(tmp_path: Path):
+def test_each_event_ends_its_wait(tmp_path: Path):
     waiting = load_benchmark("waiting")
     milliseconds = asyncio.run(waiting.wait_for_all(str(tmp_path / "events.sqlite"), 5, settle=0.5))
     assert len(milliseconds) == 5

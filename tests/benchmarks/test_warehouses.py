@@ -25,7 +25,7 @@ def test_postgres_is_compared_with_copy_and_other_engines_with_a_rate(program: M
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "sqlite"])
-def test_every_entry_is_landed_twice_and_its_rate_is_told(program: ModuleType, engine: str, tmp_path: Path) -> None:
+def test_every_entry_is_loaded_twice_with_a_rate(program: ModuleType, engine: str, tmp_path: Path) -> None:
     result = program.measure_rate(engine, str(tmp_path / "w"), 2_000)
     assert result["entries"] == 2_000
     assert set(result["rows_per_second"]) == {"whole_path", "whole_path_again_all_newer"}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.connections import Connections
 
-from airflow_provider_toggl.cli.doctor import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.operate.doctor.context import CHECKS
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
@@ -18,9 +17,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["doctor", *arguments])
 
 
 @pytest.mark.usefixtures("connections")
@@ -51,8 +48,8 @@ def test_it_works_in_a_shell_without_a_running_airflow(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("airflow")), "toggl", "doctor", "--json"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1, done.stderr
-    told = json.loads(done.stdout)
-    found = {one["check"]: (one["status"], one["problem"]) for one in told["findings"]}
+    printed = json.loads(done.stdout)
+    found = {one["check"]: (one["status"], one["problem"]) for one in printed["findings"]}
     assert found["token"] == ("fault", "toggl_unreachable")
     assert found["store"] == found["versions"] == ("ok", None)
     # There is not even a metadata database.

@@ -10,11 +10,11 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from airflow_provider_toggl.cli.output import redirect_to_stderr
+from airflow_provider_toggl.cli.output import use_airflow
 handler = sys.stdout
 print("before")
 try:
-    with redirect_to_stderr():
+    with use_airflow():
         print("printed")
         handler.write("logged\\n")
         os.write(1, b"written\\n")
@@ -33,9 +33,12 @@ def test_messages_of_others_are_not_on_standard_output() -> None:
 ENDING = """
 import argparse, os, signal, sys
 from airflow_provider_toggl.cli.output import run_as_program
+from airflow_provider_toggl.core.errors import ConfigurationError
 def run(args):
     if args.how == "interrupted":
         signal.raise_signal(signal.SIGINT)
+    if args.how == "error":
+        raise ConfigurationError("There is no connection.")
     print("\u2192 " * 200_000 if args.how == "much" else "5 \u2192 6", flush=args.how != "at its end")
     return 7
 sys.exit(run_as_program(run, argparse.Namespace(how=sys.argv[1])))
@@ -48,11 +51,11 @@ def end(how: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_characters_that_the_terminal_lacks_are_replaced() -> None:
-    done = end("told", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = end("one line", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert (done.returncode, done.stdout, done.stderr) == (7, b"5 ? 6\n", b"")
 
 
-@pytest.mark.parametrize("how", ["told", "much", "at its end"])
+@pytest.mark.parametrize("how", ["one line", "much", "at its end"])
 def test_a_closed_pipe_ends_a_command_silently(how: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -66,3 +69,8 @@ def test_a_closed_pipe_ends_a_command_silently(how: str) -> None:
 def test_an_interrupt_ends_a_command_silently() -> None:
     done = end("interrupted")
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGINT, b"", b"")
+
+
+def test_an_error_of_the_package_is_printed_and_exits_with_1() -> None:
+    done = end("error")
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"There is no connection.\n")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import signal
@@ -10,6 +9,7 @@ import pytest
 from support.deliveries import SECRET, STARTED_ENTRY, VALIDATION_PING, sign
 from support.servers.receivers import ReceiverProcess
 
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.cli import receiver
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
@@ -18,9 +18,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    receiver.add_arguments(parser)
-    return receiver.run(parser.parse_args(arguments))
+    return main(["receiver", *arguments])
 
 
 def test_it_prints_its_address_receives_logs_and_terminates(tmp_path: Path) -> None:
@@ -62,17 +60,13 @@ def test_the_arguments_or_the_option_name_the_connections(
     assert checked == [expected]
 
 
-def test_it_does_not_start_for_a_connection_that_does_not_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--connections", "no_such_connection", "--port", "0") == 1
-    assert "no_such_connection" in capsys.readouterr().err
-
-
-def test_it_does_not_start_without_a_secret(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("conn_id", "word"), [("no_such_connection",) * 2, ("toggl_default", "webhook_secret")])
+def test_it_does_not_start_without_a_connection_or_a_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], conn_id: str, word: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_TOGGL_DEFAULT", json.dumps({"conn_type": "toggl", "password": "x"}))
-    assert call("--port", "0") == 1
-    assert "webhook_secret" in capsys.readouterr().err
+    assert call("--connections", conn_id, "--port", "0") == 1
+    assert word in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_an_error(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from dataclasses import replace
@@ -9,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from support.connections import Connections
 
-from airflow_provider_toggl.cli.status import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask
 from airflow_provider_toggl.hooks.activity import (
     approve_mass_deletion,
@@ -23,9 +22,7 @@ pytestmark = pytest.mark.airflow
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["status", *arguments])
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +47,9 @@ def test_each_part_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_problem_the_exit_status_is_0(capsys: pytest.CaptureFixture[str]) -> None:
     record_reconciliation("toggl_default", {"workspace_id": 1, "entries": 7}, warehouse="a.b")
     assert call("--conn-id", "toggl_default", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["conn_id"], told["status"], told["reconciliations"][0]["entries"]) == ("toggl_default", "ok", 7)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["conn_id"], printed["status"]) == ("toggl_default", "ok")
+    assert printed["reconciliations"][0]["entries"] == 7
 
 
 def test_a_missing_connection_is_a_fault(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 
@@ -9,7 +8,7 @@ from support.connections import WEBHOOK_SECRET, Connections
 from support.fixtures import connections, sandbox
 from support.servers.http import Callback, open_callback
 
-from airflow_provider_toggl.cli.subscriptions import add_arguments, run
+from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.core.client.resources.subscriptions import SubscriptionFilter, SubscriptionSpec
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 from airflow_provider_toggl.sandbox.server import RunningSandbox
@@ -38,9 +37,7 @@ def callback(sandbox: RunningSandbox, connections: Connections) -> Iterator[Call
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["subscriptions", *arguments])
 
 
 def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -49,7 +46,7 @@ def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_list_shows_what_toggl_holds_but_no_secret(callback: Callback, capsys):
+def test_the_list_shows_the_subscriptions_of_toggl_without_secrets(callback: Callback, capsys):
     assert call("list") == 0
     printed = capsys.readouterr().out
     assert "airflow" in printed
@@ -62,7 +59,7 @@ def test_the_list_shows_what_toggl_holds_but_no_secret(callback: Callback, capsy
         assert "k-19a2" not in text
 
 
-def test_one_is_disabled_enabled_pinged_and_deleted(callback: Callback, capsys):
+def test_a_subscription_is_disabled_enabled_pinged_and_deleted(callback: Callback, capsys):
     number = str(listed(capsys)[0]["subscription_id"])
     assert call("disable", number) == 0
     assert not listed(capsys)[0]["enabled"]
@@ -78,24 +75,11 @@ def test_one_is_disabled_enabled_pinged_and_deleted(callback: Callback, capsys):
 
 
 @pytest.mark.usefixtures("callback")
-def test_one_that_is_not_there_ends_with_1(capsys):
+def test_a_missing_subscription_exits_with_1(capsys):
     assert call("ping", "other") == 1
     assert "There is no subscription 'other'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["list", "airflow"], ["ping"]])
-def test_arguments_that_do_not_fit_end_with_2(arguments: list[str]):
+def test_wrong_arguments_exit_with_2(arguments: list[str]):
     assert call(*arguments) == 2
-
-
-def test_a_wrong_token_says_so_and_ends_with_1(sandbox: RunningSandbox, connections: Connections, capsys):
-    connections.toggl(sandbox, token="f" * 32)
-    assert call("list") == 1
-    assert "API token" in capsys.readouterr().err
-
-
-def test_a_connection_that_is_not_there_is_a_line_and_ends_with_1(capsys):
-    assert call("list", "--conn-id", "toggl_nowhere") == 1
-    captured = capsys.readouterr()
-    assert "toggl_nowhere" in captured.err
-    assert captured.out == ""

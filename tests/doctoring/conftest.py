@@ -12,14 +12,14 @@ from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 @pytest.fixture
 def triggerer() -> Iterator[None]:
-    """A triggerer that is alive, by its heartbeat, however long the test takes."""
+    """A triggerer whose heartbeat stays fresh however long the test takes."""
     with triggerer_job(seconds_ago=-3600):
         yield
 
 
 @pytest.fixture
-def clinic(sandbox: RunningSandbox, connections: Connections, tmp_path: Path, triggerer: None) -> Iterator[DoctorSetup]:
-    """All in good health, but not subscribed and nothing landed yet."""
+def setup(sandbox: RunningSandbox, connections: Connections, tmp_path: Path, triggerer: None) -> Iterator[DoctorSetup]:
+    """A setup without faults, without a subscription, and with an empty warehouse."""
     receiver = HostedReceiver()
     yield DoctorSetup(sandbox, connections, tmp_path, receiver)
     receiver.close()

@@ -1,4 +1,4 @@
-"""A real triggerer, with a trigger that waits: all is well; then it is killed."""
+"""The doctor with a real triggerer that runs a trigger, and after the triggerer was killed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ pytestmark = [
 
 @pytest.fixture
 def triggerer() -> None:
-    """None that is only told of: here a real one runs."""
+    """No heartbeat of a test: a real triggerer runs."""
 
 
 @contextmanager
 def waiting_trigger() -> Iterator[None]:
-    """Put a trigger that an asset is watched by into Airflow's metadata database; others are tidied away by Airflow."""
+    """Add a trigger that watches an asset to Airflow's metadata database; Airflow removes other idle triggers."""
     from airflow.jobs.job import Job
     from airflow.models.asset import AssetModel
     from airflow.models.trigger import Trigger
@@ -41,16 +41,16 @@ def waiting_trigger() -> Iterator[None]:
 
     with create_session(scoped=False) as session:
         session.execute(delete(Job))
-        asset = AssetModel(name="doctored", uri="toggl://7/events", group="asset", extra={})
+        asset = AssetModel(name="watched", uri="toggl://7/events", group="asset", extra={})
         trigger = Trigger.from_object(TogglEventTrigger())
         session.add_all([asset, trigger])
         session.flush()
-        asset.add_trigger(trigger, "doctored")
+        asset.add_trigger(trigger, "watched")
     try:
         yield
     finally:
         with create_session(scoped=False) as session:
-            for asset in session.query(AssetModel).filter_by(name="doctored"):
+            for asset in session.query(AssetModel).filter_by(name="watched"):
                 session.delete(asset)
             session.flush()
             session.execute(delete(Trigger))
@@ -74,11 +74,11 @@ def running_triggerer(log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_triggerer_answers_the_probe_until_it_is_killed(
-    clinic: DoctorSetup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    setup: DoctorSetup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clinic.subscribe()
-    clinic.load()
-    log = clinic.folder / "triggerer.log"
+    setup.subscribe()
+    setup.load()
+    log = setup.folder / "triggerer.log"
     monkeypatch.setenv("AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT", "0")
     with waiting_trigger():
         with running_triggerer(log) as process:
@@ -88,11 +88,11 @@ def test_a_triggerer_answers_the_probe_until_it_is_killed(
                 return find_triggerers("toggl_default", "").triggers == 1
 
             wait_until(is_working, timeout=300)
-            told = clinic.examine(capsys=capsys)
-            assert (told.code, set(told.statuses().values())) == (0, {"ok"}), told.report
-            assert "saw a probe" in told.of("triggerer")[0]["text"]
-        # It was killed, and nobody has told the database.
+            result = setup.examine(capsys=capsys)
+            assert (result.code, set(result.statuses().values())) == (0, {"ok"}), result.report
+            assert "saw a probe" in result.of("triggerer")[0]["text"]
+        # It was killed, and the database still has its heartbeat.
         monkeypatch.setenv("AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD", "1")
         wait_until(lambda: not find_triggerers("toggl_default", "").alive, timeout=60)
-        told = clinic.examine(capsys=capsys)
-        assert (told.code, told.faults()) == (1, {"triggerer_down"})
+        result = setup.examine(capsys=capsys)
+        assert (result.code, result.faults()) == (1, {"triggerer_down"})

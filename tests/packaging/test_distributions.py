@@ -88,11 +88,11 @@ def test_the_metadata_says_who_may_use_it_where(metadata: Message) -> None:
     assert metadata["Name"] == "airflow-provider-toggl"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == "<3.14,>=3.10"
-    told = metadata.get_all("Classifier") or []
-    assert [one for one in told if one not in classifiers] == []
-    pythons = [one.rpartition(" ")[2] for one in told if one.startswith("Programming Language :: Python :: 3.")]
+    found = metadata.get_all("Classifier") or []
+    assert [one for one in found if one not in classifiers] == []
+    pythons = [one.rpartition(" ")[2] for one in found if one.startswith("Programming Language :: Python :: 3.")]
     assert pythons == ["3.10", "3.11", "3.12", "3.13"]
-    assert "Framework :: Apache Airflow :: Provider" in told
+    assert "Framework :: Apache Airflow :: Provider" in found
     assert set(metadata.get_all("Provides-Extra") or []) == {
         "mysql", "polars", "postgres", "report", "sandbox", "sqlite",
     }  # fmt: skip

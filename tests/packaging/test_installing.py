@@ -49,8 +49,8 @@ open_event_store(event_store_conn_id="warehouse").close()
 """,
     "polars": """
 import pyarrow
-from airflow_provider_toggl.hooks.toggl import as_frame
-print(as_frame(pyarrow.table({"id": [1]}), "polars").shape)
+from airflow_provider_toggl.hooks.toggl import to_data_frame
+print(to_data_frame(pyarrow.table({"id": [1]}), "polars").shape)
 """,
     "report": """
 import datetime, pathlib
@@ -82,7 +82,7 @@ WITHOUT_EXTRAS = """
 import datetime, json, os, pathlib
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.events import open_event_store
-from airflow_provider_toggl.hooks.toggl import as_frame
+from airflow_provider_toggl.hooks.toggl import to_data_frame
 from airflow_provider_toggl.hooks.warehouse import open_warehouse
 from airflow_provider_toggl.report.chart import draw_png
 from airflow_provider_toggl.report.weeks import WeeklyReport
@@ -92,7 +92,7 @@ attempts = {
     "postgres": lambda: open_warehouse("of_postgres", schema="toggl"),
     "postgres, events": lambda: open_event_store(event_store_conn_id="of_postgres"),
     "mysql": lambda: open_warehouse("of_mysql", schema="toggl"),
-    "polars": lambda: as_frame(None, "polars"),
+    "polars": lambda: to_data_frame(None, "polars"),
     "report": lambda: draw_png(WeeklyReport([datetime.date(2026, 1, 5)], [], zone="UTC"), pathlib.Path("no.png")),
 }
 said = {}

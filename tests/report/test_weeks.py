@@ -103,16 +103,16 @@ class Office:
         }
         return int(self.call("POST", "time_entries", entry)["id"])
 
-    def hear_of_deletion(self, entry_id: int) -> None:
-        """Load what a webhook tells of a deleted entry."""
-        told = webhook_body(
+    def load_deletion(self, entry_id: int) -> None:
+        """Load the webhook event of a deleted entry."""
+        body = webhook_body(
             action="deleted",
             payload={"id": entry_id},
             metadata={"workspace_id": str(self.workspace.id)},
             created_at=(datetime.now(timezone.utc) + timedelta(seconds=1)).isoformat(),
         )
         with build_duckdb_warehouse(self.workspace.path) as target:
-            target.load(decode_events([received_event(told)]).batches)
+            target.load(decode_events([received_event(body)]).batches)
 
 
 def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspace], tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Ca
     assert refresh(path, workspace.id) == ["2026-03-29", "2026-10-25"]
     assert kept(workspace) == truth(workspace)
 
-    # Two answers of one second tell nobody which of them is the newer one.
+    # Of two answers within a second, the newer one is not known.
     workspace.toggl.advance(2)
     office.call("PUT", f"time_entries/{moved}", {"start": "2026-04-02T22:30:00Z", "stop": "2026-04-02T23:30:00Z"})
     workspace.pull()
@@ -161,7 +161,7 @@ def test_figures_are_the_truth_and_only_days_that_changed_are_computed(build: Ca
     assert kept(workspace) == truth(workspace)
 
     office.call("DELETE", f"time_entries/{moved}")
-    office.hear_of_deletion(moved)
+    office.load_deletion(moved)
     assert refresh(path, workspace.id) == ["2026-04-03"]
     assert kept(workspace) == truth(workspace)
 

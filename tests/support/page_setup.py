@@ -22,11 +22,14 @@ from airflow_provider_toggl.core.client.limits.state_file import StateFile
 from airflow_provider_toggl.core.events.activity_log import REJECTED, DeliveryCounts, RefusedDelivery, reader_key
 from airflow_provider_toggl.core.events.filters import EventFilter
 from airflow_provider_toggl.core.operate.health import records
+from airflow_provider_toggl.core.operate.health.timeline import LOADER
 from airflow_provider_toggl.sandbox.server import SandboxProcess
 
 MANY = 1_000_000
 PASSWORDS = {"viewer": "the viewer's own", "operator": "the operator's own"}
 CONN_ID = "toggl_default"
+PARIS = "toggl_paris"
+"""A connection with a disabled subscription and stale data."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def running_page_setup(
         home.set_connection(
             CONN_ID, {"conn_type": "toggl", "host": sandbox.url, "password": sandbox.token, "extra": extra}
         )
+        home.set_connection(PARIS, {"conn_type": "toggl", "host": sandbox.url, "password": "0" * 32})
         last = datetime.now(timezone.utc) - timedelta(minutes=2)
         if dsn is None:
             place = StoreLocation("sqlite", str(home.path / "toggl" / "events.sqlite"))
@@ -159,11 +163,13 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             for back in range(47 - 47 % every, -1, -every):
                 ran_at = now - timedelta(hours=back, minutes=7)
                 mark = (ran_at - timedelta(minutes=5)).isoformat()
-                records.record_load(
-                    activity_log,
-                    CONN_ID,
-                    records.LoadRecord(workspace_id, stream, mark, ran_at, "duckdb_default.toggl"),
-                )
+                where = {"workspace_id": workspace_id, "stream": stream, "warehouse": "duckdb_default.toggl"}
+                records.record_load(activity_log, CONN_ID, **where, watermark=mark, ran_at=ran_at)
+        stale = now - timedelta(days=2)
+        where = {"workspace_id": 7, "stream": "time_entries", "warehouse": "duckdb_default.toggl_paris"}
+        records.record_load(activity_log, PARIS, **where, watermark=stale.isoformat(), ran_at=stale)
+        disabled = {"subscription_id": 41309, "description": "airflow", "enabled": False, "validated": True}
+        activity_log.set_status(records.subscriptions_key(PARIS, 7), {"subscriptions": [disabled]})
         summary = {
             "workspace_id": workspace_id,
             "first": "2026-01-01",
@@ -184,7 +190,7 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
         )
         activity_log.set_status(
             reader_key("duckdb_default.toggl"),
-            {"kind": "landing", "warehouse": "duckdb_default.toggl", "conn_id": None, "workspace_id": None},
+            {"kind": LOADER, "warehouse": "duckdb_default.toggl", "conn_id": None, "workspace_id": None},
         )
         watched = EventFilter(entities=("project",)).to_dict()
         activity_log.set_status(reader_key("projects-dashboard"), {"kind": "watcher", "filter": watched})
@@ -192,7 +198,7 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
         store.commit("projects-dashboard", last)
         rejected = last - 60
         event = store.get(rejected).event
-        told = RefusedDelivery(
+        refused = RefusedDelivery(
             CONN_ID,
             REJECTED,
             "payload.start: missing",
@@ -206,5 +212,5 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             entity_id=event.entity_id,
             event_id=event.event_id,
         )
-        activity_log.record_refusals([told])
+        activity_log.record_refusals([refused])
         return rejected

@@ -239,9 +239,9 @@ def test_a_subscription_s_state_is_judged(
     change: dict[str, Any], limits: SubscriptionLimits, found: list[str | None]
 ) -> None:
     own = replace(OWN, **change)
-    told = webhooks.judge_subscription(own, [own], limits, expected=URL, secrets=("s", "previous"))
-    assert names(told) == found
-    assert "key=k" not in str(told)
+    judged = webhooks.judge_subscription(own, [own], limits, expected=URL, secrets=("s", "previous"))
+    assert names(judged) == found
+    assert "key=k" not in str(judged)
 
 
 def test_a_missing_subscription_is_reported_with_the_existing_ones() -> None:
@@ -276,9 +276,9 @@ FAILED = "URL endpoint x request failed with error: y"
 def test_the_place_where_a_delivery_is_lost_is_identified(
     probe: ProbeResult | None, ping: TogglPing | None, found: str | None
 ) -> None:
-    told = webhooks.judge_callback(URL, probe, ping)
-    assert name(told) == found
-    assert (told.status is CheckStatus.SKIPPED) == (probe is None)
+    judged = webhooks.judge_callback(URL, probe, ping)
+    assert name(judged) == found
+    assert (judged.status is CheckStatus.SKIPPED) == (probe is None)
 
 
 # -- triggerer and warehouse -------------------------------------------------------------------------------------------

@@ -32,10 +32,10 @@ def test_a_finding_is_plain_json_with_the_fix_of_its_problem() -> None:
         "fix": None,
     }
     finding = problem("wrong_token", "401", "rejected", datetime(2026, 3, 10, tzinfo=timezone.utc))
-    known, told = finding.problem, finding.as_dict()
+    known, found = finding.problem, finding.as_dict()
     assert known is not None
-    assert (told["problem"], told["meaning"], told["fix"]) == ("wrong_token", known.meaning, known.fix)
-    assert (told["label"], told["at"]) == ("rejected", "2026-03-10T00:00:00Z")
+    assert (found["problem"], found["meaning"], found["fix"]) == ("wrong_token", known.meaning, known.fix)
+    assert (found["label"], found["at"]) == ("rejected", "2026-03-10T00:00:00Z")
 
 
 def test_only_a_fault_fails_the_doctor() -> None:

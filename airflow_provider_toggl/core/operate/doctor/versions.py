@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -58,15 +58,19 @@ def check_versions(versions: Versions) -> list[Finding]:
     if not SpecifierSet(versions.python_needed).contains(versions.python, prereleases=True):
         findings.append(_unfit("Python", versions.python, versions.python_needed, versions.package))
     for requirement in map(Requirement, versions.needed):
-        if not _applies(requirement):
-            continue
+        marker = requirement.marker
+        if marker is not None and "extra" not in str(marker) and not marker.evaluate():
+            continue  # Requirements of every extra are checked, for the packages that are installed.
         version = versions.installed.get(requirement.name)
         if version is not None and not requirement.specifier.contains(version, prereleases=True):
             findings.append(_unfit(requirement.name, version, str(requirement.specifier), versions.package))
-        elif version is None and requirement.marker is None:
+        elif version is None and marker is None:
             findings.append(_unfit(requirement.name, "(not installed)", str(requirement.specifier), versions.package))
-    # The version of the metapackage may differ from that of the code that runs.
-    findings += _check_core(versions)
+        if requirement.name == "apache-airflow":
+            # The version of the metapackage may differ from that of the code that runs.
+            core = versions.installed.get("apache-airflow-core")
+            if core is not None and not requirement.specifier.contains(core, prereleases=True):
+                findings.append(_unfit("apache-airflow-core", core, str(requirement.specifier), versions.package))
     if findings:
         return findings
     airflow = versions.installed.get("apache-airflow", "0")
@@ -77,25 +81,12 @@ def check_versions(versions: Versions) -> list[Finding]:
     return [ok("versions", f"{PACKAGE} {versions.package} with Python {versions.python}, {others}.")]
 
 
-def _check_core(versions: Versions) -> Iterable[Finding]:
-    core = versions.installed.get("apache-airflow-core")
-    needed = next((r for r in map(Requirement, versions.needed) if r.name == "apache-airflow"), None)
-    if core is not None and needed is not None and not needed.specifier.contains(core, prereleases=True):
-        yield _unfit("apache-airflow-core", core, str(needed.specifier), versions.package)
-
-
-def _applies(requirement: Requirement) -> bool:
-    """Whether a requirement is checked: those of every extra are, for the packages that are installed."""
-    marker = requirement.marker
-    return marker is None or "extra" in str(marker) or marker.evaluate()
-
-
 def _unfit(name: str, version: str, needed: str, package: str) -> Finding:
     return problem("unfit_version", f"{name} {version} is installed; {PACKAGE} {package} needs {needed or 'it'}.")
 
 
-def _find_version(name: str, find: Callable[[str], str] = metadata.version) -> str | None:
+def _find_version(name: str) -> str | None:
     try:
-        return find(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None

@@ -120,7 +120,11 @@ def judge_subscription(
     :param expected: where it must lead, in words.
     :param secrets: those that the connection accepts.
     """
-    findings = _judge_number(found, limits)
+    findings = []
+    enabled = sum(one.enabled for one in found)
+    if limits.max_webhooks is not None and enabled > limits.max_webhooks:
+        text = f"{plural(enabled, 'enabled subscription')}; the plan allows {limits.max_webhooks}."
+        findings.append(problem("plan_limit", text))
     if own is None:
         others = "; ".join(
             f"{one.subscription_id} ({one.description}) → {without_query(one.callback_url)}" for one in found
@@ -142,14 +146,6 @@ def judge_subscription(
         findings.append(problem("events_pending", f"{name} has undelivered events."))
     filters = " ".join(state.filters)
     return findings or [ok("subscription", f"{name} is enabled and validated, for {filters} → {expected}.")]
-
-
-def _judge_number(found: Sequence[Subscription], limits: SubscriptionLimits) -> list[Finding]:
-    enabled = sum(one.enabled for one in found)
-    if limits.max_webhooks is None or enabled <= limits.max_webhooks:
-        return []
-    text = f"{plural(enabled, 'enabled subscription')}; the plan allows {limits.max_webhooks}."
-    return [problem("plan_limit", text)]
 
 
 def check_callback(context: CheckContext) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_toggl.core.client.limits.quota import Lane
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.core.events.activity_log import reader_key, received_key
+from airflow_provider_toggl.core.events.activity_log import received_key
 from airflow_provider_toggl.core.events.listing import list_deliveries
 from airflow_provider_toggl.core.events.model import Consumer, DeliveryFilter
 from airflow_provider_toggl.core.events.store import EventStore
@@ -21,11 +21,12 @@ from airflow_provider_toggl.core.operate.health.diagnosis import PARTS
 from airflow_provider_toggl.core.operate.health.facts import (
     MAX_PENDING,
     ConsumerPosition,
+    DeclaredSubscription,
     Health,
     LaneQuota,
     StreamFreshness,
 )
-from airflow_provider_toggl.core.operate.health.timeline import is_relevant
+from airflow_provider_toggl.core.operate.health.timeline import LOADER, is_relevant, list_described
 from airflow_provider_toggl.core.operate.health.waiting import waiting_from, waiting_key
 from airflow_provider_toggl.core.streams import STREAM_OF_ENTITY
 
@@ -128,6 +129,7 @@ class _StoreReader:
 
     def __init__(self, store: EventStore, conn_id: str, now: datetime, workspace_id: int | None) -> None:
         self._store = store
+        self._log = store.activity_log
         self._workspace_id = workspace_id
         self._conn_id = conn_id
         self._now = now
@@ -151,67 +153,47 @@ class _StoreReader:
         }
 
     def _subscription(self) -> dict[str, Any]:
-        conn_id, log = self._conn_id, self._store.activity_log
-        found: dict[str, Any] = {
+        received = self._log.list_measurements(received_key(self._conn_id, ""), self._now - timedelta(days=1))
+        refused = sum(one.value for one in received if one.name.rpartition("/")[2] not in STORED_OUTCOMES)
+        lists = self._log.list_status(records.subscriptions_key(self._conn_id))
+        rows = [row for entry in lists for row in entry.value["subscriptions"]]
+        declared = records.find_declaration(self._log, self._conn_id)
+        return {
             "last_delivery": max(self._newest.values(), default=None),
             "last_seq": self._last_seq,
+            "refused": int(refused),
+            "subscriptions": records.subscriptions_from(rows) if lists else None,
+            "listed_at": min((entry.recorded_at for entry in lists), default=None),
+            "declared": declared
+            and DeclaredSubscription(str(declared.get("description") or ""), declared.get("enabled") is not False),
         }
-        found["refused"] = int(
-            sum(
-                sample.value
-                for sample in log.list_measurements(received_key(conn_id, ""), self._now - timedelta(days=1))
-                if sample.name.rpartition("/")[2] not in STORED_OUTCOMES
-            )
-        )
-        for entry in log.list_status(records.subscriptions_key(conn_id)):
-            listed = records.subscriptions_from(entry.value["subscriptions"])
-            found["subscriptions"] = (*found.get("subscriptions", ()), *listed)
-            found["listed_at"] = min(entry.recorded_at, found.get("listed_at", entry.recorded_at))
-        declaration = records.find_declaration(log, conn_id)
-        found["declared"] = None if declaration is None else records.declared_from(declaration)
-        return found
 
     def _freshness(self) -> dict[str, Any]:
         newest = {stream: self._newest.get(entity) for entity, stream in STREAM_OF_ENTITY.items()}
-        loads = records.loads_from(self._store.activity_log.list_status(records.load_key(self._conn_id)))
+        loads = records.loads_from(self._log.list_status(records.load_key(self._conn_id)))
         streams = []
         for (workspace_id, stream, warehouse), value in sorted(loads.items()):
-            watermark = value.get("watermark")
-            streams.append(
-                StreamFreshness(
-                    stream=stream,
-                    workspace_id=workspace_id,
-                    watermark=None if watermark is None else parse_instant(watermark),
-                    ran_at=parse_instant(value["ran_at"]),
-                    event_at=newest.get(stream),
-                    warehouse=warehouse,
-                )
-            )
+            watermark = None if value.get("watermark") is None else parse_instant(value["watermark"])
+            ran_at = parse_instant(value["ran_at"])
+            streams.append(StreamFreshness(stream, workspace_id, watermark, ran_at, newest.get(stream), warehouse))
         return {"streams": tuple(streams)}
 
     def _reconciliation(self) -> dict[str, Any]:
-        log = self._store.activity_log
-        reconciliations = log.list_status(records.reconciliation_key(self._conn_id))
         oldest = self._now - timedelta(days=records.APPROVAL_DAYS)
-        approvals = [
-            entry for entry in log.list_status(records.approval_key(self._conn_id)) if entry.recorded_at >= oldest
-        ]
+        approvals = self._log.list_status(records.approval_key(self._conn_id))
+        approved = sorted(int(one.name.rpartition("/")[2]) for one in approvals if one.recorded_at >= oldest)
+        reconciliations = self._log.list_status(records.reconciliation_key(self._conn_id))
         return {
             "reconciliations": records.reconciliations_from(reconciliations),
-            "approvals": tuple(sorted(int(entry.name.rpartition("/")[2]) for entry in approvals)),
+            "approvals": tuple(approved),
         }
 
     def _consumers(self) -> dict[str, Any]:
-        described = {entry.name: entry.value for entry in self._store.activity_log.list_status(reader_key(""))}
-        positions = (
-            self._find_position(one, described.get(reader_key(one.name), {})) for one in self._store.consumers()
-        )
+        positions = (self._find_position(one, description) for one, description in list_described(self._store))
         return {"consumers": tuple(one for one in positions if one is not None)}
 
     def _waiting(self) -> dict[str, Any]:
-        found = (
-            waiting_from(entry.value) for entry in self._store.activity_log.list_status(waiting_key(self._conn_id))
-        )
+        found = [waiting_from(entry.value) for entry in self._log.list_status(waiting_key(self._conn_id))]
         current = [one for one in found if one is not None and one.is_current(self._now)]
         return {"waiting": tuple(sorted(current, key=lambda one: one.until))}
 
@@ -224,7 +206,7 @@ class _StoreReader:
             return None
         behind = self._last_seq - consumer.seq
         position = ConsumerPosition(consumer.name, consumer.seq, behind, consumer.updated_at)
-        if described.get("kind") != "landing":
+        if described.get("kind") != LOADER:
             return position
         pending, oldest_at = self._find_pending(consumer, described)
         warehouse = str(described.get("warehouse") or consumer.name)

@@ -7,7 +7,6 @@ request to Toggl nor the warehouse.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
@@ -15,29 +14,12 @@ from urllib.parse import unquote
 from airflow_provider_toggl.core.events.activity_log import ActivityLog, StatusEntry, quote_key
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.operate.findings import rfc3339
-from airflow_provider_toggl.core.operate.health.facts import (
-    DeclaredSubscription,
-    LastReconciliation,
-    SubscriptionState,
-)
+from airflow_provider_toggl.core.operate.health.facts import LastReconciliation, SubscriptionState
 
 APPROVAL_DAYS = 7
 """Days for which an approval of a mass deletion is valid."""
-
-
-@dataclass(frozen=True)
-class LoadRecord:
-    """The state of a stream after a load.
-
-    :param watermark: RFC 3339, None during the first load.
-    :param warehouse: connection and schema.
-    """
-
-    workspace_id: int
-    stream: str
-    watermark: str | None
-    ran_at: datetime
-    warehouse: str
+LOAD_PREFIX = "landing"
+"""The first part of the keys of loads, as earlier versions wrote it."""
 
 
 def subscriptions_key(conn_id: str, workspace_id: int | str = "") -> str:
@@ -52,7 +34,7 @@ def declaration_key(conn_id: str) -> str:
 
 def load_key(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
     """Return the key of a stream's last load into a warehouse, or the prefix of those of a connection."""
-    return _stream_key("landing", conn_id, workspace_id, stream, warehouse)
+    return _stream_key(LOAD_PREFIX, conn_id, workspace_id, stream, warehouse)
 
 
 def watermark_key(conn_id: str, workspace_id: int | str = "", stream: str = "", warehouse: str = "") -> str:
@@ -84,13 +66,26 @@ def approval_key(conn_id: str, workspace_id: int | str = "") -> str:
     return f"mass-absence/{quote_key(conn_id)}/{workspace_id}"
 
 
-def record_load(activity_log: ActivityLog, conn_id: str, load: LoadRecord) -> None:
-    """Record how far a stream has been loaded."""
-    value = {"watermark": load.watermark, "ran_at": rfc3339(load.ran_at), "warehouse": load.warehouse}
-    key = (conn_id, load.workspace_id, load.stream, load.warehouse)
+def record_load(
+    activity_log: ActivityLog,
+    conn_id: str,
+    *,
+    workspace_id: int,
+    stream: str,
+    watermark: str | None,
+    ran_at: datetime,
+    warehouse: str,
+) -> None:
+    """Record how far a stream has been loaded.
+
+    :param watermark: RFC 3339, None during the first load.
+    :param warehouse: connection and schema.
+    """
+    key = (conn_id, workspace_id, stream, warehouse)
+    value = {"watermark": watermark, "ran_at": rfc3339(ran_at), "warehouse": warehouse}
     activity_log.set_status(load_key(*key), value)
-    if load.watermark is not None:
-        activity_log.record_measurement(watermark_key(*key), load.ran_at, parse_instant(load.watermark).timestamp())
+    if watermark is not None:
+        activity_log.record_measurement(watermark_key(*key), ran_at, parse_instant(watermark).timestamp())
 
 
 def loads_from(found: Sequence[StatusEntry]) -> dict[tuple[int, str, str], Mapping[str, Any]]:
@@ -126,14 +121,13 @@ def reconciliations_from(found: Sequence[StatusEntry]) -> tuple[LastReconciliati
 
     A record that an earlier version wrote without a warehouse is used until its workspace has a newer record.
     """
-    read = sorted((reconciled_from(entry.value) for entry in found), key=lambda one: one.ran_at)
+    read = sorted((_reconciliation_from(entry.value) for entry in found), key=lambda one: one.ran_at)
     newest = {(one.workspace_id, one.warehouse): one for one in read}
     named = {workspace_id for workspace_id, warehouse in newest if warehouse}
     return tuple(one for (workspace_id, warehouse), one in newest.items() if warehouse or workspace_id not in named)
 
 
-def reconciled_from(value: Mapping[str, Any]) -> LastReconciliation:
-    """Return the reconciliation of a record."""
+def _reconciliation_from(value: Mapping[str, Any]) -> LastReconciliation:
     # Records of earlier versions have it as ``unproved``.
     unverified: Mapping[str, int] = value.get("unverified") or value.get("unproved") or {}
     return LastReconciliation(
@@ -163,8 +157,8 @@ def record_subscription_change(
 ) -> None:
     """Update the recorded subscriptions of a workspace after a request changed one of them.
 
-    :param fields: the new values, named as in ``Found.as_dict``. None: the subscription was deleted and is no longer
-        declared.
+    :param fields: the new values, named as in ``Subscription.as_dict``. None: the subscription was deleted and is no
+        longer declared.
     """
     known = _find_record(activity_log, subscriptions_key(conn_id, workspace_id))
     rows: dict[int, Mapping[str, Any]] = {}
@@ -186,7 +180,7 @@ def _find_record(activity_log: ActivityLog, key: str) -> StatusEntry | None:
 
 
 def subscriptions_from(rows: Sequence[Mapping[str, Any]]) -> tuple[SubscriptionState, ...]:
-    """Return subscriptions from rows as ``Found.as_dict`` returns them."""
+    """Return subscriptions from rows as ``Subscription.as_dict`` returns them."""
     return tuple(
         SubscriptionState(
             subscription_id=int(row["subscription_id"]),
@@ -207,16 +201,11 @@ def find_declaration(activity_log: ActivityLog, conn_id: str) -> Mapping[str, An
     return None if entry is None else entry.value
 
 
-def declared_from(value: Mapping[str, Any]) -> DeclaredSubscription:
-    """Return the declared subscription of a record."""
-    return DeclaredSubscription(str(value.get("description") or ""), enabled=value.get("enabled") is not False)
-
-
 def find_connections(activity_log: ActivityLog, since: datetime) -> set[str]:
     """Return the connections about which tasks have recorded something since a time.
 
     :param since: aware.
     """
-    kinds = ("subscriptions", "declaration", "landing", "reconciliation", "waiting")
+    kinds = ("subscriptions", "declaration", LOAD_PREFIX, "reconciliation", "waiting")
     found = [entry for kind in kinds for entry in activity_log.list_status(f"{kind}/") if entry.recorded_at >= since]
     return {unquote(entry.name.split("/")[1]) for entry in found}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.activity_log import (
     MAX_REFUSALS,
-    Measurement,
     RefusalFilter,
     consumer_key,
     reader_key,
@@ -23,6 +22,8 @@ from airflow_provider_toggl.core.wording import duration
 
 UNSIGNED = "replayed from Toggl's log"
 """The anomaly of an event without a signature begins with this."""
+LOADER = "landing"
+"""The kind of a consumer that loads events, as earlier versions wrote it."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,11 @@ class TimelineStep:
 
 def build_timeline(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
     """Return the steps of an event: its arrival, then what was done with it by time, then what is still to come."""
-    rejections = _rejections(store, stored)
-    readings = _readings(store, stored)
-    if rejections:
-        # The loader moved on without loading this event.
-        readings = [replace(one, what="read") if one.what == "loaded" and one.done else one for one in readings]
-    later = [*readings, *rejections]
+    wanted = RefusalFilter(lowest=stored.seq, highest=stored.seq)
+    refusals = store.activity_log.list_refusals(stored.event.conn_id, wanted)
+    rejections = [TimelineStep("rejected", one.refused.reason, one.refused.last_at) for one in refusals]
+    readings = [_reading(store, stored, *one, is_rejected=bool(rejections)) for one in list_described(store)]
+    later = [*(readings or [TimelineStep("read", "no consumer", done=False)]), *rejections]
     happened = sorted((one for one in later if one.done), key=lambda one: one.at or stored.event.received_at)
     return [*_arrival(stored), *happened, *(one for one in later if not one.done)]
 
@@ -67,24 +67,26 @@ def find_loaded_seq(store: EventStore, conn_id: str | None = None) -> int | None
 
     :param conn_id: only tasks that load this connection's events.
     """
-    descriptions = {entry.name: entry.value for entry in store.activity_log.list_status(reader_key(""))}
-    described = ((one, descriptions.get(reader_key(one.name), {})) for one in store.consumers())
     loaders = [
-        one
-        for one, description in described
-        if description.get("kind") == "landing" and (conn_id is None or description.get("conn_id") in (None, conn_id))
+        one.seq
+        for one, description in list_described(store)
+        if description.get("kind") == LOADER and (conn_id is None or description.get("conn_id") in (None, conn_id))
     ]
-    return min((one.seq for one in loaders), default=None)
+    return min(loaders, default=None)
+
+
+def list_described(store: EventStore) -> list[tuple[Consumer, Mapping[str, Any]]]:
+    """Return the consumers of a store with their descriptions, which are empty if none is recorded."""
+    descriptions = {entry.name: entry.value for entry in store.activity_log.list_status(reader_key(""))}
+    return [(one, descriptions.get(reader_key(one.name), {})) for one in store.consumers()]
 
 
 def is_relevant(store: EventStore, stored: StoredEvent, description: Mapping[str, Any]) -> bool:
     """Whether a consumer reads an event or skips it, as far as its record describes that."""
-    event = stored.event
-    if description.get("kind") == "landing":
-        return description.get("conn_id") in (None, event.conn_id) and description.get("workspace_id") in (
-            None,
-            event.workspace_id,
-        )
+    if description.get("kind") == LOADER:
+        event = stored.event
+        is_of_workspace = description.get("workspace_id") in (None, event.workspace_id)
+        return is_of_workspace and description.get("conn_id") in (None, event.conn_id)
     if description.get("kind") == "watcher":
         try:
             wanted = EventFilter.from_dict(description.get("filter"))
@@ -117,40 +119,25 @@ def _arrival(stored: StoredEvent) -> list[TimelineStep]:
     return steps
 
 
-def _readings(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    descriptions = {entry.name: entry.value for entry in store.activity_log.list_status(reader_key(""))}
-    steps = []
-    for consumer in store.consumers():
-        interval = store.activity_log.find_crossing(consumer_key(consumer.name), stored.seq)
-        steps.append(_reading(store, stored, consumer, descriptions.get(reader_key(consumer.name), {}), interval))
-    return steps or [TimelineStep("read", "no consumer", done=False)]
-
-
 def _reading(
-    store: EventStore,
-    stored: StoredEvent,
-    consumer: Consumer,
-    description: Mapping[str, Any],
-    interval: tuple[Measurement | None, Measurement | None],
+    store: EventStore, stored: StoredEvent, consumer: Consumer, description: Mapping[str, Any], *, is_rejected: bool
 ) -> TimelineStep:
-    kind = str(description.get("kind"))
-    what = {"landing": "loaded", "watcher": "woke"}.get(kind, "read")
     name = str(description.get("warehouse") or consumer.name)
+    kind = str(description.get("kind"))
+    if is_rejected and kind == LOADER and consumer.seq >= stored.seq:
+        kind = ""  # The loader read the event without loading it.
+    what, text = {LOADER: ("loaded", f"into {name}"), "watcher": ("woke", f"watcher {name}")}.get(
+        kind, ("read", f"by {name}")
+    )
     is_read = is_relevant(store, stored, description)
     if consumer.seq < stored.seq:
         if not is_read:
             return TimelineStep("not for", name, done=False)
         return TimelineStep(what, f"not yet: {name} is at seq {consumer.seq:,}", done=False)
-    before, reached = interval
+    before, reached = store.activity_log.find_crossing(consumer_key(consumer.name), stored.seq)
     after = None if before is None else before.at
-    # Without samples only the last move of the consumer is known.
+    # Without measurements only the last move of the consumer is known.
     at = consumer.updated_at if reached is None else reached.at
     if not is_read:
         return TimelineStep("skipped", f"by {name}, whose filter does not match", at, after)
-    text = {"landing": f"into {name}", "watcher": f"watcher {name}"}.get(kind, f"by {name}")
     return TimelineStep(what, text, at, after)
-
-
-def _rejections(store: EventStore, stored: StoredEvent) -> list[TimelineStep]:
-    kept = store.activity_log.list_refusals(stored.event.conn_id, RefusalFilter(lowest=stored.seq, highest=stored.seq))
-    return [TimelineStep("rejected", one.refused.reason, one.refused.last_at) for one in kept]
