@@ -322,7 +322,7 @@ def record_hostile_texts() -> None:
             ]
         )
         store.activity_log.record_received(DeliveryCounts(datetime.now(timezone.utc), {(CONN_ID, HOSTILE): 1}))
-        store.activity_log.set_status(reader_key("reader"), {"kind": "landing", "warehouse": HOSTILE})
+        store.activity_log.set_status(reader_key("reader"), {"kind": "loader", "warehouse": HOSTILE})
         store.commit("reader", 1)
     subscription = Subscription(
         7, HOSTILE, (SubscriptionFilter(HOSTILE, HOSTILE),), "https://example.org", enabled=True, validated=True
@@ -395,7 +395,7 @@ def test_deliveries_are_filtered(page: FastAPI, query: str, seqs: list[int]) -> 
     with open_event_store(CONN_ID) as store:
         events = [new_event(n, received_at=NOW + n * hour) for n in range(1, 5)]
         store.append([replace(event, **row) for event, row in zip(events, rows, strict=True)])
-        store.activity_log.set_status(reader_key("loader"), {"kind": "landing", "warehouse": "a.b"})
+        store.activity_log.set_status(reader_key("loader"), {"kind": "loader", "warehouse": "a.b"})
         store.commit("loader", 2)
     text = get(page, f"/c/{CONN_ID}/deliveries?{query}")[2]
     assert [int(seq) for seq in re.findall(r'data-label="Seq"><a href="[^"]*/(\d+)"', text)] == seqs

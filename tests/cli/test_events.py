@@ -138,6 +138,7 @@ def test_standard_output_has_nothing_but_the_result(store: SqliteEventStore) -> 
     assert (done.returncode, done.stdout) == (0, b'{"a": "\xc3\xa4"}\n'), done.stderr
 
 
+@pytest.mark.newest
 def test_a_reader_may_close_the_pipe(store: SqliteEventStore) -> None:
     with store:
         store.append([new_event(number) for number in range(10, 3000)])
@@ -192,6 +193,7 @@ def test_tail_once_prints_the_stored_matches(
     assert [json.loads(line)["event_id"] for line in capsys.readouterr().out.splitlines()] == expected
 
 
+@pytest.mark.newest
 @pytest.mark.timeout(120)
 def test_tail_prints_new_matches_until_it_is_interrupted(changes: SqliteEventStore) -> None:
     command = [sys.executable, "-m", "airflow_provider_toggl", "events", "tail", "--action", "created"]

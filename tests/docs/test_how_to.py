@@ -173,6 +173,7 @@ def test_the_backup_has_all_tables_and_views(warehouse: Path) -> None:
 # -- DAGs ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.newest
 @pytest.mark.airflow
 @pytest.mark.slow
 @pytest.mark.timeout(900)
@@ -201,6 +202,7 @@ def test_the_last_days_are_in_a_schema_of_their_own(tmp_path: Path) -> None:
             assert named == len(found)
 
 
+@pytest.mark.newest
 @pytest.mark.airflow
 @pytest.mark.slow
 @pytest.mark.timeout(900)

@@ -34,7 +34,10 @@ def test_a_task_that_is_killed_before_its_answer_comes_doubles_nothing_when_it_i
             run = airflow.trigger(dag_id)
             airflow.wait_until(lambda: posts(toggl) > before, timeout=120, what="the request")  # noqa: B023
             (killed,) = airflow.task_instances(dag_id, run)
-            os.kill(airflow.wait_until(lambda: waiting_process(toggl), timeout=10, what="the task's process"), signal.SIGKILL)
+            os.kill(
+                airflow.wait_until(lambda: waiting_process(toggl), timeout=10, what="the task's process"),
+                signal.SIGKILL,
+            )
             # A write that cannot be looked up is not sent again.
             is_looked_up = dag_id != "act_request"
             assert airflow.wait_for_run(dag_id, run, timeout=180) == ("success" if is_looked_up else "failed")

@@ -108,6 +108,7 @@ def asset_payloads(home: AirflowHome) -> list[dict[str, Any]]:
     return [event["extra"]["payload"] for event in found]
 
 
+@pytest.mark.newest
 def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home: AirflowHome, store: SqliteEventStore
 ):
@@ -125,7 +126,9 @@ def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home.stop("triggerer", timeout=0)
     (last,) = store.append([change_event(1001, entity="project")])
     home.start("triggerer")
-    home.wait_until(lambda: any(batch["last_seq"] == last.seq for batch in notes(home)), timeout=90, what="the last run")
+    home.wait_until(
+        lambda: any(batch["last_seq"] == last.seq for batch in notes(home)), timeout=90, what="the last run"
+    )
 
 
 @pytest.mark.newest

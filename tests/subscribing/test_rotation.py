@@ -23,7 +23,7 @@ from airflow_provider_toggl.operators.subscriptions import (
 )
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.airflow, pytest.mark.newest, pytest.mark.timeout(180)]
 
 SECRETS = ("first-secret-51b0", "second-secret-a2c4", "third-secret-90ff")
 KINDS = ("create", "late_edit", "retime", "rename_project")

@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.operate.health.facts import LastReconciliation,
 
 APPROVAL_DAYS = 7
 """Days for which an approval of a mass deletion is valid."""
-LOAD_PREFIX = "landing"
+LOAD_PREFIX = "load"
 """The first part of the keys of loads, as earlier versions wrote it."""
 
 

@@ -22,7 +22,7 @@ from airflow_provider_toggl.core.wording import duration
 
 UNSIGNED = "replayed from Toggl's log"
 """The anomaly of an event without a signature begins with this."""
-LOADER = "landing"
+LOADER = "loader"
 """The kind of a consumer that loads events, as earlier versions wrote it."""
 
 
