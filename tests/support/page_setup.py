@@ -192,7 +192,7 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
         store.commit("projects-dashboard", last)
         rejected = last - 60
         event = store.get(rejected).event
-        told = RefusedDelivery(
+        refused = RefusedDelivery(
             CONN_ID,
             REJECTED,
             "payload.start: missing",
@@ -206,5 +206,5 @@ def record_two_days_of_activity(place: StoreLocation, workspace_id: int) -> int:
             entity_id=event.entity_id,
             event_id=event.event_id,
         )
-        activity_log.record_refusals([told])
+        activity_log.record_refusals([refused])
         return rejected
