@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 from airflow_provider_toggl.sandbox.faults import HiddenEntries
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
+from airflow_provider_toggl.sandbox.workspace.world import EntityT, ErrorResponse, World, live
 
 #: Which quota a request counts against.
 QuotaLane = Literal["user", "organization", "none"]
@@ -113,6 +114,25 @@ class ApiRequest:
         if not all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
             raise ErrorResponse(400, f"Invalid {name}")
         return [int(text) for text in texts]
+
+    def since(self) -> datetime | None:
+        """Return the unix time ``since`` in UTC; None if it is missing.
+
+        :raises ErrorResponse: 400 for another value.
+        """
+        message = "Since is expected to be an unix timestamp, integer value"
+        seconds = self.integer("since", message)
+        try:
+            return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
+        except (ValueError, OverflowError, OSError):
+            raise ErrorResponse(400, message) from None
+
+    def changed(self, records: Iterable[EntityT]) -> list[EntityT]:
+        """Return the records changed ``since``, deleted ones included; without that parameter, all live ones."""
+        since = self.since()
+        if since is None:
+            return live(records)
+        return [record for record in records if record.at.replace(microsecond=0) >= since]
 
     def json(self) -> Any:
         """Return the body.

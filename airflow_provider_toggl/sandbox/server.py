@@ -49,8 +49,7 @@ class SandboxClient:
 
     def health(self) -> dict[str, Any]:
         """Return the status, the token and the ids of the sandbox."""
-        answer: dict[str, Any] = self.control("GET", "health")
-        return answer
+        return dict(self.control("GET", "health"))
 
     def airflow_connection(self, **extra: Any) -> str:
         """Return an Airflow connection to the sandbox as JSON, for ``AIRFLOW_CONN_TOGGL_DEFAULT``.
@@ -63,14 +62,12 @@ class SandboxClient:
 
     def truth(self, stream: str) -> list[dict[str, Any]]:
         """Return all records of a stream as they are now; deleted ones have ``deleted_at``."""
-        answer: list[dict[str, Any]] = self.control("GET", f"truth/{stream}")
-        return answer
+        return list(self.control("GET", f"truth/{stream}"))
 
     def mutate(self, *, seed: int, n: int, kinds: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """Make random changes, and return them; see ``sandbox.mutate.mutate``."""
         order = {"seed": seed, "n": n, **({"kinds": list(kinds)} if kinds is not None else {})}
-        answer: list[dict[str, Any]] = self.control("POST", "mutate", order)
-        return answer
+        return list(self.control("POST", "mutate", order))
 
     def advance(self, seconds: float) -> None:
         """Advance the sandbox's clock."""
@@ -78,8 +75,7 @@ class SandboxClient:
 
     def requests(self) -> dict[str, Any]:
         """Return the counts of requests, and the last ones."""
-        answer: dict[str, Any] = self.control("GET", "requests")
-        return answer
+        return dict(self.control("GET", "requests"))
 
     def reset_requests(self) -> None:
         """Empty the log of requests."""
@@ -87,8 +83,7 @@ class SandboxClient:
 
     def fault(self, kind: str, **options: Any) -> dict[str, Any]:
         """Inject a fault into API responses."""
-        answer: dict[str, Any] = self.control("POST", "faults", {"kind": kind, **options})
-        return answer
+        return dict(self.control("POST", "faults", {"kind": kind, **options}))
 
     def clear_faults(self) -> None:
         """Remove all faults of API responses."""
@@ -96,13 +91,11 @@ class SandboxClient:
 
     def set(self, **settings: Any) -> dict[str, Any]:
         """Change settings, and return all."""
-        answer: dict[str, Any] = self.control("PATCH", "settings", settings)
-        return answer
+        return dict(self.control("PATCH", "settings", settings))
 
     def change_user(self, user_id: int | Literal["owner"] = "owner", **fields: Any) -> dict[str, Any]:
         """Change ``is_admin``, ``inactive`` or ``timezone`` of a user, and return their record."""
-        answer: dict[str, Any] = self.control("PATCH", f"users/{user_id}", fields)
-        return answer
+        return dict(self.control("PATCH", f"users/{user_id}", fields))
 
     def reset_quota(self) -> None:
         """Reset all quotas and rate limits."""
@@ -110,18 +103,15 @@ class SandboxClient:
 
     def webhook_events(self, after: int = 0) -> list[dict[str, Any]]:
         """Return the events of subscriptions, oldest first, without the first ``after``."""
-        answer: list[dict[str, Any]] = self.control("GET", f"webhooks/events?after={after}")
-        return answer
+        return list(self.control("GET", f"webhooks/events?after={after}"))
 
     def webhook_deliveries(self) -> dict[str, Any]:
         """Return counts of outcomes, pending deliveries, and the last attempts."""
-        answer: dict[str, Any] = self.control("GET", "webhooks/deliveries")
-        return answer
+        return dict(self.control("GET", "webhooks/deliveries"))
 
     def webhook_fault(self, kind: str, **options: Any) -> dict[str, Any]:
         """Inject a fault into the delivery of events."""
-        answer: dict[str, Any] = self.control("POST", "webhooks/faults", {"kind": kind, **options})
-        return answer
+        return dict(self.control("POST", "webhooks/faults", {"kind": kind, **options}))
 
     def clear_webhook_faults(self) -> None:
         """Remove all faults of deliveries."""
@@ -130,13 +120,11 @@ class SandboxClient:
     def redeliver_webhooks(self, event_ids: Iterable[int] | None = None) -> int:
         """Send events again, all by default; return how many."""
         ids: Any = "all" if event_ids is None else list(event_ids)
-        answer: dict[str, int] = self.control("POST", "webhooks/redeliver", {"event_ids": ids})
-        return answer["sent"]
+        return int(self.control("POST", "webhooks/redeliver", {"event_ids": ids})["sent"])
 
     def flush_webhooks(self, timeout: float = 30.0) -> int:
         """Wait until nothing is pending, at most ``timeout`` seconds; return the pending deliveries."""
-        answer: dict[str, int] = self.control("POST", "webhooks/flush", {"timeout": timeout})
-        return answer["pending"]
+        return int(self.control("POST", "webhooks/flush", {"timeout": timeout})["pending"])
 
     def control(self, method: str, name: str, body: Any = None) -> Any:
         """Call the control API.
@@ -155,6 +143,17 @@ class SandboxClient:
         except urllib.error.HTTPError as error:
             with error:
                 raise ControlRefused(f"{error.code}: {error.read().decode(errors='replace')}") from None
+
+    def close(self) -> None:
+        """Stop the sandbox, if this object started it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class RunningSandbox(SandboxClient):
@@ -190,14 +189,6 @@ class RunningSandbox(SandboxClient):
         self._thread.join(timeout=10)
         self._socket.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 class SandboxProcess(SandboxClient):
     """A sandbox in a process of its own. Use it as a context manager, or call ``close``."""
@@ -225,14 +216,6 @@ class SandboxProcess(SandboxClient):
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def connection_json(url: str, token: str, extra: dict[str, Any]) -> str:

@@ -266,15 +266,6 @@ def test_other_lists_become_shorter_too_also_in_an_envelope(toggl: ApiCaller) ->
     assert (len(tasks["data"]), tasks["total_count"]) == (28, 30)
 
 
-def test_reports_that_lag_show_the_time_entries_as_they_were(toggl: ApiCaller) -> None:
-    entry_id = toggl.search().json()[0]["time_entries"][0]["id"]
-    toggl.write("PUT", f"/workspaces/{{ws}}/time_entries/{entry_id}", {"description": "changed"})
-    toggl.sandbox.advance(10)
-    toggl.sandbox.fault("reports_lag", seconds=60, times=1)
-    assert toggl.search(time_entry_ids=[entry_id]).json()[0]["description"] != "changed"
-    assert toggl.search(time_entry_ids=[entry_id]).json()[0]["description"] == "changed"
-
-
 def test_every_request_is_logged_without_its_token(toggl: ApiCaller) -> None:
     toggl.sandbox.reset_requests()
     toggl.search(page_size=1)

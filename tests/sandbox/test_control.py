@@ -6,14 +6,6 @@ import pytest
 from support.sandboxes import ApiCaller, build_still_world
 
 from airflow_provider_toggl.sandbox.server import ControlRefused
-from airflow_provider_toggl.sandbox.workspace.truth import STREAMS
-
-
-@pytest.mark.parametrize("stream", sorted(STREAMS))
-def test_the_truth_of_each_stream_is_one_array_with_deleted_ones_marked(toggl: ApiCaller, stream: str) -> None:
-    rows = toggl.sandbox.truth(stream)
-    assert [row["id"] for row in rows] == sorted(getattr(toggl.world, stream))
-    assert all("deleted_at" in row for row in rows)
 
 
 def test_the_truth_of_an_unknown_stream_is_an_error_that_names_the_streams(toggl: ApiCaller) -> None:

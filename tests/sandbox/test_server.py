@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from airflow_provider_toggl.sandbox.server import (
-    ControlRefused,
     SandboxClient,
     SandboxNotStarted,
     SandboxProcess,
@@ -91,11 +90,6 @@ def test_it_listens_at_an_ipv6_address_too() -> None:
         pytest.skip("no IPv6 loopback here")
     with listening:
         assert listening.family == socket.AF_INET6
-
-
-def test_the_control_api_s_errors_come_with_their_text() -> None:
-    with start_sandbox(entries=1) as sandbox, pytest.raises(ControlRefused, match=r"400: .*No such stream"):
-        sandbox.truth("nothing")
 
 
 def test_a_user_s_proxy_does_not_stand_between(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,11 +39,11 @@ def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[s
         batch = tags(5, seconds=30)
         target.load([type(batch)(batch.stream, batch.table, (bad,))])
         with store.open(clock=clock) as events:
-            told = [
-                webhook_body(payload=entry_payload(id_, description=f"told {id_}"), seconds=id_)
+            bodies = [
+                webhook_body(payload=entry_payload(id_, description=f"event {id_}"), seconds=id_)
                 for id_ in range(50, 58)
             ]
-            events.append([received_event(one) for one in told])
+            events.append([received_event(one) for one in bodies])
             Drain(events, target, DrainRequest(store="default", consumer="warehouse.toggl"), clock=clock).run()
         state = target.find_state("time_entries", "7")
         assert state is not None

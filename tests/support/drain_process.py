@@ -15,10 +15,10 @@ class _PrintingWarehouse(Warehouse):
     """A warehouse that prints each load."""
 
     def load(self, batches, progress=None, sweep=None, **options):  # type: ignore[no-untyped-def]
-        print(f"lands {progress.cursor}", flush=True)
-        landed = super().load(batches, progress, sweep, **options)
-        print(f"landed {progress.cursor}", flush=True)
-        return landed
+        print(f"loads {progress.cursor}", flush=True)
+        result = super().load(batches, progress, sweep, **options)
+        print(f"loaded {progress.cursor}", flush=True)
+        return result
 
 
 def main(store_path: str, warehouse: str) -> None:

@@ -155,9 +155,9 @@ def recording() -> Iterator[Recorder]:
 @contextmanager
 def _raising() -> Iterator[None]:
     errors: list[Exception] = []
-    tell, metrics._log_once = metrics._log_once, errors.append
+    original, metrics._log_once = metrics._log_once, errors.append
     try:
         yield
     finally:
-        metrics._log_once = tell
+        metrics._log_once = original
     assert errors == []

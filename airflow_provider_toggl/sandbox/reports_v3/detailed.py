@@ -134,14 +134,14 @@ ROUTES = [
     Route("POST", f"{BASE}/summary/time_entries", summaries.summarize, "organization"),
     Route("POST", f"{BASE}/projects/summary", summaries.summarize_projects, "organization"),
     Route("POST", f"{BASE}/projects/{{project_id}}/summary", summaries.summarize_project, "organization"),
-    Route("POST", f"{BASE}/filters/users", lists.filter_users, "organization"),
-    Route("POST", f"{BASE}/search/users", lists.search_users, "organization"),
-    Route("POST", f"{BASE}/filters/projects", lists.filter_projects, "organization"),
-    Route("POST", f"{BASE}/search/projects", lists.search_projects, "organization"),
-    Route("POST", f"{BASE}/filters/clients", lists.filter_clients, "organization"),
-    Route("POST", f"{BASE}/search/clients", lists.search_clients, "organization"),
-    Route("POST", f"{BASE}/filters/tasks", lists.filter_tasks, "organization"),
-    Route("POST", f"{BASE}/search/tasks", lists.search_tasks, "organization"),
+    *(
+        Route("POST", f"{BASE}/filters/{name}", lists.list_endpoint(rows), "organization")
+        for name, rows in lists.FILTERS.items()
+    ),
+    *(
+        Route("POST", f"{BASE}/search/{name}", lists.list_endpoint(rows, needs_one=True), "organization")
+        for name, rows in lists.SEARCHES.items()
+    ),
     Route("POST", f"{BASE}/filters/project_users", lists.filter_project_users, "organization"),
     Route("POST", f"{BASE}/filters/project_groups", lists.filter_project_groups, "organization"),
     Route("POST", f"{BASE}/filters/projects/status", lists.filter_project_status, "organization"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from airflow_provider_toggl.sandbox.formats import seconds_offset
+from airflow_provider_toggl.sandbox.formats import seconds_or_none
 from airflow_provider_toggl.sandbox.reports_v3.visibility import visibility_filters
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_task
-from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse
+from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Handler
 from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Task, User
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
@@ -19,60 +19,15 @@ MOST_IDS = 2000
 RowT = TypeVar("RowT", User, Project, Client, Task, ProjectUser)
 
 
-def filter_users(request: ApiRequest) -> ApiResponse:
-    """List users in their short form."""
-    rows = _users(request, _body(request))
-    return ApiResponse([{"id": user.id, "name": user.fullname, "deleted_at": _deleted(user)} for user in rows])
+ListRows = Callable[[ApiRequest, dict[str, Any]], list[dict[str, Any]]]
 
 
-def search_users(request: ApiRequest) -> ApiResponse:
-    """List users in their long form."""
-    rows = _users(request, _body(request, needs_one=True))
-    return ApiResponse(
-        [
-            {
-                "id": user.id,
-                "fullname": user.fullname,
-                "email": user.email,
-                "active": not user.inactive,
-                "deactivated": user.inactive,
-                "deleted_at": _deleted(user),
-                "avatar": "",
-                "workspace_user_id": user.workspace_user_id,
-            }
-            for user in rows
-        ]
-    )
+def list_endpoint(rows: ListRows, *, needs_one: bool = False) -> Handler:
+    """Return the endpoint of a list.
 
-
-def filter_projects(request: ApiRequest) -> ApiResponse:
-    """List projects."""
-    return ApiResponse(_projects(request, _body(request)))
-
-
-def search_projects(request: ApiRequest) -> ApiResponse:
-    """List projects; at least one condition is required."""
-    return ApiResponse(_projects(request, _body(request, needs_one=True)))
-
-
-def filter_clients(request: ApiRequest) -> ApiResponse:
-    """List clients."""
-    return ApiResponse(_clients(request, _body(request)))
-
-
-def search_clients(request: ApiRequest) -> ApiResponse:
-    """List clients; at least one condition is required."""
-    return ApiResponse(_clients(request, _body(request, needs_one=True)))
-
-
-def filter_tasks(request: ApiRequest) -> ApiResponse:
-    """List tasks."""
-    return ApiResponse(_tasks(request, _body(request)))
-
-
-def search_tasks(request: ApiRequest) -> ApiResponse:
-    """List tasks; at least one condition is required."""
-    return ApiResponse(_tasks(request, _body(request, needs_one=True)))
+    :param needs_one: whether a request without any condition is refused.
+    """
+    return lambda request: ApiResponse(rows(request, _body(request, needs_one=needs_one)))
 
 
 def filter_project_users(request: ApiRequest) -> ApiResponse:
@@ -143,6 +98,29 @@ def _users(request: ApiRequest, body: dict[str, Any]) -> list[User]:
         if (user.id in wanted if wanted is not None else user.deleted_at is None and user.inactive is not active)
     ]
     return _page(request, body, rows)
+
+
+def _short_users(request: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"id": user.id, "name": user.fullname, "deleted_at": seconds_or_none(user.deleted_at)}
+        for user in _users(request, body)
+    ]
+
+
+def _long_users(request: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": user.id,
+            "fullname": user.fullname,
+            "email": user.email,
+            "active": not user.inactive,
+            "deactivated": user.inactive,
+            "deleted_at": seconds_or_none(user.deleted_at),
+            "avatar": "",
+            "workspace_user_id": user.workspace_user_id,
+        }
+        for user in _users(request, body)
+    ]
 
 
 def _projects(request: ApiRequest, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -249,10 +227,6 @@ def _named(name: str, body: dict[str, Any]) -> bool:
     return not isinstance(wanted, str) or wanted.casefold() in name.casefold()
 
 
-def _deleted(user: User) -> str | None:
-    return None if user.deleted_at is None else seconds_offset(user.deleted_at)
-
-
 def _page(request: ApiRequest, body: dict[str, Any], rows: Iterable[RowT], cursor: str = "start") -> list[RowT]:
     """Return a page of rows, starting with the id of the cursor."""
     start, size = body.get(cursor), body.get("page_size")
@@ -261,3 +235,10 @@ def _page(request: ApiRequest, body: dict[str, Any], rows: Iterable[RowT], curso
             raise ErrorResponse(400, f"Invalid '{name}' value")
     by_id = sorted((row for row in rows if row.id >= (start or 0)), key=lambda row: row.id)
     return by_id[: size if size and size > 0 else request.settings.report_lists_page_size]
+
+
+#: The lists by the end of their path: the short ones, and those that need a condition.
+FILTERS: dict[str, ListRows] = {
+    "users": _short_users, "projects": _projects, "clients": _clients, "tasks": _tasks,
+}  # fmt: skip
+SEARCHES: dict[str, ListRows] = {**FILTERS, "users": _long_users}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_toggl.sandbox.formats import seconds_offset
+from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
 from airflow_provider_toggl.sandbox.workspace.world import World
 
@@ -26,18 +28,6 @@ def round_seconds(seconds: int, rounding: int, minutes: int, *, zero: str = "nea
     if rounding > 0:
         return -(-seconds // step) * step
     return (2 * seconds + step) // (2 * step) * step
-
-
-def amount_cents(seconds: int, hourly_rate_cents: int) -> int:
-    """Return what that time costs, half a cent rounded up."""
-    return (2 * seconds * hourly_rate_cents + 3600) // 7200
-
-
-def rate_of(world: World, entry: TimeEntry) -> int | None:
-    """Return the hourly rate in cents at which an entry is billed; None where plan, project or entry have none."""
-    if not entry.billable or entry.project_id is None or world.settings.plan == "free":
-        return None
-    return world.projects[entry.project_id].hourly_rate_cents
 
 
 def report_seconds(world: World, entry: TimeEntry, rounding: int, rounding_minutes: int) -> int:
@@ -92,7 +82,7 @@ def report_row(
                 "seconds": seconds,
                 "start": entry.start.astimezone(zone).isoformat(),
                 "stop": None if stop is None else stop.astimezone(zone).isoformat(),
-                "at": _whole_seconds(entry.at),
+                "at": seconds_offset(entry.at),
             }
         ],
         "row_number": row_number,
@@ -101,10 +91,6 @@ def report_row(
         row.update(_names(world, entry))
         row["email"] = user.email
     return row
-
-
-def _whole_seconds(moment: datetime) -> str:
-    return moment.isoformat()[:19] + "+00:00"
 
 
 def color_number(_color: str) -> str:

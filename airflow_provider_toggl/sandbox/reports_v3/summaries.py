@@ -19,7 +19,7 @@ from airflow_provider_toggl.sandbox.reports_v3.rows import color_number, report_
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse
 from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live
 
 _start = attrgetter("start")
 
@@ -38,9 +38,8 @@ def summarize_project(request: ApiRequest) -> ApiResponse:
     """Return the totals of one project; only on paid plans."""
     if request.settings.plan == "free":
         raise ErrorResponse(402, NEEDS_PLAN)
-    project = request.world.projects.get(request.path_id("project_id"))
-    if project is None or project.deleted_at is not None:
-        raise ErrorResponse(403, "project not found or not accessible")
+    message = "project not found or not accessible"
+    project = get_live(request.world.projects, request.path_id("project_id"), 403, message)
     query = read_query(request)
     if query.body.get("start_date") is None:
         raise ErrorResponse(400, "The start_date parameter is required")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
-from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import zone_of
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_client, v9_entry, v9_project, v9_tag, v9_task
@@ -54,7 +53,7 @@ def list_organizations(request: ApiRequest) -> ApiResponse:
 
 def list_workspaces(request: ApiRequest) -> ApiResponse:
     """List the workspaces of the user."""
-    since = _since(request)
+    since = request.since()
     moved = request.world.workspace.at
     return ApiResponse(
         [v9_workspace(request.world, request.actor, listed=True)] if since is None or moved >= since else []
@@ -63,7 +62,7 @@ def list_workspaces(request: ApiRequest) -> ApiResponse:
 
 def list_time_entries(request: ApiRequest) -> ApiResponse:
     """List the user's time entries: those changed since a time, deleted ones included, or those of a range."""
-    since, before = _since(request), request.text("before")
+    since, before = request.since(), request.text("before")
     start, end = request.text("start_date"), request.text("end_date")
     if since is not None and before is not None:
         raise ErrorResponse(400, "'since' and 'before' can not be present simultaneously")
@@ -153,7 +152,7 @@ def read_time_entry(request: ApiRequest) -> ApiResponse:
 def list_projects(request: ApiRequest) -> ApiResponse:
     """List projects; archived ones on request."""
     archived = request.boolean("include_archived") or request.text("since") is not None
-    rows = _changed(request, request.world.projects.values())
+    rows = request.changed(request.world.projects.values())
     return ApiResponse([v9_project(request.world, project) for project in rows if archived or project.active])
 
 
@@ -163,47 +162,27 @@ def page_projects(request: ApiRequest) -> ApiResponse:
     size = request.integer("per_page") or DEFAULT_PROJECTS_PER_PAGE
     if size < 1:
         raise ErrorResponse(400, "Invalid per_page")
-    rows = sorted(_changed(request, request.world.projects.values()), key=lambda project: project.id)
+    rows = sorted(request.changed(request.world.projects.values()), key=lambda project: project.id)
     return ApiResponse([v9_project(request.world, project) for project in rows if project.id >= first][:size])
 
 
 def list_clients(request: ApiRequest) -> ApiResponse:
     """Answer clients."""
-    return ApiResponse(
-        [v9_client(request.world, client) for client in _changed(request, request.world.clients.values())]
-    )
+    return ApiResponse([v9_client(request.world, client) for client in request.changed(request.world.clients.values())])
 
 
 def list_tags(request: ApiRequest) -> ApiResponse:
     """List tags."""
-    return ApiResponse([v9_tag(request.world, tag) for tag in _changed(request, request.world.tags.values())])
+    return ApiResponse([v9_tag(request.world, tag) for tag in request.changed(request.world.tags.values())])
 
 
 def list_tasks(request: ApiRequest) -> ApiResponse:
     """List tasks; done ones on request."""
     done = request.boolean("include_not_active") or request.text("since") is not None
-    rows = [task for task in _changed(request, request.world.tasks.values()) if done or task.active]
+    rows = [task for task in request.changed(request.world.tasks.values()) if done or task.active]
     first, size = request.integer("offset") or 0, request.integer("per_page")
     rows = rows[first : None if size is None else first + size]
     return ApiResponse([v9_task(request.world, task, meta=bool(request.boolean("meta"))) for task in rows])
-
-
-def _changed(request: ApiRequest, records: Iterable[Any]) -> list[Any]:
-    """Return the records changed since the parameter ``since``, deleted ones included; without it, all live ones."""
-    since = _since(request)
-    if since is None:
-        return [record for record in records if record.deleted_at is None]
-    return [record for record in records if record.at.replace(microsecond=0) >= since]
-
-
-def _since(request: ApiRequest) -> datetime | None:
-    seconds = request.integer("since", "Since is expected to be an unix timestamp, integer value")
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        raise ErrorResponse(400, "Since is expected to be an unix timestamp, integer value") from None
 
 
 ROUTES = [

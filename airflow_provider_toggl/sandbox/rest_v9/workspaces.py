@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9 import me, organizations
@@ -23,7 +22,7 @@ from airflow_provider_toggl.sandbox.rest_v9.serialize.people import (
 from airflow_provider_toggl.sandbox.rest_v9.writes import routes as write_routes
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Route
 from airflow_provider_toggl.sandbox.workspace.records import Project, Task
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, get_live, live
 
 BASE = "/api/v9/workspaces/{workspace_id}"
 QUOTA_ENDPOINT = "GET /api/v9/me/quota"
@@ -61,21 +60,21 @@ def find_users(request: ApiRequest) -> ApiResponse:
 
 def list_workspace_users(request: ApiRequest) -> ApiResponse:
     """List the members of the workspace."""
-    return ApiResponse([v9_workspace_user(request.world, user) for user in _live(request.world.users.values())])
+    return ApiResponse([v9_workspace_user(request.world, user) for user in live(request.world.users.values())])
 
 
 def list_groups(request: ApiRequest) -> ApiResponse:
     """List the groups (deprecated by Toggl)."""
-    return ApiResponse([v9_group(request.world, group) for group in _live(request.world.groups.values())])
+    return ApiResponse([v9_group(request.world, group) for group in live(request.world.groups.values())])
 
 
 def read_statistics(request: ApiRequest) -> ApiResponse:
     """Return the number of users and groups."""
-    users = _live(request.world.users.values())
+    users = live(request.world.users.values())
     return ApiResponse(
         {
             "admins": [{"user_id": user.id, "name": user.fullname} for user in users if user.is_admin],
-            "groups_count": len(_live(request.world.groups.values())),
+            "groups_count": len(live(request.world.groups.values())),
             "members_count": len(users),
         }
     )
@@ -88,16 +87,14 @@ def list_clients(request: ApiRequest) -> ApiResponse:
         raise ErrorResponse(400, "Client status is invalid")
     wanted = {"active": (False,), "archived": (True,), "both": (False, True)}[status]
     name = (request.text("name") or "").casefold()
-    rows = [client for client in _live(request.world.clients.values()) if client.archived in wanted]
+    rows = [client for client in live(request.world.clients.values()) if client.archived in wanted]
     return ApiResponse([v9_client(request.world, client) for client in rows if name in client.name.casefold()])
 
 
 def read_client(request: ApiRequest) -> ApiResponse:
     """Return one client."""
     id_ = request.path_id("client_id")
-    client = request.world.clients.get(id_)
-    if client is None or client.deleted_at is not None:
-        raise ErrorResponse(404, f"No client with ID {id_} was found")
+    client = get_live(request.world.clients, id_, 404, f"No client with ID {id_} was found")
     return ApiResponse(v9_client(request.world, client))
 
 
@@ -106,14 +103,14 @@ def find_clients(request: ApiRequest) -> ApiResponse:
     ids = request.json_object().get("client_ids")
     if not isinstance(ids, list):
         raise ErrorResponse(400, "client_ids must not be empty")
-    rows = [client for client in _live(request.world.clients.values()) if client.id in ids]
+    rows = [client for client in live(request.world.clients.values()) if client.id in ids]
     return ApiResponse([v9_client(request.world, client) for client in rows])
 
 
 def list_tags(request: ApiRequest) -> ApiResponse:
     """List tags, all or a page of them."""
     wanted = (request.text("search") or "").casefold()
-    rows = [tag for tag in _live(request.world.tags.values()) if wanted in tag.name.casefold()]
+    rows = [tag for tag in live(request.world.tags.values()) if wanted in tag.name.casefold()]
     rows.sort(key=lambda tag: tag.id)
     page, size = request.integer("page"), request.integer("per_page")
     if page is not None or size is not None:
@@ -144,7 +141,7 @@ def _select_projects(request: ApiRequest) -> list[Project]:
     ids, clients, users = request.integers("project_ids"), request.integers("client_ids"), request.integers("user_ids")
     mine = [request.actor.id] if request.boolean("only_me") else users
     members: set[int] = {
-        member.project_id for member in _live(request.world.project_users.values()) if mine and member.user_id in mine
+        member.project_id for member in live(request.world.project_users.values()) if mine and member.user_id in mine
     }
     billable, statuses = request.boolean("billable"), request.query.get("statuses") or request.query.get("statuses[]")
     tests: list[Callable[[Project], bool]] = [
@@ -157,7 +154,7 @@ def _select_projects(request: ApiRequest) -> list[Project]:
         lambda project: not statuses or _status(project) in ",".join(statuses).split(","),
     ]
     # The sandbox has no templates.
-    rows = [] if request.boolean("only_templates") else _changed(request, request.world.projects.values())
+    rows = [] if request.boolean("only_templates") else request.changed(request.world.projects.values())
     return [project for project in rows if all(test(project) for test in tests)]
 
 
@@ -171,15 +168,12 @@ def read_project(request: ApiRequest) -> ApiResponse:
 
 
 def _project(request: ApiRequest) -> Project:
-    project = request.world.projects.get(request.path_id("project_id"))
-    if project is None or project.deleted_at is not None:
-        raise ErrorResponse(400, "Invalid project_id")
-    return project
+    return get_live(request.world.projects, request.path_id("project_id"), 400, "Invalid project_id")
 
 
 def list_tasks(request: ApiRequest) -> ApiResponse:
     """Return a page of tasks in an envelope with their number."""
-    rows = _changed(request, request.world.tasks.values())
+    rows = request.changed(request.world.tasks.values())
     project_id = request.integer("pid")
     start, end = request.text("start_date"), request.text("end_date")
     if start is not None:
@@ -205,7 +199,7 @@ def list_basic_tasks(request: ApiRequest) -> ApiResponse:
         lambda task: ids is None or task.id in ids,
         lambda task: not only_me or task.user_id in (None, request.actor.id),
     ]
-    rows = [task for task in _live(request.world.tasks.values()) if all(test(task) for test in tests)]
+    rows = [task for task in live(request.world.tasks.values()) if all(test(task) for test in tests)]
     return _envelope(request, rows, True)
 
 
@@ -235,7 +229,7 @@ def list_project_tasks(request: ApiRequest) -> ApiResponse:
     """List the tasks of a project, as an array."""
     project = _project(request)
     only_active = request.boolean("active")
-    rows = [task for task in _live(request.world.tasks.values()) if task.project_id == project.id]
+    rows = [task for task in live(request.world.tasks.values()) if task.project_id == project.id]
     return ApiResponse([v9_task(request.world, task) for task in rows if task.active or not only_active])
 
 
@@ -246,23 +240,10 @@ def list_project_users(request: ApiRequest) -> ApiResponse:
         raise ErrorResponse(400, f"project_ids cannot exceed {MOST_PROJECT_IDS} elements.")
     rows = [
         member
-        for member in _live(request.world.project_users.values())
+        for member in live(request.world.project_users.values())
         if (ids is None or member.project_id in ids) and (user_id is None or member.user_id == user_id)
     ]
     return ApiResponse([v9_project_user(request.world, member) for member in rows])
-
-
-def _live(records: Iterable[Any]) -> list[Any]:
-    return [record for record in records if record.deleted_at is None]
-
-
-def _changed(request: ApiRequest, records: Iterable[Any]) -> list[Any]:
-    """Return the records changed since the parameter ``since``, deleted ones included; without it, all live ones."""
-    since = request.integer("since", "Since is expected to be an unix timestamp, integer value")
-    if since is None:
-        return _live(records)
-    first = datetime.fromtimestamp(min(max(since, 0), 253_402_300_799), timezone.utc)
-    return [record for record in records if record.at.replace(microsecond=0) >= first]
 
 
 def _is_descending(request: ApiRequest) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import seconds_offset
@@ -108,21 +110,16 @@ def snapshot(world: World, change: WorldChange) -> tuple[str, str]:
 
 
 def _whole_payload(world: World, obj: Any) -> Json:
-    if isinstance(obj, TimeEntry):
-        return _entry(world, obj)
-    if isinstance(obj, Project):
-        return v9_project(world, obj, fresh_write=True)
-    if isinstance(obj, Client):
-        return {**v9_client(world, obj), "workspace_id": obj.workspace_id}
-    if isinstance(obj, Tag):
-        return v9_tag(world, obj)
-    if isinstance(obj, Task):
-        return v9_task(world, obj)
-    if isinstance(obj, ProjectUser):
-        return v9_project_user(world, obj)
-    if isinstance(obj, User):
-        return v9_workspace_user(world, obj, organization_form=True)
-    raise TypeError(type(obj).__name__)
+    writers: dict[type, Callable[..., Json]] = {
+        TimeEntry: _entry,
+        Project: partial(v9_project, fresh_write=True),
+        Client: lambda world, client: {**v9_client(world, client), "workspace_id": client.workspace_id},
+        Tag: v9_tag,
+        Task: v9_task,
+        ProjectUser: v9_project_user,
+        User: partial(v9_workspace_user, organization_form=True),
+    }
+    return writers[type(obj)](world, obj)
 
 
 def _entry(world: World, entry: TimeEntry) -> Json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import fields
+from datetime import date, datetime
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import micros_z
@@ -54,110 +55,52 @@ def _time_entry(world: World, entry: TimeEntry) -> Row:
     }
 
 
+def _row(record: Any, *without: str, **more: Any) -> Row:
+    """Return the fields of a record as JSON values: some left out, some added or replaced."""
+    row: Row = {}
+    for item in fields(record):
+        value = getattr(record, item.name)
+        if isinstance(value, datetime):
+            value = micros_z(value)
+        elif isinstance(value, date):
+            value = value.isoformat()
+        if item.name not in without:
+            row[item.name] = value
+    return {**row, **more}
+
+
 def _project(world: World, project: Project) -> Row:
-    paid = world.settings.plan != "free"
-    return {
-        "id": project.id,
-        "workspace_id": project.workspace_id,
-        "client_id": project.client_id,
-        "name": project.name,
-        "active": project.active,
-        "is_private": project.is_private,
-        "color": project.color,
-        "billable": project.billable if paid else None,
-        "hourly_rate_cents": project.hourly_rate_cents if paid else None,
-        "currency": world.workspace.default_currency if paid else None,
-        "start_date": project.start_date.isoformat(),
-        "created_at": micros_z(project.created_at),
-        "at": micros_z(project.at),
-        "deleted_at": _time(project.deleted_at),
-    }
+    if world.settings.plan == "free":
+        return _row(project, billable=None, hourly_rate_cents=None, currency=None)
+    return _row(project, currency=world.workspace.default_currency)
 
 
-def _client(world: World, client: Client) -> Row:  # noqa: ARG001 - one signature for all streams
-    return {
-        "id": client.id,
-        "workspace_id": client.workspace_id,
-        "name": client.name,
-        "archived": client.archived,
-        "notes": client.notes,
-        "creator_id": client.creator_id,
-        "at": micros_z(client.at),
-        "deleted_at": _time(client.deleted_at),
-    }
-
-
-def _tag(world: World, tag: Tag) -> Row:  # noqa: ARG001 - one signature for all streams
-    return {
-        "id": tag.id,
-        "workspace_id": tag.workspace_id,
-        "name": tag.name,
-        "creator_id": tag.creator_id,
-        "at": micros_z(tag.at),
-        "deleted_at": _time(tag.deleted_at),
-    }
+def _unchanged(world: World, record: Client | Tag) -> Row:  # noqa: ARG001 - one signature for all streams
+    return _row(record)
 
 
 def _task(world: World, task: Task) -> Row:
-    return {
-        "id": task.id,
-        "workspace_id": task.workspace_id,
-        "project_id": task.project_id,
-        "name": task.name,
-        "active": task.active,
-        "user_id": task.user_id,
-        "estimated_seconds": task.estimated_seconds,
-        "tracked_seconds": world.tracked_seconds()[1].get(task.id, 0),
-        "at": micros_z(task.at),
-        "deleted_at": _time(task.deleted_at),
-    }
+    return _row(task, tracked_seconds=world.tracked_seconds()[1].get(task.id, 0))
 
 
 def _user(world: World, user: User) -> Row:
-    return {
-        "id": user.id,
-        "workspace_id": world.workspace.id,
-        "workspace_user_id": user.workspace_user_id,
-        "fullname": user.fullname,
-        "email": user.email,
-        "timezone": user.timezone,
-        "is_admin": user.is_admin,
-        "inactive": user.inactive,
-        "at": micros_z(user.at),
-        "deleted_at": _time(user.deleted_at),
-    }
+    return _row(user, "token", "created_at", workspace_id=world.workspace.id)
 
 
 def _project_user(world: World, member: ProjectUser) -> Row:
-    return {
-        "id": member.id,
-        "workspace_id": member.workspace_id,
-        "project_id": member.project_id,
-        "user_id": member.user_id,
-        "manager": member.manager,
-        "rate_cents": member.rate_cents if world.settings.plan != "free" else None,
-        "at": micros_z(member.at),
-        "deleted_at": _time(member.deleted_at),
-    }
+    return _row(member, rate_cents=member.rate_cents if world.settings.plan != "free" else None)
 
 
 def _group(world: World, group: Group) -> Row:  # noqa: ARG001 - one signature for all streams
-    return {
-        "id": group.id,
-        "workspace_id": group.workspace_id,
-        "name": group.name,
-        "user_ids": sorted(group.user_ids),
-        "at": micros_z(group.at),
-        "deleted_at": _time(group.deleted_at),
-    }
+    return _row(group, user_ids=sorted(group.user_ids))
 
 
 #: The streams, with the function that makes their rows.
 STREAMS: dict[str, Callable[[World, Any], Row]] = {
     "time_entries": _time_entry,
     "projects": _project,
-    "clients": _client,
-    "tags": _tag,
+    "clients": _unchanged,
+    "tags": _unchanged,
     "tasks": _task,
     "users": _user,
     "project_users": _project_user,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypeVar
@@ -99,6 +99,22 @@ Listener = Callable[[WorldChange], None]
 def id_offset(workspace_id: int) -> int:
     """Return the offset of all ids of a workspace; 0 for the default workspace."""
     return (workspace_id - DEFAULT_WORKSPACE_ID) % WORKSPACES * ID_SPAN
+
+
+def live(records: Iterable[EntityT]) -> list[EntityT]:
+    """Return the records that are not deleted."""
+    return [record for record in records if record.deleted_at is None]
+
+
+def get_live(records: Mapping[int, EntityT], id_: int, status: int, text: str) -> EntityT:
+    """Return a record that is not deleted.
+
+    :raises ErrorResponse: with this status and text, if there is none.
+    """
+    record = records.get(id_)
+    if record is None or record.deleted_at is not None:
+        raise ErrorResponse(status, text)
+    return record
 
 
 def utc_now() -> datetime:

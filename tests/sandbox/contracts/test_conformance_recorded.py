@@ -207,7 +207,7 @@ def kind(value: Any) -> str:
 
 
 def differences(ours: Any, theirs: Any, where: str = "$") -> list[str]:
-    """Tell where one answer is not of the shape of the other."""
+    """Return where one answer has another shape than the other."""
     key = where.rsplit(".", 1)[-1].removesuffix("[]")
     if isinstance(theirs, dict) and isinstance(ours, dict):
         own = [name for name in ours if name not in ONLY_SOMETIMES]

@@ -126,13 +126,6 @@ def test_an_enriched_response_has_names(toggl: ApiCaller) -> None:
     assert set(rich) - set(plain) >= {"email", "project_name", "client_name", "tag_names", "task_name"}
 
 
-def test_times_are_in_the_users_zone_or_in_utc(toggl: ApiCaller) -> None:
-    starts = [row["time_entries"][0]["start"][-6:] for row in toggl.search_all()]
-    assert set(starts) == {"+01:00"}
-    toggl.sandbox.set(report_times="utc")
-    assert {row["time_entries"][0]["start"][-6:] for row in toggl.search_all()} == {"+00:00"}
-
-
 @pytest.mark.parametrize("size", [1, 7, 13])
 def test_pages_of_any_size_neither_lose_nor_repeat(toggl: ApiCaller, size: int) -> None:
     ids = entry_ids(toggl.search_all(page_size=size, start_date="2026-02-20"))

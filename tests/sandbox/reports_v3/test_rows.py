@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -118,15 +117,3 @@ def test_a_missing_description_is_null_or_empty(world: World) -> None:
     assert row_of(world, entry)["description"] is None
     world.settings.report_no_description_is_empty = True
     assert row_of(world, entry)["description"] == ""
-
-
-def test_a_thousand_rows_are_quick() -> None:
-    world = build_world(entries=1_000, now=NOW, clock=lambda: NOW)
-    entries = list(world.time_entries.values())[:1_000]
-    spent = []
-    for _ in range(5):
-        began = time.process_time()
-        for number, entry in enumerate(entries):
-            report_row(world, entry, BERLIN, row_number=number)
-        spent.append(time.process_time() - began)
-    assert min(spent) < 0.5, spent

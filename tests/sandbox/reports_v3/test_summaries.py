@@ -21,8 +21,8 @@ def stopped(toggl: ApiCaller) -> list[TimeEntry]:
 def totals(toggl: ApiCaller, **body: Any) -> dict[str, Any]:
     answer = toggl.report("search/time_entries/totals", {**RANGE, **body})
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    shown: dict[str, Any] = answer.json()
+    return shown
 
 
 def summary(toggl: ApiCaller, **body: Any) -> list[dict[str, Any]]:
@@ -45,27 +45,27 @@ def still(toggl: ApiCaller) -> ApiCaller:
 
 def test_the_total_is_the_sum_of_the_rows(still: ApiCaller) -> None:
     rows = [one["seconds"] for row in still.search_all() for one in row["time_entries"]]
-    told = totals(still)
-    assert told["seconds"] == sum(rows) == sum(one.duration for one in stopped(still))
-    assert told["tracked_days"] == len({local_day(one) for one in stopped(still)})
-    assert told["graph"] == []
+    shown = totals(still)
+    assert shown["seconds"] == sum(rows) == sum(one.duration for one in stopped(still))
+    assert shown["tracked_days"] == len({local_day(one) for one in stopped(still)})
+    assert shown["graph"] == []
 
 
 def test_the_graph_has_a_point_for_each_day_empty_ones_too(still: ApiCaller) -> None:
-    told = totals(still, with_graph=True, granularity="day")
+    shown = totals(still, with_graph=True, granularity="day")
     seconds: dict[date, int] = defaultdict(int)
     for entry in stopped(still):
         seconds[local_day(entry)] += entry.duration
     days = [date(2026, 1, 9) + timedelta(days=number) for number in range(61)]
-    assert told["resolution"] == "day"
-    assert [point["seconds"] for point in told["graph"]] == [seconds[day] for day in days]
+    assert shown["resolution"] == "day"
+    assert [point["seconds"] for point in shown["graph"]] == [seconds[day] for day in days]
 
 
 @pytest.mark.parametrize(("granularity", "points"), [("week", 10), ("month", 3)])
 def test_the_graph_can_be_by_week_or_month(still: ApiCaller, granularity: str, points: int) -> None:
-    told = totals(still, with_graph=True, granularity=granularity)
-    assert len(told["graph"]) == points
-    assert sum(point["seconds"] for point in told["graph"]) == told["seconds"]
+    shown = totals(still, with_graph=True, granularity=granularity)
+    assert len(shown["graph"]) == points
+    assert sum(point["seconds"] for point in shown["graph"]) == shown["seconds"]
 
 
 def test_granularity_goes_before_resolution(still: ApiCaller) -> None:
@@ -182,8 +182,16 @@ def test_a_running_entry_has_its_id_in_a_summary_with_no_seconds_or_those_until_
     assert part["seconds"] == sum(seconds[id_] for id_ in part["ids"])
 
 
-@pytest.mark.parametrize("grouping", ["projects", "users", "clients"])
-@pytest.mark.parametrize("sub_grouping", ["time_entries", "users", "clients", "projects", "tasks"])
+@pytest.mark.parametrize(
+    ("grouping", "sub_grouping"),
+    [
+        ("projects", "time_entries"),
+        ("users", "projects"),
+        ("clients", "users"),
+        ("users", "clients"),
+        ("projects", "tasks"),
+    ],
+)
 def test_every_grouping_adds_up_to_the_total(still: ApiCaller, grouping: str, sub_grouping: str) -> None:
     answer = still.report("summary/time_entries", {**RANGE, "grouping": grouping, "sub_grouping": sub_grouping})
     assert (answer.headers["X-Grouping"], answer.headers["X-Sub-Grouping"]) == (grouping, sub_grouping)

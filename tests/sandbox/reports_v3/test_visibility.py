@@ -84,8 +84,8 @@ def test_a_token_without_rights_sees_its_own_entries_only(toggl: ApiCaller) -> N
     assert_all_show(toggl, everything)
     toggl.sandbox.change_user(is_admin=False)
     assert_all_show(toggl, [one for one in everything if one.user_id == owner.id])
-    told = toggl.get("/workspaces/{ws}").json()
-    assert (told["admin"], told["role"]) == (False, "user")
+    shown = toggl.get("/workspaces/{ws}").json()
+    assert (shown["admin"], shown["role"]) == (False, "user")
     assert toggl.get("/organizations/{org}/users").status_code == 403
     toggl.world.change_user(owner, is_admin=True)
     assert_all_show(toggl, everything)

@@ -269,9 +269,6 @@ class TestTheOthers:
         assert v9_organization(world)["pricing_plan_name"].lower() == plan
         assert v9_organization(world, single_read=True)["pricing_plan_name"] == ""
 
-    def test_all_of_it_is_json(self, world: World) -> None:
-        json.dumps(v9_me(world, world.owner, with_related_data=True))
-
 
 @pytest.mark.parametrize(("plan", "days", "shown"), [("free", 90, 90), ("free", None, 0), ("starter", 90, 0)])
 def test_how_far_back_a_plan_reaches_is_shown_if_switched_on(world: World, plan: Any, days: Any, shown: int) -> None:

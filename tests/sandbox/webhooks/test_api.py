@@ -26,7 +26,7 @@ def test_filters_and_status_are_public(webhooks: WebhookCaller) -> None:
     assert webhooks.call("GET", webhooks.all).status_code == 401
 
 
-@pytest.mark.parametrize(("plan", "limits"), [("free", (1, 3)), ("starter", (2, 6)), ("premium", (3, 12))])
+@pytest.mark.parametrize(("plan", "limits"), [("free", (1, 3)), ("premium", (3, 12))])
 def test_limits_are_those_of_the_plan(webhooks: WebhookCaller, plan: str, limits: tuple[int, int]) -> None:
     webhooks.sandbox.set(plan=plan)
     shown = webhooks.call("GET", f"limits/{webhooks.sandbox.workspace_id}").json()

@@ -16,10 +16,10 @@ OPEN = http_response(200, b"{}", connection="keep-alive")
 
 
 @pytest.fixture
-def courier() -> Iterator[CallbackClient]:
-    courier = CallbackClient()
-    yield courier
-    courier.close()
+def client() -> Iterator[CallbackClient]:
+    client = CallbackClient()
+    yield client
+    client.close()
 
 
 @contextmanager
@@ -53,13 +53,13 @@ def _read_request(connection: socket.socket) -> bool:
     return True
 
 
-def post(courier: CallbackClient, url: str, timeout: float = 10.0) -> PostResult:
-    return courier.post(url, b"body", HEADERS, timeout)
+def post(client: CallbackClient, url: str, timeout: float = 10.0) -> PostResult:
+    return client.post(url, b"body", HEADERS, timeout)
 
 
-def test_path_query_headers_and_body_arrive(courier: CallbackClient) -> None:
+def test_path_query_headers_and_body_arrive(client: CallbackClient) -> None:
     with tiny_server() as server:
-        posted = post(courier, f"{server.url}/a/b?c=d")
+        posted = post(client, f"{server.url}/a/b?c=d")
         (asked,) = server.asked
     assert (posted.status, posted.body, posted.error, posted.delivered) == (200, b"null", None, True)
     assert (asked.method, asked.target, asked.body) == ("POST", "/a/b?c=d", b"body")
@@ -67,35 +67,35 @@ def test_path_query_headers_and_body_arrive(courier: CallbackClient) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_every_2xx_counts_as_delivered(courier: CallbackClient, status: int) -> None:
+def test_every_2xx_counts_as_delivered(client: CallbackClient, status: int) -> None:
     with tiny_server() as server:
         server.reply = lambda _: http_response(status)
-        assert post(courier, server.url).delivered
+        assert post(client, server.url).delivered
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 429, 500, 503])
-def test_nothing_else_does_and_redirects_are_not_followed(courier: CallbackClient, status: int) -> None:
+def test_nothing_else_does_and_redirects_are_not_followed(client: CallbackClient, status: int) -> None:
     with tiny_server() as server:
         server.reply = lambda _: http_response(status, location=f"{server.url}/elsewhere")
-        posted = post(courier, server.url)
+        posted = post(client, server.url)
         assert not posted.delivered
         assert posted.error == f"responded with status {status} instead of 2xx"
         assert len(server.asked) == 1
 
 
-def test_one_connection_serves_for_many(courier: CallbackClient) -> None:
+def test_one_connection_serves_for_many(client: CallbackClient) -> None:
     with scripted_server([OPEN] * 5) as url:
-        assert [post(courier, url).status for _ in range(5)] == [200] * 5
+        assert [post(client, url).status for _ in range(5)] == [200] * 5
 
 
-def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure(courier: CallbackClient) -> None:
+def test_a_kept_connection_that_was_closed_meanwhile_is_no_failure(client: CallbackClient) -> None:
     with scripted_server([OPEN], [OPEN, OPEN], [OPEN]) as url:
-        assert [post(courier, url).status for _ in range(4)] == [200] * 4
+        assert [post(client, url).status for _ in range(4)] == [200] * 4
 
 
-def test_a_new_connection_that_is_closed_without_an_answer_is_one(courier: CallbackClient) -> None:
+def test_a_new_connection_that_is_closed_without_an_answer_is_one(client: CallbackClient) -> None:
     with scripted_server([b""]) as url:
-        posted = post(courier, url)
+        posted = post(client, url)
     assert (posted.status, posted.delivered) == (None, False)
     assert posted.error is not None
     assert posted.error.startswith("request failed with error: RemoteDisconnected")
@@ -110,16 +110,16 @@ def test_a_new_connection_that_is_closed_without_an_answer_is_one(courier: Callb
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_an_answer_that_is_not_http_is_a_failure(courier: CallbackClient, answer: bytes) -> None:
+def test_an_answer_that_is_not_http_is_a_failure(client: CallbackClient, answer: bytes) -> None:
     with scripted_server([answer], [OPEN]) as url:
-        first = post(courier, url)
+        first = post(client, url)
         assert first.status is None or first.body == b"short"
-        assert post(courier, url).status == 200
+        assert post(client, url).status == 200
 
 
-def test_a_callback_that_does_not_answer_in_time_has_failed(courier: CallbackClient) -> None:
+def test_a_callback_that_does_not_answer_in_time_has_failed(client: CallbackClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        posted = post(courier, f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.05)
+        posted = post(client, f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.05)
     assert posted.error == "request failed with error: TimeoutError: timed out"
 
 
@@ -133,42 +133,42 @@ def test_a_callback_that_does_not_answer_in_time_has_failed(courier: CallbackCli
         ("http://127.0.0.1:port/", "nonnumeric port"),
     ],
 )
-def test_an_address_that_cannot_be_is_a_failure(courier: CallbackClient, url: str, message: str) -> None:
-    posted = post(courier, url)
+def test_an_address_that_cannot_be_is_a_failure(client: CallbackClient, url: str, message: str) -> None:
+    posted = post(client, url)
     assert posted.status is None
     assert message in str(posted.error)
 
 
-def test_so_is_one_with_a_space_in_it(courier: CallbackClient) -> None:
+def test_so_is_one_with_a_space_in_it(client: CallbackClient) -> None:
     with tiny_server() as server:
-        assert "control characters" in str(post(courier, f"{server.url}/a b").error)
+        assert "control characters" in str(post(client, f"{server.url}/a b").error)
 
 
-def test_a_port_where_nobody_listens_is_a_failure(courier: CallbackClient) -> None:
-    posted = post(courier, f"http://127.0.0.1:{free_port('127.0.0.1')}/")
+def test_a_port_where_nobody_listens_is_a_failure(client: CallbackClient) -> None:
+    posted = post(client, f"http://127.0.0.1:{free_port('127.0.0.1')}/")
     assert "Connection refused" in str(posted.error)
 
 
-def test_no_more_of_an_answer_is_read_than_anybody_needs(courier: CallbackClient) -> None:
+def test_no_more_of_an_answer_is_read_than_anybody_needs(client: CallbackClient) -> None:
     with tiny_server() as server:
         server.reply = lambda _: http_response(200, b"x" * 1_000_000)
-        assert len(post(courier, server.url).body) == 65_536
-        assert post(courier, server.url).delivered
+        assert len(post(client, server.url).body) == 65_536
+        assert post(client, server.url).delivered
 
 
-def test_a_running_post_can_be_aborted(courier: CallbackClient) -> None:
+def test_a_running_post_can_be_aborted(client: CallbackClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         found: list[PostResult] = []
-        thread = threading.Thread(target=lambda: found.append(post(courier, url, timeout=60)))
+        thread = threading.Thread(target=lambda: found.append(post(client, url, timeout=60)))
         thread.start()
         connection, _ = silent.accept()
         with connection:
             connection.recv(1)
-            courier.abort()
+            client.abort()
             thread.join(timeout=10)
         assert (len(found), found[0].delivered) == (1, False)
-        assert "stopping" in str(post(courier, url).error)
+        assert "stopping" in str(post(client, url).error)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_a_receiver_gets_a_created_entry_twice(callback: Callback) -> None:
         }
         url = f"{toggl.url}/webhooks/api/v1/subscriptions/{toggl.workspace_id}"
         made = requests.post(url, json=wanted, auth=auth, timeout=30).json()
-        assert made["validated_at"] is not None  # the callback has message the code of its PING again
+        assert made["validated_at"] is not None  # the callback answered with the code of its PING
         toggl.webhook_fault("duplicate", copies=1)
         toggl.mutate(seed=1, n=1, kinds=["create"])
         assert toggl.flush_webhooks() == 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import accounts_id, micros_z, seconds_offset, seconds_z
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_client, v9_entry, v9_project, v9_tag, v9_task
 from airflow_provider_toggl.sandbox.workspace.records import Group, User
-from airflow_provider_toggl.sandbox.workspace.world import World
+from airflow_provider_toggl.sandbox.workspace.world import World, live
 
 PLAN_NAMES = {"free": "Free", "starter": "Starter", "premium": "Premium", "enterprise": "Enterprise"}
 PLAN_IDS = {"free": 0, "starter": 1, "premium": 2, "enterprise": 3}
@@ -37,7 +36,7 @@ def v9_workspace_user(world: World, user: User, *, organization_form: bool = Fal
         "active": True,
         "inactive": user.inactive,
         "is_direct": True,
-        "group_ids": [group.id for group in _live(world.groups.values()) if user.id in group.user_ids],
+        "group_ids": [group.id for group in live(world.groups.values()) if user.id in group.user_ids],
         "timezone": user.timezone,
         "avatar_file_name": "",
         "at": seconds_offset(user.at),
@@ -176,7 +175,7 @@ def v9_organization(world: World, viewer: User | None = None, *, single_read: bo
         "server_deleted_at": None,
         "is_multi_workspace_enabled": False,
         "suspended_at": None,
-        "user_count": len(_live(world.users.values())),
+        "user_count": len(live(world.users.values())),
         "trial_info": {
             "trial": False,
             "trial_available": free,
@@ -229,19 +228,15 @@ def v9_me(world: World, user: User, *, with_related_data: bool = False) -> Json:
 
 
 def _related(world: World, user: User) -> Json:
-    own = [entry for entry in _live(world.time_entries.values()) if entry.user_id == user.id]
+    own = [entry for entry in live(world.time_entries.values()) if entry.user_id == user.id]
     horizon = world.retention_horizon()
     own = [entry for entry in own if horizon is None or entry.start >= horizon]
     own.sort(key=lambda entry: entry.start, reverse=True)
     return {
-        "clients": [v9_client(world, client) for client in _live(world.clients.values())] or None,
-        "projects": [v9_project(world, project) for project in _live(world.projects.values())] or None,
-        "tags": [v9_tag(world, tag) for tag in _live(world.tags.values())] or None,
-        "tasks": [v9_task(world, task) for task in _live(world.tasks.values())] or None,
+        "clients": [v9_client(world, client) for client in live(world.clients.values())] or None,
+        "projects": [v9_project(world, project) for project in live(world.projects.values())] or None,
+        "tags": [v9_tag(world, tag) for tag in live(world.tags.values())] or None,
+        "tasks": [v9_task(world, task) for task in live(world.tasks.values())] or None,
         "time_entries": [v9_entry(world, entry) for entry in own[:RELATED_ENTRIES]] or None,
         "workspaces": [v9_workspace(world, user, listed=True)],
     }
-
-
-def _live(records: Iterable[Any]) -> list[Any]:
-    return [record for record in records if record.deleted_at is None]

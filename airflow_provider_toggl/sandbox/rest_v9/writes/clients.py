@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import Client, Project
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
 LONGEST_NAME = 255
 
@@ -89,21 +89,16 @@ def get_client(world: World, client_id: int) -> Client:
 
     :raises ErrorResponse: 404 if there is none.
     """
-    client = world.clients.get(client_id)
-    if client is None or client.deleted_at is not None:
-        raise ErrorResponse(404, f"No client with ID {client_id} was found")
-    return client
+    return get_live(world.clients, client_id, 404, f"No client with ID {client_id} was found")
 
 
 def find_client(world: World, name: str) -> Client | None:
     """Return the client with that name, unless it is deleted."""
-    return next((client for client in world.clients.values() if client.name == name and not client.deleted_at), None)
+    return next((client for client in live(world.clients.values()) if client.name == name), None)
 
 
 def _projects_of(world: World, client_id: int) -> list[Project]:
-    return [
-        project for project in world.projects.values() if project.client_id == client_id and project.deleted_at is None
-    ]
+    return [project for project in live(world.projects.values()) if project.client_id == client_id]
 
 
 def _free_name(write: WriteRequest, client: Client | None) -> str:

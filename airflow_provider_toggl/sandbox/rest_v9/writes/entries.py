@@ -9,12 +9,12 @@ from typing import Any
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest, seconds_between, unix
 from airflow_provider_toggl.sandbox.rest_v9.writes.tags import find_or_create_tag
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, get_live, live
 
 #: Seconds of the longest time entry that Toggl accepts.
 LARGEST_DURATION = 999 * 3600
 NO_ACCESS = "User does not have access to this resource."
-NOT_FOUND = "Time entry not found"
+NO_TASK = "User cannot access selected task"
 
 #: Fields that a bulk PATCH can set, under their current and their legacy names.
 PATCHABLE = ("description", "billable", "project_id", "pid", "task_id", "tid", "start", "stop", "duration", "user_id")
@@ -134,9 +134,7 @@ def bulk_patch_entries(write: WriteRequest, ids: Sequence[int]) -> dict[str, lis
 
 def editable_entry(write: WriteRequest, entry_id: int) -> TimeEntry:
     """Return a time entry that the user may change: their own, or any one for an administrator."""
-    entry = write.world.time_entries.get(entry_id)
-    if entry is None or entry.deleted_at is not None:
-        raise ErrorResponse(404, NOT_FOUND)
+    entry = get_live(write.world.time_entries, entry_id, 404, "Time entry not found")
     if entry.user_id != write.actor.id and not write.actor.is_admin:
         raise ErrorResponse(403, NO_ACCESS)
     return entry
@@ -174,9 +172,7 @@ def _user_for(write: WriteRequest) -> User:
     user_id = write.integer("user_id", "uid")
     if user_id is None or user_id == write.actor.id:
         return write.actor
-    user = write.world.users.get(user_id)
-    if user is None or user.deleted_at is not None:
-        raise ErrorResponse(400, "Invalid user_id")
+    user = get_live(write.world.users, user_id, 400, "Invalid user_id")
     if not write.actor.is_admin:
         raise ErrorResponse(403, NO_ACCESS)
     return user
@@ -230,9 +226,9 @@ def _project_and_task(
     if write.has("task_id", "tid"):
         task_id = write.integer("task_id", "tid")
         if task_id is not None:
-            task = write.world.tasks.get(task_id)
-            if task is None or task.deleted_at is not None or project_id not in (None, task.project_id):
-                raise ErrorResponse(400, "User cannot access selected task")
+            task = get_live(write.world.tasks, task_id, 400, NO_TASK)
+            if project_id not in (None, task.project_id):
+                raise ErrorResponse(400, NO_TASK)
             project_id = task.project_id
     return project_id, task_id
 
@@ -241,8 +237,7 @@ def _check_project(write: WriteRequest, project_id: int) -> None:
     world, actor = write.world, write.actor
     project = world.projects.get(project_id)
     member = actor.is_admin or any(
-        member.project_id == project_id and member.user_id == actor.id and member.deleted_at is None
-        for member in world.project_users.values()
+        (member.project_id, member.user_id) == (project_id, actor.id) for member in live(world.project_users.values())
     )
     if project is None or project.deleted_at is not None or (project.is_private and not member):
         raise ErrorResponse(400, "User cannot access the selected project")

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_toggl.sandbox.rest_v9.writes.clients import create_client, find_client
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
 #: Fields that the free plan lacks. Paid plans accept all of them, but the sandbox keeps only rate and billable.
 PREMIUM_FIELDS = (
@@ -81,19 +81,19 @@ def delete_project(write: WriteRequest, project_id: int, mode: str | None = None
         raise ErrorResponse(400, "Invalid teDeletionMode")
     world = write.world
     project = get_project(world, project_id)
-    for entry in list(world.time_entries.values()):
-        if entry.project_id != project_id or entry.deleted_at is not None:
+    for entry in live(world.time_entries.values()):
+        if entry.project_id != project_id:
             continue
         if mode == "delete":
             write.delete(entry)
         else:
             fields = {"project_id": None, "task_id": None}
             write.change(entry, fields, moves_at=world.settings.project_deletion_moves_at)
-    for task in list(world.tasks.values()):
-        if task.project_id == project_id and task.deleted_at is None:
+    for task in live(world.tasks.values()):
+        if task.project_id == project_id:
             write.delete(task)
-    for member in list(world.project_users.values()):
-        if member.project_id == project_id and member.deleted_at is None:
+    for member in live(world.project_users.values()):
+        if member.project_id == project_id:
             write.delete(member)
     write.delete(project)
     return project_id
@@ -133,15 +133,10 @@ def create_project_user(write: WriteRequest) -> ProjectUser:
         the free plan.
     """
     world = write.world
-    project = world.projects.get(write.integer("project_id", "pid") or 0)
-    if project is None or project.deleted_at is not None:
-        raise ErrorResponse(400, "Invalid project_id")
-    user = world.users.get(write.integer("user_id", "uid") or 0)
-    if user is None or user.deleted_at is not None:
-        raise ErrorResponse(400, "Invalid user_id")
-    for member in world.project_users.values():
-        if (member.project_id, member.user_id) == (project.id, user.id) and member.deleted_at is None:
-            raise ErrorResponse(400, "Project user already exists")
+    project = get_live(world.projects, write.integer("project_id", "pid") or 0, 400, "Invalid project_id")
+    user = get_live(world.users, write.integer("user_id", "uid") or 0, 400, "Invalid user_id")
+    if any((one.project_id, one.user_id) == (project.id, user.id) for one in live(world.project_users.values())):
+        raise ErrorResponse(400, "Project user already exists")
     rate = _cents(write)
     if rate is not None and world.settings.plan == "free":
         raise ErrorResponse(402, "Billable rates are available for Starter and higher plans.")
@@ -162,10 +157,7 @@ def get_project(world: World, project_id: int) -> Project:
 
     :raises ErrorResponse: 404 if there is none.
     """
-    project = world.projects.get(project_id)
-    if project is None or project.deleted_at is not None:
-        raise ErrorResponse(404, "Project not found/accessible")
-    return project
+    return get_live(world.projects, project_id, 404, "Project not found/accessible")
 
 
 def _fields(write: WriteRequest, project: Project | None, *, any_color: bool = False) -> dict[str, Any]:
@@ -217,11 +209,8 @@ def _client_id(write: WriteRequest) -> int | None:
     world = write.world
     client_id = write.integer("client_id", "cid")
     if client_id is not None:
-        client = world.clients.get(client_id)
-        if client is None or client.deleted_at is not None:
-            where = world.workspace.id
-            raise ErrorResponse(400, f"Client with the ID {client_id} isn't present in workspace {where}")
-        return client_id
+        message = f"Client with the ID {client_id} isn't present in workspace {world.workspace.id}"
+        return get_live(world.clients, client_id, 400, message).id
     name = write.text("client_name")
     if not name:
         return None
@@ -236,9 +225,8 @@ def _check_name(world: World, fields: Mapping[str, Any], project: Project | None
     client_id = fields.get("client_id", project.client_id if project else None)
     if project is not None and (name, client_id) == (project.name, project.client_id):
         return
-    for other in world.projects.values():
-        same = (other.name, other.client_id) == (name, client_id)
-        if same and other is not project and other.deleted_at is None:
+    for other in live(world.projects.values()):
+        if (other.name, other.client_id) == (name, client_id) and other is not project:
             raise ErrorResponse(400, "Name has already been taken")
 
 

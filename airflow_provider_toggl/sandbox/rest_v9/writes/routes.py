@@ -69,6 +69,15 @@ def _result(request: ApiRequest, result: Any) -> Any:  # noqa: ARG001 - one form
     return result
 
 
+def _as(to_json: Callable[..., Any], **options: bool) -> Answer:
+    """Return an answer with the JSON of the record that was written."""
+    return lambda request, record: to_json(request.world, record, **options)
+
+
+def _entry(**options: bool) -> Answer:
+    return lambda request, entry: v9_entry(request.world, entry, meta=bool(request.boolean("meta")), **options)
+
+
 def _tag(request: ApiRequest, tag: Tag) -> Any:
     written = v9_tag(request.world, tag)
     return [written] if request.settings.tag_write_answer == "array" else written
@@ -80,67 +89,31 @@ def _delete_project(request: ApiRequest) -> ApiResponse:
 
 
 ROUTES = [
+    _write("POST", "/time_entries", entries.create_entry, _entry(created=True)),
+    _write("PUT", "/time_entries/{time_entry_id}", entries.update_entry, _entry(fresh_write=True)),
     _write(
-        "POST",
-        "/time_entries",
-        entries.create_entry,
-        lambda request, entry: v9_entry(request.world, entry, created=True, meta=bool(request.boolean("meta"))),
-    ),
-    _write(
-        "PUT",
-        "/time_entries/{time_entry_id}",
-        entries.update_entry,
-        lambda request, entry: v9_entry(request.world, entry, fresh_write=True, meta=bool(request.boolean("meta"))),
-    ),
-    _write(
-        "PATCH",
-        "/time_entries/{time_entry_id}/stop",
-        entries.stop_entry,
-        lambda request, entry: v9_entry(request.world, entry, fresh_write=True),
+        "PATCH", "/time_entries/{time_entry_id}/stop", entries.stop_entry, _as(v9_entry, fresh_write=True),
         body=_no_body,
     ),
     _write("DELETE", "/time_entries/{time_entry_id}", entries.delete_entry, _nothing, body=_no_body),
     _write("PATCH", "/time_entries/{ids:any}", entries.bulk_patch_entries, _result, body=ApiRequest.json),
-    _write(
-        "POST",
-        "/projects",
-        projects.create_project,
-        lambda request, project: v9_project(request.world, project, created=True),
-    ),
-    _write(
-        "PUT",
-        "/projects/{project_id}",
-        projects.update_project,
-        lambda request, project: v9_project(request.world, project, fresh_write=True),
-    ),
+    _write("POST", "/projects", projects.create_project, _as(v9_project, created=True)),
+    _write("PUT", "/projects/{project_id}", projects.update_project, _as(v9_project, fresh_write=True)),
     Route("DELETE", f"{BASE}/projects/{{project_id}}", _delete_project, "organization"),
     _write("PATCH", "/projects/{ids:any}", projects.bulk_patch_projects, _result, body=ApiRequest.json),
-    _write(
-        "POST", "/project_users", projects.create_project_user,
-        lambda request, member: v9_project_user(request.world, member),
-    ),
-    _write(
-        "POST", "/projects/{project_id}/tasks", tasks.create_task, lambda request, task: v9_task(request.world, task)
-    ),
-    _write(
-        "PUT", "/projects/{project_id}/tasks/{task_id}", tasks.update_task,
-        lambda request, task: v9_task(request.world, task),
-    ),
+    _write("POST", "/project_users", projects.create_project_user, _as(v9_project_user)),
+    _write("POST", "/projects/{project_id}/tasks", tasks.create_task, _as(v9_task)),
+    _write("PUT", "/projects/{project_id}/tasks/{task_id}", tasks.update_task, _as(v9_task)),
     # The published definition says that the answer is a text.
     _write(
         "DELETE", "/projects/{project_id}/tasks/{task_id}", tasks.delete_task,
         lambda request, _: request.path["task_id"], body=_no_body,
     ),
-    _write("POST", "/clients", clients.create_client, lambda request, client: v9_client(request.world, client)),
-    _write(
-        "PUT", "/clients/{client_id}", clients.update_client, lambda request, client: v9_client(request.world, client)
-    ),
+    _write("POST", "/clients", clients.create_client, _as(v9_client)),
+    _write("PUT", "/clients/{client_id}", clients.update_client, _as(v9_client)),
     _write("DELETE", "/clients/{client_id}", clients.delete_client, _result, body=_no_body),
     _write("POST", "/clients/{client_id}/archive", clients.archive_client, _result, body=_no_body),
-    _write(
-        "POST", "/clients/{client_id}/restore", clients.restore_client,
-        lambda request, client: v9_client(request.world, client), body=_optional_body,
-    ),
+    _write("POST", "/clients/{client_id}/restore", clients.restore_client, _as(v9_client), body=_optional_body),
     _write("POST", "/tags", tags.create_tag, _tag),
     _write("PUT", "/tags/{tag_id}", tags.update_tag, _tag),
     _write("DELETE", "/tags/{tag_id}", tags.delete_tag, _nothing, body=_no_body),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import Tag
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, get_live, live
 
 
 def create_tag(write: WriteRequest) -> Tag:
@@ -20,7 +20,7 @@ def update_tag(write: WriteRequest, tag_id: int) -> Tag:
 
     :raises ErrorResponse: 400 if the name is blank or taken, 404 if there is no such tag.
     """
-    tag = _get_tag(write.world, tag_id)
+    tag = get_live(write.world.tags, tag_id, 404, "Tag was not found")
     return write.change(tag, {"name": _free_name(write, tag)})
 
 
@@ -31,8 +31,8 @@ def delete_tag(write: WriteRequest, tag_id: int) -> list[int]:
     :raises ErrorResponse: 404 if there is no such tag.
     """
     world = write.world
-    tag = _get_tag(world, tag_id)
-    tagged = [entry for entry in world.time_entries.values() if tag_id in entry.tag_ids and entry.deleted_at is None]
+    tag = get_live(world.tags, tag_id, 404, "Tag was not found")
+    tagged = [entry for entry in live(world.time_entries.values()) if tag_id in entry.tag_ids]
     for entry in tagged:
         left = [other for other in entry.tag_ids if other != tag_id]
         write.change(entry, {"tag_ids": left}, moves_at=world.settings.tag_deletion_moves_at)
@@ -58,10 +58,3 @@ def _free_name(write: WriteRequest, tag: Tag | None) -> str:
     if other is not None and other is not tag:
         raise ErrorResponse(400, f"a tag with the name '{name}' already exists")
     return name
-
-
-def _get_tag(world: World, tag_id: int) -> Tag:
-    tag = world.tags.get(tag_id)
-    if tag is None or tag.deleted_at is not None:
-        raise ErrorResponse(404, "Tag was not found")
-    return tag

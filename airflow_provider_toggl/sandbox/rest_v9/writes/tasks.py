@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.workspace.records import Task
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, get_live, live
 
 NO_PROJECT = "Project not found/accessible, Can not change tasks of archived project"
 
@@ -20,8 +20,7 @@ def create_task(write: WriteRequest, project_id: int) -> Task:
     world = write.world
     if world.settings.plan == "free" and world.settings.tasks_need_paid_plan:
         raise ErrorResponse(402, "Tasks are a premium feature")
-    project = world.projects.get(project_id)
-    if project is None or project.deleted_at is not None or not project.active:
+    if not get_live(world.projects, project_id, 400, NO_PROJECT).active:
         raise ErrorResponse(400, NO_PROJECT)
     task = Task(
         id=world.next_id("task"),
@@ -41,7 +40,7 @@ def update_task(write: WriteRequest, task_id: int) -> Task:
 
     :raises ErrorResponse: 400 if its project is archived or the name is empty or taken, 404 if there is no such task.
     """
-    task = _get_task(write.world, task_id)
+    task = get_live(write.world.tasks, task_id, 404, "Task not found")
     if not write.world.projects[task.project_id].active:
         raise ErrorResponse(400, NO_PROJECT)
     fields: dict[str, Any] = {}
@@ -63,36 +62,24 @@ def delete_task(write: WriteRequest, task_id: int) -> list[int]:
     :raises ErrorResponse: 404 if there is no such task.
     """
     world = write.world
-    task = _get_task(world, task_id)
-    entries = [entry for entry in world.time_entries.values() if entry.task_id == task_id and entry.deleted_at is None]
+    task = get_live(world.tasks, task_id, 404, "Task not found")
+    entries = [entry for entry in live(world.time_entries.values()) if entry.task_id == task_id]
     for entry in entries:
         write.change(entry, {"task_id": None}, moves_at=world.settings.task_deletion_moves_at)
     write.delete(task)
     return [entry.id for entry in entries]
 
 
-def _get_task(world: World, task_id: int) -> Task:
-    task = world.tasks.get(task_id)
-    if task is None or task.deleted_at is not None:
-        raise ErrorResponse(404, "Task not found")
-    return task
-
-
 def _user_id(write: WriteRequest) -> int | None:
     user_id = write.integer("user_id")
-    if user_id is None:
-        return None
-    user = write.world.users.get(user_id)
-    if user is None or user.deleted_at is not None:
-        raise ErrorResponse(400, "Invalid user_id")
-    return user_id
+    return None if user_id is None else get_live(write.world.users, user_id, 400, "Invalid user_id").id
 
 
 def _free_name(write: WriteRequest, project_id: int, task: Task | None) -> str:
     name = (write.text("name") or "").strip()
     if not name:
         raise ErrorResponse(400, "Task name must be present")
-    for other in write.world.tasks.values():
-        if (other.name, other.project_id) == (name, project_id) and other is not task and other.deleted_at is None:
+    for other in live(write.world.tasks.values()):
+        if (other.name, other.project_id) == (name, project_id) and other is not task:
             raise ErrorResponse(400, "Name has already been taken")
     return name
