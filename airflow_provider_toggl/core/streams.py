@@ -61,15 +61,7 @@ STREAMS: dict[str, Stream] = {
 }
 
 
-STREAM_OF_ENTITY = {
-    "time_entry": "time_entries",
-    "project": "projects",
-    "client": "clients",
-    "tag": "tags",
-    "task": "tasks",
-    "project_user": "project_users",
-    "workspace_user": "users",
-}
+STREAM_BY_ENTITY = {stream.entity: stream.name for stream in STREAMS.values() if stream.entity}
 """The stream that the events of an entity belong to."""
 
 

@@ -19,7 +19,7 @@ from support.waiting import until, wait_until
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable
 from airflow_provider_toggl.core.events import tail as module
-from airflow_provider_toggl.core.events.batch import EventBatch
+from airflow_provider_toggl.core.events.message import EventBatch
 from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.events.store import EventStore

@@ -372,15 +372,15 @@ def test_toggl_s_bodies_in_any_order_have_no_transition_more_often_than_in_order
         webhook_keys=("legacy", "newer")[seed // 3],
     )
     # Two subscriptions deliver each change; and many changes have the same `at`.
-    telling = WebhookStream(world, seed, subscriptions=2)
-    telling.change(300)
-    events = telling.events
-    in_order = telling.bodies()
-    telling.events = events
+    stream = WebhookStream(world, seed, subscriptions=2)
+    stream.change(300)
+    events = stream.events
+    in_order = stream.bodies()
+    stream.events = events
     one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
     expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
     assert count_transitions(tmp_path / "both.sqlite", in_order) == expected
-    assert count_transitions(tmp_path / "any.sqlite", telling.deliveries()) <= expected
+    assert count_transitions(tmp_path / "any.sqlite", stream.deliveries()) <= expected
     assert {"stopped", "started", "logged", "moved", "renamed", "deleted", "restored"} <= {key[2] for key in expected}
 
 
