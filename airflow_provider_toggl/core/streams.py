@@ -55,7 +55,7 @@ STREAMS: dict[str, Stream] = {
     )
 }
 
-STREAM_OF_ENTITY = {stream.entity: stream.name for stream in STREAMS.values() if stream.entity}
+STREAM_BY_ENTITY = {stream.entity: stream.name for stream in STREAMS.values() if stream.entity}
 """The stream that the events of an entity belong to."""
 
 

@@ -17,8 +17,7 @@ from airflow_provider_toggl.core.arguments import (
     required,
 )
 from airflow_provider_toggl.core.events.activity_log import reader_key
-from airflow_provider_toggl.core.events.lag import measure_store
-from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.hooks.events import open_event_store, resolve_store_conn_id
 from airflow_provider_toggl.hooks.toggl import TogglHook

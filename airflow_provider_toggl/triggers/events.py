@@ -130,21 +130,11 @@ class TogglEventTrigger(BaseEventTrigger):
         event_filter = self.event_filter
         if not (self.once and is_unresolved(event_filter)):
             event_filter = json.dumps(_build_filter(event_filter).to_dict(), sort_keys=True)
+        since = self.since.isoformat() if isinstance(self.since, datetime) else self.since
+        kwargs = {name: getattr(self, name) for name in ARGUMENT_PARSERS}
         return (
             f"{TogglEventTrigger.__module__}.{TogglEventTrigger.__qualname__}",
-            {
-                "toggl_conn_id": self.toggl_conn_id,
-                "event_store_conn_id": self.event_store_conn_id,
-                "event_filter": event_filter,
-                "consumer": self.consumer,
-                "since": self.since.isoformat() if isinstance(self.since, datetime) else self.since,
-                "after": self.after,
-                "quiet_seconds": self.quiet_seconds,
-                "max_wait_seconds": self.max_wait_seconds,
-                "max_events": self.max_events,
-                "once": self.once,
-                "end_from_trigger": self.end_from_trigger,
-            },
+            {**kwargs, "event_filter": event_filter, "since": since},
         )
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:

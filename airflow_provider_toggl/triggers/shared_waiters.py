@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from airflow_provider_toggl.core.errors import EventStoreError
-from airflow_provider_toggl.core.events.batch import EventBatch
-from airflow_provider_toggl.core.events.message import Message
+from airflow_provider_toggl.core.events.message import EventBatch, Message
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.search import EventQuery, FirstMatch
 from airflow_provider_toggl.core.events.tail import TailReader

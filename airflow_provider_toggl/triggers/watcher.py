@@ -15,9 +15,8 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
 from airflow_provider_toggl.core.events.activity_log import reader_key
 from airflow_provider_toggl.core.events.debounce import ChangeBatch, Debounce
-from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.search import EventQuery
-from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.events.tail import TailReader
 from airflow_provider_toggl.core.log_fields import log_line
 from airflow_provider_toggl.triggers.reading import MatchedBatch, read_matches, retry_while_unavailable

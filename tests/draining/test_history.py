@@ -1,4 +1,4 @@
-"""What the history tells of a sandbox's changes, by events and pulls, is what happened and nothing else."""
+"""The history built from events and pulls has exactly the changes that were made in the sandbox."""
 
 from __future__ import annotations
 
@@ -111,14 +111,14 @@ def test_events_and_pulls_of_the_same_changes_make_the_same_history(
     pull_host: SandboxHost, tmp_path: Path, seed: int
 ) -> None:
     world, workspace = begin(pull_host, tmp_path, **settings_of(seed))
-    truth, telling = Truth(world), WebhookStream(world, seed)
+    truth, stream = Truth(world), WebhookStream(world, seed)
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
         store.prepare()
         for _ in range(2):
-            telling.change(100)
+            stream.change(100)
             # Later than any lag, so that a pull sees all of it.
             world.advance(600)
-            coming = telling.deliveries()
+            coming = stream.deliveries()
             store.append(coming[: len(coming) // 2])
             drain(store, workspace.path)
             workspace.pull()
@@ -136,7 +136,7 @@ def test_who_changed_the_invoiced_entry(pull_host: SandboxHost, tmp_path: Path) 
     other = next(user for user in world.users.values() if user is not world.owner)
     other.is_admin = True
     workspace.pull("users")
-    telling = WebhookStream(world, 1)
+    stream = WebhookStream(world, 1)
     invoiced = next(entry for entry in world.time_entries.values() if entry.description and entry.stop is not None)
     before, start = invoiced.description, invoiced.start
     caller = ApiCaller(workspace.toggl, other.token)
@@ -148,7 +148,7 @@ def test_who_changed_the_invoiced_entry(pull_host: SandboxHost, tmp_path: Path) 
     assert caller.write("DELETE", path).status_code == 200
     with SqliteEventStore(tmp_path / "events.sqlite") as store:
         store.prepare()
-        store.append(telling.deliveries(lateness=0))
+        store.append(stream.deliveries(lateness=0))
         drain(store, workspace.path)
     with build_duckdb_warehouse(workspace.path) as target:
         one = example("who_changed_an_entry", {"3050537739": str(invoiced.id)})

@@ -30,7 +30,7 @@ def settings_of(seed: int) -> dict[str, Any]:
 
 
 def check(host: SandboxHost, folder: Path, seed: int, changes: int, *, pulls: int = 0) -> None:
-    """Pull a new workspace once, change it, and drain what its webhooks tell, in a few rounds.
+    """Pull a new workspace once, change it, and drain its events in a few rounds.
 
     :param pulls: incremental pulls of everything between the rounds.
     """
@@ -38,9 +38,9 @@ def check(host: SandboxHost, folder: Path, seed: int, changes: int, *, pulls: in
     workspace = Workspace(host.serve(world), folder / "warehouse.duckdb")
     workspace.pull_all()
     assert wrong(world, workspace.path) == []
-    telling = WebhookStream(world, seed, subscriptions=1 + seed % 2)
-    telling.change(changes)
-    coming = telling.deliveries()
+    stream = WebhookStream(world, seed, subscriptions=1 + seed % 2)
+    stream.change(changes)
+    coming = stream.deliveries()
     rounds = 3
     with SqliteEventStore(folder / "events.sqlite") as store:
         store.prepare()
@@ -52,8 +52,8 @@ def check(host: SandboxHost, folder: Path, seed: int, changes: int, *, pulls: in
             assert summary.rejected == 0
             if number < pulls:
                 # So much is deleted at once that the pull would ask a person.
-                for stream in STREAMS:
-                    workspace.pull(stream, absent_share=1.0)
+                for name in STREAMS:
+                    workspace.pull(name, absent_share=1.0)
     assert wrong(world, workspace.path) == []
 
 

@@ -11,7 +11,7 @@ from support.webhook_events import entry_payload, received_event, webhook_body
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.model import NewEvent
-from airflow_provider_toggl.core.load.decode.event_shapes import STREAM_BY_ENTITY
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
 AT = "2025-05-02T17:03:50+00:00"
 MARK = "the unusual value"

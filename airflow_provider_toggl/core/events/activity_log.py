@@ -129,7 +129,7 @@ class ActivityLog:
     """A part of the event store; its methods may block and raise ``errors.EventStoreError``.
 
     :param database: the store's.
-    :param clock: tells when status entries were set.
+    :param clock: used for the times of status entries.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from airflow_provider_toggl.core.events.batch import read_message
+from airflow_provider_toggl.core.events.message import read_message
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import MAX_VERSIONS, EntityState, build_state, read_version

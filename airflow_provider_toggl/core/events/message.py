@@ -1,4 +1,4 @@
-"""Parse a webhook body into a ``Message``.
+"""Parse webhook bodies: one into a ``Message``, those of consecutive events into an ``EventBatch``.
 
 Field names and forms are those of engineering.toggl.com/docs/webhooks_start and of bodies that receivers published.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
+from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
 from airflow_provider_toggl.core.instants import parse_instant
 
 MAX_DEPTH = 64
@@ -114,6 +116,42 @@ def parse_message(body: bytes) -> Message:
         payload=payload,
         anomalies=tuple(anomalies),
     )
+
+
+def read_message(event: NewEvent) -> Message:
+    """Return the message of an event; of one that cannot be parsed, its ids and why."""
+    try:
+        return parse_message(event.body)
+    except DeliveryRefused as refused:
+        return Message(event.event_id, event.subscription_id, anomalies=(f"unreadable: {refused}",))
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Consecutive events of the store, at least one.
+
+    :param messages: their parsed messages, one for each event.
+    :param first_seq: the ``seq`` of the first one.
+    :param last_seq: the ``seq`` of the last one.
+    """
+
+    events: tuple[StoredEvent, ...]
+    messages: tuple[Message, ...]
+    first_seq: int
+    last_seq: int
+
+    def after(self, seq: int) -> EventBatch:
+        """Return the part after a ``seq`` below the last one, the batch itself where that is all of it."""
+        if seq < self.first_seq:
+            return self
+        start = bisect_right([event.seq for event in self.events], seq)
+        return EventBatch(self.events[start:], self.messages[start:], self.events[start].seq, self.last_seq)
+
+
+def build_event_batch(events: Sequence[StoredEvent]) -> EventBatch:
+    """Return the batch of some events, at least one."""
+    messages = tuple(read_message(stored.event) for stored in events)
+    return EventBatch(tuple(events), messages, events[0].seq, events[-1].seq)
 
 
 def _decode(body: bytes) -> tuple[dict[str, Any], set[str]]:

@@ -87,7 +87,7 @@ class Consumer:
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """The state of a store, as far as its database tells.
+    """The state of a store, as far as its database shows it.
 
     :param where: the file or the schema; nothing secret.
     :param version: of its tables.

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.core.events.batch import read_message
 from airflow_provider_toggl.core.events.entity_states import find_state
 from airflow_provider_toggl.core.events.filters import EventFilter
-from airflow_provider_toggl.core.events.message import Message
+from airflow_provider_toggl.core.events.message import Message, read_message
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.transitions import EntityState

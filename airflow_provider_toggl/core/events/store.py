@@ -6,12 +6,14 @@ is recorded beside the events (refused deliveries, numbers over time, status ent
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, utc
 from airflow_provider_toggl.core.databases.database import DatabaseSession
 from airflow_provider_toggl.core.errors import (
@@ -23,7 +25,6 @@ from airflow_provider_toggl.core.errors import (
 )
 from airflow_provider_toggl.core.events import rows
 from airflow_provider_toggl.core.events.activity_log import ActivityLog, record_position
-from airflow_provider_toggl.core.events.dedupe import number_key
 from airflow_provider_toggl.core.events.engine import EventEngine
 from airflow_provider_toggl.core.events.model import (
     Appended,
@@ -40,8 +41,12 @@ from airflow_provider_toggl.core.events.model import (
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+log = logging.getLogger(__name__)
+
 MAX_CONSUMER_NAME = 250
 """Characters of a consumer's name."""
+DEFAULT_STORE = "default"
+"""The name, in metrics, of the store that no connection names."""
 
 
 class EventStore:
@@ -51,7 +56,7 @@ class EventStore:
     disk when it returns.
 
     :param engine: the database.
-    :param clock: tells when consumers and status entries changed.
+    :param clock: used for the times of commits and status entries.
     """
 
     def __init__(self, engine: EventEngine, clock: Clock) -> None:
@@ -246,7 +251,7 @@ class EventStore:
         """Record a subscription's validation code in place of an earlier one."""
         self.engine.execute(
             "set_handshake",
-            subscription_key=number_key(handshake.subscription_id),
+            subscription_key=rows.number_key(handshake.subscription_id),
             conn_id=handshake.conn_id,
             validation_code=rows.json_text_to_bytes(handshake.validation_code),
             received_at=rows.to_microseconds(handshake.received_at),
@@ -254,7 +259,7 @@ class EventStore:
 
     def find_handshake(self, subscription_id: int) -> Handshake | None:
         """Return the last validation PING of a subscription, None where none was received."""
-        found = self.engine.fetch("find_handshake", subscription_key=number_key(subscription_id))
+        found = self.engine.fetch("find_handshake", subscription_key=rows.number_key(subscription_id))
         return rows.handshake_from_row(subscription_id, found[0]) if found else None
 
     # -- consumers -----------------------------------------------------------------------------------------------------
@@ -312,3 +317,20 @@ def check_consumer_name(name: str) -> None:
         raise ConfigurationError(
             f"A consumer's name has 1 to {MAX_CONSUMER_NAME} printable characters; this is none: {name[:40]!r}."
         )
+
+
+def measure_store(store: EventStore, name: str) -> None:
+    """Send the last ``seq`` of a store, and how many events each consumer has yet to read; costs two queries.
+
+    Sends nothing where the store cannot be used: its other callers report that.
+
+    :param name: the store's connection, empty for the default one.
+    """
+    try:
+        last_seq, consumers = store.last_seq(), store.consumers()
+    except EventStoreError as error:
+        log.debug("No metrics of the event store: %s", error)
+        return
+    metrics.LAST_SEQ.set(last_seq, store=name or DEFAULT_STORE)
+    for consumer in consumers:
+        metrics.LAG.set(max(0, last_seq - consumer.seq), store=name or DEFAULT_STORE, consumer=consumer.name)

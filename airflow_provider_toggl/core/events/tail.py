@@ -28,8 +28,8 @@ from types import TracebackType
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import EventStoreUnavailable, TogglError
-from airflow_provider_toggl.core.events.batch import EventBatch, build_event_batch
 from airflow_provider_toggl.core.events.entity_states import StateCache
+from airflow_provider_toggl.core.events.message import EventBatch, build_event_batch
 from airflow_provider_toggl.core.events.model import StoredEvent
 from airflow_provider_toggl.core.events.store import EventStore
 from airflow_provider_toggl.core.events.tail_probe import ProbeResponder

@@ -19,9 +19,8 @@ from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import EventNotFound
 from airflow_provider_toggl.core.events.activity_log import REJECTED, RefusedDelivery, reader_key
-from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.model import NewEvent, StoredEvent
-from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.load.load_metrics import measure_load
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.values import LoadResult, Progress

@@ -27,7 +27,6 @@ stored                200     the event is on disk
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,7 +34,7 @@ from datetime import datetime
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.events.activity_log import StatusEntry
 from airflow_provider_toggl.core.events.message import Message, parse_message
-from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
+from airflow_provider_toggl.core.events.model import Handshake, NewEvent
 from airflow_provider_toggl.core.instants import parse_instant
 from airflow_provider_toggl.core.webhooks.signature import OPTIONAL_SPACE
 
@@ -170,16 +169,6 @@ def read_delivery(connection: ReceivingConnection, body: bytes, received_at: dat
 def last_ping_key(conn_id: str, subscription_id: int) -> str:
     """Return the key under which the store keeps when a subscription's last signed PING came."""
     return f"ping:{conn_id}:{subscription_id}"
-
-
-def outcome_of(appended: Appended) -> Outcome:
-    """Return the outcome of an event that is in the store."""
-    return DUPLICATE if appended.duplicate else STORED
-
-
-def build_validation_body(handshake: Handshake) -> bytes:
-    """Return the response body that Toggl expects to a validation PING."""
-    return json.dumps({"validation_code": handshake.validation_code}).encode()
 
 
 def _find_anomalies(

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import TogglError
 from airflow_provider_toggl.core.events.activity_log import DeliveryCounts, StatusEntry
-from airflow_provider_toggl.core.events.lag import measure_store
 from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent
-from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.events.store import EventStore, measure_store
 from airflow_provider_toggl.core.webhooks.delivery import BUSY, FAILED, UNAVAILABLE, Outcome, refusal
 from airflow_provider_toggl.core.webhooks.log_once import UnexpectedErrors
 from airflow_provider_toggl.core.wording import plural

@@ -24,18 +24,18 @@ from airflow_provider_toggl.core.webhooks.connection_cache import LIFETIME, PAUS
 from airflow_provider_toggl.core.webhooks.delivery import (
     BUSY,
     CUT,
+    DUPLICATE,
     FAILED,
     MAX_BODY_BYTES,
     METHOD_NOT_ALLOWED,
     OUTCOMES,
     PING,
+    STORED,
     UNKNOWN_CONNECTION,
     Outcome,
     Ping,
     ReceivingConnection,
-    build_validation_body,
     check_head,
-    outcome_of,
     read_delivery,
     refusal,
 )
@@ -214,7 +214,8 @@ class RequestHandler:
         delivery = read_delivery(connection, raw, utc(self._clock.now()))
         group_commit = self._get_group_commit(connection.store)
         if isinstance(delivery, NewEvent):
-            return _REPLIES[outcome_of(await group_commit.append(delivery)).name]
+            appended = await group_commit.append(delivery)
+            return _REPLIES[(DUPLICATE if appended.duplicate else STORED).name]
         return await self._answer_ping(connection, delivery, group_commit)
 
     async def _answer_ping(self, connection: ReceivingConnection, ping: Ping, group_commit: GroupCommit) -> Reply:
@@ -227,7 +228,7 @@ class RequestHandler:
             return _REPLIES[PING.name]
         if not await _save_soon(group_commit, ping.handshake, ping.mark):
             log.warning("Returned the validation code for connection %r without storing it.", connection.conn_id)
-        return build_reply(PING, build_validation_body(ping.handshake))
+        return build_reply(PING, json.dumps({"validation_code": ping.handshake.validation_code}).encode())
 
     def _get_group_commit(self, store: str) -> GroupCommit:
         found = self._group_commits.get(store)

@@ -67,7 +67,7 @@ def test_receivers_that_report_at_once_wait_for_each_other_and_no_count_is_lost(
     }
 
 
-def test_what_two_receivers_tell_of_an_hour_adds_up(store: EventStore) -> None:
+def test_counts_of_two_receivers_in_one_hour_are_added(store: EventStore) -> None:
     for minutes, count in ((0, 2), (1, 3), (61, 5)):
         at = RECEIVED + minutes * MINUTE
         store.activity_log.record_received(DeliveryCounts(at, {("mine", "stored"): count, ("other", "ping"): 1}))

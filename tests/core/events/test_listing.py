@@ -98,7 +98,7 @@ def test_pages_follow_each_other_without_a_gap_while_new_ones_come(filled: Event
     assert found == list(range(20, 0, -2))
 
 
-def test_what_deliveries_of_a_connection_are_about_is_told_whatever_its_name_begins(store: EventStore) -> None:
+def test_event_types_are_those_of_one_connection_even_if_its_id_begins_like_another(store: EventStore) -> None:
     for number, conn_id in enumerate(("a", "a b", "a!", "ab", "b")):
         store.append([new_event(2 * number, conn_id=conn_id, entity="tag", action=conn_id)])
         store.append([new_event(2 * number + 1, conn_id=conn_id)])
@@ -139,7 +139,7 @@ def test_what_retention_has_removed_is_not_looked_for(filled: EventStore) -> Non
     assert seqs(list_deliveries(filled, DeliveryFilter("mine"))) == [20, 18, 16, 14, 12, 10]
 
 
-def test_the_newest_of_each_entity_is_told_of_one_connection(filled: EventStore) -> None:
+def test_the_newest_event_of_each_entity_is_found_for_one_connection(filled: EventStore) -> None:
     newest = filled.find_newest_by_entity("mine")
     assert newest == {"time_entry": RECEIVED + 20 * SECOND, "project": RECEIVED + 18 * SECOND}
     assert filled.find_newest_by_entity("nobody") == {}
@@ -238,7 +238,7 @@ def test_postgresql_reads_no_more_than_its_indexes_lead_to(postgres: PostgresSer
             assert store.find_newest_by_entity("toggl_default")
 
         def read() -> int | None:
-            # A session tells what it has read when it ends.
+            # PostgreSQL counts what a session has read when the session ends.
             ((now_seen, now_fetched, now_scans),) = db.execute(query, (schema,)).fetchall()
             return int(now_seen - seen + now_fetched - fetched) if now_scans > scans + 20 else None
 

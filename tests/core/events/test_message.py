@@ -9,9 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.deliveries import CODE, PUBLISHED_PING, STARTED_ENTRY, VALIDATION_PING
+from support.event_stores import new_event
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
-from airflow_provider_toggl.core.events.message import MAX_DEPTH, Message, parse_message
+from airflow_provider_toggl.core.events.message import MAX_DEPTH, Message, build_event_batch, parse_message
+from airflow_provider_toggl.core.events.model import StoredEvent
 
 
 def body(**fields: Any) -> bytes:
@@ -189,3 +191,24 @@ def test_a_captured_body_with_changed_bytes_is_parsed_or_refused(data: st.DataOb
         changed = changed or bytearray(b" ")
     with suppress(DeliveryRefused):
         assert isinstance(parse_message(bytes(changed)), Message)
+
+
+STORED = [StoredEvent(seq, new_event(seq, body=body(event_id=seq))) for seq in (3, 4, 8, 9)]
+
+
+def test_a_batch_has_the_message_of_each_event() -> None:
+    batch = build_event_batch(STORED)
+    assert (batch.first_seq, batch.last_seq) == (3, 9)
+    assert [message.event_id for message in batch.messages] == [3, 4, 8, 9]
+    assert batch.after(2) is batch
+
+
+@pytest.mark.parametrize(("seq", "left"), [(0, 4), (2, 4), (3, 3), (5, 2), (8, 1)])
+def test_the_part_of_a_batch_after_a_seq_is_a_batch(seq: int, left: int) -> None:
+    assert build_event_batch(STORED).after(seq) == build_event_batch(STORED[-left:])
+
+
+def test_the_message_of_an_unreadable_body_has_only_the_ids_and_the_reason() -> None:
+    (message,) = build_event_batch([StoredEvent(1, new_event(5, body=b"{"))]).messages
+    assert (message.event_id, message.subscription_id, message.entity, message.payload) == (5, 10713, None, {})
+    assert message.anomaly == "unreadable: The body is not JSON."

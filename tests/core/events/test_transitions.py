@@ -222,7 +222,7 @@ def deliver(events: Sequence[NewEvent]) -> list[tuple[str, frozenset[str]]]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HISTORIES, st.integers(0, 2**16))
 def test_in_order_each_version_has_the_transitions_from_the_previous_one(
     steps: list[tuple[bool, dict[str, Any]]], seed: int
@@ -253,7 +253,7 @@ def test_in_order_each_version_has_the_transitions_from_the_previous_one(
     assert [set(found) for _, found in deliver(events)] == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(HISTORIES, st.integers(0, 2**16), st.data())
 def test_in_any_order_and_with_copies_no_transition_occurs_twice(
     steps: list[tuple[bool, dict[str, Any]]], seed: int, data: st.DataObject
@@ -363,24 +363,24 @@ def test_a_damaged_version_is_ignored(tmp_path: Path):
         assert wanted("stopped").find_message(store.get(3), store)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_toggl_s_bodies_in_any_order_have_no_transition_more_often_than_in_order(tmp_path: Path, seed: int):
     world = build_still_world(
         entries=60,
         days=20,
-        webhook_deleted_payload=("full", "ids", "null")[seed % 3],
-        webhook_keys=("legacy", "newer")[seed // 3],
+        webhook_deleted_payload=("full", "ids", "null")[seed],
+        webhook_keys=("legacy", "newer")[seed % 2],
     )
     # Two subscriptions deliver each change; and many changes have the same `at`.
-    telling = WebhookStream(world, seed, subscriptions=2)
-    telling.change(300)
-    events = telling.events
-    in_order = telling.bodies()
-    telling.events = events
+    stream = WebhookStream(world, seed, subscriptions=2)
+    stream.change(300)
+    events = stream.events
+    in_order = stream.bodies()
+    stream.events = events
     one_subscription = [event for event in in_order if event.subscription_id == in_order[0].subscription_id]
     expected = count_transitions(tmp_path / "one.sqlite", one_subscription)
     assert count_transitions(tmp_path / "both.sqlite", in_order) == expected
-    assert count_transitions(tmp_path / "any.sqlite", telling.deliveries()) <= expected
+    assert count_transitions(tmp_path / "any.sqlite", stream.deliveries()) <= expected
     assert {"stopped", "started", "logged", "moved", "renamed", "deleted", "restored"} <= {key[2] for key in expected}
 
 

@@ -366,10 +366,9 @@ def send_all(bench: InProcessReceiver, deliveries: list[Delivery]) -> list[AsgiR
     return answers
 
 
-@pytest.mark.parametrize("number", [10_000])
-def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: InProcessReceiver, number: int) -> None:
+def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: InProcessReceiver) -> None:
     chance = random.Random(20260310)
-    deliveries = [mutate_delivery(chance) for _ in range(number)]
+    deliveries = [mutate_delivery(chance) for _ in range(3_000)]
     answers = send_all(bench, deliveries)
     assert {answered.status for answered in answers} <= {200, 400, 401}
     for one, answered in zip(deliveries, answers, strict=True):
@@ -378,7 +377,7 @@ def test_no_mutated_delivery_causes_a_5xx_and_no_unsigned_byte_is_stored(bench: 
             assert answered.status == 200 or one.body.count(b"[") + one.body.count(b"{") > 60
     signed = {one.body for one in deliveries if one.signed}
     stored = [one.event.body for one in bench.stored()]
-    assert len(stored) > 500
+    assert len(stored) > 150
     assert set(stored) <= signed
     unsigned_only = {one.body for one in deliveries if not one.signed} - signed
     assert unsigned_only

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -9,30 +10,34 @@ from support.deliveries import CAPTURED, PREVIOUS_SECRET, PUBLISHED_PING, PUBLIS
 
 from airflow_provider_toggl.core.errors import DeliveryRefused
 from airflow_provider_toggl.core.webhooks import signature as signatures
-from airflow_provider_toggl.core.webhooks.signature import is_signed, parse_signature, verify
+from airflow_provider_toggl.core.webhooks.signature import is_signed, parse_signature
 
 BODY = CAPTURED[2]
 RIGHT = sign(BODY)
 
 
-def refusal(*, body: bytes = BODY, values: list[bytes | str], secrets: tuple[str, ...] = (SECRET,)) -> tuple[str, int]:
+def verifies(secrets: Sequence[str], body: bytes, values: list[bytes | str]) -> bool:
+    return is_signed(secrets, body, parse_signature(values))
+
+
+def refusal(*values: bytes | str) -> tuple[str, int]:
     with pytest.raises(DeliveryRefused) as refused:
-        verify(secrets, body, values)
+        parse_signature(values)
     return refused.value.outcome, refused.value.status
 
 
 def test_the_example_that_toggl_publishes_verifies() -> None:
-    verify([SECRET], PUBLISHED_PING, [PUBLISHED_SIGNATURE.encode()])
+    assert verifies([SECRET], PUBLISHED_PING, [PUBLISHED_SIGNATURE.encode()])
 
 
 @pytest.mark.parametrize("secrets", [(SECRET, PREVIOUS_SECRET), (PREVIOUS_SECRET, SECRET), ("", SECRET)])
 def test_any_of_the_secrets_may_have_signed(secrets: tuple[str, ...]) -> None:
-    verify(secrets, BODY, [RIGHT])
-    verify(secrets, BODY, [RIGHT.encode()])
+    assert verifies(secrets, BODY, [RIGHT])
+    assert verifies(secrets, BODY, [RIGHT.encode()])
 
 
 def test_a_request_without_the_header_is_unsigned() -> None:
-    assert refusal(values=[]) == ("unsigned", 401)
+    assert refusal() == ("unsigned", 401)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,7 @@ def test_a_request_without_the_header_is_unsigned() -> None:
     ],
 )
 def test_a_repeated_header_or_one_of_another_form_is_malformed(values: list[bytes | str]) -> None:
-    assert refusal(values=values) == ("malformed_signature", 400)
+    assert refusal(*values) == ("malformed_signature", 400)
 
 
 @pytest.mark.parametrize(
@@ -75,30 +80,26 @@ def test_a_repeated_header_or_one_of_another_form_is_malformed(values: list[byte
     ids=["one byte more", "empty", "another secret", "no secret", "secret in other case"],
 )
 def test_another_body_or_another_secret_is_a_wrong_signature(body: bytes, secrets: tuple[str, ...]) -> None:
-    assert refusal(body=body, values=[RIGHT], secrets=secrets) == ("wrong_signature", 401)
+    assert not verifies(secrets, body, [RIGHT])
 
 
 def test_an_empty_secret_verifies_nothing() -> None:
-    assert refusal(values=[sign(BODY, "")], secrets=("", "")) == ("wrong_signature", 401)
+    assert not verifies(("", ""), BODY, [sign(BODY, "")])
 
 
 def test_a_secret_with_half_a_surrogate_pair_matches_nothing() -> None:
     assert not is_signed(["\ud800"], BODY, bytes(32))
 
 
-def test_hexadecimal_digits_may_be_upper_case() -> None:
-    verify([SECRET], BODY, ["sha256=" + RIGHT.removeprefix("sha256=").upper()])
-
-
 @given(st.text(" \t", max_size=9), st.text(" \t", max_size=9), st.booleans(), st.booleans())
 def test_spaces_and_tabs_around_the_value_are_ignored(before: str, behind: str, raw: bool, upper: bool) -> None:
     value = f"{before}sha256={RIGHT[7:].upper() if upper else RIGHT[7:]}{behind}"
-    verify([SECRET], BODY, [value.encode() if raw else value])
+    assert verifies([SECRET], BODY, [value.encode() if raw else value])
 
 
 @given(st.text(max_size=90) | st.binary(max_size=90))
 def test_any_other_header_is_refused_with_400_or_401(value: str | bytes) -> None:
-    assert refusal(values=[value])[1] in (400, 401)
+    assert refusal(value)[1] in (400, 401)
 
 
 @given(st.binary(max_size=200), st.integers(0, 255), st.integers(0, 7))
@@ -126,4 +127,4 @@ def test_every_secret_is_compared_whichever_one_matches(right: int | None, monke
 
 def test_sign_makes_a_header_that_verify_accepts() -> None:
     body = b'{"event_id":0}'
-    verify(["another", "a secret"], body, [signatures.sign("a secret", body)])
+    assert verifies(["another", "a secret"], body, [signatures.sign("a secret", body)])

@@ -30,7 +30,7 @@ class PostgresEventStore(EventStore):
 
     :param dsn: a connection string of libpq.
     :param schema: where the tables are; ``prepare`` creates it.
-    :param clock: tells when tables and consumers changed.
+    :param clock: used for the times of migrations and commits.
     :param connect_timeout: in seconds, at least 2.
     """
 

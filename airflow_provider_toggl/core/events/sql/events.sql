@@ -1,19 +1,20 @@
 -- The event store, the same in both engines. Instants are microseconds since 1970; ids that may exceed 64 bits are texts.
 -- In {braces} is the schema, or what the engine's own file has as part_...
 
+-- name: part_columns: of an event, without its body
+seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
+    oddity;
+
 -- name: read_events
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, body_crc32, body
+select {columns}, body_crc32, body
 from {schema}.events where seq > :after order by seq limit :limit;
 
 -- name: find_event
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, body_crc32, body
+select {columns}, body_crc32, body
 from {schema}.events where seq = :seq;
 
 -- name: read_earlier: of one entity, the latest by Toggl's clock
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, body_crc32, body
+select {columns}, body_crc32, body
 from {schema}.events {by_entity_id}
 where entity_id = cast(:entity_id as bigint) and seq < :before and coalesce(entity, '') = coalesce(:entity, '')
     and (workspace_id = cast(:workspace_id as bigint) or workspace_id is null or cast(:workspace_id as bigint) is null)
@@ -86,8 +87,7 @@ select seq from (
 order by seq desc limit :limit;
 
 -- name: list_deliveries: those of some numbers that match a filter, without bodies
-select seq, subscription_id, event_id, conn_id, workspace_id, entity, "action", entity_id, created_at, received_at,
-    oddity, {body_size}
+select {columns}, {body_size}
 from {schema}.events
 where seq {in_seqs}
     and conn_id = :conn_id

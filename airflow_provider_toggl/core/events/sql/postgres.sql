@@ -224,7 +224,7 @@ create index events_place_at on {schema}.events (received_at, seq);
 -- name: migrate_3_events_by_time
 drop index {schema}.events_received_at;
 
--- name: migrate_3_refusal_event: of what was stored and could not be landed; it outlives the event
+-- name: migrate_3_refusal_event: of an event that could not be loaded; kept when the event is removed
 alter table {schema}.refusals
     add column entity text, add column "action" text, add column entity_id bigint, add column event_id text;
 

@@ -143,7 +143,7 @@ create index events_entity_id on events (entity_id) where entity_id is not null;
 -- name: migrate_3_odd_events: few
 create index events_odd on events (conn_id) where oddity is not null;
 
--- name: migrate_3_refusal_entity: of what was stored and could not be landed; it outlives the event
+-- name: migrate_3_refusal_entity: of an event that could not be loaded; kept when the event is removed
 alter table refusals add column entity text;
 
 -- name: migrate_3_refusal_action

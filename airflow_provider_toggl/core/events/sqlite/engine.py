@@ -28,7 +28,7 @@ class SqliteEventStore(EventStore):
     """Keeps events in a SQLite file with a write-ahead log, each transaction on disk before it returns.
 
     :param path: the file, on a local disk; ``prepare`` creates it.
-    :param clock: tells when tables and consumers changed.
+    :param clock: used for the times of migrations and commits.
     :param busy_timeout: seconds to wait while another process writes.
     """
 

@@ -8,12 +8,10 @@ from typing import Any
 import msgspec
 
 from airflow_provider_toggl.core.load.decode.shapes import MEMBERS, OBJECTS, Field, Shape
-from airflow_provider_toggl.core.streams import STREAMS
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
 SKIPPED_ENTITIES = frozenset({"project_group", "workspace"})
 """Entities of webhooks that no table keeps."""
-
-STREAM_BY_ENTITY = {stream.entity: stream.name for stream in STREAMS.values() if stream.entity}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from airflow_provider_toggl.core.operate.health.facts import (
 )
 from airflow_provider_toggl.core.operate.health.timeline import LOADER, is_relevant, list_described
 from airflow_provider_toggl.core.operate.health.waiting import waiting_from, waiting_key
-from airflow_provider_toggl.core.streams import STREAM_OF_ENTITY
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -169,7 +169,7 @@ class _StoreReader:
         }
 
     def _freshness(self) -> dict[str, Any]:
-        newest = {stream: self._newest.get(entity) for entity, stream in STREAM_OF_ENTITY.items()}
+        newest = {stream: self._newest.get(entity) for entity, stream in STREAM_BY_ENTITY.items()}
         loads = records.loads_from(self._log.list_status(records.load_key(self._conn_id)))
         streams = []
         for (workspace_id, stream, warehouse), value in sorted(loads.items()):

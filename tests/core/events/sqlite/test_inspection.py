@@ -24,7 +24,7 @@ def test_the_file_system_is_that_of_the_longest_place(path: str, kind: str) -> N
     assert find_file_system(Path(path), MOUNTS) == kind
 
 
-def test_where_nothing_tells_the_file_system_is_not_known() -> None:
+def test_without_a_mount_the_file_system_is_unknown() -> None:
     assert find_file_system(Path("/var"), "") is None
 
 

@@ -13,10 +13,11 @@ from support.toggl_rows import NOON, WORKSPACE
 from support.unusual_values import COMMON, OBJECTS, TIMES, literals_for, object_with
 
 from airflow_provider_toggl.core.load.decode.column_types import COLUMN_TYPES, Unreadable
-from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, STREAM_BY_ENTITY
+from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.decode.records import Observation, RecordBatch, decode_page
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
 OBSERVATION = Observation(WORKSPACE, NOON)
 # Told by the envelope of an event, and by when a list was asked for.

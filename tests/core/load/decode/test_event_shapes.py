@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_toggl.core.events.message import ENTITIES
-from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, SKIPPED_ENTITIES, STREAM_BY_ENTITY
+from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, SKIPPED_ENTITIES
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
 AMOUNTS = {"hourly_rate_cents", "billable_amount_cents", "currency"}
 
