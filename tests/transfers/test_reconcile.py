@@ -26,17 +26,17 @@ def warehouse(sandbox: RunningSandbox, connections: Connections) -> Path:
     """The warehouse of the default connections, with all entries in it, five of which are deleted since."""
     connections.toggl(sandbox)
     path = connections.duckdb()
-    TogglToSqlOperator(task_id="land", stream="time_entries").execute(context())
+    TogglToSqlOperator(task_id="load", stream="time_entries").execute(context())
     sandbox.advance(10)
     sandbox.mutate(seed=1, n=5, kinds=["delete_entry"])
     return path
 
 
-def tell_what_is_landed(sandbox: RunningSandbox) -> Any:
-    """Return the asset of the time entries, which knows all that was landed."""
+def load_with_asset(sandbox: RunningSandbox) -> Any:
+    """Load the time entries; return their asset, to which all of that is reported."""
     asset = toggl_asset(sandbox.workspace_id, "time_entries")
-    told = context(outlet_events={asset: SimpleNamespace(extra={})})
-    TogglToSqlOperator(task_id="land", stream="time_entries", outlets=[asset]).execute(told)
+    found = context(outlet_events={asset: SimpleNamespace(extra={})})
+    TogglToSqlOperator(task_id="load", stream="time_entries", outlets=[asset]).execute(found)
     return asset
 
 
@@ -67,9 +67,9 @@ def test_a_reconciliation_with_keep_history_keeps_versions_from_then_on(sandbox:
     sandbox.mutate(seed=2, n=3, kinds=["delete_entry"])
     reconcile(keep_history=True)
     gone = {row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]}
-    told = rows(warehouse, "SELECT DISTINCT time_entry_id FROM toggl.time_entry_changes WHERE kind = 'absent'")
-    assert len(told) == 8
-    assert {row["time_entry_id"] for row in told} <= gone
+    found = rows(warehouse, "SELECT DISTINCT time_entry_id FROM toggl.time_entry_changes WHERE kind = 'absent'")
+    assert len(found) == 8
+    assert {row["time_entry_id"] for row in found} <= gone
 
 
 def test_its_fields_are_templates(warehouse: Path):
@@ -118,7 +118,7 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
     sandbox: RunningSandbox, warehouse: Path, connections: Connections
 ):
     sandbox.set(summary_gives_ids=False)
-    asset = tell_what_is_landed(sandbox)
+    asset = load_with_asset(sandbox)
     whole = sandbox.requests()["total"]
     sandbox.set(quota_enforced=True, organization_quota=6, quota_window_seconds=1800)
     sandbox.reset_quota()
@@ -159,7 +159,7 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
 def test_an_asset_event_has_what_really_changed(sandbox: RunningSandbox, warehouse: Path):
     gone = [row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]]
     known = set(live(warehouse, "time_entries"))
-    asset = tell_what_is_landed(sandbox)
+    asset = load_with_asset(sandbox)
     event = SimpleNamespace(extra={})
     TogglReconcileOperator(task_id="reconcile", outlets=[asset]).execute(context(outlet_events={asset: event}))
     assert event.extra["ids"] == sorted(known & set(gone))

@@ -1,4 +1,4 @@
-"""Whatever a server, a database or a role has as defaults, what lands and what is read is the same."""
+"""The defaults of a server, a database, a role or a file change neither what is loaded nor what is read."""
 
 from __future__ import annotations
 

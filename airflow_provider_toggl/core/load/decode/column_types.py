@@ -182,7 +182,7 @@ def json_text(raw: msgspec.Raw | None) -> str | None:
 
 
 def whole_seconds(moments: pa.Array) -> pa.Array:
-    """Cut instants to whole seconds, which is all that reports tell of the same change."""
+    """Cut instants to whole seconds, because reports have no fractions of the same change."""
     return moments.cast(_WHOLE_SECONDS, safe=False).cast(INSTANT)
 
 

@@ -29,7 +29,7 @@ def test_a_payload_fills_every_column_of_its_table_but_amounts(entity: str) -> N
 @pytest.mark.parametrize("entity", EVENT_SHAPES)
 def test_unknown_keys_are_no_trouble(entity: str) -> None:
     payload = EVENT_SHAPES[entity].decoder.decode(
-        b'{"event_id":1,"payload":{"name":"x","never_heard":[{"a":1}]},"more":{}}'
+        b'{"event_id":1,"payload":{"name":"x","never_known":[{"a":1}]},"more":{}}'
     )
     assert payload.payload.at is None
 

@@ -123,11 +123,11 @@ def rejected(raw: bytes | NewEvent) -> RejectedRecord:
 @pytest.mark.parametrize("entity", STREAMS)
 def test_an_event_gives_the_row_that_pulling_the_same_object_gives(entity: str) -> None:
     (pulled,) = decode(STREAMS[entity], PULLED[entity]).table.to_pylist()
-    told = row_of(webhook_body(entity, "updated", PAYLOADS[entity], seconds=5))
-    assert {name: told[name] for name in told if name not in TIMES} == {
+    row = row_of(webhook_body(entity, "updated", PAYLOADS[entity], seconds=5))
+    assert {name: row[name] for name in row if name not in TIMES} == {
         name: pulled[name] for name in pulled if name not in TIMES
     }
-    assert (told["observed_at"], told["seen_at"], told["deleted_at"], told["absent_at"]) == (at(5), at(5), None, None)
+    assert (row["observed_at"], row["seen_at"], row["deleted_at"], row["absent_at"]) == (at(5), at(5), None, None)
 
 
 def test_every_stream_of_events_has_all_columns_of_its_table() -> None:
@@ -166,7 +166,7 @@ def test_of_two_keys_for_one_field_the_current_one_counts() -> None:
     assert row_of(webhook_body(payload=entry_payload(project_id=20, pid=21)))["project_id"] == 20
 
 
-def test_what_webhooks_do_not_tell_is_null() -> None:
+def test_amounts_which_webhooks_do_not_have_are_null() -> None:
     row = row_of(webhook_body(payload=entry_payload()))
     assert (row["hourly_rate_cents"], row["billable_amount_cents"], row["currency"]) == (None, None, None)
 
@@ -243,17 +243,17 @@ def test_a_deletion_that_comes_first_lets_the_fields_come_later(entity: str, tar
     target.load(decode_events([received_event(webhook_body(entity, "deleted", {**IDS, "uid": 1}, seconds=2))]).batches)
     target.load(decode_events([received_event(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
     (row,) = target.query(f"select * from {stream}").to_pylist()
-    (told,) = rows_of(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))
-    assert row == {**told, "deleted_at": at(2)}
+    (created,) = rows_of(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))
+    assert row == {**created, "deleted_at": at(2)}
 
 
 def test_a_deletion_with_some_fields_removes_none(target: Warehouse) -> None:
     undated = {**PAYLOADS["project"], "at": None}
-    told = [
+    bodies = [
         webhook_body("project", "created", undated, seconds=1),
         webhook_body("project", "deleted", {"id": 1, "name": "?"}, seconds=2),
     ]
-    for raw in told:
+    for raw in bodies:
         target.load(decode_events([received_event(raw)]).batches)
     assert target.query("select name, color, deleted_at from projects").to_pylist() == [
         {"name": "Ünï", "color": "#06aaf5", "deleted_at": at(2)}
@@ -269,8 +269,7 @@ def test_a_deletion_within_the_second_of_an_update_is_later_than_it(target: Ware
 
 
 def test_a_deletion_without_its_time_was_when_the_payload_says_or_else_when_it_was_sent() -> None:
-    told = "2025-06-01T12:00:03+00:00"
-    payload = entry_payload(server_deleted_at=told)
+    payload = entry_payload(server_deleted_at="2025-06-01T12:00:03+00:00")
     assert row_of(webhook_body("time_entry", "deleted", payload, seconds=9, created_at=None))["deleted_at"] == at(3)
     untold = webhook_body("time_entry", "deleted", None, seconds=9, created_at=None)
     assert row_of(untold)["deleted_at"] == at(9) + TRANSPORT_TIME

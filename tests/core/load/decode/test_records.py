@@ -66,7 +66,7 @@ def test_a_report_row_becomes_a_row_of_time_entries() -> None:
     }
 
 
-def test_a_v9_entry_and_a_report_row_of_it_differ_in_what_v9_does_not_tell_only() -> None:
+def test_a_v9_entry_and_its_report_row_differ_in_the_currency_only() -> None:
     report, v9 = (only(decode("time_entries", row)) for row in (report_row(), v9_entry()))
     assert {name for name in report if report[name] != v9[name]} == {"currency"}
 

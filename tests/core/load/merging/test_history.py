@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.entry_histories import contradictions, draw_history, kept, pulled, told
+from support.entry_histories import contradictions, draw_history, event, kept, pulled
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
@@ -46,7 +46,7 @@ def test_observations_in_any_order_and_number_give_the_same_history(
 def test_a_version_that_is_only_seen_again_adds_none(target: Warehouse) -> None:
     target.keep_history(True)
     for seconds in range(3):
-        target.load([pulled(seconds=seconds), told("updated", 2, seconds=seconds)])
+        target.load([pulled(seconds=seconds), event("updated", 2, seconds=seconds)])
     found = rows(target, "select second(first_observed_at), second(last_observed_at) from time_entry_versions")
     assert found == [(0, 2), (0, 2)]
 

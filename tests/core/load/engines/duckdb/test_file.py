@@ -185,8 +185,8 @@ def test_a_file_or_folder_that_cannot_be_written_is_named(what: str) -> None:
 def test_an_error_of_duckdb_has_its_fault_and_cure(
     tmp_path: Path, words: str, kind: type[WarehouseError], fault: DatabaseFault, cure: str
 ) -> None:
-    with pytest.raises(WarehouseError) as told, translated_errors(tmp_path):
+    with pytest.raises(WarehouseError) as caught, translated_errors(tmp_path):
         raise duckdb.Error(words)
-    assert (type(told.value), told.value.fault) == (kind, fault)
-    assert words in str(told.value)
-    assert cure in str(told.value)
+    assert (type(caught.value), caught.value.fault) == (kind, fault)
+    assert words in str(caught.value)
+    assert cure in str(caught.value)

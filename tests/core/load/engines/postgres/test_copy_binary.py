@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 
 
 def read(data: bytes) -> list[list[bytes | None]]:
-    """Read the format as PostgreSQL's documentation tells it, a field at a time."""
+    """Read the format as PostgreSQL's documentation describes it, a field at a time."""
     assert data.startswith(BEGIN)
     at, rows = len(BEGIN), []
     while (count := struct.unpack_from(">h", data, at)[0]) != -1:
