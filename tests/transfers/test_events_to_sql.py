@@ -15,7 +15,6 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from support.truth import live, rows
 from support.webhook_events import entry_payload, received_event, webhook_body
 
-from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 
@@ -114,25 +113,6 @@ def test_some_of_the_events_in_another_schema(store: SqliteEventStore, warehouse
 def test_max_events_ends_a_run_early(store: SqliteEventStore, warehouse: Path) -> None:
     put(store, *entry_events(1, 5))
     assert [drain(max_events=3)["events"] for _ in range(3)] == [3, 2, 0]
-
-
-@pytest.mark.parametrize("wrong", [{"max_events": 0}, {"max_events": -1}])
-def test_a_limit_that_is_none_is_refused_when_the_dag_is_read(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="max_events"):
-        TogglEventsToSqlOperator(task_id="drain", **wrong)
-
-
-def test_a_workspace_that_is_no_number_is_refused(store: SqliteEventStore, warehouse: Path) -> None:
-    with pytest.raises(ConfigurationError, match="only_workspace_id is 'all'"):
-        drain(only_workspace_id="all")
-
-
-def test_arguments_are_templates(store: SqliteEventStore, warehouse: Path) -> None:
-    operator = TogglEventsToSqlOperator(task_id="drain", schema="{{ name }}", only_workspace_id="{{ 3 + 4 }}")
-    operator.render_template_fields({"name": "rendered"})
-    put(store, *entry_events(1, 1))
-    assert operator.execute({})["events"] == 1
-    assert set(live(warehouse, "time_entries", "rendered")) == {1}
 
 
 def test_the_zone_of_the_facts_may_be_set(store: SqliteEventStore, warehouse: Path) -> None:

@@ -168,11 +168,6 @@ def test_each_asset_has_its_own_place(target: Warehouse) -> None:
     assert Run(target, Asset("toggl://8/days"), run_id="other").report() == {}
 
 
-def test_no_day_at_a_time_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="max_partitions is 0"):
-        TogglEventsToSqlOperator(task_id="load", max_partitions=0)
-
-
 # -- another workspace than is loaded ----------------------------------------------------------------------------------
 
 HERE, ELSEWHERE = 7, 8

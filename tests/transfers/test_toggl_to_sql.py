@@ -86,32 +86,6 @@ def test_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Pa
     assert summary["watermark"].endswith("Z")
 
 
-def test_its_fields_are_templates(warehouse: Path):
-    operator = TogglToSqlOperator(
-        task_id="load",
-        stream="time_entries",
-        toggl_conn_id="toggl_{{ name }}",
-        workspace_id="{{ number }}",
-        warehouse_conn_id="{{ 'duck' ~ 'db_default' }}",
-        schema="{{ name }}",
-        since="{{ day }}",
-        until="{{ '' }}",
-        facts_timezone="{{ 'Europe/' ~ 'Berlin' }}",
-    )
-    operator.render_template_fields({"name": "default", "number": 7, "day": "2026-01-01"})
-    expected = {
-        "toggl_conn_id": "toggl_default",
-        "workspace_id": "7",
-        "warehouse_conn_id": "duckdb_default",
-        "schema": "default",
-        "since": "2026-01-01",
-        "until": "",
-        "facts_timezone": "Europe/Berlin",
-    }
-    assert {name: getattr(operator, name) for name in expected} == expected
-    assert set(expected) <= set(operator.template_fields)
-
-
 def test_rendered_texts_are_understood(sandbox: RunningSandbox, warehouse: Path):
     day = (datetime.now(timezone.utc) - timedelta(days=30)).isoformat(sep=" ")
     options = {"workspace_id": str(sandbox.workspace_id), "since": day, "until": "", "schema": "other"}
@@ -143,10 +117,8 @@ def test_a_task_without_a_workspace_says_which_there_are(sandbox: RunningSandbox
     [
         ({"since": "2026-01-01T00:00"}, "since is .* without a zone"),
         ({"since": "2099-01-01"}, "in the future"),
-        ({"page_size": 0}, "page_size is 0"),
         ({"stream": "tags", "since": "2026-01-01"}, "since and until are for time_entries"),
         ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all'"),
-        ({"facts_timezone": "Mars/Olympus"}, "There is no time zone 'Mars/Olympus'"),
     ],
 )
 def test_arguments_that_cannot_be_are_refused_before_anything_is_asked(

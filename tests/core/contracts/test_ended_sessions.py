@@ -82,15 +82,10 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[ServedWarehouse]:
     [
         lambda target: target.load([tags(1, 2, seconds=9)], PROGRESS),
         lambda target: target.query('select "id" from "tags"'),
-        lambda target: target.find_state("tags", "7"),
-        lambda target: target.keep_history(True),
-        lambda target: target.set_timezone("Asia/Tokyo"),
-        lambda target: target.last_runs(),
         lambda target: target.try_write(),
-        lambda target: target.counts(),
         lambda target: target.find_version(),
     ],
-    ids=["load", "query", "find_state", "keep_history", "set_timezone", "last_runs", "try_write", "counts", "version"],
+    ids=["load", "query", "try_write", "version"],
 )
 def test_a_session_that_ended_between_two_calls_is_not_noticed(
     warehouse: ServedWarehouse, use: Callable[[Warehouse], Any]
@@ -227,9 +222,7 @@ def test_a_session_of_the_store_that_ended_is_not_noticed(
 
 
 @pytest.mark.xdist_group("configured-postgres")
-@pytest.mark.parametrize(
-    "state", ["57P01", "57P02", "57P05", "25P03", "25P04", "08000", "08003", "08006", "08001", "08004", "08P01"]
-)
+@pytest.mark.parametrize("state", ["57P01", "25P03", "08006"])
 def test_each_code_that_ends_a_session_lets_the_work_be_done_again(store: PostgresEventStore, state: str) -> None:
     tries = []
 

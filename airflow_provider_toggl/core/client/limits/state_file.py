@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_toggl.core.databases.queries import load_queries
+from airflow_provider_toggl.core.databases.statements import load_statements
 
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for other processes of the host. They hold the file for milliseconds.
 BUSY_SECONDS = 60.0
 
-_QUERIES = load_queries(__package__, "state.sql")
+_QUERIES = load_statements(__package__, "state.sql")
 _SCHEMA = ";\n".join(statement for name, statement in _QUERIES.items() if name.startswith("create_"))
 
 

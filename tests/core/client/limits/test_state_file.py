@@ -15,7 +15,7 @@ from support.pulls import unprivileged
 
 from airflow_provider_toggl.core.client.limits import state as state_module
 from airflow_provider_toggl.core.client.limits.state_file import StateFile
-from airflow_provider_toggl.core.databases.queries import load_queries
+from airflow_provider_toggl.core.databases.statements import load_statements
 
 
 @pytest.fixture
@@ -155,6 +155,6 @@ def test_on_a_full_disk_the_state_is_kept_in_this_process(tmp_path: Path, caplog
 def test_every_statement_is_used() -> None:
     code = "".join(path.read_text() for path in Path(state_module.__file__).parent.glob("*.py"))
     names = [
-        name for name in load_queries(state_module.__package__ or "", "state.sql") if not name.startswith("create_")
+        name for name in load_statements(state_module.__package__ or "", "state.sql") if not name.startswith("create_")
     ]
     assert [name for name in names if f'"{name}"' not in code] == []

@@ -68,19 +68,6 @@ def test_beginning_again_adds_what_changed_meanwhile(keeping: Warehouse) -> None
     assert changes(keeping)[1:] == [("updated", "description", "Work", "meanwhile", 2.0, None)]
 
 
-def test_where_it_is_on_the_first_versions_are_the_same_as_those_of_what_was_stored(
-    place: WarehouseLocation, target: Warehouse
-) -> None:
-    seen = draw_history(random.Random(1), range(1, 20), 19)
-    target.load(seen)
-    target.keep_history(True)
-    before = count_versions(target)
-    stored = {id_ for (id_,) in rows(target, 'select "id" from "time_entry_versions"')}
-    target.load(seen)
-    assert stored <= {id_ for (id_,) in rows(target, 'select "id" from "time_entry_versions"')}
-    assert before <= count_versions(target)
-
-
 def test_a_failed_load_keeps_no_versions(keeping: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("stopped")

@@ -11,7 +11,6 @@ from support.warehouses import rows
 
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.engines.duckdb.file import run
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
@@ -24,14 +23,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 def after(target: Warehouse, groups: list[list[RecordBatch]]) -> object:
     for table in ("time_entries", "time_entry_versions"):
-        run(target._engine.connection, f"delete from {table}")
+        target._engine.run(f"delete from {table}")
     for group in groups:
         target.load(group)
     assert contradictions(target) == []
     return kept(target)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(data=st.data(), seed=st.integers(0, 1_000_000), size=st.integers(1, 8))
 def test_observations_in_any_order_and_number_give_the_same_history(
     shared: Warehouse, data: st.DataObject, seed: int, size: int
@@ -54,4 +53,4 @@ def test_a_version_that_is_only_seen_again_adds_none(target: Warehouse) -> None:
 def test_keeping_history_leaves_no_temporary_tables_behind(shared: Warehouse) -> None:
     shared.load([pulled()])
     shared.load([pulled(seconds=9), pulled(changed=3)])
-    assert run(shared._engine.connection, "select table_name from duckdb_tables() where temporary") == []
+    assert shared._engine.run("select table_name from duckdb_tables() where temporary") == []
