@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.filterwarnings("default")]
 __all__ = ["connections", "sandbox", "store"]
 
 #: Bases of operators; nobody uses them alone.
-BASES = {"QuotaDeferral", "RunDeferral", "TogglWriteBase"}
+BASES = {"QuotaDeferral", "ReadTransfer", "RunDeferral", "TogglWriteBase"}
 #: What the required parameters are, by their names.
 NEEDED = {
     "stream": "time_entries",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from airflow_provider_toggl.core.arguments import Parser
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID, resolve_keep_history
 from airflow_provider_toggl.hooks.warehouse import open_warehouse as open_target
-from airflow_provider_toggl.hooks.warehouse import resolve_keep_history
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
-from airflow_provider_toggl.transfers.outlets import PULL_PARSERS, WAREHOUSE_PARSERS, Outlets, workspace_source
+from airflow_provider_toggl.transfers.outlets import (
+    MAX_PARTITIONS,
+    PULL_PARSERS,
+    WAREHOUSE_PARSERS,
+    Outlets,
+    check_outlets,
+    workspace_source,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_toggl.core.client.limits.quota import Estimate
@@ -36,8 +43,45 @@ class TransferRun(Protocol):
 
 
 class ReadTransfer(RunDeferral):
-    """Reads from Toggl into a warehouse. Subclasses document the arguments and choose what runs."""
+    """Reads from Toggl into a warehouse. Subclasses choose what runs.
 
+    :param toggl_conn_id: the Toggl connection. (templated)
+    :param workspace_id: the workspace; the connection's by default. (templated)
+    :param warehouse_conn_id: the connection of the warehouse. (templated)
+    :param schema: schema of the tables. (templated)
+    :param since: first day. (templated)
+    :param until: last day. (templated)
+    :param absent_share: if more than this share is missing at once, and more than ``absent_rows``, the task fails with
+        ``AbsenceRefused`` instead of marking what is missing as absent. (templated)
+    :param absent_rows: this many may be missing at once, whatever their share. (templated)
+    :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
+    :param report_lag: seconds that a change may take to show in reports; by default ``[toggl] report_lag`` (300).
+        (templated)
+    :param facts_timezone: time zone of the local dates in the view ``time_entry_facts``; UTC until one is set.
+        (templated)
+    :param keep_history: True keeps each version of a time entry from now on, for the view ``time_entry_changes``; False
+        stops that. It holds for all tasks that load into this warehouse. By default it is ``[toggl] keep_history``, or
+        stays as it is. (templated)
+    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
+    :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
+        add the others. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "toggl_conn_id",
+        "workspace_id",
+        "warehouse_conn_id",
+        "schema",
+        "since",
+        "until",
+        "absent_share",
+        "absent_rows",
+        "page_size",
+        "report_lag",
+        "facts_timezone",
+        "keep_history",
+        "max_partitions",
+    )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **RunDeferral.argument_parsers,
         **WAREHOUSE_PARSERS,
@@ -45,17 +89,39 @@ class ReadTransfer(RunDeferral):
     }
     ui_color = "#f5e1f0"
 
-    toggl_conn_id: str
-    workspace_id: int | str | None
-    warehouse_conn_id: str
-    schema: str
-    since: Any
-    until: Any
-    page_size: int
-    report_lag: float | None
-    facts_timezone: str | None
-    keep_history: bool | None
-    max_partitions: int
+    def __init__(
+        self,
+        *,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        workspace_id: int | str | None = None,
+        warehouse_conn_id: str = DEFAULT_CONN_ID,
+        schema: str = "toggl",
+        since: str | date | datetime | None = None,
+        until: str | date | datetime | None = None,
+        absent_share: float = 0.2,
+        absent_rows: int = 20,
+        page_size: int = 1000,
+        report_lag: float | None = None,
+        facts_timezone: str | None = None,
+        keep_history: bool | None = None,
+        max_partitions: int = MAX_PARTITIONS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.toggl_conn_id = toggl_conn_id
+        self.workspace_id = workspace_id
+        self.warehouse_conn_id = warehouse_conn_id
+        self.schema = schema
+        self.since: Any = since
+        self.until: Any = until
+        self.absent_share = absent_share
+        self.absent_rows = absent_rows
+        self.page_size = page_size
+        self.report_lag = report_lag
+        self.facts_timezone = facts_timezone
+        self.keep_history = keep_history
+        self.max_partitions = max_partitions
+        check_outlets(self, "workspace_id", workspace_id)
 
     def open_outlets(self, workspace_id: int) -> Outlets:
         """Return the outlets of the task.

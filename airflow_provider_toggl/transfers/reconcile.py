@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_flag, parse_seconds, required
@@ -11,8 +11,6 @@ from airflow_provider_toggl.core.errors import AbsenceRefused
 from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.hooks.activity import record_reconciliation, take_approval
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID
-from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, check_outlets
 from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 
 
@@ -26,49 +24,19 @@ class TogglReconcileOperator(ReadTransfer):
     The asset events of the outlets ``toggl://{workspace_id}/time_entries`` and ``toggl://{workspace_id}/days`` have the
     changed entries and days. Without a change, there is no event.
 
-    :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; the connection's by default. (templated)
-    :param warehouse_conn_id: the connection of the warehouse. (templated)
-    :param schema: schema of the tables. (templated)
     :param since: first day (``2024-01-01``, in the zone of the token's owner), or a moment with its zone; by default
         the day of the first known entry. (templated)
     :param until: last day; by default tomorrow, and the later days that have planned entries. (templated)
     :param overlap: how many seconds before the mark of the last run to look for changes again. (templated)
     :param settle: seconds after which a changed entry is certainly in reports. (templated)
-    :param absent_share: if more than this share of a year's entries is missing at once, and more than ``absent_rows``,
-        the task fails with ``AbsenceRefused`` instead of marking them. (templated)
-    :param absent_rows: this many entries may be missing at once, whatever their share. (templated)
     :param allow_mass_absence: True approves a mass deletion: both limits are ignored. (templated)
-    :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
-    :param report_lag: seconds that a change may take to show in reports; by default ``[toggl] report_lag`` (300).
-        (templated)
-    :param facts_timezone: time zone of the local dates in the view ``time_entry_facts``; UTC until one is set.
-        (templated)
-    :param keep_history: True keeps each version of a time entry from now on, for the view ``time_entry_changes``; False
-        stops that. It holds for all tasks that load into this warehouse. By default it is ``[toggl] keep_history``, or
-        stays as it is. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
-    :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
-        add the others. (templated)
     """
 
     template_fields: Sequence[str] = (
-        "toggl_conn_id",
-        "workspace_id",
-        "warehouse_conn_id",
-        "schema",
-        "since",
-        "until",
+        *ReadTransfer.template_fields,
         "overlap",
         "settle",
-        "absent_share",
-        "absent_rows",
         "allow_mass_absence",
-        "page_size",
-        "report_lag",
-        "facts_timezone",
-        "keep_history",
-        "max_partitions",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **ReadTransfer.argument_parsers,
@@ -81,43 +49,16 @@ class TogglReconcileOperator(ReadTransfer):
     def __init__(
         self,
         *,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
-        warehouse_conn_id: str = DEFAULT_CONN_ID,
-        schema: str = "toggl",
-        since: str | date | datetime | None = None,
-        until: str | date | datetime | None = None,
         overlap: float = 86_400,
         settle: float = 86_400,
-        absent_share: float = 0.2,
-        absent_rows: int = 20,
         allow_mass_absence: bool | str = False,
-        page_size: int = 1000,
-        report_lag: float | None = None,
-        facts_timezone: str | None = None,
-        keep_history: bool | None = None,
-        max_partitions: int = MAX_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
-        self.warehouse_conn_id = warehouse_conn_id
-        self.schema = schema
-        self.since = since
-        self.until = until
         self.overlap = overlap
         self.settle = settle
-        self.absent_share = absent_share
-        self.absent_rows = absent_rows
         self.allow_mass_absence = allow_mass_absence
-        self.page_size = page_size
-        self.report_lag = report_lag
-        self.facts_timezone = facts_timezone
-        self.keep_history = keep_history
-        self.max_partitions = max_partitions
         self.check_arguments()
-        check_outlets(self, "workspace_id", workspace_id)
 
     def check_together(self) -> None:
         """Check that ``since`` is not after ``until``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,8 +14,6 @@ from airflow_provider_toggl.core.extract.windows import check_range
 from airflow_provider_toggl.core.streams import check_days
 from airflow_provider_toggl.hooks.activity import record_load
 from airflow_provider_toggl.hooks.toggl import TogglHook
-from airflow_provider_toggl.hooks.warehouse import DEFAULT_CONN_ID
-from airflow_provider_toggl.transfers.outlets import MAX_PARTITIONS, check_outlets
 from airflow_provider_toggl.transfers.read_transfer import ReadTransfer
 
 
@@ -32,49 +29,19 @@ class TogglToSqlOperator(ReadTransfer):
 
     :param stream: ``time_entries`` (all users), ``projects``, ``clients``, ``tags``, ``tasks``, ``users``,
         ``project_users`` or ``groups``. (templated)
-    :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; the connection's by default. (templated)
-    :param warehouse_conn_id: the connection of the warehouse. (templated)
-    :param schema: schema of the tables. (templated)
     :param since: first day of the history (``2024-01-01``, in the zone of the token's owner), or a moment with its
         zone. Without it, the first run goes back until a year has no entries. Only for time entries. (templated)
     :param until: last day, with ``incremental=False``. (templated)
     :param incremental: False reads the days, or the whole list, again and moves no watermark. (templated)
-    :param page_size: entries to ask for in a page; Toggl may give fewer. (templated)
-    :param report_lag: seconds that a change may take to show in reports; by default ``[toggl] report_lag`` (300).
-        (templated)
     :param windows_per_run: years of history that a run reads changes of; in a longer history they take turns.
         (templated)
-    :param absent_share: if a complete list lacks more than this share of the known rows, and more than ``absent_rows``,
-        the task fails instead of marking them as absent. (templated)
-    :param absent_rows: this many rows may be missing at once, whatever their share. (templated)
-    :param facts_timezone: time zone of the local dates in the view ``time_entry_facts``; UTC until one is set.
-        (templated)
-    :param keep_history: True keeps each version of a time entry from now on, for the view ``time_entry_changes``; False
-        stops that. It holds for all tasks that load into this warehouse. By default it is ``[toggl] keep_history``, or
-        stays as it is. (templated)
-    :param deferrable: False fails with ``QuotaExhausted`` instead of deferring.
-    :param max_partitions: changed days that one run adds to an outlet ``toggl://{workspace_id}/days``; the next runs
-        add the others. (templated)
     """
 
     template_fields: Sequence[str] = (
-        "toggl_conn_id",
-        "workspace_id",
-        "warehouse_conn_id",
-        "schema",
+        *ReadTransfer.template_fields,
         "stream",
-        "since",
-        "until",
         "incremental",
-        "page_size",
-        "report_lag",
         "windows_per_run",
-        "absent_share",
-        "absent_rows",
-        "facts_timezone",
-        "keep_history",
-        "max_partitions",
     )
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **ReadTransfer.argument_parsers,
@@ -88,42 +55,15 @@ class TogglToSqlOperator(ReadTransfer):
         self,
         *,
         stream: str,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
-        warehouse_conn_id: str = DEFAULT_CONN_ID,
-        schema: str = "toggl",
-        since: str | date | datetime | None = None,
-        until: str | date | datetime | None = None,
         incremental: bool = True,
-        page_size: int = 1000,
-        report_lag: float | None = None,
         windows_per_run: int = 3,
-        absent_share: float = 0.2,
-        absent_rows: int = 20,
-        facts_timezone: str | None = None,
-        keep_history: bool | None = None,
-        max_partitions: int = MAX_PARTITIONS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.stream = stream
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
-        self.warehouse_conn_id = warehouse_conn_id
-        self.schema = schema
-        self.since = since
-        self.until = until
         self.incremental = incremental
-        self.page_size = page_size
-        self.report_lag = report_lag
         self.windows_per_run = windows_per_run
-        self.absent_share = absent_share
-        self.absent_rows = absent_rows
-        self.facts_timezone = facts_timezone
-        self.keep_history = keep_history
-        self.max_partitions = max_partitions
         self.check_arguments()
-        check_outlets(self, "workspace_id", workspace_id)
 
     def check_together(self) -> None:
         """Check that the days fit the stream and each other."""

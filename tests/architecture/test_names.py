@@ -19,6 +19,8 @@ OLD_WORDS = """
 OLD_PHRASES = ("passed over", "who asks", "looked after", "what is told", "made anew", "handed over")
 # Text that is kept as it was: statements of released migrations and what older versions left behind.
 KEPT = re.compile(r"made_before/|/migrations?[^/]*\.sql$")
+# Columns of released tables.
+COLUMNS = re.compile(r"\b(?:told_at|told_as|landed_at)\b")
 OWN = "tests/architecture/test_names.py"
 
 
@@ -42,7 +44,7 @@ def test_no_file_uses_a_word_of_the_old_vocabulary() -> None:
     found = {}
     for path in searched_files():
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if hits := pattern.findall(line):
+            if hits := pattern.findall(COLUMNS.sub("", line)):
                 found[f"{path.relative_to(ROOT)}:{number}"] = hits
     assert found == {}
 

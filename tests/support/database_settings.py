@@ -47,7 +47,7 @@ def exercise_warehouse(place: WarehouseLocation, store: StoreLocation) -> dict[s
             Drain(events, target, DrainRequest(store="default", consumer="warehouse.toggl"), clock=clock).run()
         state = target.find_state("time_entries", "7")
         assert state is not None
-        assert (state.watermark, state.requests_spent, state.last_run_at) == (at(5), 6, NOON)
+        assert (state.watermark, state.requests_spent, state.ran_at) == (at(5), 6, NOON)
         found = target.query('select "id" from "time_entries" where "observed_at" > ? order by "id"', [at(8)])
         assert set(found["id"].to_pylist()) >= {2, 3}
         names = (*TABLES, *_BESIDE, *_VIEWS)

@@ -31,15 +31,15 @@ def pulled(id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, 
     return decode("time_entries", report_row(id_, at=moment, **fields), seconds=changed if seconds is None else seconds)
 
 
-def told(
+def event(
     action: str, id_: int = 1, *, changed: float = 0.0, seconds: float | None = None, by: int | None = 10, **fields: Any
 ) -> RecordBatch:
     """Return an event of an entry; ``changed`` and ``seconds`` (of the event) count from noon."""
     payload = entry_payload(id_, at=at(int(changed)).isoformat(), **fields)
-    return told_as(action, payload, seconds=changed if seconds is None else seconds, by=by)
+    return event_with(action, payload, seconds=changed if seconds is None else seconds, by=by)
 
 
-def told_as(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> RecordBatch:
+def event_with(action: str, payload: Any, *, seconds: float, by: int | None = 10) -> RecordBatch:
     """Return the batch of an event with any payload."""
     actor = {"event_user_id": None if by is None else str(by)}
     raw = webhook_body("time_entry", action, payload, seconds=seconds, metadata=actor, creator_id=by)
@@ -119,9 +119,9 @@ def _draw(chance: random.Random, id_: int, moment: float) -> RecordBatch:
         payload = chance.choice((None, {"id": id_}, entry_payload(id_, at=at(changed).isoformat(), **fields)))
         if payload is None:
             payload = {"id": id_}
-        return told_as("deleted", payload, seconds=changed + later, by=by)
+        return event_with("deleted", payload, seconds=changed + later, by=by)
     action = chance.choice(("created", "updated", "updated"))
-    return told(action, id_, changed=changed, seconds=changed + later, by=by, tag_ids=tag_ids or None, **fields)
+    return event(action, id_, changed=changed, seconds=changed + later, by=by, tag_ids=tag_ids or None, **fields)
 
 
 LOWEST = datetime.min.replace(tzinfo=timezone.utc)

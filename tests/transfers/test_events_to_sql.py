@@ -15,7 +15,6 @@ from support.connections import WEBHOOK_SECRET, Connections, all_logs
 from support.truth import live, rows
 from support.webhook_events import entry_payload, received_event, webhook_body
 
-from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.transfers.events_to_sql import TogglEventsToSqlOperator
 
@@ -56,7 +55,7 @@ def put(store: SqliteEventStore, *bodies: bytes, conn_id: str = "toggl_default")
     return store.append([received_event(raw, conn_id=conn_id) for raw in bodies])[-1].seq
 
 
-def told(first: int, last: int, **fields: Any) -> list[bytes]:
+def entry_events(first: int, last: int, **fields: Any) -> list[bytes]:
     return [webhook_body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
 
 
@@ -65,7 +64,7 @@ def drain(*, context: Any = None, **options: Any) -> dict[str, Any]:
 
 
 def test_stored_events_become_rows_without_a_request(store: SqliteEventStore, warehouse: Path) -> None:
-    last = put(store, *told(1, 3), webhook_body("tag", payload={"id": 5, "name": "A tag"}, seconds=9))
+    last = put(store, *entry_events(1, 3), webhook_body("tag", payload={"id": 5, "name": "A tag"}, seconds=9))
     summary = drain()
     assert {name: summary[name] for name in ("events", "streams", "inserted", "last_seq")} == {
         "events": 4,
@@ -85,9 +84,9 @@ def test_a_store_that_nothing_was_received_for_yet_is_empty(warehouse: Path) -> 
 def test_the_store_may_be_named_by_the_connection_or_the_task(
     store: SqliteEventStore, warehouse: Path, connections: Connections, tmp_path: Path
 ) -> None:
-    put(store, *told(1, 1))
+    put(store, *entry_events(1, 1))
     with open_store(tmp_path / "other.sqlite") as other:
-        put(other, *told(2, 3))
+        put(other, *entry_events(2, 3))
     connections.set("other_events", conn_type="sqlite", host=str(tmp_path / "other.sqlite"))
     connections.set(
         "second", conn_type="toggl", password="another-token", extra={"event_store_conn_id": "other_events"}
@@ -100,8 +99,8 @@ def test_the_store_may_be_named_by_the_connection_or_the_task(
 
 
 def test_some_of_the_events_in_another_schema(store: SqliteEventStore, warehouse: Path) -> None:
-    put(store, *told(1, 2), conn_id="ours")
-    put(store, *told(3, 3, workspace_id=8, wid=8), conn_id="theirs")
+    put(store, *entry_events(1, 2), conn_id="ours")
+    put(store, *entry_events(3, 3, workspace_id=8, wid=8), conn_id="theirs")
     assert drain(schema="ours", only_conn_id="ours")["events"] == 2
     assert drain(schema="eight", only_workspace_id="8")["events"] == 1
     assert set(live(warehouse, "time_entries", "eight")) == {3}
@@ -112,38 +111,19 @@ def test_some_of_the_events_in_another_schema(store: SqliteEventStore, warehouse
 
 
 def test_max_events_ends_a_run_early(store: SqliteEventStore, warehouse: Path) -> None:
-    put(store, *told(1, 5))
+    put(store, *entry_events(1, 5))
     assert [drain(max_events=3)["events"] for _ in range(3)] == [3, 2, 0]
 
 
-@pytest.mark.parametrize("wrong", [{"max_events": 0}, {"max_events": -1}])
-def test_a_limit_that_is_none_is_refused_when_the_dag_is_read(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="max_events"):
-        TogglEventsToSqlOperator(task_id="drain", **wrong)
-
-
-def test_a_workspace_that_is_no_number_is_refused(store: SqliteEventStore, warehouse: Path) -> None:
-    with pytest.raises(ConfigurationError, match="only_workspace_id is 'all'"):
-        drain(only_workspace_id="all")
-
-
-def test_arguments_are_templates(store: SqliteEventStore, warehouse: Path) -> None:
-    operator = TogglEventsToSqlOperator(task_id="drain", schema="{{ name }}", only_workspace_id="{{ 3 + 4 }}")
-    operator.render_template_fields({"name": "rendered"})
-    put(store, *told(1, 1))
-    assert operator.execute({})["events"] == 1
-    assert set(live(warehouse, "time_entries", "rendered")) == {1}
-
-
 def test_the_zone_of_the_facts_may_be_set(store: SqliteEventStore, warehouse: Path) -> None:
-    put(store, *told(1, 1, start="2025-05-01T02:00:00Z", stop="2025-05-01T03:00:00Z"))
+    put(store, *entry_events(1, 1, start="2025-05-01T02:00:00Z", stop="2025-05-01T03:00:00Z"))
     drain(facts_timezone="America/New_York")
     (row,) = rows(warehouse, "select local_date from toggl.time_entry_facts")
     assert str(row["local_date"]) == "2025-04-30"
 
 
 def test_history_has_who_did_it_and_stays_on(store: SqliteEventStore, warehouse: Path) -> None:
-    put(store, *told(1, 1))
+    put(store, *entry_events(1, 1))
     drain(keep_history=True)
     put(store, webhook_body("time_entry", "deleted", {"id": 1}, seconds=60, metadata={"event_user_id": "11"}))
     drain()
@@ -158,7 +138,7 @@ def test_asset_events_say_what_changed(store: SqliteEventStore, warehouse: Path)
     uris = ("toggl://7/time_entries", "toggl://7/tags", "toggl://8/time_entries", "toggl://7/events")
     assets = [Asset(uri) for uri in uris]
     other = Asset("s3://bucket/rows")
-    put(store, *told(1, 2))
+    put(store, *entry_events(1, 2))
     events = OutletEventAccessors()
     drain(context={"outlet_events": events}, outlets=[*assets, other])
     entries = {"observations": 2, "ids": [1, 2], "days": ["2025-05-01"], "is_complete": True}
@@ -195,7 +175,7 @@ def test_in_a_dag_run_the_summary_is_left_and_no_secret_nor_what_people_wrote(
 ) -> None:
     put(
         store,
-        *told(1, 3, description="Confidential"),
+        *entry_events(1, 3, description="Confidential"),
         webhook_body("invoice", payload={"note": "Confidential"}, seconds=9),
     )
     with all_logs() as lines:
@@ -212,13 +192,13 @@ def test_in_a_dag_run_the_summary_is_left_and_no_secret_nor_what_people_wrote(
 def test_a_new_store_under_the_same_name_is_loaded_from_its_beginning(
     store: SqliteEventStore, warehouse: Path, tmp_path: Path
 ) -> None:
-    put(store, *told(1, 3))
+    put(store, *entry_events(1, 3))
     drain()
     store.close()
     shutil.rmtree(tmp_path / "state")
     (tmp_path / "state").mkdir()
     with open_store(tmp_path / "state" / "events.sqlite") as anew:
-        put(anew, *told(4, 9))
+        put(anew, *entry_events(4, 9))
     summary = drain()
     assert (summary["events"], summary["restarted"]) == (6, True)
     assert set(live(warehouse, "time_entries")) == set(range(1, 10))

@@ -34,7 +34,7 @@ def target(tmp_path: Path) -> Iterator[Warehouse]:
 
 
 class Run:
-    """One try of a landing task, told batch by batch."""
+    """One try of a loading task that gets its batches one by one."""
 
     def __init__(
         self,
@@ -45,21 +45,21 @@ class Run:
         progress: Any = None,
     ) -> None:
         self.events = OutletEventAccessors()
-        ti = SimpleNamespace(dag_id="dag", run_id=run_id, task_id="land", map_index=-1)
+        ti = SimpleNamespace(dag_id="dag", run_id=run_id, task_id="load", map_index=-1)
         context: Any = {"outlet_events": self.events, "ti": ti}
-        self.task = TogglEventsToSqlOperator(task_id="land", outlets=list(outlets))
+        self.task = TogglEventsToSqlOperator(task_id="load", outlets=list(outlets))
         self.target = target
         self.changes = Changes()
         self._outlets = Outlets(self.task, context, max_partitions)
         self._outlets.begin(target, self.changes, progress)
 
     def load(self, *batches: Any) -> Run:
-        landed = self.target.load(batches, collect_days=True)
+        loaded = self.target.load(batches, collect_days=True)
         self.changes.collect_batches(batches)
-        self.changes.collect_days(landed)
+        self.changes.collect_days(loaded)
         return self
 
-    def tell(self) -> dict[str, dict[str, Any]]:
+    def report(self) -> dict[str, dict[str, Any]]:
         """Return the extras of the assets that get an event."""
         self._outlets.report(self.target, self.changes)
         return {outlet.uri: self.events[outlet].extra for outlet in self.task.outlets}
@@ -87,10 +87,10 @@ def many_days(first: int, last: int) -> Any:
 
 
 def test_only_days_that_changed_are_reported(target: build_duckdb_warehouse) -> None:
-    Run(target, ENTRIES, DAYS, run_id="first").load(on(1, 1, 2), on(2, 3)).tell()
+    Run(target, ENTRIES, DAYS, run_id="first").load(on(1, 1, 2), on(2, 3)).report()
     run = Run(target, ENTRIES, DAYS).load(on(1, 1, 2, seconds=5), on(4, 3, seconds=5))
-    told = run.tell()
-    assert told[ENTRIES.uri] == {
+    extras = run.report()
+    assert extras[ENTRIES.uri] == {
         "observations": 3,
         "ids": [3],
         "days": ["2025-05-02", "2025-05-04"],
@@ -99,12 +99,12 @@ def test_only_days_that_changed_are_reported(target: build_duckdb_warehouse) -> 
         "cursor": 2,
     }
     assert run.days() == ["2025-05-02", "2025-05-04"]
-    assert told[DAYS.uri] | {"count": 2, "left": 0, "cursor": 2} == told[DAYS.uri]
+    assert extras[DAYS.uri] | {"count": 2, "left": 0, "cursor": 2} == extras[DAYS.uri]
 
 
 def test_without_a_change_there_is_no_event(target: Warehouse) -> None:
     other = Asset("s3://bucket/rows")
-    assert set(Run(target, ENTRIES, DAYS, ALL, TAGS, other).load(on(1, 1), tags(1)).tell()) == {
+    assert set(Run(target, ENTRIES, DAYS, ALL, TAGS, other).load(on(1, 1), tags(1)).report()) == {
         ENTRIES.uri,
         DAYS.uri,
         ALL.uri,
@@ -112,74 +112,69 @@ def test_without_a_change_there_is_no_event(target: Warehouse) -> None:
         other.uri,
     }
     again = Run(target, ENTRIES, DAYS, ALL, TAGS, other, run_id="again").load(on(1, 1, seconds=5))
-    assert again.tell() == {other.uri: {}}
+    assert again.report() == {other.uri: {}}
 
 
 def test_the_asset_of_all_streams_has_each_stream_that_changed(target: build_duckdb_warehouse) -> None:
-    told = Run(target, ALL).load(on(1, 1), tags(1, 2)).tell()[ALL.uri]["streams"]
-    assert {name: extra["ids"] for name, extra in told.items()} == {"time_entries": [1], "tags": [1, 2]}
-    assert told["time_entries"]["days"] == ["2025-05-01"]
+    extras = Run(target, ALL).load(on(1, 1), tags(1, 2)).report()[ALL.uri]["streams"]
+    assert {name: extra["ids"] for name, extra in extras.items()} == {"time_entries": [1], "tags": [1, 2]}
+    assert extras["time_entries"]["days"] == ["2025-05-01"]
 
 
 def test_what_a_failed_try_loaded_is_reported_by_the_next_one(target: build_duckdb_warehouse) -> None:
     Run(target, ENTRIES, DAYS).load(on(1, 1))
     after = Run(target, ENTRIES, DAYS).load(on(2, 2))
-    told = after.tell()[ENTRIES.uri]
-    assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
+    extras = after.report()[ENTRIES.uri]
+    assert extras["days"] == after.days() == ["2025-05-01", "2025-05-02"]
     # Of the first one only the days are known.
-    assert (told["ids"], told["is_complete"]) == ([2], False)
+    assert (extras["ids"], extras["is_complete"]) == ([2], False)
 
 
 def test_what_was_loaded_before_a_wait_is_reported_after_it(target: build_duckdb_warehouse) -> None:
     kept = Run(target, ENTRIES, DAYS).load(on(1, 1)).wait()
     after = Run(target, ENTRIES, DAYS, progress=kept).load(on(2, 2))
-    told = after.tell()[ENTRIES.uri]
-    assert told["days"] == after.days() == ["2025-05-01", "2025-05-02"]
-    assert (told["ids"], told["observations"], told["is_complete"]) == ([1, 2], 2, True)
+    extras = after.report()[ENTRIES.uri]
+    assert extras["days"] == after.days() == ["2025-05-01", "2025-05-02"]
+    assert (extras["ids"], extras["observations"], extras["is_complete"]) == ([1, 2], 2, True)
 
 
 def test_what_a_failed_try_reported_is_reported_again_by_the_next_one(target: build_duckdb_warehouse) -> None:
-    Run(target, DAYS).load(on(1, 1)).tell()
+    Run(target, DAYS).load(on(1, 1)).report()
     retry = Run(target, DAYS)
-    retry.tell()
+    retry.report()
     assert retry.days() == ["2025-05-01"]
-    assert Run(target, DAYS, run_id="another").tell() == {}
+    assert Run(target, DAYS, run_id="another").report() == {}
 
 
 def test_the_days_of_a_first_load_are_reported_in_parts(target: build_duckdb_warehouse) -> None:
-    told = []
+    extras = []
     first = Run(target, DAYS, max_partitions=2, run_id="0").load(many_days(1, 5))
-    left = [first.tell()[DAYS.uri]["left"]]
-    told += first.days()
+    left = [first.report()[DAYS.uri]["left"]]
+    extras += first.days()
     for number in (1, 2):
         run = Run(target, DAYS, max_partitions=2, run_id=str(number))
-        left.append(run.tell()[DAYS.uri]["left"])
-        told += run.days()
+        left.append(run.report()[DAYS.uri]["left"])
+        extras += run.days()
     assert left == [3, 1, 0]
-    assert sorted(told) == [f"2025-05-{day:02}" for day in range(1, 6)]
-    assert Run(target, DAYS, max_partitions=2, run_id="3").tell() == {}
+    assert sorted(extras) == [f"2025-05-{day:02}" for day in range(1, 6)]
+    assert Run(target, DAYS, max_partitions=2, run_id="3").report() == {}
 
 
 def test_each_asset_has_its_own_place(target: Warehouse) -> None:
-    Run(target, ENTRIES).load(on(1, 1)).tell()
+    Run(target, ENTRIES).load(on(1, 1)).report()
     later = Run(target, DAYS, run_id="later")
-    later.tell()
+    later.report()
     assert later.days() == ["2025-05-01"]
-    assert Run(target, Asset("toggl://8/days"), run_id="other").tell() == {}
-
-
-def test_no_day_at_a_time_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="max_partitions is 0"):
-        TogglEventsToSqlOperator(task_id="land", max_partitions=0)
+    assert Run(target, Asset("toggl://8/days"), run_id="other").report() == {}
 
 
 # -- another workspace than is loaded ----------------------------------------------------------------------------------
 
 HERE, ELSEWHERE = 7, 8
 LOADERS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "pull": ("workspace_id", lambda **more: TogglToSqlOperator(task_id="land", stream="clients", **more)),
-    "reconcile": ("workspace_id", lambda **more: TogglReconcileOperator(task_id="land", **more)),
-    "drain": ("only_workspace_id", lambda **more: TogglEventsToSqlOperator(task_id="land", **more)),
+    "pull": ("workspace_id", lambda **more: TogglToSqlOperator(task_id="load", stream="clients", **more)),
+    "reconcile": ("workspace_id", lambda **more: TogglReconcileOperator(task_id="load", **more)),
+    "drain": ("only_workspace_id", lambda **more: TogglEventsToSqlOperator(task_id="load", **more)),
 }
 REFUSAL = rf"Workspace {HERE} is loaded \(.*\), but the outlets have toggl://{ELSEWHERE}/clients of another"
 
@@ -199,7 +194,7 @@ def unused(connections: Connections, tmp_path: Path) -> Path:
 
 
 def run_context(map_index: int = -1) -> Any:
-    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="land", map_index=map_index, try_number=1)
+    ti = SimpleNamespace(dag_id="dag", run_id="run", task_id="load", map_index=map_index, try_number=1)
     return {"ti": ti, "outlet_events": OutletEventAccessors()}
 
 
@@ -245,9 +240,9 @@ def test_a_mapped_task_may_have_the_outlets_of_all_its_workspaces(unused: Path, 
 
 def test_a_drain_of_a_shared_store_may_have_outlets_of_further_workspaces(unused: Path) -> None:
     both = [toggl_asset(HERE, "clients"), toggl_asset(ELSEWHERE, "clients")]
-    TogglEventsToSqlOperator(task_id="land", outlets=both).execute(run_context())
+    TogglEventsToSqlOperator(task_id="load", outlets=both).execute(run_context())
     with pytest.raises(ConfigurationError, match=REFUSAL):
-        TogglEventsToSqlOperator(task_id="land", only_conn_id="toggl_default", outlets=both).execute(run_context())
+        TogglEventsToSqlOperator(task_id="load", only_conn_id="toggl_default", outlets=both).execute(run_context())
 
 
 def test_a_drain_of_a_store_that_is_named_by_itself_needs_no_toggl_connection(
@@ -255,6 +250,6 @@ def test_a_drain_of_a_store_that_is_named_by_itself_needs_no_toggl_connection(
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_TOGGL_DEFAULT")
     task = TogglEventsToSqlOperator(
-        task_id="land", event_store_conn_id="events", outlets=[toggl_asset(ELSEWHERE, "clients")]
+        task_id="load", event_store_conn_id="events", outlets=[toggl_asset(ELSEWHERE, "clients")]
     )
     assert task.execute(run_context())["events"] == 0

@@ -75,7 +75,7 @@ class Database(ABC):
     :param where: the file or the schema, for messages; nothing secret.
     :param migrations: the statements that lead from each version of the tables to the next.
     :param errors: what to raise.
-    :param clock: tells when the tables were changed.
+    :param clock: the clock, for the time of each migration.
     """
 
     def __init__(self, where: str, migrations: Sequence[Sequence[str]], errors: DatabaseErrors, clock: Clock) -> None:

@@ -157,7 +157,7 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNENCODABLE: "Use a database with the encoding UTF8, or utf8mb4 in MySQL.",
     DatabaseFault.CORRUPT: "The server reports damage or an internal error: its administrator must look at it.",
 }
-"""What to do; without an entry where the fault alone does not tell."""
+"""What to do; a fault without an entry needs the engine's own text."""
 
 
 def find_postgres_fault(sqlstate: str) -> DatabaseFault:

@@ -46,7 +46,7 @@ class PostgresSchema(Database):
         self._names = {"schema": self.quoted_schema, "channel": self.quoted_schema, "channel_text": literal}
         # psycopg takes a percent sign for the begin of a parameter.
         escaped = {name: text.replace("%", "%%") for name, text in self._names.items()}
-        named = combine(load_statements(__package__, "postgres"), statements, **escaped)
+        named = combine(load_statements(__package__, "sql/postgres.sql"), statements, **escaped)
         self.statements = {name: to_pyformat(text).encode() for name, text in named.items()}
 
     def run(self, work: Callable[[DatabaseSession], T]) -> T:

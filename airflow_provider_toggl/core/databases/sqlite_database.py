@@ -40,7 +40,7 @@ class SqliteDatabase(Database):
     ) -> None:
         super().__init__(str(path), migrations, errors, clock)
         self.file = SqliteFile(path, errors, busy_timeout)
-        self.statements = combine(load_statements(__package__, "sqlite"), statements, schema="main")
+        self.statements = combine(load_statements(__package__, "sql/sqlite.sql"), statements, schema="main")
         self._own_table = own_table
 
     def prepare(self) -> None:

@@ -55,9 +55,9 @@ class EventEngine(Database):
 
 def load_event_statements(engine: str) -> dict[str, str]:
     """Return the statements of the event store in an engine, by name."""
-    return {**load_statements(__package__, "events"), **load_statements(__package__, engine)}
+    return {**load_statements(__package__, "sql/events.sql"), **load_statements(__package__, f"sql/{engine}.sql")}
 
 
 def load_event_migrations(engine: str) -> tuple[tuple[str, ...], ...]:
     """Return the statements that lead from each version of the event store's tables to the next."""
-    return load_migrations(__package__, engine)
+    return load_migrations(__package__, f"sql/{engine}.sql")

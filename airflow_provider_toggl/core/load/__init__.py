@@ -1,1 +1,1 @@
-"""Landing: JSON of Toggl to typed records, to Arrow, to one merge that keeps the warehouse's rows convergent."""
+"""Loading: JSON from Toggl becomes typed rows, which are merged into the tables of a warehouse."""

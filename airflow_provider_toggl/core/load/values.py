@@ -17,7 +17,7 @@ class Progress:
     :param scope: which part of the stream, for example a workspace's id.
     :param watermark: everything changed before this instant (UTC, Toggl's clock) is loaded; None while not known.
     :param cursor: opaque JSON text that says where to continue.
-    :param requests_spent: requests that these rows took; added to the stored total.
+    :param requests_spent: requests that these rows took, which are added to the stored total; read back, that total.
     :param ran_at: when, in UTC.
     """
 
@@ -27,18 +27,6 @@ class Progress:
     cursor: str
     requests_spent: int
     ran_at: datetime
-
-
-@dataclass(frozen=True)
-class SyncState:
-    """A stored progress; ``requests_spent`` is the total so far. Times are aware, in UTC."""
-
-    stream: str
-    scope: str
-    watermark: datetime | None
-    cursor: str
-    last_run_at: datetime
-    requests_spent: int
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock, utc
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.merging import changed_days, rule
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables import migrations, state
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.values import MOST_CHANGED_IDS, LoadResult, Progress, Sweep, SyncState
+from airflow_provider_toggl.core.load.values import MOST_CHANGED_IDS, LoadResult, Progress, Sweep
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_toggl.core.load.decode.records import RecordBatch
     from airflow_provider_toggl.core.load.engines.contract import Engine, Session
 
-__all__ = ["MOST_CHANGED_IDS", "LoadResult", "Progress", "Sweep", "SyncState", "Warehouse"]
+__all__ = ["MOST_CHANGED_IDS", "LoadResult", "Progress", "Sweep", "Warehouse"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +33,7 @@ class _RolledBack(Exception):
     """Ends a transaction so that nothing of it is stored."""
 
 
-class Warehouse:
+class Warehouse(AbstractContextManager["Warehouse"]):
     """Loads record batches into the tables of one schema, and reads them back.
 
     The connection is opened at the first call, again where the server has ended it, and brings tables of an older
@@ -101,7 +99,7 @@ class Warehouse:
         with self.transaction() as session:
             history.set_kept(session, kept)
 
-    def find_state(self, stream: str, scope: str) -> SyncState | None:
+    def find_state(self, stream: str, scope: str) -> Progress | None:
         """Return how far the stream is loaded in that scope, None if it was never loaded."""
         with self.transaction(writing=False) as session:
             return state.find_state(session, stream, scope)
@@ -235,13 +233,7 @@ class Warehouse:
         """Close the connection."""
         self._engine.close()
 
-    def __enter__(self) -> Warehouse:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 
@@ -277,7 +269,7 @@ class Warehouse:
     def _find_version(self) -> int:
         if not self._engine.has_tables():
             return 0
-        version = int(self._engine.run(load_queries("tables/tables")["find_version"])[0][0] or 0)
+        version = int(self._engine.run(state.STATEMENTS["find_version"])[0][0] or 0)
         migrations.check_version(version, self._engine.where)
         return version
 

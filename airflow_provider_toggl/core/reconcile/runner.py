@@ -215,7 +215,7 @@ class StepRunner:
         self.target.release()
 
     def _mark_deleted(self, step: steps.MarkDeleted) -> None:
-        from airflow_provider_toggl.core.load.decode.absences import build_absences  # noqa: PLC0415 - loading needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.decode.records import build_absences  # noqa: PLC0415 - loading needs pyarrow, importing this module must not
 
         batch = build_absences(STREAM, self._workspace_id, step.ids, step.absent_at)
         loaded = self.target.load([batch], self._progress(), collect_days=self.state.request.collect_changes)

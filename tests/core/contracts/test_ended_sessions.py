@@ -82,15 +82,10 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[ServedWarehouse]:
     [
         lambda target: target.load([tags(1, 2, seconds=9)], PROGRESS),
         lambda target: target.query('select "id" from "tags"'),
-        lambda target: target.find_state("tags", "7"),
-        lambda target: target.keep_history(True),
-        lambda target: target.set_timezone("Asia/Tokyo"),
-        lambda target: target.last_runs(),
         lambda target: target.try_write(),
-        lambda target: target.counts(),
         lambda target: target.find_version(),
     ],
-    ids=["land", "query", "find_state", "keep_history", "set_timezone", "last_runs", "try_write", "counts", "version"],
+    ids=["load", "query", "try_write", "version"],
 )
 def test_a_session_that_ended_between_two_calls_is_not_noticed(
     warehouse: ServedWarehouse, use: Callable[[Warehouse], Any]
@@ -101,7 +96,7 @@ def test_a_session_that_ended_between_two_calls_is_not_noticed(
     assert rows(warehouse.target, 'select "id" from "tags" where "id" = 1') == [(1,)]
 
 
-def test_a_session_that_ends_within_a_landing_takes_all_of_it_back(warehouse: ServedWarehouse) -> None:
+def test_a_session_that_ends_within_a_load_rolls_it_back(warehouse: ServedWarehouse) -> None:
     target = warehouse.target
 
     def change() -> None:
@@ -110,9 +105,9 @@ def test_a_session_that_ends_within_a_landing_takes_all_of_it_back(warehouse: Se
             warehouse.end_sessions()
             session.run('select count(*) from "tags"')
 
-    with pytest.raises(WarehouseError) as told:
+    with pytest.raises(WarehouseError) as caught:
         change()
-    assert told.value.fault in (DatabaseFault.CONNECTION_LOST, DatabaseFault.OTHER)
+    assert caught.value.fault in (DatabaseFault.CONNECTION_LOST, DatabaseFault.OTHER)
     assert target.counts()["tags"] == 1
     assert target.load([tags(1, 2, seconds=9)], PROGRESS) == LoadResult(inserted=1, unchanged=1)
 
@@ -132,7 +127,7 @@ def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: ServedW
 
 
 @pytest.mark.xdist_group("mariadb")
-def test_a_mysql_session_that_ends_within_a_landing_is_reported_to_be_lost(mariadb: MariadbServer) -> None:
+def test_a_mysql_session_that_ends_within_a_load_is_reported_as_lost(mariadb: MariadbServer) -> None:
     name = f"ended_{next(numbers)}"
     with WarehouseLocation("mysql", str(mariadb.port), name).open() as target:
         target.prepare()
@@ -142,9 +137,9 @@ def test_a_mysql_session_that_ends_within_a_landing_is_reported_to_be_lost(maria
                 kill_sessions_of(mariadb, name)
                 session.run('delete from "tags"')
 
-        with pytest.raises(WarehouseError, match="Nothing was lost") as told:
+        with pytest.raises(WarehouseError, match="Nothing was lost") as caught:
             change()
-    assert told.value.fault is DatabaseFault.CONNECTION_LOST
+    assert caught.value.fault is DatabaseFault.CONNECTION_LOST
 
 
 @pytest.mark.xdist_group("configured-postgres")
@@ -155,7 +150,7 @@ def test_a_mysql_session_that_ends_within_a_landing_is_reported_to_be_lost(maria
         ("transaction_timeout = '50ms'", "select pg_sleep(5)"),
     ],
 )
-def test_a_limit_of_postgres_that_ends_a_landing_is_reported_to_have_cut_it(
+def test_a_postgres_limit_that_ends_a_load_is_reported_as_a_cut_connection(
     postgres: PostgresServer, limit: str, statement: str | None
 ) -> None:
     name = f"ended_{next(numbers)}"
@@ -170,9 +165,9 @@ def test_a_limit_of_postgres_that_ends_a_landing_is_reported_to_have_cut_it(
                 wait_until(lambda: not sessions_in(postgres, name))
                 session.run("delete from tags")
 
-        with pytest.raises(WarehouseError, match=r"The connection was cut\. Nothing was lost") as told:
+        with pytest.raises(WarehouseError, match=r"The connection was cut\. Nothing was lost") as caught:
             change()
-        assert told.value.fault is DatabaseFault.CONNECTION_LOST
+        assert caught.value.fault is DatabaseFault.CONNECTION_LOST
         assert target.counts()["tags"] == 1
 
 
@@ -227,9 +222,7 @@ def test_a_session_of_the_store_that_ended_is_not_noticed(
 
 
 @pytest.mark.xdist_group("configured-postgres")
-@pytest.mark.parametrize(
-    "state", ["57P01", "57P02", "57P05", "25P03", "25P04", "08000", "08003", "08006", "08001", "08004", "08P01"]
-)
+@pytest.mark.parametrize("state", ["57P01", "25P03", "08006"])
 def test_each_code_that_ends_a_session_lets_the_work_be_done_again(store: PostgresEventStore, state: str) -> None:
     tries = []
 
@@ -275,6 +268,6 @@ def test_a_server_that_stays_away_is_reported(postgres: PostgresServer, store: P
     def work(db: psycopg.Connection[Any]) -> None:
         db.execute("do $$ begin raise exception 'x' using errcode = '57P01'; end $$")
 
-    with pytest.raises(EventStoreUnavailable, match="57P01") as told:
+    with pytest.raises(EventStoreUnavailable, match="57P01") as caught:
         store.engine.server.run(work)
-    assert told.value.fault is DatabaseFault.CONNECTION_LOST
+    assert caught.value.fault is DatabaseFault.CONNECTION_LOST

@@ -86,9 +86,9 @@ def test_a_driver_of_mysql_is_understood_by_number_and_class(error: Exception, f
 def test_sqlite_is_understood_by_its_code_and_without_one_by_its_text(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"not a database, but long enough to be taken for the header of one" * 20)
-    with pytest.raises(sqlite3.DatabaseError) as told, sqlite3.connect(path) as db:
+    with pytest.raises(sqlite3.DatabaseError) as caught, sqlite3.connect(path) as db:
         db.execute("select * from sqlite_master")
-    assert faults.find_sqlite_fault(told.value) is DatabaseFault.CORRUPT
+    assert faults.find_sqlite_fault(caught.value) is DatabaseFault.CORRUPT
     with pytest.raises(sqlite3.OperationalError) as missing, sqlite3.connect(":memory:") as db:
         db.execute("select * from nowhere")
     assert faults.find_sqlite_fault(missing.value) is DatabaseFault.MISSING_OBJECT

@@ -34,15 +34,15 @@ def test_settings_of_a_transaction_end_with_it(server: PostgresServer) -> None:
 
 def test_what_psycopg_refuses_itself_is_no_lost_connection(server: PostgresServer) -> None:
     with psycopg.connect(server.dsn, autocommit=True) as db:
-        with pytest.raises(psycopg.ProgrammingError) as told:
+        with pytest.raises(psycopg.ProgrammingError) as caught:
             db.execute("select %s", [])
-        assert postgres.find_fault(told.value) is DatabaseFault.OTHER
-        with pytest.raises(psycopg.Error) as told:
+        assert postgres.find_fault(caught.value) is DatabaseFault.OTHER
+        with pytest.raises(psycopg.Error) as caught:
             db.execute("select pg_terminate_backend(pg_backend_pid())")
-        assert postgres.find_fault(told.value) is DatabaseFault.CONNECTION_LOST
-        with pytest.raises(psycopg.Error) as told:
+        assert postgres.find_fault(caught.value) is DatabaseFault.CONNECTION_LOST
+        with pytest.raises(psycopg.Error) as caught:
             db.execute("select 1")
-        assert postgres.find_fault(told.value) is DatabaseFault.CONNECTION_LOST
+        assert postgres.find_fault(caught.value) is DatabaseFault.CONNECTION_LOST
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_why_no_connection_is_made_is_known(server: PostgresServer, change: str,
         if rules not in access.read_text():
             access.write_text(rules + access.read_text())
         db.execute("select pg_reload_conf()")
-    with pytest.raises(psycopg.OperationalError) as told:
+    with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(f"{server.dsn} {change} connect_timeout=5")
-    assert postgres.find_refusal(told.value) is fault
+    assert postgres.find_refusal(caught.value) is fault
 
 
 @pytest.mark.parametrize("schema", ["", "x" * 64, "ü" * 32, "a\0b"])

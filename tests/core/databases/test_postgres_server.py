@@ -77,7 +77,7 @@ def test_each_trouble_has_its_error_and_what_to_do(
     server.close()
 
 
-def test_what_an_error_quotes_of_a_row_is_not_told(postgres: RealServer) -> None:
+def test_an_error_does_not_quote_the_row(postgres: RealServer) -> None:
     server = PostgresServer(postgres.dsn, ERRORS, 5)
     row = "create temp table t (a text, b text not null); insert into t values ('what they did', null)"
     with pytest.raises(EventStoreUnavailable) as caught:

@@ -1,15 +1,30 @@
 from __future__ import annotations
 
+import re
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
-from airflow_provider_toggl.core.databases.statements import combine, load_statements, to_pyformat
+from airflow_provider_toggl.core import load
+from airflow_provider_toggl.core.databases.statements import combine, load_statements, to_format, to_pyformat
+
+FOLDER = Path(str(files(load)))
 
 
-@pytest.mark.parametrize("file", ["sqlite", "postgres"])
-def test_statements_have_names_and_no_semicolon(file: str) -> None:
-    statements = load_statements("airflow_provider_toggl.core.databases", file)
-    assert {"find_version", "insert_version"} <= set(statements)
-    assert not [text for text in statements.values() if text.endswith(";")]
+def test_statements_come_in_the_order_of_their_file_without_comment_and_semicolon() -> None:
+    statements = load_statements("airflow_provider_toggl.core.client.limits", "state.sql")
+    assert list(statements)[:2] == ["create_last_request", "create_in_flight"]
+    assert statements["count_in_flight"] == "select count(*) from in_flight where token = :token and lane = :lane"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.sql")), ids=lambda path: path.name)
+def test_every_statement_of_the_warehouse_has_a_name_a_sentence_and_a_use(path: Path) -> None:
+    text, code = path.read_text("utf-8"), "".join(path.read_text() for path in FOLDER.rglob("*.py"))
+    statements = load_statements(load.__name__, str(path.relative_to(FOLDER)))
+    assert len(statements) == len(re.findall(r"^-- name: \w+: .{10,}$", text, re.MULTILINE)) == text.count(";\n")
+    used = set(re.findall(r"""["'](\w+)["']""", code))
+    assert [name for name in statements if not name.startswith("create_") and name not in used] == []
 
 
 def test_names_and_parts_are_filled_in() -> None:
@@ -35,3 +50,19 @@ def test_a_part_that_no_engine_has_is_an_error() -> None:
 )
 def test_parameters_are_written_for_psycopg_and_casts_are_left(statement: str, translated: str) -> None:
     assert to_pyformat(statement) == translated
+
+
+@pytest.mark.parametrize(
+    ("sql", "doubled"),
+    [
+        ("select ?, ?", "select %s, %s"),
+        ("select '?', 'it''s ?', ?", "select '?', 'it''s ?', %s"),
+        ('select "a?""b?" where x = ?', 'select "a?""b?" where x = %s'),
+        ("select 5 % ? -- why?\n, ?", "select 5 %% %s -- why?\n, %s"),
+        ("select /* ? \n ? */ ?", "select /* ? \n ? */ %s"),
+        ("like '%s' and ?", "like '%%s' and %s"),
+    ],
+)
+def test_a_question_mark_is_a_parameter_where_sql_has_one(sql: str, doubled: str) -> None:
+    assert to_format(sql) == doubled
+    assert to_format(sql, False) == doubled.replace("%%", "%")

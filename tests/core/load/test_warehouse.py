@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from support.fakes import FakeClock
-from support.toggl_rows import tags
+from support.toggl_rows import NOON, entries, tags
 
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError
+from airflow_provider_toggl.core.load.decode.records import RecordBatch
 from airflow_provider_toggl.core.load.values import LoadResult, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
-
-
-def test_a_load_of_nothing_did_nothing(target: Warehouse) -> None:
-    with target as same:
-        assert same.load([]) == LoadResult(0, 0, 0, 0, 0)
 
 
 def test_a_connection_that_has_ended_is_replaced(target: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +51,12 @@ def test_characters_that_the_database_turns_out_to_hold_are_not_rejected(
         target.load([tags(1)])
 
 
-def test_a_sweep_of_no_stream_is_refused_before_anything_is_opened(target: Warehouse, clock: FakeClock) -> None:
-    with pytest.raises(ConfigurationError, match="here are 0: none"):
-        target.load([], None, Sweep(7, clock.now()))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("batches", "words"), [([], "here are 0: none"), ([tags(1), entries(1)], "here are 2: tags, time")]
+)
+def test_a_sweep_of_no_or_several_streams_is_refused_before_anything_is_opened(
+    target: Warehouse, batches: list[RecordBatch], words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        target.load(batches, None, Sweep(7, NOON))
     assert not target._engine.is_open

@@ -12,14 +12,14 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_provider_toggl.core.databases.queries import load_queries
+from airflow_provider_toggl.core.databases.statements import load_statements
 
 log = logging.getLogger(__name__)
 
 #: Seconds to wait for other processes of the host. They hold the file for milliseconds.
 BUSY_SECONDS = 60.0
 
-STATEMENTS = load_queries(__package__, "state.sql")
+STATEMENTS = load_statements(__package__, "state.sql")
 _SCHEMA = ";\n".join(statement for name, statement in STATEMENTS.items() if name.startswith("create_"))
 
 

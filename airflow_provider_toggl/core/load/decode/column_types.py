@@ -37,7 +37,7 @@ _NULL = msgspec.Raw(b"null")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-Values = Sequence[Any] | None
+Values = Sequence[Any]
 
 
 class Unreadable(ValueError):
@@ -58,14 +58,14 @@ class ColumnType:
     :param field: the type that msgspec decodes a field as for ``convert``.
     :param parse: returns the column's value for a JSON value that is not null; raises ``Unreadable``, or a
         ``ValueError``, with the value and the reason.
-    :param convert: returns the column for values that were decoded as ``field``, or null, and the number of rows; all
-        null without values. Raises ``pyarrow.ArrowInvalid`` or ``Unreadable``.
+    :param convert: returns the column for values that were decoded as ``field``, or null. Raises
+        ``pyarrow.ArrowInvalid`` or ``Unreadable``.
     """
 
     arrow: pa.DataType
     field: Any
     parse: Callable[[Any], Any]
-    convert: Callable[[Values, int], pa.Array]
+    convert: Callable[[Values], pa.Array]
 
 
 def shown(value: Any) -> str:
@@ -182,20 +182,18 @@ def json_text(raw: msgspec.Raw | None) -> str | None:
 
 
 def whole_seconds(moments: pa.Array) -> pa.Array:
-    """Cut instants to whole seconds, which is all that reports tell of the same change."""
+    """Cut instants to whole seconds, because reports have no fractions of the same change."""
     return moments.cast(_WHOLE_SECONDS, safe=False).cast(INSTANT)
 
 
-def convert_seconds(values: Values, size: int) -> pa.Array:
+def convert_seconds(values: Values) -> pa.Array:
     """Parse texts of instants and cut them to whole seconds, all at once."""
-    if values is None:
-        return pa.nulls(size, INSTANT)
-    texts = pa.array(values, pa.string(), size=size)
+    texts = pa.array(values, pa.string())
     try:
         # Most have no fraction, and this is the fastest way to see that.
         return _within(texts.cast(_WHOLE_SECONDS).cast(INSTANT), _MOMENTS)
     except pa.ArrowInvalid:
-        return whole_seconds(_convert_timestamps(values, size))
+        return whole_seconds(_convert_timestamps(values))
 
 
 def _blank_text(value: Any, wanted: str) -> str | None:
@@ -204,23 +202,16 @@ def _blank_text(value: Any, wanted: str) -> str | None:
     return value if value.strip() else None
 
 
-def _plain(arrow_type: pa.DataType) -> Callable[[Values, int], pa.Array]:
-    def convert(values: Values, size: int) -> pa.Array:
-        return pa.nulls(size, arrow_type) if values is None else pa.array(values, arrow_type, size=size)
-
-    return convert
+def _plain(arrow_type: pa.DataType) -> Callable[[Values], pa.Array]:
+    return lambda values: pa.array(values, arrow_type)
 
 
-def _convert_timestamps(values: Values, size: int) -> pa.Array:
-    if values is None:
-        return pa.nulls(size, INSTANT)
-    return _within(pa.array(values, pa.string(), size=size).cast(INSTANT), _MOMENTS)
+def _convert_timestamps(values: Values) -> pa.Array:
+    return _within(pa.array(values, pa.string()).cast(INSTANT), _MOMENTS)
 
 
-def _convert_dates(values: Values, size: int) -> pa.Array:
-    if values is None:
-        return pa.nulls(size, pa.date32())
-    return _within(pa.array(values, pa.string(), size=size).cast(pa.date32()), _DAYS)
+def _convert_dates(values: Values) -> pa.Array:
+    return _within(pa.array(values, pa.string()).cast(pa.date32()), _DAYS)
 
 
 def _within(array: pa.Array, bounds: tuple[int, int]) -> pa.Array:
@@ -240,17 +231,17 @@ def _micros(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _convert_lists(values: Values, size: int) -> pa.Array:
+def _convert_lists(values: Values) -> pa.Array:
     # Toggl writes "none" as null in one answer and as [] in the next: one form, or rows would seem to change.
-    return pa.array([value or () for value in values or (None,) * size], _LIST)
+    return pa.array([value or () for value in values], _LIST)
 
 
-def _convert_members(values: Values, size: int) -> pa.Array:
-    return pa.array([[member.user_id for member in value or ()] for value in values or (None,) * size], _LIST)
+def _convert_members(values: Values) -> pa.Array:
+    return pa.array([[member.user_id for member in value or ()] for value in values], _LIST)
 
 
-def _convert_json(values: Values, size: int) -> pa.Array:
-    return pa.array([json_text(value) for value in values or (None,) * size], pa.string())
+def _convert_json(values: Values) -> pa.Array:
+    return pa.array([json_text(value) for value in values], pa.string())
 
 
 _LIST = pa.list_(pa.int64())

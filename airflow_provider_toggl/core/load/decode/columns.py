@@ -6,7 +6,7 @@ Rows come in two forms. Rows that msgspec decoded are converted a column at a ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -67,7 +67,7 @@ def convert_report(rows: Sequence[ReportRow]) -> Arrays:
         "currency": [row.currency for row in rows],
         "at": [entry.at for entry in entries],
     }
-    return {name: _convert(name, _REPORT_TYPES[name], column, len(rows)) for name, column in values.items()}
+    return {name: _convert(name, _REPORT_TYPES[name], column) for name, column in values.items()}
 
 
 def convert_objects(shape: Shape, rows: Sequence[msgspec.Struct]) -> Arrays:
@@ -84,7 +84,7 @@ def convert_objects(shape: Shape, rows: Sequence[msgspec.Struct]) -> Arrays:
                 column = [b if a is None else a for a, b in zip(column, map(attrgetter(key), rows), strict=True)]
         values[field.column] = column
     _check_required(shape, values)
-    return {field.column: _convert(field.column, field.type, values[field.column], len(rows)) for field in shape.fields}
+    return {field.column: _convert(field.column, field.type, values[field.column]) for field in shape.fields}
 
 
 def arrays_of(stream: str, rows: Sequence[Mapping[str, Any]]) -> Arrays:
@@ -156,9 +156,8 @@ def count_odd_durations(table: pa.Table) -> int:
     return int(odd.true_count)
 
 
-def _convert(name: str, type_: str, values: Sequence[Any], size: int) -> pa.Array:
-    convert: Callable[..., pa.Array] = convert_seconds if name == "at" else COLUMN_TYPES[type_].convert
-    return convert(values, size)
+def _convert(name: str, type_: str, values: Sequence[Any]) -> pa.Array:
+    return convert_seconds(values) if name == "at" else COLUMN_TYPES[type_].convert(values)
 
 
 def _check_required(shape: Shape, values: Mapping[str, Sequence[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The entities of webhooks: their streams, and their bodies as msgspec types."""
+"""The entities of webhooks: their streams, their bodies as msgspec types, and the user who caused an event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from airflow_provider_toggl.core.streams import STREAM_BY_ENTITY
 
 SKIPPED_ENTITIES = frozenset({"project_group", "workspace"})
 """Entities of webhooks that no table keeps."""
+
+_DIGITS = 19
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    """The user in the metadata: the id as a text (as recorded from Toggl) or, in a PING, as a number."""
+
+    event_user_id: Any = None
+
+
+_METADATA = msgspec.json.Decoder(_Metadata)
+_ANYTHING = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True)
@@ -53,3 +65,37 @@ def _build_shape(entity: str, stream: str) -> EventShape:
 EVENT_SHAPES: dict[str, EventShape] = {
     entity: _build_shape(entity, stream) for entity, stream in STREAM_BY_ENTITY.items()
 }
+
+
+def find_actor(metadata: msgspec.Raw, creator_id: msgspec.Raw) -> int | None:
+    """Return the id of the user whom an event names, None if it names none.
+
+    :param metadata: the event's ``metadata``; its ``event_user_id`` takes precedence.
+    :param creator_id: the event's ``creator_id``.
+    """
+    known = _decode(_METADATA, metadata)
+    found = None if known is None else user_id_of(known.event_user_id)
+    return user_id_of(_decode(_ANYTHING, creator_id)) if found is None else found
+
+
+def find_actor_of(document: dict[str, Any]) -> int | None:
+    """Return the same for an event that is decoded as a whole."""
+    metadata = document.get("metadata")
+    found = user_id_of(metadata.get("event_user_id")) if isinstance(metadata, dict) else None
+    return user_id_of(document.get("creator_id")) if found is None else found
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Any:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def user_id_of(value: Any) -> int | None:
+    """Return a user's id from a number or its digits, None if it is neither."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value < 2**63 else None

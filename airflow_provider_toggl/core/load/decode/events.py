@@ -28,8 +28,13 @@ from airflow_provider_toggl.core.load.decode.columns import (
     convert_objects,
     count_odd_durations,
 )
-from airflow_provider_toggl.core.load.decode.event_actors import find_actor, find_actor_of
-from airflow_provider_toggl.core.load.decode.event_shapes import EVENT_SHAPES, SKIPPED_ENTITIES, EventShape
+from airflow_provider_toggl.core.load.decode.event_shapes import (
+    EVENT_SHAPES,
+    SKIPPED_ENTITIES,
+    EventShape,
+    find_actor,
+    find_actor_of,
+)
 from airflow_provider_toggl.core.load.decode.records import RAW_LIMIT, Attribution, RecordBatch, RejectedRecord
 from airflow_provider_toggl.core.load.decode.rows import read_object
 from airflow_provider_toggl.core.load.decode.shapes import Field

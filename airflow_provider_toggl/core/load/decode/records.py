@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from airflow_provider_toggl.core.json_text import (
 )
 from airflow_provider_toggl.core.load.decode.column_types import Unreadable
 from airflow_provider_toggl.core.load.decode.columns import (
+    ARROW_SCHEMAS,
     NOT_CONVERTED,
     Arrays,
     arrays_of,
@@ -45,6 +47,7 @@ _REPORT_ROWS = msgspec.json.Decoder(list[ReportRow])
 _OBJECT_ROWS: dict[str, Any] = {stream: msgspec.json.Decoder(list[shape.struct]) for stream, shape in OBJECTS.items()}  # type: ignore[name-defined]
 _DATA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, *NOT_CONVERTED)
+_NEVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _logged: set[tuple[str, bool]] = set()
 
 
@@ -111,6 +114,19 @@ class RecordBatch:
     def rows(self) -> int:
         """The number of rows to merge."""
         return int(self.table.num_rows)
+
+
+def build_absences(stream: str, workspace_id: int, ids: Sequence[int], absent_at: datetime) -> RecordBatch:
+    """Return rows whose only information is that a report lacked these ids.
+
+    ``absent_at`` is a maximum and everything else is older than any observation. So loading them changes no field of a
+    row, and nothing of a row that was seen later, in any order and any number of times.
+
+    :param absent_at: when the report was true, by Toggl's clock, UTC.
+    """
+    given = {"workspace_id": workspace_id, "observed_at": _NEVER, "absent_at": absent_at}
+    rows = [{"id": id_, **given} for id_ in ids]
+    return RecordBatch(stream, pa.Table.from_pylist(rows, schema=ARROW_SCHEMAS[stream]))
 
 
 @paused_garbage_collection()

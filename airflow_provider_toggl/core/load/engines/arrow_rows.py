@@ -107,7 +107,8 @@ def build_table(
 def fix_column_type(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of an engine without types for instants or booleans in the type that is meant.
 
-    Names of the tables' columns tell it. In other columns, texts in the exact form of our instants are instants.
+    Columns with a name of our tables get that column's type. In others, texts in the exact form of our instants are
+    instants.
     """
     known = KNOWN_TYPES.get(name)
     if pa.types.is_timestamp(column.type):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
+from airflow_provider_toggl.core.load.merging import rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CONTINUES = "Nothing was lost: what was loaded before is there, and the next run continues from it."
 
+_KEYS_IN_A_LIST = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -53,13 +55,21 @@ class Session(ABC):
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the result of a query; instants as ``timestamp('us', 'UTC')``."""
 
-    @abstractmethod
-    def count_stored(self, table: TableSchema, rows: pa.Table) -> int:
-        """Return how many stored rows have a key of the given rows."""
+    def has_stored(self, table: TableSchema, keys: Sequence[int]) -> bool:
+        """Return whether one of some keys is stored."""
+        # New entries have greater ids than all earlier ones: then two reads of the index are enough.
+        if not self.run(rule.find_between(table), [min(keys), max(keys)]):
+            return False
+        parts = (keys[begin : begin + _KEYS_IN_A_LIST] for begin in range(0, len(keys), _KEYS_IN_A_LIST))
+        return any(self.run(rule.find_keys(table, part)) for part in parts)
 
-    @abstractmethod
     def insert(self, table: TableSchema, rows: pa.Table) -> None:
         """Insert rows of which no key is stored."""
+        self.stage(table, rows)
+        try:
+            self.run(rule.insert_new(table, self.dialect))
+        finally:
+            self.unstage()
 
     @abstractmethod
     def stage(self, table: TableSchema, rows: pa.Table) -> None:

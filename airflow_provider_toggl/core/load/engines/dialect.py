@@ -61,8 +61,7 @@ class Dialect:
         longer texts that may be part of a primary key.
     :param facts: the expressions of ``time_entry_facts``.
     :param texts: the text of a value, by its type, for a digest; the same text on each engine.
-    :param text: the text of a value, for the types that ``texts`` does not name.
-    :param number: the text of a number of characters.
+    :param text: the text of a value of a type that ``texts`` does not name.
     :param length: the number of characters of a text.
     :param instant_text: an instant as RFC 3339 in UTC with whole seconds; None uses ``text``.
     :param cast: how an incoming value gets the column's type ``{1}``.
@@ -95,7 +94,6 @@ class Dialect:
     facts: FactColumns
     texts: dict[str, str] = field(default_factory=dict)
     text: str = "cast({0} as varchar)"
-    number: str = "cast({0} as varchar)"
     length: str = "length({0})"
     instant_text: str | None = None
     cast: str = "{0}"

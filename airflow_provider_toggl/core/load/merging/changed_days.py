@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_toggl.core.databases.statements import load_statements
 from airflow_provider_toggl.core.instants import EARLIEST, LATEST
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables.state import find_state, store_progress
 from airflow_provider_toggl.core.load.values import Progress
 
@@ -26,7 +26,7 @@ READERS = "changed_days"
 """The stream of ``sync_state`` under which readers of days store their offsets."""
 
 _CHUNK = 200
-_QUERIES = load_queries("merging/changed_days")
+STATEMENTS = load_statements(__package__, "changed_days.sql")
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def record_days(session: Session, days: Iterable[tuple[int, date]], changed_at: 
         by_workspace.setdefault(workspace_id, []).append(day)
     if not by_workspace:
         return
-    session.run(_QUERIES["increment_counter"])
+    session.run(STATEMENTS["increment_counter"])
     seq = last_seq(session)
     if not seq:
-        session.run(_QUERIES["restore_counter"])
+        session.run(STATEMENTS["restore_counter"])
         seq = last_seq(session)
     for workspace_id, some in by_workspace.items():
         for begin in range(0, len(some), _CHUNK):
@@ -121,9 +121,11 @@ def record_days(session: Session, days: Iterable[tuple[int, date]], changed_at: 
 def _store(session: Session, workspace_id: int, days: list[date], rest: list[Any]) -> None:
     values = [as_parameter(session, day) for day in days]
     marks = ", ".join("?" for _ in days)
-    session.run(f"{_QUERIES['delete_days']} ({marks})", [workspace_id, *values])
+    session.run(f"{STATEMENTS['delete_days']} ({marks})", [workspace_id, *values])
     rows = ", ".join("(?, ?, ?, ?)" for _ in days)
-    session.run(f"{_QUERIES['insert_days']} {rows}", [value for day in values for value in (workspace_id, day, *rest)])
+    session.run(
+        f"{STATEMENTS['insert_days']} {rows}", [value for day in values for value in (workspace_id, day, *rest)]
+    )
 
 
 def find_days(session: Session, since: int = 0, workspace_id: int | None = None) -> ChangedDays:
@@ -139,7 +141,7 @@ def find_days(session: Session, since: int = 0, workspace_id: int | None = None)
 
 def find_fact_days(session: Session) -> set[tuple[int, date]]:
     """Return every workspace and day that has facts."""
-    rows = session.run(_QUERIES["list_fact_days"], [EARLIEST, LATEST])
+    rows = session.run(STATEMENTS["list_fact_days"], [EARLIEST, LATEST])
     return {(int(workspace_id), as_day(day)) for workspace_id, day in rows}
 
 
@@ -177,13 +179,13 @@ def store_offset(session: Session, reader: str, offset: DayOffset, now: datetime
 
 
 def _changes(session: Session, since: int, workspace_id: int | None) -> list[tuple[int, date]]:
-    rows = session.run(_QUERIES["list_changes"], [since])
+    rows = session.run(STATEMENTS["list_changes"], [since])
     return [(int(seq), as_day(day)) for workspace, seq, day in rows if workspace_id in (None, workspace)]
 
 
 def last_seq(session: Session) -> int:
     """Return the number of the latest change, 0 before the first."""
-    return int(session.run(_QUERIES["find_last_seq"])[0][0] or 0)
+    return int(session.run(STATEMENTS["find_last_seq"])[0][0] or 0)
 
 
 def as_day(value: Any) -> date:

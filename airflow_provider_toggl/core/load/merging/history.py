@@ -49,7 +49,7 @@ def store_versions(session: Session, versions: pa.Table) -> None:
     """Merge versions with the stored ones."""
     if not versions.num_rows:
         return
-    if not session.count_stored(VERSIONS, versions):
+    if not session.has_stored(VERSIONS, versions[KEY].to_pylist()):
         session.insert(VERSIONS, versions)
         return
     session.stage(VERSIONS, versions)

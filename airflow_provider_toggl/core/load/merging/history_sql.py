@@ -97,7 +97,7 @@ def create_changes(dialect: Dialect) -> str:
 {dialect.create_view} "time_entry_changes" as
 with points as ({_points()}),
 ordered as ({_ordered()}),
-told as ({_described()}),
+described as ({_described()}),
 pairs as ({_pairs(dialect)})
 select "time_entry_id", "workspace_id", "step", "kind", "field", "old_value", "new_value", "changed_at", "changed_by",
     "observed_at"
@@ -175,7 +175,7 @@ def _pairs(dialect: Dialect) -> str:
         case when f.name <> '{_BACK}' then t."changed_at" end as "changed_at",
         case when f.name <> '{_BACK}' then t."changed_by" end as "changed_by",
         case when f.name <> '{_BACK}' then t."observed_at" else e."seen_at" end as "observed_at"
-    from told as t
+    from described as t
         left join "time_entries" as e on e.{KEY} = t."time_entry_id" and t."is_last" = 1 and t."is_gone" = 1
         cross join ({fields}) as f
     where case f.name when '' then case when t."kind" is not null then 1 else 0 end

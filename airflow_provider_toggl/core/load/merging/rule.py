@@ -13,6 +13,8 @@ MySQL refuses.
 # module
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from airflow_provider_toggl.core.load.engines.dialect import Dialect, quote
 from airflow_provider_toggl.core.load.tables.schemas import KEY, MAXIMA, VERSION, Column, TableSchema
 
@@ -63,14 +65,14 @@ def count_rows(table: TableSchema) -> str:
     return f"select count(*) from {quote(table.name)}"
 
 
-def count_stored(table: TableSchema) -> str:
-    """Return the query of how many stored rows have a staged key."""
-    return f"select count(*) from {quote(table.name)} where {_KEY} in (select {_KEY} from {INCOMING})"
-
-
 def find_between(table: TableSchema) -> str:
     """Return the query of one row with a key in a range. Parameters: the first and the last key."""
     return f"select {_KEY} from {quote(table.name)} where {_KEY} between ? and ? limit 1"
+
+
+def find_keys(table: TableSchema, keys: Iterable[int]) -> str:
+    """Return the query of one row with any of some keys."""
+    return f"select {_KEY} from {quote(table.name)} where {_KEY} in ({', '.join(map(str, keys))}) limit 1"
 
 
 def insert_new(table: TableSchema, dialect: Dialect) -> str:
@@ -198,7 +200,7 @@ def digest(table: TableSchema, dialect: Dialect, alias: str = "") -> str:
     for column in table.own:
         value = f"{alias}.{quote(column.name)}" if alias else quote(column.name)
         text = dialect.text_of(value, column.type)
-        size = dialect.number.format(dialect.length.format(text))
+        size = dialect.text.format(dialect.length.format(text))
         texts.append(f"coalesce({size} || ':' || {text}, '-')")
     return f"md5({' || '.join(texts)})"
 

@@ -16,13 +16,11 @@ from airflow_provider_toggl.core.load.decode.records import RecordBatch, Rejecte
 from airflow_provider_toggl.core.load.engines.contract import Session, instants_of
 from airflow_provider_toggl.core.load.merging import history, rule
 from airflow_provider_toggl.core.load.merging.changed_days import record_days
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables.schemas import KEY, TABLES, TableSchema
-from airflow_provider_toggl.core.load.tables.state import find_setting, store_progress
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS, find_setting, store_progress
 from airflow_provider_toggl.core.load.tables.zones import local_days
 from airflow_provider_toggl.core.load.values import MOST_CHANGED_IDS, LoadResult, Progress, Sweep
 
-_QUERIES = load_queries("tables/state")
 _KEYS_IN_A_LIST = 500
 
 
@@ -94,8 +92,8 @@ def merge_batches(
     table = TABLES[stream]
     changed = changed if stream == "time_entries" else None
     is_unique = pc.count_distinct(rows[KEY]).as_py() == rows.num_rows
-    has_list = session.run(_QUERIES["find_complete_list"], [stream])[0][0]
-    if is_unique and not has_list and not session.count_stored(table, rows):
+    has_list = session.run(STATEMENTS["find_complete_list"], [stream])[0][0]
+    if is_unique and not has_list and not session.has_stored(table, rows[KEY].to_pylist()):
         session.insert(table, rows)
         inserted, updated = rows.num_rows, 0
         if changed:
@@ -141,7 +139,7 @@ def store_rejected(session: Session, records: Iterable[RejectedRecord], now: dat
     known = _find_rejected(session, list(latest))
     limit = session.rejected_limit
     session.run_many(
-        _QUERIES["insert_rejected"],
+        STATEMENTS["insert_rejected"],
         [
             [key, r.stream, r.workspace_id, r.raw[:limit], r.reason[:limit], r.observed_at, now]
             for key, r in latest.items()
@@ -149,7 +147,7 @@ def store_rejected(session: Session, records: Iterable[RejectedRecord], now: dat
         ],
     )
     session.run_many(
-        _QUERIES["update_rejected"],
+        STATEMENTS["update_rejected"],
         [[r.reason[:limit], r.observed_at, key] for key, r in latest.items() if known.get(key, now) < r.observed_at],
     )
 
@@ -160,7 +158,7 @@ def _find_rejected(session: Session, keys: Sequence[str]) -> dict[str, Any]:
     for begin in range(0, len(keys), _KEYS_IN_A_LIST):
         some = keys[begin : begin + _KEYS_IN_A_LIST]
         marks = ", ".join("?" for _ in some)
-        table = session.table(f"{_QUERIES['find_rejected']} ({marks})", some)
+        table = session.table(f"{STATEMENTS['find_rejected']} ({marks})", some)
         found |= zip(table[0].to_pylist(), instants_of(table[1]), strict=True)
     return found
 
@@ -183,9 +181,9 @@ def mark_missing(session: Session, stream: str, sweep: Sweep, changed: ChangedEn
     if changed and stream == "time_entries" and missing:
         changed.add(session.table(rule.find_missing(table), since))
     key = [stream, sweep.workspace_id]
-    if session.run(_QUERIES["count_complete_list"], key)[0][0]:
-        session.run(_QUERIES["update_complete_list"], [sweep.complete_at, *key, sweep.complete_at])
+    if session.run(STATEMENTS["count_complete_list"], key)[0][0]:
+        session.run(STATEMENTS["update_complete_list"], [sweep.complete_at, *key, sweep.complete_at])
     else:
-        session.run(_QUERIES["insert_complete_list"], [sweep.complete_at, *key])
+        session.run(STATEMENTS["insert_complete_list"], [sweep.complete_at, *key])
     session.run(rule.mark_absent(stream), [stream, stream])
     return int(missing)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 
+from airflow_provider_toggl.core.databases.statements import load_statements
 from airflow_provider_toggl.core.errors import SchemaTooNew
 from airflow_provider_toggl.core.load.engines.contract import Session
 from airflow_provider_toggl.core.load.engines.dialect import Dialect, quote
-from airflow_provider_toggl.core.load.merging import history_sql, rule
-from airflow_provider_toggl.core.load.merging.changed_days import create_days
-from airflow_provider_toggl.core.load.queries import load_queries
+from airflow_provider_toggl.core.load.merging import changed_days, history_sql, rule
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.tables.views import create_views
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS
 
 Migration = Callable[[Dialect], list[str]]
 
@@ -22,15 +22,26 @@ _FIRST_STREAMS = ("time_entries", "projects", "clients", "tags", "tasks", "users
 
 
 def _first_tables(dialect: Dialect) -> list[str]:
-    named = load_queries("tables/tables")
-    beside = [sql for name, sql in named.items() if name.startswith("create_")]
-    if not dialect.has_zones:
-        beside.append(named["offsets_of_zone"])
+    beside = load_statements(__package__, "tables.sql")
     return [
-        *(sql.format(**dialect.types) for sql in beside),
+        *(
+            sql.format(**dialect.types)
+            for name, sql in beside.items()
+            if _has_table(name.removeprefix("create_"), dialect)
+        ),
         *(rule.create_table(TABLES[stream], dialect) for stream in _FIRST_STREAMS),
         *create_views(dialect),
     ]
+
+
+def _has_table(name: str, dialect: Dialect) -> bool:
+    return name != "zone_offsets" or not dialect.has_zones
+
+
+def create_views(dialect: Dialect) -> list[str]:
+    """Return the statements that create ``live_time_entries`` and ``time_entry_facts``."""
+    words = {"create_view": dialect.create_view, **asdict(dialect.facts)}
+    return [statement.format(**words) for statement in load_statements(__package__, "views.sql").values()]
 
 
 _KEYS = {"schema_version": "version", "zone_offsets": "begin_at", "change_counter": "seq"}
@@ -39,8 +50,7 @@ _KEYS = {"schema_version": "version", "zone_offsets": "begin_at", "change_counte
 
 def _add_keys(dialect: Dialect) -> list[str]:
     """Return the statements that add a primary key to the tables without one."""
-    tables = [name for name in _KEYS if name != "zone_offsets" or not dialect.has_zones]
-    return [statement for name in tables for statement in _add_key(name, dialect)]
+    return [statement for name in _KEYS if _has_table(name, dialect) for statement in _add_key(name, dialect)]
 
 
 def _add_key(name: str, dialect: Dialect) -> list[str]:
@@ -85,7 +95,7 @@ def _create_keyed(name: str, dialect: Dialect) -> str:
 
 
 # The n-th brings tables of version n-1 to version n. Released ones never change; a changed view is a new migration.
-MIGRATIONS: tuple[Migration, ...] = (_first_tables, create_days, history_sql.create_tables, _add_keys)
+MIGRATIONS: tuple[Migration, ...] = (_first_tables, changed_days.create_days, history_sql.create_tables, _add_keys)
 
 
 def create_all(dialect: Dialect) -> list[str]:
@@ -94,7 +104,7 @@ def create_all(dialect: Dialect) -> list[str]:
     They are those of all migrations, except that each table has its key from the start: some servers refuse to create
     one without a key.
     """
-    keyed = [_create_keyed(name, dialect) for name in _KEYS if name != "zone_offsets" or not dialect.has_zones]
+    keyed = [_create_keyed(name, dialect) for name in _KEYS if _has_table(name, dialect)]
     later = [sql for make in MIGRATIONS if make is not _add_keys for sql in make(dialect)]
     statements = keyed + [_AS_FIRST.sub(r"\1 if not exists ", sql) for sql in later if not _NEEDLESS.match(sql)]
     if not dialect.table_options:
@@ -131,9 +141,8 @@ def apply_migrations(session: Session, version: int, now: datetime) -> None:
         return
     for statement in create_all(session.dialect):
         session.run(statement)
-    days = load_queries("merging/changed_days")
-    if not session.run(days["count_counters"])[0][0]:
-        session.run(days["insert_counter"])
+    if not session.run(changed_days.STATEMENTS["count_counters"])[0][0]:
+        session.run(changed_days.STATEMENTS["insert_counter"])
     if not session.dialect.has_zones:
         # Imported here: it needs pyarrow, and every operator imports this module.
         from airflow_provider_toggl.core.load.tables.zones import store_offsets  # noqa: PLC0415 - see above
@@ -141,11 +150,11 @@ def apply_migrations(session: Session, version: int, now: datetime) -> None:
         store_offsets(session, "UTC")
     # The last one first: on an engine whose DDL commits, tables without a version are created again, and one suffices.
     for number in range(len(MIGRATIONS), 0, -1):
-        session.run(load_queries("tables/tables")["insert_version"], [number, now])
+        session.run(STATEMENTS["insert_version"], [number, now])
 
 
 def apply_migration(session: Session, number: int, now: datetime) -> None:
     """Bring tables of the version before to that number, and record it in them."""
     for statement in MIGRATIONS[number - 1](session.dialect):
         session.run(statement)
-    session.run(load_queries("tables/tables")["insert_version"], [number, now])
+    session.run(STATEMENTS["insert_version"], [number, now])

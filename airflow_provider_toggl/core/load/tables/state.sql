@@ -1,4 +1,4 @@
--- Settings, progress, rejected records and complete lists. Each engine understands these statements.
+-- Version, settings, progress, rejected records and complete lists. Each engine understands these statements.
 
 -- name: list_last_runs: when each stream was last loaded
 select "stream", max("last_run_at") as "last_run_at" from "sync_state" group by "stream" order by "stream";
@@ -53,3 +53,9 @@ delete from "zone_offsets";
 
 -- name: insert_offset: store one of a zone's offsets
 insert into "zone_offsets" ("begin_at", "end_at", "offset_seconds") values (?, ?, ?);
+
+-- name: find_version: the version of the tables
+select max("version") from "schema_version";
+
+-- name: insert_version: a migration was applied
+insert into "schema_version" ("version", "applied_at") values (?, ?);

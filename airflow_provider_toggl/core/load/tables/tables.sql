@@ -36,15 +36,9 @@ create table if not exists "complete_lists" (
     primary key ("stream", "workspace_id")
 );
 
--- name: offsets_of_zone: how far local time is ahead of UTC, for engines without time zones
+-- name: create_zone_offsets: how far local time is ahead of UTC, for engines without time zones
 create table if not exists "zone_offsets" (
     "begin_at" {timestamp} not null,
     "end_at" {timestamp} not null,
     "offset_seconds" {bigint} not null
 );
-
--- name: find_version: the version of the tables
-select max("version") from "schema_version";
-
--- name: insert_version: a migration was applied
-insert into "schema_version" ("version", "applied_at") values (?, ?);

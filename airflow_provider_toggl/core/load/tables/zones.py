@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.core.instants import EARLIEST, LATEST
 from airflow_provider_toggl.core.load.engines.contract import Session
-from airflow_provider_toggl.core.load.queries import load_queries
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS
 
 FIRST_YEAR, LAST_YEAR = 2000, 2040
 """Toggl began in 2006; before the first year and after the last one, the zone's offset stays the same."""
@@ -41,9 +41,10 @@ class OffsetSpan:
 
 def store_offsets(session: Session, timezone: str) -> None:
     """Store a zone's offsets from UTC in ``zone_offsets``, for the views of engines without time zones."""
-    queries = load_queries("tables/state")
-    session.run(queries["delete_offsets"])
-    session.run_many(queries["insert_offset"], [[span.begin, span.end, span.seconds] for span in find_spans(timezone)])
+    session.run(STATEMENTS["delete_offsets"])
+    session.run_many(
+        STATEMENTS["insert_offset"], [[span.begin, span.end, span.seconds] for span in find_spans(timezone)]
+    )
 
 
 @cache

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.entry_histories import absent, changes, contradictions, draw_history, kept, pulled, told, told_as
+from support.entry_histories import absent, changes, contradictions, draw_history, event, event_with, kept, pulled
 from support.toggl_rows import WORKSPACE, at, decode, entries, v9_entry
 from support.warehouses import WarehouseLocation, rows
 
@@ -31,7 +31,7 @@ def count_versions(target: Warehouse) -> int:
 
 
 def test_nothing_is_kept_until_it_is_asked_for(target: Warehouse) -> None:
-    target.load([pulled(), told("updated", changed=5)])
+    target.load([pulled(), event("updated", changed=5)])
     assert count_versions(target) == 0
     target.keep_history(False)
     assert count_versions(target) == 0
@@ -50,7 +50,7 @@ def test_it_stays_on_for_every_load_until_it_is_switched_off(place: WarehouseLoc
 
 def test_it_begins_with_what_is_there(target: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "CHUNK", 2)
-    target.load([entries(1, 2, 3, tag_ids=[5, 3]), told_as("deleted", {"id": 2}, seconds=4), absent(3, seconds=5)])
+    target.load([entries(1, 2, 3, tag_ids=[5, 3]), event_with("deleted", {"id": 2}, seconds=4), absent(3, seconds=5)])
     target.keep_history(True)
     assert count_versions(target) == 5
     target.load([pulled(changed=9, tag_ids=[3])])
@@ -68,19 +68,6 @@ def test_beginning_again_adds_what_changed_meanwhile(keeping: Warehouse) -> None
     assert changes(keeping)[1:] == [("updated", "description", "Work", "meanwhile", 2.0, None)]
 
 
-def test_where_it_is_on_the_first_versions_are_the_same_as_those_of_what_was_stored(
-    place: WarehouseLocation, target: Warehouse
-) -> None:
-    seen = draw_history(random.Random(1), range(1, 20), 19)
-    target.load(seen)
-    target.keep_history(True)
-    before = count_versions(target)
-    stored = {id_ for (id_,) in rows(target, 'select "id" from "time_entry_versions"')}
-    target.load(seen)
-    assert stored <= {id_ for (id_,) in rows(target, 'select "id" from "time_entry_versions"')}
-    assert before <= count_versions(target)
-
-
 def test_a_failed_load_keeps_no_versions(keeping: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("stopped")
@@ -92,13 +79,13 @@ def test_a_failed_load_keeps_no_versions(keeping: Warehouse, monkeypatch: pytest
     assert count_versions(keeping) == 0
 
 
-# -- what a reader is told --------------------------------------------------------------------------------------------
+# -- the view of changes ----------------------------------------------------------------------------------------------
 
 
 def test_who_changed_what_and_when(place: WarehouseLocation, keeping: Warehouse) -> None:
-    keeping.load([told("created", by=10)])
+    keeping.load([event("created", by=10)])
     changed = {"description": "x", "project_id": None, "billable": True, "tag_ids": [8, 2], "task_id": 4, "user_id": 12}
-    keeping.load([told("updated", changed=60.5, by=11, start="2025-05-02T08:00:00Z", duration=1, **changed)])
+    keeping.load([event("updated", changed=60.5, by=11, start="2025-05-02T08:00:00Z", duration=1, **changed)])
     # An engine of which nothing is known writes instants in its own way.
     form = "2025-05-0{0} 08:00:00" if place.engine == "ansi" else "2025-05-0{0}T08:00:00Z"
     before, after = form.format(1), form.format(2)
@@ -124,23 +111,25 @@ def test_names_are_joined_in(keeping: Warehouse) -> None:
     users = decode("users", {"id": 10, "fullname": "Ann"}, {"id": 11, "fullname": "Bob"})
     projects = decode("projects", {"id": 20, "name": "P", "client_id": 5, "at": at(0).isoformat()})
     clients = decode("clients", {"id": 5, "name": "C", "at": at(0).isoformat()})
-    keeping.load([users, projects, clients, told("created", by=10), told("updated", changed=3, by=11, description="x")])
+    keeping.load(
+        [users, projects, clients, event("created", by=10), event("updated", changed=3, by=11, description="x")]
+    )
     names = '"changed_by_name", "user_name", "project_name", "client_name", "description"'
     found = rows(keeping, f'select {names} from "time_entry_history" where "field" is not null')
     assert found == [("Bob", "Ann", "P", "C", "x")]
 
 
 def test_a_change_that_only_a_pull_saw_has_nobody(keeping: Warehouse) -> None:
-    keeping.load([told("created"), pulled(changed=7, seconds=300, description="x")])
+    keeping.load([event("created"), pulled(changed=7, seconds=300, description="x")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "x", 7.0, None)]
-    keeping.load([told("updated", changed=7.25, by=11, description="x")])
+    keeping.load([event("updated", changed=7.25, by=11, description="x")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "x", 7.0, 11)]
 
 
 def test_a_late_event_is_inserted_between_earlier_changes(keeping: Warehouse) -> None:
-    keeping.load([told("created"), told("updated", changed=9, by=12, description="c")])
+    keeping.load([event("created"), event("updated", changed=9, by=12, description="c")])
     assert changes(keeping)[1:] == [("updated", "description", "Work", "c", 9.0, 12)]
-    keeping.load([told("updated", changed=5, by=11, description="b")])
+    keeping.load([event("updated", changed=5, by=11, description="b")])
     assert changes(keeping)[1:] == [
         ("updated", "description", "Work", "b", 5.0, 11),
         ("updated", "description", "b", "c", 9.0, 12),
@@ -148,32 +137,32 @@ def test_a_late_event_is_inserted_between_earlier_changes(keeping: Warehouse) ->
 
 
 def test_an_entry_that_was_not_seen_from_its_creation_on_is_found(keeping: Warehouse) -> None:
-    keeping.load([told("updated", changed=9, by=12)])
+    keeping.load([event("updated", changed=9, by=12)])
     assert changes(keeping) == [("found", None, None, None, 9.0, 12)]
-    keeping.load([told("created", by=11)])
+    keeping.load([event("created", by=11)])
     assert changes(keeping) == [("created", None, None, None, 0.0, 11)]
 
 
 def test_a_tag_that_was_deleted_in_silence_is_taken_away_when_that_was_seen(keeping: Warehouse) -> None:
-    keeping.load([told("created", seconds=0.4, tag_ids=[1, 2]), pulled(seconds=50, tag_ids=[2, 1])])
+    keeping.load([event("created", seconds=0.4, tag_ids=[1, 2]), pulled(seconds=50, tag_ids=[2, 1])])
     keeping.load([pulled(seconds=90, tag_ids=[2])])
     silent = ("updated", "tag_ids", "[1, 2]", "[2]")
     assert changes(keeping)[1:] == [(*silent, 90.0, None)]
-    keeping.load([told("updated", seconds=70.5, by=11, tag_ids=[2])])
+    keeping.load([event("updated", seconds=70.5, by=11, tag_ids=[2])])
     assert changes(keeping)[1:] == [(*silent, 70.5, 11)]
 
 
 def test_a_report_that_lags_more_than_expected_does_not_reverse_a_change(
     keeping: Warehouse,
 ) -> None:
-    keeping.load([told("created", seconds=0.4, tag_ids=[1]), pulled(seconds=-200, tag_ids=[])])
+    keeping.load([event("created", seconds=0.4, tag_ids=[1]), pulled(seconds=-200, tag_ids=[])])
     keeping.load([pulled(seconds=100, tag_ids=[])])
     assert changes(keeping)[1:] == [("updated", "tag_ids", "[1]", "[]", 0.4, None)]
 
 
 def test_deleted_and_restored_by_whom(keeping: Warehouse) -> None:
-    deleted = told("deleted", changed=4.5, by=11, server_deleted_at=at(4).isoformat())
-    keeping.load([told("created"), deleted, told("updated", changed=8, by=12)])
+    deleted = event("deleted", changed=4.5, by=11, server_deleted_at=at(4).isoformat())
+    keeping.load([event("created"), deleted, event("updated", changed=8, by=12)])
     assert [(row[0], row[4], row[5]) for row in changes(keeping)] == [
         ("created", 0.0, 10),
         ("deleted", 4.5, 11),
@@ -186,7 +175,7 @@ def test_a_deletion_observed_several_times_is_one(keeping: Warehouse) -> None:
     seen = [pulled(), absent(seconds=90), decode("time_entries", gone, seconds=70), absent(seconds=400)]
     keeping.load(seen)
     assert [(row[0], row[4], row[5]) for row in changes(keeping)] == [("found", 0.0, None), ("deleted", 4.0, None)]
-    keeping.load([told_as("deleted", {"id": 1}, seconds=5.1, by=11)])
+    keeping.load([event_with("deleted", {"id": 1}, seconds=5.1, by=11)])
     assert [(row[0], row[4], row[5]) for row in changes(keeping)][1:] == [("deleted", 4.0, 11)]
 
 
@@ -202,7 +191,7 @@ def test_an_entry_that_is_seen_again_as_it_was_is_restored_by_nobody_known(keepi
 
 
 def test_a_deletion_does_not_name_who_deleted_as_who_changed(keeping: Warehouse) -> None:
-    keeping.load([told("created"), told("deleted", changed=4, by=11, description="last words")])
+    keeping.load([event("created"), event("deleted", changed=4, by=11, description="last words")])
     assert changes(keeping)[1:] == [
         ("updated", "description", "Work", "last words", 4.0, None),
         ("deleted", None, None, None, 4.0, 11),
@@ -245,5 +234,5 @@ def test_any_order_number_and_grouping_give_the_same_history_on_each_engine(keep
 
 
 def test_workspaces_are_those_of_the_entries(keeping: Warehouse) -> None:
-    keeping.load([pulled(), told("deleted", 2, changed=4)])
+    keeping.load([pulled(), event("deleted", 2, changed=4)])
     assert {row[0] for row in rows(keeping, 'select "workspace_id" from "time_entry_changes"')} == {WORKSPACE}

@@ -91,7 +91,7 @@ def test_every_table_of_an_older_warehouse_gets_one_and_keeps_its_rows(
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "older"])
-@pytest.mark.parametrize("at_statement", range(2, 24, 3))
+@pytest.mark.parametrize("at_statement", range(2, 24, 5))
 @pytest.mark.parametrize("place", [pytest.param("mysql", marks=pytest.mark.xdist_group("mariadb"))], indirect=True)
 def test_tables_that_were_half_made_are_finished_by_the_next_one(
     place: WarehouseLocation, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, *, is_new: bool, at_statement: int

@@ -1,4 +1,4 @@
-"""Whatever a field holds: each engine lands the rest, in every zone and with history, and rejects can be retried."""
+"""Whatever a field has: each engine loads the other rows, in every zone and with history; rejects can be retried."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ CORPUS = corpus()
 
 
 def pages() -> list[RecordBatch]:
-    """Return the corpus as lists and reports tell it, in pages so small that none is taken for broken as a whole."""
-    texts = [(told.stream, text) for told in CORPUS for text in (told.page, told.report) if text is not None]
+    """Return the corpus as lists and reports write it, in pages so small that none is refused as a whole."""
+    texts = [(known.stream, text) for known in CORPUS for text in (known.page, known.report) if text is not None]
     batches = []
     for stream in TABLES:
         own = [text for of, text in texts if of == stream]
@@ -58,8 +58,8 @@ def pages() -> list[RecordBatch]:
     return batches
 
 
-def land_and_look(target: Warehouse, batches: list[RecordBatch]) -> dict[str, int]:
-    """Land batches with history and changed days, in one zone and then the other; return what is there."""
+def load_in_both_zones(target: Warehouse, batches: list[RecordBatch]) -> dict[str, int]:
+    """Load batches with history and changed days, in one zone and then the other; return what is there."""
     target.keep_history(True)
     for zone in ZONES:
         target.set_timezone(zone)
@@ -84,10 +84,10 @@ def with_short_texts(batch: RecordBatch) -> RecordBatch:
         if pa.types.is_string(field.type):
             sizes = pc.fill_null(pc.utf8_length(batch.table[field.name].combine_chunks()), 0)
             kept = pc.and_(kept, pc.less(sizes, ANSI.rejected_limit))
-    told = batch.attribution and OfEvents(
+    known = batch.attribution and OfEvents(
         batch.attribution.actor_ids.filter(kept), batch.attribution.actions.filter(kept)
     )
-    return replace(batch, table=batch.table.filter(kept), attribution=told)
+    return replace(batch, table=batch.table.filter(kept), attribution=known)
 
 
 def expected(batches: list[RecordBatch]) -> dict[str, Any]:
@@ -100,11 +100,11 @@ def expected(batches: list[RecordBatch]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", ["pages", "events"])
 def test_every_engine_loads_decoded_rows_and_stores_rejected_records(place: WarehouseLocation, way: str) -> None:
-    batches = pages() if way == "pages" else list(decode_events([told.event for told in CORPUS]).batches)
+    batches = pages() if way == "pages" else list(decode_events([known.event for known in CORPUS]).batches)
     if place.engine == "ansi":
         batches = [with_short_texts(batch) for batch in batches]
     with place.open() as target:
-        there = land_and_look(target, batches)
+        there = load_in_both_zones(target, batches)
         assert there == expected(batches)
         tried_again = redrive_rejected(target)
         assert (tried_again.tried, tried_again.loaded) == (there["rejected"], 0)
@@ -113,7 +113,7 @@ def test_every_engine_loads_decoded_rows_and_stores_rejected_records(place: Ware
 
 def test_the_corpus_has_both_rows_and_rejected_records_of_each_type() -> None:
     decided = Counter(
-        (batch.stream, batch.rows > 0) for told in CORPUS for batch in decode_events([told.event]).batches
+        (batch.stream, batch.rows > 0) for known in CORPUS for batch in decode_events([known.event]).batches
     )
     assert min(decided[stream, loaded] for stream in ("time_entries", "projects") for loaded in (True, False)) > 20
     assert len(CORPUS) > len(COMMON) + len(TIMES)

@@ -14,11 +14,11 @@ from support.warehouses import WarehouseLocation, loading, rows
 from airflow_provider_toggl.core.errors import AbsenceRefused, ConfigurationError, SchemaTooNew
 from airflow_provider_toggl.core.load.merging import rule, steps
 from airflow_provider_toggl.core.load.merging.changed_days import find_days
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables import migrations
 from airflow_provider_toggl.core.load.tables.migrations import MIGRATIONS
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
-from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep, SyncState
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS
+from airflow_provider_toggl.core.load.values import LoadResult, Progress, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
@@ -82,7 +82,7 @@ def test_the_columns_of_a_table_are_those_of_its_schema(target: Warehouse) -> No
 def test_a_warehouse_made_by_a_later_version_is_refused(place: WarehouseLocation, target: Warehouse) -> None:
     target.prepare()
     with target.transaction() as session:
-        session.run(load_queries("tables/tables")["insert_version"], [99, NOON])
+        session.run(STATEMENTS["insert_version"], [99, NOON])
     target.close()
     with place.open() as later, pytest.raises(SchemaTooNew, match="version 99; this version of airflow-provider"):
         later.counts()
@@ -178,11 +178,6 @@ def test_what_went_or_came_back_has_changed_and_what_is_gone_as_before_has_not(t
     assert live(target, "time_entries") == [2]
     assert target.load([entries(1, 2, seconds=9)]) == LoadResult(updated=1, unchanged=1)
     assert live(target, "time_entries") == [1, 2]
-
-
-def test_several_streams_are_loaded_in_one_transaction(target: Warehouse) -> None:
-    assert target.load([entries(1), tags(1, 2), entries(2)]) == LoadResult(inserted=4)
-    assert {name: n for name, n in target.counts().items() if n} == {"time_entries": 2, "tags": 2}
 
 
 TEXTS = ["", " ", "a ", "A", "a", "Grüße 🎉 \U0010ffff", "x" * 100_000, "'\"\\\n\r\t,{}", "null", "NULL", "\\N", "%s ?"]
@@ -316,44 +311,17 @@ def test_what_a_sweep_marks_counts_by_its_day(target: Warehouse) -> None:
     assert days(target, on_day(2, "2025-05-02", 11)) == (["2025-05-02"], (2,))
 
 
-def test_days_are_local_ones_of_the_zone_of_the_facts(target: Warehouse) -> None:
-    target.prepare("America/Los_Angeles")
-    assert days(target, decode("time_entries", v9_entry(1, start="2025-05-01T06:59:59Z", stop=None)))[0] == [
-        "2025-04-30"
-    ]
-    assert rows(target, 'select "local_date" from "time_entry_facts"') == [(date(2025, 4, 30),)]
-
-
-def test_changed_ids_are_limited_and_returned_on_request_only(target: Warehouse) -> None:
-    batch = entries(*range(2000))
-    loaded = target.load([batch], collect_days=True)
-    assert len(loaded.changed_ids) == 1000
-    assert set(loaded.changed_ids) <= set(range(2000))
-    assert target.load([entries(3000)]) == LoadResult(inserted=1)
-
-
 # -- progress ----------------------------------------------------------------------------------------------------------
-
-
-def test_there_is_no_state_before_the_first_load(target: Warehouse) -> None:
-    assert target.find_state("time_entries", "7") is None
 
 
 def test_progress_is_stored_per_stream_and_scope_and_requests_add_up(target: Warehouse) -> None:
     target.load([], progress())
     target.load([entries(1)], progress(watermark=None, cursor='{"page": 2}', requests_spent=2, ran_at=at(90)))
-    target.load([], progress("tags", scope="7", requests_spent=1))
-    assert target.find_state("time_entries", "7") == SyncState("time_entries", "7", None, '{"page": 2}', at(90), 5)
-    assert target.find_state("tags", "7") == SyncState("tags", "7", NOON, "{}", at(60), 1)
-    assert target.find_state("tags", "8") is None
-
-
-def test_a_watermark_keeps_its_microseconds_and_is_aware(target: Warehouse) -> None:
     watermark = NOON + timedelta(microseconds=123456)
-    target.load([], progress(watermark=watermark))
-    state = target.find_state("time_entries", "7")
-    assert state is not None
-    assert state.watermark == watermark
+    target.load([], progress("tags", watermark=watermark, requests_spent=1))
+    assert target.find_state("time_entries", "7") == Progress("time_entries", "7", None, '{"page": 2}', 5, at(90))
+    assert target.find_state("tags", "7") == Progress("tags", "7", watermark, "{}", 1, at(60))
+    assert target.find_state("tags", "8") is None
 
 
 # -- sweeps ------------------------------------------------------------------------------------------------------------
@@ -403,28 +371,6 @@ def test_too_many_absent_at_once_are_refused_and_nothing_is_loaded(target: Wareh
     assert len(live(target)) == 100
     assert rows(target, 'select count(*) from "tags" where "seen_at" > ?', [at(5)]) == [(0,)]
     assert target.find_state("tags", "7") is None
-
-
-def test_few_absent_rows_or_a_small_share_or_what_a_person_allows_are_accepted(target: Warehouse) -> None:
-    cases: list[tuple[int, int, dict[str, Any]]] = [
-        (100, 20, {}),
-        (10, 10, {}),
-        (200, 40, {}),
-        (100, 60, {"limit_share": 1.0}),
-        (100, 60, {"limit_rows": 60}),
-    ]
-    for workspace, (known, gone, limits) in enumerate(cases, start=1):
-        first = 1000 * workspace
-        target.load([tags(*range(first, first + known), workspace_id=workspace)])
-        seen = tags(*range(first + gone, first + known), seconds=10, workspace_id=workspace)
-        assert target.load([seen], progress("tags"), Sweep(workspace, at(10), **limits)).absent == gone
-
-
-def test_a_sweep_must_be_of_one_stream(target: Warehouse) -> None:
-    for batches in ([], [tags(1), entries(1)]):
-        with pytest.raises(ConfigurationError, match="A sweep is of one stream"):
-            target.load(batches, None, Sweep(WORKSPACE, NOON))
-    assert set(target.counts().values()) == {0}
 
 
 # -- views -------------------------------------------------------------------------------------------------------------
@@ -570,12 +516,6 @@ def test_killed_at_any_moment_rows_and_progress_agree(place: WarehouseLocation) 
         assert int(state.cursor) >= after_page
         assert target.counts()["time_entries"] == 100 * (int(state.cursor) + 1)
         assert state.requests_spent == int(state.cursor) + 1
-
-
-def test_after_a_failed_call_the_next_one_works(target: Warehouse) -> None:
-    with pytest.raises(ConfigurationError):
-        target.set_timezone("nowhere")
-    assert target.load([tags(1)]).inserted == 1
 
 
 def test_a_warehouse_that_was_closed_opens_again(target: Warehouse, clock: FakeClock) -> None:

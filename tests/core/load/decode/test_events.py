@@ -18,7 +18,6 @@ from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.load.decode.events import decode_events
 from airflow_provider_toggl.core.load.decode.records import RecordBatch, RejectedRecord
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.engines.duckdb.file import run
 from airflow_provider_toggl.core.load.merging import rule
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -123,11 +122,11 @@ def rejected(raw: bytes | NewEvent) -> RejectedRecord:
 @pytest.mark.parametrize("entity", STREAMS)
 def test_an_event_gives_the_row_that_pulling_the_same_object_gives(entity: str) -> None:
     (pulled,) = decode(STREAMS[entity], PULLED[entity]).table.to_pylist()
-    told = row_of(webhook_body(entity, "updated", PAYLOADS[entity], seconds=5))
-    assert {name: told[name] for name in told if name not in TIMES} == {
+    row = row_of(webhook_body(entity, "updated", PAYLOADS[entity], seconds=5))
+    assert {name: row[name] for name in row if name not in TIMES} == {
         name: pulled[name] for name in pulled if name not in TIMES
     }
-    assert (told["observed_at"], told["seen_at"], told["deleted_at"], told["absent_at"]) == (at(5), at(5), None, None)
+    assert (row["observed_at"], row["seen_at"], row["deleted_at"], row["absent_at"]) == (at(5), at(5), None, None)
 
 
 def test_every_stream_of_events_has_all_columns_of_its_table() -> None:
@@ -166,7 +165,7 @@ def test_of_two_keys_for_one_field_the_current_one_counts() -> None:
     assert row_of(webhook_body(payload=entry_payload(project_id=20, pid=21)))["project_id"] == 20
 
 
-def test_what_webhooks_do_not_tell_is_null() -> None:
+def test_amounts_which_webhooks_do_not_have_are_null() -> None:
     row = row_of(webhook_body(payload=entry_payload()))
     assert (row["hourly_rate_cents"], row["billable_amount_cents"], row["currency"]) == (None, None, None)
 
@@ -237,23 +236,13 @@ def test_a_deletion_without_fields_removes_none(entity: str, target: Warehouse) 
     assert target.query(f"select id from {stream} where {rule.is_live()}").num_rows == 0
 
 
-@pytest.mark.parametrize("entity", STREAMS)
-def test_a_deletion_that_comes_first_lets_the_fields_come_later(entity: str, target: Warehouse) -> None:
-    stream = STREAMS[entity]
-    target.load(decode_events([received_event(webhook_body(entity, "deleted", {**IDS, "uid": 1}, seconds=2))]).batches)
-    target.load(decode_events([received_event(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))]).batches)
-    (row,) = target.query(f"select * from {stream}").to_pylist()
-    (told,) = rows_of(webhook_body(entity, "created", PAYLOADS[entity], seconds=1))
-    assert row == {**told, "deleted_at": at(2)}
-
-
 def test_a_deletion_with_some_fields_removes_none(target: Warehouse) -> None:
     undated = {**PAYLOADS["project"], "at": None}
-    told = [
+    bodies = [
         webhook_body("project", "created", undated, seconds=1),
         webhook_body("project", "deleted", {"id": 1, "name": "?"}, seconds=2),
     ]
-    for raw in told:
+    for raw in bodies:
         target.load(decode_events([received_event(raw)]).batches)
     assert target.query("select name, color, deleted_at from projects").to_pylist() == [
         {"name": "Ünï", "color": "#06aaf5", "deleted_at": at(2)}
@@ -269,8 +258,7 @@ def test_a_deletion_within_the_second_of_an_update_is_later_than_it(target: Ware
 
 
 def test_a_deletion_without_its_time_was_when_the_payload_says_or_else_when_it_was_sent() -> None:
-    told = "2025-06-01T12:00:03+00:00"
-    payload = entry_payload(server_deleted_at=told)
+    payload = entry_payload(server_deleted_at="2025-06-01T12:00:03+00:00")
     assert row_of(webhook_body("time_entry", "deleted", payload, seconds=9, created_at=None))["deleted_at"] == at(3)
     untold = webhook_body("time_entry", "deleted", None, seconds=9, created_at=None)
     assert row_of(untold)["deleted_at"] == at(9) + TRANSPORT_TIME
@@ -379,14 +367,6 @@ def test_bytes_that_are_no_json_are_rejected() -> None:
     assert rejected(stored).reason.startswith("the body is not JSON")
 
 
-def test_rejected_events_are_kept_by_the_warehouse_once(target: Warehouse) -> None:
-    raw = [raw for raw, _, _ in BROKEN.values()]
-    for _ in range(2):
-        assert target.load(decode_events(map(received_event, raw)).batches).rejected == len(BROKEN)
-    found = target.query("select raw from rejected_records")["raw"].to_pylist()
-    assert sorted(found) == sorted(text.decode() for text in raw)
-
-
 @pytest.mark.parametrize("entity", ["project_group", "workspace"])
 def test_entities_without_a_table_are_skipped_and_counted(entity: str) -> None:
     decoded = decode_events([received_event(webhook_body(entity, "created", {"id": 1, "name": "?"}))])
@@ -405,7 +385,7 @@ VALUES = st.recursive(
 KEYS = sorted({*entry_payload(), "pid", "tid", "uid", "name", "fullname", "deleted_at", "start_date", "rate"})
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(
     entity=st.sampled_from([*ENTITIES, "invoice"]),
     action=st.sampled_from([*ACTIONS, "archived"]),
@@ -438,7 +418,7 @@ ODD_VALUES = [
 VALUE = re.compile(rb':("(?:[^"\\]|\\.)*"|-?[0-9.]+|null|true|false)')
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_so_does_every_event_that_a_receiver_takes_whatever_its_values(data: st.DataObject) -> None:
     entity = data.draw(st.sampled_from(sorted(PAYLOADS)))
@@ -485,13 +465,13 @@ def observations(draw: st.DrawFn) -> RecordBatch:
 
 
 def rows_after(target: Warehouse, groups: list[list[RecordBatch]]) -> list[tuple[Any, ...]]:
-    run(target._engine.connection, "delete from time_entries")
+    target._engine.run("delete from time_entries")
     for group in groups:
         target.load(group)
-    return run(target._engine.connection, f"select columns(*)::text, {rule.is_live()} from time_entries order by id")
+    return target._engine.run(f"select columns(*)::text, {rule.is_live()} from time_entries order by id")
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data(), history=st.lists(observations(), min_size=1, max_size=8))
 def test_events_and_pages_in_any_order_and_number_give_the_same_rows(
     shared: Warehouse, data: st.DataObject, history: list[RecordBatch]

@@ -60,7 +60,7 @@ def test_chunks_of_rows_become_columns_whatever_is_null_where() -> None:
     assert mixed.to_pydict() == {"a": ["1.5", "x"]}
 
 
-def test_names_and_forms_tell_what_an_engine_without_types_keeps() -> None:
+def test_a_column_of_an_engine_without_types_gets_its_type_by_name_and_form() -> None:
     text = "2025-06-01T12:00:00.000000Z"
     cases = {
         "seen_at": ([text, None], [NOON, None]),

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.entry_histories import contradictions, draw_history, kept, pulled, told
+from support.entry_histories import contradictions, draw_history, event, kept, pulled
 from support.warehouses import rows
 
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
-from airflow_provider_toggl.core.load.engines.duckdb.file import run
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 
@@ -24,14 +23,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 def after(target: Warehouse, groups: list[list[RecordBatch]]) -> object:
     for table in ("time_entries", "time_entry_versions"):
-        run(target._engine.connection, f"delete from {table}")
+        target._engine.run(f"delete from {table}")
     for group in groups:
         target.load(group)
     assert contradictions(target) == []
     return kept(target)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(data=st.data(), seed=st.integers(0, 1_000_000), size=st.integers(1, 8))
 def test_observations_in_any_order_and_number_give_the_same_history(
     shared: Warehouse, data: st.DataObject, seed: int, size: int
@@ -46,7 +45,7 @@ def test_observations_in_any_order_and_number_give_the_same_history(
 def test_a_version_that_is_only_seen_again_adds_none(target: Warehouse) -> None:
     target.keep_history(True)
     for seconds in range(3):
-        target.load([pulled(seconds=seconds), told("updated", 2, seconds=seconds)])
+        target.load([pulled(seconds=seconds), event("updated", 2, seconds=seconds)])
     found = rows(target, "select second(first_observed_at), second(last_observed_at) from time_entry_versions")
     assert found == [(0, 2), (0, 2)]
 
@@ -54,4 +53,4 @@ def test_a_version_that_is_only_seen_again_adds_none(target: Warehouse) -> None:
 def test_keeping_history_leaves_no_temporary_tables_behind(shared: Warehouse) -> None:
     shared.load([pulled()])
     shared.load([pulled(seconds=9), pulled(changed=3)])
-    assert run(shared._engine.connection, "select table_name from duckdb_tables() where temporary") == []
+    assert shared._engine.run("select table_name from duckdb_tables() where temporary") == []

@@ -25,4 +25,4 @@ def test_every_column_of_a_version_is_content_or_has_its_rule() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 def test_the_view_looks_at_each_step_once(dialect: Dialect) -> None:
     view = history_sql.create_changes(dialect)
-    assert [view.count(f"from {step} ") for step in ("points", "ordered", "told")] == [1, 1, 1]
+    assert [view.count(f"from {step} ") for step in ("points", "ordered", "described")] == [1, 1, 1]

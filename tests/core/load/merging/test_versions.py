@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from support.entry_histories import absent, pulled, told, told_as
+from support.entry_histories import absent, event, event_with, pulled
 from support.toggl_rows import at, decode, report_row, tags, v9_entry
 from support.webhook_events import entry_payload
 
@@ -37,8 +37,8 @@ ALIKE: dict[str, RecordBatch] = {
     ),
     "v9": decode("time_entries", v9_entry(description=None, tag_ids=[1, 2], at="2025-06-01T12:00:00.987654Z")),
     "v9 in whole seconds": decode("time_entries", v9_entry(description="", tag_ids=[2, 1], at=WHEN)),
-    "an event": told("updated", description=None, tag_ids=[2, 1]),
-    "an event with legacy keys alone": told_as(
+    "an event": event("updated", description=None, tag_ids=[2, 1]),
+    "an event with legacy keys alone": event_with(
         "created",
         {
             **{
@@ -54,18 +54,18 @@ ALIKE: dict[str, RecordBatch] = {
         },
         seconds=0.5,
     ),
-    "the event of its deletion": told("deleted", seconds=9, description="", tag_ids=[2, 1]),
+    "the event of its deletion": event("deleted", seconds=9, description="", tag_ids=[2, 1]),
 }
 RUNNING = {"stop": None, "description": "", "tag_ids": []}
 #: The same of an entry that runs.
 ALIKE_RUNNING: dict[str, RecordBatch] = {
-    "a report that tells less than nothing": decode(
+    "a report with a negative duration": decode(
         "time_entries", report_row(at=WHEN, **{**RUNNING, "seconds": -1746086400})
     ),
-    "a report that tells the time until now": decode("time_entries", report_row(at=WHEN, **{**RUNNING, "seconds": 77})),
+    "a report with the time until now": decode("time_entries", report_row(at=WHEN, **{**RUNNING, "seconds": 77})),
     "a report of its first second": decode("time_entries", report_row(at=WHEN, **{**RUNNING, "seconds": 0})),
     "v9": decode("time_entries", v9_entry(at=WHEN, **{**RUNNING, "duration": -1746086400, "tag_ids": None})),
-    "an event": told("created", **{**RUNNING, "duration": -1, "tag_ids": None}),
+    "an event": event("created", **{**RUNNING, "duration": -1, "tag_ids": None}),
 }
 
 
@@ -117,7 +117,7 @@ def test_texts_that_look_like_other_fields_are_distinguished() -> None:
 
 
 def test_the_first_known_actor_counts() -> None:
-    seen = [told("updated", seconds=3, by=12), told("updated", seconds=1, by=None), pulled(seconds=-5)]
+    seen = [event("updated", seconds=3, by=12), event("updated", seconds=1, by=None), pulled(seconds=-5)]
     row = version(*seen)
     assert (row["told_at"], row["actor_id"], row["told_as"]) == (at(1), 12, "updated")
     assert (row["first_observed_at"], row["last_observed_at"]) == (at(-5), at(3))
@@ -129,14 +129,14 @@ def test_what_only_a_pull_observed_has_no_actor() -> None:
 
 
 def test_a_deletion_with_ids_only_is_no_state() -> None:
-    row = version(told_as("deleted", {"id": 1}, seconds=3.5, by=11))
+    row = version(event_with("deleted", {"id": 1}, seconds=3.5, by=11))
     assert (row["kind"], row["updated_at"], row["last_observed_at"], row["actor_id"]) == ("deleted", at(3), at(3.5), 11)
     assert row["start"] is None
 
 
 def test_deletions_within_a_second_are_one() -> None:
     page = decode("time_entries", v9_entry(at=at(3).isoformat(), server_deleted_at=at(3).isoformat()), seconds=60)
-    _, gone = versions(told_as("deleted", {"id": 1}, seconds=3.5, by=11), page)
+    _, gone = versions(event_with("deleted", {"id": 1}, seconds=3.5, by=11), page)
     assert (gone["first_observed_at"], gone["last_observed_at"], gone["actor_id"]) == (at(3), at(3.5), 11)
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.toggl_rows import NOON, entries, tags
-from support.warehouses import rows
+from support.warehouses import DIALECTS, rows
 
 from airflow_provider_toggl.core.errors import SchemaTooNew
+from airflow_provider_toggl.core.load.engines.dialect import Dialect
 from airflow_provider_toggl.core.load.engines.duckdb.engine import DUCKDB, DuckdbEngine
 from airflow_provider_toggl.core.load.merging import rule
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables import migrations
 from airflow_provider_toggl.core.load.tables.schemas import TABLES
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS
 from airflow_provider_toggl.core.load.values import LoadResult, Sweep
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
@@ -37,7 +38,7 @@ def made_before(warehouse: Path) -> Path:
 def test_a_warehouse_of_the_first_version_opens_and_goes_on(made_before: Path, target: Warehouse) -> None:
     state = target.find_state("time_entries", "7")
     assert state is not None
-    assert (state.watermark, state.last_run_at, state.requests_spent) == (None, NOON, 5)
+    assert (state.watermark, state.ran_at, state.requests_spent) == (None, NOON, 5)
     batch = entries(1, 2, 3, start="2025-06-01T23:00:00Z", seconds=1)
     loaded = target.load([batch, tags(1)], collect_days=True)
     assert (loaded.inserted, loaded.unchanged) == (2, 2)
@@ -71,6 +72,14 @@ def test_a_migration_is_recorded_in_the_tables(warehouse: Path) -> None:
     engine.open()
     engine.make_schema()
     migrations.apply_migration(engine, 1, NOON)
-    assert engine.run(load_queries("tables/tables")["find_version"]) == [(1,)]
+    assert engine.run(STATEMENTS["find_version"]) == [(1,)]
     assert engine.run(rule.count_rows(TABLES["tags"])) == [(0,)]
     engine.close()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_the_views_are_written_in_the_words_of_a_dialect(dialect: Dialect) -> None:
+    live, facts = migrations.create_views(dialect)
+    assert live.startswith(f'{dialect.create_view} "live_time_entries" as')
+    assert f'{dialect.facts.local_date} as "local_date"' in facts
+    assert ('"zone_offsets"' in facts) == (not dialect.has_zones)

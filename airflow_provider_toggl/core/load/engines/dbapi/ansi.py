@@ -14,8 +14,7 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     quote,
     whole_number_text,
 )
-from airflow_provider_toggl.core.load.queries import load_queries
-from airflow_provider_toggl.core.load.tables.state import store_setting
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS, store_setting
 
 ANSI = Dialect(
     name="SQL",
@@ -39,7 +38,6 @@ ANSI = Dialect(
         **dict.fromkeys(("text", "json", "bigint_list"), "{0}"),
     },
     text="cast({0} as varchar(64))",
-    number="cast({0} as varchar(64))",
     length="char_length({0})",
     same="case when {0} = {1} or ({0} is null and {1} is null) then 1 else 0 end = 1",
     same_text="case when {0} = {1} or ({0} is null and {1} is null) then 1 else 0 end = 1",
@@ -50,6 +48,9 @@ ANSI = Dialect(
     rejected_limit=16_000,
     text_limit=16_000,
 )
+
+# One writer at a time: the end of the transaction unlocks the row.
+_LOCK_SCHEMA = """update "settings" set "value" = 'taken' where "key" = 'turn'"""
 
 
 class AnsiEngine(DbApiEngine):
@@ -85,15 +86,11 @@ class AnsiEngine(DbApiEngine):
     def begin(self, *, writing: bool) -> None:
         """Wait for the row, in the transaction that the driver began."""
         if writing and self._has_lock_row:
-            self.run(load_queries("engines/dbapi/ansi")["lock_schema"])
-
-    def commit(self, *, writing: bool) -> None:
-        """Commit, also after reading, since the driver began a transaction."""
-        self.connection.commit()
+            self.run(_LOCK_SCHEMA)
 
     def has_tables(self) -> bool:
         """Return whether the schema has our tables."""
-        self._has_lock_row = self._is_accepted(load_queries("tables/tables")["find_version"], commit=False)
+        self._has_lock_row = self._is_accepted(STATEMENTS["find_version"], commit=False)
         return self._has_lock_row
 
     def make_schema(self) -> None:

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from airflow_provider_toggl.core.databases import faults
 from airflow_provider_toggl.core.databases.faults import first_line
+from airflow_provider_toggl.core.databases.statements import to_format
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError
 from airflow_provider_toggl.core.load.engines.arrow_rows import (
     CHUNK,
@@ -26,17 +26,13 @@ from airflow_provider_toggl.core.load.engines.arrow_rows import (
     texts_without_nul,
 )
 from airflow_provider_toggl.core.load.engines.contract import Engine
-from airflow_provider_toggl.core.load.engines.dialect import quote
-from airflow_provider_toggl.core.load.engines.placeholders import to_format
 from airflow_provider_toggl.core.load.merging import rule
-from airflow_provider_toggl.core.load.queries import load_queries
-from airflow_provider_toggl.core.load.tables.schemas import KEY, TableSchema
+from airflow_provider_toggl.core.load.tables.schemas import TableSchema
+from airflow_provider_toggl.core.load.tables.state import STATEMENTS
 
 BATCH_ROWS = 1_000
 BATCH_BYTES = 2 * 2**20
 """An insert of so many rows or bytes is fast on each engine."""
-
-_KEYS_IN_A_LIST = 1_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ class DbApiEngine(Engine):
     def is_alive(self) -> bool:
         """Return whether the connection can be used, by reading the version of the tables."""
         try:
-            self.run(load_queries("tables/tables")["find_version"])
+            self.run(STATEMENTS["find_version"])
             self.commit(writing=False)
         except Exception as error:
             if not is_driver_error(error):
@@ -107,9 +103,8 @@ class DbApiEngine(Engine):
                 connection.close()
 
     def commit(self, *, writing: bool) -> None:
-        """Commit the transaction; one that only reads needs no end, unless the driver began it."""
-        if writing:
-            self.connection.commit()
+        """Commit the transaction, also after reading, since the driver may have begun one."""
+        self.connection.commit()
 
     def rollback(self) -> None:
         """Roll the transaction back."""
@@ -162,17 +157,6 @@ class DbApiEngine(Engine):
     def _batch_bytes(self) -> int:
         # Escaping can double a text, and what is written around the values needs space too.
         return BATCH_BYTES if self.row_limit is None else min(BATCH_BYTES, self.row_limit // 4)
-
-    def count_stored(self, table: TableSchema, rows: pa.Table) -> int:
-        """Return how many stored rows have a key of the given rows."""
-        # New entries have greater ids than all earlier ones: then two reads of the index are enough.
-        if not self.run(rule.find_between(table), list(pc.min_max(rows[KEY]).as_py().values())):
-            return 0
-        keys, found = rows[KEY].to_pylist(), 0
-        for begin in range(0, len(keys), _KEYS_IN_A_LIST):
-            some = ", ".join(map(str, keys[begin : begin + _KEYS_IN_A_LIST]))
-            found += int(self.run(f"{rule.count_rows(table)} where {quote(KEY)} in ({some})")[0][0])
-        return found
 
     def insert(self, table: TableSchema, rows: pa.Table) -> None:
         """Insert rows of which no key is stored."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_toggl.core.databases import faults
+from airflow_provider_toggl.core.databases.statements import load_statements
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi, DbApiEngine
 from airflow_provider_toggl.core.load.engines.dialect import (
@@ -16,7 +17,6 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     quote,
     whole_number_text,
 )
-from airflow_provider_toggl.core.load.queries import load_queries
 
 _UNICODE = "character set utf8mb4 collate utf8mb4_bin"
 
@@ -55,7 +55,6 @@ MYSQL = Dialect(
         **dict.fromkeys(("text", "json", "bigint_list"), "{0}"),
     },
     text="cast({0} as char)",
-    number="cast({0} as char)",
     length="char_length({0})",
     instant_text="date_format({0}, '%Y-%m-%dT%H:%i:%sZ')",
     same="{0} <=> {1}",
@@ -74,7 +73,7 @@ MYSQL = Dialect(
     instants="naive",
     has_booleans=False,
 )
-_QUERIES = load_queries("engines/dbapi/mysql")
+_STATEMENTS = load_statements(__package__, "mysql.sql")
 _LONGEST_NAME = 64
 
 _MOST = "18446744073709551615"
@@ -167,7 +166,7 @@ class MysqlEngine(DbApiEngine):
         self.run("set session transaction isolation level repeatable read, read write")
         ((packet, ignores_case),) = self.run("select @@max_allowed_packet, @@lower_case_table_names")
         self.row_limit, self._ignores_case = int(packet), bool(int(ignores_case))
-        if self.run(_QUERIES["find_schema"], [self.schema])[0][0]:
+        if self.run(_STATEMENTS["find_schema"], [self.schema])[0][0]:
             self.run(f"use {quote(self.schema)}")
 
     def begin(self, *, writing: bool) -> None:
@@ -176,7 +175,7 @@ class MysqlEngine(DbApiEngine):
         :raises WarehouseLocked: another process has it for too long.
         """
         if writing:
-            if self.run(_QUERIES["lock_schema"], [self._lock_name, self._whole_lock_timeout])[0][0] != 1:
+            if self.run(_STATEMENTS["lock_schema"], [self._lock_name, self._whole_lock_timeout])[0][0] != 1:
                 raise self.build_error(DatabaseFault.LOCKED, f"Schema {self.schema!r} is in use.", "")
             self.run("start transaction")
 
@@ -184,22 +183,22 @@ class MysqlEngine(DbApiEngine):
         """Commit, then release the lock."""
         if writing:
             self.run("commit")
-            self.run(_QUERIES["unlock_schema"], [self._lock_name])
+            self.run(_STATEMENTS["unlock_schema"], [self._lock_name])
 
     def has_tables(self) -> bool:
         """Return whether the database has our tables."""
-        return bool(self.run(_QUERIES["find_tables"])[0][0])
+        return bool(self.run(_STATEMENTS["find_tables"])[0][0])
 
     def make_schema(self) -> None:
         """Create the database if it does not exist, and make it current."""
-        if not self.run(_QUERIES["find_schema"], [self.schema])[0][0]:
+        if not self.run(_STATEMENTS["find_schema"], [self.schema])[0][0]:
             self.run(f"create database if not exists {quote(self.schema)} character set utf8mb4")
         self.run(f"use {quote(self.schema)}")
 
     def find_unencodable(self, characters: str) -> str:
         """Return the characters that a column cannot hold whose character set somebody has changed."""
         lost = ""
-        for (name,) in self.run(_QUERIES["find_narrow_charsets"]):
+        for (name,) in self.run(_STATEMENTS["find_narrow_charsets"]):
             for character in characters:
                 kept = self.run(f"select convert(convert(? using {quote(str(name))}) using utf8mb4)", [character])
                 lost += "" if kept[0][0] == character else character

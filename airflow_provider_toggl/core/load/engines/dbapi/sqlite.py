@@ -6,6 +6,7 @@ import hashlib
 from types import MappingProxyType
 
 from airflow_provider_toggl.core.databases import faults
+from airflow_provider_toggl.core.databases.statements import load_statements
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault
 from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApiEngine
 from airflow_provider_toggl.core.load.engines.dialect import (
@@ -14,7 +15,6 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     FactColumns,
     whole_number_text,
 )
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables.state import find_setting, store_setting
 
 SQLITE = Dialect(
@@ -51,7 +51,6 @@ SQLITE = Dialect(
         "boolean": NUMBER_AS_BOOLEAN_TEXT,
     },
     text="cast({0} as text)",
-    number="cast({0} as text)",
     instant_text="substr({0}, 1, 19) || 'Z'",
     same="{0} is {1}",
     same_text="{0} is {1}",
@@ -62,7 +61,7 @@ SQLITE = Dialect(
     instants="text",
     has_booleans=False,
 )
-_QUERIES = load_queries("engines/dbapi/sqlite")
+_STATEMENTS = load_statements(__package__, "sqlite.sql")
 
 
 class SqliteEngine(DbApiEngine):
@@ -93,12 +92,12 @@ class SqliteEngine(DbApiEngine):
 
         :raises ConfigurationError: it is the file of an event store, whose table of versions has the same name.
         """
-        if self.run(_QUERIES["find_event_store"])[0][0]:
+        if self.run(_STATEMENTS["find_event_store"])[0][0]:
             raise ConfigurationError(
                 "The SQLite file of the warehouse has the tables of an event store: give the warehouse a file of its "
                 "own in warehouse_conn_id."
             )
-        return bool(self.run(_QUERIES["find_tables"])[0][0])
+        return bool(self.run(_STATEMENTS["find_tables"])[0][0])
 
     def make_schema(self) -> None:
         """Do nothing: the file is the schema."""

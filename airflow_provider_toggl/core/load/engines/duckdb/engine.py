@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from airflow_provider_toggl.core.clock import Clock, SystemClock
+from airflow_provider_toggl.core.databases.statements import load_statements
 from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError
 from airflow_provider_toggl.core.load.engines.contract import Engine
 from airflow_provider_toggl.core.load.engines.dialect import (
@@ -20,9 +21,8 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     quote,
     whole_number_text,
 )
-from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, run, translate_error
+from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, translate_error
 from airflow_provider_toggl.core.load.merging import rule
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables.schemas import TableSchema
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
@@ -73,7 +73,7 @@ _SETTINGS: dict[str, str | int | bool] = {
     "autoload_known_extensions": False,
     "TimeZone": "UTC",
 }
-_QUERIES = load_queries("engines/duckdb/statements")
+_STATEMENTS = load_statements(__package__, "statements.sql")
 
 
 class DuckdbEngine(Engine):
@@ -127,7 +127,7 @@ class DuckdbEngine(Engine):
     def open(self) -> None:
         """Open the file, waiting for other processes, and make the schema current where it exists."""
         self._file.open()
-        self._is_in_schema = bool(self.run(_QUERIES["find_schema"], [self.schema])[0][0])
+        self._is_in_schema = bool(self.run(_STATEMENTS["find_schema"], [self.schema])[0][0])
         if self._is_in_schema:
             self.run(f"use {self._qualified_schema()}")
 
@@ -154,7 +154,7 @@ class DuckdbEngine(Engine):
 
     def has_tables(self) -> bool:
         """Return whether the schema has our tables."""
-        return self._is_in_schema and bool(self.run(_QUERIES["find_tables"])[0][0])
+        return self._is_in_schema and bool(self.run(_STATEMENTS["find_tables"])[0][0])
 
     def make_schema(self) -> None:
         """Create the schema if it does not exist, and make it current."""
@@ -165,7 +165,7 @@ class DuckdbEngine(Engine):
     def check_zone(self, timezone: str) -> None:
         """Refuse a time zone that DuckDB does not know."""
         try:
-            self.run(_QUERIES["check_timezone"], [timezone])
+            self.run(_STATEMENTS["check_timezone"], [timezone])
         except duckdb.Error:
             raise ConfigurationError(f"DuckDB knows no time zone {timezone!r}.") from None
 
@@ -175,7 +175,8 @@ class DuckdbEngine(Engine):
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement to its end and return its rows."""
-        return run(self.connection, sql, parameters)
+        # DuckDB runs it only as far as its result is read, and refuses other work on the connection until then.
+        return self.connection.execute(sql, list(parameters)).fetchall()
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row of parameters."""
@@ -185,22 +186,6 @@ class DuckdbEngine(Engine):
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the result of a query."""
         return self.connection.sql(sql, params=list(parameters)).to_arrow_table()
-
-    def count_stored(self, table: TableSchema, rows: pa.Table) -> int:
-        """Return how many stored rows have a key of the given rows."""
-        self.stage(table, rows)
-        try:
-            return int(self.run(rule.count_stored(table))[0][0])
-        finally:
-            self.unstage()
-
-    def insert(self, table: TableSchema, rows: pa.Table) -> None:
-        """Insert rows of which no key is stored."""
-        self.stage(table, rows)
-        try:
-            self.run(rule.insert_new(table, DUCKDB))
-        finally:
-            self.unstage()
 
     def stage(self, table: TableSchema, rows: pa.Table) -> None:
         """Let statements read the Arrow table where it is."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -60,8 +57,8 @@ class DuckdbFile:
         """Return the connection; open the file first if it is closed, waiting for other processes.
 
         :raises WarehouseLocked: another process still has the file open after ``lock_timeout``.
-        :raises WarehouseReadOnly: the file or its directory cannot be written.
-        :raises WarehouseError: the file is not a DuckDB database, or not one that this DuckDB can read.
+        :raises WarehouseReadOnly: its directory or the lock file cannot be written.
+        :raises duckdb.Error: DuckDB cannot open it.
         """
         if self._connection is not None:
             return self._connection
@@ -74,9 +71,8 @@ class DuckdbFile:
             raise
         self._connection = connection
         self._opened_at = self._clock.now()
-        with translated_errors(self.path):
-            for name, value in self._settings.items():
-                run(connection, f"set {name} = '{value}'")
+        for name, value in self._settings.items():
+            connection.execute(f"set {name} = '{value}'").fetchall()
         return connection
 
     def close(self) -> None:
@@ -84,8 +80,9 @@ class DuckdbFile:
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                with translated_errors(self.path):
-                    connection.close()
+                connection.close()
+        except duckdb.Error as error:
+            raise translate_error(self.path, error) from error
         finally:
             self._lock.release()
 
@@ -102,9 +99,8 @@ class DuckdbFile:
         pause, started, is_logged = _FIRST_PAUSE, self._clock.now(), False
         while True:
             try:
-                with translated_errors(self.path):
-                    return duckdb.connect(str(self.path))
-            except WarehouseLocked as error:
+                return duckdb.connect(str(self.path))
+            except duckdb.Error as error:
                 if _HELD_BY_OTHERS not in str(error):
                     raise
                 left = deadline - self._clock.now()
@@ -123,23 +119,6 @@ class DuckdbFile:
             "Nothing was lost: what was loaded before is there, and the next run continues from it.",
             fault=DatabaseFault.LOCKED,
         )
-
-
-def run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Run a statement to its end and return its rows.
-
-    DuckDB runs a statement only as far as its result is read, and refuses other work on the connection until then.
-    """
-    return connection.execute(sql, list(parameters)).fetchall()
-
-
-@contextmanager
-def translated_errors(path: Path) -> Iterator[None]:
-    """Raise DuckDB's errors as those of this package, with DuckDB's own text."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise translate_error(path, error) from error
 
 
 def translate_error(path: Path, error: duckdb.Error) -> WarehouseError:

@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.copy import QueuedLibpqWriter
@@ -17,10 +16,12 @@ from psycopg.types.string import TextLoader
 from airflow_provider_toggl.core.clock import Clock
 from airflow_provider_toggl.core.databases import faults, postgres
 from airflow_provider_toggl.core.databases.faults import first_line
+from airflow_provider_toggl.core.databases.statements import load_statements, to_format
 from airflow_provider_toggl.core.errors import ConfigurationError, DatabaseFault, WarehouseError, WarehouseReadOnly
 from airflow_provider_toggl.core.load.decode.column_types import INSTANT
-from airflow_provider_toggl.core.load.engines.arrow_rows import CHUNK, NUL, NUL_SIGN, build_table
-from airflow_provider_toggl.core.load.engines.contract import CONTINUES, Engine
+from airflow_provider_toggl.core.load.engines.arrow_rows import CHUNK, build_table
+from airflow_provider_toggl.core.load.engines.contract import CONTINUES
+from airflow_provider_toggl.core.load.engines.dbapi.engine import DbApi, DbApiEngine
 from airflow_provider_toggl.core.load.engines.dialect import (
     ZONE_JOIN,
     Dialect,
@@ -28,10 +29,8 @@ from airflow_provider_toggl.core.load.engines.dialect import (
     quote,
     whole_number_text,
 )
-from airflow_provider_toggl.core.load.engines.placeholders import to_format
 from airflow_provider_toggl.core.load.engines.postgres.copy_binary import binary_chunks
 from airflow_provider_toggl.core.load.merging import rule
-from airflow_provider_toggl.core.load.queries import load_queries
 from airflow_provider_toggl.core.load.tables.schemas import KEY, TableSchema
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
@@ -69,7 +68,6 @@ POSTGRES = Dialect(
         "bigint_list": "'[' || array_to_string({0}, ', ') || ']'",
     },
     text="cast({0} as text)",
-    number="cast({0} as text)",
     instant_text="to_char({0} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
     # json has no equality.
     same_text="cast({0} as text) is not distinct from cast({1} as text)",
@@ -79,6 +77,7 @@ POSTGRES = Dialect(
     version_index="statement",
     has_zones=True,
     has_lists=True,
+    has_nul=False,
 )
 
 _ARROW_TYPES: dict[int, pa.DataType] = {
@@ -107,10 +106,10 @@ _CONNECT_PARAMETERS = {
 # A load computes between its statements, for longer than the limit that some servers set; one that hangs must end.
 _IDLE_IN_TRANSACTION_MS = "600000"
 _MOST_GRANTS = 6
-_QUERIES = load_queries("engines/postgres/statements")
+_STATEMENTS = load_statements(__package__, "statements.sql")
 
 
-class PostgresEngine(Engine):
+class PostgresEngine(DbApiEngine):
     """Loads into a schema of a PostgreSQL database.
 
     Reading waits for nobody. Only one transaction at a time writes to a schema.
@@ -131,70 +130,42 @@ class PostgresEngine(Engine):
             raise ConfigurationError("PostgreSQL does not understand the warehouse's connection string.") from None
         server = f"{parameters.get('host', 'the local host')}:{parameters.get('port', 5432)}"
         where = f"PostgreSQL at {server}/{parameters.get('dbname', '')}, schema {schema!r}"
-        super().__init__(schema, where, lock_timeout)
+        super().__init__(DbApi(self._connect, "%s", where), schema=schema, lock_timeout=lock_timeout)
         self._parameters = {**_CONNECT_PARAMETERS, **parameters, **postgres.CONNECT_PARAMETERS}
-        self._db: Connection | None = None
 
-    @property
-    def connection(self) -> Connection:
-        """The open connection."""
-        assert self._db is not None  # noqa: S101 - the warehouse opens it before any statement
-        return self._db
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection."""
-        return self._db is not None
-
-    def open(self) -> None:
-        """Connect; each transaction makes the schema current by itself."""
-        self._db = self._connect()
+    def configure(self) -> None:
+        """Do nothing: each transaction has its own settings and makes the schema current."""
 
     def is_alive(self) -> bool:
         """Return whether the server still has the session."""
         try:
             self.connection.execute("select 1")
         except psycopg.Error as error:
-            if postgres.find_fault(error) is not DatabaseFault.CONNECTION_LOST:
+            if self.find_fault(error) is not DatabaseFault.CONNECTION_LOST:
                 raise
             return False
         return True
-
-    def close(self) -> None:
-        """Close the connection."""
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
 
     def begin(self, *, writing: bool) -> None:
         """Begin a transaction; for writing, wait for the schema's advisory lock, which its end releases."""
         self._begin(self.connection, writing=writing)
         if writing:
-            self.run(_QUERIES["lock_schema"], [self.schema])
-
-    def commit(self, *, writing: bool) -> None:
-        """Commit the transaction."""
-        self.connection.execute("commit")
-
-    def rollback(self) -> None:
-        """Roll the transaction back."""
-        if not self.connection.closed:
-            self.connection.execute("rollback")
+            self.run(_STATEMENTS["lock_schema"], [self.schema])
 
     def has_tables(self) -> bool:
         """Return whether the schema has our tables."""
-        return bool(self.run(_QUERIES["find_tables"], [self.schema])[0][0])
+        return bool(self.run(_STATEMENTS["find_tables"], [self.schema])[0][0])
 
     def make_schema(self) -> None:
         """Create the schema if it does not exist."""
         # Not "if not exists", which needs the right to create one even where it exists.
-        if not self.run(_QUERIES["find_schema"], [self.schema])[0][0]:
+        if not self.run(_STATEMENTS["find_schema"], [self.schema])[0][0]:
             self.run(f"create schema {quote(self.schema)}")
 
     def check_zone(self, timezone: str) -> None:
         """Refuse a time zone that PostgreSQL does not know."""
         try:
-            self.run(_QUERIES["check_timezone"], [timezone])
+            self.run(_STATEMENTS["check_timezone"], [timezone])
         except psycopg.DataError:
             raise ConfigurationError(f"PostgreSQL knows no time zone {timezone!r}.") from None
 
@@ -214,7 +185,7 @@ class PostgresEngine(Engine):
     def find_holders(self) -> list[str]:
         """Return descriptions of the sessions that write to this schema now."""
         with self._connect() as db:
-            found = db.execute(to_format(_QUERIES["find_holders"]), [self.schema]).fetchall()
+            found = db.execute(to_format(_STATEMENTS["find_holders"]), [self.schema]).fetchall()
         return [
             f"PID {pid} of role {role} ({name or 'no name'}), for {seconds} s" for pid, role, name, seconds in found
         ]
@@ -222,37 +193,16 @@ class PostgresEngine(Engine):
     def read_clock(self) -> float | None:
         """Return the server's time in seconds since the epoch."""
         with self._connect() as db:
-            return float(db.execute(_QUERIES["read_clock"]).fetchall()[0][0])
+            return float(db.execute(_STATEMENTS["read_clock"]).fetchall()[0][0])
 
     # Statements and rows
-
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a statement to its end and return its rows."""
-        found = self.connection.execute(to_format(sql), _without_nul(parameters))
-        return found.fetchall() if found.description else []
-
-    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Run a statement for each row of parameters."""
-        if rows:
-            with self.connection.cursor() as cursor:
-                cursor.executemany(to_format(sql), [_without_nul(row) for row in rows])
 
     def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Return the result of a query, read from the server in chunks."""
         with self.connection.cursor("toggl_query") as cursor:
-            cursor.execute(to_format(sql), _without_nul(parameters))
+            cursor.execute(to_format(sql), self._plain(parameters))
             columns = cursor.description or []
             return build_table([c.name for c in columns], [_arrow_type(c) for c in columns], _chunks(cursor))
-
-    def count_stored(self, table: TableSchema, rows: pa.Table) -> int:
-        """Return how many stored rows have a key of the given rows."""
-        # New entries have greater ids than all earlier ones: then two reads of the index are enough.
-        first_and_last = list(pc.min_max(rows[KEY]).as_py().values())
-        if not self.run(rule.find_between(table), first_and_last):
-            return 0
-        keys = "{" + ",".join(map(str, rows[KEY].to_pylist())) + "}"
-        where = f"where {quote(KEY)} = any(cast(? as bigint[]))"
-        return int(self.run(f"{rule.count_rows(table)} {where}", [keys])[0][0])
 
     def insert(self, table: TableSchema, rows: pa.Table) -> None:
         """Insert rows of which no key is stored."""
@@ -316,11 +266,15 @@ class PostgresEngine(Engine):
 
     # Errors
 
+    def find_fault(self, error: Exception) -> DatabaseFault:
+        """Return what an error of psycopg means."""
+        return postgres.find_fault(error) if isinstance(error, psycopg.Error) else DatabaseFault.OTHER
+
     def translate(self, error: BaseException) -> WarehouseError | None:
         """Return an error of psycopg as one of this package; for a missing right, with all rights that are missing."""
         if not isinstance(error, psycopg.Error):
             return None
-        fault = postgres.find_fault(error)
+        fault = self.find_fault(error)
         words = f"{self.where}: {first_line(error.diag.message_primary or error)}"
         if fault in (DatabaseFault.MISSING_RIGHT, DatabaseFault.MISSING_OBJECT):
             # Without USAGE on the schema, PostgreSQL says that its tables do not exist.
@@ -336,7 +290,7 @@ class PostgresEngine(Engine):
         """Return the rights that the role lacks, each with its object. The error names at most the first of them."""
         with suppress(psycopg.Error, WarehouseError), self._connect() as db:
             self._begin(db)
-            rows = db.execute(to_format(_QUERIES["find_missing_rights"]), [self.schema]).fetchall()
+            rows = db.execute(to_format(_STATEMENTS["find_missing_rights"]), [self.schema]).fetchall()
             return [(str(right), str(thing)) for right, thing in rows]
         return []
 
@@ -360,10 +314,6 @@ def build_postgres_warehouse(dsn: str, *, clock: Clock | None = None, **options:
     :param options: those of :class:`PostgresEngine`.
     """
     return Warehouse(PostgresEngine(dsn, **options), clock=clock)
-
-
-def _without_nul(parameters: Sequence[Any]) -> list[Any]:
-    return [value.replace(NUL, NUL_SIGN) if isinstance(value, str) else value for value in parameters]
 
 
 def _arrow_type(column: psycopg.Column) -> pa.DataType | None:

@@ -61,9 +61,9 @@ def test_a_writer_that_takes_too_long_is_an_error(server: MariadbServer) -> None
 def test_no_message_has_the_password(server: MariadbServer) -> None:
     for port, password in ((server.port, "wrong" + PASSWORD), (1, PASSWORD)):
         api = DbApi(lambda port=port, password=password: mariadb_support.connect(port, "toggl", password), "%s", "x")  # type: ignore[misc]
-        with pytest.raises(WarehouseError) as told:
+        with pytest.raises(WarehouseError) as caught:
             Warehouse(MysqlEngine(api)).prepare()
-        assert PASSWORD not in f"{told.value}{told.value.__cause__}"
+        assert PASSWORD not in f"{caught.value}{caught.value.__cause__}"
 
 
 def delete_while_the_server_dies(target: Warehouse, server: MariadbServer) -> None:

@@ -14,7 +14,8 @@ from support.fakes import FakeClock
 
 from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import DatabaseFault, WarehouseError, WarehouseLocked, WarehouseReadOnly
-from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, run, translated_errors
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile, translate_error
 
 SETTINGS: dict[str, str | int | bool] = {"threads": 1}
 
@@ -70,7 +71,7 @@ def test_a_session_that_ends_in_time_is_waited_for(made: Path) -> None:
 
     with analyst(made) as process:
         file = DuckdbFile(made, 60, Impatient(), SETTINGS)
-        assert run(file.open(), "select 1") == [(1,)]
+        assert file.open().execute("select 1").fetchall() == [(1,)]
         file.close()
 
 
@@ -88,14 +89,14 @@ def test_a_connection_of_the_same_process_with_other_settings_is_not_waited_for(
     with duckdb.connect(str(made), read_only=True):
         slept = len(clock.slept)
         with pytest.raises(WarehouseLocked, match="this process"):
-            DuckdbFile(made, 300, clock, SETTINGS).open()
+            build_duckdb_warehouse(made, clock=clock).prepare()
         assert len(clock.slept) == slept
 
 
 def test_a_connection_of_the_same_process_with_usual_settings_is_no_hindrance(made: Path, clock: FakeClock) -> None:
     with duckdb.connect(str(made)):
         file = DuckdbFile(made, 5, clock, SETTINGS)
-        assert run(file.open(), "select 1") == [(1,)]
+        assert file.open().execute("select 1").fetchall() == [(1,)]
         file.close()
 
 
@@ -113,28 +114,18 @@ def test_a_file_that_is_no_database_raises_an_error(tmp_path: Path, clock: FakeC
     path = tmp_path / "notes.txt"
     path.write_text("not a database " * 100)
     with pytest.raises(WarehouseError, match=r"notes\.txt: .*not a valid DuckDB database"):
-        DuckdbFile(path, 5, clock, SETTINGS).open()
-
-
-def test_a_failed_statement_raises_duckdb_s_own_words(made: Path) -> None:
-    with (
-        duckdb.connect(str(made)) as connection,
-        pytest.raises(WarehouseError, match="nowhere"),
-        translated_errors(made),
-    ):
-        run(connection, "select * from nowhere")
+        build_duckdb_warehouse(path, clock=clock).prepare()
 
 
 OPENS_AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from airflow_provider_toggl.core.clock import SystemClock
 from airflow_provider_toggl.core.errors import WarehouseReadOnly
-from airflow_provider_toggl.core.load.engines.duckdb.file import DuckdbFile
+from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 if os.getuid() == 0:
     os.setuid(65534)
 try:
-    DuckdbFile(Path(sys.argv[1]), 0, SystemClock(), {}).open()
+    build_duckdb_warehouse(Path(sys.argv[1]), lock_timeout=0).prepare()
 except WarehouseReadOnly as error:
     print(error)
 """
@@ -185,8 +176,7 @@ def test_a_file_or_folder_that_cannot_be_written_is_named(what: str) -> None:
 def test_an_error_of_duckdb_has_its_fault_and_cure(
     tmp_path: Path, words: str, kind: type[WarehouseError], fault: DatabaseFault, cure: str
 ) -> None:
-    with pytest.raises(WarehouseError) as told, translated_errors(tmp_path):
-        raise duckdb.Error(words)
-    assert (type(told.value), told.value.fault) == (kind, fault)
-    assert words in str(told.value)
-    assert cure in str(told.value)
+    error = translate_error(tmp_path, duckdb.Error(words))
+    assert (type(error), error.fault) == (kind, fault)
+    assert words in str(error)
+    assert cure in str(error)

@@ -23,19 +23,6 @@ def test_a_second_one_waits_until_its_deadline_and_names_the_holder(tmp_path: Pa
     assert clock.now() - start == pytest.approx(30)
 
 
-def test_after_the_release_the_next_one_has_it(tmp_path: Path, clock: FakeClock) -> None:
-    first, second = (FileLock(tmp_path / "lock", clock) for _ in range(2))
-    for _ in range(3):
-        first.acquire(clock.now())
-        first.release()
-        second.acquire(clock.now())
-        second.release()
-
-
-def test_giving_back_what_one_has_not_does_nothing(tmp_path: Path, clock: FakeClock) -> None:
-    FileLock(tmp_path / "lock", clock).release()
-
-
 def test_one_that_gave_up_waiting_holds_nobody_up(tmp_path: Path, clock: FakeClock) -> None:
     first, second, third = (FileLock(tmp_path / "lock", clock) for _ in range(3))
     first.acquire(clock.now())

@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 
 
 def read(data: bytes) -> list[list[bytes | None]]:
-    """Read the format as PostgreSQL's documentation tells it, a field at a time."""
+    """Read the format as PostgreSQL's documentation describes it, a field at a time."""
     assert data.startswith(BEGIN)
     at, rows = len(BEGIN), []
     while (count := struct.unpack_from(">h", data, at)[0]) != -1:
@@ -60,7 +60,7 @@ def plain(value: Any) -> bytes | None:
     return struct.pack(">q" if isinstance(value, int) else ">d", value)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(rows=ROWS, cut=st.integers(0, 12))
 def test_columns_give_the_bytes_that_fields_one_by_one_give(rows: list[tuple[Any, ...]], cut: int) -> None:
     columns = list(zip(*rows, strict=True)) or [()] * 5

@@ -71,9 +71,9 @@ def test_a_role_that_may_only_read_reads(server: PostgresServer, role: str) -> N
 def test_no_message_has_the_password(server: PostgresServer, role: str) -> None:
     wrong = role.replace(PASSWORD, "wrong-" + PASSWORD).replace(f"port={server.port}", "port=1")
     for dsn in (wrong, f"password={PASSWORD} nonsense"):
-        with pytest.raises((WarehouseError, ConfigurationError)) as told:
+        with pytest.raises((WarehouseError, ConfigurationError)) as caught:
             build_postgres_warehouse(dsn).prepare()
-        assert PASSWORD not in f"{told.value}{told.value.__cause__}"
+        assert PASSWORD not in f"{caught.value}{caught.value.__cause__}"
 
 
 def test_a_writer_that_takes_too_long_is_an_error(server: PostgresServer) -> None:
