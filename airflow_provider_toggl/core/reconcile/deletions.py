@@ -1,6 +1,6 @@
-"""Confirm the deletion of entries that reports lack: the steps to take. Pure, see ``steps``.
+"""Confirm the deletion of entries that reports lack.
 
-``deletion_policy`` decides, ``probes`` plans the requests, and these generators put them in order. What stays live is
+``deletion_policy`` decides, ``probes`` plans the requests, and this module puts them in order. What stays live is
 recorded in the state, with its reason.
 """
 
@@ -16,13 +16,13 @@ import numpy as np
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
 from airflow_provider_toggl.core.extract.summaries import Int64s
-from airflow_provider_toggl.core.reconcile import deletion_policy, steps
+from airflow_provider_toggl.core.reconcile import deletion_policy
+from airflow_provider_toggl.core.reconcile.access import Access, ShownEntries
 from airflow_provider_toggl.core.reconcile.compare import Bools, EntryRows, ReportTime, day_of, join_days
 from airflow_provider_toggl.core.reconcile.deletion_policy import ProbeAnswer
 from airflow_provider_toggl.core.reconcile.probes import DeletionProbe, build_planner
 from airflow_provider_toggl.core.reconcile.request import list_ids
 from airflow_provider_toggl.core.reconcile.state import RunState
-from airflow_provider_toggl.core.reconcile.steps import ShownEntries, Steps, ask
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +36,15 @@ class MissingRows:
     :param candidates: live rows that reports lack.
     :param rows: all live rows of the window, with the candidates.
     :param at: when the reports were made.
+    :param zone: the time zone of the token's owner.
+    :param bounds: when each day of the window begins, and when the last one ends.
     """
 
     candidates: EntryRows
     rows: EntryRows
     at: ReportTime
+    zone: tzinfo
+    bounds: Int64s
 
     @property
     def present(self) -> EntryRows:
@@ -48,7 +52,7 @@ class MissingRows:
         return self.rows.where(~self.rows.among(self.candidates.ids))
 
 
-def select_candidates(missing: MissingRows, state: RunState) -> Steps[tuple[EntryRows, bool]]:
+def select_candidates(missing: MissingRows, state: RunState, access: Access) -> tuple[EntryRows, bool]:
     """Return the candidates that are worth a probe, and whether there are so many that a person must approve.
 
     Records why the others stay live. Asks Toggl only which entries the token may see.
@@ -57,7 +61,7 @@ def select_candidates(missing: MissingRows, state: RunState) -> Steps[tuple[Entr
     candidates = missing.candidates.where(~missing.candidates.among(known))
     if not len(candidates):
         return candidates, False
-    visibility = yield from ask(steps.ReadVisibility())
+    visibility = access.read_visibility()
     rules = state.request.rules
     invisible = deletion_policy.find_invisible(candidates, visibility, missing.at.date)
     candidates = _keep_live(state, candidates, invisible)
@@ -66,19 +70,14 @@ def select_candidates(missing: MissingRows, state: RunState) -> Steps[tuple[Entr
     return candidates, rules.need_approval(len(candidates), len(missing.rows))
 
 
-def confirm_deletions(
-    candidates: EntryRows, missing: MissingRows, state: RunState, zone: tzinfo, bounds: Int64s
-) -> Steps[None]:
-    """Probe for the candidates, and mark those as deleted for which no reason to keep them remains.
-
-    :param bounds: when each day of the window begins, and when the last one ends.
-    """
+def confirm_deletions(candidates: EntryRows, missing: MissingRows, state: RunState, access: Access) -> None:
+    """Probe for the candidates, and mark those as deleted for which no reason to keep them remains."""
     left = candidates
     while len(left):
         by_ids = state.cursor.takes_ids is not False
-        probes = yield from _plan_probes(left, missing, state, zone, bounds, by_ids=by_ids)
+        probes = _plan_probes(left, missing, state, access, by_ids=by_ids)
         for probe in probes:
-            if not (yield from _send_probe(probe, state, by_ids=by_ids)):
+            if not _send_probe(probe, state, access, by_ids=by_ids):
                 # Reports ignore the filter by ids: the other candidates are probed by days.
                 break
             left = left.where(~left.among(probe.candidates.ids))
@@ -87,13 +86,13 @@ def confirm_deletions(
 
 
 def _plan_probes(
-    candidates: EntryRows, missing: MissingRows, state: RunState, zone: tzinfo, bounds: Int64s, *, by_ids: bool
-) -> Steps[Iterator[DeletionProbe]]:
+    candidates: EntryRows, missing: MissingRows, state: RunState, access: Access, *, by_ids: bool
+) -> Iterator[DeletionProbe]:
     # Where only totals were compared, no report has shown the present rows; but no total would be right without them.
-    present = missing.present
+    present, zone = missing.present, missing.zone
     others = present
     if not len(present):
-        others = yield from ask(steps.QueryNeighbours(int(bounds[0]), int(bounds[-1])))
+        others = access.find_neighbours(int(missing.bounds[0]), int(missing.bounds[-1]))
     planner = build_planner(present, others, zone, state.page_size, state.span_days)
     if by_ids:
         return planner.probes_by_ids(candidates)
@@ -105,7 +104,7 @@ def _plan_probes(
     return planner.probes_by_days(candidates, join_days(days, count, state.page_size))
 
 
-def _send_probe(probe: DeletionProbe, state: RunState, *, by_ids: bool) -> Steps[bool]:
+def _send_probe(probe: DeletionProbe, state: RunState, access: Access, *, by_ids: bool) -> bool:
     """Send one probe and decide by its answer; return False where reports ignore the filter by ids."""
     filters: dict[str, Any] = {}
     if by_ids:
@@ -115,20 +114,20 @@ def _send_probe(probe: DeletionProbe, state: RunState, *, by_ids: bool) -> Steps
         filters = {"user_ids": probe.users}
     before = state.window.unverified
     try:
-        shown = yield from ask(steps.ReadEntries(probe.window, filters))
+        shown = access.read_entries(probe.window, filters)
     except MalformedAnswer as error:
         log.warning("%s", error)
         _record(state, deletion_policy.INCOMPLETE_ANSWER, probe.candidates.ids.tolist())
     else:
         if shown.has_others and not shown.is_complete:
             return False
-        yield from _decide(probe, shown, state)
+        _decide(probe, shown, state, access)
     if state.window.unverified != before:
-        yield from ask(steps.SaveProgress())
+        access.save_progress()
     return True
 
 
-def _decide(probe: DeletionProbe, shown: ShownEntries, state: RunState) -> Steps[None]:
+def _decide(probe: DeletionProbe, shown: ShownEntries, state: RunState, access: Access) -> None:
     missing = probe.candidates.where(~probe.candidates.among(shown.ids))
     if not len(missing):
         return
@@ -144,12 +143,12 @@ def _decide(probe: DeletionProbe, shown: ShownEntries, state: RunState) -> Steps
         newest_change=state.newest_change,
         shows_running=state.cursor.shows_running,
     )
-    visibility = yield from ask(steps.ReadVisibility())
+    visibility = access.read_visibility()
     reasons = deletion_policy.find_reasons_to_keep(missing, answer, visibility, state.request.rules)
     deleted = _keep_live(state, missing, reasons)
     if len(deleted):
         log.info("Deleted in Toggl and marked as absent: %s.", list_ids(deleted.ids.tolist()))
-        yield from ask(steps.MarkDeleted(deleted.ids.tolist(), described_at))
+        access.mark_deleted(deleted.ids.tolist(), described_at)
 
 
 def _keep_live(state: RunState, rows: EntryRows, masks: Mapping[str, Bools]) -> EntryRows:

@@ -27,8 +27,8 @@ from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
 from airflow_provider_toggl.core.reconcile.day_range import DayRange, build_day_range
 from airflow_provider_toggl.core.reconcile.entry_queries import EntryQueries
 from airflow_provider_toggl.core.reconcile.hidden_periods import HiddenPeriod
+from airflow_provider_toggl.core.reconcile.live_access import STREAM, LiveAccess
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
-from airflow_provider_toggl.core.reconcile.runner import STREAM, StepRunner
 from airflow_provider_toggl.core.reconcile.state import RunState
 from airflow_provider_toggl.core.reconcile.window import WindowResult, WindowVerification
 
@@ -143,7 +143,7 @@ class Reconcile:
             span_days=state.span_days,
         )
         self._target.release()
-        runner = StepRunner(
+        access = LiveAccess(
             self._session,
             self._target,
             state,
@@ -157,8 +157,8 @@ class Reconcile:
         if state.cursor.known_until is None:
             past = Window(days.main.first, max(days.main.first, days.main.last - 2 * DAY))
             state.update(known_until=windows.watermark_of(state.cursor.changes.coverage, past) or _EPOCH)
-        _read_changes(runner, state, days)
-        return self._verify(runner, state, days, zone)
+        _read_changes(access, state, days)
+        return self._verify(access, state, days, zone)
 
     def _pulled_cursor(self) -> EntriesCursor:
         """Return how far the pull of this workspace's time entries is."""
@@ -182,7 +182,7 @@ class Reconcile:
             watermark=stored.watermark if stored else None,
         )
 
-    def _verify(self, runner: StepRunner, state: RunState, days: DayRange, zone: tzinfo) -> list[str]:
+    def _verify(self, access: LiveAccess, state: RunState, days: DayRange, zone: tzinfo) -> list[str]:
         """Verify the windows that are not verified yet; return a sentence for each one that needs approval."""
         started = state.request.run_started
         done = {one.window: one for one in state.cursor.verified if one.started_at >= started}
@@ -195,9 +195,9 @@ class Reconcile:
             if window in done:
                 verified.append(done[window])
             else:
-                verification = WindowVerification(window, state, zone, max(utc(self._clock.now()), started))
+                opened_at = max(utc(self._clock.now()), started)
                 try:
-                    result = runner.run(verification.verify())
+                    result = WindowVerification(access, window, state, zone, opened_at).verify()
                 except PayloadRefused:
                     if window.days <= state.span_days:
                         raise
@@ -209,25 +209,25 @@ class Reconcile:
                     metrics.REFUSED_WINDOWS.add()
                 else:
                     done[window] = result.verified
-                    self._store_verified(runner, state, result, list(done.values()))
+                    self._store_verified(access, state, result, list(done.values()))
             self.summary.set_windows(verified)
             self._target.release()
-        _end_hidden_period(runner, state, days, verified)
+        _end_hidden_period(access, state, days, verified)
         if not refusals:
             mark = min(one.verified_at for one in verified)
             state.watermark = max(mark, state.watermark or mark)
-        runner.store()
+        access.save_progress()
         watermark = state.watermark
         self.summary.watermark = None if watermark is None else watermark.isoformat().replace("+00:00", "Z")
         return refusals
 
     def _store_verified(
-        self, runner: StepRunner, state: RunState, result: WindowResult, done: list[VerifiedWindow]
+        self, access: LiveAccess, state: RunState, result: WindowResult, done: list[VerifiedWindow]
     ) -> None:
         metrics.COMPARED_DAYS.add(result.verified.window.days)
         metrics.DIFFERENCES.add(sum(result.verified.unverified.values()), result="unverified")
         state.update(verified=tuple(done), open=None)
-        runner.store()
+        access.save_progress()
 
     def _describe_refusal(self, window: Window, missing: int, live: int) -> str:
         rules = self._request.rules
@@ -237,13 +237,13 @@ class Reconcile:
         )
 
 
-def _read_changes(runner: StepRunner, state: RunState, days: DayRange) -> None:
+def _read_changes(access: LiveAccess, state: RunState, days: DayRange) -> None:
     for part in days.windows_of_changes(state.cursor.changes.coverage, state.span_days):
         for window in windows.tail_apart(state.cursor.changes.coverage, part, OLDER):
-            runner.read_changes(window, state.request.overlap)
+            access.read_changes(window, state.request.overlap)
 
 
-def _end_hidden_period(runner: StepRunner, state: RunState, days: DayRange, verified: list[VerifiedWindow]) -> None:
+def _end_hidden_period(access: LiveAccess, state: RunState, days: DayRange, verified: list[VerifiedWindow]) -> None:
     """Record what this run could not see, and read changes again if it could see what earlier runs could not."""
     counts = hidden_periods.count_hidden(one.unverified for one in verified)
     hidden = state.cursor.hidden
@@ -256,7 +256,7 @@ def _end_hidden_period(runner: StepRunner, state: RunState, days: DayRange, veri
         state.update(changes=replace(changes, coverage=hidden_periods.rewind(changes.coverage, rewound, since)))
     state.update(hidden=HiddenPeriod(since, counts) if counts else None, known_until=None)
     if ends:
-        _read_changes(runner, state, days)
+        _read_changes(access, state, days)
 
 
 def _zone_of(me: object) -> tzinfo:

@@ -116,7 +116,7 @@ def test_what_is_no_list_is_refused_by_name(body):
 
 
 @pytest.mark.parametrize(
-    ("rows", "page", "told", "total", "last"),
+    ("rows", "page", "sent_size", "total", "last"),
     [
         (0, 3, None, None, True),
         (12, 1, None, None, True),
@@ -132,8 +132,8 @@ def test_what_is_no_list_is_refused_by_name(body):
         (200, 1, None, 200, True),
     ],
 )
-def test_the_last_page_is_known_by_what_toggl_gives_away(rows, page, told, total, last):
-    assert is_last(rows, page=page, asked_size=200, sent_size=told, total=total) is last
+def test_the_last_page_is_recognized(rows, page, sent_size, total, last):
+    assert is_last(rows, page=page, asked_size=200, sent_size=sent_size, total=total) is last
 
 
 @pytest.mark.parametrize(

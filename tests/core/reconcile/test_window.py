@@ -1,29 +1,29 @@
-"""Verifications without Toggl and without a warehouse: a step is answered from a table."""
+"""Verifications without Toggl and without a warehouse: both answer from lists."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from support.entry_rows import NOON, entry_rows
 
 from airflow_provider_toggl.core.errors import MalformedAnswer
-from airflow_provider_toggl.core.extract.summaries import WindowTotals
+from airflow_provider_toggl.core.extract.summaries import Int64s, WindowTotals
 from airflow_provider_toggl.core.extract.windows import Window
-from airflow_provider_toggl.core.reconcile import deletion_policy, steps
+from airflow_provider_toggl.core.reconcile import deletion_policy
+from airflow_provider_toggl.core.reconcile.access import ShownEntries
 from airflow_provider_toggl.core.reconcile.compare import EntryRows, ReportTime, as_ids
 from airflow_provider_toggl.core.reconcile.cursor import ReconcileCursor
 from airflow_provider_toggl.core.reconcile.deletion_policy import Visibility
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest
 from airflow_provider_toggl.core.reconcile.state import RunState
-from airflow_provider_toggl.core.reconcile.steps import ShownEntries
 from airflow_provider_toggl.core.reconcile.window import NOT_FOUND, TOTALS_DIFFER, WindowResult, WindowVerification
 
 FIVE_MINUTES = timedelta(minutes=5)
 WINDOW = Window(date(2026, 2, 20), date(2026, 3, 10))
-READS = (steps.ReadTotals, steps.ReadDailySeconds, steps.ReadEntries, steps.ReadVisibility, steps.ReadOtherDays)
 
 
 @dataclass
@@ -36,73 +36,72 @@ class Scene:
     fails: bool = False
     loads: bool = True
     shown: list[int] | None = None
-    asked: list[Any] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    wanted: list[int] | None = None
     marked: list[int] = field(default_factory=list)
+    saved: int = 0
 
-    def answer(self, step: Any) -> Any:
-        self.asked.append(step)
-        match step:
-            case steps.ReadTotals():
-                ids = as_ids(self.toggl)
-                users, projects = as_ids([7] * len(ids)), as_ids([1] * len(ids))
-                totals = WindowTotals({(7, 1): 60 * len(ids)}, ids, users, projects)
-                if not self.gives_ids:
-                    totals = replace(totals, ids=None)
-                return totals, ReportTime(NOON, FIVE_MINUTES)
-            case steps.ReadDailySeconds():
-                return None, ReportTime(NOON, FIVE_MINUTES)
-            case steps.ReadEntries():
-                return self.show(step.filters.get("time_entry_ids"))
-            case steps.ReadVisibility():
-                return Visibility(user_id=7, is_admin=True, is_paid=True, retention_days=None)
-            case steps.QueryRows() | steps.QueryNeighbours():
-                return self.rows()
-            case steps.QueryOutdated() | steps.QueryLive():
-                return as_ids(())
-            case steps.MarkDeleted():
-                self.marked += step.ids
-                self.warehouse = [id_ for id_ in self.warehouse if id_ not in self.marked]
-        return None
+    def read_totals(self, window: Window) -> tuple[WindowTotals, ReportTime]:
+        self.asked.append("totals")
+        ids = as_ids(self.toggl)
+        users, projects = as_ids([7] * len(ids)), as_ids([1] * len(ids))
+        totals = WindowTotals({(7, 1): 60 * len(ids)}, ids if self.gives_ids else None, users, projects)
+        return totals, ReportTime(NOON, FIVE_MINUTES)
 
-    def show(self, wanted: list[int] | None) -> ShownEntries:
+    def read_daily_seconds(self, window: Window, user_ids: Sequence[int]) -> tuple[None, ReportTime]:
+        self.asked.append("daily seconds")
+        return None, ReportTime(NOON, FIVE_MINUTES)
+
+    def read_entries(self, window: Window, filters: Mapping[str, Any]) -> ShownEntries:
+        self.asked.append("entries")
         if self.fails:
             raise MalformedAnswer("The answer was cut.")
+        self.state.loaded += 1
+        self.wanted = filters.get("time_entry_ids")
         exist = self.toggl if self.shown is None else self.shown
-        ids = [id_ for id_ in exist if wanted is None or id_ in wanted]
+        ids = [id_ for id_ in exist if self.wanted is None or id_ in self.wanted]
         if self.loads:
             self.warehouse = sorted({*self.warehouse, *ids})
         return ShownEntries(as_ids(ids), NOON, NOON, is_complete=True)
 
-    def rows(self) -> EntryRows:
+    def read_visibility(self) -> Visibility:
+        self.asked.append("visibility")
+        return Visibility(user_id=7, is_admin=True, is_paid=True, retention_days=None)
+
+    def read_other_days(self) -> None:
+        assert not self.marked
+        self.asked.append("other days")
+
+    def find_rows(self, begin: int, end: int) -> EntryRows:
         return entry_rows(*({"id": id_} for id_ in self.warehouse))
+
+    find_neighbours = find_rows
+
+    def find_outdated(self, begin: int, end: int) -> Int64s:
+        return as_ids(())
+
+    def find_live(self, ids: Int64s) -> Int64s:
+        return as_ids(())
+
+    def mark_deleted(self, ids: Sequence[int], absent_at: datetime) -> None:
+        self.state.loaded += 1
+        self.marked += ids
+        self.warehouse = [id_ for id_ in self.warehouse if id_ not in self.marked]
+
+    def save_progress(self) -> None:
+        self.saved += 1
 
     def verify(self) -> WindowResult:
         request = ReconcileRequest(workspace_id=1, run_started=NOON)
-        state = RunState(request, ReconcileCursor(), newest_change=NOON)
-        verification = WindowVerification(WINDOW, state, timezone.utc, NOON).verify()
-        step = next(verification)
-        while True:
-            try:
-                try:
-                    result = self.answer(step)
-                except MalformedAnswer as error:
-                    step = verification.throw(error)
-                else:
-                    state.loaded += isinstance(step, steps.ReadEntries | steps.MarkDeleted)
-                    step = verification.send(result)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-
-    def reads(self) -> list[str]:
-        """Return what Toggl was asked for."""
-        return [type(step).__name__ for step in self.asked if isinstance(step, READS)]
+        self.state = RunState(request, ReconcileCursor(), newest_change=NOON)
+        return WindowVerification(self, WINDOW, self.state, timezone.utc, NOON).verify()
 
 
 @pytest.mark.parametrize("gives_ids", [True, False])
 def test_a_window_without_differences_takes_one_request(gives_ids: bool):
     scene = Scene([1, 2, 3], [1, 2, 3], gives_ids=gives_ids)
     verified = scene.verify().verified
-    assert scene.reads() == ["ReadTotals"]
+    assert scene.asked == ["totals"]
     assert (verified.entries, verified.by_ids, verified.unverified) == (3, gives_ids, {})
     assert verified.verified_at == NOON - FIVE_MINUTES
 
@@ -110,14 +109,14 @@ def test_a_window_without_differences_takes_one_request(gives_ids: bool):
 def test_a_missing_entry_is_read_by_its_id():
     scene = Scene([1, 2], [1, 2, 3])
     assert scene.verify().verified.unverified == {}
-    assert scene.reads() == ["ReadTotals", "ReadEntries"]
+    assert scene.asked == ["totals", "entries"]
     assert scene.warehouse == [1, 2, 3]
 
 
 def test_without_ids_the_days_that_differ_are_read():
     scene = Scene([1, 2], [1, 2, 3], gives_ids=False)
     assert scene.verify().verified.unverified == {}
-    assert scene.reads() == ["ReadTotals", "ReadDailySeconds", "ReadEntries"]
+    assert scene.asked == ["totals", "daily seconds", "entries"]
     assert scene.warehouse == [1, 2, 3]
 
 
@@ -126,10 +125,8 @@ def test_a_deletion_is_marked_after_a_probe_and_after_the_other_days_were_read(g
     scene = Scene([1, 2, 3], [1, 3], gives_ids=gives_ids)
     assert scene.verify().verified.unverified == {}
     assert scene.marked == [2]
-    probe = next(step for step in reversed(scene.asked) if isinstance(step, steps.ReadEntries))
-    assert set(probe.filters["time_entry_ids"]) == {1, 2, 3}
-    names = [type(step).__name__ for step in scene.asked]
-    assert names.index("ReadOtherDays") < names.index("MarkDeleted")
+    assert set(scene.wanted or ()) == {1, 2, 3}
+    assert scene.asked[-3:] == ["other days", "entries", "visibility"]
 
 
 def test_an_entry_that_the_probe_shows_stays_live():
@@ -146,7 +143,7 @@ def test_a_probe_without_evidence_marks_nothing_and_its_reason_is_stored(changes
     scene = Scene([1, 2, 3], [1, 3], **changes)
     assert scene.verify().verified.unverified == {reason: 1}
     assert scene.marked == []
-    assert steps.SaveProgress() in scene.asked
+    assert scene.saved
 
 
 def test_a_mass_deletion_is_refused_without_a_probe():
@@ -154,7 +151,7 @@ def test_a_mass_deletion_is_refused_without_a_probe():
     result = scene.verify()
     assert result.refused == (50, 100)
     assert result.verified.unverified == {deletion_policy.NEEDS_APPROVAL: 50}
-    assert scene.reads() == ["ReadTotals", "ReadVisibility"]
+    assert scene.asked == ["totals", "visibility"]
 
 
 def test_what_still_differs_is_reported():
