@@ -13,6 +13,9 @@ from support.pulls import Workspace, unprivileged
 
 from airflow_provider_toggl.core.errors import ConfigurationError, SchemaTooNew, WarehouseError, WarehouseReadOnly
 
+# Imported before a test gives up its rights: an ordinary user may not be able to read the interpreter's files.
+from airflow_provider_toggl.core.load.decode import records  # noqa: F401
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -34,6 +37,7 @@ def loaded(workspace: Workspace, folder: Path) -> Workspace:
 
 def test_a_file_that_cannot_be_written_is_said_and_kept(loaded: Workspace):
     before = loaded.content("tags")
+    loaded.toggl.reset_requests()
     loaded.path.chmod(0o444)
     with (
         unprivileged(),
@@ -41,6 +45,7 @@ def test_a_file_that_cannot_be_written_is_said_and_kept(loaded: Workspace):
     ):
         loaded.pull()
     assert loaded.content("tags") == before
+    assert loaded.calls() == []
     loaded.path.chmod(0o666)
     with unprivileged():
         loaded.pull()
@@ -57,14 +62,6 @@ def test_a_folder_that_cannot_be_written_is_said(loaded: Workspace, folder: Path
     with unprivileged():
         loaded.pull()
     assert loaded.wrong("time_entries", "tags") == []
-
-
-def test_no_request_is_sent_where_nothing_can_be_loaded(loaded: Workspace):
-    loaded.toggl.reset_requests()
-    loaded.path.chmod(0o444)
-    with unprivileged(), pytest.raises(WarehouseReadOnly):
-        loaded.pull()
-    assert loaded.calls() == []
 
 
 def test_a_file_that_is_no_database_is_said_and_left_alone(workspace: Workspace):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -363,13 +363,3 @@ BAD_REQUESTS = [
 def test_a_request_that_cannot_be_is_refused_with_its_name(options: dict[str, Any], words: str):
     with pytest.raises(ConfigurationError, match=words):
         PullRequest(**{"stream": "time_entries", "workspace_id": 7, "run_started": NOON, **options})
-
-
-@pytest.mark.parametrize(
-    "moment",
-    [date(2026, 1, 1), "2026-01-01", NOON - 300 * DAY, str(NOON - 300 * DAY)],
-    ids=["date", "day", "moment", "moment in words"],
-)
-def test_a_day_or_a_moment_with_a_zone_is_a_beginning(workspace: Workspace, moment: Any):
-    workspace.pull(since=moment)
-    assert workspace.pages()
