@@ -9,7 +9,8 @@ def plural(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 request``, ``2,000 requests``, ``2 entries``."""
     if number == 1:
         return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+    ends_in_ies = noun.endswith("y") and noun[-2:-1] not in "aeo"
+    return f"{number:,} {noun[:-1]}ies" if ends_in_ies else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:

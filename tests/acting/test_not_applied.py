@@ -154,20 +154,20 @@ def test_a_write_that_toggl_accepts_without_doing_it_is_done_or_fails(
         callback.echoes = False
     write, match = prepare(kind, callback)
     toggl.fault("status", status=200, body='"OK"', match=match, times=1)
-    told = None
+    text = None
     try:
         result = write()
     except NotApplied as error:
-        told = str(error)
+        text = str(error)
     if kind is TogglSetSubscriptionEnabledOperator:
-        assert told is not None
-        assert "enabled (True, not False)" in told
+        assert text is not None
+        assert "enabled (True, not False)" in text
     elif kind is TogglStopTimeEntryOperator:
-        assert told is not None
-        assert "still runs" in told
+        assert text is not None
+        assert "still runs" in text
     elif kind is TogglUpdateTimeEntryOperator:
-        assert told is not None
-        assert "description" in told
+        assert text is not None
+        assert "description" in text
     elif kind is TogglDeleteSubscriptionOperator:
         assert result["deleted"] is True
         assert listed() == []

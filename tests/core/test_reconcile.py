@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.metrics import recording
 from support.pulls import Workspace
+from support.sandboxes import NOON
 
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
@@ -24,7 +25,7 @@ def gives_ids(request: pytest.FixtureRequest) -> bool:
 
 
 def since(days: int) -> str:
-    return (datetime.now(timezone.utc) - days * DAY).date().isoformat()
+    return (NOON - days * DAY).date().isoformat()
 
 
 def start_clean(workspace: Workspace) -> None:
@@ -146,7 +147,7 @@ def test_a_run_that_failed_goes_on_where_it_was(build):
     workspace.pull()
     workspace.toggl.advance(10)
     workspace.toggl.mutate(seed=1, n=9, kinds=["delete_entry"])
-    started = datetime.now(timezone.utc)
+    started = workspace.now()
     sums: list[str] = []
 
     def fail_at_third(call: Any) -> None:

@@ -17,6 +17,7 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=timezone.utc)
         (12_345, "row", "12,345 rows"),
         (1, "entry", "1 entry"),
         (3, "entry", "3 entries"),
+        (366, "day", "366 days"),
     ],
 )
 def test_a_number_has_its_noun_in_the_right_form(number: int, noun: str, text: str) -> None:

@@ -123,7 +123,7 @@ def test_a_single_bad_answer_is_asked_for_again_and_nobody_notices(
 
     def before_call(call: Any) -> None:
         page = call.payload["first_row_number"]
-        # Nothing tells how many rows the last page should have.
+        # How many rows the last page should have is unknown.
         if page not in pages and page < 181:
             pages.add(page)
             workspace.toggl.fault(**order, match=SEARCH, times=1)
@@ -137,7 +137,7 @@ def test_a_single_bad_answer_is_asked_for_again_and_nobody_notices(
 
 def test_a_first_load_that_breaks_at_its_third_page_keeps_the_first_two(workspace: Workspace):
     for order in ({"kind": "status", "status": 500}, {"kind": "cut"}, {"kind": "not_json"}):
-        landed = len(workspace.content())
+        loaded = len(workspace.content())
         asked = 0
 
         def before_call(call: Any, order: dict[str, Any] = order) -> None:
@@ -149,7 +149,7 @@ def test_a_first_load_that_breaks_at_its_third_page_keeps_the_first_two(workspac
         with pytest.raises(errors.ApiError):
             workspace.pull(page_size=60, before_call=before_call)
         workspace.toggl.clear_faults()
-        assert len(workspace.content()) == landed + 60
+        assert len(workspace.content()) == loaded + 60
         assert workspace.state()["watermark"] is None
     workspace.pull(page_size=60)
     assert workspace.wrong("time_entries") == []

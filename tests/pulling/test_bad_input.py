@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from support.pulls import STREAMS, Workspace
+from support.sandboxes import NOON
 
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError, MalformedAnswer
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
-NOW = datetime.now(timezone.utc)
 SEARCH = {"path": "search/time_entries$"}
 
 BAD_DAYS: list[tuple[dict[str, Any], str]] = [
-    ({"since": (NOW + timedelta(days=3)).date()}, "since is .*, which is in the future"),
+    ({"since": (NOON + timedelta(days=3)).date()}, "since is .*, which is in the future"),
     ({"since": "2099-01-01"}, "since is 2099-01-01, which is in the future"),
-    ({"since": NOW + timedelta(days=9)}, "since is .*, which is in the future"),
+    ({"since": NOON + timedelta(days=9)}, "since is .*, which is in the future"),
     ({"since": "2026-01-01T00:00:00"}, "since is 2026-01-01T00:00:00, a moment without a zone"),
     ({"since": datetime(2026, 1, 1)}, "without a zone: add one, or give a day"),  # noqa: DTZ001 - the point of it
     ({"since": "yesterday"}, "since is 'yesterday'; give a day"),
@@ -74,7 +74,7 @@ def test_a_workspace_with_nothing_in_it_is_loaded(build):
 def add(workspace: Workspace, **fields: Any) -> TimeEntry:
     """Put an entry into the world as if it had always been there."""
     world = workspace.toggl.world
-    start = NOW.replace(microsecond=0) - timedelta(days=3)
+    start = NOON.replace(microsecond=0) - timedelta(days=3)
     stop = start + timedelta(hours=1)
     values = {"id": world.next_id("time_entry"), "start": start, "stop": stop, "duration": 3600, "at": stop} | fields
     entry = TimeEntry(workspace_id=world.workspace.id, user_id=world.owner.id, **values)
@@ -83,7 +83,7 @@ def add(workspace: Workspace, **fields: Any) -> TimeEntry:
 
 
 def row(workspace: Workspace, entry: TimeEntry) -> dict[str, Any]:
-    """Return the row that an entry was landed as."""
+    """Return the row of an entry."""
     (found,) = workspace.rows(f"SELECT * FROM toggl.time_entries WHERE id = {entry.id}")
     return found
 
@@ -146,7 +146,7 @@ def test_half_a_character_is_loaded_as_the_replacement_character(build):
     caught = workspace.session().request(
         "POST",
         f"/reports/api/v3/workspace/{workspace.id}/search/time_entries",
-        payload={"start_date": str((NOW - timedelta(days=9)).date()), "end_date": str(NOW.date())},
+        payload={"start_date": str((NOON - timedelta(days=9)).date()), "end_date": str(NOON.date())},
     )
     body = caught.body.decode().replace('"half"', r'"half \ud83e of a duck"')
     workspace.toggl.fault("status", status=200, body=body, match=SEARCH)
@@ -155,17 +155,17 @@ def test_half_a_character_is_loaded_as_the_replacement_character(build):
 
 
 def test_an_entry_that_stops_before_it_starts_is_loaded_as_it_is_and_counted(workspace: Workspace):
-    start = NOW.replace(microsecond=0) - timedelta(days=2)
+    start = NOON.replace(microsecond=0) - timedelta(days=2)
     stop = start - timedelta(hours=1)
     entries = [add(workspace, start=start, stop=stop, duration=duration) for duration in (-3600, 0, 3600, 17)]
     assert workspace.pull().unexpected_durations == 4
     for entry in entries:
-        landed = row(workspace, entry)
-        assert (landed["start"], landed["stop"], landed["duration"]) == (start, stop, entry.duration)
+        found = row(workspace, entry)
+        assert (found["start"], found["stop"], found["duration"]) == (start, stop, entry.duration)
 
 
 def test_an_entry_without_a_stop_that_does_not_run_differs_from_one_that_runs(workspace: Workspace):
-    start = NOW.replace(microsecond=0) - timedelta(hours=2)
+    start = NOON.replace(microsecond=0) - timedelta(hours=2)
     entry = add(workspace, start=start, stop=None, duration=0)
     running = add(workspace, start=start, stop=None, duration=-int(start.timestamp()))
     workspace.pull()
@@ -174,7 +174,7 @@ def test_an_entry_without_a_stop_that_does_not_run_differs_from_one_that_runs(wo
 
 
 def test_an_entry_of_many_days_and_one_of_no_time_are_loaded(workspace: Workspace):
-    start = NOW.replace(microsecond=0) - timedelta(days=50)
+    start = NOON.replace(microsecond=0) - timedelta(days=50)
     long = add(workspace, start=start, stop=start + timedelta(days=40), duration=40 * 86_400)
     none = add(workspace, start=start, stop=start, duration=0)
     assert workspace.pull().unexpected_durations == 0

@@ -15,7 +15,9 @@ from support.sandboxes import SandboxHost
 from airflow_provider_toggl.core.errors import WarehouseLocked
 
 
-def test_eight_streams_loading_at_once_in_eight_processes_wait_for_each_other(workspace: Workspace):
+def test_eight_streams_loading_at_once_in_eight_processes_wait_for_each_other(build):
+    # The processes use the machine's clock.
+    workspace: Workspace = build(now=datetime.now(timezone.utc))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pytest", "support.pull_process"])
     toggl = workspace.toggl

@@ -49,7 +49,7 @@ SWITCHES: list[Any] = [
         },
         ("projects", "clients", "tags", "tasks", "users", "project_users", "groups"),
     ),
-    # Such a maximum is told nowhere; one of no usual size could not be told from the end of the list.
+    # Toggl does not report this maximum. With an unusual size, a full page would look like the last one.
     ({"tags_largest_per_page": 50}, ("tags",)),
     ({"tags_largest_per_page": 151}, ("tags",)),
     (
@@ -114,10 +114,10 @@ def differences(workspace: Workspace, settings: dict[str, Any], streams: tuple[s
         # An entry that runs is missing until it stops, unless it was stopped before and runs again.
         words = [word for word in words if int(word.split()[1].rstrip(":")) not in running]
     if settings.get("task_deletion_moves_at") is False:
-        # Nothing tells of the entries that had the task.
+        # No event or report names the entries that had the task.
         words = [word for word in words if "task_id" not in word]
     if settings.get("project_deletion_moves_at") is False:
-        # Nor of those that had the project.
+        # Nor those that had the project.
         words = [word for word in words if "project_id" not in word]
     return words
 

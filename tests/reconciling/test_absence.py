@@ -49,7 +49,7 @@ def live_ids(workspace: Workspace) -> set[int]:
 
 @pytest.fixture(params=[True, False], ids=["ids", "sums"])
 def pulled(build, request: pytest.FixtureRequest) -> Any:
-    """Make a workspace as told, and pull it."""
+    """Build a workspace and pull it."""
 
     def make(**settings: Any) -> Workspace:
         workspace: Workspace = build(**{"entries": 90, "days": 45, "summary_gives_ids": request.param, **settings})
@@ -273,26 +273,26 @@ def test_entries_of_a_user_who_has_none_left_are_kept(pulled):
 
 
 def test_an_entry_that_is_seen_while_its_deletion_is_confirmed_stays(pulled):
-    """An event that is drained in the middle tells of a restored entry."""
+    """An event that is drained meanwhile reports the entry as restored."""
     workspace = pulled()
     entry = entries_of(workspace)[20]
     delete(workspace, entry)
-    landed: list[datetime] = []
+    seen_at: list[datetime] = []
 
     def before_call(call: Any) -> None:
-        if call.path.endswith("/workspaces/" + str(workspace.id)) and not landed:
+        if call.path.endswith("/workspaces/" + str(workspace.id)) and not seen_at:
             moment = workspace.toggl.world.now()
-            landed.append(moment)
+            seen_at.append(moment)
             see(workspace, replace(entry, deleted_at=None), moment)
 
     summary = workspace.reconcile(before_call=before_call)
-    assert landed
+    assert seen_at
     assert entry.id in live_ids(workspace)
     assert summary.deleted == 0
 
 
 def see(workspace: Workspace, entry: TimeEntry, moment: datetime) -> None:
-    """Land what a webhook tells of an entry at a moment."""
+    """Load an entry as an event of that moment reports it."""
     body = json.dumps([v9_entry(workspace.toggl.world, entry)]).encode()
     with build_duckdb_warehouse(workspace.path) as target:
         target.load([decode_page("time_entries", body, Observation(workspace.id, moment))])
@@ -326,7 +326,7 @@ def test_what_was_changed_while_reports_did_not_show_it_is_found_when_they_do(pu
         toggl.set(retention_days=2, retention_reported=True)
     else:
         toggl.fault("hide_entries", share=1.0, seed=1, match=REPORTS, times=None)
-    # Its seconds stay, so that no sum tells of it, and more than a page is newer.
+    # Its seconds stay, so that no total differs, and more than a page is newer.
     world.change(edited, {"description": "edited unseen"}, world.owner)
     toggl.advance(3 * 86_400)
     for entry in [one for one in entries_of(workspace) if one not in entries][-12:]:

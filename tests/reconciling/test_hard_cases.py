@@ -1,4 +1,4 @@
-"""What webhooks never told, and what changes where nothing says so: a pull and a reconciliation end with the truth."""
+"""Changes that no event and no update time shows: a pull and a reconciliation end with the truth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from support.pulls import Workspace
+from support.sandboxes import NOON
 from support.truth import live
 
 from airflow_provider_toggl.core.load.decode.records import Observation, decode_page
@@ -150,7 +151,7 @@ def delete_and_restore(workspace: Workspace) -> None:
 
 
 def restore_silently(workspace: Workspace) -> None:
-    """Restore an entry without moving its at: nothing tells of it but its being there."""
+    """Restore an entry without moving its ``at``: only its presence shows it."""
     chosen = entries_of(workspace)[5]
     at = chosen.at
     delete(workspace, chosen)
@@ -208,7 +209,7 @@ CASES: dict[str, tuple[Change | None, Change]] = {
 }
 
 
-# The oldest entries of all go: on the free plan nobody could tell that from a plan that stopped showing them.
+# The oldest entries are deleted: on the free plan that looks like entries that the plan no longer shows.
 OLDEST_GO = {"project deleted with its entries", "much of everything"}
 
 
@@ -223,7 +224,7 @@ def test_a_pull_and_a_reconciliation_end_with_the_truth(build, case: str, gives_
         before(workspace)
     pull_lists(workspace)
     workspace.pull()
-    # Toggl's clock tells whole seconds: what comes within one is not told apart.
+    # Toggl's times are whole seconds, so changes within one second have no order.
     workspace.toggl.advance(10)
     after(workspace)
     pull_lists(workspace)
@@ -297,7 +298,7 @@ def test_a_tag_that_was_deleted_before_tags_were_ever_loaded_is_taken_off(build)
     workspace: Workspace = build(entries=60, days=30)
     workspace.pull()
     delete_tag(workspace)
-    # Two answers of one second tell nobody which of them is the newer one.
+    # Of two answers of the same second, neither is the newer one.
     workspace.toggl.advance(2)
     # Small pages, so that looking for changes does not come by all entries anyway.
     small: dict[str, Any] = {"page_size": 5, "overlap": timedelta(0)}
@@ -311,14 +312,15 @@ def test_a_tag_that_was_deleted_before_tags_were_ever_loaded_is_taken_off(build)
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_clocks_that_are_an_hour_apart_change_nothing(build, hours: int):
     """Toggl's clock is an hour off from that of this machine, which is the receiver's and the warehouse's."""
-    workspace: Workspace = build(entries=60, days=30, now=datetime.now(timezone.utc) + hours * HOUR)
+    workspace: Workspace = build(entries=60, days=30, now=NOON + hours * HOUR)
+    workspace.clock.ahead -= hours * 3600
     workspace.pull()
     workspace.toggl.advance(10)
     workspace.toggl.mutate(seed=2, n=15, kinds=["move_day", "late_edit", "delete_entry", "create"])
     workspace.pull()
     workspace.reconcile()
     assert workspace.wrong("time_entries") == []
-    started = datetime.now(timezone.utc)
+    started = workspace.now()
     assert workspace.reconcile(run_started=started).requests == 3
     # The same run again: all its windows are done.
     assert workspace.reconcile(run_started=started).requests == 1

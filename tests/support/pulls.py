@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from support import truth
-from support.sandboxes import HostedSandbox, SandboxHost
+from support.sandboxes import NOON, HostedSandbox, SandboxHost
 
 from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
 from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.retry import RetryPolicy
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest, RequestsTransport
+from airflow_provider_toggl.core.clock import SystemClock, utc
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
 from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
@@ -31,24 +32,42 @@ QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
 def build_workspace(host: SandboxHost, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
-    """Serve a new world with a running clock, without a quota unless settings set one.
+    """Serve a new world whose clock starts at noon of 10 March 2026, without a quota unless settings set one.
 
     :param path: the warehouse.
     :param more: parameters of ``build_world``, and settings of the sandbox.
     """
-    world = {name: more.pop(name) for name in list(more) if name in WORLD}
+    world: dict[str, Any] = {"now": NOON} | {name: more.pop(name) for name in list(more) if name in WORLD}
     settings = Settings()
     settings.update({"quota_enforced": False, **more})
     return Workspace(host.serve(build_world(entries=entries, days=days, settings=settings, **world)), path)
 
 
+class ShiftedClock(SystemClock):
+    """The clock of a machine that is some seconds ahead of the real time."""
+
+    def __init__(self, ahead: float) -> None:
+        self.ahead = ahead
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
 class Workspace:
-    """A workspace of the sandbox, and the warehouse that it is pulled into."""
+    """A workspace of the sandbox, and the warehouse that it is pulled into.
+
+    Runs use a clock that agrees with the world's. So no result depends on the time at which the tests run.
+    """
 
     def __init__(self, toggl: HostedSandbox, path: Path) -> None:
         self.toggl = toggl
         self.path = path
         self.id = toggl.workspace_id
+        self.clock = ShiftedClock(toggl.world.offset)
+
+    def now(self) -> datetime:
+        """Return the time by the clock of the runs."""
+        return utc(self.clock.now())
 
     def session(self, *, before_call: Any = None, book: RateLimitState | None = None) -> TogglSession:
         """Return a session with a high rate and short waits between attempts.
@@ -58,13 +77,14 @@ class Workspace:
         transport = RequestsTransport(self.toggl.url, self.toggl.token)
         if before_call is not None:
             transport = _Watched(transport, before_call)
-        return TogglSession(transport, book or RateLimitState(None, "test"), pace=Pace(200), reserve=0, retry=QUICK)
+        book = book or RateLimitState(None, "test")
+        return TogglSession(transport, book, pace=Pace(200), reserve=0, retry=QUICK, clock=self.clock)
 
     def request(
         self, stream: str = "time_entries", *, run_started: datetime | None = None, **options: Any
     ) -> PullRequest:
         """Return the request of a run that started now or at the given time."""
-        started = run_started or datetime.now(timezone.utc)
+        started = run_started or self.now()
         return PullRequest(stream=stream, workspace_id=self.id, run_started=started, **options)
 
     def pull(
@@ -79,7 +99,7 @@ class Workspace:
         """Pull one stream."""
         session = session or self.session(before_call=before_call)
         with build_duckdb_warehouse(self.path, lock_timeout=0.2) as target:
-            return Pull(session, target, self.request(stream, **options), summary=summary).run()
+            return Pull(session, target, self.request(stream, **options), summary=summary, clock=self.clock).run()
 
     def pull_all(self, **entries: Any) -> dict[str, PullSummary]:
         """Pull every stream; options are for the time entries."""
@@ -97,10 +117,10 @@ class Workspace:
     ) -> ReconcileSummary:
         """Reconcile the time entries as a new run; ``rules`` are parameters of ``Rules``."""
         session = session or self.session(before_call=before_call)
-        started = run_started or datetime.now(timezone.utc)
+        started = run_started or self.now()
         request = ReconcileRequest(self.id, started, rules=DeletionRules(**(rules or {})), **options)
         with build_duckdb_warehouse(self.path, lock_timeout=0.2) as target:
-            return Reconcile(session, target, request, summary=summary).run()
+            return Reconcile(session, target, request, summary=summary, clock=self.clock).run()
 
     def wrong(self, *streams: str, with_deletions: bool = True) -> list[str]:
         """Return how the warehouse differs from the truth, in those streams or in all.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -221,16 +220,16 @@ class Model:
         more = {"since": SINCE, "windows_per_run": 9} if stream == "time_entries" else {}
         session = self.workspace.session(before_call=before_call)
         with self.open_warehouse() as target:
-            Pull(session, target, self.workspace.request(stream, **more, **options)).run()
+            Pull(session, target, self.workspace.request(stream, **more, **options), clock=self.workspace.clock).run()
 
     def reconcile(self, before_call: Any = None, **options: Any) -> ReconcileSummary:
         """Reconcile once."""
         session = self.workspace.session(before_call=before_call)
         request = ReconcileRequest(
-            workspace_id=self.workspace.id, run_started=datetime.now(timezone.utc), since=SINCE, **options
+            workspace_id=self.workspace.id, run_started=self.workspace.now(), since=SINCE, **options
         )
         with self.open_warehouse() as target:
-            return Reconcile(session, target, request).run()
+            return Reconcile(session, target, request, clock=self.workspace.clock).run()
 
     def _between(self) -> dict[str, Any]:
         """Draw what interrupts a run: nothing, changes, or its death."""

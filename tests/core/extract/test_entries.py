@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from support.fakes import START, FakeClock, FakeReport, FakeTransport, answer
@@ -12,7 +12,7 @@ from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused, QuotaExhausted
-from airflow_provider_toggl.core.extract.cursor import EntriesCursor, load_entries
+from airflow_provider_toggl.core.extract.cursor import load_entries
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.windows import Window
 
@@ -98,12 +98,6 @@ def test_an_earlier_since_reads_only_what_lies_between():
     assert toggl.rows == toggl.truth
     whole = [query for query in toggl.report.queries if query["order_by"] == "date"]
     assert whole[-1]["end_date"] == str(TODAY - timedelta(days=101))
-
-
-def test_rounding_is_always_switched_off():
-    toggl = Toggl()
-    toggl.run()
-    assert all((query["rounding"], query["rounding_minutes"]) == (0, 0) for query in toggl.report.queries)
 
 
 def test_an_edit_of_an_old_entry_is_found_by_the_next_run():
@@ -260,22 +254,17 @@ def test_an_order_that_is_not_kept_is_noticed_and_all_is_read():
     assert toggl.rows == toggl.truth
 
 
-def test_a_page_size_that_is_refused_is_left_to_toggl():
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("page_size is invalid", None), ("Invalid 'page_size' value, allowed values are: '1 to 200'", 200)],
+)
+def test_a_refused_page_size_becomes_the_named_one_or_is_left_to_toggl(text, size):
     toggl = Toggl()
     toggl.add_history(20)
-    toggl.report.refusals = [answer(400, "page_size is invalid")]
+    toggl.report.refusals = [answer(400, text)]
     toggl.run()
     assert toggl.rows == toggl.truth
-    assert all("page_size" not in query for query in toggl.report.queries[1:])
-
-
-def test_the_largest_page_size_that_a_refusal_names_is_asked_for():
-    toggl = Toggl()
-    toggl.add_history(20)
-    toggl.report.refusals = [answer(400, "Invalid 'page_size' value, allowed values are: '1 to 200'")]
-    toggl.run()
-    assert toggl.rows == toggl.truth
-    assert {query["page_size"] for query in toggl.report.queries[1:]} == {200}
+    assert {query.get("page_size") for query in toggl.report.queries[1:]} == {size}
 
 
 def test_a_range_that_is_refused_is_shortened_for_good():
@@ -354,14 +343,3 @@ def test_progress_says_how_much_of_a_window_is_read():
     toggl.add_history(60)
     shares = [page.share for page in toggl.reader(beginning=TODAY - timedelta(days=300)).pages()]
     assert shares[:6] == sorted(shares[:6])
-
-
-def test_an_empty_cursor_starts_anew():
-    assert load_entries(None) == EntriesCursor()
-
-
-def test_dates_asked_for_are_whole_days():
-    toggl = Toggl()
-    toggl.run()
-    for query in toggl.report.queries:
-        assert date.fromisoformat(query["start_date"]) <= date.fromisoformat(query["end_date"])

@@ -21,10 +21,10 @@ from airflow_provider_toggl.core.streams import get_stream
 class Lists:
     """A workspace's lists, page by page."""
 
-    def __init__(self, rows: int, *, most: int = 200, tells_size: bool = True, envelope: bool = False) -> None:
+    def __init__(self, rows: int, *, most: int = 200, names_size: bool = True, envelope: bool = False) -> None:
         self.rows = [{"id": number} for number in range(rows)]
         self.most = most
-        self.tells_size = tells_size
+        self.names_size = names_size
         self.envelope = envelope
         self.calls: list[OutgoingRequest] = []
         self.refusals: list[Any] = []
@@ -48,7 +48,7 @@ class Lists:
         page: Any = [] if "since" in call.params else self.rows[first : first + size]
         if self.envelope:
             page = {"data": page, "total_count": len(self.rows)}
-        return answer(200, page, headers={"x-page-size": str(size)} if self.tells_size else {}, call=call)
+        return answer(200, page, headers={"x-page-size": str(size)} if self.names_size else {}, call=call)
 
     def reader(self, stream: str, *, cursor: str | None = None, watermark=None, **options) -> ListReader:
         options.setdefault("run_started", utc(START))
@@ -74,10 +74,10 @@ def test_a_short_list_costs_one_request():
     assert toggl.calls[0].params == {"active": "both", "page": 1, "per_page": 200}
 
 
-@pytest.mark.parametrize("tells_size", [True, False])
+@pytest.mark.parametrize("names_size", [True, False])
 @pytest.mark.parametrize("most", [200, 50])
-def test_every_row_of_a_long_list_comes(most, tells_size):
-    toggl = Lists(430, most=most, tells_size=tells_size)
+def test_every_row_of_a_long_list_comes(most, names_size):
+    toggl = Lists(430, most=most, names_size=names_size)
     assert sum(page.rows for page in toggl.read("tags")) == 430
 
 

@@ -45,26 +45,19 @@ def test_an_empty_page_is_whole():
     assert look(b"null").rows == 0
 
 
-def test_a_page_that_ends_before_the_next_begins_lacks_rows():
-    with pytest.raises(MalformedAnswer, match="2 rows came"):
-        look(report(2), next_row=4)
-
-
-def test_a_page_with_a_row_missing_in_the_middle_lacks_it():
-    rows = report(4)
-    del rows[2]
-    with pytest.raises(MalformedAnswer, match="missing"):
-        look(rows)
-
-
-def test_a_page_that_starts_elsewhere_than_asked_is_not_the_page():
-    with pytest.raises(MalformedAnswer):
-        look(report(3, first_row=51), first_row=101)
-
-
-def test_a_next_page_after_an_empty_one_would_never_end():
-    with pytest.raises(MalformedAnswer):
-        look([], first_row=5, next_row=5)
+@pytest.mark.parametrize(
+    ("rows", "asked", "words"),
+    [
+        (report(2), {"next_row": 4}, "2 rows came"),
+        (report(2) + report(1, first_row=4), {}, "missing"),
+        (report(3, first_row=51), {"first_row": 101}, "rows 101 were requested"),
+        ([], {"first_row": 5, "next_row": 5}, "0 rows came"),
+    ],
+    ids=["ends too early", "lacks one in the middle", "is another page", "is empty and announces more"],
+)
+def test_a_page_that_is_not_whole_is_refused(rows, asked, words):
+    with pytest.raises(MalformedAnswer, match=words):
+        look(rows, **asked)
 
 
 def test_rows_without_numbers_are_taken_as_they_are():
@@ -116,7 +109,7 @@ def test_what_is_no_list_is_refused_by_name(body):
 
 
 @pytest.mark.parametrize(
-    ("rows", "page", "told", "total", "last"),
+    ("rows", "page", "sent_size", "total", "last"),
     [
         (0, 3, None, None, True),
         (12, 1, None, None, True),
@@ -132,8 +125,8 @@ def test_what_is_no_list_is_refused_by_name(body):
         (200, 1, None, 200, True),
     ],
 )
-def test_the_last_page_is_known_by_what_toggl_gives_away(rows, page, told, total, last):
-    assert is_last(rows, page=page, asked_size=200, sent_size=told, total=total) is last
+def test_the_last_page_is_recognized(rows, page, sent_size, total, last):
+    assert is_last(rows, page=page, asked_size=200, sent_size=sent_size, total=total) is last
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def put(store: SqliteEventStore, *events: NewEvent | bytes) -> int:
     return store.append([received_event(one) if isinstance(one, bytes) else one for one in events])[-1].seq
 
 
-def told(first: int, last: int, **fields: Any) -> list[bytes]:
+def created(first: int, last: int, **fields: Any) -> list[bytes]:
     """Return bodies of that many new entries."""
     return [webhook_body(payload=entry_payload(id_, **fields), seconds=id_) for id_ in range(first, last + 1)]
 
@@ -63,13 +63,13 @@ def ids(target: Warehouse, stream: str = "time_entries") -> list[int]:
     return list(target.query(f"select id from {stream} order by id")["id"].to_pylist())
 
 
-# -- what is landed ----------------------------------------------------------------------------------------------------
+# -- what is loaded ----------------------------------------------------------------------------------------------------
 
 
 def test_everything_in_the_store_is_loaded_and_counted(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
     last = put(
         store,
-        *told(1, 5),
+        *created(1, 5),
         webhook_body("time_entry", "updated", entry_payload(5, description="New"), seconds=90),
         webhook_body("tag", "created", {"id": 3, "name": "A tag", "at": "2025-05-02T17:03:50+00:00"}, seconds=91),
         webhook_body("workspace", "updated", {"id": 7}, seconds=92),
@@ -95,7 +95,7 @@ def test_everything_in_the_store_is_loaded_and_counted(store: SqliteEventStore, 
 
 
 def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: Warehouse) -> None:
-    put(store, *told(1, 5), webhook_body("workspace", "updated", {"id": 7}, seconds=92))
+    put(store, *created(1, 5), webhook_body("workspace", "updated", {"id": 7}, seconds=92))
     store.commit("slow", 2)
     with recording() as recorder:
         run(store, target)
@@ -104,7 +104,7 @@ def test_what_a_drain_does_is_measured(store: SqliteEventStore, target: Warehous
     assert {tags["result"]: value for tags, value in recorder.of(metrics.DRAINED)} == {"loaded": 5, "skipped": 1}
     lags = {tags["consumer"]: value for tags, value in recorder.of(metrics.LAG)}
     assert lags == {REQUEST.reader: 0, "slow": 4}
-    # The second one had nothing to land.
+    # The second one had nothing to load.
     assert [len(recorder.of(one)) for one in (metrics.LOAD_TIME, metrics.DRAIN_DELAY, metrics.RUN_TIME)] == [1, 1, 2]
 
 
@@ -114,10 +114,10 @@ def test_an_empty_store_is_no_trouble(store: SqliteEventStore, target: Warehouse
 
 
 def test_the_next_drain_loads_only_what_came_since(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
-    put(store, *told(1, 5))
+    put(store, *created(1, 5))
     run(store, target)
     assert run(store, target).events == 0
-    last = put(store, *told(6, 7))
+    last = put(store, *created(6, 7))
     summary = run(store, target)
     assert (summary.events, summary.inserted, summary.last_seq) == (2, 2, last)
 
@@ -126,19 +126,19 @@ def test_what_comes_meanwhile_is_for_the_next_one(tmp_path: Path, target: Wareho
     class Busy(SqliteEventStore):
         def last_seq(self) -> int:
             seq = super().last_seq()
-            put(self, *told(10, 12))
+            put(self, *created(10, 12))
             return seq
 
     with Busy(tmp_path / "busy.sqlite") as store:
         store.prepare()
-        put(store, *told(1, 4))
+        put(store, *created(1, 4))
         assert run(store, target).events == 4
     with open_store(tmp_path / "busy.sqlite") as store:
         assert run(store, target).events == 3
 
 
 def test_the_cursor_moves_with_the_rows_of_all_streams(store: SqliteEventStore, target: Warehouse) -> None:
-    last = put(store, *told(1, 3), webhook_body("tag", "created", {"id": 3, "name": "A tag"}, seconds=50))
+    last = put(store, *created(1, 3), webhook_body("tag", "created", {"id": 3, "name": "A tag"}, seconds=50))
     run(store, target)
     state = target.find_state("events", "default")
     assert state is not None
@@ -151,15 +151,15 @@ def test_a_failed_load_leaves_the_cursor_unchanged(
 ) -> None:
     class Failing(Warehouse):
         def load(self, *arguments: Any, **options: Any) -> Any:
-            if len(lands) == 2:
+            if len(loads) == 2:
                 raise WarehouseError("the disk is full")
-            lands.append(arguments)
+            loads.append(arguments)
             return super().load(*arguments, **options)
 
-    lands: list[Any] = []
+    loads: list[Any] = []
     monkeypatch.setattr(drain, "BATCH_EVENTS", 10)
     monkeypatch.setattr(drain, "CHUNK", 10)
-    last = put(store, *told(1, 50))
+    last = put(store, *created(1, 50))
     path = tmp_path / "warehouse.duckdb"
     with Failing(DuckdbEngine(path)) as failing:
         doomed = Drain(store, failing, REQUEST)
@@ -177,7 +177,7 @@ def test_many_or_large_events_are_loaded_in_batches(
 ) -> None:
     monkeypatch.setattr(drain, "CHUNK", 4)
     monkeypatch.setattr(drain, "BATCH_EVENTS", 8)
-    put(store, *told(1, 20))
+    put(store, *created(1, 20))
     sizes = [len(batch) for batch in Drain(store, target, REQUEST)._batches(0, store.last_seq())]
     assert sizes == [8, 8, 4]
     monkeypatch.setattr(drain, "BATCH_BYTES", 1)
@@ -186,7 +186,7 @@ def test_many_or_large_events_are_loaded_in_batches(
 
 
 def test_max_events_ends_a_drain_early(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
-    put(store, *told(1, 10))
+    put(store, *created(1, 10))
     few = DrainRequest("default", "warehouse.toggl", max_events=4)
     assert [run(store, target, few).events for _ in range(4)] == [4, 4, 2, 0]
     assert ids(target) == list(range(1, 11))
@@ -198,8 +198,8 @@ def test_max_events_ends_a_drain_early(store: SqliteEventStore, target: build_du
 def test_a_drain_may_load_only_events_of_a_connection_or_workspace(
     store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
-    ours = [received_event(raw, conn_id="ours") for raw in told(1, 2)]
-    theirs = [received_event(raw, conn_id="theirs") for raw in told(3, 4, workspace_id=8, wid=8)]
+    ours = [received_event(raw, conn_id="ours") for raw in created(1, 2)]
+    theirs = [received_event(raw, conn_id="theirs") for raw in created(3, 4, workspace_id=8, wid=8)]
     last = put(store, *theirs, *ours)
     by_connection = DrainRequest("default", "w", conn_id="ours")
     summary = run(store, target, by_connection)
@@ -218,11 +218,11 @@ def test_a_drain_may_load_only_events_of_a_connection_or_workspace(
 
 
 def test_retention_keeps_what_is_not_loaded_yet(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
-    landed = put(store, *told(1, 3))
+    last = put(store, *created(1, 3))
     run(store, target)
-    put(store, *told(4, 5))
+    put(store, *created(4, 5))
     store.prune(LATER)
-    assert store.find_consumer(REQUEST.consumer).seq == landed
+    assert store.find_consumer(REQUEST.consumer).seq == last
     assert [stored.event.entity_id for stored in store.read(0)] == [4, 5]
     assert run(store, target).inserted == 2
 
@@ -230,7 +230,7 @@ def test_retention_keeps_what_is_not_loaded_yet(store: SqliteEventStore, target:
 def test_retention_waits_for_a_first_drain_that_could_not_load_anything(
     store: SqliteEventStore, target: build_duckdb_warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(store, *told(1, 3))
+    put(store, *created(1, 3))
     with monkeypatch.context() as patch:
         patch.setattr(target, "load", _refuse)
         with pytest.raises(WarehouseError):
@@ -246,7 +246,7 @@ def _refuse(*args: Any, **more: Any) -> None:
 def test_the_next_drain_moves_the_cursor_of_a_store_that_missed_the_last_one(
     store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
-    last = put(store, *told(1, 3))
+    last = put(store, *created(1, 3))
     run(store, target)
     store.forget_consumer(REQUEST.consumer)
     run(store, target)
@@ -254,10 +254,10 @@ def test_the_next_drain_moves_the_cursor_of_a_store_that_missed_the_last_one(
 
 
 def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore, target: Warehouse) -> None:
-    put(store, *told(1, 3))
+    put(store, *created(1, 3))
     run(store, target)
     store.prune(LATER)
-    put(store, *told(4, 4))
+    put(store, *created(4, 4))
     summary = run(store, target)
     assert (summary.events, summary.restarted) == (1, False)
 
@@ -266,10 +266,10 @@ def test_a_cursor_whose_event_was_removed_is_still_right(store: SqliteEventStore
 def test_another_store_in_the_place_of_the_known_one_is_loaded_from_its_beginning(
     store: SqliteEventStore, target: build_duckdb_warehouse, tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(store, *told(1, 3))
+    put(store, *created(1, 3))
     run(store, target)
     with open_store(tmp_path / "another.sqlite") as another:
-        put(another, *told(11, 10 + size))
+        put(another, *created(11, 10 + size))
         summary = run(another, target)
         assert (summary.events, summary.restarted) == (size, True)
         assert "was replaced, or restored from a copy" in caplog.text
@@ -291,7 +291,7 @@ def test_an_old_event_that_is_drained_late_takes_nothing_back(store: SqliteEvent
 
 
 def test_changes_are_collected_if_requested(store: SqliteEventStore, target: build_duckdb_warehouse) -> None:
-    put(store, *told(1, 2))
+    put(store, *created(1, 2))
     quiet = Drain(store, target, REQUEST)
     quiet.run()
     assert quiet.changes.report(7, "time_entries")["observations"] == 0
@@ -313,10 +313,10 @@ def test_changes_are_collected_if_requested(store: SqliteEventStore, target: bui
 def test_each_of_two_rejected_events_with_the_same_body_is_recorded_by_its_own_seq(
     store: SqliteEventStore, target: build_duckdb_warehouse
 ) -> None:
-    put(store, *told(1, 2))
+    put(store, *created(1, 2))
     wrong = received_event(webhook_body(payload=entry_payload(3, start="soon"), seconds=50))
     first = put(store, wrong)
-    put(store, *told(4, 5))
+    put(store, *created(4, 5))
     again = store.append([replace(wrong, copy_of=first)])[-1].seq
     assert again != first
     run(store, target)
@@ -357,7 +357,7 @@ def test_the_log_says_how_far_it_is_what_was_rejected_and_nothing_of_what_people
     monkeypatch.setattr(drain, "CHUNK", 10)
     put(
         store,
-        *told(1, 20, description="Confidential"),
+        *created(1, 20, description="Confidential"),
         webhook_body(payload={"description": "Confidential"}, seconds=99),
     )
     with SlowWarehouse(DuckdbEngine(tmp_path / "slow.duckdb")) as target:

@@ -19,10 +19,10 @@ PAGE = Page(
 
 def test_a_page_is_loaded_with_its_progress(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with build_duckdb_warehouse(tmp_path / "w.duckdb") as target:
-        lander = PageLoader(target, 8, "8", SystemClock())
-        landed = lander.load(PAGE, lander.decode(PAGE))
+        loader = PageLoader(target, 8, "8", SystemClock())
+        result = loader.load(PAGE, loader.decode(PAGE))
         state = target.find_state("tags", "8")
-    assert (landed.inserted, landed.rejected) == (1, 1)
+    assert (result.inserted, result.rejected) == (1, 1)
     assert state is not None
     assert (state.watermark, state.cursor, state.requests_spent) == (NOON, '{"here": 1}', 3)
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]

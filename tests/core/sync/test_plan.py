@@ -16,9 +16,9 @@ from airflow_provider_toggl.core.sync.plan import LoadPlan, build_plan, format_h
 def plan(workspace: Workspace, *, with_warehouse: bool = False, session=None, **options) -> LoadPlan:
     session = session or workspace.session()
     if not with_warehouse:
-        return build_plan(session, workspace.id, **options)
+        return build_plan(session, workspace.id, clock=workspace.clock, **options)
     with build_duckdb_warehouse(workspace.path) as target:
-        return build_plan(session, workspace.id, target=target, **options)
+        return build_plan(session, workspace.id, target=target, clock=workspace.clock, **options)
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_only_what_is_missing_in_the_warehouse_is_planned(workspace: Workspace):
     with pytest.raises(AccessDenied):
         workspace.pull(page_size=100, before_call=stop_at_the_ninth)
     rest = plan(workspace, with_warehouse=True, page_size=100)
-    landed = workspace.rows("SELECT count(*) AS n FROM toggl.time_entries")[0]["n"]
-    assert rest.rows == 1500 - landed
+    loaded = workspace.rows("SELECT count(*) AS n FROM toggl.time_entries")[0]["n"]
+    assert rest.rows == 1500 - loaded
     assert rest.streams["time_entries"].requests == whole.streams["time_entries"].requests - 8
 
 
@@ -143,9 +143,9 @@ def test_a_plan_has_the_hours_on_each_of_toggl_s_plans_and_here(build):
 
 
 def test_a_plan_is_json(workspace: Workspace):
-    told = json.loads(json.dumps(plan(workspace).as_dict()))
-    assert told["rows"] == 1500
-    assert told["ends_at"].endswith("Z")
+    decoded = json.loads(json.dumps(plan(workspace).as_dict()))
+    assert decoded["rows"] == 1500
+    assert decoded["ends_at"].endswith("Z")
 
 
 @pytest.mark.parametrize(
