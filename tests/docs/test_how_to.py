@@ -94,16 +94,16 @@ QUESTIONS = dict(
 
 
 @pytest.fixture(scope="module")
-def landed(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def loaded(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all that a workspace of 500 entries has."""
-    file = tmp_path_factory.mktemp("landed") / "warehouse.duckdb"
+    file = tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"
     build_workspace(pull_host, file, entries=500, plan="enterprise").pull_all()
     return file
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_common_question_has_an_answer(landed: Path, name: str) -> None:
-    with duckdb.connect(str(landed), read_only=True) as warehouse:
+def test_a_common_question_has_an_answer(loaded: Path, name: str) -> None:
+    with duckdb.connect(str(loaded), read_only=True) as warehouse:
         rows = warehouse.execute(QUESTIONS[name]).fetchall()
     # What the others find depends on the day, and the sandbox's projects have no estimates.
     assert rows or name not in ("clients", "billable", "tag", "unsorted", "fresh")

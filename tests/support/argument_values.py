@@ -28,7 +28,7 @@ NOTHING = (None, "", " ", "None", float("nan"), pd.NaT, pd.NA)
 class Kind:
     """What a parameter with some annotation takes.
 
-    :param accepted: what is handed over, and what it is parsed to.
+    :param accepted: the argument, and the value it is parsed to.
     :param refused: what raises ``ConfigurationError``.
     """
 
