@@ -679,7 +679,7 @@ class Runner:
         again = [number for number, result in enumerate(results) if result == "import"]
         for number, result in self._by_import([mutants[one] for one in again], reaches):
             results[again[number]] = result
-            self._tell(f"{number + 1} of {len(again)} by import", mutants[again[number]], result)
+            self._show(f"{number + 1} of {len(again)} by import", mutants[again[number]], result)
         return reaches, results
 
     def _in_memory(self, mutants: Sequence[Mutant], session: Any) -> list[Any]:
@@ -702,7 +702,7 @@ class Runner:
         results: list[str | None] = [None] * len(mutants)
         for count, (number, result) in enumerate(self._run(tasks, limits), 1):
             results[number] = result
-            self._tell(f"{count} of {len(mutants)}", mutants[number], result)
+            self._show(f"{count} of {len(mutants)}", mutants[number], result)
         return [known, results]
 
     def _by_import(self, mutants: Sequence[Mutant], reaches: dict[str, Reach]) -> Iterator[tuple[int, str | None]]:
@@ -748,7 +748,7 @@ class Runner:
         for number, result in run_forked([partial(listed, task) for task in tasks], limits, self.workers, self.folder):
             yield number, "time" if result is None else result[0]
 
-    def _tell(self, count: str, mutant: Mutant, result: str | None) -> None:
+    def _show(self, count: str, mutant: Mutant, result: str | None) -> None:
         progress(f"{count}: {mutant.path}:{mutant.line} {mutant.kind}: {result or 'survived'}")
 
 
