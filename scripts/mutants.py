@@ -33,7 +33,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -47,7 +47,7 @@ TESTS = "tests/core"
 #: Tests that face Airflow or take long are not run.
 MARKERS = "not (airflow or browser or slow or soak or installs or newest)"
 #: Parameters and fixtures of tests that start a database server; they are not run either.
-SERVERS = ("postgres", "mariadb", "mysql", "ansi", "server")
+SERVERS = ("postgres", "mariadb", "mysql", "ansi")
 #: Imported before the forks. Not Airflow, which reads its home at import, nor polars, which starts threads.
 LIBRARIES = (
     "pytest", "hypothesis", "duckdb", "pandas", "pyarrow.parquet", "psycopg", "requests", "msgspec",
@@ -59,7 +59,7 @@ UNCHANGED = "unchanged"
 #: A mutant may not use more memory.
 MEMORY = 12 << 30
 #: How many test files are collected for a mutant that needs a new import.
-FILES = 8
+FILES = 4
 
 Replacement: TypeAlias = "tuple[str, ast.AST, str]"
 T = TypeVar("T")
@@ -668,10 +668,17 @@ class Runner:
     kept: Path | None
     folder: Path
 
+    def __post_init__(self) -> None:
+        self._recorder = Recorder(self.root)
+
     def try_all(self, mutants: Sequence[Mutant]) -> tuple[dict[str, Reach], list[str | None]]:
         """Return what the tests reach, and for each mutant the test that killed it, or ``None`` if it survived."""
-        work: list[Callable[[], Any]] = [lambda: start_pytest([TESTS], partial(self._in_memory, mutants))]
-        ((_, done),) = run_forked(work, [1e6], 1, self.folder)
+
+        def work() -> Any:
+            self._recorder.__enter__()
+            return start_pytest([TESTS], partial(self._in_memory, mutants))
+
+        ((_, done),) = run_forked([work], [1e6], 1, self.folder)
         if not isinstance(done, list):
             raise SystemExit(f"The tests cannot be collected: {done}")
         reaches = {test: Reach(**one) for test, one in done[0].items()}
@@ -684,7 +691,10 @@ class Runner:
 
     def _in_memory(self, mutants: Sequence[Mutant], session: Any) -> list[Any]:
         """Return what the tests reach, and the results of all mutants; ``import`` for those that need a new import."""
-        known = json.loads(self.kept.read_text()) if self.kept and self.kept.exists() else self._reach(session)
+        self._recorder.__exit__()
+        at_import = self._recorder.functions()
+        known = json.loads(self.kept.read_text()) if self.kept and self.kept.exists() else {}
+        known |= self._reach(session, known)
         if self.kept:
             self.kept.write_text(json.dumps(known))
         reaches = {test: Reach(**one) for test, one in known.items()}
@@ -693,8 +703,12 @@ class Runner:
         functions = package_functions(self.root)
 
         def attempt(mutant: Mutant, tests: list[str]) -> str | None:
-            is_ready = mutant.function and (mutant.kind == UNCHANGED or exchange_code(mutant, self.root, functions))
-            return run_tests(session, tests) if is_ready else "import"
+            is_same = mutant.kind == UNCHANGED
+            if not (mutant.function and tests and (is_same or exchange_code(mutant, self.root, functions))):
+                return "import"
+            # What a function returned while modules were imported is kept in their constants.
+            survived = "import" if f"{mutant.path}:{mutant.function}" in at_import and not is_same else None
+            return run_tests(session, tests) or survived
 
         tasks = [partial(attempt, *one) for one in zip(mutants, chosen, strict=True)]
         limits = [_limit(tests, reaches) for tests in chosen]
@@ -719,15 +733,17 @@ class Runner:
 
     def _by_module(self, mutant: Mutant, reaches: dict[str, Reach]) -> list[str]:
         """Return tests that reach the function, or if there is none, the module or those that import it."""
-        if mutant.function and (found := choose_tests(mutant, reaches, self.budget, files=FILES)):
+        key = f"{mutant.path}:{mutant.function}"
+        is_called = any(key in reach.functions for reach in reaches.values())
+        if mutant.function and is_called and (found := choose_tests(mutant, reaches, self.budget, files=FILES)):
             return found
         return choose_tests(replace(mutant, function=0), reaches, self.budget, users_of(mutant.path, self.root), FILES)
 
-    def _reach(self, session: Any) -> dict[str, Any]:
-        """Return what each test reaches."""
+    def _reach(self, session: Any, known: Container[str]) -> dict[str, Any]:
+        """Return what each test reaches that is not known yet."""
         files: dict[str, list[str]] = {}
         for item in session.items:
-            if not needs_server(item):
+            if not needs_server(item) and item.nodeid not in known:
                 files.setdefault(item.nodeid.partition("::")[0], []).append(item.nodeid)
         tasks = [partial(record_reach, session, tests, self.root) for tests in files.values()]
         limits = [900.0] * len(tasks)
