@@ -602,13 +602,19 @@ def exchange_code(mutant: Mutant, root: Path, functions: dict[str, list[Function
     original = (root / mutant.path).read_text()
     old, new = (compile(text, path, "exec", dont_inherit=True) for text in (original, mutant.text))
     pairs = _changed_functions(old, new)
-    for before, after in pairs:
-        found = [one for one in functions.get(path, ()) if one.__code__ == before]
-        if not found or len(before.co_freevars) != len(after.co_freevars):
-            return False
-        for function in found:
-            function.__code__ = after
-    return bool(pairs)
+    return bool(pairs) and all(_exchange(*pair, functions.get(path, ()), is_outer=True) for pair in pairs)
+
+
+def _exchange(before: CodeType, after: CodeType, functions: Sequence[FunctionType], *, is_outer: bool) -> bool:
+    """Exchange a code and those inside it, whose functions may have been made while modules were imported."""
+    found = [one for one in functions if one.__code__ == before]
+    if (is_outer and not found) or (found and len(before.co_freevars) != len(after.co_freevars)):
+        return False
+    for function in found:
+        function.__code__ = after
+    olds, news = ([one for one in code.co_consts if isinstance(one, CodeType)] for code in (before, after))
+    inner = [pair for pair in zip(olds, news, strict=False) if pair[0] != pair[1]]
+    return all(_exchange(*pair, functions, is_outer=False) for pair in inner)
 
 
 def _changed_functions(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]]:

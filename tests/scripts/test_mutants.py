@@ -195,6 +195,16 @@ def unused(a):
 
 def capped(a):
     return min(a, LIMIT)
+
+
+def adder(b):
+    def add_it(a):
+        return b + a
+
+    return add_it
+
+
+add_five = adder(5)
 """
 TESTS = """\
 import pytest
@@ -211,6 +221,10 @@ def test_twice_without_checking():
 
 def test_capped():
     assert sums.capped(20) == 10
+
+
+def test_add_five():
+    assert sums.add_five(2) == 7
 
 
 @pytest.mark.parametrize("engine", ["mysql"])
@@ -242,6 +256,7 @@ def test_a_small_repository_is_measured(tmp_path: Path) -> None:
     survivors = {(one["diff"][-1].strip("+ "), one["place"].rpartition(":")[2]) for one in report["survivors"]}
     assert ("return (a - b)", "5") not in survivors
     assert ("LIMIT = 11", "1") not in survivors
+    assert {line for line in survivors if line[1] == "22"} == set()
     assert {("return None", "9"), ("return [a * 3 for _ in range(3)]", "9"), ("return None", "13")} <= survivors
     assert report["unusable tests"] == ["tests/core/test_sums.py::test_fails"]
     assert report["unchanged"]["killed"] == []
