@@ -5,6 +5,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 CORES   := $(shell nproc 2>/dev/null || echo 2)
 LOCK_ARGS ?=
+MUTANTS_ARGS ?=
 
 VENV    := .venv
 OLDEST  := .venv-oldest
@@ -17,7 +18,7 @@ COMPILE := $(UV) pip compile $(LOCK_ARGS) --quiet --universal --python-version 3
            --no-emit-index-url --no-emit-find-links --override requirements/overrides.in \
            --custom-compile-command 'make lock'
 
-.PHONY: help check demo test test-newest test-oldest lint bench soak docs dist installs screenshots lock clean browser mariadb style types
+.PHONY: help check demo test test-newest test-oldest lint bench soak mutants docs dist installs screenshots lock clean browser mariadb style types
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -58,6 +59,9 @@ bench: $(VENV)/.ready $(BENCH)/.ready $(PEERS)/.ready mariadb ## all benchmarks,
 soak: $(VENV)/.ready ## the long fault tests, in random order, SOAK_ROUNDS times (10)
 	@for round in $$(seq $${SOAK_ROUNDS:-10}); do \
 	  $(VENV)/bin/python -m pytest -n 2 -q -m "soak and not installs" $(PYTEST_ARGS) || exit 1; done
+
+mutants: $(VENV)/.ready ## how many faults put into core its tests notice, as JSON (MUTANTS_ARGS="--seed 2 --mutants 100")
+	@$(VENV)/bin/python scripts/mutants.py --workers $(WORKERS) $(MUTANTS_ARGS)
 
 docs: $(VENV)/.ready ## the documentation, into site/; every warning is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict

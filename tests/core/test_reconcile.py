@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from support.sandboxes import NOON
 from airflow_provider_toggl.core import metrics
 from airflow_provider_toggl.core.errors import AccessDenied, ConfigurationError
 from airflow_provider_toggl.core.load.engines.duckdb.engine import build_duckdb_warehouse
+from airflow_provider_toggl.core.reconcile.cursor import VerifiedWindow
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary, list_ids
 
 DAY = timedelta(days=1)
@@ -210,3 +211,18 @@ def test_the_summary_line_says_what_was_verified_and_what_not(build, caplog: pyt
 def test_what_cannot_be_is_refused(options: dict[str, Any]):
     with pytest.raises(ConfigurationError, match=r"workspace_id|page_size|report_lag|overlap"):
         ReconcileRequest(**{"workspace_id": 7, "run_started": datetime.now(timezone.utc), **options})
+
+
+def test_a_summary_adds_up_what_its_windows_could_not_verify() -> None:
+    first, moment = date(2026, 3, 1), datetime(2026, 3, 9, tzinfo=timezone.utc)
+    windows = [
+        VerifiedWindow(first + n * DAY, first + n * DAY, moment, moment, 10, n == 0, {"changing": 2, "other": n})
+        for n in range(2)
+    ]
+    summary = ReconcileSummary(1)
+    summary.set_windows(windows)
+    assert summary.unverified == {"changing": 4, "other": 1}
+    assert (summary.first, summary.last, summary.entries, summary.windows) == ("2026-03-01", "2026-03-02", 20, 2)
+    assert summary.by_ids is None
+    summary.set_windows(windows[:1])
+    assert (summary.unverified, summary.by_ids) == ({"changing": 2, "other": 0}, True)

@@ -56,3 +56,20 @@ def test_controls_are_before_and_after_the_candidate_and_of_its_user():
 def test_an_answer_without_any_entry_is_no_evidence():
     (probe,) = build_planner(entry_rows(), entry_rows(), timezone.utc, 100, 366).probes_by_ids(entry_rows({"id": 1}))
     assert not probe.is_answered_by(np.array([], np.int64))
+
+
+def test_a_control_may_start_with_the_last_candidate():
+    candidates = entry_rows({"id": 1, "users": 8}, {"id": 2, "users": 8, "starts": NOON - 5 * DAY})
+    present = entry_rows(
+        {"id": 3, "starts": NOON - 11 * DAY, "updated": NOON},
+        {"id": 4, "starts": NOON - 5 * DAY},
+        {"id": 5, "starts": NOON - 4 * DAY},
+    )
+    (probe,) = build_planner(present, present, timezone.utc, 100, 366).probes_by_ids(candidates)
+    assert probe.controls == (3, 4)
+
+
+def test_half_of_a_page_is_for_candidates():
+    candidates = entry_rows(*({"id": 1 + day, "starts": NOON - day * DAY} for day in range(10)))
+    probes = build_planner(entry_rows(), entry_rows(), timezone.utc, 10, 366).probes_by_ids(candidates)
+    assert [len(probe.candidates) for probe in probes] == [5, 5]

@@ -109,3 +109,8 @@ def test_no_more_is_spare_than_was_reported(remaining, in_flight, reserve, reset
     can = spare(lane, in_flight, reserve)
     assert can is not None
     assert can <= max(0, remaining) - in_flight
+
+
+@pytest.mark.parametrize(("requests", "waits"), [(8, 0), (9, 1), (36, 1), (37, 2)])
+def test_an_estimate_waits_for_the_first_request_that_does_not_fit(requests, waits):
+    assert estimate(requests, Lane(30, 10, None), reserve=2, interval=1.0, now=0.0).waits == waits

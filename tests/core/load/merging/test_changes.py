@@ -7,7 +7,7 @@ import pytest
 from support.toggl_rows import WORKSPACE, at, decode, entries, report_row, tags
 
 from airflow_provider_toggl.core.load.merging.changes import Changes
-from airflow_provider_toggl.core.load.values import LoadResult
+from airflow_provider_toggl.core.load.values import MOST_CHANGED_IDS, LoadResult
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 MODULE = Changes.__module__
@@ -63,3 +63,17 @@ def test_a_report_is_limited_and_says_so(target: Warehouse, monkeypatch: pytest.
     changes.collect_days(target.load([batch], collect_days=True))
     report = changes.report(WORKSPACE, "time_entries")
     assert (report["days"], report["is_complete"]) == (["2025-05-02", "2025-05-03"], False)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        LoadResult(changed_days=frozenset({(WORKSPACE, date(2025, 5, 1)), (8, date(2025, 5, 1))}), changed_ids=(9,)),
+        LoadResult(changed_days=frozenset({(WORKSPACE, date(2025, 5, 1))}), changed_ids=(9,) * MOST_CHANGED_IDS),
+    ],
+)
+def test_ids_of_several_workspaces_or_too_many_are_left_out_of_a_report_that_says_so(result: LoadResult) -> None:
+    changes = Changes()
+    changes.collect_days(result)
+    report = changes.report(WORKSPACE, "time_entries")
+    assert (report["ids"], report["days"], report["is_complete"]) == ([], ["2025-05-01"], False)

@@ -68,3 +68,13 @@ def test_the_text_of_a_rejected_record_is_written_in_ascii() -> None:
     assert json.loads(one.raw) == json.loads(record.raw)
     _, (same,) = rejected_of(RecordBatch("tags", tags(1).table, (record,)), lost="日")
     assert same is record
+
+
+@pytest.mark.parametrize(("raw", "reason"), [(f'"{ROCKET}"', "too long"), ('"a"', f"it is {ROCKET}")])
+def test_a_rejected_record_is_stored_as_ascii_if_its_json_or_its_reason_has_a_lost_character(
+    raw: str, reason: str
+) -> None:
+    batch = RecordBatch("tags", tags(1).table, (RejectedRecord("tags", WORKSPACE, raw, reason, at(0)),))
+    _, (one,) = rejected_of(batch)
+    assert one.raw.isascii()
+    assert one.reason.isascii()
