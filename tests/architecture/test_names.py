@@ -20,6 +20,7 @@ OLD_PHRASES = ("passed over", "who asks", "looked after", "what is told", "made 
 # Text that is kept as it was: statements of released migrations and what older versions left behind.
 KEPT = re.compile(r"made_before/|/migrations?[^/]*\.sql$")
 OWN = "tests/architecture/test_names.py"
+RENAME = " -> "  # in CHANGELOG.md: a line with an old name and its new one
 
 
 def searched_files() -> list[Path]:
@@ -42,6 +43,8 @@ def test_no_file_uses_a_word_of_the_old_vocabulary() -> None:
     found = {}
     for path in searched_files():
         for number, line in enumerate(path.read_text().splitlines(), 1):
+            if path.name == "CHANGELOG.md" and RENAME in line:
+                continue
             if hits := pattern.findall(line):
                 found[f"{path.relative_to(ROOT)}:{number}"] = hits
     assert found == {}

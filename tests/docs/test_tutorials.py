@@ -97,7 +97,7 @@ def test_the_readme_s_commands_end_with_rows(shell: Shell) -> None:
 
 def test_a_sandbox_that_cannot_start_ends_the_readme_s_commands_with_the_reason(shell: Shell) -> None:
     (step,) = steps(ROOT / "README.md")
-    with pytest.raises(AssertionError, match=r"cannot listen at 127\.0\.0\.1:8765: Address already in use"):
+    with pytest.raises(AssertionError, match=r"cannot listen on 127\.0\.0\.1:8765: Address already in use"):
         shell.say(step.text.replace("--port 0", f"--port {SANDBOX}"))
 
 
