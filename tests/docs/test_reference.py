@@ -13,6 +13,7 @@ from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.load.tables.schemas import TABLES, VERSIONS
 from airflow_provider_toggl.core.log_fields import FIELDS
+from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 
 
@@ -111,6 +112,12 @@ def test_what_can_be_raised_says_when_and_what_to_do_and_no_error_is_told_of_tha
 def test_every_field_of_log_lines_is_there() -> None:
     text = section("reference/metrics.md", "Fields of log lines")
     assert [name for name in FIELDS if not row(text, name)] == []
+
+
+def test_every_problem_is_there_with_its_fix() -> None:
+    for check, problems in PROBLEMS.items():
+        text = section("reference/problems.md", check)
+        assert [one.name for one in problems if not row(text, one.name)] == []
 
 
 TABLE = re.compile(r"^\| Parameter of `(\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)
