@@ -239,12 +239,12 @@ def _error(error: type[errors.TogglError]) -> str:
     }
     rows = [(f"`{name}`", _sentence(words)) for name, words in carried.items() if name != "message"]
     table = _table(("Carries", "Meaning"), rows) if rows else ""
-    when, cure = told_errors().get(error.__name__, ("", ""))
-    told = (f"**When:** {when}" if when else "", f"**What to do:** {cure}" if cure else "")
-    return _join_parts(f"## {error.__name__}", kind, _prose(error), *told, table)
+    when, cure = documented_errors().get(error.__name__, ("", ""))
+    advice = (f"**When:** {when}" if when else "", f"**What to do:** {cure}" if cure else "")
+    return _join_parts(f"## {error.__name__}", kind, _prose(error), *advice, table)
 
 
-def told_errors() -> dict[str, tuple[str, str]]:
+def documented_errors() -> dict[str, tuple[str, str]]:
     """Return what the page about errors says of each by its name: when it comes, and what to do."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", page, re.MULTILINE)
@@ -286,7 +286,7 @@ def _command(name: str) -> str:
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
     rows = []
     nested: list[argparse.ArgumentParser] = []
-    # What argparse knows of a parser it tells nobody but its own formatter.
+    # Only argparse's own formatter has the defaults and metavars of a parser.
     formatter = parser._get_formatter()  # noqa: SLF001 - see above
     for action in parser._actions:  # noqa: SLF001 - see above
         if "--help" in action.option_strings:

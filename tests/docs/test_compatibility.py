@@ -54,10 +54,10 @@ def test_every_error_is_public_by_its_module() -> None:
 
 
 def test_the_extras_and_versions_are_those_of_the_metadata() -> None:
-    told = metadata("airflow-provider-toggl")
-    extras = ", ".join(f"`{extra}`" for extra in sorted(told.get_all("Provides-Extra") or []))
+    package = metadata("airflow-provider-toggl")
+    extras = ", ".join(f"`{extra}`" for extra in sorted(package.get_all("Provides-Extra") or []))
     assert f"| Extras | {extras} |" in PAGE
-    assert told["Requires-Python"] == "<3.14,>=3.10"
+    assert package["Requires-Python"] == "<3.14,>=3.10"
     assert "| Python | 3.10 to 3.13 |" in PAGE
     assert "apache-airflow>=3.2" in (requires("airflow-provider-toggl") or [])
     assert "| Airflow | 3.2 and newer |" in PAGE

@@ -43,10 +43,10 @@ __all__ = ["pull_host"]
 
 @pytest.fixture
 def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DuckDB file with three entries, which is where tasks land."""
+    """A DuckDB file with three entries, the warehouse of tasks."""
     file = tmp_path / "warehouse.duckdb"
     monkeypatch.setenv("AIRFLOW_CONN_DUCKDB_DEFAULT", json.dumps({"conn_type": "duckdb", "host": str(file)}))
-    land_entries(file, 3)
+    load_entries(file, 3)
     return file
 
 
@@ -64,7 +64,7 @@ def held(warehouse: Path) -> Iterator[Path]:
         process.stdin.close()
 
 
-def land_entries(file: Path, number: int) -> None:
+def load_entries(file: Path, number: int) -> None:
     with build_duckdb_warehouse(file, schema="toggl") as target:
         target.prepare()
         target.load([entries(*range(1, number + 1))], Progress("time_entries", "1", at(0), "", 1, NOON))
@@ -94,16 +94,16 @@ QUESTIONS = dict(
 
 
 @pytest.fixture(scope="module")
-def landed(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def loaded(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all that a workspace of 500 entries has."""
-    file = tmp_path_factory.mktemp("landed") / "warehouse.duckdb"
+    file = tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"
     build_workspace(pull_host, file, entries=500, plan="enterprise").pull_all()
     return file
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_common_question_has_an_answer(landed: Path, name: str) -> None:
-    with duckdb.connect(str(landed), read_only=True) as warehouse:
+def test_a_common_question_has_an_answer(loaded: Path, name: str) -> None:
+    with duckdb.connect(str(loaded), read_only=True) as warehouse:
         rows = warehouse.execute(QUESTIONS[name]).fetchall()
     # What the others find depends on the day, and the sandbox's projects have no estimates.
     assert rows or name not in ("clients", "billable", "tag", "unsorted", "fresh")
@@ -136,7 +136,7 @@ def test_published_files_are_read_while_the_file_is_written(warehouse: Path, tmp
 
 def test_publishing_again_takes_the_place_of_what_was_there_before(warehouse: Path, tmp_path: Path) -> None:
     publisher().publish(tmp_path)
-    land_entries(warehouse, 5)
+    load_entries(warehouse, 5)
     publisher().publish(tmp_path)
     with duckdb.connect() as analyst:
         found = analyst.execute(f"select count(*) from read_parquet('{tmp_path}/time_entry_facts.parquet')").fetchall()

@@ -130,7 +130,7 @@ def test_what_the_newcomer_has_goes_on_by_itself(shell: Shell, tmp_path: Path) -
 
 
 @pytest.mark.soak
-def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp_path: Path) -> None:
+def test_a_workspace_of_one_s_own_is_loaded_drawn_and_followed(shell: Shell, tmp_path: Path) -> None:
     page = steps(ROOT / "docs" / "tutorial-workspace.md")
     token = "5ec2e7" * 5 + "00"
     answers = {"API token": token, "Workspace ID": "", "Public address": "http://127.0.0.1:8090"}
@@ -168,14 +168,14 @@ def test_a_workspace_of_one_s_own_is_landed_drawn_and_followed(shell: Shell, tmp
 
 
 def check_rows(warehouse: Path) -> None:
-    """Check that all that the local Toggl had has landed."""
+    """Check that every entry of the local Toggl is loaded."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         (counted,) = connection.sql("select count(*) from toggl.live_time_entries").fetchall()
     assert counted == (2000,)
 
 
 def newest_change(warehouse: Path) -> int:
-    """Return the number of the latest change that landed; while a task writes, that of nothing."""
+    """Return the number of the latest loaded change; 0 while a task writes."""
     try:
         with duckdb.connect(str(warehouse), read_only=True) as connection:
             ((seq,),) = connection.sql("select max(seq) from toggl.changed_days").fetchall()
