@@ -1,4 +1,4 @@
-"""The whole way on one machine: a local Toggl, a real Airflow, a workspace landed in DuckDB, and changes as they come.
+"""The demo: a local Toggl, a real Airflow, a workspace loaded into DuckDB, and changes that follow.
 
 Run by ``make demo``. Ends on Ctrl-C, or by itself when ``DEMO_EXIT`` is set; ends with 1 when the tables do not equal
 what the sandbox holds for true.
@@ -109,7 +109,7 @@ def first_run(airflow: AirflowHome, dag_id: str = DAG_ID) -> str:
 
 
 def report(state: str, warehouse: Path, toggl: SandboxProcess) -> int:
-    """Print what was landed and what it cost; return 0 when it is the truth."""
+    """Print what was loaded and what it cost; return 0 if it equals the sandbox's data."""
     say(f"The run ended: {state}.\n")
     for stream in STREAMS:
         count = rows(warehouse, f"SELECT count(*) AS n FROM toggl.{stream}")[0]["n"]  # noqa: S608 - a fixed name
@@ -142,7 +142,7 @@ def show_changes(airflow: AirflowHome, toggl: SandboxProcess, warehouse: Path) -
     switch_on(airflow, CHANGES_DAG_ID)
     spent = toggl.requests()["by_lane"]["organization"]
     came = 0
-    say(f"Changing entries in the local Toggl; DAG {CHANGES_DAG_ID} lands what its webhook tells ...\n")
+    say(f"Changing entries in the local Toggl; DAG {CHANGES_DAG_ID} loads what the webhooks report ...\n")
     for number in range(1, 4):
         entry_id = track_an_hour(toggl, f"by webhook, {number}")
         began = time.monotonic()
@@ -152,7 +152,7 @@ def show_changes(airflow: AirflowHome, toggl: SandboxProcess, warehouse: Path) -
         say(f"  entry {entry_id} {words}")
     events, more = toggl.webhook_events(), toggl.requests()["by_lane"]["organization"] - spent - 3
     acknowledged = sum(event["acknowledged"] for event in events)
-    say(f"\n  events: {len(events)}, acknowledged: {acknowledged}; requests that landing them took: {more}")
+    say(f"\n  events: {len(events)}, acknowledged: {acknowledged}; requests to load them: {more}")
     wrong = differences(warehouse, toggl.url)
     say("  the tables equal the sandbox's truth\n" if not wrong else f"  {len(wrong)} differences: {wrong[:5]}\n")
     return 0 if state == "success" and came == 3 and not wrong else 1
@@ -174,7 +174,7 @@ def track_an_hour(toggl: SandboxProcess, description: str) -> int:
 
 
 def has_row(warehouse: Path, entry_id: int) -> bool:
-    """Whether an entry has landed; while a task writes the file, nobody can look."""
+    """Return whether an entry is loaded; False while a task writes the file."""
     try:
         return bool(rows(warehouse, f"SELECT id FROM toggl.live_time_entries WHERE id = {entry_id}"))  # noqa: S608
     except duckdb.IOException:
