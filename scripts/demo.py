@@ -1,7 +1,7 @@
-"""Run the whole data flow on one machine: a local Toggl, a real Airflow, a workspace in DuckDB, and live changes.
+"""The demo: a local Toggl, a real Airflow, a workspace loaded into DuckDB, and changes that follow.
 
-Run by ``make demo``. It ends on Ctrl-C, or by itself if ``DEMO_EXIT`` is set. It exits with 1 if the tables differ from
-the data of the sandbox.
+Run by ``make demo``. Ends on Ctrl-C, or by itself when ``DEMO_EXIT`` is set; ends with 1 when the tables do not equal
+what the sandbox holds for true.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def first_run(airflow: AirflowHome, dag_id: str = DAG_ID) -> str:
 
 
 def report(state: str, warehouse: Path, toggl: SandboxProcess) -> int:
-    """Print what was loaded and what it cost; return 0 if the tables equal the sandbox's data."""
+    """Print what was loaded and what it cost; return 0 if it equals the sandbox's data."""
     say(f"The run ended: {state}.\n")
     for stream in STREAMS:
         count = rows(warehouse, f"SELECT count(*) AS n FROM toggl.{stream}")[0]["n"]  # noqa: S608 - a fixed name
@@ -142,7 +142,7 @@ def show_changes(airflow: AirflowHome, toggl: SandboxProcess, warehouse: Path) -
     switch_on(airflow, CHANGES_DAG_ID)
     spent = toggl.requests()["by_lane"]["organization"]
     came = 0
-    say(f"Changing entries in the local Toggl; DAG {CHANGES_DAG_ID} loads what its webhook delivers ...\n")
+    say(f"Changing entries in the local Toggl; DAG {CHANGES_DAG_ID} loads what the webhooks report ...\n")
     for number in range(1, 4):
         entry_id = track_an_hour(toggl, f"by webhook, {number}")
         began = time.monotonic()
@@ -174,7 +174,7 @@ def track_an_hour(toggl: SandboxProcess, description: str) -> int:
 
 
 def has_row(warehouse: Path, entry_id: int) -> bool:
-    """Return whether an entry is loaded; False also while a task writes the file."""
+    """Return whether an entry is loaded; False while a task writes the file."""
     try:
         return bool(rows(warehouse, f"SELECT id FROM toggl.live_time_entries WHERE id = {entry_id}"))  # noqa: S608
     except duckdb.IOException:

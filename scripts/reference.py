@@ -22,6 +22,7 @@ os.environ.setdefault("AIRFLOW_HOME", str(Path(__file__).resolve().parents[1] / 
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors, metrics
 from airflow_provider_toggl.core.log_fields import FIELDS
+from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 
 if TYPE_CHECKING:
@@ -103,6 +104,12 @@ def pages() -> dict[str, str]:
             f"All are in `{PACKAGE}.core.errors`. [Errors and what to do](../errors.md) has them in one table, with "
             "what is odd in Toggl's data and no error.",
             *(_error(error) for error in error_classes()),
+        ),
+        "reference/problems.md": _join(
+            "Problems",
+            "What `airflow toggl doctor`, `airflow toggl status` and the page in the UI report, by check. "
+            "[Find out what is wrong](../doctor.md) says what each check does.",
+            *(_problems(check) for check in PROBLEMS),
         ),
     }
 
@@ -245,6 +252,11 @@ def documented_errors() -> dict[str, tuple[str, str]]:
     return {name: (_sentence(when), re.sub(r"\]\((?!http)", "](../", _sentence(cure))) for name, when, cure in rows}
 
 
+def _problems(check: str) -> str:
+    rows = [(f"`{one.name}`", one.status.value, one.meaning, one.fix) for one in PROBLEMS[check]]
+    return _join_parts(f"## {check}", _table(("Problem", "Status", "Meaning", "Fix"), rows))
+
+
 def _metrics() -> Iterator[str]:
     senders: dict[str, list[tuple[str, ...]]] = {}
     for name, metric in metrics.CATALOGUE.items():
@@ -274,7 +286,7 @@ def _command(name: str) -> str:
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
     rows = []
     nested: list[argparse.ArgumentParser] = []
-    # argparse gives these texts to its own formatter only.
+    # Only argparse's own formatter has the defaults and metavars of a parser.
     formatter = parser._get_formatter()  # noqa: SLF001 - see above
     for action in parser._actions:  # noqa: SLF001 - see above
         if "--help" in action.option_strings:

@@ -40,7 +40,8 @@ def test_no_file_uses_a_word_of_the_old_vocabulary() -> None:
     words = "|".join(OLD_WORDS.split())
     phrases = "|".join(phrase.replace(" ", r"\s+") for phrase in OLD_PHRASES)
     # An underscore ends a word, so parts of names count too: `note_landing`.
-    pattern = re.compile(rf"(?<![A-Za-z])(?:{words}|{phrases})(?![a-z])", re.IGNORECASE)
+    # The changelog names what was renamed: old -> `new`.
+    pattern = re.compile(rf"(?<![A-Za-z])(?:{words}|{phrases})(?![a-z])(?!.* -> `)", re.IGNORECASE)
     found = {}
     for path in searched_files():
         for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -23,27 +23,48 @@ TEXTS = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHA
 COMMAND = re.compile(r"(?:airflow toggl|python -m airflow_provider_toggl) (?P<command>[a-z]+)(?P<rest>[^`\n|>&)]*)")
 
 
-def test_the_documentation_builds_without_a_warning_and_fetches_nothing_when_read(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built documentation; a warning of the build is an error."""
     pytest.importorskip("mkdocs")  # in the environment of the newest Airflow only
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(
         build, cwd=ROOT, env={"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_the_documentation_fetches_nothing_when_read(site: Path) -> None:
     fetched = re.compile(r'<(?:script|img|iframe)[^>]+src="https?://|<link[^>]+rel="stylesheet"[^>]+href="https?://')
-    assert [page.name for page in tmp_path.rglob("*.html") if fetched.search(page.read_text())] == []
+    assert [page.name for page in site.rglob("*.html") if fetched.search(page.read_text())] == []
 
 
-def test_every_connection_field_and_every_setting_is_documented() -> None:
+def test_what_newcomers_search_for_leads_to_a_page(site: Path) -> None:
+    found = json.loads((site / "search" / "search_index.json").read_text())["docs"]
+    texts = [(one["title"] + one["text"]).lower() for one in found]
+    words = ("pytest", "expand", "approvals", "focus")
+    assert [word for word in words if not any(word in text for text in texts)] == []
+    # The search ranks titles above texts.
+    titled = {
+        "snowflake": "warehouses/",
+        "bigquery": "warehouses/",
+        "rates": "how-to/rates/",
+        "uninstall": "how-to/uninstall/",
+    }
+    for word, page in titled.items():
+        places = [one["location"] for one in found if word in one["title"].lower()]
+        assert any(place.startswith(page) for place in places), word
+
+
+def test_every_connection_field_is_documented() -> None:
     page = (ROOT / "docs" / "connection.md").read_text()
     info = get_provider_info()
     for name, field in info["connection-types"][0]["conn-fields"].items():
         assert f"| {field['label']} | `{name}` |" in page
     for label in info["connection-types"][0]["ui-field-behaviour"]["relabeling"].values():
         assert f"| {label} |" in page
-    for name, option in info["config"]["toggl"]["options"].items():
-        default = f"`{option['default']}`" if option["default"] else "none"
-        assert f"| `{name}` | {default} |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

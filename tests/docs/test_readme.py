@@ -1,12 +1,9 @@
-"""What the README claims in numbers, and what searching the documentation finds first."""
+"""What the README claims in numbers."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -51,38 +48,3 @@ def test_the_first_pages_say_that_this_is_for_toggl_track_and_not_for_toggl_2() 
         beginning = (ROOT / page).read_text()[:900]
         assert "It works with Toggl Track." in beginning
         assert "different API and is not supported" in beginning
-
-
-@pytest.fixture(scope="module")
-def search_index(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    """What the search of the built documentation has."""
-    pytest.importorskip("mkdocs")  # in the environment of the newest Airflow only
-    site = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(site)]
-    subprocess.run(build, cwd=ROOT, env={"NO_MKDOCS_2_WARNING": "1"}, check=True, capture_output=True)
-    return list(json.loads((site / "search" / "search_index.json").read_text())["docs"])
-
-
-@pytest.mark.parametrize(
-    "word", ["snowflake", "bigquery", "uninstall", "pytest", "expand", "rates", "approvals", "focus"]
-)
-def test_a_word_that_newcomers_search_for_leads_to_a_page(search_index: list[dict[str, str]], word: str) -> None:
-    found = [one["location"] for one in search_index if word in (one["title"] + one["text"]).lower()]
-    assert found, word
-
-
-@pytest.mark.parametrize(
-    ("word", "page"),
-    [
-        ("snowflake", "warehouses/"),
-        ("bigquery", "warehouses/"),
-        ("rates", "how-to/rates/"),
-        ("uninstall", "how-to/uninstall/"),
-    ],
-)
-def test_the_page_with_the_word_in_a_title_is_the_one_about_it(
-    search_index: list[dict[str, str]], word: str, page: str
-) -> None:
-    # The search ranks titles above texts, and a boosted page above others.
-    titled = [one["location"] for one in search_index if word in one["title"].lower()]
-    assert any(location.startswith(page) for location in titled), titled

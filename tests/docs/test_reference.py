@@ -13,6 +13,7 @@ from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.core.load.tables.schemas import TABLES, VERSIONS
 from airflow_provider_toggl.core.log_fields import FIELDS
+from airflow_provider_toggl.core.operate.problems import PROBLEMS
 from airflow_provider_toggl.get_provider_info import get_provider_info
 
 
@@ -89,28 +90,23 @@ def test_the_views_and_the_tables_of_progress_are_there() -> None:
         assert "| `" in section("reference/tables.md", name)
 
 
-def test_every_error_is_there_below_what_it_is_a_kind_of() -> None:
-    for one in reference().error_classes():
-        text = section("reference/errors.md", one.__name__)
-        assert one is errors.TogglError or f"[`{one.__base__.__name__}`]" in text
-
-
-def test_every_error_that_can_be_raised_and_no_other_says_when_and_what_to_do() -> None:
+def test_every_error_is_there_and_one_that_can_be_raised_says_when_and_what_to_do() -> None:
     every = reference().error_classes()
     bases = {one.__base__ for one in every}
     assert reference().documented_errors().keys() == {one.__name__ for one in every if one not in bases}
+    advice = re.compile(r"^\*\*When:\*\* .+\n\n\*\*What to do:\*\* .+", re.MULTILINE)
     for one in every:
-        if one not in bases:
-            assert re.search(
-                r"^\*\*When:\*\* .+\n\n\*\*What to do:\*\* .+",
-                section("reference/errors.md", one.__name__),
-                re.MULTILINE,
-            )
+        text = section("reference/errors.md", one.__name__)
+        assert one is errors.TogglError or f"[`{one.__base__.__name__}`]" in text
+        assert one in bases or advice.search(text), one.__name__
 
 
-def test_every_field_of_log_lines_is_there() -> None:
+def test_every_field_of_log_lines_and_every_problem_is_there() -> None:
     text = section("reference/metrics.md", "Fields of log lines")
     assert [name for name in FIELDS if not row(text, name)] == []
+    for check, problems in PROBLEMS.items():
+        text = section("reference/problems.md", check)
+        assert [one.name for one in problems if not row(text, one.name)] == []
 
 
 TABLE = re.compile(r"^\| Parameter of `(\w+)` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)

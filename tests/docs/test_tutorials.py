@@ -97,7 +97,7 @@ def test_the_readme_s_commands_end_with_rows(shell: Shell) -> None:
 
 def test_a_sandbox_that_cannot_start_ends_the_readme_s_commands_with_the_reason(shell: Shell) -> None:
     (step,) = steps(ROOT / "README.md")
-    with pytest.raises(AssertionError, match=r"cannot listen at 127\.0\.0\.1:8765: Address already in use"):
+    with pytest.raises(AssertionError, match=r"cannot listen on 127\.0\.0\.1:8765: Address already in use"):
         shell.say(step.text.replace("--port 0", f"--port {SANDBOX}"))
 
 
@@ -168,14 +168,14 @@ def test_a_workspace_of_one_s_own_is_loaded_drawn_and_followed(shell: Shell, tmp
 
 
 def check_rows(warehouse: Path) -> None:
-    """Check that all data of the local Toggl is loaded."""
+    """Check that every entry of the local Toggl is loaded."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         (counted,) = connection.sql("select count(*) from toggl.live_time_entries").fetchall()
     assert counted == (2000,)
 
 
 def newest_change(warehouse: Path) -> int:
-    """Return the number of the latest loaded change, 0 while a task writes."""
+    """Return the number of the latest loaded change; 0 while a task writes."""
     try:
         with duckdb.connect(str(warehouse), read_only=True) as connection:
             ((seq,),) = connection.sql("select max(seq) from toggl.changed_days").fetchall()

@@ -1,4 +1,4 @@
-"""The catalogue of known problems: what each means, and how to fix it. ``docs/doctor.md`` has the same table."""
+"""The catalogue of known problems: what each means, and how to fix it. The reference lists it."""
 
 from __future__ import annotations
 
