@@ -82,7 +82,8 @@ QUESTIONS = dict(
 def loaded(pull_host: SandboxHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all that a workspace of 500 entries has."""
     file = tmp_path_factory.mktemp("loaded") / "warehouse.duckdb"
-    build_workspace(pull_host, file, entries=500, plan="enterprise").pull_all()
+    # The questions are about the current month, so this world has today's date.
+    build_workspace(pull_host, file, entries=500, plan="enterprise", now=datetime.now(timezone.utc)).pull_all()
     return file
 
 

@@ -116,7 +116,9 @@ class Office:
 
 
 def test_what_was_pulled_is_drawn_with_its_amounts(build: Callable[..., Workspace], tmp_path: Path) -> None:
-    workspace = build(entries=600, days=90, plan="enterprise", timezone="Europe/Berlin")
+    # The report is of the latest weeks, so this world has today's date.
+    now = datetime.now(timezone.utc)
+    workspace = build(entries=600, days=90, plan="enterprise", timezone="Europe/Berlin", now=now)
     with build_duckdb_warehouse(workspace.path) as target:
         target.prepare("Europe/Berlin")
     workspace.pull_all()

@@ -74,7 +74,7 @@ class Workspace:
 
         :param before_call: called before each request.
         """
-        transport = RequestsTransport(self.toggl.url, self.toggl.token)
+        transport = RequestsTransport(self.toggl.url, self.toggl.token, self.clock)
         if before_call is not None:
             transport = _Watched(transport, before_call)
         book = book or RateLimitState(None, "test")
