@@ -91,17 +91,22 @@ class AirflowHome:
         :param timeout: in seconds.
         :raises RuntimeError: it did not exit with 0.
         """
-        done = subprocess.run(
-            [EXECUTABLES / "airflow", *args],
-            env=self.env,
-            cwd=self.path,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        command = f"airflow {' '.join(args)}"
+        try:
+            done = subprocess.run(
+                [EXECUTABLES / "airflow", *args],
+                env=self.env,
+                cwd=self.path,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            printed = (error.stdout or b"").decode(errors="replace")
+            raise RuntimeError(f"{command} has not ended after {timeout:g} s:\n{printed}") from None
         if done.returncode:
-            raise RuntimeError(f"airflow {' '.join(args)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            raise RuntimeError(f"{command} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
     def set_connection(self, conn_id: str, fields: Mapping[str, Any]) -> None:
