@@ -203,7 +203,7 @@ class DeliveryRefused(TogglError):
     """A delivery is not from Toggl, or is not an event.
 
     :param outcome: name of the counter for it.
-    :param status: the HTTP status to answer, 4xx.
+    :param status: the HTTP status to answer: 4xx, or 503 if it cannot be checked now.
     """
 
     def __init__(self, message: str, *, outcome: str, status: int) -> None:

@@ -43,7 +43,7 @@ def find_changed_days(
     """Return the days whose time entries changed since an earlier result, and the cursor for the next call.
 
     No day is missed, however late you ask, even if asset events were lost. Store the cursor with what you computed. If
-    that is in the warehouse too, :func:`compute_changed_days` does so for you.
+    that is in the warehouse too, :func:`compute_changed_days` does so for you. The call waits for a running load.
 
     :param since: the cursor of the earlier result; 0: every day that has, or had, entries.
     :param workspace_id: only days of this workspace.
@@ -58,17 +58,19 @@ def find_changed_days(
 def compute_changed_days(
     reader: str, *, workspace_id: int | None = None, warehouse_conn_id: str = DEFAULT_CONN_ID, schema: str = "toggl"
 ) -> Iterator[DaysToCompute]:
-    """Yield the days that changed since this reader's last call, in a transaction that also stores the reader's cursor.
+    """Yield the days that changed since the last block of this reader that ended without an error.
 
-    At its end, both what you computed and the cursor are stored; an error rolls both back. So no day is missed, and
-    none is computed twice without a change::
+    One transaction stores both what you computed and the reader's cursor; an error rolls both back. So no day is
+    missed, and none is computed twice without a change. No load can commit meanwhile, so send mails or draw charts
+    after the block::
 
         with compute_changed_days("my_report") as changed:
             for day in changed.days:
                 changed.session.run("delete from my_report where day = ?", [day])
                 changed.session.run("insert into my_report select … where local_date = ?", [day])
 
-    :param reader: a name that only this computation uses. A new one begins with every day.
+    :param reader: a name that only this computation uses. A new one begins with every day, and so does one that is used
+        for another workspace.
     :param workspace_id: only days of this workspace.
     """
     reader = required(parse_text)("reader", reader)

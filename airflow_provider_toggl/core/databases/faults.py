@@ -1,7 +1,7 @@
 """What the error codes of each engine mean, and what to do about them.
 
-The only classification of drivers' errors; ``docs/errors.md`` shows it. An error that is not listed keeps the engine's
-text. This module imports no driver.
+The tables of codes and texts; ``docs/errors.md`` shows them. Engines decide the few cases that have neither. An error
+that is not listed is ``OTHER`` and has no advice. This module imports no driver.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ POSTGRES: dict[str, DatabaseFault] = {
 """By SQLSTATE, or by its first two characters for a whole class."""
 
 POSTGRES_REFUSALS: dict[str, DatabaseFault] = {
-    # What libpq makes of parameters of its own says what is wrong with them; so does what fails while TLS begins.
+    # The text of libpq for a wrong parameter or a failed TLS handshake already says what is wrong.
     "connection is bad: invalid ": DatabaseFault.OTHER,
     "SSL": DatabaseFault.OTHER,
     "certificate": DatabaseFault.OTHER,
@@ -85,7 +85,7 @@ _OPTION_PREVENTS = 1290
 """An option of the server prevents the statement: ``--read-only``, or another one that the text names."""
 
 COLLISIONS = frozenset({"40001", "40P01", 1020, 1213})
-"""Codes of ``DatabaseFault.LOCKED`` for sessions that blocked each other, for however short a time."""
+"""Codes of ``DatabaseFault.LOCKED`` for deadlocks and serialization failures, where waiting longer does not help."""
 
 COLLIDED = "It collided with another session, and the server ended one of the two: try again."
 
@@ -114,7 +114,7 @@ SQLITE_TEXTS: dict[str, DatabaseFault] = {
     "no such table": DatabaseFault.MISSING_OBJECT,
     "no such column": DatabaseFault.MISSING_OBJECT,
 }
-"""By a part of SQLite's text, where there is no code: before Python 3.11, and for what is missing."""
+"""By a part of SQLite's text, where the code says less: before Python 3.11, and for missing tables and columns."""
 
 DUCKDB: dict[str, DatabaseFault] = {
     "Could not set lock on file": DatabaseFault.LOCKED,
@@ -157,7 +157,7 @@ ADVICE: dict[DatabaseFault, str] = {
     DatabaseFault.UNENCODABLE: "Use a database with the encoding UTF8, or utf8mb4 in MySQL.",
     DatabaseFault.CORRUPT: "The server reports damage or an internal error: its administrator must look at it.",
 }
-"""What to do; a fault without an entry needs the engine's own text."""
+"""What to do by default; engines replace it where they know more, and callers word ``LOCKED``."""
 
 
 def find_postgres_fault(sqlstate: str) -> DatabaseFault:
@@ -166,7 +166,7 @@ def find_postgres_fault(sqlstate: str) -> DatabaseFault:
 
 
 def find_mysql_number(error: Exception) -> object:
-    """Return the number of an error of a MySQL driver, None where it has none."""
+    """Return the number of a MySQL driver's error, or else its first argument, None without one."""
     return getattr(error, "errno", None) or (error.args[0] if error.args else None)
 
 

@@ -1,4 +1,7 @@
-"""The cursors of streams: how far each is read, as the JSON that is stored with its rows. Pure."""
+"""The cursors of streams: how far each is read, as JSON for ``sync_state``. Pure.
+
+A cursor is stored in the transaction of the rows that it counts.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ PageOrder = Literal["date", "last_update"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """The attempt of a task that reads a stream; a retry finds it in the cursor and continues what it has read.
+    """All tries and deferrals of one task that reads a stream; a retry finds it in the cursor and continues from there.
 
-    :param key: the same for all tries of an attempt; different for every other task, run and map index, and after a
-        clear. Empty where nothing can be continued.
-    :param try_number: the last try that read.
+    :param key: the same for all its tries; different for every other task, run and map index, and after a clear. Empty
+        outside an Airflow task.
+    :param try_number: the current try; in a stored cursor, the last one that read.
     :param started: when the attempt began, by this machine's clock; what was read since then is done.
     """
 
@@ -36,8 +39,8 @@ class Attempt:
         """
         if kept is None or not self.key or kept.key != self.key:
             return self
-        is_later = is_resumed or self.try_number > kept.try_number
-        return replace(self, started=kept.started) if is_later else self
+        continues = is_resumed or self.try_number > kept.try_number
+        return replace(self, started=kept.started) if continues else self
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,16 @@ class OpenWindow:
 
     :param order: ``date`` reads all of it; ``last_update`` reads from the newest change back to ``until``.
     :param until: changes before this moment are loaded already; None where the whole window is read.
-    :param mark: the watermark of its days once it is read: when reading began, by Toggl's clock, less the lag.
+    :param mark: the watermark of its days once it is read: when reading began, by Toggl's clock, less the
+        lag of reports; None before the first response.
     :param next_row: number of the row to ask for next.
     :param next_id: the id that Toggl announced as the next one.
-    :param last_key: time of the last loaded row, in the order that rows come in.
+    :param last_key: of the last loaded row, its ``start`` (order ``date``) or ``at`` (order ``last_update``).
     :param last_id: id of the last loaded row.
     :param rows: rows loaded so far.
     :param opened_at: when reading began, by this machine's clock.
     :param steps: how many times in a row earlier rows were requested again because rows had moved.
-    :param stepped: the row from which the last of these steps went back.
+    :param stepped: the row from which the first of these steps went back. A second empty response there ends them.
     """
 
     first: date
@@ -84,7 +88,8 @@ class EntriesCursor:
     :param beginning: the first day of the history; None while it is unknown.
     :param coverage: how far each day is read.
     :param span_days: days that a report may span.
-    :param page_size: rows of a page at most, from a refusal of Toggl's; 0 leaves it to Toggl, None means no refusal.
+    :param page_size: the largest page that Toggl accepts, learned from a refusal; 0: send no size; None: none was
+        refused yet.
     :param attempt: the attempt that read last.
     """
 
@@ -159,5 +164,6 @@ def _load(text: str, cursor_type: type[_Cursor]) -> _Cursor:
     except msgspec.DecodeError as error:
         raise ConfigurationError(
             f"The cursor in sync_state is not readable ({error}). Someone changed it, or a later version of this "
-            "package wrote it. Delete the stream's row there: the next run then loads everything, and repeats no row."
+            "package wrote it. Delete the row of this stream and scope there: the next run then loads everything, and "
+            "repeats no row."
         ) from None

@@ -139,7 +139,7 @@ class Warehouse(AbstractContextManager["Warehouse"]):
             if not lost:
                 raise
             log.warning("%s Rows with such characters are stored in rejected_records.", error)
-            fitting = unstorable.reject_rows(batches, lost)
+            fitting = unstorable.reject_unencodable_rows(batches, lost)
             result = self._load(fitting, progress, listed if _count(fitting) == _count(batches) else None)
         return result if collect_days else replace(result, changed_days=frozenset(), changed_ids=())
 

@@ -1,7 +1,7 @@
 """The receiver as an ASGI application.
 
-It can be mounted below any path, by a server that sends no lifespan events, and before a fork. Therefore everything
-with threads or tasks is built by the first request, in the process and the event loop that serve it.
+It works below any mount path, without lifespan events, and if it was built before a fork. Therefore the first request
+builds everything with threads or tasks, in the process and the event loop that serve it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from airflow_provider_toggl.core.webhooks.request_body import Receive
 class Receiver:
     """An ASGI application that receives webhook deliveries.
 
-    :param conn_ids: connections that receive; a path with another one is answered 404.
-    :param look_up: returns a connection by its ID.
+    :param conn_ids: connections that receive; any other ID in ``/webhooks/{conn_id}`` is answered 404.
+    :param look_up: returns a connection by its ID; it may block.
     :param open_store: opens an event store.
     """
 

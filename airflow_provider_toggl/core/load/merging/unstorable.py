@@ -1,4 +1,4 @@
-"""Rows that a database cannot store, for their characters or their size: they are rejected, all others are loaded."""
+"""Rows that a database cannot store, for their characters or their size, move to ``batch.rejected``; the rest stay."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def characters_of(batches: Sequence[RecordBatch]) -> str:
     return "".join(sorted(character for character in found if ord(character) > 127))
 
 
-def reject_rows(batches: Sequence[RecordBatch], lost: str) -> list[RecordBatch]:
+def reject_unencodable_rows(batches: Sequence[RecordBatch], lost: str) -> list[RecordBatch]:
     """Return batches without the rows that contain any of some characters; these are rejected, written in ASCII.
 
     :param lost: the characters that cannot be stored.
     """
-    return [_reject_of(batch, set(lost)) for batch in batches]
+    return [_reject_unencodable(batch, set(lost)) for batch in batches]
 
 
 def reject_long_rows(
@@ -45,7 +45,7 @@ def reject_long_rows(
     """
     if text_limit is None and row_limit is None:
         return list(batches)
-    return [_without(batch, _find_long(batch.table, text_limit, row_limit)) for batch in batches]
+    return [_move_to_rejected(batch, _find_long(batch.table, text_limit, row_limit)) for batch in batches]
 
 
 def _find_long(table: pa.Table, text_limit: int | None, row_limit: int | None) -> dict[int, str]:
@@ -56,17 +56,18 @@ def _find_long(table: pa.Table, text_limit: int | None, row_limit: int | None) -
         for name, column in texts.items():
             lengths = pc.utf8_length(column)
             for index in _indexes(pc.greater(lengths, text_limit)):
-                long = f"{name}: {lengths[index].as_py():,} characters; the database holds {text_limit:,}"
-                reasons.setdefault(index, long)
-    # Escaping at most doubles a text.
+                reason = f"{name}: {lengths[index].as_py():,} characters; the database holds {text_limit:,}"
+                reasons.setdefault(index, reason)
+    # If the whole batch fits even when escaping doubles its texts, no row is too long.
     if row_limit is not None and 2 * sum(column.nbytes for column in texts.values()) + _overhead(table) > row_limit:
         sizes = pa.array([_overhead(table)] * table.num_rows, pa.int64())
         for column in texts.values():
             for size in (pc.binary_length(column), pc.count_substring_regex(column, _ESCAPED)):
                 sizes = pc.add(sizes, pc.fill_null(size, 0).cast(pa.int64()))
         for index in _indexes(pc.greater(sizes, row_limit)):
-            long = f"{sizes[index].as_py():,} bytes in a statement; the server takes {row_limit:,} (max_allowed_packet)"
-            reasons.setdefault(index, long)
+            size = sizes[index].as_py()
+            reason = f"{size:,} bytes in a statement; the server takes {row_limit:,} (max_allowed_packet)"
+            reasons.setdefault(index, reason)
     return reasons
 
 
@@ -93,26 +94,26 @@ def _indexes(mask: pa.Array | pa.ChunkedArray) -> list[int]:
     return [int(index) for index in pc.indices_nonzero(pc.fill_null(mask, False)).to_pylist()]
 
 
-def _reject_of(batch: RecordBatch, lost: set[str]) -> RecordBatch:
+def _reject_unencodable(batch: RecordBatch, lost: set[str]) -> RecordBatch:
     reasons: dict[int, str] = {}
     for name in _text_columns(batch.table):
         for index, text in enumerate(batch.table[name].to_pylist()):
             if text and index not in reasons and (found := lost.intersection(text)):
                 reasons[index] = f"{name}: the encoding of the database has no {_code(min(found))}"
     rejected = tuple(_as_ascii(one, lost) for one in batch.rejected)
-    return _without(replace(batch, rejected=rejected), reasons)
+    return _move_to_rejected(replace(batch, rejected=rejected), reasons)
 
 
-def _without(batch: RecordBatch, reasons: dict[int, str]) -> RecordBatch:
+def _move_to_rejected(batch: RecordBatch, reasons: dict[int, str]) -> RecordBatch:
     """Return a batch with some rows rejected, by their index."""
     if not reasons:
         return batch
-    rejected = [*batch.rejected, *(_rejected(batch, index, reason) for index, reason in sorted(reasons.items()))]
+    rejected = [*batch.rejected, *(_build_rejected(batch, index, reason) for index, reason in sorted(reasons.items()))]
     kept = pa.array([index not in reasons for index in range(batch.rows)], pa.bool_())
-    who = batch.attribution and Attribution(
+    attribution = batch.attribution and Attribution(
         batch.attribution.actor_ids.filter(kept), batch.attribution.actions.filter(kept)
     )
-    return replace(batch, table=batch.table.filter(kept), rejected=tuple(rejected), attribution=who)
+    return replace(batch, table=batch.table.filter(kept), rejected=tuple(rejected), attribution=attribution)
 
 
 def _text_columns(table: pa.Table) -> list[str]:
@@ -134,7 +135,7 @@ def _escaped(text: str) -> str:
     return "".join(char if char.isascii() else json.dumps(char)[1:-1] for char in text)
 
 
-def _rejected(batch: RecordBatch, index: int, reason: str) -> RejectedRecord:
+def _build_rejected(batch: RecordBatch, index: int, reason: str) -> RejectedRecord:
     row = {name: batch.table[name][index].as_py() for name in batch.table.column_names if not _is_instant(batch, name)}
     row |= {
         name: instants_of(batch.table[name].slice(index, 1))[0]
@@ -155,8 +156,8 @@ def _json_value(value: date | datetime) -> str:
 
 
 def _as_response(stream: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as Toggl sends it, so that it can be loaded once the database can store it."""
-    gone = row["deleted_at"] is not None
+    """Return a row as Toggl sends it, so that a redrive can load it once the database can store it."""
+    is_deleted = row["deleted_at"] is not None
     own = {name: value for name, value in row.items() if name not in ("observed_at", "seen_at", "absent_at")}
     own["at"] = own.pop("updated_at")
     own["server_deleted_at"] = own.pop("deleted_at")
@@ -170,7 +171,7 @@ def _as_response(stream: str, row: dict[str, Any]) -> dict[str, Any]:
         return own
     if own["duration"] is None:
         own["duration"] = -1  # Toggl's sign for a running entry
-    elif not gone:
+    elif not is_deleted:
         # In the form of reports, which alone has rates and amounts.
         entry = {
             "id": own["id"],

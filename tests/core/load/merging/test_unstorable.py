@@ -13,7 +13,7 @@ ROCKET = "\U0001f680"
 
 
 def rejected_of(batch: RecordBatch, lost: str = ROCKET) -> tuple[RecordBatch, list[RejectedRecord]]:
-    (kept,) = unstorable.reject_rows([batch], lost)
+    (kept,) = unstorable.reject_unencodable_rows([batch], lost)
     return kept, list(kept.rejected)
 
 
