@@ -1,4 +1,4 @@
-"""The control API of webhooks: events, deliveries and injected faults."""
+"""Endpoints below ``/sandbox/webhooks`` with which tests inspect and steer deliveries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_REDELIVERED = 1_000_000
 
 
 class WebhookControl:
-    """One method for each endpoint; those that wait run in a thread."""
+    """One method for each endpoint. ``flush`` blocks, so the caller runs it in a thread."""
 
     def __init__(self, registry: WebhookRegistry, dispatcher: Dispatcher) -> None:
         self._registry = registry
@@ -29,14 +29,14 @@ class WebhookControl:
         return self._dispatcher.status()
 
     def read_events(self, request: Request, body: Any) -> Any:
-        """Return the events, oldest first; the query parameter ``after`` skips that many."""
+        """Return the kept events, oldest first. The query parameter ``after`` is how many of all created ones to skip."""
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
             raise DeliveryFaultError("after must be an integer.")
         return [_as_json(event) for event in self._registry.events_after(int(after))]
 
     def inject_fault(self, request: Request, body: Any) -> Any:
-        """Inject a fault into future deliveries, or flood the callback with past events."""
+        """Inject a fault into the deliveries of later changes, or flood the callback with past events."""
         if body.get("kind") == "flood":
             _only(body, "kind", "copies")
             copies = body.get("copies", 1)
@@ -54,7 +54,7 @@ class WebhookControl:
         return self._dispatcher.faults()
 
     def redeliver(self, request: Request, body: Any) -> Any:
-        """Send events again: those with the given ids, or all."""
+        """Send events again: those with the given ids, or all that are kept."""
         _only(body, "event_ids")
         ids = body.get("event_ids", "all")
         events = self._registry.events_after(0)

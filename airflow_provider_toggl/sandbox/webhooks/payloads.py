@@ -1,4 +1,4 @@
-"""Metadata and payload of an event: the change and the object, as they are at that moment."""
+"""The JSON parts of a simulated event: metadata (the change) and payload (the object), as they are at that moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_toggl.sandbox.workspace.records import Client, Project, Pr
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
 #: The webhook entity of each kind of record; other kinds have no events.
-MODELS = {
+ENTITY_OF_KIND = {
     "time_entry": "time_entry",
     "project": "project",
     "client": "client",
@@ -41,8 +41,11 @@ def entity_id_of(change: WorldChange) -> int:
 
 
 def gives_event(settings: Settings, change: WorldChange) -> bool:
-    """Return whether a change creates events: settings can exclude bulk edits and side effects."""
-    if change.kind not in MODELS:
+    """Return whether a change creates events: settings can exclude bulk edits and side effects.
+
+    A bulk edit is ``PATCH …/1,2,3``. A side effect changes a record that the path does not name.
+    """
+    if change.kind not in ENTITY_OF_KIND:
         return False
     path = str((change.request or {}).get("path") or "").rstrip("/")
     if not path:
@@ -55,13 +58,13 @@ def gives_event(settings: Settings, change: WorldChange) -> bool:
     if settings.webhook_side_effect_events:
         return True
     if change.action == "created":
-        return last == _segment(MODELS[change.kind])
+        return last == _segment(ENTITY_OF_KIND[change.kind])
     return str(entity_id_of(change)) in (*path.split("/"), *ids)
 
 
 def build_metadata(world: World, change: WorldChange) -> Json:
     """Return the metadata of an event: texts only, keys sorted."""
-    model, id_ = MODELS[change.kind], str(entity_id_of(change))
+    model, id_ = ENTITY_OF_KIND[change.kind], str(entity_id_of(change))
     actor = change.actor or world.owner
     request = change.request or {}
     metadata: Json = {
@@ -135,8 +138,8 @@ def _entry(world: World, entry: TimeEntry) -> Json:
 
 
 def _path(world: World, change: WorldChange) -> str:
-    """Return the path of a simple REST request that makes such a change."""
-    workspace, model = f"/api/v9/workspaces/{world.workspace.id}", MODELS[change.kind]
+    """Return the path to report for a change that no request made."""
+    workspace, model = f"/api/v9/workspaces/{world.workspace.id}", ENTITY_OF_KIND[change.kind]
     if isinstance(change.obj, Task):
         workspace += f"/projects/{change.obj.project_id}"
     end = "" if change.action == "created" else f"/{entity_id_of(change)}"

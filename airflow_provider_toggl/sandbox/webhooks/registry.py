@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from datetime import timedelta
 
-from airflow_provider_toggl.sandbox.webhooks.payloads import MODELS, entity_id_of, gives_event, snapshot
+from airflow_provider_toggl.sandbox.webhooks.payloads import ENTITY_OF_KIND, entity_id_of, gives_event, snapshot
 from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
 from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange
 
@@ -60,7 +60,7 @@ class WebhookRegistry:
         """Create and keep the events of a change: one for each subscription whose filters match it."""
         if not self.subscriptions or not gives_event(self.world.settings, change):
             return []
-        entity = MODELS[change.kind]
+        entity = ENTITY_OF_KIND[change.kind]
         with self.lock:
             wanting = [one for one in self.live() if one.delivers and one.wants(entity, change.action)]
             if not wanting:

@@ -1,9 +1,9 @@
 """The leaky bucket: when the next request with a token may be sent. No I/O.
 
 Toggl keeps one bucket per API token and IP address, and calls one request a second safe
-(https://engineering.toggl.com/docs/#api-rate-limiting). The bucket counts when a request reaches Toggl. A client only
-knows that this happens between sending the request and receiving the response. So the next request is sent one
-interval after the previous *response*: whatever the network delays, Toggl sees the two at least one interval apart.
+(https://engineering.toggl.com/docs/#api-rate-limiting). Toggl counts a request when it arrives, which is
+some time between sending it and receiving its response. So the next request is sent one interval after the previous
+*response*: whatever the network delays, Toggl sees the two at least one interval apart.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 #: Seconds for which a request without a response holds back the next one. By then it has reached Toggl, its connection
 #: could not be opened, or its process has died.
 RESPONSE_TIMEOUT = 30.0
-#: The shortest wait in seconds, so that processes with a fast pace do not keep the state locked.
+#: The shortest wait in seconds, so that waiting processes do not lock the shared state without pause.
 MIN_WAIT = 0.01
-#: Processes read the clock in a slightly different order than they lock the state. Only a larger step back, in seconds,
-#: means that the clock was set back.
+#: A process reads the clock before it locks the state, so its time may be a little older than the stored one. Only a
+#: larger step back, in seconds, means that the clock was set back.
 CLOCK_TOLERANCE = 30.0
 
 
@@ -26,7 +26,7 @@ CLOCK_TOLERANCE = 30.0
 class Pace:
     """How fast one token may send requests.
 
-    :param requests_per_second: the rate of the bucket. Toggl calls 1 safe.
+    :param requests_per_second: an upper bound; its inverse is the pause after each response. Toggl calls 1 safe.
     """
 
     requests_per_second: float = 1.0
@@ -47,9 +47,9 @@ class Pace:
 class BucketState:
     """The last request with a token. All times are seconds since the epoch.
 
-    :param permit: the number of its permit. Numbers only grow.
+    :param permit: the number of the permit (``state.Permit``) of that request. Numbers only grow.
     :param granted_at: when the permit was granted; 0 before the first one.
-    :param answered_at: when the request was answered or failed; None while it is in flight.
+    :param answered_at: when the request was answered or failed; None before the first one and while it is in flight.
     :param closed_until: until when Toggl accepts no request (429).
     """
 
@@ -62,8 +62,8 @@ class BucketState:
 def seconds_to_wait(state: BucketState, pace: Pace, now: float) -> float:
     """Return the seconds after which a caller must ask again, 0 if a request may be sent now.
 
-    While a request is in flight this is one interval. The response that arrives meanwhile starts another interval, so
-    the caller loses nothing by not asking earlier.
+    While a request is in flight this is one interval. Its response, whenever it comes, starts a full interval, so
+    asking sooner is never useful.
     """
     if _clock_was_set_back(state, now):
         return 0.0

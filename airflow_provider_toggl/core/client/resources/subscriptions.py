@@ -179,7 +179,7 @@ def plan_changes(
     """Return the smallest change that makes a subscription match its declaration.
 
     :param found: all subscriptions of the workspace that the token can see.
-    :param rotate_secret: send the secret even if Toggl does not show which one it has.
+    :param rotate_secret: send the secret if Toggl hides the current one. A visible, different one is always replaced.
     """
     target = _find_target(spec, found)
     beside = tuple(one for one in found if one is not target and is_same_address(one.callback_url, spec.callback_url))
@@ -209,7 +209,7 @@ def describe_too_many_filters(spec: SubscriptionSpec, limits: SubscriptionLimits
 def describe_too_many_enabled(
     plan: SubscriptionChanges, found: Sequence[Subscription], limits: SubscriptionLimits, *, user_id: int | None = None
 ) -> str | None:
-    """Return the error text for more enabled subscriptions than the plan allows, None if it allows one more.
+    """Return the error text for more enabled subscriptions than the plan allows, None if it allows them.
 
     Toggl's documentation says that the limit is per workspace; its error says that it is per user and workspace.
 
@@ -237,7 +237,7 @@ def is_same_address(one: str, other: str) -> bool:
 
 
 def is_match(spec: SubscriptionSpec, found: Subscription) -> bool:
-    """Return whether a subscription matches its declaration, apart from its state and its secret."""
+    """Return whether a subscription matches its declaration, apart from ``enabled``, ``validated`` and its secret."""
     return (
         found.description == spec.description
         and found.filters == normalize_filters(spec.filters)
@@ -268,7 +268,9 @@ def _parse_filter(one: Any, entities: Sequence[str], actions: Sequence[str]) -> 
 
 
 def _find_target(spec: SubscriptionSpec, found: Sequence[Subscription]) -> Subscription | None:
-    """Return the subscription with the same description, or else one with the same callback and overlapping filters.
+    """Return the subscription with the same description, or else one with the same callback and related filters.
+
+    Filters are related if one set covers the other.
 
     The same callback alone is not enough: one receiver may have two subscriptions with different filters, and two tasks
     would take over each other's subscription in every run.

@@ -1,4 +1,7 @@
-"""Client for the time entries of the token's owner: create, start, stop and update, each safe to repeat."""
+"""Client for the time entries of the token's owner: create, start, stop and update.
+
+A repeated create needs what the earlier try recorded, and then makes no second entry.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,20 @@ from airflow_provider_toggl.core.instants import format_instant
 
 log = logging.getLogger(__name__)
 
-#: ``/me/time_entries`` accepts a ``start_date`` of at most about three months ago, as observed.
+#: ``/me/time_entries`` accepts a ``start_date`` of about three months ago, as observed; 80 days leave a
+#: margin.
 MAX_START_AGE = timedelta(days=80)
 
 
-#: Called with whether the outcome of the request is unknown from now on, and the ID of an entry that it created.
+#: ``record(in_doubt, created_id)``: remember whether the request may have been carried out, and which entry it created.
 RecordEntryDoubt = Callable[[bool, "int | None"], None]
 
 
 class TimeEntriesClient:
     """Creates, stops and updates time entries of the token's owner in one workspace.
 
-    Entries of other users are out of reach: only reports contain them, and reports lag behind.
+    Entries of other users are out of reach: only reports contain them, and reports lag behind. It deletes nothing but a
+    duplicate that it created itself.
     """
 
     def __init__(self, session: TogglSession, workspace_id: int, *, clock: Clock | None = None) -> None:
@@ -55,14 +60,15 @@ class TimeEntriesClient:
         created_id: int | None = None,
         record_doubt: RecordEntryDoubt,
     ) -> WriteResult[ExistingTimeEntry]:
-        """Create a time entry, or start one if it has no stop. Toggl then stops the running one.
+        """Create a time entry, or start one if it has no stop; Toggl then stops the entry that is running.
 
-        :param in_doubt: whether an earlier try may have sent it, so that it must be looked up first.
-        :param sent_after: no try sent it before that time.
+        :param in_doubt: whether an earlier try may have sent the request, so that the entry is looked up first.
+        :param sent_after: a time before any try sent the request.
         :param created_id: the entry that an earlier try recorded as created.
         :param record_doubt: called when the outcome becomes unknown or known.
         :raises NotApplied: Toggl created a different entry. The next try does not create another one.
-        :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.client.idempotency.write_once`; the others too.
+        :raises OutcomeUnknown: as :func:`~airflow_provider_toggl.core.client.idempotency.write_once`, which
+            raises other errors too.
         """
         if created_id is not None:
             found = self._find_all(spec, sent_after)
@@ -205,7 +211,7 @@ class TimeEntriesClient:
     def _resolve_duplicate(
         self, spec: TimeEntrySpec, created: ExistingTimeEntry, found: list[ExistingTimeEntry]
     ) -> WriteResult[ExistingTimeEntry]:
-        """Delete a duplicate that exists if the earlier request was carried out after the lookup that did not find it.
+        """Return the created entry. If an earlier request was carried out late, delete it and return the other one.
 
         The entry that is deleted is the one whose ID was in the response, because that one is certainly ours.
         """
