@@ -29,7 +29,7 @@ class WebhookControl:
         return self._dispatcher.status()
 
     def read_events(self, request: Request, body: Any) -> Any:
-        """Return the kept events, oldest first. The query parameter ``after`` is how many of all created ones to skip."""
+        """Return the kept events, oldest first. ``after`` in the query is how many of all created ones to skip."""
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) <= 18):
             raise DeliveryFaultError("after must be an integer.")
