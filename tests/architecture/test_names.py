@@ -42,6 +42,8 @@ def test_no_file_uses_a_word_of_the_old_vocabulary() -> None:
     found = {}
     for path in searched_files():
         for number, line in enumerate(path.read_text().splitlines(), 1):
+            if path.name == "CHANGELOG.md" and " -> " in line and line.startswith("| "):
+                continue  # the table of renames has the old names
             if hits := pattern.findall(line):
                 found[f"{path.relative_to(ROOT)}:{number}"] = hits
     assert found == {}
