@@ -72,12 +72,13 @@ class TimeEntriesClient:
         """
         if created_id is not None:
             found = self._find_all(spec, sent_after)
-            ours = next((one for one in found if one.entry_id == created_id), None)
+            listed = (one for one in found if one.entry_id == created_id)
+            # The list may lag behind, so the entry itself is requested before another one is created.
+            ours = next(listed, None) or self._find_created(created_id, spec)
             if ours is not None:
                 result = self._resolve_duplicate(spec, ours, found)
                 record_doubt(False, None)
                 return result
-            self._check_created(created_id, spec)
 
         def resolve_duplicate(ours: ExistingTimeEntry) -> WriteResult[ExistingTimeEntry]:
             # If this is interrupted, the next try must know which of two entries it may delete.
@@ -158,17 +159,17 @@ class TimeEntriesClient:
         row = self._get_row(entry_id)
         return row, ExistingTimeEntry.from_http(row)
 
-    def _check_created(self, entry_id: int, spec: TimeEntrySpec) -> None:
-        """Check the entry that an earlier try created; it may have been deleted since.
+    def _find_created(self, entry_id: int, spec: TimeEntrySpec) -> ExistingTimeEntry | None:
+        """Return the entry that an earlier try created, None if it has been deleted since.
 
         :raises NotApplied: it exists and differs from the spec.
         """
         try:
             row = self._get_row(entry_id)
         except NotFound:
-            return
-        if isinstance(row, dict) and not row.get("server_deleted_at"):
-            self._check(spec, row)
+            return None
+        is_deleted = isinstance(row, dict) and row.get("server_deleted_at")
+        return None if is_deleted else self._check(spec, row)
 
     def _check(self, spec: TimeEntrySpec, row: dict[str, Any]) -> ExistingTimeEntry:
         entry = ExistingTimeEntry.from_http(row)

@@ -217,6 +217,20 @@ def test_after_a_response_with_another_entry_the_right_one_is_requested():
     assert (entry.entry_id, stopped) == (5, True)
 
 
+def test_a_created_entry_that_the_list_does_not_show_yet_is_not_created_again():
+    toggl, noted = Toggl(), Noted()
+    noted(True, toggl.add(ENDED.payload())["id"])
+
+    def lagging(call: OutgoingRequest) -> TogglResponse:
+        if call.method == "GET":
+            number = call.path.rsplit("/", 1)[1]
+            return answer(200, toggl.rows[int(number)] if number.isdigit() else [], call=call)
+        return toggl(call)
+
+    assert create(build(lagging)[0], ENDED, in_doubt=True, noted=noted) == (11, True)
+    assert list(toggl.rows) == [11]
+
+
 @pytest.mark.parametrize("refused", ["the look", "the deletion"])
 def test_a_quota_that_ends_during_the_lookup_leaves_one_entry_after_the_wait(refused: str):
     toggl, noted = Toggl("very late"), Noted()
