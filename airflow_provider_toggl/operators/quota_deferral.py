@@ -1,4 +1,4 @@
-"""Base classes of operators that defer while they wait for Toggl's quota, so that they hold no worker slot."""
+"""Base classes of operators that defer while they wait for Toggl's quota or after a 429: waiting holds no slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pool of database connections that is safe across threads and forks."""
+"""A pool of database connections that threads share. A forked child abandons the idle ones of its parent."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from airflow_provider_toggl.core.databases.database import DatabaseErrors
 C = TypeVar("C")
 
 _INHERITED: list[object] = []
-"""Connections that were open when this process was forked. They belong to the parent: closing one here would end it
-there, or remove files that the parent uses. So they are kept and never used."""
+"""Idle connections that this process inherited from a fork. They belong to the parent: closing one here would end it
+there, or remove files that the parent uses. So they are kept, out of reach of garbage collection."""
 
 
 class ConnectionPool(Generic[C]):
-    """Lends each connection to one thread at a time; holds as many as were ever in use at once.
+    """Lends each connection to one thread at a time. It has no upper limit, and keeps connections until it is cleared.
+
+    Do not fork while a connection is lent.
 
     :param open_one: opens a connection.
     :param close_one: closes a connection; must not raise.
-    :param errors: what to raise once the pool is closed.
+    :param errors: the owner's errors; ``unavailable`` is raised once the pool is closed.
     """
 
     def __init__(self, open_one: Callable[[], C], close_one: Callable[[C], None], errors: DatabaseErrors) -> None:
         self._open_one = open_one
         self._close_one = close_one
         self._errors = errors
-        # No lock: if another thread held it during a fork, it would stay locked in the child for ever.
+        # No lock: if another thread held it during a fork, it would stay locked in the child for ever. Appending to a
+        # deque and popping from it are atomic.
         self._idle: deque[C] = deque()
         self._process = os.getpid()
         self._closed = False

@@ -4,6 +4,9 @@ A report may lack an entry for other reasons than a deletion: the token sees les
 recent days, the answer is short, or the report lags. So a deletion needs a probe: a second report, asked for the
 missing entries together with control entries that a report has just shown (``probes``). Only what such an answer lacks
 may be deleted, and only if none of the reasons below applies.
+
+Deletions that Toggl reports itself are read elsewhere: those of webhook events in ``core/load/decode/events.py``, those
+of complete lists in ``core/load/merging/steps.py``. ``core/load/merging/rule.py`` decides which row is live.
 """
 
 from __future__ import annotations

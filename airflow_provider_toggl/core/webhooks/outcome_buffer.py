@@ -1,6 +1,6 @@
-"""Collect the outcomes of requests and pass them on every 10 s: to metrics, to the log and to the event store.
+"""Collect how the receiver answered requests. Every 10 s it goes to metrics and event stores, every minute to the log.
 
-A flood of requests becomes a few metrics, one log line a minute and a few rows.
+So a flood of requests becomes a few metrics, rows and log lines.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from airflow_provider_toggl.core.log_fields import log_line
 log = logging.getLogger(__name__)
 
 Save = Callable[[Mapping[str, DeliveryCounts]], Awaitable[None]]
-"""Saves the outcomes of one period in the event stores, by connection."""
+"""Saves the outcomes of one period in the event stores, by ID of the Airflow connection; must not raise."""
 
 PERIOD = 10.0
-"""Seconds from the first outcome until the outcomes are passed on."""
+"""Length of a period in seconds. It begins with its first outcome."""
 PERIODS_PER_LOG_LINE = 6
 MAX_REASONS = 50
-"""Different reasons for refusals that are kept of one connection and period."""
+"""Different reasons for refusals that are kept for one connection and period; further ones are only counted."""
 
 
 class OutcomeBuffer:
-    """Collects outcomes in one event loop. Does nothing while no requests come.
+    """Collects outcomes in one event loop. Without requests its timer ends.
 
     :param save: called at the end of each period in which requests came.
     :param period: in seconds, as ``PERIOD``.
@@ -54,8 +54,8 @@ class OutcomeBuffer:
         """Record how a request ended.
 
         :param reason: why it was refused, None where it was not.
-        :param conn_id: the connection that it was for, None where it was for none that receives.
-        :param size: the bytes that it announced, None where unknown.
+        :param conn_id: the connection in the path, None if the path names no receiving connection.
+        :param size: its Content-Length in bytes, None if unknown.
         """
         self._counts[outcome] += 1
         if reason is not None:
@@ -68,7 +68,7 @@ class OutcomeBuffer:
             self._start_timer()
 
     async def flush(self) -> None:
-        """Pass on and log everything now."""
+        """Pass on and log what is collected. Does not wait for saves that have already begun."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Posts to callbacks over a connection that is kept open."""
+"""The sandbox's HTTP client for webhook deliveries to the callback URLs of subscriptions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-#: Bytes read of an answer; a valid one has about a hundred.
-MOST_READ = 65_536
+#: Most bytes read of an answer; a valid one has about a hundred.
+MOST_ANSWER_BYTES = 65_536
 
 
 @dataclass(frozen=True)
 class PostResult:
-    """The result of a POST: status and body, or the reason why there is none."""
+    """The result of a POST: status and body, and in ``error`` why the delivery failed."""
 
     status: int | None
     body: bytes = field(default=b"", repr=False)
@@ -45,9 +45,9 @@ class CallbackClient:
         self._aborted = False
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> PostResult:
-        """Post a body and return the result; network errors are part of the result.
+        """Post a body and return the result; network errors and invalid URLs are part of the result.
 
-        :param timeout: seconds that each read and write may take.
+        :param timeout: seconds for connecting, and for each read and write; the whole has no limit.
         """
         try:
             parts = urlsplit(url)
@@ -59,14 +59,15 @@ class CallbackClient:
             except (http.client.RemoteDisconnected, ConnectionError):
                 if not kept or self._aborted:
                     raise
-                # The server has closed the kept connection without an answer, so a new connection is tried at once.
+                # The server has closed the kept connection without an answer, so a new one is tried at once. The delivery
+                # may arrive twice.
                 return self._post(origin, path, body, headers, timeout, kept=False)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             return PostResult(None, error=f"request failed with error: {type(error).__name__}: {error}"[:300])
 
     def abort(self) -> None:
-        """Make the current and all later posts fail; called from another thread."""
+        """Make the current and all later posts fail; may be called from any thread."""
         self._aborted = True
         connection = self._connection
         if connection is not None and connection.sock is not None:
@@ -96,7 +97,7 @@ class CallbackClient:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.request("POST", path, body, dict(headers))
         answer = connection.getresponse()
-        content = answer.read(MOST_READ)
+        content = answer.read(MOST_ANSWER_BYTES)
         if answer.will_close or not answer.isclosed():
             self.close()
         error = None if 200 <= answer.status < 300 else f"responded with status {answer.status} instead of 2xx"
