@@ -59,7 +59,7 @@ class CallbackClient:
             except (http.client.RemoteDisconnected, ConnectionError):
                 if not kept or self._aborted:
                     raise
-                # The server has closed the kept connection without an answer, so a new one is tried at once. The delivery
+                # The server has closed the kept connection without an answer, so a new one is tried. The delivery
                 # may arrive twice.
                 return self._post(origin, path, body, headers, timeout, kept=False)
         except (OSError, http.client.HTTPException, ValueError) as error:
