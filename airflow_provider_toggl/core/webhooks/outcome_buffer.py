@@ -68,7 +68,7 @@ class OutcomeBuffer:
             self._start_timer()
 
     async def flush(self) -> None:
-        """Pass on and log what is collected. Does not wait for saves that have already begun."""
+        """Pass on and log what is collected, and wait until it and everything before it is saved."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -76,6 +76,8 @@ class OutcomeBuffer:
         self._log()
         if received is not None:
             await self._save(received)
+        # The stores are closed after the last flush, so a save that a period began must end before.
+        await asyncio.gather(*self._saving)
 
     def _record_refusal(self, conn_id: str, outcome: str, reason: str, size: int | None) -> None:
         """Count a refusal with the others of the same reason. Reasons over the limit are dropped."""

@@ -60,6 +60,29 @@ def test_a_flush_saves_the_outcomes_of_each_connection_and_counts_refusals_of_on
     assert run(record_and_flush) == [{"mine": received}]
 
 
+def test_a_flush_waits_for_a_save_that_a_period_has_begun() -> None:
+    events: list[str] = []
+
+    async def main() -> None:
+        may_end = asyncio.Event()
+
+        async def save(_: Mapping[str, DeliveryCounts]) -> None:
+            events.append("begun")
+            await may_end.wait()
+            events.append("saved")
+
+        buffer = OutcomeBuffer(save, Clock(), period=0.001)
+        buffer.record("stored", conn_id="mine")
+        while not events:
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.01, may_end.set)
+        await buffer.flush()
+        events.append("flushed")
+
+    asyncio.run(main())
+    assert events == ["begun", "saved", "flushed"]
+
+
 def test_a_refusal_has_the_times_of_its_first_and_last_delivery() -> None:
     async def scenario(buffer: OutcomeBuffer, _: Saved) -> None:
         for _ in range(3):
