@@ -80,7 +80,7 @@ def _parse(query: DeliveryQuery, conn_id: str) -> DeliveryFilter:
 
 
 def _moment(text: str) -> datetime | None:
-    """Return the time of a field; it is in UTC if it names no zone."""
+    """Return the time in a field. Without a zone it is in UTC."""
     if not text:
         return None
     try:

@@ -131,7 +131,7 @@ def number_key(number: int) -> str:
 
 
 def _fingerprint(body: bytes) -> str:
-    """Return a digest of a JSON object without its ``timestamp``, or of the bytes where they are none.
+    """Return a digest of a JSON object without its ``timestamp``. A body that is no JSON object is digested as it is.
 
     Objects become tuples of all their members, repeated names too, and fractions stay texts, so that no difference
     between two bodies is lost.

@@ -227,7 +227,7 @@ class Drain:
             yield batch
 
     def _load(self, events: list[StoredEvent]) -> None:
-        from airflow_provider_toggl.core.load.decode.events import decode_events  # noqa: PLC0415 - loading needs pyarrow, importing this module must not
+        from airflow_provider_toggl.core.load.decode.events import decode_events  # noqa: PLC0415 - imports pyarrow
 
         chosen = [stored for stored in events if self._request.wants(stored.event)]
         wanted = [stored.event for stored in chosen]

@@ -64,17 +64,17 @@ def test_a_flush_waits_for_a_save_that_a_period_has_begun() -> None:
     events: list[str] = []
 
     async def main() -> None:
-        may_end = asyncio.Event()
+        begun, may_end = asyncio.Event(), asyncio.Event()
 
         async def save(_: Mapping[str, DeliveryCounts]) -> None:
             events.append("begun")
+            begun.set()
             await may_end.wait()
             events.append("saved")
 
         buffer = OutcomeBuffer(save, Clock(), period=0.001)
         buffer.record("stored", conn_id="mine")
-        while not events:
-            await asyncio.sleep(0)
+        await begun.wait()
         asyncio.get_running_loop().call_later(0.01, may_end.set)
         await buffer.flush()
         events.append("flushed")

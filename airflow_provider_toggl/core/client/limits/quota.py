@@ -23,8 +23,9 @@ RESET_GRACE_SECONDS = 0.5
 UNKNOWN_RESET_SECONDS = 600.0
 #: Two reports of one reset differ by less than this: they are rounded, and responses take time.
 SAME_RESET_SECONDS = 3.0
-#: Seconds that Toggl usually takes to answer. The next request is sent one interval after the response.
-USUAL_RESPONSE_SECONDS = 0.2
+#: Seconds from a request to its response, as estimates assume; not measured at Toggl. The next request is sent one
+#: interval after the response.
+ASSUMED_RESPONSE_SECONDS = 0.2
 #: Requests an hour of a workspace by plan: https://support.toggl.com/en-us/article/api-webhook-limits-85auc8
 PUBLISHED_QUOTAS = {"Free": 30, "Starter": 240, "Premium": 600}
 
@@ -194,7 +195,7 @@ def estimate(requests: int, lane: Lane, *, reserve: int, interval: float, now: f
     :param interval: seconds between two requests with the token.
     :param others: requests of each later window that others will use.
     """
-    lane, each = current(lane, now), interval + USUAL_RESPONSE_SECONDS
+    lane, each = current(lane, now), interval + ASSUMED_RESPONSE_SECONDS
     can = spare(lane, 0, reserve)
     if can is None or lane.total is None or requests <= can:
         return Estimate(requests, can, lane.total, 0, requests * each)

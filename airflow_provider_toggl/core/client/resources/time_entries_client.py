@@ -26,8 +26,7 @@ from airflow_provider_toggl.core.instants import format_instant
 
 log = logging.getLogger(__name__)
 
-#: ``/me/time_entries`` accepts a ``start_date`` of about three months ago, as observed; 80 days leave a
-#: margin.
+#: ``/me/time_entries`` accepts a ``start_date`` of about three months ago, as observed. This is less.
 MAX_START_AGE = timedelta(days=80)
 
 

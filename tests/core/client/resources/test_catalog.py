@@ -41,7 +41,7 @@ def row(number: int = 3, name: str = "x", **more: Any) -> dict[str, Any]:
 
 
 def listing(*lists: list[Any], post: Any = None) -> Callable[[OutgoingRequest], TogglResponse]:
-    """Return what answers GETs by these lists in turn, the last one again and again, and POSTs by what is given."""
+    """Return a reply to GETs with these lists in turn, the last one repeated, and to POSTs with ``post``."""
     left = list(lists)
     posts = list(post) if isinstance(post, list) else [post]
 
