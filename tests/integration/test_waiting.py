@@ -82,6 +82,7 @@ def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store:
     store.append([change_event(5001, project_id=8), change_event(5002, entity="project")])
     (wanted,) = store.append([change_event(5003, project_id=9)])
     assert home.wait_for_run("wait_each_way", run, timeout=120) == "success"
+    assert set(states(home, "wait_each_way", run).values()) == {"success"}
     results = pulled(home, "wait_each_way", run, "pull")
     assert len(results) == 5
     assert {json.dumps(result, sort_keys=True) for result in results.values()} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -20,7 +21,13 @@ WAYS: dict[str, dict[str, Any]] = {
     "rescheduled": {"deferrable": False, "poke_interval": 2, "mode": "reschedule"},
 }
 
-with DAG(dag_id="wait_each_way", schedule=None, params={"project_id": 9}) as wait_each_way:
+# Airflow fails a task that resumes before its scheduler has recorded the deferral; a retry finds the same event.
+with DAG(
+    dag_id="wait_each_way",
+    schedule=None,
+    params={"project_id": 9},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
+) as wait_each_way:
 
     @task(trigger_rule="all_done")
     def pull(ti: Any = None) -> dict[str, Any]:
@@ -34,7 +41,7 @@ with DAG(dag_id="wait_each_way", schedule=None, params={"project_id": 9}) as wai
     sensors >> pull()
 
 with DAG(dag_id="wait_in_vain", schedule=None) as wait_in_vain:
-    # Airflow fails a task that resumes before its scheduler has recorded the deferral, so these wait for a while.
+    # Long enough for the scheduler to record the deferral: these have no retry to spare.
     TogglEventSensor(task_id="fails", entity="tag", timeout=15, retries=2)
     TogglEventSensor(task_id="is_skipped", entity="tag", timeout=15, soft_fail=True)
 

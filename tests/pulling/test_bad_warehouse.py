@@ -98,7 +98,7 @@ def test_a_cursor_that_cannot_be_read_is_said_with_the_way_out(workspace: Worksp
     for cursor in ("gone", '{"coverage": 7}', "[]"):
         with duckdb.connect(str(workspace.path)) as db:
             db.execute("UPDATE toggl.sync_state SET cursor = ?", [cursor])
-        with pytest.raises(ConfigurationError, match="Delete the stream's row there"):
+        with pytest.raises(ConfigurationError, match="Delete the row of this stream and scope there"):
             workspace.pull()
     with duckdb.connect(str(workspace.path)) as db:
         db.execute("DELETE FROM toggl.sync_state")
