@@ -35,7 +35,7 @@ No message contains a secret. URLs in messages have no credentials and no query.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
@@ -128,6 +128,43 @@ class QuotaExhausted(ApiError):
         self.resets_at = resets_at
         self.lane = lane
         self.known_before = known_before
+
+
+class RateLimitStateError(TogglError):
+    """The database in which hosts share the rate limits must be mended before a request may be sent.
+
+    :param fault: the reason, as far as its error code shows.
+    """
+
+    def __init__(self, message: str, *, fault: DatabaseFault = DatabaseFault.OTHER) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class RateLimitStateUnavailable(QuotaExhausted):
+    """The database in which hosts share the rate limits cannot be used now, so no request may be sent.
+
+    Tasks defer as they do while the quota is used up, and try again at ``resets_at``.
+
+    :param fault: the reason, as far as its error code shows.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fault: DatabaseFault = DatabaseFault.OTHER,
+        resets_at: datetime | None = None,
+        lane: str = "",
+    ) -> None:
+        super().__init__(
+            message,
+            resets_at=resets_at or datetime.now(timezone.utc) + timedelta(seconds=60),
+            lane=lane,
+            known_before=True,
+            what="The database of the shared rate limits cannot be used",
+        )
+        self.fault = fault
 
 
 class RateLimited(ApiError):
