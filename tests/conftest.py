@@ -57,7 +57,9 @@ def environment() -> Iterator[None]:
     """Fail a test that leaves a variable of this package or of Airflow in the environment: others would inherit it."""
 
     def list_variables() -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW__", "AIRFLOW_CONN", "TOGGL"))}
+        return {
+            name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW__", "AIRFLOW_CONN", "TOGGL"))
+        }
 
     before = list_variables()
     yield

@@ -11,6 +11,7 @@
     │   ├── Gone                    410: the endpoint is retired
     │   ├── PlanLacksFeature        402 that is not about the quota: the workspace's plan does not include it
     │   ├── QuotaExhausted          402 of the hourly quota, or known without a request; has the time of the reset
+    │   │   └── RateLimitStateUnavailable   the database in which hosts share the limits cannot be used now
     │   ├── RateLimited             429; has the time of the next try
     │   ├── PayloadRefused          other 4xx: Toggl's text says why
     │   ├── ServerTrouble           5xx after all tries
@@ -23,6 +24,7 @@
     │   ├── WarehouseReadOnly       it cannot be written to
     │   ├── SchemaTooNew            its tables are from a later version of this package
     │   └── AbsenceRefused          too many rows would be marked absent at once
+    ├── RateLimitStateError         the database in which hosts share the limits needs a repair or a right
     ├── DeliveryRefused             a delivery that is not from Toggl or not an event; has the status to answer
     └── EventStoreError             the event store could not do its part
         ├── EventStoreUnavailable   it cannot be reached, is locked or full; Toggl repeats deliveries that failed
@@ -131,7 +133,7 @@ class QuotaExhausted(ApiError):
 
 
 class RateLimitStateError(TogglError):
-    """The database in which hosts share the rate limits must be mended before a request may be sent.
+    """The database in which hosts share the rate limits must be repaired before a request may be sent.
 
     :param fault: the reason, as far as its error code shows.
     """

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A waiter that is this many seconds late lets those behind it pass: it died, or its host is busy.
+#: One that is this many seconds late lets those behind it pass: it died, or its host is busy.
 LATE_SECONDS = 0.25
-#: A waiter that is this many seconds late loses its waiter. A task that was deferred comes back within that time.
+#: One that is this many seconds late loses its place. A task that was deferred comes back within that time.
 ABSENT_SECONDS = 60.0
 #: A later time is from before the clock was set back.
 LONGEST_SECONDS = 86_400.0
 
 
 @dataclass
-class Waiter:
-    """A process or task that waits.
+class Place:
+    """The place of a process or task that waits.
 
     :param name: the same each time it asks.
     :param due_at: when it asks again, in seconds since the epoch.
@@ -24,30 +24,30 @@ class Waiter:
     due_at: float
 
 
-def count_ahead(queue: list[Waiter], name: str, now: float) -> int:
+def count_ahead(queue: list[Place], name: str, now: float) -> int:
     """Return how many are before a name and not late. A name that is not in the queue would be the last."""
     ahead = 0
-    for waiter in queue:
-        if waiter.name == name:
+    for place in queue:
+        if place.name == name:
             break
-        ahead += waiter.due_at + LATE_SECONDS >= now
+        ahead += place.due_at + LATE_SECONDS >= now
     return ahead
 
 
-def wait_until(queue: list[Waiter], name: str, due_at: float) -> None:
+def wait_until(queue: list[Place], name: str, due_at: float) -> None:
     """Record when a name asks again. It keeps its place, or joins the queue at its end."""
-    for waiter in queue:
-        if waiter.name == name:
-            waiter.due_at = due_at
+    for place in queue:
+        if place.name == name:
+            place.due_at = due_at
             return
-    queue.append(Waiter(name, due_at))
+    queue.append(Place(name, due_at))
 
 
-def leave(queue: list[Waiter], name: str) -> None:
+def leave(queue: list[Place], name: str) -> None:
     """Remove a name from the queue, if it is there."""
-    queue[:] = [waiter for waiter in queue if waiter.name != name]
+    queue[:] = [place for place in queue if place.name != name]
 
 
-def forget_old(queue: list[Waiter], now: float) -> None:
+def forget_old(queue: list[Place], now: float) -> None:
     """Remove those that did not come, and those from before the clock was set back."""
-    queue[:] = [waiter for waiter in queue if now - ABSENT_SECONDS <= waiter.due_at <= now + LONGEST_SECONDS]
+    queue[:] = [place for place in queue if now - ABSENT_SECONDS <= place.due_at <= now + LONGEST_SECONDS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -85,6 +86,8 @@ class PostgresState(PostgresSchema, StateStore):
             clock=clock or SystemClock(),
             connect_timeout=connect_timeout,
         )
+        # A session of Toggl is never closed.
+        weakref.finalize(self, self.server.close)
         self._preparing = threading.Lock()
         self._is_prepared = False
 

@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.client.limits.fair_shares import (
     share_returns_at,
 )
 from airflow_provider_toggl.core.client.limits.leaky_bucket import BucketState, Pace
-from airflow_provider_toggl.core.client.limits.permit_queue import Waiter
+from airflow_provider_toggl.core.client.limits.permit_queue import Place
 from airflow_provider_toggl.core.client.limits.quota import Lane, QuotaReading
 
 #: A request without a response counts as in flight for this many seconds. After that its process has died.
@@ -69,7 +69,7 @@ class ShareSpent:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks for a permit.
+    """The process that wants a permit.
 
     :param name: the same each time one process asks for one permit, so that it keeps its place among the waiting.
     :param claimant: the task that shares the lane with others; None for single requests, which never wait for the
@@ -146,7 +146,7 @@ class TokenState:
 
     permits: int = 0
     buckets: dict[str, BucketState] = field(default_factory=dict)
-    queues: dict[str, list[Waiter]] = field(default_factory=dict)
+    queues: dict[str, list[Place]] = field(default_factory=dict)
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     lanes: dict[str, LaneRecord] = field(default_factory=dict)
     organizations: dict[int, int] = field(default_factory=dict)
