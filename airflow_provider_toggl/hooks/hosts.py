@@ -11,6 +11,10 @@ from airflow_provider_toggl.core.errors import ConfigurationError
 from airflow_provider_toggl.hooks.settings import single_host
 
 
+class NotShared(ConfigurationError):
+    """A default file would be used that other hosts do not see."""
+
+
 def find_reason_for_several_hosts() -> str | None:
     """Return why tasks probably run on several hosts, None if they do not or ``[toggl] single_host`` is set."""
     if single_host():
@@ -31,10 +35,10 @@ def check_local_file(what: str, path: Path, cure: str = SHARE_STATE) -> None:
 
     :param what: what is in the file, for the message.
     :param cure: how hosts share it.
-    :raises ConfigurationError: they probably run on several hosts.
+    :raises NotShared: they probably run on several hosts.
     """
     if reason := find_reason_for_several_hosts():
-        raise ConfigurationError(
+        raise NotShared(
             f"The {what} would be in {path}, a file that other hosts do not see, but {reason}. {cure} "
             "If all tasks run on one host, or all hosts share that folder on a disk with file locks, set [toggl] "
             "single_host = True."

@@ -258,7 +258,8 @@ class TokenState:
         for lane, claims in self.claims.items():
             for name, claim in claims.items():
                 if claim.taken_at(now) or claim.alive_until > now:
-                    yield lane, name, replace(claim, taken=claim.taken_at(now))
+                    wanted = claim.wanted if claim.alive_until > now else 0
+                    yield lane, name, replace(claim, taken=claim.taken_at(now), wanted=wanted)
 
     def _refuse(
         self, lane: str, asker: Asker, *, spare: int | None, resets_at: float | None, pace: Pace, now: float
