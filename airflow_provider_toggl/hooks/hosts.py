@@ -19,9 +19,9 @@ def find_reason_for_several_hosts() -> str | None:
     """Return why tasks probably run on several hosts, None if they do not or ``[toggl] single_host`` is set."""
     if single_host():
         return None
-    if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        # The task pods of Airflow's Helm chart name the LocalExecutor.
-        return "this is a pod of Kubernetes, and each pod has a disk of its own"
+    if os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD"):
+        # Set by the KubernetesExecutor in its pods, where Airflow's Helm chart names the LocalExecutor.
+        return "tasks are run by the KubernetesExecutor, each in a pod with a disk of its own"
     executors = [name.split(":")[-1].strip() for name in (conf.get("core", "executor") or "").split(",")]
     distributed = ", ".join(name for name in executors if not name.endswith("LocalExecutor"))
     return f"tasks are run by {distributed}" if distributed else None

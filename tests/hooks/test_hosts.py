@@ -42,8 +42,8 @@ def test_a_default_file_is_refused_where_tasks_run_on_several_hosts(
 
 def test_a_default_file_is_refused_in_a_pod_whose_executor_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(ConfigurationError, match=r"a pod of Kubernetes.*event_store_conn_id"):
+    monkeypatch.setenv("AIRFLOW_IS_K8S_EXECUTOR_POD", "True")
+    with pytest.raises(ConfigurationError, match=r"in a pod with.*event_store_conn_id"):
         open_event_store()
 
 
