@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_gr
 
 # What each extra brings, and the modules that are of no use without.
 OF_AN_EXTRA = {
+    "airflow_provider_toggl.core.client.limits.postgres_state": "psycopg",
     "airflow_provider_toggl.core.databases.postgres": "psycopg",
     "airflow_provider_toggl.core.databases.postgres_schema": "psycopg",
     "airflow_provider_toggl.core.databases.postgres_server": "psycopg",
