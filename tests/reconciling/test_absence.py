@@ -48,15 +48,17 @@ def live_ids(workspace: Workspace) -> set[int]:
 
 
 @pytest.fixture(params=[True, False], ids=["ids", "sums"])
-def pulled(build, request: pytest.FixtureRequest) -> Any:
-    """Build a workspace and pull it."""
+def pulled(build_pulled, request: pytest.FixtureRequest) -> Any:
+    """Build a workspace that is pulled; its summaries give ids or only sums."""
+    return lambda **settings: build_pulled(
+        **{"entries": 90, "days": 45, "summary_gives_ids": request.param, **settings}
+    )
 
-    def make(**settings: Any) -> Workspace:
-        workspace: Workspace = build(**{"entries": 90, "days": 45, "summary_gives_ids": request.param, **settings})
-        workspace.pull()
-        return workspace
 
-    return make
+@pytest.fixture
+def pulled_with_ids(build_pulled) -> Any:
+    """Build a workspace that is pulled, for cases that are alike however a missing entry is found."""
+    return lambda **settings: build_pulled(**{"entries": 90, "days": 45, **settings})
 
 
 def test_what_was_deleted_is_marked_so_and_nothing_else_changes(pulled):
@@ -69,8 +71,8 @@ def test_what_was_deleted_is_marked_so_and_nothing_else_changes(pulled):
     assert all(changed[id_] == {**row, "absent_at": changed[id_]["absent_at"]} for id_, row in before.items())
 
 
-def test_an_unusual_share_at_once_is_an_error_until_a_person_approves_it(pulled):
-    workspace = pulled(plan="premium")
+def test_an_unusual_share_at_once_is_an_error_until_a_person_approves_it(pulled_with_ids):
+    workspace = pulled_with_ids(plan="premium")
     gone = delete(workspace, *entries_of(workspace)[10:50])
     before = live_ids(workspace)
     with pytest.raises(AbsenceRefused, match=r"Reports lack 40 of 90 live entries of .* \(44%\).*allow_mass_absence"):
@@ -81,8 +83,8 @@ def test_an_unusual_share_at_once_is_an_error_until_a_person_approves_it(pulled)
     assert live_ids(workspace) == before - set(gone)
 
 
-def test_what_is_refused_does_not_keep_other_things_from_being_repaired(pulled):
-    workspace = pulled(plan="premium")
+def test_what_is_refused_does_not_keep_other_things_from_being_repaired(pulled_with_ids):
+    workspace = pulled_with_ids(plan="premium")
     world = workspace.toggl.world
     edited = entries_of(workspace)[5]
     delete(workspace, *entries_of(workspace)[10:50])
@@ -123,15 +125,15 @@ def test_entries_before_the_first_shown_one_are_kept_where_toggl_says_nothing(pu
     assert summary.unverified[deletion_policy.BEFORE_FIRST_SHOWN] > 0
 
 
-def test_on_a_paid_plan_the_oldest_entry_of_all_can_go(pulled):
-    workspace = pulled(plan="premium")
+def test_on_a_paid_plan_the_oldest_entry_of_all_can_go(pulled_with_ids):
+    workspace = pulled_with_ids(plan="premium")
     gone = delete(workspace, entries_of(workspace)[0])
     workspace.reconcile()
     assert not live_ids(workspace) & set(gone)
 
 
-def test_what_was_changed_last_of_all_is_gone_when_a_day_has_settled_it(pulled):
-    workspace = pulled()
+def test_what_was_changed_last_of_all_is_gone_when_a_day_has_settled_it(pulled_with_ids):
+    workspace = pulled_with_ids()
     world = workspace.toggl.world
     workspace.toggl.advance(1000)
     entry = entries_of(workspace)[7]
@@ -147,8 +149,8 @@ def test_what_was_changed_last_of_all_is_gone_when_a_day_has_settled_it(pulled):
     assert not live_ids(workspace) & set(gone)
 
 
-def test_what_was_changed_before_something_that_is_shown_is_gone_at_once(pulled):
-    workspace = pulled()
+def test_what_was_changed_before_something_that_is_shown_is_gone_at_once(pulled_with_ids):
+    workspace = pulled_with_ids()
     world = workspace.toggl.world
     workspace.toggl.advance(1000)
     early, late = entries_of(workspace)[7], entries_of(workspace)[-1]
@@ -232,8 +234,8 @@ def test_entries_that_one_report_hides_and_the_next_one_shows_stay(pulled):
     assert live_ids(workspace) == before
 
 
-def test_an_entry_that_was_wrongly_marked_comes_back(pulled):
-    workspace = pulled()
+def test_an_entry_that_was_wrongly_marked_comes_back(pulled_with_ids):
+    workspace = pulled_with_ids()
     hidden = [entry.id for entry in entries_of(workspace)[20:23]]
     before = live_ids(workspace)
     workspace.toggl.fault("hide_entries", ids=hidden, match=REPORTS, times=None)
@@ -245,8 +247,8 @@ def test_an_entry_that_was_wrongly_marked_comes_back(pulled):
     assert live_ids(workspace) == before
 
 
-def test_running_entries_that_no_report_has_ever_shown_stay(pulled):
-    workspace = pulled(report_includes_running=False)
+def test_running_entries_that_no_report_has_ever_shown_stay(pulled_with_ids):
+    workspace = pulled_with_ids(report_includes_running=False)
     world = workspace.toggl.world
     start = world.now().replace(microsecond=0) - 2 * DAY
     running = TimeEntry(world.next_id("time_entry"), workspace.id, world.owner.id, start, None, -1, at=start)
@@ -258,8 +260,8 @@ def test_running_entries_that_no_report_has_ever_shown_stay(pulled):
     assert set(summary.unverified) <= {deletion_policy.RUNNING, NOT_IN_TOTALS}
 
 
-def test_entries_of_a_user_who_has_none_left_are_kept(pulled):
-    workspace = pulled(plan="premium", entries=200, users=4)
+def test_entries_of_a_user_who_has_none_left_are_kept(pulled_with_ids):
+    workspace = pulled_with_ids(plan="premium", entries=200, users=4)
     ids: dict[int, list[int]] = {}
     for entry in entries_of(workspace):
         ids.setdefault(entry.user_id, []).append(entry.id)
@@ -298,8 +300,8 @@ def see(workspace: Workspace, entry: TimeEntry, moment: datetime) -> None:
         target.load([decode_page("time_entries", body, Observation(workspace.id, moment))])
 
 
-def test_the_log_has_each_reason_with_ids(pulled, caplog: pytest.LogCaptureFixture):
-    workspace = pulled(users=4)
+def test_the_log_has_each_reason_with_ids(pulled_with_ids, caplog: pytest.LogCaptureFixture):
+    workspace = pulled_with_ids(users=4)
     workspace.toggl.change_user(is_admin=False)
     caplog.set_level(logging.WARNING)
     workspace.reconcile()
@@ -311,8 +313,19 @@ def test_the_log_has_each_reason_with_ids(pulled, caplog: pytest.LogCaptureFixtu
 # -- what was changed meanwhile ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", [False, True], ids=["proved-before", "first-run"])
-@pytest.mark.parametrize("blind", ["rights", "retention", "hidden"])
+@pytest.mark.parametrize(
+    ("pulled", "blind", "first"),
+    # Each pair of values is in one case.
+    [
+        (True, "rights", False),
+        (True, "retention", True),
+        (True, "hidden", False),
+        (False, "rights", True),
+        (False, "retention", False),
+        (False, "hidden", True),
+    ],
+    indirect=["pulled"],
+)
 def test_what_was_changed_while_reports_did_not_show_it_is_found_when_they_do(pulled, blind: str, first: bool):
     workspace = pulled(plan="free" if blind == "retention" else "premium", users=4, largest_page_size=5)
     toggl, world = workspace.toggl, workspace.toggl.world

@@ -25,22 +25,30 @@ from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 STREAMS = truth.STREAMS
 WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone", "now")
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
-def build_workspace(host: SandboxHost, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
-    """Serve a new world whose clock starts at noon of 10 March 2026, without a quota unless settings set one.
+def build_workspace(host: SandboxHost, path: Path, **how: Any) -> Workspace:
+    """Serve a new world, see :func:`build_pull_world`.
 
     :param path: the warehouse.
+    """
+    return Workspace(host.serve(build_pull_world(**how)), path)
+
+
+def build_pull_world(*, entries: int = 240, days: int = 60, **more: Any) -> World:
+    """Build a world whose clock starts at noon of 10 March 2026, without a quota unless settings set one.
+
     :param more: parameters of ``build_world``, and settings of the sandbox.
     """
     world: dict[str, Any] = {"now": NOON} | {name: more.pop(name) for name in list(more) if name in WORLD}
     settings = Settings()
     settings.update({"quota_enforced": False, **more})
-    return Workspace(host.serve(build_world(entries=entries, days=days, settings=settings, **world)), path)
+    return build_world(entries=entries, days=days, settings=settings, **world)
 
 
 class ShiftedClock(SystemClock):
