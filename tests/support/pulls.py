@@ -23,7 +23,10 @@ from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import delete_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 from airflow_provider_toggl.sandbox.workspace.world import World
 
@@ -72,6 +75,18 @@ class Workspace:
         self.path = path
         self.id = toggl.workspace_id
         self.clock = ShiftedClock(toggl.world.offset)
+
+    def entries(self) -> list[TimeEntry]:
+        """Return Toggl's live stopped entries that last a while, oldest first."""
+        entries = [one for one in self.toggl.world.time_entries.values() if one.deleted_at is None]
+        whole = [one for one in entries if one.stop is not None and one.duration > 600]
+        return sorted(whole, key=lambda one: (one.start, one.id))
+
+    def delete(self, *entries: TimeEntry) -> list[int]:
+        """Delete entries in Toggl as their owner would, and return their ids."""
+        for entry in entries:
+            delete_entry(WriteRequest(self.toggl.world, self.toggl.world.owner), entry.id)
+        return sorted(entry.id for entry in entries)
 
     def now(self) -> datetime:
         """Return the time by the clock of the runs."""
