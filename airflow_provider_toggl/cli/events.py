@@ -18,7 +18,7 @@ from airflow_provider_toggl.core.events.model import Consumer, StoredEvent
 from airflow_provider_toggl.core.events.retention import parse_age, prune_older
 from airflow_provider_toggl.core.events.search import EventQuery
 from airflow_provider_toggl.core.events.store import EventStore
-from airflow_provider_toggl.core.operate.findings import rfc3339
+from airflow_provider_toggl.core.instants import rfc3339
 
 WAIT = 1.0
 """Seconds of one wait of ``tail`` for new events, and between two tries while the store is unavailable."""

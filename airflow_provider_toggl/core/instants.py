@@ -39,6 +39,11 @@ def parse_instant(text: str) -> datetime:
         raise ValueError(f"no such date and time: {text[:40]!r}") from None
 
 
+def rfc3339(moment: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC, with its microseconds."""
+    return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
 def format_instant(moment: datetime) -> str:
     """Return a time in Toggl's format, in UTC and whole seconds."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -29,6 +29,8 @@ class _EnsureOperator(TogglWriteBase):
     }
     #: The kind of object.
     kind: CatalogKind
+    #: The parameter with the ID of the object that it belongs to.
+    parent: ClassVar[str | None] = None
 
     def __init__(self, *, name: str, fields: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,7 +40,8 @@ class _EnsureOperator(TogglWriteBase):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Find or create the object; return ``action`` (``found`` or ``created``) and its fields."""
-        spec = CatalogItemSpec(self.kind, self.name, self._parent_id(), self.fields)
+        parent_id = None if self.parent is None else getattr(self, self.parent)
+        spec = CatalogItemSpec(self.kind, self.name, parent_id, self.fields)
         catalog = CatalogClient(*self.open_workspace())
         result = catalog.ensure(spec)
         item = result.value
@@ -47,9 +50,6 @@ class _EnsureOperator(TogglWriteBase):
         if not item.active:
             self.log.warning("%s %r is archived or done, and stays so.", self.kind.title(), item.name)
         return {"action": action, **item.as_dict(), "requests": catalog.session.spent}
-
-    def _parent_id(self) -> int | None:
-        return None
 
 
 class TogglEnsureProjectOperator(_EnsureOperator):
@@ -62,15 +62,12 @@ class TogglEnsureProjectOperator(_EnsureOperator):
     template_fields: Sequence[str] = (*_EnsureOperator.template_fields, "client_id")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {**_EnsureOperator.argument_parsers, "client_id": parse_id}
     kind: CatalogKind = "project"
+    parent = "client_id"
 
     def __init__(self, *, client_id: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.client_id: Any = client_id
         self.check_arguments()
-
-    def _parent_id(self) -> int | None:
-        number: int | None = self.client_id
-        return number
 
 
 class TogglEnsureClientOperator(_EnsureOperator):
@@ -97,12 +94,9 @@ class TogglEnsureTaskOperator(_EnsureOperator):
         "project_id": required(parse_id),
     }
     kind: CatalogKind = "task"
+    parent = "project_id"
 
     def __init__(self, *, project_id: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.project_id: Any = project_id
         self.check_arguments()
-
-    def _parent_id(self) -> int | None:
-        number: int | None = self.project_id
-        return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -21,6 +21,7 @@ from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.core.operate.health.waiting import WaitingTask, WaitReason
 from airflow_provider_toggl.hooks import telemetry
 from airflow_provider_toggl.hooks.activity import clear_waiting, record_waiting
+from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.task_context import find_run, find_task
 from airflow_provider_toggl.templates import CheckedArguments
 
@@ -36,9 +37,12 @@ SPREAD_SECONDS = 2.0
 class QuotaDeferral(CheckedArguments, BaseOperator):
     """Base of operators that defer until the quota resets, and then continue their work.
 
+    :param toggl_conn_id: the Toggl connection. (templated)
+    :param workspace_id: the workspace; by default the connection's. (templated)
     :param deferrable: if False, the task fails with ``QuotaExhausted`` or ``RateLimited`` instead of deferring.
     """
 
+    template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         "deferrable": required(parse_flag),
         "toggl_conn_id": parse_conn_id,
@@ -49,8 +53,17 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
     #: What is left to do when the task has to wait, if that is known.
     estimate: Estimate | None = None
 
-    def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        toggl_conn_id: str = TogglHook.default_conn_name,
+        workspace_id: int | str | None = None,
+        deferrable: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.toggl_conn_id = toggl_conn_id
+        self.workspace_id: Any = workspace_id
         self.deferrable = deferrable
 
     def work(self, progress: dict[str, Any]) -> Any:
@@ -87,10 +100,13 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         telemetry.connect()
         task = find_task(context)
         if is_resumed or (task is not None and task.try_number > 1):
-            clear_waiting(self._conn_id, task_label(self.task_id, context))
+            clear_waiting(self.toggl_conn_id, task_label(self.task_id, context))
         stop: QuotaExhausted | RateLimited
         try:
-            with fields(connection=self._conn_id), observe_waits(lambda *wait: self._wait_in_slot(progress, *wait)):
+            with (
+                fields(connection=self.toggl_conn_id),
+                observe_waits(lambda *wait: self._wait_in_slot(progress, *wait)),
+            ):
                 return self.work(progress)
         except QuotaExhausted as error:
             stop, until = error, error.resets_at
@@ -107,13 +123,13 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         moment = until + timedelta(seconds=spread)
         reason: WaitReason = "quota" if isinstance(stop, QuotaExhausted) else "rate"
         waiting = self._waiting(progress, reason, moment)
-        with fields(connection=self._conn_id, deferred_until=moment.isoformat()):
+        with fields(connection=self.toggl_conn_id, deferred_until=moment.isoformat()):
             lines = [f"{stop.what}.", *waiting.lines(waiting.since), self.describe_progress(progress)]
             for line in filter(None, lines):
                 self.log.info("%s", line)
             self.log.info("The task holds no worker slot until then.")
-        record_waiting(self._conn_id, waiting)
-        metrics.DEFERRALS.add(connection=self._conn_id, reason=reason)
+        record_waiting(self.toggl_conn_id, waiting)
+        metrics.DEFERRALS.add(connection=self.toggl_conn_id, reason=reason)
         kept = self.build_resume_kwargs(progress)
         trigger = TogglWaitTrigger(moment=moment, what_for=waiting.what_for, kept=kept)
         self.defer(trigger=trigger, method_name="resume", kwargs=kept)
@@ -124,18 +140,17 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
         """Record a long wait of the session for the health page while it lasts."""
         kind: WaitReason = "rate" if reason == "retry" else "permit"
         waiting = self._waiting(progress, kind, utc(until), spent)
-        record_waiting(self._conn_id, waiting)
+        record_waiting(self.toggl_conn_id, waiting)
         try:
             yield
         finally:
-            clear_waiting(self._conn_id, waiting.task)
+            clear_waiting(self.toggl_conn_id, waiting.task)
 
     def _waiting(self, progress: dict[str, Any], reason: WaitReason, until: datetime, spent: int = 0) -> WaitingTask:
         now, left, done = datetime.now(timezone.utc), self.estimate, self.partial_summary(progress)
-        workspace_id = str(done.get("workspace_id") or getattr(self, "workspace_id", None) or "")
         return WaitingTask(
             task=task_label(self.task_id, self.run_context),
-            workspace_id=int(workspace_id) if workspace_id.isdigit() else None,
+            workspace_id=done.get("workspace_id") or self.workspace_id,
             stream=getattr(self, "stream", None),
             reason=reason,
             since=now,
@@ -151,10 +166,6 @@ class QuotaDeferral(CheckedArguments, BaseOperator):
     def _warehouse(self) -> str:
         conn_id, schema = getattr(self, "warehouse_conn_id", None), getattr(self, "schema", None)
         return f"{conn_id}.{schema}" if conn_id and schema else ""
-
-    @property
-    def _conn_id(self) -> str:
-        return str(getattr(self, "toggl_conn_id", ""))
 
 
 class RunDeferral(QuotaDeferral):

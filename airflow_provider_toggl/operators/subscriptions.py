@@ -27,22 +27,26 @@ from airflow_provider_toggl.core.log_fields import fields
 from airflow_provider_toggl.core.wording import plural
 from airflow_provider_toggl.hooks.activity import record_declaration
 from airflow_provider_toggl.hooks.connections import get_callback_url, get_webhook_secret
-from airflow_provider_toggl.hooks.subscriptions import (
-    find_validation_code,
-    open_webhooks,
-)
-from airflow_provider_toggl.hooks.toggl import TogglHook
+from airflow_provider_toggl.hooks.subscriptions import find_validation_code, open_webhooks
 from airflow_provider_toggl.operators.quota_deferral import QuotaDeferral
 from airflow_provider_toggl.operators.replay import ReplayProgress, replay_log
-
-_COLOR = "#f5e1f0"
 
 
 def _parse_filters(_: str, value: Any) -> tuple[SubscriptionFilter, ...]:
     return parse_filters(value, entities=ENTITIES, actions=ACTIONS)
 
 
-class TogglEnsureSubscriptionOperator(QuotaDeferral):
+class _SubscriptionOperator(QuotaDeferral):
+    """Base of the operators on webhook subscriptions."""
+
+    ui_color = "#f5e1f0"
+
+    def open_client(self) -> WebhooksClient:
+        """Return the client for the subscriptions of the workspace."""
+        return open_webhooks(self.toggl_conn_id, self.workspace_id)
+
+
+class TogglEnsureSubscriptionOperator(_SubscriptionOperator):
     """Make a webhook subscription match its declaration: create, replace, enable or validate it, or do nothing.
 
     This takes one request if nothing has to change. The subscription is found by its description, or else by the same
@@ -54,21 +58,17 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
     :param callback_url: the URL that Toggl delivers to; by default the connection's ``webhook_callback_url``. A URL
         without a path gets the receiver's path. (templated)
     :param enabled: False keeps the subscription and stops its deliveries. (templated)
-    :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; by default the connection's. (templated)
     :param validate: validate the subscription. Toggl delivers nothing before that. (templated)
     :param rotate_secret: send the connection's secret even if Toggl does not show which one it has; for one run after
         the secret was changed. (templated)
-    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
     template_fields: Sequence[str] = (
+        *QuotaDeferral.template_fields,
         "description",
         "filters",
         "callback_url",
         "enabled",
-        "toggl_conn_id",
-        "workspace_id",
         "validate",
         "rotate_secret",
     )
@@ -81,7 +81,6 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         "validate": required(parse_flag),
         "rotate_secret": required(parse_flag),
     }
-    ui_color = _COLOR
 
     def __init__(
         self,
@@ -90,8 +89,6 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         filters: str | Sequence[str | Mapping[str, str]] = ("*:*",),
         callback_url: str | None = None,
         enabled: bool = True,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
         validate: bool = True,
         rotate_secret: bool = False,
         **kwargs: Any,
@@ -101,24 +98,23 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         self.filters: Any = filters
         self.callback_url = callback_url
         self.enabled = enabled
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
         self.validate = validate
         self.rotate_secret = rotate_secret
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Make the subscription match; return what was done and the subscription as it is now."""
-        spec = self._build_spec()
-        record_declaration(
-            self.toggl_conn_id,
-            {
-                "description": spec.description,
-                "filters": [str(one) for one in spec.filters],
-                "enabled": spec.enabled,
-            },
+        spec = SubscriptionSpec(
+            description=self.description,
+            filters=self.filters,
+            callback_url=get_callback_url(self.toggl_conn_id, self.callback_url),
+            secret=get_webhook_secret(self.toggl_conn_id),
+            enabled=self.enabled,
         )
-        webhooks = open_webhooks(self.toggl_conn_id, self.workspace_id)
+        filters = [str(one) for one in spec.filters]
+        declared = {"description": spec.description, "filters": filters, "enabled": spec.enabled}
+        record_declaration(self.toggl_conn_id, declared)
+        webhooks = self.open_client()
         result = ensure_subscription(
             webhooks,
             spec,
@@ -126,26 +122,18 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
             validate=self.validate,
             find_code=lambda number: find_validation_code(self.toggl_conn_id, number),
         )
-        outcome = {"subscription_id": result.subscription.subscription_id, "action": result.changes.action}
-        with fields(connection=self.toggl_conn_id, requests=webhooks.session.spent, **outcome):
+        action, requests = result.changes.action, webhooks.session.spent
+        number = result.subscription.subscription_id
+        with fields(connection=self.toggl_conn_id, requests=requests, subscription_id=number, action=action):
             self._log_result(result)
-        metrics.ENSURED.add(connection=self.toggl_conn_id, action=result.changes.action)
+        metrics.ENSURED.add(connection=self.toggl_conn_id, action=action)
         return {
-            "action": result.changes.action,
+            "action": action,
             "adopted": result.changes.adopts,
             "differences": list(result.changes.differences),
-            "requests": webhooks.session.spent,
+            "requests": requests,
             **result.subscription.as_dict(),
         }
-
-    def _build_spec(self) -> SubscriptionSpec:
-        return SubscriptionSpec(
-            description=self.description,
-            filters=self.filters,
-            callback_url=get_callback_url(self.toggl_conn_id, self.callback_url),
-            secret=get_webhook_secret(self.toggl_conn_id),
-            enabled=self.enabled,
-        )
 
     def _log_result(self, result: EnsureResult) -> None:
         one = result.subscription
@@ -159,52 +147,33 @@ class TogglEnsureSubscriptionOperator(QuotaDeferral):
         )
 
 
-class _OneSubscriptionOperator(QuotaDeferral):
+class _OneSubscriptionOperator(_SubscriptionOperator):
     """Base of the operators on one existing subscription.
 
     :param description: its name, which costs one request more than its ID. (templated)
     :param subscription_id: its ID in Toggl, instead of the description. (templated)
-    :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; by default the connection's. (templated)
-    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
     """
 
-    template_fields: Sequence[str] = ("description", "subscription_id", "toggl_conn_id", "workspace_id")
+    template_fields: Sequence[str] = (*QuotaDeferral.template_fields, "description", "subscription_id")
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **QuotaDeferral.argument_parsers,
         "description": parse_text,
         "subscription_id": parse_id,
     }
     checked_together = frozenset({"description", "subscription_id"})
-    ui_color = _COLOR
 
     def __init__(
-        self,
-        *,
-        description: str | None = None,
-        subscription_id: int | str | None = None,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
-        **kwargs: Any,
+        self, *, description: str | None = None, subscription_id: int | str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.description = description
         self.subscription_id: Any = subscription_id
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
         self.check_arguments()
 
     def check_together(self) -> None:
         """Check that a description or an ID is given."""
         if is_blank(self.subscription_id) and is_blank(self.description):
             raise ConfigurationError("The subscription is not given: set description or subscription_id.")
-
-    def work(self, progress: dict[str, Any]) -> dict[str, Any]:
-        """Do the work and return the result."""
-        raise NotImplementedError
-
-    def _webhooks(self) -> WebhooksClient:
-        return open_webhooks(self.toggl_conn_id, self.workspace_id)
 
     def _get_id(self, webhooks: WebhooksClient) -> int:
         """Return the ID of the subscription.
@@ -248,7 +217,7 @@ class TogglSetSubscriptionEnabledOperator(_OneSubscriptionOperator):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Enable or disable the subscription; return it as it is after that."""
-        webhooks = self._webhooks()
+        webhooks = self.open_client()
         return set_enabled(webhooks, self._get_id(webhooks), self.enabled).as_dict()
 
 
@@ -257,7 +226,7 @@ class TogglPingSubscriptionOperator(_OneSubscriptionOperator):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Send the PING; return the status that Toggl reports."""
-        webhooks = self._webhooks()
+        webhooks = self.open_client()
         number = self._get_id(webhooks)
         return {"subscription_id": number, "status": webhooks.ping(number)}
 
@@ -282,18 +251,16 @@ class TogglValidateSubscriptionOperator(_OneSubscriptionOperator):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Validate the subscription; return it as it is after that."""
-        webhooks = self._webhooks()
+        webhooks = self.open_client()
         one = self._get(webhooks)
         if one.validated:
             return one.as_dict()
-        code = self.validation_code
-        validated = ensure_validated(
-            webhooks,
-            one,
-            fresh=False,
-            find_code=lambda number: code or find_validation_code(self.toggl_conn_id, number),
-        )
-        return validated.as_dict()
+        given = self.validation_code
+
+        def find_code(number: int) -> str | None:
+            return given or find_validation_code(self.toggl_conn_id, number)
+
+        return ensure_validated(webhooks, one, fresh=False, find_code=find_code).as_dict()
 
 
 class TogglDeleteSubscriptionOperator(_OneSubscriptionOperator):
@@ -301,7 +268,7 @@ class TogglDeleteSubscriptionOperator(_OneSubscriptionOperator):
 
     def work(self, progress: dict[str, Any]) -> dict[str, Any]:
         """Delete the subscription; return whether it existed."""
-        webhooks = self._webhooks()
+        webhooks = self.open_client()
         try:
             number: int | None = self._get_id(webhooks)
         except NotFound as error:
@@ -310,32 +277,16 @@ class TogglDeleteSubscriptionOperator(_OneSubscriptionOperator):
         return {"subscription_id": number, "deleted": number is not None and webhooks.delete(number)}
 
 
-class TogglListSubscriptionsOperator(QuotaDeferral):
-    """List the webhook subscriptions of a workspace that the token can see.
+class TogglListSubscriptionsOperator(_SubscriptionOperator):
+    """List the webhook subscriptions of a workspace that the token can see."""
 
-    :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; by default the connection's. (templated)
-    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
-    """
-
-    template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
-    ui_color = _COLOR
-
-    def __init__(
-        self,
-        *,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
         self.check_arguments()
 
     def work(self, progress: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the subscriptions without their secrets."""
-        return [one.as_dict() for one in open_webhooks(self.toggl_conn_id, self.workspace_id).subscriptions()]
+        return [one.as_dict() for one in self.open_client().subscriptions()]
 
 
 class TogglReplayEventsOperator(_OneSubscriptionOperator):
@@ -349,7 +300,7 @@ class TogglReplayEventsOperator(_OneSubscriptionOperator):
         """Read and append the events; return the counts."""
         from airflow_provider_toggl.hooks.events import open_event_store  # noqa: PLC0415 - parsing a DAG opens no store
 
-        webhooks = self._webhooks()
+        webhooks = self.open_client()
         state = ReplayProgress(**progress.get("state", {}))
         number = progress.get("subscription_id") or self._get_id(webhooks)
         try:

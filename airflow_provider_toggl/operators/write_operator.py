@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +14,11 @@ from airflow_provider_toggl.task_context import find_run, find_task, run_started
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-COLOR = "#e4cde9"
-
 
 class TogglWriteBase(QuotaDeferral):
-    """Writes to Toggl once, however often the task is tried.
+    """Writes to Toggl once, however often the task is tried."""
 
-    :param toggl_conn_id: the Toggl connection. (templated)
-    :param workspace_id: the workspace; by default the connection's. (templated)
-    :param deferrable: if False, the task fails with ``QuotaExhausted`` instead of waiting for the quota.
-    """
-
-    template_fields: Sequence[str] = ("toggl_conn_id", "workspace_id")
-    ui_color = COLOR
+    ui_color = "#e4cde9"
 
     #: What the next try must know.
     attempt_state: AttemptState
@@ -40,17 +31,6 @@ class TogglWriteBase(QuotaDeferral):
     #: The number of tries that Airflow allows. It grows when somebody clears the task.
     max_tries: int | None
     _reads_attempt_state = False
-
-    def __init__(
-        self,
-        *,
-        toggl_conn_id: str = TogglHook.default_conn_name,
-        workspace_id: int | str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.toggl_conn_id = toggl_conn_id
-        self.workspace_id = workspace_id
 
     def execute(self, context: Context) -> Any:
         """Do the work, or defer until the quota allows it."""

@@ -11,7 +11,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from airflow_provider_toggl import __version__
-from airflow_provider_toggl.core.operate.findings import rfc3339, worst_status
+from airflow_provider_toggl.core.instants import rfc3339
+from airflow_provider_toggl.core.operate.findings import worst_status
 from airflow_provider_toggl.core.wording import ago
 
 HEADERS = {

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 from support.connections import WEBHOOK_SECRET, Connections
-from support.fixtures import connections, sandbox
 from support.servers.http import Callback, open_callback
 
 from airflow_provider_toggl.__main__ import main
@@ -13,15 +12,7 @@ from airflow_provider_toggl.core.client.resources.subscriptions import Subscript
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
-__all__ = ["connections", "sandbox"]
-
 pytestmark = pytest.mark.airflow
-
-
-@pytest.fixture(autouse=True)
-def own_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command sets for its process is unset after each test."""
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
 
 
 @pytest.fixture

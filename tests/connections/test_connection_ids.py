@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-import inspect
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +16,11 @@ from typing import Any
 
 import pytest
 from support.connections import Connections
+from test_templates import OPERATORS, build, parameters
 
 from airflow_provider_toggl.__main__ import main
 from airflow_provider_toggl.cli.commands import COMMANDS
 from airflow_provider_toggl.core.errors import TogglError
-from airflow_provider_toggl.get_provider_info import get_provider_info
 from airflow_provider_toggl.hooks.days import compute_changed_days, find_changed_days
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.subscriptions import open_webhooks
@@ -198,50 +197,11 @@ def test_a_command_says_what_is_wrong_with_the_connection_of_the_event_store(
 
 # -- operators, sensors, triggers, hooks and functions -----------------------------------------------------------------
 
-#: The arguments that each class needs besides.
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "TogglEnsureSubscriptionOperator": {"description": "d", "filters": ["*:*"], "callback_url": "https://a.example"},
-    "TogglSetSubscriptionEnabledOperator": {"description": "d", "enabled": True},
-    "TogglPingSubscriptionOperator": {"description": "d"},
-    "TogglValidateSubscriptionOperator": {"description": "d"},
-    "TogglDeleteSubscriptionOperator": {"description": "d"},
-    "TogglReplayEventsOperator": {"description": "d"},
-    "TogglCommitEventsOperator": {"consumer": "c", "seq": 1},
-    "TogglRequestOperator": {"endpoint": "/api/v9/me"},
-    "TogglCreateTimeEntryOperator": {"start": "2026-01-01T00:00:00Z", "duration": 60},
-    "TogglUpdateTimeEntryOperator": {"time_entry_id": 1, "changes": {"description": "d"}},
-    "TogglEnsureProjectOperator": {"name": "n"},
-    "TogglEnsureClientOperator": {"name": "n"},
-    "TogglEnsureTagOperator": {"name": "n"},
-    "TogglEnsureTaskOperator": {"name": "n", "project_id": 1},
-    "TogglEventSensor": {"deferrable": False},
-    "TogglToSqlOperator": {"stream": "clients"},
-}
-
-
-def classes_for_dag_authors() -> dict[str, Any]:
-    info = get_provider_info()
-    modules = [name for kind in ("operators", "sensors") for one in info[kind] for name in one["python-modules"]]
-    modules += [one["python-module"] for one in info["transfers"]]
-    return {
-        word: one
-        for name in modules
-        for word, one in vars(importlib.import_module(name)).items()
-        if inspect.isclass(one) and one.__module__ == name and word.startswith("Toggl")
-    }
-
-
-CLASSES = classes_for_dag_authors()
+CLASSES = {one.__name__: one for one in OPERATORS}
 
 
 def parameters_of(cls: Any) -> set[str]:
-    return {
-        name
-        for base in cls.__mro__
-        if base.__module__.startswith("airflow_provider_toggl.")
-        for name in inspect.signature(base.__init__).parameters
-        if name.endswith("conn_id")
-    }
+    return {name for name in parameters(cls) if name.endswith("conn_id")}
 
 
 PARAMETERS = [(name, parameter) for name, cls in CLASSES.items() for parameter in sorted(parameters_of(cls))]
@@ -255,7 +215,7 @@ def test_every_class_takes_a_toggl_connection() -> None:
 
 def task_that_uses(name: str, **more: Any) -> Callable[[], Any]:
     def use() -> Any:
-        task = CLASSES[name](task_id="task", **{**ARGUMENTS.get(name, {}), **more})
+        task = build(CLASSES[name], **more)
         return task.poke({}) if name.endswith("Sensor") else task.execute({})
 
     return use

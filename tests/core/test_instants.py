@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
@@ -39,3 +39,9 @@ def test_a_time_outside_the_calendar_is_refused(text: str) -> None:
 def test_any_other_text_raises_a_value_error(text: str) -> None:
     with suppress(ValueError):
         parse_instant(text)
+
+
+def test_times_are_written_in_utc() -> None:
+    berlin = timezone(timedelta(hours=1))
+    assert rfc3339(datetime(2026, 3, 10, 1, 0, 0, 5, tzinfo=berlin)) == "2026-03-10T00:00:00.000005Z"
+    assert rfc3339(None) is None

@@ -20,6 +20,6 @@ def triggerer() -> Iterator[None]:
 @pytest.fixture
 def setup(sandbox: RunningSandbox, connections: Connections, tmp_path: Path, triggerer: None) -> Iterator[DoctorSetup]:
     """A setup without faults, without a subscription, and with an empty warehouse."""
-    receiver = HostedReceiver()
-    yield DoctorSetup(sandbox, connections, tmp_path, receiver)
-    receiver.close()
+    made = DoctorSetup(sandbox, connections, tmp_path, HostedReceiver())
+    yield made
+    made.receiver.close()

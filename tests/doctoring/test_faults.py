@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -46,6 +47,11 @@ def assert_fault(result: DoctorReport, name: str, *words: str, others: frozenset
     found = result.fault(name)
     assert found == problem(name, found["text"]).as_dict()
     assert [word for word in words if word not in found["text"]] == []
+
+
+def restart_receiver(setup: DoctorSetup, **how: Any) -> None:
+    setup.receiver.close()
+    setup.receiver = HostedReceiver(port=setup.receiver.port, **how)
 
 
 def test_without_a_fault_none_is_reported(subscribed: int, examine: Examine) -> None:
@@ -108,19 +114,16 @@ def test_an_unvalidated_subscription(setup: DoctorSetup, examine: Examine) -> No
 def test_a_wrong_secret_on_toggl_s_side(setup: DoctorSetup, subscribed: int, examine: Examine, is_listed: bool) -> None:
     setup.sandbox.set(webhook_list_returns_secret=is_listed)
     setup.connect(webhook_secret="another-secret-2b7a")
-    # The receiver reads the secrets again only after some seconds.
-    result = examine(*(["--no-ping"] if is_listed else ["--timeout", "12"]))
+    # A running receiver reads the secrets again only after some seconds.
+    restart_receiver(setup)
+    result = examine(*(["--no-ping"] if is_listed else SHORT))
     assert_fault(result, "wrong_secret", *(["another secret"] if is_listed else ["refuses Toggl's", "401"]))
     assert "another-secret-2b7a" not in str(result.report)
 
 
 def test_a_wrong_secret_on_the_receiver_s_side(setup: DoctorSetup, subscribed: int, examine: Examine) -> None:
-    setup.receiver.close()
-    setup.receiver = HostedReceiver(secret="older-secret-51b0", port=setup.receiver.port)
-    try:
-        assert_fault(examine(*SHORT), "wrong_secret", "signed here with the connection's secret", "401")
-    finally:
-        setup.receiver.close()
+    restart_receiver(setup, secret="older-secret-51b0")
+    assert_fault(examine(*SHORT), "wrong_secret", "signed here with the connection's secret", "401")
 
 
 @pytest.mark.parametrize("name", ["store_read_only", "disk_full"])

@@ -8,7 +8,6 @@ from support.connections import Connections
 from support.sandboxes import HostedSandbox
 from support.task_attempts import context_of
 
-from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.operators.catalog import (
     TogglEnsureClientOperator,
     TogglEnsureProjectOperator,
@@ -68,20 +67,3 @@ def test_further_fields_apply_to_new_objects(toggl: HostedSandbox):
     assert (row["color"], row["active"]) == ("#d92b2b", False)
     found = run(TogglEnsureProjectOperator(task_id="project", name="Red", fields={"color": "#06a893"}))
     assert (found["action"], found["active"]) == ("found", False)
-
-
-@pytest.mark.parametrize(
-    ("operator", "options"),
-    [
-        (TogglEnsureTagOperator, {"name": " "}),
-        (TogglEnsureTaskOperator, {"name": "Draw", "project_id": ""}),
-        (TogglEnsureTaskOperator, {"name": "Draw", "project_id": "Bridge"}),
-        (TogglEnsureProjectOperator, {"name": "Bridge", "client_id": "Acme"}),
-    ],
-    ids=str,
-)
-def test_an_invalid_argument_is_refused_before_a_request(toggl: HostedSandbox, operator: Any, options: dict[str, Any]):
-    toggl.reset_requests()
-    with pytest.raises(errors.ConfigurationError):
-        run(operator(task_id="ensure", **options))
-    assert toggl.requests()["total"] == 0

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.fixtures import store
 from support.task_log import task_log
 from support.webhook_events import change_event
 
@@ -12,8 +11,6 @@ from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.operators.events import TogglCommitEventsOperator
 
 pytestmark = pytest.mark.airflow
-
-__all__ = ["store"]
 
 
 def commit(seq: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def test_each_deferral_is_counted_once(stop: Exception, reason: str, monkeypatch
         operator.execute({})
     operator.resume({}, None, progress={"counted": [1, 2]})
     metrics.send_to(None)
-    assert recorder.of(metrics.DEFERRALS) == [({"connection": "", "reason": reason}, 1)]
+    assert recorder.of(metrics.DEFERRALS) == [({"connection": "toggl_default", "reason": reason}, 1)]
 
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: type(stop).__name__)
@@ -108,7 +108,6 @@ def context(**changes: Any) -> Any:
 @pytest.mark.usefixtures("connected")
 def test_a_wait_is_recorded_until_the_task_continues(stop: Exception, reason: str):
     operator = Counting(task_id="count", stop=stop)
-    operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context())
     (waiting,) = read_waiting("toggl_default")
@@ -121,7 +120,6 @@ def test_a_wait_is_recorded_until_the_task_continues(stop: Exception, reason: st
 @pytest.mark.usefixtures("connected")
 def test_the_next_try_removes_the_record_of_an_interrupted_wait():
     operator = Counting(task_id="count", stop=STOPS[0])
-    operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
     with pytest.raises(TaskDeferred):
         operator.execute(context())
     operator.work = lambda progress: "done"  # type: ignore[method-assign]
@@ -147,7 +145,6 @@ def test_a_long_wait_in_the_slot_is_recorded_while_it_lasts():
     session = TogglSession(FakeTransport(replies(answer())), book, clock=Watched())
     book.hold_back(45.0, clock.now())
     operator = Counting(task_id="count", stop=STOPS[0])
-    operator.toggl_conn_id = "toggl_default"  # type: ignore[attr-defined]
     operator.work = lambda progress: session.request("GET", "/api/v9/me").status  # type: ignore[method-assign]
     assert operator.execute(context(map_index=7)) == 200
     assert {(one.task, one.reason) for one in seen} == {("sync.count[7] (noon)", "permit")}

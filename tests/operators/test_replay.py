@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import FakeClock, FakeTransport, answer, quota_headers
+from support.fakes import answer, fake_session, quota_headers
 
 from airflow_provider_toggl.core import errors
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
 from airflow_provider_toggl.core.client.responses import TogglResponse
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.events.message import parse_message
@@ -45,15 +41,7 @@ def row(event_id: int = 8_260_000_000_000_001, **fields: Any) -> dict[str, Any]:
 
 
 def serve(reply: Callable[[OutgoingRequest], TogglResponse]) -> WebhooksClient:
-    session = TogglSession(
-        FakeTransport(reply),
-        RateLimitState(None, "t"),
-        pace=Pace(500.0),
-        reserve=0,
-        clock=FakeClock(),
-        jitter=random.Random(5),
-    )
-    return WebhooksClient(session, 7)
+    return WebhooksClient(fake_session(reply)[0], 7)
 
 
 def pages(

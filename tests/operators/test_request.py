@@ -103,11 +103,6 @@ def test_an_endpoint_with_a_host_or_a_query_is_refused(toggl: HostedSandbox, end
     assert toggl.requests()["total"] == 0
 
 
-def test_an_unknown_method_is_refused():
-    with pytest.raises(errors.ConfigurationError, match="method is"):
-        ask(method="FETCH")
-
-
 FAULTS = [
     ({"kind": "hang_up", "takes_effect": True}, 1),
     ({"kind": "hang_up", "takes_effect": False}, 0),
@@ -218,8 +213,3 @@ def test_the_task_defers_for_the_quota_and_records_nothing_as_sent(toggl: Hosted
         post()
     assert (deferred.value.kwargs or {})["progress"] == {"sent": None}
     assert made(toggl) == 0
-
-
-def test_path_query_and_body_are_templated():
-    assert {"endpoint", "query", "json", "workspace_id", "toggl_conn_id"} <= set(TogglRequestOperator.template_fields)
-    assert json.dumps(TogglRequestOperator.template_fields_renderers)

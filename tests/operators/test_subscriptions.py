@@ -17,7 +17,6 @@ from airflow_provider_toggl.core.events.model import Handshake
 from airflow_provider_toggl.core.operate.health.diagnosis import diagnose
 from airflow_provider_toggl.hooks.events import open_event_store
 from airflow_provider_toggl.hooks.health import read_health
-from airflow_provider_toggl.operators import subscriptions
 from airflow_provider_toggl.operators.subscriptions import (
     TogglDeleteSubscriptionOperator,
     TogglEnsureSubscriptionOperator,
@@ -30,8 +29,6 @@ from airflow_provider_toggl.operators.subscriptions import (
 from airflow_provider_toggl.sandbox.server import RunningSandbox
 
 pytestmark = pytest.mark.airflow
-
-OPERATORS = [one for name, one in vars(subscriptions).items() if name.startswith("Toggl") and name.endswith("Operator")]
 
 
 @pytest.fixture
@@ -225,15 +222,6 @@ def test_a_description_or_an_id_is_required(callback: Callback):
         TogglPingSubscriptionOperator(task_id="ping").execute({})
     with pytest.raises(errors.ConfigurationError, match="whole number"):
         TogglPingSubscriptionOperator(task_id="ping", subscription_id="three").execute({})
-
-
-@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.__name__)
-def test_every_templated_field_is_an_attribute(operator: Any):
-    needed = {"description": "airflow"} if operator is not TogglListSubscriptionsOperator else {}
-    enabled = {"enabled": True} if operator is TogglSetSubscriptionEnabledOperator else {}
-    task = operator(task_id="task", **needed, **enabled)
-    assert {"toggl_conn_id", "workspace_id"} <= set(task.template_fields)
-    assert [name for name in task.template_fields if not hasattr(task, name)] == []
 
 
 # -- replay ------------------------------------------------------------------------------------------------------------

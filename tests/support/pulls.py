@@ -23,24 +23,35 @@ from airflow_provider_toggl.core.reconcile.deletion_policy import DeletionRules
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.run import Reconcile
 from airflow_provider_toggl.core.sync.pull import Pull, PullRequest, PullSummary
+from airflow_provider_toggl.sandbox.rest_v9.writes.entries import delete_entry
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.settings import Settings
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World
 
 STREAMS = truth.STREAMS
 WORLD = ("seed", "users", "projects", "clients", "tags", "tasks", "groups", "timezone", "now")
 QUICK = RetryPolicy(tries=3, base=0.001, cap=0.002)
 
 
-def build_workspace(host: SandboxHost, path: Path, *, entries: int = 240, days: int = 60, **more: Any) -> Workspace:
-    """Serve a new world whose clock starts at noon of 10 March 2026, without a quota unless settings set one.
+def build_workspace(host: SandboxHost, path: Path, **how: Any) -> Workspace:
+    """Serve a new world, see :func:`build_pull_world`.
 
     :param path: the warehouse.
+    """
+    return Workspace(host.serve(build_pull_world(**how)), path)
+
+
+def build_pull_world(*, entries: int = 240, days: int = 60, **more: Any) -> World:
+    """Build a world whose clock starts at noon of 10 March 2026, without a quota unless settings set one.
+
     :param more: parameters of ``build_world``, and settings of the sandbox.
     """
     world: dict[str, Any] = {"now": NOON} | {name: more.pop(name) for name in list(more) if name in WORLD}
     settings = Settings()
     settings.update({"quota_enforced": False, **more})
-    return Workspace(host.serve(build_world(entries=entries, days=days, settings=settings, **world)), path)
+    return build_world(entries=entries, days=days, settings=settings, **world)
 
 
 class ShiftedClock(SystemClock):
@@ -64,6 +75,18 @@ class Workspace:
         self.path = path
         self.id = toggl.workspace_id
         self.clock = ShiftedClock(toggl.world.offset)
+
+    def entries(self) -> list[TimeEntry]:
+        """Return Toggl's live stopped entries that last a while, oldest first."""
+        entries = [one for one in self.toggl.world.time_entries.values() if one.deleted_at is None]
+        whole = [one for one in entries if one.stop is not None and one.duration > 600]
+        return sorted(whole, key=lambda one: (one.start, one.id))
+
+    def delete(self, *entries: TimeEntry) -> list[int]:
+        """Delete entries in Toggl as their owner would, and return their ids."""
+        for entry in entries:
+            delete_entry(WriteRequest(self.toggl.world, self.toggl.world.owner), entry.id)
+        return sorted(entry.id for entry in entries)
 
     def now(self) -> datetime:
         """Return the time by the clock of the runs."""

@@ -130,7 +130,9 @@ class RequestsTransport:
     def _describe_failure(self, error: requests.RequestException) -> str:
         from requests import exceptions  # noqa: PLC0415 - see above
 
-        host, reason = urlsplit(self._base_url).netloc, _reason(error)
+        host = urlsplit(self._base_url).netloc
+        # The name of the error, without the URL that requests puts into its texts.
+        reason = type(_cause(error)).__name__
         if isinstance(error, exceptions.SSLError):
             return (
                 f"the TLS connection to {host} was not trusted or broke ({reason}). Check host and port of the "
@@ -166,11 +168,6 @@ def _is_whole(response: requests.Response) -> bool:
     if response.content or response.status_code != 200 or response.request.method == "HEAD":
         return True
     return response.headers.get("content-length") == "0" or "transfer-encoding" in response.headers
-
-
-def _reason(error: Exception) -> str:
-    """Return the name of the error, without the URL that requests puts into its texts."""
-    return type(_cause(error)).__name__
 
 
 def _cause(error: Exception) -> Exception:

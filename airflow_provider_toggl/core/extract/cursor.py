@@ -143,22 +143,18 @@ class ListCursor:
 _Cursor = TypeVar("_Cursor", EntriesCursor, ListCursor)
 
 
-def load_entries(text: str | None) -> EntriesCursor:
-    """Return the cursor from its JSON; a new one without text."""
-    return _load(text, EntriesCursor) if text else EntriesCursor()
-
-
-def load_list(text: str | None) -> ListCursor:
-    """Return the cursor from its JSON; a new one without text."""
-    return _load(text, ListCursor) if text else ListCursor()
-
-
 def dump(cursor: EntriesCursor | ListCursor) -> str:
     """Return the cursor as JSON."""
     return msgspec.json.encode(cursor).decode()
 
 
-def _load(text: str, cursor_type: type[_Cursor]) -> _Cursor:
+def load(text: str | None, cursor_type: type[_Cursor]) -> _Cursor:
+    """Return the cursor from its JSON; a new one without text.
+
+    :raises ConfigurationError: the text is no such cursor.
+    """
+    if not text:
+        return cursor_type()
     try:
         return msgspec.json.decode(text, type=cursor_type)
     except msgspec.DecodeError as error:

@@ -168,7 +168,8 @@ class EntriesReader:
         )
 
     def _ask(self, opened: OpenWindow) -> tuple[TogglResponse, ReportPage]:
-        answer = self._session.request("POST", self._path, payload=self._query(opened))
+        query = build_query(opened, self._page_size()) | dict(self._options.filters)
+        answer = self._session.request("POST", self._path, payload=query)
         inspected = inspect_report(
             answer.body,
             first_row=opened.next_row,
@@ -178,9 +179,6 @@ class EntriesReader:
             anchor=opened.last_id,
         )
         return answer, inspected
-
-    def _query(self, opened: OpenWindow) -> dict[str, Any]:
-        return build_query(opened, self._page_size()) | dict(self._options.filters)
 
     def _page_size(self) -> int:
         most = self.cursor.page_size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -117,7 +118,8 @@ def read_summary(body: bytes, asked: str) -> WindowTotals:
     """
     groups = _decode(body, _SUMMARY, asked).groups or []
     seconds: dict[tuple[int, int], int] = {}
-    found = _Ids()
+    found: list[tuple[int, int, list[int]]] = []
+    lacks_ids = False
     for group in groups:
         user = group.id or NO_PROJECT
         parts = list(group.parts)
@@ -126,35 +128,20 @@ def read_summary(body: bytes, asked: str) -> WindowTotals:
                 raise MalformedAnswer(f"{asked}: a group of user {user} has no seconds, so the answer is not used.")
             key = (user, part.id or NO_PROJECT)
             seconds[key] = seconds.get(key, 0) + int(part.seconds)
-        if parts and all(part.ids is not None for part in parts):
-            for part in parts:
-                found.add(user, part.id or NO_PROJECT, part.ids or [])
-        elif group.ids is not None and parts:
-            found.add(user, UNKNOWN_PROJECT, group.ids)
-        elif parts:
-            found.lacking = True
-    return found.build(seconds)
-
-
-class _Ids:
-    """Collects ids with their users and projects. If one group lacks ids, the summary counts as one without ids."""
-
-    def __init__(self) -> None:
-        self._ids: list[Int64s] = []
-        self._users: list[Int64s] = []
-        self._projects: list[Int64s] = []
-        self.lacking = False
-
-    def add(self, user: int, project: int, ids: list[int]) -> None:
-        self._ids.append(np.array(ids, np.int64))
-        self._users.append(np.full(len(ids), user, np.int64))
-        self._projects.append(np.full(len(ids), project, np.int64))
-
-    def build(self, seconds: Mapping[tuple[int, int], int]) -> WindowTotals:
-        if self.lacking:
-            return WindowTotals(seconds, None, _joined([]), _joined([]))
-        ids, places = np.unique(_joined(self._ids), return_index=True)
-        return WindowTotals(seconds, ids, _joined(self._users)[places], _joined(self._projects)[places])
+        if all(part.ids is not None for part in parts):
+            found += [(user, part.id or NO_PROJECT, part.ids or []) for part in parts]
+        elif group.ids is not None:
+            found.append((user, UNKNOWN_PROJECT, group.ids))
+        else:
+            lacks_ids = True
+    # If one group lacks ids, the summary counts as one without ids.
+    owners = [] if lacks_ids else found
+    lengths = [len(ids) for *_, ids in owners]
+    ids, places = np.unique(np.fromiter(chain.from_iterable(ids for *_, ids in owners), np.int64), return_index=True)
+    users, projects = (
+        np.repeat(np.array([owner[place] for owner in owners], np.int64), lengths)[places] for place in (0, 1)
+    )
+    return WindowTotals(seconds, None if lacks_ids else ids, users, projects)
 
 
 def read_daily_seconds(body: bytes, window: Window, asked: str) -> Int64s | None:
@@ -176,7 +163,3 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T], asked: str) -> T:
         raise MalformedAnswer(
             f"{asked}: the answer ({len(body)} bytes) is not the documented report ({error}). Nothing was changed."
         ) from None
-
-
-def _joined(parts: list[Int64s]) -> Int64s:
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)

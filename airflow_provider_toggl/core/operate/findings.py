@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from airflow_provider_toggl.core.instants import rfc3339
 from airflow_provider_toggl.core.wording import plural
 
 
@@ -132,11 +133,6 @@ class Report:
                 yield f"{'':<9}{'':<{width}}  Fix: {one.problem.fix}"
         counts = ", ".join(f"{self.count(status)} {status.value}" for status in CheckStatus if self.count(status))
         yield f"{counts}; {plural(self.requests, 'request')} sent to Toggl."
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """Return a time as RFC 3339 in UTC, with its microseconds."""
-    return None if moment is None else moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def to_json(value: Any) -> Any:

@@ -210,16 +210,14 @@ def join_days(days: Sequence[date], count: dict[date, int], most: int) -> Iterat
     window: Window | None = None
     held = 0
     for day in days:
-        if window is None:
-            window, held = Window(day, day), count.get(day, 0)
-            continue
-        between = (window.last + number * DAY for number in range(1, (day - window.last).days + 1))
-        more = sum(count.get(one, 0) for one in between)
-        if held + more <= most:
-            window, held = Window(window.first, day), held + more
-        else:
+        if window is not None:
+            between = (window.last + number * DAY for number in range(1, (day - window.last).days + 1))
+            more = sum(count.get(one, 0) for one in between)
+            if held + more <= most:
+                window, held = Window(window.first, day), held + more
+                continue
             yield window
-            window, held = Window(day, day), count.get(day, 0)
+        window, held = Window(day, day), count.get(day, 0)
     if window is not None:
         yield window
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -82,7 +82,8 @@ class EntryQueries:
     def find_live(self, ids: Int64s) -> Int64s:
         """Return which of these ids are live, on whatever day."""
         found = [as_ids(())]
-        for chunk in _chunks(ids.tolist()):
+        for begin in range(0, len(ids), _MAX_VALUES):
+            chunk = ids[begin : begin + _MAX_VALUES].tolist()
             places = ", ".join("?" * len(chunk))
             sql = f"select id from live_time_entries where workspace_id = ? and id in ({places})"  # noqa: S608 - question marks only
             found.append(_array(self._target.query(sql, [self._workspace_id, *chunk]), "id", 0))
@@ -146,8 +147,3 @@ def _array(table: pa.Table, name: str, filler: int) -> Int64s:
     # Instants become microseconds.
     found: Int64s = table[name].cast("int64").fill_null(filler).to_numpy()
     return found
-
-
-def _chunks(values: Sequence[int]) -> Iterator[Sequence[int]]:
-    for begin in range(0, len(values), _MAX_VALUES):
-        yield values[begin : begin + _MAX_VALUES]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from airflow_provider_toggl.core.extract.windows import Coverage, CoveredDays, Window
+from airflow_provider_toggl.core.extract.windows import Coverage, Window
 from airflow_provider_toggl.core.reconcile import deletion_policy
 
 REASONS = frozenset({
@@ -56,11 +56,7 @@ def rewind(coverage: Coverage, windows: Iterable[Window], since: datetime) -> Co
     windows = list(windows)
     return tuple(
         replace(days, watermark=min(days.watermark, since), read_at=datetime.fromtimestamp(0, days.read_at.tzinfo))
-        if any(_overlaps(days, window) for window in windows)
+        if any(days.first <= window.last and days.last >= window.first for window in windows)
         else days
         for days in coverage
     )
-
-
-def _overlaps(days: CoveredDays, window: Window) -> bool:
-    return days.first <= window.last and days.last >= window.first

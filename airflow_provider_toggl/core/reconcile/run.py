@@ -16,7 +16,7 @@ from airflow_provider_toggl.core.extract import cursor as entry_cursors
 from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.windows import DAY, Window
-from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.warehouse import Warehouse
@@ -30,7 +30,7 @@ from airflow_provider_toggl.core.reconcile.hidden_periods import HiddenPeriod
 from airflow_provider_toggl.core.reconcile.request import ReconcileRequest, ReconcileSummary
 from airflow_provider_toggl.core.reconcile.runner import STREAM, StepRunner
 from airflow_provider_toggl.core.reconcile.state import RunState
-from airflow_provider_toggl.core.reconcile.window import WindowResult, WindowVerification
+from airflow_provider_toggl.core.reconcile.window import WindowVerification
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ class Reconcile:
         answer = self._session.request("GET", "/api/v9/me")
         me = answer.json()
         zone = _zone_of(me)
-        pulled = self._pulled_cursor()
+        stored = self._target.find_state(STREAM, str(self._request.workspace_id))
+        pulled = entry_cursors.load(stored.cursor if stored else None, EntriesCursor)
         state = self._load_state(pulled)
         days = build_day_range(
             state.request,
@@ -159,11 +160,6 @@ class Reconcile:
             state.update(known_until=windows.watermark_of(state.cursor.changes.coverage, past) or _EPOCH)
         _read_changes(runner, state, days)
         return self._verify(runner, state, days, zone)
-
-    def _pulled_cursor(self) -> EntriesCursor:
-        """Return how far the pull of this workspace's time entries is."""
-        stored = self._target.find_state(STREAM, str(self._request.workspace_id))
-        return entry_cursors.load_entries(stored.cursor if stored else None)
 
     def _load_state(self, pulled: EntriesCursor) -> RunState:
         request = self._request
@@ -209,7 +205,10 @@ class Reconcile:
                     metrics.REFUSED_WINDOWS.add()
                 else:
                     done[window] = result.verified
-                    self._store_verified(runner, state, result, list(done.values()))
+                    metrics.COMPARED_DAYS.add(window.days)
+                    metrics.DIFFERENCES.add(sum(result.verified.unverified.values()), result="unverified")
+                    state.update(verified=tuple(done.values()), open=None)
+                    runner.store()
             self.summary.set_windows(verified)
             self._target.release()
         _end_hidden_period(runner, state, days, verified)
@@ -217,17 +216,8 @@ class Reconcile:
             mark = min(one.verified_at for one in verified)
             state.watermark = max(mark, state.watermark or mark)
         runner.store()
-        watermark = state.watermark
-        self.summary.watermark = None if watermark is None else watermark.isoformat().replace("+00:00", "Z")
+        self.summary.watermark = rfc3339(state.watermark)
         return refusals
-
-    def _store_verified(
-        self, runner: StepRunner, state: RunState, result: WindowResult, done: list[VerifiedWindow]
-    ) -> None:
-        metrics.COMPARED_DAYS.add(result.verified.window.days)
-        metrics.DIFFERENCES.add(sum(result.verified.unverified.values()), result="unverified")
-        state.update(verified=tuple(done), open=None)
-        runner.store()
 
     def _describe_refusal(self, window: Window, missing: int, live: int) -> str:
         rules = self._request.rules

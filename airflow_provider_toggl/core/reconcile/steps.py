@@ -96,31 +96,27 @@ class ReadOtherDays(Step[None]):
     """Load what changed outside the days to verify, once a run: a missing entry may have moved there."""
 
 
-# Ask the warehouse. Instants are microseconds since 1970.
+# Ask the warehouse
 
 
 @dataclass(frozen=True)
-class QueryRows(Step[EntryRows]):
-    """Find the live rows that start from ``begin`` to before ``end``."""
+class RangeQuery(Step[T]):
+    """Query a range of starts: microseconds since 1970, from ``begin`` to before ``end``."""
 
     begin: int
     end: int
 
 
-@dataclass(frozen=True)
-class QueryNeighbours(Step[EntryRows]):
+class QueryRows(RangeQuery[EntryRows]):
+    """Find the live rows of a range."""
+
+
+class QueryNeighbours(RangeQuery[EntryRows]):
     """Find some live rows before and after a range."""
 
-    begin: int
-    end: int
 
-
-@dataclass(frozen=True)
-class QueryOutdated(Step[Int64s]):
+class QueryOutdated(RangeQuery[Int64s]):
     """Find the ids of rows with a tag or task that was deleted: Toggl removes it from entries without moving ``at``."""
-
-    begin: int
-    end: int
 
 
 @dataclass(frozen=True)

@@ -151,19 +151,16 @@ class Drain:
 
         :raises TogglError: loaded events stay, and :attr:`summary` says how many there are.
         """
-        with fields(stream=STREAM, by="drain"):
-            return self._run()
-
-    def _run(self) -> DrainSummary:
         started = self._clock.now()
-        try:
-            self._drain(self._store.last_seq(), started)
-        finally:
-            self.summary.seconds = round(self._clock.now() - started, 3)
-            metrics.RUN_TIME.record(self.summary.seconds, by="drain", stream=STREAM)
-            self._target.release(force=True)
-        measure_store(self._store, self._request.store)
-        log_line(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
+        with fields(stream=STREAM, by="drain"):
+            try:
+                self._drain(self._store.last_seq(), started)
+            finally:
+                self.summary.seconds = round(self._clock.now() - started, 3)
+                metrics.RUN_TIME.record(self.summary.seconds, by="drain", stream=STREAM)
+                self._target.release(force=True)
+            measure_store(self._store, self._request.store)
+            log_line(log, "%s", self.summary, **fields_of(self.summary), rows=self.summary.events)
         return self.summary
 
     def _drain(self, until: int, started: float) -> None:

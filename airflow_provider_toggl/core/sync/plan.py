@@ -15,6 +15,7 @@ from airflow_provider_toggl.core.extract import cursor as cursors
 from airflow_provider_toggl.core.extract import windows
 from airflow_provider_toggl.core.extract.cursor import EntriesCursor
 from airflow_provider_toggl.core.extract.windows import Window
+from airflow_provider_toggl.core.instants import rfc3339
 from airflow_provider_toggl.core.streams import STREAMS, Stream
 from airflow_provider_toggl.core.sync.entry_counts import EntriesCounter
 from airflow_provider_toggl.core.wording import plural
@@ -117,7 +118,7 @@ class LoadPlan:
         """Return it as JSON can hold it."""
         parts = [{**asdict(part), "first": str(part.first), "last": str(part.last)} for part in self.parts]
         derived = {"rows": self.rows, "exact": self.exact, "requests": self.requests, "an_hour": self.an_hour}
-        return {**asdict(self), **derived, "parts": parts, "ends_at": self.ends_at.isoformat().replace("+00:00", "Z")}
+        return {**asdict(self), **derived, "parts": parts, "ends_at": rfc3339(self.ends_at)}
 
 
 @dataclass
@@ -178,7 +179,7 @@ def build_plan(
     beginning = None if since is None else windows.parse_day(since, "since", utc(now).date())
     _learn_quota(session, workspace_id)
     state = target.find_state("time_entries", str(workspace_id)) if target else None
-    cursor = cursors.load_entries(state.cursor if state else None)
+    cursor = cursors.load(state.cursor if state else None, EntriesCursor)
     counter = EntriesCounter(session, workspace_id, page_size)
     counted = counted or CountingProgress()
     years = _Years(counter, cursor, utc(now).date(), counted)
@@ -199,9 +200,7 @@ def build_plan(
         reserve=session.reserve,
         by_others=window.by_others,
         spare=window.spare,
-        hours={
-            name: round(window.seconds_on(size, requests) / 3600, 2) for name, size in quota.PUBLISHED_QUOTAS.items()
-        },
+        hours={name: round(window.seconds(requests, n) / 3600, 2) for name, n in quota.PUBLISHED_QUOTAS.items()},
         hours_here=round(here / 3600, 2),
         ends_at=utc(window.now + here),
         each_run=min(years.number, windows_per_run) + sum(_pages_again(name, target) for name in STREAMS),
@@ -221,21 +220,16 @@ class _Window:
         known = total is not None and left is not None
         self.by_others = max(0, (total or 0) - (left or 0) - session.taken(path)) if known else 0
 
-    @property
-    def spare(self) -> int | None:
-        """Requests that are available; None where Toggl does not say."""
-        left = quota.spare(self.lane, 0, self._session.reserve)
-        return None if left is None else max(0, left)
+        left = quota.spare(self.lane, 0, session.reserve)
+        self.spare = None if left is None else max(0, left)
 
-    def seconds(self, requests: int) -> float:
-        """Return how many seconds requests take if others go on using as much as in this window."""
-        return self._take(requests, self.lane, self.by_others)
+    def seconds(self, requests: int, total: int | None = None) -> float:
+        """Return how many seconds requests take.
 
-    def seconds_on(self, total: int, requests: int) -> float:
-        """Return how many seconds requests take in windows of this size that nobody else uses."""
-        return self._take(requests, quota.Lane(total, total), 0)
-
-    def _take(self, requests: int, lane: quota.Lane, others: int) -> float:
+        :param total: in windows of this size that nobody else uses; None means in this and later windows, of which
+            others go on using as much as of this one.
+        """
+        lane, others = (self.lane, self.by_others) if total is None else (quota.Lane(total, total), 0)
         reserve, interval = self._session.reserve, self._session.pace.interval
         found = quota.estimate(requests, lane, reserve=reserve, interval=interval, now=self.now, others=others)
         return found.seconds

@@ -23,7 +23,7 @@ from airflow_provider_toggl.core.extract.cursor import Attempt, EntriesCursor, L
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.extract.pages import Page
-from airflow_provider_toggl.core.instants import parse_instant
+from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.load.load_metrics import measure_freshness
 from airflow_provider_toggl.core.load.merging.changes import Changes
 from airflow_provider_toggl.core.load.values import LoadResult, Sweep
@@ -244,7 +244,7 @@ class Pull:
     def _load_pages(self) -> None:
         state = self._target.find_state(self._stream.name, self.scope)
         watermark = state.watermark if state else None
-        self.summary.watermark = _iso(watermark) or self.summary.watermark
+        self.summary.watermark = rfc3339(watermark) or self.summary.watermark
         cursor = state.cursor if state else None
         reader = self._current = build_reader(self._session, self._request, cursor, watermark, self._clock)
         if isinstance(reader, EntriesReader):
@@ -280,7 +280,7 @@ class Pull:
         summary.rejected += loaded.rejected
         summary.unexpected_durations += batch.unexpected_durations
         summary.absent += loaded.absent
-        summary.watermark = _iso(page.watermark) or summary.watermark
+        summary.watermark = rfc3339(page.watermark) or summary.watermark
 
     def _collect_changes(self, batch: RecordBatch, loaded: LoadResult) -> None:
         if loaded.inserted or loaded.updated or loaded.absent:
@@ -377,10 +377,10 @@ def build_reader(
     """Return the reader of a stream, beginning at a cursor, or at the start without one."""
     stream = get_stream(request.stream)
     if stream.listing != "report":
-        listed, attempt = _continued(cursors.load_list(cursor), request)
+        listed, attempt = _continued(cursors.load(cursor, ListCursor), request)
         options = ListOptions(request.workspace_id, attempt.started, request.incremental)
         return ListReader(session, stream, options, listed, watermark=watermark, clock=clock)
-    entries, attempt = _continued(cursors.load_entries(cursor), request)
+    entries, attempt = _continued(cursors.load(cursor, EntriesCursor), request)
     only = _only_window(request)
     wanted = EntriesOptions(
         workspace_id=request.workspace_id,
@@ -427,9 +427,5 @@ def _only_window(request: PullRequest) -> windows.Window | None:
 
 
 def _today(request: PullRequest) -> date:
-    """Return the day on which the run started, so that a range stays the same over deferrals and retries."""
+    # The day on which the run started, so that a range stays the same over deferrals and retries.
     return request.run_started.astimezone(timezone.utc).date()
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

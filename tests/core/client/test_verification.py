@@ -13,6 +13,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.int
 NAMES = st.sampled_from(
     ["id", "name", "description", "start", "stop", "duration", "tags", "tag_ids", "enabled", "event_filters", "x"]
 )
+ALL_TAGS = {"entity": "tag", "action": "*"}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,8 @@ NAMES = st.sampled_from(
         ({"duration": 60, "stop": "2026-11-20T08:00:00Z"}, {"duration": 90, "stop": "2026-11-20T08:00:00Z"}),
         ({"billable": True}, {"billable": False}),
         ({"secret": "a"}, {"secret": "b"}),
+        ({"url_callback": "https://example.org/x"}, {"url_callback": "https://EXAMPLE.org:443/x"}),
+        ({"event_filters": [ALL_TAGS]}, {"event_filters": [{"entity": "tag", "action": "created"}, ALL_TAGS]}),
         ({"created_with": "a"}, {"created_with": "b"}),
         ({"project_id": 5}, {}),
         ({"project_id": 5}, "OK"),
@@ -54,6 +57,8 @@ def test_equal_and_missing_values_are_no_difference(asked: dict[str, Any], row: 
         ({"duration": -1}, {"duration": 60}, "differs in duration (60, not -1)"),
         ({"duration": 60}, {"duration": 61}, "differs in duration (61, not 60)"),
         ({"project_id": 5}, {"project_id": None}, "differs in project_id (None, not 5)"),
+        ({"url_callback": "https://example.org/x"}, {"url_callback": "https://example.org/y"}, "in url_callback."),
+        ({"event_filters": [ALL_TAGS]}, {"event_filters": []}, "differs in event_filters."),
         ({"project_id": None}, {"project_id": 5}, "differs in project_id (5, not None)"),
         (
             {"enabled": True, "description": "a"},

@@ -5,14 +5,11 @@ import random
 from datetime import datetime, timedelta
 
 import pytest
-from support.fakes import START, FakeClock, FakeReport, FakeTransport, answer
+from support.fakes import START, FakeReport, answer, fake_session
 
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused, QuotaExhausted
-from airflow_provider_toggl.core.extract.cursor import load_entries
+from airflow_provider_toggl.core.extract.cursor import EntriesCursor, load
 from airflow_provider_toggl.core.extract.entries import EntriesOptions, EntriesReader
 from airflow_provider_toggl.core.extract.windows import Window
 
@@ -24,17 +21,8 @@ class Toggl:
     """A report, a session on it, and what a warehouse would have kept: rows and the cursor beside them."""
 
     def __init__(self, page_size: int = 10) -> None:
-        self.clock = FakeClock()
         self.report = FakeReport(START, page_size)
-        self.transport = FakeTransport(self.report)
-        self.session = TogglSession(
-            self.transport,
-            RateLimitState(None, "t"),
-            pace=Pace(1000.0),
-            reserve=0,
-            clock=self.clock,
-            jitter=random.Random(1),
-        )
+        self.session, self.transport, self.clock = fake_session(self.report, rate=1000.0)
         self.rows: dict[int, str] = {}
         self.cursor: str | None = None
 
@@ -46,7 +34,7 @@ class Toggl:
     def reader(self, watermark: datetime | None = None, **options) -> EntriesReader:
         options.setdefault("run_started", utc(self.clock.time))
         wanted = EntriesOptions(workspace_id=7, lag=LAG, **options)
-        return EntriesReader(self.session, wanted, load_entries(self.cursor), self.clock, watermark=watermark)
+        return EntriesReader(self.session, wanted, load(self.cursor, EntriesCursor), self.clock, watermark=watermark)
 
     def run(self, most: int = 10_000, **options) -> int:
         """Read up to so many pages, as a run that dies then; return the requests."""
@@ -73,13 +61,13 @@ def test_a_first_load_reads_everything_and_finds_the_beginning():
     toggl.add_history(95)
     assert toggl.run() == 10 + 1 + 1
     assert toggl.rows == toggl.truth
-    assert load_entries(toggl.cursor).beginning == TODAY - timedelta(days=730)
+    assert load(toggl.cursor, EntriesCursor).beginning == TODAY - timedelta(days=730)
 
 
 def test_a_workspace_without_entries_is_done_in_two_requests():
     toggl = Toggl()
     assert toggl.run() == 2
-    assert load_entries(toggl.cursor).beginning is not None
+    assert load(toggl.cursor, EntriesCursor).beginning is not None
 
 
 def test_with_since_nothing_before_it_is_asked_for():
@@ -273,7 +261,7 @@ def test_a_range_that_is_refused_is_shortened_for_good():
     toggl.report.refusals = [answer(400, "Maximum allowed date range is 365 days")]
     toggl.run()
     assert toggl.rows == toggl.truth
-    assert load_entries(toggl.cursor).span_days == 365
+    assert load(toggl.cursor, EntriesCursor).span_days == 365
     assert toggl.report.queries[1]["start_date"] == str(TODAY - timedelta(days=363))
 
 

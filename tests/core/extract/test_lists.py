@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.fakes import START, FakeClock, FakeTransport, answer
+from support.fakes import START, answer, fake_session
 
-from airflow_provider_toggl.core.client.limits.leaky_bucket import Pace
-from airflow_provider_toggl.core.client.limits.state import RateLimitState
-from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.transport import OutgoingRequest
 from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import MalformedAnswer, PayloadRefused
-from airflow_provider_toggl.core.extract.cursor import load_list
+from airflow_provider_toggl.core.extract.cursor import ListCursor, load
 from airflow_provider_toggl.core.extract.lists import ListOptions, ListReader
 from airflow_provider_toggl.core.streams import get_stream
 
@@ -28,14 +24,7 @@ class Lists:
         self.envelope = envelope
         self.calls: list[OutgoingRequest] = []
         self.refusals: list[Any] = []
-        self.clock = FakeClock()
-        self.session = TogglSession(
-            FakeTransport(self.reply),
-            RateLimitState(None, "t"),
-            pace=Pace(1000.0),
-            clock=self.clock,
-            jitter=random.Random(1),
-        )
+        self.session, _, self.clock = fake_session(self.reply, rate=1000.0)
 
     def reply(self, call: OutgoingRequest):
         self.calls.append(call)
@@ -56,7 +45,7 @@ class Lists:
             self.session,
             get_stream(stream),
             ListOptions(7, **options),
-            load_list(cursor),
+            load(cursor, ListCursor),
             watermark=watermark,
             clock=self.clock,
         )

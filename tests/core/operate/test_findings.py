@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from airflow_provider_toggl.core.operate.findings import (
     CheckStatus,
     Report,
     ok,
-    rfc3339,
     skipped,
     unknown,
     worst_status,
@@ -51,9 +50,3 @@ def test_only_a_fault_fails_the_doctor() -> None:
     assert lines[0] == "ok       token      good"
     assert f"Fix: {wrong_token.as_dict()['fix']}" in lines[-2]
     assert lines[-1] == "1 fault, 1 warning, 1 unknown, 1 ok; 1 request sent to Toggl."
-
-
-def test_times_are_written_in_utc() -> None:
-    berlin = timezone(timedelta(hours=1))
-    assert rfc3339(datetime(2026, 3, 10, 1, 0, 0, 5, tzinfo=berlin)) == "2026-03-10T00:00:00.000005Z"
-    assert rfc3339(None) is None

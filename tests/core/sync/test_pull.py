@@ -76,16 +76,6 @@ def test_what_a_pull_does_is_measured_and_its_lines_have_fields(workspace: Works
     assert (vars(last)["rows"], vars(last)["stream"], vars(last)["by"]) == (240, "time_entries", "pull")
 
 
-def test_a_first_load_with_since_reads_from_that_day_on(workspace: Workspace):
-    first = TODAY - 20 * DAY
-    workspace.pull(since=first)
-    starts = [row["start"].date() for row in workspace.content()]
-    assert min(starts) >= first - DAY
-    wanted = [row for row in entries_by_start(workspace) if row["start"] >= f"{first + DAY}"]
-    assert {row["id"] for row in workspace.content()} >= {row["id"] for row in wanted}
-    assert min(page["start_date"] for page in workspace.pages()) == first.isoformat()
-
-
 def test_rows_are_asked_for_unrounded_with_amounts_and_one_by_one(workspace: Workspace):
     workspace.pull()
     for page in workspace.pages():
@@ -347,7 +337,6 @@ def test_unexpected_durations_are_counted_and_reported(workspace: Workspace, cap
 # -- requests that cannot be -------------------------------------------------------------------------------------------
 
 BAD_REQUESTS = [
-    ({"stream": "entries"}, r"There is no stream 'entries'\. Streams: time_entries, projects"),
     ({"workspace_id": 0}, "workspace_id is 0; it must be a positive number"),
     ({"page_size": 0}, "page_size is 0; it must be from 1 to 10000"),
     ({"page_size": 10_001}, "page_size is 10001"),

@@ -6,7 +6,6 @@ same name (of projects within a client, of tasks within a project), so a repeate
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from airflow_provider_toggl.core.client.session import TogglSession
 from airflow_provider_toggl.core.client.verification import check_applied
 from airflow_provider_toggl.core.clock import Clock, SystemClock
 from airflow_provider_toggl.core.errors import ConfigurationError, MalformedAnswer, PayloadRefused
-
-log = logging.getLogger(__name__)
 
 CatalogKind = Literal["project", "client", "tag", "task"]
 

@@ -98,13 +98,11 @@ class WebhooksClient:
         :raises PayloadRefused: with what to do about it.
         :raises NotApplied: Toggl created something else.
         """
-        path = self._path("subscriptions")
         try:
-            return self._create_once(path, spec)
+            return self._create_once(spec)
         except (ConnectionTrouble, ServerTrouble, MalformedAnswer) as error:
             log.warning("%s Whether the subscription was created is unknown; the list is read.", error)
-        created = self._find_created(spec)
-        return created or self._create_once(path, spec)
+        return self._find_created(spec) or self._create_once(spec)
 
     def replace(self, subscription_id: int, spec: SubscriptionSpec) -> Subscription:
         """Replace all fields of a subscription, including its secret.
@@ -216,7 +214,7 @@ class WebhooksClient:
             if row is None:
                 raise
             found = Subscription.from_http(row)
-        self._report_fields(found)
+        self._report(found.subscription_id, found.as_dict())
         check_applied(what, {"subscription_id": subscription_id, **payload}, row)
         return found
 
@@ -234,10 +232,10 @@ class WebhooksClient:
             raise MalformedAnswer("Toggl's response is not a list of webhook subscriptions. " + UNEXPECTED_RESPONSE)
         return rows
 
-    def _create_once(self, path: str, spec: SubscriptionSpec) -> Subscription:
+    def _create_once(self, spec: SubscriptionSpec) -> Subscription:
         payload = _payload(spec)
         try:
-            row = self._request("POST", path, payload, idempotent=False).json()
+            row = self._request("POST", self._path("subscriptions"), payload, idempotent=False).json()
             found = Subscription.from_http(row)
         except PayloadRefused as error:
             # An earlier request without a response, or another process, may have created it.
@@ -245,12 +243,9 @@ class WebhooksClient:
             if created is None:
                 raise
             return created
-        self._report_fields(found)
+        self._report(found.subscription_id, found.as_dict())
         check_applied(f"Creating subscription {found.subscription_id}", payload, row)
         return found
-
-    def _report_fields(self, found: Subscription) -> None:
-        self._report(found.subscription_id, found.as_dict())
 
     def _report(self, subscription_id: int, fields: Mapping[str, Any] | None) -> None:
         if self._on_change is not None:

@@ -30,6 +30,11 @@ _PROBLEM_OF_FAULT = {
     DatabaseFault.LOCKED: "store_locked",
     DatabaseFault.READ_ONLY: "store_read_only",
 }
+_PROBLEM_OF_WAREHOUSE: dict[type[TogglError], str] = {
+    WarehouseLocked: "warehouse_locked",
+    WarehouseReadOnly: "warehouse_read_only",
+    SchemaTooNew: "schema_too_new",
+}
 _ADDED_BY_VERSION = {2: "days that changed", 3: "history", 4: "primary keys"}
 
 
@@ -101,13 +106,7 @@ def judge_triggerer(facts: TriggererFacts, answered_after: float | None, *, time
 
 def judge_warehouse_error(error: TogglError) -> Finding:
     """Return the finding of an error of the warehouse."""
-    if isinstance(error, WarehouseLocked):
-        return problem("warehouse_locked", str(error))
-    if isinstance(error, WarehouseReadOnly):
-        return problem("warehouse_read_only", str(error))
-    if isinstance(error, SchemaTooNew):
-        return problem("schema_too_new", str(error))
-    return problem("warehouse_unreachable", str(error))
+    return problem(_PROBLEM_OF_WAREHOUSE.get(type(error), "warehouse_unreachable"), str(error))
 
 
 def judge_schema(version: int, newest: int, where: str) -> Finding:

@@ -7,13 +7,14 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
 from airflow_provider_toggl.core.client.resources.subscriptions import Subscription, SubscriptionLimits
 from airflow_provider_toggl.core.client.resources.webhooks import WebhooksClient
+from airflow_provider_toggl.core.clock import utc
 from airflow_provider_toggl.core.errors import ApiError, TogglError
 from airflow_provider_toggl.core.events.activity_log import StatusEntry
 from airflow_provider_toggl.core.events.store import EventStore
+from airflow_provider_toggl.core.instants import rfc3339
 from airflow_provider_toggl.core.operate.doctor.account import add_failure
 from airflow_provider_toggl.core.operate.doctor.context import (
     NEEDS_QUOTA,
@@ -268,7 +269,7 @@ def without_query(url: str) -> str:
 
 
 def _build_ping(url: str) -> bytes:
-    now = datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+    now = rfc3339(utc(time.time()))
     ping = {
         "event_id": 0,
         "created_at": now,

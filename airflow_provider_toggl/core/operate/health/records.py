@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from airflow_provider_toggl.core.events.activity_log import ActivityLog, StatusEntry, quote_key
-from airflow_provider_toggl.core.instants import parse_instant
-from airflow_provider_toggl.core.operate.findings import rfc3339
+from airflow_provider_toggl.core.instants import parse_instant, rfc3339
 from airflow_provider_toggl.core.operate.health.facts import LastReconciliation, SubscriptionState
 
 APPROVAL_DAYS = 7

@@ -184,38 +184,13 @@ def test_after_a_change_whose_response_is_a_word_the_list_is_read(row: dict[str,
     assert len(transport.calls) == 2
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("enabled", False),
-        ("url_callback", "https://example.org/other"),
-        ("event_filters", [{"entity": "time_entry", "action": "created"}]),
-        ("event_filters", []),
-    ],
-)
-def test_a_response_with_a_different_field_fails(field: str, value: Any):
-    for write in (lambda webhooks: webhooks.create(WANTED), lambda webhooks: webhooks.replace(3, WANTED)):
-        webhooks, transport = build(replies(answer(200, {**ROW, field: value})))
-        with pytest.raises(errors.NotApplied, match=field) as caught:
-            write(webhooks)
-        assert "whsec" not in str(caught.value)
-        assert len(transport.calls) == 1
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        {**ROW, "url_callback": "https://EXAMPLE.org:443/toggl/webhooks/t"},
-        {**ROW, "event_filters": [*ROW["event_filters"], {"entity": "time_entry", "action": "created"}]},
-        {**ROW, "description": " airflow "},
-        {**ROW, "secret": "********"},
-        {"subscription_id": 3},
-    ],
-    ids=["address", "filters", "blanks", "masked secret", "missing fields"],
-)
-def test_equivalent_fields_are_no_difference(row: dict[str, Any]):
-    webhooks, _ = build(replies(answer(200, row)))
-    assert webhooks.create(WANTED).subscription_id == 3
+@pytest.mark.parametrize("method", ["create", "replace"])
+def test_a_response_with_a_different_field_fails(method: str):
+    webhooks, transport = build(replies(answer(200, {**ROW, "event_filters": []})))
+    with pytest.raises(errors.NotApplied, match="event_filters") as caught:
+        webhooks.create(WANTED) if method == "create" else webhooks.replace(3, WANTED)
+    assert "whsec" not in str(caught.value)
+    assert len(transport.calls) == 1
 
 
 @pytest.mark.parametrize(
