@@ -24,11 +24,8 @@ tfoot td, tfoot th, td:last-child { font-weight: 600; }
 """
 
 
-def build_page(report: WeeklyReport, title: str | None = None) -> str:
-    """Return the report as HTML: the chart as inline SVG, then the figures.
-
-    :param title: the page's title; the chart's by default.
-    """
+def build_page(report: WeeklyReport) -> str:
+    """Return the report as HTML: the chart as inline SVG, then the figures."""
     tables = [_table("Hours", report, report.hours)]
     tables += [
         _table(f"Amounts in {currency}", report, partial(report.amount, currency)) for currency in sorted(report.cents)
@@ -36,7 +33,7 @@ def build_page(report: WeeklyReport, title: str | None = None) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title or title_of(report))}</title>\n"
+        f"<title>{escape(title_of(report))}</title>\n"
         f"<style>{_STYLE}</style>\n</head>\n<body>\n{draw_svg(report)}\n{''.join(tables)}"
         f'<p class="note">{escape(show_note(report))} Times are as tracked, not rounded.</p>\n</body>\n</html>\n'
     )

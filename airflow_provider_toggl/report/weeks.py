@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NO_CLIENT = "(no client)"
 OTHERS = "others"
 MOST_CLIENTS = 8
+"""Clients that are named; the rest are summed as others."""
 TABLE = "report_days"
 
 _CREATE = f"""
@@ -106,20 +107,13 @@ def monday_of(day: date) -> date:
 
 
 def read_weeks(
-    session: Session,
-    workspace_id: int,
-    last: date,
-    weeks: int = 12,
-    *,
-    as_of: datetime | None = None,
-    most_clients: int = MOST_CLIENTS,
+    session: Session, workspace_id: int, last: date, weeks: int = 12, *, as_of: datetime | None = None
 ) -> WeeklyReport:
     """Return the report of some weeks.
 
     :param last: a day of the last week.
     :param weeks: how many weeks.
     :param as_of: the instant to show as such.
-    :param most_clients: the number of clients that are named; the rest are summed as others.
     """
     end = monday_of(last) + _WEEK
     begin = end - weeks * _WEEK
@@ -130,7 +124,7 @@ def read_weeks(
         for day, client_id, name, currency, seconds, cents in session.run(_FIND, [workspace_id, *bounds])
     ]
     report = WeeklyReport([begin + n * _WEEK for n in range(weeks)], zone=find_zone(session), as_of=as_of)
-    names = _show_clients(found, most_clients)
+    names = _show_clients(found)
     for day, client_id, _, currency, seconds, cents in found:
         key = (monday_of(day), names[client_id])
         report.seconds[key] = report.seconds.get(key, 0) + seconds
@@ -141,7 +135,7 @@ def read_weeks(
     return report
 
 
-def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]], most: int) -> dict[int | None, str]:
+def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]]) -> dict[int | None, str]:
     """Return the shown name of each client, in the order of the report."""
     totals: dict[int | None, int] = {}
     known: dict[int, str] = {}
@@ -151,7 +145,7 @@ def _show_clients(found: list[tuple[date, int | None, str | None, Any, int, Any]
             known[client_id] = name or f"client {client_id}"
     ranked = sorted(known, key=lambda id_: (-totals[id_], known[id_], id_))
     # One more name takes no more space than "others" would.
-    named = ranked if len(ranked) <= most + 1 else ranked[:most]
+    named = ranked if len(ranked) <= MOST_CLIENTS + 1 else ranked[:MOST_CLIENTS]
     texts = [known[id_] for id_ in named]
     taken = {OTHERS, NO_CLIENT}
     shown: dict[int | None, str] = {}

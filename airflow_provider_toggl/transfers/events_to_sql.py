@@ -147,10 +147,8 @@ class TogglEventsToSqlOperator(CheckedArguments, BaseOperator):
         except ConnectionNotFound:
             # The event store may be named by itself.
             return
-        if workspace_id is None:
-            return
-        check = outlets.check_workspace if self.only_conn_id else outlets.check_shared
-        check(workspace_id, f"of connection {conn_id!r}")
+        if workspace_id is not None:
+            outlets.check_workspace(workspace_id, f"of connection {conn_id!r}", is_shared=not self.only_conn_id)
 
     def _request(self, *, collect_changes: bool) -> DrainRequest:
         from airflow_provider_toggl.core.sync.drain import DrainRequest  # noqa: PLC0415 - parsing a DAG needs none of it

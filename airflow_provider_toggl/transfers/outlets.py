@@ -18,11 +18,8 @@ from airflow_provider_toggl.assets import ALL_EVENTS, DAYS
 from airflow_provider_toggl.core.arguments import (
     Parser,
     parse_conn_id,
-    parse_day,
     parse_flag,
     parse_id,
-    parse_number,
-    parse_seconds,
     parse_text,
     parse_time_zone,
     parse_whole,
@@ -50,16 +47,6 @@ WAREHOUSE_PARSERS: Mapping[str, Parser] = {
     "max_partitions": required(partial(parse_whole, minimum=1)),
 }
 """Parsers of the arguments that all loading operators share."""
-
-PULL_PARSERS: Mapping[str, Parser] = {
-    "since": parse_day,
-    "until": parse_day,
-    "page_size": required(partial(parse_whole, minimum=1, maximum=10_000)),
-    "report_lag": parse_seconds,
-    "absent_share": required(partial(parse_number, minimum=0.0, maximum=1.0)),
-    "absent_rows": required(partial(parse_whole, minimum=0)),
-}
-"""Parsers of the arguments that the operators share which read from Toggl."""
 
 _ASSET = re.compile(r"toggl://(\d+)/(\w+)/?")
 _ENTRIES = "time_entries"
@@ -197,28 +184,20 @@ class Outlets:
             event.extra.update(extra)
         return extra is not None
 
-    def check_workspace(self, workspace_id: int, source: str) -> None:
+    def check_workspace(self, workspace_id: int, source: str, *, is_shared: bool = False) -> None:
         """Refuse outlets of a workspace that is not loaded: they would never get an asset event.
 
-        A mapped task has the outlets of all its workspaces, so one of them is enough there.
+        A mapped task has the outlets of all its workspaces, and a shared event store may have events of further ones.
+        Then one outlet of the workspace is enough.
 
         :param workspace_id: the workspace that is loaded.
         :param source: what names it, for the error.
+        :param is_shared: the events of a shared store are loaded.
         :raises ConfigurationError: an outlet is of another workspace.
         """
         task = find_task(self._context)
-        _check(self._assets, workspace_id, source, any_matches=task is not None and task.is_mapped)
-
-    def check_shared(self, workspace_id: int, source: str) -> None:
-        """Refuse outlets if none of them is of the connection's workspace.
-
-        The event store may have events of further workspaces, so outlets of those may be among them.
-
-        :param workspace_id: the workspace of the connection.
-        :param source: what names it, for the error.
-        :raises ConfigurationError: no outlet is of that workspace.
-        """
-        _check(self._assets, workspace_id, source, any_matches=True)
+        any_matches = is_shared or (task is not None and task.is_mapped)
+        _check(self._assets, workspace_id, source, any_matches=any_matches)
 
 
 def workspace_source(workspace_id: Any, toggl_conn_id: str) -> str:

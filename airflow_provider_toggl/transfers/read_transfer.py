@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from airflow_provider_toggl.core.arguments import Parser
+from airflow_provider_toggl.core.arguments import Parser, parse_day, parse_number, parse_seconds, parse_whole, required
 from airflow_provider_toggl.core.errors import QuotaExhausted, RateLimited
 from airflow_provider_toggl.hooks import settings
 from airflow_provider_toggl.hooks.toggl import TogglHook
@@ -15,7 +16,6 @@ from airflow_provider_toggl.hooks.warehouse import open_warehouse as open_target
 from airflow_provider_toggl.operators.quota_deferral import RunDeferral
 from airflow_provider_toggl.transfers.outlets import (
     MAX_PARTITIONS,
-    PULL_PARSERS,
     WAREHOUSE_PARSERS,
     Outlets,
     check_outlets,
@@ -85,7 +85,12 @@ class ReadTransfer(RunDeferral):
     argument_parsers: ClassVar[Mapping[str, Parser]] = {
         **RunDeferral.argument_parsers,
         **WAREHOUSE_PARSERS,
-        **PULL_PARSERS,
+        "since": parse_day,
+        "until": parse_day,
+        "page_size": required(partial(parse_whole, minimum=1, maximum=10_000)),
+        "report_lag": parse_seconds,
+        "absent_share": required(partial(parse_number, minimum=0.0, maximum=1.0)),
+        "absent_rows": required(partial(parse_whole, minimum=0)),
     }
     ui_color = "#f5e1f0"
 

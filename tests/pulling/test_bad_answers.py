@@ -17,57 +17,24 @@ REPORT_FIELDS = ("user_id", "time_entries", "time_entries.id", "time_entries.sec
 Bad = tuple[dict[str, Any], type[errors.TogglError], str]
 """The order of a fault, the error that it must end in, and words of its message."""
 
-STATUSES: list[Bad] = [
-    (
-        {"status": 500},
-        errors.ServerTrouble,
-        "answered 500: 500 Internal Server Error. Toggl has a problem",
-    ),
-    ({"status": 502}, errors.ServerTrouble, "502 Bad Gateway"),
-    ({"status": 503, "body": "busy"}, errors.ServerTrouble, "was answered 503: busy"),
+REFUSED: list[Bad] = [
+    ({"status": 500}, errors.ServerTrouble, "answered 500: 500 Internal Server Error. Toggl has a problem"),
     ({"status": 400, "body": "Invalid workspace id"}, errors.PayloadRefused, "Invalid workspace id"),
-    ({"status": 401, "body": ""}, errors.WrongCredentials, "The API token is not valid"),
     ({"status": 403, "body": "Workspace not found/accessible"}, errors.AccessDenied, "has no access here"),
     ({"status": 403, "body": "Incorrect username and/or password"}, errors.WrongCredentials, "token is not valid"),
-    ({"status": 404, "body": "Not Found"}, errors.NotFound, "Nothing has that ID"),
-    ({"status": 410}, errors.Gone, "must not be called again"),
     ({"status": 402, "body": "Workspace needs to have this feature enabled"}, errors.PlanLacksFeature, "plan does not"),
-    (
-        {"status": 402, "body": "You have hit your hourly limit for API calls. Your quota will reset in 77 seconds."},
-        errors.QuotaExhausted,
-        "is used up until",
-    ),
+    ({"status": 402, "body": "Your quota will reset in 77 seconds."}, errors.QuotaExhausted, "is used up until"),
     ({"status": 429, "headers": {"Retry-After": "300"}}, errors.RateLimited, "too many requests at once"),
-    (
-        {"status": 302, "headers": {"Location": "https://example.com/"}},
-        errors.PayloadRefused,
-        "to another host",
-    ),
+    ({"status": 302, "headers": {"Location": "https://example.com/"}}, errors.PayloadRefused, "to another host"),
 ]
 BROKEN: list[Bad] = [
     ({"kind": "cut"}, errors.ConnectionTrouble, "the connection to|no complete response"),
     ({"kind": "cut", "fraction": 0}, errors.ConnectionTrouble, "the connection to|no complete response"),
     ({"kind": "not_json"}, errors.MalformedAnswer, "is not a JSON list"),
-    ({"kind": "not_json", "body": ""}, errors.MalformedAnswer, "is not a JSON list"),
-    ({"kind": "not_json", "body": '{"error": "no"}'}, errors.MalformedAnswer, "is not a JSON list"),
-    ({"kind": "not_json", "body": "[" * 100_000}, errors.MalformedAnswer, "is not a JSON list"),
+    ({"kind": "not_json", "body": '[{"row_number": 1'}, errors.MalformedAnswer, "It was not loaded"),
     ({"kind": "short_page", "drop_rows": 3, "keep_next": True}, errors.MalformedAnswer, "rows 1 to 60 were requested"),
-]
-SHAPES: list[Bad] = [
-    *(
-        ({"kind": "drop_field", "field": field}, errors.MalformedAnswer, "cannot be read; the first: ")
-        for field in REPORT_FIELDS
-    ),
+    ({"kind": "drop_field", "field": "user_id"}, errors.MalformedAnswer, "cannot be read; the first: "),
     ({"kind": "drop_field", "field": "time_entries.at"}, errors.MalformedAnswer, r"time_entries\[0\]\.at: missing"),
-    ({"kind": "set_field", "field": "user_id", "value": None}, errors.MalformedAnswer, "user_id"),
-    (
-        {"kind": "set_field", "field": "time_entries.id", "value": "x"},
-        errors.MalformedAnswer,
-        'id: "x" is not a whole number',
-    ),
-    ({"kind": "set_field", "field": "time_entries.start", "value": "noon"}, errors.MalformedAnswer, "start"),
-    ({"kind": "set_field", "field": "time_entries.at", "value": "2026-02-30"}, errors.MalformedAnswer, "at"),
-    ({"kind": "set_field", "field": "tag_ids", "value": "none"}, errors.MalformedAnswer, "tag_ids"),
     ({"kind": "set_field", "field": "time_entries.seconds", "value": 2**63}, errors.MalformedAnswer, "seconds"),
 ]
 
@@ -80,11 +47,8 @@ def name_of(value: Any) -> str | None:
 
 @pytest.mark.parametrize(
     "cases",
-    [
-        pytest.param([({"kind": "status", **order}, error, words) for order, error, words in STATUSES], id="refused"),
-        pytest.param(BROKEN, id="broken"),
-        pytest.param(SHAPES, id="of-another-shape"),
-    ],
+    [[({"kind": "status", **order}, *rest) for order, *rest in REFUSED], BROKEN],
+    ids=["refused", "broken"],
 )
 def test_an_answer_that_is_no_use_is_a_typed_error_and_nothing_is_lost(workspace: Workspace, cases: list[Bad]):
     workspace.pull(page_size=100)
@@ -106,13 +70,10 @@ def test_an_answer_that_is_no_use_is_a_typed_error_and_nothing_is_lost(workspace
 @pytest.mark.parametrize(
     "order",
     [
-        {"kind": "status", "status": 500},
         {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
         {"kind": "cut"},
         {"kind": "not_json"},
-        {"kind": "short_page", "keep_next": True},
         {"kind": "short_page", "drop_rows": 7},
-        {"kind": "slow", "seconds": 0.05},
     ],
     ids=name_of,
 )
@@ -169,16 +130,6 @@ def test_an_answer_that_does_not_come_in_time_is_an_error(workspace: Workspace, 
     assert workspace.wrong("time_entries") == []
 
 
-def test_nobody_at_the_address_is_an_error(workspace: Workspace):
-    workspace.pull("tags")
-    url, workspace.toggl.url = workspace.toggl.url, "http://127.0.0.1:9"
-    with pytest.raises(errors.ConnectionTrouble, match=r"127\.0\.0\.1:9"):
-        workspace.pull("tags")
-    workspace.toggl.url = url
-    workspace.pull("tags")
-    assert workspace.wrong("tags") == []
-
-
 def test_a_wrong_token_is_said_and_is_in_no_text(workspace: Workspace):
     workspace.toggl.token = "f" * 32
     for status in (401, 403):
@@ -192,14 +143,10 @@ def test_a_wrong_token_is_said_and_is_in_no_text(workspace: Workspace):
 # -- lists -------------------------------------------------------------------------------------------------------------
 
 LIST_FAULTS: list[tuple[dict[str, Any], type[errors.TogglError]]] = [
-    ({"kind": "status", "status": 500}, errors.ServerTrouble),
     ({"kind": "status", "status": 403, "body": "Forbidden"}, errors.AccessDenied),
     ({"kind": "cut"}, errors.ConnectionTrouble),
-    ({"kind": "not_json"}, errors.MalformedAnswer),
     ({"kind": "not_json", "body": '"text"'}, errors.MalformedAnswer),
     ({"kind": "drop_field", "field": "id"}, errors.MalformedAnswer),
-    ({"kind": "set_field", "field": "name", "value": 7}, errors.MalformedAnswer),
-    ({"kind": "set_field", "field": "at", "value": "soon"}, errors.MalformedAnswer),
 ]
 
 
@@ -270,18 +217,6 @@ def test_single_rows_that_lack_a_field_are_kept_aside_with_the_reason(
     assert "6 records rejected, see rejected_records" in caplog.text
     workspace.pull(incremental=False, since="2020-01-01")
     assert workspace.wrong("time_entries") == []
-
-
-def test_a_page_that_lacks_a_field_of_every_report_changes_no_row(workspace: Workspace):
-    workspace.pull()
-    before = workspace.content()
-    workspace.toggl.advance(60)
-    for field in ("project_id", "task_id", "description", "tag_ids", "billable"):
-        workspace.toggl.fault("drop_field", field=field, match=SEARCH, times=None)
-        with pytest.raises(errors.MalformedAnswer):
-            workspace.pull(incremental=False, since="2026-01-01")
-        assert workspace.content() == before
-        workspace.toggl.clear_faults()
 
 
 def test_fields_that_nobody_knows_are_skipped(workspace: Workspace):

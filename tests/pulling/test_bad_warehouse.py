@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from support.pulls import Workspace, unprivileged
 
-from airflow_provider_toggl.core.errors import ConfigurationError, SchemaTooNew, WarehouseError, WarehouseReadOnly
+from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseReadOnly
 
 # Imported before a test gives up its rights: an ordinary user may not be able to read the interpreter's files.
 from airflow_provider_toggl.core.load.decode import records  # noqa: F401
@@ -50,47 +50,6 @@ def test_a_file_that_cannot_be_written_is_said_and_kept(loaded: Workspace):
     with unprivileged():
         loaded.pull()
     assert loaded.wrong("time_entries", "tags") == []
-
-
-def test_a_folder_that_cannot_be_written_is_said(loaded: Workspace, folder: Path):
-    for leftover in folder.glob("*.lock*"):
-        leftover.unlink()
-    folder.chmod(0o555)
-    with unprivileged(), pytest.raises(WarehouseReadOnly, match="the directory it is in"):
-        loaded.pull()
-    folder.chmod(0o777)
-    with unprivileged():
-        loaded.pull()
-    assert loaded.wrong("time_entries", "tags") == []
-
-
-def test_a_file_that_is_no_database_is_said_and_left_alone(workspace: Workspace):
-    workspace.path = workspace.path.with_name("other.duckdb")
-    workspace.path.write_text("id,description\n1,not a database\n" * 1000)
-    before = workspace.path.read_bytes()
-    with pytest.raises(WarehouseError, match=r"other\.duckdb"):
-        workspace.pull()
-    assert workspace.path.read_bytes() == before
-
-
-def test_a_folder_in_place_of_the_file_is_said(workspace: Workspace):
-    workspace.path = workspace.path.with_name("other.duckdb")
-    workspace.path.mkdir()
-    with pytest.raises(WarehouseError, match=r"other\.duckdb"):
-        workspace.pull()
-
-
-def test_tables_of_a_later_version_are_left_alone(workspace: Workspace):
-    workspace.pull("tags")
-    with duckdb.connect(str(workspace.path)) as db:
-        (table,) = db.execute(
-            "SELECT table_name FROM information_schema.columns WHERE column_name = 'version'"
-        ).fetchone()
-        db.execute(f'INSERT INTO toggl."{table}" VALUES (1000, now())')
-    before = workspace.content("tags")
-    with pytest.raises(SchemaTooNew, match="Upgrade the package"):
-        workspace.pull("tags")
-    assert workspace.content("tags") == before
 
 
 def test_a_cursor_that_cannot_be_read_is_said_with_the_way_out(workspace: Workspace):

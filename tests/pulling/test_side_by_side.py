@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import subprocess
-import sys
 from datetime import datetime, timezone
 
-import pytest
 from support.pull_process import pull_stream
 from support.pulls import STREAMS, Workspace, build_workspace
 from support.sandboxes import SandboxHost
-
-from airflow_provider_toggl.core.errors import WarehouseLocked
 
 
 def test_eight_streams_loading_at_once_in_eight_processes_wait_for_each_other(build):
@@ -53,35 +48,6 @@ class LongSleeper:
 
     def sleep(self, seconds: float) -> None:
         self.ahead += seconds
-
-
-HOLD = "import sys, duckdb; db = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
-
-
-@pytest.fixture
-def analyst(workspace: Workspace):
-    """Another program that has the warehouse open."""
-    workspace.pull("tags")
-    command = [sys.executable, "-c", HOLD, str(workspace.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"open\n"
-        yield process
-        process.kill()
-
-
-def test_a_session_that_keeps_the_file_open_is_named_and_nothing_is_lost(
-    workspace: Workspace, analyst: subprocess.Popen[bytes]
-):
-    with pytest.raises(WarehouseLocked) as caught:
-        workspace.pull()
-    assert f"PID {analyst.pid}" in str(caught.value)
-    assert str(workspace.path) in str(caught.value)
-    assert workspace.calls("/search/") == []
-    analyst.kill()
-    analyst.wait()
-    workspace.pull()
-    assert workspace.wrong("time_entries", "tags") == []
 
 
 def test_two_workspaces_in_one_warehouse_keep_apart(pull_host: SandboxHost, workspace: Workspace):

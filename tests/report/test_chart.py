@@ -64,14 +64,6 @@ def test_an_empty_report_says_so(tmp_path: Path) -> None:
     assert show_instant(None, "UTC") == "unknown"
 
 
-def test_a_font_is_asked_for_only_where_it_is_installed(
-    report: WeeklyReport, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level("WARNING", logger="matplotlib"):
-        draw_png(report, tmp_path / "chart.png")
-    assert [line for line in caplog.messages if "findfont" in line] == []
-
-
 def test_the_title_has_amounts_only_where_there_are_any(report: WeeklyReport) -> None:
     assert title_of(report) == "Hours and amounts by week"
     assert title_of(report) in texts(draw_svg(report))
@@ -99,5 +91,7 @@ def test_letters_that_no_font_has_are_named_once_with_the_cure(
 def test_letters_that_a_font_has_are_drawn_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     report = WeeklyReport(WEEKS, ["Äpfel & Ελληνικά"])
     report.seconds[WEEKS[1], "Äpfel & Ελληνικά"] = 3600
-    draw_png(report, tmp_path / "chart.png")
+    # matplotlib names fonts that are asked for and not installed.
+    with caplog.at_level("WARNING", logger="matplotlib"):
+        draw_png(report, tmp_path / "chart.png")
     assert caplog.messages == []

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import Connections
-from support.truth import live
 
 from airflow_provider_toggl.hooks.toggl import TogglHook
 from airflow_provider_toggl.sandbox.server import RunningSandbox
-from airflow_provider_toggl.transfers.reconcile import TogglReconcileOperator
 from airflow_provider_toggl.transfers.toggl_to_sql import TogglToSqlOperator
 
 pytestmark = pytest.mark.airflow
@@ -34,23 +32,6 @@ def run(operator: Any, index: int = -1) -> Any:
     except TaskDeferred as deferred:
         return deferred.kwargs
     return None
-
-
-@pytest.mark.parametrize(
-    "operator",
-    [
-        lambda: TogglToSqlOperator(task_id="load", stream="time_entries", page_size=20),
-        lambda: TogglReconcileOperator(task_id="load", page_size=20, since="2026-01-01"),
-    ],
-    ids=["pull", "reconcile"],
-)
-def test_a_task_that_waits_keeps_its_summary_and_has_released_the_warehouse(
-    sandbox: RunningSandbox, warehouse: Path, operator: Any
-):
-    sandbox.set(quota_enforced=True, organization_quota=2)
-    kept = run(operator())
-    assert (kept["summary"]["pages"], kept["summary"]["deferrals"]) == (2, 1)
-    assert len(live(warehouse, "time_entries")) == 40
 
 
 def test_mapped_tasks_have_shares_of_their_own_and_keep_them_while_they_wait(sandbox: RunningSandbox, warehouse: Path):

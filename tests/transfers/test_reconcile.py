@@ -51,7 +51,10 @@ def reconcile(**options: Any) -> dict[str, Any]:
 
 
 def test_what_was_deleted_is_marked_and_the_summary_is_returned_for_xcom(sandbox: RunningSandbox, warehouse: Path):
-    summary = reconcile()
+    with all_logs() as lines:
+        summary = reconcile()
+    for secret in (sandbox.token, WEBHOOK_SECRET):
+        assert [line for line in [*lines, json.dumps(summary)] if secret in line] == []
     assert entry_differences(warehouse, sandbox.url) == []
     assert json.loads(json.dumps(summary)) == summary
     assert (summary["deleted"], summary["entries"], summary["by_ids"]) == (5, 115, True)
@@ -75,7 +78,6 @@ def test_a_reconciliation_with_keep_history_keeps_versions_from_then_on(sandbox:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"since": "2026-01-01T00:00"}, "since is .* without a zone"),
         ({"since": "2099-01-01"}, "in the future"),
         ({"since": "2026-02-01", "until": "2026-01-01"}, "until .* is before since"),
         ({"warehouse_conn_id": "nowhere_at_all"}, "There is no connection 'nowhere_at_all'"),
@@ -101,6 +103,8 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
     sandbox: RunningSandbox, warehouse: Path, connections: Connections
 ):
     sandbox.set(summary_gives_ids=False)
+    gone = {row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]}
+    known = set(live(warehouse, "time_entries"))
     asset = load_with_asset(sandbox)
     whole = sandbox.requests()["total"]
     sandbox.set(quota_enforced=True, organization_quota=6, quota_window_seconds=1800)
@@ -135,24 +139,6 @@ def test_a_used_up_quota_defers_and_what_was_done_is_not_done_again(
         if call["path"].endswith("search/time_entries") and call["status"] == 200 and "user_ids" in call["body"]
     ]
     assert len(days) == len(set(days))
-    assert len(event.extra["ids"]) == 5
-    assert event.extra["is_complete"]
-
-
-def test_an_asset_event_has_what_really_changed(sandbox: RunningSandbox, warehouse: Path):
-    gone = [row["id"] for row in sandbox.truth("time_entries") if row["deleted_at"]]
-    known = set(live(warehouse, "time_entries"))
-    asset = load_with_asset(sandbox)
-    event = SimpleNamespace(extra={})
-    TogglReconcileOperator(task_id="reconcile", outlets=[asset]).execute(context(outlet_events={asset: event}))
-    assert event.extra["ids"] == sorted(known & set(gone))
+    assert event.extra["ids"] == sorted(known & gone)
     assert event.extra["is_complete"]
     assert 1 <= len(event.extra["days"]) <= 5
-
-
-def test_no_secret_is_in_what_a_task_leaves_behind(sandbox: RunningSandbox, warehouse: Path):
-    with all_logs() as lines:
-        summary = reconcile()
-    for secret in (sandbox.token, WEBHOOK_SECRET):
-        assert [line for line in lines if secret in line] == []
-        assert secret not in json.dumps(summary)

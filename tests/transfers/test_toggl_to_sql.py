@@ -14,7 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 from airflow.sdk.exceptions import TaskDeferred
 from support.connections import WEBHOOK_SECRET, Connections, all_logs
-from support.truth import STREAMS, differences, entity_differences, entry_differences, live, rows
+from support.truth import STREAMS, differences, entry_differences, live, rows
 
 from airflow_provider_toggl.core import errors
 from airflow_provider_toggl.hooks.warehouse import read_df
@@ -134,16 +134,6 @@ def test_how_long_reports_may_lag_is_an_option(sandbox: RunningSandbox, warehous
     marks = [load(schema="one")["watermark"], load(schema="two", report_lag=10)["watermark"]]
     one, two = (datetime.fromisoformat(mark.replace("Z", "+00:00")) for mark in marks)
     assert 980 < (two - one).total_seconds() < 1060
-
-
-def test_two_tasks_with_connections_of_their_own_do_not_meet(
-    sandbox: RunningSandbox, connections: Connections, tmp_path: Path
-):
-    for name in ("one", "two"):
-        connections.toggl(sandbox, f"toggl_{name}")
-        path = connections.duckdb(f"duck_{name}", tmp_path / f"{name}.duckdb")
-        load("tags", toggl_conn_id=f"toggl_{name}", warehouse_conn_id=f"duck_{name}")
-        assert entity_differences(path, sandbox.url, "tags") == []
 
 
 # -- waiting for the quota ---------------------------------------------------------------------------------------------

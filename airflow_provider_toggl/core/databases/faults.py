@@ -6,39 +6,36 @@ that is not listed is ``OTHER`` and has no advice. This module imports no driver
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from airflow_provider_toggl.core.errors import DatabaseFault
 
-POSTGRES: dict[str, DatabaseFault] = {
-    "08": DatabaseFault.CONNECTION_LOST,
-    "22021": DatabaseFault.UNENCODABLE,
-    "22P05": DatabaseFault.UNENCODABLE,
-    "25006": DatabaseFault.READ_ONLY,
-    "25P03": DatabaseFault.CONNECTION_LOST,
-    "25P04": DatabaseFault.CONNECTION_LOST,
-    "28": DatabaseFault.BAD_CREDENTIALS,
-    "3D000": DatabaseFault.UNKNOWN_DATABASE,
-    "3F000": DatabaseFault.MISSING_OBJECT,
-    "40001": DatabaseFault.LOCKED,
-    "40P01": DatabaseFault.LOCKED,
-    "42501": DatabaseFault.MISSING_RIGHT,
-    "42703": DatabaseFault.MISSING_OBJECT,
-    "42883": DatabaseFault.MISSING_OBJECT,
-    "42P01": DatabaseFault.MISSING_OBJECT,
-    "53100": DatabaseFault.DISK_FULL,
-    "53200": DatabaseFault.OUT_OF_MEMORY,
-    "53300": DatabaseFault.TOO_MANY_CONNECTIONS,
-    "53400": DatabaseFault.DISK_FULL,
-    "55006": DatabaseFault.LOCKED,
-    "55P03": DatabaseFault.LOCKED,
-    "57014": DatabaseFault.CANCELED,
-    "57P01": DatabaseFault.CONNECTION_LOST,
-    "57P02": DatabaseFault.CONNECTION_LOST,
-    "57P03": DatabaseFault.UNREACHABLE,
-    "57P04": DatabaseFault.UNKNOWN_DATABASE,
-    "57P05": DatabaseFault.CONNECTION_LOST,
-    "58030": DatabaseFault.CORRUPT,
-    "XX": DatabaseFault.CORRUPT,
-}
+Code = TypeVar("Code", int, str)
+
+
+def _by_code(codes: Mapping[DatabaseFault, tuple[Code, ...]]) -> dict[Code, DatabaseFault]:
+    return {code: fault for fault, some in codes.items() for code in some}
+
+
+POSTGRES = _by_code(
+    {
+        DatabaseFault.CONNECTION_LOST: ("08", "25P03", "25P04", "57P01", "57P02", "57P05"),
+        DatabaseFault.UNENCODABLE: ("22021", "22P05"),
+        DatabaseFault.READ_ONLY: ("25006",),
+        DatabaseFault.BAD_CREDENTIALS: ("28",),
+        DatabaseFault.UNKNOWN_DATABASE: ("3D000", "57P04"),
+        DatabaseFault.MISSING_OBJECT: ("3F000", "42703", "42883", "42P01"),
+        DatabaseFault.LOCKED: ("40001", "40P01", "55006", "55P03"),
+        DatabaseFault.MISSING_RIGHT: ("42501",),
+        DatabaseFault.DISK_FULL: ("53100", "53400"),
+        DatabaseFault.OUT_OF_MEMORY: ("53200",),
+        DatabaseFault.TOO_MANY_CONNECTIONS: ("53300",),
+        DatabaseFault.CANCELED: ("57014",),
+        DatabaseFault.UNREACHABLE: ("57P03",),
+        DatabaseFault.CORRUPT: ("58030", "XX"),
+    }
+)
 """By SQLSTATE, or by its first two characters for a whole class."""
 
 POSTGRES_REFUSALS: dict[str, DatabaseFault] = {
@@ -60,25 +57,26 @@ POSTGRES_REFUSALS: dict[str, DatabaseFault] = {
 }
 """By a part of the text, the first that matches, of a refused connection: libpq gives no SQLSTATE for it."""
 
-MYSQL: dict[int, DatabaseFault] = {
-    **dict.fromkeys((1129, 2002, 2003, 2005), DatabaseFault.UNREACHABLE),
-    **dict.fromkeys(
-        (1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2055, 3169, 4031),
-        DatabaseFault.CONNECTION_LOST,
-    ),
-    **dict.fromkeys((1045, 1130, 1251, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151), DatabaseFault.BAD_CREDENTIALS),
-    1049: DatabaseFault.UNKNOWN_DATABASE,
-    **dict.fromkeys((1040, 1203, 1226), DatabaseFault.TOO_MANY_CONNECTIONS),
-    **dict.fromkeys((1020, 1205, 1206, 1213, 3058, 3572), DatabaseFault.LOCKED),
-    **dict.fromkeys((1317, 1969, 3024), DatabaseFault.CANCELED),
-    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), DatabaseFault.MISSING_RIGHT),
-    **dict.fromkeys((1290, 1792, 1836, 1874), DatabaseFault.READ_ONLY),
-    **dict.fromkeys((1021, 1114), DatabaseFault.DISK_FULL),
-    **dict.fromkeys((1037, 1038, 1041), DatabaseFault.OUT_OF_MEMORY),
-    **dict.fromkeys((1366, 1977, 3854, 3988), DatabaseFault.UNENCODABLE),
-    **dict.fromkeys((1054, 1146, 1305), DatabaseFault.MISSING_OBJECT),
-    **dict.fromkeys((1034, 1194, 1195, 1712), DatabaseFault.CORRUPT),
-}
+MYSQL = _by_code(
+    {
+        DatabaseFault.UNREACHABLE: (1129, 2002, 2003, 2005),
+        DatabaseFault.CONNECTION_LOST: (
+            *(1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2055, 3169, 4031),
+        ),
+        DatabaseFault.BAD_CREDENTIALS: (1045, 1130, 1251, 1524, 1698, 1820, 1862, 2059, 3118, 3159, 4151),
+        DatabaseFault.UNKNOWN_DATABASE: (1049,),
+        DatabaseFault.TOO_MANY_CONNECTIONS: (1040, 1203, 1226),
+        DatabaseFault.LOCKED: (1020, 1205, 1206, 1213, 3058, 3572),
+        DatabaseFault.CANCELED: (1317, 1969, 3024),
+        DatabaseFault.MISSING_RIGHT: (1044, 1142, 1143, 1227, 1370),
+        DatabaseFault.READ_ONLY: (1290, 1792, 1836, 1874),
+        DatabaseFault.DISK_FULL: (1021, 1114),
+        DatabaseFault.OUT_OF_MEMORY: (1037, 1038, 1041),
+        DatabaseFault.UNENCODABLE: (1366, 1977, 3854, 3988),
+        DatabaseFault.MISSING_OBJECT: (1054, 1146, 1305),
+        DatabaseFault.CORRUPT: (1034, 1194, 1195, 1712),
+    }
+)
 """By error number of MySQL, MariaDB and their drivers."""
 
 _OPTION_PREVENTS = 1290
@@ -89,50 +87,41 @@ COLLISIONS = frozenset({"40001", "40P01", 1020, 1213})
 
 COLLIDED = "It collided with another session, and the server ended one of the two: try again."
 
-SQLITE: dict[str, DatabaseFault] = {
-    "SQLITE_BUSY": DatabaseFault.LOCKED,
-    "SQLITE_LOCKED": DatabaseFault.LOCKED,
-    "SQLITE_INTERRUPT": DatabaseFault.CANCELED,
-    "SQLITE_PERM": DatabaseFault.READ_ONLY,
-    "SQLITE_READONLY": DatabaseFault.READ_ONLY,
-    "SQLITE_CANTOPEN": DatabaseFault.READ_ONLY,
-    "SQLITE_FULL": DatabaseFault.DISK_FULL,
-    "SQLITE_NOMEM": DatabaseFault.OUT_OF_MEMORY,
-    "SQLITE_CORRUPT": DatabaseFault.CORRUPT,
-    "SQLITE_NOTADB": DatabaseFault.CORRUPT,
-}
+SQLITE = _by_code(
+    {
+        DatabaseFault.LOCKED: ("SQLITE_BUSY", "SQLITE_LOCKED"),
+        DatabaseFault.CANCELED: ("SQLITE_INTERRUPT",),
+        DatabaseFault.READ_ONLY: ("SQLITE_PERM", "SQLITE_READONLY", "SQLITE_CANTOPEN"),
+        DatabaseFault.DISK_FULL: ("SQLITE_FULL",),
+        DatabaseFault.OUT_OF_MEMORY: ("SQLITE_NOMEM",),
+        DatabaseFault.CORRUPT: ("SQLITE_CORRUPT", "SQLITE_NOTADB"),
+    }
+)
 """By the name of the result code; an extended one begins with it."""
 
-SQLITE_TEXTS: dict[str, DatabaseFault] = {
-    "is locked": DatabaseFault.LOCKED,
-    "readonly database": DatabaseFault.READ_ONLY,
-    "unable to open database file": DatabaseFault.READ_ONLY,
-    "disk is full": DatabaseFault.DISK_FULL,
-    "out of memory": DatabaseFault.OUT_OF_MEMORY,
-    "malformed": DatabaseFault.CORRUPT,
-    "not a database": DatabaseFault.CORRUPT,
-    "no such table": DatabaseFault.MISSING_OBJECT,
-    "no such column": DatabaseFault.MISSING_OBJECT,
-}
+SQLITE_TEXTS = _by_code(
+    {
+        DatabaseFault.LOCKED: ("is locked",),
+        DatabaseFault.READ_ONLY: ("readonly database", "unable to open database file"),
+        DatabaseFault.DISK_FULL: ("disk is full",),
+        DatabaseFault.OUT_OF_MEMORY: ("out of memory",),
+        DatabaseFault.CORRUPT: ("malformed", "not a database"),
+        DatabaseFault.MISSING_OBJECT: ("no such table", "no such column"),
+    }
+)
 """By a part of SQLite's text, where the code says less: before Python 3.11, and for missing tables and columns."""
 
-DUCKDB: dict[str, DatabaseFault] = {
-    "Could not set lock on file": DatabaseFault.LOCKED,
-    "different configuration": DatabaseFault.LOCKED,
-    "Conflict on": DatabaseFault.LOCKED,
-    "No space left on device": DatabaseFault.DISK_FULL,
-    "Disk quota exceeded": DatabaseFault.DISK_FULL,
-    "Out of Memory Error": DatabaseFault.OUT_OF_MEMORY,
-    "could not allocate": DatabaseFault.OUT_OF_MEMORY,
-    "Permission denied": DatabaseFault.READ_ONLY,
-    "Permission Error": DatabaseFault.READ_ONLY,
-    "read-only": DatabaseFault.READ_ONLY,
-    "Read-only file system": DatabaseFault.READ_ONLY,
-    "not a valid DuckDB database file": DatabaseFault.CORRUPT,
-    "Corrupt": DatabaseFault.CORRUPT,
-    "INTERRUPT Error": DatabaseFault.CANCELED,
-    "Catalog Error": DatabaseFault.MISSING_OBJECT,
-}
+DUCKDB = _by_code(
+    {
+        DatabaseFault.LOCKED: ("Could not set lock on file", "different configuration", "Conflict on"),
+        DatabaseFault.DISK_FULL: ("No space left on device", "Disk quota exceeded"),
+        DatabaseFault.OUT_OF_MEMORY: ("Out of Memory Error", "could not allocate"),
+        DatabaseFault.READ_ONLY: ("Permission denied", "Permission Error", "read-only", "Read-only file system"),
+        DatabaseFault.CORRUPT: ("not a valid DuckDB database file", "Corrupt"),
+        DatabaseFault.CANCELED: ("INTERRUPT Error",),
+        DatabaseFault.MISSING_OBJECT: ("Catalog Error",),
+    }
+)
 """By a part of the text, the first that matches: DuckDB has no codes."""
 
 ADVICE: dict[DatabaseFault, str] = {

@@ -16,17 +16,8 @@ def measure_load(result: LoadResult, *, by: str, stream: str, seconds: float) ->
     :param by: what loaded: ``pull``, ``drain`` or ``reconcile``.
     :param seconds: how long it took.
     """
-    measure_rows(
-        {
-            "inserted": result.inserted,
-            "updated": result.updated,
-            "unchanged": result.unchanged,
-            "absent": result.absent,
-            "rejected": result.rejected,
-        },
-        by=by,
-        stream=stream,
-    )
+    names = ("inserted", "updated", "unchanged", "absent", "rejected")
+    measure_rows({name: getattr(result, name) for name in names}, by=by, stream=stream)
     metrics.LOAD_TIME.record(seconds, by=by, stream=stream)
 
 

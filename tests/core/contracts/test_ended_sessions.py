@@ -24,15 +24,17 @@ from airflow_provider_toggl.core.load.values import LoadResult, Progress
 from airflow_provider_toggl.core.load.warehouse import Warehouse
 
 numbers = itertools.count(1)
+MakeDatabase = Callable[..., tuple[str, str]]
 PROGRESS = Progress("tags", "7", at(5), "1", 1, NOON)
 
 
 @dataclass(frozen=True)
 class ServedWarehouse:
-    """A warehouse, and how its server ends all sessions in it."""
+    """A warehouse, how its server ends all sessions in it, and the fault that its engine sees then."""
 
     target: Warehouse
     end_sessions: Callable[[], None]
+    fault: DatabaseFault
 
 
 def end_sessions_of(postgres: PostgresServer, database: str) -> None:
@@ -63,83 +65,51 @@ def kill_sessions_of(mariadb: MariadbServer, schema: str) -> None:
     ]
 )
 def warehouse(request: pytest.FixtureRequest) -> Iterator[ServedWarehouse]:
-    name = f"ended_{next(numbers)}"
     if request.param == "mysql":
         mariadb: MariadbServer = request.getfixturevalue("mariadb")
+        name = f"ended_{next(numbers)}"
         place, end = WarehouseLocation("mysql", str(mariadb.port), name), lambda: kill_sessions_of(mariadb, name)
     else:
+        name, dsn = request.getfixturevalue("make_database")()
         postgres: PostgresServer = request.getfixturevalue("postgres")
-        postgres.execute(f"create database {name}")
-        dsn = postgres.dsn.replace("dbname=postgres", f"dbname={name}")
         place, end = WarehouseLocation(request.param, dsn), lambda: end_sessions_of(postgres, name)
     with place.open() as target:
         target.load([tags(1)], PROGRESS)
-        yield ServedWarehouse(target, end)
+        # Of an unknown engine no code is known.
+        fault = DatabaseFault.OTHER if request.param == "ansi" else DatabaseFault.CONNECTION_LOST
+        yield ServedWarehouse(target, end, fault)
 
 
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda target: target.load([tags(1, 2, seconds=9)], PROGRESS),
-        lambda target: target.query('select "id" from "tags"'),
-        lambda target: target.try_write(),
-        lambda target: target.find_version(),
-    ],
-    ids=["load", "query", "try_write", "version"],
-)
-def test_a_session_that_ended_between_two_calls_is_not_noticed(
-    warehouse: ServedWarehouse, use: Callable[[Warehouse], Any]
-) -> None:
-    for _ in range(2):
-        warehouse.end_sessions()
-        use(warehouse.target)
-    assert rows(warehouse.target, 'select "id" from "tags" where "id" = 1') == [(1,)]
+def test_a_session_that_ended_between_two_calls_is_not_noticed(warehouse: ServedWarehouse) -> None:
+    target = warehouse.target
+    for use in (
+        lambda: target.load([tags(1, 2, seconds=9)], PROGRESS),
+        lambda: target.query('select "id" from "tags"'),
+        target.try_write,
+        target.find_version,
+    ):
+        for _ in range(2):
+            warehouse.end_sessions()
+            use()
+    assert rows(target, 'select "id" from "tags" where "id" = 1') == [(1,)]
 
 
-def test_a_session_that_ends_within_a_load_rolls_it_back(warehouse: ServedWarehouse) -> None:
+@pytest.mark.parametrize("statements", [['select count(*) from "tags"'], []], ids=["statement", "commit"])
+def test_a_session_that_ends_within_a_load_rolls_it_back(warehouse: ServedWarehouse, statements: list[str]) -> None:
     target = warehouse.target
 
     def change() -> None:
         with target.transaction() as session:
             session.run('delete from "tags"')
             warehouse.end_sessions()
-            session.run('select count(*) from "tags"')
+            for statement in statements:
+                session.run(statement)
 
-    with pytest.raises(WarehouseError) as caught:
+    with pytest.raises(WarehouseError, match=r"Nothing was lost|no dialect") as caught:
         change()
-    assert caught.value.fault in (DatabaseFault.CONNECTION_LOST, DatabaseFault.OTHER)
+    assert caught.value.fault is warehouse.fault
     assert target.counts()["tags"] == 1
     assert target.load([tags(1, 2, seconds=9)], PROGRESS) == LoadResult(inserted=1, unchanged=1)
-
-
-def test_a_session_that_ends_before_the_commit_stores_nothing(warehouse: ServedWarehouse) -> None:
-    target = warehouse.target
-
-    def change() -> None:
-        with target.transaction() as session:
-            session.run('delete from "tags"')
-            warehouse.end_sessions()
-
-    with pytest.raises(WarehouseError):
-        change()
-    assert target.counts()["tags"] == 1
-    assert target.load([tags(2)], PROGRESS).inserted == 1
-
-
-@pytest.mark.xdist_group("mariadb")
-def test_a_mysql_session_that_ends_within_a_load_is_reported_as_lost(mariadb: MariadbServer) -> None:
-    name = f"ended_{next(numbers)}"
-    with WarehouseLocation("mysql", str(mariadb.port), name).open() as target:
-        target.prepare()
-
-        def change() -> None:
-            with target.transaction() as session:
-                kill_sessions_of(mariadb, name)
-                session.run('delete from "tags"')
-
-        with pytest.raises(WarehouseError, match="Nothing was lost") as caught:
-            change()
-    assert caught.value.fault is DatabaseFault.CONNECTION_LOST
 
 
 @pytest.mark.xdist_group("configured-postgres")
@@ -151,11 +121,10 @@ def test_a_mysql_session_that_ends_within_a_load_is_reported_as_lost(mariadb: Ma
     ],
 )
 def test_a_postgres_limit_that_ends_a_load_is_reported_as_a_cut_connection(
-    postgres: PostgresServer, limit: str, statement: str | None
+    postgres: PostgresServer, make_database: MakeDatabase, limit: str, statement: str | None
 ) -> None:
-    name = f"ended_{next(numbers)}"
-    postgres.execute(f"create database {name}")
-    with WarehouseLocation("postgres", postgres.dsn.replace("dbname=postgres", f"dbname={name}")).open() as target:
+    name, dsn = make_database()
+    with WarehouseLocation("postgres", dsn).open() as target:
         target.load([tags(1)])
 
         def change() -> None:
@@ -181,65 +150,63 @@ def sessions_in(postgres: PostgresServer, database: str) -> int:
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> str:
-    name = f"ended_{next(numbers)}"
-    postgres.execute(f"create database {name}")
-    return name
-
-
-@pytest.fixture
-def store(postgres: PostgresServer, database: str) -> Iterator[PostgresEventStore]:
-    with PostgresEventStore(postgres.dsn.replace("dbname=postgres", f"dbname={database}")) as store:
+def stored(make_database: MakeDatabase) -> Iterator[tuple[str, PostgresEventStore]]:
+    """The name of a database, and the event store in it."""
+    name, dsn = make_database()
+    with PostgresEventStore(dsn) as store:
         store.prepare()
         store.append([new_event(1)])
-        yield store
+        yield name, store
 
 
 @pytest.mark.xdist_group("configured-postgres")
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda store: store.append([new_event(2)]),
-        lambda store: store.wait(0, 5),
-        lambda store: store.commit("reader", 1),
-        lambda store: store.prepare(),
-        lambda store: store.forget_consumer("nobody"),
-    ],
-    ids=["append", "wait", "transact", "prepare", "execute"],
-)
 def test_a_session_of_the_store_that_ended_is_not_noticed(
-    postgres: PostgresServer, database: str, store: PostgresEventStore, use: Callable[[PostgresEventStore], Any]
+    postgres: PostgresServer, stored: tuple[str, PostgresEventStore]
 ) -> None:
-    # Several connections wait in the pool.
-    meeting = threading.Barrier(3)
+    database, store = stored
     run = store.engine.server.run
-    with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda _: run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)))
-    assert sessions_in(postgres, database) >= 3
-    for _ in range(3):
-        end_sessions_of(postgres, database)
-        use(store)
+    for use in (
+        lambda: store.append([new_event(2)]),
+        lambda: store.wait(0, 5),
+        lambda: store.commit("reader", 1),
+        store.prepare,
+        lambda: store.forget_consumer("nobody"),
+    ):
+        # Several connections wait in the pool.
+        meeting = threading.Barrier(3)
+        with ThreadPoolExecutor(3) as threads:
+            list(
+                threads.map(
+                    lambda _, meeting=meeting: run(lambda db: (meeting.wait(10), db.execute("select 1"))), range(3)
+                )
+            )
+        assert sessions_in(postgres, database) >= 3
+        for _ in range(3):
+            end_sessions_of(postgres, database)
+            use()
 
 
 @pytest.mark.xdist_group("configured-postgres")
-@pytest.mark.parametrize("state", ["57P01", "25P03", "08006"])
-def test_each_code_that_ends_a_session_lets_the_work_be_done_again(store: PostgresEventStore, state: str) -> None:
-    tries = []
+def test_each_code_that_ends_a_session_lets_the_work_be_done_again(stored: tuple[str, PostgresEventStore]) -> None:
+    _, store = stored
+    for state in ("57P01", "25P03", "08006"):
+        tries: list[int] = []
 
-    def work(db: psycopg.Connection[Any]) -> int:
-        tries.append(db.info.backend_pid)
-        if len(tries) == 1:
-            db.execute(f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$")
-        return len(tries)
+        def work(db: psycopg.Connection[Any], tries: list[int] = tries, state: str = state) -> int:
+            tries.append(db.info.backend_pid)
+            if len(tries) == 1:
+                db.execute(f"do $$ begin raise exception 'x' using errcode = '{state}'; end $$")
+            return len(tries)
 
-    assert store.engine.server.run(work) == 2
-    assert len(set(tries)) == 2
+        assert store.engine.server.run(work) == 2
+        assert len(set(tries)) == 2
 
 
 @pytest.mark.xdist_group("configured-postgres")
 def test_who_waits_for_events_hears_of_them_after_the_session_was_ended(
-    postgres: PostgresServer, database: str, store: PostgresEventStore
+    postgres: PostgresServer, stored: tuple[str, PostgresEventStore]
 ) -> None:
+    database, store = stored
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(store.wait, 1, 30)
         wait_until(lambda: sessions_in(postgres, database) >= 2)
@@ -251,8 +218,9 @@ def test_who_waits_for_events_hears_of_them_after_the_session_was_ended(
 @pytest.mark.xdist_group("configured-postgres")
 @pytest.mark.parametrize("limit", ["idle_session_timeout", "idle_in_transaction_session_timeout"])
 def test_limits_of_the_database_on_idle_sessions_harm_no_store(
-    postgres: PostgresServer, database: str, store: PostgresEventStore, limit: str
+    postgres: PostgresServer, stored: tuple[str, PostgresEventStore], limit: str
 ) -> None:
+    database, store = stored
     postgres.execute(f"alter database {database} set {limit} = '30ms'")
     end_sessions_of(postgres, database)
     for number in range(2, 6):
@@ -264,7 +232,9 @@ def test_limits_of_the_database_on_idle_sessions_harm_no_store(
 
 
 @pytest.mark.xdist_group("configured-postgres")
-def test_a_server_that_stays_away_is_reported(postgres: PostgresServer, store: PostgresEventStore) -> None:
+def test_a_server_that_stays_away_is_reported(stored: tuple[str, PostgresEventStore]) -> None:
+    _, store = stored
+
     def work(db: psycopg.Connection[Any]) -> None:
         db.execute("do $$ begin raise exception 'x' using errcode = '57P01'; end $$")
 

@@ -16,16 +16,6 @@ SKIPPED_ENTITIES = frozenset({"project_group", "workspace"})
 _DIGITS = 19
 
 
-class _Metadata(msgspec.Struct, gc=False):
-    """The user in the metadata: the id as a text (as recorded from Toggl) or, in a PING, as a number."""
-
-    event_user_id: Any = None
-
-
-_METADATA = msgspec.json.Decoder(_Metadata)
-_ANYTHING = msgspec.json.Decoder()
-
-
 @dataclass(frozen=True)
 class EventShape:
     """How webhooks write the objects of a stream.
@@ -67,27 +57,21 @@ EVENT_SHAPES: dict[str, EventShape] = {
 }
 
 
-def find_actor(metadata: msgspec.Raw, creator_id: msgspec.Raw) -> int | None:
+def find_actor(metadata: Any, creator_id: Any) -> int | None:
     """Return the id of the user whom an event names, None if it names none.
 
-    :param metadata: the event's ``metadata``; its ``event_user_id`` takes precedence.
-    :param creator_id: the event's ``creator_id``.
+    :param metadata: the event's ``metadata``, decoded or raw; its ``event_user_id`` takes precedence. It is a text (as
+        recorded from Toggl) or, in a PING, a number.
+    :param creator_id: the event's ``creator_id``, decoded or raw.
     """
-    known = _decode(_METADATA, metadata)
-    found = None if known is None else user_id_of(known.event_user_id)
-    return user_id_of(_decode(_ANYTHING, creator_id)) if found is None else found
-
-
-def find_actor_of(document: dict[str, Any]) -> int | None:
-    """Return the same for an event that is decoded as a whole."""
-    metadata = document.get("metadata")
+    metadata, creator_id = _decode(metadata), _decode(creator_id)
     found = user_id_of(metadata.get("event_user_id")) if isinstance(metadata, dict) else None
-    return user_id_of(document.get("creator_id")) if found is None else found
+    return user_id_of(creator_id) if found is None else found
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Any:
+def _decode(value: Any) -> Any:
     try:
-        return decoder.decode(raw)
+        return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

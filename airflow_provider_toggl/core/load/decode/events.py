@@ -33,7 +33,6 @@ from airflow_provider_toggl.core.load.decode.event_shapes import (
     SKIPPED_ENTITIES,
     EventShape,
     find_actor,
-    find_actor_of,
 )
 from airflow_provider_toggl.core.load.decode.records import RAW_LIMIT, Attribution, RecordBatch, RejectedRecord
 from airflow_provider_toggl.core.load.decode.rows import read_object
@@ -167,10 +166,7 @@ def decode_events(events: Iterable[DeliveredEvent], seqs: Iterable[int] | None =
 
 
 def _read(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
-    """Decode an event of an entity that has a table.
-
-    :raises Unreadable: it cannot be loaded; the text says which field and why.
-    """
+    """Decode an event of an entity that has a table, or raise ``Unreadable`` with the field and why."""
     try:
         document: Any = shape.decoder.decode(event.body)
         actor_id = find_actor(document.metadata, document.creator_id) if shape.stream == "time_entries" else None
@@ -180,10 +176,7 @@ def _read(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
 
 
 def _parse(shape: EventShape, event: DeliveredEvent, seq: int | None) -> _Row:
-    """Read an event field by field, to find out what is wrong with one that could not be decoded.
-
-    :raises Unreadable: it cannot be loaded; the text says which field and why.
-    """
+    """Read an event field by field, to find out what is wrong with one that could not be decoded."""
     content, problem = _parse_body(shape, event.body)
     if problem is not None and event.action in ("created", "updated"):
         raise problem
@@ -201,7 +194,9 @@ def _parse_body(shape: EventShape, body: bytes) -> tuple[_Content, Unreadable | 
         return _Content(None, None, _parsed_values), Unreadable(f"the body is not JSON: {error}")
     if not isinstance(document, dict):
         return _Content(None, None, _parsed_values), Unreadable("the body is not an object")
-    actor_id = find_actor_of(document) if shape.stream == "time_entries" else None
+    actor_id = (
+        find_actor(document.get("metadata"), document.get("creator_id")) if shape.stream == "time_entries" else None
+    )
     payload = document.get("payload")
     if payload is None:
         return _Content(None, actor_id, _parsed_values), None
@@ -226,10 +221,7 @@ def _payload_text(shape: EventShape, body: bytes) -> bytes | None:
 
 
 def _build_row(shape: EventShape, event: DeliveredEvent, seq: int | None, content: _Content) -> _Row:
-    """Return the observation that an event is.
-
-    :raises Unreadable: it cannot be loaded.
-    """
+    """Return the observation that an event is, or raise ``Unreadable``."""
     if event.anomaly is not None and "more than once" in event.anomaly:
         raise Unreadable(event.anomaly)
     if event.action not in ("created", "updated", "deleted"):
@@ -266,12 +258,9 @@ class _Times(NamedTuple):
 def _find_times(
     shape: EventShape, event: DeliveredEvent, content: _Content, updated_at: Any, deleted_at: datetime | None
 ) -> _Times:
-    """Return the times of an observation.
-
-    For a deletion, id and time are enough, whatever else the body has or lacks.
+    """Return the times of an observation; for a deletion, id and time are enough, whatever else the body has.
 
     :param deleted_at: the time of deletion in the payload.
-    :raises Unreadable: it cannot be loaded.
     """
     if event.action != "deleted":
         if content.payload is None:
@@ -365,21 +354,15 @@ def _build_batch(group: _Group) -> RecordBatch:
     table = pa.concat_tables([table for table in tables if table.num_rows] or tables[:1])
     if shape.stream != "time_entries":
         return RecordBatch(shape.stream, table, tuple(rejected))
-    attribution = _build_attribution([*decoded, *parsed, *bare])
+    rows = [*decoded, *parsed, *bare]
+    attribution = Attribution(
+        pa.array([row.actor_id for row in rows], pa.int64()), pa.array([row.event.action for row in rows], pa.string())
+    )
     return RecordBatch(shape.stream, table, tuple(rejected), count_odd_durations(table), attribution)
 
 
-def _build_attribution(rows: Sequence[_Row]) -> Attribution:
-    return Attribution(
-        pa.array([row.actor_id for row in rows], pa.int64()), pa.array([row.event.action for row in rows], pa.string())
-    )
-
-
 def _build_table(shape: EventShape, rows: Sequence[_Row], arrays: Arrays) -> pa.Table:
-    """Return the table of rows.
-
-    :param arrays: the columns of their payloads.
-    """
+    """Return the table of rows; ``arrays`` are the columns of their payloads."""
     if not rows:
         return ARROW_SCHEMAS[shape.stream].empty_table()
     own = {name: array for name, array in arrays.items() if shape.is_dated or name != "at"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,6 @@ class _StreamChanges:
     days: set[date] = field(default_factory=set)
     has_more_ids: bool = False
     is_changed: bool = False
-
-    def add(self, ids: Collection[int]) -> None:
-        self.observations += len(ids)
-        self.add_ids(ids)
 
     def add_ids(self, ids: Iterable[int]) -> None:
         for id_ in ids:
@@ -60,7 +56,9 @@ class Changes:
             for workspace_id, id_ in zip(workspaces, batch.table["id"].to_pylist(), strict=True):
                 ids.setdefault(workspace_id, []).append(id_)
             for workspace_id, found in ids.items():
-                self._of(workspace_id, batch.stream).add(found)
+                changes = self._of(workspace_id, batch.stream)
+                changes.observations += len(found)
+                changes.add_ids(found)
 
     def collect_days(self, result: LoadResult) -> None:
         """Add the time entries that a load really changed, and the days that they are and were on.

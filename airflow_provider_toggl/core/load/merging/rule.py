@@ -30,9 +30,6 @@ STORED = "toggl_stored"
 MERGED = "toggl_merged"
 """The merged rows that are new, or differ from the stored ones."""
 
-TEMPORARY = (UNIQUE, STORED, MERGED)
-
-
 _KEY = quote(KEY)
 
 

@@ -123,7 +123,7 @@ def _merge_staged(
         changed.add(session.table(rule.find_changed()))
     for statement in rule.put_merged(table, dialect):
         session.run(statement)
-    for name in rule.TEMPORARY:
+    for name in (rule.UNIQUE, rule.STORED, rule.MERGED):
         session.run(dialect.drop_temporary.format(name))
     return int(inserted), int(updated)
 

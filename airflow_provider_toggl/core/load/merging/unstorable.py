@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from operator import methodcaller
 from typing import Any
 
 import pyarrow as pa
@@ -51,7 +51,11 @@ def reject_long_rows(
 def _find_long(table: pa.Table, text_limit: int | None, row_limit: int | None) -> dict[int, str]:
     """Return why rows are too long, by their index in the table."""
     reasons: dict[int, str] = {}
-    texts = {name: _as_texts(table[name]) for name in table.column_names if _is_written_as_text(table, name)}
+    texts = {
+        field.name: list_texts(column, "[", ", ", "]") if pa.types.is_list(field.type) else column
+        for field, column in zip(table.schema, table.columns, strict=True)
+        if pa.types.is_string(field.type) or pa.types.is_list(field.type)
+    }
     if text_limit is not None:
         for name, column in texts.items():
             lengths = pc.utf8_length(column)
@@ -79,15 +83,6 @@ _COLUMN_BYTES = 128
 
 def _overhead(table: pa.Table) -> int:
     return _COLUMN_BYTES * int(table.num_columns)
-
-
-def _is_written_as_text(table: pa.Table, name: str) -> bool:
-    kind = table.schema.field(name).type
-    return bool(pa.types.is_string(kind) or pa.types.is_list(kind))
-
-
-def _as_texts(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return list_texts(column, "[", ", ", "]") if pa.types.is_list(column.type) else column
 
 
 def _indexes(mask: pa.Array | pa.ChunkedArray) -> list[int]:
@@ -136,23 +131,12 @@ def _escaped(text: str) -> str:
 
 
 def _build_rejected(batch: RecordBatch, index: int, reason: str) -> RejectedRecord:
-    row = {name: batch.table[name][index].as_py() for name in batch.table.column_names if not _is_instant(batch, name)}
-    row |= {
-        name: instants_of(batch.table[name].slice(index, 1))[0]
-        for name in batch.table.column_names
-        if _is_instant(batch, name)
+    row: dict[str, Any] = {
+        field.name: instants_of(column)[0] if pa.types.is_timestamp(field.type) else column[0].as_py()
+        for field, column in zip(batch.table.schema, batch.table.slice(index, 1).columns, strict=True)
     }
-    observed_at = row["observed_at"]
-    raw = json.dumps(_as_response(batch.stream, row), default=_json_value)
-    return RejectedRecord(batch.stream, row["workspace_id"], raw, reason, observed_at)
-
-
-def _is_instant(batch: RecordBatch, name: str) -> bool:
-    return bool(pa.types.is_timestamp(batch.table.schema.field(name).type))
-
-
-def _json_value(value: date | datetime) -> str:
-    return value.isoformat()
+    raw = json.dumps(_as_response(batch.stream, row), default=methodcaller("isoformat"))
+    return RejectedRecord(batch.stream, row["workspace_id"], raw, reason, row["observed_at"])
 
 
 def _as_response(stream: str, row: dict[str, Any]) -> dict[str, Any]:

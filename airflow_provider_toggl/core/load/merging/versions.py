@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_toggl.core.load.decode.column_types import INSTANT
+from airflow_provider_toggl.core.load.decode.column_types import INSTANT, whole_seconds
 from airflow_provider_toggl.core.load.decode.records import RecordBatch
 from airflow_provider_toggl.core.load.tables.schemas import HISTORY_FIELDS, VERSIONS, Column
 
@@ -22,8 +22,6 @@ STATE, DELETED, ABSENT = "state", "deleted", "absent"
 
 _ARROW = {"bigint": pa.int64(), "boolean": pa.bool_(), "text": pa.string(), "word": pa.string(), "timestamp": INSTANT}
 SCHEMA = pa.schema([pa.field(column.name, _ARROW[column.type]) for column in VERSIONS.columns])
-
-_SECONDS = pa.timestamp("s", tz="UTC")
 _EPOCH = pa.scalar(0, pa.int64()).cast(INSTANT)
 _ACTIONS = pa.array(["created", "updated"])
 _SEPARATOR = "|"
@@ -87,7 +85,9 @@ def _states(table: pa.Table, deleted_at: pa.Array, actors: pa.Array, codes: pa.A
     )
     reported_at = pc.if_else(codes.is_valid(), observed_at, None)
     if deleted_at.null_count < len(deleted_at):
-        updated_at = pc.if_else(pc.fill_null(pc.greater(updated_at, deleted_at), False), _cut(deleted_at), updated_at)
+        updated_at = pc.if_else(
+            pc.fill_null(pc.greater(updated_at, deleted_at), False), whole_seconds(deleted_at), updated_at
+        )
         observed_at = pc.if_else(pc.fill_null(pc.greater(observed_at, deleted_at), False), deleted_at, observed_at)
     columns = {
         "time_entry_id": _whole(table["id"]),
@@ -107,7 +107,7 @@ def _gone(table: pa.Table, kind: str, moments: pa.Array, actors: pa.Array, is_of
     columns = {
         "time_entry_id": _whole(table["id"]),
         "workspace_id": _whole(table["workspace_id"]),
-        "updated_at": _cut(moments),
+        "updated_at": whole_seconds(moments),
         "first_observed_at": moments,
         "last_observed_at": moments,
         "told_at": pa.nulls(len(moments), INSTANT) if is_of_event is None else pc.if_else(is_of_event, moments, None),
@@ -136,7 +136,7 @@ def _normalised(table: pa.Table) -> dict[str, pa.Array]:
     columns["description"] = pc.if_else(pc.equal(description, ""), None, description)
     columns["tag_ids"] = _tag_texts(columns["tag_ids"])
     for name in ("start", "stop"):
-        columns[name] = _cut(columns[name])
+        columns[name] = whole_seconds(columns[name])
     # Without a stop, Toggl sends 0 in the first second or for an entry that never ran, else a negative number.
     if columns["stop"].null_count:
         columns["duration"] = pc.if_else(columns["stop"].is_null(), None, columns["duration"])
@@ -197,10 +197,6 @@ def _collapse(table: pa.Table) -> pa.Table:
     columns = {name: found[f"{name}_{'max' if name == 'last_observed_at' else 'min'}"] for name in kept}
     columns["told_as"] = _ACTIONS.take(_whole(found["told_as_min"]))
     return pa.table([columns.get(name, rows[name]) for name in SCHEMA.names], schema=SCHEMA)
-
-
-def _cut(moments: pa.Array) -> pa.Array:
-    return moments.cast(_SECONDS, safe=False).cast(INSTANT)
 
 
 def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:

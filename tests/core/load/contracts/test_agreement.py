@@ -53,7 +53,7 @@ def load_afresh(target: Warehouse, groups: Iterable[list[RecordBatch]]) -> list[
     return stored
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), history=st.lists(entry_observations(), min_size=1, max_size=8))
 def test_any_order_grouping_and_repetition_gives_the_same_rows_on_every_engine(
     targets: dict[str, Warehouse], data: st.DataObject, history: list[EntryObservation]

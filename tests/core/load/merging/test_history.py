@@ -27,12 +27,12 @@ def after(target: Warehouse, groups: list[list[RecordBatch]]) -> object:
     for group in groups:
         target.load(group)
     assert contradictions(target) == []
-    return kept(target)
+    return kept(target), rows(target, "select columns(*)::text from time_entries order by id")
 
 
 @settings(max_examples=8)
 @given(data=st.data(), seed=st.integers(0, 1_000_000), size=st.integers(1, 8))
-def test_observations_in_any_order_and_number_give_the_same_history(
+def test_events_and_pages_in_any_order_and_number_give_the_same_rows_and_history(
     shared: Warehouse, data: st.DataObject, seed: int, size: int
 ) -> None:
     seen = draw_history(random.Random(seed), (1, 2), size)

@@ -57,7 +57,6 @@ DUCKDB = Dialect(
     # Its index over keys without order costs as much as all the rest of a load; one writer at a time keeps them unique.
     has_version_key=False,
     has_zones=True,
-    has_lists=True,
 )
 
 _SETTINGS: dict[str, str | int | bool] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -76,7 +76,6 @@ POSTGRES = Dialect(
     upsert="conflict",
     version_index="statement",
     has_zones=True,
-    has_lists=True,
     has_nul=False,
 )
 
@@ -202,7 +201,8 @@ class PostgresEngine(DbApiEngine):
         with self.connection.cursor("toggl_query") as cursor:
             cursor.execute(to_format(sql), self._plain(parameters))
             columns = cursor.description or []
-            return build_table([c.name for c in columns], [_arrow_type(c) for c in columns], _chunks(cursor))
+            chunks = iter(lambda: cursor.fetchmany(CHUNK), [])
+            return build_table([c.name for c in columns], [_arrow_type(c) for c in columns], chunks)
 
     def insert(self, table: TableSchema, rows: pa.Table) -> None:
         """Insert rows of which no key is stored."""
@@ -320,8 +320,3 @@ def _arrow_type(column: psycopg.Column) -> pa.DataType | None:
     if column.type_code == _NUMERIC and column.precision and column.precision <= 38:
         return pa.decimal128(column.precision, column.scale or 0)
     return _ARROW_TYPES.get(column.type_code)
-
-
-def _chunks(cursor: psycopg.ServerCursor[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    while rows := cursor.fetchmany(CHUNK):
-        yield rows
