@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from airflow_provider_toggl.sandbox import control
 from airflow_provider_toggl.sandbox.control import Sandbox
-from airflow_provider_toggl.sandbox.faults import ApiFault, change_body, hidden_entries_of, rows_of
+from airflow_provider_toggl.sandbox.faults import Fault, change_body, hidden_entries_of, rows_of
 from airflow_provider_toggl.sandbox.rate_limits import QuotaState
 from airflow_provider_toggl.sandbox.reports_v3 import detailed
 from airflow_provider_toggl.sandbox.rest_v9 import workspaces
@@ -75,7 +75,7 @@ class Exchange:
     lane: str = "none"
     token: str = ""
     quota: QuotaState | None = None
-    faults: list[ApiFault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 class RequestPipeline:
@@ -129,7 +129,7 @@ class RequestPipeline:
         response.body = _drop_rows(change_body(response.body, exchange.faults), exchange)
         return self._encode(exchange, response)
 
-    async def _hang_up(self, exchange: Exchange, fault: ApiFault) -> Response:
+    async def _hang_up(self, exchange: Exchange, fault: Fault) -> Response:
         """Close the connection without an answer; call the endpoint before, later or not at all."""
         delay = fault.options["late_seconds"]
         if fault.options["takes_effect"] and delay:
@@ -259,7 +259,7 @@ class RequestPipeline:
         body = b"" if isinstance(response.body, NoBody) else msgspec.json.encode(response.body)
         return self._finish(exchange, body, response.status, {"content-type": JSON, **response.headers})
 
-    def _fault_response(self, exchange: Exchange, fault: ApiFault) -> Response:
+    def _fault_response(self, exchange: Exchange, fault: Fault) -> Response:
         """Return the response that a fault demands."""
         options = fault.options
         if fault.kind == "not_json":
@@ -343,7 +343,7 @@ def _drop_rows(body: Any, exchange: Exchange) -> Any:
     return kept if isinstance(body, list) else {**body, **{name: kept for name in body if body[name] is rows}}
 
 
-def _rows_to_drop(faults: Iterable[ApiFault], *, keep_next: bool) -> int:
+def _rows_to_drop(faults: Iterable[Fault], *, keep_next: bool) -> int:
     short = [fault.options for fault in faults if fault.kind == "short_page"]
     return sum(options["drop_rows"] for options in short if options["keep_next"] is keep_next)
 
