@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +18,7 @@ from starlette.routing import Route
 from airflow_provider_toggl.sandbox.faults import API_KINDS, ArmedFaults, FaultError
 from airflow_provider_toggl.sandbox.mutate import UnknownMutation, mutate
 from airflow_provider_toggl.sandbox.rate_limits import RateLimits
-from airflow_provider_toggl.sandbox.request_log import RequestLog
-from airflow_provider_toggl.sandbox.settings import SettingError, Settings
+from airflow_provider_toggl.sandbox.settings import SettingError
 from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
 from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
@@ -31,6 +31,44 @@ MOST_MUTATIONS = 100_000
 LONGEST_FLUSH = 300.0
 #: Most deliveries that one request may queue: more would fill the memory.
 MOST_REDELIVERED = 1_000_000
+#: Single requests kept; counts include all.
+MOST_CALLS = 10_000
+LANES = ("user", "organization", "none")
+
+
+class RequestLog:
+    """Counts by endpoint, lane and status, and the last requests; those to the control API are not in it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty the log."""
+        self._by_endpoint: Counter[str] = Counter()
+        self._by_lane: Counter[str] = Counter()
+        self._by_status: Counter[str] = Counter()
+        self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
+
+    def add(self, endpoint: str, call: dict[str, Any]) -> None:
+        """Record one answered request.
+
+        :param endpoint: ``METHOD /template``.
+        :param call: ``at``, ``method``, ``path``, ``query``, ``body``, ``lane``, ``status``, ``token_digest``
+        """
+        self._by_endpoint[endpoint] += 1
+        self._by_lane[call["lane"]] += 1
+        self._by_status[str(call["status"])] += 1
+        self._calls.append(call)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all counts and the last requests as the control API shows them."""
+        return {
+            "total": sum(self._by_endpoint.values()),
+            "by_endpoint": dict(sorted(self._by_endpoint.items())),
+            "by_lane": {lane: self._by_lane[lane] for lane in LANES},
+            "by_status": dict(sorted(self._by_status.items())),
+            "calls": list(self._calls),
+        }
 
 
 @dataclass
@@ -41,7 +79,6 @@ class Sandbox:
     """
 
     world: World
-    settings: Settings
     rate_limits: RateLimits
     registry: WebhookRegistry
     dispatcher: Dispatcher
@@ -50,12 +87,12 @@ class Sandbox:
     caches: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, world: World, settings: Settings) -> Sandbox:
+    def around(cls, world: World) -> Sandbox:
         """Build a sandbox around a world."""
         registry = WebhookRegistry(world)
         dispatcher = Dispatcher(registry)
         world.listeners.append(dispatcher.on_change)
-        return cls(world, settings, RateLimits(settings, lambda: world.now().timestamp()), registry, dispatcher)
+        return cls(world, RateLimits(world.settings, lambda: world.now().timestamp()), registry, dispatcher)
 
 
 class ControlError(ValueError):
@@ -168,13 +205,13 @@ class Control:
 
     def read_settings(self, request: Request, body: Any) -> Any:
         """Return all settings."""
-        return self._sandbox.settings.as_dict()
+        return self._sandbox.world.settings.as_dict()
 
     def change_settings(self, request: Request, body: Any) -> Any:
         """Change settings by name, all or none."""
-        self._sandbox.settings.update(body)
+        self._sandbox.world.settings.update(body)
         self._sandbox.caches.clear()
-        return self._sandbox.settings.as_dict()
+        return self._sandbox.world.settings.as_dict()
 
     def change_workspace(self, request: Request, body: Any) -> Any:
         """Change the rounding of the workspace, as Toggl's settings page does."""

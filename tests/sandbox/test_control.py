@@ -7,7 +7,7 @@ from support.repository import ROOT
 from support.sandboxes import ApiCaller, WebhookCaller, build_still_world, events_of
 from support.servers.http import Callback
 
-from airflow_provider_toggl.sandbox.control import Sandbox, routes
+from airflow_provider_toggl.sandbox.control import MOST_CALLS, RequestLog, Sandbox, routes
 from airflow_provider_toggl.sandbox.faults import API_KINDS, DELIVERY_KINDS
 from airflow_provider_toggl.sandbox.mutate import KINDS as MUTATIONS
 from airflow_provider_toggl.sandbox.server import ControlRefused
@@ -68,7 +68,7 @@ def test_faults_are_listed_and_cleared(toggl: ApiCaller, path: str, kind: str) -
 def test_the_documents_name_every_path_mutation_fault_and_option() -> None:
     text = (ROOT / "docs" / "sandbox.md").read_text()
     world = build_still_world(entries=0)
-    paths = {route.path for route in routes(Sandbox.around(world, world.settings))}
+    paths = {route.path for route in routes(Sandbox.around(world))}
     options = {name for kinds in (API_KINDS, DELIVERY_KINDS) for one in kinds.values() for name in one}
     names = {*MUTATIONS, *API_KINDS, *DELIVERY_KINDS, *options, "flood"}
     assert [name for name in sorted(names) if f"`{name}`" not in text] == []
@@ -226,3 +226,31 @@ def test_a_flood_has_a_limit(webhooks: WebhookCaller, subscribed: dict[str, Any]
     webhooks.track()
     with pytest.raises(ControlRefused, match="more than 1,000,000"):
         webhooks.sandbox.webhook_fault("flood", copies=1_000_001)
+
+
+def call(lane: str = "user", status: int = 200) -> dict[str, object]:
+    return {"lane": lane, "status": status, "path": "/api/v9/me"}
+
+
+def test_requests_are_counted_by_endpoint_lane_and_status_until_a_reset() -> None:
+    log = RequestLog()
+    log.add("GET /me", call())
+    log.add("GET /me", call(status=402))
+    log.add("POST /x", call("organization"))
+    shown = log.as_dict()
+    assert shown["total"] == 3
+    assert shown["by_endpoint"] == {"GET /me": 2, "POST /x": 1}
+    assert shown["by_lane"] == {"user": 2, "organization": 1, "none": 0}
+    assert shown["by_status"] == {"200": 2, "402": 1}
+    assert len(shown["calls"]) == 3
+    log.reset()
+    assert log.as_dict() == RequestLog().as_dict()
+
+
+def test_the_counts_go_on_when_the_oldest_calls_are_forgotten() -> None:
+    log = RequestLog()
+    for status in range(MOST_CALLS + 5):
+        log.add("GET /me", call(status=status))
+    shown = log.as_dict()
+    assert shown["total"] == MOST_CALLS + 5
+    assert [shown["calls"][0]["status"], len(shown["calls"])] == [5, MOST_CALLS]
