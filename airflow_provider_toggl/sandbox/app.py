@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
@@ -23,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from airflow_provider_toggl.sandbox import control
 from airflow_provider_toggl.sandbox.control import Sandbox
-from airflow_provider_toggl.sandbox.faults import ApiFault, change_body, hidden_entries_of, rows_of
+from airflow_provider_toggl.sandbox.faults import Fault, change_body, hidden_entries_of, rows_of
 from airflow_provider_toggl.sandbox.rate_limits import QuotaState
 from airflow_provider_toggl.sandbox.reports_v3 import detailed
 from airflow_provider_toggl.sandbox.rest_v9 import workspaces
@@ -46,17 +45,11 @@ REPORTS = "/reports/"
 WEBHOOKS = "/webhooks/"
 
 
-def build_app(world: World, settings: Settings | None = None) -> Starlette:
-    """Build the app that serves a world.
-
-    :param world: the data; writes and the control API change it.
-    :param settings: by default, those of the world.
-    """
-    sandbox = Sandbox.around(world, settings or world.settings)
+def build_app(world: World) -> Starlette:
+    """Build the app that serves a world; writes and the control API change it."""
+    sandbox = Sandbox.around(world)
     pipeline = RequestPipeline(sandbox)
-    app = Starlette(
-        routes=[*control.routes(sandbox), StarletteRoute("/{path:path}", pipeline.serve, methods=METHODS)],
-    )
+    app = Starlette(routes=[*control.routes(sandbox), StarletteRoute("/{path:path}", pipeline.serve, methods=METHODS)])
     app.state.sandbox = sandbox
     return app
 
@@ -75,7 +68,7 @@ class Exchange:
     lane: str = "none"
     token: str = ""
     quota: QuotaState | None = None
-    faults: list[ApiFault] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 class RequestPipeline:
@@ -93,7 +86,7 @@ class RequestPipeline:
         shown = route.shown if route else "unknown"
         exchange = Exchange(
             request, await request.body(), path, f"{request.method} {shown}", route, names, known,
-            token=_token(request),
+            token=(_credentials(request) or ("",))[0],
         )  # fmt: skip
         response = await self._respond(exchange)
         self._log(exchange, response.status_code)
@@ -108,7 +101,7 @@ class RequestPipeline:
     async def _respond(self, exchange: Exchange) -> Response:
         faults, method = self._sandbox.faults, exchange.request.method
         exchange.lane = exchange.route.lane if exchange.route else "none"
-        if exchange.path.startswith(WEBHOOKS) and not self._sandbox.settings.webhook_calls_count:
+        if exchange.path.startswith(WEBHOOKS) and not self._sandbox.world.settings.webhook_calls_count:
             exchange.lane = "none"
         early = faults.strike(method, exchange.path, before_quota=True)
         if early:
@@ -129,7 +122,7 @@ class RequestPipeline:
         response.body = _drop_rows(change_body(response.body, exchange.faults), exchange)
         return self._encode(exchange, response)
 
-    async def _hang_up(self, exchange: Exchange, fault: ApiFault) -> Response:
+    async def _hang_up(self, exchange: Exchange, fault: Fault) -> Response:
         """Close the connection without an answer; call the endpoint before, later or not at all."""
         delay = fault.options["late_seconds"]
         if fault.options["takes_effect"] and delay:
@@ -144,14 +137,13 @@ class RequestPipeline:
 
         So neither a 429 nor a wrong token counts against the quota.
         """
-        limits, settings, world = self._sandbox.rate_limits, self._sandbox.settings, self._sandbox.world
+        limits, settings, world = self._sandbox.rate_limits, self._sandbox.world.settings, self._sandbox.world
         address = exchange.request.client.host if exchange.request.client else ""
         bucket = (exchange.token, address)
         if not limits.admit(bucket):
-            wait = (
-                {"retry-after": str(math.ceil(limits.seconds_until_admitted(bucket)))} if settings.retry_after else {}
-            )
-            return self._page(exchange, "429 Too Many Requests", 429, wait)
+            wait = str(math.ceil(limits.seconds_until_admitted(bucket)))
+            headers = {"retry-after": wait} if settings.retry_after else {}
+            return self._page(exchange, "429 Too Many Requests", 429, headers)
         if exchange.route is not None and exchange.route.public:
             return None
         actor = _find_actor(exchange.request, world, settings)
@@ -181,7 +173,7 @@ class RequestPipeline:
         if exchange.path.startswith(REPORTS):
             text = b"Incorrect username and/or password"
             return self._finish(exchange, text, 403, {"content-type": TEXT})
-        status = self._sandbox.settings.wrong_token_status
+        status = self._sandbox.world.settings.wrong_token_status
         if status == 401:
             return self._finish(exchange, b"", 401, {})
         return self._encode(exchange, ApiResponse("Incorrect username and/or password", status))
@@ -222,7 +214,7 @@ class RequestPipeline:
         lag = [fault.options["seconds"] for fault in exchange.faults if fault.kind == "reports_lag"]
         actor = getattr(request.state, "actor", sandbox.world.owner)
         return ApiRequest(
-            sandbox.world, sandbox.settings, actor, exchange.names, query, exchange.raw_body,
+            sandbox.world, actor, exchange.names, query, exchange.raw_body,
             source={
                 "method": request.method,
                 "path": exchange.path,
@@ -238,46 +230,39 @@ class RequestPipeline:
         )  # fmt: skip
 
     def _quota_rows(self, actor: User) -> list[dict[str, Any]]:
-        rows: list[tuple[int | None, str]] = [(self._sandbox.world.organization.id, "organization"), (None, "user")]
         quotas = []
-        for organization_id, lane in rows:
+        for lane, organization_id in (("organization", self._sandbox.world.organization.id), ("user", None)):
             state = self._sandbox.rate_limits.state(lane, self._lane_key(lane, actor))
-            quotas.append(
-                {
-                    "organization_id": organization_id,
-                    "remaining": state.remaining,
-                    "resets_in_secs": state.resets_in_seconds,
-                    "total": state.total,
-                }
-            )
+            counts = {"remaining": state.remaining, "resets_in_secs": state.resets_in_seconds, "total": state.total}
+            quotas.append({"organization_id": organization_id, **counts})
         return quotas
 
     def _encode(self, exchange: Exchange, response: ApiResponse) -> Response:
-        as_text = self._sandbox.settings.webhook_errors == "text" and isinstance(response.body, str)
+        as_text = self._sandbox.world.settings.webhook_errors == "text" and isinstance(response.body, str)
         if as_text and response.status >= 400 and exchange.path.startswith(WEBHOOKS):
             return self._finish(exchange, response.body.encode(), response.status, {"content-type": TEXT})
         body = b"" if isinstance(response.body, NoBody) else msgspec.json.encode(response.body)
         return self._finish(exchange, body, response.status, {"content-type": JSON, **response.headers})
 
-    def _fault_response(self, exchange: Exchange, fault: ApiFault) -> Response:
+    def _fault_response(self, exchange: Exchange, fault: Fault) -> Response:
         """Return the response that a fault demands."""
         options = fault.options
         if fault.kind == "not_json":
             return self._finish(exchange, options["body"].encode(), 200, {"content-type": options["content_type"]})
         if options["body"] is None:
             return self._page(exchange, _status_line(options["status"]), options["status"], options["headers"])
-        if isinstance(options["body"], str):
-            headers = {"content-type": TEXT, **_lower(options["headers"])}
-            return self._finish(exchange, options["body"].encode(), options["status"], headers)
-        headers = {"content-type": JSON, **_lower(options["headers"])}
-        return self._finish(exchange, msgspec.json.encode(options["body"]), options["status"], headers)
+        as_text = isinstance(options["body"], str)
+        body = options["body"].encode() if as_text else msgspec.json.encode(options["body"])
+        headers = {"content-type": TEXT if as_text else JSON, **_lower(options["headers"])}
+        return self._finish(exchange, body, options["status"], headers)
 
     def _page(self, exchange: Exchange, title: str, status: int, headers: dict[str, str]) -> Response:
         page = NGINX_PAGE.format(title).encode()
         return self._finish(exchange, page, status, {"content-type": HTML, **_lower(headers)})
 
     def _finish(self, exchange: Exchange, body: bytes, status: int, headers: dict[str, str]) -> Response:
-        common = {"date": _http_date(self._sandbox.world.now()), "server": "nginx"}
+        date = format_datetime(self._sandbox.world.now().replace(microsecond=0), usegmt=True)
+        common = {"date": date, "server": "nginx"}
         if not exchange.path.startswith(REPORTS):
             common["cache-control"] = NO_CACHE
         if status < 400:
@@ -343,7 +328,7 @@ def _drop_rows(body: Any, exchange: Exchange) -> Any:
     return kept if isinstance(body, list) else {**body, **{name: kept for name in body if body[name] is rows}}
 
 
-def _rows_to_drop(faults: Iterable[ApiFault], *, keep_next: bool) -> int:
+def _rows_to_drop(faults: Iterable[Fault], *, keep_next: bool) -> int:
     short = [fault.options for fault in faults if fault.kind == "short_page"]
     return sum(options["drop_rows"] for options in short if options["keep_next"] is keep_next)
 
@@ -359,12 +344,6 @@ def _credentials(request: Request) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
-def _token(request: Request) -> str:
-    """Return the token, or the e-mail address, that limits count the request under."""
-    credentials = _credentials(request)
-    return credentials[0] if credentials else ""
-
-
 def _find_actor(request: Request, world: World, settings: Settings) -> User | None:
     """Return the user: by token and the word ``api_token``, or by e-mail address and the sandbox's password."""
     credentials = _credentials(request)
@@ -376,10 +355,6 @@ def _find_actor(request: Request, world: World, settings: Settings) -> User | No
     if password != settings.password:
         return None
     return next((user for user in world.users.values() if user.email == name and user.deleted_at is None), None)
-
-
-def _http_date(now: datetime) -> str:
-    return format_datetime(now.replace(microsecond=0), usegmt=True)
 
 
 def _status_line(status: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,20 +15,60 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_toggl.sandbox.faults import ArmedFaults, FaultError
+from airflow_provider_toggl.sandbox.faults import API_KINDS, ArmedFaults, FaultError
 from airflow_provider_toggl.sandbox.mutate import UnknownMutation, mutate
 from airflow_provider_toggl.sandbox.rate_limits import RateLimits
-from airflow_provider_toggl.sandbox.request_log import RequestLog
-from airflow_provider_toggl.sandbox.settings import SettingError, Settings
-from airflow_provider_toggl.sandbox.webhooks.control import WebhookControl
-from airflow_provider_toggl.sandbox.webhooks.delivery_faults import DeliveryFaultError
+from airflow_provider_toggl.sandbox.settings import SettingError
 from airflow_provider_toggl.sandbox.webhooks.dispatcher import Dispatcher
+from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 from airflow_provider_toggl.sandbox.workspace.truth import UnknownStream, truth
 from airflow_provider_toggl.sandbox.workspace.world import World
 
 #: Most changes by one request: others wait meanwhile.
 MOST_MUTATIONS = 100_000
+#: Most seconds that a request waits for deliveries.
+LONGEST_FLUSH = 300.0
+#: Most deliveries that one request may queue: more would fill the memory.
+MOST_REDELIVERED = 1_000_000
+#: Single requests kept; counts include all.
+MOST_CALLS = 10_000
+LANES = ("user", "organization", "none")
+
+
+class RequestLog:
+    """Counts by endpoint, lane and status, and the last requests; those to the control API are not in it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty the log."""
+        self._by_endpoint: Counter[str] = Counter()
+        self._by_lane: Counter[str] = Counter()
+        self._by_status: Counter[str] = Counter()
+        self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
+
+    def add(self, endpoint: str, call: dict[str, Any]) -> None:
+        """Record one answered request.
+
+        :param endpoint: ``METHOD /template``.
+        :param call: ``at``, ``method``, ``path``, ``query``, ``body``, ``lane``, ``status``, ``token_digest``
+        """
+        self._by_endpoint[endpoint] += 1
+        self._by_lane[call["lane"]] += 1
+        self._by_status[str(call["status"])] += 1
+        self._calls.append(call)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all counts and the last requests as the control API shows them."""
+        return {
+            "total": sum(self._by_endpoint.values()),
+            "by_endpoint": dict(sorted(self._by_endpoint.items())),
+            "by_lane": {lane: self._by_lane[lane] for lane in LANES},
+            "by_status": dict(sorted(self._by_status.items())),
+            "calls": list(self._calls),
+        }
 
 
 @dataclass
@@ -38,21 +79,20 @@ class Sandbox:
     """
 
     world: World
-    settings: Settings
     rate_limits: RateLimits
     registry: WebhookRegistry
     dispatcher: Dispatcher
-    faults: ArmedFaults = field(default_factory=ArmedFaults)
+    faults: ArmedFaults = field(default_factory=lambda: ArmedFaults(API_KINDS))
     log: RequestLog = field(default_factory=RequestLog)
     caches: dict[Any, Any] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, world: World, settings: Settings) -> Sandbox:
+    def around(cls, world: World) -> Sandbox:
         """Build a sandbox around a world."""
         registry = WebhookRegistry(world)
         dispatcher = Dispatcher(registry)
         world.listeners.append(dispatcher.on_change)
-        return cls(world, settings, RateLimits(settings, lambda: world.now().timestamp()), registry, dispatcher)
+        return cls(world, RateLimits(world.settings, lambda: world.now().timestamp()), registry, dispatcher)
 
 
 class ControlError(ValueError):
@@ -64,7 +104,7 @@ Action = Callable[[Request, Any], Any]
 
 def routes(sandbox: Sandbox) -> list[Route]:
     """Build the routes of the control API of a sandbox."""
-    control, webhooks = Control(sandbox), WebhookControl(sandbox.registry, sandbox.dispatcher)
+    control = Control(sandbox)
     table: list[tuple[str, str, Action]] = [
         ("GET", "/sandbox/health", control.read_health),
         ("GET", "/sandbox/truth/{stream}", control.read_truth),
@@ -81,20 +121,20 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("PATCH", "/sandbox/workspace", control.change_workspace),
         ("PATCH", "/sandbox/users/{user_id}", control.change_user),
         ("POST", "/sandbox/quota/reset", control.reset_quota),
-        ("GET", "/sandbox/webhooks/deliveries", webhooks.read_deliveries),
-        ("GET", "/sandbox/webhooks/events", webhooks.read_events),
-        ("GET", "/sandbox/webhooks/faults", webhooks.read_faults),
-        ("POST", "/sandbox/webhooks/faults", webhooks.inject_fault),
-        ("DELETE", "/sandbox/webhooks/faults", webhooks.clear_faults),
-        ("POST", "/sandbox/webhooks/redeliver", webhooks.redeliver),
-        ("POST", "/sandbox/webhooks/flush", webhooks.flush),
+        ("GET", "/sandbox/webhooks/deliveries", control.read_deliveries),
+        ("GET", "/sandbox/webhooks/events", control.read_events),
+        ("GET", "/sandbox/webhooks/faults", control.read_delivery_faults),
+        ("POST", "/sandbox/webhooks/faults", control.inject_delivery_fault),
+        ("DELETE", "/sandbox/webhooks/faults", control.clear_delivery_faults),
+        ("POST", "/sandbox/webhooks/redeliver", control.redeliver),
+        ("POST", "/sandbox/webhooks/flush", control.flush),
     ]
-    blocking = {webhooks.flush}
+    blocking = {control.flush}
     return [Route(path, _endpoint(action, action in blocking), methods=[method]) for method, path, action in table]
 
 
 class Control:
-    """One method for each endpoint."""
+    """One method for each endpoint. ``flush`` blocks, so the caller runs it in a thread."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -135,7 +175,7 @@ class Control:
         """Advance the clock."""
         _only(body, {"advance_seconds"})
         seconds = body.get("advance_seconds")
-        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not math.isfinite(seconds):
+        if not _is_number(seconds) or not math.isfinite(seconds):
             raise ControlError("advance_seconds must be a number.")
         if not 0 <= seconds <= 1e9:
             raise ControlError("advance_seconds must be from 0 to 1e9: the clock cannot go back.")
@@ -165,13 +205,13 @@ class Control:
 
     def read_settings(self, request: Request, body: Any) -> Any:
         """Return all settings."""
-        return self._sandbox.settings.as_dict()
+        return self._sandbox.world.settings.as_dict()
 
     def change_settings(self, request: Request, body: Any) -> Any:
         """Change settings by name, all or none."""
-        self._sandbox.settings.update(body)
+        self._sandbox.world.settings.update(body)
         self._sandbox.caches.clear()
-        return self._sandbox.settings.as_dict()
+        return self._sandbox.world.settings.as_dict()
 
     def change_workspace(self, request: Request, body: Any) -> Any:
         """Change the rounding of the workspace, as Toggl's settings page does."""
@@ -206,6 +246,62 @@ class Control:
         self._sandbox.rate_limits.reset()
         return {"reset": True}
 
+    # webhooks
+
+    def read_deliveries(self, request: Request, body: Any) -> Any:
+        """Return counts of outcomes, pending deliveries, and the last attempts."""
+        return self._sandbox.dispatcher.status()
+
+    def read_events(self, request: Request, body: Any) -> Any:
+        """Return the kept events, oldest first. ``after`` in the query is how many of all created ones to skip."""
+        after = request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) <= 18):
+            raise ControlError("after must be an integer.")
+        return [_event(event) for event in self._sandbox.registry.events_after(int(after))]
+
+    def inject_delivery_fault(self, request: Request, body: Any) -> Any:
+        """Inject a fault into the deliveries of later changes, or flood the callback with past events."""
+        if body.get("kind") == "flood":
+            _only(body, {"kind", "copies"})
+            copies = body.get("copies", 1)
+            if not _is_integer(copies) or copies < 1:
+                raise ControlError("copies must be an integer of 1 or more.")
+            return {"kind": "flood", "sent": self._send_again(self._sandbox.registry.events_after(0), copies)}
+        return self._sandbox.dispatcher.faults.inject(body).as_dict()
+
+    def clear_delivery_faults(self, request: Request, body: Any) -> Any:
+        """Remove all faults."""
+        return {"cleared": self._sandbox.dispatcher.faults.clear()}
+
+    def read_delivery_faults(self, request: Request, body: Any) -> Any:
+        """Return the injected faults."""
+        return self._sandbox.dispatcher.faults.as_list()
+
+    def redeliver(self, request: Request, body: Any) -> Any:
+        """Send events again: those with the given ids, or all that are kept."""
+        _only(body, {"event_ids"})
+        ids = body.get("event_ids", "all")
+        events = self._sandbox.registry.events_after(0)
+        if ids == "all":
+            return {"sent": self._send_again(events)}
+        if not isinstance(ids, list) or not all(isinstance(one, int) for one in ids):
+            raise ControlError("event_ids must be a list of ids, or all.")
+        wanted = set(ids)
+        return {"sent": self._send_again([event for event in events if event.id in wanted])}
+
+    def flush(self, request: Request, body: Any) -> Any:
+        """Wait until nothing is pending, at most ``timeout`` seconds."""
+        _only(body, {"timeout"})
+        timeout = body.get("timeout", 30.0)
+        if not _is_number(timeout) or not 0 <= timeout <= LONGEST_FLUSH:
+            raise ControlError(f"timeout must be a number of seconds, at most {LONGEST_FLUSH:g}.")
+        return {"pending": self._sandbox.dispatcher.flush(float(timeout))}
+
+    def _send_again(self, events: list[WebhookEvent], copies: int = 1) -> int:
+        if len(events) * copies > MOST_REDELIVERED:
+            raise ControlError(f"One request cannot queue more than {MOST_REDELIVERED:,} deliveries.")
+        return self._sandbox.dispatcher.redeliver(events, copies)
+
 
 def _endpoint(action: Action, blocks: bool) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
@@ -214,7 +310,7 @@ def _endpoint(action: Action, blocks: bool) -> Callable[[Request], Awaitable[Res
             if blocks:
                 return _json(await asyncio.to_thread(action, request, body))
             return _json(action(request, body))
-        except (ControlError, FaultError, DeliveryFaultError, SettingError, UnknownMutation, UnknownStream) as error:
+        except (ControlError, FaultError, SettingError, UnknownMutation, UnknownStream) as error:
             return _json({"error": str(error)}, 400)
 
     return endpoint
@@ -241,6 +337,24 @@ def _only(body: dict[str, Any], known: set[str]) -> None:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or _is_integer(value)
+
+
+def _event(event: WebhookEvent) -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "subscription_id": event.subscription_id,
+        "entity": event.entity,
+        "action": event.action,
+        "entity_id": event.entity_id,
+        "acknowledged": event.acknowledged,
+        "given_up": event.given_up,
+        "dropped": event.dropped,
+        "attempts": event.attempts,
+    }
 
 
 def _json(value: Any, status: int = 200) -> Response:

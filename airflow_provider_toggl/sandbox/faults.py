@@ -1,12 +1,13 @@
-"""Faults that tests inject into API responses: what goes wrong, for which requests, and how often."""
+"""Faults that tests inject into API responses and webhook deliveries: what goes wrong, where, and how often."""
 
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -14,8 +15,8 @@ class FaultError(ValueError):
     """A malformed request to inject a fault."""
 
 
-#: The options of each kind with their defaults; ``...`` marks a required option.
-KINDS: dict[str, dict[str, Any]] = {
+#: The options of each fault of API responses with their defaults; ``...`` marks a required option.
+API_KINDS: dict[str, dict[str, Any]] = {
     # Answer with this status. before_quota: the request does not count; takes_effect: the endpoint runs first.
     "status": {"status": ..., "body": None, "headers": {}, "before_quota": False, "takes_effect": False},
     # Answer so many (real) seconds late.
@@ -39,7 +40,25 @@ KINDS: dict[str, dict[str, Any]] = {
     "set_field": {"field": ..., "value": ..., "row": None},
 }
 
-_COMMON = {"kind", "match", "times", "probability", "seed"}
+#: The options of each fault of webhook deliveries.
+DELIVERY_KINDS: dict[str, dict[str, Any]] = {
+    # Sends the same bytes again, so many times, each so many seconds later.
+    "duplicate": {"copies": 1, "seconds": 0.0},
+    # Sends the same event again with a new timestamp, and so with another signature.
+    "resend": {"copies": 1, "seconds": 0.0},
+    # Sends it so many seconds late.
+    "delay": {"seconds": 0.5},
+    # Sends it late by a random time of up to so many seconds, so that later events overtake it.
+    "reorder": {"seconds": 0.5},
+    # Never sends it.
+    "drop": {},
+    # Signs the first attempt with another secret, and later ones correctly.
+    "wrong_signature": {},
+}
+#: Most copies of one event.
+MOST_COPIES = 1_000_000
+
+_COMMON = {"kind", "times", "probability", "seed"}
 
 
 @dataclass(frozen=True)
@@ -64,29 +83,32 @@ _INCREMENT, _MULTIPLIER, _WORD, _LOW = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 2
 
 
 @dataclass
-class ApiFault:
+class Fault:
     """One injected fault.
 
-    :param left: how many requests it still affects; None: until it is cleared.
-    :param probability: of affecting a matching request; None: always.
+    :param method: of the requests that it affects; None: any. Deliveries have neither method nor path.
+    :param left: how many requests or events it still affects; None: until it is cleared.
+    :param probability: of affecting a matching one; None: always.
     """
 
     id: int
     kind: str
     options: dict[str, Any]
-    method: str | None = None
-    path: re.Pattern[str] | None = None
-    left: int | None = 1
-    probability: float | None = None
-    seed: int = 0
+    method: str | None
+    path: re.Pattern[str] | None
+    left: int | None
+    probability: float | None
+    seed: int
     hits: int = 0
-    dice: random.Random = field(default_factory=random.Random, repr=False)
 
-    def strikes(self, method: str, path: str) -> bool:
-        """Decide whether it affects a request, and count it."""
+    def __post_init__(self) -> None:
+        self._dice = random.Random(f"fault:{self.seed}")
+
+    def strikes(self, method: str = "", path: str = "") -> bool:
+        """Decide whether it affects a request or an event, and count it."""
         if self.left == 0 or (self.method and self.method != method) or (self.path and not self.path.search(path)):
             return False
-        if self.probability is not None and self.dice.random() >= self.probability:
+        if self.probability is not None and self._dice.random() >= self.probability:
             return False
         self.hits += 1
         if self.left is not None:
@@ -94,7 +116,7 @@ class ApiFault:
         return True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fault as the control API shows it."""
+        """Return the fault as the control API shows it; ``times`` and ``left`` are both what is left."""
         match = {"method": self.method, "path": self.path.pattern if self.path else None}
         return {
             "id": self.id,
@@ -102,6 +124,7 @@ class ApiFault:
             **self.options,
             "match": {name: value for name, value in match.items() if value is not None},
             "times": self.left,
+            "left": self.left,
             "probability": self.probability,
             "seed": self.seed,
             "hits": self.hits,
@@ -109,27 +132,33 @@ class ApiFault:
 
 
 class ArmedFaults:
-    """The injected faults."""
+    """The injected faults of API responses or of deliveries.
 
-    def __init__(self) -> None:
-        self._faults: list[ApiFault] = []
-        self._next_id = 1
+    :param kinds: ``API_KINDS`` or ``DELIVERY_KINDS``.
+    """
 
-    def inject(self, body: Any) -> ApiFault:
+    def __init__(self, kinds: dict[str, dict[str, Any]]) -> None:
+        self._kinds = kinds
+        self._faults: list[Fault] = []
+        self._ids = itertools.count(1)
+
+    def inject(self, body: Any) -> Fault:
         """Add a fault from a request of the control API.
 
-        Without ``times`` and ``probability`` it affects the next matching request only; with ``times`` null, or with a
-        ``probability`` and no ``times``, it stays until it is cleared.
+        Without ``times`` and ``probability`` it affects the next matching request or event only; with ``times`` null,
+        or with a ``probability`` and no ``times``, it stays until it is cleared.
 
         :raises FaultError: the request is malformed; nothing was added.
         """
-        fault = _read(body, self._next_id)
+        kind, options = _read_kind(body, self._kinds)
+        method, path = _read_match(body.get("match"))
+        probability, seed = _read_probability(body)
+        fault = Fault(next(self._ids), kind, options, method, path, _read_times(body), probability, seed)
         self._faults.append(fault)
-        self._next_id += 1
         return fault
 
-    def strike(self, method: str, path: str, *, before_quota: bool) -> list[ApiFault]:
-        """Return the faults that affect a request.
+    def strike(self, method: str, path: str, *, before_quota: bool) -> list[Fault]:
+        """Return the faults that affect a request, and forget those that are used up.
 
         :param before_quota: ask those that act before the quota is charged, or the others.
         """
@@ -137,6 +166,10 @@ class ArmedFaults:
         struck = [fault for fault in stage if fault.strikes(method, path)]
         self._faults = [fault for fault in self._faults if fault.left != 0]
         return struck
+
+    def strike_event(self) -> dict[str, dict[str, Any]]:
+        """Return the options of the faults that affect the next event, by kind; the used-up ones stay listed."""
+        return {fault.kind: fault.options for fault in list(self._faults) if fault.strikes()}
 
     def clear(self) -> int:
         """Remove all faults, and return how many there were."""
@@ -149,14 +182,14 @@ class ArmedFaults:
         return [fault.as_dict() for fault in self._faults]
 
 
-def hidden_entries_of(faults: Iterable[ApiFault]) -> tuple[HiddenEntries, ...]:
+def hidden_entries_of(faults: Iterable[Fault]) -> tuple[HiddenEntries, ...]:
     """Return what faults hide from reports."""
     hiding = [fault for fault in faults if fault.kind == "hide_entries"]
     chosen = [(fault.options["ids"], fault.options["share"], fault.seed) for fault in hiding]
     return tuple(HiddenEntries(None if ids is None else frozenset(ids), share, seed) for ids, share, seed in chosen)
 
 
-def change_body(body: Any, faults: Iterable[ApiFault]) -> Any:
+def change_body(body: Any, faults: Iterable[Fault]) -> Any:
     """Return a copy of a JSON body with fields removed or set by faults."""
     for fault in faults:
         if fault.kind in ("drop_field", "set_field"):
@@ -181,7 +214,7 @@ def rows_of(body: Any) -> list[Any] | None:
     return None
 
 
-def _change_field(value: Any, names: list[str], fault: ApiFault) -> None:
+def _change_field(value: Any, names: list[str], fault: Fault) -> None:
     if isinstance(value, list):
         for one in value:
             _change_field(one, names, fault)
@@ -194,30 +227,30 @@ def _change_field(value: Any, names: list[str], fault: ApiFault) -> None:
             value[names[0]] = copy.deepcopy(fault.options["value"])
 
 
-def _read(body: Any, id_: int) -> ApiFault:
+def _read_kind(body: Any, kinds: dict[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     if not isinstance(body, dict):
         raise FaultError("A fault is a JSON object.")
     kind = body.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise FaultError(f"kind must be one of {', '.join(KINDS)}.")
-    unknown = sorted(set(body) - _COMMON - set(KINDS[kind]))
+    if not isinstance(kind, str) or kind not in kinds:
+        raise FaultError(f"kind must be one of {', '.join(kinds)}, not {kind!r}.")
+    common = {*_COMMON, "match"} if kinds is API_KINDS else _COMMON
+    unknown = sorted(set(body) - common - set(kinds[kind]))
     if unknown:
-        raise FaultError(f"A fault of kind {kind} has no option {', '.join(unknown)}; it has {', '.join(KINDS[kind])}.")
-    options = {name: body.get(name, default) for name, default in KINDS[kind].items()}
+        shown = ", ".join(kinds[kind]) or "none"
+        raise FaultError(f"A fault of kind {kind} has no option {', '.join(unknown)}; its options: {shown}.")
+    options = {name: body.get(name, default) for name, default in kinds[kind].items()}
     missing = [name for name, value in options.items() if value is ...]
     if missing:
         raise FaultError(f"A fault of kind {kind} needs {', '.join(missing)}.")
-    _check_options(options)
-    method, path = _read_match(body.get("match"))
-    probability, seed = _read_probability(body)
-    return ApiFault(
-        id_, kind, options, method, path, _read_times(body), probability, seed, dice=random.Random(f"fault:{seed}")
-    )
+    for name, value in options.items():
+        if name in _CHECKS and not _CHECKS[name][0](value):
+            raise FaultError(f"{name} must be {_CHECKS[name][1]}, not {value!r}.")
+    return kind, options
 
 
 def _read_times(body: dict[str, Any]) -> int | None:
     times = body.get("times", None if "times" in body or body.get("probability") is not None else 1)
-    if times is not None and (not isinstance(times, int) or isinstance(times, bool) or times < 1):
+    if times is not None and not (_is_integer(times) and times >= 1):
         raise FaultError("times must be an integer of 1 or more, or null to stay until it is cleared.")
     return times
 
@@ -226,13 +259,14 @@ def _read_probability(body: dict[str, Any]) -> tuple[float | None, int]:
     probability, seed = body.get("probability"), body.get("seed", 0)
     if probability is not None and not (_is_number(probability) and 0 <= probability <= 1):
         raise FaultError("probability must be a number from 0 to 1.")
-    if not isinstance(seed, int) or isinstance(seed, bool):
+    if not _is_integer(seed):
         raise FaultError("seed must be an integer.")
     return probability, seed
 
 
 def _read_match(match: Any) -> tuple[str | None, re.Pattern[str] | None]:
-    match = {} if match is None else match
+    if match is None:
+        return None, None
     if not isinstance(match, dict) or set(match) - {"method", "path"}:
         raise FaultError("match must be an object of method and path, a regular expression searched in the path.")
     method, path = match.get("method"), match.get("path")
@@ -242,32 +276,6 @@ def _read_match(match: Any) -> tuple[str | None, re.Pattern[str] | None]:
         return (method.upper() if method else None), (re.compile(path) if path else None)
     except re.error as error:
         raise FaultError(f"match.path is not a regular expression: {error}.") from error
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    checks: dict[str, tuple[Any, str]] = {
-        "status": (lambda v: _is_integer(v) and 200 <= v <= 599, "an integer from 200 to 599"),
-        "headers": (_is_headers, "an object of texts"),
-        "before_quota": (_is_bool, "true or false"),
-        "takes_effect": (_is_bool, "true or false"),
-        "keep_next": (_is_bool, "true or false"),
-        "seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
-        "late_seconds": (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more"),
-        "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
-        "ids": (_is_ids, "a list of integers"),
-        "share": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
-        "drop_rows": (lambda v: _is_integer(v) and v >= 1, "an integer of 1 or more"),
-        "content_type": (lambda v: isinstance(v, str), "a text"),
-        "field": (lambda v: isinstance(v, str) and bool(v), "the name of a field"),
-        "row": (lambda v: v is None or (_is_integer(v) and v >= 0), "the number of a row from 0, or null for all"),
-    }
-    for name, value in options.items():
-        if name in checks and not checks[name][0](value):
-            raise FaultError(f"{name} must be {checks[name][1]}.")
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
 
 
 def _is_integer(value: Any) -> bool:
@@ -284,3 +292,25 @@ def _is_number(value: Any) -> bool:
 
 def _is_headers(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(part, str) for pair in value.items() for part in pair)
+
+
+_FLAG = (lambda v: isinstance(v, bool), "true or false")
+_SECONDS = (lambda v: _is_number(v) and 0 <= v < 1e9, "a number of seconds, 0 or more")
+#: The check of each option, and what its values are; other options take anything.
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "status": (lambda v: _is_integer(v) and 200 <= v <= 599, "an integer from 200 to 599"),
+    "headers": (_is_headers, "an object of texts"),
+    "before_quota": _FLAG,
+    "takes_effect": _FLAG,
+    "keep_next": _FLAG,
+    "seconds": _SECONDS,
+    "late_seconds": _SECONDS,
+    "fraction": (lambda v: _is_number(v) and 0 <= v < 1, "a number from 0 to under 1"),
+    "ids": (_is_ids, "a list of integers"),
+    "share": (lambda v: _is_number(v) and 0 <= v <= 1, "a number from 0 to 1"),
+    "drop_rows": (lambda v: _is_integer(v) and v >= 1, "an integer of 1 or more"),
+    "copies": (lambda v: _is_integer(v) and 0 <= v <= MOST_COPIES, f"an integer from 0 to {MOST_COPIES:,}"),
+    "content_type": (lambda v: isinstance(v, str), "a text"),
+    "field": (lambda v: isinstance(v, str) and bool(v), "the name of a field"),
+    "row": (lambda v: v is None or (_is_integer(v) and v >= 0), "the number of a row from 0, or null for all"),
+}

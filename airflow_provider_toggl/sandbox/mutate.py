@@ -36,6 +36,10 @@ class UnknownMutation(ValueError):
     """There is no such kind of change."""
 
 
+class NothingToChange(Exception):
+    """The world has no record that a change needs."""
+
+
 def mutate(world: World, *, seed: int, n: int, kinds: list[str] | None = None) -> list[Mutation]:
     """Make random changes.
 
@@ -69,18 +73,18 @@ def _draw(mutator: Mutator, kinds: list[str]) -> Mutation | None:
     while left:
         kind = mutator.rng.choices(left, [KINDS[name][0] for name in left])[0]
         _, stream, make = KINDS[kind]
-        mutation, changed = _record_changes(mutator, make)
-        if mutation is not None:
-            ids = mutation["ids"]
-            single = {"id": ids[0]} if len(ids) == 1 else {}
-            return {"kind": kind, "stream": stream, **single, **mutation, "changed": changed}
-        left.remove(kind)
+        try:
+            mutation, changed = _record_changes(mutator, make)
+        except NothingToChange:
+            left.remove(kind)
+            continue
+        ids = mutation["ids"]
+        single = {"id": ids[0]} if len(ids) == 1 else {}
+        return {"kind": kind, "stream": stream, **single, **mutation, "changed": changed}
     return None
 
 
-def _record_changes(
-    mutator: Mutator, make: Callable[[Mutator], Mutation | None]
-) -> tuple[Mutation | None, dict[str, list[int]]]:
+def _record_changes(mutator: Mutator, make: Callable[[Mutator], Mutation]) -> tuple[Mutation, dict[str, list[int]]]:
     """Make a change; return it with the ids of all records that changed, by stream."""
     changed: dict[str, set[int]] = {}
 
@@ -98,7 +102,7 @@ def _record_changes(
 
 
 class Mutator:
-    """Makes single changes; a method without anything to change returns None."""
+    """Makes single changes; a method without anything to change raises ``NothingToChange``."""
 
     def __init__(self, world: World, rng: random.Random) -> None:
         self.world = world
@@ -109,26 +113,38 @@ class Mutator:
 
     # drawing
 
-    def any_of(self, records: Iterable[RecordT]) -> RecordT | None:
-        """Draw a record that is not deleted."""
+    def find_any(self, records: Iterable[RecordT]) -> RecordT | None:
+        """Draw a record that is not deleted, if there is one."""
         live = sorted((record for record in records if record.deleted_at is None), key=lambda record: record.id)
         return self.rng.choice(live) if live else None
 
-    def entry(self, fits: Callable[[TimeEntry], bool] = lambda _: True) -> TimeEntry | None:
-        """Draw a stopped time entry that is not deleted and fits."""
+    def any_of(self, records: Iterable[RecordT]) -> RecordT:
+        """Draw a record that is not deleted.
+
+        :raises NothingToChange: there is none.
+        """
+        if (record := self.find_any(records)) is None:
+            raise NothingToChange
+        return record
+
+    def entry(self, fits: Callable[[TimeEntry], bool] = lambda _: True) -> TimeEntry:
+        """Draw a stopped time entry that is not deleted and fits.
+
+        :raises NothingToChange: none was found.
+        """
         for _ in range(DRAWS if self.entry_ids else 0):
             entry = self.world.time_entries[self.rng.choice(self.entry_ids)]
             if entry.deleted_at is None and entry.stop is not None and fits(entry):
                 return entry
-        return None
+        raise NothingToChange
 
-    def active_user(self) -> User | None:
+    def active_user(self) -> User:
         """Draw an active user."""
         return self.any_of(user for user in self.world.users.values() if not user.inactive)
 
-    def active_project(self) -> Project | None:
-        """Draw a project that accepts time entries."""
-        return self.any_of(project for project in self.world.projects.values() if project.active)
+    def active_projects(self) -> list[Project]:
+        """Return the projects that accept time entries, deleted ones included."""
+        return [project for project in self.world.projects.values() if project.active]
 
     def new_name(self) -> str:
         """Return a random name, unique for all practical purposes."""
@@ -145,12 +161,7 @@ class Mutator:
         return entry
 
     def write(
-        self,
-        body: Any = None,
-        *,
-        method: str | None = None,
-        path: str = "",
-        actor: User | None = None,
+        self, body: Any = None, *, method: str | None = None, path: str = "", actor: User | None = None
     ) -> WriteRequest:
         """Return a write by the owner, or by another user.
 
@@ -163,19 +174,17 @@ class Mutator:
 
     # time entries
 
-    def create(self) -> Mutation | None:
+    def create(self) -> Mutation:
         """Create a time entry that stopped within the last two weeks."""
         user = self.active_user()
-        if user is None:
-            return None
         stop = self.unix_now() - int(self.rng.random() * 14 * DAY)
         return {"ids": [self.store(self.new_entry(user, stop - self.rng.randrange(60, 14_400), stop)).id]}
 
     def new_entry(self, user: User, start: int, stop: int | None) -> TimeEntry:
         """Return a time entry with random details between two unix times; without a stop it is running."""
         world, rng = self.world, self.rng
-        project = self.active_project() if rng.random() < 0.8 else None
-        tag = self.any_of(world.tags.values()) if rng.random() < 0.4 else None
+        project = self.find_any(self.active_projects()) if rng.random() < 0.8 else None
+        tag = self.find_any(world.tags.values()) if rng.random() < 0.4 else None
         zero = world.now().replace(microsecond=0)
         moment = int(zero.timestamp())
         return TimeEntry(
@@ -192,11 +201,9 @@ class Mutator:
             billable=project is not None and project.billable and rng.random() < 0.5,
         )
 
-    def late_edit(self) -> Mutation | None:
+    def late_edit(self) -> Mutation:
         """Change the description, project, tags or billable flag of a time entry of any age."""
         entry = self.entry()
-        if entry is None:
-            return None
         fields = self._edit(entry)
         self.world.change(entry, fields, self.world.owner)
         return {"ids": [entry.id], "fields": sorted(fields)}
@@ -204,10 +211,10 @@ class Mutator:
     def _edit(self, entry: TimeEntry) -> dict[str, Any]:
         what = self.rng.randrange(4)
         if what == 0:
-            project = self.active_project()
+            project = self.find_any(self.active_projects())
             return {"project_id": None if project is None else project.id, "task_id": None}
         if what == 1:
-            tag = self.any_of(self.world.tags.values())
+            tag = self.find_any(self.world.tags.values())
             if tag is None or tag.id in entry.tag_ids:
                 return {"tag_ids": []}
             return {"tag_ids": [*entry.tag_ids, tag.id]}
@@ -215,40 +222,38 @@ class Mutator:
             return {"billable": not entry.billable}
         return {"description": self.new_name()}
 
-    def move_day(self) -> Mutation | None:
+    def move_day(self) -> Mutation:
         """Move a time entry by one to thirty days, back or (not past now) forward."""
         entry = self.entry()
-        if entry is None or entry.stop is None:
-            return None
+        if entry.stop is None:
+            raise NothingToChange
         days = self.rng.randrange(1, 31)
         forth = entry.stop + timedelta(days=days) <= self.world.now() and self.rng.random() < 0.5
         by = timedelta(days=days if forth else -days)
         self.world.change(entry, {"start": entry.start + by, "stop": entry.stop + by}, self.world.owner)
         return {"ids": [entry.id], "days": by.days}
 
-    def retime(self) -> Mutation | None:
+    def retime(self) -> Mutation:
         """Move the start of a time entry up to two hours back, and its stop to a random time before the old one."""
         entry = self.entry(lambda one: one.duration >= 0)
-        if entry is None or entry.stop is None:
-            return None
+        if entry.stop is None:
+            raise NothingToChange
         start = entry.start - timedelta(seconds=self.rng.randrange(1, 7_200))
         length = self.rng.randrange(int((entry.stop - start).total_seconds()) + 1)
         stop = start + timedelta(seconds=length)
         self.world.change(entry, {"start": start, "stop": stop, "duration": length}, self.world.owner)
         return {"ids": [entry.id]}
 
-    def delete_entry(self) -> Mutation | None:
+    def delete_entry(self) -> Mutation:
         """Delete a time entry."""
         entry = self.entry()
-        if entry is None:
-            return None
         entries.delete_entry(self.write(), entry.id)
         return {"ids": [entry.id]}
 
-    def restore_entry(self) -> Mutation | None:
+    def restore_entry(self) -> Mutation:
         """Restore a deleted time entry."""
         if not self.deleted:
-            return None
+            raise NothingToChange
         entry = self.world.time_entries[self.rng.choice(sorted(self.deleted))]
         fields: dict[str, Any] = {"deleted_at": None, **self._live_references(entry)}
         if entry.is_running:
@@ -268,137 +273,114 @@ class Mutator:
             fields.update(task_id=None)
         return fields
 
-    def bulk_edit(self) -> Mutation | None:
+    def bulk_edit(self) -> Mutation:
         """Give two to twenty time entries the same description by one bulk PATCH."""
-        drawn = [self.entry() for _ in range(self.rng.randrange(2, 21))]
-        ids = sorted({entry.id for entry in drawn if entry is not None})
-        if not ids:
-            return None
+        ids = sorted({self.entry().id for _ in range(self.rng.randrange(2, 21))})
         operations = [{"op": "replace", "path": "/description", "value": self.new_name()}]
         write = self.write(operations, method="PATCH", path=f"time_entries/{','.join(map(str, ids))}")
         entries.bulk_patch_entries(write, ids)
         return {"ids": ids}
 
-    def start(self) -> Mutation | None:
+    def start(self) -> Mutation:
         """Start a time entry within the last ten minutes; the user's running one is stopped."""
         user = self.active_user()
-        if user is None:
-            return None
         start = self.unix_now() - self.rng.randrange(600)
         if (running := self.world.running_entry(user.id)) is not None:
             entries.stop_entry(self.write(method="POST", path="time_entries", actor=user), running.id)
         return {"ids": [self.store(self.new_entry(user, start, None)).id]}
 
-    def stop(self) -> Mutation | None:
+    def stop(self) -> Mutation:
         """Stop a running time entry."""
         found = [self.world.running_entry(user.id) for user in self.world.users.values()]
         running = self.any_of(entry for entry in found if entry is not None)
-        if running is None:
-            return None
         entries.stop_entry(self.write(), running.id)
         return {"ids": [running.id]}
 
     # what time entries refer to
 
-    def rename(self, table: str) -> Mutation | None:
+    def rename(self, table: str) -> Mutation:
         """Rename a record of a table."""
         record = self.any_of(getattr(self.world, table).values())
-        if record is None:
-            return None
         self.world.change(record, {"name": self.new_name()}, self.world.owner)
         return {"ids": [record.id]}
 
-    def archive_project(self) -> Mutation | None:
+    def archive_project(self) -> Mutation:
         """Archive an active project."""
-        project = self.active_project()
-        if project is None:
-            return None
+        project = self.any_of(self.active_projects())
         self.world.change(project, {"active": False}, self.world.owner)
         return {"ids": [project.id]}
 
-    def create_project(self) -> Mutation | None:
+    def create_project(self) -> Mutation:
         """Create an active project, half of the time for a client."""
-        client = self.any_of(self.world.clients.values()) if self.rng.random() < 0.5 else None
+        client = self.find_any(self.world.clients.values()) if self.rng.random() < 0.5 else None
         body: dict[str, Any] = {"name": self.new_name(), "active": True, "color": self.rng.choice(PALETTE)}
         if client is not None:
             body["client_id"] = client.id
         return {"ids": [projects.create_project(self.write(body, method="POST", path="projects")).id]}
 
-    def create_client(self) -> Mutation | None:
+    def create_client(self) -> Mutation:
         """Create a client."""
         return {"ids": [clients.create_client(self.write({"name": self.new_name()})).id]}
 
-    def create_tag(self) -> Mutation | None:
+    def create_tag(self) -> Mutation:
         """Create a tag."""
         return {"ids": [tags.create_tag(self.write({"name": self.new_name()})).id]}
 
-    def create_task(self) -> Mutation | None:
+    def create_task(self) -> Mutation:
         """Create a task of an active project, on every plan."""
-        project = self.active_project()
-        if project is None:
-            return None
+        project = self.any_of(self.active_projects())
         task = Task(self.world.next_id("task"), project.workspace_id, project.id, self.new_name(), self.world.now())
         return {"ids": [self.world.store(task, self.world.owner).id]}
 
-    def delete_project(self) -> Mutation | None:
+    def delete_project(self) -> Mutation:
         """Delete a project, half of the time with its time entries, which otherwise have no project afterwards."""
         project = self.any_of(self.world.projects.values())
-        if project is None:
-            return None
         mode = self.rng.choice(("delete", "unassign"))
         projects.delete_project(self.write(method="DELETE", path=f"projects/{project.id}"), project.id, mode)
         return {"ids": [project.id], "mode": mode}
 
-    def delete_client(self) -> Mutation | None:
+    def delete_client(self) -> Mutation:
         """Delete a client and remove it from its projects."""
         client = self.any_of(self.world.clients.values())
-        if client is None:
-            return None
         return {"ids": [clients.delete_client(self.write(method="DELETE", path=f"clients/{client.id}"), client.id)]}
 
-    def delete_tag(self) -> Mutation | None:
+    def delete_tag(self) -> Mutation:
         """Delete a tag and remove it from its time entries."""
         tag = self.any_of(self.world.tags.values())
-        if tag is None:
-            return None
         tags.delete_tag(self.write(method="DELETE", path=f"tags/{tag.id}"), tag.id)
         return {"ids": [tag.id]}
 
-    def delete_task(self) -> Mutation | None:
+    def delete_task(self) -> Mutation:
         """Delete a task and remove it from its time entries."""
         task = self.any_of(self.world.tasks.values())
-        if task is None:
-            return None
         path = f"projects/{task.project_id}/tasks/{task.id}"
         tasks.delete_task(self.write(method="DELETE", path=path), task.id)
         return {"ids": [task.id]}
 
-    def add_member(self) -> Mutation | None:
+    def add_member(self) -> Mutation:
         """Add a user to a project."""
         project, user = self.any_of(self.world.projects.values()), self.active_user()
-        if project is None or user is None:
-            return None
         for member in self.world.project_users.values():
             if (member.project_id, member.user_id) == (project.id, user.id) and member.deleted_at is None:
-                return None
+                raise NothingToChange
         member_id, now = self.world.next_id("project_user"), self.world.now()
         added = ProjectUser(member_id, project.workspace_id, project.id, user.id, now)
         return {"ids": [self.world.store(added, self.world.owner).id]}
 
     # rare changes
 
-    def move_month(self) -> Mutation | None:
+    def move_month(self) -> Mutation:
         """Move a time entry by one to eleven months of the owner's zone, back or (not past now) forward."""
         return self._move(self.rng.randrange(1, 12))
 
-    def move_year(self) -> Mutation | None:
+    def move_year(self) -> Mutation:
         """Move a time entry by one to three years, back or (not past now) forward."""
         return self._move(12 * self.rng.randrange(1, 4))
 
-    def _move(self, months: int) -> Mutation | None:
+    def _move(self, months: int) -> Mutation:
         entry = self.entry()
-        if entry is None or entry.stop is None:
-            return None
+        if entry.stop is None:
+            raise NothingToChange
         length = entry.stop - entry.start
         local = entry.start.astimezone(ZoneInfo(self.world.owner.timezone))
         fitting = []
@@ -408,59 +390,53 @@ class Mutator:
             if year >= FIRST_YEAR and max(start, start + length) <= self.world.now():
                 fitting.append((by, start))
         if not fitting:
-            return None
+            raise NothingToChange
         by, start = self.rng.choice(fitting)
         self.world.change(entry, {"start": start, "stop": start + length}, self.world.owner)
         return {"ids": [entry.id], "months": by}
 
-    def create_empty(self) -> Mutation | None:
+    def create_empty(self) -> Mutation:
         """Create a time entry of zero seconds, one in three without a stop."""
         user = self.active_user()
-        if user is None:
-            return None
         start = self._recent()
         entry = self.new_entry(user, start, start)
         if self.rng.random() < 1 / 3:
             entry.stop = None
         return {"ids": [self.store(entry).id]}
 
-    def create_negative(self) -> Mutation | None:
+    def create_negative(self) -> Mutation:
         """Create a time entry that stops before it starts: a negative duration, but not running."""
         user = self.active_user()
-        if user is None:
-            return None
         start = self._recent()
         entry = self.new_entry(user, start, start - self.rng.randrange(1, 7_200))
         return {"ids": [self.store(entry).id]}
 
-    def create_over_midnight(self) -> Mutation | None:
+    def create_over_midnight(self) -> Mutation:
         """Create a time entry across a midnight of the owner's zone, within the last two weeks."""
         zone = ZoneInfo(self.world.owner.timezone)
         day = self.world.now().astimezone(zone).date() - timedelta(days=self.rng.randrange(1, 14))
         return self._create_over([int(datetime.combine(day, time(), zone).timestamp())])
 
-    def create_over_clock_change(self) -> Mutation | None:
+    def create_over_clock_change(self) -> Mutation:
         """Create a time entry across each of the last two clock changes of the owner's zone, if it has any."""
         now = self.unix_now()
         return self._create_over(clock_changes(self.world.owner.timezone, now - 400 * DAY, now)[-2:])
 
-    def _create_over(self, moments: list[int]) -> Mutation | None:
+    def _create_over(self, moments: list[int]) -> Mutation:
         """Create a time entry across each of these unix times, which must be more than two hours ago."""
         user = self.active_user()
-        if user is None or not moments:
-            return None
+        if not moments:
+            raise NothingToChange
         made = []
         for moment in moments:
             start, stop = moment - self.rng.randrange(60, 7_200), moment + self.rng.randrange(60, 7_200)
             made.append(self.store(self.new_entry(user, start, stop)).id)
         return {"ids": made}
 
-    def remove_user(self) -> Mutation | None:
+    def remove_user(self) -> Mutation:
         """Remove a user other than the owner from the workspace; reports still show their time entries."""
         world = self.world
         user = self.any_of(one for one in world.users.values() if one.id != world.owner.id)
-        if user is None:
-            return None
         user.inactive = True
         world.mark_deleted(user, world.owner)
         return {"ids": [user.id]}
@@ -470,7 +446,7 @@ class Mutator:
 
 
 #: The ordinary kinds of change: weight, stream, and the method that makes it.
-ORDINARY_KINDS: dict[str, tuple[float, str, Callable[[Mutator], Mutation | None]]] = {
+ORDINARY_KINDS: dict[str, tuple[float, str, Callable[[Mutator], Mutation]]] = {
     "create": (15, "time_entries", Mutator.create),
     "late_edit": (25, "time_entries", Mutator.late_edit),
     "move_day": (10, "time_entries", Mutator.move_day),

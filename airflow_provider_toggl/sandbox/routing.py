@@ -53,7 +53,6 @@ class ApiRequest:
     """
 
     world: World
-    settings: Settings
     actor: User
     path: dict[str, str]
     query: Mapping[str, list[str]]
@@ -65,6 +64,11 @@ class ApiRequest:
     hidden_entries: tuple[HiddenEntries, ...] = ()
     caches: dict[Any, Any] = field(default_factory=dict)
     quota_rows: Callable[[], list[dict[str, Any]]] = list
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the world."""
+        return self.world.settings
 
     def path_id(self, name: str) -> int:
         """Return an integer from the path; the route's pattern has checked it."""

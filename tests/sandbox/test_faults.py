@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_toggl.sandbox.faults import (
-    KINDS,
+    API_KINDS,
+    DELIVERY_KINDS,
     ArmedFaults,
     FaultError,
     change_body,
@@ -16,7 +17,12 @@ from airflow_provider_toggl.sandbox.faults import (
 
 @pytest.fixture
 def faults() -> ArmedFaults:
-    return ArmedFaults()
+    return ArmedFaults(API_KINDS)
+
+
+@pytest.fixture
+def delivery_faults() -> ArmedFaults:
+    return ArmedFaults(DELIVERY_KINDS)
 
 
 def hits(faults: ArmedFaults, times: int, method: str = "GET", path: str = "/api/v9/me") -> list[int]:
@@ -86,6 +92,7 @@ def test_the_list_of_faults_shows_options_and_counts(faults: ArmedFaults) -> Non
             "keep_next": False,
             "match": {"path": "clients"},
             "times": 3,
+            "left": 3,
             "probability": None,
             "seed": 0,
             "hits": 2,
@@ -93,10 +100,10 @@ def test_the_list_of_faults_shows_options_and_counts(faults: ArmedFaults) -> Non
     ]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", API_KINDS)
 def test_every_kind_can_be_injected(faults: ArmedFaults, kind: str) -> None:
     needed: dict[str, Any] = {"status": 500, "seconds": 1, "field": "id", "value": None}
-    order = {name: needed[name] for name, default in KINDS[kind].items() if default is ...}
+    order = {name: needed[name] for name, default in API_KINDS[kind].items() if default is ...}
     assert faults.inject({"kind": kind, **order}).kind == kind
 
 
@@ -133,6 +140,34 @@ def test_a_malformed_fault_is_refused_with_the_reason(faults: ArmedFaults, order
     with pytest.raises(FaultError, match=message):
         faults.inject(order)
     assert faults.as_list() == []
+
+
+@pytest.mark.parametrize("kind", DELIVERY_KINDS)
+def test_a_fault_of_deliveries_affects_one_event_by_default_and_stays_listed(
+    delivery_faults: ArmedFaults, kind: str
+) -> None:
+    delivery_faults.inject({"kind": kind})
+    assert [list(delivery_faults.strike_event()) for _ in range(3)] == [[kind], [], []]
+    assert [(fault["left"], fault["hits"]) for fault in delivery_faults.as_list()] == [(0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ({"kind": ["drop"]}, "kind must be one of"),
+        ({"kind": "slow", "seconds": 1}, "kind must be one of"),
+        ({"kind": "drop", "seconds": 1}, "drop has no option seconds"),
+        ({"kind": "drop", "match": {}}, "drop has no option match"),
+        ({"kind": "delay", "seconds": float("nan")}, "seconds must be a number"),
+        ({"kind": "duplicate", "copies": 1.5}, "copies must be an integer"),
+        ({"kind": "duplicate", "copies": 10**9}, "copies must be an integer from 0 to 1,000,000"),
+    ],
+)
+def test_a_malformed_fault_of_deliveries_is_refused_with_the_reason(
+    delivery_faults: ArmedFaults, order: Any, message: str
+) -> None:
+    with pytest.raises(FaultError, match=message):
+        delivery_faults.inject(order)
 
 
 def test_a_field_can_be_dropped_from_all_rows_or_from_one(faults: ArmedFaults) -> None:

@@ -218,7 +218,7 @@ def test_an_entry_that_stops_before_it_starts_does_not_run_and_adds_nothing_to_s
         assert one.duration == (one.stop - one.start).total_seconds()
         assert not one.is_running
     body = b'{"start_date": "2026-03-01", "end_date": "2026-03-20"}'
-    assert total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body["seconds"] == 0
+    assert total(ApiRequest(world, world.owner, {}, {}, body)).body["seconds"] == 0
 
 
 def test_an_entry_over_midnight_has_two_days_in_the_owner_s_zone() -> None:
@@ -252,14 +252,14 @@ def test_a_zone_without_summer_time_has_no_such_entries() -> None:
 def test_entries_of_a_removed_user_are_still_reported() -> None:
     world = local()
     body = b'{"start_date": "2025-12-01", "end_date": "2026-03-20"}'
-    before = total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body
+    before = total(ApiRequest(world, world.owner, {}, {}, body)).body
     for done in mutate(world, seed=1, n=20, kinds=["remove_user"]):
         user = world.users[done["id"]]
         assert user.deleted_at is not None
         assert user.inactive
         assert world.user_by_token(user.token) is None
     assert [user for user in world.users.values() if user.deleted_at is None] == [world.owner]
-    assert total(ApiRequest(world, world.settings, world.owner, {}, {}, body)).body == before
+    assert total(ApiRequest(world, world.owner, {}, {}, body)).body == before
 
 
 @pytest.mark.parametrize("kind", ["move_month", "move_year", "create_empty", "create_negative", "remove_user"])

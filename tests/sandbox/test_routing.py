@@ -11,7 +11,7 @@ from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
 def request_with(query: dict[str, list[str]] | None = None, body: bytes = b"") -> ApiRequest:
     world = build_still_world(entries=1)
-    return ApiRequest(world, world.settings, world.owner, {}, query or {}, body)
+    return ApiRequest(world, world.owner, {}, query or {}, body)
 
 
 def nothing(request: ApiRequest) -> ApiResponse:

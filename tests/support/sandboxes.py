@@ -16,8 +16,9 @@ from airflow_provider_toggl.sandbox.server import SandboxClient, listen, server_
 from airflow_provider_toggl.sandbox.settings import Settings
 from airflow_provider_toggl.sandbox.webhooks.records import WebhookSubscription
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
+from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
-from airflow_provider_toggl.sandbox.workspace.world import World
+from airflow_provider_toggl.sandbox.workspace.world import World, live
 
 NOON = datetime(2026, 3, 10, 12, 0, 0, 250_000, tzinfo=timezone.utc)
 
@@ -109,6 +110,18 @@ class ApiCaller:
             rows.extend(page.json())
             first = page.headers.get("X-Next-Row-Number")
         return rows
+
+    def found(self, **body: Any) -> set[int]:
+        """Return the ids of the time entries of a detailed report."""
+        return {one["id"] for row in self.search_all(**body) for one in row["time_entries"]}
+
+    def live_entries(self) -> list[TimeEntry]:
+        """Return the time entries that are not deleted."""
+        return live(self.world.time_entries.values())
+
+    def live_ids(self, table: str) -> set[int]:
+        """Return the ids of the records of a table of the world that are not deleted."""
+        return {one.id for one in live(getattr(self.world, table).values())}
 
     def fill(self, path: str) -> str:
         """Insert the ids of workspace and organization into a path."""

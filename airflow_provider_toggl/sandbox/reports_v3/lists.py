@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from airflow_provider_toggl.sandbox.formats import seconds_or_none
-from airflow_provider_toggl.sandbox.reports_v3.visibility import visibility_filters
+from airflow_provider_toggl.sandbox.reports_v3.query import visibility_filters
 from airflow_provider_toggl.sandbox.rest_v9.serialize.entities import v9_task
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse, Handler
-from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Client, Project, ProjectUser, Task, User
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, amount_cents
 
 MOST_USERS = 100
 MOST_IDS = 2000
@@ -188,7 +187,7 @@ def _status(request: ApiRequest, ids: list[int], column: str) -> list[dict[str, 
         if not all(matches(entry) for matches in filters):
             continue
         row[0] += entry.duration
-        rate = rate_of(request.world, entry)
+        rate = request.world.rate_of(entry)
         row[1] += entry.duration if entry.billable else 0
         row[2] += amount_cents(entry.duration, rate) if rate is not None else 0
     return [

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import partial
 from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from airflow_provider_toggl.sandbox.faults import HiddenEntries
 from airflow_provider_toggl.sandbox.formats import zone_of
-from airflow_provider_toggl.sandbox.reports_v3.visibility import EntryFilter, visibility_filters, visibility_key
 from airflow_provider_toggl.sandbox.routing import ApiRequest
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
@@ -21,6 +22,9 @@ NEEDS_PLAN = "Workspace needs to have this feature enabled"
 
 #: Days of a report with only a start or only an end, as recorded.
 DEFAULT_DAYS = 7
+
+
+EntryFilter = Callable[[TimeEntry], bool]
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,33 @@ def find_entries(request: ApiRequest, query: ReportQuery) -> list[TimeEntry]:
     return found
 
 
+def visibility_filters(request: ApiRequest) -> list[EntryFilter]:
+    """Return the filters that a time entry must pass to be visible."""
+    filters: list[EntryFilter] = []
+    user_id, horizon = _visible_user(request), request.world.retention_horizon()
+    if user_id is not None:
+        filters.append(lambda entry: entry.user_id == user_id)
+    if horizon is not None:
+        filters.append(lambda entry: entry.start >= horizon)
+    filters.extend(partial(_is_shown, hidden) for hidden in request.hidden_entries)
+    return filters
+
+
+def _visible_user(request: ApiRequest) -> int | None:
+    """Return the only user whose time entries are visible; None if all are."""
+    return None if request.actor.is_admin or request.settings.report_shows_members == "all" else request.actor.id
+
+
+def _is_shown(hidden: HiddenEntries, entry: TimeEntry) -> bool:
+    return not hidden.hides(entry.id)
+
+
 def cache_key(request: ApiRequest, query: ReportQuery, *parts: Any) -> tuple[Any, ...]:
     """Return the cache key of a list: the world's version first, then everything that the list depends on."""
     filters = tuple((name, _frozen(query.body.get(name))) for name in _filters(request))
+    visible = (_visible_user(request), request.world.retention_horizon(), request.hidden_entries)
     running = request.settings.report_includes_running
-    return (
-        request.world.version, query.start, query.end, query.zone.key, running, filters, visibility_key(request), *parts
-    )  # fmt: skip
+    return (request.world.version, query.start, query.end, query.zone.key, running, filters, visible, *parts)
 
 
 def cache(request: ApiRequest, key: tuple[Any, ...], value: Any) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.formats import seconds_offset
-from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
-from airflow_provider_toggl.sandbox.workspace.world import World
+from airflow_provider_toggl.sandbox.workspace.world import World, amount_cents
+
+#: The legacy number of a colour; recorded as "0" for every colour.
+COLOR_NUMBER = "0"
 
 
 def round_seconds(seconds: int, rounding: int, minutes: int, *, zero: str = "nearest") -> int:
@@ -60,7 +62,7 @@ def report_row(
     :param enrich: add names.
     """
     seconds = report_seconds(world, entry, rounding, rounding_minutes)
-    rate = None if hide_amounts else rate_of(world, entry)
+    rate = None if hide_amounts else world.rate_of(entry)
     settings = world.settings
     user = world.users[entry.user_id]
     zone = viewer_zone if settings.report_times == "user" else timezone.utc
@@ -93,17 +95,12 @@ def report_row(
     return row
 
 
-def color_number(_color: str) -> str:
-    """Return the legacy number of a colour; recorded as "0" for every colour."""
-    return "0"
-
-
 def _names(world: World, entry: TimeEntry) -> dict[str, Any]:
     project: Project | None = None if entry.project_id is None else world.projects[entry.project_id]
     client_id = None if project is None else project.client_id
     return {
         "project_name": None if project is None else project.name,
-        "project_color": None if project is None else color_number(project.color),
+        "project_color": None if project is None else COLOR_NUMBER,
         "project_hex": None if project is None else project.color,
         "client_name": None if client_id is None else world.clients[client_id].name,
         "task_name": None if entry.task_id is None else world.tasks[entry.task_id].name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -15,16 +15,14 @@ from airflow_provider_toggl.sandbox.reports_v3.query import (
     read_choice,
     read_query,
 )
-from airflow_provider_toggl.sandbox.reports_v3.rows import color_number, report_seconds
+from airflow_provider_toggl.sandbox.reports_v3.rows import COLOR_NUMBER, report_seconds
 from airflow_provider_toggl.sandbox.routing import ApiRequest, ApiResponse
-from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live
-
-_start = attrgetter("start")
+from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, amount_cents, get_live
 
 RESOLUTIONS = ("day", "week", "month")
 GROUPINGS = ("projects", "users", "clients")
+LOCAL_START = "%Y-%m-%dT%H:%M:%SZ"
 SUB_GROUPINGS = ("time_entries", "users", "clients", "projects", "tasks")
 
 
@@ -141,7 +139,7 @@ def _sums(request: ApiRequest, query: ReportQuery, entries: Iterable[TimeEntry])
     for entry in entries:
         own = count(entry)
         seconds += own
-        rate = None if free else rate_of(world, entry)
+        rate = None if free else world.rate_of(entry)
         if rate is not None:
             amount += amount_cents(own, rate)
             by_rate[str(rate)] = by_rate.get(str(rate), 0) + own
@@ -170,16 +168,14 @@ def _points(query: ReportQuery, resolution: str) -> list[date]:
     return list(dict.fromkeys(_point(day, resolution) for day in days))
 
 
-def _member(world: World, grouping: str) -> Callable[[TimeEntry], int | None]:
-    """Return a function that returns the group of a time entry."""
+def _member(world: World, grouping: str) -> Callable[[TimeEntry], Any]:
+    """Return a function that returns the group of a time entry: an id, or its description."""
+    if grouping == "time_entries":
+        return lambda entry: entry.description or ""
     if grouping == "clients":
         clients = {project.id: project.client_id for project in world.projects.values()}
         return lambda entry: None if entry.project_id is None else clients[entry.project_id]
     return attrgetter({"users": "user_id", "tasks": "task_id", "projects": "project_id"}[grouping])
-
-
-def _text(entry: TimeEntry) -> str:
-    return entry.description or ""
 
 
 def _title(world: World, grouping: str, id_: int | None) -> str | None:
@@ -216,11 +212,11 @@ class SummaryReport:
         return [self._group(id_, groups[id_]) for id_ in ids]
 
     def _group(self, id_: int | None, entries: list[TimeEntry]) -> dict[str, Any]:
-        world, by_text = self.request.world, self.sub_grouping == "time_entries"
+        world = self.request.world
         parts: dict[Any, list[TimeEntry]] = {}
-        member = _text if by_text else _member(world, self.sub_grouping)
+        member = _member(world, self.sub_grouping)
         for entry in entries:
-            rate = rate_of(world, entry) if self.distinguish_rates else None
+            rate = world.rate_of(entry) if self.distinguish_rates else None
             parts.setdefault((member(entry), rate), []).append(entry)
         project = world.projects[id_] if self.grouping == "projects" and id_ is not None else None
         written = [self._sub_group(own, found, project) for (own, _), found in parts.items()]
@@ -237,7 +233,8 @@ class SummaryReport:
             "title": own if by_text else _title(world, self.sub_grouping, own),
             **({"ids": [entry.id for entry in entries]} if "sub_groups" in self.ids_in else {}),
             "seconds": sum(map(self.count, entries)),
-            "local_start": _local_start(min(map(_start, entries)), self.query),
+            # Toggl writes the local time of the user here, with a wrong Z.
+            "local_start": min(entry.start for entry in entries).astimezone(self.query.zone).strftime(LOCAL_START),
             **_colors(project),
             "ForExport": False,
             "DistinguishRates": self.distinguish_rates,
@@ -247,11 +244,4 @@ class SummaryReport:
 
 
 def _colors(project: Project | None) -> dict[str, str]:
-    if project is None:
-        return {}
-    return {"project_color": color_number(project.color), "project_hex_color": project.color}
-
-
-def _local_start(start: datetime, query: ReportQuery) -> str:
-    """Format a start as Toggl does here: the local time of the user, with a wrong Z."""
-    return start.astimezone(query.zone).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"project_color": COLOR_NUMBER, "project_hex_color": project.color} if project else {}

@@ -17,16 +17,9 @@ from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse
 
 BASE = "/webhooks/api/v1"
 ENTITIES = (
-    "client",
-    "project",
-    "project_group",
-    "project_user",
-    "tag",
-    "task",
-    "time_entry",
-    "workspace",
+    "client", "project", "project_group", "project_user", "tag", "task", "time_entry", "workspace",
     "workspace_user",
-)
+)  # fmt: skip
 ACTIONS = ("created", "updated", "deleted")
 
 _ALL = f"{BASE}/subscriptions/{{workspace_id}}"

@@ -10,9 +10,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from airflow_provider_toggl.sandbox.faults import DELIVERY_KINDS, ArmedFaults
 from airflow_provider_toggl.sandbox.webhooks.bodies import build_ping, encode, nanos_z, sign, write_event
 from airflow_provider_toggl.sandbox.webhooks.callback_client import CallbackClient, PostResult
-from airflow_provider_toggl.sandbox.webhooks.delivery_faults import DeliveryFault
 from airflow_provider_toggl.sandbox.webhooks.records import WebhookEvent, WebhookSubscription
 from airflow_provider_toggl.sandbox.webhooks.registry import WebhookRegistry
 from airflow_provider_toggl.sandbox.webhooks.subscription_queue import QueuedDelivery, SubscriptionQueue
@@ -31,6 +31,7 @@ class Dispatcher:
     """
 
     def __init__(self, registry: WebhookRegistry) -> None:
+        self.faults = ArmedFaults(DELIVERY_KINDS)
         self._registry = registry
         self._settings = registry.world.settings
         self._lock = threading.Lock()
@@ -39,7 +40,6 @@ class Dispatcher:
         self._closed = threading.Event()
         self._dice = random.Random(0)
         self._held: dict[int, list[tuple[QueuedDelivery, float]]] | None = None
-        self._faults: list[DeliveryFault] = []
         self._outcomes: Counter[str] = Counter()
         self._attempts: deque[dict[str, Any]] = deque(maxlen=MOST_ATTEMPTS)
 
@@ -53,7 +53,7 @@ class Dispatcher:
     def _send(self, event: WebhookEvent) -> None:
         """Queue an event, changed by the faults that affect it."""
         with self._lock:
-            struck = {one.kind: one.options for one in self._faults if one.strikes()}
+            struck = self.faults.strike_event()
             if "drop" in struck:
                 event.dropped = True
                 self._outcomes["dropped"] += 1
@@ -139,26 +139,6 @@ class Dispatcher:
         pending = self.pending()
         with self._lock:
             return {"outcomes": dict(self._outcomes), "pending": pending, "attempts": list(self._attempts)}
-
-    # faults
-
-    def arm(self, fault: DeliveryFault) -> dict[str, Any]:
-        """Inject a fault, and return it as JSON."""
-        with self._lock:
-            self._faults.append(fault)
-            return fault.as_dict()
-
-    def clear(self) -> int:
-        """Remove all faults, and return how many there were."""
-        with self._lock:
-            cleared = len(self._faults)
-            self._faults.clear()
-            return cleared
-
-    def faults(self) -> list[dict[str, Any]]:
-        """Return all injected faults, used-up ones included."""
-        with self._lock:
-            return [one.as_dict() for one in self._faults]
 
     def give_up(self, subscription_id: int) -> None:
         """Give up the waiting deliveries of a subscription."""

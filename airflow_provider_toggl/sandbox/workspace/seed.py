@@ -29,53 +29,21 @@ LARGEST_ID = 2**53
 
 #: Time zones of the other users: on both sides of UTC, with half hours, and with summer time in the south.
 ZONES = (
-    "America/Los_Angeles",
-    "Asia/Kolkata",
-    "Pacific/Auckland",
-    "America/New_York",
-    "Europe/London",
-    "Asia/Tokyo",
+    "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland", "America/New_York", "Europe/London", "Asia/Tokyo",
     "Australia/Adelaide",
-)
+)  # fmt: skip
 NAMES = (
-    "Ada Lindqvist",
-    "Björn Ó Súilleabháin",
-    "Chiara D'Angelo",
-    "Dmitri Волков",
-    "Esther Wanjirũ",
-    "François 李",
-    "Gülşen Öztürk",
-    "Hana סבג",
-    "Ivo Müller-Lüdenscheidt",
-    "Jūratė Kazlauskaitė",
-)
+    "Ada Lindqvist", "Björn Ó Súilleabháin", "Chiara D'Angelo", "Dmitri Волков", "Esther Wanjirũ", "François 李",
+    "Gülşen Öztürk", "Hana סבג", "Ivo Müller-Lüdenscheidt", "Jūratė Kazlauskaitė",
+)  # fmt: skip
 CLIENT_NAMES = (
-    "Nordwind",
-    "Café Zürich",
-    "Smith & Sons",
-    "株式会社サンプル",
-    "O'Neill “Quoted” Ltd",
-    "Äpfel GmbH",
-    "Contoso",
-    "Ελληνικά Φύλλα",
-    "Acme, Inc.",
-    "Zeta",
-)
+    "Nordwind", "Café Zürich", "Smith & Sons", "株式会社サンプル", "O'Neill “Quoted” Ltd", "Äpfel GmbH", "Contoso",
+    "Ελληνικά Φύλλα", "Acme, Inc.", "Zeta",
+)  # fmt: skip
 PROJECT_NAMES = (
-    "Website",
-    "Billing rewrite",
-    "Support",
-    "Research 🔬",
-    "Onboarding",
-    "Données & rapports",
-    "Mobile app",
-    "Audit",
-    "Hiring",
-    "Backups; DROP TABLE",
-    "Newsletter",
-    "Infrastructure",
-    "עברית",
-)
+    "Website", "Billing rewrite", "Support", "Research 🔬", "Onboarding", "Données & rapports", "Mobile app",
+    "Audit", "Hiring", "Backups; DROP TABLE", "Newsletter", "Infrastructure", "עברית",
+)  # fmt: skip
 TAG_NAMES = ("meeting", "deep work", "café", "bug", "review", "🚀 release", "travel", "Ünicode", "on-call", "50% off")
 TASK_NAMES = ("Design", "Build", "Test", "Write down", "Call", "Fix", "Release", "Überprüfen")
 

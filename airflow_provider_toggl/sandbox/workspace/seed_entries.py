@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry, User
@@ -19,19 +20,9 @@ MIDDLE_ID = 2**32
 LARGEST_ID_GAP = 1_999
 
 PLAIN_DESCRIPTIONS = (
-    "Code review",
-    "Weekly sync",
-    "Invoices for March",
-    "Write the proposal",
-    "Fix login",
-    "Interview",
-    "Plan the sprint",
-    "Answer tickets",
-    "Refactor exports",
-    "Reading",
-    "Pairing with Ada",
-    "Deploy",
-)
+    "Code review", "Weekly sync", "Invoices for March", "Write the proposal", "Fix login", "Interview",
+    "Plan the sprint", "Answer tickets", "Refactor exports", "Reading", "Pairing with Ada", "Deploy",
+)  # fmt: skip
 UNUSUAL_DESCRIPTIONS = (
     "",
     "☕️ Kaffee 👩‍💻🏳️‍🌈",
@@ -60,12 +51,8 @@ def add_entries(world: World, rng: random.Random, *, entries: int, days: int, no
     while len(made) < entries:
         made.append(maker.ordinary())
     made.extend(maker.deleted() for _ in range(max(3, entries // 100) if entries >= 10 else 0))
-    made.sort(key=_by_creation)
+    made.sort(key=itemgetter(0))
     _give_ids(world, rng, [entry for _, entry in made])
-
-
-def _by_creation(item: tuple[int, TimeEntry]) -> int:
-    return item[0]
 
 
 def _give_ids(world: World, rng: random.Random, ordered: list[TimeEntry]) -> None:

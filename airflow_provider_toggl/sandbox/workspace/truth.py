@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Any
 
 from airflow_provider_toggl.sandbox.formats import micros_z
-from airflow_provider_toggl.sandbox.workspace.billing import amount_cents, rate_of
 from airflow_provider_toggl.sandbox.workspace.records import (
     Client,
     Group,
@@ -19,40 +18,13 @@ from airflow_provider_toggl.sandbox.workspace.records import (
     TimeEntry,
     User,
 )
-from airflow_provider_toggl.sandbox.workspace.world import World
+from airflow_provider_toggl.sandbox.workspace.world import World, amount_cents
 
 Row = dict[str, Any]
 
 
 class UnknownStream(ValueError):
     """There is no such stream."""
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else micros_z(moment)
-
-
-def _time_entry(world: World, entry: TimeEntry) -> Row:
-    rate = rate_of(world, entry)
-    return {
-        "id": entry.id,
-        "workspace_id": entry.workspace_id,
-        "user_id": entry.user_id,
-        "project_id": entry.project_id,
-        "task_id": entry.task_id,
-        "description": entry.description,
-        "billable": entry.billable,
-        "tag_ids": sorted(entry.tag_ids),
-        "start": micros_z(entry.start),
-        "stop": _time(entry.stop),
-        "duration": entry.duration,
-        "running": entry.is_running,
-        "hourly_rate_cents": rate,
-        "billable_amount_cents": None if rate is None or entry.is_running else amount_cents(entry.duration, rate),
-        "currency": world.workspace.default_currency,
-        "at": micros_z(entry.at),
-        "deleted_at": _time(entry.deleted_at),
-    }
 
 
 def _row(record: Any, *without: str, **more: Any) -> Row:
@@ -67,6 +39,19 @@ def _row(record: Any, *without: str, **more: Any) -> Row:
         if item.name not in without:
             row[item.name] = value
     return {**row, **more}
+
+
+def _time_entry(world: World, entry: TimeEntry) -> Row:
+    rate = world.rate_of(entry)
+    return _row(
+        entry,
+        "created_with",
+        tag_ids=sorted(entry.tag_ids),
+        running=entry.is_running,
+        hourly_rate_cents=rate,
+        billable_amount_cents=None if rate is None or entry.is_running else amount_cents(entry.duration, rate),
+        currency=world.workspace.default_currency,
+    )
 
 
 def _project(world: World, project: Project) -> Row:

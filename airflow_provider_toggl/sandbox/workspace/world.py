@@ -134,6 +134,11 @@ def check_zone(name: str) -> str:
     return name
 
 
+def amount_cents(seconds: int, hourly_rate_cents: int) -> int:
+    """Return the price of a duration in cents; half a cent is rounded up."""
+    return (2 * seconds * hourly_rate_cents + 3600) // 7200
+
+
 class World:
     """One organization with one workspace and all its records.
 
@@ -225,6 +230,12 @@ class World:
             for entry in self.time_entries.values():
                 self._track(entry, 1)
         return self._tracked
+
+    def rate_of(self, entry: TimeEntry) -> int | None:
+        """Return the hourly rate of a time entry in cents; None if the plan, the project or the entry has none."""
+        if not entry.billable or entry.project_id is None or self.settings.plan == "free":
+            return None
+        return self.projects[entry.project_id].hourly_rate_cents
 
     def entries_as_of(self, lag_seconds: float) -> Mapping[int, TimeEntry]:
         """Return the time entries as they were ``lag_seconds`` ago.

@@ -370,8 +370,7 @@ def test_every_endpoint_of_the_sandbox_is_one_of_toggl_s() -> None:
 
 
 def webhook_endpoints() -> set[str]:
-    world = build_still_world(entries=0)
-    sandbox = Sandbox.around(world, world.settings)
+    sandbox = Sandbox.around(build_still_world(entries=0))
     return {
         f"{route.method} {route.shown}" for route in WebhookEndpoints(sandbox.registry, sandbox.dispatcher).routes()
     }

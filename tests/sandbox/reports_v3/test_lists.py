@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.sandboxes import ApiCaller
 
-
-def live(things: dict[int, Any]) -> set[int]:
-    return {one.id for one in things.values() if one.deleted_at is None}
+from airflow_provider_toggl.sandbox.workspace.records import Project
+from airflow_provider_toggl.sandbox.workspace.world import live
 
 
 def rows(toggl: ApiCaller, list_name: str, /, **body: Any) -> list[dict[str, Any]]:
@@ -21,11 +21,6 @@ def ids(shown: list[dict[str, Any]]) -> set[int]:
     return {row["id"] for row in shown}
 
 
-@pytest.mark.parametrize("name", ["projects", "clients", "tasks"])
-def test_a_list_without_conditions_has_all_that_lives(toggl: ApiCaller, name: str) -> None:
-    assert ids(rows(toggl, f"filters/{name}")) == live(getattr(toggl.world, name))
-
-
 @pytest.mark.parametrize("name", ["users", "projects", "clients", "tasks"])
 def test_a_search_needs_a_condition_and_a_filter_does_not(toggl: ApiCaller, name: str) -> None:
     refused = toggl.report(f"search/{name}", {})
@@ -35,9 +30,9 @@ def test_a_search_needs_a_condition_and_a_filter_does_not(toggl: ApiCaller, name
 
 
 @pytest.mark.parametrize("name", ["users", "projects", "clients", "tasks"])
-def test_an_id_is_the_cursor_of_the_next_page(toggl: ApiCaller, name: str) -> None:
+def test_a_list_without_conditions_has_all_live_records_on_pages_by_id(toggl: ApiCaller, name: str) -> None:
     toggl.sandbox.set(report_lists_page_size=4)
-    every = []
+    every: list[int] = []
     start = 0
     while page := rows(toggl, f"filters/{name}", start=start):
         assert len(page) <= 4
@@ -45,6 +40,7 @@ def test_an_id_is_the_cursor_of_the_next_page(toggl: ApiCaller, name: str) -> No
         start = every[-1] + 1
     toggl.sandbox.set(report_lists_page_size=201)
     assert every == [row["id"] for row in rows(toggl, f"filters/{name}")]
+    assert name == "users" or set(every) == toggl.live_ids(name)
 
 
 def test_users_are_active_ones_unless_asked_for_by_id(toggl: ApiCaller) -> None:
@@ -68,22 +64,29 @@ def test_more_ids_than_allowed_are_refused(toggl: ApiCaller, name: str, most: in
 
 
 def test_projects_are_selected_by_each_filter(toggl: ApiCaller) -> None:
-    projects = [one for one in toggl.world.projects.values() if one.deleted_at is None]
+    projects = live(toggl.world.projects.values())
     some = next(one for one in projects if one.client_id is not None)
-    assert ids(rows(toggl, "filters/projects", ids=[some.id])) == {some.id}
-    of_client = {one.id for one in projects if one.client_id == some.client_id}
-    assert ids(rows(toggl, "filters/projects", client_ids=[some.client_id])) == of_client
-    assert ids(rows(toggl, "filters/projects", client_ids=[None])) == {one.id for one in projects if not one.client_id}
-    assert ids(rows(toggl, "filters/projects", is_active=False)) == {one.id for one in projects if not one.active}
-    assert ids(rows(toggl, "filters/projects", is_private=True)) == {one.id for one in projects if one.is_private}
-    assert ids(rows(toggl, "filters/projects", is_billable=True)) == {one.id for one in projects if one.billable}
+
+    def wanted(test: Callable[[Project], bool]) -> set[int]:
+        return {one.id for one in projects if test(one)}
+
+    selections: list[tuple[dict[str, Any], set[int]]] = [
+        ({"ids": [some.id]}, {some.id}),
+        ({"client_ids": [some.client_id]}, wanted(lambda one: one.client_id == some.client_id)),
+        ({"client_ids": [None]}, wanted(lambda one: not one.client_id)),
+        ({"is_active": False}, wanted(lambda one: not one.active)),
+        ({"is_private": True}, wanted(lambda one: one.is_private)),
+        ({"is_billable": True}, wanted(lambda one: one.billable)),
+        ({"currency": "XXX"}, set()),
+    ]
+    for body, selected in selections:
+        assert ids(rows(toggl, "filters/projects", **body)) == selected, body
     assert some.id in ids(rows(toggl, "filters/projects", name=some.name[:3].upper()))
-    assert rows(toggl, "filters/projects", currency="XXX") == []
     assert len(rows(toggl, "filters/projects", page_size=3)) == 3
 
 
 def test_tasks_are_selected_by_each_filter(toggl: ApiCaller) -> None:
-    tasks = [one for one in toggl.world.tasks.values() if one.deleted_at is None]
+    tasks = live(toggl.world.tasks.values())
     some = next(one for one in tasks if one.user_id is not None)
     of_project = {one.id for one in tasks if one.project_id == some.project_id}
     assert ids(rows(toggl, "filters/tasks", project_ids=[some.project_id])) == of_project
@@ -95,7 +98,7 @@ def test_tasks_are_selected_by_each_filter(toggl: ApiCaller) -> None:
 
 
 def test_members_are_asked_for_by_project_or_client(toggl: ApiCaller) -> None:
-    members = [one for one in toggl.world.project_users.values() if one.deleted_at is None]
+    members = live(toggl.world.project_users.values())
     project = members[0].project_id
     of_project = {one.id for one in members if one.project_id == project}
     assert ids(rows(toggl, "filters/project_users", project_ids=[project])) == of_project
@@ -112,7 +115,7 @@ def test_no_project_of_the_sandbox_has_a_group(toggl: ApiCaller) -> None:
 
 
 def test_status_lists_have_tracked_seconds_of_projects_and_tasks(toggl: ApiCaller) -> None:
-    entries = [one for one in toggl.world.time_entries.values() if one.deleted_at is None and one.duration > 0]
+    entries = [one for one in toggl.live_entries() if one.duration > 0]
     some = next(one for one in entries if one.task_id is not None)
     tracked = sum(one.duration for one in entries if one.project_id == some.project_id)
     (row,) = rows(toggl, "filters/projects/status", ids=[some.project_id])

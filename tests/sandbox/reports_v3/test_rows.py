@@ -40,19 +40,9 @@ def row_of(world: World, entry: TimeEntry, **options: Any) -> dict[str, Any]:
 def test_a_row_has_the_recorded_keys(world: World) -> None:
     row = row_of(world, create(world, duration=3600, description="x"))
     assert list(row) == [
-        "user_id",
-        "username",
-        "project_id",
-        "task_id",
-        "billable",
-        "description",
-        "tag_ids",
-        "billable_amount_in_cents",
-        "hourly_rate_in_cents",
-        "currency",
-        "time_entries",
-        "row_number",
-    ]
+        "user_id", "username", "project_id", "task_id", "billable", "description", "tag_ids",
+        "billable_amount_in_cents", "hourly_rate_in_cents", "currency", "time_entries", "row_number",
+    ]  # fmt: skip
     assert list(row["time_entries"][0]) == ["id", "seconds", "start", "stop", "at"]
     assert row["username"] == world.owner.fullname
 

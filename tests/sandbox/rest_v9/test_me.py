@@ -12,7 +12,7 @@ from airflow_provider_toggl.sandbox.workspace.records import TimeEntry
 
 def own_entries(toggl: ApiCaller) -> list[TimeEntry]:
     owner = toggl.world.owner.id
-    return [one for one in toggl.world.time_entries.values() if one.user_id == owner and one.deleted_at is None]
+    return [one for one in toggl.live_entries() if one.user_id == owner]
 
 
 def unix(moment: datetime) -> int:
@@ -158,17 +158,12 @@ def test_one_entry_is_read_by_its_id_if_it_is_one_s_own_and_live(toggl: ApiCalle
         assert (answer.status_code, answer.json()) == (404, "Resource can not be found")
 
 
-def live(things: dict[int, Any]) -> set[int]:
-    return {one.id for one in things.values() if one.deleted_at is None}
-
-
 @pytest.mark.parametrize("name", ["clients", "tags"])
 def test_a_list_has_live_records_and_with_since_changed_ones(toggl: ApiCaller, name: str) -> None:
-    things = getattr(toggl.world, name)
-    assert {row["id"] for row in toggl.get(f"/me/{name}").json()} == live(things)
+    assert {row["id"] for row in toggl.get(f"/me/{name}").json()} == toggl.live_ids(name)
     toggl.sandbox.advance(60)
     since = unix(toggl.world.now())
-    gone = min(live(things))
+    gone = min(toggl.live_ids(name))
     toggl.write("DELETE", f"/workspaces/{{ws}}/{name}/{gone}")
     assert [row["id"] for row in toggl.get(f"/me/{name}", since=since).json()] == [gone]
 
@@ -178,9 +173,9 @@ def test_archived_projects_and_done_tasks_are_given_when_asked_for(toggl: ApiCal
     active = {one.id for one in world.projects.values() if one.active and one.deleted_at is None}
     assert {row["id"] for row in toggl.get("/me/projects").json()} == active
     every = {row["id"] for row in toggl.get("/me/projects", include_archived="true").json()}
-    assert every == live(world.projects) > active
+    assert every == toggl.live_ids("projects") > active
     done = {row["id"] for row in toggl.get("/me/tasks", include_not_active="true").json()}
-    assert done == live(world.tasks) >= {row["id"] for row in toggl.get("/me/tasks").json()}
+    assert done == toggl.live_ids("tasks") >= {row["id"] for row in toggl.get("/me/tasks").json()}
     refused = toggl.get("/me/projects", include_archived="perhaps")
     assert (refused.status_code, refused.json()) == (400, "Invalid include_archived")
 
@@ -196,7 +191,7 @@ def test_projects_are_paged_by_the_id_to_start_at(toggl: ApiCaller) -> None:
     while page := toggl.get("/me/projects/paginated", start_project_id=start, per_page=7).json():
         seen += [row["id"] for row in page]
         start = seen[-1] + 1
-    assert seen == sorted(live(toggl.world.projects))
+    assert seen == sorted(toggl.live_ids("projects"))
     assert toggl.get("/me/projects/paginated", per_page=-1).status_code == 400
 
 

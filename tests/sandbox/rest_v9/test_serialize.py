@@ -31,22 +31,9 @@ NOW = datetime(2026, 3, 20, 15, 30, 0, 123450, tzinfo=timezone.utc)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 ENTRY_KEYS = [
-    "id",
-    "workspace_id",
-    "project_id",
-    "task_id",
-    "billable",
-    "start",
-    "stop",
-    "duration",
-    "description",
-    "tags",
-    "tag_ids",
-    "duronly",
-    "at",
-    "server_deleted_at",
-    "user_id",
-]
+    "id", "workspace_id", "project_id", "task_id", "billable", "start", "stop", "duration", "description", "tags",
+    "tag_ids", "duronly", "at", "server_deleted_at", "user_id",
+]  # fmt: skip
 LEGACY_KEYS = ["uid", "wid"]
 
 
@@ -111,14 +98,9 @@ class TestTimeEntriesOfV9:
     def test_meta_adds_names_in_the_recorded_order(self, world: World) -> None:
         shown = v9_entry(world, create(world, project_id=project_with_client(world)), meta=True)
         assert list(shown)[len(ENTRY_KEYS + LEGACY_KEYS) + 1 :] == [
-            "client_name",
-            "project_name",
-            "project_color",
-            "project_active",
-            "project_billable",
-            "user_name",
+            "client_name", "project_name", "project_color", "project_active", "project_billable", "user_name",
             "user_avatar_url",
-        ]
+        ]  # fmt: skip
 
     def test_a_running_one_has_minus_its_unix_start_or_minus_one(self, world: World) -> None:
         entry = create(world, duration=-1)
@@ -142,36 +124,12 @@ class TestTheOthers:
         world.settings.newer_keys = False
         shown = v9_project(world, world.projects[project_with_client(world)])
         assert list(shown) == [
-            "id",
-            "workspace_id",
-            "client_id",
-            "name",
-            "is_private",
-            "active",
-            "at",
-            "created_at",
-            "server_deleted_at",
-            "color",
-            "billable",
-            "template",
-            "auto_estimates",
-            "estimated_hours",
-            "estimated_seconds",
-            "rate",
-            "rate_last_updated",
-            "currency",
-            "recurring",
-            "template_id",
-            "recurring_parameters",
-            "fixed_fee",
-            "actual_hours",
-            "actual_seconds",
-            "start_date",
-            "status",
-            "wid",
-            "cid",
-            "permissions",
-        ]
+            "id", "workspace_id", "client_id", "name", "is_private", "active", "at", "created_at",
+            "server_deleted_at", "color", "billable", "template", "auto_estimates", "estimated_hours",
+            "estimated_seconds", "rate", "rate_last_updated", "currency", "recurring", "template_id",
+            "recurring_parameters", "fixed_fee", "actual_hours", "actual_seconds", "start_date", "status", "wid",
+            "cid", "permissions",
+        ]  # fmt: skip
         assert shown["billable"] is shown["rate"] is shown["currency"] is None
 
     def test_newer_keys_come_beside_the_recorded_ones(self, world: World) -> None:

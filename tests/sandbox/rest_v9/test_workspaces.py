@@ -6,10 +6,6 @@ import pytest
 from support.sandboxes import ApiCaller
 
 
-def live(things: dict[int, Any]) -> set[int]:
-    return {one.id for one in things.values() if one.deleted_at is None}
-
-
 def ids(rows: list[dict[str, Any]]) -> set[int]:
     return {row["id"] for row in rows}
 
@@ -24,9 +20,9 @@ def test_the_workspace_says_its_plan(toggl: ApiCaller) -> None:
 def test_those_who_left_are_among_the_users_unless_excluded(toggl: ApiCaller) -> None:
     world = toggl.world
     assert ids(toggl.get("/workspaces/{ws}/users").json()) == set(world.users)
-    assert ids(toggl.get("/workspaces/{ws}/users", exclude_deleted="true").json()) == live(world.users)
+    assert ids(toggl.get("/workspaces/{ws}/users", exclude_deleted="true").json()) == toggl.live_ids("users")
     toggl.sandbox.set(users_list_deleted=False)
-    assert ids(toggl.get("/workspaces/{ws}/users").json()) == live(world.users) != set(world.users)
+    assert ids(toggl.get("/workspaces/{ws}/users").json()) == toggl.live_ids("users") != set(world.users)
 
 
 def test_users_can_be_asked_for_by_id(toggl: ApiCaller) -> None:
@@ -46,10 +42,10 @@ def test_memberships_have_ids_of_their_own(toggl: ApiCaller) -> None:
 
 
 def test_groups_and_statistics_count_what_is_there(toggl: ApiCaller) -> None:
-    assert ids(toggl.get("/workspaces/{ws}/groups").json()) == live(toggl.world.groups)
+    assert ids(toggl.get("/workspaces/{ws}/groups").json()) == toggl.live_ids("groups")
     shown = toggl.get("/workspaces/{ws}/statistics").json()
-    assert shown["groups_count"] == len(live(toggl.world.groups))
-    assert shown["members_count"] == len(live(toggl.world.users))
+    assert shown["groups_count"] == len(toggl.live_ids("groups"))
+    assert shown["members_count"] == len(toggl.live_ids("users"))
     assert toggl.world.owner.id in {admin["user_id"] for admin in shown["admins"]}
 
 
@@ -57,8 +53,8 @@ def test_clients_are_active_ones_unless_asked_otherwise(toggl: ApiCaller) -> Non
     clients = toggl.world.clients.values()
     active = {one.id for one in clients if one.deleted_at is None and not one.archived}
     assert ids(toggl.get("/workspaces/{ws}/clients").json()) == active
-    assert ids(toggl.get("/workspaces/{ws}/clients", status="both").json()) == live(toggl.world.clients)
-    archived = live(toggl.world.clients) - active
+    assert ids(toggl.get("/workspaces/{ws}/clients", status="both").json()) == toggl.live_ids("clients")
+    archived = toggl.live_ids("clients") - active
     assert ids(toggl.get("/workspaces/{ws}/clients", status="archived").json()) == archived != set()
     refused = toggl.get("/workspaces/{ws}/clients", status="lost")
     assert (refused.status_code, refused.json()) == (400, "Client status is invalid")
@@ -76,7 +72,7 @@ def test_clients_are_found_by_a_part_of_their_name_and_by_id(toggl: ApiCaller) -
 
 def test_tags_come_all_at_once_or_by_pages_of_a_largest_size(toggl: ApiCaller) -> None:
     every = toggl.get("/workspaces/{ws}/tags").json()
-    assert ids(every) == live(toggl.world.tags)
+    assert ids(every) == toggl.live_ids("tags")
     toggl.sandbox.set(tags_largest_per_page=4)
     paged: list[Any] = []
     page = 1
@@ -93,7 +89,7 @@ def test_tags_come_all_at_once_or_by_pages_of_a_largest_size(toggl: ApiCaller) -
 def test_pages_of_projects_have_their_size(toggl: ApiCaller) -> None:
     first = toggl.get("/workspaces/{ws}/projects")
     assert first.headers["X-Page-Size"] == "151"
-    assert ids(first.json()) == live(toggl.world.projects)
+    assert ids(first.json()) == toggl.live_ids("projects")
     paged: list[Any] = []
     page = 1
     while rows := toggl.get("/workspaces/{ws}/projects", page=page, per_page=10).json():
@@ -118,7 +114,7 @@ def test_projects_are_selected_by_each_filter(toggl: ApiCaller) -> None:
 
     assert selected(active="true") == {one.id for one in projects if one.active}
     assert selected(active="false") == {one.id for one in projects if not one.active}
-    assert selected(active="both") == live(world.projects)
+    assert selected(active="both") == toggl.live_ids("projects")
     assert selected(client_ids=some.client_id) == {one.id for one in projects if one.client_id == some.client_id}
     assert selected(project_ids=f"{some.id},1") == {some.id}
     assert some.id in selected(name=some.name[:3])
@@ -127,7 +123,7 @@ def test_projects_are_selected_by_each_filter(toggl: ApiCaller) -> None:
     assert selected(only_templates="true") == set()
     owner = world.owner.id
     members = {one.project_id for one in world.project_users.values() if one.user_id == owner and not one.deleted_at}
-    assert selected(only_me="true") == selected(user_ids=owner) == members & live(world.projects)
+    assert selected(only_me="true") == selected(user_ids=owner) == members & toggl.live_ids("projects")
 
 
 def test_projects_are_sorted_as_asked(toggl: ApiCaller) -> None:
@@ -143,7 +139,7 @@ def test_projects_are_sorted_as_asked(toggl: ApiCaller) -> None:
 def test_projects_since_include_deleted_ones(toggl: ApiCaller) -> None:
     toggl.sandbox.advance(60)
     since = int(toggl.world.now().timestamp())
-    gone = min(live(toggl.world.projects))
+    gone = min(toggl.live_ids("projects"))
     toggl.write("DELETE", f"/workspaces/{{ws}}/projects/{gone}")
     (row,) = [one for one in toggl.get("/workspaces/{ws}/projects", since=since).json() if one["id"] == gone]
     assert row["server_deleted_at"] == "2026-03-10T12:01:00+00:00"
@@ -151,7 +147,7 @@ def test_projects_since_include_deleted_ones(toggl: ApiCaller) -> None:
 
 
 def test_one_project_is_read_by_its_id(toggl: ApiCaller) -> None:
-    id_ = min(live(toggl.world.projects))
+    id_ = min(toggl.live_ids("projects"))
     assert toggl.get(f"/workspaces/{{ws}}/projects/{id_}").json()["id"] == id_
     refused = toggl.get("/workspaces/{ws}/projects/1")
     assert (refused.status_code, refused.json()) == (400, "Invalid project_id")
@@ -160,10 +156,10 @@ def test_one_project_is_read_by_its_id(toggl: ApiCaller) -> None:
 def test_tasks_come_in_an_envelope_that_knows_how_many_there_are(toggl: ApiCaller) -> None:
     every = toggl.get("/workspaces/{ws}/tasks").json()
     assert (every["page"], every["per_page"], every["sort_field"], every["sort_order"]) == (1, 50, "name", "ASC")
-    assert ids(every["data"]) == live(toggl.world.tasks)
+    assert ids(every["data"]) == toggl.live_ids("tasks")
     second = toggl.get("/workspaces/{ws}/tasks", page=2, per_page=12).json()
     assert second["data"] == every["data"][12:24]
-    assert second["total_count"] == len(live(toggl.world.tasks))
+    assert second["total_count"] == len(toggl.live_ids("tasks"))
     turned = toggl.get("/workspaces/{ws}/tasks", sort_order="DESC").json()
     assert turned["data"] == every["data"][::-1]
 

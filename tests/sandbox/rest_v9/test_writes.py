@@ -33,7 +33,7 @@ from airflow_provider_toggl.sandbox.rest_v9.writes.request import WriteRequest
 from airflow_provider_toggl.sandbox.rest_v9.writes.tags import create_tag, delete_tag, update_tag
 from airflow_provider_toggl.sandbox.rest_v9.writes.tasks import create_task, delete_task, update_task
 from airflow_provider_toggl.sandbox.settings import Settings
-from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
+from airflow_provider_toggl.sandbox.workspace.records import Project, TimeEntry, User
 from airflow_provider_toggl.sandbox.workspace.seed import build_world
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World
 
@@ -59,9 +59,13 @@ def create(world: World, actor: User | None = None, **payload: Any) -> TimeEntry
     return create_entry(WriteRequest(world, actor or world.owner, body))
 
 
-def refusal(call: Callable[[], object]) -> tuple[int, str]:
+def by_owner(world: World, body: Any = None) -> WriteRequest:
+    return WriteRequest(world, world.owner, {} if body is None else body)
+
+
+def refusal(write: Callable[..., object], *arguments: Any, **fields: Any) -> tuple[int, str]:
     with pytest.raises(ErrorResponse) as caught:
-        call()
+        write(*arguments, **fields)
     return caught.value.status, caught.value.text
 
 
@@ -124,14 +128,7 @@ class TestCreatingEntries:
 
     def test_legacy_names_are_understood(self, world: World) -> None:
         project_id = some_project(world)
-        entry = create_entry(
-            WriteRequest(
-                world,
-                world.owner,
-                {"created_with": "t", "wid": 7000001, "pid": project_id, "start": "2026-03-19T08:00:00Z"},
-            )
-        )
-        assert entry.project_id == project_id
+        assert create(world, workspace_id=None, wid=world.workspace.id, pid=project_id).project_id == project_id
 
     def test_a_task_brings_its_project(self, world: World) -> None:
         task = next(task for task in world.tasks.values() if not task.deleted_at)
@@ -140,10 +137,10 @@ class TestCreatingEntries:
     def test_an_admin_creates_for_others_and_nobody_else_does(self, world: World) -> None:
         member = member_of(world)
         assert create(world, user_id=member.id).user_id == member.id
-        assert refusal(lambda: create(world, member, user_id=world.owner.id))[0] == 403
+        assert refusal(create, world, member, user_id=world.owner.id)[0] == 403
 
     def test_a_refused_one_leaves_nothing_behind(self, world: World) -> None:
-        refusal(lambda: create(world, tags=["left over"], billable="yes"))
+        refusal(create, world, tags=["left over"], billable="yes")
         assert world.version == 0
 
     @pytest.mark.parametrize(
@@ -170,7 +167,7 @@ class TestCreatingEntries:
         ids=str,
     )
     def test_an_invalid_entry_is_refused_with_400(self, world: World, payload: dict[str, Any], text: str) -> None:
-        assert refusal(lambda: create(world, **payload)) == (400, text)
+        assert refusal(create, world, **payload) == (400, text)
 
     def test_any_text_is_kept_and_a_lone_surrogate_replaced(self, world: World) -> None:
         long = "ä😀" * 50_000
@@ -181,31 +178,28 @@ class TestCreatingEntries:
 
     def test_a_start_date_that_is_none_is_refused(self, world: World) -> None:
         for day in ("20260131", "2026-W01-1", "2026-02-30"):
-            assert refusal(lambda day=day: create(world, start_date=day)) == (  # type: ignore[misc]
-                400,
-                f"Invalid start_date: {day}",
-            )
+            assert refusal(create, world, start_date=day) == (400, f"Invalid start_date: {day}")
 
     def test_another_workspace_is_refused(self, world: World) -> None:
-        assert refusal(lambda: create(world, workspace_id=1))[0] == 403
+        assert refusal(create, world, workspace_id=1)[0] == 403
 
     def test_an_archived_project_takes_no_entries(self, world: World) -> None:
         archived = some_project(world, active=False)
-        assert refusal(lambda: create(world, project_id=archived))[0] == 400
+        assert refusal(create, world, project_id=archived)[0] == 400
 
     def test_a_private_project_takes_entries_of_its_members_only(self, world: World) -> None:
         private, member = some_project(world, private=True), member_of(world)
         for membership in world.project_users.values():
             if membership.user_id == member.id:
                 membership.deleted_at = NOW
-        assert refusal(lambda: create(world, member, project_id=private))[0] == 400
-        create_project_user(WriteRequest(world, world.owner, {"project_id": private, "user_id": member.id}))
+        assert refusal(create, world, member, project_id=private)[0] == 400
+        create_project_user(by_owner(world, {"project_id": private, "user_id": member.id}))
         assert create(world, member, project_id=private).project_id == private
 
     def test_billable_needs_a_paid_plan(self, world: World) -> None:
         assert create(world, billable=True).billable
         world.settings.plan = "free"
-        assert refusal(lambda: create(world, billable=True)) == (402, "Billable is a premium feature")
+        assert refusal(create, world, billable=True) == (402, "Billable is a premium feature")
 
     def test_created_with_can_be_switched_off(self, world: World) -> None:
         world.settings.created_with_needed = False
@@ -216,28 +210,28 @@ class TestUpdatingEntries:
     def test_only_what_is_sent_changes_and_at_moves(self, world: World) -> None:
         entry = create(world, duration=3600, description="a", tags=["bug"])
         world.advance(1)
-        update_entry(WriteRequest(world, world.owner, {"description": None}), entry.id)
+        update_entry(by_owner(world, {"description": None}), entry.id)
         assert (entry.description, entry.duration, len(entry.tag_ids)) == (None, 3600, 1)
         assert entry.at == LATER + timedelta(seconds=1)
 
     def test_a_new_start_keeps_the_stop(self, world: World) -> None:
         entry = create(world, duration=3600)
-        update_entry(WriteRequest(world, world.owner, {"start": "2026-03-19T08:30:00Z"}), entry.id)
+        update_entry(by_owner(world, {"start": "2026-03-19T08:30:00Z"}), entry.id)
         assert (entry.stop, entry.duration) == (datetime(2026, 3, 19, 9, tzinfo=timezone.utc), 1800)
 
     def test_a_new_start_of_a_running_one_keeps_it_running(self, world: World) -> None:
         entry = create(world, duration=-1)
-        update_entry(WriteRequest(world, world.owner, {"start": "2026-03-19T08:30:00Z"}), entry.id)
+        update_entry(by_owner(world, {"start": "2026-03-19T08:30:00Z"}), entry.id)
         assert entry.duration == -int(entry.start.timestamp())
 
     def test_a_new_duration_moves_the_stop(self, world: World) -> None:
         entry = create(world, duration=3600)
-        update_entry(WriteRequest(world, world.owner, {"duration": 60}), entry.id)
+        update_entry(by_owner(world, {"duration": 60}), entry.id)
         assert entry.stop == entry.start + timedelta(seconds=60)
 
     def test_a_stopped_one_can_be_set_running_which_stops_the_other(self, world: World) -> None:
         entry, running = create(world, duration=3600), create(world, duration=-1)
-        update_entry(WriteRequest(world, world.owner, {"duration": -1}), entry.id)
+        update_entry(by_owner(world, {"duration": -1}), entry.id)
         assert entry.is_running
         assert not running.is_running
 
@@ -245,7 +239,7 @@ class TestUpdatingEntries:
         entry = create(world, tags=["bug", "review"])
 
         def names(**payload: Any) -> list[str]:
-            update_entry(WriteRequest(world, world.owner, payload), entry.id)
+            update_entry(by_owner(world, payload), entry.id)
             return [world.tags[tag_id].name for tag_id in entry.tag_ids]
 
         assert names(tags=["travel"], tag_action="add") == ["bug", "review", "travel"]
@@ -262,56 +256,53 @@ class TestUpdatingEntries:
             for project in world.projects.values()
             if project.active and not project.deleted_at and project.id != task.project_id
         )
-        update_entry(WriteRequest(world, world.owner, {"project_id": other}), entry.id)
+        update_entry(by_owner(world, {"project_id": other}), entry.id)
         assert (entry.project_id, entry.task_id) == (other, None)
 
     def test_one_of_an_archived_project_can_still_be_edited(self, world: World) -> None:
         project_id = some_project(world)
         entry = create(world, project_id=project_id)
-        update_project(WriteRequest(world, world.owner, {"active": False}), project_id)
-        update_entry(WriteRequest(world, world.owner, {"project_id": project_id, "description": "x"}), entry.id)
+        update_project(by_owner(world, {"active": False}), project_id)
+        update_entry(by_owner(world, {"project_id": project_id, "description": "x"}), entry.id)
         assert (entry.project_id, entry.description) == (project_id, "x")
 
     def test_members_edit_their_own_only_and_admins_everybodys(self, world: World) -> None:
         member = member_of(world)
         entry = create(world)
         text = "User does not have access to this resource."
-        assert refusal(lambda: update_entry(WriteRequest(world, member, {}), entry.id)) == (403, text)
+        assert refusal(update_entry, WriteRequest(world, member, {}), entry.id) == (403, text)
         theirs = create(world, member)
-        update_entry(WriteRequest(world, world.owner, {"description": "seen"}), theirs.id)
+        update_entry(by_owner(world, {"description": "seen"}), theirs.id)
         assert theirs.description == "seen"
 
     def test_a_deleted_or_unknown_one_is_not_found(self, world: World) -> None:
         entry = create(world)
-        delete_entry(WriteRequest(world, world.owner), entry.id)
+        delete_entry(by_owner(world), entry.id)
         for entry_id in (entry.id, 1):
             for write in (delete_entry, stop_entry):
-                assert refusal(lambda write=write, id_=entry_id: write(WriteRequest(world, world.owner), id_)) == (  # type: ignore[misc]
-                    404,
-                    "Time entry not found",
-                )
+                assert refusal(write, by_owner(world), entry_id) == (404, "Time entry not found")
 
 
 class TestStoppingAndDeletingEntries:
     def test_stopping_sets_stop_and_duration(self, world: World) -> None:
         entry = create(world, start="2026-03-20T15:30:00Z", duration=-1)
-        stop_entry(WriteRequest(world, world.owner), entry.id)
+        stop_entry(by_owner(world), entry.id)
         assert (entry.duration, entry.stop) == (60, LATER.replace(microsecond=0))
 
     def test_one_that_has_a_stop_is_refused(self, world: World) -> None:
         entry = create(world, duration=1)
-        answer = refusal(lambda: stop_entry(WriteRequest(world, world.owner), entry.id))
+        answer = refusal(stop_entry, by_owner(world), entry.id)
         assert answer == (409, "Time entry already stopped")
 
     def test_one_that_started_in_the_future_stops_at_its_start(self, world: World) -> None:
         entry = create(world, start="2026-03-20T18:00:00Z", duration=-1)
-        stop_entry(WriteRequest(world, world.owner), entry.id)
+        stop_entry(by_owner(world), entry.id)
         assert (entry.stop, entry.duration) == (entry.start, 0)
 
     def test_deleting_marks_and_moves_at(self, world: World) -> None:
         entry = create(world)
         world.advance(1)
-        delete_entry(WriteRequest(world, world.owner), entry.id)
+        delete_entry(by_owner(world), entry.id)
         assert entry.deleted_at == entry.at == LATER + timedelta(seconds=1)
 
 
@@ -319,7 +310,7 @@ class TestBulkPatches:
     def test_each_entry_succeeds_or_fails_on_its_own(self, world: World) -> None:
         entry = create(world)
         ops = [{"op": "replace", "path": "/description", "value": "bulk"}]
-        answer = bulk_patch_entries(WriteRequest(world, world.owner, ops), [entry.id, 5])
+        answer = bulk_patch_entries(by_owner(world, ops), [entry.id, 5])
         assert answer == {"success": [entry.id], "failure": [{"id": 5, "message": "Time entry not found"}]}
         assert entry.description == "bulk"
 
@@ -330,15 +321,13 @@ class TestBulkPatches:
             ("remove", ["bug"], ["travel"]),
             ("replace", ["review"], ["review"]),
         ):
-            bulk_patch_entries(
-                WriteRequest(world, world.owner, [{"op": op, "path": "/tags", "value": value}]), [entry.id]
-            )
+            bulk_patch_entries(by_owner(world, [{"op": op, "path": "/tags", "value": value}]), [entry.id])
             assert [world.tags[tag_id].name for tag_id in entry.tag_ids] == expected
 
     def test_removing_a_field_empties_it(self, world: World) -> None:
         entry = create(world, project_id=some_project(world), billable=True)
         ops = [{"op": "remove", "path": "/pid"}, {"op": "remove", "path": "/billable"}]
-        bulk_patch_entries(WriteRequest(world, world.owner, ops), [entry.id])
+        bulk_patch_entries(by_owner(world, ops), [entry.id])
         assert (entry.project_id, entry.billable) == (None, False)
 
     @pytest.mark.parametrize(
@@ -357,14 +346,14 @@ class TestBulkPatches:
         ids=["no ids", "too many", "no operations", "no list", "no object", "op", "path", "field", "start"],
     )
     def test_malformed_ones_are_refused_whole(self, world: World, ids: list[int], ops: Any, text: str) -> None:
-        assert refusal(lambda: bulk_patch_entries(WriteRequest(world, world.owner, ops), ids)) == (400, text)
+        assert refusal(bulk_patch_entries, by_owner(world, ops), ids) == (400, text)
         assert world.version == 0
 
     def test_projects_take_a_colour_of_ones_own_on_every_plan_as_recorded(self, world: World) -> None:
         world.settings.plan = "free"
         project_id = some_project(world)
         ops = [{"op": "replace", "path": "/color", "value": "#000000"}]
-        answer = bulk_patch_projects(WriteRequest(world, world.owner, ops), [project_id, 5])
+        answer = bulk_patch_projects(by_owner(world, ops), [project_id, 5])
         assert answer["success"] == [project_id]
         assert [failure["id"] for failure in answer["failure"]] == [5]
         assert world.projects[project_id].color == "#000000"
@@ -372,7 +361,7 @@ class TestBulkPatches:
 
 class TestProjects:
     def test_one_made_by_name_alone_is_private_and_inactive_as_recorded(self, world: World) -> None:
-        project = create_project(WriteRequest(world, world.owner, {"name": "New"}))
+        project = create_project(by_owner(world, {"name": "New"}))
         assert (project.is_private, project.active, project.client_id) == (True, False, None)
         assert any(
             (member.project_id, member.user_id, member.manager) == (project.id, world.owner.id, True)
@@ -382,15 +371,13 @@ class TestProjects:
     def test_fields_are_kept(self, world: World) -> None:
         client_id = next(iter(world.clients))
         payload = {"name": "New", "active": True, "is_private": False, "cid": client_id, "rate": 12.5, "billable": True}
-        project = create_project(
-            WriteRequest(world, world.owner, {**payload, "start_date": "2026-01-02", "color": "#123abc"})
-        )
+        project = create_project(by_owner(world, {**payload, "start_date": "2026-01-02", "color": "#123abc"}))
         assert (project.client_id, project.hourly_rate_cents, project.color) == (client_id, 1250, "#123abc")
         assert project.start_date.isoformat() == "2026-01-02"
 
     def test_a_client_named_is_found_or_created(self, world: World) -> None:
-        first = create_project(WriteRequest(world, world.owner, {"name": "A", "client_name": "Fresh"}))
-        second = create_project(WriteRequest(world, world.owner, {"name": "B", "client_name": "Fresh"}))
+        first = create_project(by_owner(world, {"name": "A", "client_name": "Fresh"}))
+        second = create_project(by_owner(world, {"name": "B", "client_name": "Fresh"}))
         assert first.client_id == second.client_id is not None
 
     @pytest.mark.parametrize(
@@ -414,15 +401,15 @@ class TestProjects:
     def test_an_invalid_project_is_refused(self, world: World, payload: dict[str, Any], status: int, text: str) -> None:
         assert world.projects[min(world.projects)].name == "Website"
         assert world.projects[min(world.projects)].client_id is None
-        assert refusal(lambda: create_project(WriteRequest(world, world.owner, payload))) == (status, text)
+        assert refusal(create_project, by_owner(world, payload)) == (status, text)
 
     def test_a_free_plan_lacks_colours_of_ones_own_and_rates(self, world: World) -> None:
         world.settings.plan = "free"
         project_id = some_project(world)
-        answer = refusal(lambda: update_project(WriteRequest(world, world.owner, {"color": "#FFFFFF"}), project_id))
+        answer = refusal(update_project, by_owner(world, {"color": "#FFFFFF"}), project_id)
         assert answer == (402, "Custom project colors available only for premium plans")
-        assert refusal(lambda: update_project(WriteRequest(world, world.owner, {"rate": 5}), project_id))[0] == 402
-        update_project(WriteRequest(world, world.owner, {"color": "#d94182", "name": "Renamed"}), project_id)
+        assert refusal(update_project, by_owner(world, {"rate": 5}), project_id)[0] == 402
+        update_project(by_owner(world, {"color": "#d94182", "name": "Renamed"}), project_id)
         assert (world.projects[project_id].color, world.projects[project_id].name) == ("#d94182", "Renamed")
 
     @pytest.mark.parametrize("mode", [None, "unassign"])
@@ -430,63 +417,45 @@ class TestProjects:
         task = next(task for task in world.tasks.values() if not task.deleted_at)
         entry = create(world, task_id=task.id)
         world.advance(1)
-        assert delete_project(WriteRequest(world, world.owner), task.project_id, mode) == task.project_id
+        assert delete_project(by_owner(world), task.project_id, mode) == task.project_id
         assert (entry.project_id, entry.task_id, entry.deleted_at) == (None, None, None)
         assert entry.at == LATER + timedelta(seconds=1)
         assert world.projects[task.project_id].deleted_at
         assert task.deleted_at
 
-    def test_the_loss_of_its_project_need_not_move_an_entry(self, world: World) -> None:
-        world.settings.project_deletion_moves_at = False
-        entry = create(world, project_id=some_project(world))
-        before = entry.at
-        world.advance(1)
-        delete_project(WriteRequest(world, world.owner), entry.project_id or 0)
-        assert (entry.project_id, entry.at) == (None, before)
-
     def test_deleting_with_its_entries_deletes_them(self, world: World) -> None:
         project_id = some_project(world)
         entry = create(world, project_id=project_id)
-        delete_project(WriteRequest(world, world.owner), project_id, "delete")
+        delete_project(by_owner(world), project_id, "delete")
         assert entry.deleted_at
 
     def test_deleting_in_another_mode_is_refused(self, world: World) -> None:
         project_id = some_project(world)
-        assert refusal(lambda: delete_project(WriteRequest(world, world.owner), project_id, "burn"))[0] == 400
+        assert refusal(delete_project, by_owner(world), project_id, "burn")[0] == 400
 
     def test_a_member_is_added_once(self, world: World) -> None:
         payload = {"project_id": some_project(world), "user_id": member_of(world).id, "manager": True, "rate": 10}
-        member = create_project_user(WriteRequest(world, world.owner, payload))
+        member = create_project_user(by_owner(world, payload))
         assert (member.manager, member.rate_cents) == (True, 1000)
-        again = refusal(lambda: create_project_user(WriteRequest(world, world.owner, payload)))
+        again = refusal(create_project_user, by_owner(world, payload))
         assert again == (400, "Project user already exists")
 
 
 class TestClients:
     def test_one_is_created_renamed_and_deleted(self, world: World) -> None:
-        client = create_client(WriteRequest(world, world.owner, {"name": " New ", "notes": "n"}))
+        client = create_client(by_owner(world, {"name": " New ", "notes": "n"}))
         assert (client.name, client.notes, client.creator_id) == ("New", "n", world.owner.id)
-        update_client(WriteRequest(world, world.owner, {"name": "Newer"}), client.id)
+        update_client(by_owner(world, {"name": "Newer"}), client.id)
         assert client.name == "Newer"
-        assert delete_client(WriteRequest(world, world.owner), client.id) == client.id
-        answer = refusal(lambda: update_client(WriteRequest(world, world.owner, {}), client.id))
+        assert delete_client(by_owner(world), client.id) == client.id
+        answer = refusal(update_client, by_owner(world, {}), client.id)
         assert answer == (404, f"No client with ID {client.id} was found")
 
-    def test_its_deletion_leaves_its_projects_without_one_and_moves_them(self, world: World) -> None:
-        client = create_client(WriteRequest(world, world.owner, {"name": "New"}))
-        project = create_project(WriteRequest(world, world.owner, {"name": "P", "client_id": client.id}))
-        world.advance(1)
-        delete_client(WriteRequest(world, world.owner), client.id)
-        assert (project.client_id, project.at) == (None, LATER + timedelta(seconds=1))
-
-    def test_the_loss_of_its_client_need_not_move_a_project(self, world: World) -> None:
-        world.settings.client_deletion_moves_at = False
-        client = create_client(WriteRequest(world, world.owner, {"name": "New"}))
-        project = create_project(WriteRequest(world, world.owner, {"name": "P", "client_id": client.id}))
-        before = project.at
-        world.advance(1)
-        delete_client(WriteRequest(world, world.owner), client.id)
-        assert (project.client_id, project.at) == (None, before)
+    def test_its_deletion_leaves_its_projects_without_one(self, world: World) -> None:
+        client = create_client(by_owner(world, {"name": "New"}))
+        project = create_project(by_owner(world, {"name": "P", "client_id": client.id}))
+        delete_client(by_owner(world), client.id)
+        assert (project.client_id, project.deleted_at) == (None, None)
 
     @pytest.mark.parametrize(
         ("name", "text"),
@@ -498,34 +467,32 @@ class TestClients:
         ids=["empty", "long", "taken"],
     )
     def test_a_wrong_name_is_refused(self, world: World, name: str, text: str) -> None:
-        assert refusal(lambda: create_client(WriteRequest(world, world.owner, {"name": name}))) == (400, text)
+        assert refusal(create_client, by_owner(world, {"name": name})) == (400, text)
 
     def test_archiving_takes_its_projects_along_and_restoring_brings_them_back(self, world: World) -> None:
-        client = create_client(WriteRequest(world, world.owner, {"name": "New"}))
-        project = create_project(
-            WriteRequest(world, world.owner, {"name": "P", "client_id": client.id, "active": True})
-        )
-        assert archive_client(WriteRequest(world, world.owner), client.id) == [project.id]
+        client = create_client(by_owner(world, {"name": "New"}))
+        project = create_project(by_owner(world, {"name": "P", "client_id": client.id, "active": True}))
+        assert archive_client(by_owner(world), client.id) == [project.id]
         assert (client.archived, project.active) == (True, False)
-        restore_client(WriteRequest(world, world.owner, {"projects": [project.id]}), client.id)
+        restore_client(by_owner(world, {"projects": [project.id]}), client.id)
         assert (client.archived, project.active) == (False, True)
 
     def test_archiving_needs_a_paid_plan(self, world: World) -> None:
         world.settings.plan = "free"
         client_id = next(iter(world.clients))
-        assert refusal(lambda: archive_client(WriteRequest(world, world.owner), client_id))[0] == 402
+        assert refusal(archive_client, by_owner(world), client_id)[0] == 402
 
 
 class TestTags:
     def test_one_is_created_and_renamed(self, world: World) -> None:
-        tag = create_tag(WriteRequest(world, world.owner, {"name": "new"}))
-        update_tag(WriteRequest(world, world.owner, {"name": "newer"}), tag.id)
+        tag = create_tag(by_owner(world, {"name": "new"}))
+        update_tag(by_owner(world, {"name": "newer"}), tag.id)
         assert tag.name == "newer"
 
     def test_a_blank_or_taken_name_is_refused(self, world: World) -> None:
-        blank = refusal(lambda: create_tag(WriteRequest(world, world.owner, {"name": " "})))
+        blank = refusal(create_tag, by_owner(world, {"name": " "}))
         assert blank == (400, "tag name can't be blank")
-        taken = refusal(lambda: create_tag(WriteRequest(world, world.owner, {"name": "bug"})))
+        taken = refusal(create_tag, by_owner(world, {"name": "bug"}))
         assert taken == (400, "a tag with the name 'bug' already exists")
 
     def test_its_deletion_takes_it_from_entries_and_does_not_move_them(self, world: World) -> None:
@@ -533,48 +500,61 @@ class TestTags:
         tag = world.tag_by_name("bug")
         assert tag is not None
         world.advance(1)
-        assert entry.id in delete_tag(WriteRequest(world, world.owner), tag.id)
+        assert entry.id in delete_tag(by_owner(world), tag.id)
         assert [world.tags[tag_id].name for tag_id in entry.tag_ids] == ["review"]
         assert entry.at == LATER
         assert tag.deleted_at == LATER + timedelta(seconds=1)
-        assert refusal(lambda: delete_tag(WriteRequest(world, world.owner), tag.id)) == (404, "Tag was not found")
-
-    def test_its_deletion_moves_entries_where_that_is_switched_on(self, world: World) -> None:
-        world.settings.tag_deletion_moves_at = True
-        entry = create(world, tags=["bug"])
-        world.advance(1)
-        delete_tag(WriteRequest(world, world.owner), entry.tag_ids[0])
-        assert entry.at == LATER + timedelta(seconds=1)
+        assert refusal(delete_tag, by_owner(world), tag.id) == (404, "Tag was not found")
 
     def test_a_deleted_name_is_free_again(self, world: World) -> None:
         tag = world.tag_by_name("bug")
         assert tag is not None
-        delete_tag(WriteRequest(world, world.owner), tag.id)
-        assert create_tag(WriteRequest(world, world.owner, {"name": "bug"})).id != tag.id
+        delete_tag(by_owner(world), tag.id)
+        assert create_tag(by_owner(world, {"name": "bug"})).id != tag.id
 
 
 class TestTasks:
     def test_one_is_created_changed_and_deleted(self, world: World) -> None:
         project_id = some_project(world)
         payload = {"name": "New", "user_id": world.owner.id, "estimated_seconds": 60}
-        task = create_task(WriteRequest(world, world.owner, payload), project_id)
+        task = create_task(by_owner(world, payload), project_id)
         entry = create(world, task_id=task.id)
-        update_task(WriteRequest(world, world.owner, {"active": False, "name": "Newer"}), task.id)
+        update_task(by_owner(world, {"active": False, "name": "Newer"}), task.id)
         assert (task.active, task.name, task.estimated_seconds) == (False, "Newer", 60)
         world.advance(1)
-        assert delete_task(WriteRequest(world, world.owner), task.id) == [entry.id]
+        assert delete_task(by_owner(world), task.id) == [entry.id]
         assert (entry.task_id, entry.project_id) == (None, project_id)
         assert entry.at == LATER + timedelta(seconds=1)
 
     def test_creating_one_needs_a_paid_plan(self, world: World) -> None:
         world.settings.plan = "free"
         project_id = some_project(world)
-        answer = refusal(lambda: create_task(WriteRequest(world, world.owner, {"name": "New"}), project_id))
+        answer = refusal(create_task, by_owner(world, {"name": "New"}), project_id)
         assert answer == (402, "Tasks are a premium feature")
         world.settings.tasks_need_paid_plan = False
-        assert create_task(WriteRequest(world, world.owner, {"name": "New"}), project_id).name == "New"
+        assert create_task(by_owner(world, {"name": "New"}), project_id).name == "New"
 
     def test_one_of_an_archived_project_is_refused(self, world: World) -> None:
         archived = some_project(world, active=False)
-        answer = refusal(lambda: create_task(WriteRequest(world, world.owner, {"name": "New"}), archived))
+        answer = refusal(create_task, by_owner(world, {"name": "New"}), archived)
         assert answer == (400, "Project not found/accessible, Can not change tasks of archived project")
+
+
+@pytest.mark.parametrize("moves", [True, False])
+@pytest.mark.parametrize("kind", ["project", "client", "tag", "task"])
+def test_a_deletion_moves_at_of_what_it_was_removed_from_by_the_setting(world: World, kind: str, moves: bool) -> None:
+    world.settings.update({f"{kind}_deletion_moves_at": moves})
+    task = create_task(by_owner(world, {"name": "New"}), some_project(world))
+    entry = create(world, task_id=task.id, tags=["bug"])
+    client = create_client(by_owner(world, {"name": "New"}))
+    project = create_project(by_owner(world, {"name": "P", "client_id": client.id}))
+    deletions: dict[str, tuple[Callable[..., object], int, TimeEntry | Project]] = {
+        "project": (delete_project, task.project_id, entry),
+        "client": (delete_client, client.id, project),
+        "tag": (delete_tag, entry.tag_ids[0], entry),
+        "task": (delete_task, task.id, entry),
+    }
+    delete, id_, changed = deletions[kind]
+    world.advance(1)
+    delete(by_owner(world), id_)
+    assert changed.at == (LATER + timedelta(seconds=1) if moves else LATER)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_toggl.sandbox.workspace.records import Organization, TimeEntry, User, Workspace
-from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, WorldChange
+from airflow_provider_toggl.sandbox.workspace.seed import build_world
+from airflow_provider_toggl.sandbox.workspace.world import World, WorldChange, amount_cents
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=timezone.utc)
 
@@ -54,11 +55,8 @@ def test_ids_rise_and_are_the_same_in_another_world_that_did_the_same(clock: Sti
     ids = [world.next_id("time_entry") for _ in range(50)]
     other = World(world.organization, world.workspace, world.owner, clock=clock)
     assert ids == sorted(set(ids))
+    assert ids[0] > 2**31
     assert ids == [other.next_id("time_entry") for _ in range(50)]
-
-
-def test_time_entry_ids_do_not_fit_into_31_bits(world: World) -> None:
-    assert world.next_id("time_entry") > 2**31
 
 
 def test_a_token_finds_its_user_until_they_leave(world: World) -> None:
@@ -138,11 +136,6 @@ def test_the_running_entry_of_a_user_is_known_until_it_is_stopped_or_deleted(wor
     assert world.running_entry(1) is None
 
 
-def test_a_refusal_has_a_status_and_a_text() -> None:
-    refused = ErrorResponse(402, "Tasks are a premium feature")
-    assert (refused.status, refused.text) == (402, "Tasks are a premium feature")
-
-
 def test_rights_and_zone_of_a_user_change(world: World) -> None:
     version = world.version
     world.change_user(world.owner, is_admin=False, timezone="Asia/Tokyo")
@@ -162,3 +155,20 @@ def test_only_the_free_plan_has_a_horizon(world: World) -> None:
     assert world.retention_horizon() == START - timedelta(days=3)
     world.settings.plan = "starter"
     assert world.retention_horizon() is None
+
+
+@pytest.mark.parametrize(("seconds", "rate", "cents"), [(3600, 9000, 9000), (1, 1800, 1), (1, 1799, 0), (0, 9000, 0)])
+def test_half_a_cent_is_rounded_up(seconds: int, rate: int, cents: int) -> None:
+    assert amount_cents(seconds, rate) == cents
+
+
+def test_the_rate_is_that_of_the_project_if_plan_and_entry_are_billable() -> None:
+    world = build_world(entries=200, plan="starter")
+    entries = (entry for entry in world.time_entries.values() if entry.billable)
+    billable = next(entry for entry in entries if world.projects[entry.project_id or 0].hourly_rate_cents)
+    assert world.rate_of(billable) == world.projects[billable.project_id or 0].hourly_rate_cents
+    billable.billable = False
+    assert world.rate_of(billable) is None
+    billable.billable = True
+    world.settings.plan = "free"
+    assert world.rate_of(billable) is None

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest, seconds_between, unix
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import (
+    MALFORMED,
+    WriteRequest,
+    apply_to_each,
+    seconds_between,
+    unix,
+)
 from airflow_provider_toggl.sandbox.rest_v9.writes.tags import find_or_create_tag
 from airflow_provider_toggl.sandbox.workspace.records import TimeEntry, User
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, get_live, live
@@ -119,17 +125,12 @@ def bulk_patch_entries(write: WriteRequest, ids: Sequence[int]) -> dict[str, lis
     :raises ErrorResponse: 400 for malformed operations, no ids, or more than 100.
     """
     bodies = _patch_bodies(write.operations(ids))
-    success: list[int] = []
-    failure: list[dict[str, Any]] = []
-    for entry_id in ids:
-        try:
-            for body in bodies:
-                update_entry(write.with_body(body), entry_id)
-        except ErrorResponse as error:
-            failure.append({"id": entry_id, "message": error.text})
-        else:
-            success.append(entry_id)
-    return {"success": success, "failure": failure}
+
+    def update(entry_id: int) -> None:
+        for body in bodies:
+            update_entry(write.with_body(body), entry_id)
+
+    return apply_to_each(ids, update)
 
 
 def editable_entry(write: WriteRequest, entry_id: int) -> TimeEntry:

@@ -7,22 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_toggl.sandbox.rest_v9.writes.clients import create_client, find_client
-from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest
+from airflow_provider_toggl.sandbox.rest_v9.writes.request import MALFORMED, WriteRequest, apply_to_each
 from airflow_provider_toggl.sandbox.workspace.records import PALETTE, Project, ProjectUser
 from airflow_provider_toggl.sandbox.workspace.world import ErrorResponse, World, get_live, live
 
 #: Fields that the free plan lacks. Paid plans accept all of them, but the sandbox keeps only rate and billable.
 PREMIUM_FIELDS = (
-    "auto_estimates",
-    "billable",
-    "currency",
-    "estimated_hours",
-    "fixed_fee",
-    "rate",
-    "recurring",
-    "recurring_parameters",
-    "template",
-)
+    "auto_estimates", "billable", "currency", "estimated_hours", "fixed_fee", "rate", "recurring",
+    "recurring_parameters", "template",
+)  # fmt: skip
 #: Per hour, in units of the currency. The bound keeps sums within 64 bits.
 LARGEST_RATE = 1_000_000
 PATCHABLE = ("name", "active", "is_private", "color", "client_id", "cid", "billable", "rate", "start_date")
@@ -112,18 +105,12 @@ def bulk_patch_projects(write: WriteRequest, ids: Sequence[int]) -> dict[str, li
         if name not in PATCHABLE:
             raise ErrorResponse(400, f"Path not found: /{name}")
         body[name] = None if verb == "remove" else value
-    success: list[int] = []
-    failure: list[dict[str, Any]] = []
-    for project_id in ids:
-        try:
-            project = get_project(write.world, project_id)
-            fields = _fields(write.with_body(body), project, any_color=True)
-        except ErrorResponse as error:
-            failure.append({"id": project_id, "message": error.text})
-        else:
-            write.change(project, fields)
-            success.append(project_id)
-    return {"success": success, "failure": failure}
+
+    def update(project_id: int) -> None:
+        project = get_project(write.world, project_id)
+        write.change(project, _fields(write.with_body(body), project, any_color=True))
+
+    return apply_to_each(ids, update)
 
 
 def create_project_user(write: WriteRequest) -> ProjectUser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -139,6 +139,20 @@ class WriteRequest:
 
     def _value(self, names: Iterable[str]) -> Any:
         return next((self.body[name] for name in names if name in self.body), None)
+
+
+def apply_to_each(ids: Iterable[int], update: Callable[[int], None]) -> dict[str, list[Any]]:
+    """Update each record of a bulk PATCH, whichever others fail; return its answer."""
+    success: list[int] = []
+    failure: list[dict[str, Any]] = []
+    for id_ in ids:
+        try:
+            update(id_)
+        except ErrorResponse as error:
+            failure.append({"id": id_, "message": error.text})
+        else:
+            success.append(id_)
+    return {"success": success, "failure": failure}
 
 
 def unix(moment: datetime) -> int:
