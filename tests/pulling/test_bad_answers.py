@@ -226,3 +226,13 @@ def test_fields_that_nobody_knows_are_skipped(workspace: Workspace):
     for stream in ("time_entries", "tags", "projects"):
         assert workspace.pull(stream).rejected == 0
     assert workspace.wrong("time_entries", "tags", "projects") == []
+
+
+def test_nobody_at_the_address_is_an_error(workspace: Workspace):
+    workspace.pull("tags")
+    url, workspace.toggl.url = workspace.toggl.url, "http://127.0.0.1:9"
+    with pytest.raises(errors.ConnectionTrouble, match=r"127\.0\.0\.1:9"):
+        workspace.pull("tags")
+    workspace.toggl.url = url
+    workspace.pull("tags")
+    assert workspace.wrong("tags") == []

@@ -129,3 +129,15 @@ def test_the_lag_that_is_allowed_can_be_larger(workspace: Workspace):
     workspace.toggl.advance(60)
     workspace.pull(lag=timedelta(hours=2))
     assert workspace.wrong("time_entries", with_deletions=False) == []
+
+
+def test_a_workspace_without_entries_is_read_in_two_requests_and_is_up_to_date(build):
+    workspace: Workspace = build(entries=0)
+    summary = workspace.pull()
+    assert (summary.rows, summary.requests) == (0, 2)
+    assert summary.watermark is not None
+    assert workspace.content() == []
+    workspace.toggl.advance(3600)
+    workspace.toggl.mutate(seed=1, n=5, kinds=["create"])
+    workspace.pull()
+    assert workspace.wrong("time_entries") == []

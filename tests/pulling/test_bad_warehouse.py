@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from support.pulls import Workspace, unprivileged
 
-from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseReadOnly
+from airflow_provider_toggl.core.errors import ConfigurationError, WarehouseError, WarehouseReadOnly
 
 # Imported before a test gives up its rights: an ordinary user may not be able to read the interpreter's files.
 from airflow_provider_toggl.core.load.decode import records  # noqa: F401
@@ -72,3 +72,10 @@ def test_rows_that_were_taken_away_by_hand_come_back_with_a_first_load(workspace
         db.execute("DELETE FROM toggl.sync_state")
     workspace.pull()
     assert workspace.wrong("time_entries") == []
+
+
+def test_a_folder_in_place_of_the_file_is_said(workspace: Workspace):
+    workspace.path = workspace.path.with_name("other.duckdb")
+    workspace.path.mkdir()
+    with pytest.raises(WarehouseError, match=r"other\.duckdb"):
+        workspace.pull()
