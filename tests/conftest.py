@@ -23,6 +23,9 @@ settings.load_profile("patient")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Without bytecode, each of the many processes that tests start compiles all of Airflow that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Airflow reads its home when it is imported, which is before any fixture runs.
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
@@ -57,7 +60,9 @@ def environment() -> Iterator[None]:
     """Fail a test that leaves a variable of this package or of Airflow in the environment: others would inherit it."""
 
     def list_variables() -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW__", "AIRFLOW_CONN", "TOGGL"))}
+        return {
+            name: value for name, value in os.environ.items() if name.startswith(("AIRFLOW__", "AIRFLOW_CONN", "TOGGL"))
+        }
 
     before = list_variables()
     yield
