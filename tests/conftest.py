@@ -23,6 +23,9 @@ settings.load_profile("patient")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Without bytecode, each of the many processes that tests start compiles all of Airflow that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Airflow reads its home when it is imported, which is before any fixture runs.
 HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)

@@ -7,11 +7,11 @@ million = load_benchmark("million")
 
 
 def test_a_load_that_is_killed_three_times_brings_every_entry_once_through_many_quota_windows() -> None:
-    result = million.measure(entries=20_000, kills=3, page_size=200, days=300)
+    result = million.measure(entries=13_000, kills=3, page_size=200, days=300)
     assert result["differences"] == []
     assert result["kills"] == 3
-    # More than three windows have, and none was refused.
-    assert result["requests"] > 3 * 30
+    # More than two windows have, and none was refused.
+    assert result["requests"] > 2 * 30
     assert result["pages_asked_twice"] <= 3
     assert result["refused_by_toggl"] == 0
     assert result["ok"]

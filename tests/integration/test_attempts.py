@@ -9,7 +9,7 @@ import pytest
 from support.airflow_home import AirflowHome, connect_sandbox
 from support.truth import entry_differences
 
-pytestmark = [pytest.mark.airflow, pytest.mark.newest, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.newest, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 
 def states(airflow: AirflowHome, run: str) -> dict[str, tuple[str, int]]:
@@ -21,11 +21,10 @@ def summary(airflow: AirflowHome, run: str, task_id: str) -> dict[str, Any]:
     return dict(airflow.api("GET", path, params={"deserialize": "true"})["value"])
 
 
-def test_a_task_that_is_cleared_while_its_run_goes_on_asks_toggl_again(sandbox, airflow: AirflowHome, tmp_path: Path):
+def test_a_task_that_is_cleared_while_its_run_goes_on_asks_toggl_again(sandbox, running_airflow: AirflowHome):
+    airflow = running_airflow
     toggl = sandbox("--entries", "300", "--plan", "enterprise", "--seed", "5")
     warehouse = connect_sandbox(airflow, toggl)
-    airflow.env |= {"TEST_GO_ON": str(tmp_path / "go on")}
-    airflow.start()
     run = airflow.trigger("goes_on")
     done = {"load": ("success", 1), "tags": ("success", 1)}
     airflow.wait_until(lambda: done.items() <= states(airflow, run).items(), timeout=180, what="both to be loaded")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -66,9 +65,7 @@ def test_a_whole_run_is_measured_as_documented(sandbox: Any, airflow: AirflowHom
     warehouse = connect_sandbox(airflow, toggl, webhook_secret=SECRET, webhook_callback_url=airflow.url)
     airflow.env["AIRFLOW__TOGGL__RECEIVER_CONNECTIONS"] = "toggl_default"
     airflow.start()
-    for dag in ("watched", "toggl_freshness"):
-        airflow.wait_until(functools.partial(airflow.is_parsed, dag), timeout=60, what=dag)
-        airflow.api("PATCH", f"/dags/{dag}", json={"is_paused": False})
+    airflow.switch_on("watched", "toggl_freshness")
     run = airflow.trigger("observed")
     airflow.wait_until(lambda: _state(airflow, run, "wait") == "deferred", timeout=120, what="the wait to begin")
     statuses = [

@@ -6,7 +6,7 @@ import functools
 import os
 import random
 import signal
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from support.truth import differences, entry_differences, rows
 from airflow_provider_toggl.report.weeks import monday_of
 
 # Whole runs of a real Airflow, on machines that may do other things meanwhile.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 SPENT = "SELECT requests_spent FROM toggl.sync_state WHERE stream = 'time_entries'"
 
@@ -29,11 +29,11 @@ def report_calls(toggl: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.newest
-def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(sandbox, airflow: AirflowHome):
-    toggl = sandbox("--entries", "8000", "--plan", "free", "--seed", "11")
-    toggl.set(quota_window_seconds=20, largest_page_size=200)
+def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(sandbox, running_airflow: AirflowHome):
+    airflow = running_airflow
+    toggl = sandbox("--entries", "6000", "--plan", "free", "--seed", "11")
+    toggl.set(quota_window_seconds=10, largest_page_size=200)
     warehouse = connect_sandbox(airflow, toggl)
-    airflow.start()
     run = airflow.trigger("load_all")
     waits = 0
 
@@ -62,20 +62,17 @@ def test_a_free_plans_quota_is_waited_for_without_a_worker_and_never_overdrawn(s
     ("kills", "pages"),
     [pytest.param(2, 40, id="few"), pytest.param(20, 100, id="many", marks=pytest.mark.soak)],
 )
-def test_a_killed_worker_goes_on_at_the_next_page(
-    sandbox, airflow: AirflowHome, tmp_path: Path, kills: int, pages: int
-):
+def test_a_killed_worker_goes_on_at_the_next_page(sandbox, running_airflow: AirflowHome, kills: int, pages: int):
+    airflow = running_airflow
+    begun = datetime.now(timezone.utc).isoformat()
     toggl = sandbox("--entries", str(pages * 200), "--plan", "enterprise", "--seed", "12")
     toggl.set(largest_page_size=200)
     toggl.fault("slow", seconds=0.08, probability=1.0, seed=1, match={"path": "search/time_entries"})
     warehouse = connect_sandbox(airflow, toggl)
-    pids = tmp_path / "pids"
-    pids.mkdir()
-    airflow.env |= {"TEST_PIDS": str(pids), "TEST_WORKSPACE": str(toggl.workspace_id)}
-    airflow.start()
-    for dag in ("each_day", "each_week"):
-        airflow.wait_until(functools.partial(airflow.is_parsed, dag), timeout=60, what="the DAG")
-        airflow.api("PATCH", f"/dags/{dag}", json={"is_paused": False})
+    pids = Path(airflow.env["TEST_PIDS"])
+    for trace in pids.iterdir():
+        trace.unlink()
+    airflow.switch_on("each_day", "each_week")
     run = airflow.trigger("load_entries")
     chance = random.Random(kills)
     for attempt in range(1, kills + 1):
@@ -92,36 +89,39 @@ def test_a_killed_worker_goes_on_at_the_next_page(
     assert all(numbers == sorted(numbers) for numbers in by_window.values())
     assert rows(warehouse, SPENT)[0]["requests_spent"] == len(set(asked))
     assert len(asked) - len(set(asked)) <= kills
-    check_partitions(airflow, warehouse, toggl.workspace_id)
+    check_partitions(airflow, warehouse, begun)
 
 
-def check_partitions(airflow: AirflowHome, warehouse: Path, workspace_id: int) -> None:
+def check_partitions(airflow: AirflowHome, warehouse: Path, begun: str) -> None:
     """Check that a load reports three days and the next load three more, and that each day has its run."""
+
+    def events(of: str) -> list[dict[str, Any]]:
+        found = airflow.asset_events(f"toggl://{airflow.env['TEST_WORKSPACE']}/{of}")
+        return [event for event in found if event["timestamp"] >= begun]
+
+    def partitions() -> list[str]:
+        return sorted(event["partition_key"] for event in events("days"))
+
     changes = rows(warehouse, 'SELECT CAST("day" AS VARCHAR) AS "day" FROM toggl.changed_days ORDER BY seq, "day" DESC')
     days = [row["day"] for row in changes]
-    assert partitions(airflow, f"toggl://{workspace_id}/days") == sorted(days[:3])
-    (extra,) = [event["extra"] for event in airflow.asset_events(f"toggl://{workspace_id}/time_entries")]
+    assert partitions() == sorted(days[:3])
+    (extra,) = [event["extra"] for event in events("time_entries")]
     # Days of the killed attempts are among them.
     assert extra["days"] == sorted(days)[-366:]
     again = airflow.trigger("load_entries")
     assert airflow.wait_for_run("load_entries", again, timeout=120) == "success"
-    assert partitions(airflow, f"toggl://{workspace_id}/days") == sorted(days[:6])
+    assert partitions() == sorted(days[:6])
     # Nothing was new: of the entries there was no other event.
-    assert len(airflow.asset_events(f"toggl://{workspace_id}/time_entries")) == 1
+    assert len(events("time_entries")) == 1
 
     def keys_of(dag: str) -> set[str]:
         found = airflow.api("GET", f"/dags/{dag}/dagRuns")["dag_runs"]
-        return {run["partition_key"] for run in found if run["state"] == "success"}
+        return {run["partition_key"] for run in found if run["state"] == "success" and run["start_date"] >= begun}
 
     mondays = {monday_of(date.fromisoformat(day)) for day in days[:6]}
     weeks = {f"{monday:%Y-%m-%d (W%V)}" for monday in mondays}
     airflow.wait_until(lambda: keys_of("each_day") == set(days[:6]), timeout=60, what="a run for each day")
     airflow.wait_until(lambda: keys_of("each_week") == weeks, timeout=60, what="a run for each week")
-
-
-def partitions(airflow: AirflowHome, uri: str) -> list[str]:
-    """Return the partition keys of an asset's events."""
-    return sorted(event["partition_key"] for event in airflow.asset_events(uri))
 
 
 def _find(pids: Path, attempt: int) -> Path | None:

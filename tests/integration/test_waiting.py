@@ -11,33 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from support.airflow_home import AirflowHome
 from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
-DAGS = Path(__file__).parents[1] / "integration_dags"
-
 # Whole runs of one real Airflow. Each test has numbers of its own for its events.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800), pytest.mark.xdist_group("waiting")]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800), pytest.mark.xdist_group("airflow")]
+
+CHANGES = f"toggl://{EVENT_WORKSPACE}/events/test"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[AirflowHome]:
-    """A running Airflow that soon takes over the triggers of a killed triggerer."""
-    path = tmp_path_factory.mktemp("waiting")
-    (path / "notes").mkdir()
-    env = {
-        "TEST_NOTES": str(path / "notes"),
-        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
-        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "4",
-    }
-    with AirflowHome(path / "airflow", dags=DAGS, env=env) as airflow:
-        airflow.set_connection("toggl_default", {"conn_type": "toggl", "password": "a-secret-token"})
-        airflow.start()
-        yield airflow
+@pytest.fixture
+def home(running_airflow: AirflowHome) -> AirflowHome:
+    """The shared Airflow."""
+    return running_airflow
 
 
 @pytest.fixture
@@ -63,7 +51,8 @@ def pulled(home: AirflowHome, dag_id: str, run_id: str, task_id: str) -> Any:
 
 
 def notes(home: AirflowHome) -> list[dict[str, Any]]:
-    return [batch for path in Path(home.env["TEST_NOTES"]).iterdir() for batch in json.loads(path.read_text())]
+    found = Path(home.env["TEST_NOTES"]).glob("watch.*")
+    return [batch for path in found for batch in json.loads(path.read_text() or "[]")]
 
 
 @pytest.mark.newest
@@ -95,35 +84,21 @@ def test_each_way_of_waiting_ends_with_the_same_result(home: AirflowHome, store:
     assert {task["try_number"] for task in tasks_of(home, "wait_in_vain", vain)} == {1}
 
 
-def asset_payloads(home: AirflowHome) -> list[dict[str, Any]]:
-    """Return the payloads of the watcher's asset events, none while Airflow cannot list them.
-
-    Airflow 3.2 answers 500 while a run that an event has made has not started.
-    """
-    try:
-        found = home.api("GET", "/assets/events", params={"order_by": "timestamp"})["asset_events"]
-    except requests.HTTPError as error:
-        if error.response is None or error.response.status_code != 500:
-            raise
-        return []
-    return [event["extra"]["payload"] for event in found]
-
-
 @pytest.mark.newest
 def test_a_watcher_starts_runs_for_what_comes_also_while_no_triggerer_was_there(
     home: AirflowHome, store: SqliteEventStore
 ):
-    home.wait_until(lambda: home.is_parsed("watch"), timeout=60, what="the DAG")
-    home.api("PATCH", "/dags/watch", json={"is_paused": False})
-    home.wait_until(
-        lambda: store.find_consumer(f"toggl://{EVENT_WORKSPACE}/events/test"), timeout=60, what="the watcher"
-    )
+    home.switch_on("watch")
+    home.wait_until(lambda: store.find_consumer(CHANGES), timeout=60, what="the watcher")
     store.append([change_event(number, entity="project") for number in range(1, 1001)])
-    home.wait_until(
-        lambda: sum(batch["count"] for batch in asset_payloads(home)) >= 1000, timeout=60, what="the asset events"
-    )
+
+    def batches() -> list[int]:
+        events = [event for event in home.asset_events() if event["uri"].startswith(f"{CHANGES}/")]
+        return [event["extra"]["payload"]["count"] for event in events]
+
+    home.wait_until(lambda: sum(batches()) >= 1000, timeout=60, what="the asset events")
     home.wait_until(lambda: notes(home), timeout=60, what="the run")
-    assert len(home.wait_until(lambda: asset_payloads(home), timeout=60, what="the asset events")) <= 3
+    assert len(batches()) <= 3
     home.stop("triggerer", timeout=0)
     (last,) = store.append([change_event(1001, entity="project")])
     home.start("triggerer")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
-import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from support.airflow_home import AirflowHome
@@ -21,60 +21,37 @@ from support.webhook_events import EVENT_WORKSPACE, change_event
 from airflow_provider_toggl.core.events.model import NewEvent
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 
-DAGS = Path(__file__).parents[1] / "integration_dags"
 RUNNING: dict[str, Any] = {"duration": -1, "stop": None}
 STOPPED: dict[str, Any] = {"duration": 3600, "stop": "2026-05-02T11:00:00Z"}
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 
 class Toggl:
-    """Makes the events of a workspace whose changes are a second apart."""
+    """Makes the events of a workspace whose changes are a second apart; no two tests have the same numbers."""
+
+    numbers = itertools.count(100_000)
 
     def __init__(self) -> None:
-        self._count = 0
-        self._began = datetime.now(timezone.utc) - timedelta(minutes=30)
+        self._at = datetime.now(timezone.utc) - timedelta(minutes=30)
 
     def event(self, entry: int, action: str = "updated", **fields: Any) -> NewEvent:
-        self._count += 1
-        at = self._began + timedelta(seconds=self._count)
-        return change_event(self._count, action=action, created_at=at, id=entry, at=at.isoformat(), **fields)
+        self._at += timedelta(seconds=1)
+        at = self._at
+        return change_event(next(self.numbers), action=action, created_at=at, id=entry, at=at.isoformat(), **fields)
 
 
-@contextmanager
-def running(tmp_path: Path, *files: Path, **env: str) -> Iterator[tuple[AirflowHome, SqliteEventStore]]:
-    """Yield an Airflow that has these DAG files, and its event store."""
-    dags, recorded = tmp_path / "dags", tmp_path / "recorded"
-    for folder in (dags, recorded):
-        folder.mkdir()
-    for file in files:
-        shutil.copy(file, dags)
-    with (
-        AirflowHome(tmp_path / "airflow", dags=dags, env={**env, "TEST_NOTES": str(recorded)}) as home,
-        SqliteEventStore(home.path / "toggl" / "events.sqlite") as store,
-    ):
-        store.prepare()
-        prepare(home)
-        home.start()
-        yield home, store
+@pytest.fixture
+def home(running_airflow: AirflowHome) -> AirflowHome:
+    """The shared Airflow."""
+    return running_airflow
 
 
-def prepare(home: AirflowHome) -> None:
-    """Make it parse files again soon, and take over the triggers of a killed triggerer soon."""
-    home.env |= {
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
-        "AIRFLOW__SCHEDULER__PARSING_CLEANUP_INTERVAL": "5",
-        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
-        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
-        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "4",
-    }
-    home.set_connection("toggl_default", {"conn_type": "toggl", "password": "a-secret-token"})
-
-
-def switch_on(home: AirflowHome, *dag_ids: str) -> None:
-    for dag_id in dag_ids:
-        home.wait_until(lambda dag_id=dag_id: home.is_parsed(dag_id), timeout=90, what=f"DAG {dag_id}")  # type: ignore[misc]
-        home.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+@pytest.fixture
+def store(home: AirflowHome) -> Iterator[SqliteEventStore]:
+    with SqliteEventStore(home.path / "toggl" / "events.sqlite") as opened:
+        opened.prepare()
+        yield opened
 
 
 def received(home: AirflowHome, dag_id: str) -> list[dict[str, Any]]:
@@ -84,14 +61,10 @@ def received(home: AirflowHome, dag_id: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.newest
-def test_two_dags_with_filters_of_their_own_run_for_their_events_only_and_once(tmp_path: Path):
-    files = [DAGS / f"{name}.py" for name in ("noting", "watch_project", "watch_stops", "watch_stops_too")]
-    with running(tmp_path, *files) as (home, store):
-        check_filters(home, store)
-
-
-def check_filters(home: AirflowHome, store: SqliteEventStore) -> None:
-    switch_on(home, "watch_project", "watch_stops", "watch_stops_too")
+def test_two_dags_with_filters_of_their_own_run_for_their_events_only_and_once(
+    home: AirflowHome, store: SqliteEventStore
+):
+    home.switch_on("watch_project", "watch_stops", "watch_stops_too")
     for name in ("project_8", "stops"):
         consumer = f"toggl://{EVENT_WORKSPACE}/events/{name}"
         home.wait_until(lambda name=consumer: store.find_consumer(name), timeout=120, what=name)  # type: ignore[misc]
@@ -101,18 +74,17 @@ def check_filters(home: AirflowHome, store: SqliteEventStore) -> None:
         toggl.event(2, "created", **RUNNING, project_id=7),
         toggl.event(2, **STOPPED, project_id=7),
         toggl.event(1, **RUNNING, project_id=9, description="renamed"),
-        toggl.event(1, **STOPPED, project_id=9),  # a stop, with seq 5
+        toggl.event(1, **STOPPED, project_id=9),  # a stop
         toggl.event(1, **STOPPED, project_id=9, description="edited"),
-        toggl.event(3, "created", **STOPPED, project_id=8),  # of project 8, with seq 7, and no stop
-        toggl.event(4, "created", **RUNNING, project_id=8),  # of project 8, with seq 8
-        toggl.event(4, **STOPPED, project_id=8),  # of project 8, and a stop, with seq 9
+        toggl.event(3, "created", **STOPPED, project_id=8),  # of project 8, and no stop
+        toggl.event(4, "created", **RUNNING, project_id=8),  # of project 8
+        toggl.event(4, **STOPPED, project_id=8),  # of project 8, and a stop
     ]
     for event in events:
-        store.append([event])
+        (stored,) = store.append([event])
     # The awaited events are the last, so that unwanted ones would have arrived before.
-    home.wait_until(lambda: last(home, "watch_project") == 9, timeout=120, what="the run for project 8")
-    home.wait_until(lambda: last(home, "watch_stops") == 9, timeout=120, what="the run for the stops")
-    home.wait_until(lambda: last(home, "watch_stops_too") == 9, timeout=120, what="the other run for the stops")
+    for dag_id in ("watch_project", "watch_stops", "watch_stops_too"):
+        home.wait_until(lambda dag_id=dag_id: last(home, dag_id) == stored.seq, timeout=120, what=f"a run of {dag_id}")  # type: ignore[misc]
     assert summary(received(home, "watch_project")) == (3, {3, 4}, {})
     for dag_id in ("watch_stops", "watch_stops_too"):
         assert summary(received(home, dag_id)) == (2, {1, 4}, {"stopped": 2})
@@ -134,15 +106,11 @@ def summary(batches: list[dict[str, Any]]) -> tuple[int, set[int], dict[str, int
 
 
 @pytest.mark.newest
-def test_one_name_with_two_filters_in_two_files_runs_for_one_of_them_and_warns_of_the_other(tmp_path: Path):
-    files = [DAGS / f"{name}.py" for name in ("noting", "watch_stops", "watch_other_stops")]
-    with running(tmp_path, *files) as (home, store):
-        check_conflict(home, store)
-
-
-def check_conflict(home: AirflowHome, store: SqliteEventStore) -> None:
-    dags = ("watch_stops", "watch_other_stops")
-    switch_on(home, *dags)
+def test_one_name_with_two_filters_in_two_files_runs_for_one_of_them_and_warns_of_the_other(
+    home: AirflowHome, store: SqliteEventStore
+):
+    dags = ("watch_ends", "watch_other_ends")
+    home.switch_on(*dags)
 
     def warned() -> set[str]:
         return {warning["dag_id"] for warning in home.api("GET", "/dagWarnings")["dag_warnings"]}
@@ -150,21 +118,21 @@ def check_conflict(home: AirflowHome, store: SqliteEventStore) -> None:
     wrong = home.wait_until(lambda: warned() & set(dags), timeout=120, what="the warning")
     assert len(wrong) == 1
     (right,) = set(dags) - wrong
-    consumer = f"toggl://{EVENT_WORKSPACE}/events/stops"
+    consumer = f"toggl://{EVENT_WORKSPACE}/events/ends"
     home.wait_until(lambda: store.find_consumer(consumer), timeout=120, what="the watcher")
     toggl = Toggl()
     store.append([toggl.event(1, "created", **RUNNING, project_id=9)])
     store.append([toggl.event(1, **STOPPED, project_id=9), toggl.event(2, entity="project")])
     home.wait_until(lambda: received(home, right), timeout=120, what="the run")
     (batch,) = received(home, right)
-    assert batch["entities"] == ({"time_entry": 1} if right == "watch_stops" else {"project": 1})
+    assert batch["entities"] == ({"time_entry": 1} if right == "watch_ends" else {"project": 1})
     assert not received(home, wrong.pop())
 
 
 class Endpoint:
     """An HTTP server that keeps the calls it received."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         self.calls: list[tuple[int, str]] = []
         calls = self.calls
 
@@ -178,8 +146,7 @@ class Endpoint:
             def log_message(self, *args: object) -> None:
                 """Print nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
 
     def __enter__(self) -> Endpoint:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -199,28 +166,24 @@ class Endpoint:
     ],
 )
 def test_the_endpoint_is_called_once_for_each_stop_though_triggerers_are_killed(
-    tmp_path: Path, kills_before_the_stop: list[bool]
+    home: AirflowHome, store: SqliteEventStore, kills_before_the_stop: list[bool]
 ):
-    example = DAGS.parents[1] / "docs" / "examples" / "call_endpoint.py"
-    toggl = Toggl()
-    with (
-        Endpoint() as endpoint,
-        running(tmp_path, example, ENDPOINT=endpoint.url, TOGGL_PROJECT_ID="9") as (home, store),
-    ):
-        switch_on(home, "call_endpoint")
+    toggl, project = Toggl(), int(home.env["TOGGL_PROJECT_ID"])
+    with Endpoint(urlsplit(home.env["ENDPOINT"]).port or 0) as endpoint:
+        home.switch_on("call_endpoint")
         expected = []
         for entry, is_killed_before in enumerate(kills_before_the_stop, 1):
-            store.append([toggl.event(entry, "created", **RUNNING, project_id=9)])
-            store.append([toggl.event(entry + 100, "created", **RUNNING, project_id=8)])
+            store.append([toggl.event(entry, "created", **RUNNING, project_id=project)])
+            store.append([toggl.event(entry + 100, "created", **RUNNING, project_id=project + 1)])
             home.wait_until(lambda: is_waiting(home), timeout=120, what="the sensor to wait")
             if is_killed_before:
                 home.stop("triggerer", timeout=0)
-            stop = toggl.event(entry, **STOPPED, project_id=9)
-            store.append([toggl.event(entry + 100, **STOPPED, project_id=8), stop])
+            stop = toggl.event(entry, **STOPPED, project_id=project)
+            store.append([toggl.event(entry + 100, **STOPPED, project_id=project + 1), stop])
             if not is_killed_before:
                 home.stop("triggerer", timeout=0)  # while it may be ending the wait
             # The same again, late and as a copy, and an edit.
-            store.append([toggl.event(entry, **STOPPED, project_id=9, description="edited")])
+            store.append([toggl.event(entry, **STOPPED, project_id=project, description="edited")])
             store.append([change_again(stop, store.last_seq())])
             home.start("triggerer")
             expected.append((entry, str(stop.event_id)))

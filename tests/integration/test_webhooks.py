@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import duckdb
 import pytest
 import requests
 from support.airflow_home import AirflowHome, connect_sandbox
+from support.repository import ROOT
 from support.truth import rows
 
-DAGS = Path(__file__).parents[2] / "dags"
+EXAMPLES = ("subscription", "on_change", "weekly_report", "wait_for_project", "follow_up")
 SECRET = "whsec-0f6b3a7d9c"
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
@@ -20,7 +21,9 @@ pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 @pytest.fixture
 def airflow(tmp_path: Path) -> Any:
-    with AirflowHome(tmp_path / "airflow", dags=DAGS) as home:
+    with AirflowHome(tmp_path / "airflow") as home:
+        for example in EXAMPLES:
+            shutil.copy(ROOT / "dags" / f"toggl_{example}.py", home.dags)
         yield home
 
 
@@ -40,10 +43,7 @@ def test_a_change_starts_a_dag_and_is_a_row_and_ends_a_wait(sandbox, airflow: Ai
     # Made, probed and validated in one go: the receiver was there to answer Toggl's PING.
     assert toggl.webhook_deliveries()["outcomes"] == {"ping_delivered": 1}
 
-    for dag in ("toggl_on_change", "toggl_weekly_report"):
-        airflow.wait_until(functools.partial(airflow.is_parsed, dag), timeout=60, what="the DAG")
-    for dag in ("toggl_on_change", "toggl_weekly_report"):
-        airflow.api("PATCH", f"/dags/{dag}", json={"is_paused": False})
+    airflow.switch_on("toggl_on_change", "toggl_weekly_report")
     waiting = airflow.trigger("toggl_wait_for_project", {"project_id": project["id"]})
     airflow.wait_until(lambda: _state(airflow, waiting, "wait") == "deferred", timeout=90, what="the wait to begin")
 
@@ -75,8 +75,7 @@ def check_follow_ups(airflow: AirflowHome, toggl: Any, project_id: int) -> None:
     earlier = start(toggl, project_id)
     stop(toggl, earlier)
     edit(toggl, earlier)
-    airflow.wait_until(lambda: airflow.is_parsed("toggl_follow_up"), timeout=60, what="the DAG")
-    airflow.api("PATCH", "/dags/toggl_follow_up", json={"is_paused": False})
+    airflow.switch_on("toggl_follow_up")
     airflow.wait_until(lambda: follow_ups(toggl) == [earlier], timeout=90, what="the task for the entry of before")
     running = start(toggl, project_id)
     start_and_stop(toggl, None)

@@ -76,7 +76,7 @@ class AirflowHome:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        self.stop(timeout=0)
         self._http.close()
 
     # -- setting up ---------------------------------------------------------------------------------------------------
@@ -192,28 +192,26 @@ class AirflowHome:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}", response=answer)
         return answer.json() if answer.content else None
 
+    def switch_on(self, *dag_ids: str, timeout: float = 60) -> None:
+        """Wait until the DAGs are parsed, switch them on, and parse them again, which starts their watchers.
+
+        :param timeout: seconds for each DAG to be parsed.
+        """
+        for dag_id in dag_ids:
+            self._unpause(dag_id, timeout)
+            token = self.api("GET", f"/dags/{dag_id}")["file_token"]
+            self._write("PUT", f"/parseDagFile/{token}")
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, *, timeout: float = 60) -> str:
         """Wait until the DAG is parsed, switch it on, start a run and return its id.
 
         :param timeout: seconds for the DAG to be parsed.
         """
-        self.wait_until(lambda: self.is_parsed(dag_id), timeout=timeout, what=f"DAG {dag_id} to be parsed")
-        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        self._unpause(dag_id, timeout)
         run_id = f"test__{secrets.token_hex(8)}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
 
-        def created() -> bool:
-            try:
-                self.api("POST", f"/dags/{dag_id}/dagRuns", json=body)
-            except requests.HTTPError as error:
-                status = error.response.status_code if error.response is not None else 0
-                # 500: another process has locked the SQLite database. 409: the run exists since an earlier call.
-                if status not in (409, 500):
-                    raise
-                return status == 409
-            return True
-
-        self.wait_until(created, timeout=timeout, what=f"a run of DAG {dag_id}")
+        self._write("POST", f"/dags/{dag_id}/dagRuns", json=body)
         return run_id
 
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float) -> str:
@@ -254,6 +252,26 @@ class AirflowHome:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _unpause(self, dag_id: str, timeout: float) -> None:
+        self.wait_until(lambda: self.is_parsed(dag_id), timeout=timeout, what=f"DAG {dag_id} to be parsed")
+        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def _write(self, method: str, path: str, **kwargs: Any) -> None:
+        """Call the API, again while another process has locked the SQLite database."""
+
+        def is_done() -> bool:
+            try:
+                self.api(method, path, **kwargs)
+            except requests.HTTPError as error:
+                status = error.response.status_code if error.response is not None else 0
+                # 500: the database is locked. 409: an earlier call has written it.
+                if status not in (409, 500):
+                    raise
+                return status == 409
+            return True
+
+        self.wait_until(is_done, timeout=60, what=f"{method} {path}")
+
     def _write_settings(self) -> None:
         """Let statements wait for a lock of the SQLite database longer than its default of 5 s."""
         config = self.path / "config"  # Airflow imports from here
@@ -279,10 +297,10 @@ class AirflowHome:
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            # A new DAG file is parsed within a second or two, and again after 5 s: a watcher starts after the second
-            # time. More often costs most of what an idle Airflow uses.
+            # A new DAG file is parsed within a second or two, and again when `switch_on` asks for it: parsing all files
+            # again every few seconds is most of what an idle Airflow does.
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.path / 'airflow.db'}",
@@ -345,7 +363,7 @@ def free_port() -> int:
 
 
 def connect_sandbox(home: AirflowHome, toggl: SandboxProcess, **extra: object) -> Path:
-    """Set the connections to a sandbox and to a DuckDB file; return the file."""
+    """Set the connections to a sandbox and to a new DuckDB file; return the file."""
     home.set_connection(
         "toggl_default",
         {
@@ -356,5 +374,6 @@ def connect_sandbox(home: AirflowHome, toggl: SandboxProcess, **extra: object) -
         },
     )
     path = home.path / "warehouse.duckdb"
+    path.unlink(missing_ok=True)  # of another test with this Airflow
     home.set_connection("duckdb_default", {"conn_type": "duckdb", "host": str(path)})
     return path

@@ -7,5 +7,5 @@ from noting import note
 
 from airflow_provider_toggl.assets import toggl_events
 
-with DAG("watch_other_stops", schedule=toggl_events("stops", 4502339761, entity="project"), max_active_runs=1):
+with DAG("watch_other_ends", schedule=toggl_events("ends", 4502339761, entity="project"), max_active_runs=1):
     note()
