@@ -38,10 +38,10 @@ from airflow_provider_toggl.hooks.activity import (
 from airflow_provider_toggl.hooks.events import default_store_path, open_event_store
 from airflow_provider_toggl.hooks.health import read_health
 from airflow_provider_toggl.page import action_routes, deliveries, overview
+from airflow_provider_toggl.page.action_routes import make_token
 from airflow_provider_toggl.page.actions import ACTIONS, ActionRequest
 from airflow_provider_toggl.page.app import build_page
 from airflow_provider_toggl.page.audit import begin_entry, end_entry, find_entry
-from airflow_provider_toggl.page.forms import make_token
 from airflow_provider_toggl.page.rendering import clock, since, whole
 
 pytestmark = pytest.mark.airflow
