@@ -58,6 +58,13 @@ class StoreLocation:
         return store
 
 
+def open_sqlite(path: Path) -> SqliteEventStore:
+    """Return a store in a file, with its tables."""
+    store = SqliteEventStore(path)
+    store.prepare()
+    return store
+
+
 def new_event(event_id: int = 1, **fields: Any) -> NewEvent:
     """Return an event; other fields have usual values."""
     usual: dict[str, Any] = {

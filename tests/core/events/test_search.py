@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.event_stores import open_sqlite
 from support.webhook_events import EVENT_WORKSPACE, change_event
 
 from airflow_provider_toggl.core.events import search as search_module
@@ -23,8 +24,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    with SqliteEventStore(tmp_path / "events.sqlite") as opened:
-        opened.prepare()
+    with open_sqlite(tmp_path / "events.sqlite") as opened:
         yield opened
 
 

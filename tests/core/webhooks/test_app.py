@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from support.deliveries import SECRET, STARTED_ENTRY, event_body, send_request, sign
-from support.servers.receivers import InProcessReceiver, open_sqlite, send_lifespan
+from support.event_stores import open_sqlite
+from support.servers.receivers import InProcessReceiver, send_lifespan
 
 from airflow_provider_toggl.core.events.sqlite.engine import SqliteEventStore
 from airflow_provider_toggl.core.webhooks.app import Receiver

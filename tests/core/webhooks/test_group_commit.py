@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from support.servers.receivers import open_sqlite
+from support.event_stores import open_sqlite
 
 from airflow_provider_toggl.core.errors import DeliveryRefused, EventStoreUnavailable
 from airflow_provider_toggl.core.events.model import Appended, Handshake, NewEvent

@@ -23,8 +23,9 @@ from support.deliveries import (
     send_request,
     sign,
 )
+from support.event_stores import open_sqlite
 from support.malformed_deliveries import Delivery, is_event, mutate_delivery
-from support.servers.receivers import InProcessReceiver, open_sqlite
+from support.servers.receivers import InProcessReceiver
 from support.waiting import until
 
 from airflow_provider_toggl.core.errors import EventStoreUnavailable

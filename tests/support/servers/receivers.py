@@ -27,6 +27,7 @@ from support.deliveries import (
     send_request,
     sign,
 )
+from support.event_stores import open_sqlite
 from support.processes import end_session
 from support.waiting import wait_until
 
@@ -266,13 +267,6 @@ class ReceiverThread:
     async def _serve(self, scope: object, receive: object, send: object) -> None:
         self._loop = asyncio.get_running_loop()
         await self._app.receiver(scope, receive, send)
-
-
-def open_sqlite(path: Path) -> SqliteEventStore:
-    """Open an event store, with its tables."""
-    store = SqliteEventStore(path)
-    store.prepare()
-    return store
 
 
 class InProcessReceiver:
